@@ -1,0 +1,51 @@
+# Each target is a line or two of ordinary commands; README.md explains them.
+PYTHON ?= python3
+CORES ?= all
+# Elsewhere than on a machine with GPUs, PyTorch's own CPU builds save several GB:
+#   make report TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PORT ?= 5000
+BIN := .venv/bin
+
+.PHONY: report test test-all bench ui lint format docs weights clean
+
+report: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) results/report.html
+
+test: .venv/installed
+	$(BIN)/pytest -q
+
+test-all: .venv/installed
+	$(BIN)/pytest -q tests
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/run.py
+
+ui: .venv/installed
+	$(BIN)/python workflow/scripts/ui.py --results results --port $(PORT)
+
+lint: .venv/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
+
+format: .venv/installed
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
+
+docs: .venv/installed
+	$(BIN)/python workflow/scripts/write_reference.py
+
+weights: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) results/weights/models/student results/weights/models/judge \
+	  --config results_dir=results/weights student='{model: scratch}' judge='{model: scratch}'
+	rm -rf resources/models && cp -r results/weights/models resources/models
+
+clean:
+	rm -rf .venv .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; say which: make report PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)")
+	$(BIN)/pip install -q -e '.[test]'
+	touch $@

@@ -1,0 +1,42 @@
+"""A student of a few thousand parameters with random weights: real code, no training, milliseconds."""
+
+import os
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import pytest
+import torch
+from gavel import models, problems, scratch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Sixty problems of the main set, with programs."""
+    found = [row for _, row in problems.generate("main", 60, 9, "test")]
+    return [
+        row | {"program": scratch.to_program(row["solution"], row["answer"], row["question"])}
+        for row in found
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny(rows, tmp_path_factory):
+    """Folder of a tiny causal language model and its tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    texts = scratch.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
+    tokenizer = scratch.build_tokenizer([*texts, *scratch.judge_words()])
+    model = scratch.build_model(tokenizer, width=32, layers=2, heads=2, seed=0)
+    models.save(model, tokenizer, folder)
+    return str(folder)
+
+
+@pytest.fixture
+def tokenizer(tiny):
+    return models.load_tokenizer(tiny)
+
+
+@pytest.fixture
+def model(tiny):
+    return models.load_model(tiny)

@@ -1,0 +1,312 @@
+"""A synthetic results folder in the formats that metrics, plots and report read; no model made it."""
+
+import csv
+import random
+from pathlib import Path
+
+from gavel.files import write_json, write_jsonl
+from gavel.metrics import write_metrics
+
+KINDS = (
+    "numerical substitution",
+    "digit expansion",
+    "integer-decimal-fraction conversion",
+    "adding operation",
+    "reversing operation",
+    "problem understanding",
+    "distractor insertion",
+    "critical thinking",
+)
+# λ → how much a run differs from SFT, and how far its judge reward leaves the truth.
+EFFECT = {"0": (-0.13, 0.4), "0.5": (0.075, 0.06), "1": (0.04, 0.04)}
+STUDY = {
+    "study": "tiny",
+    "question": "Does a one-word judge's reward on unlabelled questions help beyond what labels teach?",
+    "results_dir": "results",
+    "format": "program",
+    "seed": 0,
+    "data": {"labeled": 200, "unlabeled": 600, "validation": 300},
+    "student": {"checkpoint": "weights/student"},
+    "judge": {"checkpoint": "weights/judge", "kind": "pointwise"},
+    "sft": {"epochs": 12, "learning_rate": 4e-4},
+    "rl": {
+        "algorithms": ["grpo", "ppo"],
+        "lambda": [0, 0.5, 1],
+        "seeds": [0],
+        "steps": 80,
+        "prompts_per_step": 32,
+        "num_generations": 8,
+        "learning_rate": 1.5e-4,
+        "temperature": 1.0,
+    },
+    "evaluation": {"samples": 16, "temperature": 0.7, "ks": [1, 2, 4, 8, 16]},
+    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"},
+    "unseen_kinds": ["problem understanding", "critical thinking"],
+    "provenance": {
+        "versions": {"python": "3.11.2", "torch": "2.13.0", "trl": "1.16.0"},
+        "hardware": {"cpu": "Synthetic CPU", "cores": 2, "memory_gib": 24.0, "gpus": []},
+        "commit": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+        "command": "snakemake --cores all results/report.html",
+        "generated": "2026-11-21T04:00:00+00:00",
+    },
+}
+
+
+def build(
+    root: Path,
+    sizes: dict[str, int],
+    *,
+    samples: int = 16,
+    algorithms=("grpo", "ppo"),
+    lambdas=("0", "0.5", "1"),
+    seeds=(0,),
+    failed=(),
+    judge: bool = True,
+    seed: int = 0,
+) -> dict:
+    """Write a results folder, tables included.
+
+    Args:
+        sizes: questions of each test set; a set named `plus` gets perturbation kinds.
+        failed: runs that get a run.json with status 'failed' and nothing else.
+        judge: False leaves out the judge's scores and its calibration.
+
+    Returns:
+        STUDY with the grid of this call.
+    """
+    rng = random.Random(seed)
+    runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}}
+    for algorithm in algorithms:
+        for lam in lambdas:
+            for number in seeds:
+                about = {"algorithm": algorithm, "lambda": float(lam), "seed": number}
+                runs[f"{algorithm}-lambda{lam}-seed{number}"] = about
+    difficulty = {name: [rng.gauss(0, 0.55) for _ in range(size)] for name, size in sizes.items()}
+    files = []
+    for run, about in runs.items():
+        _run_files(root, run, about, run in failed, judge, rng)
+        if run in failed:
+            continue
+        for name in sizes:
+            skill = _skill(about, name)
+            folder = root / "evaluation" / run / name
+            checkpoint = "best" if run == "sft" else "last"
+            write_jsonl(
+                folder / "samples.jsonl", _samples(name, difficulty[name], skill, samples, judge, rng)
+            )
+            files.append((run, checkpoint, name, folder / "samples.jsonl"))
+            other = "last" if run == "sft" else "best"
+            write_jsonl(
+                folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng)
+            )
+            files.append((run, other, name, folder / "alternate.jsonl"))
+    if judge:
+        _calibration(root, rng)
+    _data(root, sizes)
+    for rule, seconds in {"sft/sft": 31.2, "evaluate/sft.main": 22.1, "judge/calibrate": 14.9}.items():
+        path = root / "benchmarks" / f"{rule}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:{seconds:.0f}\t1203.5\t{seconds * 1.8:.1f}\n"
+        )
+    ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
+    primary = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
+    write_metrics(files, runs, ks, primary, root / "metrics.csv", root / "comparisons.csv")
+    rl = STUDY["rl"] | {
+        "algorithms": list(algorithms),
+        "lambda": [float(lam) for lam in lambdas],
+        "seeds": list(seeds),
+    }
+    return STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | {"samples": samples, "ks": ks}}
+
+
+def _skill(about: dict, name: str) -> float:
+    base = {"main": 0.55, "plus": 0.39, "svamp": 0.82}.get(name, 0.5)
+    if about["lambda"] is None:
+        return base
+    effect = EFFECT.get(f"{about['lambda']:g}", (0.05, 0.1))[0]
+    return base + effect * (1 if about["algorithm"] == "grpo" else 0.5)
+
+
+def _samples(name: str, difficulty: list[float], skill: float, n: int, judge: bool, rng: random.Random):
+    for index, offset in enumerate(difficulty):
+        gold = str(10 + index % 37)
+        share = min(0.97, max(0.02, skill + offset))
+        a, b = 3 + index % 9, 2 + index % 5
+        question = (
+            f"Anna has {a} boxes with {b} shells each <and> finds {index} more. How many shells has she?"
+        )
+        for number in range(-1, n):
+            right = rng.random() < share
+            answer = gold if right else rng.choice([None, str(int(gold) + 1), str(int(gold) + 1), "0"])
+            score = min(1.0, max(0.0, rng.gauss(0.85 if right else 0.3, 0.2)))
+            yield {
+                "id": f"{name}-{index}",
+                "sample": number,
+                "temperature": 0.0 if number < 0 else 0.7,
+                "response": f"def solution():\n    x = {a} * {b}\n    result = {answer}\n    return result",
+                "answer": answer,
+                "correct": right,
+                "judge": round(score, 4) if judge else None,
+                "tokens": rng.randrange(12, 29),
+                "finished": answer is not None,
+                "question": question,
+                "gold": gold,
+                "kind": KINDS[index % len(KINDS)] if name == "plus" else None,
+                "seed_id": f"main-{index // 8}" if name == "plus" else None,
+            }
+
+
+def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng: random.Random) -> None:
+    folder = root / "runs" / run
+    steps = 12 if run == "sft" else 80
+    uses_judge = run != "sft" and about["lambda"] < 1
+    info = {
+        "run": run,
+        **about,
+        "steps": steps,
+        "best_step": steps - 10 if run != "sft" else 9,
+        "status": "failed" if failed else "finished",
+        "seconds": rng.uniform(30, 100),
+        "labels": 0 if run != "sft" and about["lambda"] == 0 else 200,
+        "unlabeled": 600 if uses_judge else 0,
+        "completions": 0 if run == "sft" else steps * 256,
+        "algorithm_notes": {
+            "loss_type": "sft" if run == "sft" else "dr_grpo",
+            "scale_rewards": "none",
+            "clip": "0.2",
+            "kl": 0.0,
+            "left_out": "nothing" if run == "sft" else "no reference model",
+        },
+        "settings": {"learning_rate": 4e-4 if run == "sft" else 1.5e-4, "num_generations": 8},
+    }
+    write_json(folder / "run.json", info)
+    if failed:
+        return
+    monitor, training = [], []
+    final = _skill(about, "main")
+    gap = 0 if run == "sft" else EFFECT.get(f"{about['lambda']:g}", (0, 0.1))[1]
+    for step in range(0, steps + 1, 1 if run == "sft" else 10):
+        done = step / steps
+        truth = (0.2 + 0.35 * done**0.5) if run == "sft" else 0.55 + (final - 0.55) * done
+        truth += rng.uniform(-0.02, 0.02)
+        row = {"step": step, "greedy": truth + 0.02, "n": 300}
+        if run == "sft":
+            row |= {"epoch": step, "greedy_low": truth - 0.035, "greedy_high": truth + 0.075}
+        else:
+            row |= {"accuracy": truth, "accuracy_low": truth - 0.05, "accuracy_high": truth + 0.05}
+            row |= {"unparsable": 0.05, "length": 18 + done}
+            if judge:
+                row |= {"judge": truth + gap * done, "judge_wrong": 0.1 + gap * done}
+        monitor.append(row)
+    for step in range(1, steps + 1):
+        wave = rng.gauss(0, 0.03)
+        row = {"step": step, "reward": 0.5 + 0.2 * step / steps + wave, "reward_std": 0.3, "loss": wave}
+        row |= {
+            "entropy": 0.6 - 0.3 * step / steps + wave,
+            "kl": "",
+            "grad_norm": 0.4 + wave,
+            "length": 17 + wave,
+        }
+        training.append(row | {"clipped": 0.01, "step_time": 1.1, "learning_rate": 1e-4})
+    for name, rows in {"monitor": monitor, "training": training}.items():
+        with open(folder / f"{name}.csv", "w", newline="") as handle:
+            writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _calibration(root: Path, rng: random.Random) -> None:
+    items = []
+    for number in range(1200):
+        right = rng.random() < 0.55
+        score = min(1.0, max(0.0, rng.gauss(0.8 if right else 0.3, 0.22)))
+        item = {
+            "id": f"validation-{number // 4}",
+            "question": f"Validation question {number // 4}?",
+            "correct": right,
+        }
+        items.append(item | {"response": "return 4", "judge": score, "off_label_mass": rng.random() * 1e-3})
+    edges = [index / 10 for index in range(11)]
+    reliability, right_counts, wrong_counts = [], [], []
+    for low, high in zip(edges, edges[1:], strict=False):
+        inside = [item for item in items if low <= item["judge"] < high or item["judge"] == high == 1.0]
+        right_counts.append(sum(item["correct"] for item in inside))
+        wrong_counts.append(len(inside) - right_counts[-1])
+        share = right_counts[-1] / len(inside) if inside else None
+        spread = None if share is None else [max(0.0, share - 0.06), min(1.0, share + 0.06)]
+        mean = sum(item["judge"] for item in inside) / len(inside) if inside else None
+        reliability.append(
+            {"low": low, "high": high, "n": len(inside), "judge": mean, "correct": share, "ci95": spread}
+        )
+    right = sum((item["judge"] > 0.5) == item["correct"] for item in items) / len(items)
+    write_json(
+        root / "judge" / "calibration.json",
+        {
+            "n": len(items),
+            "questions": 300,
+            "accuracy": right,
+            "accuracy_ci95": [right - 0.02, right + 0.02],
+            "accuracy_best": right + 0.01,
+            "threshold_best": 0.55,
+            "auc": 0.949,
+            "auc_within": 0.91,
+            "auc_within_questions": 214,
+            "ece": 0.061,
+            "off_label_mass": 0.0005,
+            "truncated": 0,
+            "base_rate": 0.55,
+            "reliability": reliability,
+            "histogram": {"edges": edges, "right": right_counts, "wrong": wrong_counts},
+            "judge": "weights/judge",
+            "settings": {"samples": 4, "temperature": 0.7, "run": "sft"},
+        },
+    )
+    write_jsonl(root / "judge" / "calibration.jsonl", items)
+
+
+def _data(root: Path, sizes: dict[str, int]) -> None:
+    counts = {"pretrain": 20000, "labeled": 200, "unlabeled": 600, "validation": 300}
+    counts |= {f"test/{name}": size for name, size in sizes.items()}
+    write_json(root / "data" / "splits.json", {"counts": counts, "notes": {"not convertible": 0}})
+    splits = ("pretrain", "labeled", "unlabeled", "validation")
+
+    def cell(count: int, size: int) -> dict:
+        example = {"test_id": "main-1", "split_id": "labeled-4", "text": "how many <shells> has she"}
+        return {"count": count, "share": count / size, "examples": [example] if count else []}
+
+    overlap = {
+        split: {
+            name: {
+                "exact": cell(0, size),
+                "ngram": cell(min(size, 12), size),
+                "template": cell(min(size, 40), size),
+            }
+            for name, size in sizes.items()
+        }
+        for split in splits
+    }
+    seeds = {}
+    if "plus" in sizes:
+        seeds["plus"] = {
+            "items": sizes["plus"],
+            "linked": sizes["plus"],
+            "distinct": sizes["plus"] // 8,
+            "traced_to": {"main": sizes["plus"] // 8},
+            "untraced": 0,
+            "in_split": {split: cell(0, 1) for split in splits},
+        }
+    write_json(
+        root / "data" / "audit.json",
+        {
+            "n": 8,
+            "splits": {split: {"rows": counts[split], "duplicates": 0} for split in splits},
+            "tests": {name: {"rows": size, "duplicates": 0} for name, size in sizes.items()},
+            "overlap": overlap,
+            "seeds": seeds,
+            "between_splits": [{"first": "labeled", "second": "validation", "count": 0, "examples": []}],
+            "between_tests": [],
+            "notes": ["'ngram' counts test questions that share 8 words in a row with the split."],
+            "clean": True,
+        },
+    )

@@ -1,0 +1,203 @@
+"""`gavel score` as it is used: the contract's keys, streaming, details, one line for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gavel import cli
+from gavel.statistics import wilson
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_rows(*rows):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        return str(path)
+
+    return write_rows
+
+
+def score(capsys, *arguments):
+    status = cli.main(["score", *arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_summary_of_several_responses(write, capsys):
+    path = write(
+        {"question": "q", "response": ["#### 18", "A: 18.00", "so 7", "no idea"], "answer": 18},
+        {"response": ["#### None", "A: 3", "#### 3", "A: 3"], "answer": "None"},
+    )
+    status, out, err = score(capsys, path, "--format", "text", "--json")
+    summary = json.loads(out)
+    assert (status, err) == (0, "")
+    assert list(summary) == ["n", "responses", "accuracy", "accuracy_ci95", "maj_at", "pass_at", "unparsable"]
+    assert (summary["n"], summary["responses"], summary["unparsable"]) == (2, 8, 1)
+    assert summary["accuracy"] == pytest.approx((0.5 + 0.25) / 2)
+    low, high = summary["accuracy_ci95"]
+    assert low < summary["accuracy"] < high
+    # maj@2, first row, by draws: 18 18 right; 18 7 half (two of them); 18 ? right (two); 7 ? wrong: 4 of 6.
+    # Second row: None with one of three 3s is a tie in 3 of 6 draws: 1.5 of 6.
+    assert summary["maj_at"] == pytest.approx({"1": 0.375, "2": (4 / 6 + 1.5 / 6) / 2, "4": 0.5})
+    assert summary["pass_at"] == pytest.approx({"1": 0.375, "2": (5 / 6 + 3 / 6) / 2, "4": 1})
+
+
+def test_single_responses_and_programs(write, capsys):
+    program = "def solution():\n    x = 36\n    return x / {}"
+    path = write(
+        {"response": program.format(2), "answer": "18"},
+        {"response": program.format(3), "answer": "18"},
+        {"response": program.format(0), "answer": "18"},
+        {"response": "def solution():\n    return None", "answer": "None"},
+    )
+    status, out, _ = score(capsys, path, "--format", "program", "--json")
+    summary = json.loads(out)
+    assert status == 0
+    assert (summary["accuracy"], summary["unparsable"]) == (0.5, 1)
+    assert summary["accuracy_ci95"] == pytest.approx(list(wilson(2, 4)))
+    assert summary["maj_at"] == summary["pass_at"] == {"1": 0.5}
+
+
+def test_k_goes_up_to_the_smallest_row(write, capsys):
+    rows = [{"response": ["1"] * n, "answer": 1} for n in (5, 7, 6)]
+    summary = json.loads(score(capsys, write(*rows), "--format", "text", "--json")[1])
+    assert list(summary["maj_at"]) == list(summary["pass_at"]) == ["1", "2", "4", "5"]
+    assert summary["accuracy"] == 1
+
+
+def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "BATCH", 3)
+    rows = [{"response": [f"#### {i}"] * (i % 4 + 1), "answer": i - i % 2} for i in range(20)]
+    out = tmp_path / "new" / "details.jsonl"
+    assert score(capsys, write(*rows), "--format", "text", "--details", str(out))[0] == 0
+    details = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["row"] for row in details] == list(range(20))
+    for i, row in enumerate(details):
+        assert row["answer"] == [str(i)] * (i % 4 + 1)
+        assert row["correct"] == [i % 2 == 0] * (i % 4 + 1)
+
+
+def test_no_answer_is_null_in_details(write, capsys, tmp_path):
+    out = tmp_path / "details.jsonl"
+    score(
+        capsys,
+        write({"response": ["no idea", "A: None"], "answer": "None"}),
+        "--format",
+        "text",
+        "--details",
+        str(out),
+    )
+    assert json.loads(out.read_text()) == {"row": 0, "answer": [None, "None"], "correct": [False, True]}
+
+
+def test_words_for_people(write, capsys):
+    out = score(capsys, write({"response": ["1", "2"], "answer": 1}), "--format", "text")[1]
+    assert "1 (2 responses, 0 unparsable)" in out
+    assert "accuracy    50.00%" in out
+    assert "pass@2      100.00%" in out
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"response": "1", "answer": None}, "found null (no label"),
+        ({"response": "1"}, "'answer' must be a number"),
+        ({"response": "1", "answer": "many"}, 'found "many"'),
+        ('{"response": "1", "answer": NaN}', "'answer' must be a number"),
+        ({"response": "1", "answer": True}, "'answer' must be a number"),
+        ({"answer": 1}, "'response' must be a text or a list of texts, found no such key"),
+        ({"response": ["1", 2], "answer": 1}, "'response' must be"),
+        ({"response": None, "answer": 1}, "'response' must be"),
+        ({"response": [], "answer": 1}, "empty list"),
+        ("[1]", "expected a JSON object, found list"),
+        ("{", "not valid JSON"),
+        ('{"response": "1", "answer": ' + "9" * 5000 + "}", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_bad_rows_exit_2_with_file_line_and_reason(write, capsys, bad, reason):
+    path = write({"response": "1", "answer": 1}, "", bad)
+    status, out, err = score(capsys, path, "--format", "text", "--json")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"gavel: {path}:3: ")
+    assert reason in err
+    assert err.count("\n") == 1
+
+
+def test_bad_files_exit_2_with_one_line(write, capsys, tmp_path):
+    latin = tmp_path / "latin.jsonl"
+    latin.write_bytes(b'{"response": "caf\xe9", "answer": 1}\n')
+    good = write({"response": "1", "answer": 1})
+    for arguments, reason in (
+        ([str(tmp_path / "absent.jsonl")], "cannot be read"),
+        ([str(tmp_path)], "cannot be read"),
+        ([str(latin)], f"{latin}:1: not UTF-8"),
+        ([good, "--details", "/dev/null/x"], "cannot be written"),
+        ([write("")], "no rows"),
+    ):
+        status, out, err = score(capsys, *arguments, "--format", "text")
+        assert (status, out) == (2, "")
+        assert reason in err
+        assert err.count("\n") == 1
+
+
+def test_unknown_format_exits_2(write, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["score", write({"response": "1", "answer": 1}), "--format", "prose"])
+    assert exit_.value.code == 2
+    assert "'prose'" in capsys.readouterr().err
+
+
+def test_rows_are_read_as_they_are_needed(tmp_path, monkeypatch):
+    path = tmp_path / "long.jsonl"
+    path.write_text('{"response": "1", "answer": 1}\n' * 500)
+    monkeypatch.setattr(cli, "BATCH", 10)
+    read = []
+    items = (read.append(item) or item for item in cli.LAYOUTS["rows"](str(path)))
+    next(cli._scored(items, "text", {}))
+    assert len(read) == 10
+
+
+def test_published_file_layout(capsys, tmp_path):
+    if not PUBLISHED.exists():
+        pytest.skip(f"{PUBLISHED.name} is not beside this checkout (grade-school-math's published solutions)")
+    details = tmp_path / "details.jsonl"
+    arguments = ("--format", "text", "--layout", "gsm8k-model-solutions", "--json", "--details", str(details))
+    status, out, _ = score(capsys, str(PUBLISHED), *arguments)
+    models = json.loads(out)["models"]
+    assert status == 0
+    assert {name: round(100 * summary["accuracy"], 2) for name, summary in models.items()} == {
+        "6b_finetuning": 21.68,
+        "6b_verification": 39.04,
+        "175b_finetuning": 34.72,
+        "175b_verification": 56.25,
+    }
+    assert all(summary["n"] == summary["responses"] == 1319 for summary in models.values())
+    first = json.loads(details.read_text().splitlines()[0])
+    assert first == {"row": 0, "model": "6b_finetuning", "answer": ["26"], "correct": [False]}
+
+
+def test_published_layout_on_other_rows_exits_2(write, capsys):
+    arguments = ("--format", "text", "--layout", "gsm8k-model-solutions")
+    for row, reason in (
+        ({"response": "1", "answer": 1}, "'ground_truth' must be"),
+        ({"ground_truth": "A: 1"}, "no model's solution"),
+        ({"ground_truth": "A: 1", "small": {"is_correct": True}}, "'solution' of 'small'"),
+    ):
+        path = write(row)
+        status, _, err = score(capsys, path, *arguments)
+        assert status == 2
+        assert err.startswith(f"gavel: {path}:1: ") and reason in err
+
+
+def test_installed_command_is_silent_off_a_terminal(write):
+    path = write({"response": "#### 1", "answer": 1})
+    command = [sys.executable, "-m", "gavel.cli", "score", path, "--format", "text", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["accuracy"] == 1

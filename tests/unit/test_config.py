@@ -1,0 +1,113 @@
+"""The config: closed, described, and the same in code, schema, documentation and shipped files."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from gavel import config
+from gavel.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "config").glob("*.yaml"))
+
+
+def default() -> dict:
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_shipped_studies_are_valid_and_keep_their_results_apart(path):
+    study = config.load(yaml.safe_load(path.read_text()))
+    expected = "results" if path.name == "config.yaml" else f"results/{study['study']}"
+    assert study["results_dir"] == expected
+
+
+def changed(path: str, value) -> dict:
+    raw = copy.deepcopy(default())
+    node = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node.setdefault(key, {})
+    node[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("rl.algoritms", ["grpo"], "unknown key 'rl.algoritms'; did you mean 'rl.algorithms'?"),
+        ("rl.ppo.gae_lamda", 0.9, "did you mean 'rl.ppo.gae_lambda'?"),
+        ("data.tests.main.sise", 3, "did you mean 'data.tests.main.size'?"),
+        ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
+        ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, ppo"),
+        ("rl.lambda", [0.5, 0.5], "names something twice"),
+        ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
+        ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
+        ("data.labeled", 1.5, "neither a count"),
+        ("data.train", {"reader": "gsm8k"}, "needs `path`"),
+        ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
+        ("data.tests.plus.of", "other", "'other', which is not another test set"),
+        ("evaluation.ks", [1, 64], "only 16 samples"),
+        ("judge.kind", "oracle", "'oracle' does not exist"),
+        ("data.pretrain", None, None),
+        ("student.model", "scratch", None),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(path, value, message):
+    if message is None:
+        config.load(changed(path, value))
+        return
+    with pytest.raises(InputError) as error:
+        config.load(changed(path, value))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_from_scratch_needs_something_to_read():
+    raw = changed("student.model", "scratch")
+    raw["data"]["pretrain"] = None
+    with pytest.raises(InputError, match=r"data.pretrain names nothing to read"):
+        config.load(raw)
+
+
+def test_lambda_keeps_its_name():
+    study = config.load(default())
+    assert study["rl"]["lambda"] == [0, 0.5, 1]
+    assert study["primary"]["lambda"] == 0.5
+
+
+def objects(node):
+    if isinstance(node, dict):
+        if node.get("type") == "object" and "properties" in node:
+            yield node
+        for value in node.values():
+            yield from objects(value)
+
+
+def test_every_section_is_closed_and_every_key_described():
+    for section in objects(config.schema()):
+        assert section["additionalProperties"] is False
+        for key, field in section["properties"].items():
+            assert field.get("description") or "$ref" in field, f"{section['title']}.{key}"
+
+
+def test_generated_files_are_current():
+    import sys
+
+    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+    import write_reference
+
+    assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == write_reference.schema_text(), (
+        "run `make docs`"
+    )
+    readme = (ROOT / "config/README.md").read_text()
+    assert readme == write_reference.readme_text(readme), "run `make docs`"
+    assert (ROOT / "envs/gavel.yaml").read_text() == write_reference.environment_text(), "run `make docs`"
+
+
+def test_every_key_stands_in_the_readme():
+    readme = (ROOT / "config/README.md").read_text()
+    for section in objects(config.schema()):
+        for key in section["properties"]:
+            assert f"| `{key}` |" in readme

@@ -1,0 +1,180 @@
+"""Digests: what must change them, and what must not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gavel.provenance import (
+    closure,
+    code_digest,
+    file_digest,
+    folder_digest,
+    git_commit,
+    hardware,
+    versions,
+)
+
+FILES = {
+    "gavel/__init__.py": '__version__ = "1"\n',
+    "gavel/base.py": '"""Base."""\nRATE = 2\n',
+    "gavel/plain.py": "def half(x):\n    'Halves.'\n    # why\n    return x / 2\n",
+    "gavel/late.py": "def f():\n    from gavel import base\n    return base.RATE\n",
+    "gavel/unused.py": "X = 1\n",
+    "gavel/tracking.py": "from gavel.unused import X\n",
+    "gavel/prompts/__init__.py": "from .loader import load\n",
+    "gavel/prompts/loader.py": "def load():\n    return 1\n",
+    "gavel/prompts/judge.txt": "Is it right?",
+    "gavel/report.py": 'DATA_FILES = ("templates/*.html",)\n',
+    "gavel/templates/page.html": "<p>",
+    "script.py": "import gavel.plain\nfrom gavel import late, tracking\nfrom gavel.prompts import load\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def digest(project: Path) -> str:
+    return code_digest(project / "script.py", project / "gavel")
+
+
+def test_closure_is_transitive_and_leaves_observers_out(project):
+    assert closure(project / "script.py", project / "gavel") == [
+        "gavel",
+        "gavel.base",
+        "gavel.late",
+        "gavel.plain",
+        "gavel.prompts",
+        "gavel.prompts.loader",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (
+            "gavel/plain.py",
+            '"""A module docstring."""\n\n\ndef half(x):\n    """Half."""\n    return x / 2  # new\n',
+        ),
+        ("gavel/__init__.py", '__version__ = "2"\n'),
+        ("gavel/unused.py", "X = 2\n"),
+        ("gavel/tracking.py", "from gavel.unused import X\nX += 1\n"),
+        ("gavel/prompts/.judge.txt.swp", "an editor's"),
+        ("script.py", "# comment\n" + FILES["script.py"]),
+    ],
+)
+def test_what_cannot_change_a_result_keeps_the_digest(project, name, text):
+    before = digest(project)
+    (project / name).write_text(text)
+    assert digest(project) == before
+    assert len(before) == 16
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("gavel/plain.py", "def half(x):\n    return x / 3\n"),
+        ("gavel/base.py", "RATE = 3\n"),
+        ("gavel/prompts/loader.py", "def load():\n    return 2\n"),
+        ("gavel/prompts/judge.txt", "Is it wrong?"),
+        ("gavel/prompts/second.txt", ""),
+        ("script.py", FILES["script.py"] + "print(1)\n"),
+        ("script.py", FILES["script.py"] + "import gavel.unused\n"),
+    ],
+)
+def test_what_can_change_a_result_changes_the_digest(project, name, text):
+    before = digest(project)
+    (project / name).write_text(text)
+    assert digest(project) != before
+
+
+def test_a_moved_statement_counts_and_true_is_not_one(project):
+    seen = set()
+    for text in (
+        "x = 1\nif x:\n    y = 2\nz = 3\n",
+        "x = 1\nif x:\n    y = 2\n    z = 3\n",
+        "x = True\n",
+        "x = 1\n",
+    ):
+        (project / "gavel/plain.py").write_text(text)
+        seen.add(digest(project))
+    assert len(seen) == 4
+
+
+def test_docstrings_count_where_a_module_reads_them(project):
+    (project / "gavel/plain.py").write_text('"""Help."""\nTEXT = __doc__\n')
+    before = digest(project)
+    (project / "gavel/plain.py").write_text('"""More help."""\nTEXT = __doc__\n')
+    assert digest(project) != before
+
+
+def test_declared_data_files(project):
+    script = project / "script.py"
+    script.write_text("import gavel.report\n")
+    before = digest(project)
+    (project / "gavel/templates/page.html").write_text("<b>")
+    assert digest(project) != before
+    (project / "gavel/templates/page.html").unlink()
+    with pytest.raises(ValueError, match="matches nothing"):
+        digest(project)
+
+
+def test_module_names_in_strings_and_cycles(project):
+    (project / "script.py").write_text('COMMAND = ["-m", "gavel.late"]\nOTHER = "gavel.no such"\n')
+    (project / "gavel/base.py").write_text("import gavel.late\n")
+    assert closure(project / "script.py", project / "gavel") == ["gavel", "gavel.base", "gavel.late"]
+
+
+def test_digest_does_not_depend_on_where_the_project_lies(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("elsewhere") / "copy"
+    subprocess.run(["cp", "-r", project, other], check=True)
+    assert digest(other) == digest(project)
+
+
+def test_import_is_light():
+    code = (
+        "import sys, gavel.provenance, gavel.locking; "
+        "print([m for m in ('numpy', 'torch', 'mlflow', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_folder_digest_sees_names_and_bytes(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "file").write_text("x")
+    assert folder_digest(tmp_path / "a") == folder_digest(tmp_path / "b")
+    (tmp_path / "b/deep/file").rename(tmp_path / "b/deep/renamed")
+    assert folder_digest(tmp_path / "a") != folder_digest(tmp_path / "b")
+    with pytest.raises(NotADirectoryError):
+        folder_digest(tmp_path / "c")
+    assert file_digest(tmp_path / "a/deep/file").startswith("2d711642b726b044")
+
+
+def test_versions_and_hardware():
+    found = versions()
+    assert found["python"].startswith("3.") and found["numpy"] and "gavel" in found
+    machine = hardware()
+    assert machine["cores"] >= 1 and machine["cpu"] and isinstance(machine["gpus"], list)
+
+
+def test_git_commit(tmp_path):
+    assert git_commit(tmp_path) == {"commit": None, "dirty": None}
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/file").write_text("1")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    clean = git_commit(tmp_path)
+    assert len(clean["commit"]) == 40 and clean["dirty"] is False
+    (tmp_path / "inner/file").write_text("2")
+    assert git_commit(tmp_path) == {"commit": clean["commit"], "dirty": True}
+    assert git_commit(tmp_path / "inner") == {"commit": None, "dirty": None}

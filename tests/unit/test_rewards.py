@@ -1,0 +1,103 @@
+"""The mix of rewards: what is read, what is missing, and what the judge never sees."""
+
+import pytest
+from gavel.judge import Verdict
+from gavel.rewards import MixedReward, mix, verifiable
+
+RIGHT, WRONG, NONE = (
+    f"def solution():\n    result = {body}\n    return result" if body else "no program"
+    for body in ("2+2", "2+3", "")
+)
+
+
+class FixedJudge:
+    """Pays 0.25 for everything, or nothing at all, and counts how often it is asked."""
+
+    def __init__(self, score=0.25):
+        self.paid, self.asked = score, 0
+
+    def verdicts(self, questions, solutions, progress=iter):
+        self.asked += len(solutions)
+        return [Verdict(self.paid) for _ in solutions]
+
+
+class Poison:
+    """A judge or an answer that must not be touched."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"touched: {name}")
+
+
+def reward(lam, judge, **settings):
+    defaults = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25}
+    return MixedReward(lam=lam, judge=judge, **(defaults | settings))
+
+
+def test_verifiable_rewards():
+    assert [verifiable("4", True), verifiable("5", False), verifiable(None, False)] == [1.0, 0.1, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("v", "j", "lam", "expected"),
+    [
+        (1.0, 0.2, 0.5, 0.6),
+        (None, 0.2, 0.5, 0.2),
+        (1.0, None, 1.0, 1.0),
+        (None, 0.3, 0.0, 0.3),
+        (1.0, 0.3, 0.0, 0.3),
+        (1.0, None, 0.5, None),
+        (None, None, 0.5, None),
+        (0.0, 0.5, 0.25, 0.375),
+    ],
+)
+def test_mix(v, j, lam, expected):
+    assert mix(v, j, lam) == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize("lam", [-0.1, 1.1, float("nan")])
+def test_lambda_outside_its_range_is_refused(lam):
+    with pytest.raises(ValueError, match="lambda"):
+        mix(1.0, 1.0, lam)
+
+
+def test_labelled_and_unlabelled_questions_are_paid_as_designed():
+    judge = FixedJudge()
+    paid = reward(0.5, judge)([RIGHT, WRONG, NONE, RIGHT], ["2+2?"] * 4, ["4", "4", "4", None])
+    assert paid == [pytest.approx(x) for x in (0.625, 0.175, 0.125, 0.25)]
+    assert judge.asked == 4
+
+
+def test_at_lambda_one_the_judge_is_never_asked():
+    assert reward(1.0, Poison())([RIGHT, NONE], ["q", "q"], ["4", "4"]) == [1.0, 0.0]
+
+
+def test_at_lambda_zero_no_answer_is_read():
+    assert reward(0.0, FixedJudge())([RIGHT], ["q"], [Poison()]) == [0.25]
+
+
+def test_a_judge_that_cannot_be_asked_leaves_rewards_missing_and_the_step_untaken():
+    mixed = reward(0.5, FixedJudge(score=None))
+    assert mixed([RIGHT, RIGHT], ["q", "q"], ["4", None]) == [None, None]
+    assert mixed.skip
+
+
+def test_a_few_missing_rewards_do_not_stop_a_step():
+    mixed = reward(0.5, FixedJudge(score=None), max_missing=1.0)
+    mixed([RIGHT], ["q"], [None])
+    assert not mixed.skip
+
+
+def test_a_judge_is_needed_below_one():
+    with pytest.raises(ValueError, match="needs a judge"):
+        reward(0.5, None)
+
+
+def test_parts_are_logged_for_the_two_pools_apart():
+    logged = {}
+    reward(0.5, FixedJudge())(
+        [RIGHT, RIGHT], ["q", "q"], ["4", None], log_metric=logged.__setitem__, labeled=[True, False]
+    )
+    assert logged["verifiable_labeled"] == 1.0
+    assert "verifiable_unlabeled" not in logged
+    assert logged["judge_unlabeled"] == 0.25
+    assert logged["reward_labeled"] == pytest.approx(0.625)

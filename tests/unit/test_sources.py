@@ -1,0 +1,281 @@
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+
+from gavel import sources
+from gavel.audit import audit
+from gavel.errors import InputError
+from gavel.sources import link_seeds, load
+from gavel.splits import FIELDS, make_splits
+
+SHARED = Path(__file__).parents[2].parent / "shared/data"
+real_files = pytest.mark.skipif(not SHARED.is_dir(), reason="the published files are not on this machine")
+
+GSM8K_ROW = {"question": "What is 1,000 and 5?", "answer": "It is <<1000+5=1005>>1005.\n#### 1,005"}
+SVAMP_ROW = {
+    "Body": "A pack costs 76 dollars",
+    "Question": "How much is it?",
+    "Answer": 76.0,
+    "Type": "Addition",
+}
+PLUS_ROW = {
+    "question": "What is 1,000 and some?",
+    "solution": "Nobody knows.",
+    "answer": "None",
+    "perturbation_type": "critical thinking",
+    "seed_question": "what is 1000 and 5",
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(rows, name="rows.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".json":
+            path.write_text(json.dumps(rows), encoding="utf-8")
+        else:
+            text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+            path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def read(reader, path, label="data.train.path", **options):
+    return load(reader, path=path, label=label, **options)
+
+
+def test_gsm8k_record(written):
+    (record,) = read("gsm8k", written([GSM8K_ROW]), split="train")
+    assert record == {
+        "id": "gsm8k-train-00000",
+        "source": "gsm8k-train",
+        "question": GSM8K_ROW["question"],
+        "solution": GSM8K_ROW["answer"],
+        "answer": "1005",
+        "kind": None,
+        "seed_id": None,
+    }
+    assert list(record) == list(FIELDS)
+
+
+def test_ids_of_two_files_differ_without_a_split(written):
+    first, second = (
+        read("gsm8k", written([GSM8K_ROW] * 2, name))[1]["id"] for name in ("a.jsonl", "b.jsonl")
+    )
+    assert (first, second) == ("a-00001", "b-00001")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        SVAMP_ROW,
+        SVAMP_ROW | {"Answer": "76.0"},
+        SVAMP_ROW | {"Body": "A pack costs 76 dollars.", "Answer": "76"},
+    ],
+)
+def test_svamp_published_and_hub_rows(written, row):
+    (record,) = read("svamp", written([row], "svamp.json"))
+    assert (record["question"], record["answer"]) == ("A pack costs 76 dollars. How much is it?", "76")
+    assert record["solution"] is None and record["kind"] is None
+
+
+def test_gsm_plus_keeps_none_and_links_its_seed(written):
+    plus = read("gsm_plus", written([PLUS_ROW, PLUS_ROW | {"seed_question": "Another?"}]))
+    main = read("gsm8k", written([GSM8K_ROW], "main.jsonl"), split="test")
+    assert plus[0]["answer"] == "None" and plus[0]["kind"] == "critical thinking"
+    linked = link_seeds(plus, main)
+    assert [row["seed_id"] for row in linked] == ["gsm8k-test-00000", None]
+    assert all(list(row) == list(FIELDS) for row in linked)
+
+
+def test_seeds_link_to_the_first_pool_and_brought_ones_stay():
+    row = dict.fromkeys(FIELDS)
+    pool = [row | {"id": "test-0", "question": "One?"}, row | {"id": "train-0", "question": "one"}]
+    plus = [
+        row | {"id": "p", "question": "x", "seed_question": "ONE"},
+        row | {"id": "q", "seed_id": "brought"},
+    ]
+    assert [row["seed_id"] for row in link_seeds(plus, pool)] == ["test-0", "brought"]
+
+
+def test_own_layout(written):
+    rows = [{"question": "Q?", "answer": 5}, {"question": "R?", "answer": "1,200", "id": "mine", "kind": "k"}]
+    first, second = read("jsonl", written(rows))
+    assert first["id"] == "rows-00000" and first["answer"] == "5" and first["solution"] is None
+    assert second["id"] == "mine" and second["answer"] == "1200" and second["kind"] == "k"
+
+
+def test_limit(written):
+    path = written([GSM8K_ROW] * 5 + ["not read"])
+    assert len(read("gsm8k", path, limit=3)) == 3
+    with pytest.raises(InputError, match="limit must be at least 1"):
+        read("gsm8k", path, limit=0)
+
+
+@pytest.mark.parametrize(
+    ("reader", "row", "message"),
+    [
+        ("gsm8k", {"question": "Q?"}, "no text in 'answer'"),
+        ("gsm8k", {"question": "Q?", "answer": "It is 5."}, "#### N"),
+        ("gsm8k", {"question": "Q?", "answer": "#### many"}, "'many' is neither a number nor None"),
+        ("gsm8k", {"answer": "#### 5"}, "no text in 'question'"),
+        ("gsm8k", {"question": "  ", "answer": "#### 5"}, "no text in 'question'"),
+        ("gsm_plus", PLUS_ROW | {"answer": None}, "neither a number"),
+        ("gsm_plus", {**PLUS_ROW, "perturbation_type": None}, "perturbation_type"),
+        ("svamp", {"Body": "B", "Question": "Q?"}, "neither a number"),
+        ("jsonl", {"question": "Q?"}, "neither a number"),
+        ("jsonl", {"question": "Q?", "answer": True}, "neither a number"),
+        ("jsonl", {"question": "Q?", "answer": "5", "solution": 5}, "'solution' is not text"),
+        ("jsonl", [1], "expected a JSON object"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
+    own = {"question": "Q?", "answer": "1"}
+    good = {"gsm8k": GSM8K_ROW, "gsm_plus": PLUS_ROW, "svamp": SVAMP_ROW, "jsonl": own}[reader]
+    path = written([good, "", row, good])
+    with pytest.raises(InputError) as raised:
+        read(reader, path)
+    assert str(raised.value).startswith(f"{path}:3: ") and message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_repeated_ids(written):
+    row = {"question": "Q?", "answer": "1", "id": "same"}
+    with pytest.raises(InputError, match="rows.jsonl:2: the id 'same' is that of row 0 too"):
+        read("jsonl", written([row, row]))
+
+
+@pytest.mark.parametrize(
+    "path", ["data/none.jsonl", "./none", "/nowhere/none", "none.json", "a/b/c", "x y", "none.parquet"]
+)
+def test_a_missing_path_names_key_and_path(path):
+    with pytest.raises(InputError) as raised:
+        read("gsm8k", path, label="data.tests.main.path")
+    assert "data.tests.main.path" in str(raised.value) and f"{path} does not exist" in str(raised.value)
+
+
+def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
+    with pytest.raises(InputError, match=r"data\.train\.path: no data set given"):
+        read("gsm8k", None)
+    with pytest.raises(
+        InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, jsonl"
+    ):
+        read("gsm9k", "x.jsonl")
+    with pytest.raises(InputError, match="has no rows"):
+        read("gsm8k", written([]))
+    with pytest.raises(InputError, match="not a JSON list"):
+        read("svamp", written({"rows": []}, "svamp.json"))
+    with pytest.raises(InputError, match="none of the known endings"):
+        read("svamp", written([], "svamp.csv"))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read("svamp", written(["no"], "svamp.parquet"))
+
+
+def test_folder_in_the_hubs_layout(tmp_path):
+    """The layout of openai/gsm8k: configurations in a README, Parquet files for each split."""
+    folder = tmp_path / "gsm8k"
+    for split, count in (("train", 3), ("test", 2)):
+        (folder / "main").mkdir(parents=True, exist_ok=True)
+        table = datasets.Dataset.from_list([GSM8K_ROW] * count)
+        table.to_parquet(folder / "main" / f"{split}-00000-of-00001.parquet")
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: train\n    path: main/train-*\n"
+        "  - split: test\n    path: main/test-*\n---\n"
+    )
+    records = read("gsm8k", str(folder), name="main", split="test")
+    assert [row["id"] for row in records] == ["gsm8k-test-00000", "gsm8k-test-00001"]
+    assert records[0]["answer"] == "1005"
+    assert len(read("gsm8k", str(folder), name="main", split="train", limit=2)) == 2
+    with pytest.raises(InputError, match=r"data\.train\.path: .* splits train, test, asked for None"):
+        read("gsm8k", str(folder), name="main")
+    for wrong in ({"split": "dev", "name": "main"}, {"split": "train", "name": "socratic"}):
+        with pytest.raises(
+            InputError, match=r"data\.train\.path: cannot load .* check the folder, name and split"
+        ):
+            read("gsm8k", str(folder), **wrong)
+    datasets.Dataset.from_list([GSM8K_ROW] * 7).to_parquet(folder / "main" / "test-00000-of-00001.parquet")
+    assert len(read("gsm8k", str(folder), name="main", split="test")) == 7, "a stale cache was read"
+
+
+def test_folder_saved_to_disk(tmp_path):
+    table = datasets.Dataset.from_list([SVAMP_ROW] * 2)
+    table.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict({"test": table}).save_to_disk(tmp_path / "several")
+    assert [row["id"] for row in read("svamp", str(tmp_path / "one"))] == ["one-00000", "one-00001"]
+    assert len(read("svamp", str(tmp_path / "several"), split="test")) == 2
+    with pytest.raises(InputError, match="splits test, asked for 'train'"):
+        read("svamp", str(tmp_path / "several"), split="train")
+
+
+def test_parquet_file(tmp_path):
+    datasets.Dataset.from_list([GSM8K_ROW, {"question": None, "answer": "#### 5"}]).to_parquet(
+        tmp_path / "x.parquet"
+    )
+    with pytest.raises(InputError, match="x.parquet: row 1: no text in 'question'"):
+        read("gsm8k", str(tmp_path / "x.parquet"))
+    assert read("gsm8k", str(tmp_path / "x.parquet"), limit=1)[0]["answer"] == "1005"
+
+
+def test_hub_arguments_and_failure(monkeypatch):
+    asked = []
+
+    def load_dataset(*args, **options):
+        asked.append((args, options))
+        if len(asked) > 1:
+            raise ConnectionError("Couldn't reach the Hub\nsecond line")
+        return datasets.Dataset.from_list([GSM8K_ROW])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    hub = {"name": "main", "split": "train", "revision": "abc"}
+    assert read("gsm8k", "openai/gsm8k", **hub)[0]["id"] == "gsm8k-train-00000"
+    assert asked == [(("openai/gsm8k", "main"), {"split": "train", "revision": "abc", "cache_dir": None})]
+    with pytest.raises(InputError) as raised:
+        read("gsm8k", "openai/gsm8k", **hub)
+    message = str(raised.value)
+    assert message.startswith(
+        "data.train.path: cannot load openai/gsm8k (ConnectionError: Couldn't reach the Hub)"
+    )
+    assert "HF_HUB_OFFLINE" in message and "give a local file" in message and "\n" not in message
+
+
+def test_a_new_reader_is_one_line(monkeypatch, written):
+    monkeypatch.setitem(sources.READERS, "mine", lambda row: {"question": row["q"], "answer": "1"})
+    assert read("mine", written([{"q": "Q?"}]))[0]["question"] == "Q?"
+
+
+@real_files
+def test_published_files_load_unchanged_and_make_clean_splits():
+    train = read("gsm8k", str(SHARED / "gsm8k_train.jsonl"), split="train")
+    main = read("gsm8k", str(SHARED / "gsm8k_test.jsonl"), split="test")
+    plus = read("gsm_plus", str(SHARED / "gsmplus_testmini.jsonl"))
+    svamp = read("svamp", str(SHARED / "svamp.json"))
+    assert [len(rows) for rows in (train, main, plus, svamp)] == [7473, 1319, 2400, 1000]
+    plus = link_seeds(plus, main + train)
+    assert sum(row["answer"] == "None" for row in plus) == 300
+    assert (
+        len({row["id"] for rows in (train, main, plus, svamp) for row in rows}) == 7473 + 1319 + 2400 + 1000
+    )
+    tests = {"main": main, "plus": plus, "svamp": svamp}
+    splits, notes = make_splits(
+        train, tests, [], labeled=500, unlabeled=0.5, validation=200, seed=0, require_program=True
+    )
+    assert notes["usable"] + notes["removed"]["duplicate"] + sum(notes["removed"]["in_test"].values()) == 7473
+    report = audit(splits, tests)
+    assert report["clean"] is True
+    seeds = report["seeds"]["plus"]
+    assert (seeds["linked"], seeds["distinct"], seeds["untraced"], seeds["traced_to"]["main"]) == (
+        2400,
+        300,
+        0,
+        300,
+    )
+    assert all(cell["count"] == 0 for cell in seeds["in_split"].values())

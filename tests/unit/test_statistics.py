@@ -1,0 +1,120 @@
+"""Intervals and tests against scipy, statsmodels and known properties."""
+
+import time
+
+import numpy as np
+import pytest
+from gavel.statistics import (
+    bootstrap_mean,
+    holm,
+    mcnemar,
+    mean_interval,
+    paired_bootstrap,
+    wilson,
+)
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.binomial(16, 0.3, size=400) / 16
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "level"), [(0, 10, 0.95), (10, 10, 0.95), (742, 1319, 0.95), (7, 20, 0.9)]
+)
+def test_wilson(successes, n, level):
+    expected = proportion_confint(successes, n, alpha=1 - level, method="wilson")
+    assert wilson(successes, n, level) == pytest.approx(expected, abs=1e-12)
+
+
+def test_wilson_refuses_what_is_no_proportion():
+    for successes, n in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="no proportion"):
+            wilson(successes, n)
+
+
+def test_bootstrap_mean_agrees_with_scipy():
+    low, high = bootstrap_mean(SCORES, resamples=20_000, seed=1)
+    expected = stats.bootstrap(
+        (SCORES,), np.mean, n_resamples=20_000, method="percentile", rng=2
+    ).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.0006)
+    assert low < SCORES.mean() < high
+
+
+def test_bootstrap_is_a_function_of_its_seed_and_not_of_order():
+    assert bootstrap_mean(SCORES, seed=3) == bootstrap_mean(SCORES[::-1], seed=3)
+    assert bootstrap_mean(SCORES, seed=3) != bootstrap_mean(SCORES, seed=4)
+
+
+def test_a_lower_level_is_narrower():
+    low, high = bootstrap_mean(SCORES, level=0.5)
+    wide_low, wide_high = bootstrap_mean(SCORES)
+    assert wide_low < low < high < wide_high
+
+
+def test_intervals_cover_about_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    hits = 0
+    for trial in range(400):
+        low, high = bootstrap_mean(rng.binomial(16, 0.3, size=100) / 16, resamples=500, seed=trial)
+        hits += low <= 0.3 <= high
+    assert 0.90 < hits / 400 < 0.99
+
+
+def test_mean_interval_chooses_by_the_values():
+    assert mean_interval([1, 0, 1, 1]) == wilson(3, 4)
+    assert mean_interval([0.5, 0.5]) == wilson(1, 2)
+    assert mean_interval(np.array([0.5, 0.25, 1])) == bootstrap_mean([0.5, 0.25, 1])
+
+
+def test_paired_bootstrap_agrees_with_scipy():
+    other = np.clip(SCORES + RNG.choice([-0.125, 0, 0, 0.1875], size=400), 0, 1)
+    difference, low, high, p = paired_bootstrap(other, SCORES, resamples=20_000, seed=1)
+    expected = stats.bootstrap((other - SCORES,), np.mean, n_resamples=20_000, method="percentile", rng=2)
+    assert difference == pytest.approx((other - SCORES).mean())
+    assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.0006)
+    # The mean of 400 differences is nearly normal, where the bootstrap's p is that of a z test.
+    z = difference / ((other - SCORES).std() / 20)
+    assert p == pytest.approx(2 * stats.norm.sf(abs(z)), abs=0.01)
+
+
+def test_paired_bootstrap_is_antisymmetric_in_sign_and_bounded():
+    difference, low, high, p = paired_bootstrap([1, 1, 1, 1], [0, 0, 0, 0], resamples=99)
+    assert (difference, low, high) == (1, 1, 1)
+    assert p == 2 / 100
+    assert paired_bootstrap([1, 0, 1], [1, 0, 1]) == (0, 0, 0, 1)
+    # 0.1 + 0.2 - 0.3 is not quite 0: rounding must not decide a tie.
+    assert paired_bootstrap([0.1 + 0.2] * 5, [0.3] * 5)[3] == 1
+
+
+def test_no_values_and_unpaired_values_are_errors():
+    with pytest.raises(ValueError, match="at least one question"):
+        bootstrap_mean([])
+    with pytest.raises(ValueError, match="not pairs"):
+        paired_bootstrap([1, 0], [1])
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b"), [(0, 0), (0, 1), (3, 9), (9, 3), (51, 189), (60, 60), (800, 700)]
+)
+def test_mcnemar(only_a, only_b):
+    expected = reference_mcnemar([[5, only_a], [only_b, 5]], exact=True).pvalue if only_a + only_b else 1
+    assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "p_values", [[], [0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 0.02]]
+)
+def test_holm(p_values):
+    expected = list(multipletests(p_values, method="holm")[1]) if p_values else []
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_large_sets_are_cheap():
+    values = np.random.default_rng(0).binomial(16, 0.4, size=35_000) / 16
+    start = time.perf_counter()
+    bootstrap_mean(values)
+    assert time.perf_counter() - start < 1

@@ -1,0 +1,52 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from gavel import study
+from gavel.errors import InputError
+from gavel.locking import clear_stale_lock, record_owner
+from gavel.provenance import code_digest
+
+try:
+    config = study.resolve(config, workflow.basedir)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+if message := clear_stale_lock("."):
+    print(message, file=sys.stderr)
+
+
+onstart:
+    record_owner(".")
+
+
+RESULTS = config["results_dir"]
+TESTS = list(config["data"]["tests"])
+CELLS = study.cells(config)
+RUNS = ["sft", *CELLS]
+CHECKPOINTS = study.checkpoints(config)
+STUDENT = study.student(config)
+STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
+JUDGE = study.judge(config)
+MODELS = study.model_files(config)
+PROMPTS = [
+    p for p in (config["solution"]["prompt"], JUDGE["prompt"]) if Path(p).is_file()
+]
+THREADS = config["compute"]["threads"]
+RESOURCES = {key: config["compute"][key] for key in ("mem_mb", "runtime")}
+if config["compute"]["gpus"]:
+    RESOURCES["gpus"] = config["compute"]["gpus"]
+
+
+def code(script):
+    """Digest of a script and of the library code that it uses, so that an edit reruns what it affects."""
+    return code_digest(SCRIPTS / script, SCRIPTS / "gavel")
+
+
+def without(section, *keys):
+    """A section of the config less some keys, so that those cause no rerun."""
+    return {key: value for key, value in config[section].items() if key not in keys}

@@ -1,0 +1,48 @@
+SOURCES = [config["data"]["train"], *config["data"]["tests"].values()]
+
+
+rule prepare_data:
+    input:
+        [s["path"] for s in SOURCES if s["path"] and Path(s["path"]).exists()],
+    output:
+        pretrain=f"{RESULTS}/data/pretrain.jsonl",
+        labeled=f"{RESULTS}/data/labeled.jsonl",
+        unlabeled=f"{RESULTS}/data/unlabeled.jsonl",
+        validation=f"{RESULTS}/data/validation.jsonl",
+        tests=expand(f"{RESULTS}/data/test/{{set}}.jsonl", set=TESTS),
+        summary=f"{RESULTS}/data/splits.json",
+    log:
+        f"{RESULTS}/logs/data.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/data.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("prepare_data.py"),
+        settings=without("data", "ngram"),
+        solution_format=config["solution"]["format"],
+    script:
+        "../scripts/prepare_data.py"
+
+
+rule audit_data:
+    input:
+        pretrain=rules.prepare_data.output.pretrain,
+        labeled=rules.prepare_data.output.labeled,
+        unlabeled=rules.prepare_data.output.unlabeled,
+        validation=rules.prepare_data.output.validation,
+        tests=rules.prepare_data.output.tests,
+    output:
+        audit=f"{RESULTS}/data/audit.json",
+    log:
+        f"{RESULTS}/logs/audit.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/audit.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("audit_data.py"),
+        ngram=config["data"]["ngram"],
+        tests=TESTS,
+    script:
+        "../scripts/audit_data.py"

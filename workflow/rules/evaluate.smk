@@ -1,0 +1,84 @@
+FILES = f"{RESULTS}/evaluation/{{{{run}}}}/{{set}}"
+
+
+rule generate:
+    input:
+        headline=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][0]}",
+        alternate=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][1]}",
+        tests=rules.prepare_data.output.tests,
+    output:
+        samples=expand(f"{FILES}/responses.jsonl", set=TESTS),
+        alternate=expand(f"{FILES}/alternate-responses.jsonl", set=TESTS),
+    log:
+        f"{RESULTS}/logs/generate/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/generate/{{run}}.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **RESOURCES,
+    params:
+        code=code("generate.py"),
+        student=STUDENT_TOKENS,
+        solution=config["solution"],
+        sampling=without("evaluation", "ks", "judge"),
+    script:
+        "../scripts/generate.py"
+
+
+rule score:
+    input:
+        samples=rules.generate.output.samples,
+        alternate=rules.generate.output.alternate,
+        tests=rules.prepare_data.output.tests,
+        judge=MODELS.get("judge", []),
+        store=ancient(rules.tracking_store.output[0]),
+    output:
+        samples=expand(f"{FILES}/samples.jsonl", set=TESTS),
+        alternate=expand(f"{FILES}/alternate.jsonl", set=TESTS),
+    log:
+        f"{RESULTS}/logs/score/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score/{{run}}.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **RESOURCES,
+    params:
+        code=code("score.py"),
+        solution_format=config["solution"]["format"],
+        judge=JUDGE if config["evaluation"]["judge"] else None,
+    script:
+        "../scripts/score.py"
+
+
+rule compute_metrics:
+    input:
+        samples=expand(
+            f"{RESULTS}/evaluation/{{run}}/{{set}}/samples.jsonl", run=RUNS, set=TESTS
+        ),
+        alternate=expand(
+            f"{RESULTS}/evaluation/{{run}}/{{set}}/alternate.jsonl",
+            run=RUNS,
+            set=TESTS,
+        ),
+    output:
+        metrics=f"{RESULTS}/metrics.csv",
+        comparisons=f"{RESULTS}/comparisons.csv",
+    log:
+        f"{RESULTS}/logs/metrics.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/metrics.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("compute_metrics.py"),
+        cells=CELLS,
+        checkpoints=CHECKPOINTS,
+        tests=TESTS,
+        ks=config["evaluation"]["ks"],
+        primary=study.primary(config),
+    script:
+        "../scripts/compute_metrics.py"

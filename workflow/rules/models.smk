@@ -1,0 +1,60 @@
+rule scratch_student:
+    input:
+        pretrain=rules.prepare_data.output.pretrain,
+    output:
+        model=directory(f"{RESULTS}/models/student"),
+    log:
+        f"{RESULTS}/logs/scratch-student.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scratch-student.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: workflow.cores or 1
+    params:
+        code=code("scratch_student.py"),
+        recipe=config["student"]["scratch"],
+    script:
+        "../scripts/scratch_student.py"
+
+
+rule scratch_judge:
+    input:
+        pretrain=rules.prepare_data.output.pretrain,
+        student=MODELS.get("student", []),
+    output:
+        model=directory(f"{RESULTS}/models/judge"),
+    log:
+        f"{RESULTS}/logs/scratch-judge.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scratch-judge.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: workflow.cores or 1
+    params:
+        code=code("scratch_judge.py"),
+        recipe=config["judge"]["scratch"],
+        student=None if "student" in MODELS else STUDENT["model"],
+        labels=JUDGE["labels"],
+    script:
+        "../scripts/scratch_judge.py"
+
+
+rule check_models:
+    input:
+        pretrain=rules.prepare_data.output.pretrain,
+        labeled=rules.prepare_data.output.labeled,
+        models=list(MODELS.values()),
+        prompts=PROMPTS,
+    output:
+        f"{RESULTS}/models/check.json",
+    log:
+        f"{RESULTS}/logs/check-models.log",
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("check_models.py"),
+        student=STUDENT,
+        judge=JUDGE,
+        solution=config["solution"],
+    script:
+        "../scripts/check_models.py"

@@ -1,0 +1,27 @@
+rule report_html:
+    input:
+        metrics=rules.compute_metrics.output.metrics,
+        comparisons=rules.compute_metrics.output.comparisons,
+        samples=rules.compute_metrics.input.samples,
+        monitors=expand(f"{RESULTS}/runs/{{run}}/monitor.csv", run=RUNS),
+        trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
+        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        calibration=rules.calibrate_judge.output.calibration,
+        audit=rules.audit_data.output.audit,
+        splits=rules.prepare_data.output.summary,
+        store=ancient(rules.tracking_store.output[0]),
+    output:
+        html=report(
+            f"{RESULTS}/report.html",
+            caption="../report/study.rst",
+            category="Study",
+        ),
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("render_report.py"),
+        study=config,
+    script:
+        "../scripts/render_report.py"

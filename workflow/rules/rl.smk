@@ -1,0 +1,36 @@
+rule train_rl:
+    input:
+        check=rules.check_models.output[0],
+        store=ancient(rules.tracking_store.output[0]),
+        calibration=ancient(rules.calibrate_judge.output.calibration),
+        start=rules.train_sft.output.best,
+        labeled=rules.prepare_data.output.labeled,
+        unlabeled=rules.prepare_data.output.unlabeled,
+        validation=rules.prepare_data.output.validation,
+        judge=MODELS.get("judge", []),
+    output:
+        best=directory(f"{RESULTS}/runs/{{run}}/best"),
+        final=directory(f"{RESULTS}/runs/{{run}}/final"),
+        monitor=f"{RESULTS}/runs/{{run}}/monitor.csv",
+        training=f"{RESULTS}/runs/{{run}}/training.csv",
+        run=f"{RESULTS}/runs/{{run}}/run.json",
+    log:
+        f"{RESULTS}/logs/rl/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/rl/{{run}}.tsv"
+    wildcard_constraints:
+        run="|".join(CELLS),
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **RESOURCES,
+    params:
+        code=code("train_rl.py"),
+        cell=lambda wildcards: CELLS[wildcards.run],
+        student=STUDENT_TOKENS,
+        judge=JUDGE,
+        settings=without("rl", "algorithms", "lambda", "seeds"),
+        solution=config["solution"],
+    script:
+        "../scripts/train_rl.py"

@@ -1,0 +1,29 @@
+rule train_sft:
+    input:
+        check=rules.check_models.output[0],
+        store=ancient(rules.tracking_store.output[0]),
+        labeled=rules.prepare_data.output.labeled,
+        validation=rules.prepare_data.output.validation,
+        student=MODELS.get("student", []),
+    output:
+        best=directory(f"{RESULTS}/runs/sft/best"),
+        final=directory(f"{RESULTS}/runs/sft/final"),
+        monitor=f"{RESULTS}/runs/sft/monitor.csv",
+        training=f"{RESULTS}/runs/sft/training.csv",
+        run=f"{RESULTS}/runs/sft/run.json",
+    log:
+        f"{RESULTS}/logs/sft.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sft.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **RESOURCES,
+    params:
+        code=code("train_sft.py"),
+        student=STUDENT,
+        settings=config["sft"],
+        solution=config["solution"],
+    script:
+        "../scripts/train_sft.py"

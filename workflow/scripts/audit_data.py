@@ -1,0 +1,21 @@
+from typing import TYPE_CHECKING
+
+from gavel.audit import audit
+from gavel.files import read_jsonl, write_json
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "audit"):
+    names = ("pretrain", "labeled", "unlabeled", "validation")
+    found = audit(
+        {name: list(read_jsonl(snakemake.input[name])) for name in names},
+        {
+            name: list(read_jsonl(path))
+            for name, path in zip(snakemake.params.tests, snakemake.input.tests, strict=True)
+        },
+        n=snakemake.params.ngram,
+    )
+    write_json(snakemake.output.audit, found)
+    say(f"clean: {found['clean']}", console=True)

@@ -1,0 +1,490 @@
+"""The config, typed once: defaults, checks, the JSON schema and the reference in config/README.md come from here.
+
+No other library module imports this one. The Snakefile validates with it and hands plain values on, so that a change
+of one key reruns the rules that use that key and no others.
+"""
+
+import difflib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gavel.algorithms import ALGORITHMS
+from gavel.errors import InputError
+from gavel.judge import KINDS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A closed section: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False, protected_namespaces=())
+
+
+class Source(Section):
+    """Where problems come from: the embedded generator, a local file or folder, or a hub data set."""
+
+    reader: Literal["generator", "gsm8k", "gsm_plus", "svamp", "jsonl"] = Field(
+        description="How to read it. `generator` makes problems; the others read the published layouts; `jsonl` is "
+        "this project's own record layout."
+    )
+    path: str | None = Field(
+        None, description="Local file or folder, or a hub data set's name (not for `generator`)."
+    )
+    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
+    split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
+    revision: str | None = Field(
+        None, description="Hub commit or tag; pin it for a study that others repeat."
+    )
+    limit: Count | None = Field(None, description="Keep only the first so many rows.")
+    set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
+        None,
+        description="Generator only: which kind of problems. `plus` perturbs the test set named by `of`.",
+    )
+    size: Count | None = Field(None, description="Generator only: number of problems.")
+    seed: int = Field(0, description="Generator only: another seed gives other problems.")
+    of: str | None = Field(
+        None, description="Generator set `plus` only: the test set whose problems are perturbed."
+    )
+
+    @model_validator(mode="after")
+    def complete(self):
+        if self.reader == "generator":
+            if self.set is None or self.size is None:
+                raise ValueError("reader 'generator' needs `set` and `size`")
+            if (self.set == "plus") != (self.of is not None):
+                raise ValueError("`of` names the perturbed test set: needed with set 'plus', and only there")
+        elif self.path is None:
+            raise ValueError(f"reader {self.reader!r} needs `path`")
+        return self
+
+
+class Data(Section):
+    """Problems and splits. Splits are disjoint by normalised question and decided by the seed and the row ids."""
+
+    seed: int = Field(0, description="Decides which problems go to which split.")
+    pretrain: Source | None = Field(
+        None, description="What models made from scratch read; null where models come from elsewhere."
+    )
+    train: Source = Field(description="Labelled, unlabelled and validation problems are drawn from here.")
+    labeled: int | float = Field(
+        description="Labelled problems: a count, or a share of train between 0 and 1."
+    )
+    unlabeled: int | float = Field(description="Unlabelled problems (answers removed): a count or a share.")
+    validation: int | float = Field(
+        description="Validation problems: a count or a share. All selection uses these."
+    )
+    tests: dict[str, Source] = Field(description="Test sets by name; read by evaluation and audit only.")
+    ngram: Count = Field(8, description="Word n-grams of this length count as overlap in the audit.")
+
+    @field_validator("labeled", "unlabeled", "validation")
+    @classmethod
+    def count_or_share(cls, value):
+        if value <= 0 or (isinstance(value, float) and not value.is_integer() and value >= 1):
+            raise ValueError(f"{value} is neither a count (1, 2, ...) nor a share between 0 and 1")
+        return value
+
+    @field_validator("tests")
+    @classmethod
+    def some_test(cls, value):
+        if not value:
+            raise ValueError("name at least one test set")
+        for name, source in value.items():
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"test set name {name!r} may hold letters, digits, '-' and '_' only")
+            if source.of is not None and (source.of == name or source.of not in value):
+                raise ValueError(f"test set {name!r} perturbs {source.of!r}, which is not another test set")
+        return value
+
+
+class Solution(Section):
+    """How the student answers."""
+
+    format: Literal["program", "text"] = Field(
+        "program",
+        description="`program`: a Python function whose return value is the answer; `text`: free text.",
+    )
+    prompt: str = Field(
+        "solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}."
+    )
+    max_new_tokens: Count = Field(64, description="Longest solution, in tokens.")
+
+
+class Scratch(Section):
+    """A tiny model made from nothing on `data.pretrain` (with `model: scratch`)."""
+
+    width: Count = Field(128, description="Hidden size.")
+    layers: Count = Field(4, description="Number of layers.")
+    heads: Count = Field(4, description="Attention heads.")
+    steps: Count = Field(280, description="Optimiser steps; for a judge, those on judging pairs.")
+    batch_size: Count = Field(64, description="Documents a step.")
+    seed: int = Field(0, description="Weights and order of documents.")
+
+
+class StudentScratch(Scratch):
+    """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
+
+    wrong: Share = Field(
+        0.35, description="Share of documents whose program is wrong: what is left to learn later."
+    )
+    bare: Share = Field(0.2, description="Share of documents without a question.")
+
+
+class JudgeScratch(Scratch):
+    """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
+
+    steps: Count = Field(750, description="Optimiser steps on judging pairs.")
+    reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
+    samples: Count = Field(
+        4, description="The untuned student's samples for each question that it is judged on."
+    )
+    questions: Count = Field(2500, description="Questions that the untuned student is sampled on.")
+
+
+class Model(Section):
+    """A causal language model."""
+
+    model: str = Field(description="Hub name, local folder, or `scratch`.")
+    revision: str | None = Field(None, description="Hub commit or tag.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Type of the weights.")
+    pad_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `<pad>`).")
+    eos_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `</s>`).")
+
+
+class Student(Model):
+    """The small model that learns."""
+
+    scratch: StudentScratch = Field(
+        default_factory=StudentScratch, description="Recipe for `model: scratch`."
+    )
+
+
+class Judge(Model):
+    """The model that pays for solutions."""
+
+    kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
+    prompt: str = Field(
+        "judge", description="Judging prompt: a shipped name (judge, judge-instruct) or a file."
+    )
+    labels: tuple[str, str] = Field(
+        (" Yes", " No"), description="The words for right and wrong, each one token where it stands."
+    )
+    chat: bool = Field(False, description="Put the prompt through the model's chat template.")
+    max_tokens: Count = Field(
+        2048, description="Longest judging prompt; the beginning of a longer one is cut."
+    )
+    batch_tokens: Count = Field(
+        16384, description="Tokens in one forward pass; lower it when memory runs out."
+    )
+    calibration_samples: Count = Field(
+        8, description="SFT samples of each validation problem for the calibration."
+    )
+    scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
+
+    @field_validator("kind")
+    @classmethod
+    def known(cls, value):
+        if value not in KINDS:
+            raise ValueError(f"{value!r} does not exist; choose one of {', '.join(KINDS)}")
+        return value
+
+
+class Sft(Section):
+    """The supervised baseline on the labelled problems; every RL run starts from its best checkpoint."""
+
+    seed: int = Field(0, description="Order of examples.")
+    epochs: Count = Field(12, description="Passes over the labelled problems.")
+    learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
+    batch_size: Count = Field(16, description="Examples an optimiser step.")
+    micro_batch_size: Count | None = Field(
+        None, description="Examples in memory at a time; null takes batch_size."
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in optimiser steps.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decay.")
+    max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
+    bf16: bool = Field(False, description="bfloat16 autocast; for GPUs and processors that have it.")
+    gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+
+
+class Ppo(Section):
+    """What only algorithms with a critic use."""
+
+    epochs: Count = Field(2, description="Passes over each rollout (ReFT: 2).")
+    minibatches: Count = Field(2, description="Optimiser steps in each pass.")
+    gamma: Share = Field(1.0, description="Discount (ReFT: 1).")
+    gae_lambda: Share = Field(0.95, description="GAE's lambda (ReFT: 0.95); not the mixing weight.")
+    value_clip: Positive = Field(0.2, description="Clip range of the value loss (ReFT: 0.2).")
+    value_coefficient: Positive = Field(0.5, description="Weight of the value loss (our choice: own trunk).")
+    critic_learning_rate: Positive = Field(1e-3, description="Learning rate of the critic.")
+    critic_warmup: Annotated[int, Field(ge=0)] = Field(
+        4, description="Rollouts during which only the critic learns."
+    )
+
+
+class MonitorConfig(Section):
+    """Watching the policy on validation problems during training."""
+
+    every: Count = Field(5, description="Steps between two looks.")
+    questions: Count = Field(300, description="Validation problems looked at.")
+
+
+class Rl(Section):
+    """Reinforcement learning: a grid of algorithms x lambda x seeds; everything else is common to all cells."""
+
+    algorithms: list[str] = Field(["grpo", "ppo"], description=f"Of: {', '.join(ALGORITHMS)}.")
+    lambda_: list[Share] = Field(
+        [0.0, 0.5, 1.0],
+        alias="lambda",
+        description="Weights of the verifiable reward on labelled problems; 1 never asks the judge, 0 never reads a "
+        "label.",
+    )
+    seeds: list[int] = Field([0], description="Order of problems and sampling noise.")
+    steps: Count = Field(80, description="Rollouts; the same in every cell.")
+    prompts_per_step: Count = Field(32, description="Problems in a rollout.")
+    num_generations: Annotated[int, Field(ge=2)] = Field(
+        8, description="Completions of each problem (the group)."
+    )
+    labeled_share: Share = Field(
+        0.5, description="Share of labelled problems in a rollout; at lambda 1 all are."
+    )
+    learning_rate: Positive = Field(1.5e-4, description="Peak learning rate of the policy.")
+    lr_scheduler: Literal["constant_with_warmup", "linear", "cosine"] = Field(
+        "constant_with_warmup", description="Learning rate after warm-up."
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in rollouts.")
+    max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
+    temperature: Positive = Field(1.0, description="Of the rollout's sampling.")
+    kl: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of the KL to the SFT policy in the loss."
+    )
+    partial_credit: Share = Field(
+        0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none."
+    )
+    max_missing_rewards: Share = Field(
+        0.25, description="A rollout with more rewards missing does not move the policy."
+    )
+    micro_batch_size: Count | None = Field(
+        None, description="Completions in memory at a time; null takes all."
+    )
+    micro_rollout: Count = Field(256, description="Completions decoded at a time.")
+    save_every: Count = Field(10, description="Rollouts between two checkpoints.")
+    use_vllm: bool = Field(
+        False, description="Sample rollouts with vLLM (colocated; needs a GPU and the package)."
+    )
+    bf16: bool = Field(False, description="bfloat16 autocast.")
+    gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+    ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig, description="Looks at validation problems.")
+
+    @field_validator("algorithms")
+    @classmethod
+    def known(cls, value):
+        for name in value:
+            if name not in ALGORITHMS:
+                raise ValueError(f"{name!r} does not exist; choose from {', '.join(ALGORITHMS)}")
+        return value
+
+    @field_validator("algorithms", "lambda_", "seeds")
+    @classmethod
+    def distinct(cls, value):
+        if len(set(value)) != len(value):
+            raise ValueError(f"{value} names something twice")
+        return value
+
+
+class Evaluation(Section):
+    """Test-time sampling, the same for every run."""
+
+    samples: Count = Field(16, description="Samples of each test problem, besides the greedy one.")
+    temperature: Positive = Field(0.7, description="Of those samples (ReFT's voting samples at 0.7 too).")
+    ks: list[Count] = Field(
+        [1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`."
+    )
+    seed: int = Field(0, description="Sampling noise.")
+    batch_size: Count = Field(512, description="Completions decoded at a time.")
+    judge: bool = Field(
+        True, description="Ask the judge about every distinct solution (for the report only)."
+    )
+
+    @model_validator(mode="after")
+    def enough(self):
+        if max(self.ks, default=0) > self.samples:
+            raise ValueError(f"ks has {max(self.ks)}, but there are only {self.samples} samples")
+        return self
+
+
+class Primary(Section):
+    """The one comparison that the study was made for, named before any run; all others are corrected for number."""
+
+    algorithm: str = Field("grpo", description="Of `rl.algorithms`.")
+    lambda_: Share = Field(0.5, alias="lambda", description="Of `rl.lambda`.")
+    seed: int = Field(0, description="Of `rl.seeds`.")
+    set: str = Field(description="Of `data.tests`.")
+    metric: Literal["greedy", "maj"] = Field("greedy", description="`greedy`, or `maj` at the largest k.")
+
+
+class Tracking(Section):
+    """MLflow."""
+
+    uri: str | None = Field(None, description="Tracking server; null keeps an SQLite store in `results_dir`.")
+
+
+class Compute(Section):
+    """What a training or sampling job asks the scheduler for."""
+
+    threads: Count = Field(
+        1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs."
+    )
+    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of a job.")
+    mem_mb: Count = Field(3000, description="Memory of a job.")
+    runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
+
+
+class Config(Section):
+    """A whole study."""
+
+    study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
+    question: str = Field(
+        "Does the judge's reward help?", description="What the study asks; the report's headline."
+    )
+    results_dir: str = Field("results", description="Where everything goes; one folder a study.")
+    data: Data = Field(description="Problems and splits.")
+    solution: Solution = Field(default_factory=Solution, description="How the student answers.")
+    student: Student = Field(description="The small model that learns.")
+    judge: Judge = Field(description="The model that pays.")
+    sft: Sft = Field(default_factory=Sft, description="The supervised baseline.")
+    rl: Rl = Field(default_factory=Rl, description="The grid.")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="Test-time sampling.")
+    primary: Primary = Field(description="The comparison named in advance.")
+    tracking: Tracking = Field(default_factory=Tracking, description="MLflow.")
+    compute: Compute = Field(default_factory=Compute, description="Resources of a job.")
+
+    @model_validator(mode="after")
+    def consistent(self):
+        for key, options in (
+            ("algorithm", self.rl.algorithms),
+            ("seed", self.rl.seeds),
+            ("set", list(self.data.tests)),
+        ):
+            if getattr(self.primary, key) not in options:
+                raise ValueError(
+                    f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}"
+                )
+        if self.primary.lambda_ not in self.rl.lambda_:
+            raise ValueError(
+                f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}"
+            )
+        scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
+        if scratch and self.data.pretrain is None:
+            raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
+        return self
+
+
+def load(raw: dict) -> dict:
+    """Check a config and fill in its defaults.
+
+    Args:
+        raw: nested dictionary as read from YAML.
+
+    Returns:
+        The resolved config, plain values only, `lambda` under its own name.
+
+    Raises:
+        InputError: one line for the first problem: the key, what was found, what is expected, the nearest key.
+    """
+    try:
+        return Config.model_validate(raw).model_dump(by_alias=True, mode="json")
+    except ValidationError as error:
+        first, more = error.errors()[0], error.error_count() - 1
+        suffix = f" (and {more} more)" if more else ""
+        raise InputError(f"config: {_explain(first)}{suffix}") from None
+
+
+def schema() -> dict:
+    """The JSON schema: closed, described, with defaults."""
+    return Config.model_json_schema(by_alias=True)
+
+
+def reference() -> str:
+    """The reference of all keys as Markdown tables, one a section."""
+    whole = schema()
+    lines: list[str] = []
+    for title, node in [("(top level)", whole), *whole["$defs"].items()]:
+        lines += [
+            "",
+            f"### {_heading(title)}",
+            "",
+            node.get("description", ""),
+            "",
+            "| key | default | meaning |",
+            "|---|---|---|",
+        ]
+        for key, field in node["properties"].items():
+            default = "required" if key in node.get("required", ()) else _default(field)
+            lines.append(
+                f"| `{key}` | {default} | {field.get('description') or _target(whole, field)['description']} |"
+            )
+    return "\n".join(lines).strip() + "\n"
+
+
+SECTIONS = {
+    "Source": "data.train, data.pretrain, data.tests.<name>",
+    "StudentScratch": "student.scratch",
+    "JudgeScratch": "judge.scratch",
+    "MonitorConfig": "rl.monitor",
+    "Ppo": "rl.ppo",
+}
+
+
+def _heading(title: str) -> str:
+    return SECTIONS.get(title, title.lower())
+
+
+def _default(field: dict) -> str:
+    if "default" not in field:
+        return "see the section"
+    value = field["default"]
+    return (
+        "null"
+        if value is None
+        else f"`{value}`"
+        if not isinstance(value, bool)
+        else f"`{str(value).lower()}`"
+    )
+
+
+def _explain(problem: dict) -> str:
+    parts = [str(part) for part in problem["loc"]]
+    key = ".".join(parts)
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(parts[-1], _siblings(parts[:-1]), n=1, cutoff=0.5)
+        hint = (
+            f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?"
+            if near
+            else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
+        )
+        return f"unknown key {key!r}{hint}"
+    if problem["type"] == "missing":
+        return f"{key!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _siblings(parts: list[str]) -> list[str]:
+    """The valid keys of the section at a path; keys of mappings such as test-set names lead to the mapping's values."""
+    whole = schema()
+    node = whole
+    for part in parts:
+        node = _target(whole, node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+    return list(node.get("properties", {}))
+
+
+def _target(whole: dict, node: dict) -> dict:
+    """The definition that a schema node refers to, or the node itself."""
+    options = [node, *node.get("allOf", ()), *node.get("anyOf", ())]
+    name = next((option["$ref"] for option in options if "$ref" in option), None)
+    return whole["$defs"][name.rsplit("/", 1)[1]] if name else node

@@ -1,0 +1,103 @@
+"""From the config's sources to the files of a study: splits, test sets, and the counts that go with them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gavel import perturbations, problems, sources
+from gavel.errors import InputError
+from gavel.files import write_json, write_jsonl
+from gavel.splits import make_splits
+
+
+def prepare(
+    *,
+    train: dict,
+    tests: Mapping[str, dict],
+    pretrain: dict | None,
+    labeled: int | float,
+    unlabeled: int | float,
+    validation: int | float,
+    seed: int,
+    require_program: bool,
+    output: str | Path,
+) -> dict:
+    """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
+
+    Args:
+        train, tests, pretrain: sources as in the config (`reader`, `path` or `set`, ...).
+        labeled, unlabeled, validation: counts, or shares of the usable training problems.
+        require_program: labelled problems must convert to a program.
+        output: folder for the files.
+
+    Returns:
+        What `splits.json` holds: counts of every file, and what was left out and why.
+
+    Raises:
+        InputError: a source cannot be read, or there are too few problems.
+    """
+    output = Path(output)
+    read = read_source(pretrain, "pretrain", "data.pretrain") if pretrain else []
+    taken = {row["question"] for row in read}
+    test_rows = read_tests(tests, taken)
+    for rows in test_rows.values():
+        taken |= {row["question"] for row in rows}
+    pool = read_source(train, "train", "data.train", frozenset(taken))
+    for name, source in tests.items():
+        if source["reader"] == "gsm_plus":
+            others = [row for other, rows in test_rows.items() if other != name for row in rows]
+            test_rows[name] = sources.link_seeds(test_rows[name], [*others, *pool])
+    splits, notes = make_splits(
+        pool,
+        test_rows,
+        read,
+        labeled=labeled,
+        unlabeled=unlabeled,
+        validation=validation,
+        seed=seed,
+        require_program=require_program,
+    )
+    for name, rows in {
+        "pretrain": read,
+        **splits,
+        **{f"test/{name}": rows for name, rows in test_rows.items()},
+    }.items():
+        write_jsonl(output / f"{name}.jsonl", rows)
+    counts = {"pretrain": len(read)} | {name: len(rows) for name, rows in splits.items()}
+    summary = {
+        "counts": counts | {f"test/{name}": len(rows) for name, rows in test_rows.items()},
+        "notes": notes,
+    }
+    write_json(output / "splits.json", summary)
+    return summary
+
+
+def read_source(source: dict, name: str, label: str, exclude: frozenset[str] = frozenset()) -> list[dict]:
+    """Records of one source of the config; the generator leaves out the questions in `exclude`."""
+    if source["reader"] == "generator":
+        return [row for _, row in generated(source, name, exclude)]
+    keys = ("path", "name", "split", "revision", "limit")
+    return sources.load(source["reader"], **{key: source[key] for key in keys}, label=f"{label}.path")
+
+
+def generated(source: dict, name: str, exclude: frozenset[str]) -> list:
+    """(story, record) pairs of a generator source; `name` becomes part of the ids."""
+    return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
+
+
+def read_tests(tests: Mapping[str, dict], exclude: set[str]) -> dict[str, list[dict]]:
+    """Records of every test set; perturbed sets come from the stories of the set that they name."""
+    stories, rows = {}, {}
+    for name, source in tests.items():
+        if source["reader"] != "generator":
+            rows[name] = read_source(source, name, f"data.tests.{name}")
+        elif source["set"] != "plus":
+            stories[name] = generated(source, name, frozenset(exclude))
+            rows[name] = [row for _, row in stories[name]]
+    for name, source in tests.items():
+        if source["reader"] == "generator" and source["set"] == "plus":
+            if source["of"] not in stories:
+                raise InputError(f"data.tests.{name}.of: {source['of']!r} is not a generated test set")
+            rows[name] = perturbations.perturb(
+                stories[source["of"]], source["size"], source["seed"], f"generator-{name}"
+            )
+    return {name: rows[name] for name in tests}

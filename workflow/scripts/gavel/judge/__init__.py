@@ -1,0 +1,56 @@
+"""The judge: one interface, a table of kinds, one file a kind.
+
+A judge is given whole groups (all completions of a question stand together), so that pointwise, pairwise and
+tournament judges fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from gavel.errors import InputError
+
+# Kind -> module, whose `make(**settings)` returns the judge; imported when used, since some bring heavy packages.
+KINDS = {"single-token": "gavel.judge.single_token"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says of one solution.
+
+    `score` in [0, 1] is the reward, or None where the judge could not be asked; `off_label` is the probability that
+    fell on neither label word; `truncated` says that the prompt was too long and lost its beginning.
+    """
+
+    score: float | None
+    off_label: float = 0.0
+    truncated: bool = False
+
+
+class Judge(Protocol):
+    """Anything that scores solutions."""
+
+    def verdicts(
+        self,
+        questions: Sequence[str],
+        solutions: Sequence[str],
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[Verdict]:
+        """One verdict for each (question, solution), in order; the solutions of a question stand together."""
+
+
+def score(judge: Judge, questions: Sequence[str], solutions: Sequence[str]) -> list[float | None]:
+    """The rewards alone, `(N,)`."""
+    return [verdict.score for verdict in judge.verdicts(questions, solutions)]
+
+
+def load(*, kind: str = "single-token", **settings) -> Judge:
+    """Make a judge from its kind and settings.
+
+    Raises:
+        InputError: there is no such kind, or its settings, model or labels do not work.
+    """
+    if kind not in KINDS:
+        raise InputError(f"judge.kind: {kind!r} does not exist; choose one of {', '.join(KINDS)}")
+    return import_module(KINDS[kind]).make(**settings)

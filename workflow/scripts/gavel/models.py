@@ -1,0 +1,91 @@
+"""Load and save causal language models and their tokenizers: hub names and local folders, the same way.
+
+Not a trainer and not a recipe: tiny models from scratch are `gavel.scratch`.
+"""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device() -> torch.device:
+    """The first GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(
+    path: str, *, key: str = "student.model", pad_token: str | None = None, eos_token: str | None = None
+) -> PreTrainedTokenizerBase:
+    """Load a tokenizer, left-padding, with a pad and an end token that differ.
+
+    Args:
+        path: hub name or local folder.
+        key: the config key that named it, for messages.
+        pad_token, eos_token: set these tokens where the checkpoint lacks them (Galactica does: `<pad>`, `</s>`).
+
+    Raises:
+        InputError: no tokenizer there, no pad or end token, or both the same (then the end of a solution is masked
+            as padding and the model never learns to stop).
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{key}: no tokenizer can be loaded from {path!r} ({reason}); "
+            "a local folder needs tokenizer.json and tokenizer_config.json beside the weights"
+        ) from None
+    prefix = key.rsplit(".", 1)[0]
+    for name, token in (("pad_token", pad_token), ("eos_token", eos_token)):
+        if token is not None:
+            if token not in tokenizer.get_vocab():
+                raise InputError(f"{prefix}.{name}: {token!r} is not in the vocabulary of {path!r}")
+            setattr(tokenizer, name, token)
+        elif getattr(tokenizer, name) is None:
+            raise InputError(
+                f"{key}: the tokenizer of {path!r} has no {name}; set {prefix}.{name} in the config"
+            )
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        raise InputError(
+            f"{key}: pad and end token of {path!r} are both {tokenizer.pad_token!r}; "
+            f"set {prefix}.pad_token to another token of its vocabulary"
+        )
+    return tokenizer
+
+
+def load_model(
+    path: str, *, key: str = "student.model", dtype: str = "float32", revision: str | None = None
+) -> PreTrainedModel:
+    """Load a causal language model in evaluation mode, on the GPU where there is one.
+
+    Raises:
+        InputError: nothing there that can be loaded, or an unknown dtype.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
+    try:
+        # Eager attention on a CPU: scaled-dot-product attention with a single query took most of the decoding time.
+        attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=DTYPES[dtype], revision=revision, **attention
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise InputError(f"{key}: no model can be loaded from {path!r} ({reason})") from None
+    return model.to(device()).eval()
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+    """Save weights (safetensors), configuration and tokenizer as one Hugging Face folder."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """Number of trainable values, tied ones counted once."""
+    return sum(p.numel() for p in model.parameters())

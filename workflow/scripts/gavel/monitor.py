@@ -1,0 +1,78 @@
+"""Watching a policy while it trains: what the judge pays it against what is true, on validation questions.
+
+Labels of validation questions are read here and never reach a reward.
+"""
+
+import statistics
+from collections.abc import Sequence
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel import prompts
+from gavel.answers import verify
+from gavel.judge import Judge
+from gavel.sampling import sample
+from gavel.statistics import wilson
+
+
+class Monitor:
+    """Samples the policy once greedily and once at the training temperature for each validation question.
+
+    Args:
+        rows: validation records with answers.
+        prompt: solving prompt (name or file).
+        judge: asked about the sampled completions; None leaves the judge's columns and the sampling out.
+        temperature: of the sampled completions.
+        seed: decides the samples, the same at every check.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict],
+        *,
+        prompt: str,
+        solution_format: str,
+        max_new_tokens: int,
+        judge: Judge | None = None,
+        temperature: float = 1.0,
+        batch_size: int = 256,
+        seed: int = 0,
+    ):
+        template = prompts.load(prompt)
+        self.questions = [row["question"] for row in rows]
+        self.gold = [row["answer"] for row in rows]
+        self.prompts = [prompts.fill(template, question=question) for question in self.questions]
+        self.format, self.judge, self.temperature = solution_format, judge, temperature
+        self.sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "seed": seed}
+
+    def __call__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int
+    ) -> dict[str, float]:
+        """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, judge-says-yes-but-wrong, lengths."""
+        greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
+        _, right = verify([group[0].text for group in greedy], self.gold, self.format)
+        n = len(right)
+        low, high = wilson(sum(right), n)
+        found = {"greedy": sum(right) / n, "greedy_low": low, "greedy_high": high, "n": n}
+        if self.judge is None:
+            return found
+        drawn = [
+            group[0]
+            for group in sample(model, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
+        ]
+        texts = [s.text for s in drawn]
+        answers, right = verify(texts, self.gold, self.format)
+        paid = [verdict.score for verdict in self.judge.verdicts(self.questions, texts)]
+        asked = [(score, ok) for score, ok in zip(paid, right, strict=True) if score is not None]
+        low, high = wilson(sum(right), n)
+        found |= {
+            "accuracy": sum(right) / n,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "unparsable": sum(answer is None for answer in answers) / n,
+            "length": statistics.fmean(len(s.ids) for s in drawn),
+        }
+        if asked:
+            found["judge"] = statistics.fmean(score for score, _ in asked)
+            found["judge_wrong"] = statistics.fmean(score > 0.5 and not ok for score, ok in asked)
+        return found

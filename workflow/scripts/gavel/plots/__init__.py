@@ -1,0 +1,16 @@
+"""The report's figures: functions from data frames to one SVG text, which read no file and compute no metric."""
+
+from gavel.plots.results import accuracy_against_lambda, difference_from_sft, kinds, maj_curves
+from gavel.plots.training import diagnostic, judge_histogram, judge_reliability, sft_curve, training_curve
+
+__all__ = [
+    "accuracy_against_lambda",
+    "diagnostic",
+    "difference_from_sft",
+    "judge_histogram",
+    "judge_reliability",
+    "kinds",
+    "maj_curves",
+    "sft_curve",
+    "training_curve",
+]

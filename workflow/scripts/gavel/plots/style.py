@@ -1,0 +1,123 @@
+"""How every figure looks: colours, sizes, and the way from a matplotlib figure to an SVG text."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours, told apart by colour-blind readers; yellow and black are left out because one of
+# them vanishes on a white or a dark page.
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+)
+GREY = "#8A8A8A"
+# Text and axes take the colour of the page around them, so that a figure can be read on a dark page.
+INK = "#010203"
+RC = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "errorbar.capsize": 2.5,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "savefig.transparent": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gavel",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+MARKERS = "osD^vP"
+DASHES = ("-", "--", ":", "-.")
+
+
+def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
+    """Make a function that draws a figure return it as SVG text: the same bytes for the same data."""
+
+    @wraps(draw)
+    def svg(*args, **kwargs) -> str:
+        with matplotlib.rc_context(RC):
+            out = io.StringIO()
+            draw(*args, **kwargs).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        text = out.getvalue()
+        # The prologue has no place inside a page, and the metadata block nothing to say without date and
+        # creator.
+        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        # Fonts that are as wide as the one that the layout was computed with, where that one is missing.
+        text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+        return text.replace(INK, "currentColor").strip()
+
+    return svg
+
+
+def panel(width: float = 4.2, height: float = 3.1) -> tuple[Figure, Axes]:
+    """A figure of one panel; sizes in inches: three fit side by side on a page of 1,280 pixels."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """A legend above the panel, where it hides no data and may be wider than the axes."""
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=columns,
+        borderaxespad=0.0,
+        columnspacing=1.2,
+    )
+
+
+def accuracy_axis(axes: Axes) -> None:
+    """An accuracy in per cent on the y axis, with ticks at round numbers."""
+    axes.set_ylabel("accuracy, %")
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
+
+
+def lambda_colours(lambdas: Sequence[float]) -> dict[float, str]:
+    """λ → colour: the judge alone is vermillion, the verifier alone blue, mixtures the others."""
+    mixed = (GREEN, PURPLE, ORANGE, SKY)
+    inner = [lam for lam in sorted(set(lambdas)) if 0 < lam < 1]
+    return {0.0: VERMILLION, 1.0: BLUE} | {lam: mixed[index % len(mixed)] for index, lam in enumerate(inner)}
+
+
+def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict]:
+    """Line colour (λ), dash and marker (algorithm) of each (run, algorithm, λ); grey for `sft`."""
+    colours = lambda_colours([lam for _, algorithm, lam in runs if algorithm != "sft"])
+    algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs if algorithm != "sft"))
+    styles = {}
+    for run, algorithm, lam in runs:
+        if algorithm == "sft":
+            styles[run] = {"color": GREY, "linestyle": "-", "marker": "D"}
+            continue
+        place = algorithms.index(algorithm)
+        style = {"color": colours[lam], "linestyle": DASHES[place % len(DASHES)]}
+        styles[run] = style | {"marker": MARKERS[place % len(MARKERS)]}
+    return styles
+
+
+def label(run: str, algorithm: str, lam: float | None, seed: object = None) -> str:
+    """What a run is called in legends, tables and sentences; the seed is named where it is given."""
+    if algorithm == "sft":
+        return "SFT"
+    return f"{algorithm.upper()} λ\u00a0=\u00a0{lam:g}" + ("" if seed is None else f", seed {seed}")

@@ -1,0 +1,108 @@
+"""PPO as GRPO's rollout with a critic: per-token advantages from GAE instead of group-centred rewards.
+
+TRL's PPOTrainer was removed (PR 7020); its GRPOTrainer takes per-token advantages from a subclass, so four small
+overrides are all there is. KL, clipping, logging and checkpoints stay TRL's. Settings after ReFT (Luong et al. 2024):
+gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a rollout.
+"""
+
+import copy
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from trl import GRPOTrainer
+
+from gavel.advantages import gae, terminal_rewards, whiten
+
+
+class Critic(nn.Module):
+    """A copy of the policy's trunk with a value for each position; starts at value 0 everywhere."""
+
+    def __init__(self, policy: PreTrainedModel):
+        super().__init__()
+        self.trunk = copy.deepcopy(policy.base_model)
+        self.head = nn.Linear(policy.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> torch.Tensor:
+        """Values `(B, T)` of the states before each of the last `completion_length` tokens."""
+        hidden = self.trunk(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+        return self.head(hidden[:, -completion_length - 1 : -1]).squeeze(-1)
+
+
+class PPOTrainer(GRPOTrainer):
+    """GRPOTrainer with a critic.
+
+    Args:
+        critic: `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`, `critic_learning_rate`, `critic_warmup`
+            (in rollouts during which only the critic learns).
+    """
+
+    def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
+        self.ppo = critic
+        # A submodule of the policy, so that checkpoints, devices and gradient clipping include it.
+        model.critic = Critic(model)
+        super().__init__(*args, model=model, **kwargs)
+
+    def create_optimizer(self, *args, **kwargs):
+        """AdamW with the critic's own learning rate."""
+        if self.optimizer is None:
+            critic = {id(p) for p in self.model.critic.parameters()}
+            policy = [p for p in self.model.parameters() if p.requires_grad and id(p) not in critic]
+            groups = [
+                {"params": policy, "lr": self.args.learning_rate},
+                {"params": list(self.model.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
+            ]
+            self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+        return self.optimizer
+
+    def _calculate_rewards(self, *args, **kwargs):
+        self._rewards = super()._calculate_rewards(*args, **kwargs)
+        return self._rewards
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        mask, device = output["completion_mask"], output["completion_ids"].device
+        first = self.accelerator.process_index * len(inputs)
+        rewards = self._rewards[first : first + len(inputs), 0].to(device)
+        pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
+        pools = pools.masked_fill(
+            torch.isnan(rewards), -1
+        )  # unpaid: no advantage, and nothing for the critic to fit
+        with torch.no_grad():
+            values = self._values(output) * mask
+        advantages, returns = gae(
+            terminal_rewards(rewards, mask), values, mask, self.ppo["gamma"], self.ppo["gae_lambda"]
+        )
+        paid = mask * (pools >= 0).unsqueeze(1)
+        residual = (returns - values)[paid.bool()]
+        spread = returns[paid.bool()].var()
+        self._metrics["train"]["explained_variance"].append(
+            (1 - residual.var() / spread.clamp(min=1e-8)).item()
+        )
+        output["advantages"] = whiten(advantages, mask, pools)
+        return output | {"values": values, "returns": returns, "paid": paid}
+
+    def _compute_loss(self, model, inputs):
+        values = self._values(inputs)
+        old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
+        clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
+        errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
+        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1)
+        self._metrics["train"]["value_loss"].append(value_loss.item())
+        policy_loss = super()._compute_loss(model, inputs)
+        rollout = self.state.global_step // (
+            self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
+        )
+        weight = 0.0 if rollout < self.ppo["critic_warmup"] else 1.0
+        return (
+            weight * policy_loss
+            + self.ppo["value_coefficient"] * value_loss / self.current_gradient_accumulation_steps
+        )
+
+    def _values(self, batch) -> torch.Tensor:
+        tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        critic = self.accelerator.unwrap_model(self.model).critic
+        return critic(tokens, mask, batch["completion_ids"].shape[1])

@@ -1,0 +1,255 @@
+"""Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
+
+A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
+one. Covered, each promise with an adversarial test in tests/unit/test_programs.py:
+
+- language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
+  conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,
+  shifts); attributes from a list, so no `__class__`, `gi_frame` or `format`; no names that begin with two
+  underscores;
+- names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
+  as stand-ins without the modules that the real ones have inside;
+- time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
+  lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
+- size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
+  error;
+- files and processes: the worker has an empty environment, an empty scratch folder and its standard streams
+  to this process only; it can open no file or socket (RLIMIT_NOFILE), write none, dump no core; it is in a
+  session of its own;
+- state: a program sees no other program's names, and cannot write an attribute of anything that outlives it.
+
+Not covered: the language check is all that stands between a program and the interpreter's own bugs. There is
+no seccomp filter, namespace or chroot, so code that escaped the interpreter would have the user's rights on
+files that it can reach by system calls (RLIMIT_NPROC does not bind root). Time is measured on the wall, so a
+machine that stalls for a second can cost an honest program its answer. Linux is assumed; other systems may
+refuse a limit and then no worker starts.
+"""
+
+import atexit
+import json
+import os
+import selectors
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from gavel import program_worker
+from gavel.numerals import UNANSWERABLE, canonical
+
+# Imported for its path alone, so that whatever reads imports (digests, packagers) sees that it belongs here.
+WORKER = Path(program_worker.__file__)
+
+# Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
+# overloaded.
+TIMEOUT_S = 1.0
+# Starting an interpreter takes 50 ms; a busy network file system may take seconds.
+START_TIMEOUT_S = 30.0
+# Programs sent to a worker at a time: large enough that the pipe is no cost, small enough to share out the
+# work.
+CHUNK = 32
+# More workers than this do not help: a thousand simple programs take a fraction of a second on one.
+MAX_WORKERS = 4
+# Longer programs are refused unread; a long real one has 1,500 characters.
+MAX_SOURCE = 20_000
+# A worker's reply has at most 450 characters of text; a longer frame means that the worker is not itself any
+# more.
+MAX_FRAME = 64 * 1024
+
+
+def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[str | None]:
+    """Canonical answers of the programs, in their order; identical programs are run once.
+
+    An answer is the canonical text of the returned number, `"None"` if the program returned the value None,
+    and None if there is no answer: no `solution`, the end reached without a return, a result that is no
+    number, an error, a refusal, or more than `timeout_s` seconds on the wall clock.
+
+    The workers are started at the first call and kept for later ones; calls from several threads take turns.
+    Raises RuntimeError if no worker can be started.
+    """
+    distinct = [program for program in dict.fromkeys(programs) if len(program) <= MAX_SOURCE]
+    if not distinct:
+        return [None] * len(programs)
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = _Pool(min(MAX_WORKERS, os.cpu_count() or 1))
+        try:
+            answers = dict(zip(distinct, _pool.run(distinct, timeout_s), strict=True))
+        except BaseException:
+            # An interrupted call must not leave its replies to the next one.
+            _pool.close()
+            _pool = None
+            raise
+    return [answers.get(program) for program in programs]
+
+
+def close() -> None:
+    """End the worker processes; the next call starts new ones."""
+    global _pool
+    with _lock:
+        if _pool is not None:
+            _pool.close()
+            _pool = None
+
+
+def _answer(kind: str, text: str) -> str | None:
+    if kind == "none":
+        return UNANSWERABLE
+    return canonical(text) if kind == "value" else None
+
+
+class _Worker:
+    """One worker process and what it is busy with."""
+
+    def __init__(self, folder: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd=folder,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self.buffer = bytearray()
+        self.pending: deque[int] = deque()
+        self.ready = False
+        self.deadline = time.monotonic() + START_TIMEOUT_S
+
+    def frames(self) -> list | None:
+        """The whole frames that have arrived; None when the worker has ended or talks nonsense."""
+        data = os.read(self.process.stdout.fileno(), MAX_FRAME)
+        if not data:
+            return None
+        self.buffer += data
+        result = []
+        while len(self.buffer) >= 4:
+            end = 4 + struct.unpack_from(">I", self.buffer)[0]
+            if end > MAX_FRAME:
+                return None
+            if len(self.buffer) < end:
+                break
+            result.append(json.loads(bytes(self.buffer[4:end])))
+            del self.buffer[:end]
+        return result
+
+    def send(self, programs: Sequence[str], timeout_s: float) -> None:
+        data = json.dumps({"timeout": timeout_s, "programs": programs}).encode("ascii")
+        frame = memoryview(struct.pack(">I", len(data)) + data)
+        while frame:
+            frame = frame[self.process.stdin.write(frame) :]
+
+    def kill(self) -> None:
+        # Not yet reaped, so the id of its process group, which it leads, cannot be another's.
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.release()
+
+    def release(self) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class _Pool:
+    """Workers of this process; the clock that kills them is in `run`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.workers: list[_Worker] = []
+        self.folder = tempfile.mkdtemp(prefix="gavel-programs-")
+
+    def run(self, programs: Sequence[str], timeout_s: float) -> list[str | None]:
+        answers: list[str | None] = [None] * len(programs)
+        waiting = deque(range(len(programs)))
+        while waiting or any(worker.pending for worker in self.workers):
+            self._start(len(waiting))
+            for worker in [worker for worker in self.workers if worker.ready and not worker.pending]:
+                if waiting:
+                    self._give(worker, programs, waiting, timeout_s)
+            self._listen(answers, waiting, timeout_s)
+        return answers
+
+    def _start(self, waiting: int) -> None:
+        idle = sum(not worker.pending for worker in self.workers)
+        wanted = min(-(-waiting // CHUNK) - idle, self.size - len(self.workers))
+        self.workers += [_Worker(self.folder) for _ in range(wanted)]
+
+    def _give(self, worker: _Worker, programs: Sequence[str], waiting: deque[int], timeout_s: float) -> None:
+        chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
+        worker.pending.extend(chunk)
+        try:
+            worker.send([programs[index] for index in chunk], timeout_s)
+        except BrokenPipeError:
+            self._lose(worker, waiting, lost=0)
+            return
+        worker.deadline = time.monotonic() + timeout_s
+
+    def _listen(self, answers: list[str | None], waiting: deque[int], timeout_s: float) -> None:
+        """Take in what the workers say until something happens, and replace those that are late or gone."""
+        busy = [worker for worker in self.workers if worker.pending or not worker.ready]
+        if not busy:
+            return
+        with selectors.DefaultSelector() as selector:
+            for worker in busy:
+                selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+            wait = min(worker.deadline for worker in busy) - time.monotonic()
+            heard = [key.data for key, _ in selector.select(max(0.0, wait))]
+        for worker in heard:
+            frames = worker.frames()
+            for frame in frames or ():
+                if frame == "ready":
+                    worker.ready = True
+                else:
+                    answers[worker.pending.popleft()] = _answer(*frame)
+                worker.deadline = time.monotonic() + timeout_s
+            if frames is None:
+                self._lose(worker, waiting, lost=1)
+        now = time.monotonic()
+        for worker in busy:
+            if worker not in heard and now > worker.deadline:
+                self._lose(worker, waiting, lost=1)
+
+    def _lose(self, worker: _Worker, waiting: deque[int], lost: int) -> None:
+        """Kill a worker; its first `lost` pending programs stay without answer, the others wait again."""
+        self.workers.remove(worker)
+        worker.kill()
+        if not worker.ready:
+            raise RuntimeError(
+                f"the program worker did not start: {sys.executable} {WORKER} ended or stalled"
+            )
+        waiting.extendleft(reversed(list(worker.pending)[lost:]))
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        self.workers = []
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_lock = threading.Lock()
+_pool: _Pool | None = None
+atexit.register(close)
+
+
+def _after_fork_in_child() -> None:
+    """The workers, their folder and a lock that another thread may hold are the parent's: start afresh."""
+    global _lock, _pool
+    _lock = threading.Lock()
+    if _pool is not None:
+        for worker in _pool.workers:
+            worker.release()
+            worker.process.returncode = 0  # not this process's child: nothing to wait for
+        _pool = None
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

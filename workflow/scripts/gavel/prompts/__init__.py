@@ -1,0 +1,54 @@
+"""Prompts are files: a name of one that ships in this folder (`solve`, `judge`, ...) or a path of your own.
+
+A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`. Slots are replaced
+literally, so braces elsewhere (code, LaTeX) need no escaping.
+"""
+
+from pathlib import Path
+
+from gavel.errors import InputError
+
+DATA_FILES = ("prompts/*.txt",)
+FOLDER = Path(__file__).parent
+
+
+def load(name: str, slots: tuple[str, ...] = ("question",)) -> str:
+    """Read a prompt by shipped name or path, and check that it has its slots.
+
+    Raises:
+        InputError: there is no such prompt, or a slot is missing from it.
+    """
+    path = FOLDER / f"{name}.txt"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
+        raise InputError(f"prompt {name!r} is neither a file nor one of the shipped prompts ({shipped})")
+    template = path.read_text(encoding="utf-8")
+    for slot in slots:
+        if "{" + slot + "}" not in template:
+            raise InputError(f"{path}: the prompt has no slot {{{slot}}}; it needs {', '.join(slots)}")
+    return template
+
+
+def fill(template: str, **values: str) -> str:
+    """Put values into a prompt's slots in one pass, so that text inside a value is never taken for a slot."""
+    parts = [template]
+    for slot, value in values.items():
+        mark = "{" + slot + "}"
+        parts = [p for part in parts for p in _split(part, mark, value)]
+    return "".join(str(part) for part in parts)
+
+
+class _Value(str):
+    """Text that came from a value and holds no slots."""
+
+
+def _split(part: str, mark: str, value: str) -> list[str]:
+    if isinstance(part, _Value):
+        return [part]
+    pieces = part.split(mark)
+    joined = [pieces[0]]
+    for piece in pieces[1:]:
+        joined += [_Value(value), piece]
+    return joined

@@ -1,0 +1,146 @@
+"""The report: one HTML page, self-contained, made from the files of a results folder.
+
+It computes no metric and trains nothing. Whatever is missing from the folder is named on the page, so that a
+study that failed half-way has a report too.
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from gavel.files import write_text
+from gavel.report import about, curves, figures, findings, tables
+from gavel.report.load import Results, load, plain
+from gavel.report.samples import QUOTAS, SURE, choose
+
+# Part of the code digest: an edit of the page remakes the report.
+DATA_FILES = ("report/page.*",)
+
+
+def render(
+    results_dir: str | Path, study: dict, out: str | Path, figures_dir: str | Path | None = None
+) -> None:
+    """Write the report.
+
+    Args:
+        results_dir: the study's results folder; see DESIGN.md for its files.
+        study: the resolved configuration, and `provenance` (`{"versions", "hardware", "commit", "command",
+            "generated"}`) and `unseen_kinds` (kinds whose wording pretraining never saw), both optional.
+        out: the page to write, under 5 MB; links to files beside it are relative.
+        figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
+        CSV.
+
+    Raises:
+        InputError: a file of the folder is there but malformed.
+    """
+    results = load(results_dir, study)
+    drawn = [
+        figures.against_lambda(results),
+        figures.forest(results),
+        curves.training(results),
+        curves.diagnostics(results),
+        figures.votes(results),
+        figures.kinds(results),
+        curves.calibration(results),
+        curves.sft(results),
+    ]
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    folder = files("gavel.report")
+    page = environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8")).render(
+        css=Markup(folder.joinpath("page.css").read_text(encoding="utf-8")),
+        js=Markup(folder.joinpath("page.js").read_text(encoding="utf-8")),
+        figure={figure.name: figure for figure in drawn},
+        **_context(results, Path(out)),
+    )
+    write_text(out, page)
+    if figures_dir is not None:
+        _write_figures(drawn, Path(figures_dir))
+
+
+def _context(results: Results, out: Path) -> dict:
+    study = results.study
+    rows = results.comparisons
+    verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
+    sources = [
+        (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")
+        for run in results.runs
+        for name in results.sets
+    ]
+    sources.append((results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl"))
+    seed = int(study.get("seed") or 0)
+    cards, total = choose(sources, seed)
+    verdict, sentence = findings.answer(results)
+    tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
+    return {
+        "study": study,
+        "title": study.get("study", "study"),
+        "question": study.get("question") or "What does judge reward add to supervised fine-tuning?",
+        "verdict": verdict,
+        "answer": sentence,
+        "absent": findings.absent(results),
+        "seeds": figures.seeds(results),
+        "headline": tables.headline(results) if results.sets else None,
+        "other": tables.headline(results, other=True),
+        "against_sft": tables.comparisons(results, tests),
+        "mixed": tables.comparisons(
+            results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
+        ),
+        "votes": tables.votes(results),
+        "corrected": int((~rows.primary.astype(bool)).sum()),
+        "judge_alone": findings.judge_alone(results),
+        "kinds": {
+            name: table
+            for name in results.sets
+            if (table := tables.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
+        },
+        "calibration": results.calibration,
+        "calibration_table": about.calibration(results.calibration) if results.calibration else None,
+        "cards": cards,
+        "card_total": total,
+        "card_rule": QUOTAS,
+        "sure": SURE,
+        "seed": seed,
+        "audit": results.audit,
+        "audit_tables": about.audit(results.audit) if results.audit else [],
+        "splits": results.splits,
+        "algorithms": about.algorithms(results),
+        "costs": about.costs(results),
+        "stages": about.stages(results),
+        "total_time": findings.total_time(results),
+        "labels": findings.label_use(results),
+        "config": yaml.safe_dump(
+            plain({key: value for key, value in study.items() if key != "provenance"}),
+            sort_keys=False,
+            allow_unicode=True,
+        ),
+        "provenance": study.get("provenance") or {},
+        "store": f"{study.get('results_dir', 'results')}/mlflow.db",
+        "links": {
+            name: os.path.relpath(results.root / name, out.parent).replace(os.sep, "/")
+            for name in (
+                "metrics.csv",
+                "comparisons.csv",
+                "judge/calibration.jsonl",
+                "data/audit.json",
+                "evaluation",
+            )
+            if (results.root / name).exists()
+        },
+    }
+
+
+def _write_figures(drawn: list[figures.Figure], folder: Path) -> None:
+    for figure in drawn:
+        for title, svg in figure.panels:
+            suffix = "-".join("".join(char if char.isalnum() else " " for char in title).lower().split())
+            # Alone, a figure has no page to take its colours from: black on white.
+            svg = svg.replace("<svg", '<svg style="background: #fff"', 1)
+            write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
+        if figure.panels:
+            write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))

@@ -1,0 +1,147 @@
+"""Tables of what surrounds the results: the judge, the data, the algorithms, the cost."""
+
+import math
+
+from gavel.report.load import Results
+from gavel.report.tables import DIFFERENCE
+from gavel.report.words import MISSING, Cell, Table, count, percent, points, seconds, text
+
+
+def calibration(found: dict) -> Table:
+    """The judge's figures with what each means; those that are missing are left out."""
+    low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
+    questions = found.get("auc_within_questions", "the")
+    meanings = {
+        "auc_within": (
+            "AUC within questions",
+            f"how often the right one of two solutions of ONE question scores higher; {questions} questions have both",
+        ),
+        "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
+        "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
+        "accuracy_best": ("accuracy at the best threshold", f"threshold {found.get('threshold_best', '–')}"),
+        "base_rate": ("share of right solutions", "what always saying yes would score"),
+        "ece": (
+            "expected calibration error",
+            "mean distance of score and share of right solutions, over bins",
+        ),
+        "off_label_mass": ("off-label mass", "probability of any token but the two labels, mean"),
+        "truncated": ("truncated", "solutions that did not fit the judge's context"),
+    }
+    table = Table([("figure", ""), ("value", ""), ("meaning", "")], [])
+    for key, (title, meaning) in meanings.items():
+        value = found.get(key)
+        if value is not None:
+            shown = (
+                f"{value:.5f}"
+                if key == "off_label_mass"
+                else f"{value:.3f}"
+                if key != "truncated"
+                else f"{value}"
+            )
+            table.rows.append([text(title), Cell(shown, sort=value), text(meaning)])
+    return table
+
+
+def audit(found: dict) -> list[tuple[str, Table]]:
+    """(title, table) of the overlap audit's parts."""
+    parts = []
+    overlap = Table(
+        [("split", ""), ("test set", ""), ("same question", "exact, after normalising")]
+        + [(f"{found.get('n', 'n')}-gram", "any shared"), ("template", "any shared with numbers masked")],
+        [],
+    )
+    for split, sets in (found.get("overlap") or {}).items():
+        for name, cell in sets.items():
+            counts = [_overlap_cell(cell.get(key)) for key in ("exact", "ngram", "template")]
+            overlap.rows.append([text(split), text(name), *counts])
+    if overlap.rows:
+        parts.append(("Test questions found in what the study trains or selects on", overlap))
+    splits = [*(found.get("seeds") or {}).values()][:1]
+    columns = [("test set", ""), ("items", ""), ("seed known", ""), ("seeds", "distinct"), ("traced to", "")]
+    names = list(splits[0].get("in_split", {})) if splits else []
+    seeds = Table(columns + [(f"seed in {split}", "") for split in names], [])
+    for name, entry in (found.get("seeds") or {}).items():
+        traced = (
+            ", ".join(f"{other}: {number:,}" for other, number in entry.get("traced_to", {}).items())
+            or "none"
+        )
+        cells = [
+            text(name),
+            *(count(entry.get(key)) for key in ("items", "linked", "distinct")),
+            text(traced),
+        ]
+        seeds.rows.append(cells + [_overlap_cell(entry.get("in_split", {}).get(split)) for split in names])
+    if seeds.rows:
+        parts.append(("Where the questions that a perturbed set was made from stand", seeds))
+    pairs = [pair for key in ("between_splits", "between_tests") for pair in found.get(key) or ()]
+    shared = Table([("first", ""), ("second", ""), ("common questions", "")], [])
+    for pair in pairs:
+        shared.rows.append([text(pair["first"]), text(pair["second"]), count(pair["count"])])
+    if shared.rows:
+        parts.append(("Questions that two parts of the data share", shared))
+    return parts
+
+
+def _overlap_cell(cell: dict | None) -> Cell:
+    if cell is None:
+        return MISSING
+    share = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
+    return Cell(f"{cell['count']:,}", share, sort=cell["count"])
+
+
+def algorithms(results: Results) -> Table | None:
+    """A column per algorithm, a row per note of its run.json; None without notes."""
+    notes = {
+        about["algorithm"]: about["algorithm_notes"]
+        for about in results.runs.values()
+        if about.get("algorithm_notes")
+    }
+    keys = list(dict.fromkeys(key for entry in notes.values() for key in entry))
+    table = Table([("", ""), *((name.upper(), "") for name in notes)], [])
+    for key in keys:
+        cells = [text(entry[key] if key in entry else "–") for entry in notes.values()]
+        table.rows.append([text(key.replace("_", " ")), *cells])
+    return table if keys else None
+
+
+def costs(results: Results) -> Table:
+    """What each run took, and the gain over SFT on the main set per hour of training."""
+    columns = [
+        ("run", ""),
+        ("status", ""),
+        ("training", "wall-clock"),
+        ("steps", ""),
+        ("kept step", "best by validation"),
+    ]
+    columns += [("completions", "generated in training"), ("labels", "labelled problems trained on")]
+    columns += [
+        ("unlabelled", "questions without a label trained on"),
+        ("points / h", DIFFERENCE + ", per training hour"),
+    ]
+    table = Table(columns, [])
+    for run, about in results.runs.items():
+        gain = results.comparison(run, "sft", results.sets[0], "greedy") if results.sets else None
+        speed = MISSING
+        if gain and about.get("seconds"):
+            hourly = gain.difference / about["seconds"] * 3600
+            speed = Cell(points(hourly, 0), sort=hourly)
+        time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
+        numbers = [
+            count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")
+        ]
+        table.rows.append([text(results.names[run]), text(about["status"]), time, *numbers, speed])
+    return table
+
+
+def stages(results: Results) -> Table | None:
+    """Seconds and peak memory per rule, from the benchmark files; None without any."""
+    if results.benchmarks.empty:
+        return None
+    table = Table(
+        [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory", "MiB")], []
+    )
+    for rule, jobs in results.benchmarks.groupby("rule", sort=False):
+        total, longest = jobs.seconds.sum(), jobs.seconds.max()
+        times = [Cell(seconds(value), sort=value) for value in (total, longest)]
+        table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max())])
+    return table

@@ -1,0 +1,198 @@
+"""What the report reads from a results folder; anything may be missing, as after a run that failed."""
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from gavel.files import read_json
+from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS
+from gavel.plots.style import label
+
+
+@dataclass
+class Results:
+    """The files of a study.
+
+    `runs` maps each run to its run.json (`{"run", "status": "missing", ...}` for a cell of the grid that left
+    none), SFT first, then in the grid's order; `monitors` and `training` hold the tables that exist and are
+    not empty; `calibration`, `audit` and `splits` are None where the file is missing.
+    """
+
+    root: Path
+    study: dict
+    metrics: pd.DataFrame
+    comparisons: pd.DataFrame
+    runs: dict[str, dict]
+    monitors: dict[str, pd.DataFrame]
+    training: dict[str, pd.DataFrame]
+    calibration: dict | None
+    audit: dict | None
+    splits: dict | None
+    benchmarks: pd.DataFrame
+    names: dict[str, str] = field(init=False)
+
+    def __post_init__(self):
+        several = len({about.get("seed") for run, about in self.runs.items() if run != "sft"}) > 1
+        self.names = {
+            run: label(run, about["algorithm"], about["lambda"], about.get("seed") if several else None)
+            for run, about in self.runs.items()
+        }
+
+    @property
+    def sets(self) -> list[str]:
+        """Test sets, the primary comparison's first, then in the order of metrics.csv."""
+        found = list(dict.fromkeys(self.metrics.set))
+        main = self.primary.get("set")
+        return sorted(found, key=lambda name: name != main)
+
+    @property
+    def primary(self) -> dict:
+        """The comparison with SFT that was named beforehand: `{"run", "set", "metric", "k"}`, or {}."""
+        named = self.study.get("primary") or {}
+        if not named:
+            return {}
+        k = self.top_k if named["metric"] == "maj" else 1
+        run = run_name(named["algorithm"], named["lambda"], named["seed"])
+        return {"run": run, "set": named["set"], "metric": named["metric"], "k": k}
+
+    @property
+    def top_k(self) -> int | None:
+        """The largest k of maj@k in metrics.csv."""
+        votes = self.metrics[self.metrics.metric == "maj"]
+        return None if votes.empty else int(votes.k.max())
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """Metrics of the checkpoints that count, in the order of `runs`."""
+        kept = self.metrics[self.metrics.checkpoint == self.metrics.run.map(main_checkpoint)]
+        return kept.sort_values(
+            "run", key=lambda column: column.map({run: i for i, run in enumerate(self.runs)}), kind="stable"
+        )
+
+    def size(self, name: str) -> int:
+        """Questions of a test set."""
+        return int(
+            self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max()
+        )
+
+    def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
+        """One row of metrics.csv as a named tuple, or None; by default of the checkpoint that counts."""
+        rows = self.metrics
+        checkpoint = checkpoint or main_checkpoint(run)
+        rows = rows[(rows.run == run) & (rows.set == name) & (rows.metric == metric) & (rows.k == k)]
+        return _one(rows[rows.checkpoint == checkpoint])
+
+    def comparison(
+        self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"
+    ):
+        """One row of comparisons.csv as a named tuple, or None."""
+        rows = self.comparisons
+        rows = rows[
+            (rows.run == run) & (rows.baseline == baseline) & (rows.set == name) & (rows.metric == metric)
+        ]
+        return _one(rows[(rows.k == k) & (rows.checkpoint == checkpoint)])
+
+
+def load(root: str | Path, study: dict) -> Results:
+    """Read a results folder. Raises `InputError` for a JSON file that is there but malformed."""
+    root = Path(root)
+    runs = _runs(root, study)
+    return Results(
+        root=root,
+        study=study,
+        metrics=_table(root / "metrics.csv", METRIC_COLUMNS),
+        comparisons=_table(root / "comparisons.csv", COMPARISON_COLUMNS),
+        runs=runs,
+        monitors=_tables(root, runs, "monitor"),
+        training=_tables(root, runs, "training"),
+        calibration=_optional(root / "judge" / "calibration.json"),
+        audit=_optional(root / "data" / "audit.json"),
+        splits=_optional(root / "data" / "splits.json"),
+        benchmarks=_benchmarks(root / "benchmarks"),
+    )
+
+
+def main_checkpoint(run: str) -> str:
+    """Which checkpoint of a run counts: the last step of an RL run, SFT's best by validation."""
+    return "best" if run == "sft" else "last"
+
+
+def run_name(algorithm: str, lam: float, seed: int) -> str:
+    return f"{algorithm}-lambda{lam:g}-seed{seed}"
+
+
+def _runs(root: Path, study: dict) -> dict[str, dict]:
+    runs = {"sft": {"run": "sft", "algorithm": "sft", "lambda": None, "seed": None, "status": "missing"}}
+    grid = study.get("rl") or {}
+    for algorithm in grid.get("algorithms", ()):
+        for lam in grid.get("lambda", ()):
+            for seed in grid.get("seeds", ()):
+                run = run_name(algorithm, lam, seed)
+                about = {"run": run, "algorithm": algorithm, "lambda": lam, "seed": seed, "status": "missing"}
+                runs[run] = about
+    for path in sorted(root.glob("runs/*/run.json")):
+        run = path.parent.name
+        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
+    return runs
+
+
+def _one(rows: pd.DataFrame):
+    # `lambda` is a keyword and loses its name in the tuple; nothing here asks a row for it.
+    return None if rows.empty else next(rows.itertuples(index=False))
+
+
+def _optional(path: Path):
+    return read_json(path) if path.exists() else None
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+    # 'None' and 'NA' are names like any other here; only an empty cell is missing.
+    return (
+        pd.read_csv(path, keep_default_na=False, na_values=[""])
+        if path.exists()
+        else pd.DataFrame(columns=columns)
+    )
+
+
+def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:
+    found = {}
+    for run in runs:
+        path = root / "runs" / run / f"{name}.csv"
+        if path.exists() and path.stat().st_size:
+            table = pd.read_csv(path)
+            if len(table) and "step" in table:
+                found[run] = table
+    return found
+
+
+def _benchmarks(root: Path) -> pd.DataFrame:
+    """Snakemake's benchmark files: rule (first folder, or file name), job, seconds, peak memory in MiB."""
+    rows = []
+    for path in sorted(root.rglob("*.tsv")):
+        with open(path, newline="") as handle:
+            for row in csv.DictReader(handle, delimiter="\t"):
+                parts = path.relative_to(root).with_suffix("").parts
+                rows.append(
+                    {
+                        "rule": parts[0],
+                        "job": "/".join(parts[1:]) or parts[0],
+                        "seconds": _number(row.get("s")),
+                        "memory": _number(row.get("max_rss")),
+                    }
+                )
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def plain(value):
+    """A configuration as JSON types, so that YAML shows no Python objects."""
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,66 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  // Storage is refused to pages opened from disk by some browsers; the theme then lasts as long as the page.
+  const remember = (value) => {
+    try {
+      if (value === undefined) return localStorage.getItem("gavel-theme");
+      localStorage.setItem("gavel-theme", value);
+    } catch { /* not remembered */ }
+    return null;
+  };
+  const saved = remember();
+  if (saved) root.dataset.theme = saved;
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    remember(root.dataset.theme);
+  });
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    const body = table.tBodies[0];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const numeric = [...body.rows].some((row) => row.cells[column].classList.contains("number"));
+        // Numbers start with the largest, names with A.
+        const down = head.ariaSort ? head.ariaSort === "ascending" : numeric;
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const key = (row) => row.cells[column].dataset.sort ?? "";
+        const value = (row) => (key(row) === "-inf" ? -Infinity : Number(key(row)));
+        const order = numeric ? (a, b) => value(a) - value(b) || 0 : (a, b) => key(a).localeCompare(key(b), "en", { numeric: true });
+        body.append(...[...body.rows].sort((a, b) => (down ? order(b, a) : order(a, b))));
+      });
+    });
+  }
+
+  const filters = document.getElementById("filters");
+  if (!filters) return;
+  const cards = [...document.querySelectorAll(".card")];
+  const selects = [...filters.querySelectorAll("select")];
+  const more = document.getElementById("more");
+  const PAGE = 12;
+  let most = PAGE;
+  for (const select of selects) {
+    for (const value of new Set(cards.map((card) => card.dataset[select.dataset.key]))) {
+      select.append(new Option(value, value));
+    }
+    select.addEventListener("change", () => { most = PAGE; show(); });
+  }
+  const show = () => {
+    const found = cards.filter((card) => selects.every((select) => !select.value || card.dataset[select.dataset.key] === select.value));
+    for (const card of cards) card.hidden = true;
+    for (const card of found.slice(0, most)) card.hidden = false;
+    more.hidden = found.length <= most;
+    document.getElementById("shown").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
+  };
+  more.addEventListener("click", () => { most += PAGE; show(); });
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  filters.classList.add("ready");
+  show();
+})();

@@ -1,0 +1,100 @@
+"""Rewards: the verifiable one, and the mix with the judge's. The only place where the two meet."""
+
+import statistics
+from collections.abc import Sequence
+
+from gavel.answers import verify
+from gavel.judge import Judge
+
+
+def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
+    """1 for a right answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024, pays 0.1)."""
+    if answer is None:
+        return 0.0
+    return 1.0 if correct else partial
+
+
+def mix(v: float | None, j: float | None, lam: float) -> float | None:
+    """One completion's reward from its parts.
+
+    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose weight is 0 is
+    not looked at; a part that is needed and missing makes the reward None, never 0. The published summaries of
+    arXiv 2604.02621 give the weight's role, not the formula: this is our reading.
+
+    Args:
+        v: verifiable reward in [0, 1], None for an unlabelled question.
+        j: judge's score in [0, 1], None where the judge could not be asked.
+        lam: weight of the verifiable reward, in [0, 1].
+
+    Raises:
+        ValueError: `lam` outside [0, 1].
+    """
+    if not 0 <= lam <= 1:
+        raise ValueError(f"lambda={lam} is outside [0, 1]")
+    if v is None or lam == 0:
+        return j
+    if lam == 1:
+        return v
+    return None if j is None else lam * v + (1 - lam) * j
+
+
+class MixedReward:
+    """The one reward function that a TRL trainer gets.
+
+    TRL would score a missing part of several reward functions as 0, so the mix is made here. Each call is one rollout;
+    means and spreads of the parts are logged for labelled and unlabelled questions apart.
+
+    Args:
+        lam: weight of the verifiable reward; at 1 the judge is never asked, at 0 no answer is ever read.
+        judge: may be None only at `lam` 1.
+        solution_format: `program` or `text`.
+        partial: reward of a wrong answer.
+        max_missing: share of None rewards above which the rollout must not move the policy (`skip` is then True).
+    """
+
+    __name__ = "mixed"
+
+    def __init__(
+        self, *, lam: float, judge: Judge | None, solution_format: str, partial: float, max_missing: float
+    ):
+        if judge is None and lam < 1:
+            raise ValueError(f"lambda={lam} needs a judge")
+        self.lam, self.judge, self.format, self.partial = lam, judge, solution_format, partial
+        self.max_missing, self.skip = max_missing, False
+
+    def __call__(
+        self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl
+    ):
+        """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
+        v = self._verifiable(completions, answer)
+        j: list[float | None] = [None] * len(completions)
+        if self.lam < 1:
+            j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
+        rewards = [mix(v_i, j_i, self.lam) for v_i, j_i in zip(v, j, strict=True)]
+        missing = sum(reward is None for reward in rewards) / len(rewards)
+        self.skip = missing > self.max_missing
+        if log := trl.get("log_metric"):
+            log("missing", missing)
+            pools = trl.get("labeled", [gold is not None for gold in answer])
+            for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
+                for pool in (True, False):
+                    part = [
+                        x
+                        for x, labeled in zip(values, pools, strict=True)
+                        if labeled == pool and x is not None
+                    ]
+                    if part:
+                        suffix = "labeled" if pool else "unlabeled"
+                        log(f"{name}_{suffix}", statistics.fmean(part))
+                        log(f"{name}_{suffix}_std", statistics.pstdev(part))
+        return rewards
+
+    def _verifiable(self, completions: Sequence[str], answer: Sequence[str | None]) -> list[float | None]:
+        values: list[float | None] = [None] * len(completions)
+        if self.lam == 0:
+            return values
+        rows = [i for i, gold in enumerate(answer) if gold is not None]
+        answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.format)
+        for i, found, right in zip(rows, answers, correct, strict=True):
+            values[i] = verifiable(found, right, self.partial)
+        return values

@@ -1,0 +1,298 @@
+"""Reinforcement learning with the mixed reward: every algorithm over the same questions, rollout and reward.
+
+TRL's GRPOTrainer does the training. Ours are the order of questions (a labelled and an unlabelled share in every step),
+the rollout (`gavel.sampling`, through TRL's `rollout_func`) and the reward (`gavel.rewards`). A grid cell differs from
+another in its algorithm, its lambda and its seed and in nothing else.
+"""
+
+import math
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from gavel import algorithms, judge, models, prompts
+from gavel.errors import InputError
+from gavel.files import read_jsonl
+from gavel.monitor import Monitor
+from gavel.ppo import PPOTrainer
+from gavel.progress import say
+from gavel.rewards import MixedReward
+from gavel.sampling import sample
+from gavel.sft import finish_run
+from gavel.training import Keeper, Mirror, RunState
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
+
+
+def question_order(
+    labeled: Sequence[dict],
+    unlabeled: Sequence[dict],
+    *,
+    lam: float,
+    steps: int,
+    per_step: int,
+    labeled_share: float,
+    seed: int,
+) -> list[dict]:
+    """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
+
+    At lambda 1 all are labelled questions. At lambda 0 answers are left behind here, so that no later code can read
+    one. Labelled questions are told from unlabelled ones by `labeled`.
+
+    Raises:
+        InputError: a pool that is needed is empty.
+    """
+    share = 1.0 if lam == 1 else labeled_share
+    from_labeled = round(per_step * share)
+    pools = (("labeled", labeled, from_labeled), ("unlabeled", unlabeled, per_step - from_labeled))
+    for name, pool, wanted in pools:
+        if wanted and not pool:
+            raise InputError(
+                f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them"
+            )
+    streams = [(name, _reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
+    rows = []
+    for _ in range(steps):
+        for name, stream, wanted in streams:
+            for row in (next(stream) for _ in range(wanted)):
+                answer = row["answer"] if name == "labeled" and lam > 0 else None
+                rows.append({"question": row["question"], "answer": answer, "labeled": name == "labeled"})
+    return rows
+
+
+def train(
+    *,
+    name: str,
+    algorithm: str,
+    lam: float,
+    seed: int,
+    student: dict,
+    start: str,
+    labeled: str,
+    unlabeled: str,
+    validation: str,
+    judge_settings: dict,
+    output: str,
+    state: str,
+    digest: str,
+    settings: dict,
+    solution_format: str,
+    prompt: str,
+    max_new_tokens: int,
+    mirror: Mirror | None = None,
+) -> dict:
+    """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
+
+    Args:
+        name: the run's name, for messages.
+        algorithm: a key of `gavel.algorithms.ALGORITHMS`.
+        lam: weight of the verifiable reward on labelled questions.
+        student: `dtype`, `pad_token`, `eos_token`.
+        start: folder of the SFT checkpoint.
+        labeled, unlabeled, validation: JSONL files of records.
+        judge_settings: keyword arguments of `gavel.judge.load`.
+        output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
+        settings: the `rl` section of the config, without the grid.
+
+    Returns:
+        What `run.json` holds.
+    """
+    started = time.monotonic()
+    kind = algorithms.get(algorithm)
+    rows = question_order(
+        list(read_jsonl(labeled)),
+        list(read_jsonl(unlabeled)),
+        lam=lam,
+        steps=settings["steps"],
+        per_step=settings["prompts_per_step"],
+        labeled_share=settings["labeled_share"],
+        seed=seed,
+    )
+    template = prompts.load(prompt)
+    data = Dataset.from_list(
+        [row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows]
+    )
+    checked = list(read_jsonl(validation))
+    tokenizer = models.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
+    model = models.load_model(start, dtype=student["dtype"])
+    # The judge watches every run, but it pays none at lambda 1.
+    watcher = judge.load(**judge_settings)
+    reward = MixedReward(
+        lam=lam,
+        judge=watcher if lam < 1 else None,
+        solution_format=solution_format,
+        partial=settings["partial_credit"],
+        max_missing=settings["max_missing_rewards"],
+    )
+    run = RunState(state, digest)
+    epochs, minibatches = (
+        (settings["ppo"]["epochs"], settings["ppo"]["minibatches"]) if kind.critic else (1, 1)
+    )
+    updates = epochs * minibatches
+    watch = Monitor(
+        checked[: settings["monitor"]["questions"]],
+        prompt=prompt,
+        solution_format=solution_format,
+        max_new_tokens=max_new_tokens,
+        judge=watcher,
+        temperature=settings["temperature"],
+        seed=seed,
+    )
+    keeper = Keeper(
+        run,
+        tokenizer,
+        watch,
+        steps=settings["steps"],
+        check_every=settings["monitor"]["every"],
+        save_every=settings["save_every"],
+        updates_per_step=updates,
+        mirror=mirror,
+    )
+    config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
+    extra = {"critic": settings["ppo"]} if kind.critic else {}
+    trainer = (PPOTrainer if kind.critic else GRPOTrainer)(
+        model=model,
+        reward_funcs=reward,
+        args=config,
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[keeper, SkipUnpaid(reward)],
+        rollout_func=None if config.use_vllm else Rollout(seed, updates, settings["micro_rollout"]),
+        **extra,
+    )
+    last = run.latest()
+    if last is not None:
+        say(f"resuming from {last.name} ({updates} updates a step)", console=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    used = {row["question"] for row in rows if row["labeled"]}
+    summary = {
+        "run": name,
+        "algorithm": algorithm,
+        "lambda": lam,
+        "seed": seed,
+        "steps": settings["steps"],
+        "labels": len(used) if lam > 0 else 0,
+        "unlabeled": len({row["question"] for row in rows} - used),
+        "completions": len(rows) * settings["num_generations"],
+        "settings": settings,
+        "algorithm_notes": kind.describe(),
+        "seconds": time.monotonic() - started,
+    }
+    return finish_run(run, trainer.model, tokenizer, Path(output), summary)
+
+
+def trainer_config(
+    kind: algorithms.Algorithm,
+    settings: dict,
+    epochs: int,
+    minibatches: int,
+    max_new_tokens: int,
+    seed: int,
+    folder: str,
+) -> GRPOConfig:
+    """TRL's configuration of one cell.
+
+    Raises:
+        InputError: the completions of a step do not divide into mini-batches and micro-batches.
+    """
+    completions = settings["prompts_per_step"] * settings["num_generations"]
+    micro = settings["micro_batch_size"] or completions // minibatches
+    accumulate = completions // (minibatches * micro) if micro else 0
+    if micro * minibatches * accumulate != completions:
+        raise InputError(
+            f"rl: {completions} completions a step (prompts_per_step * num_generations) do not divide into "
+            f"{minibatches} mini-batches of micro-batches of {micro}; change rl.micro_batch_size or rl.ppo.minibatches"
+        )
+    updates = epochs * minibatches
+    return GRPOConfig(
+        output_dir=folder,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=accumulate,
+        steps_per_generation=accumulate * minibatches,
+        num_iterations=epochs,
+        num_generations=settings["num_generations"],
+        max_steps=settings["steps"] * updates,
+        max_completion_length=max_new_tokens,
+        temperature=settings["temperature"],
+        learning_rate=settings["learning_rate"],
+        lr_scheduler_type=settings["lr_scheduler"],
+        warmup_steps=settings["warmup"] * updates,
+        weight_decay=0.0,
+        max_grad_norm=settings["max_grad_norm"],
+        beta=settings["kl"],
+        loss_type=kind.loss_type,
+        scale_rewards=kind.scale_rewards,
+        importance_sampling_level=kind.ratio,
+        epsilon=kind.clip,
+        shuffle_dataset=False,
+        use_vllm=settings["use_vllm"],
+        vllm_mode="colocate",
+        bf16=settings["bf16"],
+        gradient_checkpointing=settings["gradient_checkpointing"],
+        logging_steps=updates,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+    )
+
+
+class Rollout:
+    """TRL's `rollout_func` over our sampler: a group's prompt is computed once.
+
+    Its random numbers depend on seed, step and prompt only, so a resumed run draws what the uninterrupted one would.
+    """
+
+    def __init__(self, seed: int, updates: int, batch_size: int):
+        self.seed, self.updates, self.batch_size = seed, updates, batch_size
+
+    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
+        n, tokenizer = trainer.num_generations, trainer.processing_class
+        if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
+            raise RuntimeError(
+                f"a group of {n} completions is split between processes; make each process's share a multiple"
+            )
+        step = trainer.state.global_step // self.updates
+        groups = sample(
+            trainer.accelerator.unwrap_model(trainer.model),
+            tokenizer,
+            texts[::n],
+            n=n,
+            temperature=trainer.args.temperature,
+            max_new_tokens=trainer.max_completion_length,
+            seed=self.seed * 1_000_003 + step,
+            batch_size=self.batch_size,
+        )
+        prompt_ids = [tokenizer(text)["input_ids"] for text in texts[::n] for _ in range(n)]
+        return {
+            "prompt_ids": prompt_ids,
+            "completion_ids": [s.ids for group in groups for s in group],
+            "logprobs": None,
+        }
+
+
+class SkipUnpaid(TrainerCallback):
+    """Does not take a step in which too many completions could not be paid: without gradients nothing moves."""
+
+    def __init__(self, reward: MixedReward):
+        self.reward = reward
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if self.reward.skip:
+            say(f"update {state.global_step + 1} not taken: too many rewards are missing", console=True)
+            model.zero_grad(set_to_none=True)
+
+
+def _reshuffled(rows: Sequence[dict], seed: str) -> Iterator[dict]:
+    rng = random.Random(seed)
+    for _ in range(math.ceil(1e9 / max(1, len(rows)))):
+        order = list(rows)
+        rng.shuffle(order)
+        yield from order

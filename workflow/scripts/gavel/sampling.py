@@ -1,0 +1,143 @@
+"""Batched sampling from a causal language model: each prompt is computed once for all of its samples.
+
+Random numbers belong to a (seed, prompt, sample, position), never to a batch: another batch size, another order or a
+finished neighbour does not change a sample (up to rounding in the model's logits).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion: its token ids (with the end token if it came), its text, and whether it ended by itself."""
+
+    ids: list[int]
+    text: str
+    finished: bool
+
+
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    n: int = 1,
+    temperature: float = 0.0,
+    max_new_tokens: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[list[Sample]]:
+    """Draw `n` completions for each prompt.
+
+    Args:
+        temperature: 0 takes the most probable token (then `n` must be 1).
+        max_new_tokens: longest completion, in tokens; one that reaches it is not `finished`.
+        seed: with the prompt's text it decides all random numbers.
+        batch_size: completions decoded at a time (at least `n`).
+        progress: wraps the list of batches, for a progress bar.
+
+    Returns:
+        One list of `n` samples for each prompt, in the order of `prompts`.
+
+    Raises:
+        ValueError: `n > 1` at temperature 0 (all samples would be the same).
+    """
+    if temperature == 0 and n > 1:
+        raise ValueError(
+            f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0"
+        )
+    encoded = [tokenizer(prompt, add_special_tokens=True)["input_ids"] for prompt in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
+    rows = max(1, batch_size // n)
+    results: list[list[Sample]] = [[] for _ in prompts]
+    for batch in progress([order[i : i + rows] for i in range(0, len(order), rows)]):
+        seeds = [int.from_bytes(hashlib.sha256(f"{seed}:{prompts[i]}".encode()).digest()[:7]) for i in batch]
+        uniforms = None
+        if temperature > 0:
+            draws = [torch.rand(n, max_new_tokens, generator=torch.Generator().manual_seed(s)) for s in seeds]
+            uniforms = torch.cat(draws).to(model.device)
+        ids = decode(model, tokenizer, [encoded[i] for i in batch], n, temperature, max_new_tokens, uniforms)
+        texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for row, (completion, text) in enumerate(zip(ids, texts, strict=True)):
+            finished = bool(completion) and completion[-1] == tokenizer.eos_token_id
+            results[batch[row // n]].append(Sample(completion, text, finished))
+    return results
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt_ids: Sequence[Sequence[int]],
+    n: int,
+    temperature: float,
+    max_new_tokens: int,
+    uniforms: torch.Tensor | None,
+) -> list[list[int]]:
+    """Decode one batch: prompts `(P,)` of token ids to `P * n` completions, a prompt's completions side by side.
+
+    Args:
+        uniforms: `(P * n, max_new_tokens)` numbers in [0, 1) that pick tokens by inverse transform; None is greedy.
+    """
+    training = model.training
+    model.eval()
+    width = max(len(ids) for ids in prompt_ids)
+    pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+    tokens = torch.tensor([[pad] * (width - len(ids)) + list(ids) for ids in prompt_ids], device=model.device)
+    mask = torch.tensor(
+        [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=model.device
+    )
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    output = model(
+        tokens,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    cache.batch_repeat_interleave(n)
+    logits = output.logits[:, -1].repeat_interleave(n, dim=0)
+    mask = mask.repeat_interleave(n, dim=0)
+    position = positions[:, -1:].repeat_interleave(n, dim=0)
+    live = torch.arange(len(prompt_ids) * n, device=model.device)
+    completions: list[list[int]] = [[] for _ in range(len(live))]
+    for step in range(max_new_tokens):
+        token = _pick(logits, temperature, None if uniforms is None else uniforms[live, step])
+        for row, value in zip(live.tolist(), token.tolist(), strict=True):
+            completions[row].append(value)
+        going = token != end
+        if step + 1 == max_new_tokens or not going.any():
+            break
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        position = position + 1
+        # Dropping finished rows copies the cache, so do it only when it saves more than it costs.
+        if going.sum() <= 0.75 * len(going):
+            live, token, mask, position = live[going], token[going], mask[going], position[going]
+            cache.batch_select_indices(going.nonzero().squeeze(1))
+            going = going[going]
+        output = model(
+            token.unsqueeze(1),
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits = output.logits[:, -1]
+    model.train(training)
+    return [ids[: ids.index(end) + 1] if end in ids else ids for ids in completions]
+
+
+def _pick(logits: torch.Tensor, temperature: float, uniforms: torch.Tensor | None) -> torch.Tensor:
+    if uniforms is None:
+        return logits.argmax(-1)
+    cumulative = torch.softmax(logits.float() / temperature, dim=-1).cumsum(-1)
+    target = (uniforms * cumulative[:, -1]).unsqueeze(1)
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)

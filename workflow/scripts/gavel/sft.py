@@ -1,0 +1,151 @@
+"""The supervised baseline: fine-tuning on the labelled questions with TRL's SFTTrainer, loss on completions only.
+
+It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from gavel import models, prompts
+from gavel.errors import InputError
+from gavel.files import read_jsonl, write_json
+from gavel.monitor import Monitor
+from gavel.progress import say
+from gavel.training import Keeper, Mirror, RunState, replace_folder, save_policy, write_curve
+
+
+def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[str]:
+    """What the model learns to write for each labelled row: its program, or its annotated text.
+
+    Raises:
+        InputError: a row has none.
+    """
+    key = {"program": "program", "text": "solution"}[solution_format]
+    for number, row in enumerate(rows, start=1):
+        if not row.get(key):
+            raise InputError(f"{source}:{number}: labelled row {row['id']} has no {key}; SFT needs one")
+    return [row[key] for row in rows]
+
+
+def train(
+    *,
+    student: dict,
+    labeled: str,
+    validation: str,
+    output: str,
+    state: str,
+    digest: str,
+    settings: dict,
+    solution_format: str,
+    prompt: str,
+    max_new_tokens: int,
+    seed: int,
+    mirror: Mirror | None = None,
+) -> dict:
+    """Fine-tune the student and keep its best and last checkpoint.
+
+    Args:
+        student: `model` (hub name or folder), `pad_token`, `eos_token`, `dtype`, `revision`.
+        labeled, validation: JSONL files of records; labelled ones with solutions.
+        output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: folder for checkpoints, outside the workflow's outputs.
+        digest: of all that the result depends on; decides whether `state` may be resumed.
+        settings: `epochs`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
+            `max_grad_norm`, `bf16`, `gradient_checkpointing`.
+
+    Returns:
+        What `run.json` holds.
+    """
+    started = time.monotonic()
+    rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
+    template = prompts.load(prompt)
+    texts = solutions(rows, solution_format, labeled)
+    data = Dataset.from_list(
+        [
+            {"prompt": prompts.fill(template, question=row["question"]), "completion": text}
+            for row, text in zip(rows, texts, strict=True)
+        ]
+    )
+    tokens = {name: student.get(name) for name in ("pad_token", "eos_token")}
+    tokenizer = models.load_tokenizer(student["model"], **tokens)
+    model = models.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
+    run = RunState(state, digest)
+    micro = min(settings["micro_batch_size"] or settings["batch_size"], settings["batch_size"])
+    per_epoch = max(1, len(rows) // settings["batch_size"])
+    steps = per_epoch * settings["epochs"]
+    watch = Monitor(
+        checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed
+    )
+    keeper = Keeper(
+        run, tokenizer, watch, steps=steps, check_every=per_epoch, save_every=per_epoch, mirror=mirror
+    )
+    config = SFTConfig(
+        output_dir=str(run.checkpoints),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=max(1, settings["batch_size"] // micro),
+        max_steps=steps,
+        learning_rate=settings["learning_rate"],
+        lr_scheduler_type="linear",
+        warmup_steps=settings["warmup"],
+        weight_decay=settings["weight_decay"],
+        max_grad_norm=settings["max_grad_norm"],
+        bf16=settings["bf16"],
+        gradient_checkpointing=settings["gradient_checkpointing"],
+        completion_only_loss=True,
+        dataloader_drop_last=True,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+        max_length=None,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+    )
+    trainer = SFTTrainer(
+        model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[keeper]
+    )
+    last = run.latest()
+    if last is not None:
+        say(f"resuming from {last.name}", console=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    return finish_run(
+        run,
+        trainer.model,
+        tokenizer,
+        Path(output),
+        {
+            "run": "sft",
+            "algorithm": "sft",
+            "lambda": None,
+            "seed": seed,
+            "steps": steps,
+            "labels": len(rows),
+            "unlabeled": 0,
+            "completions": 0,
+            "settings": settings,
+            "algorithm_notes": None,
+            "seconds": time.monotonic() - started,
+        },
+    )
+
+
+def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> dict:
+    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`."""
+    output.mkdir(parents=True, exist_ok=True)
+    partial = output / "final.partial"
+    save_policy(model, tokenizer, partial)
+    replace_folder(partial, output / "final")
+    best = models.load_model(str(run.best))
+    save_policy(best, tokenizer, output / "best.partial")
+    replace_folder(output / "best.partial", output / "best")
+    checks = write_curve(run.checks, output / "monitor.csv", "validation/")
+    write_curve(run.journal, output / "training.csv")
+    best_step = max(checks, key=lambda row: (row["greedy"], -row["step"]))["step"]
+    summary = summary | {"status": "finished", "best_step": best_step}
+    write_json(output / "run.json", summary)
+    return summary

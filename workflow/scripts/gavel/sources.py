@@ -1,0 +1,233 @@
+"""Published data sets, from the hub or from local files, as Gavel's one record.
+
+A record is `{"id", "source", "question", "solution", "answer", "kind", "seed_id"}`; unknown is None. Not a
+place for splits (`gavel.splits`). A new data set is one reader function and one line in `READERS`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gavel.errors import InputError
+from gavel.files import read_json, read_jsonl
+from gavel.numerals import canonical
+from gavel.splits import FIELDS, normalise
+
+_FILE_SUFFIXES = (".jsonl", ".json", ".parquet")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def _text(row: dict, field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"no text in '{field}'")
+    return value.strip()
+
+
+def _answer(value) -> str:
+    """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
+    answer = None if value is None or isinstance(value, bool) else canonical(value)
+    if answer is None:
+        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None")
+    return answer
+
+
+def read_gsm8k(row: dict) -> dict:
+    """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`; it is kept whole as solution."""
+    solution = _text(row, "answer")
+    steps, mark, final = solution.rpartition("####")
+    if not mark:
+        raise InputError("no answer: expected 'answer' to end with '#### N'")
+    return {"question": _text(row, "question"), "solution": solution, "answer": _answer(final.strip())}
+
+
+def read_gsm_plus(row: dict) -> dict:
+    """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the answer `None`.
+
+    `seed_question` stays until `link_seeds` turns it into `seed_id`.
+    """
+    return {
+        "question": _text(row, "question"),
+        "solution": row.get("solution") or None,
+        "answer": _answer(row.get("answer")),
+        "kind": _text(row, "perturbation_type"),
+        "seed_question": _text(row, "seed_question"),
+    }
+
+
+def read_svamp(row: dict) -> dict:
+    """SVAMP (Patel et al. 2021), published or hub rows: Body and Question, with a full stop between."""
+    body = _text(row, "Body")
+    stop = "" if body[-1] in ".,;:?!" else "."
+    return {"question": f"{body}{stop} {_text(row, 'Question')}", "answer": _answer(row.get("Answer"))}
+
+
+def read_own(row: dict) -> dict:
+    """Records in Gavel's own layout: `question` and `answer`; the other fields are optional."""
+    optional = {field: row[field] for field in FIELDS if row.get(field) is not None}
+    for field, value in optional.items():
+        if field != "answer" and not isinstance(value, str):
+            raise InputError(f"'{field}' is not text")
+    return optional | {"question": _text(row, "question"), "answer": _answer(row.get("answer"))}
+
+
+READERS: dict[str, Callable[[dict], dict]] = {
+    "gsm8k": read_gsm8k,
+    "gsm_plus": read_gsm_plus,
+    "svamp": read_svamp,
+    "jsonl": read_own,
+}
+
+
+def load(
+    reader: str,
+    *,
+    path: str | None,
+    name: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    limit: int | None = None,
+    label: str,
+) -> list[dict]:
+    """Load a data set as records.
+
+    Args:
+        reader: a key of `READERS`.
+        path: a file (.jsonl, .json, .parquet), a folder (written by `save_to_disk`, or in the hub's layout),
+            or a data set's name on the hub.
+        name: configuration on the hub, e.g. `main` of `openai/gsm8k`.
+        split: split on the hub or in a folder; for a file it only names the ids.
+        revision: commit, tag or branch on the hub.
+        limit: keep only the first rows.
+        label: the config key that holds `path`, for messages.
+
+    Returns:
+        Records; ids are `<reader>-<split>-<row>`, or `<file or folder name>-<row>` without a split, rows
+        counted from 0 (`gsm8k-train-00012`), unless the rows bring their own. `gsm_plus` records also carry
+        `seed_question`, to be given to `link_seeds`.
+
+    Raises:
+        InputError: nothing there, nothing in it, or a row that does not fit; names the key, or file and line.
+    """
+    if reader not in READERS:
+        raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
+    if not path:
+        raise InputError(f"{label}: no data set given; set a file, a folder or a name on the hub")
+    if limit is not None and limit < 1:
+        raise InputError(f"{label}: limit must be at least 1, found {limit}")
+    prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
+    records, ids = [], {}
+    for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
+        try:
+            record = (
+                dict.fromkeys(FIELDS)
+                | {"id": f"{prefix}-{number:05d}", "source": prefix}
+                | READERS[reader](row)
+            )
+            if record["id"] in ids:
+                raise InputError(
+                    f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique"
+                )
+        except InputError as error:
+            raise InputError(
+                f"{_place(path, number)}: {error} ({label}, reader {reader}); correct the row"
+            ) from None
+        ids[record["id"]] = number
+        records.append(record)
+    if not records:
+        raise InputError(f"{label}: {path} has no rows; give a data set with at least one")
+    return records
+
+
+def link_seeds(plus_records: list[dict], main_records: list[dict]) -> list[dict]:
+    """Replace `seed_question` by `seed_id`: the id of the first main record with that question.
+
+    Give the main test set first and the training set after it, so that a seed which is a training problem is
+    seen (and removed from training by `gavel.splits.make_splits`). A `seed_id` that a record brought stays.
+    Records whose seed is in neither keep None; the audit counts them. Returns records with the seven keys
+    only.
+    """
+    ids: dict[str, str] = {}
+    for row in main_records:
+        ids.setdefault(normalise(row["question"]), row["id"])
+    linked = []
+    for row in plus_records:
+        seed_id = row["seed_id"]
+        if seed_id is None and row.get("seed_question"):
+            seed_id = ids.get(normalise(row["seed_question"]))
+        linked.append({field: row[field] for field in FIELDS} | {"seed_id": seed_id})
+    return linked
+
+
+def _rows(path: str, name: str | None, split: str | None, revision: str | None, label: str) -> Iterator[dict]:
+    local = Path(path)
+    if local.is_file():
+        return _file_rows(local, label)
+    looks_local = local.suffix in _FILE_SUFFIXES or path[0] in "./~" or not _HUB_NAME.fullmatch(path)
+    if looks_local and not local.exists():
+        raise InputError(f"{label}: {path} does not exist; check the path")
+    return _dataset_rows(local, path, name, split, revision, label)
+
+
+def _file_rows(path: Path, label: str) -> Iterator[dict]:
+    if path.suffix == ".jsonl":
+        return read_jsonl(path)
+    if path.suffix == ".json":
+        rows = read_json(path)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise InputError(
+                f"{label}: {path} is not a JSON list of objects; for one object a line name it .jsonl"
+            )
+        return iter(rows)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            return iter(pyarrow.parquet.read_table(path).to_pylist())
+        except (pyarrow.ArrowException, OSError) as error:
+            raise InputError(f"{label}: {path} cannot be read as Parquet ({_first_line(error)})") from None
+    raise InputError(f"{label}: {path} has none of the known endings {', '.join(_FILE_SUFFIXES)}; rename it")
+
+
+def _dataset_rows(
+    local: Path, path: str, name: str | None, split: str | None, revision: str | None, label: str
+) -> Iterator[dict]:
+    """Rows of one split, from a folder or from the hub, through the `datasets` library."""
+    import datasets  # slow to import, and files do not need it
+
+    # The library's cache does not notice that a folder's files have changed: a new one for each folder.
+    with TemporaryDirectory() as fresh:
+        try:
+            if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
+                found = datasets.load_from_disk(path)
+            else:
+                cache = fresh if local.exists() else None
+                found = datasets.load_dataset(path, name, split=split, revision=revision, cache_dir=cache)
+        except Exception as error:  # the library raises a dozen unrelated types for 'not there'
+            if local.exists():
+                advice = "check the folder, name and split"
+            else:
+                advice = "check path, name, split, revision, network and HF_HUB_OFFLINE, or give a local file"
+            what = f"{type(error).__name__}: {_first_line(error)}"
+            raise InputError(f"{label}: cannot load {path} ({what}); {advice}") from None
+        if isinstance(found, dict):
+            if split not in found:
+                have = f"{path} has the splits {', '.join(found)}, asked for {split!r}"
+                raise InputError(f"{label}: {have}; set split to one of them")
+            found = found[split]
+        yield from found
+
+
+def _place(path: str, number: int) -> str:
+    """`file:line` of a row counted from 0, or the nearest thing that the format has."""
+    if Path(path).is_file() and path.endswith(".jsonl"):
+        with open(path, encoding="utf-8") as handle:
+            filled = (line for line, text in enumerate(handle, start=1) if text.strip())
+            return f"{path}:{next(islice(filled, number, None))}"
+    return f"{path}: row {number}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

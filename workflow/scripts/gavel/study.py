@@ -1,0 +1,109 @@
+"""A study's config made ready for the workflow: paths found, the grid spelled out. Plain values in, plain values out."""
+
+from pathlib import Path
+
+from gavel.config import load
+from gavel.errors import InputError
+
+DATA_SUFFIXES = {".json", ".jsonl", ".parquet"}
+JUDGE_KEYS = (
+    "kind model revision dtype pad_token eos_token prompt labels chat max_tokens batch_tokens".split()
+)
+
+
+def resolve(raw: dict, root: str | Path) -> dict:
+    """The config with its defaults, and local paths as found from the working directory or from the project's root.
+
+    Args:
+        raw: the config as read.
+        root: the project's folder; shipped files are named relative to it.
+
+    Raises:
+        InputError: the config is wrong, or a path that can only be local is not there.
+    """
+    study = load(raw)
+    sources = {"train": study["data"]["train"], "pretrain": study["data"]["pretrain"]}
+    sources |= {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
+    for key, source in sources.items():
+        if source and source["path"]:
+            source["path"] = find(source["path"], root, f"data.{key}.path")
+    for key in ("student", "judge"):
+        if study[key]["model"] != "scratch":
+            study[key]["model"] = find(study[key]["model"], root, f"{key}.model")
+    return study
+
+
+def find(name: str, root: str | Path, key: str) -> str:
+    """A local path from here or from the root; a name that is not there is a hub name if it can be one.
+
+    Raises:
+        InputError: it is not there and cannot be a hub name (those are `owner/name` or `name`).
+    """
+    for base in (Path(), Path(root)):
+        if (base / name).exists():
+            return str(base / name)
+    if name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
+        raise InputError(
+            f"config: {key}: no such file or folder: {name} (looked from {Path.cwd()} and {root})"
+        )
+    return name
+
+
+def cells(study: dict) -> dict[str, dict]:
+    """The grid: run name -> its algorithm, lambda (`lam`) and seed. Names are `<algorithm>-lambda<lambda>-seed<seed>`."""
+    grid = study["rl"]
+    return {
+        run_name(algorithm, weight, seed): {"algorithm": algorithm, "lam": weight, "seed": seed}
+        for algorithm in grid["algorithms"]
+        for weight in grid["lambda"]
+        for seed in grid["seeds"]
+    }
+
+
+def run_name(algorithm: str, weight: float, seed: int) -> str:
+    return f"{algorithm}-lambda{weight:g}-seed{seed}"
+
+
+def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
+    """Run -> (folder of its headline checkpoint, folder of the other one).
+
+    The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
+    picked by validation, and RL starts from it.
+    """
+    return {"sft": ("best", "final")} | {run: ("final", "best") for run in cells(study)}
+
+
+def primary(study: dict) -> dict:
+    """The primary comparison as `gavel.metrics.write_metrics` takes it."""
+    wanted = study["primary"]
+    k = max(study["evaluation"]["ks"]) if wanted["metric"] == "maj" else 1
+    run = run_name(wanted["algorithm"], wanted["lambda"], wanted["seed"])
+    return {"run": run, "set": wanted["set"], "metric": wanted["metric"], "k": k}
+
+
+def student(study: dict) -> dict:
+    """The student's settings without its from-scratch recipe."""
+    return {key: value for key, value in study["student"].items() if key != "scratch"} | {
+        "model": model(study, "student")
+    }
+
+
+def judge(study: dict) -> dict:
+    """Keyword arguments of `gavel.judge.load`."""
+    return {key: study["judge"][key] for key in JUDGE_KEYS} | {"model": model(study, "judge")}
+
+
+def model(study: dict, which: str) -> str:
+    """Where a model's files are, or its hub name; one from scratch is made in the results folder."""
+    name = study[which]["model"]
+    return f"{study['results_dir']}/models/{which}" if name == "scratch" else name
+
+
+def model_files(study: dict) -> dict[str, str]:
+    """The local model folders among student and judge, which jobs wait for; hub models are no files."""
+    found = {which: model(study, which) for which in ("student", "judge")}
+    return {
+        which: name
+        for which, name in found.items()
+        if study[which]["model"] == "scratch" or Path(name).is_dir()
+    }

@@ -1,0 +1,79 @@
+"""How a study's jobs appear in MLflow: names, keys, tags and params. Watches runs, changes none of their outputs."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from gavel.provenance import git_commit
+from gavel.tracking import Tracker, create_store
+
+
+def store_uri(config: dict) -> str:
+    """The tracking server of the config, or the SQLite store in the results folder."""
+    return config["tracking"]["uri"] or f"sqlite:///{Path(config['results_dir'], 'mlflow.db').resolve()}"
+
+
+def open_store(config: dict, say: Callable[[str], object]) -> None:
+    """Create store, experiment and the study's parent run once, before parallel jobs log to them."""
+    create_store(store_uri(config), config["study"], _artifacts(config), say)
+    study_run(config, say).finish("RUNNING")
+
+
+def study_run(config: dict, say: Callable[[str], object]) -> Tracker:
+    """The parent run of the study."""
+    return Tracker(
+        store_uri(config),
+        config["study"],
+        config["study"],
+        config["study"],
+        tags=_tags(config, "study"),
+        artifact_root=_artifacts(config),
+        lock=_lock(config),
+        say=say,
+    )
+
+
+def job_run(
+    config: dict,
+    rule: str,
+    run: str,
+    *,
+    digest: str,
+    params: dict,
+    say: Callable[[str], object],
+    tags: dict | None = None,
+) -> Tracker:
+    """The run of one job, a child of the study's; the same job with the same digest continues its run."""
+    return Tracker(
+        store_uri(config),
+        config["study"],
+        f"{config['study']}/{rule}/{run}",
+        run if rule in ("sft", "rl") else f"{rule} {run}",
+        tags=_tags(config, rule) | (tags or {}),
+        params=_flat(params),
+        parent_key=config["study"],
+        digest=digest,
+        artifact_root=_artifacts(config),
+        lock=_lock(config),
+        say=say,
+    )
+
+
+def _tags(config: dict, rule: str) -> dict:
+    return {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]}
+
+
+def _artifacts(config: dict) -> str:
+    return str(Path(config["results_dir"], "mlartifacts").resolve())
+
+
+def _lock(config: dict) -> str:
+    return str(Path(config["results_dir"], ".mlflow-lock").resolve())
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested settings as dotted names."""
+    flat = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

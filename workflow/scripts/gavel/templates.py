@@ -1,0 +1,126 @@
+"""The sentences that the word-problem generator speaks: three stocks that never share a template.
+
+A story is an opener, some events and a closer. Every sentence states numbers (`{a}`, `{b}`) and says by its steps
+what happens to the running quantity `{q}`; a step of two operations names its intermediate value `{t}`.
+
+* `MAIN` is the language of the labelled, unlabelled, validation and main test problems, and (in shorter stories)
+  of the pretraining text.
+* Every main sentence also has a `paraphrase` that only the 'problem understanding' perturbation uses.
+* `SVAMP` has the same operations in other words; neither pretraining nor any judge sees one of its sentences.
+"""
+
+from dataclasses import dataclass
+
+NAMES = (
+    "Anna Ben Carla David Emma Felix Grace Henry Iris Jack Kate Leo Maria Noah Olga Paul Ruth Sam Tina Victor"
+).split()
+ITEMS = (
+    "apples books candles cards coins cookies crayons eggs flowers keys marbles muffins oranges pears pencils "
+    "shells stamps stickers stones toys"
+).split()
+BOXES = "bags baskets boxes jars packs".split()
+COLOURS = "red blue green yellow white black".split()
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of a story.
+
+    `text` and `paraphrase` have slots for numbers, names (`{n}`, `{m}`; `{p}` only in closers), things (`{x}`), containers (`{box}`) and
+    colours (`{c1}`, `{c2}`). `steps` are `(target, expression)` pairs; the last target is `q`. `ranges` gives each
+    number's inclusive range. `question` is set in closers; `unit` is what the answer counts (default: the things).
+    """
+
+    text: str
+    steps: tuple[tuple[str, str], ...]
+    ranges: tuple[tuple[int, int], ...] = ((2, 40),)
+    paraphrase: str = ""
+    question: str = ""
+    question_paraphrase: str = ""
+    unit: str = "{x}"
+
+
+SMALL, TIMES, WIDE = (2, 9), (2, 9), (5, 60)
+
+MAIN_OPENERS = (
+    Sentence("{n} has {a} {x}.", (), (WIDE,), "In the beginning, {a} {x} belong to {n}."),
+    Sentence("{n} buys {a} {box} with {b} {x} in each.", (("q", "{a}*{b}"),), (SMALL, (3, 12)),
+             "In the shop {n} pays for {a} {box}, and each of them holds {b} {x}."),
+    Sentence("{n} has {a} {c1} {x} and {b} {c2} {x}.", (("q", "{a}+{b}"),), (WIDE, WIDE),
+             "Of the {x} that belong to {n}, {a} are {c1} and {b} are {c2}."),
+    Sentence("{m} has {a} {x}. {n} has {b} times as many {x} as {m}.", (("q", "{a}*{b}"),), ((3, 15), TIMES),
+             "Take the {a} {x} of {m} {b} times, and you know how many {x} are owned by {n}."),
+    Sentence("{m} has {a} {x}. {n} has {b} more {x} than {m}.", (("q", "{a}+{b}"),), (WIDE, (2, 30)),
+             "The {x} of {n} exceed the {a} {x} of {m} by {b}."),
+    Sentence("{m} has {a} {x}. {n} has {b} fewer {x} than {m}.", (("q", "{a}-{b}"),), ((15, 80), (2, 30)),
+             "The {x} of {n} fall short of the {a} {x} of {m} by {b}."),
+    Sentence("{n} picks {a} {x} a day for {b} days.", (("q", "{a}*{b}"),), ((3, 15), SMALL),
+             "On each of {b} days in a row, {a} {x} are picked by {n}."),
+    Sentence("{n} has {a} {x} and then doubles them.", (("q", "{a}*2"),), (WIDE,),
+             "The {a} {x} of {n} become twice as many."),
+)  # fmt: skip
+
+MAIN_EVENTS = (
+    Sentence("{n} buys {a} more {x}.", (("q", "{q}+{a}"),), ((2, 40),), "Then {a} {x} are added by {n}."),
+    Sentence("{n} gives {a} {x} to {m}.", (("q", "{q}-{a}"),), ((2, 30),), "Then {m} receives {a} {x} from {n}."),
+    Sentence("{n} loses {a} {x}.", (("q", "{q}-{a}"),), ((2, 30),), "Then {a} of the {x} can not be found by {n}."),
+    Sentence("{n} loses half of the {x}.", (("q", "{q}/2"),), (), "Then one of every two {x} is lost by {n}."),
+    Sentence("{m} gives {n} {a} {x}.", (("q", "{q}+{a}"),), ((2, 40),), "Then {n} receives {a} {x} from {m}."),
+    Sentence("{n} finds {a} {box} with {b} {x} in each.", (("t", "{a}*{b}"), ("q", "{q}+{t}")), (SMALL, (2, 12)),
+             "Then {a} {box}, each of which holds {b} {x}, are found by {n}."),
+    Sentence("{n} eats {a} {x} a day for {b} days.", (("t", "{a}*{b}"), ("q", "{q}-{t}")), (SMALL, (2, 7)),
+             "On each of {b} days in a row, {a} {x} are eaten by {n}."),
+    Sentence("Then {n} triples the {x}.", (("q", "{q}*3"),), (), "Then {n} has three times as many {x}."),
+)  # fmt: skip
+
+MAIN_CLOSERS = (
+    Sentence("", (), (), "", "How many {x} does {n} have now?", "What is the number of {x} that {n} owns in the end?"),
+    Sentence("{n} shares the {x} equally among {a} friends.", (("q", "{q}/{a}"),), (SMALL,),
+             "All of the {x} of {n} go to {a} friends, the same number to each.",
+             "How many {x} does each friend get?", "What is the number of {x} for one friend?"),
+    Sentence("{n} sells each of the {x} for {a} dollars.", (("q", "{q}*{a}"),), (SMALL,),
+             "The price of one of the {x} is {a} dollars, and {n} sells them all.",
+             "How much money does {n} make?", "What is the number of dollars that {n} gets?", "dollars"),
+    Sentence("{p} has {a} {x}.", (("q", "{q}+{a}"),), ((2, 50),), "A number of {a} {x} belong to {p}.",
+             "How many {x} do {n} and {p} have together?", "What is the number of {x} of both {n} and {p}?"),
+    Sentence("{p} has {a} {x}.", (("q", "{q}-{a}"),), ((2, 40),), "A number of {a} {x} belong to {p}.",
+             "How many more {x} does {n} have than {p}?", "By what number do the {x} of {n} exceed those of {p}?"),
+    Sentence("{n} puts the {x} into {box} of {a}.", (("q", "{q}/{a}"),), (SMALL,),
+             "Each of the {box} that {n} fills holds {a} of the {x}.",
+             "How many {box} does {n} fill?", "What is the number of {box}?", "{box}"),
+)  # fmt: skip
+
+SVAMP_OPENERS = (
+    Sentence("There were {a} {x} on the table.", (), (WIDE,)),
+    Sentence(
+        "A shop got {a} {box} today and every one of them held {b} {x}.",
+        (("q", "{a}*{b}"),),
+        (SMALL, (3, 12)),
+    ),
+    Sentence(
+        "{n} collected {a} {x} in the morning and {b} {x} in the evening.", (("q", "{a}+{b}"),), (WIDE, WIDE)
+    ),
+    Sentence(
+        "A box can hold {a} {x} but {b} of its places are free.", (("q", "{a}-{b}"),), ((15, 80), (2, 30))
+    ),
+)
+SVAMP_EVENTS = (
+    Sentence("Later {a} {x} were taken away.", (("q", "{q}-{a}"),), ((2, 30),)),
+    Sentence("After that {m} brought {a} {x}.", (("q", "{q}+{a}"),), ((2, 40),)),
+)
+SVAMP_CLOSERS = (
+    Sentence("", (), (), "", "How many {x} are there in the end?"),
+    Sentence("They are divided into {a} equal groups.", (("q", "{q}/{a}"),), (SMALL,), "",
+             "How many {x} are in a group?"),
+    Sentence("Every one of the {x} costs {a} dollars.", (("q", "{q}*{a}"),), (SMALL,), "",
+             "How many dollars do all the {x} cost?", "", "dollars"),
+    Sentence("{p} wants to have {a} {x}.", (("q", "{a}-{q}"),), ((40, 99),), "",
+             "How many {x} are missing?"),
+)  # fmt: skip
+
+DISTRACTORS = (
+    "{d} has {z} {y}.",
+    "{d} is {z} years old.",
+    "{n} also has {z} {y} at home.",
+    "The {y} of {d} cost {z} dollars.",
+)

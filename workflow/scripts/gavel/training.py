@@ -1,0 +1,208 @@
+"""What SFT and RL training share: the state of a run on disk, and the callback that keeps it.
+
+A run's state folder holds its checkpoints, its journals and its best model so far. It lies outside the workflow's
+declared outputs, because Snakemake deletes those before it runs a job again.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from gavel import models
+from gavel.files import write_text
+from gavel.journal import Journal
+from gavel.progress import say
+from gavel.provenance import file_digest, folder_digest
+
+COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
+
+
+class Mirror(Protocol):
+    """Where a run's curves are shown while it trains; MLflow, or nothing."""
+
+    def mirror(self, journal: Journal, up_to_step: int) -> None: ...
+
+
+def job_digest(settings: dict, inputs: Iterable[str | Path]) -> str:
+    """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for path in inputs:
+        digest.update((folder_digest(path) if os.path.isdir(path) else file_digest(path)).encode())
+    return digest.hexdigest()[:16]
+
+
+class RunState:
+    """The state folder of one training run.
+
+    A state whose digest is another's (the config, an input or the code has changed since) is never resumed: it is
+    renamed to `<folder>.stale`, replacing an older stale one, and the run starts afresh.
+    """
+
+    def __init__(self, folder: str | Path, digest: str):
+        self.folder = Path(folder)
+        mark = self.folder / "digest"
+        if self.folder.exists() and (not mark.exists() or mark.read_text() != digest):
+            if mark.exists() or self.checkpoints.exists():
+                stale = self.folder.with_name(self.folder.name + ".stale")
+                shutil.rmtree(stale, ignore_errors=True)
+                self.checkpoints.parent.mkdir(parents=True, exist_ok=True)
+                _move_contents(self.folder, stale)
+                say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
+        write_text(mark, digest)
+        self.journal = Journal(self.folder / "journal.jsonl")
+        self.checks = Journal(self.folder / "monitor.jsonl")
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best"
+
+    def latest(self) -> Path | None:
+        """The newest whole checkpoint; halves of others are removed."""
+        whole = []
+        for path in self.checkpoints.glob("checkpoint-*"):
+            if (path / COMPLETE).exists():
+                whole.append(path)
+            else:
+                shutil.rmtree(path)
+        return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+    def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        partial = self.folder / "best.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        save_policy(model, tokenizer, partial)
+        replace_folder(partial, self.best)
+
+
+class Keeper(TrainerCallback):
+    """Journals every step, checks the policy on validation questions, marks checkpoints whole, feeds the mirror.
+
+    Args:
+        state: the run's state folder.
+        check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
+        check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
+        updates_per_step: optimiser steps in one step.
+        mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        tokenizer: PreTrainedTokenizerBase,
+        check: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
+        *,
+        steps: int,
+        check_every: int,
+        save_every: int,
+        updates_per_step: int = 1,
+        mirror: Mirror | None = None,
+    ):
+        self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
+        self.steps, self.check_every, self.save_every, self.updates = (
+            steps,
+            check_every,
+            save_every,
+            updates_per_step,
+        )
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        step = state.global_step // self.updates
+        for journal in (self.run.journal, self.run.checks):
+            journal.truncate(step)
+        if step == 0 and not any(True for _ in self.run.checks.rows()):
+            self._look(model, 0)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if state.global_step % self.updates or state.global_step == 0 or "train_runtime" in logs:
+            return
+        numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+        self.run.journal.append(state.global_step // self.updates, numbers)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        step, rest = divmod(state.global_step, self.updates)
+        if rest == 0 and (step % self.check_every == 0 or step == self.steps):
+            self._look(model, step)
+        if rest == 0 and (step % self.save_every == 0 or step == self.steps):
+            control.should_save = True
+        return control
+
+    def on_save(self, args, state, control, **kwargs):
+        checkpoint = self.run.checkpoints / f"checkpoint-{state.global_step}"
+        write_text(checkpoint / COMPLETE, "")
+        for other in self.run.checkpoints.glob("checkpoint-*"):
+            if other != checkpoint:
+                shutil.rmtree(other)
+        if self.mirror is not None:
+            step = state.global_step // self.updates
+            for journal in (self.run.journal, self.run.checks):
+                self.mirror.mirror(journal, step)
+
+    def _look(self, model: PreTrainedModel, step: int) -> None:
+        past = [row["metrics"]["validation/greedy"] for row in self.run.checks.rows()]
+        found = self.check(model, self.tokenizer, step)
+        if found["greedy"] > max(past, default=-1):
+            self.run.save_best(model, self.tokenizer)
+        self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
+        shown = ", ".join(
+            f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None
+        )
+        say(f"step {step}/{self.steps}: validation {shown}", console=True)
+
+
+def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The policy's own weights, without a critic that may ride along in training."""
+    return {name: value for name, value in model.state_dict().items() if not name.startswith("critic.")}
+
+
+def save_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+    """Save the policy as a Hugging Face folder that loads everywhere."""
+    model.save_pretrained(folder, state_dict=policy_state(model))
+    tokenizer.save_pretrained(folder)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put a finished folder in the place of another; a kill in between loses the old one, never mixes the two."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(new, folder)
+
+
+def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
+    """Write a journal as CSV, one row a step, columns in order of appearance, and return its rows."""
+    rows = [
+        {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()}
+        for row in journal.rows()
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
+    return rows
+
+
+def load_weights(model: PreTrainedModel, folder: Path) -> None:
+    """Load a saved policy's weights into a model of the same shape."""
+    model.load_state_dict(models.load_model(str(folder)).state_dict(), strict=False)
+
+
+def _move_contents(folder: Path, target: Path) -> None:
+    """Move everything but the lock, which this process holds."""
+    target.mkdir(parents=True)
+    for path in folder.iterdir():
+        if path.name != "lock":
+            shutil.move(path, target / path.name)

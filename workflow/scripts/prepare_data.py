@@ -1,0 +1,16 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.data import prepare
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "data"):
+    summary = prepare(
+        **snakemake.params.settings,
+        require_program=snakemake.params.solution_format == "program",
+        output=Path(snakemake.output.summary).parent,
+    )
+    say(", ".join(f"{name} {count}" for name, count in summary["counts"].items()), console=True)

@@ -1,0 +1,34 @@
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "report"):
+    from gavel.perturbations import UNSEEN
+    from gavel.provenance import git_commit, hardware, versions
+    from gavel.report import render
+    from gavel.study_tracking import study_run
+
+    study = snakemake.params.study
+    output = snakemake.output.html
+    generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
+    facts = {
+        "versions": versions(),
+        "hardware": hardware(),
+        "commit": git_commit(Path.cwd()),
+        "command": f"snakemake --cores all {output}",
+        "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    render(
+        study["results_dir"],
+        study | {"unseen_kinds": sorted(UNSEEN) if generated else None, "provenance": facts},
+        output,
+    )
+    with study_run(snakemake.config, say) as mirror:
+        for path in (output, snakemake.input.metrics, snakemake.input.comparisons):
+            mirror.artifact(path)
+    say(f"open {output}", console=True)

@@ -1,0 +1,33 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.progress import bar, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+run = snakemake.wildcards.run
+with script_log(snakemake.log[0], f"score {run}"):
+    from gavel import judge
+    from gavel.job import plain_job
+    from gavel.scoring import score
+
+    with plain_job(snakemake, "evaluate", run) as mirror:
+        watcher = judge.load(**snakemake.params.judge) if snakemake.params.judge else None
+        numbers = {}
+        for kind in ("samples", "alternate"):
+            for questions, responses, output in zip(
+                snakemake.input.tests, snakemake.input[kind], snakemake.output[kind], strict=True
+            ):
+                accuracies = score(
+                    questions=questions,
+                    responses=responses,
+                    output=output,
+                    solution_format=snakemake.params.solution_format,
+                    judge=watcher,
+                    progress=bar,
+                )
+                if kind == "samples":
+                    name = Path(output).parent.name
+                    numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
+        mirror.mirror([{"step": 0, "metrics": numbers}])

@@ -1,0 +1,20 @@
+from typing import TYPE_CHECKING
+
+import torch
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "judge from scratch"):
+    from gavel.scratch import make_judge
+
+    torch.set_num_threads(snakemake.threads)
+    make_judge(
+        snakemake.input.pretrain,
+        str(snakemake.input.student or snakemake.params.student),
+        snakemake.output.model,
+        snakemake.params.recipe,
+        tuple(snakemake.params.labels),
+        say,
+    )

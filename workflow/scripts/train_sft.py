@@ -1,0 +1,27 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "sft"):
+    from gavel.job import training_job
+    from gavel.sft import train
+
+    params = snakemake.params
+    with training_job(snakemake, "sft", "sft", params.settings) as job:
+        summary = train(
+            **job,
+            student=params.student,
+            labeled=snakemake.input.labeled,
+            validation=snakemake.input.validation,
+            output=str(Path(snakemake.output.run).parent),
+            settings={key: value for key, value in params.settings.items() if key != "seed"},
+            solution_format=params.solution["format"],
+            prompt=params.solution["prompt"],
+            max_new_tokens=params.solution["max_new_tokens"],
+            seed=params.settings["seed"],
+        )
+    say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

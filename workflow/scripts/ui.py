@@ -1,0 +1,67 @@
+"""`make ui`: serve the study's MLflow store on this machine; prints the page that lists its training runs."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from gavel.errors import InputError
+from gavel.tracking import ui_address
+
+HOST = "127.0.0.1"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", default="results", type=Path, help="results folder of the study")
+    parser.add_argument("--experiment", help="MLflow experiment; by default the newest in the store")
+    parser.add_argument("--port", default=5000, type=int)
+    options = parser.parse_args()
+    database = (options.results / "mlflow.db").resolve()
+    try:
+        if not database.is_file():
+            raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
+        if not _is_free(options.port):
+            raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
+        uri = f"sqlite:///{database}"
+        print(f"Training runs: {ui_address(uri, options.experiment, HOST, options.port)}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("Ctrl-C ends the server.", flush=True)
+    return _serve(uri, database.with_name("mlartifacts"), options.port)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: a port in TIME_WAIT after the last `make ui` counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _serve(uri: str, artifacts: Path, port: int) -> int:
+    """Run the server until it ends or Ctrl-C; it starts workers of its own, so its whole group is ended."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
+    command += ["--default-artifact-root", artifacts.as_uri(), "--port", str(port), "--workers", "1"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Write the config's JSON schema, the key reference in config/README.md and envs/gavel.yaml from their one source."""
+
+import tomllib
+from pathlib import Path
+
+import yaml
+from gavel import config
+from gavel.files import write_text
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
+
+
+def schema_text() -> str:
+    return yaml.safe_dump(config.schema(), sort_keys=False, allow_unicode=True, width=110)
+
+
+def readme_text(readme: str) -> str:
+    """The README with its reference part made anew."""
+    head, rest = readme.split(BEGIN)
+    return head + BEGIN + "\n" + config.reference() + "\n" + END + rest.split(END)[1]
+
+
+def environment_text() -> str:
+    """envs/gavel.yaml: the pins of pyproject.toml for `--sdm conda`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = {"dependencies": ["python=3.11", "pip", {"pip": project["dependencies"]}]}
+    head = "# Written by `make docs` from pyproject.toml, where versions are chosen.\n"
+    return head + yaml.safe_dump({"channels": ["conda-forge"], **packages}, sort_keys=False)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "config" / "README.md"
+    write_text(ROOT / "workflow" / "schemas" / "config.schema.yaml", schema_text())
+    write_text(readme, readme_text(readme.read_text()))
+    write_text(ROOT / "envs" / "gavel.yaml", environment_text())
