@@ -6,6 +6,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
 import torch
+
 from gavel import models, problems, scratch
 
 torch.set_num_threads(1)
@@ -15,10 +16,7 @@ torch.set_num_threads(1)
 def rows():
     """Sixty problems of the main set, with programs."""
     found = [row for _, row in problems.generate("main", 60, 9, "test")]
-    return [
-        row | {"program": scratch.to_program(row["solution"], row["answer"], row["question"])}
-        for row in found
-    ]
+    return [row | {"program": scratch.to_program(row["solution"], row["answer"], row["question"])} for row in found]
 
 
 @pytest.fixture(scope="session")

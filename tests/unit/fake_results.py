@@ -91,14 +91,10 @@ def build(
             skill = _skill(about, name)
             folder = root / "evaluation" / run / name
             checkpoint = "best" if run == "sft" else "last"
-            write_jsonl(
-                folder / "samples.jsonl", _samples(name, difficulty[name], skill, samples, judge, rng)
-            )
+            write_jsonl(folder / "samples.jsonl", _samples(name, difficulty[name], skill, samples, judge, rng))
             files.append((run, checkpoint, name, folder / "samples.jsonl"))
             other = "last" if run == "sft" else "best"
-            write_jsonl(
-                folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng)
-            )
+            write_jsonl(folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
             files.append((run, other, name, folder / "alternate.jsonl"))
     if judge:
         _calibration(root, rng)
@@ -106,9 +102,7 @@ def build(
     for rule, seconds in {"sft/sft": 31.2, "evaluate/sft.main": 22.1, "judge/calibrate": 14.9}.items():
         path = root / "benchmarks" / f"{rule}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:{seconds:.0f}\t1203.5\t{seconds * 1.8:.1f}\n"
-        )
+        path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:{seconds:.0f}\t1203.5\t{seconds * 1.8:.1f}\n")
     ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
     primary = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
     write_metrics(files, runs, ks, primary, root / "metrics.csv", root / "comparisons.csv")
@@ -133,9 +127,7 @@ def _samples(name: str, difficulty: list[float], skill: float, n: int, judge: bo
         gold = str(10 + index % 37)
         share = min(0.97, max(0.02, skill + offset))
         a, b = 3 + index % 9, 2 + index % 5
-        question = (
-            f"Anna has {a} boxes with {b} shells each <and> finds {index} more. How many shells has she?"
-        )
+        question = f"Anna has {a} boxes with {b} shells each <and> finds {index} more. How many shells has she?"
         for number in range(-1, n):
             right = rng.random() < share
             answer = gold if right else rng.choice([None, str(int(gold) + 1), str(int(gold) + 1), "0"])

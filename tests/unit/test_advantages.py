@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from gavel.advantages import gae, terminal_rewards, whiten
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])

@@ -7,9 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from gavel.answers import canonical, equal, extract, solutions_to_answers, verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gavel.answers import canonical, equal, extract, solutions_to_answers, verify
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
 ACCURACIES = {

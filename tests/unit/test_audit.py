@@ -51,9 +51,7 @@ def test_shared_ngrams_do_not_make_a_study_unclean():
 
 
 def test_templates_are_found_with_numbers_masked():
-    splits = {
-        "labeled": [record("l", "Tom has 3 red pens and 1,200 blue pens in all"), record("s", "Is 5 odd?")]
-    }
+    splits = {"labeled": [record("l", "Tom has 3 red pens and 1,200 blue pens in all"), record("s", "Is 5 odd?")]}
     tests = {"main": [record("m0", "Tom has 7.5 red pens and 4 blue pens in all"), record("m1", "Is 7 odd?")]}
     cell = audit(splits, tests)["overlap"]["labeled"]["main"]
     assert cell["ngram"]["count"] == 0 and cell["template"]["count"] == 2
@@ -75,9 +73,7 @@ def test_seeds_are_traced_to_the_main_test_and_found_in_training():
         record("p3", "What is 23?", seed_id="gone", kind="distraction insertion"),
         record("p4", "What is 24?", kind="distraction insertion"),
     ]
-    seeds = audit({"labeled": [record("l0", "What is 1?")], "validation": []}, {"main": main, "plus": plus})[
-        "seeds"
-    ]
+    seeds = audit({"labeled": [record("l0", "What is 1?")], "validation": []}, {"main": main, "plus": plus})["seeds"]
     assert list(seeds) == ["plus"]
     in_split = seeds["plus"].pop("in_split")
     assert seeds["plus"] == {"items": 5, "linked": 4, "distinct": 3, "traced_to": {"main": 1}, "untraced": 2}

@@ -20,9 +20,7 @@ def test_text_of_the_first_gsm8k_problem_is_exact():
         "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\n"
         "Natalia sold 48+24 = <<48+24=72>>72 clips altogether in April and May.\n#### 72"
     )
-    question = (
-        "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. ..."
-    )
+    question = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. ..."
     expected = "def solution():\n    a = 48/2\n    result = 48+a\n    return result"
     assert to_program(solution, "72", question) == expected
     assert steps_of(solution) == 2
@@ -117,9 +115,7 @@ def test_gsm8k_training_set():
     assert 6950 <= len(programs) <= 7001
     several = [program for program, _ in programs if program.count("\n") > 2]
     linked = sum(bool(re.search(r"result = .*[a-z]", program)) for program in several)
-    assert linked / len(several) > 0.95, (
-        "6,535 of 6,744 programs of several steps end on an earlier step's variable"
-    )
+    assert linked / len(several) > 0.95, "6,535 of 6,744 programs of several steps end on an earlier step's variable"
     for program, answer in programs:
         scope = {}
         assert re.fullmatch(r"def solution\(\):\n(    [a-z]+ = [\w.+*/()-]+\n)+    return result", program)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from gavel import locking
 from gavel.locking import RunLock, clear_stale_lock, record_owner
 
@@ -67,9 +68,7 @@ def kill(process: subprocess.Popen):
 
 
 def run(workdir: Path, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(workdir, *options), cwd="/", capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command(workdir, *options), cwd="/", capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.timeout(180)

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import pytest
+
 from gavel import problems
 from gavel.convert import to_program
 from gavel.errors import InputError

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from gavel import programs
 from gavel.programs import run_programs
 
@@ -36,8 +37,7 @@ def body(*lines: str) -> str:
         (body("return sum(x ** 2 for x in [1, 2, 3] if x != 2)"), "10"),
         (body("import math", "return math.ceil(7 / 2)"), "4"),
         (
-            "from math import sqrt as root\nfrom fractions import Fraction\n"
-            + body("return Fraction(1, 3) + root(4)"),
+            "from math import sqrt as root\nfrom fractions import Fraction\n" + body("return Fraction(1, 3) + root(4)"),
             "2.33333333333",
         ),
         (body("from fractions import Fraction", "return Fraction(3, 4)"), "0.75"),
@@ -262,9 +262,7 @@ def test_processor_time_ends_a_worker_whose_parent_is_gone():
 
 def test_identical_programs_run_once(monkeypatch):
     sent = []
-    monkeypatch.setattr(
-        programs._Pool, "run", lambda pool, distinct, timeout_s: sent.append(distinct) or ["18"]
-    )
+    monkeypatch.setattr(programs._Pool, "run", lambda pool, distinct, timeout_s: sent.append(distinct) or ["18"])
     assert run_programs([HONEST] * 5) == ["18"] * 5
     assert sent == [[HONEST]]
 
@@ -286,10 +284,7 @@ def test_warm_batches_are_fast_and_use_the_same_workers():
 def test_calls_from_threads_do_not_mix():
     batches = [[body(f"return {100 * n + i}") for i in range(40)] for n in range(4)]
     answers = [None] * 4
-    threads = [
-        threading.Thread(target=lambda n=n: answers.__setitem__(n, run_programs(batches[n])))
-        for n in range(4)
-    ]
+    threads = [threading.Thread(target=lambda n=n: answers.__setitem__(n, run_programs(batches[n]))) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -21,9 +21,7 @@ def script(tmp_path: Path, body: str, **options) -> tuple[subprocess.CompletedPr
     log = tmp_path / "logs/rl.log"
     lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
     code = f"{HEAD}with script_log({str(log)!r}, label='rl grpo'):\n{lines}print('after', file=sys.stderr)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code], text=True, check=False, **({"capture_output": True} | options)
-    )
+    done = subprocess.run([sys.executable, "-c", code], text=True, check=False, **({"capture_output": True} | options))
     return done, log.read_text()
 
 
@@ -40,9 +38,7 @@ say("step 40/80", console=True)
     )
     assert done.returncode == 0 and done.stdout == ""
     assert done.stderr == "[rl grpo] step 40/80\nafter\n"
-    places = [
-        log.index(text) for text in ("printed", "from C", "from a child", "quiet", "step 40/80", "done")
-    ]
+    places = [log.index(text) for text in ("printed", "from C", "from a child", "quiet", "step 40/80", "done")]
     assert places == sorted(places)
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from gavel import prompts
 from gavel.errors import InputError
 

@@ -1,12 +1,12 @@
 """The mix of rewards: what is read, what is missing, and what the judge never sees."""
 
 import pytest
+
 from gavel.judge import Verdict
 from gavel.rewards import MixedReward, mix, verifiable
 
 RIGHT, WRONG, NONE = (
-    f"def solution():\n    result = {body}\n    return result" if body else "no program"
-    for body in ("2+2", "2+3", "")
+    f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")
 )
 
 

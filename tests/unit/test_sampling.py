@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from gavel.sampling import sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
@@ -15,9 +16,7 @@ def test_greedy_samples_are_those_of_generate(model, tokenizer):
     ours = sample(model, tokenizer, PROMPTS, max_new_tokens=12)
     for prompt, (mine,) in zip(PROMPTS, ours, strict=True):
         encoded = tokenizer(prompt, return_tensors="pt")
-        theirs = model.generate(**encoded, max_new_tokens=12, do_sample=False)[
-            0, encoded["input_ids"].shape[1] :
-        ]
+        theirs = model.generate(**encoded, max_new_tokens=12, do_sample=False)[0, encoded["input_ids"].shape[1] :]
         assert mine.ids == theirs.tolist()[: len(mine.ids)]
         assert len(mine.ids) == 12 or mine.finished
 
@@ -25,9 +24,7 @@ def test_greedy_samples_are_those_of_generate(model, tokenizer):
 @pytest.mark.parametrize("batch_size", [4, 8, 64])
 def test_samples_do_not_depend_on_the_batch(model, tokenizer, batch_size):
     whole = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, max_new_tokens=8, seed=3, batch_size=256)
-    parts = sample(
-        model, tokenizer, PROMPTS, n=4, temperature=1.0, max_new_tokens=8, seed=3, batch_size=batch_size
-    )
+    parts = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, max_new_tokens=8, seed=3, batch_size=batch_size)
     assert texts(whole) == texts(parts)
 
 
@@ -43,9 +40,7 @@ def test_the_seed_decides_the_samples(model, tokenizer):
 def test_samples_follow_the_models_distribution(model, tokenizer):
     """Frequencies of the first token of 4,000 samples, against the softmax, within five standard errors."""
     n = 4000
-    groups = sample(
-        model, tokenizer, [PROMPTS[0]], n=n, temperature=1.0, max_new_tokens=1, seed=0, batch_size=n
-    )
+    groups = sample(model, tokenizer, [PROMPTS[0]], n=n, temperature=1.0, max_new_tokens=1, seed=0, batch_size=n)
     first = torch.tensor([s.ids[0] for s in groups[0]])
     with torch.no_grad():
         logits = model(**tokenizer(PROMPTS[0], return_tensors="pt")).logits[0, -1]

@@ -68,9 +68,7 @@ def test_gsm8k_record(written):
 
 
 def test_ids_of_two_files_differ_without_a_split(written):
-    first, second = (
-        read("gsm8k", written([GSM8K_ROW] * 2, name))[1]["id"] for name in ("a.jsonl", "b.jsonl")
-    )
+    first, second = (read("gsm8k", written([GSM8K_ROW] * 2, name))[1]["id"] for name in ("a.jsonl", "b.jsonl"))
     assert (first, second) == ("a-00001", "b-00001")
 
 
@@ -166,9 +164,7 @@ def test_a_missing_path_names_key_and_path(path):
 def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
     with pytest.raises(InputError, match=r"data\.train\.path: no data set given"):
         read("gsm8k", None)
-    with pytest.raises(
-        InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, jsonl"
-    ):
+    with pytest.raises(InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, jsonl"):
         read("gsm9k", "x.jsonl")
     with pytest.raises(InputError, match="has no rows"):
         read("gsm8k", written([]))
@@ -198,9 +194,7 @@ def test_folder_in_the_hubs_layout(tmp_path):
     with pytest.raises(InputError, match=r"data\.train\.path: .* splits train, test, asked for None"):
         read("gsm8k", str(folder), name="main")
     for wrong in ({"split": "dev", "name": "main"}, {"split": "train", "name": "socratic"}):
-        with pytest.raises(
-            InputError, match=r"data\.train\.path: cannot load .* check the folder, name and split"
-        ):
+        with pytest.raises(InputError, match=r"data\.train\.path: cannot load .* check the folder, name and split"):
             read("gsm8k", str(folder), **wrong)
     datasets.Dataset.from_list([GSM8K_ROW] * 7).to_parquet(folder / "main" / "test-00000-of-00001.parquet")
     assert len(read("gsm8k", str(folder), name="main", split="test")) == 7, "a stale cache was read"
@@ -217,9 +211,7 @@ def test_folder_saved_to_disk(tmp_path):
 
 
 def test_parquet_file(tmp_path):
-    datasets.Dataset.from_list([GSM8K_ROW, {"question": None, "answer": "#### 5"}]).to_parquet(
-        tmp_path / "x.parquet"
-    )
+    datasets.Dataset.from_list([GSM8K_ROW, {"question": None, "answer": "#### 5"}]).to_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="x.parquet: row 1: no text in 'question'"):
         read("gsm8k", str(tmp_path / "x.parquet"))
     assert read("gsm8k", str(tmp_path / "x.parquet"), limit=1)[0]["answer"] == "1005"
@@ -241,9 +233,7 @@ def test_hub_arguments_and_failure(monkeypatch):
     with pytest.raises(InputError) as raised:
         read("gsm8k", "openai/gsm8k", **hub)
     message = str(raised.value)
-    assert message.startswith(
-        "data.train.path: cannot load openai/gsm8k (ConnectionError: Couldn't reach the Hub)"
-    )
+    assert message.startswith("data.train.path: cannot load openai/gsm8k (ConnectionError: Couldn't reach the Hub)")
     assert "HF_HUB_OFFLINE" in message and "give a local file" in message and "\n" not in message
 
 
@@ -261,9 +251,7 @@ def test_published_files_load_unchanged_and_make_clean_splits():
     assert [len(rows) for rows in (train, main, plus, svamp)] == [7473, 1319, 2400, 1000]
     plus = link_seeds(plus, main + train)
     assert sum(row["answer"] == "None" for row in plus) == 300
-    assert (
-        len({row["id"] for rows in (train, main, plus, svamp) for row in rows}) == 7473 + 1319 + 2400 + 1000
-    )
+    assert len({row["id"] for rows in (train, main, plus, svamp) for row in rows}) == 7473 + 1319 + 2400 + 1000
     tests = {"main": main, "plus": plus, "svamp": svamp}
     splits, notes = make_splits(
         train, tests, [], labeled=500, unlabeled=0.5, validation=200, seed=0, require_program=True

@@ -93,9 +93,7 @@ def test_everything_that_is_removed_is_counted():
         record(303, id="plus-2", seed_question="What is 2 and one more"),
     ]
     duplicate = record(99, question="What is 4 and one more")
-    splits, notes = split(
-        [*TRAIN, duplicate], {"main": main, "plus": plus}, [record(3, id="p-0")], unlabeled=28
-    )
+    splits, notes = split([*TRAIN, duplicate], {"main": main, "plus": plus}, [record(3, id="p-0")], unlabeled=28)
     assert notes["removed"] == {
         "in_test": {"main": 1, "plus": 0},
         "seed_of_test": {"main": 0, "plus": 2},
@@ -121,11 +119,7 @@ def test_problems_without_program_or_answer_serve_as_unlabelled():
     assert notes["skipped_for_labeled"]["no_program"] > 0 and notes["skipped_for_labeled"]["no_answer"] > 0
     assert len(splits["unlabeled"]) == 30 and notes["unused"] == 0
     text, notes = split(train, labeled=27, unlabeled=0, validation=3, require_program=False)
-    assert (
-        len(text["labeled"]) == 27
-        and "program" not in text["labeled"][0]
-        and notes["without_program"] is None
-    )
+    assert len(text["labeled"]) == 27 and "program" not in text["labeled"][0] and notes["without_program"] is None
 
 
 @pytest.mark.parametrize(

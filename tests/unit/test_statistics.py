@@ -4,6 +4,11 @@ import time
 
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
 from gavel.statistics import (
     bootstrap_mean,
     holm,
@@ -12,18 +17,12 @@ from gavel.statistics import (
     paired_bootstrap,
     wilson,
 )
-from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.binomial(16, 0.3, size=400) / 16
 
 
-@pytest.mark.parametrize(
-    ("successes", "n", "level"), [(0, 10, 0.95), (10, 10, 0.95), (742, 1319, 0.95), (7, 20, 0.9)]
-)
+@pytest.mark.parametrize(("successes", "n", "level"), [(0, 10, 0.95), (10, 10, 0.95), (742, 1319, 0.95), (7, 20, 0.9)])
 def test_wilson(successes, n, level):
     expected = proportion_confint(successes, n, alpha=1 - level, method="wilson")
     assert wilson(successes, n, level) == pytest.approx(expected, abs=1e-12)
@@ -37,9 +36,7 @@ def test_wilson_refuses_what_is_no_proportion():
 
 def test_bootstrap_mean_agrees_with_scipy():
     low, high = bootstrap_mean(SCORES, resamples=20_000, seed=1)
-    expected = stats.bootstrap(
-        (SCORES,), np.mean, n_resamples=20_000, method="percentile", rng=2
-    ).confidence_interval
+    expected = stats.bootstrap((SCORES,), np.mean, n_resamples=20_000, method="percentile", rng=2).confidence_interval
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.0006)
     assert low < SCORES.mean() < high
 
@@ -97,17 +94,13 @@ def test_no_values_and_unpaired_values_are_errors():
         paired_bootstrap([1, 0], [1])
 
 
-@pytest.mark.parametrize(
-    ("only_a", "only_b"), [(0, 0), (0, 1), (3, 9), (9, 3), (51, 189), (60, 60), (800, 700)]
-)
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 1), (3, 9), (9, 3), (51, 189), (60, 60), (800, 700)])
 def test_mcnemar(only_a, only_b):
     expected = reference_mcnemar([[5, only_a], [only_b, 5]], exact=True).pvalue if only_a + only_b else 1
     assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    "p_values", [[], [0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 0.02]]
-)
+@pytest.mark.parametrize("p_values", [[], [0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 0.02]])
 def test_holm(p_values):
     expected = list(multipletests(p_values, method="holm")[1]) if p_values else []
     assert holm(p_values) == pytest.approx(expected)

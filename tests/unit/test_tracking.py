@@ -11,13 +11,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+
 from gavel import tracking, tracking_store
 from gavel.errors import InputError
 from gavel.journal import Journal
 from gavel.tracking import Tracker, create_store, ui_address
-from mlflow import MlflowClient
-from mlflow.entities import ViewType
-from mlflow.exceptions import MlflowException
 
 SCRIPTS = Path(tracking.__file__).parents[1]
 

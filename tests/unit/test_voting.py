@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import combinations
 
 import pytest
+
 from gavel.voting import maj_at_k, maj_at_k_of_tally, majority_vote, pass_at_k, tally
 
 
@@ -95,9 +96,7 @@ def test_a_whole_study_takes_seconds():
     for _ in range(15_625):
         spread = rng.random() * 8
         answers = [str(min(int(rng.expovariate(1) * spread), 30)) for _ in range(16)]
-        questions.append(
-            ([None if answer == "30" else answer for answer in answers], [a == "0" for a in answers])
-        )
+        questions.append(([None if answer == "30" else answer for answer in answers], [a == "0" for a in answers]))
     maj_at_k_of_tally.cache_clear()
     start = time.perf_counter()
     for answers, correct in questions:

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     import torch
+
     from gavel.evaluation import generate
 
     torch.set_num_threads(snakemake.threads)

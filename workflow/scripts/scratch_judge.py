@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING
 
 import torch
+
 from gavel.progress import say, script_log
 
 if TYPE_CHECKING:

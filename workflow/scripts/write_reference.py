@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import yaml
+
 from gavel import config
 from gavel.files import write_text
 

@@ -1,6 +1,7 @@
 """The RL algorithms as a table: what each name means in TRL's terms, and what of its paper is left out.
 
-To add one that TRL can express, add a line; one that needs a critic or another rollout also gets a file like `gavel.ppo`.
+To add one that TRL can express, add a line; one that needs a critic or another rollout also gets a file like
+`gavel.ppo`.
 Nobody has published these settings at this scale: they are our choice unless a source stands beside them.
 """
 

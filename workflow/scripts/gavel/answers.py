@@ -19,6 +19,7 @@ something else ('#### unknown', an unfinished sum) is no answer, which is Python
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -144,17 +145,13 @@ def solutions_to_answers(responses: Sequence[str], format: Format) -> list[str |
     raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
 
 
-def verify(
-    responses: Sequence[str], golds: Sequence[str], format: Format
-) -> tuple[list[str | None], list[bool]]:
+def verify(responses: Sequence[str], golds: Sequence[str], format: Format) -> tuple[list[str | None], list[bool]]:
     """Answers of the responses and whether each equals the gold answer at its own position.
 
     Raises ValueError when the two lists differ in length or the format is unknown.
     """
     if len(responses) != len(golds):
-        raise ValueError(
-            f"{len(responses)} responses but {len(golds)} gold answers; give one gold a response"
-        )
+        raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold a response")
     answers = solutions_to_answers(responses, format)
     return answers, [equal(answer, gold) for answer, gold in zip(answers, golds, strict=True)]
 
@@ -170,10 +167,8 @@ def _read(line: str) -> str | None:
 
 
 def _last_number(text: str) -> str | None:
-    match = None
-    for match in NUMBER.finditer(text):
-        pass
-    return _canonical(match) if match else None
+    found = deque(NUMBER.finditer(text), maxlen=1)
+    return _canonical(found[0]) if found else None
 
 
 def _canonical(match: re.Match) -> str | None:

@@ -49,9 +49,7 @@ def audit(splits: dict[str, list[dict]], tests: dict[str, list[dict]], n: int = 
         }
         for split in splits
     }
-    perturbed = {
-        name: rows for name, rows in tests.items() if any(row["kind"] or row["seed_id"] for row in rows)
-    }
+    perturbed = {name: rows for name, rows in tests.items() if any(row["kind"] or row["seed_id"] for row in rows)}
     seeds = {name: _seeds(rows, splits, tests, questions) for name, rows in perturbed.items()}
     between_splits = _common(questions)
     return {

@@ -30,9 +30,7 @@ def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
     return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def auc_within(
-    groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]
-) -> tuple[float | None, int]:
+def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> tuple[float | None, int]:
     """Mean AUC over the questions that have both right and wrong solutions, and how many those are.
 
     This is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions from

@@ -68,21 +68,17 @@ class Summary:
         counts = list(self.tallies.values())
         values = [c / size for (c, size, _), count in zip(rows, counts, strict=True) for _ in range(count)]
         smallest = min(size for _, size, _ in rows)
-        ks = sorted(
-            {k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest}
-        )
+        ks = sorted({k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest})
         return {
             "n": n,
             "responses": sum(size * count for (_, size, _), count in zip(rows, counts, strict=True)),
             "accuracy": sum(values) / n,
             "accuracy_ci95": list(mean_interval(values)),
             "maj_at": {
-                str(k): sum(maj_at_k_of_tally(*key, k) * count for key, count in self.tallies.items()) / n
-                for k in ks
+                str(k): sum(maj_at_k_of_tally(*key, k) * count for key, count in self.tallies.items()) / n for k in ks
             },
             "pass_at": {
-                str(k): sum(pass_at_k(size, c, k) * m for (c, size, _), m in zip(rows, counts, strict=True))
-                / n
+                str(k): sum(pass_at_k(size, c, k) * m for (c, size, _), m in zip(rows, counts, strict=True)) / n
                 for k in ks
             },
             "unparsable": sum(none * count for (_, _, none), count in zip(rows, counts, strict=True)),
@@ -121,9 +117,7 @@ def score(options: argparse.Namespace) -> None:
         try:
             write_jsonl(options.details, details)
         except OSError as error:
-            raise InputError(
-                f"{options.details}: cannot be written ({error.strerror}); check the path"
-            ) from None
+            raise InputError(f"{options.details}: cannot be written ({error.strerror}); check the path") from None
     else:
         for _ in details:
             pass
@@ -164,9 +158,7 @@ def _rows(path: str) -> Iterator[Item]:
         responses = row.get("response")
         responses = [responses] if isinstance(responses, str) else responses
         if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
-            raise InputError(
-                f"{where}: 'response' must be a text or a list of texts, found {_found(row, 'response')}"
-            )
+            raise InputError(f"{where}: 'response' must be a text or a list of texts, found {_found(row, 'response')}")
         if not responses:
             raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
         gold = canonical(row.get("answer"))
@@ -184,9 +176,7 @@ def _gsm8k_model_solutions(path: str) -> Iterator[Item]:
         gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
         if gold is None:
             found = _found(row, "ground_truth")
-            raise InputError(
-                f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}"
-            )
+            raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
         models = [name for name, value in row.items() if isinstance(value, dict)]
         if not models:
             raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")

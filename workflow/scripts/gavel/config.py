@@ -31,14 +31,10 @@ class Source(Section):
         description="How to read it. `generator` makes problems; the others read the published layouts; `jsonl` is "
         "this project's own record layout."
     )
-    path: str | None = Field(
-        None, description="Local file or folder, or a hub data set's name (not for `generator`)."
-    )
+    path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
     name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
     split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
-    revision: str | None = Field(
-        None, description="Hub commit or tag; pin it for a study that others repeat."
-    )
+    revision: str | None = Field(None, description="Hub commit or tag; pin it for a study that others repeat.")
     limit: Count | None = Field(None, description="Keep only the first so many rows.")
     set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
         None,
@@ -46,9 +42,7 @@ class Source(Section):
     )
     size: Count | None = Field(None, description="Generator only: number of problems.")
     seed: int = Field(0, description="Generator only: another seed gives other problems.")
-    of: str | None = Field(
-        None, description="Generator set `plus` only: the test set whose problems are perturbed."
-    )
+    of: str | None = Field(None, description="Generator set `plus` only: the test set whose problems are perturbed.")
 
     @model_validator(mode="after")
     def complete(self):
@@ -70,13 +64,9 @@ class Data(Section):
         None, description="What models made from scratch read; null where models come from elsewhere."
     )
     train: Source = Field(description="Labelled, unlabelled and validation problems are drawn from here.")
-    labeled: int | float = Field(
-        description="Labelled problems: a count, or a share of train between 0 and 1."
-    )
+    labeled: int | float = Field(description="Labelled problems: a count, or a share of train between 0 and 1.")
     unlabeled: int | float = Field(description="Unlabelled problems (answers removed): a count or a share.")
-    validation: int | float = Field(
-        description="Validation problems: a count or a share. All selection uses these."
-    )
+    validation: int | float = Field(description="Validation problems: a count or a share. All selection uses these.")
     tests: dict[str, Source] = Field(description="Test sets by name; read by evaluation and audit only.")
     ngram: Count = Field(8, description="Word n-grams of this length count as overlap in the audit.")
 
@@ -107,9 +97,7 @@ class Solution(Section):
         "program",
         description="`program`: a Python function whose return value is the answer; `text`: free text.",
     )
-    prompt: str = Field(
-        "solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}."
-    )
+    prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
     max_new_tokens: Count = Field(64, description="Longest solution, in tokens.")
 
 
@@ -127,9 +115,7 @@ class Scratch(Section):
 class StudentScratch(Scratch):
     """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
 
-    wrong: Share = Field(
-        0.35, description="Share of documents whose program is wrong: what is left to learn later."
-    )
+    wrong: Share = Field(0.35, description="Share of documents whose program is wrong: what is left to learn later.")
     bare: Share = Field(0.2, description="Share of documents without a question.")
 
 
@@ -138,9 +124,7 @@ class JudgeScratch(Scratch):
 
     steps: Count = Field(750, description="Optimiser steps on judging pairs.")
     reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
-    samples: Count = Field(
-        4, description="The untuned student's samples for each question that it is judged on."
-    )
+    samples: Count = Field(4, description="The untuned student's samples for each question that it is judged on.")
     questions: Count = Field(2500, description="Questions that the untuned student is sampled on.")
 
 
@@ -157,31 +141,21 @@ class Model(Section):
 class Student(Model):
     """The small model that learns."""
 
-    scratch: StudentScratch = Field(
-        default_factory=StudentScratch, description="Recipe for `model: scratch`."
-    )
+    scratch: StudentScratch = Field(default_factory=StudentScratch, description="Recipe for `model: scratch`.")
 
 
 class Judge(Model):
     """The model that pays for solutions."""
 
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompt: str = Field(
-        "judge", description="Judging prompt: a shipped name (judge, judge-instruct) or a file."
-    )
+    prompt: str = Field("judge", description="Judging prompt: a shipped name (judge, judge-instruct) or a file.")
     labels: tuple[str, str] = Field(
         (" Yes", " No"), description="The words for right and wrong, each one token where it stands."
     )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
-    max_tokens: Count = Field(
-        2048, description="Longest judging prompt; the beginning of a longer one is cut."
-    )
-    batch_tokens: Count = Field(
-        16384, description="Tokens in one forward pass; lower it when memory runs out."
-    )
-    calibration_samples: Count = Field(
-        8, description="SFT samples of each validation problem for the calibration."
-    )
+    max_tokens: Count = Field(2048, description="Longest judging prompt; the beginning of a longer one is cut.")
+    batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
+    calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
 
     @field_validator("kind")
@@ -199,9 +173,7 @@ class Sft(Section):
     epochs: Count = Field(12, description="Passes over the labelled problems.")
     learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
     batch_size: Count = Field(16, description="Examples an optimiser step.")
-    micro_batch_size: Count | None = Field(
-        None, description="Examples in memory at a time; null takes batch_size."
-    )
+    micro_batch_size: Count | None = Field(None, description="Examples in memory at a time; null takes batch_size.")
     warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in optimiser steps.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decay.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
@@ -219,9 +191,7 @@ class Ppo(Section):
     value_clip: Positive = Field(0.2, description="Clip range of the value loss (ReFT: 0.2).")
     value_coefficient: Positive = Field(0.5, description="Weight of the value loss (our choice: own trunk).")
     critic_learning_rate: Positive = Field(1e-3, description="Learning rate of the critic.")
-    critic_warmup: Annotated[int, Field(ge=0)] = Field(
-        4, description="Rollouts during which only the critic learns."
-    )
+    critic_warmup: Annotated[int, Field(ge=0)] = Field(4, description="Rollouts during which only the critic learns.")
 
 
 class MonitorConfig(Section):
@@ -244,12 +214,8 @@ class Rl(Section):
     seeds: list[int] = Field([0], description="Order of problems and sampling noise.")
     steps: Count = Field(80, description="Rollouts; the same in every cell.")
     prompts_per_step: Count = Field(32, description="Problems in a rollout.")
-    num_generations: Annotated[int, Field(ge=2)] = Field(
-        8, description="Completions of each problem (the group)."
-    )
-    labeled_share: Share = Field(
-        0.5, description="Share of labelled problems in a rollout; at lambda 1 all are."
-    )
+    num_generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions of each problem (the group).")
+    labeled_share: Share = Field(0.5, description="Share of labelled problems in a rollout; at lambda 1 all are.")
     learning_rate: Positive = Field(1.5e-4, description="Peak learning rate of the policy.")
     lr_scheduler: Literal["constant_with_warmup", "linear", "cosine"] = Field(
         "constant_with_warmup", description="Learning rate after warm-up."
@@ -257,23 +223,15 @@ class Rl(Section):
     warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in rollouts.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     temperature: Positive = Field(1.0, description="Of the rollout's sampling.")
-    kl: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Weight of the KL to the SFT policy in the loss."
-    )
-    partial_credit: Share = Field(
-        0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none."
-    )
+    kl: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the KL to the SFT policy in the loss.")
+    partial_credit: Share = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
     max_missing_rewards: Share = Field(
         0.25, description="A rollout with more rewards missing does not move the policy."
     )
-    micro_batch_size: Count | None = Field(
-        None, description="Completions in memory at a time; null takes all."
-    )
+    micro_batch_size: Count | None = Field(None, description="Completions in memory at a time; null takes all.")
     micro_rollout: Count = Field(256, description="Completions decoded at a time.")
     save_every: Count = Field(10, description="Rollouts between two checkpoints.")
-    use_vllm: bool = Field(
-        False, description="Sample rollouts with vLLM (colocated; needs a GPU and the package)."
-    )
+    use_vllm: bool = Field(False, description="Sample rollouts with vLLM (colocated; needs a GPU and the package).")
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
@@ -300,14 +258,10 @@ class Evaluation(Section):
 
     samples: Count = Field(16, description="Samples of each test problem, besides the greedy one.")
     temperature: Positive = Field(0.7, description="Of those samples (ReFT's voting samples at 0.7 too).")
-    ks: list[Count] = Field(
-        [1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`."
-    )
+    ks: list[Count] = Field([1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`.")
     seed: int = Field(0, description="Sampling noise.")
     batch_size: Count = Field(512, description="Completions decoded at a time.")
-    judge: bool = Field(
-        True, description="Ask the judge about every distinct solution (for the report only)."
-    )
+    judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
 
     @model_validator(mode="after")
     def enough(self):
@@ -335,9 +289,7 @@ class Tracking(Section):
 class Compute(Section):
     """What a training or sampling job asks the scheduler for."""
 
-    threads: Count = Field(
-        1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs."
-    )
+    threads: Count = Field(1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs.")
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of a job.")
     mem_mb: Count = Field(3000, description="Memory of a job.")
     runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
@@ -347,9 +299,7 @@ class Config(Section):
     """A whole study."""
 
     study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
-    question: str = Field(
-        "Does the judge's reward help?", description="What the study asks; the report's headline."
-    )
+    question: str = Field("Does the judge's reward help?", description="What the study asks; the report's headline.")
     results_dir: str = Field("results", description="Where everything goes; one folder a study.")
     data: Data = Field(description="Problems and splits.")
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
@@ -370,13 +320,9 @@ class Config(Section):
             ("set", list(self.data.tests)),
         ):
             if getattr(self.primary, key) not in options:
-                raise ValueError(
-                    f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}"
-                )
+                raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
-            raise ValueError(
-                f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}"
-            )
+            raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
@@ -447,13 +393,7 @@ def _default(field: dict) -> str:
     if "default" not in field:
         return "see the section"
     value = field["default"]
-    return (
-        "null"
-        if value is None
-        else f"`{value}`"
-        if not isinstance(value, bool)
-        else f"`{str(value).lower()}`"
-    )
+    return "null" if value is None else f"`{value}`" if not isinstance(value, bool) else f"`{str(value).lower()}`"
 
 
 def _explain(problem: dict) -> str:

@@ -84,12 +84,7 @@ def to_program(solution: str, answer: str, question: str) -> str | None:
 def _expression(annotation: str) -> str | None:
     """The left side as Python arithmetic without spaces, or None where it is anything else."""
     left, separator, right = annotation.partition("=")
-    if (
-        not separator
-        or "=" in right
-        or len(left) > MAX_EXPRESSION_LENGTH
-        or re.search(r"[\d.]\s+[\d.]", left)
-    ):
+    if not separator or "=" in right or len(left) > MAX_EXPRESSION_LENGTH or re.search(r"[\d.]\s+[\d.]", left):
         return None
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), re.sub(r"[\s$]", "", left))
     text = _PERCENT.sub(r"(\1/100)", text)

@@ -42,9 +42,7 @@ def generate(
     asked = [prompts.fill(template, question=row["question"]) for row in rows]
     common = {"max_new_tokens": max_new_tokens, "seed": seed, "batch_size": batch_size, "progress": progress}
     greedy = sample(network, tokenizer, asked, temperature=0.0, **common)
-    drawn = (
-        sample(network, tokenizer, asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
-    )
+    drawn = sample(network, tokenizer, asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
     write_jsonl(
         output,
         (

@@ -13,9 +13,7 @@ from gavel.training import job_digest
 
 
 @contextmanager
-def training_job(
-    workflow, rule: str, run: str, settings: Mapping, cell: Mapping | None = None
-) -> Iterator[dict]:
+def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping | None = None) -> Iterator[dict]:
     """Hold the run's lock and its MLflow run while it trains; yields `state`, `digest` and `mirror`.
 
     Args:

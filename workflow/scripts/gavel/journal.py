@@ -62,9 +62,7 @@ class Journal:
                     row = json.loads(line)
                     row["step"], row["metrics"].items()
                 except (ValueError, TypeError, KeyError, AttributeError):
-                    raise InputError(
-                        f"{self.path}:{number}: not a journal row; delete the run's state"
-                    ) from None
+                    raise InputError(f"{self.path}:{number}: not a journal row; delete the run's state") from None
                 yield row
 
 

@@ -36,9 +36,9 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
         ks: the k of maj@k and pass@k; those above the number of samples are left out.
 
     Returns:
-        (metric, k) → question id → value in [0, 1] (`tokens`: tokens per sample). `mean`, `unparsable`, `finished`
-        and `tokens` are means over the sampled solutions, or the greedy one where nothing was sampled.
-        `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind.
+        (metric, k) → question id → value in [0, 1]; `tokens` are tokens per sample. `mean`, `unparsable`,
+        `finished` and `tokens` are means over the sampled solutions, or the greedy one where nothing was
+        sampled. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind.
 
     Raises:
         InputError: no rows; a sample is there twice; questions differ in their number of samples.
@@ -79,9 +79,7 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
                 for name, items in lists.items()
             }
         for k in usable:
-            values["pass", k] = {
-                name: pass_at_k(n, sum(item[1] for item in items), k) for name, items in lists.items()
-            }
+            values["pass", k] = {name: pass_at_k(n, sum(item[1] for item in items), k) for name, items in lists.items()}
     else:
         lists = {name: [item] for name, item in greedy.items()}
     for metric, part in (
@@ -130,9 +128,7 @@ def compare(first: dict[str, float], second: dict[str, float]) -> dict:
     """
     if first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
-        raise InputError(
-            f"{len(odd)} questions are in only one of the two, such as {odd[0]}; evaluate both again"
-        )
+        raise InputError(f"{len(odd)} questions are in only one of the two, such as {odd[0]}; evaluate both again")
     a = list(first.values())
     b = [second[name] for name in first]
     difference, low, high, p = paired_bootstrap(a, b, resamples=RESAMPLES)
@@ -156,15 +152,15 @@ def write_metrics(
     """Write both tables of a study.
 
     Compared are: every run with `sft` (greedy and maj at the largest k), every run with 0 < λ < 1 with its
-    algorithm's λ = 1 run of the same seed (greedy), and maj at the largest k with greedy of the same run (metric
-    `maj-greedy`). `p_adjusted` is Holm's over all comparisons but the primary one, which keeps its p.
+    algorithm's λ = 1 run of the same seed (greedy), and maj at the largest k with greedy of the same run
+    (metric `maj-greedy`). `p_adjusted` is Holm's over all comparisons but the primary one, which keeps its p.
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
         runs: run → `{"algorithm", "lambda", "seed"}`; λ is None for `sft`.
         ks: the k of maj@k and pass@k.
-        primary: `{"run", "set", "metric", "k", "checkpoint"}` of the comparison with `sft` that was named beforehand;
-            k and checkpoint may be left out (1 and last).
+        primary: `{"run", "set", "metric", "k", "checkpoint"}` of the comparison with `sft` that was named
+            beforehand; k and checkpoint may be left out (1 and last).
 
     Raises:
         InputError: a file is unusable or two files of a set cover different questions; the message names the
@@ -202,9 +198,7 @@ def write_metrics(
 
 def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
     """(first file, second file, metric, k, (first values, second values)) of all possible comparisons."""
-    baselines = {
-        name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE
-    }
+    baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
     for key, own in values.items():
         run, checkpoint, name = key
         top = max((k for metric, k in own if metric == "maj"), default=None)
@@ -216,9 +210,7 @@ def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
                     yield key, baselines[name], *measure, (own[measure], other[measure])
         if run != "sft" and checkpoint == "last" and 0 < runs[run]["lambda"] < 1:
             wanted = {"algorithm": runs[run]["algorithm"], "lambda": 1, "seed": runs[run]["seed"]}
-            for verifiable in (
-                candidate for candidate, about in runs.items() if wanted.items() <= about.items()
-            ):
+            for verifiable in (candidate for candidate, about in runs.items() if wanted.items() <= about.items()):
                 other = (verifiable, "last", name)
                 if ("greedy", 1) in own and ("greedy", 1) in values.get(other, {}):
                     yield key, other, "greedy", 1, (own["greedy", 1], values[other]["greedy", 1])

@@ -47,9 +47,7 @@ def load_tokenizer(
                 raise InputError(f"{prefix}.{name}: {token!r} is not in the vocabulary of {path!r}")
             setattr(tokenizer, name, token)
         elif getattr(tokenizer, name) is None:
-            raise InputError(
-                f"{key}: the tokenizer of {path!r} has no {name}; set {prefix}.{name} in the config"
-            )
+            raise InputError(f"{key}: the tokenizer of {path!r} has no {name}; set {prefix}.{name} in the config")
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         raise InputError(
             f"{key}: pad and end token of {path!r} are both {tokenizer.pad_token!r}; "
@@ -71,9 +69,7 @@ def load_model(
     try:
         # Eager attention on a CPU: scaled-dot-product attention with a single query took most of the decoding time.
         attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=DTYPES[dtype], revision=revision, **attention
-        )
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], revision=revision, **attention)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise InputError(f"{key}: no model can be loaded from {path!r} ({reason})") from None

@@ -45,9 +45,7 @@ class Monitor:
         self.format, self.judge, self.temperature = solution_format, judge, temperature
         self.sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "seed": seed}
 
-    def __call__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int
-    ) -> dict[str, float]:
+    def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, judge-says-yes-but-wrong, lengths."""
         greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
         _, right = verify([group[0].text for group in greedy], self.gold, self.format)
@@ -57,8 +55,7 @@ class Monitor:
         if self.judge is None:
             return found
         drawn = [
-            group[0]
-            for group in sample(model, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
+            group[0] for group in sample(model, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
         ]
         texts = [s.text for s in drawn]
         answers, right = verify(texts, self.gold, self.format)

@@ -77,9 +77,7 @@ def reversing_operation(story: Story, rng: random.Random) -> dict | None:
             undone.append((f"{show(quantity)}{INVERSE[operator]}{show(operand[1])}", before))
             quantity = before
     premises = ["{n} has some {x}.".format(**story.words), *first.premises()[1:]]
-    ask = f"In the end {{n}} has {show(end)} {{x}}. How many {{x}} did {{n}} have at first?".format(
-        **story.words
-    )
+    ask = f"In the end {{n}} has {show(end)} {{x}}. How many {{x}} did {{n}} have at first?".format(**story.words)
     lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {story.words['x']}" for text, value in undone]
     answer = show(quantity)
     return {

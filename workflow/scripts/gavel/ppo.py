@@ -67,9 +67,7 @@ class PPOTrainer(GRPOTrainer):
         first = self.accelerator.process_index * len(inputs)
         rewards = self._rewards[first : first + len(inputs), 0].to(device)
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
-        pools = pools.masked_fill(
-            torch.isnan(rewards), -1
-        )  # unpaid: no advantage, and nothing for the critic to fit
+        pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
         with torch.no_grad():
             values = self._values(output) * mask
         advantages, returns = gae(
@@ -78,9 +76,7 @@ class PPOTrainer(GRPOTrainer):
         paid = mask * (pools >= 0).unsqueeze(1)
         residual = (returns - values)[paid.bool()]
         spread = returns[paid.bool()].var()
-        self._metrics["train"]["explained_variance"].append(
-            (1 - residual.var() / spread.clamp(min=1e-8)).item()
-        )
+        self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
         output["advantages"] = whiten(advantages, mask, pools)
         return output | {"values": values, "returns": returns, "paid": paid}
 
@@ -97,8 +93,7 @@ class PPOTrainer(GRPOTrainer):
         )
         weight = 0.0 if rollout < self.ppo["critic_warmup"] else 1.0
         return (
-            weight * policy_loss
-            + self.ppo["value_coefficient"] * value_loss / self.current_gradient_accumulation_steps
+            weight * policy_loss + self.ppo["value_coefficient"] * value_loss / self.current_gradient_accumulation_steps
         )
 
     def _values(self, batch) -> torch.Tensor:

@@ -12,9 +12,7 @@ from gavel.provenance import file_digest
 ORIGIN = "gavel.json"  # beside weights made from scratch: what they were made from
 
 
-def check(
-    *, student: dict, judge: dict, pretrain: str, labeled: str, prompt: str, solution_format: str
-) -> dict:
+def check(*, student: dict, judge: dict, pretrain: str, labeled: str, prompt: str, solution_format: str) -> dict:
     """Load what can be loaded cheaply and compare what must agree.
 
     Args:
@@ -35,13 +33,8 @@ def check(
     for number, row in enumerate(read_jsonl(labeled), start=1):
         if row.get("answer") is None:
             raise InputError(f"{labeled}:{number}: labelled row {row.get('id')} has no answer")
-        if (
-            solution_format == "program"
-            and to_program(row["solution"] or "", row["answer"], row["question"]) is None
-        ):
-            raise InputError(
-                f"{labeled}:{number}: the solution of labelled row {row['id']} does not give a program"
-            )
+        if solution_format == "program" and to_program(row["solution"] or "", row["answer"], row["question"]) is None:
+            raise InputError(f"{labeled}:{number}: the solution of labelled row {row['id']} does not give a program")
     found = {}
     for name, settings in (("student", student), ("judge", judge)):
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
@@ -52,14 +45,10 @@ def check(
             text = prompts.fill(template, question="What is 1+1?", solution="2")
             if settings["chat"]:
                 if tokenizer.chat_template is None:
-                    raise InputError(
-                        "judge.chat: the judge's tokenizer has no chat template; set judge.chat to false"
-                    )
+                    raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
                 message = [{"role": "user", "content": text}]
                 text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-            found[name]["labels"] = {
-                label: label_token(tokenizer, text, label) for label in settings["labels"]
-            }
+            found[name]["labels"] = {label: label_token(tokenizer, text, label) for label in settings["labels"]}
     return found
 
 
@@ -72,5 +61,5 @@ def check_origin(model: str, name: str, pretrain: str) -> None:
     if made != here:
         raise InputError(
             f"{name}.model: {model} was made from another pretrain split ({made[:12]}) than this study's ({here[:12]}), "
-            f"so its text may hold this study's test questions; restore data.pretrain or set {name}.model to scratch"
+            f"so it may have read its test questions; restore data.pretrain or set {name}.model to scratch"
         )

@@ -32,13 +32,11 @@ STOCKS = {
 }
 # (stock, number of operations allowed, number of events allowed): pretraining text is shorter than the main set.
 SETS = {
-    "pretrain": ("main", (1, 2), (0, 1)),
+    "pretrain": ("main", (1, 3), (0, 1)),
     "main": ("main", (2, 3), (1, 2)),
     "svamp": ("svamp", (1, 2), (0, 1)),
 }
-LARGEST = (
-    2000  # keeps every answer at four digits or fewer; a longer one would test digit copying, not reasoning
-)
+LARGEST = 2000  # keeps every answer at four digits or fewer; a longer one would test digit copying, not reasoning
 TRIES = 200  # redraws of one story's numbers before another story is drawn
 
 
@@ -53,9 +51,7 @@ class Story:
 
     def slots(self, index: int) -> dict[str, str]:
         """The words and this sentence's numbers, ready for `str.format`."""
-        return self.words | {
-            name: show(value) for name, value in zip("ab", self.numbers[index], strict=False)
-        }
+        return self.words | {name: show(value) for name, value in zip("ab", self.numbers[index], strict=False)}
 
     def premises(self) -> list[str]:
         """The story's sentences in words, without its question; an empty sentence is left out."""

@@ -224,9 +224,7 @@ class _Pool:
         self.workers.remove(worker)
         worker.kill()
         if not worker.ready:
-            raise RuntimeError(
-                f"the program worker did not start: {sys.executable} {WORKER} ended or stalled"
-            )
+            raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
         waiting.extendleft(reversed(list(worker.pending)[lost:]))
 
     def close(self) -> None:

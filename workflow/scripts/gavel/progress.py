@@ -63,7 +63,7 @@ def script_log(path: str | Path, label: str) -> Iterator[None]:
     except KeyboardInterrupt:
         say("interrupted")
         status = 130
-    except Exception:  # noqa: BLE001 - this is where a script's failure is shown
+    except Exception:
         traceback.print_exc()
         status = 1
     finally:

@@ -132,9 +132,7 @@ def _plain(node, keep_strings: bool):
     if not isinstance(node, ast.AST):
         return node
     fields = [(name, getattr(node, name, None)) for name in node._fields]
-    kept = [
-        (name, _plain(value, keep_strings)) for name, value in fields if value is not None and value != []
-    ]
+    kept = [(name, _plain(value, keep_strings)) for name, value in fields if value is not None and value != []]
     return (type(node).__name__, *kept)
 
 
@@ -203,9 +201,7 @@ def folder_digest(path: str | Path) -> str:
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: not a folder")
     digest = hashlib.sha256()
-    for item in sorted(
-        (item.relative_to(root).as_posix(), item) for item in root.rglob("*") if item.is_file()
-    ):
+    for item in sorted((item.relative_to(root).as_posix(), item) for item in root.rglob("*") if item.is_file()):
         digest.update(f"{item[0]}\0{file_digest(item[1])}\0".encode())
     return digest.hexdigest()
 

@@ -54,17 +54,13 @@ class MixedReward:
 
     __name__ = "mixed"
 
-    def __init__(
-        self, *, lam: float, judge: Judge | None, solution_format: str, partial: float, max_missing: float
-    ):
+    def __init__(self, *, lam: float, judge: Judge | None, solution_format: str, partial: float, max_missing: float):
         if judge is None and lam < 1:
             raise ValueError(f"lambda={lam} needs a judge")
         self.lam, self.judge, self.format, self.partial = lam, judge, solution_format, partial
         self.max_missing, self.skip = max_missing, False
 
-    def __call__(
-        self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl
-    ):
+    def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
         v = self._verifiable(completions, answer)
         j: list[float | None] = [None] * len(completions)
@@ -78,11 +74,7 @@ class MixedReward:
             pools = trl.get("labeled", [gold is not None for gold in answer])
             for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
                 for pool in (True, False):
-                    part = [
-                        x
-                        for x, labeled in zip(values, pools, strict=True)
-                        if labeled == pool and x is not None
-                    ]
+                    part = [x for x, labeled in zip(values, pools, strict=True) if labeled == pool and x is not None]
                     if part:
                         suffix = "labeled" if pool else "unlabeled"
                         log(f"{name}_{suffix}", statistics.fmean(part))

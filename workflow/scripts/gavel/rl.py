@@ -53,9 +53,7 @@ def question_order(
     pools = (("labeled", labeled, from_labeled), ("unlabeled", unlabeled, per_step - from_labeled))
     for name, pool, wanted in pools:
         if wanted and not pool:
-            raise InputError(
-                f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them"
-            )
+            raise InputError(f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them")
     streams = [(name, _reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
     rows = []
     for _ in range(steps):
@@ -116,9 +114,7 @@ def train(
         seed=seed,
     )
     template = prompts.load(prompt)
-    data = Dataset.from_list(
-        [row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows]
-    )
+    data = Dataset.from_list([row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows])
     checked = list(read_jsonl(validation))
     tokenizer = models.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
     model = models.load_model(start, dtype=student["dtype"])
@@ -132,9 +128,7 @@ def train(
         max_missing=settings["max_missing_rewards"],
     )
     run = RunState(state, digest)
-    epochs, minibatches = (
-        (settings["ppo"]["epochs"], settings["ppo"]["minibatches"]) if kind.critic else (1, 1)
-    )
+    epochs, minibatches = (settings["ppo"]["epochs"], settings["ppo"]["minibatches"]) if kind.critic else (1, 1)
     updates = epochs * minibatches
     watch = Monitor(
         checked[: settings["monitor"]["questions"]],

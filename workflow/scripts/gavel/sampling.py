@@ -49,9 +49,7 @@ def sample(
         ValueError: `n > 1` at temperature 0 (all samples would be the same).
     """
     if temperature == 0 and n > 1:
-        raise ValueError(
-            f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0"
-        )
+        raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
     encoded = [tokenizer(prompt, add_special_tokens=True)["input_ids"] for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     rows = max(1, batch_size // n)
@@ -90,9 +88,7 @@ def decode(
     width = max(len(ids) for ids in prompt_ids)
     pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
     tokens = torch.tensor([[pad] * (width - len(ids)) + list(ids) for ids in prompt_ids], device=model.device)
-    mask = torch.tensor(
-        [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=model.device
-    )
+    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
     output = model(

@@ -32,9 +32,7 @@ def score(
     asked = {row["id"]: row for row in read_jsonl(questions)}
     rows = list(read_jsonl(responses))
     if strangers := [row["id"] for row in rows if row["id"] not in asked]:
-        raise InputError(
-            f"{responses}: question {strangers[0]!r} is not in {questions}; generate the responses again"
-        )
+        raise InputError(f"{responses}: question {strangers[0]!r} is not in {questions}; generate the responses again")
     texts = [row["response"] for row in rows]
     answers, correct = verify(texts, [asked[row["id"]]["answer"] for row in rows], solution_format)
     scores: list[float | None] = [None] * len(rows)

@@ -119,9 +119,7 @@ def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, se
             continue
         if rng.random() < wrong:
             program = corrupt(program, rng)
-        texts.append(
-            program if rng.random() < bare else prompts.fill(template, question=row["question"]) + program
-        )
+        texts.append(program if rng.random() < bare else prompts.fill(template, question=row["question"]) + program)
     return texts
 
 
@@ -206,8 +204,7 @@ def train_judge(
     pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
     template = prompts.load("judge", ("question", "solution"))
     verdicts = [
-        label_token(tokenizer, prompts.fill(template, question="1+1?", solution="2"), label)
-        for label in labels
+        label_token(tokenizer, prompts.fill(template, question="1+1?", solution="2"), label) for label in labels
     ]
     asked = [
         [*tokenizer(prompts.fill(template, question=q, solution=s))["input_ids"], verdicts[0 if right else 1]]

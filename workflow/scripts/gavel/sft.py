@@ -77,12 +77,8 @@ def train(
     micro = min(settings["micro_batch_size"] or settings["batch_size"], settings["batch_size"])
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    watch = Monitor(
-        checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed
-    )
-    keeper = Keeper(
-        run, tokenizer, watch, steps=steps, check_every=per_epoch, save_every=per_epoch, mirror=mirror
-    )
+    watch = Monitor(checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed)
+    keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=per_epoch, save_every=per_epoch, mirror=mirror)
     config = SFTConfig(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=micro,
@@ -106,9 +102,7 @@ def train(
         disable_tqdm=True,
         seed=seed,
     )
-    trainer = SFTTrainer(
-        model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[keeper]
-    )
+    trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[keeper])
     last = run.latest()
     if last is not None:
         say(f"resuming from {last.name}", console=True)

@@ -121,19 +121,11 @@ def load(
     records, ids = [], {}
     for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
         try:
-            record = (
-                dict.fromkeys(FIELDS)
-                | {"id": f"{prefix}-{number:05d}", "source": prefix}
-                | READERS[reader](row)
-            )
+            record = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix} | READERS[reader](row)
             if record["id"] in ids:
-                raise InputError(
-                    f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique"
-                )
+                raise InputError(f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique")
         except InputError as error:
-            raise InputError(
-                f"{_place(path, number)}: {error} ({label}, reader {reader}); correct the row"
-            ) from None
+            raise InputError(f"{_place(path, number)}: {error} ({label}, reader {reader}); correct the row") from None
         ids[record["id"]] = number
         records.append(record)
     if not records:
@@ -177,9 +169,7 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
     if path.suffix == ".json":
         rows = read_json(path)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(
-                f"{label}: {path} is not a JSON list of objects; for one object a line name it .jsonl"
-            )
+            raise InputError(f"{label}: {path} is not a JSON list of objects; for one object a line name it .jsonl")
         return iter(rows)
     if path.suffix == ".parquet":
         import pyarrow.parquet

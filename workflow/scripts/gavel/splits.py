@@ -98,12 +98,9 @@ def make_splits(
             "training problems are usable; lower them or give more training problems"
         )
     splits = {
-        "labeled": [
-            _record(row) | ({"program": programs[row["id"]]} if require_program else {}) for row in labelled
-        ],
+        "labeled": [_record(row) | ({"program": programs[row["id"]]} if require_program else {}) for row in labelled],
         "unlabeled": [
-            _record(row) | {"solution": None, "answer": None}
-            for row in left[len(left) - sizes["unlabeled"] :]
+            _record(row) | {"solution": None, "answer": None} for row in left[len(left) - sizes["unlabeled"] :]
         ],
         "validation": [_record(row) for row in validated],
     }
@@ -123,9 +120,7 @@ def make_splits(
 def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict]) -> tuple[list[dict], dict]:
     """Training records that nothing forbids, and how many were removed for which (first) reason."""
     if len({row["id"] for row in train}) < len(train):
-        raise InputError(
-            "training problems: two have the same id; ids must be unique, or left out of the file"
-        )
+        raise InputError("training problems: two have the same id; ids must be unique, or left out of the file")
     in_test = {name: {normalise(row["question"]) for row in rows} for name, rows in tests.items()}
     seed_ids = {name: {row["seed_id"] for row in rows} - {None} for name, rows in tests.items()}
     seed_questions = {
@@ -169,9 +164,7 @@ def _size(value: int | float, usable: int, key: str) -> int:
     raise InputError(f"{key}: expected a count (0 or more) or a fraction between 0 and 1, found {value!r}")
 
 
-def _enough(
-    found: list[dict], sizes: dict[str, int], name: str, what: str, usable: list[dict], label: str
-) -> None:
+def _enough(found: list[dict], sizes: dict[str, int], name: str, what: str, usable: list[dict], label: str) -> None:
     if len(found) < sizes[name]:
         raise InputError(
             f"{label}.{name} asks for {sizes[name]} problems with {what}, but {len(found)} of the "

@@ -1,4 +1,4 @@
-"""A study's config made ready for the workflow: paths found, the grid spelled out. Plain values in, plain values out."""
+"""A study's config made ready for the workflow: paths found, the grid spelled out. Plain values in and out."""
 
 from pathlib import Path
 
@@ -6,9 +6,7 @@ from gavel.config import load
 from gavel.errors import InputError
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet"}
-JUDGE_KEYS = (
-    "kind model revision dtype pad_token eos_token prompt labels chat max_tokens batch_tokens".split()
-)
+JUDGE_KEYS = "kind model revision dtype pad_token eos_token prompt labels chat max_tokens batch_tokens".split()
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -43,14 +41,12 @@ def find(name: str, root: str | Path, key: str) -> str:
         if (base / name).exists():
             return str(base / name)
     if name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
-        raise InputError(
-            f"config: {key}: no such file or folder: {name} (looked from {Path.cwd()} and {root})"
-        )
+        raise InputError(f"config: {key}: no such file or folder: {name} (looked from {Path.cwd()} and {root})")
     return name
 
 
 def cells(study: dict) -> dict[str, dict]:
-    """The grid: run name -> its algorithm, lambda (`lam`) and seed. Names are `<algorithm>-lambda<lambda>-seed<seed>`."""
+    """The grid: run name (`<algorithm>-lambda<lambda>-seed<seed>`) -> its algorithm, lambda (`lam`) and seed."""
     grid = study["rl"]
     return {
         run_name(algorithm, weight, seed): {"algorithm": algorithm, "lam": weight, "seed": seed}
@@ -102,8 +98,4 @@ def model(study: dict, which: str) -> str:
 def model_files(study: dict) -> dict[str, str]:
     """The local model folders among student and judge, which jobs wait for; hub models are no files."""
     found = {which: model(study, which) for which in ("student", "judge")}
-    return {
-        which: name
-        for which, name in found.items()
-        if study[which]["model"] == "scratch" or Path(name).is_dir()
-    }
+    return {which: name for which, name in found.items() if study[which]["model"] == "scratch" or Path(name).is_dir()}

@@ -26,9 +26,10 @@ COLOURS = "red blue green yellow white black".split()
 class Sentence:
     """One sentence of a story.
 
-    `text` and `paraphrase` have slots for numbers, names (`{n}`, `{m}`; `{p}` only in closers), things (`{x}`), containers (`{box}`) and
-    colours (`{c1}`, `{c2}`). `steps` are `(target, expression)` pairs; the last target is `q`. `ranges` gives each
-    number's inclusive range. `question` is set in closers; `unit` is what the answer counts (default: the things).
+    `text` and `paraphrase` have slots for numbers, names (`{n}`, `{m}`; `{p}` only in closers), things (`{x}`),
+    containers (`{box}`) and colours (`{c1}`, `{c2}`). `steps` are `(target, expression)` pairs; the last target is
+    `q`. `ranges` gives each number's inclusive range. `question` is set in closers; `unit` is what the answer
+    counts (default: the things).
     """
 
     text: str
@@ -97,12 +98,8 @@ SVAMP_OPENERS = (
         (("q", "{a}*{b}"),),
         (SMALL, (3, 12)),
     ),
-    Sentence(
-        "{n} collected {a} {x} in the morning and {b} {x} in the evening.", (("q", "{a}+{b}"),), (WIDE, WIDE)
-    ),
-    Sentence(
-        "A box can hold {a} {x} but {b} of its places are free.", (("q", "{a}-{b}"),), ((15, 80), (2, 30))
-    ),
+    Sentence("{n} collected {a} {x} in the morning and {b} {x} in the evening.", (("q", "{a}+{b}"),), (WIDE, WIDE)),
+    Sentence("A box can hold {a} {x} but {b} of its places are free.", (("q", "{a}-{b}"),), ((15, 80), (2, 30))),
 )
 SVAMP_EVENTS = (
     Sentence("Later {a} {x} were taken away.", (("q", "{q}-{a}"),), ((2, 30),)),

@@ -154,9 +154,7 @@ class Keeper(TrainerCallback):
         if found["greedy"] > max(past, default=-1):
             self.run.save_best(model, self.tokenizer)
         self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
-        shown = ", ".join(
-            f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None
-        )
+        shown = ", ".join(f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None)
         say(f"step {step}/{self.steps}: validation {shown}", console=True)
 
 
@@ -180,8 +178,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
     """Write a journal as CSV, one row a step, columns in order of appearance, and return its rows."""
     rows = [
-        {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()}
-        for row in journal.rows()
+        {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path = Path(path)

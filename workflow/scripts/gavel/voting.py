@@ -20,9 +20,7 @@ def majority_vote(answers: Iterable[str | None]) -> dict[str, float]:
     return {answer: 1 / len(winners) for answer in winners}
 
 
-def tally(
-    answers: Sequence[str | None], correct: Sequence[bool]
-) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+def tally(answers: Sequence[str | None], correct: Sequence[bool]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """`(votes of the right candidates, votes of the wrong ones, samples without an answer)`, votes in falling
     order.
 

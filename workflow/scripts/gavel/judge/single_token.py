@@ -46,16 +46,10 @@ class SingleTokenJudge:
     ):
         self.template = prompts.load(prompt, ("question", "solution"))
         self.chat, self.max_tokens, self.batch_tokens = chat, max_tokens, batch_tokens
-        self.tokenizer = models.load_tokenizer(
-            model, key="judge.model", pad_token=pad_token, eos_token=eos_token
-        )
-        self.labels = [
-            label_token(self.tokenizer, self.render("What is 1+1?", "2"), label) for label in labels
-        ]
+        self.tokenizer = models.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
+        self.labels = [label_token(self.tokenizer, self.render("What is 1+1?", "2"), label) for label in labels]
         if self.labels[0] == self.labels[1]:
-            raise InputError(
-                f"judge.labels: {labels[0]!r} and {labels[1]!r} are the same token; choose two words"
-            )
+            raise InputError(f"judge.labels: {labels[0]!r} and {labels[1]!r} are the same token; choose two words")
         self.model = models.load_model(model, key="judge.model", dtype=dtype, revision=revision)
 
     def render(self, question: str, solution: str) -> str:
@@ -76,10 +70,7 @@ class SingleTokenJudge:
         """Score solutions; equal (question, solution) pairs are asked once."""
         pairs = list(zip(questions, solutions, strict=True))
         unique = list(dict.fromkeys(pairs))
-        encoded = [
-            self.tokenizer(self.render(*pair), add_special_tokens=not self.chat)["input_ids"]
-            for pair in unique
-        ]
+        encoded = [self.tokenizer(self.render(*pair), add_special_tokens=not self.chat)["input_ids"] for pair in unique]
         order = sorted(range(len(unique)), key=lambda i: len(encoded[i]))
         found: dict[tuple[str, str], Verdict] = {}
         for batch in progress(self._batches(order, encoded)):
@@ -108,9 +99,7 @@ class SingleTokenJudge:
         tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        logits = self.model(tokens, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits[
-            :, -1
-        ]
+        logits = self.model(tokens, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits[:, -1]
         probabilities = torch.softmax(logits.double(), dim=-1)[:, self.labels]
         return [(right, wrong) for right, wrong in probabilities.tolist()]
 

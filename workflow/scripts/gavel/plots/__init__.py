@@ -1,4 +1,4 @@
-"""The report's figures: functions from data frames to one SVG text, which read no file and compute no metric."""
+"""The report's figures: functions from data frames to an SVG text; no file is read, no metric computed."""
 
 from gavel.plots.results import accuracy_against_lambda, difference_from_sft, kinds, maj_curves
 from gavel.plots.training import diagnostic, judge_histogram, judge_reliability, sft_curve, training_curve

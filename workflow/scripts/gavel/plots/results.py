@@ -120,9 +120,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
             elinewidth=1,
         )
         greedy = own[own.metric == "greedy"]
-        axes.plot(
-            0.5 * shift * np.ones(len(greedy)), 100 * greedy.value, style["marker"], color=style["color"]
-        )
+        axes.plot(0.5 * shift * np.ones(len(greedy)), 100 * greedy.value, style["marker"], color=style["color"])
     ticks = sorted(set(rows[rows.metric == "maj"].k))
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.5, *ticks], ["greedy", *map(str, ticks)])

@@ -17,9 +17,7 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
     figure, axes = panel(height=2.8)
     if {"accuracy_low", "accuracy_high"} <= set(monitor):
         band = monitor.dropna(subset=["accuracy_low", "accuracy_high"])
-        axes.fill_between(
-            band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0
-        )
+        axes.fill_between(band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0)
     for column, text, style in (
         ("accuracy", "true accuracy", {"color": BLUE, "marker": "o"}),
         ("judge", "judge reward", {"color": VERMILLION, "marker": "s"}),
@@ -37,9 +35,7 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
 
 
 @drawn
-def diagnostic(
-    training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str, text: str
-) -> Figure:
+def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str, text: str) -> Figure:
     """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
 
     Args:
@@ -92,9 +88,7 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
     known = bins.dropna(subset=["judge", "correct"])
     spread = [(known.correct - known.low95).clip(lower=0), (known.high95 - known.correct).clip(lower=0)]
-    axes.errorbar(
-        known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge"
-    )
+    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("judge's score, mean of the bin")

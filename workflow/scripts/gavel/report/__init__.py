@@ -16,14 +16,14 @@ from gavel.files import write_text
 from gavel.report import about, curves, figures, findings, tables
 from gavel.report.load import Results, load, plain
 from gavel.report.samples import QUOTAS, SURE, choose
+from gavel.report.words import flat
 
 # Part of the code digest: an edit of the page remakes the report.
 DATA_FILES = ("report/page.*",)
+PROVENANCE = ("command", "commit", "generated", "hardware", "versions")
 
 
-def render(
-    results_dir: str | Path, study: dict, out: str | Path, figures_dir: str | Path | None = None
-) -> None:
+def render(results_dir: str | Path, study: dict, out: str | Path, figures_dir: str | Path | None = None) -> None:
     """Write the report.
 
     Args:
@@ -100,6 +100,7 @@ def _context(results: Results, out: Path) -> dict:
             if (table := tables.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
         },
         "calibration": results.calibration,
+        "judge": (results.calibration or {}).get("judge") or (study.get("judge") or {}).get("model"),
         "calibration_table": about.calibration(results.calibration) if results.calibration else None,
         "cards": cards,
         "card_total": total,
@@ -109,6 +110,7 @@ def _context(results: Results, out: Path) -> dict:
         "audit": results.audit,
         "audit_tables": about.audit(results.audit) if results.audit else [],
         "splits": results.splits,
+        "notes": "; ".join(flat((results.splits or {}).get("notes"))),
         "algorithms": about.algorithms(results),
         "costs": about.costs(results),
         "stages": about.stages(results),
@@ -119,7 +121,7 @@ def _context(results: Results, out: Path) -> dict:
             sort_keys=False,
             allow_unicode=True,
         ),
-        "provenance": study.get("provenance") or {},
+        "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
         "store": f"{study.get('results_dir', 'results')}/mlflow.db",
         "links": {
             name: os.path.relpath(results.root / name, out.parent).replace(os.sep, "/")

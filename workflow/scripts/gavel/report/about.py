@@ -11,14 +11,18 @@ def calibration(found: dict) -> Table:
     """The judge's figures with what each means; those that are missing are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
+    threshold = found.get("threshold_best")
     meanings = {
         "auc_within": (
             "AUC within questions",
-            f"how often the right one of two solutions of ONE question scores higher; {questions} questions have both",
+            f"how often the right one of two solutions of ONE question scores higher ({questions} have both)",
         ),
         "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
         "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
-        "accuracy_best": ("accuracy at the best threshold", f"threshold {found.get('threshold_best', '–')}"),
+        "accuracy_best": (
+            "accuracy at the best threshold",
+            "" if threshold is None else f"threshold {threshold:.3f}",
+        ),
         "base_rate": ("share of right solutions", "what always saying yes would score"),
         "ece": (
             "expected calibration error",
@@ -31,13 +35,7 @@ def calibration(found: dict) -> Table:
     for key, (title, meaning) in meanings.items():
         value = found.get(key)
         if value is not None:
-            shown = (
-                f"{value:.5f}"
-                if key == "off_label_mass"
-                else f"{value:.3f}"
-                if key != "truncated"
-                else f"{value}"
-            )
+            shown = f"{value:.5f}" if key == "off_label_mass" else f"{value:.3f}" if key != "truncated" else f"{value}"
             table.rows.append([text(title), Cell(shown, sort=value), text(meaning)])
     return table
 
@@ -61,10 +59,7 @@ def audit(found: dict) -> list[tuple[str, Table]]:
     names = list(splits[0].get("in_split", {})) if splits else []
     seeds = Table(columns + [(f"seed in {split}", "") for split in names], [])
     for name, entry in (found.get("seeds") or {}).items():
-        traced = (
-            ", ".join(f"{other}: {number:,}" for other, number in entry.get("traced_to", {}).items())
-            or "none"
-        )
+        traced = ", ".join(f"{other}: {number:,}" for other, number in entry.get("traced_to", {}).items()) or "none"
         cells = [
             text(name),
             *(count(entry.get(key)) for key in ("items", "linked", "distinct")),
@@ -92,14 +87,12 @@ def _overlap_cell(cell: dict | None) -> Cell:
 def algorithms(results: Results) -> Table | None:
     """A column per algorithm, a row per note of its run.json; None without notes."""
     notes = {
-        about["algorithm"]: about["algorithm_notes"]
-        for about in results.runs.values()
-        if about.get("algorithm_notes")
+        about["algorithm"]: about["algorithm_notes"] for about in results.runs.values() if about.get("algorithm_notes")
     }
     keys = list(dict.fromkeys(key for entry in notes.values() for key in entry))
     table = Table([("", ""), *((name.upper(), "") for name in notes)], [])
     for key in keys:
-        cells = [text(entry[key] if key in entry else "–") for entry in notes.values()]
+        cells = [text(entry.get(key, "–")) for entry in notes.values()]
         table.rows.append([text(key.replace("_", " ")), *cells])
     return table if keys else None
 
@@ -126,9 +119,7 @@ def costs(results: Results) -> Table:
             hourly = gain.difference / about["seconds"] * 3600
             speed = Cell(points(hourly, 0), sort=hourly)
         time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
-        numbers = [
-            count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")
-        ]
+        numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")]
         table.rows.append([text(results.names[run]), text(about["status"]), time, *numbers, speed])
     return table
 
@@ -137,9 +128,7 @@ def stages(results: Results) -> Table | None:
     """Seconds and peak memory per rule, from the benchmark files; None without any."""
     if results.benchmarks.empty:
         return None
-    table = Table(
-        [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory", "MiB")], []
-    )
+    table = Table([("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory", "MiB")], [])
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]

@@ -35,9 +35,7 @@ def training(results: Results) -> Figure:
 def diagnostics(results: Results) -> Figure:
     """Reward, entropy, KL, length and gradient norm of all RL runs."""
     runs = [
-        (run, about["algorithm"], about["lambda"])
-        for run, about in results.runs.items()
-        if run in results.training
+        (run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run in results.training
     ]
     runs = [run for run in runs if run[0] != "sft"]
     figure = Figure("training-diagnostics", missing="No RL run left a training log.")
@@ -55,9 +53,7 @@ def diagnostics(results: Results) -> Figure:
     }
     for column, title in columns.items():
         own = [
-            run
-            for run in runs
-            if column in results.training[run[0]] and results.training[run[0]][column].notna().any()
+            run for run in runs if column in results.training[run[0]] and results.training[run[0]][column].notna().any()
         ]
         if own:
             figure.panels.append((title, plots.diagnostic(results.training, own, column, title)))
@@ -85,9 +81,7 @@ def calibration(results: Results) -> Figure:
     bins = pd.DataFrame((found or {}).get("reliability") or [])
     if {"judge", "correct", "ci95"} <= set(bins):
         spread = bins.ci95.map(lambda pair: pair if isinstance(pair, list) else [None, None])
-        bins = bins.assign(low95=[pair[0] for pair in spread], high95=[pair[1] for pair in spread]).drop(
-            columns="ci95"
-        )
+        bins = bins.assign(low95=[pair[0] for pair in spread], high95=[pair[1] for pair in spread]).drop(columns="ci95")
         bins = bins.astype({column: float for column in ("judge", "correct", "low95", "high95")})
         figure.panels.append(("Reliability", plots.judge_reliability(bins)))
         figure.data = bins

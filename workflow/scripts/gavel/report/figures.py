@@ -15,7 +15,7 @@ from gavel.report.words import listing
 
 @dataclass
 class Figure:
-    """`panels` are (title, SVG text), without any `missing` is shown; `data` is what a reader may download."""
+    """`panels` are (title, SVG text); without any, `missing` is shown. `data` may be downloaded."""
 
     name: str
     caption: str = ""
@@ -134,9 +134,7 @@ def votes(results: Results) -> Figure:
     """maj@k curves of every run, a panel per test set."""
     rows = results.headline
     rows = rows[rows.metric.isin(["greedy", "maj"])]
-    figure = Figure(
-        "maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show."
-    )
+    figure = Figure("maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show.")
     if not results.top_k:
         return figure
     for name in results.sets:
@@ -163,9 +161,7 @@ def kinds(results: Results) -> Figure:
     for name in dict.fromkeys(rows.set):
         for algorithm in dict.fromkeys(about["algorithm"] for about in cells) or ["sft"]:
             runs = {
-                run
-                for run, about in results.runs.items()
-                if about["algorithm"] == algorithm and about["seed"] == seed
+                run for run, about in results.runs.items() if about["algorithm"] == algorithm and about["seed"] == seed
             }
             own = rows[(rows.set == name) & rows.run.isin(runs | {"sft"})]
             if len(own):

@@ -15,8 +15,8 @@ def answer(results: Results) -> tuple[str, str]:
     if row is None or own is None or base is None:
         state = (results.runs.get(run) or {}).get("status", "missing")
         return "No answer", (
-            f"The primary comparison, {run} against SFT on {name}, is not among the results (status of the "
-            f"run: {state})."
+            f"The primary comparison, {results.names.get(run, run)} against SFT on {name}, is not among the "
+            f"results (status of the run: {state})."
         )
     measure = "greedy" if metric == "greedy" else f"{metric}@{k}"
     facts = (
@@ -52,9 +52,7 @@ def label_use(results: Results) -> list[str]:
     used = []
     for lam in sorted({about["lambda"] for run, about in results.runs.items() if run != "sft"}):
         seen = {
-            (about.get("labels"), about.get("unlabeled"))
-            for about in results.runs.values()
-            if about["lambda"] == lam
+            (about.get("labels"), about.get("unlabeled")) for about in results.runs.values() if about["lambda"] == lam
         }
         shown = [
             f"{a:,} labels and {b:,} unlabelled questions"
@@ -93,9 +91,7 @@ def judge_alone(results: Results) -> list[str]:
             f"{last.accuracy:.2f}"
         )
         if "judge_wrong" in known and known.judge_wrong.notna().all():
-            text += (
-                f", and 'judge says yes, but wrong' from {first.judge_wrong:.2f} to {last.judge_wrong:.2f}"
-            )
+            text += f", and 'judge says yes, but wrong' from {first.judge_wrong:.2f} to {last.judge_wrong:.2f}"
         gap = (last.judge - last.accuracy) - (first.judge - first.accuracy)
         if last.judge > first.judge and last.accuracy < first.accuracy:
             text += ". Reward rose while accuracy fell: the judge is being exploited"
@@ -111,9 +107,7 @@ def absent(results: Results) -> list[str]:
     for status, words in (("failed", "failed"), ("missing", "left no result")):
         runs = [results.names[run] for run, about in results.runs.items() if about.get("status") == status]
         if runs:
-            found.append(
-                f"{listing(runs)} {words}; tables and figures leave {'it' if len(runs) == 1 else 'them'} out."
-            )
+            found.append(f"{listing(runs)} {words}; tables and figures leave {'it' if len(runs) == 1 else 'them'} out.")
     if results.metrics.empty:
         found.append("No test result exists: metrics.csv is missing or empty.")
     else:
@@ -126,13 +120,9 @@ def absent(results: Results) -> list[str]:
         if left:
             found.append(f"{listing(left)} finished but {'was' if len(left) == 1 else 'were'} not evaluated.")
         if len(results.sets) == 1:
-            found.append(
-                f"There is one test set, {results.sets[0]}: nothing is said about other kinds of questions."
-            )
+            found.append(f"There is one test set, {results.sets[0]}: nothing is said about other kinds of questions.")
     if results.calibration is None:
-        found.append(
-            "There is no judge calibration: this study has no judge, or its calibration did not run."
-        )
+        found.append("There is no judge calibration: this study has no judge, or its calibration did not run.")
     return found
 
 

@@ -74,9 +74,7 @@ class Results:
 
     def size(self, name: str) -> int:
         """Questions of a test set."""
-        return int(
-            self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max()
-        )
+        return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
 
     def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
         """One row of metrics.csv as a named tuple, or None; by default of the checkpoint that counts."""
@@ -85,14 +83,10 @@ class Results:
         rows = rows[(rows.run == run) & (rows.set == name) & (rows.metric == metric) & (rows.k == k)]
         return _one(rows[rows.checkpoint == checkpoint])
 
-    def comparison(
-        self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"
-    ):
+    def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"):
         """One row of comparisons.csv as a named tuple, or None."""
         rows = self.comparisons
-        rows = rows[
-            (rows.run == run) & (rows.baseline == baseline) & (rows.set == name) & (rows.metric == metric)
-        ]
+        rows = rows[(rows.run == run) & (rows.baseline == baseline) & (rows.set == name) & (rows.metric == metric)]
         return _one(rows[(rows.k == k) & (rows.checkpoint == checkpoint)])
 
 
@@ -150,11 +144,7 @@ def _optional(path: Path):
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     # 'None' and 'NA' are names like any other here; only an empty cell is missing.
-    return (
-        pd.read_csv(path, keep_default_na=False, na_values=[""])
-        if path.exists()
-        else pd.DataFrame(columns=columns)
-    )
+    return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.exists() else pd.DataFrame(columns=columns)
 
 
 def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:

@@ -65,7 +65,8 @@ def _card(run: str, name: str, group: str, row: dict) -> dict:
         "question": _short(row.get("question")),
         "gold": row.get("gold"),
         "response": _short(row.get("response")),
-        "answer": row.get("answer"),
+        # The judge's calibration keeps verdicts only; a null there would read as 'no answer found'.
+        "answer": (row["answer"] or "none found") if "answer" in row else None,
         "correct": row["correct"],
         "judge": row.get("judge"),
         "kind": row.get("kind"),

@@ -47,11 +47,7 @@ def headline(results: Results, *, other: bool = False) -> Table:
         gains = [results.comparison(run, "sft", name, "greedy", 1, place) for run, place in places.items()]
         filled.append([difference_cell(row) for row in gains])
         columns += [("greedy", GREEDY)]
-        columns += (
-            [(f"maj@{k}", f"share of questions that the majority of {k} samples answers correctly")]
-            if k
-            else []
-        )
+        columns += [(f"maj@{k}", f"share of questions that the majority of {k} samples answers correctly")] if k else []
         columns += [("Δ SFT", DIFFERENCE)]
         groups.append((f"{name} ({results.size(name):,} questions)", len(measures) + 1))
     table = Table(columns, [], groups)
@@ -75,14 +71,14 @@ def votes(results: Results) -> Table:
         cells = [text(results.names[run])]
         for name in sets:
             row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
-            cells.append(difference_cell(row, bold=bool(row) and (row.low > 0 or row.high < 0)))
+            cells.append(difference_cell(row, bold=bool(row) and _stands_out(row)))
             cells.append(p_cell(row and row.p_adjusted))
         table.rows.append(cells)
     return table
 
 
 def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
-    """Rows of comparisons.csv; `matched` adds whether both had the same steps, completions and learning rate."""
+    """Rows of comparisons.csv; `matched` adds whether steps, completions and learning rate agree."""
     columns = [
         ("set", "test set"),
         ("run", ""),
@@ -104,13 +100,18 @@ def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) 
             text(row.set),
             text(results.names.get(row.run, row.run), measure + (", primary ★" if row.primary else "")),
             text(results.names.get(row.baseline, row.baseline)),
-            difference_cell(row, bold=row.low > 0 or row.high < 0),
+            difference_cell(row, bold=_stands_out(row)),
             p_cell(row.p),
             p_cell(row.p_adjusted),
             discordant,
         ]
         table.rows.append(cells + ([_budget(results, row.run, row.baseline)] if matched else []))
     return table
+
+
+def _stands_out(row) -> bool:
+    """Whether a difference is bold: by the interval if it was named beforehand, else by the corrected p."""
+    return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 
 
 def _budget(results: Results, first: str, second: str) -> Cell:
@@ -140,9 +141,7 @@ def kinds(results: Results, name: str, unseen: set[str]) -> Table:
         kind = metric.partition(":")[2]
         own = {row.run: row for row in rows[rows.metric == metric].itertuples()}
         shown = text(kind + (" †" if kind in unseen else ""))
-        table.rows.append(
-            [shown, count(next(iter(own.values())).n), *(share_cell(own.get(run)) for run in runs)]
-        )
+        table.rows.append([shown, count(next(iter(own.values())).n), *(share_cell(own.get(run)) for run in runs)])
     return table
 
 

@@ -86,3 +86,12 @@ def seconds(value: float | None) -> str:
 def listing(parts: list[str]) -> str:
     """a, b and c."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else "none"
+
+
+def flat(value, path: str = "") -> list[str]:
+    """The leaves of nested counts and remarks as 'removed, in test, main: 3'; missing ones are left out."""
+    if isinstance(value, dict):
+        return [leaf for key, part in value.items() for leaf in flat(part, f"{path}, {key}" if path else str(key))]
+    if isinstance(value, (list, tuple)):
+        return [leaf for part in value for leaf in flat(part, path)]
+    return [] if value is None else [f"{path.replace('_', ' ')}: {value}" if path else str(value)]

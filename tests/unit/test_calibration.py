@@ -1,0 +1,64 @@
+"""A judge's figures, against scikit-learn where it has them and against hand-made cases where it does not."""
+
+import random
+
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from gavel.calibration import auc, auc_within, calibrate
+from gavel.judge import Verdict
+
+
+def test_auc_agrees_with_scikit_learn():
+    rng = random.Random(0)
+    correct = [rng.random() < 0.4 for _ in range(300)]
+    scores = [round(rng.random() * 0.6 + 0.3 * c, 1) for c in correct]  # rounded: many ties
+    assert auc(scores, correct) == pytest.approx(roc_auc_score(correct, scores))
+
+
+def test_auc_of_one_class_is_undefined():
+    assert auc([0.1, 0.9], [True, True]) is None
+
+
+def test_auc_within_leaves_out_questions_of_one_class():
+    """Question a is told apart, b is reversed, c has only wrong solutions."""
+    groups = ["a", "a", "b", "b", "c", "c"]
+    value, questions = auc_within(groups, [0.9, 0.1, 0.2, 0.8, 0.0, 1.0], [True, False, True, False, False, False])
+    assert (value, questions) == (0.5, 2)
+
+
+def test_pooled_auc_can_flatter():
+    """A judge that only tells easy questions from hard ones: good pooled, worthless within."""
+    groups = ["easy"] * 4 + ["hard"] * 4
+    scores = [0.9] * 4 + [0.1] * 4
+    correct = [True, True, True, False, True, False, False, False]
+    assert auc(scores, correct) == 0.75
+    assert auc_within(groups, scores, correct)[0] == 0.5
+
+
+def test_calibrate_counts_what_it_left_out_and_what_was_cut():
+    verdicts = [Verdict(0.95, 0.1), Verdict(0.05, 0.3, truncated=True), Verdict(None), Verdict(0.55)]
+    found = calibrate(["a", "a", "b", "b"], verdicts, [True, False, True, False])
+    assert (found["n"], found["missing"], found["truncated"], found["questions"]) == (3, 1, 1, 2)
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["accuracy_best"] == 1.0
+    assert 0.55 <= found["threshold_best"] < 0.95
+    assert found["off_label_mass"] == pytest.approx(0.4 / 3)
+    assert found["ece"] == pytest.approx((0.05 + 0.05 + 0.55) / 3)
+    assert sum(row["n"] for row in found["reliability"]) == 3
+    assert sum(found["histogram"]["right"]) == 1
+    assert sum(found["histogram"]["wrong"]) == 2
+
+
+def test_best_accuracy_is_the_best_over_all_thresholds():
+    rng = random.Random(1)
+    correct = [rng.random() < 0.5 for _ in range(60)]
+    scores = [rng.random() * 0.7 + 0.2 * c for c in correct]
+    found = calibrate(["q"] * 60, [Verdict(s) for s in scores], correct)
+    by_hand = max(sum((s > t) == c for s, c in zip(scores, correct, strict=True)) / 60 for t in [0.0, *scores, 1.0])
+    assert found["accuracy_best"] == pytest.approx(by_hand)
+
+
+def test_a_judge_that_was_never_reached_is_an_error():
+    with pytest.raises(ValueError, match="nothing to calibrate"):
+        calibrate(["a"], [Verdict(None)], [True])

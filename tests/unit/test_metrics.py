@@ -1,0 +1,181 @@
+import csv
+import itertools
+import random
+
+import pytest
+
+from gavel.errors import InputError
+from gavel.files import write_jsonl
+from gavel.metrics import (
+    COMPARISON_COLUMNS,
+    METRIC_COLUMNS,
+    compare,
+    question_values,
+    samples_metrics,
+    write_metrics,
+)
+from gavel.statistics import holm, wilson
+
+RUNS = {
+    "sft": {"algorithm": "sft", "lambda": None, "seed": None},
+    "grpo-lambda0.5-seed0": {"algorithm": "grpo", "lambda": 0.5, "seed": 0},
+    "grpo-lambda1-seed0": {"algorithm": "grpo", "lambda": 1.0, "seed": 0},
+    "ppo-lambda1-seed0": {"algorithm": "ppo", "lambda": 1.0, "seed": 0},
+}
+PRIMARY = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
+
+
+def row(name, sample, answer, gold="1", kind=None):
+    return {
+        "id": name,
+        "sample": sample,
+        "answer": answer,
+        "correct": answer == gold,
+        "tokens": 10 + sample,
+        "finished": answer is not None,
+        "kind": kind,
+    }
+
+
+def random_rows(seed, share=0.6, questions=40, samples=4):
+    rng = random.Random(seed)
+    return [
+        row(f"q{index}", number, "1" if rng.random() < share else rng.choice(["2", "3", None]))
+        for index in range(questions)
+        for number in range(-1, samples)
+    ]
+
+
+def brute_majority(answers, k):
+    """Expected verdict over all subsets of k samples, a tie counting by expectation."""
+    wins = []
+    for drawn in itertools.combinations(answers, k):
+        counts = {answer: drawn.count(answer) for answer in drawn if answer is not None}
+        top = [answer for answer, count in counts.items() if count == max(counts.values())]
+        wins.append(top.count("1") / len(top) if top else 0)
+    return sum(wins) / len(wins)
+
+
+def test_votes_and_passes_equal_brute_force_over_subsets():
+    rows = random_rows(1, questions=25, samples=5)
+    values = question_values(rows, [1, 2, 3, 5])
+    for name in {row["id"] for row in rows}:
+        answers = [row["answer"] for row in rows if row["id"] == name and row["sample"] >= 0]
+        for k in (1, 2, 3, 5):
+            assert values["maj", k][name] == pytest.approx(brute_majority(answers, k))
+            drawn = list(itertools.combinations(answers, k))
+            assert values["pass", k][name] == pytest.approx(sum("1" in pick for pick in drawn) / len(drawn))
+
+
+def test_greedy_is_a_plain_proportion_and_kinds_split_it():
+    rows = [row(f"q{i}", -1, "1" if i < 6 else "2", kind="a" if i % 2 else "b") for i in range(10)]
+    found = {(r["metric"], r["k"]): r for r in samples_metrics(rows, [1, 4])}
+    assert found["greedy", 1]["value"] == 0.6
+    assert (found["greedy", 1]["low"], found["greedy", 1]["high"]) == wilson(6, 10)
+    assert found["greedy_kind:a", 1]["n"] == found["greedy_kind:b", 1]["n"] == 5
+    assert not any(metric in ("maj", "pass", "mean") for metric, _ in found)
+
+
+def test_k_above_the_number_of_samples_is_left_out_and_file_order_does_not_matter():
+    rows = random_rows(2)
+    found = samples_metrics(rows, [1, 4, 8])
+    assert {r["k"] for r in found if r["metric"] == "maj"} == {1, 4}
+    shuffled = sorted(rows, key=lambda r: (r["sample"], r["id"]))
+    values, other = question_values(rows, [4]), question_values(shuffled, [4])
+    assert values == other
+
+
+def test_side_measures():
+    rows = [row("q", -1, "1"), row("q", 0, None), row("q", 1, "1")]
+    found = {r["metric"]: r["value"] for r in samples_metrics(rows, [])}
+    assert found["unparsable"] == 0.5
+    assert found["finished"] == 0.5
+    assert found["tokens"] == 10.5
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "no samples"),
+        ([row("q", 0, "1"), row("q", 0, "2")], "question q: sample 0 is there twice"),
+        ([row("q", -1, "1"), row("q", -1, "2")], "sample -1 is there twice"),
+        (
+            [row("q", 0, "1"), row("q", 1, "1"), row("r", 0, "1")],
+            "question r: 1 samples where the first has 2",
+        ),
+        ([row("q", -1, "1"), row("q", 0, "1"), row("r", 0, "1")], "question r"),
+    ],
+)
+def test_unusable_samples_are_named(rows, words):
+    with pytest.raises(InputError, match=words):
+        question_values(rows, [1])
+
+
+def test_compare_counts_gained_and_lost_and_refuses_other_questions():
+    found = compare({"a": 1.0, "b": 1.0, "c": 0.0}, {"a": 0.0, "b": 1.0, "c": 1.0})
+    assert (found["gained"], found["lost"], found["difference"], found["n"]) == (1, 1, 0.0, 3)
+    assert compare({"a": 0.5}, {"a": 0.25})["gained"] is None
+    with pytest.raises(InputError, match="1 questions are in only one"):
+        compare({"a": 1.0}, {"a": 1.0, "b": 0.0})
+
+
+@pytest.fixture
+def tables(tmp_path):
+    files = []
+    for place, run in enumerate(RUNS):
+        for rank, checkpoint in enumerate(("best", "last") if run == "sft" else ("last", "best")):
+            path = tmp_path / f"{run}-{checkpoint}.jsonl"
+            write_jsonl(path, random_rows(place, share=0.5 + 0.1 * place, samples=0 if rank else 4))
+            files.append((run, checkpoint, "main", path))
+    # The other checkpoints come last, as in the workflow.
+    files.sort(key=lambda file: (file[1] == "best") == (file[0] != "sft"))
+    write_metrics(files, RUNS, [1, 4], PRIMARY, tmp_path / "metrics.csv", tmp_path / "comparisons.csv")
+    return [list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in ("metrics", "comparisons")]
+
+
+def test_columns_and_digits(tables):
+    metrics, comparisons = tables
+    assert list(metrics[0]) == METRIC_COLUMNS
+    assert list(comparisons[0]) == COMPARISON_COLUMNS
+    sft = next(r for r in metrics if r["run"] == "sft")
+    assert (sft["algorithm"], sft["lambda"], sft["seed"], sft["checkpoint"]) == ("sft", "", "", "best")
+    assert {r["lambda"] for r in metrics} == {"", "0.5", "1"}
+    assert max(len(r["low"].lstrip("0.").replace(".", "")) for r in metrics) <= 6
+
+
+def test_which_comparisons_are_made(tables):
+    made = {(r["run"], r["checkpoint"], r["baseline"], r["metric"], r["k"]) for r in tables[1]}
+    rl = [run for run in RUNS if run != "sft"]
+    expected = {(run, "last", "sft", metric, k) for run in rl for metric, k in (("greedy", "1"), ("maj", "4"))}
+    expected |= {(run, "best", "sft", "greedy", "1") for run in rl}
+    expected |= {(run, "last" if run in rl else "best", run, "maj-greedy", "4") for run in RUNS}
+    expected |= {("grpo-lambda0.5-seed0", "last", "grpo-lambda1-seed0", "greedy", "1")}
+    assert made == expected
+
+
+def test_the_baseline_is_the_best_checkpoint_of_sft(tables):
+    metrics, comparisons = tables
+    value = {(r["run"], r["checkpoint"]): float(r["value"]) for r in metrics if r["metric"] == "greedy"}
+    assert value["sft", "best"] != value["sft", "last"]
+    for r in comparisons:
+        if r["baseline"] == "sft" and r["metric"] == "greedy":
+            expected = value[r["run"], r["checkpoint"]] - value["sft", "best"]
+            assert float(r["difference"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_only_the_primary_comparison_keeps_its_p(tables):
+    primary = [r for r in tables[1] if r["primary"] == "True"]
+    others = [r for r in tables[1] if r["primary"] == "False"]
+    assert [(r["run"], r["baseline"], r["metric"], r["checkpoint"]) for r in primary] == [
+        ("grpo-lambda0.5-seed0", "sft", "greedy", "last")
+    ]
+    assert primary[0]["p_adjusted"] == primary[0]["p"]
+    adjusted = holm([float(r["p"]) for r in others])
+    assert [float(r["p_adjusted"]) for r in others] == pytest.approx(adjusted, rel=1e-4)
+
+
+def test_a_bad_file_is_named(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    write_jsonl(path, [{"id": "q", "sample": 0}])
+    with pytest.raises(InputError, match=r"samples\.jsonl: a row has no 'answer'"):
+        write_metrics([("sft", "best", "main", path)], RUNS, [1], PRIMARY, tmp_path / "m", tmp_path / "c")

@@ -1,0 +1,87 @@
+import xml.etree.ElementTree as ElementTree
+
+import pandas as pd
+import pytest
+
+from gavel import plots
+from gavel.plots.style import GREY, label, run_styles
+
+NAMES = {"sft": "SFT", "a": "GRPO λ = 0.5", "b": "PPO λ = 1"}
+
+
+def metrics(metric="greedy", k=1):
+    cells = [("sft", "sft", None, None), ("a", "grpo", 0.5, 0), ("b", "ppo", 1.0, 0)]
+    rows = [
+        {"run": run, "algorithm": algorithm, "lambda": lam, "seed": seed, "metric": metric, "k": k}
+        | {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
+        for run, algorithm, lam, seed in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+MONITOR = pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.4], "judge": [0.5, 0.9], "greedy": [0.5, 0.6]})
+COMPARISONS = pd.DataFrame(
+    {
+        "run": ["a", "b"],
+        "difference": [0.1, -0.1],
+        "low": [0.05, -0.2],
+        "high": [0.15, 0.02],
+        "primary": [True, False],
+    }
+)
+FIGURES = {
+    "lambda": lambda: plots.accuracy_against_lambda(metrics()),
+    "forest": lambda: plots.difference_from_sft(COMPARISONS, NAMES),
+    "votes": lambda: plots.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
+    "kinds": lambda: plots.kinds(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
+    "training": lambda: plots.training_curve(MONITOR, 5),
+    "training without judge": lambda: plots.training_curve(MONITOR[["step", "accuracy"]]),
+    "diagnostic": lambda: plots.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge", "reward"),
+    "sft": lambda: plots.sft_curve(MONITOR, 5),
+    "reliability": lambda: plots.judge_reliability(
+        pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})
+    ),
+    "histogram": lambda: plots.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_one_deterministic_svg_with_real_text(name):
+    svg = FIGURES[name]()
+    assert svg == FIGURES[name]()
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert any(element.tag.endswith("text") for element in root.iter())
+    assert "currentColor" in svg
+    assert "metadata" not in svg
+
+
+def test_primary_and_unseen_are_marked():
+    assert "GRPO λ = 0.5 ★" in FIGURES["forest"]()
+    assert "PPO λ = 1 ★" not in FIGURES["forest"]()
+    assert "critical thinking †" in FIGURES["kinds"]()
+    assert "†" not in plots.kinds(metrics("greedy_kind:critical thinking"), NAMES)
+
+
+def test_curves_that_are_missing_are_not_in_the_legend():
+    assert "judge reward" in FIGURES["training"]()
+    assert "judge reward" not in FIGURES["training without judge"]()
+
+
+def test_a_study_without_sft_or_with_several_seeds_is_drawn():
+    rows = metrics()
+    assert "SFT" not in plots.accuracy_against_lambda(rows[rows.run != "sft"])
+    assert plots.accuracy_against_lambda(pd.concat([rows, rows[rows.run == "a"].assign(run="c", seed=1)]))
+
+
+def test_styles_tell_runs_apart():
+    grid = [(f"{a}{lam}", a, lam) for a in ("grpo", "ppo") for lam in (0.0, 0.25, 0.5, 1.0)]
+    styles = run_styles([("sft", "sft", None), *grid])
+    assert styles["sft"]["color"] == GREY
+    assert len({tuple(style.items()) for style in styles.values()}) == len(styles)
+
+
+def test_labels():
+    assert label("sft", "sft", None) == "SFT"
+    assert label("x", "grpo", 0.5).replace("\u00a0", " ") == "GRPO λ = 0.5"
+    assert label("x", "ppo", 1.0, 3).replace("\u00a0", " ") == "PPO λ = 1, seed 3"
