@@ -1,6 +1,6 @@
 rule calibrate_judge:
     input:
-        check=rules.check_models.output[0],
+        check=ancient(rules.check_models.output[0]),
         validation=rules.prepare_data.output.validation,
         model=rules.train_sft.output.best,
         judge=MODELS.get("judge", []),

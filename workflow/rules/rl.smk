@@ -1,6 +1,6 @@
 rule train_rl:
     input:
-        check=rules.check_models.output[0],
+        check=ancient(rules.check_models.output[0]),
         store=ancient(rules.tracking_store.output[0]),
         calibration=ancient(rules.calibrate_judge.output.calibration),
         start=rules.train_sft.output.best,

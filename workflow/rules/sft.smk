@@ -1,6 +1,6 @@
 rule train_sft:
     input:
-        check=rules.check_models.output[0],
+        check=ancient(rules.check_models.output[0]),
         store=ancient(rules.tracking_store.output[0]),
         labeled=rules.prepare_data.output.labeled,
         validation=rules.prepare_data.output.validation,

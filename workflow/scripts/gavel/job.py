@@ -8,8 +8,8 @@ import torch
 
 from gavel.locking import RunLock
 from gavel.progress import say
+from gavel.provenance import job_digest
 from gavel.study_tracking import job_run
-from gavel.training import job_digest
 
 
 @contextmanager

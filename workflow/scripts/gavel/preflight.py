@@ -60,6 +60,6 @@ def check_origin(model: str, name: str, pretrain: str) -> None:
     made, here = read_json(origin)["pretrain_sha256"], file_digest(pretrain)
     if made != here:
         raise InputError(
-            f"{name}.model: {model} was made from another pretrain split ({made[:12]}) than this study's ({here[:12]}), "
-            f"so it may have read its test questions; restore data.pretrain or set {name}.model to scratch"
+            f"{name}.model: {model} was made from another pretrain split ({made[:12]}) than the study's ({here[:12]}), "
+            f"so it may have read test questions; restore data.pretrain or set {name}.model to scratch"
         )

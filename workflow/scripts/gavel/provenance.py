@@ -8,12 +8,13 @@ analysis: a rule depends on every module that its script can import, whichever f
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -204,6 +205,14 @@ def folder_digest(path: str | Path) -> str:
     for item in sorted((item.relative_to(root).as_posix(), item) for item in root.rglob("*") if item.is_file()):
         digest.update(f"{item[0]}\0{file_digest(item[1])}\0".encode())
     return digest.hexdigest()
+
+
+def job_digest(settings: dict, inputs: Iterable[str | Path]) -> str:
+    """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for path in inputs:
+        digest.update((folder_digest(path) if os.path.isdir(path) else file_digest(path)).encode())
+    return digest.hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

@@ -5,22 +5,18 @@ declared outputs, because Snakemake deletes those before it runs a job again.
 """
 
 import csv
-import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-from gavel import models
 from gavel.files import write_text
 from gavel.journal import Journal
 from gavel.progress import say
-from gavel.provenance import file_digest, folder_digest
 
 COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
 
@@ -29,14 +25,6 @@ class Mirror(Protocol):
     """Where a run's curves are shown while it trains; MLflow, or nothing."""
 
     def mirror(self, journal: Journal, up_to_step: int) -> None: ...
-
-
-def job_digest(settings: dict, inputs: Iterable[str | Path]) -> str:
-    """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in inputs:
-        digest.update((folder_digest(path) if os.path.isdir(path) else file_digest(path)).encode())
-    return digest.hexdigest()[:16]
 
 
 class RunState:
@@ -190,11 +178,6 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
         writer.writerows(rows)
     os.replace(partial, path)
     return rows
-
-
-def load_weights(model: PreTrainedModel, folder: Path) -> None:
-    """Load a saved policy's weights into a model of the same shape."""
-    model.load_state_dict(models.load_model(str(folder)).state_dict(), strict=False)
 
 
 def _move_contents(folder: Path, target: Path) -> None:

@@ -1,0 +1,197 @@
+"""RL's own parts: the order of questions, batch arithmetic, and the critic's trainer on TRL's seams."""
+
+import inspect
+
+import pytest
+import torch
+from datasets import Dataset
+from gavel import algorithms, config, rl
+from gavel.errors import InputError
+from gavel.ppo import Critic, PPOTrainer
+from gavel.rewards import MixedReward
+from trl import GRPOTrainer
+
+LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
+UNLABELED = [{"question": f"u{i}", "answer": None} for i in range(7)]
+SETTINGS = config.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, micro_rollout=64).model_dump(
+    by_alias=True
+)
+
+
+def order(lam, **changes):
+    values = {"steps": 3, "per_step": 4, "labeled_share": 0.5, "seed": 0} | changes
+    return rl.question_order(LABELED, UNLABELED, lam=lam, **values)
+
+
+def test_every_step_takes_its_share_of_both_pools():
+    rows = order(0.5)
+    for step in range(3):
+        assert [row["labeled"] for row in rows[4 * step : 4 * step + 4]] == [True, True, False, False]
+
+
+def test_at_lambda_one_all_questions_are_labelled():
+    assert all(row["labeled"] and row["answer"] is not None for row in order(1.0))
+
+
+def test_at_lambda_zero_no_answer_leaves_the_file():
+    rows = order(0.0)
+    assert {row["answer"] for row in rows} == {None}
+    assert any(row["labeled"] for row in rows)
+
+
+def test_a_pool_is_used_up_before_a_question_comes_again():
+    first = [row["question"] for row in order(1.0, steps=5, per_step=1)]
+    assert sorted(first) == [row["question"] for row in LABELED]
+
+
+def test_cells_with_the_same_seed_see_the_same_questions():
+    assert [r["question"] for r in order(0.5)] == [r["question"] for r in order(0.25)]
+    assert [r["question"] for r in order(0.5)] != [r["question"] for r in order(0.5, seed=1)]
+
+
+def test_an_empty_pool_that_is_needed_is_an_error():
+    with pytest.raises(InputError, match=r"data.unlabeled: no questions, but every step at lambda 0.5 takes 2"):
+        rl.question_order(LABELED, [], lam=0.5, steps=1, per_step=4, labeled_share=0.5, seed=0)
+
+
+def test_completions_must_divide_into_batches(tmp_path):
+    with pytest.raises(InputError, match="8 completions a step"):
+        rl.trainer_config(algorithms.get("grpo"), SETTINGS | {"micro_batch_size": 3}, 1, 1, 8, 0, str(tmp_path))
+
+
+@pytest.mark.parametrize(("epochs", "minibatches", "micro"), [(1, 1, None), (1, 1, 2), (2, 2, None), (2, 2, 2)])
+def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches, micro):
+    settings = SETTINGS | {"micro_batch_size": micro}
+    made = rl.trainer_config(algorithms.get("grpo"), settings, epochs, minibatches, 8, 0, str(tmp_path))
+    assert made.per_device_train_batch_size * made.steps_per_generation == 8
+    updates_per_rollout = made.steps_per_generation // made.gradient_accumulation_steps * made.num_iterations
+    assert updates_per_rollout == epochs * minibatches
+    assert made.max_steps == 2 * updates_per_rollout
+
+
+class HalfJudge:
+    """Pays by the length of the solution, so that groups have spread."""
+
+    def verdicts(self, questions, solutions, progress=iter):
+        from gavel.judge import Verdict
+
+        return [Verdict((len(text) % 7) / 7) for text in solutions]
+
+
+def trainer(kind, model, tokenizer, tmp_path, **ppo):
+    """One rollout of two questions x four completions, ready to be looked at."""
+    steps = SETTINGS | {"learning_rate": 1e-3}
+    critic = SETTINGS["ppo"] | {"critic_warmup": 0} | ppo
+    epochs, minibatches = (critic["epochs"], critic["minibatches"]) if kind == "ppo" else (1, 1)
+    rows = [
+        {"question": f"Ben has {i} keys", "answer": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)
+    ]
+    made = (PPOTrainer if kind == "ppo" else GRPOTrainer)(
+        model=model,
+        reward_funcs=MixedReward(lam=0.5, judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5),
+        args=rl.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
+        train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
+        processing_class=tokenizer,
+        rollout_func=rl.Rollout(0, epochs * minibatches, 64),
+        **({"critic": critic} if kind == "ppo" else {}),
+    )
+    made.model.train()
+    return made
+
+
+def rollout(made):
+    batch = next(iter(made.get_train_dataloader()))
+    return made._generate_and_score_completions(batch)
+
+
+def test_group_advantages_sum_to_zero(model, tokenizer, tmp_path):
+    output = rollout(trainer("grpo", model, tokenizer, tmp_path))
+    assert output["advantages"].view(2, 4).sum(1).abs().max() < 1e-5
+    assert output["advantages"].abs().max() > 0
+
+
+def test_the_critic_starts_at_zero_and_values_every_token(model, tokenizer, tmp_path):
+    output = rollout(trainer("ppo", model, tokenizer, tmp_path))
+    assert output["values"].shape == output["completion_ids"].shape
+    assert output["values"].abs().max() == 0
+
+
+def test_ppo_advantages_are_whitened_in_each_pool(model, tokenizer, tmp_path):
+    output = rollout(trainer("ppo", model, tokenizer, tmp_path))
+    rows, mask = output["advantages"], output["completion_mask"].bool()
+    for pool in (slice(0, 4), slice(4, 8)):
+        inside = rows[pool][mask[pool]]
+        assert inside.mean().abs() < 1e-5
+        assert abs(inside.std(correction=0) - 1) < 1e-4
+
+
+def test_the_first_ratio_is_one_with_stored_log_probabilities(model, tokenizer, tmp_path):
+    made = trainer("ppo", model, tokenizer, tmp_path)
+    output = rollout(made)
+    with torch.no_grad():
+        again, _, _ = made._get_per_token_logps_and_entropies(
+            made.model,
+            torch.cat([output["prompt_ids"], output["completion_ids"]], 1),
+            torch.cat([output["prompt_mask"], output["completion_mask"]], 1),
+            output["completion_ids"].shape[1],
+        )
+    ratio = ((again - output["old_per_token_logps"]) * output["completion_mask"]).exp()
+    assert (ratio - 1).abs().max() < 1e-5
+
+
+def test_ppos_first_update_is_reinforce_with_whitened_rewards(model, tokenizer, tmp_path):
+    """With gamma = GAE lambda = 1, a zero critic and no value gradient on the policy's trunk."""
+    made = trainer("ppo", model, tokenizer, tmp_path, gamma=1.0, gae_lambda=1.0, epochs=2, minibatches=1)
+    output = rollout(made)
+    made.current_gradient_accumulation_steps = 1
+    made._compute_loss(made.model, output).backward()
+    policy = {n: p.grad.clone() for n, p in made.model.named_parameters() if not n.startswith("critic.")}
+    made.model.zero_grad()
+    rewards, mask = made._rewards[:, 0], output["completion_mask"]
+    white = torch.zeros(mask.shape)
+    for pool in (slice(0, 4), slice(4, 8)):
+        spread = rewards[pool].unsqueeze(1).expand(-1, mask.shape[1])[mask[pool].bool()]
+        white[pool] = (rewards[pool].unsqueeze(1) - spread.mean()) / (spread.std(correction=0) + 1e-8)
+    logps, _, _ = made._get_per_token_logps_and_entropies(
+        made.model,
+        torch.cat([output["prompt_ids"], output["completion_ids"]], 1),
+        torch.cat([output["prompt_mask"], mask], 1),
+        mask.shape[1],
+    )
+    (-(logps * white * mask).sum() / mask.sum()).backward()
+    for name, parameter in made.model.named_parameters():
+        if not name.startswith("critic."):
+            assert torch.allclose(policy[name], parameter.grad, atol=1e-6), name
+
+
+def test_the_critic_has_its_own_learning_rate(model, tokenizer, tmp_path):
+    made = trainer("ppo", model, tokenizer, tmp_path, critic_learning_rate=0.05)
+    policy, critic = made.create_optimizer().param_groups
+    assert (policy["lr"], critic["lr"]) == (1e-3, 0.05)
+    assert len(critic["params"]) == len(list(Critic(model).parameters()))
+    total = {id(p) for p in made.model.parameters()}
+    assert {id(p) for group in (policy, critic) for p in group["params"]} == total
+
+
+def test_samples_of_a_group_stand_together_and_depend_on_the_step(model, tokenizer, tmp_path):
+    made = trainer("grpo", model, tokenizer, tmp_path)
+    texts = ["Ben has 4 keys"] * 4 + ["Anna has 5 keys"] * 4
+    first = rl.Rollout(0, 1, 64)(texts, made)
+    assert rl.Rollout(0, 1, 64)(texts, made) == first
+    made.state.global_step = 1
+    assert rl.Rollout(0, 1, 64)(texts, made) != first
+
+
+@pytest.mark.parametrize(
+    "name",
+    "_calculate_rewards _generate_and_score_completions _compute_loss _get_per_token_logps_and_entropies".split(),
+)
+def test_trl_still_has_the_seams_that_ppo_needs(name):
+    """A new TRL that moves one of these must be read before the pin in pyproject.toml is raised."""
+    assert hasattr(GRPOTrainer, name), f"GRPOTrainer.{name} is gone: gavel/ppo.py overrides or calls it"
+
+
+def test_trl_still_takes_per_token_advantages_and_a_rollout_function():
+    assert "rollout_func" in inspect.signature(GRPOTrainer.__init__).parameters, "gavel/rl.py passes rollout_func"
+    source = inspect.getsource(GRPOTrainer._compute_loss)
+    assert "advantages.dim() == 1" in source, "GRPOTrainer no longer takes (B, T) advantages: read gavel/ppo.py"

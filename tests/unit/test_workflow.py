@@ -1,0 +1,108 @@
+"""The workflow as Snakemake sees it: its graph, its rules, its answers to a wrong config. Nothing is run."""
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gavel.provenance import closure
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
+READS_TESTS = {"audit_data", "generate", "score", "compute_metrics", "report_html"}
+
+
+def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory) -> dict[str, set[str]]:
+    """Rule -> all files that its jobs read, from a dry-run of the default study in an empty folder."""
+    done = snakemake("-n", "--configfile", str(ROOT / "config/config.yaml"), cwd=tmp_path_factory.mktemp("empty"))
+    assert done.returncode == 0, done.stderr
+    found, rule = defaultdict(set), None
+    for line in (done.stdout + done.stderr).splitlines():
+        if match := re.match(r"(?:local)?rule (\w+):", line):
+            rule = match[1]
+        elif match := re.match(r"\s+input: (.*)", line):
+            found[rule] |= set(match[1].split(", "))
+    return found
+
+
+def test_only_evaluation_and_audit_read_the_test_sets(jobs):
+    tested = ("/test/", "/evaluation/")
+    readers = {rule for rule, files in jobs.items() if any(part in name for name in files for part in tested)}
+    assert {"generate", "score", "audit_data"} <= readers, "the dry-run's output was not understood"
+    assert readers <= READS_TESTS
+    assert "train_rl" in jobs
+    assert "train_sft" in jobs
+
+
+def test_no_training_rule_depends_on_one_that_reads_the_test_sets(jobs):
+    for rule in ("train_sft", "train_rl", "calibrate_judge", "check_models"):
+        assert not any("/evaluation/" in name or name.endswith(("metrics.csv", "audit.json")) for name in jobs[rule])
+
+
+def test_labels_reach_rl_from_the_labelled_file_only(jobs):
+    data = {name for name in jobs["train_rl"] if "/data/" in name}
+    assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rl": {"algoritms": ["grpo"]}}, "unknown key 'rl.algoritms'; did you mean 'rl.algorithms'?"),
+        ({"rl": {"lambda": [0, 2]}}, "rl.lambda.1"),
+        ({"data": {"train": {"reader": "gsm8k", "path": "missing.jsonl"}}}, "data.train.path: no such file or folder"),
+        ({"student": {"model": "./nowhere"}}, "student.model: no such file or folder: ./nowhere"),
+    ],
+)
+def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path, change, message):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for section, values in change.items():
+        raw[section] = raw[section] | values
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def scripts_of(module: str) -> set[str]:
+    """Workflow scripts whose code digest covers a library module."""
+    return {p.stem for p in SCRIPTS.glob("*.py") if f"gavel.{module}" in closure(p, SCRIPTS / "gavel")}
+
+
+def test_an_edit_reruns_what_it_affects():
+    training, generation = {"train_sft", "train_rl"}, {"generate"}
+    after_scoring = {"compute_metrics", "render_report"}
+    assert not scripts_of("voting") & (training | generation | {"score", "prepare_data", "calibrate_judge"})
+    assert "compute_metrics" in scripts_of("voting")
+    assert not scripts_of("sampling") & ({"prepare_data", "score", "audit_data"} | after_scoring)
+    assert generation | training <= scripts_of("sampling")
+    assert {"score", "calibrate_judge"} | training <= scripts_of("answers")
+    assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
+    assert scripts_of("plots") == {"render_report"}
+    for observer in ("tracking", "progress", "study_tracking"):
+        assert scripts_of(observer) == set()
+
+
+def test_every_rule_has_a_log_and_an_environment():
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            name = rule.split(":")[0]
+            assert "\n    log:" in rule, name
+            assert "\n    conda:" in rule, name
+            assert "\n    run:" not in rule, name
+
+
+def test_scripts_are_thin():
+    for path in SCRIPTS.glob("*.py"):
+        if "snakemake.script" in path.read_text():
+            assert len(path.read_text().splitlines()) <= 45, path.name
