@@ -107,7 +107,7 @@ class Scratch(Section):
     width: Count = Field(128, description="Hidden size.")
     layers: Count = Field(4, description="Number of layers.")
     heads: Count = Field(4, description="Attention heads.")
-    steps: Count = Field(280, description="Optimiser steps; for a judge, those on judging pairs.")
+    steps: Count = Field(description="Optimiser steps.")
     batch_size: Count = Field(64, description="Documents a step.")
     seed: int = Field(0, description="Weights and order of documents.")
 
@@ -115,6 +115,7 @@ class Scratch(Section):
 class StudentScratch(Scratch):
     """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
 
+    steps: Count = Field(330, description="Optimiser steps.")
     wrong: Share = Field(0.35, description="Share of documents whose program is wrong: what is left to learn later.")
     bare: Share = Field(0.2, description="Share of documents without a question.")
 

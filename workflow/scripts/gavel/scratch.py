@@ -129,7 +129,7 @@ def train_student(
     width: int = 128,
     layers: int = 4,
     heads: int = 4,
-    steps: int = 280,
+    steps: int = 330,
     batch_size: int = 64,
     wrong: float = 0.35,
     bare: float = 0.2,

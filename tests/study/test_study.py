@@ -1,0 +1,144 @@
+"""The whole small study: what it writes, and what a second run does after each kind of change."""
+
+import csv
+import json
+import shutil
+
+import mlflow
+import pytest
+
+RUNS = ["sft", "grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0"]
+SETS = ["main", "plus", "svamp"]
+
+
+def table(path) -> list[dict]:
+    return list(csv.DictReader(path.open()))
+
+
+def rows(path) -> list[dict]:
+    return [json.loads(line) for line in path.open()]
+
+
+def test_every_contracted_file_is_there(finished):
+    for name in ("pretrain", "labeled", "unlabeled", "validation"):
+        assert (finished.results / f"data/{name}.jsonl").exists()
+    for run in RUNS:
+        for part in ("final/model.safetensors", "final/tokenizer.json", "best/model.safetensors", "monitor.csv"):
+            assert (finished.results / "runs" / run / part).exists(), part
+        for name in SETS:
+            assert (finished.results / f"evaluation/{run}/{name}/samples.jsonl").exists()
+
+
+def test_the_unlabelled_file_holds_no_answers(finished):
+    assert all(row["answer"] is None and row["solution"] is None for row in rows(finished.results / "data/unlabeled.jsonl"))
+
+
+def test_splits_share_no_question_and_the_audit_says_so(finished):
+    names = ["pretrain", "labeled", "unlabeled", "validation", *(f"test/{name}" for name in SETS)]
+    questions = [row["question"] for name in names for row in rows(finished.results / f"data/{name}.jsonl")]
+    assert len(set(questions)) == len(questions)
+    assert json.loads((finished.results / "data/audit.json").read_text())["clean"] is True
+
+
+def test_metrics_can_be_recomputed_from_the_samples(finished):
+    metrics = {(r["run"], r["checkpoint"], r["set"], r["metric"], r["k"]): r for r in table(finished.results / "metrics.csv")}
+    for run in RUNS:
+        headline = "best" if run == "sft" else "last"
+        for name in SETS:
+            samples = rows(finished.results / f"evaluation/{run}/{name}/samples.jsonl")
+            greedy = [row["correct"] for row in samples if row["sample"] == -1]
+            cell = metrics[run, headline, name, "greedy", "1"]
+            assert float(cell["value"]) == pytest.approx(sum(greedy) / len(greedy), abs=1e-5)
+            assert float(cell["low"]) <= float(cell["value"]) <= float(cell["high"])
+            assert len(samples) == 5 * len(greedy)
+            assert (run, headline, name, "maj", "4") in metrics
+
+
+def test_every_run_is_compared_with_sft_and_one_comparison_is_primary(finished):
+    comparisons = table(finished.results / "comparisons.csv")
+    assert [r["run"] for r in comparisons if r["primary"] == "True" or r["primary"] == "true"] == ["grpo-lambda0.5-seed0"]
+    compared = {(r["run"], r["set"]) for r in comparisons if r["baseline"] == "sft" and r["metric"] == "greedy"}
+    assert {(run, name) for run in RUNS[1:] for name in SETS} <= compared
+
+
+def test_the_judge_was_calibrated_before_it_paid(finished):
+    found = json.loads((finished.results / "judge/calibration.json").read_text())
+    assert found["n"] == 160
+    assert 0 <= found["auc"] <= 1
+    started = min((finished.results / "state" / run / "journal.jsonl").stat().st_ctime for run in RUNS[1:])
+    assert (finished.results / "judge/calibration.json").stat().st_mtime <= started
+
+
+def test_the_report_is_one_file_that_asks_the_network_for_nothing(finished):
+    page = (finished.results / "report.html").read_text()
+    assert "Does every part run?" in page
+    assert all(run in page for run in RUNS)
+    for mark in ("<link", "src=\"http", "url(http", "@import"):
+        assert mark not in page
+
+
+def test_mlflow_has_one_active_run_for_each_job_under_one_parent(finished):
+    client = mlflow.MlflowClient(f"sqlite:///{finished.results}/mlflow.db")
+    experiment = client.get_experiment_by_name("small")
+    active = client.search_runs([experiment.experiment_id])
+    keys = [run.data.tags["gavel.key"] for run in active]
+    assert len(keys) == len(set(keys))
+    assert {"small", "small/sft/sft", *(f"small/rl/{run}" for run in RUNS[1:]), "small/judge/calibration"} <= set(keys)
+    by_key = {run.data.tags["gavel.key"]: run for run in active}
+    parent, child = by_key["small"], by_key["small/rl/grpo-lambda0.5-seed0"]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert {"algorithm": "grpo", "lambda": "0.5", "rule": "rl"}.items() <= child.data.tags.items()
+    history = client.get_metric_history(child.info.run_id, "reward")
+    assert [point.step for point in history] == [1, 2, 3, 4, 5, 6]
+    assert child.info.status == "FINISHED"
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    done = finished.run()
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+LIBRARY = "workflow/scripts/gavel"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        (f"{LIBRARY}/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: ', set()),
+        (f"{LIBRARY}/voting.py", "def pass_at_k(", "EDITED = True\n\n\ndef pass_at_k(", {"compute_metrics", "report_html"}),
+        (f"{LIBRARY}/plots/style.py", "import ", "EDITED = True\nimport ", {"report_html"}),
+        (
+            f"{LIBRARY}/sampling.py",
+            "@dataclass(frozen=True)\nclass Sample",
+            "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
+            {"train_sft", "calibrate_judge", "train_rl", "generate", "score", "compute_metrics", "report_html"},
+        ),
+        (
+            f"{LIBRARY}/answers.py",
+            "def equal(",
+            "EDITED = True\n\n\ndef equal(",
+            {"train_sft", "calibrate_judge", "train_rl", "generate", "score", "compute_metrics", "report_html"},
+        ),
+        (f"{LIBRARY}/tracking.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
+    ],
+    ids=["comment", "voting", "plot style", "sampler", "verifier", "tracking"],
+)
+def test_an_edit_reruns_what_it_affects(finished, path, old, new, expected):
+    finished.edit(path, old, new)
+    try:
+        assert finished.planned() == expected
+    finally:
+        finished.edit(path, new, old)
+    assert finished.planned() == set()
+
+
+def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
+    kept = finished.results / "evaluation/sft/main/samples.jsonl"
+    before = kept.stat().st_mtime_ns
+    shutil.rmtree(finished.results / "evaluation/grpo-lambda0.5-seed0")
+    done = finished.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (finished.results / "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl").exists()
+    assert kept.stat().st_mtime_ns == before
+    ran = {line.split("rule ")[1].rstrip(":") for line in (done.stdout + done.stderr).splitlines() if "rule " in line and line.endswith(":")}
+    assert ran - {"all"} == {"generate", "score", "compute_metrics", "report_html"}
