@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gavel import models, problems, scratch
+from gavel.convert import to_program
 
 torch.set_num_threads(1)
 
@@ -16,7 +17,7 @@ torch.set_num_threads(1)
 def rows():
     """Sixty problems of the main set, with programs."""
     found = [row for _, row in problems.generate("main", 60, 9, "test")]
-    return [row | {"program": scratch.to_program(row["solution"], row["answer"], row["question"])} for row in found]
+    return [row | {"program": to_program(row["solution"], row["answer"], row["question"])} for row in found]
 
 
 @pytest.fixture(scope="session")

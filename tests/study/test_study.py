@@ -30,7 +30,9 @@ def test_every_contracted_file_is_there(finished):
 
 
 def test_the_unlabelled_file_holds_no_answers(finished):
-    assert all(row["answer"] is None and row["solution"] is None for row in rows(finished.results / "data/unlabeled.jsonl"))
+    assert all(
+        row["answer"] is None and row["solution"] is None for row in rows(finished.results / "data/unlabeled.jsonl")
+    )
 
 
 def test_splits_share_no_question_and_the_audit_says_so(finished):
@@ -41,7 +43,9 @@ def test_splits_share_no_question_and_the_audit_says_so(finished):
 
 
 def test_metrics_can_be_recomputed_from_the_samples(finished):
-    metrics = {(r["run"], r["checkpoint"], r["set"], r["metric"], r["k"]): r for r in table(finished.results / "metrics.csv")}
+    metrics = {
+        (r["run"], r["checkpoint"], r["set"], r["metric"], r["k"]): r for r in table(finished.results / "metrics.csv")
+    }
     for run in RUNS:
         headline = "best" if run == "sft" else "last"
         for name in SETS:
@@ -56,7 +60,9 @@ def test_metrics_can_be_recomputed_from_the_samples(finished):
 
 def test_every_run_is_compared_with_sft_and_one_comparison_is_primary(finished):
     comparisons = table(finished.results / "comparisons.csv")
-    assert [r["run"] for r in comparisons if r["primary"] == "True" or r["primary"] == "true"] == ["grpo-lambda0.5-seed0"]
+    assert [r["run"] for r in comparisons if r["primary"] == "True" or r["primary"] == "true"] == [
+        "grpo-lambda0.5-seed0"
+    ]
     compared = {(r["run"], r["set"]) for r in comparisons if r["baseline"] == "sft" and r["metric"] == "greedy"}
     assert {(run, name) for run in RUNS[1:] for name in SETS} <= compared
 
@@ -73,7 +79,7 @@ def test_the_report_is_one_file_that_asks_the_network_for_nothing(finished):
     page = (finished.results / "report.html").read_text()
     assert "Does every part run?" in page
     assert all(run in page for run in RUNS)
-    for mark in ("<link", "src=\"http", "url(http", "@import"):
+    for mark in ("<link", 'src="http', "url(http", "@import"):
         assert mark not in page
 
 
@@ -105,7 +111,12 @@ LIBRARY = "workflow/scripts/gavel"
     ("path", "old", "new", "expected"),
     [
         (f"{LIBRARY}/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: ', set()),
-        (f"{LIBRARY}/voting.py", "def pass_at_k(", "EDITED = True\n\n\ndef pass_at_k(", {"compute_metrics", "report_html"}),
+        (
+            f"{LIBRARY}/voting.py",
+            "def pass_at_k(",
+            "EDITED = True\n\n\ndef pass_at_k(",
+            {"compute_metrics", "report_html"},
+        ),
         (f"{LIBRARY}/plots/style.py", "import ", "EDITED = True\nimport ", {"report_html"}),
         (
             f"{LIBRARY}/sampling.py",
@@ -140,5 +151,9 @@ def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (finished.results / "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl").exists()
     assert kept.stat().st_mtime_ns == before
-    ran = {line.split("rule ")[1].rstrip(":") for line in (done.stdout + done.stderr).splitlines() if "rule " in line and line.endswith(":")}
+    ran = {
+        line.split("rule ")[1].rstrip(":")
+        for line in (done.stdout + done.stderr).splitlines()
+        if "rule " in line and line.endswith(":")
+    }
     assert ran - {"all"} == {"generate", "score", "compute_metrics", "report_html"}

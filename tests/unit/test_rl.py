@@ -5,11 +5,12 @@ import inspect
 import pytest
 import torch
 from datasets import Dataset
+from trl import GRPOTrainer
+
 from gavel import algorithms, config, rl
 from gavel.errors import InputError
 from gavel.ppo import Critic, PPOTrainer
 from gavel.rewards import MixedReward
-from trl import GRPOTrainer
 
 LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
 UNLABELED = [{"question": f"u{i}", "answer": None} for i in range(7)]

@@ -7,6 +7,7 @@ rule report_html:
         trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         calibration=rules.calibrate_judge.output.calibration,
+        verdicts=rules.calibrate_judge.output.verdicts,
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,
         store=ancient(rules.tracking_store.output[0]),
@@ -16,6 +17,7 @@ rule report_html:
             caption="../report/study.rst",
             category="Study",
         ),
+        figures=directory(f"{RESULTS}/figures"),
     log:
         f"{RESULTS}/logs/report.log",
     conda:

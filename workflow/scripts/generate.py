@@ -6,11 +6,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
-    import torch
-
+    from gavel.compute import use_threads
     from gavel.evaluation import generate
 
-    torch.set_num_threads(snakemake.threads)
+    use_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     n = params.sampling["samples"]
     for model, outputs, samples in (

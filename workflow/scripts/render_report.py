@@ -13,22 +13,18 @@ with script_log(snakemake.log[0], "report"):
     from gavel.report import render
     from gavel.study_tracking import study_run
 
-    study = snakemake.params.study
-    output = snakemake.output.html
+    study, files = snakemake.params.study, snakemake.output
     generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
     facts = {
         "versions": versions(),
         "hardware": hardware(),
         "commit": git_commit(Path.cwd()),
-        "command": f"snakemake --cores all {output}",
+        "command": f"snakemake --cores all {files.html}",
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    render(
-        study["results_dir"],
-        study | {"unseen_kinds": sorted(UNSEEN) if generated else None, "provenance": facts},
-        output,
-    )
+    study = study | {"unseen_kinds": sorted(UNSEEN) if generated else None, "provenance": facts}
+    render(study["results_dir"], study, files.html, figures_dir=files.figures)
     with study_run(snakemake.config, say) as mirror:
-        for path in (output, snakemake.input.metrics, snakemake.input.comparisons):
-            mirror.artifact(path)
-    say(f"open {output}", console=True)
+        for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):
+            mirror.artifact(path, "figures" if path == files.figures else None)
+    say(f"open {files.html}", console=True)

@@ -1,16 +1,15 @@
 from typing import TYPE_CHECKING
 
-import torch
-
 from gavel.progress import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge from scratch"):
-    from gavel.scratch import make_judge
+    from gavel.compute import use_threads
+    from gavel.scratch_judge import make_judge
 
-    torch.set_num_threads(snakemake.threads)
+    use_threads(snakemake.threads)
     make_judge(
         snakemake.input.pretrain,
         str(snakemake.input.student or snakemake.params.student),

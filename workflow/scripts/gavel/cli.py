@@ -131,6 +131,44 @@ def score(options: argparse.Namespace) -> None:
         print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
 
 
+def add_judge(commands) -> None:
+    parser = commands.add_parser(
+        "judge",
+        help="is a judge good enough to train on? its figures on solutions with known verdicts",
+        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many.',
+    )
+    parser.add_argument("file", metavar="FILE.jsonl")
+    parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=judge)
+
+
+def judge(options: argparse.Namespace) -> None:
+    """`gavel judge`: ask a judge about every response of a file and print its figures."""
+    from gavel.judging import judge_file
+
+    figures = judge_file(_judged(options.file), options.file, options.judge)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    low, high = figures["accuracy_ci95"]
+    for name, value in figures.items():
+        if name == "accuracy":
+            print(f"accuracy              {value:.2%} (95 % interval {low:.2%} to {high:.2%})")
+        elif name != "accuracy_ci95":
+            print(f"{name:<21} {'undefined' if value is None else f'{value:.4g}'}")
+
+
+def _judged(path: str) -> Iterator[tuple[str, str, bool]]:
+    for where, row in _located(path):
+        for key in ("question", "response"):
+            if not isinstance(row.get(key), str):
+                raise InputError(f"{where}: '{key}' must be a text, found {_found(row, key)}")
+        if not isinstance(row.get("correct"), bool):
+            raise InputError(f"{where}: 'correct' must be true or false, found {_found(row, 'correct')}")
+        yield row["question"], row["response"], row["correct"]
+
+
 def _scored(items: Iterable[Item], form: str, summaries: dict[str | None, Summary]) -> Iterator[dict]:
     """Score items in batches, add them to their model's summary, and yield the detail rows in input order."""
     items = iter(items)
@@ -232,7 +270,7 @@ LAYOUTS: dict[str, Callable[[str], Iterator[Item]]] = {
     "rows": _rows,
     "gsm8k-model-solutions": _gsm8k_model_solutions,
 }
-COMMANDS = (add_score,)
+COMMANDS = (add_score, add_judge)
 
 if __name__ == "__main__":
     sys.exit(main())

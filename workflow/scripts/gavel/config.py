@@ -123,7 +123,7 @@ class StudentScratch(Scratch):
 class JudgeScratch(Scratch):
     """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
 
-    steps: Count = Field(750, description="Optimiser steps on judging pairs.")
+    steps: Count = Field(1300, description="Optimiser steps on judging pairs.")
     reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
     samples: Count = Field(4, description="The untuned student's samples for each question that it is judged on.")
     questions: Count = Field(2500, description="Questions that the untuned student is sampled on.")

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
+from gavel.compute import use_threads
 from gavel.locking import RunLock
 from gavel.progress import say
 from gavel.provenance import job_digest
@@ -21,7 +20,7 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
         settings: shown as the MLflow run's params.
         cell: `algorithm`, `lam` and `seed` of a grid cell.
     """
-    torch.set_num_threads(workflow.threads)
+    use_threads(workflow.threads)
     config, cell = workflow.config, dict(cell or {})
     folder = Path(config["results_dir"], "state", run)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
@@ -39,7 +38,7 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
 @contextmanager
 def plain_job(workflow, rule: str, run: str) -> Iterator:
     """The MLflow run of a job that keeps no state; yields it."""
-    torch.set_num_threads(workflow.threads)
+    use_threads(workflow.threads)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
     with job_run(workflow.config, rule, run, digest=digest, params={}, say=say) as mirror:
         yield mirror

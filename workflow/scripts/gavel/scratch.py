@@ -1,4 +1,4 @@
-"""Tiny students and judges made from nothing, so that a study runs where no hub can be reached.
+"""A tiny student made from nothing, for a study where no hub can be reached (`gavel.scratch_judge` makes the judge).
 
 They stand in for the checkpoints that a GPU user takes from the hub: a student that has read many easy problems with
 partly wrong solutions, and a judge that has seen right and wrong solutions of such problems. Everything they read is
@@ -17,13 +17,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gavel import models as checkpoints
 from gavel import prompts
-from gavel.answers import verify
 from gavel.convert import to_program
+from gavel.corruption import corrupt
 from gavel.files import read_jsonl, write_json
-from gavel.judge.single_token import label_token
 from gavel.preflight import ORIGIN
 from gavel.provenance import file_digest
-from gavel.sampling import sample
 
 # Program boilerplate as single tokens, so that a tiny model spends its few positions on the arithmetic.
 BOILERPLATE = ["def solution():\n", "    result = ", "\n    return result", *(f"    {v} = " for v in "abcde")]
@@ -86,28 +84,6 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
-def corrupt(program: str, rng: random.Random) -> str:
-    """A wrong program made from a right one: an operator changed, operands swapped, or a number replaced."""
-    lines = program.split("\n")
-    spots = [i for i, line in enumerate(lines) if " = " in line]
-    spot = rng.choice(spots)
-    head, expression = lines[spot].split(" = ")
-    operator = next((o for o in "*/+-" if o in expression[1:]), None)
-    if operator is None:
-        return program
-    left, right = expression.split(operator, 1)
-    numbers = [p for line in lines if " = " in line for p in _operands(line) if p.isdigit()]
-    action = rng.random()
-    if action < 0.5 or (action < 0.75 and operator in "+*"):
-        operator = rng.choice([o for o in "*/+-" if o != operator])
-    elif action < 0.75:
-        left, right = right, left
-    elif numbers:
-        right = rng.choice(numbers)
-    lines[spot] = f"{head} = {left}{operator}{right}"
-    return "\n".join(lines)
-
-
 def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, seed: int) -> list[str]:
     """Documents for the student: problem and program, some programs wrong, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
@@ -150,135 +126,53 @@ def train_student(
     tokenizer = build_tokenizer([*texts, *judge_words()])
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed)
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    batches = _batches(len(ids), batch_size, seed)
-    optimizers = _optimizers(model, steps)
-    model.train()
-    for step in range(1, steps + 1):
-        tokens, mask = _pad([ids[i] for i in next(batches)], tokenizer.pad_token_id)
-        logits = model(tokens, attention_mask=mask).logits
-        loss = _next_token_loss(logits, tokens, mask)
-        _update(loss, model, optimizers)
-        report(step, loss.item())
+    fit(model, ids, tokenizer, loss=next_token_loss, steps=steps, batch_size=batch_size, seed=seed, report=report)
     return model.eval(), tokenizer
-
-
-def train_judge(
-    problems: Sequence[dict],
-    student: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    *,
-    width: int = 128,
-    layers: int = 4,
-    heads: int = 4,
-    steps: int = 750,
-    batch_size: int = 64,
-    reading_steps: int = 450,
-    samples: int = 4,
-    questions: int = 2500,
-    labels: tuple[str, str] = LABELS,
-    seed: int = 0,
-    report: Callable[[int, float], None] = lambda step, loss: None,
-) -> LlamaForCausalLM:
-    """Train a single-token judge from scratch on the pretrain split.
-
-    It first reads right solutions (language modelling), then learns to answer the judging prompt with one word on
-    corrupted programs and on the untuned student's own samples, whose verdicts come from the verifier.
-
-    Args:
-        problems: records with solutions.
-        student, tokenizer: whose samples are judged; the judge shares the tokenizer.
-        steps, reading_steps: optimiser steps of judging and of reading before it.
-        samples, questions: the student's samples for each of so many problems.
-        labels: the two words, each one token after the judging prompt.
-    """
-    model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
-    model.train()
-    texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
-    ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    batches, optimizers = _batches(len(ids), batch_size, seed), _optimizers(model, reading_steps)
-    for step in range(1, reading_steps + 1):
-        tokens, mask = _pad([ids[i] for i in next(batches)], tokenizer.pad_token_id)
-        loss = _next_token_loss(model(tokens, attention_mask=mask).logits, tokens, mask)
-        _update(loss, model, optimizers)
-        report(step, loss.item())
-    pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
-    template = prompts.load("judge", ("question", "solution"))
-    verdicts = [
-        label_token(tokenizer, prompts.fill(template, question="1+1?", solution="2"), label) for label in labels
-    ]
-    asked = [
-        [*tokenizer(prompts.fill(template, question=q, solution=s))["input_ids"], verdicts[0 if right else 1]]
-        for q, s, right in pairs
-    ]
-    batches, optimizers = _batches(len(asked), batch_size, seed + 1), _optimizers(model, steps, scale=0.5)
-    for step in range(1, steps + 1):
-        tokens, mask = _pad([asked[i] for i in next(batches)], tokenizer.pad_token_id)
-        logits = model(tokens, attention_mask=mask, logits_to_keep=2).logits[:, 0]
-        loss = cross_entropy(logits, tokens[:, -1])
-        _update(loss, model, optimizers)
-        report(reading_steps + step, loss.item())
-    return model.eval()
-
-
-def judging_pairs(
-    problems: Sequence[dict], student, tokenizer, *, samples: int, questions: int, seed: int
-) -> list[tuple[str, str, bool]]:
-    """(question, solution, right) triples: right programs, corrupted ones, and the student's own samples."""
-    rng = random.Random(f"judging-{seed}")
-    usable = [(row, to_program(row["solution"], row["answer"], row["question"])) for row in problems]
-    usable = [(row, program) for row, program in usable if program is not None]
-    pairs: list[tuple[str, str, str]] = []
-    for row, program in usable:
-        pairs.append((row["question"], program, row["answer"]))
-        pairs.append((row["question"], corrupt(program, rng), row["answer"]))
-    chosen = rng.sample(usable, min(questions, len(usable)))
-    template = prompts.load("solve")
-    asked = [prompts.fill(template, question=row["question"]) for row, _ in chosen]
-    drawn = sample(student, tokenizer, asked, n=samples, temperature=1.0, max_new_tokens=64, seed=seed)
-    for (row, _), group in zip(chosen, drawn, strict=True):
-        pairs += [(row["question"], text, row["answer"]) for text in {s.text for s in group}]
-    rng.shuffle(pairs)
-    _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], "program")
-    return [(question, solution, good) for (question, solution, _), good in zip(pairs, right, strict=True)]
 
 
 def make_student(pretrain: str, output: str, recipe: dict, say: Callable[[str], object]) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
-    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe, report=_teller(say))
-    _save(model, tokenizer, output, pretrain, recipe)
+    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe, report=teller(say))
+    save(model, tokenizer, output, pretrain, recipe)
 
 
-def make_judge(
-    pretrain: str,
-    student: str,
-    output: str,
-    recipe: dict,
-    labels: tuple[str, str],
-    say: Callable[[str], object],
-) -> None:
-    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`."""
-    tokenizer = checkpoints.load_tokenizer(student)
-    untuned = checkpoints.load_model(student)
-    rows = list(read_jsonl(pretrain))
-    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=_teller(say))
-    _save(model, tokenizer, output, pretrain, recipe)
-
-
-def _save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
+def save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
     checkpoints.save(model, tokenizer, output)
     origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
     write_json(f"{output}/{ORIGIN}", origin)
 
 
-def _teller(say: Callable[[str], object]) -> Callable[[int, float], None]:
+def teller(say: Callable[[str], object]) -> Callable[[int, float], None]:
     return lambda step, loss: say(f"step {step}: loss {loss:.3f}") if step % 50 == 0 else None
 
 
-def _operands(line: str) -> list[str]:
-    expression = line.split(" = ")[1]
-    for operator in "+-*/()":
-        expression = expression.replace(operator, " ")
-    return expression.split()
+def fit(
+    model: LlamaForCausalLM,
+    sequences: Sequence[list[int]],
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    loss: Callable[[LlamaForCausalLM, torch.Tensor, torch.Tensor], torch.Tensor],
+    steps: int,
+    batch_size: int,
+    seed: int,
+    report: Callable[[int, float], None],
+    rate: float = 1.0,
+) -> None:
+    """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)` and their mask."""
+    model.train()
+    drawn, optimizers = _batches(len(sequences), batch_size, seed), _optimizers(model, steps, rate)
+    for step in range(1, steps + 1):
+        tokens, mask = _pad([sequences[i] for i in next(drawn)], tokenizer.pad_token_id)
+        value = loss(model, tokens, mask)
+        _update(value, model, optimizers)
+        report(step, value.item())
+
+
+def next_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Language modelling over everything but padding."""
+    logits = model(tokens, attention_mask=mask).logits
+    targets = tokens[:, 1:].masked_fill(mask[:, :-1] == 0, -100)
+    return cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=-100)
 
 
 def _batches(count: int, batch_size: int, seed: int) -> Iterator[list[int]]:
@@ -294,11 +188,6 @@ def _pad(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     return tokens, mask
-
-
-def _next_token_loss(logits: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    targets = tokens[:, 1:].masked_fill(mask[:, :-1] == 0, -100)
-    return cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=-100)
 
 
 def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list:

@@ -1,0 +1,70 @@
+"""`gavel judge`: the contract's keys, its agreement with the library, and what bad input gets."""
+
+import json
+
+import pytest
+
+from gavel import judge
+from gavel.calibration import auc
+from gavel.cli import main
+
+
+@pytest.fixture
+def file(tmp_path, rows):
+    path = tmp_path / "judged.jsonl"
+    lines = []
+    for row in rows[:10]:
+        other = row["program"].replace("+", "-", 1)
+        for response, correct in ((row["program"], True), (other, other == row["program"])):
+            lines.append({"question": row["question"], "response": response, "correct": correct})
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path
+
+
+def test_figures_are_those_of_the_library(file, tiny, capsys):
+    assert main(["judge", str(file), "--judge", tiny, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    keys = "n accuracy accuracy_ci95 auc auc_within ece off_label_mass solutions_per_second".split()
+    assert list(found) == keys
+    lines = [json.loads(line) for line in file.open()]
+    scores = judge.score(judge.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    assert found["n"] == 20
+    assert found["auc"] == pytest.approx(auc(scores, [r["correct"] for r in lines]), abs=1e-6)
+    assert found["solutions_per_second"] > 0
+
+
+def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
+    from pathlib import Path
+
+    import yaml
+
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    raw["judge"] = {"model": tiny, "labels": [" No", " Yes"]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml"), "--json"]) == 0
+    swapped = json.loads(capsys.readouterr().out)["auc"]
+    main(["judge", str(file), "--judge", tiny, "--json"])
+    assert swapped == pytest.approx(1 - json.loads(capsys.readouterr().out)["auc"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"question": "q", "response": "r"}', "'correct' must be true or false, found no such key"),
+        ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be a text"),
+        ("{", "not valid JSON"),
+        ("", "no rows"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, tiny, capsys, line, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(line + "\n")
+    assert main(["judge", str(path), "--judge", tiny]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"gavel: {path}:1: ")
+    assert message in error
+
+
+def test_a_judge_that_is_not_there_is_named(file, capsys):
+    assert main(["judge", str(file), "--judge", "./nowhere"]) == 2
+    assert "judge.model" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""`gavel judge`: one judge against a file of solutions with known verdicts."""
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import yaml
+from tqdm import tqdm
+
+from gavel import judge, study
+from gavel.calibration import calibrate
+from gavel.errors import InputError
+
+BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
+FIGURES = "n accuracy accuracy_ci95 auc auc_within ece off_label_mass".split()
+
+
+def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict:
+    """Ask about every (question, response, correct) row.
+
+    Args:
+        rows: streamed; only scores and questions' digests are kept.
+        path: where the rows come from, for messages.
+        name: model folder, hub name, or a study's YAML file whose judge is taken.
+
+    Returns:
+        `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `ece`, `off_label_mass`,
+        `solutions_per_second`.
+
+    Raises:
+        InputError: the file has no rows, or the judge cannot be loaded.
+    """
+    watcher = judge.load(**settings(name))
+    groups, verdicts, correct = [], [], []
+    started = time.perf_counter()
+    for batch in _batches(tqdm(rows, disable=None, unit=" rows", leave=False)):
+        questions, responses, right = zip(*batch, strict=True)
+        verdicts += watcher.verdicts(questions, responses)
+        groups += map(hash, questions)
+        correct += right
+    seconds = time.perf_counter() - started
+    if not verdicts:
+        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
+    found = calibrate(groups, verdicts, correct)
+    return {key: found[key] for key in FIGURES} | {"solutions_per_second": len(verdicts) / seconds}
+
+
+def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def settings(name: str) -> dict:
+    """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file."""
+    if Path(name).suffix not in (".yaml", ".yml"):
+        return {"model": name}
+    try:
+        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
+    return study.judge(study.resolve(raw, Path(__file__).parents[3]))
