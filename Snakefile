@@ -12,7 +12,6 @@ if "study" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
-include: "workflow/rules/tracking.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/rl.smk"

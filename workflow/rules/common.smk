@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from gavel import study
+from gavel import preflight, study
 from gavel.errors import InputError
 from gavel.locking import clear_stale_lock, record_owner
 from gavel.provenance import code_digest
@@ -21,7 +21,12 @@ if message := clear_stale_lock("."):
 
 
 onstart:
+    # Runs before the first job, and only when there is one.
     record_owner(".")
+    try:
+        preflight.check(STUDENT, JUDGE, config["solution"])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 RESULTS = config["results_dir"]
@@ -33,6 +38,9 @@ STUDENT = study.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = study.judge(config)
 MODELS = study.model_files(config)
+SHIPPED = {
+    key: path for key, path in MODELS.items() if config[key]["model"] != "scratch"
+}
 PROMPTS = [
     p for p in (config["solution"]["prompt"], JUDGE["prompt"]) if Path(p).is_file()
 ]

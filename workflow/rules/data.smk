@@ -21,6 +21,7 @@ rule prepare_data:
         code=code("prepare_data.py"),
         settings=without("data", "ngram"),
         solution_format=config["solution"]["format"],
+        models=SHIPPED,
     script:
         "../scripts/prepare_data.py"
 

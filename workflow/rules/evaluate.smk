@@ -33,7 +33,6 @@ rule score:
         alternate=rules.generate.output.alternate,
         tests=rules.prepare_data.output.tests,
         judge=MODELS.get("judge", []),
-        store=ancient(rules.tracking_store.output[0]),
     output:
         samples=expand(f"{FILES}/samples.jsonl", set=TESTS),
         alternate=expand(f"{FILES}/alternate.jsonl", set=TESTS),

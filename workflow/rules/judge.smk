@@ -1,12 +1,10 @@
-rule calibrate_judge:
+rule judge_policy:
     input:
-        check=ancient(rules.check_models.output[0]),
         validation=rules.prepare_data.output.validation,
         model=rules.train_sft.output.best,
         judge=MODELS.get("judge", []),
-        store=ancient(rules.tracking_store.output[0]),
+        prompts=PROMPTS,
     output:
-        calibration=f"{RESULTS}/judge/calibration.json",
         verdicts=f"{RESULTS}/judge/calibration.jsonl",
     log:
         f"{RESULTS}/logs/judge.log",
@@ -18,11 +16,28 @@ rule calibrate_judge:
     resources:
         **RESOURCES,
     params:
-        code=code("calibrate_judge.py"),
-        student=STUDENT,
+        code=code("judge_policy.py"),
+        student=STUDENT_TOKENS,
         judge=JUDGE,
         samples=config["judge"]["calibration_samples"],
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
+    script:
+        "../scripts/judge_policy.py"
+
+
+rule calibrate_judge:
+    input:
+        verdicts=rules.judge_policy.output.verdicts,
+    output:
+        calibration=f"{RESULTS}/judge/calibration.json",
+    log:
+        f"{RESULTS}/logs/calibration.log",
+    priority: 10  # its one line on the console should come before the first RL step
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("calibrate_judge.py"),
+        judge=JUDGE,
     script:
         "../scripts/calibrate_judge.py"

@@ -37,24 +37,3 @@ rule scratch_judge:
         labels=JUDGE["labels"],
     script:
         "../scripts/scratch_judge.py"
-
-
-rule check_models:
-    input:
-        pretrain=rules.prepare_data.output.pretrain,
-        labeled=rules.prepare_data.output.labeled,
-        models=list(MODELS.values()),
-        prompts=PROMPTS,
-    output:
-        f"{RESULTS}/models/check.json",
-    log:
-        f"{RESULTS}/logs/check-models.log",
-    conda:
-        "../../envs/gavel.yaml"
-    params:
-        code=code("check_models.py"),
-        student=STUDENT,
-        judge=JUDGE,
-        solution=config["solution"],
-    script:
-        "../scripts/check_models.py"

@@ -7,10 +7,9 @@ rule report_html:
         trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         calibration=rules.calibrate_judge.output.calibration,
-        verdicts=rules.calibrate_judge.output.verdicts,
+        verdicts=rules.judge_policy.output.verdicts,
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,
-        store=ancient(rules.tracking_store.output[0]),
     output:
         html=report(
             f"{RESULTS}/report.html",

@@ -1,13 +1,12 @@
 rule train_rl:
     input:
-        check=ancient(rules.check_models.output[0]),
-        store=ancient(rules.tracking_store.output[0]),
-        calibration=ancient(rules.calibrate_judge.output.calibration),
+        verdicts=rules.judge_policy.output.verdicts,
         start=rules.train_sft.output.best,
         labeled=rules.prepare_data.output.labeled,
         unlabeled=rules.prepare_data.output.unlabeled,
         validation=rules.prepare_data.output.validation,
         judge=MODELS.get("judge", []),
+        prompts=PROMPTS,
     output:
         best=directory(f"{RESULTS}/runs/{{run}}/best"),
         final=directory(f"{RESULTS}/runs/{{run}}/final"),

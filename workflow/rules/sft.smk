@@ -1,10 +1,9 @@
 rule train_sft:
     input:
-        check=ancient(rules.check_models.output[0]),
-        store=ancient(rules.tracking_store.output[0]),
         labeled=rules.prepare_data.output.labeled,
         validation=rules.prepare_data.output.validation,
         student=MODELS.get("student", []),
+        prompts=PROMPTS,
     output:
         best=directory(f"{RESULTS}/runs/sft/best"),
         final=directory(f"{RESULTS}/runs/sft/final"),

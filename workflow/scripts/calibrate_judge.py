@@ -1,30 +1,21 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, say, script_log
+from gavel.progress import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
-    from gavel.calibration import judge_samples
+    from gavel.calibration import calibrate
+    from gavel.files import read_jsonl, write_json
     from gavel.job import plain_job
+    from gavel.judge import Verdict
 
-    params = snakemake.params
+    rows = list(read_jsonl(snakemake.input.verdicts))
+    verdicts = [Verdict(row["judge"], row["off_label_mass"], row["truncated"]) for row in rows]
+    found = calibrate([row["id"] for row in rows], verdicts, [row["correct"] for row in rows])
+    write_json(snakemake.output.calibration, found | {"settings": snakemake.params.judge})
     with plain_job(snakemake, "judge", "calibration") as mirror:
-        found = judge_samples(
-            model=str(snakemake.input.model),
-            student=params.student,
-            judge_settings=params.judge,
-            validation=snakemake.input.validation,
-            prompt=params.solution["prompt"],
-            solution_format=params.solution["format"],
-            max_new_tokens=params.solution["max_new_tokens"],
-            samples=params.samples,
-            temperature=params.temperature,
-            output=snakemake.output.calibration,
-            items=snakemake.output.verdicts,
-            progress=bar,
-        )
         numbers = {f"judge/{k}": v for k, v in found.items() if isinstance(v, int | float)}
         mirror.mirror([{"step": 0, "metrics": numbers}])
         mirror.artifact(snakemake.output.calibration)

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.data import prepare
+from gavel.preflight import check_origin
 from gavel.progress import say, script_log
 
 if TYPE_CHECKING:
@@ -13,4 +14,6 @@ with script_log(snakemake.log[0], "data"):
         require_program=snakemake.params.solution_format == "program",
         output=Path(snakemake.output.summary).parent,
     )
+    for key, model in snakemake.params.models.items():
+        check_origin(model, f"{key}.model", snakemake.output.pretrain)
     say(", ".join(f"{name} {count}" for name, count in summary["counts"].items()), console=True)

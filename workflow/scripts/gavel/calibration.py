@@ -2,16 +2,12 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import rankdata
 
-from gavel import judge, models, prompts
-from gavel.answers import verify
-from gavel.files import read_jsonl, write_json, write_jsonl
 from gavel.judge import Verdict
-from gavel.sampling import sample
 from gavel.statistics import wilson
 
 BINS = 10  # of the reliability plot and the calibration error
@@ -111,58 +107,3 @@ def _accuracies(scores: np.ndarray, right: np.ndarray, thresholds: np.ndarray) -
     good = np.concatenate([[0], np.cumsum(right[order])])
     wrong_below, right_above = below - good[below], good[-1] - good[below]
     return (wrong_below + right_above) / len(scores)
-
-
-def judge_samples(
-    *,
-    model: str,
-    student: dict,
-    judge_settings: dict,
-    validation: str,
-    prompt: str,
-    solution_format: str,
-    max_new_tokens: int,
-    samples: int,
-    temperature: float,
-    output: str,
-    items: str,
-    progress: Callable[[Iterable], Iterable] = iter,
-) -> dict:
-    """Calibrate the judge on a policy's samples of validation problems; writes the figures and every item.
-
-    Returns:
-        What `calibrate` returns, with the judge's `settings`.
-    """
-    rows = list(read_jsonl(validation))
-    template = prompts.load(prompt)
-    tokenizer = models.load_tokenizer(model, **{key: student.get(key) for key in ("pad_token", "eos_token")})
-    drawn = sample(
-        models.load_model(model, dtype=student["dtype"]),
-        tokenizer,
-        [prompts.fill(template, question=row["question"]) for row in rows],
-        n=samples,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        progress=progress,
-    )
-    judged = [(row, s.text) for row, group in zip(rows, drawn, strict=True) for s in group]
-    texts = [text for _, text in judged]
-    _, correct = verify(texts, [row["answer"] for row, _ in judged], solution_format)
-    verdicts = judge.load(**judge_settings).verdicts([row["question"] for row, _ in judged], texts, progress)
-    found = calibrate([row["id"] for row, _ in judged], verdicts, correct) | {"settings": judge_settings}
-    write_jsonl(
-        items,
-        (
-            {
-                "id": row["id"],
-                "question": row["question"],
-                "response": text,
-                "correct": right,
-                "judge": verdict.score,
-                "off_label_mass": verdict.off_label,
-            }
-            for (row, text), right, verdict in zip(judged, correct, verdicts, strict=True)
-        ),
-    )
-    write_json(output, found)
-    return found

@@ -123,10 +123,11 @@ class StudentScratch(Scratch):
 class JudgeScratch(Scratch):
     """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
 
-    steps: Count = Field(1300, description="Optimiser steps on judging pairs.")
+    steps: Count = Field(1000, description="Optimiser steps on judging pairs.")
     reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
-    samples: Count = Field(4, description="The untuned student's samples for each question that it is judged on.")
-    questions: Count = Field(2500, description="Questions that the untuned student is sampled on.")
+    samples: Count = Field(6, description="Solutions that it writes itself, after reading, for each question.")
+    temperature: Positive = Field(1.2, description="Of those samples; high enough for many to be wrong.")
+    questions: Count = Field(2500, description="Questions that it writes solutions for.")
 
 
 class Model(Section):

@@ -5,18 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gavel.provenance import git_commit
-from gavel.tracking import Tracker, create_store
+from gavel.tracking import Tracker
 
 
 def store_uri(config: dict) -> str:
     """The tracking server of the config, or the SQLite store in the results folder."""
     return config["tracking"]["uri"] or f"sqlite:///{Path(config['results_dir'], 'mlflow.db').resolve()}"
-
-
-def open_store(config: dict, say: Callable[[str], object]) -> None:
-    """Create store, experiment and the study's parent run once, before parallel jobs log to them."""
-    create_store(store_uri(config), config["study"], _artifacts(config), say)
-    study_run(config, say).finish("RUNNING")
 
 
 def study_run(config: dict, say: Callable[[str], object]) -> Tracker:

@@ -1,0 +1,26 @@
+from typing import TYPE_CHECKING
+
+from gavel.progress import bar, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "judge"):
+    from gavel.compute import use_threads
+    from gavel.verdicts import judge_policy
+
+    use_threads(snakemake.threads)
+    params = snakemake.params
+    judge_policy(
+        model=str(snakemake.input.model),
+        student=params.student,
+        judge_settings=params.judge,
+        validation=snakemake.input.validation,
+        prompt=params.solution["prompt"],
+        solution_format=params.solution["format"],
+        max_new_tokens=params.solution["max_new_tokens"],
+        samples=params.samples,
+        temperature=params.temperature,
+        output=snakemake.output.verdicts,
+        progress=bar,
+    )
