@@ -71,8 +71,8 @@ def test_the_judge_was_calibrated_before_it_paid(finished):
     found = json.loads((finished.results / "judge/calibration.json").read_text())
     assert found["n"] == 160
     assert 0 <= found["auc"] <= 1
-    started = min((finished.results / "state" / run / "journal.jsonl").stat().st_ctime for run in RUNS[1:])
-    assert (finished.results / "judge/calibration.json").stat().st_mtime <= started
+    first = [json.loads((finished.results / "state" / run / "journal.jsonl").open().readline()) for run in RUNS[1:]]
+    assert (finished.results / "judge/calibration.jsonl").stat().st_mtime * 1000 <= min(row["time"] for row in first)
 
 
 def test_the_report_is_one_file_that_asks_the_network_for_nothing(finished):
@@ -122,13 +122,31 @@ LIBRARY = "workflow/scripts/gavel"
             f"{LIBRARY}/sampling.py",
             "@dataclass(frozen=True)\nclass Sample",
             "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
-            {"train_sft", "calibrate_judge", "train_rl", "generate", "score", "compute_metrics", "report_html"},
+            {
+                "train_sft",
+                "judge_policy",
+                "calibrate_judge",
+                "train_rl",
+                "generate",
+                "score",
+                "compute_metrics",
+                "report_html",
+            },
         ),
         (
             f"{LIBRARY}/answers.py",
             "def equal(",
             "EDITED = True\n\n\ndef equal(",
-            {"train_sft", "calibrate_judge", "train_rl", "generate", "score", "compute_metrics", "report_html"},
+            {
+                "train_sft",
+                "judge_policy",
+                "calibrate_judge",
+                "train_rl",
+                "generate",
+                "score",
+                "compute_metrics",
+                "report_html",
+            },
         ),
         (f"{LIBRARY}/tracking.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
     ],

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+
 from gavel.errors import InputError
 from gavel.files import write_json
 from gavel.preflight import ORIGIN, check, check_origin

@@ -45,7 +45,7 @@ def test_only_evaluation_and_audit_read_the_test_sets(jobs):
 
 
 def test_no_training_rule_depends_on_one_that_reads_the_test_sets(jobs):
-    for rule in ("train_sft", "train_rl", "calibrate_judge", "check_models"):
+    for rule in ("train_sft", "train_rl", "judge_policy", "calibrate_judge"):
         assert not any("/evaluation/" in name or name.endswith(("metrics.csv", "audit.json")) for name in jobs[rule])
 
 
@@ -82,13 +82,16 @@ def scripts_of(module: str) -> set[str]:
 def test_an_edit_reruns_what_it_affects():
     training, generation = {"train_sft", "train_rl"}, {"generate"}
     after_scoring = {"compute_metrics", "render_report"}
-    assert not scripts_of("voting") & (training | generation | {"score", "prepare_data", "calibrate_judge"})
+    assert not scripts_of("voting") & (
+        training | generation | {"score", "prepare_data", "judge_policy", "calibrate_judge"}
+    )
     assert "compute_metrics" in scripts_of("voting")
     assert not scripts_of("sampling") & ({"prepare_data", "score", "audit_data"} | after_scoring)
     assert generation | training <= scripts_of("sampling")
-    assert {"score", "calibrate_judge"} | training <= scripts_of("answers")
+    assert {"score", "judge_policy"} | training <= scripts_of("answers")
     assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
     assert scripts_of("plots") == {"render_report"}
+    assert scripts_of("calibration") == {"calibrate_judge"}
     for observer in ("tracking", "progress", "study_tracking"):
         assert scripts_of(observer) == set()
 

@@ -115,19 +115,18 @@ class Scratch(Section):
 class StudentScratch(Scratch):
     """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
 
-    steps: Count = Field(330, description="Optimiser steps.")
-    wrong: Share = Field(0.35, description="Share of documents whose program is wrong: what is left to learn later.")
+    steps: Count = Field(400, description="Optimiser steps.")
+    wrong: Share = Field(0.25, description="Share of documents whose program is wrong: what is left to learn later.")
     bare: Share = Field(0.2, description="Share of documents without a question.")
 
 
 class JudgeScratch(Scratch):
     """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
 
-    steps: Count = Field(1000, description="Optimiser steps on judging pairs.")
+    steps: Count = Field(1200, description="Optimiser steps on judging pairs.")
     reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
-    samples: Count = Field(6, description="Solutions that it writes itself, after reading, for each question.")
-    temperature: Positive = Field(1.2, description="Of those samples; high enough for many to be wrong.")
-    questions: Count = Field(2500, description="Questions that it writes solutions for.")
+    samples: Count = Field(4, description="The untuned student's samples for each question that it is asked.")
+    questions: Count = Field(4000, description="Questions that the untuned student is sampled on.")
 
 
 class Model(Section):

@@ -19,17 +19,17 @@ from gavel.scratch import LABELS, build_model, fit, next_token_loss, pretraining
 
 def train_judge(
     problems: Sequence[dict],
+    student: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     *,
     width: int = 128,
     layers: int = 4,
     heads: int = 4,
-    steps: int = 1000,
+    steps: int = 1200,
     batch_size: int = 64,
     reading_steps: int = 450,
-    samples: int = 6,
-    temperature: float = 1.2,
-    questions: int = 2500,
+    samples: int = 4,
+    questions: int = 4000,
     labels: tuple[str, str] = LABELS,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda step, loss: None,
@@ -38,14 +38,13 @@ def train_judge(
     """Train a single-token judge from scratch on the pretrain split.
 
     It first reads right solutions (language modelling). Then it learns to answer the judging prompt with one word, on
-    corrupted programs and on solutions that it wrote itself after reading, whose verdicts come from the verifier: right
-    and wrong ones in one style, so that style gives nothing away. It never sees a student.
+    corrupted programs and on the untuned student's samples, whose verdicts come from the verifier.
 
     Args:
         problems: records with solutions.
-        tokenizer: the student's; the judge shares it.
+        student, tokenizer: whose samples it learns from; the judge shares the tokenizer.
         steps, reading_steps: optimiser steps of judging and of reading before it.
-        samples, temperature, questions: solutions of its own for each of so many problems.
+        samples, questions: the student's solutions for each of so many problems, at temperature 1.
         labels: the two words, each one token after the judging prompt.
     """
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
@@ -53,9 +52,7 @@ def train_judge(
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
     common = {"batch_size": batch_size, "report": report}
     fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, seed=seed, **common)
-    pairs = judging_pairs(
-        problems, model, tokenizer, samples=samples, temperature=temperature, questions=questions, seed=seed
-    )
+    pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
     template = prompts.load("judge", ("question", "solution"))
     example = prompts.fill(template, question="1+1?", solution="2")
@@ -75,9 +72,9 @@ def last_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.T
 
 
 def judging_pairs(
-    problems: Sequence[dict], writer, tokenizer, *, samples: int, temperature: float, questions: int, seed: int
+    problems: Sequence[dict], peer, tokenizer, *, samples: int, questions: int, seed: int
 ) -> list[tuple[str, str, bool]]:
-    """(question, solution, right) triples: right programs, corrupted ones, and a writer's own samples."""
+    """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
     usable = [(row, to_program(row["solution"], row["answer"], row["question"])) for row in problems]
     usable = [(row, program) for row, program in usable if program is not None]
@@ -88,7 +85,7 @@ def judging_pairs(
     chosen = rng.sample(usable, min(questions, len(usable)))
     template = prompts.load("solve")
     asked = [prompts.fill(template, question=row["question"]) for row, _ in chosen]
-    drawn = sample(writer, tokenizer, asked, n=samples, temperature=temperature, max_new_tokens=48, seed=seed)
+    drawn = sample(student, tokenizer, asked, n=samples, temperature=1.0, max_new_tokens=64, seed=seed)
     for (row, _), group in zip(chosen, drawn, strict=True):
         pairs += [(row["question"], text, row["answer"]) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
@@ -99,8 +96,8 @@ def judging_pairs(
 def make_judge(
     pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str], say: Callable[[str], object]
 ) -> None:
-    """Train a judge on a pretrain file with the student's tokenizer and save it; `recipe` as in `train_judge`."""
-    tokenizer = models.load_tokenizer(student)
+    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`."""
+    tokenizer, untuned = models.load_tokenizer(student), models.load_model(student)
     rows = list(read_jsonl(pretrain))
-    model = train_judge(rows, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
+    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
     save(model, tokenizer, output, pretrain, recipe)
