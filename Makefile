@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: report test test-all bench ui lint format docs weights clean
+.PHONY: report test test-all ui lint format docs readme weights clean
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -17,9 +17,6 @@ test: .venv/installed
 
 test-all: .venv/installed
 	$(BIN)/pytest -q tests
-
-bench: .venv/installed
-	$(BIN)/python benchmarks/run.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results results --port $(PORT)
@@ -32,6 +29,9 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python workflow/scripts/write_reference.py
+
+readme: .venv/installed
+	$(BIN)/python workflow/scripts/write_readme.py
 
 weights: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/weights/models/student results/weights/models/judge \

@@ -72,7 +72,7 @@ def last_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.T
 
 
 def judging_pairs(
-    problems: Sequence[dict], peer, tokenizer, *, samples: int, questions: int, seed: int
+    problems: Sequence[dict], student, tokenizer, *, samples: int, questions: int, seed: int
 ) -> list[tuple[str, str, bool]]:
     """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")

@@ -1,0 +1,77 @@
+"""Models from nothing: a tokenizer that loses nothing, corruptions that stay programs, and recipes that run."""
+
+import json
+import random
+
+import pytest
+from gavel import models, problems
+from gavel.convert import to_program
+from gavel.corruption import corrupt
+from gavel.files import write_jsonl
+from gavel.judge.single_token import SingleTokenJudge
+from gavel.preflight import ORIGIN, check_origin
+from gavel.programs import run_programs
+from gavel.scratch import LABELS, make_student
+from gavel.scratch_judge import make_judge
+
+SHAPE = {"width": 16, "layers": 1, "heads": 2, "steps": 3, "batch_size": 8, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def pretrain(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pretrain") / "pretrain.jsonl"
+    write_jsonl(path, (row for _, row in problems.generate("pretrain", 80, 0, "pretrain")))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def student(pretrain, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("models") / "student")
+    make_student(pretrain, folder, SHAPE | {"wrong": 0.5, "bare": 0.5}, lambda text: None)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ben has 1,200 keys.\nHow many?",
+        "Ünïcödé — «ß» 数学 \t 3.5%",
+        "def solution():\n    a = 16-3\n    result = a*2\n    return result",
+        "    result = 1\n    return result",
+    ],
+)
+def test_the_tokenizer_gives_every_text_back(student, text):
+    tokenizer = models.load_tokenizer(student)
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_digits_and_labels_are_single_tokens(student):
+    tokenizer = models.load_tokenizer(student)
+    assert len(tokenizer("1234")["input_ids"]) == 4
+    assert all(len(tokenizer(label)["input_ids"]) == 1 for label in LABELS)
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+def test_a_corrupted_program_still_runs_and_is_mostly_wrong():
+    rows = [row for _, row in problems.generate("pretrain", 200, 4, "x")]
+    programs = [to_program(row["solution"], row["answer"], row["question"]) for row in rows]
+    rng = random.Random(0)
+    answers = run_programs([corrupt(program, rng) for program in programs])
+    assert sum(answer is not None for answer in answers) > 190
+    wrong = sum(answer != row["answer"] for answer, row in zip(answers, rows, strict=True))
+    assert 120 < wrong < 200
+
+
+def test_a_student_from_scratch_knows_where_it_comes_from(student, pretrain, tmp_path):
+    origin = json.loads(open(f"{student}/{ORIGIN}").read())
+    assert origin["recipe"]["steps"] == 3
+    check_origin(student, "student.model", pretrain)
+
+
+def test_a_judge_from_scratch_answers(student, pretrain, tmp_path):
+    said = []
+    recipe = SHAPE | {"reading_steps": 2, "samples": 2, "questions": 5}
+    make_judge(pretrain, student, str(tmp_path / "judge"), recipe, LABELS, said.append)
+    verdict = SingleTokenJudge(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
+    assert 0 < verdict.score < 1
+    assert any("judging pairs" in text for text in said)
