@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+
 from gavel import models, problems
 from gavel.convert import to_program
 from gavel.corruption import corrupt
