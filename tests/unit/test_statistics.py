@@ -111,3 +111,9 @@ def test_large_sets_are_cheap():
     start = time.perf_counter()
     bootstrap_mean(values)
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("n", [1, 16, 40, 1000])
+def test_a_proportion_of_none_or_all_lies_in_its_own_interval(n):
+    assert wilson(0, n)[0] == 0.0
+    assert wilson(n, n)[1] == 1.0

@@ -21,6 +21,7 @@ rule train_rl:
         run="|".join(CELLS),
     conda:
         "../../envs/gavel.yaml"
+    priority: 5  # training is the long part, so evaluations wait for it
     threads: THREADS
     resources:
         **RESOURCES,
