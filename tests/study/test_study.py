@@ -78,7 +78,7 @@ def test_the_judge_was_calibrated_before_it_paid(finished):
 def test_the_report_is_one_file_that_asks_the_network_for_nothing(finished):
     page = (finished.results / "report.html").read_text()
     assert "Does every part run?" in page
-    assert all(run in page for run in RUNS)
+    assert all(name in page for name in ("SFT", "GRPO", "PPO"))
     for mark in ("<link", 'src="http', "url(http", "@import"):
         assert mark not in page
 
@@ -165,7 +165,7 @@ def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
     kept = finished.results / "evaluation/sft/main/samples.jsonl"
     before = kept.stat().st_mtime_ns
     shutil.rmtree(finished.results / "evaluation/grpo-lambda0.5-seed0")
-    done = finished.run()
+    done = finished.run("--quiet", "host")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (finished.results / "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl").exists()
     assert kept.stat().st_mtime_ns == before

@@ -1,7 +1,6 @@
 """The one definition of 'correct', against written examples, the published verdicts, and arbitrary text."""
 
 import json
-import time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -212,10 +211,9 @@ def test_equality_of_numbers_is_symmetric_and_reflexive(a, b):
         "answer ",
     ],
 )
-def test_adversarial_text_takes_linear_time(piece):
-    start = time.perf_counter()
-    extract(piece * (200_000 // len(piece)))
-    assert time.perf_counter() - start < 2
+@pytest.mark.timeout(60)  # a quadratic pattern would need hours
+def test_adversarial_text_of_megabytes_comes_back(piece):
+    assert extract(piece * (2_000_000 // len(piece))) in (None, "1", "-1")
 
 
 def test_programs_and_text_through_the_same_verifier():

@@ -53,6 +53,23 @@ rule score:
         "../scripts/score.py"
 
 
+# Snakemake takes finished metrics as proof that what they were made from is no longer needed; a deleted evaluation
+# is to be made again all the same.
+EVALUATED = expand(
+    f"{RESULTS}/evaluation/{{run}}/{{set}}/{{kind}}.jsonl",
+    run=RUNS,
+    set=TESTS,
+    kind=("samples", "alternate"),
+)
+if Path(RESULTS, "metrics.csv").exists() and not all(
+    Path(name).exists() for name in EVALUATED
+):
+    workflow.dag_settings.forcerun = {
+        *workflow.dag_settings.forcerun,
+        "compute_metrics",
+    }
+
+
 rule compute_metrics:
     input:
         samples=expand(

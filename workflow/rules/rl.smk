@@ -19,9 +19,9 @@ rule train_rl:
         f"{RESULTS}/benchmarks/rl/{{run}}.tsv"
     wildcard_constraints:
         run="|".join(CELLS),
+    priority: 5  # training is the long part, so evaluations wait for it
     conda:
         "../../envs/gavel.yaml"
-    priority: 5  # training is the long part, so evaluations wait for it
     threads: THREADS
     resources:
         **RESOURCES,
