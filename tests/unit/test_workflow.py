@@ -24,7 +24,9 @@ def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory) -> dict[str, set[str]]:
     """Rule -> all files that its jobs read, from a dry-run of the default study in an empty folder."""
-    done = snakemake("-n", "--quiet", "host", "--configfile", str(ROOT / "config/config.yaml"), cwd=tmp_path_factory.mktemp("empty"))
+    done = snakemake(
+        "-n", "--quiet", "host", "--configfile", str(ROOT / "config/config.yaml"), cwd=tmp_path_factory.mktemp("empty")
+    )
     assert done.returncode == 0, done.stderr
     found, rule = defaultdict(set), None
     for line in (done.stdout + done.stderr).splitlines():
