@@ -53,21 +53,6 @@ rule score:
         "../scripts/score.py"
 
 
-# Snakemake takes finished metrics as proof that what they were made from is no longer needed; a deleted evaluation
-# is to be made again all the same.
-EVALUATED = expand(
-    f"{RESULTS}/evaluation/{{run}}/{{set}}/{{kind}}.jsonl",
-    run=RUNS,
-    set=TESTS,
-    kind=("samples", "alternate"),
-)
-missing = [name for name in EVALUATED if not Path(name).exists()]
-# The processes of single jobs have no DAG settings.
-if missing and Path(RESULTS, "metrics.csv").exists() and workflow.dag_settings:
-    forced = {*workflow.dag_settings.forcerun, "compute_metrics"}
-    workflow.dag_settings.forcerun = forced
-
-
 rule compute_metrics:
     input:
         samples=expand(
