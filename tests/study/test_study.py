@@ -105,6 +105,16 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 LIBRARY = "workflow/scripts/gavel"
+FROM_TRAINING = {
+    "train_sft",
+    "judge_policy",
+    "calibrate_judge",
+    "train_rl",
+    "generate",
+    "score",
+    "compute_metrics",
+    "report_html",
+}
 
 
 @pytest.mark.parametrize(
@@ -122,31 +132,13 @@ LIBRARY = "workflow/scripts/gavel"
             f"{LIBRARY}/sampling.py",
             "@dataclass(frozen=True)\nclass Sample",
             "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
-            {
-                "train_sft",
-                "judge_policy",
-                "calibrate_judge",
-                "train_rl",
-                "generate",
-                "score",
-                "compute_metrics",
-                "report_html",
-            },
+            FROM_TRAINING,
         ),
         (
             f"{LIBRARY}/answers.py",
             "def equal(",
             "EDITED = True\n\n\ndef equal(",
-            {
-                "train_sft",
-                "judge_policy",
-                "calibrate_judge",
-                "train_rl",
-                "generate",
-                "score",
-                "compute_metrics",
-                "report_html",
-            },
+            FROM_TRAINING,
         ),
         (f"{LIBRARY}/tracking.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
     ],
