@@ -37,6 +37,7 @@ weights: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/weights/models/student results/weights/models/judge \
 	  --config results_dir=results/weights student='{model: scratch}' judge='{model: scratch}'
 	rm -rf resources/models && cp -r results/weights/models resources/models
+	rm -f resources/models/*/.snakemake_timestamp
 
 clean:
 	rm -rf .venv .snakemake

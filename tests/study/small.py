@@ -21,7 +21,7 @@ STUDY = {
     "question": "Does every part run?",
     "results_dir": "results/small",
     "data": {
-        "pretrain": generator("pretrain", 20000, 0),
+        "pretrain": generator("pretrain", 30000, 0),
         "train": generator("main", 400, 1),
         "labeled": 48,
         "unlabeled": 200,

@@ -153,10 +153,6 @@ def test_an_edit_reruns_what_it_affects(finished, path, old, new, expected):
     assert finished.planned() == set()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="open: Snakemake takes a finished report as proof that a deleted evaluation before it is not needed",
-)
 def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
     kept = finished.results / "evaluation/sft/main/samples.jsonl"
     before = kept.stat().st_mtime_ns

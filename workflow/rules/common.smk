@@ -55,6 +55,27 @@ def code(script):
     return code_digest(SCRIPTS / script, SCRIPTS / "gavel")
 
 
+def kept(patterns):
+    """An input file, or a list of them, that is made again when it was deleted.
+
+    Snakemake alone takes an output that is still there as proof that what it was made from is not needed; a deleted
+    file is therefore forced, as `--forcerun FILE` would.
+    """
+
+    def files(wildcards):
+        paths = expand(patterns, **dict(wildcards.items()))
+        lost = [path for path in paths if not Path(path).exists()]
+        workflow.dag.forcefiles.update(lost)
+        return paths[0] if isinstance(patterns, str) else paths
+
+    return files
+
+
+def each_run(patterns):
+    """The files of every run, one run after the other."""
+    return [path for run in RUNS for path in expand(patterns, run=run)]
+
+
 def without(section, *keys):
     """A section of the config less some keys, so that those cause no rerun."""
     return {key: value for key, value in config[section].items() if key not in keys}

@@ -29,8 +29,8 @@ rule generate:
 
 rule score:
     input:
-        samples=rules.generate.output.samples,
-        alternate=rules.generate.output.alternate,
+        samples=kept(rules.generate.output.samples),
+        alternate=kept(rules.generate.output.alternate),
         tests=rules.prepare_data.output.tests,
         judge=MODELS.get("judge", []),
     output:
@@ -55,14 +55,8 @@ rule score:
 
 rule compute_metrics:
     input:
-        samples=expand(
-            f"{RESULTS}/evaluation/{{run}}/{{set}}/samples.jsonl", run=RUNS, set=TESTS
-        ),
-        alternate=expand(
-            f"{RESULTS}/evaluation/{{run}}/{{set}}/alternate.jsonl",
-            run=RUNS,
-            set=TESTS,
-        ),
+        samples=kept(each_run(rules.score.output.samples)),
+        alternate=kept(each_run(rules.score.output.alternate)),
     output:
         metrics=f"{RESULTS}/metrics.csv",
         comparisons=f"{RESULTS}/comparisons.csv",

@@ -1,8 +1,8 @@
 rule report_html:
     input:
-        metrics=rules.compute_metrics.output.metrics,
-        comparisons=rules.compute_metrics.output.comparisons,
-        samples=rules.compute_metrics.input.samples,
+        metrics=kept(rules.compute_metrics.output.metrics),
+        comparisons=kept(rules.compute_metrics.output.comparisons),
+        samples=each_run(rules.score.output.samples),
         monitors=expand(f"{RESULTS}/runs/{{run}}/monitor.csv", run=RUNS),
         trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),

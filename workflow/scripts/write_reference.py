@@ -7,6 +7,7 @@ import yaml
 
 from gavel import config
 from gavel.files import write_text
+from gavel.reference import reference
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
@@ -19,7 +20,7 @@ def schema_text() -> str:
 def readme_text(readme: str) -> str:
     """The README with its reference part made anew."""
     head, rest = readme.split(BEGIN)
-    return head + BEGIN + "\n" + config.reference() + "\n" + END + rest.split(END)[1]
+    return head + BEGIN + "\n" + reference() + "\n" + END + rest.split(END)[1]
 
 
 def environment_text() -> str:

@@ -355,48 +355,6 @@ def schema() -> dict:
     return Config.model_json_schema(by_alias=True)
 
 
-def reference() -> str:
-    """The reference of all keys as Markdown tables, one a section."""
-    whole = schema()
-    lines: list[str] = []
-    for title, node in [("(top level)", whole), *whole["$defs"].items()]:
-        lines += [
-            "",
-            f"### {_heading(title)}",
-            "",
-            node.get("description", ""),
-            "",
-            "| key | default | meaning |",
-            "|---|---|---|",
-        ]
-        for key, field in node["properties"].items():
-            default = "required" if key in node.get("required", ()) else _default(field)
-            lines.append(
-                f"| `{key}` | {default} | {field.get('description') or _target(whole, field)['description']} |"
-            )
-    return "\n".join(lines).strip() + "\n"
-
-
-SECTIONS = {
-    "Source": "data.train, data.pretrain, data.tests.<name>",
-    "StudentScratch": "student.scratch",
-    "JudgeScratch": "judge.scratch",
-    "MonitorConfig": "rl.monitor",
-    "Ppo": "rl.ppo",
-}
-
-
-def _heading(title: str) -> str:
-    return SECTIONS.get(title, title.lower())
-
-
-def _default(field: dict) -> str:
-    if "default" not in field:
-        return "see the section"
-    value = field["default"]
-    return "null" if value is None else f"`{value}`" if not isinstance(value, bool) else f"`{str(value).lower()}`"
-
-
 def _explain(problem: dict) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
@@ -420,11 +378,11 @@ def _siblings(parts: list[str]) -> list[str]:
     whole = schema()
     node = whole
     for part in parts:
-        node = _target(whole, node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+        node = definition(whole, node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
     return list(node.get("properties", {}))
 
 
-def _target(whole: dict, node: dict) -> dict:
+def definition(whole: dict, node: dict) -> dict:
     """The definition that a schema node refers to, or the node itself."""
     options = [node, *node.get("allOf", ()), *node.get("anyOf", ())]
     name = next((option["$ref"] for option in options if "$ref" in option), None)

@@ -1,4 +1,4 @@
-"""The one exception that means 'the input is wrong', as opposed to 'Gavel is wrong'."""
+"""The one exception that means 'the input is wrong', as opposed to 'Gavel is wrong', and how errors are quoted."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,8 @@ class InputError(ValueError):
     The command line prints it without a traceback and exits with status 2; a workflow script prints it as the
     last line of its log.
     """
+
+
+def first_line(error: Exception) -> str:
+    """An error's kind and the first line of what it says, for a message of one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

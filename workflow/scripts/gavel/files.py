@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from gavel.errors import InputError
 
@@ -44,13 +46,24 @@ def read_json(path: str | Path):
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically (temporary file beside it, then rename), making its folder."""
+@contextmanager
+def replacing(path: str | Path, newline: str | None = None) -> Iterator[TextIO]:
+    """A text file to write that takes the place of `path` when the block ends well, and is gone when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        with open(partial, "w", encoding="utf-8", newline=newline) as handle:
+            yield handle
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically (temporary file beside it, then rename), making its folder."""
+    with replacing(path) as handle:
+        handle.write(text)
 
 
 def write_json(path: str | Path, value) -> None:
@@ -60,10 +73,6 @@ def write_json(path: str | Path, value) -> None:
 
 def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
     """Write rows as JSON Lines atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(partial, "w", encoding="utf-8") as handle:
+    with replacing(path) as handle:
         for row in rows:
             handle.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(partial, path)

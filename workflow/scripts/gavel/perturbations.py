@@ -59,7 +59,7 @@ def reversing_operation(story: Story, rng: random.Random) -> dict | None:
     if not events:
         return None
     opener, blank = Sentence("{n} has {a} {x}.", (), ((5, 60),)), Sentence("", (), ())
-    first = redraw(Story((opener, *events, blank), (), story.words), rng)
+    first = redraw(Story((opener, *events, blank), (), story.words, story.stock), rng)
     if first is None:
         return None
     end, undone, quantity = first.steps()[-1][1], [], first.steps()[-1][1]

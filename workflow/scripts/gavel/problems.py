@@ -23,18 +23,23 @@ from gavel.templates import (
     SVAMP_CLOSERS,
     SVAMP_EVENTS,
     SVAMP_OPENERS,
+    WIDE_CLOSERS,
+    WIDE_EVENTS,
+    WIDE_OPENERS,
     Sentence,
 )
 
+WIDE = "wide"  # also the `kind` of its records, by which a reader of the pretrain split can leave them out
 STOCKS = {
     "main": (MAIN_OPENERS, MAIN_EVENTS, MAIN_CLOSERS),
+    WIDE: (MAIN_OPENERS + WIDE_OPENERS, MAIN_EVENTS + WIDE_EVENTS, MAIN_CLOSERS + WIDE_CLOSERS),
     "svamp": (SVAMP_OPENERS, SVAMP_EVENTS, SVAMP_CLOSERS),
 }
-# (stock, number of operations allowed, number of events allowed): pretraining text is shorter than the main set.
+# (stocks that take turns at random, operations allowed, events allowed): pretraining text is shorter than the main set.
 SETS = {
-    "pretrain": ("main", (1, 3), (0, 1)),
-    "main": ("main", (2, 3), (1, 2)),
-    "svamp": ("svamp", (1, 2), (0, 1)),
+    "pretrain": (("main", "main", WIDE), (1, 3), (0, 1)),
+    "main": (("main",), (2, 3), (1, 2)),
+    "svamp": (("svamp",), (1, 2), (0, 1)),
 }
 LARGEST = 2000  # keeps every answer at four digits or fewer; a longer one would test digit copying, not reasoning
 TRIES = 200  # redraws of one story's numbers before another story is drawn
@@ -47,6 +52,7 @@ class Story:
     sentences: tuple[Sentence, ...]
     numbers: tuple[tuple[Fraction, ...], ...]
     words: dict[str, str] = field(hash=False)
+    stock: str
     reworded: bool = False
 
     def slots(self, index: int) -> dict[str, str]:
@@ -107,7 +113,7 @@ def record(story: Story, problem_id: str, source: str, **extra) -> dict:
     question = " ".join([*story.premises(), story.question()])
     solution = "\n".join([*lines, f"#### {answer}"])
     base = {"id": problem_id, "source": source, "question": question, "solution": solution, "answer": answer}
-    return base | {"kind": None, "seed_id": None} | extra
+    return base | {"kind": WIDE if story.stock == WIDE else None, "seed_id": None} | extra
 
 
 def draw_numbers(sentences: tuple[Sentence, ...], rng: random.Random) -> tuple[tuple[Fraction, ...], ...]:
@@ -132,14 +138,15 @@ def redraw(story: Story, rng: random.Random) -> Story | None:
 
 def draw_story(name: str, rng: random.Random) -> Story:
     """One story of a set (`pretrain`, `main`, `svamp`), with numbers that come out whole."""
-    stock, operations, events = SETS[name]
-    openers, middles, closers = STOCKS[stock]
+    stocks, operations, events = SETS[name]
     while True:
+        stock = rng.choice(stocks)
+        openers, middles, closers = STOCKS[stock]
         middle = rng.sample(middles, rng.randint(*events))
         sentences = (rng.choice(openers), *middle, rng.choice(closers))
         if not operations[0] <= sum(len(s.steps) for s in sentences) <= operations[1]:
             continue
-        story = redraw(Story(sentences, (), draw_words(rng)), rng)
+        story = redraw(Story(sentences, (), draw_words(rng), stock), rng)
         if story is not None:
             return story
 

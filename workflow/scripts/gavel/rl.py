@@ -24,8 +24,7 @@ from gavel.ppo import PPOTrainer
 from gavel.progress import say
 from gavel.rewards import MixedReward
 from gavel.sampling import sample
-from gavel.sft import finish_run
-from gavel.training import Keeper, Mirror, RunState
+from gavel.training import Keeper, Mirror, RunState, finish_run
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
 

@@ -13,6 +13,7 @@ from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import read_jsonl
 from gavel.judge.single_token import label_token
+from gavel.problems import WIDE
 from gavel.sampling import sample
 from gavel.scratch import LABELS, build_model, fit, next_token_loss, pretraining_texts, save, teller
 
@@ -96,8 +97,12 @@ def judging_pairs(
 def make_judge(
     pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str], say: Callable[[str], object]
 ) -> None:
-    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`."""
+    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
+
+    It leaves out the stories in wider words that the student reads (`gavel.templates`): in the same number of steps it
+    becomes a far better judge of the problems that it will be asked about.
+    """
     tokenizer, untuned = models.load_tokenizer(student), models.load_model(student)
-    rows = list(read_jsonl(pretrain))
+    rows = [row for row in read_jsonl(pretrain) if row["kind"] != WIDE]
     model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
     save(model, tokenizer, output, pretrain, recipe)

@@ -12,10 +12,10 @@ from trl import SFTConfig, SFTTrainer
 
 from gavel import models, prompts
 from gavel.errors import InputError
-from gavel.files import read_jsonl, write_json
+from gavel.files import read_jsonl
 from gavel.monitor import Monitor
 from gavel.progress import say
-from gavel.training import Keeper, Mirror, RunState, replace_folder, save_policy, write_curve
+from gavel.training import Keeper, Mirror, RunState, finish_run
 
 
 def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[str]:
@@ -126,20 +126,3 @@ def train(
             "seconds": time.monotonic() - started,
         },
     )
-
-
-def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> dict:
-    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`."""
-    output.mkdir(parents=True, exist_ok=True)
-    partial = output / "final.partial"
-    save_policy(model, tokenizer, partial)
-    replace_folder(partial, output / "final")
-    best = models.load_model(str(run.best))
-    save_policy(best, tokenizer, output / "best.partial")
-    replace_folder(output / "best.partial", output / "best")
-    checks = write_curve(run.checks, output / "monitor.csv", "validation/")
-    write_curve(run.journal, output / "training.csv")
-    best_step = max(checks, key=lambda row: (row["greedy"], -row["step"]))["step"]
-    summary = summary | {"status": "finished", "best_step": best_step}
-    write_json(output / "run.json", summary)
-    return summary

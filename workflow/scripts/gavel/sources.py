@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gavel.errors import InputError
+from gavel.errors import InputError, first_line
 from gavel.files import read_json, read_jsonl
 from gavel.numerals import canonical
 from gavel.splits import FIELDS, normalise
@@ -177,7 +177,7 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
         try:
             return iter(pyarrow.parquet.read_table(path).to_pylist())
         except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"{label}: {path} cannot be read as Parquet ({_first_line(error)})") from None
+            raise InputError(f"{label}: {path} cannot be read as Parquet ({first_line(error)})") from None
     raise InputError(f"{label}: {path} has none of the known endings {', '.join(_FILE_SUFFIXES)}; rename it")
 
 
@@ -200,8 +200,7 @@ def _dataset_rows(
                 advice = "check the folder, name and split"
             else:
                 advice = "check path, name, split, revision, network and HF_HUB_OFFLINE, or give a local file"
-            what = f"{type(error).__name__}: {_first_line(error)}"
-            raise InputError(f"{label}: cannot load {path} ({what}); {advice}") from None
+            raise InputError(f"{label}: cannot load {path} ({first_line(error)}); {advice}") from None
         if isinstance(found, dict):
             if split not in found:
                 have = f"{path} has the splits {', '.join(found)}, asked for {split!r}"
@@ -217,7 +216,3 @@ def _place(path: str, number: int) -> str:
             filled = (line for line, text in enumerate(handle, start=1) if text.strip())
             return f"{path}:{next(islice(filled, number, None))}"
     return f"{path}: row {number}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -41,7 +41,8 @@ def find(name: str, root: str | Path, key: str) -> str:
         if (base / name).exists():
             return str(base / name)
     if name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
-        raise InputError(f"config: {key}: no such file or folder: {name} (looked from {Path.cwd()} and {root})")
+        places = dict.fromkeys([str(Path.cwd()), str(root)])
+        raise InputError(f"config: {key}: no such file or folder: {name} (looked from {' and '.join(places)})")
     return name
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from gavel.errors import first_line
 from gavel.journal import Journal
 from gavel.tracking_store import (
     OUTAGES,
@@ -20,7 +21,6 @@ from gavel.tracking_store import (
     exclusive,
     experiment_id,
     failures,
-    first_line,
     lock_path,
     ui_address,
 )

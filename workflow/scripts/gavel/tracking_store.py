@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from gavel.errors import InputError
+from gavel.errors import InputError, first_line
 
 # What a server that is down, overloaded, broken or refusing us answers; any other code means that our request
 # is wrong.
@@ -107,10 +107,6 @@ def failures() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import SQLAlchemyError
 
     return (MlflowException, SQLAlchemyError, OSError)
-
-
-def first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
 def _database(uri: str) -> Path | None:

@@ -14,7 +14,8 @@ from typing import Protocol
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-from gavel.files import write_text
+from gavel import models
+from gavel.files import replacing, write_json, write_text
 from gavel.journal import Journal
 from gavel.progress import say
 
@@ -67,10 +68,7 @@ class RunState:
         return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        partial = self.folder / "best.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        save_policy(model, tokenizer, partial)
-        replace_folder(partial, self.best)
+        save_whole(model, tokenizer, self.best)
 
 
 class Keeper(TrainerCallback):
@@ -146,6 +144,19 @@ class Keeper(TrainerCallback):
         say(f"step {step}/{self.steps}: validation {shown}", console=True)
 
 
+def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> dict:
+    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`."""
+    output.mkdir(parents=True, exist_ok=True)
+    save_whole(model, tokenizer, output / "final")
+    save_whole(models.load_model(str(run.best)), tokenizer, output / "best")
+    checks = write_curve(run.checks, output / "monitor.csv", "validation/")
+    write_curve(run.journal, output / "training.csv")
+    best_step = max(checks, key=lambda row: (row["greedy"], -row["step"]))["step"]
+    summary = summary | {"status": "finished", "best_step": best_step}
+    write_json(output / "run.json", summary)
+    return summary
+
+
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The policy's own weights, without a critic that may ride along in training."""
     return {name: value for name, value in model.state_dict().items() if not name.startswith("critic.")}
@@ -157,10 +168,13 @@ def save_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fold
     tokenizer.save_pretrained(folder)
 
 
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put a finished folder in the place of another; a kill in between loses the old one, never mixes the two."""
+def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save the policy in place of an older folder; a kill in between loses the old one, never mixes the two."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save_policy(model, tokenizer, partial)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(new, folder)
+    os.replace(partial, folder)
 
 
 def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
@@ -169,14 +183,10 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
         {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", newline="", encoding="utf-8") as handle:
+    with replacing(path, newline="") as handle:
         writer = csv.DictWriter(handle, columns)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(partial, path)
     return rows
 
 
