@@ -5,8 +5,10 @@ Here alone, in a process of its own, is a model's text parsed and executed. What
 and what it does not is in the docstring of `gavel.programs`.
 
 Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"timeout": seconds, "programs":
-[text, ...]}`. Out: `"ready"` once, then for each program in order `[kind, text]` with kind `value`, `none`
-(the program returned None) or `no answer` (text says why).
+[text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then for each program in
+order `[kind, text]` with kind `value`, `none` (the program returned None) or `no answer` (text says why).
+
+With the argument `unchecked` programs run as they are, with all of Python's builtins: for tests of the process layer.
 """
 
 import ast
@@ -17,14 +19,13 @@ import fractions
 import json
 import math
 import os
-import resource
 import statistics
 import struct
 import sys
 import types
 import warnings
+from collections.abc import Callable
 
-MEMORY_BYTES = 256 * 2**20  # a word problem needs a few MiB; the interpreter itself maps about 30
 POWER_BITS = 2**16  # larger integer powers are degenerate and could take for ever: 10**10**10
 FACTORIAL_ARGUMENT = 5_000
 RESULT_BITS = 1_400  # about 420 digits, a little more than gavel.numerals reads
@@ -183,16 +184,16 @@ def check_names(node: ast.AST) -> None:
             raise Refused(f"name {name} is not allowed")
 
 
-def run(source: str) -> tuple[str, str]:
+def run(source: str, check: Callable[[str], ast.Module] = checked_tree, names: dict = RESTRICTED) -> tuple[str, str]:
     """Run one program: `(kind, text)` as in the protocol. Whatever the program does, this does not raise."""
     namespace = {
-        "__builtins__": RESTRICTED,
+        "__builtins__": names,
         "__name__": "program",
         "__no_answer__": NO_ANSWER,
         "__power__": power,
     }
     try:
-        exec(compile(checked_tree(source), "program", "exec"), namespace)
+        exec(compile(check(source), "program", "exec"), namespace)
         return described(namespace["solution"]())
     except BaseException as error:
         return "no answer", f"{type(error).__name__}: {str(error)[:200]}"
@@ -216,34 +217,6 @@ def described(value) -> tuple[str, str]:
     return "no answer", f"{type(value).__name__} is not a number"
 
 
-def limit_resources() -> None:
-    limits = {
-        resource.RLIMIT_AS: MEMORY_BYTES,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: 3,
-        resource.RLIMIT_NPROC: 0,
-    }
-    for kind, limit in limits.items():
-        lower(kind, limit, limit)
-
-
-def limit_processor_time(seconds: float) -> None:
-    """Have the kernel kill this process once it has computed for `seconds` more (rounded up, plus 1)."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + 1
-    lower(resource.RLIMIT_CPU, soft, resource.RLIM_INFINITY)
-
-
-def lower(kind: int, soft: int, hard: int) -> None:
-    """Set a limit, never above the hard one that was inherited (from a cluster's job, say)."""
-    _, inherited = resource.getrlimit(kind)
-    if inherited != resource.RLIM_INFINITY:
-        soft = min(soft, inherited)
-        hard = inherited if hard == resource.RLIM_INFINITY else min(hard, inherited)
-    resource.setrlimit(kind, (soft, hard))
-
-
 def read_exactly(size: int) -> bytes:
     data = bytearray()
     while len(data) < size:
@@ -261,16 +234,20 @@ def send(message) -> None:
         frame = frame[os.write(1, frame) :]
 
 
-def main() -> None:
+def main(unchecked: bool) -> None:
+    # Last on the path, and only here: the folder holds modules with the names of standard ones.
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    from program_confinement import confine, limit_processor_time
+
     warnings.simplefilter("ignore")
-    limit_resources()
-    send("ready")
+    options = (ast.parse, vars(builtins)) if unchecked else ()
+    send({"layers": confine()})
     while True:
         batch = json.loads(read_exactly(struct.unpack(">I", read_exactly(4))[0]))
         for source in batch["programs"]:
             limit_processor_time(batch["timeout"])
-            send(run(source))
+            send(run(source, *options))
 
 
 if __name__ == "__main__":
-    main()
+    main(unchecked=sys.argv[1:] == ["unchecked"])

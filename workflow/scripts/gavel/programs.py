@@ -13,16 +13,17 @@ one. Covered, each promise with an adversarial test in tests/unit/test_programs.
   lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
 - size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
   error;
-- files and processes: the worker has an empty environment, an empty scratch folder and its standard streams
-  to this process only; it can open no file or socket (RLIMIT_NOFILE), write none, dump no core; it is in a
-  session of its own;
+- the process, whatever code runs in it (`gavel.program_confinement`): an empty environment, an empty scratch
+  folder, its standard streams to this process only, a session of its own; no file, socket, process or core dump
+  by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves it reading, writing to its streams, memory
+  and clocks, and nothing else of the kernel, with or without privileges; started by root, it becomes nobody;
 - state: a program sees no other program's names, and cannot write an attribute of anything that outlives it.
 
-Not covered: the language check is all that stands between a program and the interpreter's own bugs. There is
-no seccomp filter, namespace or chroot, so code that escaped the interpreter would have the user's rights on
-files that it can reach by system calls (RLIMIT_NPROC does not bind root). Time is measured on the wall, so a
-machine that stalls for a second can cost an honest program its answer. Linux is assumed; other systems may
-refuse a limit and then no worker starts.
+Not covered: code that escaped the language could answer for the programs that its worker gets after it, up to a
+batch's end; it could reach nothing outside. Without the filter (`containment()` says what is in force) such code would
+have its user's rights on what system calls reach: with root's privileges dropped nobody's, else the user's own. Time
+is measured on the wall, so a machine that stalls for a second can cost an honest program its answer. Where a limit
+cannot be set no worker starts.
 """
 
 import atexit
@@ -41,11 +42,11 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from gavel import program_worker
+from gavel import program_confinement, program_worker
 from gavel.numerals import UNANSWERABLE, canonical
 
-# Imported for its path alone, so that whatever reads imports (digests, packagers) sees that it belongs here.
-WORKER = Path(program_worker.__file__)
+# Imported for their paths alone, so that whatever reads imports (digests, packagers) sees that they belong here.
+WORKER, _CONFINEMENT = Path(program_worker.__file__), program_confinement.__file__
 
 # Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
 # overloaded.
@@ -91,6 +92,12 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[
     return [answers.get(program) for program in programs]
 
 
+def containment() -> list[str]:
+    """What confines the workers on this machine: `limits`, `user` (no longer root), `seccomp`."""
+    run_programs(["def solution(): return 0"])
+    return list(_pool.workers[0].layers)
+
+
 def close() -> None:
     """End the worker processes; the next call starts new ones."""
     global _pool
@@ -109,9 +116,9 @@ def _answer(kind: str, text: str) -> str | None:
 class _Worker:
     """One worker process and what it is busy with."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, checked: bool) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(WORKER)],
+            [sys.executable, "-I", "-S", str(WORKER), *(() if checked else ("unchecked",))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -122,25 +129,38 @@ class _Worker:
         )
         self.buffer = bytearray()
         self.pending: deque[int] = deque()
-        self.ready = False
+        self.layers: list[str] | None = None  # of its containment, once it is ready
+        self.lost = False
         self.deadline = time.monotonic() + START_TIMEOUT_S
 
-    def frames(self) -> list | None:
-        """The whole frames that have arrived; None when the worker has ended or talks nonsense."""
+    def frames(self) -> list:
+        """The whole frames that have arrived; `lost` when the worker has ended or talks nonsense after them."""
         data = os.read(self.process.stdout.fileno(), MAX_FRAME)
-        if not data:
-            return None
         self.buffer += data
-        result = []
-        while len(self.buffer) >= 4:
+        self.lost, result = not data, []
+        while len(self.buffer) >= 4 and not self.lost:
             end = 4 + struct.unpack_from(">I", self.buffer)[0]
-            if end > MAX_FRAME:
-                return None
-            if len(self.buffer) < end:
+            if len(self.buffer) < end <= MAX_FRAME:
                 break
-            result.append(json.loads(bytes(self.buffer[4:end])))
+            try:
+                if end > MAX_FRAME:
+                    raise ValueError("longer than any frame of ours")
+                result.append(json.loads(bytes(self.buffer[4:end])))
+            except ValueError:
+                self.lost = True
             del self.buffer[:end]
         return result
+
+    def understand(self, frame, answers: list[str | None]) -> bool:
+        """Take in one frame: what it is ready with, or the next program's answer; False for anything else."""
+        match frame:
+            case {"layers": list(layers)} if self.layers is None:
+                self.layers = layers
+            case [str(kind), str(text)] if self.pending:
+                answers[self.pending.popleft()] = _answer(kind, text)
+            case _:
+                return False
+        return True
 
     def send(self, programs: Sequence[str], timeout_s: float) -> None:
         data = json.dumps({"timeout": timeout_s, "programs": programs}).encode("ascii")
@@ -163,8 +183,8 @@ class _Worker:
 class _Pool:
     """Workers of this process; the clock that kills them is in `run`."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, checked: bool = True) -> None:
+        self.size, self.checked = size, checked
         self.workers: list[_Worker] = []
         self.folder = tempfile.mkdtemp(prefix="gavel-programs-")
 
@@ -173,7 +193,7 @@ class _Pool:
         waiting = deque(range(len(programs)))
         while waiting or any(worker.pending for worker in self.workers):
             self._start(len(waiting))
-            for worker in [worker for worker in self.workers if worker.ready and not worker.pending]:
+            for worker in [worker for worker in self.workers if worker.layers is not None and not worker.pending]:
                 if waiting:
                     self._give(worker, programs, waiting, timeout_s)
             self._listen(answers, waiting, timeout_s)
@@ -182,7 +202,7 @@ class _Pool:
     def _start(self, waiting: int) -> None:
         idle = sum(not worker.pending for worker in self.workers)
         wanted = min(-(-waiting // CHUNK) - idle, self.size - len(self.workers))
-        self.workers += [_Worker(self.folder) for _ in range(wanted)]
+        self.workers += [_Worker(self.folder, self.checked) for _ in range(wanted)]
 
     def _give(self, worker: _Worker, programs: Sequence[str], waiting: deque[int], timeout_s: float) -> None:
         chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
@@ -196,7 +216,7 @@ class _Pool:
 
     def _listen(self, answers: list[str | None], waiting: deque[int], timeout_s: float) -> None:
         """Take in what the workers say until something happens, and replace those that are late or gone."""
-        busy = [worker for worker in self.workers if worker.pending or not worker.ready]
+        busy = [worker for worker in self.workers if worker.pending or worker.layers is None]
         if not busy:
             return
         with selectors.DefaultSelector() as selector:
@@ -206,13 +226,9 @@ class _Pool:
             heard = [key.data for key, _ in selector.select(max(0.0, wait))]
         for worker in heard:
             frames = worker.frames()
-            for frame in frames or ():
-                if frame == "ready":
-                    worker.ready = True
-                else:
-                    answers[worker.pending.popleft()] = _answer(*frame)
+            if frames:  # bytes alone, without a whole frame, buy no time
                 worker.deadline = time.monotonic() + timeout_s
-            if frames is None:
+            if not all(worker.understand(frame, answers) for frame in frames) or worker.lost:
                 self._lose(worker, waiting, lost=1)
         now = time.monotonic()
         for worker in busy:
@@ -223,7 +239,7 @@ class _Pool:
         """Kill a worker; its first `lost` pending programs stay without answer, the others wait again."""
         self.workers.remove(worker)
         worker.kill()
-        if not worker.ready:
+        if worker.layers is None:
             raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
         waiting.extendleft(reversed(list(worker.pending)[lost:]))
 
