@@ -185,6 +185,78 @@ def test_no_text_raises_and_answers_are_canonical(text):
     assert canonical(text) is None or equal(text, text)
 
 
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (r"\sqrt{16}", "4"),
+        (r"2^{10}", "1024"),
+        (r"x = \dfrac{\sqrt{4}}{3}", "0.666666666667"),
+        (r"2\pi", "6.28318530718"),
+        (r"3 \times 10^4", "30000"),
+        (r"-\sqrt{2}", "-1.41421356237"),
+        (r"90^\circ", "90"),
+        (r"18\text{ m}^2", "18"),
+        (r"1\,200", "1200"),
+        # no real number, or none that is worth the work
+        (r"\sqrt{-1}", None),
+        (r"10^{10^{10}}", None),
+        (r"9^{9^9}", None),
+        (r"\frac{1}{0^2}", None),
+        (r"\sqrt{x}", None),
+        (r"\sqrt{", None),
+    ],
+)
+def test_formulas_in_a_box(content, answer):
+    assert extract(f"So it is $\\boxed{{{content}}}$.") == answer
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([*r"\^{}()+-*/!0129x ", r"\sqrt", r"\frac", r"\pi", "^{", "}{", "99"]), max_size=20))
+def test_no_formula_raises_or_takes_long(pieces):
+    answer = extract("\\boxed{" + "".join(pieces) + "^1}")
+    assert answer is None or canonical(answer) == answer
+
+
+FRAMES = [
+    "#### {}",
+    "A: {}",
+    "The answer is {}.",
+    "Final answer: {}",
+    "So \\boxed{{{}}}.",
+    "It costs 7 and 9.\nA: {}",
+    "{}",
+]
+
+
+def written(number: Fraction) -> list[str]:
+    """A number in every way that is accepted."""
+    if number.denominator != 1:
+        top, bottom = number.numerator, number.denominator
+        return [f"{top}/{bottom}", f"{top} / {bottom}", f"\\frac{{{top}}}{{{bottom}}}"]
+    whole = int(number)
+    ways = [
+        f"{whole}",
+        f"{whole:,}",
+        f"{whole:,}".replace(",", " "),
+        f"{whole}.0",
+        f"{whole}.00",
+        f"${whole}",
+        f"{whole}%",
+    ]
+    return [*ways, f"{whole:,} dollars", f"{whole} eggs.", f"**{whole}**", f"{whole}e0"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(-(10**9), 10**9).map(Fraction) | st.fractions(-1000, 1000, max_denominator=1000),
+    st.sampled_from(FRAMES),
+    st.data(),
+)
+def test_a_number_written_in_any_accepted_way_is_read_back(number, frame, data):
+    text = frame.format(data.draw(st.sampled_from(written(number))))
+    assert equal(extract(text), canonical(number)), text
+
+
 @settings(max_examples=300, deadline=None)
 @given(*[st.fractions(max_denominator=10**6) | st.floats(allow_nan=False, allow_infinity=False)] * 2)
 def test_equality_of_numbers_is_symmetric_and_reflexive(a, b):

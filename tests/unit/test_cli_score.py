@@ -130,6 +130,25 @@ def test_bad_rows_exit_2_with_file_line_and_reason(write, capsys, bad, reason):
     assert err.count("\n") == 1
 
 
+def test_bad_rows_can_be_left_out_and_are_counted(write, capsys, tmp_path):
+    path = write({"response": "1", "answer": 1}, "{", *[{"response": "1"}] * 12, {"response": "2", "answer": 1})
+    details = tmp_path / "details.jsonl"
+    status, out, err = score(capsys, path, "--format", "text", "--json", "--skip-bad", "--details", str(details))
+    figures = json.loads(out)
+    assert (status, figures["n"], figures["accuracy"], figures["skipped"]) == (0, 2, 0.5, 13)
+    lines = err.splitlines()
+    assert lines[0].startswith(f"gavel: left out {path}:2: not valid JSON")
+    assert len(lines) == 11
+    assert lines[-1] == f"gavel: {path}: 13 rows left out, 3 of them not shown"
+    assert [json.loads(line)["row"] for line in details.open()] == [0, 14]
+
+
+def test_a_file_of_bad_rows_only_is_an_error_even_so(write, capsys):
+    status, out, err = score(capsys, write("{"), "--format", "text", "--skip-bad")
+    assert (status, out) == (2, "")
+    assert "no rows" in err
+
+
 def test_bad_files_exit_2_with_one_line(write, capsys, tmp_path):
     latin = tmp_path / "latin.jsonl"
     latin.write_bytes(b'{"response": "caf\xe9", "answer": 1}\n')
@@ -159,7 +178,7 @@ def test_rows_are_read_as_they_are_needed(tmp_path, monkeypatch):
     path.write_text('{"response": "1", "answer": 1}\n' * 500)
     monkeypatch.setattr(cli, "BATCH", 10)
     read = []
-    items = (read.append(item) or item for item in cli.LAYOUTS["rows"](str(path)))
+    items = (read.append(item) or item for item in cli._items(str(path), cli.LAYOUTS["rows"], None))
     next(cli._scored(items, "text", {}))
     assert len(read) == 10
 

@@ -9,7 +9,7 @@ rule scratch_student:
         f"{RESULTS}/benchmarks/scratch-student.tsv"
     conda:
         "../../envs/gavel.yaml"
-    threads: workflow.cores or 1
+    threads: 4  # no more than --cores
     params:
         code=code("scratch_student.py"),
         recipe=config["student"]["scratch"],
@@ -29,7 +29,7 @@ rule scratch_judge:
         f"{RESULTS}/benchmarks/scratch-judge.tsv"
     conda:
         "../../envs/gavel.yaml"
-    threads: workflow.cores or 1
+    threads: 4  # no more than --cores
     params:
         code=code("scratch_judge.py"),
         recipe=config["judge"]["scratch"],

@@ -5,7 +5,8 @@ the final answer.
 Program solutions answer what they return (`gavel.programs` runs them). In text, the last of these markers
 decides:
 
-- `#### 18`, `\\boxed{18}`: the first number in it (after the last `=`, if there is one);
+- `#### 18`, `\\boxed{18}`: the first number in it (after the last `=`, if there is one); a formula in a box, such as
+  `\\sqrt{16}` or `2^{10}`, is evaluated (`gavel.latex`);
 - `A: 18`, `Answer: 18` at the start of a line or sentence: the number it begins with; if it begins with words
   (`A: Let's see. ...`), the last number after it;
 - `the answer is 18`: as above but within its line; without a number it is prose and does not count.
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
+from gavel.latex import latex_number
 from gavel.numerals import NUMBER, UNANSWERABLE, canonical, fraction, number_value
 from gavel.programs import run_programs
 
@@ -56,7 +58,7 @@ _MARKER = re.compile(
 _LEAD = re.compile(r"[\s*_:=~≈\"'`(\[$€£\\]*(?:(?:about|approximately|roughly|exactly|equal to|just) )?")
 _NONE = re.compile(r"[\s*_:=\"'`(\[$\\]*None[\s.*_\"'`)\]}$\\]*")
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`.
-_UNFINISHED = re.compile(r"[ ]?(?:[+×÷^][ ]?[\w(]|[-*/][ ]?[0-9(])")
+_UNFINISHED = re.compile(r"[ ]?(?:[+×÷^][ ]?[\w({\\]|[-*/][ ]?[0-9(]|\\(?:pi|times|cdot|div|sqrt))")
 
 _CHARACTERS = str.maketrans(
     {
@@ -95,7 +97,7 @@ def extract(text: str) -> str | None:
         if marker["box"]:
             content = _braced(text, marker.end())
             if content is not None:
-                return _read(content)
+                return _boxed(content)
             continue
         line = text[marker.end() : marker.end() + ANSWER_LENGTH].lstrip().partition("\n")[0]
         if marker["hash"]:
@@ -166,6 +168,16 @@ def _read(line: str) -> str | None:
     return _canonical(match)
 
 
+def _boxed(content: str) -> str | None:
+    """What a box holds: a formula such as `\\sqrt{16}` or `2^{10}` by its value, anything else as `_read` has it."""
+    formula = content.rpartition("=")[2].strip()
+    if "\\" not in formula and "^" not in formula:
+        return _read(content)
+    value = canonical(latex_number(formula))
+    leads = NUMBER.match(formula, _LEAD.match(formula).end())  # `18 m^2`
+    return value if value is not None or not leads else _read(formula)
+
+
 def _last_number(text: str) -> str | None:
     found = deque(NUMBER.finditer(text), maxlen=1)
     return _canonical(found[0]) if found else None
@@ -177,8 +189,10 @@ def _canonical(match: re.Match) -> str | None:
 
 
 def _braced(text: str, start: int) -> str | None:
-    depth = 1
-    for position in range(start, min(len(text), start + ANSWER_LENGTH)):
+    depth, end = 1, min(len(text), start + ANSWER_LENGTH)
+    if text.find("}", start, end) < 0:
+        return None
+    for position in range(start, end):
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         if not depth:
             return text[start:position].strip()

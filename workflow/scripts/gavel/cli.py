@@ -85,6 +85,29 @@ class Summary:
         }
 
 
+class Skipped:
+    """The rows that `--skip-bad` left out: their number, and what was wrong with the first of them."""
+
+    SHOWN = 10
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def add(self, problem: InputError) -> None:
+        self.count += 1
+        if len(self.first) < self.SHOWN:
+            self.first.append(str(problem))
+
+    def tell(self, path: str) -> None:
+        for problem in self.first:
+            print(f"gavel: left out {problem}", file=sys.stderr)
+        more = self.count - len(self.first)
+        print(
+            f"gavel: {path}: {self.count} rows left out{f', {more} of them not shown' if more else ''}", file=sys.stderr
+        )
+
+
 def add_score(commands) -> None:
     parser = commands.add_parser(
         "score",
@@ -100,6 +123,7 @@ def add_score(commands) -> None:
         help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
     parser.add_argument(
         "--details",
         metavar="OUT.jsonl",
@@ -111,7 +135,8 @@ def add_score(commands) -> None:
 def score(options: argparse.Namespace) -> None:
     """`gavel score`: verify a file's responses, streaming, and print the summary, or one for each model."""
     summaries: dict[str | None, Summary] = {}
-    items = tqdm(LAYOUTS[options.layout](options.file), disable=None, unit=" rows", leave=False)
+    skipped = Skipped() if options.skip_bad else None
+    items = tqdm(_items(options.file, LAYOUTS[options.layout], skipped), disable=None, unit=" rows", leave=False)
     details = _scored(items, options.format, summaries)
     if options.details:
         try:
@@ -121,11 +146,14 @@ def score(options: argparse.Namespace) -> None:
     else:
         for _ in details:
             pass
+    if skipped:
+        skipped.tell(options.file)
     if not summaries:
         raise InputError(f"{options.file}:1: no rows; expected one JSON object a line")
     figures = {model: summary.figures() for model, summary in summaries.items()}
     if options.json:
-        print(json.dumps(figures.get(None, {"models": figures})))
+        count = {} if skipped is None else {"skipped": skipped.count}
+        print(json.dumps(figures.get(None, {"models": figures}) | count))
         return
     for model, values in figures.items():
         print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
@@ -160,7 +188,8 @@ def judge(options: argparse.Namespace) -> None:
 
 
 def _judged(path: str) -> Iterator[tuple[str, str, bool]]:
-    for where, row in _located(path):
+    for where, line in _located(path):
+        row = _object(line, where)
         for key in ("question", "response"):
             if not isinstance(row.get(key), str):
                 raise InputError(f"{where}: '{key}' must be a text, found {_found(row, key)}")
@@ -191,48 +220,56 @@ def _take(items: Iterator[Item], responses: int) -> list[Item]:
     return batch
 
 
-def _rows(path: str) -> Iterator[Item]:
-    for number, (where, row) in enumerate(_located(path)):
-        responses = row.get("response")
-        responses = [responses] if isinstance(responses, str) else responses
-        if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
-            raise InputError(f"{where}: 'response' must be a text or a list of texts, found {_found(row, 'response')}")
-        if not responses:
-            raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
-        gold = canonical(row.get("answer"))
-        if gold is None:
-            raise InputError(
-                f"{where}: 'answer' must be a number, or the string None (cannot be answered), "
-                f"found {_found(row, 'answer')}"
-            )
-        yield Item(number, None, responses, gold)
+def _items(path: str, read: Callable[[int, str, dict], list[Item]], skipped: Skipped | None) -> Iterator[Item]:
+    """The items of a file, rows numbered from 0; a bad row is counted in `skipped`, or without it an error."""
+    for number, (where, line) in enumerate(_located(path)):
+        try:
+            yield from read(number, where, _object(line, where))
+        except InputError as problem:
+            if skipped is None:
+                raise
+            skipped.add(problem)
 
 
-def _gsm8k_model_solutions(path: str) -> Iterator[Item]:
+def _row(number: int, where: str, row: dict) -> list[Item]:
+    responses = row.get("response")
+    responses = [responses] if isinstance(responses, str) else responses
+    if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
+        raise InputError(f"{where}: 'response' must be a text or a list of texts, found {_found(row, 'response')}")
+    if not responses:
+        raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
+    gold = canonical(row.get("answer"))
+    if gold is None:
+        raise InputError(
+            f"{where}: 'answer' must be a number, or the string None (cannot be answered), "
+            f"found {_found(row, 'answer')}"
+        )
+    return [Item(number, None, responses, gold)]
+
+
+def _gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
     """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
-    for number, (where, row) in enumerate(_located(path)):
-        gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
-        if gold is None:
-            found = _found(row, "ground_truth")
-            raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
-        models = [name for name, value in row.items() if isinstance(value, dict)]
-        if not models:
-            raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
-        for name in models:
-            if not isinstance(row[name].get("solution"), str):
-                found = _found(row[name], "solution")
-                raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
-            yield Item(number, name, [row[name]["solution"]], gold)
+    gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
+    if gold is None:
+        found = _found(row, "ground_truth")
+        raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
+    models = [name for name, value in row.items() if isinstance(value, dict)]
+    if not models:
+        raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
+    for name in models:
+        if not isinstance(row[name].get("solution"), str):
+            found = _found(row[name], "solution")
+            raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
+    return [Item(number, name, [row[name]["solution"]], gold) for name in models]
 
 
-def _located(path: str) -> Iterator[tuple[str, dict]]:
-    """The JSON objects of a file, each with its `file:line`; blank lines are passed over."""
+def _located(path: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file, each with its `file:line`; blank lines are passed over."""
     try:
         with open(path, "rb") as handle:
             for number, line in enumerate(handle, start=1):
                 if line.strip():
-                    where = f"{path}:{number}"
-                    yield where, _object(line, where)
+                    yield f"{path}:{number}", line
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
@@ -266,8 +303,8 @@ def _lines(values: dict) -> list[str]:
     ]
 
 
-LAYOUTS: dict[str, Callable[[str], Iterator[Item]]] = {
-    "rows": _rows,
+LAYOUTS: dict[str, Callable[[int, str, dict], list[Item]]] = {
+    "rows": _row,
     "gsm8k-model-solutions": _gsm8k_model_solutions,
 }
 COMMANDS = (add_score, add_judge)

@@ -1,0 +1,104 @@
+"""What the sandbox costs: programs per second, ours against a pool made for each call and against bare `exec`.
+
+Run by `make bench`. All three run the same distinct programs in turn within one process; figures are medians over the
+rounds, ratios are of those medians. The pool for each call is what ReFT's public engine does (a process pool, every
+program under an alarm); bare `exec` is no containment at all.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+from gavel.convert import to_program
+from gavel.problems import generate
+from gavel.programs import containment, run_programs
+
+BATCHES = (256, 3000)
+
+
+def distinct_programs(count: int) -> list[str]:
+    """Programs of the generator's problems, each text once."""
+    found: dict[str, None] = {}
+    seed = 0
+    while len(found) < count:
+        rows = [row for _, row in generate("main", count, seed, "bench")]
+        found |= dict.fromkeys(to_program(row["solution"], row["answer"], row["question"]) for row in rows)
+        seed += 1
+    programs = list(found)[:count]
+    random.Random(0).shuffle(programs)
+    return programs
+
+
+def bare(program: str) -> str:
+    names: dict = {}
+    exec(program, names)
+    return str(names["solution"]())
+
+
+def _late(*_) -> None:
+    raise TimeoutError
+
+
+def under_alarm(program: str) -> str | None:
+    signal.signal(signal.SIGALRM, _late)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        return bare(program)
+    except Exception:
+        return None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def pool_for_each_call(programs: list[str]) -> list[str | None]:
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(under_alarm, programs))
+
+
+def in_process(programs: list[str]) -> list[str]:
+    return [bare(program) for program in programs]
+
+
+METHODS: dict[str, Callable[[list[str]], list]] = {
+    "gavel": run_programs,
+    "a pool for each call": pool_for_each_call,
+    "bare exec": in_process,
+}
+
+
+def measure(programs: list[str], rounds: int) -> dict[str, float]:
+    """Median seconds of each method over the rounds; the methods take turns within a round."""
+    seconds: dict[str, list[float]] = {name: [] for name in METHODS}
+    expected = [float(answer) for answer in in_process(programs)]
+    for _ in range(rounds):
+        for name, method in METHODS.items():
+            started = time.perf_counter()
+            answers = method(programs)
+            seconds[name].append(time.perf_counter() - started)
+            if [round(float(answer), 9) for answer in answers] != [round(value, 9) for value in expected]:
+                raise SystemExit(f"{name} gives other answers")
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    layers = containment()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {', '.join(layers)}")
+    results = {}
+    for size in BATCHES:
+        times = measure(distinct_programs(size), options.rounds)
+        rates = {name: size / value for name, value in times.items()}
+        ratios = {name: rates["gavel"] / rate for name, rate in rates.items()}
+        results[size] = {"programs_per_second": rates, "gavel_against": ratios}
+        for name, rate in rates.items():
+            print(f"{size:>5} programs  {name:<22}{rate:>10,.0f} /s   gavel is {ratios[name]:.2f} times as fast")
+    print(json.dumps(results))
