@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: report test test-all ui lint format docs readme weights clean
+.PHONY: report test test-all bench ui lint format docs readme weights clean
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -17,6 +17,9 @@ test: .venv/installed
 
 test-all: .venv/installed
 	$(BIN)/pytest -q tests
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/programs.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results results --port $(PORT)

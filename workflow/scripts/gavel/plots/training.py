@@ -39,14 +39,14 @@ def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, flo
     """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
 
     Args:
-        training: run → rows with step and `column`.
-        runs: (run, algorithm, λ) in drawing order.
+        training: run → rows with step and `column`, for the runs that have it.
+        runs: (run, algorithm, λ) of all runs in drawing order; styles are the same in every panel.
         column: what to draw; rows without a value are left out.
         text: axis label.
     """
     figure, axes = panel(height=2.6)
     styles = run_styles(runs)
-    for run, _, _ in runs:
+    for run in (run for run, _, _ in runs if run in training):
         rows = training[run].dropna(subset=[column])
         smooth = rows[column].rolling(max(1, len(rows) // 12), min_periods=1).mean()
         style = {key: styles[run][key] for key in ("color", "linestyle")}

@@ -128,7 +128,7 @@ def stages(results: Results) -> Table | None:
     """Seconds and peak memory per rule, from the benchmark files; None without any."""
     if results.benchmarks.empty:
         return None
-    table = Table([("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory", "MiB")], [])
+    table = Table([("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")], [])
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]

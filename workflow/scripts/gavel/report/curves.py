@@ -52,11 +52,9 @@ def diagnostics(results: Results) -> Figure:
         "explained_variance": "explained variance of the critic",
     }
     for column, title in columns.items():
-        own = [
-            run for run in runs if column in results.training[run[0]] and results.training[run[0]][column].notna().any()
-        ]
-        if own:
-            figure.panels.append((title, plots.diagnostic(results.training, own, column, title)))
+        curves = {run: rows for run, rows in results.training.items() if column in rows and rows[column].notna().any()}
+        if any(run in curves for run, _, _ in runs):
+            figure.panels.append((title, plots.diagnostic(curves, runs, column, title)))
     if figure.panels:
         figure.data = pd.concat([results.training[run].assign(run=run) for run, _, _ in runs])
         figure.caption = (
