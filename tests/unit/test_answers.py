@@ -1,5 +1,6 @@
 """The one definition of 'correct', against written examples, the published verdicts, and arbitrary text."""
 
+import ast
 import json
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gavel import answers
 from gavel.answers import canonical, equal, extract, solutions_to_answers, verify
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
@@ -309,3 +311,16 @@ def test_misuse_is_an_error():
         verify(["1", "2"], ["1"], "text")
     with pytest.raises(ValueError, match="'prose'"):
         verify(["1"], ["1"], "prose")
+
+
+def test_nothing_else_decides_correctness():
+    """Rewards, monitor, calibration, evaluation and the command line ask `verify`; only `answers` runs programs."""
+    users: dict[str, set[str]] = {"verify": set(), "equal": set(), "run_programs": set()}
+    for path in Path(answers.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in ("gavel.answers", "gavel.programs"):
+                for alias in node.names:
+                    users.setdefault(alias.name, set()).add(path.stem)
+    assert users["verify"] == {"cli", "monitor", "rewards", "scoring", "scratch_judge", "verdicts"}
+    assert users["run_programs"] == {"answers"}
+    assert users["equal"] == set()

@@ -1,4 +1,4 @@
-"""The process layer alone: hostile programs in workers whose language check is switched off."""
+"""Hostile programs, each twice: as they would come, and with the language check off to meet the process layer alone."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ def body(*lines: str) -> str:
 
 class Unchecked(programs._Pool):
     def __init__(self, size: int):
-        super().__init__(size, checked=False)
+        super().__init__(size, ("unchecked",))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,12 @@ ATTACKS = {
     "listing a folder": body("import os", "return len(os.listdir('/'))"),
     "removing a file": body("import os", "os.remove('/tmp/gavel-precious')", "return 18"),
     "changing folder": body("import os", "os.chdir('/')", "return 18"),
+    "a signal's handler": body("import signal", "signal.signal(signal.SIGALRM, print)", "signal.alarm(9)", "exit()"),
+    "code from text": body("exec(compile('x = 18', 'x', 'exec'), globals())", "return [x]"),
+    "an attribute in an f-string": body("return f'{().__class__.__base__.__subclasses__()}'"),
+    "a metaclass": body("class M(type):", "    def __call__(c): return c", "class A(metaclass=M): pass", "return A()"),
+    "a decorator": body("@lambda f: 'decorated'", "def g(): pass", "return g"),
+    "printing without end": body("while True: print('x' * 1000)"),
     "a socket": body("import _socket", "_socket.socket()", "return 18"),
     "an import from disk": body("import wave", "return 18"),
     "becoming root": body("import os", "os.setuid(0)", "return os.getuid() + 18"),
@@ -96,6 +102,11 @@ def test_an_attack_gains_nothing_and_costs_its_own_program_only(pool, layers, na
         pytest.skip(f"no seccomp filter on this machine, only {', '.join(layers)}")
     answers = pool.run([HONEST, ATTACKS[name], body("return 19")], 0.5)
     assert answers == ["18", None, "19"]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_gains_nothing_with_the_language_check_on(name):
+    assert programs.run_programs([HONEST, ATTACKS[name], body("return 19")], timeout_s=0.5) == ["18", None, "19"]
 
 
 def test_the_environment_is_empty(pool):

@@ -174,9 +174,9 @@ def test_an_endless_program_is_lost_alone(attack):
 )
 def test_gigantic_work_is_refused_at_once_and_costs_no_worker(attack):
     run_programs([HONEST])
-    before = {worker.process.pid for worker in programs._pool.workers}
+    before = {worker.process.pid for worker in programs._pools[False].workers}
     assert run_programs([attack, HONEST], timeout_s=60) == [None, "18"]
-    assert before == {worker.process.pid for worker in programs._pool.workers}
+    assert before == {worker.process.pid for worker in programs._pools[False].workers}
 
 
 def test_a_flood_of_syntax_warnings_reaches_nobody(capfd):
@@ -194,9 +194,9 @@ def test_a_program_leaves_nothing_to_the_next():
 
 def test_a_worker_has_no_environment_and_a_session_of_its_own():
     run_programs([HONEST])
-    worker = programs._pool.workers[0].process.pid
+    worker = programs._pools[False].workers[0].process.pid
     assert Path(f"/proc/{worker}/environ").read_bytes() == b""
-    assert os.readlink(f"/proc/{worker}/cwd") == programs._pool.folder
+    assert os.readlink(f"/proc/{worker}/cwd") == programs._pools[False].folder
     assert os.getsid(worker) == worker != os.getsid(0)
     limits = Path(f"/proc/{worker}/limits").read_text()
     for name in (
@@ -211,7 +211,7 @@ def test_a_worker_has_no_environment_and_a_session_of_its_own():
 
 def test_a_worker_that_is_killed_is_replaced():
     run_programs([HONEST])
-    for worker in programs._pool.workers:
+    for worker in programs._pools[False].workers:
         worker.process.kill()
         worker.process.wait()
     assert run_programs([HONEST]) == ["18"]
@@ -220,7 +220,7 @@ def test_a_worker_that_is_killed_is_replaced():
 def test_processor_time_ends_a_worker_whose_parent_is_gone():
     # Without the parent's clock (1,000 s here) the kernel's limit must end it: computing time 0.1 s, rounded
     # up, + 1.
-    worker = programs._Worker("/", checked=True)
+    worker = programs._Worker("/")
     try:
         while not worker.frames():
             pass
@@ -240,10 +240,10 @@ def test_identical_programs_run_once(monkeypatch):
 def test_warm_batches_use_the_same_workers():
     batch = [body(f"a = {i} - 3", "b = a * 2", "return a + b / 2") for i in range(256)]
     expected = run_programs(batch)
-    workers = [worker.process.pid for worker in programs._pool.workers]
+    workers = [worker.process.pid for worker in programs._pools[False].workers]
     for _ in range(5):
         assert run_programs(batch) == expected
-    assert [worker.process.pid for worker in programs._pool.workers] == workers
+    assert [worker.process.pid for worker in programs._pools[False].workers] == workers
 
 
 def test_calls_from_threads_do_not_mix():
@@ -267,13 +267,13 @@ def test_an_interrupted_call_leaves_no_replies_behind(monkeypatch):
 
 
 def _in_child(queue):
-    queue.put((run_programs([body("return 5")]), [worker.process.pid for worker in programs._pool.workers]))
+    queue.put((run_programs([body("return 5")]), [worker.process.pid for worker in programs._pools[False].workers]))
     programs.close()
 
 
 def test_a_forked_process_gets_workers_of_its_own():
     run_programs([HONEST])
-    parents = {worker.process.pid for worker in programs._pool.workers}
+    parents = {worker.process.pid for worker in programs._pools[False].workers}
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(queue,))
@@ -283,12 +283,12 @@ def test_a_forked_process_gets_workers_of_its_own():
     assert answers == ["5"]
     assert parents.isdisjoint(workers)
     assert run_programs([HONEST]) == ["18"]
-    assert parents == {worker.process.pid for worker in programs._pool.workers}
+    assert parents == {worker.process.pid for worker in programs._pools[False].workers}
 
 
 def test_close_ends_the_workers_and_removes_their_folder():
     run_programs([HONEST])
-    pool = programs._pool
+    pool = programs._pools[False]
     pids, folder = [worker.process.pid for worker in pool.workers], Path(pool.folder)
     assert folder.exists()
     programs.close()
@@ -304,3 +304,32 @@ def test_a_worker_that_cannot_start_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(programs, "WORKER", broken)
     with pytest.raises(RuntimeError, match="did not start"):
         run_programs([HONEST])
+
+
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        (body("from sympy import symbols, Eq, solve", "x = symbols('x')", "return solve(Eq(2 * x, 8), x)[0]"), "4"),
+        (body("import sympy", "return sympy.Rational(3, 4) + sympy.sqrt(16)"), "4.75"),
+        (
+            body("import sympy as s", "x, y = s.symbols('x y')", "return s.solve([x + y - 10, x - y - 2], [x, y])[x]"),
+            "6",
+        ),
+        (body("from sympy import sqrt", "return sqrt(2)"), "1.41421356237"),
+        (body("from sympy import Symbol", "return Symbol('x')"), None),
+        # everything that would evaluate a text
+        (body("from sympy import sympify", "return 18"), None),
+        (body("import sympy", "return sympy.sympify('18')"), None),
+        (body("from sympy import simplify", "return simplify('9 + 9')"), None),
+        (body("from sympy import solve", "return solve(['x - 18'])[0]"), None),
+        (body("from sympy import Integer", "return Integer('18')"), None),
+        (body("from sympy import symbols", "return symbols('x:18')"), None),
+        (body("from sympy import symbols", "x = symbols('x')", "return 18 if x.count('9 + 9') == 0 else 1"), None),
+        (body("from sympy import symbols", "x = symbols('x')", "return (x + 18).replace('x', '0')"), None),
+        (body("from sympy import symbols", "x = symbols('x')", "return (x + 18).subs('x', '0')"), None),
+        (body("from sympy import symbols", "return symbols('x', cls=print)"), None),
+        (body("from sympy import Integer", "return Integer(10) ** Integer(10) ** 10"), None),
+    ],
+)
+def test_sympy_without_texts(program, answer):
+    assert run_programs([program, HONEST], timeout_s=5) == [answer, "18"]

@@ -8,7 +8,8 @@ Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"timeo
 [text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then for each program in
 order `[kind, text]` with kind `value`, `none` (the program returned None) or `no answer` (text says why).
 
-With the argument `unchecked` programs run as they are, with all of Python's builtins: for tests of the process layer.
+With the argument `sympy=PATH` programs may import SymPy, found there (`gavel.program_sympy` says what of it). With the
+argument `unchecked` programs run as they are, with all of Python's builtins: for tests of the process layer.
 """
 
 import ast
@@ -105,7 +106,8 @@ def proxies() -> dict[str, types.SimpleNamespace]:
 
 PROXIES = proxies()
 ALLOWED_NODES = tuple(getattr(ast, name) for name in NODES.split())
-ALLOWED_ATTRIBUTES = frozenset(METHODS.split()).union(*(vars(proxy) for proxy in PROXIES.values()))
+ALLOWED_ATTRIBUTES = set(METHODS.split()).union(*(vars(proxy) for proxy in PROXIES.values()))
+PLAIN = []  # what turns a returned object into one of Python's numbers, where SymPy is loaded
 
 
 def import_proxy(name, _globals=None, _locals=None, _names=(), _level=0):
@@ -203,6 +205,8 @@ def run(source: str, check: Callable[[str], ast.Module] = checked_tree, names: d
 
 def described(value) -> tuple[str, str]:
     """The returned value as text. Exact types only: a subclass could answer with code of its own."""
+    for plain in PLAIN:
+        value = plain(value)
     if value is None:
         return "none", ""
     if value is NO_ANSWER:
@@ -234,13 +238,30 @@ def send(message) -> None:
         frame = frame[os.write(1, frame) :]
 
 
-def main(unchecked: bool) -> None:
+def load_sympy(packages: str) -> None:
+    """Let programs import SymPy from the folder `packages`."""
+    import program_sympy
+
+    sys.path.append(packages)
+    import sympy
+
+    program_sympy.warm_up(sympy)
+    PROXIES["sympy"] = program_sympy.proxy(sympy, Refused)
+    ALLOWED_ATTRIBUTES.difference_update(program_sympy.UNSAFE_METHODS)
+    ALLOWED_ATTRIBUTES.update(vars(PROXIES["sympy"]))
+    PLAIN.append(lambda value: program_sympy.plain_number(sympy, value))
+
+
+def main(arguments: list[str]) -> None:
     # Last on the path, and only here: the folder holds modules with the names of standard ones.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     from program_confinement import confine, limit_processor_time
 
     warnings.simplefilter("ignore")
-    options = (ast.parse, vars(builtins)) if unchecked else ()
+    for argument in arguments:
+        if argument.startswith("sympy="):
+            load_sympy(argument.removeprefix("sympy="))
+    options = (ast.parse, vars(builtins)) if "unchecked" in arguments else ()
     send({"layers": confine()})
     while True:
         batch = json.loads(read_exactly(struct.unpack(">I", read_exactly(4))[0]))
@@ -250,4 +271,4 @@ def main(unchecked: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(unchecked=sys.argv[1:] == ["unchecked"])
+    main(sys.argv[1:])

@@ -8,7 +8,8 @@ one. Covered, each promise with an adversarial test in tests/unit/test_programs.
   shifts); attributes from a list, so no `__class__`, `gi_frame` or `format`; no names that begin with two
   underscores;
 - names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
-  as stand-ins without the modules that the real ones have inside;
+  as stand-ins without the modules that the real ones have inside; of `sympy`, in workers of their own, a list of
+  functions that evaluate no text (`gavel.program_sympy`);
 - time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
   lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
 - size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
@@ -27,6 +28,7 @@ cannot be set no worker starts.
 """
 
 import atexit
+import importlib.util
 import json
 import os
 import selectors
@@ -42,11 +44,11 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from gavel import program_confinement, program_worker
+from gavel import program_confinement, program_sympy, program_worker
 from gavel.numerals import UNANSWERABLE, canonical
 
 # Imported for their paths alone, so that whatever reads imports (digests, packagers) sees that they belong here.
-WORKER, _CONFINEMENT = Path(program_worker.__file__), program_confinement.__file__
+WORKER, _PARTS = Path(program_worker.__file__), (program_confinement, program_sympy)
 
 # Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
 # overloaded.
@@ -76,35 +78,42 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[
     Raises RuntimeError if no worker can be started.
     """
     distinct = [program for program in dict.fromkeys(programs) if len(program) <= MAX_SOURCE]
-    if not distinct:
-        return [None] * len(programs)
-    global _pool
+    answers: dict[str, str | None] = {}
     with _lock:
-        if _pool is None:
-            _pool = _Pool(min(MAX_WORKERS, os.cpu_count() or 1))
-        try:
-            answers = dict(zip(distinct, _pool.run(distinct, timeout_s), strict=True))
-        except BaseException:
-            # An interrupted call must not leave its replies to the next one.
-            _pool.close()
-            _pool = None
-            raise
+        for sympy in (False, True):
+            batch = [program for program in distinct if ("sympy" in program) == sympy]
+            if batch:
+                answers |= zip(batch, _run(batch, timeout_s, sympy), strict=True)
     return [answers.get(program) for program in programs]
+
+
+def _run(programs: Sequence[str], timeout_s: float, sympy: bool) -> list[str | None]:
+    if sympy not in _pools:
+        _pools[sympy] = _Pool(min(MAX_WORKERS, os.cpu_count() or 1), (f"sympy={_packages()}",) if sympy else ())
+    try:
+        return _pools[sympy].run(programs, timeout_s)
+    except BaseException:
+        # An interrupted call must not leave its replies to the next one.
+        _pools.pop(sympy).close()
+        raise
+
+
+def _packages() -> str:
+    """The folder that SymPy (and mpmath, which it needs) is imported from."""
+    return str(Path(importlib.util.find_spec("sympy").origin).parents[1])
 
 
 def containment() -> list[str]:
     """What confines the workers on this machine: `limits`, `user` (no longer root), `seccomp`."""
     run_programs(["def solution(): return 0"])
-    return list(_pool.workers[0].layers)
+    return list(_pools[False].workers[0].layers)
 
 
 def close() -> None:
     """End the worker processes; the next call starts new ones."""
-    global _pool
     with _lock:
-        if _pool is not None:
-            _pool.close()
-            _pool = None
+        while _pools:
+            _pools.popitem()[1].close()
 
 
 def _answer(kind: str, text: str) -> str | None:
@@ -116,9 +125,9 @@ def _answer(kind: str, text: str) -> str | None:
 class _Worker:
     """One worker process and what it is busy with."""
 
-    def __init__(self, folder: str, checked: bool) -> None:
+    def __init__(self, folder: str, arguments: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(WORKER), *(() if checked else ("unchecked",))],
+            [sys.executable, "-I", "-S", str(WORKER), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -183,8 +192,8 @@ class _Worker:
 class _Pool:
     """Workers of this process; the clock that kills them is in `run`."""
 
-    def __init__(self, size: int, checked: bool = True) -> None:
-        self.size, self.checked = size, checked
+    def __init__(self, size: int, arguments: Sequence[str] = ()) -> None:
+        self.size, self.arguments = size, arguments  # of the worker's command line
         self.workers: list[_Worker] = []
         self.folder = tempfile.mkdtemp(prefix="gavel-programs-")
 
@@ -202,7 +211,7 @@ class _Pool:
     def _start(self, waiting: int) -> None:
         idle = sum(not worker.pending for worker in self.workers)
         wanted = min(-(-waiting // CHUNK) - idle, self.size - len(self.workers))
-        self.workers += [_Worker(self.folder, self.checked) for _ in range(wanted)]
+        self.workers += [_Worker(self.folder, self.arguments) for _ in range(wanted)]
 
     def _give(self, worker: _Worker, programs: Sequence[str], waiting: deque[int], timeout_s: float) -> None:
         chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
@@ -251,19 +260,18 @@ class _Pool:
 
 
 _lock = threading.Lock()
-_pool: _Pool | None = None
+_pools: dict[bool, _Pool] = {}  # with and without SymPy
 atexit.register(close)
 
 
 def _after_fork_in_child() -> None:
     """The workers, their folder and a lock that another thread may hold are the parent's: start afresh."""
-    global _lock, _pool
+    global _lock
     _lock = threading.Lock()
-    if _pool is not None:
-        for worker in _pool.workers:
+    while _pools:
+        for worker in _pools.popitem()[1].workers:
             worker.release()
             worker.process.returncode = 0  # not this process's child: nothing to wait for
-        _pool = None
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
