@@ -137,7 +137,7 @@ class Keeper(TrainerCallback):
     def _look(self, model: PreTrainedModel, step: int) -> None:
         past = [row["metrics"]["validation/greedy"] for row in self.run.checks.rows()]
         found = self.check(model, self.tokenizer, step)
-        if found["greedy"] > max(past, default=-1):
+        if found["greedy"] >= max(past, default=-1):  # of equals the later one, which has learnt more than step 0
             self.run.save_best(model, self.tokenizer)
         self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
         shown = ", ".join(f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None)
@@ -151,7 +151,7 @@ def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> 
     save_whole(models.load_model(str(run.best)), tokenizer, output / "best")
     checks = write_curve(run.checks, output / "monitor.csv", "validation/")
     write_curve(run.journal, output / "training.csv")
-    best_step = max(checks, key=lambda row: (row["greedy"], -row["step"]))["step"]
+    best_step = max(checks, key=lambda row: (row["greedy"], row["step"]))["step"]
     summary = summary | {"status": "finished", "best_step": best_step}
     write_json(output / "run.json", summary)
     return summary
