@@ -5,6 +5,7 @@ CORES ?= all
 #   make report TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 5000
+RESULTS ?= results
 BIN := .venv/bin
 
 .PHONY: report test test-all bench ui lint format docs readme weights clean
@@ -22,7 +23,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py
 
 ui: .venv/installed
-	$(BIN)/python workflow/scripts/ui.py --results results --port $(PORT)
+	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint

@@ -112,3 +112,9 @@ def test_every_key_stands_in_the_readme():
     for section in objects(config.schema()):
         for key in section["properties"]:
             assert f"| `{key}` |" in readme
+
+
+def test_a_study_that_names_no_folder_gets_one_of_its_own():
+    raw = default() | {"study": "mine"}
+    del raw["results_dir"]
+    assert config.load(raw)["results_dir"] == "results/mine"

@@ -149,7 +149,7 @@ def score(options: argparse.Namespace) -> None:
     if skipped:
         skipped.tell(options.file)
     if not summaries:
-        raise InputError(f"{options.file}:1: no rows; expected one JSON object a line")
+        raise InputError(f"{options.file}: no rows to score; expected one JSON object a line")
     figures = {model: summary.figures() for model, summary in summaries.items()}
     if options.json:
         count = {} if skipped is None else {"skipped": skipped.count}

@@ -301,7 +301,7 @@ class Config(Section):
 
     study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
     question: str = Field("Does the judge's reward help?", description="What the study asks; the report's headline.")
-    results_dir: str = Field("results", description="Where everything goes; one folder a study.")
+    results_dir: str | None = Field(None, description="Where everything goes; `results/<study>` if not given.")
     data: Data = Field(description="Problems and splits.")
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
     student: Student = Field(description="The small model that learns.")
@@ -315,6 +315,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def consistent(self):
+        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
