@@ -1,8 +1,8 @@
 """What the sandbox costs: programs per second, ours against a pool made for each call and against bare `exec`.
 
 Run by `make bench`. All three run the same distinct programs in turn within one process; figures are medians over the
-rounds, ratios are of those medians. The pool for each call is what ReFT's public engine does (a process pool, every
-program under an alarm); bare `exec` is no containment at all.
+rounds, ratios are of those medians. The pool for each call is the standard library's, every program under an
+alarm; bare `exec` is no containment at all.
 """
 
 import argparse

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from gavel import programs
+from gavel import program_confinement, programs
 from gavel.programs import run_programs
 
 HONEST = "def solution():\n    return 18"
@@ -190,6 +192,30 @@ def test_a_program_leaves_nothing_to_the_next():
     second = body("return len(shared)")
     assert run_programs([first, second]) == ["1", None]
     assert run_programs([second]) == [None]
+
+
+def test_the_limits_alone_let_nothing_be_opened(tmp_path):
+    # What code that escaped the language would meet where there is no seccomp filter.
+    code = (
+        "import runpy, socket, os, json, sys\n"
+        f"confinement = runpy.run_path({program_confinement.__file__!r})\n"
+        "confinement['limit_resources']()\n"
+        "found = []\n"
+        "for attempt in (lambda: open('/etc/passwd'), lambda: open('x', 'w'), socket.socket, os.pipe):\n"
+        "    try:\n        attempt()\n        found.append('worked')\n"
+        "    except OSError as error:\n        found.append(error.errno)\n"
+        "print(found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.stdout.strip() == "[24, 24, 24, 24]", done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_has_no_environment_and_a_session_of_its_own():

@@ -11,4 +11,4 @@ class InputError(ValueError):
 
 def first_line(error: Exception) -> str:
     """An error's kind and the first line of what it says, for a message of one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:300]

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from gavel.files import write_json
+
 _NOTES = "gavel-owners"
 _HIDDEN = "hidden"
 
@@ -37,9 +39,7 @@ def record_owner(workdir: str | Path = ".") -> None:
             if _is_dead(owner) and not set(owner["locks"]) & set(_lock_files(folder)):
                 path.unlink(missing_ok=True)
         owner = {**_identity(), "locks": list(_lock_files(folder))}
-        partial = notes / f".{owner['host']}-{owner['pid']}.partial"
-        partial.write_text(json.dumps(owner, indent=1))
-        os.replace(partial, notes / f"{owner['host']}-{owner['pid']}.json")
+        write_json(notes / f"{owner['host']}-{owner['pid']}.json", owner)
 
 
 def clear_stale_lock(workdir: str | Path = ".") -> str | None:

@@ -5,7 +5,7 @@ wrappers that refuse every text, and none of the methods that take one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -36,7 +36,7 @@ def textless(function: Callable, refused: type[Exception]) -> Callable:
     """The function without any text among its arguments, at any depth."""
 
     def call(*arguments, **options):
-        if holds_text(arguments) or holds_text(options.values()):
+        if holds_text([*arguments, *options.values()]):
             raise refused("a text as an argument of SymPy")
         return function(*arguments, **options)
 
@@ -48,8 +48,8 @@ def holds_text(value, depth: int = 0) -> bool:
         return True
     if isinstance(value, Mapping):
         return holds_text([*value, *value.values()], depth + 1)
-    plain = isinstance(value, list | tuple | set | frozenset) or type(value).__name__ == "dict_values"
-    return plain and isinstance(value, Iterable) and any(holds_text(part, depth + 1) for part in value)
+    plain = isinstance(value, list | tuple | set | frozenset)
+    return plain and any(holds_text(part, depth + 1) for part in value)
 
 
 def plain_number(sympy, value):
