@@ -6,6 +6,7 @@ import torch
 from gavel import judge
 from gavel.errors import InputError
 from gavel.judge.single_token import SingleTokenJudge, label_token
+from gavel.prefixes import next_token_probabilities
 
 
 @pytest.fixture
@@ -40,12 +41,25 @@ def test_scores_do_not_depend_on_batches_or_order(single, tiny, rows):
 
 def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
     asked = []
-    original = single._ask
-    monkeypatch.setattr(single, "_ask", lambda batch: asked.extend(batch) or original(batch))
+
+    def counted(model, prompts, *args, **options):
+        asked.extend(prompts)
+        return next_token_probabilities(model, prompts, *args, **options)
+
+    monkeypatch.setattr("gavel.judge.single_token.next_token_probabilities", counted)
     question, solution = rows[0]["question"], rows[0]["program"]
     scores = judge.score(single, [question] * 5, [solution] * 5)
     assert len(asked) == 1
     assert len(set(scores)) == 1
+
+
+def test_sharing_questions_changes_no_score(single, tiny, rows):
+    questions = [row["question"] for row in rows[:4] for _ in range(5)]
+    solutions = [row["program"].replace("0", str(i)) for row in rows[:4] for i in range(5)]
+    alone = SingleTokenJudge(model=tiny, reuse=False)
+    assert judge.score(single, questions, solutions) == pytest.approx(
+        judge.score(alone, questions, solutions), abs=1e-5
+    )
 
 
 def test_truncation_keeps_the_end_and_is_counted(tiny, rows):
@@ -53,8 +67,10 @@ def test_truncation_keeps_the_end_and_is_counted(tiny, rows):
     verdict = short.verdicts([rows[0]["question"]], [rows[0]["program"]])[0]
     assert verdict.truncated
     tail = short.tokenizer(short.render(rows[0]["question"], rows[0]["program"]))["input_ids"][-12:]
-    right, wrong = short._ask([tail])[0]
-    assert verdict.score == pytest.approx(right / (right + wrong))
+    with torch.no_grad():
+        logits = short.model(torch.tensor([tail])).logits[0, -1].double()
+    right, wrong = torch.softmax(logits, -1)[short.labels].tolist()
+    assert verdict.score == pytest.approx(right / (right + wrong), rel=1e-5)
 
 
 @pytest.mark.parametrize("label", [" Absolutely", "", "Yes no"])

@@ -9,6 +9,7 @@ from trl import GRPOTrainer
 
 from gavel import algorithms, config, rl
 from gavel.errors import InputError
+from gavel.grpo import GroupTrainer
 from gavel.ppo import Critic, PPOTrainer
 from gavel.rewards import MixedReward
 
@@ -79,15 +80,15 @@ class HalfJudge:
         return [Verdict((len(text) % 7) / 7) for text in solutions]
 
 
-def trainer(kind, model, tokenizer, tmp_path, **ppo):
+def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     """One rollout of two questions x four completions, ready to be looked at."""
-    steps = SETTINGS | {"learning_rate": 1e-3}
+    steps = SETTINGS | {"learning_rate": 1e-3} | dict(settings)
     critic = SETTINGS["ppo"] | {"critic_warmup": 0} | ppo
     epochs, minibatches = (critic["epochs"], critic["minibatches"]) if kind == "ppo" else (1, 1)
     rows = [
         {"question": f"Ben has {i} keys", "answer": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)
     ]
-    made = (PPOTrainer if kind == "ppo" else GRPOTrainer)(
+    made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
         reward_funcs=MixedReward(lam=0.5, judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5),
         args=rl.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
@@ -183,13 +184,87 @@ def test_samples_of_a_group_stand_together_and_depend_on_the_step(model, tokeniz
     assert rl.Rollout(0, 1, 64)(texts, made) != first
 
 
-@pytest.mark.parametrize(
-    "name",
-    "_calculate_rewards _generate_and_score_completions _compute_loss _get_per_token_logps_and_entropies".split(),
+def scored(made, output, **options):
+    """Log-probabilities and entropies of a rollout, where there are tokens."""
+    found = made._get_per_token_logps_and_entropies(
+        made.model,
+        torch.cat([output["prompt_ids"], output["completion_ids"]], 1),
+        torch.cat([output["prompt_mask"], output["completion_mask"]], 1),
+        output["completion_ids"].shape[1],
+        **options,
+    )
+    return [part[output["completion_mask"].bool()] for part in found if part is not None]
+
+
+def test_packed_groups_score_as_trl_scores_each_completion(model, tokenizer, tmp_path):
+    made = trainer("grpo", model, tokenizer, tmp_path)
+    output = rollout(made)
+    assert made.packs
+    packed = scored(made, output, compute_entropy=True) + scored(made, output, batch_size=3)
+    made.packs = False
+    for found, wanted in zip(packed, scored(made, output, compute_entropy=True) * 2, strict=False):
+        assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_the_critic_gives_packed_completions_the_values_of_padded_ones(model, tokenizer, tmp_path):
+    made = trainer("ppo", model, tokenizer, tmp_path)
+    torch.nn.init.normal_(made.model.critic.head.weight)
+    output = rollout(made)
+    inside = output["completion_mask"].bool()
+    packed = made._values(output)[inside]
+    made.packs = False
+    assert packed.std() > 0.1
+    assert torch.allclose(packed, made._values(output)[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["grpo", "ppo"])
+def test_micro_batches_hold_whole_groups_and_lose_no_row(model, tokenizer, tmp_path, kind):
+    made = trainer(kind, model, tokenizer, tmp_path, minibatches=2, settings={"micro_batch_size": 4})
+    batch = next(iter(made.get_train_dataloader()))
+    first = made._prepare_inputs(batch)
+    assert {tuple(row) for row in first["prompt_ids"].tolist()} == {tuple(first["prompt_ids"][0].tolist())}
+    rows = torch.cat([part["completion_ids"] for part in made._buffered_inputs])
+    assert len(rows) == 8
+    assert len(made._buffered_inputs) == 2
+    for part in made._buffered_inputs:
+        assert {len(value) for value in part.values() if isinstance(value, torch.Tensor) and value.ndim} == {4}
+
+
+def test_the_size_of_a_micro_batch_does_not_change_the_gradient(model, tokenizer, tmp_path):
+    found = []
+    for micro in (8, 4):
+        made = trainer("grpo", model, tokenizer, tmp_path, settings={"micro_batch_size": micro})
+        made.current_gradient_accumulation_steps = 8 // micro
+        made.model.zero_grad()
+        batch = next(iter(made.get_train_dataloader()))
+        for _ in range(8 // micro):
+            made._compute_loss(made.model, made._prepare_inputs(batch)).backward()
+            made._step += 1
+        found.append({name: p.grad.clone() for name, p in made.model.named_parameters()})
+    assert max(gradient.abs().max() for gradient in found[0].values()) > 1e-4
+    for name, wanted in found[0].items():
+        assert torch.allclose(found[1][name], wanted, atol=1e-6), name
+
+
+SEAMS = (
+    "_calculate_rewards _generate_and_score_completions _compute_loss _get_per_token_logps_and_entropies "
+    "_prepare_inputs"
 )
-def test_trl_still_has_the_seams_that_ppo_needs(name):
+
+
+@pytest.mark.parametrize("name", SEAMS.split())
+def test_trl_still_has_the_seams_that_we_override(name):
     """A new TRL that moves one of these must be read before the pin in pyproject.toml is raised."""
-    assert hasattr(GRPOTrainer, name), f"GRPOTrainer.{name} is gone: gavel/ppo.py overrides or calls it"
+    assert hasattr(GRPOTrainer, name), f"GRPOTrainer.{name} is gone: gavel/grpo.py or gavel/ppo.py overrides it"
+
+
+def test_trl_still_buffers_a_rollout_as_we_regroup_it():
+    source = inspect.getsource(GRPOTrainer._prepare_inputs)
+    for words in ("self._buffered_inputs = [", "self._step % self.args.steps_per_generation"):
+        assert words in source, f"`{words}` is gone from GRPOTrainer._prepare_inputs: read gavel/grpo.py"
+    source = inspect.getsource(GRPOTrainer._get_per_token_logps_and_entropies)
+    for words in ("fused_lm_head=True", "outputs.log_probs", "outputs.entropy"):
+        assert words in source, f"`{words}` is gone from GRPOTrainer's scoring: read gavel/grpo.py"
 
 
 def test_trl_still_takes_per_token_advantages_and_a_rollout_function():

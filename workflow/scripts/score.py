@@ -24,7 +24,7 @@ with script_log(snakemake.log[0], f"score {run}"):
                     responses=responses,
                     output=output,
                     solution_format=snakemake.params.solution_format,
-                    judge=watcher,
+                    judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
                     progress=bar,
                 )
                 if kind == "samples":

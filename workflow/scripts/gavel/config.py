@@ -172,6 +172,10 @@ class Sft(Section):
 
     seed: int = Field(0, description="Order of examples.")
     epochs: Count = Field(12, description="Passes over the labelled problems.")
+    check_every: Count = Field(
+        1,
+        description="Epochs between two looks at the validation problems; few labels make epochs cheaper than looks.",
+    )
     learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
     batch_size: Count = Field(16, description="Examples an optimiser step.")
     micro_batch_size: Count | None = Field(None, description="Examples in memory at a time; null takes batch_size.")

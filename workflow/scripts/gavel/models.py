@@ -82,6 +82,21 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
     tokenizer.save_pretrained(folder)
 
 
+def attention_window(model: PreTrainedModel) -> int | None:
+    """How many tokens back the shortest-sighted layer sees; None where all see everything."""
+    kinds = getattr(model.config, "layer_types", None)
+    window = getattr(model.config, "sliding_window", None)
+    if kinds is not None:
+        return window if {"sliding_attention", "chunked_attention"} & set(kinds) else None
+    return window if getattr(model.config, "use_sliding_window", True) else None
+
+
+def only_attends(model: PreTrainedModel) -> bool:
+    """Whether every layer is attention, whose cache is keys and values of tokens (state spaces have another)."""
+    kinds = getattr(model.config, "layer_types", None) or []
+    return all(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)
+
+
 def parameters(model: PreTrainedModel) -> int:
     """Number of trainable values, tied ones counted once."""
     return sum(p.numel() for p in model.parameters())

@@ -10,9 +10,12 @@ import copy
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from trl import GRPOTrainer
 
 from gavel.advantages import gae, terminal_rewards, whiten
+from gavel.grpo import GroupTrainer
+from gavel.packing import Packed
+
+SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 
 
 class Critic(nn.Module):
@@ -30,9 +33,19 @@ class Critic(nn.Module):
         hidden = self.trunk(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
         return self.head(hidden[:, -completion_length - 1 : -1]).squeeze(-1)
 
+    def packed(self, rows: Packed) -> torch.Tensor:
+        """The same of packed completions."""
+        hidden = self.trunk(
+            input_ids=rows.ids,
+            attention_mask=rows.mask(self.trunk),
+            position_ids=rows.positions,
+            use_cache=False,
+        ).last_hidden_state
+        return rows.unpack(self.head(hidden).squeeze(-1))
 
-class PPOTrainer(GRPOTrainer):
-    """GRPOTrainer with a critic.
+
+class PPOTrainer(GroupTrainer):
+    """GRPO's trainer with a critic.
 
     Args:
         critic: `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`, `critic_learning_rate`, `critic_warmup`
@@ -68,8 +81,13 @@ class PPOTrainer(GRPOTrainer):
         rewards = self._rewards[first : first + len(inputs), 0].to(device)
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
+        size = self.args.per_device_train_batch_size
         with torch.no_grad():
-            values = self._values(output) * mask
+            parts = [
+                self._values({name: output[name][start : start + size] for name in SEQUENCES})
+                for start in range(0, len(mask), size)
+            ]
+        values = torch.cat(parts) * mask
         advantages, returns = gae(
             terminal_rewards(rewards, mask), values, mask, self.ppo["gamma"], self.ppo["gae_lambda"]
         )
@@ -99,5 +117,6 @@ class PPOTrainer(GRPOTrainer):
     def _values(self, batch) -> torch.Tensor:
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        width = batch["completion_ids"].shape[1]
         critic = self.accelerator.unwrap_model(self.model).critic
-        return critic(tokens, mask, batch["completion_ids"].shape[1])
+        return critic.packed(self.packed(tokens, mask, width)) if self.packs else critic(tokens, mask, width)

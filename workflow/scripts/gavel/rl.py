@@ -19,6 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 from gavel import algorithms, judge, models, prompts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
+from gavel.grpo import GroupTrainer
 from gavel.monitor import Monitor
 from gavel.ppo import PPOTrainer
 from gavel.progress import say
@@ -150,7 +151,7 @@ def train(
     )
     config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
     extra = {"critic": settings["ppo"]} if kind.critic else {}
-    trainer = (PPOTrainer if kind.critic else GRPOTrainer)(
+    trainer = (PPOTrainer if kind.critic else GroupTrainer)(
         model=model,
         reward_funcs=reward,
         args=config,

@@ -54,7 +54,7 @@ def train(
         output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
         state: folder for checkpoints, outside the workflow's outputs.
         digest: of all that the result depends on; decides whether `state` may be resumed.
-        settings: `epochs`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
+        settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`.
 
     Returns:
@@ -78,7 +78,8 @@ def train(
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed)
-    keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=per_epoch, save_every=per_epoch, mirror=mirror)
+    every = per_epoch * settings["check_every"]
+    keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
     config = SFTConfig(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=micro,

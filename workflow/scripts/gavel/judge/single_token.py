@@ -6,11 +6,10 @@ judge answers in a single token whose probability is the reward; prompt, label w
 
 from collections.abc import Callable, Iterable, Sequence
 
-import torch
-
 from gavel import models, prompts
 from gavel.errors import InputError
 from gavel.judge import Verdict
+from gavel.prefixes import next_token_probabilities
 
 
 class SingleTokenJudge:
@@ -24,6 +23,7 @@ class SingleTokenJudge:
         dtype: of the weights.
         max_tokens: longest prompt; of a longer one the beginning is cut, never the end where the label stands.
         batch_tokens: tokens of padded prompts in one forward pass; lower it when memory runs out.
+        reuse: compute instructions and question once for all solutions; False is for comparison.
         pad_token, eos_token, revision: as for the student.
 
     Raises:
@@ -40,12 +40,13 @@ class SingleTokenJudge:
         dtype: str = "float32",
         max_tokens: int = 2048,
         batch_tokens: int = 16384,
+        reuse: bool = True,
         pad_token: str | None = None,
         eos_token: str | None = None,
         revision: str | None = None,
     ):
         self.template = prompts.load(prompt, ("question", "solution"))
-        self.chat, self.max_tokens, self.batch_tokens = chat, max_tokens, batch_tokens
+        self.chat, self.max_tokens, self.batch_tokens, self.reuse = chat, max_tokens, batch_tokens, reuse
         self.tokenizer = models.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
         self.labels = [label_token(self.tokenizer, self.render("What is 1+1?", "2"), label) for label in labels]
         if self.labels[0] == self.labels[1]:
@@ -71,37 +72,28 @@ class SingleTokenJudge:
         pairs = list(zip(questions, solutions, strict=True))
         unique = list(dict.fromkeys(pairs))
         encoded = [self.tokenizer(self.render(*pair), add_special_tokens=not self.chat)["input_ids"] for pair in unique]
-        order = sorted(range(len(unique)), key=lambda i: len(encoded[i]))
-        found: dict[tuple[str, str], Verdict] = {}
-        for batch in progress(self._batches(order, encoded)):
-            kept = [encoded[i][-self.max_tokens :] for i in batch]
-            for i, (right, wrong) in zip(batch, self._ask(kept), strict=True):
-                total = right + wrong
-                # Both underflow only when the judge has no opinion at all; it then pays the middle.
-                value = right / total if total > 0 else 0.5
-                found[unique[i]] = Verdict(value, max(0.0, 1 - total), len(encoded[i]) > self.max_tokens)
+        probabilities = next_token_probabilities(
+            self.model,
+            [ids[-self.max_tokens :] for ids in encoded],
+            self.labels,
+            groups=[question for question, _ in unique],
+            pad=self.tokenizer.pad_token_id,
+            batch_tokens=self.batch_tokens,
+            reuse=self.reuse,
+            progress=progress,
+        )
+        found = {
+            pair: Verdict(*_score(right, wrong), len(ids) > self.max_tokens)
+            for pair, (right, wrong), ids in zip(unique, probabilities.tolist(), encoded, strict=True)
+        }
         return [found[pair] for pair in pairs]
 
-    def _batches(self, order: list[int], encoded: list[list[int]]) -> list[list[int]]:
-        batches: list[list[int]] = []
-        for i in order:  # shortest first, so the newest prompt sets the width
-            width = min(len(encoded[i]), self.max_tokens)
-            if batches and width * (len(batches[-1]) + 1) <= self.batch_tokens:
-                batches[-1].append(i)
-            else:
-                batches.append([i])
-        return batches
 
-    @torch.inference_mode()
-    def _ask(self, rows: list[list[int]]) -> list[tuple[float, float]]:
-        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
-        device = self.model.device
-        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        logits = self.model(tokens, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits[:, -1]
-        probabilities = torch.softmax(logits.double(), dim=-1)[:, self.labels]
-        return [(right, wrong) for right, wrong in probabilities.tolist()]
+def _score(right: float, wrong: float) -> tuple[float, float]:
+    """The judge's score and its off-label mass, from the two labels' probabilities."""
+    total = right + wrong
+    # Both underflow only when the judge has no opinion at all; it then pays the middle.
+    return (right / total if total > 0 else 0.5), max(0.0, 1 - total)
 
 
 make = SingleTokenJudge

@@ -1,0 +1,97 @@
+"""TRL's GRPOTrainer with each prompt computed once for its group of completions.
+
+TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. Three quarters of
+those tokens are repeated or padding when solutions are as short as programs are. Two overrides: a rollout's groups stay
+whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.packing`) before the model sees it. Loss,
+rewards, logging and checkpoints stay TRL's, and so do the numbers, up to rounding.
+"""
+
+import torch
+from transformers import PreTrainedModel
+from trl import GRPOTrainer
+
+from gavel.packing import Packed, pack, packable
+from gavel.progress import say
+
+
+class GroupTrainer(GRPOTrainer):
+    """GRPOTrainer that packs groups where the model allows it, and is TRL's own where it does not."""
+
+    def __init__(self, *args, model: PreTrainedModel, **kwargs):
+        self.packs = packable(model)
+        if not self.packs:
+            say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
+        super().__init__(*args, model=model, **kwargs)
+
+    def _prepare_inputs(self, generation_batch):
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if not self.model.training or self._buffered_inputs is before:
+            return inputs
+        self._buffered_inputs = _regrouped(self._buffered_inputs)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model,
+        input_ids,
+        attention_mask,
+        logits_to_keep,
+        batch_size=None,
+        compute_entropy=False,
+        compute_aux_loss=False,
+        **images,
+    ):
+        if not self.packs or compute_aux_loss or any(value is not None for value in images.values()):
+            return super()._get_per_token_logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **images,
+            )
+        logps, entropies = [], []
+        size = batch_size or len(input_ids)
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            packed = self.packed(input_ids[rows], attention_mask[rows], logits_to_keep)
+            with self.accelerator.autocast():
+                output = model(
+                    input_ids=packed.ids,
+                    attention_mask=packed.mask(self.accelerator.unwrap_model(self.model)),
+                    position_ids=packed.positions,
+                    shift_labels=packed.labels,
+                    fused_lm_head=True,
+                )
+            logps.append(packed.unpack(output.log_probs))
+            if compute_entropy:
+                entropies.append(packed.unpack(output.entropy))
+        return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
+
+    def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> Packed:
+        """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""
+        inside = mask.bool()
+        split = tokens.shape[1] - completion_length
+        prompts = [row[keep].tolist() for row, keep in zip(tokens[:, :split], inside[:, :split], strict=True)]
+        completions = [row[keep].tolist() for row, keep in zip(tokens[:, split:], inside[:, split:], strict=True)]
+        return pack(prompts, completions, width=completion_length, device=tokens.device)
+
+
+def _regrouped(batches: list[dict]) -> list[dict]:
+    """Rows of a shuffled rollout with each prompt's completions side by side; prompts keep their shuffled order."""
+    whole = {
+        name: torch.cat([batch[name] for batch in batches]) if _has_rows(value) else value
+        for name, value in batches[0].items()
+    }
+    prompts = [tuple(row) for row in whole["prompt_ids"].tolist()]
+    rank = {prompt: i for i, prompt in reversed(list(enumerate(prompts)))}
+    order = torch.tensor(sorted(range(len(prompts)), key=lambda row: rank[prompts[row]]))
+    rows = order.to(whole["prompt_ids"].device).split(len(prompts) // len(batches))
+    return [{name: value[part] if _has_rows(value) else value for name, value in whole.items()} for part in rows]
+
+
+def _has_rows(value) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim > 0
