@@ -55,9 +55,11 @@ WORKER, _PARTS = Path(program_worker.__file__), (program_confinement, program_sy
 TIMEOUT_S = 1.0
 # Starting an interpreter takes 50 ms; a busy network file system may take seconds.
 START_TIMEOUT_S = 30.0
-# Programs sent to a worker at a time: large enough that the pipe is no cost, small enough to share out the
-# work.
-CHUNK = 32
+# Programs sent to a worker at a time: from as many as are worth a worker of their own to as many as it runs while
+# this process does other things.
+CHUNKS = 32, 256
+# Replies are small and many: a pause this long lets some of them gather before they are read.
+PAUSE_S = 0.0005
 # More workers than this do not help: a thousand simple programs take a fraction of a second on one.
 MAX_WORKERS = 4
 # Longer programs are refused unread; a long real one has 1,500 characters.
@@ -195,6 +197,7 @@ class _Pool:
     def __init__(self, size: int, arguments: Sequence[str] = ()) -> None:
         self.size, self.arguments = size, arguments  # of the worker's command line
         self.workers: list[_Worker] = []
+        self.selector = selectors.DefaultSelector()
         self.folder = tempfile.mkdtemp(prefix="gavel-programs-")
 
     def run(self, programs: Sequence[str], timeout_s: float) -> list[str | None]:
@@ -202,19 +205,26 @@ class _Pool:
         waiting = deque(range(len(programs)))
         while waiting or any(worker.pending for worker in self.workers):
             self._start(len(waiting))
-            for worker in [worker for worker in self.workers if worker.layers is not None and not worker.pending]:
+            ready = [worker for worker in self.workers if worker.layers is not None and not worker.pending]
+            share = -(-len(waiting) // max(1, sum(not worker.pending for worker in self.workers)))
+            for worker in ready:
                 if waiting:
-                    self._give(worker, programs, waiting, timeout_s)
+                    self._give(worker, programs, waiting, min(max(share, CHUNKS[0]), CHUNKS[1]), timeout_s)
             self._listen(answers, waiting, timeout_s)
         return answers
 
     def _start(self, waiting: int) -> None:
         idle = sum(not worker.pending for worker in self.workers)
-        wanted = min(-(-waiting // CHUNK) - idle, self.size - len(self.workers))
-        self.workers += [_Worker(self.folder, self.arguments) for _ in range(wanted)]
+        wanted = min(-(-waiting // CHUNKS[0]) - idle, self.size - len(self.workers))
+        for _ in range(wanted):
+            worker = _Worker(self.folder, self.arguments)
+            self.workers.append(worker)
+            self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
 
-    def _give(self, worker: _Worker, programs: Sequence[str], waiting: deque[int], timeout_s: float) -> None:
-        chunk = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
+    def _give(
+        self, worker: _Worker, programs: Sequence[str], waiting: deque[int], count: int, timeout_s: float
+    ) -> None:
+        chunk = [waiting.popleft() for _ in range(min(count, len(waiting)))]
         worker.pending.extend(chunk)
         try:
             worker.send([programs[index] for index in chunk], timeout_s)
@@ -228,11 +238,10 @@ class _Pool:
         busy = [worker for worker in self.workers if worker.pending or worker.layers is None]
         if not busy:
             return
-        with selectors.DefaultSelector() as selector:
-            for worker in busy:
-                selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-            wait = min(worker.deadline for worker in busy) - time.monotonic()
-            heard = [key.data for key, _ in selector.select(max(0.0, wait))]
+        wait = min(worker.deadline for worker in busy) - time.monotonic()
+        if self.selector.select(max(0.0, wait)) and sum(len(worker.pending) for worker in busy) > CHUNKS[0]:
+            time.sleep(PAUSE_S)
+        heard = [key.data for key, _ in self.selector.select(0)]
         for worker in heard:
             frames = worker.frames()
             if frames:  # bytes alone, without a whole frame, buy no time
@@ -247,12 +256,14 @@ class _Pool:
     def _lose(self, worker: _Worker, waiting: deque[int], lost: int) -> None:
         """Kill a worker; its first `lost` pending programs stay without answer, the others wait again."""
         self.workers.remove(worker)
+        self.selector.unregister(worker.process.stdout)
         worker.kill()
         if worker.layers is None:
             raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
         waiting.extendleft(reversed(list(worker.pending)[lost:]))
 
     def close(self) -> None:
+        self.selector.close()
         for worker in self.workers:
             worker.kill()
         self.workers = []
