@@ -17,6 +17,7 @@ test: .venv/installed
 	$(BIN)/pytest -q
 
 test-all: .venv/installed
+	$(BIN)/pip install -q -e '.[test,servers]'
 	$(BIN)/pytest -q tests
 
 bench: .venv/installed

@@ -1,17 +1,20 @@
 """The single-token judge: its probability, its labels, and that batching changes nothing."""
 
+import math
+
 import pytest
 import torch
 
 from gavel import judge
 from gavel.errors import InputError
-from gavel.judge.single_token import SingleTokenJudge, label_token
+from gavel.judge.local import label_tokens
+from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, make
 from gavel.prefixes import next_token_probabilities
 
 
 @pytest.fixture
 def single(tiny):
-    return SingleTokenJudge(model=tiny)
+    return make(model=tiny)
 
 
 def pairs(rows):
@@ -21,11 +24,11 @@ def pairs(rows):
 def test_the_score_is_the_renormalised_probability_of_yes(single, rows):
     questions, solutions = pairs(rows)
     verdict = single.verdicts(questions[:1], solutions[:1])[0]
-    prompt = single.render(questions[0], solutions[0])
+    (prompt,) = single.render(questions[0], solutions[0])
     with torch.no_grad():
-        logits = single.model(**single.tokenizer(prompt, return_tensors="pt")).logits[0, -1]
+        logits = single.backend.model(**single.backend.tokenizer(prompt, return_tensors="pt")).logits[0, -1]
     p = torch.softmax(logits.double(), -1)
-    yes, no = (p[single.tokenizer(word)["input_ids"][0]].item() for word in (" Yes", " No"))
+    yes, no = (p[single.backend.tokenizer(word)["input_ids"][0]].item() for word in (" Yes", " No"))
     assert verdict.score == pytest.approx(yes / (yes + no), rel=1e-5)
     assert verdict.off_label == pytest.approx(1 - yes - no, rel=1e-5)
 
@@ -33,7 +36,7 @@ def test_the_score_is_the_renormalised_probability_of_yes(single, rows):
 def test_scores_do_not_depend_on_batches_or_order(single, tiny, rows):
     questions, solutions = pairs(rows)
     whole = judge.score(single, questions, solutions)
-    small = judge.score(SingleTokenJudge(model=tiny, batch_tokens=1), questions, solutions)
+    small = judge.score(make(model=tiny, batch_tokens=1), questions, solutions)
     back = judge.score(single, questions[::-1], solutions[::-1])[::-1]
     assert small == pytest.approx(whole, abs=1e-5)
     assert back == pytest.approx(whole, abs=1e-5)
@@ -46,7 +49,7 @@ def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
         asked.extend(prompts)
         return next_token_probabilities(model, prompts, *args, **options)
 
-    monkeypatch.setattr("gavel.judge.single_token.next_token_probabilities", counted)
+    monkeypatch.setattr("gavel.judge.local.next_token_probabilities", counted)
     question, solution = rows[0]["question"], rows[0]["program"]
     scores = judge.score(single, [question] * 5, [solution] * 5)
     assert len(asked) == 1
@@ -56,34 +59,111 @@ def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
 def test_sharing_questions_changes_no_score(single, tiny, rows):
     questions = [row["question"] for row in rows[:4] for _ in range(5)]
     solutions = [row["program"].replace("0", str(i)) for row in rows[:4] for i in range(5)]
-    alone = SingleTokenJudge(model=tiny, reuse=False)
+    alone = make(model=tiny, reuse=False)
     assert judge.score(single, questions, solutions) == pytest.approx(
         judge.score(alone, questions, solutions), abs=1e-5
     )
 
 
 def test_truncation_keeps_the_end_and_is_counted(tiny, rows):
-    short = SingleTokenJudge(model=tiny, max_tokens=12)
+    short = make(model=tiny, max_tokens=12)
     verdict = short.verdicts([rows[0]["question"]], [rows[0]["program"]])[0]
     assert verdict.truncated
-    tail = short.tokenizer(short.render(rows[0]["question"], rows[0]["program"]))["input_ids"][-12:]
+    (prompt,) = short.render(rows[0]["question"], rows[0]["program"])
+    tail = short.backend.tokenizer(prompt)["input_ids"][-12:]
     with torch.no_grad():
-        logits = short.model(torch.tensor([tail])).logits[0, -1].double()
-    right, wrong = torch.softmax(logits, -1)[short.labels].tolist()
+        logits = short.backend.model(torch.tensor([tail])).logits[0, -1].double()
+    right, wrong = torch.softmax(logits, -1)[short.backend.labels].tolist()
     assert verdict.score == pytest.approx(right / (right + wrong), rel=1e-5)
 
 
 @pytest.mark.parametrize("label", [" Absolutely", "", "Yes no"])
 def test_a_label_that_is_not_one_token_shows_its_pieces(tokenizer, label):
     with pytest.raises(InputError, match=r"is not one token after the prompt \(it becomes \["):
-        label_token(tokenizer, "Is this answer right?", label)
+        label_tokens(tokenizer, "Is this answer right?", [label])
 
 
 def test_equal_labels_are_refused(tiny):
     with pytest.raises(InputError, match="are the same token"):
-        SingleTokenJudge(model=tiny, labels=(" Yes", " Yes"))
+        make(model=tiny, labels=(" Yes", " Yes"))
 
 
 def test_an_unknown_kind_lists_the_known_ones():
     with pytest.raises(InputError, match="'oracle' does not exist; choose one of single-token"):
         judge.load(kind="oracle")
+
+
+def test_the_score_can_be_log_odds_or_hard(tiny, rows):
+    questions, solutions = pairs(rows)
+    plain = judge.load(model=tiny).verdicts(questions, solutions)
+    for kind, expected in (("log-odds", lambda p: math.log(p / (1 - p))), ("hard", lambda p: float(p > 0.5))):
+        found = judge.load(model=tiny, score=kind).verdicts(questions, solutions)
+        assert [v.score for v in found] == pytest.approx([expected(v.probability) for v in plain], abs=1e-5)
+        assert [v.probability for v in found] == pytest.approx([v.score for v in plain], abs=1e-6)
+
+
+def test_log_odds_are_bounded():
+    assert SCORES["log-odds"](1.0) == LOG_ODDS_LIMIT
+    assert SCORES["log-odds"](0.0) == -LOG_ODDS_LIMIT
+
+
+@pytest.fixture
+def phrasing(tmp_path):
+    """A second phrasing, which names the labels."""
+    path = tmp_path / "other.txt"
+    path.write_text("Question: {question}\nSolution: {solution}\nRight? {labels}?")
+    return str(path)
+
+
+def test_phrasings_are_averaged_and_kept(tiny, rows, phrasing):
+    questions, solutions = pairs(rows)
+    first, second = (judge.load(model=tiny, prompt=p).verdicts(questions, solutions) for p in ("judge", phrasing))
+    both = judge.load(model=tiny, prompt=["judge", phrasing]).verdicts(questions, solutions)
+    for a, b, verdict in zip(first, second, both, strict=True):
+        assert verdict.phrasings == pytest.approx((a.score, b.score), abs=1e-6)
+        assert verdict.score == pytest.approx((a.score + b.score) / 2, abs=1e-6)
+
+
+def test_swapped_labels_are_asked_for_too(tiny, phrasing):
+    single = judge.load(model=tiny, prompt=phrasing, swap_labels=True)
+    assert [text.rsplit("Right? ")[1] for text in single.render("q", "s")] == ["Yes or No?", "No or Yes?"]
+    assert len(single.verdicts(["q"], ["s"])[0].phrasings) == 2
+
+
+def test_swapping_needs_a_slot_to_swap_in(tiny):
+    with pytest.raises(InputError, match=r"no slot \{labels\}"):
+        judge.load(model=tiny, swap_labels=True)
+
+
+def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch):
+    questions, solutions = pairs(rows)
+    path = str(tmp_path / "answers.sqlite")
+    fresh = judge.load(model=tiny, cache=path)
+    scores = judge.score(fresh, questions[:8], solutions[:8])
+    assert (fresh.prompts_asked, fresh.prompts_cached) == (8, 0)
+    again = judge.load(model=tiny, cache=path)
+    asked = []
+    original = again.backend.answers
+    monkeypatch.setattr(again.backend, "answers", lambda texts, *rest: asked.extend(texts) or original(texts, *rest))
+    assert judge.score(again, questions, solutions)[:8] == scores
+    assert len(asked) == len(questions) - 8
+    assert (again.prompts_asked, again.prompts_cached) == (len(questions), 8)
+
+
+@pytest.mark.parametrize("change", [{"labels": (" No", " Yes")}, {"max_tokens": 12}, {"dtype": "bfloat16"}])
+def test_another_judge_meets_no_old_answer(tiny, rows, tmp_path, change):
+    path = str(tmp_path / "answers.sqlite")
+    questions, solutions = pairs(rows)
+    judge.load(model=tiny, cache=path).verdicts(questions, solutions)
+    other = judge.load(model=tiny, cache=path, **change)
+    other.verdicts(questions, solutions)
+    assert other.prompts_cached == 0
+
+
+def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
+    path = tmp_path / "answers.sqlite"
+    path.write_text("this is no database, but long enough to be taken for one" * 40)
+    questions, solutions = pairs(rows)
+    broken = judge.load(model=tiny, cache=str(path))
+    assert None not in judge.score(broken, questions, solutions)
+    assert "judge cache not used" in capsys.readouterr().err

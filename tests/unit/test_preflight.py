@@ -14,7 +14,7 @@ SOLUTION = {"prompt": "solve"}
 
 
 def judge(model, **changes):
-    return {"model": model, "prompt": "judge", "labels": [" Yes", " No"], "chat": False} | changes
+    return {"model": model, "prompt": "judge", "labels": [" Yes", " No"], "swap_labels": False, "chat": False} | changes
 
 
 def test_good_models_pass(tiny):

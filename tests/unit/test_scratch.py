@@ -5,11 +5,10 @@ import random
 
 import pytest
 
-from gavel import models, problems
+from gavel import judge, models, problems
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import write_jsonl
-from gavel.judge.single_token import SingleTokenJudge
 from gavel.preflight import ORIGIN, check_origin
 from gavel.programs import run_programs
 from gavel.scratch import LABELS, make_student
@@ -73,6 +72,6 @@ def test_a_judge_from_scratch_answers(student, pretrain, tmp_path):
     said = []
     recipe = SHAPE | {"reading_steps": 2, "samples": 2, "questions": 5}
     make_judge(pretrain, student, str(tmp_path / "judge"), recipe, LABELS, said.append)
-    verdict = SingleTokenJudge(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
+    verdict = judge.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
     assert 0 < verdict.score < 1
     assert any("judging pairs" in text for text in said)

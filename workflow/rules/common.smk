@@ -24,7 +24,9 @@ onstart:
     # Runs before the first job, and only when there is one.
     record_owner(".")
     try:
-        preflight.check(STUDENT, JUDGE, config["solution"])
+        preflight.check(
+            STUDENT, JUDGE, config["solution"], served=bool(config["judge"]["server"])
+        )
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -42,7 +44,7 @@ SHIPPED = {
     key: path for key, path in MODELS.items() if config[key]["model"] != "scratch"
 }
 PROMPTS = [
-    p for p in (config["solution"]["prompt"], JUDGE["prompt"]) if Path(p).is_file()
+    p for p in (config["solution"]["prompt"], *study.judge_prompts(config)) if Path(p).is_file()
 ]
 THREADS = config["compute"]["threads"]
 RESOURCES = {key: config["compute"][key] for key in ("mem_mb", "runtime")}

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "judge"):
     from gavel.compute import use_threads
+    from gavel.judge.access import judge_access
     from gavel.verdicts import judge_policy
 
     use_threads(snakemake.threads)
@@ -14,7 +15,7 @@ with script_log(snakemake.log[0], "judge"):
     judge_policy(
         model=str(snakemake.input.model),
         student=params.student,
-        judge_settings=params.judge,
+        judge_settings=params.judge | judge_access(snakemake.config),
         validation=snakemake.input.validation,
         prompt=params.solution["prompt"],
         solution_format=params.solution["format"],

@@ -10,10 +10,13 @@ run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"score {run}"):
     from gavel import judge
     from gavel.job import plain_job
+    from gavel.judge.access import judge_access
     from gavel.scoring import score
 
     with plain_job(snakemake, "evaluate", run) as mirror:
-        watcher = judge.load(**snakemake.params.judge) if snakemake.params.judge else None
+        watcher = (
+            judge.load(**snakemake.params.judge | judge_access(snakemake.config)) if snakemake.params.judge else None
+        )
         numbers = {}
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(

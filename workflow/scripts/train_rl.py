@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.job import training_job
+    from gavel.judge.access import judge_access
     from gavel.rl import train
 
     params = snakemake.params
@@ -22,7 +23,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
             labeled=snakemake.input.labeled,
             unlabeled=snakemake.input.unlabeled,
             validation=snakemake.input.validation,
-            judge_settings=params.judge,
+            judge_settings=params.judge | judge_access(snakemake.config),
             output=str(Path(snakemake.output.run).parent),
             settings=params.settings,
             solution_format=params.solution["format"],

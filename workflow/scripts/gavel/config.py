@@ -145,15 +145,55 @@ class Student(Model):
     scratch: StudentScratch = Field(default_factory=StudentScratch, description="Recipe for `model: scratch`.")
 
 
+class Server(Section):
+    """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, hosted ones)."""
+
+    base_url: str = Field(description="Of its API, such as http://localhost:8000/v1; `judge.model` is its name there.")
+    api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
+    top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
+        20, description="Likeliest tokens to list; a label that is not among them counts as 0. Some servers allow 5."
+    )
+    concurrency: Count = Field(32, description="Requests at a time.")
+    timeout_s: Positive = Field(60.0, description="Seconds that one request may take.")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        5,
+        description="Further attempts at a request that failed, each after a longer wait; then its reward is missing.",
+    )
+
+
 class Judge(Model):
     """The model that pays for solutions."""
 
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompt: str = Field("judge", description="Judging prompt: a shipped name (judge, judge-instruct) or a file.")
+    prompt: str | list[str] = Field(
+        "judge",
+        description="Judging prompt: a shipped name (judge, judge-instruct) or a file. Of a list of phrasings the "
+        "probabilities are averaged.",
+    )
     labels: tuple[str, str] = Field(
         (" Yes", " No"), description="The words for right and wrong, each one token where it stands."
     )
+    swap_labels: bool = Field(
+        False, description="Ask in both orders of the prompt's slot {labels} ('Yes or No', 'No or Yes') and average."
+    )
+    score: Literal["probability", "log-odds", "hard"] = Field(
+        "probability",
+        description="What is paid: P(Yes) / (P(Yes) + P(No)), its log-odds (within -10 and 10), or 0 and 1.",
+    )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
+    server: Server | None = Field(None, description="Ask a server instead of loading the model.")
+    cache: Literal["off", "run", "study"] = Field(
+        "run",
+        description="Keep answers, so that a resumed run asks nothing twice: for each training run apart, or for the "
+        "whole study (saves money with a hosted judge; results then depend, in the last digits, on which job asked "
+        "first).",
+    )
+    min_within_auc: Share | None = Field(
+        None, description="The least AUC within questions that the judge should have before it pays; null asks nothing."
+    )
+    below: Literal["warn", "stop"] = Field(
+        "warn", description="What a judge below `min_within_auc` does: a warning in log and report, or no RL."
+    )
     max_tokens: Count = Field(2048, description="Longest judging prompt; the beginning of a longer one is cut.")
     batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
     calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
@@ -232,6 +272,9 @@ class Rl(Section):
     partial_credit: Share = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
     max_missing_rewards: Share = Field(
         0.25, description="A rollout with more rewards missing does not move the policy."
+    )
+    max_skipped_steps: Annotated[int, Field(ge=0)] = Field(
+        3, description="More such rollouts in a row end the job, which goes on from its last checkpoint when run again."
     )
     micro_batch_size: Count | None = Field(None, description="Completions in memory at a time; null takes all.")
     micro_rollout: Count = Field(256, description="Completions decoded at a time.")

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from gavel import judge, study
 from gavel.calibration import calibrate
 from gavel.errors import InputError
+from gavel.judge.access import judge_access
 
 BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
 FIGURES = "n accuracy accuracy_ci95 auc auc_within ece off_label_mass".split()
@@ -64,4 +65,5 @@ def settings(name: str) -> dict:
         raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    return study.judge(study.resolve(raw, Path(__file__).parents[3]))
+    resolved = study.resolve(raw, Path(__file__).parents[3])
+    return study.judge(resolved) | judge_access(resolved)

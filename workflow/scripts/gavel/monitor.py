@@ -59,8 +59,8 @@ class Monitor:
         ]
         texts = [s.text for s in drawn]
         answers, right = verify(texts, self.gold, self.format)
-        paid = [verdict.score for verdict in self.judge.verdicts(self.questions, texts)]
-        asked = [(score, ok) for score, ok in zip(paid, right, strict=True) if score is not None]
+        verdicts = self.judge.verdicts(self.questions, texts)
+        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if verdict.score is not None]
         low, high = wilson(sum(right), n)
         found |= {
             "accuracy": sum(right) / n,
@@ -70,6 +70,6 @@ class Monitor:
             "length": statistics.fmean(len(s.ids) for s in drawn),
         }
         if asked:
-            found["judge"] = statistics.fmean(score for score, _ in asked)
-            found["judge_wrong"] = statistics.fmean(score > 0.5 and not ok for score, ok in asked)
+            found["judge"] = statistics.fmean(verdict.score for verdict, _ in asked)
+            found["judge_wrong"] = statistics.fmean(verdict.says_right and not ok for verdict, ok in asked)
         return found

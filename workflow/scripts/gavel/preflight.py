@@ -5,44 +5,42 @@ from pathlib import Path
 from gavel import prompts
 from gavel.errors import InputError
 from gavel.files import read_json
+from gavel.judge.phrasings import phrasings
 from gavel.provenance import file_digest
 
 ORIGIN = "gavel.json"  # beside weights made from scratch: what they were made from
 
 
-def check(student: dict, judge: dict, solution: dict) -> None:
+def check(student: dict, judge: dict, solution: dict, served: bool = False) -> None:
     """Load tokenizers and prompts, and tokenise the judge's labels. Models that are yet to be made are passed over.
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
-        judge: the same, with `prompt`, `labels`, `chat`.
+        judge: the same, with `prompt`, `labels`, `swap_labels`, `chat`.
         solution: `prompt`.
+        served: the judge runs behind a server, which alone knows its tokenizer.
 
     Raises:
         InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, or a label is not one token.
     """
     prompts.load(solution["prompt"])
-    template = prompts.load(judge["prompt"], ("question", "solution"))
+    templates = phrasings(judge["prompt"], judge["labels"], judge["swap_labels"])
     try:
         from gavel import models  # seconds of imports, which a dry-run does not pay
-        from gavel.judge.single_token import label_token
+        from gavel.judge.local import label_tokens, templated
     except ImportError:
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
-    for name, settings in (("student", student), ("judge", judge)):
+    here = {"student": student} | ({} if served else {"judge": judge})
+    for name, settings in here.items():
         if settings["model"].endswith(f"models/{name}") and not Path(settings["model"]).exists():
             continue  # from scratch, by a rule of this run
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = models.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
         if name == "judge":
-            text = prompts.fill(template, question="What is 1+1?", solution="2")
-            if settings["chat"]:
-                if tokenizer.chat_template is None:
-                    raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
-                message = [{"role": "user", "content": text}]
-                text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-            ids = [label_token(tokenizer, text, label) for label in settings["labels"]]
-            if ids[0] == ids[1]:
-                raise InputError(f"judge.labels: {settings['labels']} are the same token; choose two words")
+            for template in templates:
+                text = prompts.fill(template, question="What is 1+1?", solution="2")
+                shown = templated(tokenizer, text, settings["chat"])
+                label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
 
 
 def check_origin(model: str, key: str, pretrain: str | Path) -> None:

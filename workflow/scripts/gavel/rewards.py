@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from gavel.answers import verify
+from gavel.errors import InputError
 from gavel.judge import Judge
 
 
@@ -50,15 +51,26 @@ class MixedReward:
         solution_format: `program` or `text`.
         partial: reward of a wrong answer.
         max_missing: share of None rewards above which the rollout must not move the policy (`skip` is then True).
+        max_skipped: so many such rollouts in a row end the job: the judge is gone, not busy.
     """
 
     __name__ = "mixed"
 
-    def __init__(self, *, lam: float, judge: Judge | None, solution_format: str, partial: float, max_missing: float):
+    def __init__(
+        self,
+        *,
+        lam: float,
+        judge: Judge | None,
+        solution_format: str,
+        partial: float,
+        max_missing: float,
+        max_skipped: int = 3,
+    ):
         if judge is None and lam < 1:
             raise ValueError(f"lambda={lam} needs a judge")
         self.lam, self.judge, self.format, self.partial = lam, judge, solution_format, partial
-        self.max_missing, self.skip = max_missing, False
+        self.max_missing, self.max_skipped = max_missing, max_skipped
+        self.skip, self.skipped = False, 0  # this rollout; rollouts in a row
 
     def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
@@ -69,8 +81,16 @@ class MixedReward:
         rewards = [mix(v_i, j_i, self.lam) for v_i, j_i in zip(v, j, strict=True)]
         missing = sum(reward is None for reward in rewards) / len(rewards)
         self.skip = missing > self.max_missing
+        self.skipped = self.skipped + 1 if self.skip else 0
+        if self.skipped > self.max_skipped:
+            raise InputError(
+                f"the judge could not be asked: {missing:.0%} of the rewards are missing, and too many were in "
+                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
+            )
         if log := trl.get("log_metric"):
             log("missing", missing)
+            if asked := getattr(self.judge, "prompts_asked", 0):
+                log("judge_cached", self.judge.prompts_cached / asked)
             pools = trl.get("labeled", [gold is not None for gold in answer])
             for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
                 for pool in (True, False):

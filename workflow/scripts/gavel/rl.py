@@ -20,6 +20,7 @@ from gavel import algorithms, judge, models, prompts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
+from gavel.judge import cache
 from gavel.monitor import Monitor
 from gavel.ppo import PPOTrainer
 from gavel.progress import say
@@ -119,6 +120,8 @@ def train(
     tokenizer = models.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
     model = models.load_model(start, dtype=student["dtype"])
     # The judge watches every run, but it pays none at lambda 1.
+    if judge_settings.get("cache") == "run":
+        judge_settings = judge_settings | {"cache": str(Path(state) / cache.FILE)}
     watcher = judge.load(**judge_settings)
     reward = MixedReward(
         lam=lam,
@@ -126,6 +129,7 @@ def train(
         solution_format=solution_format,
         partial=settings["partial_credit"],
         max_missing=settings["max_missing_rewards"],
+        max_skipped=settings["max_skipped_steps"],
     )
     run = RunState(state, digest)
     epochs, minibatches = (settings["ppo"]["epochs"], settings["ppo"]["minibatches"]) if kind.critic else (1, 1)

@@ -12,7 +12,7 @@ from gavel.answers import verify
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import read_jsonl
-from gavel.judge.single_token import label_token
+from gavel.judge.local import label_tokens
 from gavel.problems import WIDE
 from gavel.sampling import sample
 from gavel.scratch import LABELS, build_model, fit, next_token_loss, pretraining_texts, save, teller
@@ -57,7 +57,7 @@ def train_judge(
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
     template = prompts.load("judge", ("question", "solution"))
     example = prompts.fill(template, question="1+1?", solution="2")
-    verdicts = [label_token(tokenizer, example, label) for label in labels]
+    verdicts = label_tokens(tokenizer, example, labels)
     asked = [
         [*tokenizer(prompts.fill(template, question=q, solution=s))["input_ids"], verdicts[0 if right else 1]]
         for q, s, right in pairs

@@ -6,7 +6,11 @@ from gavel.config import load
 from gavel.errors import InputError
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet"}
-JUDGE_KEYS = "kind model revision dtype pad_token eos_token prompt labels chat max_tokens batch_tokens".split()
+# What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
+# reruns nothing.
+JUDGE_KEYS = (
+    "kind model revision dtype pad_token eos_token prompt labels swap_labels score chat max_tokens cache".split()
+)
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -26,7 +30,8 @@ def resolve(raw: dict, root: str | Path) -> dict:
         if source and source["path"]:
             source["path"] = find(source["path"], root, f"data.{key}.path")
     for key in ("student", "judge"):
-        if study[key]["model"] != "scratch":
+        served = key == "judge" and study["judge"]["server"]  # then it is the server's name for it
+        if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"{key}.model")
     return study
 
@@ -86,8 +91,14 @@ def student(study: dict) -> dict:
 
 
 def judge(study: dict) -> dict:
-    """Keyword arguments of `gavel.judge.load`."""
+    """Keyword arguments of `gavel.judge.load` that its scores depend on."""
     return {key: study["judge"][key] for key in JUDGE_KEYS} | {"model": model(study, "judge")}
+
+
+def judge_prompts(study: dict) -> list[str]:
+    """The judging prompts, names and files."""
+    named = study["judge"]["prompt"]
+    return [named] if isinstance(named, str) else named
 
 
 def model(study: dict, which: str) -> str:
@@ -98,5 +109,6 @@ def model(study: dict, which: str) -> str:
 
 def model_files(study: dict) -> dict[str, str]:
     """The local model folders among student and judge, which jobs wait for; hub models are no files."""
-    found = {which: model(study, which) for which in ("student", "judge")}
+    local = ["student"] if study["judge"]["server"] else ["student", "judge"]
+    found = {which: model(study, which) for which in local}
     return {which: name for which, name in found.items() if study[which]["model"] == "scratch" or Path(name).is_dir()}

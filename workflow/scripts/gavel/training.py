@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from gavel import models
 from gavel.files import replacing, write_json, write_text
 from gavel.journal import Journal
+from gavel.judge import cache
 from gavel.progress import say
 
 COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
@@ -191,8 +192,8 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
 
 
 def _move_contents(folder: Path, target: Path) -> None:
-    """Move everything but the lock, which this process holds."""
+    """Move everything but the lock, which this process holds, and the judge's answers, which stay true."""
     target.mkdir(parents=True)
     for path in folder.iterdir():
-        if path.name != "lock":
+        if path.name not in ("lock", cache.FILE):
             shutil.move(path, target / path.name)

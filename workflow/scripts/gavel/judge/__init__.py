@@ -19,13 +19,27 @@ KINDS = {"single-token": "gavel.judge.single_token"}
 class Verdict:
     """What a judge says of one solution.
 
-    `score` in [0, 1] is the reward, or None where the judge could not be asked; `off_label` is the probability that
-    fell on neither label word; `truncated` says that the prompt was too long and lost its beginning.
+    Attributes:
+        score: the reward, or None where the judge could not be asked; in [0, 1] unless it is log-odds.
+        off_label: the probability that fell on neither label word.
+        truncated: the prompt was too long and lost its beginning.
+        probability: in [0, 1], that the solution is right, whatever is made of it for the score; None with the score.
+        phrasings: the same for each phrasing of the judging prompt, where there are several.
     """
 
     score: float | None
     off_label: float = 0.0
     truncated: bool = False
+    probability: float | None = None
+    phrasings: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        if self.probability is None:
+            object.__setattr__(self, "probability", self.score)
+
+    @property
+    def says_right(self) -> bool:
+        return self.probability is not None and self.probability > 0.5
 
 
 class Judge(Protocol):
@@ -53,4 +67,6 @@ def load(*, kind: str = "single-token", **settings) -> Judge:
     """
     if kind not in KINDS:
         raise InputError(f"judge.kind: {kind!r} does not exist; choose one of {', '.join(KINDS)}")
+    if settings.get("cache") in ("off", "run"):  # 'run' is for training jobs, which name a file in their state folder
+        settings["cache"] = None
     return import_module(KINDS[kind]).make(**settings)

@@ -1,66 +1,91 @@
-"""The single-token judge (Shen, Tu, Wang 2026, arXiv 2604.02621): one forward pass, the probability of one word.
+"""The single-token judge (Shen, Tu, Wang 2026, arXiv 2604.02621): the probability of one word is the reward.
 
 The score is P(Yes) / (P(Yes) + P(No)) at the position after the judging prompt. The published summaries say that the
 judge answers in a single token whose probability is the reward; prompt, label words and renormalisation are our choice.
+Where the model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
 """
 
+import math
+import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from gavel import models, prompts
-from gavel.errors import InputError
+from gavel import prompts
 from gavel.judge import Verdict
-from gavel.prefixes import next_token_probabilities
+from gavel.judge.cache import Cache
+from gavel.judge.phrasings import phrasings
+
+LOG_ODDS_LIMIT = 10.0  # a probability that rounds to 0 or 1 would have infinite log-odds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers to one judging prompt: the probabilities of the two label words."""
+
+    right: float
+    wrong: float
+    truncated: bool = False
+
+    @property
+    def probability(self) -> float:
+        total = self.right + self.wrong
+        # Both underflow only when the judge has no opinion at all; it then pays the middle.
+        return self.right / total if total > 0 else 0.5
+
+
+class Backend(Protocol):
+    """Where the judge's model runs."""
+
+    identity: str  # of what answers: another model has another one
+
+    def answers(
+        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable]
+    ) -> list[Answer | None]:
+        """One answer a judging prompt, None where none could be had. Prompts of a group share their question."""
+
+
+SCORES: dict[str, Callable[[float], float]] = {
+    "probability": lambda p: p,
+    "log-odds": lambda p: max(-LOG_ODDS_LIMIT, min(LOG_ODDS_LIMIT, _log_odds(p))),
+    "hard": lambda p: float(p > 0.5),
+}
 
 
 class SingleTokenJudge:
-    """A causal language model in this process that answers with one of two label words.
+    """A language model that answers with one of two label words.
 
     Args:
-        model: hub name or local folder.
-        prompt: shipped prompt name or file with the slots `{question}` and `{solution}`.
-        labels: the words for right and wrong, each one token in the place where it stands.
-        chat: put the prompt through the model's chat template as a user message.
-        dtype: of the weights.
-        max_tokens: longest prompt; of a longer one the beginning is cut, never the end where the label stands.
-        batch_tokens: tokens of padded prompts in one forward pass; lower it when memory runs out.
-        reuse: compute instructions and question once for all solutions; False is for comparison.
-        pad_token, eos_token, revision: as for the student.
+        backend: where the model runs.
+        prompt: shipped prompt names or files with the slots `{question}` and `{solution}`; of several phrasings the
+            probabilities are averaged. A slot `{labels}` becomes 'Yes or No'.
+        labels: the words for right and wrong.
+        swap_labels: ask each phrasing in both orders of the slot `{labels}` and average.
+        score: what is paid: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
+        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Raises:
-        InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
+        InputError: a prompt slot is missing.
     """
 
     def __init__(
         self,
+        backend: Backend,
         *,
-        model: str,
-        prompt: str = "judge",
+        prompt: str | Sequence[str] = "judge",
         labels: Sequence[str] = (" Yes", " No"),
-        chat: bool = False,
-        dtype: str = "float32",
-        max_tokens: int = 2048,
-        batch_tokens: int = 16384,
-        reuse: bool = True,
-        pad_token: str | None = None,
-        eos_token: str | None = None,
-        revision: str | None = None,
+        swap_labels: bool = False,
+        score: str = "probability",
+        cache: str | None = None,
     ):
-        self.template = prompts.load(prompt, ("question", "solution"))
-        self.chat, self.max_tokens, self.batch_tokens, self.reuse = chat, max_tokens, batch_tokens, reuse
-        self.tokenizer = models.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
-        self.labels = [label_token(self.tokenizer, self.render("What is 1+1?", "2"), label) for label in labels]
-        if self.labels[0] == self.labels[1]:
-            raise InputError(f"judge.labels: {labels[0]!r} and {labels[1]!r} are the same token; choose two words")
-        self.model = models.load_model(model, key="judge.model", dtype=dtype, revision=revision)
+        self.backend, self.score = backend, SCORES[score]
+        self.templates = phrasings(prompt, labels, swap_labels)
+        self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
+        self.prompts_asked = self.prompts_cached = 0  # so far; those among them that the cache answered
 
-    def render(self, question: str, solution: str) -> str:
-        """The judging prompt in words."""
-        text = prompts.fill(self.template, question=question, solution=solution)
-        if not self.chat:
-            return text
-        return self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
+    def render(self, question: str, solution: str) -> list[str]:
+        """The judging prompt in words, one for each phrasing."""
+        return [prompts.fill(template, question=question, solution=solution) for template in self.templates]
 
     def verdicts(
         self,
@@ -71,47 +96,66 @@ class SingleTokenJudge:
         """Score solutions; equal (question, solution) pairs are asked once."""
         pairs = list(zip(questions, solutions, strict=True))
         unique = list(dict.fromkeys(pairs))
-        encoded = [self.tokenizer(self.render(*pair), add_special_tokens=not self.chat)["input_ids"] for pair in unique]
-        probabilities = next_token_probabilities(
-            self.model,
-            [ids[-self.max_tokens :] for ids in encoded],
-            self.labels,
-            groups=[question for question, _ in unique],
-            pad=self.tokenizer.pad_token_id,
-            batch_tokens=self.batch_tokens,
-            reuse=self.reuse,
-            progress=progress,
-        )
-        found = {
-            pair: Verdict(*_score(right, wrong), len(ids) > self.max_tokens)
-            for pair, (right, wrong), ids in zip(unique, probabilities.tolist(), encoded, strict=True)
-        }
+        rendered = [self.render(*pair) for pair in unique]
+        answers: list[list[Answer | None]] = [[] for _ in unique]
+        for texts in zip(*rendered, strict=True):
+            found = self._answers(texts, [question for question, _ in unique], progress)
+            for row, answer in zip(answers, found, strict=True):
+                row.append(answer)
+        found = dict(zip(unique, map(self._verdict, answers), strict=True))
         return [found[pair] for pair in pairs]
 
+    def _answers(self, texts: Sequence[str], groups: Sequence[str], progress) -> list[Answer | None]:
+        known = self.cache.get(texts) if self.cache else {}
+        rest = [i for i, text in enumerate(texts) if text not in known]
+        fresh = self.backend.answers([texts[i] for i in rest], [groups[i] for i in rest], progress) if rest else []
+        if self.cache:
+            self.cache.put({texts[i]: a for i, a in zip(rest, fresh, strict=True) if a is not None})
+        self.prompts_asked += len(texts)
+        self.prompts_cached += len(texts) - len(rest)
+        answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
+        return [Answer(*known[text]) if text in known else answers[text] for text in texts]
 
-def _score(right: float, wrong: float) -> tuple[float, float]:
-    """The judge's score and its off-label mass, from the two labels' probabilities."""
-    total = right + wrong
-    # Both underflow only when the judge has no opinion at all; it then pays the middle.
-    return (right / total if total > 0 else 0.5), max(0.0, 1 - total)
+    def _verdict(self, answers: Sequence[Answer | None]) -> Verdict:
+        if any(answer is None for answer in answers):
+            return Verdict(None)
+        each = [answer.probability for answer in answers]
+        probability = statistics.fmean(each)
+        return Verdict(
+            self.score(probability),
+            statistics.fmean(max(0.0, 1 - answer.right - answer.wrong) for answer in answers),
+            any(answer.truncated for answer in answers),
+            probability,
+            tuple(each) if len(each) > 1 else (),
+        )
 
 
-make = SingleTokenJudge
-
-
-def label_token(tokenizer, prompt: str, label: str) -> int:
-    """The id of a label word, which must be exactly one token where it stands (" Yes" and "Yes" differ).
+def make(
+    *,
+    model: str,
+    prompt: str | Sequence[str] = "judge",
+    labels: Sequence[str] = (" Yes", " No"),
+    swap_labels: bool = False,
+    score: str = "probability",
+    cache: str | None = None,
+    server: dict | None = None,
+    **local,
+) -> SingleTokenJudge:
+    """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
 
     Raises:
-        InputError: it is not; the message shows the pieces.
+        InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
     """
-    before = tokenizer(prompt)["input_ids"]
-    after = tokenizer(prompt + label)["input_ids"]
-    if len(after) != len(before) + 1 or after[:-1] != before:
-        common = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
-        pieces = [tokenizer.decode([token]) for token in after[common:]]
-        raise InputError(
-            f"judge.labels: {label!r} is not one token after the prompt (it becomes {pieces}); "
-            "choose another word, or add or drop its leading space"
-        )
-    return after[-1]
+    common = {"prompt": prompt, "labels": labels, "swap_labels": swap_labels, "score": score, "cache": cache}
+    example = prompts.fill(phrasings(prompt, labels, swap_labels)[0], question="What is 1+1?", solution="2")
+    if server:
+        from gavel.judge.server import ServerBackend
+
+        return SingleTokenJudge(ServerBackend(model, labels, chat=local.get("chat", False), **server), **common)
+    from gavel.judge.local import LocalBackend
+
+    return SingleTokenJudge(LocalBackend(model, labels, example=example, **local), **common)
+
+
+def _log_odds(p: float) -> float:
+    return math.inf if p >= 1 else -math.inf if p <= 0 else math.log(p / (1 - p))

@@ -1,0 +1,147 @@
+"""The judge behind HTTP: the openai client against a small server in this process, which can fail in every way."""
+
+import json
+import math
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from gavel import judge
+from gavel.errors import InputError
+from gavel.rewards import MixedReward
+
+LISTED = {" Yes": math.log(0.6), " No": math.log(0.2), " Maybe": math.log(0.1)}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers completions and chat completions with the log-probabilities that `server.reply` gives for a prompt."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        chat = self.path.endswith("/chat/completions")
+        found = self.server.reply(body["messages"][0]["content"] if chat else body["prompt"])
+        if isinstance(found, int):
+            return self._send(found, {"error": {"message": "busy"}})
+        entries = [{"token": token, "logprob": value, "top_logprobs": []} for token, value in found.items()]
+        first = max(entries, key=lambda entry: entry["logprob"])
+        listed = {"content": [first | {"top_logprobs": entries}]} if chat else {"top_logprobs": [found]}
+        choice = {"index": 0, "finish_reason": "length", "logprobs": listed}
+        choice |= {"message": {"role": "assistant", "content": ""}} if chat else {"text": ""}
+        return self._send(200, {"id": "1", "created": 0, "model": "m", "object": "x", "choices": [choice]})
+
+    def _send(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextmanager
+def serving(reply):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.reply, server.bodies = reply, []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def connect(server, **settings):
+    options = {
+        "base_url": f"http://127.0.0.1:{server.server_port}/v1",
+        "retries": 0,
+        "timeout_s": 5.0,
+        "concurrency": 4,
+    }
+    common = {name: settings.pop(name) for name in ("chat", "labels", "cache") if name in settings}
+    return judge.load(model="m", server=options | settings, **common)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_the_score_is_the_renormalised_probability(chat):
+    with serving(lambda prompt: LISTED) as server:
+        verdict = connect(server, chat=chat).verdicts(["1+1?"], ["2"])[0]
+    assert verdict.score == pytest.approx(0.6 / 0.8)
+    assert verdict.off_label == pytest.approx(0.2)
+    (body,) = server.bodies
+    assert body["max_tokens"] == 1
+    assert (body["top_logprobs"] if chat else body["logprobs"]) == 20
+
+
+def test_answers_come_back_in_order_whatever_the_concurrency():
+    with serving(lambda prompt: {" Yes": math.log((1 + int(prompt.split("s")[-1][0])) / 10), " No": 0.0}) as server:
+        single = connect(server)
+        single.templates = ["{question}s{solution}"]
+        found = judge.score(single, ["q"] * 9, [str(i) for i in range(9)])
+    expected = [(1 + i) / 10 for i in range(9)]
+    assert found == pytest.approx([p / (p + 1) for p in expected])
+
+
+def test_a_label_that_is_not_listed_counts_as_nothing():
+    with serving(lambda prompt: {" Yes": -0.1, " Perhaps": -3.0}) as server:
+        assert judge.score(connect(server), ["q"], ["s"]) == [1.0]
+
+
+def test_without_either_label_the_answer_is_unknown(capsys):
+    with serving(lambda prompt: {"Well": -0.1, "The": -3.0}) as server:
+        assert judge.score(connect(server), ["q"], ["s"]) == [None]
+    assert "no label among the listed tokens: 'Well', 'The'" in capsys.readouterr().err
+
+
+def test_an_overloaded_server_is_asked_again():
+    replies = iter([429, 503, LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge.score(connect(server, retries=3), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 3
+
+
+def test_what_could_not_be_asked_is_missing_and_said(capsys):
+    with serving(lambda prompt: 500 if "bad" in prompt else LISTED) as server:
+        assert judge.score(connect(server), ["q", "q"], ["good", "bad"]) == [pytest.approx(0.75), None]
+    assert "1 of 2 answers missing (InternalServerError" in capsys.readouterr().err
+
+
+def test_a_dead_server_is_not_asked_a_thousand_times(capsys):
+    with serving(lambda prompt: LISTED) as server:
+        single = connect(server, timeout_s=2.0)
+    found = judge.score(single, ["q"] * 1000, [str(i) for i in range(1000)])
+    assert found == [None] * 1000
+    assert "1000 of 1000 answers missing (APIConnectionError" in capsys.readouterr().err
+
+
+def test_only_answers_are_kept(tmp_path):
+    cache = str(tmp_path / "answers.sqlite")
+    replies = iter([500, LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        single = connect(server, cache=cache)
+        assert judge.score(single, ["q"], ["s"]) == [None]
+        assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 2
+
+
+def test_a_server_that_dies_stops_training_after_so_many_steps():
+    logged = []
+    options = {"lam": 0.5, "solution_format": "text", "partial": 0.1, "max_missing": 0.25, "max_skipped": 2}
+    with serving(lambda prompt: LISTED) as server:
+        reward = MixedReward(judge=connect(server, timeout_s=2.0), **options)
+        step = {"question": ["q"] * 4, "answer": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
+        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step)
+    for _ in range(2):
+        assert reward(["#### 1", "#### 2", "c", "d"], **step) == [None] * 4
+        assert reward.skip
+    assert ("missing", 1.0) in logged
+    with pytest.raises(InputError, match=r"could not be asked.*goes on from the last checkpoint"):
+        reward(["#### 3", "#### 4", "e", "f"], **step)

@@ -1,0 +1,118 @@
+"""A judge's model in this process: one forward pass a solution, what prompts share computed once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from gavel import models
+from gavel.errors import InputError
+from gavel.judge.single_token import Answer
+from gavel.prefixes import next_token_probabilities
+from gavel.provenance import folder_digest
+
+
+class LocalBackend:
+    """A causal language model that is asked for the probabilities of two tokens.
+
+    Args:
+        model: hub name or local folder.
+        labels: the words for right and wrong, each one token in the place where it stands.
+        example: any judging prompt, to see how the labels are tokenised after it.
+        chat: put prompts through the model's chat template as a user message.
+        dtype: of the weights; `auto` is bfloat16 where the processor computes in it.
+        max_tokens: longest prompt; of a longer one the beginning is cut, never the end where the label stands.
+        batch_tokens: tokens of padded prompts in one forward pass; lower it when memory runs out.
+        reuse: compute instructions and question once for all solutions; False is for comparison.
+        pad_token, eos_token, revision: as for the student.
+
+    Raises:
+        InputError: model or tokenizer do not load, or a label is not one token.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        labels: Sequence[str],
+        *,
+        example: str,
+        chat: bool = False,
+        dtype: str = "float32",
+        max_tokens: int = 2048,
+        batch_tokens: int = 16384,
+        reuse: bool = True,
+        pad_token: str | None = None,
+        eos_token: str | None = None,
+        revision: str | None = None,
+    ):
+        self.chat, self.max_tokens, self.batch_tokens, self.reuse = chat, max_tokens, batch_tokens, reuse
+        self.tokenizer = models.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
+        self.labels = label_tokens(self.tokenizer, templated(self.tokenizer, example, chat), labels, special=not chat)
+        self.model = models.load_model(model, key="judge.model", dtype=dtype, revision=revision)
+        self.source, self.revision = model, revision
+
+    @property
+    def identity(self) -> str:
+        digest = folder_digest(self.source) if Path(self.source).is_dir() else self.source
+        return f"{digest} {self.revision} {self.model.dtype} {self.chat} {self.max_tokens}"
+
+    def answers(
+        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
+    ) -> list[Answer]:
+        """As `gavel.judge.single_token.Backend` says; never None."""
+        encoded = [
+            self.tokenizer(templated(self.tokenizer, text, self.chat), add_special_tokens=not self.chat)["input_ids"]
+            for text in texts
+        ]
+        probabilities = next_token_probabilities(
+            self.model,
+            [ids[-self.max_tokens :] for ids in encoded],
+            self.labels,
+            groups=groups,
+            pad=self.tokenizer.pad_token_id,
+            batch_tokens=self.batch_tokens,
+            reuse=self.reuse,
+            progress=progress,
+        )
+        return [
+            Answer(right, wrong, len(ids) > self.max_tokens)
+            for (right, wrong), ids in zip(probabilities.tolist(), encoded, strict=True)
+        ]
+
+
+def templated(tokenizer, text: str, chat: bool) -> str:
+    """A judging prompt as the model reads it.
+
+    Raises:
+        InputError: `chat` without a chat template.
+    """
+    if not chat:
+        return text
+    if tokenizer.chat_template is None:
+        raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def label_tokens(tokenizer, prompt: str, labels: Sequence[str], special: bool = True) -> list[int]:
+    """The ids of the label words, each exactly one token where it stands (" Yes" and "Yes" differ), all different.
+
+    Raises:
+        InputError: they are not; the message shows the pieces.
+    """
+    ids = [_label_token(tokenizer, prompt, label, special) for label in labels]
+    if len(set(ids)) < len(ids):
+        raise InputError(f"judge.labels: {list(labels)} are the same token; choose two words")
+    return ids
+
+
+def _label_token(tokenizer, prompt: str, label: str, special: bool) -> int:
+    before = tokenizer(prompt, add_special_tokens=special)["input_ids"]
+    after = tokenizer(prompt + label, add_special_tokens=special)["input_ids"]
+    if len(after) != len(before) + 1 or after[:-1] != before:
+        common = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
+        pieces = [tokenizer.decode([token]) for token in after[common:]]
+        raise InputError(
+            f"judge.labels: {label!r} is not one token after the prompt (it becomes {pieces}); "
+            "choose another word, or add or drop its leading space"
+        )
+    return after[-1]

@@ -1,0 +1,126 @@
+"""A judge's model behind an OpenAI-compatible server (vLLM, llama.cpp, hosted ones): one token a solution over HTTP.
+
+Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
+among them counts as 0 (its probability is below that of the last one listed); with neither there the answer is unknown,
+as it is when the server could not be asked.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from gavel.errors import InputError
+from gavel.judge.single_token import Answer
+from gavel.progress import say
+
+
+class ServerBackend:
+    """Asks a server for the next token's log-probabilities.
+
+    Args:
+        model: the name by which the server knows the model.
+        labels: the words for right and wrong, compared with the texts of the listed tokens.
+        base_url: of the API, for instance `http://localhost:8000/v1`.
+        chat: use the chat endpoint (the server applies the template) instead of plain completions.
+        api_key_env: environment variable that holds the key; servers of one's own need none.
+        top_logprobs: how many tokens to list; servers allow 5 to 20.
+        concurrency: requests at a time.
+        timeout_s: for one request.
+        retries: of a request that failed (connection, time-out, overload, server error), each after a longer wait.
+
+    Raises:
+        InputError: the package `openai` is missing.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        labels: Sequence[str],
+        *,
+        base_url: str,
+        chat: bool = False,
+        api_key_env: str = "OPENAI_API_KEY",
+        top_logprobs: int = 20,
+        concurrency: int = 32,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+    ):
+        try:
+            import openai
+        except ImportError:
+            raise InputError("judge.server: needs the package openai; pip install openai") from None
+        self.model, self.labels, self.chat, self.top = model, tuple(labels), chat, top_logprobs
+        self.base_url, self.concurrency, self.errors = base_url, concurrency, openai.OpenAIError
+        self.client = openai.OpenAI(
+            base_url=base_url,
+            api_key=os.environ.get(api_key_env) or "none",
+            timeout=timeout_s,
+            max_retries=retries,
+        )
+        self.identity = f"{base_url} {model} {chat}"
+
+    def answers(
+        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
+    ) -> list[Answer | None]:
+        """As `gavel.judge.single_token.Backend` says. When many requests in a row fail the rest is not asked."""
+        failures = _Failures(self.concurrency)
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            found = list(progress(list(pool.map(lambda text: self._answer(text, failures), texts))))
+        if failures.total:
+            say(
+                f"judge server {self.base_url}: {failures.total} of {len(texts)} answers missing ({failures.last})",
+                console=True,
+            )
+        return found
+
+    def _answer(self, text: str, failures: "_Failures") -> Answer | None:
+        if failures.down:
+            failures.add(failures.last)
+            return None
+        try:
+            listed = self._listed(text)
+        except self.errors as error:
+            failures.add(f"{type(error).__name__}: {error}")
+            return None
+        right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
+        if right + wrong == 0:
+            shown = ", ".join(repr(token) for token, _ in listed[:5])
+            failures.add(f"no label among the listed tokens: {shown}", down=False)
+            return None
+        failures.forget()
+        return Answer(right, wrong)
+
+    def _listed(self, text: str) -> list[tuple[str, float]]:
+        """(text, log-probability) of the likeliest next tokens."""
+        common = {"model": self.model, "max_tokens": 1, "temperature": 0.0}
+        if self.chat:
+            reply = self.client.chat.completions.create(
+                messages=[{"role": "user", "content": text}], logprobs=True, top_logprobs=self.top, **common
+            )
+            content = reply.choices[0].logprobs and reply.choices[0].logprobs.content
+            return [(entry.token, entry.logprob) for entry in content[0].top_logprobs] if content else []
+        reply = self.client.completions.create(prompt=text, logprobs=self.top, **common)
+        found = reply.choices[0].logprobs
+        return list(found.top_logprobs[0].items()) if found and found.top_logprobs else []
+
+
+class _Failures:
+    """Counts what could not be answered; `down` once so many requests in a row have failed."""
+
+    def __init__(self, limit: int):
+        self.limit, self.total, self.row, self.last = limit, 0, 0, ""
+        self.lock = threading.Lock()
+
+    @property
+    def down(self) -> bool:
+        return self.row >= self.limit
+
+    def add(self, reason: str, down: bool = True) -> None:
+        with self.lock:
+            self.total, self.last, self.row = self.total + 1, reason, self.row + down
+
+    def forget(self) -> None:
+        with self.lock:
+            self.row = 0
