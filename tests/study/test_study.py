@@ -110,6 +110,8 @@ FROM_TRAINING = {
     "judge_policy",
     "calibrate_judge",
     "train_rl",
+    "judge_trained",
+    "calibrate_trained",
     "generate",
     "score",
     "compute_metrics",
@@ -167,3 +169,23 @@ def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
         if "rule " in line and line.endswith(":")
     }
     assert ran - {"all"} == {"generate", "score", "compute_metrics", "report_html"}
+
+
+def test_the_judge_was_tried_on_kinds_tricks_and_every_policy(finished):
+    found = json.loads((finished.results / "judge/calibration.json").read_text())
+    assert {"as drawn", "critical thinking", "digit expansion"} <= {part["part"] for part in found["by_kind"]}
+    controls = {probe["probe"]: probe["paid"] for probe in found["probes"]}
+    assert controls["reference"] > controls["spoilt"]
+    policies = json.loads((finished.results / "judge/policies.json").read_text())
+    assert set(policies) == set(RUNS[1:])
+    assert all(figures["n"] == 160 for figures in policies.values())
+
+
+def test_a_judge_below_the_gate_is_not_trained_on(finished):
+    """The last test here: it leaves another calibration behind."""
+    finished.configure(judge={"min_within_auc": 1.0, "below": "stop"})
+    before = (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns
+    done = finished.run("rl")
+    assert done.returncode != 0
+    assert "below judge.min_within_auc 1; RL is not run (judge.below: stop)" in done.stdout + done.stderr
+    assert (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns == before

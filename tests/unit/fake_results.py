@@ -2,8 +2,11 @@
 
 import csv
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
+from gavel import probes
+from gavel.calibration import whole
 from gavel.files import write_json, write_jsonl
 from gavel.metrics import write_metrics
 
@@ -97,7 +100,7 @@ def build(
             write_jsonl(folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
             files.append((run, other, name, folder / "alternate.jsonl"))
     if judge:
-        _calibration(root, rng)
+        _calibration(root, runs, rng)
     _data(root, sizes)
     for rule, seconds in {"sft/sft": 31.2, "evaluate/sft.main": 22.1, "judge/calibrate": 14.9}.items():
         path = root / "benchmarks" / f"{rule}.tsv"
@@ -208,7 +211,7 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             writer.writerows(rows)
 
 
-def _calibration(root: Path, rng: random.Random) -> None:
+def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
     items = []
     for number in range(1200):
         right = rng.random() < 0.55
@@ -216,45 +219,22 @@ def _calibration(root: Path, rng: random.Random) -> None:
         item = {
             "id": f"validation-{number // 4}",
             "question": f"Validation question {number // 4}?",
+            "response": "return 4",
             "correct": right,
+            "kind": "critical thinking" if number >= 1000 else None,
+            "tokens": rng.randint(10, 40),
+            "steps": rng.randint(1, 5),
         }
-        items.append(item | {"response": "return 4", "judge": score, "off_label_mass": rng.random() * 1e-3})
-    edges = [index / 10 for index in range(11)]
-    reliability, right_counts, wrong_counts = [], [], []
-    for low, high in zip(edges, edges[1:], strict=False):
-        inside = [item for item in items if low <= item["judge"] < high or item["judge"] == high == 1.0]
-        right_counts.append(sum(item["correct"] for item in inside))
-        wrong_counts.append(len(inside) - right_counts[-1])
-        share = right_counts[-1] / len(inside) if inside else None
-        spread = None if share is None else [max(0.0, share - 0.06), min(1.0, share + 0.06)]
-        mean = sum(item["judge"] for item in inside) / len(inside) if inside else None
-        reliability.append(
-            {"low": low, "high": high, "n": len(inside), "judge": mean, "correct": share, "ci95": spread}
-        )
-    right = sum((item["judge"] > 0.5) == item["correct"] for item in items) / len(items)
-    write_json(
-        root / "judge" / "calibration.json",
-        {
-            "n": len(items),
-            "questions": 300,
-            "accuracy": right,
-            "accuracy_ci95": [right - 0.02, right + 0.02],
-            "accuracy_best": right + 0.01,
-            "threshold_best": 0.55,
-            "auc": 0.949,
-            "auc_within": 0.91,
-            "auc_within_questions": 214,
-            "ece": 0.061,
-            "off_label_mass": 0.0005,
-            "truncated": 0,
-            "base_rate": 0.55,
-            "reliability": reliability,
-            "histogram": {"edges": edges, "right": right_counts, "wrong": wrong_counts},
-            "judge": "weights/judge",
-            "settings": {"samples": 4, "temperature": 0.7, "run": "sft"},
-        },
-    )
+        verdict = {"judge": score, "probability": score, "phrasings": [score, score * 0.9], "says_right": score > 0.5}
+        items.append(item | verdict | {"off_label_mass": rng.random() * 1e-3, "truncated": False})
+    tricks = [item | {"probe": rng.choice(list(probes.PROBES))} for item in items]
+    tricks += [item | {"probe": "claim", "correct": False, "judge": 0.9, "says_right": True} for item in items]
+    found = whole(items) | {"probes": probes.summary(tricks), "too_weak": None}
+    settings = {"samples": 4, "temperature": 0.7, "run": "sft"}
+    write_json(root / "judge" / "calibration.json", found | {"judge": "weights/judge", "settings": settings})
+    write_json(root / "judge" / "policies.json", {run: found for run in runs if run != "sft"})
     write_jsonl(root / "judge" / "calibration.jsonl", items)
+    write_jsonl(root / "judge" / "probes.jsonl", tricks)
 
 
 def _data(root: Path, sizes: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from gavel.calibration import auc, auc_within, calibrate
+from gavel.calibration import agreement, auc, auc_within, breakdown, by_length, calibrate, too_weak, whole
 from gavel.judge import Verdict
 
 
@@ -62,3 +62,60 @@ def test_best_accuracy_is_the_best_over_all_thresholds():
 def test_a_judge_that_was_never_reached_is_an_error():
     with pytest.raises(ValueError, match="nothing to calibrate"):
         calibrate(["a"], [Verdict(None)], [True])
+
+
+def test_figures_are_of_the_probability_whatever_is_paid():
+    paid = [Verdict(score, probability=p) for score, p in ((2.2, 0.9), (-2.2, 0.1), (0.0, 0.4))]
+    plain = [Verdict(p) for p in (0.9, 0.1, 0.4)]
+    truth = [True, False, True]
+    assert calibrate(["a"] * 3, paid, truth) == calibrate(["a"] * 3, plain, truth)
+
+
+def test_parts_are_judged_apart():
+    verdicts = [Verdict(0.9), Verdict(0.2), Verdict(0.9), Verdict(0.8), Verdict(None)]
+    rows = breakdown(["x", "x", "y", "y", "y"], ["a", "a", "b", "b", "b"], verdicts, [True, False, False, True, True])
+    assert [(r["part"], r["n"], r["accuracy"], r["auc_within"]) for r in rows] == [
+        ("x", 2, 1.0, 1.0),
+        ("y", 2, 0.5, 0.0),
+    ]
+    assert rows[1]["judge"] == pytest.approx(0.85)
+    assert rows[0]["accuracy_ci95"][0] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("lengths", "names"),
+    [
+        ([1, 2, 3, 4, 5, 6], ["at most 2"] * 2 + ["3 to 4"] * 2 + ["at least 5"] * 2),
+        ([7, 7, 7], ["at most 7"] * 3),
+        ([1, 2, 3], ["at most 1", "2", "at least 3"]),
+    ],
+)
+def test_lengths_fall_into_thirds(lengths, names):
+    assert by_length(lengths) == names
+
+
+def test_phrasings_agree_where_they_are_on_one_side():
+    verdicts = [Verdict(0.5, phrasings=pair) for pair in ((0.9, 0.7), (0.6, 0.2), (0.1, 0.3))]
+    found = agreement(verdicts)
+    assert found["same_side"] == pytest.approx(2 / 3)
+    assert found["spread"] == pytest.approx(0.8 / 3)
+    assert agreement([Verdict(0.5)]) is None
+
+
+@pytest.mark.parametrize(
+    ("within", "least", "weak"),
+    [(0.9, 0.8, False), (0.8, 0.8, False), (0.7, 0.8, True), (None, 0.8, True), (0.1, None, False)],
+)
+def test_a_judge_may_be_too_weak(within, least, weak):
+    assert bool(too_weak({"auc_within": within}, least)) == weak
+
+
+def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
+    row = {"judge": 0.9, "off_label_mass": 0.0, "truncated": False, "probability": 0.9, "phrasings": []}
+    row |= {"id": "a", "correct": True, "tokens": 5, "steps": 2, "kind": None}
+    rows = [row, row | {"correct": False, "judge": 0.1, "probability": 0.1}]
+    rows += [row | {"id": "b", "kind": "digit expansion", "correct": False}]
+    found = whole(rows)
+    assert (found["n"], found["accuracy"]) == (2, 1.0)
+    assert {part["part"]: part["accuracy"] for part in found["by_kind"]} == {"as drawn": 1.0, "digit expansion": 0.0}
+    assert found["by_steps"][0]["part"] == "2"

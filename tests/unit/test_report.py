@@ -6,6 +6,7 @@ import fake_results
 import pandas as pd
 import pytest
 
+from gavel.files import read_json, write_json
 from gavel.report import findings, render
 from gavel.report.load import load
 from gavel.report.samples import QUOTAS, choose
@@ -200,3 +201,35 @@ def test_numbers_read_well():
     assert points(-0.0512) == "−5.1"
     assert points(0.07) == "+7.0"
     assert [seconds(value) for value in (42, 750, 10800, None)] == ["42 s", "12.5 min", "3.0 h", "–"]
+
+
+def test_a_judge_that_pays_for_a_trick_is_named(study, page):
+    from gavel.report.judge import probes
+
+    rows = {row[0].text: row[-1].text for row in probes(load(*study).calibration).rows}
+    assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
+    assert rows["the reference solution (a control)"] == "control"
+    assert "Does it pay for tricks?" in page
+
+
+def test_a_trick_that_the_verifier_passes_too_is_no_trick(study):
+    from gavel.report.judge import probes
+
+    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": 0.9, "correct": 1.0}
+    assert probes({"probes": [trick]}).rows[0][-1].text == "does not pay"
+
+
+def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
+    from gavel.report.judge import policies
+
+    assert "critical thinking" in page
+    assert [row[0].text for row in policies(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
+
+
+def test_a_weak_judge_is_said(study, tmp_path):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    path = tmp_path / "results" / "judge" / "calibration.json"
+    write_json(path, read_json(path) | {"too_weak": "AUC within questions is 0.500, below 0.8"})
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    assert "weaker than the study asks" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -47,7 +47,7 @@ def test_only_evaluation_and_audit_read_the_test_sets(jobs):
 
 
 def test_no_training_rule_depends_on_one_that_reads_the_test_sets(jobs):
-    for rule in ("train_sft", "train_rl", "judge_policy", "calibrate_judge"):
+    for rule in ("train_sft", "train_rl", "judge_policy", "calibrate_judge", "judge_trained"):
         assert not any("/evaluation/" in name or name.endswith(("metrics.csv", "audit.json")) for name in jobs[rule])
 
 
@@ -93,7 +93,7 @@ def test_an_edit_reruns_what_it_affects():
     assert {"score", "judge_policy"} | training <= scripts_of("answers")
     assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
     assert scripts_of("plots") == {"render_report"}
-    assert scripts_of("calibration") == {"calibrate_judge"}
+    assert scripts_of("calibration") == {"calibrate_judge", "calibrate_trained", "gate_judge"}
     for observer in ("tracking", "progress", "study_tracking"):
         assert scripts_of(observer) == set()
 

@@ -25,7 +25,10 @@ onstart:
     record_owner(".")
     try:
         preflight.check(
-            STUDENT, JUDGE, config["solution"], served=bool(config["judge"]["server"])
+            STUDENT,
+            JUDGE,
+            config["solution"],
+            served=bool(config["judge"]["server"]),
         )
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -44,7 +47,9 @@ SHIPPED = {
     key: path for key, path in MODELS.items() if config[key]["model"] != "scratch"
 }
 PROMPTS = [
-    p for p in (config["solution"]["prompt"], *study.judge_prompts(config)) if Path(p).is_file()
+    p
+    for p in (config["solution"]["prompt"], *study.judge_prompts(config))
+    if Path(p).is_file()
 ]
 THREADS = config["compute"]["threads"]
 RESOURCES = {key: config["compute"][key] for key in ("mem_mb", "runtime")}

@@ -9,6 +9,7 @@ rule prepare_data:
         labeled=f"{RESULTS}/data/labeled.jsonl",
         unlabeled=f"{RESULTS}/data/unlabeled.jsonl",
         validation=f"{RESULTS}/data/validation.jsonl",
+        perturbed=f"{RESULTS}/data/validation-perturbed.jsonl",
         tests=expand(f"{RESULTS}/data/test/{{set}}.jsonl", set=TESTS),
         summary=f"{RESULTS}/data/splits.json",
     log:

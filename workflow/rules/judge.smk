@@ -1,11 +1,15 @@
 rule judge_policy:
     input:
-        validation=rules.prepare_data.output.validation,
+        problems=[
+            rules.prepare_data.output.validation,
+            rules.prepare_data.output.perturbed,
+        ],
         model=rules.train_sft.output.best,
         judge=MODELS.get("judge", []),
         prompts=PROMPTS,
     output:
         verdicts=f"{RESULTS}/judge/calibration.jsonl",
+        probes=f"{RESULTS}/judge/probes.jsonl",
     log:
         f"{RESULTS}/logs/judge.log",
     benchmark:
@@ -29,6 +33,7 @@ rule judge_policy:
 rule calibrate_judge:
     input:
         verdicts=rules.judge_policy.output.verdicts,
+        probes=rules.judge_policy.output.probes,
     output:
         calibration=f"{RESULTS}/judge/calibration.json",
     log:
@@ -39,5 +44,22 @@ rule calibrate_judge:
     params:
         code=code("calibrate_judge.py"),
         judge=JUDGE,
+        least=config["judge"]["min_within_auc"],
     script:
         "../scripts/calibrate_judge.py"
+
+
+rule gate_judge:
+    input:
+        calibration=rules.calibrate_judge.output.calibration,
+    output:
+        gate=f"{RESULTS}/judge/gate.json",
+    log:
+        f"{RESULTS}/logs/gate.log",
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("gate_judge.py"),
+        least=config["judge"]["min_within_auc"],
+    script:
+        "../scripts/gate_judge.py"

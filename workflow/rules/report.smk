@@ -8,6 +8,7 @@ rule report_html:
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         calibration=rules.calibrate_judge.output.calibration,
         verdicts=rules.judge_policy.output.verdicts,
+        policies=rules.calibrate_trained.output.policies,
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,
     output:

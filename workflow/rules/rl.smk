@@ -1,6 +1,7 @@
 rule train_rl:
     input:
         verdicts=rules.judge_policy.output.verdicts,
+        gate=rules.gate_judge.output.gate if config["judge"]["below"] == "stop" else [],
         start=rules.train_sft.output.best,
         labeled=rules.prepare_data.output.labeled,
         unlabeled=rules.prepare_data.output.unlabeled,
@@ -34,3 +35,35 @@ rule train_rl:
         solution=config["solution"],
     script:
         "../scripts/train_rl.py"
+
+
+use rule judge_policy as judge_trained with:
+    input:
+        problems=[rules.prepare_data.output.validation],
+        model=rules.train_rl.output.final,
+        judge=MODELS.get("judge", []),
+        prompts=PROMPTS,
+    output:
+        verdicts=f"{RESULTS}/judge/runs/{{run}}.jsonl",
+    log:
+        f"{RESULTS}/logs/judge/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge/{{run}}.tsv"
+    wildcard_constraints:
+        run="|".join(CELLS),
+
+
+rule calibrate_trained:
+    input:
+        verdicts=expand(rules.judge_trained.output.verdicts, run=CELLS),
+    output:
+        policies=f"{RESULTS}/judge/policies.json",
+    log:
+        f"{RESULTS}/logs/policies.log",
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("calibrate_trained.py"),
+        runs=list(CELLS),
+    script:
+        "../scripts/calibrate_trained.py"

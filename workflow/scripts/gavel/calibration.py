@@ -1,5 +1,6 @@
 """Is this judge good enough to train on? Measured on solutions whose truth is known, before it pays any reward."""
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -48,10 +49,13 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         verdicts: what the judge said; unasked ones (score None) are left out and counted.
         correct: the verifier's verdicts.
 
+    All figures are of the probability that a solution is right, whatever the judge's score makes of it.
+
     Returns:
-        `n`, `missing`, `questions`, `base_rate`, `accuracy` at 0.5 with `accuracy_ci95` (Wilson), `accuracy_best` at
-        `threshold_best`, `auc`, `auc_within` over `auc_within_questions`, `ece` (expected calibration error, 10 equal
-        bins), `off_label_mass`, `truncated`, `reliability` (a dict a bin) and `histogram`.
+        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95` (Wilson),
+        `accuracy_best` at `threshold_best`, `auc`, `auc_within` over `auc_within_questions`, `ece` (expected calibration
+        error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one), `reliability` (a
+        dict a bin) and `histogram`.
 
     Raises:
         ValueError: no solution was scored.
@@ -59,7 +63,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
     kept = [(g, v, bool(c)) for g, v, c in zip(groups, verdicts, correct, strict=True) if v.score is not None]
     if not kept:
         raise ValueError("the judge scored no solution, so there is nothing to calibrate")
-    scores = np.array([v.score for _, v, _ in kept])
+    scores = np.array([v.probability for _, v, _ in kept])
     right = np.array([c for _, _, c in kept])
     hits = int(((scores > 0.5) == right).sum())
     thresholds = np.unique(np.append(scores, [0.0, 1.0]))
@@ -81,6 +85,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         "missing": len(verdicts) - len(kept),
         "questions": len({g for g, _, _ in kept}),
         "base_rate": float(right.mean()),
+        "mean_score": float(scores.mean()),
         "accuracy": hits / len(kept),
         "accuracy_ci95": list(wilson(hits, len(kept))),
         "accuracy_best": float(by_threshold.max()),
@@ -91,6 +96,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         "ece": sum(r["n"] * abs(r["judge"] - r["correct"]) for r in reliability if r["n"]) / len(kept),
         "off_label_mass": statistics.fmean(v.off_label for _, v, _ in kept),
         "truncated": sum(v.truncated for _, v, _ in kept),
+        "phrasings": agreement([v for _, v, _ in kept]),
         "reliability": reliability,
         "histogram": {
             "edges": edges.tolist(),
@@ -98,6 +104,100 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
             "wrong": np.histogram(scores[~right], edges)[0].tolist(),
         },
     }
+
+
+def agreement(verdicts: Sequence[Verdict]) -> dict | None:
+    """How far phrasings of the judging prompt agree: share on the `same_side` of 0.5, mean `spread` (highest - lowest).
+
+    None where there is one phrasing.
+    """
+    each = np.array([v.phrasings for v in verdicts if v.phrasings])
+    if not each.size:
+        return None
+    sides = (each > 0.5).sum(1)
+    return {
+        "phrasings": each.shape[1],
+        "same_side": float(((sides == 0) | (sides == each.shape[1])).mean()),
+        "spread": float((each.max(1) - each.min(1)).mean()),
+    }
+
+
+def by_length(lengths: Sequence[int]) -> list[str]:
+    """Each solution's third by length, as a range of tokens: thirds of the solutions, so far as lengths tie."""
+    low, high = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf")
+    middle = f"{high:.0f}" if high == low + 1 else f"{low + 1:.0f} to {high:.0f}"
+    names = {0: f"at most {low:.0f}", 1: middle, 2: f"at least {high + 1:.0f}"}
+    return [names[int(length > low) + int(length > high)] for length in lengths]
+
+
+def breakdown(
+    parts: Sequence[str], groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]
+) -> list[dict]:
+    """A judge's figures for parts of the solutions apart.
+
+    Args:
+        parts: the part that each solution belongs to.
+
+    Returns:
+        For each part, in order of its first number and its name: `part`, `n`, `base_rate`, `accuracy` at 0.5,
+        `accuracy_ci95`, `auc_within` (None where no question has both right and wrong solutions), `judge` (mean
+        probability).
+    """
+    members: dict[str, list[tuple]] = defaultdict(list)
+    for part, group, verdict, right in zip(parts, groups, verdicts, correct, strict=True):
+        if verdict.score is not None:
+            members[part].append((group, verdict.probability, right))
+    rows = []
+    for part in sorted(members, key=lambda part: (int((re.findall(r"[0-9]+", part) or [0])[0]), part)):
+        names, scores, rights = zip(*members[part], strict=True)
+        hits = sum((score > 0.5) == right for score, right in zip(scores, rights, strict=True))
+        rows.append(
+            {
+                "part": part,
+                "n": len(scores),
+                "base_rate": sum(rights) / len(rights),
+                "accuracy": hits / len(scores),
+                "accuracy_ci95": list(wilson(hits, len(scores))),
+                "auc_within": auc_within(names, scores, rights)[0],
+                "judge": statistics.fmean(scores),
+            }
+        )
+    return rows
+
+
+def whole(rows: Sequence[dict]) -> dict:
+    """Everything that the report shows of a judge, from `gavel.verdicts.judge_policy`'s rows.
+
+    The figures of `calibrate` on problems as they were drawn, and breakdowns `by_kind` (perturbed problems too),
+    `by_length` and `by_steps`.
+    """
+
+    def columns(part: Sequence[dict]) -> tuple:
+        verdicts = [
+            Verdict(r["judge"], r["off_label_mass"], r["truncated"], r["probability"], tuple(r["phrasings"]))
+            for r in part
+        ]
+        return [r["id"] for r in part], verdicts, [r["correct"] for r in part]
+
+    drawn = [row for row in rows if row["kind"] is None] or list(rows)
+    plain = columns(drawn)
+    found = calibrate(*plain)
+    found["by_length"] = breakdown(by_length([row["tokens"] for row in drawn]), *plain)
+    found["by_steps"] = breakdown([f"{min(row['steps'], 9)}{'+' * (row['steps'] > 8)}" for row in drawn], *plain)
+    kinds = [row["kind"] or "as drawn" for row in rows]
+    found["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
+    return found
+
+
+def too_weak(found: dict, least: float | None) -> str | None:
+    """Why a judge with these figures should not pay, or None: its AUC within questions must reach `least`."""
+    if least is None:
+        return None
+    within = found["auc_within"]
+    if within is not None and within >= least:
+        return None
+    shown = "undefined" if within is None else f"{within:.3f}"
+    return f"the judge's AUC within questions is {shown}, below judge.min_within_auc {least:g}"
 
 
 def _accuracies(scores: np.ndarray, right: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

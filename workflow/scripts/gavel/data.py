@@ -23,6 +23,9 @@ def prepare(
 ) -> dict:
     """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
 
+    Generated validation problems are also perturbed, into `validation-perturbed`, for the judge's calibration by kind;
+    that file is empty for other sources.
+
     Args:
         train, tests, pretrain: sources as in the config (`reader`, `path` or `set`, ...).
         labeled, unlabeled, validation: counts, or shares of the usable training problems.
@@ -56,9 +59,11 @@ def prepare(
         seed=seed,
         require_program=require_program,
     )
+    used = taken | {row["question"] for rows in splits.values() for row in rows}
     for name, rows in {
         "pretrain": read,
         **splits,
+        "validation-perturbed": perturbed(train, splits["validation"], frozenset(taken), used, seed),
         **{f"test/{name}": rows for name, rows in test_rows.items()},
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
@@ -82,6 +87,16 @@ def read_source(source: dict, name: str, label: str, exclude: frozenset[str] = f
 def generated(source: dict, name: str, exclude: frozenset[str]) -> list:
     """(story, record) pairs of a generator source; `name` becomes part of the ids."""
     return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
+
+
+def perturbed(train: dict, rows: list[dict], exclude: frozenset[str], used: set[str], seed: int) -> list[dict]:
+    """As many perturbed problems as there are `rows`, made from them; none of them is in `used`."""
+    if train["reader"] != "generator":
+        return []
+    ids = {row["id"] for row in rows}
+    stories = [(story, row) for story, row in generated(train, "train", exclude) if row["id"] in ids]
+    made = perturbations.perturb(stories, len(rows), seed, "generator-validation-perturbed")
+    return [row for row in made if row["question"] not in used]
 
 
 def read_tests(tests: Mapping[str, dict], exclude: set[str]) -> dict[str, list[dict]]:

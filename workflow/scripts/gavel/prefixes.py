@@ -6,7 +6,7 @@ are computed once and continued from their key-value cache. Sharing is found in 
 
 import copy
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ class State:
 
     def rows(self, indices: Sequence[int]) -> "State":
         """The state of these rows, repeated as often as they are named; the old one is used up."""
-        picked = torch.tensor(indices, device=self.mask.device)
+        picked = torch.tensor(list(indices), device=self.mask.device)
         self.cache.batch_select_indices(picked)
         return State(self.cache, self.mask[picked])
 
@@ -72,10 +72,11 @@ def next_token_probabilities(
             begun = [shared_length([prompts[i] for i in rows]) for rows in batch]
             beginnings = [prompts[rows[0]][common:end] for rows, end in zip(batch, begun, strict=True)]
             state, _ = extend(model, state, beginnings, pad)
-            state = state.rows([number for number, rows in enumerate(batch) for _ in rows])
-        ends = [prompts[i][done:] for rows, done in zip(batch, begun, strict=True) for i in rows]
-        _, logits = extend(model, state, ends, pad)
-        found[[i for rows in batch for i in rows]] = torch.softmax(logits.double(), -1)[:, list(tokens)].cpu()
+        ends = [(prompts[i][begun[parent] :], parent, i) for parent, rows in enumerate(batch) for i in rows]
+        for part in _of_like_length(ends):
+            texts, parents, places = zip(*part, strict=True)
+            _, logits = extend(model, state and copy.deepcopy(state).rows(parents), texts, pad)
+            found[list(places)] = torch.softmax(logits.double(), -1)[:, list(tokens)].cpu()
     return found
 
 
@@ -127,6 +128,18 @@ def _grouped(
         else:
             alone += [[i] for i in rows]
     return alike, alone
+
+
+def _of_like_length(ends: list[tuple]) -> Iterator[list[tuple]]:
+    """The ends in parts without much padding: none is twice as long as the shortest of its part."""
+    part: list[tuple] = []
+    for end in sorted(ends, key=lambda end: len(end[0])):
+        if part and len(end[0]) > 2 * len(part[0][0]) + WORTHWHILE:
+            yield part
+            part = []
+        part.append(end)
+    if part:
+        yield part
 
 
 def _batches(units: list[list[int]], prompts: Sequence[Sequence[int]], batch_tokens: int) -> list[list[list[int]]]:

@@ -1,11 +1,13 @@
 """A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gavel import judge, models, prompts
+from gavel import judge, models, probes, prompts
 from gavel.answers import verify
 from gavel.files import read_jsonl, write_jsonl
 from gavel.sampling import sample
+
+PROBED = 200  # problems that probes are made from
 
 
 def judge_policy(
@@ -13,25 +15,30 @@ def judge_policy(
     model: str,
     student: dict,
     judge_settings: dict,
-    validation: str,
+    problems: Sequence[str],
     prompt: str,
     solution_format: str,
     max_new_tokens: int,
     samples: int,
     temperature: float,
     output: str,
+    probes_output: str | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
 
-    Writes rows `{"id", "question", "response", "correct", "judge", "off_label_mass", "truncated"}`.
+    Writes rows `{"id", "question", "response", "correct", "judge", "probability", "phrasings", "off_label_mass",
+    "truncated", "kind", "tokens", "steps"}`; `kind` is None for a problem as it was drawn.
 
     Args:
         model: checkpoint folder of the policy; `student` gives its dtype and tokens.
         judge_settings: keyword arguments of `gavel.judge.load`.
+        problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
         samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will pay.
+        probes_output: where the verdicts on `gavel.probes` of the first file's first problems go, if anywhere.
     """
-    rows = list(read_jsonl(validation))
+    files = [list(read_jsonl(path)) for path in problems]
+    rows = [row for part in files for row in part]
     template = prompts.load(prompt)
     tokenizer = models.load_tokenizer(model, **{key: student.get(key) for key in ("pad_token", "eos_token")})
     drawn = sample(
@@ -43,22 +50,39 @@ def judge_policy(
         max_new_tokens=max_new_tokens,
         progress=progress,
     )
-    judged = [(row, s.text) for row, group in zip(rows, drawn, strict=True) for s in group]
-    texts = [text for _, text in judged]
-    _, correct = verify(texts, [row["answer"] for row, _ in judged], solution_format)
-    verdicts = judge.load(**judge_settings).verdicts([row["question"] for row, _ in judged], texts, progress)
-    write_jsonl(
-        output,
-        (
-            {
-                "id": row["id"],
-                "question": row["question"],
-                "response": text,
-                "correct": right,
-                "judge": verdict.score,
-                "off_label_mass": verdict.off_label,
-                "truncated": verdict.truncated,
-            }
-            for (row, text), right, verdict in zip(judged, correct, verdicts, strict=True)
-        ),
-    )
+    asked = [
+        {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["answer"]}
+        | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, solution_format)}
+        for row, group in zip(rows, drawn, strict=True)
+        for s in group
+    ]
+    watcher = judge.load(**judge_settings)
+    write_jsonl(output, _judged(asked, watcher, solution_format, progress))
+    if probes_output:
+        tricks = probes.build(files[0][:PROBED], solution_format)
+        write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
+
+
+def steps(solution: str, solution_format: str) -> int:
+    """How many steps a solution takes: assignments of a program, lines of a text before its answer."""
+    lines = [line for line in solution.splitlines() if line.strip()]
+    if solution_format == "program":
+        return sum(" = " in line for line in lines)
+    return sum(not line.startswith("####") for line in lines)
+
+
+def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, progress) -> Iterator[dict]:
+    """The rows with the verifier's and the judge's verdicts instead of the true answer."""
+    texts = [row["response"] for row in rows]
+    _, correct = verify(texts, [row["gold"] for row in rows], solution_format)
+    verdicts = watcher.verdicts([row["question"] for row in rows], texts, progress)
+    for row, right, verdict in zip(rows, correct, verdicts, strict=True):
+        yield {key: value for key, value in row.items() if key != "gold"} | {
+            "correct": right,
+            "judge": verdict.score,
+            "probability": verdict.probability,
+            "phrasings": list(verdict.phrasings),
+            "says_right": verdict.says_right,
+            "off_label_mass": verdict.off_label,
+            "truncated": verdict.truncated,
+        }

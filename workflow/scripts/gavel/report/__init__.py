@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup
 
 from gavel.files import write_text
-from gavel.report import about, curves, figures, findings, tables
+from gavel.report import about, curves, figures, findings, judge, tables
 from gavel.report.load import Results, load, plain
 from gavel.report.samples import QUOTAS, SURE, choose
 from gavel.report.words import flat
@@ -101,7 +101,10 @@ def _context(results: Results, out: Path) -> dict:
         },
         "calibration": results.calibration,
         "judge": (results.calibration or {}).get("judge") or (study.get("judge") or {}).get("model"),
-        "calibration_table": about.calibration(results.calibration) if results.calibration else None,
+        "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
+        "judge_parts": judge.parts(results.calibration or {}),
+        "judge_probes": judge.probes(results.calibration or {}),
+        "judge_policies": judge.policies(results),
         "cards": cards,
         "card_total": total,
         "card_rule": QUOTAS,
@@ -129,6 +132,7 @@ def _context(results: Results, out: Path) -> dict:
                 "metrics.csv",
                 "comparisons.csv",
                 "judge/calibration.jsonl",
+                "judge/probes.jsonl",
                 "data/audit.json",
                 "evaluation",
             )

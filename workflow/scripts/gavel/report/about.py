@@ -1,43 +1,8 @@
-"""Tables of what surrounds the results: the judge, the data, the algorithms, the cost."""
-
-import math
+"""Tables of what surrounds the results: the data, the algorithms, the cost."""
 
 from gavel.report.load import Results
 from gavel.report.tables import DIFFERENCE
 from gavel.report.words import MISSING, Cell, Table, count, percent, points, seconds, text
-
-
-def calibration(found: dict) -> Table:
-    """The judge's figures with what each means; those that are missing are left out."""
-    low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
-    questions = found.get("auc_within_questions", "the")
-    threshold = found.get("threshold_best")
-    meanings = {
-        "auc_within": (
-            "AUC within questions",
-            f"how often the right one of two solutions of ONE question scores higher ({questions} have both)",
-        ),
-        "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
-        "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
-        "accuracy_best": (
-            "accuracy at the best threshold",
-            "" if threshold is None else f"threshold {threshold:.3f}",
-        ),
-        "base_rate": ("share of right solutions", "what always saying yes would score"),
-        "ece": (
-            "expected calibration error",
-            "mean distance of score and share of right solutions, over bins",
-        ),
-        "off_label_mass": ("off-label mass", "probability of any token but the two labels, mean"),
-        "truncated": ("truncated", "solutions that did not fit the judge's context"),
-    }
-    table = Table([("figure", ""), ("value", ""), ("meaning", "")], [])
-    for key, (title, meaning) in meanings.items():
-        value = found.get(key)
-        if value is not None:
-            shown = f"{value:.5f}" if key == "off_label_mass" else f"{value:.3f}" if key != "truncated" else f"{value}"
-            table.rows.append([text(title), Cell(shown, sort=value), text(meaning)])
-    return table
 
 
 def audit(found: dict) -> list[tuple[str, Table]]:

@@ -18,7 +18,7 @@ class Results:
 
     `runs` maps each run to its run.json (`{"run", "status": "missing", ...}` for a cell of the grid that left
     none), SFT first, then in the grid's order; `monitors` and `training` hold the tables that exist and are
-    not empty; `calibration`, `audit` and `splits` are None where the file is missing.
+    not empty; `calibration`, `policies`, `audit` and `splits` are None where the file is missing.
     """
 
     root: Path
@@ -29,6 +29,7 @@ class Results:
     monitors: dict[str, pd.DataFrame]
     training: dict[str, pd.DataFrame]
     calibration: dict | None
+    policies: dict | None
     audit: dict | None
     splits: dict | None
     benchmarks: pd.DataFrame
@@ -103,6 +104,7 @@ def load(root: str | Path, study: dict) -> Results:
         monitors=_tables(root, runs, "monitor"),
         training=_tables(root, runs, "training"),
         calibration=_optional(root / "judge" / "calibration.json"),
+        policies=_optional(root / "judge" / "policies.json"),
         audit=_optional(root / "data" / "audit.json"),
         splits=_optional(root / "data" / "splits.json"),
         benchmarks=_benchmarks(root / "benchmarks"),

@@ -1,0 +1,16 @@
+from typing import TYPE_CHECKING
+
+from gavel.progress import script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "judge"):
+    from gavel.calibration import too_weak
+    from gavel.errors import InputError
+    from gavel.files import read_json, write_json
+
+    least = snakemake.params.least
+    if reason := too_weak(read_json(snakemake.input.calibration), least):
+        raise InputError(f"{reason}; RL is not run (judge.below: stop)")
+    write_json(snakemake.output.gate, {"min_within_auc": least, "passed": True})
