@@ -22,6 +22,7 @@ test-all: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py
+	$(BIN)/python benchmarks/judge.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)

@@ -67,4 +67,21 @@ def test_bad_rows_are_named(tmp_path, tiny, capsys, line, message):
 
 def test_a_judge_that_is_not_there_is_named(file, capsys):
     assert main(["judge", str(file), "--judge", "./nowhere"]) == 2
-    assert "judge.model" in capsys.readouterr().err
+    assert "--judge: no such file or folder" in capsys.readouterr().err
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(file, tiny, capsys):
+    with file.open("a") as handle:
+        handle.write('{"question": "q", "response": "r"}\n')
+    assert main(["judge", str(file), "--judge", tiny, "--json", "--skip-bad"]) == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert (found["n"], found["skipped"]) == (20, 1)
+    assert "judged.jsonl:21: 'correct' must be true or false" in shown.err
+
+
+def test_a_misspelt_folder_is_not_taken_for_a_hub_name(file, tmp_path, monkeypatch, capsys):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["judge", str(file), "--judge", "models/jugde"]) == 2
+    assert "--judge: no such file or folder: models/jugde" in capsys.readouterr().err

@@ -53,9 +53,9 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
 
     Returns:
         `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95` (Wilson),
-        `accuracy_best` at `threshold_best`, `auc`, `auc_within` over `auc_within_questions`, `ece` (expected calibration
-        error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one), `reliability` (a
-        dict a bin) and `histogram`.
+        `accuracy_best` at `threshold_best`, `auc`, `auc_within` over `auc_within_questions`, `ece` (expected
+        calibration error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one),
+        `reliability` (a dict a bin) and `histogram`.
 
     Raises:
         ValueError: no solution was scored.

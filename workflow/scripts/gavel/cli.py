@@ -168,6 +168,7 @@ def add_judge(commands) -> None:
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
     parser.set_defaults(run=judge)
 
 
@@ -175,7 +176,11 @@ def judge(options: argparse.Namespace) -> None:
     """`gavel judge`: ask a judge about every response of a file and print its figures."""
     from gavel.judging import judge_file
 
-    figures = judge_file(_judged(options.file), options.file, options.judge)
+    skipped = Skipped() if options.skip_bad else None
+    figures = judge_file(_judged(options.file, skipped), options.file, options.judge)
+    if skipped:
+        skipped.tell(options.file)
+        figures |= {"skipped": skipped.count}
     if options.json:
         print(json.dumps(figures))
         return
@@ -187,15 +192,23 @@ def judge(options: argparse.Namespace) -> None:
             print(f"{name:<21} {'undefined' if value is None else f'{value:.4g}'}")
 
 
-def _judged(path: str) -> Iterator[tuple[str, str, bool]]:
+def _judged(path: str, skipped: Skipped | None) -> Iterator[tuple[str, str, bool]]:
     for where, line in _located(path):
-        row = _object(line, where)
-        for key in ("question", "response"):
-            if not isinstance(row.get(key), str):
-                raise InputError(f"{where}: '{key}' must be a text, found {_found(row, key)}")
-        if not isinstance(row.get("correct"), bool):
-            raise InputError(f"{where}: 'correct' must be true or false, found {_found(row, 'correct')}")
-        yield row["question"], row["response"], row["correct"]
+        try:
+            yield _judged_row(_object(line, where), where)
+        except InputError as problem:
+            if skipped is None:
+                raise
+            skipped.add(problem)
+
+
+def _judged_row(row: dict, where: str) -> tuple[str, str, bool]:
+    for key in ("question", "response"):
+        if not isinstance(row.get(key), str):
+            raise InputError(f"{where}: '{key}' must be a text, found {_found(row, key)}")
+    if not isinstance(row.get("correct"), bool):
+        raise InputError(f"{where}: 'correct' must be true or false, found {_found(row, 'correct')}")
+    return row["question"], row["response"], row["correct"]
 
 
 def _scored(items: Iterable[Item], form: str, summaries: dict[str | None, Summary]) -> Iterator[dict]:

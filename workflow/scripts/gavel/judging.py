@@ -13,6 +13,7 @@ from gavel.calibration import calibrate
 from gavel.errors import InputError
 from gavel.judge.access import judge_access
 
+ROOT = Path(__file__).parents[3]
 BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
 FIGURES = "n accuracy accuracy_ci95 auc auc_within ece off_label_mass".split()
 
@@ -56,7 +57,7 @@ def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
 def settings(name: str) -> dict:
     """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file."""
     if Path(name).suffix not in (".yaml", ".yml"):
-        return {"model": name}
+        return {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
     try:
         raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
@@ -65,5 +66,5 @@ def settings(name: str) -> dict:
         raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    resolved = study.resolve(raw, Path(__file__).parents[3])
+    resolved = study.resolve(raw, ROOT)
     return study.judge(resolved) | judge_access(resolved)

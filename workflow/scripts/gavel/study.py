@@ -28,11 +28,11 @@ def resolve(raw: dict, root: str | Path) -> dict:
     sources |= {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
     for key, source in sources.items():
         if source and source["path"]:
-            source["path"] = find(source["path"], root, f"data.{key}.path")
+            source["path"] = find(source["path"], root, f"config: data.{key}.path")
     for key in ("student", "judge"):
         served = key == "judge" and study["judge"]["server"]  # then it is the server's name for it
         if study[key]["model"] != "scratch" and not served:
-            study[key]["model"] = find(study[key]["model"], root, f"{key}.model")
+            study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
     return study
 
 
@@ -40,14 +40,16 @@ def find(name: str, root: str | Path, key: str) -> str:
     """A local path from here or from the root; a name that is not there is a hub name if it can be one.
 
     Raises:
-        InputError: it is not there and cannot be a hub name (those are `owner/name` or `name`).
+        InputError: it is not there and cannot be a hub name (those are `owner/name` or `name`), or its first part is a
+            folder here, so that it was hardly meant as one.
     """
     for base in (Path(), Path(root)):
         if (base / name).exists():
             return str(base / name)
-    if name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
+    local = "/" in name and any((base / name.split("/")[0]).is_dir() for base in (Path(), Path(root)))
+    if local or name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
         places = dict.fromkeys([str(Path.cwd()), str(root)])
-        raise InputError(f"config: {key}: no such file or folder: {name} (looked from {' and '.join(places)})")
+        raise InputError(f"{key}: no such file or folder: {name} (looked from {' and '.join(places)})")
     return name
 
 

@@ -1,6 +1,7 @@
 """Prompts are files: a name of one that ships in this folder (`solve`, `judge`, ...) or a path of your own.
 
-A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`. Slots are replaced
+A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`, and may have `{labels}`
+('Yes or No', or in whichever order the words are asked for). Slots are replaced
 literally, so braces elsewhere (code, LaTeX) need no escaping.
 """
 
