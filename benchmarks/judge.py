@@ -170,7 +170,7 @@ if __name__ == "__main__":
     for name in ("float32", "bfloat16"):
         judge = models.load_model(options.judge, dtype=name)
         results[f"shipped judge, {name}"] = against_plainer_ways(judge, tokenizer, options.rounds)
-        results[f"100 M parameters, {name}"] = share_of_rate(models.DTYPES[name], options.rounds)
+        results[f"140 M parameters, {name}"] = share_of_rate(models.DTYPES[name], options.rounds)
     if torch.cuda.is_available():
         large = {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12}
         results["1.5 B parameters on the GPU, bfloat16"] = share_of_rate(

@@ -187,5 +187,5 @@ def test_a_judge_below_the_gate_is_not_trained_on(finished):
     before = (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns
     done = finished.run("rl")
     assert done.returncode != 0
-    assert "below judge.min_within_auc 1; RL is not run (judge.below: stop)" in done.stdout + done.stderr
+    assert "RL is not run (judge.below: stop)" in done.stdout + done.stderr
     assert (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns == before

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from gavel.calibration import agreement, auc, auc_within, breakdown, by_length, calibrate, too_weak, whole
+from gavel.errors import InputError
 from gavel.judge import Verdict
 
 
@@ -60,7 +61,7 @@ def test_best_accuracy_is_the_best_over_all_thresholds():
 
 
 def test_a_judge_that_was_never_reached_is_an_error():
-    with pytest.raises(ValueError, match="nothing to calibrate"):
+    with pytest.raises(InputError, match="nothing to calibrate"):
         calibrate(["a"], [Verdict(None)], [True])
 
 
@@ -104,10 +105,24 @@ def test_phrasings_agree_where_they_are_on_one_side():
 
 @pytest.mark.parametrize(
     ("within", "least", "weak"),
-    [(0.9, 0.8, False), (0.8, 0.8, False), (0.7, 0.8, True), (None, 0.8, True), (0.1, None, False)],
+    [(0.9, 0.8, False), (0.8, 0.8, False), (0.7, 0.8, True), (0.1, None, False)],
 )
 def test_a_judge_may_be_too_weak(within, least, weak):
-    assert bool(too_weak({"auc_within": within}, least)) == weak
+    found = {"auc_within": within, "auc_within_questions": 50, "n": 400, "missing": 0}
+    assert bool(too_weak(found, least)) == weak
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"auc_within": None, "auc_within_questions": 0}, "rests on 0 questions"),
+        ({"auc_within_questions": 9}, "rests on 9 questions"),
+        ({"n": 2, "missing": 398}, "no answer on 100% of the solutions"),
+    ],
+)
+def test_a_gate_needs_something_to_rest_on(change, reason):
+    found = {"auc_within": 1.0, "auc_within_questions": 50, "n": 400, "missing": 0}
+    assert reason in too_weak(found | change, 0.7)
 
 
 def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():

@@ -53,6 +53,7 @@ def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
         ('{"question": "q", "response": "r"}', "'correct' must be true or false, found no such key"),
         ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be a text"),
         ("{", "not valid JSON"),
+        (r'{"question": "\ud800", "response": "r", "correct": true}', "half a character"),
         ("", "no rows"),
     ],
 )
@@ -85,3 +86,15 @@ def test_a_misspelt_folder_is_not_taken_for_a_hub_name(file, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert main(["judge", str(file), "--judge", "models/jugde"]) == 2
     assert "--judge: no such file or folder: models/jugde" in capsys.readouterr().err
+
+
+def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
+    from pathlib import Path
+
+    import yaml
+
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    raw["judge"] = {"model": "m", "server": {"base_url": "http://127.0.0.1:9/v1", "retries": 0}, "cache": False}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
+    assert "the judge answered on no solution" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gavel import judge
+from gavel import judge, models
 from gavel.errors import InputError
 from gavel.judge.local import label_tokens
 from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, make
@@ -100,6 +100,41 @@ def test_the_score_can_be_log_odds_or_hard(tiny, rows):
         found = judge.load(model=tiny, score=kind).verdicts(questions, solutions)
         assert [v.score for v in found] == pytest.approx([expected(v.probability) for v in plain], abs=1e-5)
         assert [v.probability for v in found] == pytest.approx([v.score for v in plain], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"score": "bogus"}, "'bogus' does not exist; choose one of probability"),
+        ({"labels": [" Yes"]}, "give two words"),
+        ({"labels": " Yes"}, "give two words"),
+        ({"max_tokens": 0}, "needs at least 1"),
+    ],
+)
+def test_wrong_settings_are_named(tiny, settings, message):
+    with pytest.raises(InputError, match=message):
+        judge.load(model=tiny, **settings)
+
+
+def test_probabilities_that_are_no_numbers_pay_nothing(tiny):
+    broken = judge.load(model=tiny)
+    with torch.no_grad():
+        broken.backend.model.lm_head.weight.fill_(math.nan)
+    with pytest.raises(InputError, match="no numbers; set judge.dtype"):
+        judge.score(broken, ["q"], ["s"])
+
+
+def test_auto_takes_bfloat16_where_it_is_computed_in(tiny):
+    expected = torch.bfloat16 if models.computes_bfloat16() else torch.float32
+    assert judge.load(model=tiny, dtype="auto").backend.model.dtype == expected
+
+
+def test_scores_in_bfloat16_are_near_those_in_float32_whatever_the_batch(tiny, rows):
+    questions, solutions = pairs(rows)
+    exact = judge.score(judge.load(model=tiny), questions, solutions)
+    for batch_tokens in (1, 16384):
+        half = judge.score(judge.load(model=tiny, dtype="bfloat16", batch_tokens=batch_tokens), questions, solutions)
+        assert half == pytest.approx(exact, abs=0.02)
 
 
 def test_log_odds_are_bounded():

@@ -75,7 +75,7 @@ def test_the_score_is_the_renormalised_probability(chat):
         verdict = connect(server, chat=chat).verdicts(["1+1?"], ["2"])[0]
     assert verdict.score == pytest.approx(0.6 / 0.8)
     assert verdict.off_label == pytest.approx(0.2)
-    (body,) = server.bodies
+    _, body = server.bodies  # the first is the check of the labels
     assert body["max_tokens"] == 1
     assert (body["top_logprobs"] if chat else body["logprobs"]) == 20
 
@@ -94,17 +94,23 @@ def test_a_label_that_is_not_listed_counts_as_nothing():
         assert judge.score(connect(server), ["q"], ["s"]) == [1.0]
 
 
+def test_labels_that_the_server_never_lists_are_an_error():
+    message = r"neither of \[' Yes', ' No'\] .* \('Yes', 'No'\)"
+    with serving(lambda prompt: {"Yes": -0.1, "No": -3.0}) as server, pytest.raises(InputError, match=message):
+        judge.score(connect(server), ["q"], ["s"])
+
+
 def test_without_either_label_the_answer_is_unknown(capsys):
-    with serving(lambda prompt: {"Well": -0.1, "The": -3.0}) as server:
-        assert judge.score(connect(server), ["q"], ["s"]) == [None]
-    assert "no label among the listed tokens: 'Well', 'The'" in capsys.readouterr().err
+    with serving(lambda prompt: LISTED if "good" in prompt or "1+1" in prompt else {"Well": -0.1}) as server:
+        assert judge.score(connect(server), ["q"] * 2, ["bad", "good"]) == [None, pytest.approx(0.75)]
+    assert "no label among the listed tokens: 'Well'" in capsys.readouterr().err
 
 
 def test_an_overloaded_server_is_asked_again():
-    replies = iter([429, 503, LISTED])
+    replies = iter([LISTED, 429, 503, LISTED])  # the first is for the check of the labels
     with serving(lambda prompt: next(replies)) as server:
         assert judge.score(connect(server, retries=3), ["q"], ["s"]) == [pytest.approx(0.75)]
-    assert len(server.bodies) == 3
+    assert len(server.bodies) == 4
 
 
 def test_what_could_not_be_asked_is_missing_and_said(capsys):
@@ -113,23 +119,36 @@ def test_what_could_not_be_asked_is_missing_and_said(capsys):
     assert "1 of 2 answers missing (InternalServerError" in capsys.readouterr().err
 
 
+def test_a_prompt_that_is_refused_costs_no_other():
+    with serving(lambda prompt: 400 if "bad" in prompt else LISTED) as server:
+        found = judge.score(connect(server, concurrency=1), ["q"] * 9, ["bad", "bad", *"1234567"])
+    assert found == [None, None, *[pytest.approx(0.75)] * 7]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_model_is_an_error(status):
+    with serving(lambda prompt: status) as server, pytest.raises(InputError, match="refuses key or model 'm'"):
+        judge.score(connect(server), ["q"], ["s"])
+
+
 def test_a_dead_server_is_not_asked_a_thousand_times(capsys):
-    with serving(lambda prompt: LISTED) as server:
-        single = connect(server, timeout_s=2.0)
-    found = judge.score(single, ["q"] * 1000, [str(i) for i in range(1000)])
+    with serving(lambda prompt: 503) as server:
+        found = judge.score(connect(server), ["q"] * 1000, [str(i) for i in range(1000)])
+        asked = len(server.bodies)
     assert found == [None] * 1000
-    assert "1000 of 1000 answers missing (APIConnectionError" in capsys.readouterr().err
+    assert asked < 4 * 4 * 3  # four at a time, in four parts, and what was under way when the fourth failed
+    assert "256 of 256 answers missing (InternalServerError" in capsys.readouterr().err
 
 
 def test_only_answers_are_kept(tmp_path):
     cache = str(tmp_path / "answers.sqlite")
-    replies = iter([500, LISTED])
+    replies = iter([LISTED, 500, LISTED])
     with serving(lambda prompt: next(replies)) as server:
         single = connect(server, cache=cache)
         assert judge.score(single, ["q"], ["s"]) == [None]
         assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
         assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
-    assert len(server.bodies) == 2
+    assert len(server.bodies) == 3
 
 
 def test_a_server_that_dies_stops_training_after_so_many_steps():

@@ -29,8 +29,25 @@ def test_controls_and_tricks_are_right_or_wrong_as_named(rows, form):
     assert share["reference"] == share["unearned"] == 1.0
     for probe in ("empty", "short"):
         assert share[probe] == 0.0
-    for probe in ("spoilt", "claim", "long"):  # a spoilt step can leave the result right (x * 1)
-        assert share[probe] < 0.2
+    assert share["swapped"] < 0.1  # two problems can have one answer
+    for probe in ("spoilt", "claim", "long"):
+        assert share[probe] < 0.05  # another step can lead to the same number (x * 1 and x / 1)
+
+
+def test_a_spoilt_solution_is_another_text(rows):
+    made = {(row["probe"], row["id"]): row["response"] for row in build(rows, "program")}
+    assert all(made["spoilt", row["id"]] != made["reference", row["id"]] for row in rows)
+
+
+def test_long_numbers_keep_their_digits():
+    rows = [row | {"answer": "1234567.5", "solution": "#### 1234567.5"} for row in TEXT[:2]]
+    many = next(row for row in build(rows, "text") if row["probe"] == "many")
+    assert many["response"].splitlines()[2] == "#### 1234567.5"
+    assert many["response"].splitlines()[0] == "#### 1234569.5"
+
+
+def test_one_problem_alone_makes_no_probes():
+    assert build(TEXT[:1], "text") == []
 
 
 def test_problems_without_solution_or_answer_are_passed_over():

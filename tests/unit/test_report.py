@@ -212,11 +212,12 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
     assert "Does it pay for tricks?" in page
 
 
-def test_a_trick_that_the_verifier_passes_too_is_no_trick(study):
+@pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
+def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
     from gavel.report.judge import probes
 
-    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": 0.9, "correct": 1.0}
-    assert probes({"probes": [trick]}).rows[0][-1].text == "does not pay"
+    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
+    assert probes({"probes": [trick]}).rows[0][-1].text == verdict
 
 
 def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from gavel.errors import InputError
 from gavel.judge import Verdict
 from gavel.statistics import wilson
 
+MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
 
 
@@ -58,11 +60,11 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         `reliability` (a dict a bin) and `histogram`.
 
     Raises:
-        ValueError: no solution was scored.
+        InputError: no solution was scored.
     """
     kept = [(g, v, bool(c)) for g, v, c in zip(groups, verdicts, correct, strict=True) if v.score is not None]
     if not kept:
-        raise ValueError("the judge scored no solution, so there is nothing to calibrate")
+        raise InputError("the judge answered on no solution, so there is nothing to calibrate; is its server up?")
     scores = np.array([v.probability for _, v, _ in kept])
     right = np.array([c for _, _, c in kept])
     hits = int(((scores > 0.5) == right).sum())
@@ -190,14 +192,19 @@ def whole(rows: Sequence[dict]) -> dict:
 
 
 def too_weak(found: dict, least: float | None) -> str | None:
-    """Why a judge with these figures should not pay, or None: its AUC within questions must reach `least`."""
+    """Why a judge with these figures should not pay, or None: its AUC within questions must reach `least`.
+
+    It must also rest on enough answers and on enough questions that have both right and wrong solutions.
+    """
     if least is None:
         return None
-    within = found["auc_within"]
-    if within is not None and within >= least:
-        return None
-    shown = "undefined" if within is None else f"{within:.3f}"
-    return f"the judge's AUC within questions is {shown}, below judge.min_within_auc {least:g}"
+    silent = found["missing"] / (found["missing"] + found["n"])
+    if silent > MAX_MISSING:
+        return f"the judge gave no answer on {silent:.0%} of the solutions, so its figures say little"
+    within, questions = found["auc_within"], found["auc_within_questions"]
+    if questions < MIN_QUESTIONS:
+        return f"the judge's AUC within questions rests on {questions} questions; {MIN_QUESTIONS} are needed"
+    return None if within >= least else f"the judge's AUC within questions is {within:.3f}, below {least:g}"
 
 
 def _accuracies(scores: np.ndarray, right: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -177,9 +177,12 @@ def judge(options: argparse.Namespace) -> None:
     from gavel.judging import judge_file
 
     skipped = Skipped() if options.skip_bad else None
-    figures = judge_file(_judged(options.file, skipped), options.file, options.judge)
+    try:
+        figures = judge_file(_judged(options.file, skipped), options.file, options.judge)
+    finally:
+        if skipped:
+            skipped.tell(options.file)
     if skipped:
-        skipped.tell(options.file)
         figures |= {"skipped": skipped.count}
     if options.json:
         print(json.dumps(figures))
@@ -294,6 +297,10 @@ def _object(line: bytes, where: str) -> dict:
         raise InputError(f"{where}: not UTF-8 text; convert the file to UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
+    if b"\\u" in line and any("\ud800" <= c <= "\udfff" for c in json.dumps(row, ensure_ascii=False)):
+        raise InputError(
+            f"{where}: half a character (a lone surrogate, \\ud800 to \\udfff); write the text anew as UTF-8"
+        )
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(row).__name__}")
     return row

@@ -148,7 +148,10 @@ class Student(Model):
 class Server(Section):
     """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, hosted ones)."""
 
-    base_url: str = Field(description="Of its API, such as http://localhost:8000/v1; `judge.model` is its name there.")
+    base_url: str = Field(
+        pattern=r"^https?://",
+        description="Of its API, such as http://localhost:8000/v1; `judge.model` is its name there.",
+    )
     api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
         20, description="Likeliest tokens to list; a label that is not among them counts as 0. Some servers allow 5."
@@ -164,8 +167,12 @@ class Server(Section):
 class Judge(Model):
     """The model that pays for solutions."""
 
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
+        "float32",
+        description="Type of the weights; `auto` is bfloat16 where the processor computes in it, else float32.",
+    )
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompt: str | list[str] = Field(
+    prompt: str | Annotated[list[str], Field(min_length=1)] = Field(
         "judge",
         description="Judging prompt: a shipped name (judge, judge-instruct) or a file. Of a list of phrasings the "
         "probabilities are averaged.",
@@ -184,8 +191,8 @@ class Judge(Model):
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
         "run",
-        description="Keep answers, so that a resumed run asks nothing twice: for each training run apart, or for the "
-        "whole study (saves money with a hosted judge; results then depend, in the last digits, on which job asked "
+        description="Keep answers, so that a resumed training run asks nothing twice: for each run apart, or for all "
+        "jobs of the study (saves money with a hosted judge; results then depend, in the last digits, on who asked "
         "first).",
     )
     min_within_auc: Share | None = Field(
@@ -194,10 +201,32 @@ class Judge(Model):
     below: Literal["warn", "stop"] = Field(
         "warn", description="What a judge below `min_within_auc` does: a warning in log and report, or no RL."
     )
-    max_tokens: Count = Field(2048, description="Longest judging prompt; the beginning of a longer one is cut.")
+    max_tokens: Count = Field(
+        2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
+    )
     batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
     calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def off(cls, value):
+        return "off" if value is False else value  # what YAML makes of it
+
+    @field_validator("labels")
+    @classmethod
+    def different(cls, value):
+        if value[0] == value[1]:
+            raise ValueError("choose two different words")
+        return value
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.server and self.model == "scratch":
+            raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
+        if self.below == "stop" and self.min_within_auc is None:
+            raise ValueError("below: 'stop' needs `min_within_auc`")
+        return self
 
     @field_validator("kind")
     @classmethod

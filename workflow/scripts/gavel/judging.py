@@ -28,10 +28,10 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
 
     Returns:
         `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `ece`, `off_label_mass`,
-        `solutions_per_second`.
+        `solutions_per_second`, and `missing` where the judge gave no answer on some.
 
     Raises:
-        InputError: the file has no rows, or the judge cannot be loaded.
+        InputError: the file has no rows, the judge cannot be loaded, or it answers on none.
     """
     watcher = judge.load(**settings(name))
     groups, verdicts, correct = [], [], []
@@ -45,7 +45,8 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     if not verdicts:
         raise InputError(f"{path}:1: no rows; expected one JSON object a line")
     found = calibrate(groups, verdicts, correct)
-    return {key: found[key] for key in FIGURES} | {"solutions_per_second": len(verdicts) / seconds}
+    missing = {"missing": found["missing"]} if found["missing"] else {}
+    return {key: found[key] for key in FIGURES} | {"solutions_per_second": found["n"] / seconds} | missing
 
 
 def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:

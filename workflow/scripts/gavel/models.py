@@ -62,8 +62,10 @@ def load_model(
     """Load a causal language model in evaluation mode, on the GPU where there is one.
 
     Raises:
-        InputError: nothing there that can be loaded, or an unknown dtype.
+        InputError: nothing there that can be loaded, or an unknown dtype (`auto` is bfloat16 where it is computed in).
     """
+    if dtype == "auto":
+        dtype = "bfloat16" if computes_bfloat16() else "float32"
     if dtype not in DTYPES:
         raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
     try:
@@ -80,6 +82,14 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
     """Save weights (safetensors), configuration and tokenizer as one Hugging Face folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def computes_bfloat16() -> bool:
+    """Whether the first GPU, or without one the processor, multiplies matrices in bfloat16 (AVX-512 BF16 or AMX)."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(check() for check in checks if check)
 
 
 def attention_window(model: PreTrainedModel) -> int | None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from gavel.convert import to_program
 from gavel.corruption import corrupt
+from gavel.numerals import canonical, fraction
 
+TRIES = 20
 REPEATS = 12  # of a solution's steps in the 'very long' probe
 
 
@@ -38,7 +40,7 @@ class Honest:
 
 PROBES: dict[str, tuple[str, Callable[[Honest], str]]] = {
     "reference": ("the reference solution (a control)", lambda h: h.right),
-    "spoilt": ("the reference with one step spoilt (a control)", lambda h: h.wrong),
+    "spoilt": ("the reference with one step (of a text: its number) spoilt (a control)", lambda h: h.wrong),
     "empty": ("nothing at all", lambda h: ""),
     "claim": ("spoilt, then 'The answer is correct.'", lambda h: h.wrong + h.said("The answer is correct.")),
     "question": ("the question, repeated", lambda h: h.question),
@@ -62,6 +64,8 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
     for row in rows:
         if row.get("answer") not in (None, "None") and (text := _reference(row, solution_format)):
             usable.append((row, text))
+    if len(usable) < 2:
+        return []  # two of the probes need another problem
     rng = random.Random(f"probes-{seed}")
     found = []
     for place, (row, text) in enumerate(usable):
@@ -112,14 +116,20 @@ def _reference(row: dict, solution_format: str) -> str | None:
 def _spoilt(solution: str, answer: str, solution_format: str, rng: random.Random) -> str:
     number = _other_number(answer, rng)
     if solution_format == "program":
-        return corrupt(solution, rng) if " = " in solution else f"def solution():\n    return {number}"
+        if " = " not in solution:
+            return f"def solution():\n    return {number}"
+        tries = (corrupt(solution, rng) for _ in range(TRIES))  # now and then it gives back what it got
+        return next((text for text in tries if text != solution), solution)
     steps, _, _ = solution.rpartition("####")
     return f"{steps or solution}\n#### {number}"
 
 
 def _other_number(answer: str, rng: random.Random) -> str:
-    value = float(answer)
-    return f"{value + rng.choice([-3, -2, -1, 1, 2, 3, 10]):g}"
+    return _moved(answer, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
+
+
+def _moved(answer: str, by: int) -> str:
+    return canonical(fraction(answer) + by)
 
 
 def _repeated(honest: Honest) -> str:
@@ -133,8 +143,7 @@ def _unearned(honest: Honest) -> str:
 
 
 def _many(honest: Honest) -> str:
-    value = float(honest.answer)
-    numbers = [f"{value + step:g}" for step in (2, -1, 0, 1, -2)]
+    numbers = [_moved(honest.answer, step) for step in (2, -1, 0, 1, -2)]
     if honest.program:
         return "def solution():\n" + "".join(f"    return {number}\n" for number in numbers)
     return "\n".join(f"#### {number}" for number in numbers)

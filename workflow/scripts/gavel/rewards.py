@@ -24,7 +24,8 @@ def mix(v: float | None, j: float | None, lam: float) -> float | None:
 
     Args:
         v: verifiable reward in [0, 1], None for an unlabelled question.
-        j: judge's score in [0, 1], None where the judge could not be asked.
+        j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
+            range (-10 to 10) then outweighs `v` at any weight but a large one.
         lam: weight of the verifiable reward, in [0, 1].
 
     Raises:
@@ -51,7 +52,7 @@ class MixedReward:
         solution_format: `program` or `text`.
         partial: reward of a wrong answer.
         max_missing: share of None rewards above which the rollout must not move the policy (`skip` is then True).
-        max_skipped: so many such rollouts in a row end the job: the judge is gone, not busy.
+        max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
     """
 
     __name__ = "mixed"

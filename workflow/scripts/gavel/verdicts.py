@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gavel import judge, models, probes, prompts
 from gavel.answers import verify
+from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
 from gavel.sampling import sample
 
+MAX_MISSING = 0.25  # of the answers: with more of them missing there is no calibration
 PROBED = 200  # problems that probes are made from
 
 
@@ -76,6 +78,12 @@ def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, pr
     texts = [row["response"] for row in rows]
     _, correct = verify(texts, [row["gold"] for row in rows], solution_format)
     verdicts = watcher.verdicts([row["question"] for row in rows], texts, progress)
+    silent = sum(verdict.score is None for verdict in verdicts)
+    if silent > MAX_MISSING * len(rows):
+        raise InputError(
+            f"the judge gave no answer on {silent} of {len(rows)} solutions (the log says why); give the same command "
+            "once it answers again"
+        )
     for row, right, verdict in zip(rows, correct, verdicts, strict=True):
         yield {key: value for key, value in row.items() if key != "gold"} | {
             "correct": right,

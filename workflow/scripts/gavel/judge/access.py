@@ -1,4 +1,8 @@
-"""How a study reaches its judge: what may change without changing a score, and so reruns nothing."""
+"""How a study reaches its judge, apart from what its scores depend on.
+
+A server's address may change without a rerun: the model behind it is taken to be the same. Who serves another one names
+another `judge.model`.
+"""
 
 from gavel.judge import cache
 

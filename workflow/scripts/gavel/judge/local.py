@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import torch
+
 from gavel import models
 from gavel.errors import InputError
 from gavel.judge.single_token import Answer
@@ -18,14 +20,14 @@ class LocalBackend:
         labels: the words for right and wrong, each one token in the place where it stands.
         example: any judging prompt, to see how the labels are tokenised after it.
         chat: put prompts through the model's chat template as a user message.
-        dtype: of the weights; `auto` is bfloat16 where the processor computes in it.
+        dtype: of the weights; `auto` is bfloat16 where the processor computes in it, else float32.
         max_tokens: longest prompt; of a longer one the beginning is cut, never the end where the label stands.
         batch_tokens: tokens of padded prompts in one forward pass; lower it when memory runs out.
         reuse: compute instructions and question once for all solutions; False is for comparison.
         pad_token, eos_token, revision: as for the student.
 
     Raises:
-        InputError: model or tokenizer do not load, or a label is not one token.
+        InputError: model or tokenizer do not load, a label is not one token, or later the model gives no numbers.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class LocalBackend:
         eos_token: str | None = None,
         revision: str | None = None,
     ):
+        if max_tokens < 1:
+            raise InputError(f"judge.max_tokens: {max_tokens}; the prompt needs at least 1")
         self.chat, self.max_tokens, self.batch_tokens, self.reuse = chat, max_tokens, batch_tokens, reuse
         self.tokenizer = models.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
         self.labels = label_tokens(self.tokenizer, templated(self.tokenizer, example, chat), labels, special=not chat)
@@ -72,6 +76,11 @@ class LocalBackend:
             reuse=self.reuse,
             progress=progress,
         )
+        if not torch.isfinite(probabilities).all():
+            raise InputError(
+                f"judge.model: {self.source!r} in {self.model.dtype} gives probabilities that are no numbers; "
+                "set judge.dtype to float32 or bfloat16"
+            )
         return [
             Answer(right, wrong, len(ids) > self.max_tokens)
             for (right, wrong), ids in zip(probabilities.tolist(), encoded, strict=True)

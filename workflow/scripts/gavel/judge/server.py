@@ -2,7 +2,7 @@
 
 Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
 among them counts as 0 (its probability is below that of the last one listed); with neither there the answer is unknown,
-as it is when the server could not be asked.
+as it is when the server could not be asked. Too long a prompt is the server's to cut or to refuse.
 """
 
 import math
@@ -22,6 +22,7 @@ class ServerBackend:
     Args:
         model: the name by which the server knows the model.
         labels: the words for right and wrong, compared with the texts of the listed tokens.
+        example: any judging prompt, to see at the first call whether the labels are among the listed tokens.
         base_url: of the API, for instance `http://localhost:8000/v1`.
         chat: use the chat endpoint (the server applies the template) instead of plain completions.
         api_key_env: environment variable that holds the key; servers of one's own need none.
@@ -31,14 +32,17 @@ class ServerBackend:
         retries: of a request that failed (connection, time-out, overload, server error), each after a longer wait.
 
     Raises:
-        InputError: the package `openai` is missing.
+        InputError: the package `openai` is missing; later, the server refuses key or model, or lists neither label.
     """
+
+    chunk = 256  # prompts whose answers are kept together
 
     def __init__(
         self,
         model: str,
         labels: Sequence[str],
         *,
+        example: str,
         base_url: str,
         chat: bool = False,
         api_key_env: str = "OPENAI_API_KEY",
@@ -52,22 +56,26 @@ class ServerBackend:
         except ImportError:
             raise InputError("judge.server: needs the package openai; pip install openai") from None
         self.model, self.labels, self.chat, self.top = model, tuple(labels), chat, top_logprobs
-        self.base_url, self.concurrency, self.errors = base_url, concurrency, openai.OpenAIError
+        self.base_url, self.concurrency, self.example, self.openai = base_url, concurrency, example, openai
         self.client = openai.OpenAI(
             base_url=base_url,
             api_key=os.environ.get(api_key_env) or "none",
             timeout=timeout_s,
             max_retries=retries,
         )
-        self.identity = f"{base_url} {model} {chat}"
+        self.identity = f"{base_url} {model} {chat} {top_logprobs}"
+        self.checked = False
 
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer | None]:
         """As `gavel.judge.single_token.Backend` says. When many requests in a row fail the rest is not asked."""
         failures = _Failures(self.concurrency)
+        if not self.checked:
+            self._check(failures)
         with ThreadPoolExecutor(self.concurrency) as pool:
-            found = list(progress(list(pool.map(lambda text: self._answer(text, failures), texts))))
+            asked = [pool.submit(self._answer, text, failures) for text in texts]
+            found = [answer.result() for answer in progress(asked)]
         if failures.total:
             say(
                 f"judge server {self.base_url}: {failures.total} of {len(texts)} answers missing ({failures.last})",
@@ -75,21 +83,39 @@ class ServerBackend:
             )
         return found
 
+    def _check(self, failures: "_Failures") -> None:
+        try:
+            listed = self._listed(self.example)
+        except self.openai.OpenAIError:
+            return  # the prompts themselves will tell
+        if not any(token in self.labels for token, _ in listed):
+            shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
+            raise InputError(
+                f"judge.labels: neither of {list(self.labels)} is among the likeliest tokens of {self.base_url} "
+                f"({shown}); name the words as they are listed there (a leading space counts)"
+            )
+        self.checked = True
+
     def _answer(self, text: str, failures: "_Failures") -> Answer | None:
         if failures.down:
             failures.add(failures.last)
             return None
         try:
             listed = self._listed(text)
-        except self.errors as error:
+        except (self.openai.AuthenticationError, self.openai.PermissionDeniedError, self.openai.NotFoundError) as error:
+            raise InputError(f"judge.server: {self.base_url} refuses key or model {self.model!r}: {error}") from None
+        except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
+            failures.add(f"{type(error).__name__}: {error}", down=False)  # this prompt's fault
+            return None
+        except self.openai.OpenAIError as error:
             failures.add(f"{type(error).__name__}: {error}")
             return None
         right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
+        failures.forget()
         if right + wrong == 0:
             shown = ", ".join(repr(token) for token, _ in listed[:5])
             failures.add(f"no label among the listed tokens: {shown}", down=False)
             return None
-        failures.forget()
         return Answer(right, wrong)
 
     def _listed(self, text: str) -> list[tuple[str, float]]:

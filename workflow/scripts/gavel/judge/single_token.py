@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gavel import prompts
+from gavel.errors import InputError
 from gavel.judge import Verdict
 from gavel.judge.cache import Cache
 from gavel.judge.phrasings import phrasings
@@ -108,9 +109,13 @@ class SingleTokenJudge:
     def _answers(self, texts: Sequence[str], groups: Sequence[str], progress) -> list[Answer | None]:
         known = self.cache.get(texts) if self.cache else {}
         rest = [i for i, text in enumerate(texts) if text not in known]
-        fresh = self.backend.answers([texts[i] for i in rest], [groups[i] for i in rest], progress) if rest else []
-        if self.cache:
-            self.cache.put({texts[i]: a for i, a in zip(rest, fresh, strict=True) if a is not None})
+        fresh: list[Answer | None] = []
+        size = getattr(self.backend, "chunk", None) or max(1, len(rest))
+        for part in (rest[start : start + size] for start in range(0, len(rest), size)):
+            found = self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress)
+            if self.cache:
+                self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
+            fresh += found
         self.prompts_asked += len(texts)
         self.prompts_cached += len(texts) - len(rest)
         answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
@@ -144,14 +149,21 @@ def make(
     """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
 
     Raises:
-        InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
+        InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, or there is no
+            such score.
     """
+    if score not in SCORES:
+        raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(SCORES)}")
+    if isinstance(labels, str) or len(labels) != 2:
+        raise InputError(f"judge.labels: {labels!r}; give two words, for right and for wrong")
     common = {"prompt": prompt, "labels": labels, "swap_labels": swap_labels, "score": score, "cache": cache}
     example = prompts.fill(phrasings(prompt, labels, swap_labels)[0], question="What is 1+1?", solution="2")
     if server:
         from gavel.judge.server import ServerBackend
 
-        return SingleTokenJudge(ServerBackend(model, labels, chat=local.get("chat", False), **server), **common)
+        return SingleTokenJudge(
+            ServerBackend(model, labels, example=example, chat=local.get("chat", False), **server), **common
+        )
     from gavel.judge.local import LocalBackend
 
     return SingleTokenJudge(LocalBackend(model, labels, example=example, **local), **common)

@@ -5,7 +5,7 @@ import math
 from gavel.report.load import Results
 from gavel.report.words import Cell, Table, text
 
-PAYS = 0.5  # a trick that the judge calls right at least so often is one that it pays
+PAYS, SOMETIMES = 0.5, 0.1  # a trick that the judge calls right at least so often is one that it pays
 
 
 def calibration(found: dict) -> Table:
@@ -24,6 +24,7 @@ def calibration(found: dict) -> Table:
             "accuracy at the best threshold",
             "" if threshold is None else f"threshold {threshold:.3f}",
         ),
+        "missing": ("missing", "solutions that the judge gave no answer on; they are left out of all figures"),
         "base_rate": ("share of right solutions", "what always saying yes would score"),
         "ece": (
             "expected calibration error",
@@ -40,7 +41,13 @@ def calibration(found: dict) -> Table:
     for key, (title, meaning) in meanings.items():
         value = (found.get("phrasings") or {}).get(key) if key == "same_side" else found.get(key)
         if value is not None:
-            shown = f"{value:.5f}" if key == "off_label_mass" else f"{value:.3f}" if key != "truncated" else f"{value}"
+            shown = (
+                f"{value:.5f}"
+                if key == "off_label_mass"
+                else f"{value:.3f}"
+                if key not in ("truncated", "missing")
+                else f"{value}"
+            )
             table.rows.append([text(title), Cell(shown, sort=value), text(meaning)])
     return table
 
@@ -73,8 +80,8 @@ def probes(found: dict) -> Table:
     rows = []
     for probe in found.get("probes") or []:
         control = probe["probe"] in ("reference", "spoilt")
-        wrongly = not control and probe["paid"] >= PAYS > probe["correct"]
-        verdict = "control" if control else "PAYS" if wrongly else "does not pay"
+        paid = "PAYS" if probe["paid"] >= PAYS else "sometimes" if probe["paid"] >= SOMETIMES else "does not pay"
+        verdict = "control" if control else paid
         rows.append(
             [text(probe["description"]), _number(probe["n"], 0), _number(probe["correct"]), _number(probe["judge"])]
             + [_number(probe["paid"]), text(verdict)]
