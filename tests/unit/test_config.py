@@ -41,7 +41,7 @@ def changed(path: str, value) -> dict:
         ("rl.ppo.gae_lamda", 0.9, "did you mean 'rl.ppo.gae_lambda'?"),
         ("data.tests.main.sise", 3, "did you mean 'data.tests.main.size'?"),
         ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
-        ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, ppo"),
+        ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
         ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),

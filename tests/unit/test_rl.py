@@ -84,7 +84,8 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     """One rollout of two questions x four completions, ready to be looked at."""
     steps = SETTINGS | {"learning_rate": 1e-3} | dict(settings)
     critic = SETTINGS["ppo"] | {"critic_warmup": 0} | ppo
-    epochs, minibatches = (critic["epochs"], critic["minibatches"]) if kind == "ppo" else (1, 1)
+    about = algorithms.get(kind)
+    epochs, minibatches = (critic["epochs"], critic["minibatches"]) if about.critic else (1, about.minibatches)
     rows = [
         {"question": f"Ben has {i} keys", "answer": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)
     ]
@@ -95,7 +96,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,
         rollout_func=rl.Rollout(0, epochs * minibatches, 64),
-        **({"critic": critic} if kind == "ppo" else {}),
+        **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
     made.model.train()
     return made
@@ -110,6 +111,27 @@ def test_group_advantages_sum_to_zero(model, tokenizer, tmp_path):
     output = rollout(trainer("grpo", model, tokenizer, tmp_path))
     assert output["advantages"].view(2, 4).sum(1).abs().max() < 1e-5
     assert output["advantages"].abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", algorithms.ALGORITHMS)
+def test_every_algorithm_takes_a_step(model, tokenizer, tmp_path, kind):
+    made = trainer(kind, model, tokenizer, tmp_path)
+    before = {name: p.detach().clone() for name, p in made.model.named_parameters() if "critic" not in name}
+    made.train()
+    moved = [name for name, p in made.model.named_parameters() if name in before and not torch.equal(p, before[name])]
+    assert len(moved) > len(before) / 2
+    assert made.state.log_history[-2]["grad_norm"] > 0
+
+
+def test_leaving_one_out_is_the_mean_of_the_others(model, tokenizer, tmp_path):
+    made = trainer("rloo", model, tokenizer, tmp_path)
+    kept = []
+    calculate = made._calculate_rewards
+    made._calculate_rewards = lambda *args, **kwargs: kept.append(calculate(*args, **kwargs)) or kept[-1]
+    advantages = rollout(made)["advantages"].view(2, 4)
+    rewards = kept[0][:, 0].view(2, 4)
+    others = (rewards.sum(1, keepdim=True) - rewards) / 3
+    assert torch.allclose(advantages, rewards - others, atol=1e-6)
 
 
 def test_the_critic_starts_at_zero_and_values_every_token(model, tokenizer, tmp_path):
@@ -166,6 +188,37 @@ def test_ppos_first_update_is_reinforce_with_whitened_rewards(model, tokenizer, 
             assert torch.allclose(policy[name], parameter.grad, atol=1e-6), name
 
 
+def test_a_shared_trunk_is_read_once_and_left_alone_during_warm_up(model, tokenizer, tmp_path):
+    """After the warm-up the value loss reaches the trunk, and its values are those of a pass of its own."""
+    made = trainer("ppo", model, tokenizer, tmp_path, trunk="shared", critic_warmup=1)
+    torch.nn.init.normal_(made.model.critic.head.weight)
+    assert not any(name.startswith("critic.trunk") for name, _ in made.model.named_parameters())
+    output = rollout(made)
+    output["returns"] = output["returns"] + 1
+    output["advantages"] = torch.zeros_like(output["advantages"])  # so that all gradients are the value loss's
+    made.current_gradient_accumulation_steps = 1
+    passes, trunk = [], made.model.base_model
+    trunk.register_forward_pre_hook(lambda *_: passes.append(1))
+    reached = {}
+    for step in (0, 4):  # two mini-batches, two epochs: the second rollout begins at update 4
+        made.state.global_step = step
+        made.model.zero_grad()
+        made._compute_loss(made.model, output).backward()
+        reached[step] = sum(p.grad.abs().sum().item() for p in trunk.parameters() if p.grad is not None)
+        assert made.model.critic.head.weight.grad.abs().sum() > 0
+    assert passes == [1, 1]
+    assert reached[0] == 0
+    assert reached[4] > 0
+
+
+@pytest.mark.parametrize("trunk", ["own", "shared"])
+def test_ppo_trains_with_either_trunk(model, tokenizer, tmp_path, trunk):
+    made = trainer("ppo", model, tokenizer, tmp_path, trunk=trunk)
+    made.train()
+    assert made.state.global_step == 8
+    assert made.model.critic.head.weight.abs().sum() > 0
+
+
 def test_the_critic_has_its_own_learning_rate(model, tokenizer, tmp_path):
     made = trainer("ppo", model, tokenizer, tmp_path, critic_learning_rate=0.05)
     policy, critic = made.create_optimizer().param_groups
@@ -206,8 +259,9 @@ def test_packed_groups_score_as_trl_scores_each_completion(model, tokenizer, tmp
         assert torch.allclose(found, wanted, atol=1e-5)
 
 
-def test_the_critic_gives_packed_completions_the_values_of_padded_ones(model, tokenizer, tmp_path):
-    made = trainer("ppo", model, tokenizer, tmp_path)
+@pytest.mark.parametrize("trunk", ["own", "shared"])
+def test_the_critic_gives_packed_completions_the_values_of_padded_ones(model, tokenizer, tmp_path, trunk):
+    made = trainer("ppo", model, tokenizer, tmp_path, trunk=trunk)
     torch.nn.init.normal_(made.model.critic.head.weight)
     output = rollout(made)
     inside = output["completion_mask"].bool()

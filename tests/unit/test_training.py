@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from gavel import models
+from gavel.collapse import collapsed
 from gavel.journal import Journal
 from gavel.provenance import job_digest
 from gavel.training import COMPLETE, Keeper, RunState, policy_state, write_curve
@@ -118,3 +119,28 @@ def test_a_saved_best_model_loads(keeper, model, tokenizer):
     keeper.run.save_best(model, tokenizer)
     again = models.load_model(str(keeper.run.best))
     assert models.parameters(again) == models.parameters(model)
+
+
+def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokenizer, capsys):
+    looks = iter([(0.6, 0.6), (0.4, 0.7), (0.3, 0.8), (0.2, 0.9)])
+
+    def check(model, tokenizer, step):
+        accuracy, judge = next(looks)
+        return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
+
+    run = RunState(tmp_path / "run", "a")
+    keeper = Keeper(
+        run,
+        tokenizer,
+        check,
+        steps=3,
+        check_every=1,
+        save_every=9,
+        collapse=lambda seen: collapsed(seen, drop=0.05, patience=2),
+    )
+    state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
+    keeper.on_train_begin(None, state, control, model=model)
+    for state.global_step in (1, 2, 3):
+        keeper.on_step_end(None, state, control, model=model)
+    assert [row["metrics"]["validation/collapsed"] for row in run.checks.rows()] == [0.0, 0.0, 1.0, 1.0]
+    assert capsys.readouterr().err.count("true accuracy has fallen") == 1

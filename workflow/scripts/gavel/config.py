@@ -258,12 +258,19 @@ class Sft(Section):
 class Ppo(Section):
     """What only algorithms with a critic use."""
 
+    trunk: Literal["own", "shared"] = Field(
+        "own",
+        description="The critic's trunk: a copy of the policy's (our choice), or the policy's itself with a value head "
+        "(ReFT), which is faster and lets the value loss move the policy.",
+    )
     epochs: Count = Field(2, description="Passes over each rollout (ReFT: 2).")
     minibatches: Count = Field(2, description="Optimiser steps in each pass.")
     gamma: Share = Field(1.0, description="Discount (ReFT: 1).")
     gae_lambda: Share = Field(0.95, description="GAE's lambda (ReFT: 0.95); not the mixing weight.")
     value_clip: Positive = Field(0.2, description="Clip range of the value loss (ReFT: 0.2).")
-    value_coefficient: Positive = Field(0.5, description="Weight of the value loss (our choice: own trunk).")
+    value_coefficient: Positive = Field(
+        0.5, description="Weight of the value loss (ReFT, on a shared trunk: 5; our choice for an own one)."
+    )
     critic_learning_rate: Positive = Field(1e-3, description="Learning rate of the critic.")
     critic_warmup: Annotated[int, Field(ge=0)] = Field(4, description="Rollouts during which only the critic learns.")
 
@@ -273,6 +280,10 @@ class MonitorConfig(Section):
 
     every: Count = Field(5, description="Steps between two looks.")
     questions: Count = Field(300, description="Validation problems looked at.")
+    collapse_drop: Share = Field(
+        0.05, description="Collapse: true accuracy more than this below its best so far, while the judge pays no less."
+    )
+    collapse_patience: Count = Field(2, description="Looks in a row that must show it before it is called a collapse.")
 
 
 class Rl(Section):

@@ -1,9 +1,10 @@
 """TRL's GRPOTrainer with each prompt computed once for its group of completions.
 
 TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. Three quarters of
-those tokens are repeated or padding when solutions are as short as programs are. Two overrides: a rollout's groups stay
-whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.packing`) before the model sees it. Loss,
-rewards, logging and checkpoints stay TRL's, and so do the numbers, up to rounding.
+those tokens are repeated or padding when solutions are as short as programs are. Two overrides mend that: a rollout's
+groups stay whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.packing`) before the model
+sees it. A third makes the baseline that of RLOO where asked. Loss, rewards, logging and checkpoints stay TRL's, and so
+do the numbers, up to rounding.
 """
 
 import torch
@@ -15,13 +16,24 @@ from gavel.progress import say
 
 
 class GroupTrainer(GRPOTrainer):
-    """GRPOTrainer that packs groups where the model allows it, and is TRL's own where it does not."""
+    """GRPOTrainer that packs groups where the model allows it, and is TRL's own where it does not.
 
-    def __init__(self, *args, model: PreTrainedModel, **kwargs):
+    Args:
+        leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
+    """
+
+    def __init__(self, *args, model: PreTrainedModel, leave_one_out: bool = False, **kwargs):
+        self.leave_one_out = leave_one_out
         self.packs = packable(model)
         if not self.packs:
             say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
         super().__init__(*args, model=model, **kwargs)
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        if self.leave_one_out:  # r - mean of the others = (r - mean of all) * n / (n - 1)
+            output["advantages"] = output["advantages"] * self.num_generations / (self.num_generations - 1)
+        return output
 
     def _prepare_inputs(self, generation_batch):
         before = self._buffered_inputs

@@ -13,50 +13,48 @@ from transformers import PreTrainedModel
 
 from gavel.advantages import gae, terminal_rewards, whiten
 from gavel.grpo import GroupTrainer
-from gavel.packing import Packed
 
 SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 
 
 class Critic(nn.Module):
-    """A copy of the policy's trunk with a value for each position; starts at value 0 everywhere."""
+    """A value for each position from a trunk's hidden states; starts at 0 everywhere.
 
-    def __init__(self, policy: PreTrainedModel):
+    Args:
+        policy: whose trunk it copies, or with `shared` reads (as ReFT's does).
+    """
+
+    def __init__(self, policy: PreTrainedModel, shared: bool = False):
         super().__init__()
-        self.trunk = copy.deepcopy(policy.base_model)
+        self.trunk = None if shared else copy.deepcopy(policy.base_model)
         self.head = nn.Linear(policy.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> torch.Tensor:
-        """Values `(B, T)` of the states before each of the last `completion_length` tokens."""
-        hidden = self.trunk(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
-        return self.head(hidden[:, -completion_length - 1 : -1]).squeeze(-1)
-
-    def packed(self, rows: Packed) -> torch.Tensor:
-        """The same of packed completions."""
-        hidden = self.trunk(
-            input_ids=rows.ids,
-            attention_mask=rows.mask(self.trunk),
-            position_ids=rows.positions,
-            use_cache=False,
-        ).last_hidden_state
-        return rows.unpack(self.head(hidden).squeeze(-1))
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`(B, S, width)` hidden states to `(B, S)` values."""
+        return self.head(hidden).squeeze(-1)
 
 
 class PPOTrainer(GroupTrainer):
     """GRPO's trainer with a critic.
 
     Args:
-        critic: `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`, `critic_learning_rate`, `critic_warmup`
-            (in rollouts during which only the critic learns).
+        critic: `trunk` (`own` or `shared`), `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`,
+            `critic_learning_rate`, `critic_warmup` (in rollouts during which only the critic learns).
     """
 
     def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
-        self.ppo = critic
+        self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
         # A submodule of the policy, so that checkpoints, devices and gradient clipping include it.
-        model.critic = Critic(model)
+        model.critic = Critic(model, self.shared)
+        if self.shared:
+            model.base_model.register_forward_hook(self._keep_hidden)
         super().__init__(*args, model=model, **kwargs)
+
+    def _keep_hidden(self, trunk, inputs, output) -> None:
+        """What the policy's trunk computed for the loss serves the critic too."""
+        self._hidden = output.last_hidden_state if torch.is_grad_enabled() else None
 
     def create_optimizer(self, *args, **kwargs):
         """AdamW with the critic's own learning rate."""
@@ -99,24 +97,36 @@ class PPOTrainer(GroupTrainer):
         return output | {"values": values, "returns": returns, "paid": paid}
 
     def _compute_loss(self, model, inputs):
-        values = self._values(inputs)
+        policy_loss = super()._compute_loss(model, inputs)
+        rollout = self.state.global_step // (
+            self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
+        )
+        warming = rollout < self.ppo["critic_warmup"]
+        hidden, self._hidden = self._hidden, None
+        if hidden is not None and warming:  # the trunk is the policy's: only the head learns yet
+            hidden = hidden.detach()
+        values = self._values(inputs, hidden)
         old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
         value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1)
         self._metrics["train"]["value_loss"].append(value_loss.item())
-        policy_loss = super()._compute_loss(model, inputs)
-        rollout = self.state.global_step // (
-            self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
-        )
-        weight = 0.0 if rollout < self.ppo["critic_warmup"] else 1.0
-        return (
-            weight * policy_loss + self.ppo["value_coefficient"] * value_loss / self.current_gradient_accumulation_steps
-        )
+        return (0.0 if warming else 1.0) * policy_loss + self.ppo[
+            "value_coefficient"
+        ] * value_loss / self.current_gradient_accumulation_steps
 
-    def _values(self, batch) -> torch.Tensor:
+    def _values(self, batch, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """Values `(B, T)` of the states before each completion token; `hidden` where a trunk has read the batch."""
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         width = batch["completion_ids"].shape[1]
-        critic = self.accelerator.unwrap_model(self.model).critic
-        return critic.packed(self.packed(tokens, mask, width)) if self.packs else critic(tokens, mask, width)
+        policy = self.accelerator.unwrap_model(self.model)
+        trunk = policy.base_model if self.shared else policy.critic.trunk
+        rows = self.packed(tokens, mask, width) if self.packs else None
+        if hidden is None:
+            inputs = {"input_ids": tokens, "attention_mask": mask}
+            if rows is not None:
+                inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(trunk), "position_ids": rows.positions}
+            hidden = trunk(**inputs, use_cache=False).last_hidden_state
+        values = policy.critic(hidden)
+        return values[:, -width - 1 : -1] if rows is None else rows.unpack(values)

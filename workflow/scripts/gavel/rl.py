@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from gavel import algorithms, judge, models, prompts
+from gavel.collapse import collapsed
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
@@ -132,7 +133,8 @@ def train(
         max_skipped=settings["max_skipped_steps"],
     )
     run = RunState(state, digest)
-    epochs, minibatches = (settings["ppo"]["epochs"], settings["ppo"]["minibatches"]) if kind.critic else (1, 1)
+    ppo = settings["ppo"]
+    epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
     updates = epochs * minibatches
     watch = Monitor(
         checked[: settings["monitor"]["questions"]],
@@ -143,6 +145,7 @@ def train(
         temperature=settings["temperature"],
         seed=seed,
     )
+    patience = settings["monitor"]["collapse_patience"]
     keeper = Keeper(
         run,
         tokenizer,
@@ -151,10 +154,11 @@ def train(
         check_every=settings["monitor"]["every"],
         save_every=settings["save_every"],
         updates_per_step=updates,
+        collapse=lambda looks: collapsed(looks, settings["monitor"]["collapse_drop"], patience),
         mirror=mirror,
     )
     config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
-    extra = {"critic": settings["ppo"]} if kind.critic else {}
+    extra = {"critic": ppo} if kind.critic else {"leave_one_out": kind.leave_one_out}
     trainer = (PPOTrainer if kind.critic else GroupTrainer)(
         model=model,
         reward_funcs=reward,
@@ -228,7 +232,8 @@ def trainer_config(
         loss_type=kind.loss_type,
         scale_rewards=kind.scale_rewards,
         importance_sampling_level=kind.ratio,
-        epsilon=kind.clip,
+        epsilon=kind.clip[0],
+        epsilon_high=kind.clip[1],
         shuffle_dataset=False,
         use_vllm=settings["use_vllm"],
         vllm_mode="colocate",

@@ -80,6 +80,7 @@ class Keeper(TrainerCallback):
         check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
         check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
+        collapse: whether the looks so far show one; the first time it is said aloud, each time it is noted.
         mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
     """
 
@@ -93,9 +94,11 @@ class Keeper(TrainerCallback):
         check_every: int,
         save_every: int,
         updates_per_step: int = 1,
+        collapse: Callable[[list[dict]], bool] = lambda looks: False,
         mirror: Mirror | None = None,
     ):
         self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
+        self.collapse = collapse
         self.steps, self.check_every, self.save_every, self.updates = (
             steps,
             check_every,
@@ -136,9 +139,18 @@ class Keeper(TrainerCallback):
                 self.mirror.mirror(journal, step)
 
     def _look(self, model: PreTrainedModel, step: int) -> None:
-        past = [row["metrics"]["validation/greedy"] for row in self.run.checks.rows()]
+        past = [
+            {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
+            for row in self.run.checks.rows()
+        ]
         found = self.check(model, self.tokenizer, step)
-        if found["greedy"] >= max(past, default=-1):  # of equals the later one, which has learnt more than step 0
+        if "judge" in found:
+            found["collapsed"] = float(self.collapse([*past, found]))
+            if found["collapsed"] and not any(look.get("collapsed") for look in past):
+                say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
+        if found["greedy"] >= max(
+            (look["greedy"] for look in past), default=-1
+        ):  # of equals the later one, which has learnt more than step 0
             self.run.save_best(model, self.tokenizer)
         self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
         shown = ", ".join(f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None)

@@ -11,7 +11,8 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
     """Judge reward beside true accuracy of one run's samples of validation problems, from 0 to 1.
 
     Args:
-        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong.
+        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, collapsed (marked
+            at its first 1).
         best_step: marked with a thin line.
     """
     figure, axes = panel(height=2.8)
@@ -28,6 +29,10 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
             axes.plot(known.step, known[column], markersize=3.5, label=text, **style)
     if best_step is not None:
         axes.axvline(best_step, color=GREY, linewidth=0.9, linestyle="--")
+    if "collapsed" in monitor and (monitor.collapsed == 1).any():
+        first = monitor.step[monitor.collapsed == 1].min()
+        axes.axvline(first, color=VERMILLION, linewidth=1.6)
+        axes.annotate("collapse", (first, 1), (3, -10), textcoords="offset points", color=VERMILLION, fontsize=8)
     axes.set_ylim(0, 1)
     axes.set_xlabel("step")
     legend(figure, axes, 3)

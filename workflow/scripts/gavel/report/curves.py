@@ -26,7 +26,8 @@ def training(results: Results) -> Figure:
         f"that is right, with its 95 % interval; vermillion: the judge's mean reward; "
         "dotted: share that the judge accepts (score above 0.5) although it is wrong. Dashed line: the "
         "best step by "
-        "validation. The judge sees these samples at every λ; it pays for them only below λ = 1. "
+        "validation; a line marked ‘collapse’: the monitor's alarm. "
+        "The judge sees these samples at every λ; it pays for them only below λ = 1. "
         f"Settings: {settings(results)}. {seeds(results)}"
     )
     return figure

@@ -1,0 +1,23 @@
+"""When is a policy fooling its judge? A rule over the looks at validation problems, where the truth is known."""
+
+from collections.abc import Mapping, Sequence
+
+
+def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
+    """Whether the last looks show a reward that held or rose while true accuracy fell.
+
+    Args:
+        looks: in order of step, each with `accuracy` and `judge` (those without are passed over).
+        drop: how far accuracy must lie below that of the best look before.
+        patience: so many looks in a row must show it.
+
+    Returns:
+        True if in each of the last `patience` looks accuracy is more than `drop` below that of the most accurate look
+        before them, and the judge's reward is at least what it was there.
+    """
+    known = [look for look in looks if look.get("accuracy") is not None and look.get("judge") is not None]
+    before, last = known[:-patience], known[-patience:]
+    if not before:
+        return False
+    best = max(before, key=lambda look: look["accuracy"])
+    return all(look["accuracy"] < best["accuracy"] - drop and look["judge"] >= best["judge"] for look in last)
