@@ -1,6 +1,7 @@
 """RL's own parts: the order of questions, batch arithmetic, and the critic's trainer on TRL's seams."""
 
 import inspect
+import math
 
 import pytest
 import torch
@@ -217,6 +218,17 @@ def test_ppo_trains_with_either_trunk(model, tokenizer, tmp_path, trunk):
     made.train()
     assert made.state.global_step == 8
     assert made.model.critic.head.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("settings", [{"bf16": True}, {"gradient_checkpointing": True}, {"kl": 0.1}], ids=str)
+@pytest.mark.parametrize(("kind", "trunk"), [("grpo", "own"), ("ppo", "own"), ("ppo", "shared")])
+def test_packed_groups_train_with_every_option(model, tokenizer, tmp_path, kind, trunk, settings):
+    made = trainer(kind, model, tokenizer, tmp_path, settings=settings, trunk=trunk)
+    assert made.packs
+    made.train()
+    norms = [entry["grad_norm"] for entry in made.state.log_history if "grad_norm" in entry]
+    assert all(math.isfinite(norm) for norm in norms)
+    assert max(norms) > 0
 
 
 def test_the_critic_has_its_own_learning_rate(model, tokenizer, tmp_path):

@@ -238,6 +238,7 @@ def trainer_config(
         use_vllm=settings["use_vllm"],
         vllm_mode="colocate",
         bf16=settings["bf16"],
+        use_cpu=models.device().type == "cpu",  # or bf16 is refused there
         gradient_checkpointing=settings["gradient_checkpointing"],
         logging_steps=updates,
         save_strategy="no",

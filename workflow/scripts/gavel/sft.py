@@ -91,6 +91,7 @@ def train(
         weight_decay=settings["weight_decay"],
         max_grad_norm=settings["max_grad_norm"],
         bf16=settings["bf16"],
+        use_cpu=models.device().type == "cpu",  # or bf16 is refused there
         gradient_checkpointing=settings["gradient_checkpointing"],
         completion_only_loss=True,
         dataloader_drop_last=True,
