@@ -280,6 +280,12 @@ class MonitorConfig(Section):
 
     every: Count = Field(5, description="Steps between two looks.")
     questions: Count = Field(300, description="Validation problems looked at.")
+    action: Literal["flag", "stop", "rollback", "raise_lambda"] = Field(
+        "flag",
+        description="What a collapse leads to: a mark in the report; the end of the run; its end with the best "
+        "checkpoint by validation (which uses validation labels); or more weight for the labels (0.25 at a time, up to "
+        "0.9).",
+    )
     collapse_drop: Share = Field(
         0.05, description="Collapse: true accuracy more than this below its best so far, while the judge pays no less."
     )
@@ -412,6 +418,8 @@ class Config(Section):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
+            raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")

@@ -17,7 +17,6 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from gavel import algorithms, judge, models, prompts
-from gavel.collapse import collapsed
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
@@ -25,6 +24,7 @@ from gavel.judge import cache
 from gavel.monitor import Monitor
 from gavel.ppo import PPOTrainer
 from gavel.progress import say
+from gavel.reactions import Reaction
 from gavel.rewards import MixedReward
 from gavel.sampling import sample
 from gavel.training import Keeper, Mirror, RunState, finish_run
@@ -145,7 +145,8 @@ def train(
         temperature=settings["temperature"],
         seed=seed,
     )
-    patience = settings["monitor"]["collapse_patience"]
+    monitor = settings["monitor"]
+    reaction = Reaction(monitor["action"], monitor["collapse_drop"], monitor["collapse_patience"], run, reward)
     keeper = Keeper(
         run,
         tokenizer,
@@ -154,7 +155,8 @@ def train(
         check_every=settings["monitor"]["every"],
         save_every=settings["save_every"],
         updates_per_step=updates,
-        collapse=lambda looks: collapsed(looks, settings["monitor"]["collapse_drop"], patience),
+        collapse=reaction.collapsed,
+        react=reaction,
         mirror=mirror,
     )
     config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
@@ -170,16 +172,23 @@ def train(
         **extra,
     )
     last = run.latest()
-    if last is not None:
-        say(f"resuming from {last.name} ({updates} updates a step)", console=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
+    if ended is not None:  # all but moving the results was done
+        model = models.load_model(str(last), dtype=student["dtype"])
+    else:
+        if last is not None:
+            say(f"resuming from {last.name} ({updates} updates a step)", console=True)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        ended = trainer.state.global_step // updates if keeper.ended else None
+    rows = rows[: (ended or settings["steps"]) * settings["prompts_per_step"]]
     used = {row["question"] for row in rows if row["labeled"]}
     summary = {
         "run": name,
         "algorithm": algorithm,
         "lambda": lam,
         "seed": seed,
-        "steps": settings["steps"],
+        "steps": settings["steps"] if ended is None else ended,
+        "ended": None if ended is None else {"step": ended, "action": monitor["action"]},
         "labels": len(used) if lam > 0 else 0,
         "unlabeled": len({row["question"] for row in rows} - used),
         "completions": len(rows) * settings["num_generations"],
@@ -187,7 +196,7 @@ def train(
         "algorithm_notes": kind.describe(),
         "seconds": time.monotonic() - started,
     }
-    return finish_run(run, trainer.model, tokenizer, Path(output), summary)
+    return finish_run(run, model, tokenizer, Path(output), summary)
 
 
 def trainer_config(

@@ -80,7 +80,8 @@ class Keeper(TrainerCallback):
         check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
         check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
-        collapse: whether the looks so far show one; the first time it is said aloud, each time it is noted.
+        collapse: whether the looks so far show one; said aloud when it begins, noted at every look.
+        react: `(model, step) -> what to note`, called when a collapse begins; a noted `ended` ends the training.
         mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
     """
 
@@ -95,10 +96,11 @@ class Keeper(TrainerCallback):
         save_every: int,
         updates_per_step: int = 1,
         collapse: Callable[[list[dict]], bool] = lambda looks: False,
+        react: Callable[[PreTrainedModel, int], dict] = lambda model, step: {},
         mirror: Mirror | None = None,
     ):
         self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
-        self.collapse = collapse
+        self.collapse, self.react, self.ended = collapse, react, False
         self.steps, self.check_every, self.save_every, self.updates = (
             steps,
             check_every,
@@ -123,8 +125,10 @@ class Keeper(TrainerCallback):
         step, rest = divmod(state.global_step, self.updates)
         if rest == 0 and (step % self.check_every == 0 or step == self.steps):
             self._look(model, step)
-        if rest == 0 and (step % self.save_every == 0 or step == self.steps):
+        if rest == 0 and (step % self.save_every == 0 or step == self.steps or self.ended):
             control.should_save = True
+        if self.ended:
+            control.should_training_stop = True
         return control
 
     def on_save(self, args, state, control, **kwargs):
@@ -146,8 +150,10 @@ class Keeper(TrainerCallback):
         found = self.check(model, self.tokenizer, step)
         if "judge" in found:
             found["collapsed"] = float(self.collapse([*past, found]))
-            if found["collapsed"] and not any(look.get("collapsed") for look in past):
+            if found["collapsed"] and not (past and past[-1].get("collapsed")):
                 say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
+                found |= self.react(model, step)
+                self.ended = bool(found.get("ended"))
         if found["greedy"] >= max(
             (look["greedy"] for look in past), default=-1
         ):  # of equals the later one, which has learnt more than step 0

@@ -85,7 +85,11 @@ def costs(results: Results) -> Table:
             speed = Cell(points(hourly, 0), sort=hourly)
         time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
         numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")]
-        table.rows.append([text(results.names[run]), text(about["status"]), time, *numbers, speed])
+        status = about["status"]
+        if ended := about.get("ended"):
+            words = {"stop": "stopped", "rollback": "rolled back"}[ended["action"]]
+            status = f"{words} at step {ended['step']}: collapse"
+        table.rows.append([text(results.names[run]), text(status), time, *numbers, speed])
     return table
 
 

@@ -1,0 +1,121 @@
+"""What a run does on a collapse: a whole small training with an alarm at a known look."""
+
+import csv
+
+import pytest
+import torch
+
+from gavel import models, reactions, rl
+from gavel.config import Rl, load
+from gavel.errors import InputError
+from gavel.files import read_json, write_jsonl
+
+
+@pytest.fixture
+def train(tiny, rows, tmp_path, monkeypatch):
+    """Trains six steps with a look at every one; the alarm goes off at the third look after step 0."""
+    records = [
+        {"id": str(i)} | {key: row[key] for key in ("question", "answer", "program")} for i, row in enumerate(rows)
+    ]
+    files = {}
+    for name, part in (("labeled", records[:10]), ("unlabeled", records[10:40]), ("validation", records[40:44])):
+        files[name] = str(tmp_path / f"{name}.jsonl")
+        write_jsonl(files[name], [r | {"answer": None} for r in part] if name == "unlabeled" else part)
+    monkeypatch.setattr(reactions, "collapsed", lambda looks, drop, patience: len(looks) > 3)
+
+    def go(action, algorithm="grpo", output="out"):
+        settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
+        settings = settings.model_dump(by_alias=True)
+        settings["monitor"] |= {"questions": 2, "every": 1, "action": action}
+        return rl.train(
+            **files,
+            name="x",
+            algorithm=algorithm,
+            lam=0.5,
+            seed=0,
+            student={"dtype": "float32"},
+            start=tiny,
+            judge_settings={"model": tiny},
+            output=str(tmp_path / output),
+            state=str(tmp_path / "state"),
+            digest=action,
+            settings=settings,
+            solution_format="program",
+            prompt="solve",
+            max_new_tokens=8,
+        )
+
+    return go
+
+
+def looks(tmp_path):
+    return list(csv.DictReader((tmp_path / "out" / "monitor.csv").open()))
+
+
+def weights(folder):
+    return models.load_model(str(folder)).state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_flag_changes_nothing(train, tmp_path):
+    summary = train("flag")
+    assert (summary["steps"], summary["ended"]) == (6, None)
+    assert [float(row["collapsed"]) for row in looks(tmp_path)] == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_stopping_keeps_the_policy_of_that_step(train, tmp_path):
+    summary = train("stop")
+    assert summary["ended"] == {"step": 3, "action": "stop"}
+    assert (summary["steps"], summary["completions"]) == (3, 3 * 2 * 2)
+    assert len(looks(tmp_path)) == 4
+    assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
+def test_rolling_back_returns_the_best_checkpoint(train, tmp_path, algorithm):
+    summary = train("rollback", algorithm)
+    assert summary["ended"] == {"step": 3, "action": "rollback"}
+    assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))
+
+
+def test_a_run_that_had_ended_is_not_trained_further(train, tmp_path, monkeypatch):
+    first = train("stop")
+    monkeypatch.setattr(rl.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
+    second = train("stop", output="again")
+    assert second["ended"] == first["ended"]
+    assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "again" / "final"))
+
+
+def test_raising_lambda_goes_on_with_more_weight_for_labels(train, tmp_path):
+    summary = train("raise_lambda")
+    assert (summary["steps"], summary["ended"]) == (6, None)
+    raised = [row["raised"] for row in looks(tmp_path)]
+    assert raised == ["", "", "", "0.75", "", "", ""]  # the rule begins anew after it: two looks are too few
+
+
+def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
+    from gavel.reactions import Reaction
+    from gavel.rewards import MixedReward
+    from gavel.training import RunState
+
+    train("raise_lambda")
+    reward = MixedReward(lam=0.5, judge=object(), solution_format="text", partial=0.1, max_missing=0.5)
+    reaction = Reaction("raise_lambda", 0.05, 2, RunState(tmp_path / "state", "raise_lambda"), reward)
+    assert reaction.resume(2) is None
+    assert reward.lam == 0.5
+    reaction.resume(6)
+    assert reward.lam == 0.75
+
+
+def test_lambda_zero_cannot_be_raised():
+    from pathlib import Path
+
+    import yaml
+
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    raw["rl"]["monitor"] = {"action": "raise_lambda"}
+    with pytest.raises(InputError, match="needs labels, but rl.lambda names 0"):
+        load(raw)
