@@ -4,46 +4,22 @@ import csv
 
 import pytest
 import torch
+from small_run import small_run
 
 from gavel import models, reactions, rl
-from gavel.config import Rl, load
+from gavel.config import load
 from gavel.errors import InputError
-from gavel.files import read_json, write_jsonl
+from gavel.files import read_json
 
 
 @pytest.fixture
 def train(tiny, rows, tmp_path, monkeypatch):
-    """Trains six steps with a look at every one; the alarm goes off at the third look after step 0."""
-    records = [
-        {"id": str(i)} | {key: row[key] for key in ("question", "answer", "program")} for i, row in enumerate(rows)
-    ]
-    files = {}
-    for name, part in (("labeled", records[:10]), ("unlabeled", records[10:40]), ("validation", records[40:44])):
-        files[name] = str(tmp_path / f"{name}.jsonl")
-        write_jsonl(files[name], [r | {"answer": None} for r in part] if name == "unlabeled" else part)
+    """A run whose alarm goes off at the third look after step 0."""
     monkeypatch.setattr(reactions, "collapsed", lambda looks, drop, patience: len(looks) > 3)
 
     def go(action, algorithm="grpo", output="out"):
-        settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
-        settings = settings.model_dump(by_alias=True)
-        settings["monitor"] |= {"questions": 2, "every": 1, "action": action}
-        return rl.train(
-            **files,
-            name="x",
-            algorithm=algorithm,
-            lam=0.5,
-            seed=0,
-            student={"dtype": "float32"},
-            start=tiny,
-            judge_settings={"model": tiny},
-            output=str(tmp_path / output),
-            state=str(tmp_path / "state"),
-            digest=action,
-            settings=settings,
-            solution_format="program",
-            prompt="solve",
-            max_new_tokens=8,
-        )
+        changes = {"algorithm": algorithm, "digest": action, "monitor": {"action": action}}
+        return small_run(tmp_path, tiny, rows, output, **changes)
 
     return go
 

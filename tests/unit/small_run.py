@@ -1,0 +1,40 @@
+"""One RL run of six steps with the tiny model, as a function: for tests of what happens around training."""
+
+from pathlib import Path
+
+from gavel import rl
+from gavel.config import Rl
+from gavel.files import write_jsonl
+
+
+def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mirror=None, **changes) -> dict:
+    """Train, or go on, in `folder`; returns the run's summary.
+
+    Args:
+        rows: at least 44 problems with programs.
+        changes: of `gavel.rl.train`'s arguments; `settings` and `monitor` are merged into the defaults.
+    """
+    keys = ("question", "answer", "program")
+    records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
+    files = {}
+    for name, part in (("labeled", records[:10]), ("unlabeled", records[10:40]), ("validation", records[40:44])):
+        files[name] = str(folder / f"{name}.jsonl")
+        write_jsonl(files[name], [row | {"answer": None} for row in part] if name == "unlabeled" else part)
+    settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
+    settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
+    settings["monitor"] = settings["monitor"] | {"questions": 2, "every": 1} | changes.pop("monitor", {})
+    common = {
+        "name": "x",
+        "algorithm": "grpo",
+        "lam": 0.5,
+        "seed": 0,
+        "student": {"dtype": "float32"},
+        "start": tiny,
+        "judge_settings": {"model": tiny, "cache": "run"},
+        "state": str(folder / "state"),
+        "digest": "d",
+        "solution_format": "program",
+        "prompt": "solve",
+        "max_new_tokens": 8,
+    }
+    return rl.train(**files, **common | changes, settings=settings, output=str(folder / output), mirror=mirror)

@@ -1,0 +1,62 @@
+"""A run that was cut off goes on as if it had not been."""
+
+import csv
+
+import pytest
+import torch
+from small_run import small_run
+
+from gavel import models
+
+CLOCKS = ("time", "runtime", "per_second")
+
+
+class Cut(Exception):
+    pass
+
+
+class Cutter:
+    """Ends the process's training once a step is saved; stands where a study has MLflow."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def mirror(self, journal, up_to_step):
+        if up_to_step == self.step:
+            raise Cut
+
+
+def curves(folder, name):
+    rows = list(csv.DictReader((folder / "out" / f"{name}.csv").open()))
+    return [{key: value for key, value in row.items() if not any(word in key for word in CLOCKS)} for row in rows]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo", "gspo"])
+def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    settings = {"settings": {"micro_batch_size": 1}} if algorithm == "gspo" else {}
+    small_run(whole, tiny, rows, algorithm=algorithm, **settings)
+    with pytest.raises(Cut):
+        small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(2), **settings)
+    with pytest.raises(Cut):
+        small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(4), **settings)
+    small_run(cut, tiny, rows, algorithm=algorithm, **settings)
+    first, second = (models.load_model(str(folder / "out" / "final")).state_dict() for folder in (whole, cut))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert curves(whole, "monitor") == curves(cut, "monitor")
+    dropped = ("judge_cached", "num_tokens", "epoch")  # counted since the job's start
+    for a, b in zip(curves(whole, "training"), curves(cut, "training"), strict=True):
+        assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}
+
+
+def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
+    """Answers that would change every verifiable reward change nothing."""
+    found = []
+    for name, answer in (("true", None), ("poisoned", "none of your business")):
+        (tmp_path / name).mkdir()
+        part = rows if answer is None else [row | {"answer": answer} if i < 40 else row for i, row in enumerate(rows)]
+        small_run(tmp_path / name, tiny, part, lam=0.0)
+        found.append(models.load_model(str(tmp_path / name / "out" / "final")).state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
