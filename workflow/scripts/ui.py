@@ -12,6 +12,7 @@ from gavel.errors import InputError
 from gavel.tracking import ui_address
 
 HOST = "127.0.0.1"
+PATIENCE_S = 10.0  # for the server to end by itself
 
 
 def main() -> int:
@@ -60,7 +61,11 @@ def _serve(uri: str, artifacts: Path, port: int) -> int:
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
+            try:
+                server.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:  # a busy machine, or a browser that keeps a connection open
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
 
 
 if __name__ == "__main__":
