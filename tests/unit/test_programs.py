@@ -58,6 +58,7 @@ def body(*lines: str) -> str:
         (body("if False:", "    return 3"), None),
         (body("result = 3"), None),
         (body("return"), None),
+        (body("return  "), None),
         (body("return print(3)"), None),
         ("def helper():\n    pass\n" + body("return helper()"), None),
         (body("return 'None'"), None),

@@ -4,7 +4,7 @@ import ast
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gavel import program_worker as worker
@@ -52,6 +52,7 @@ PROGRAM = programs(["", '    """How many?"""\n'], ["x", "y", "total"], NEAR) | p
 
 
 @settings(max_examples=3000, deadline=None)
+@example('def solution():\n    """b"""\n    return  ')
 @given(PROGRAM)
 def test_what_passes_by_its_form_would_pass_by_its_tree(program):
     try:
@@ -81,6 +82,7 @@ def test_ordinary_programs_pass_by_their_form(program):
 @pytest.mark.parametrize(
     "line",
     [
+        "return  ",
         "return (5).real",
         "return 5 .real",
         "return 1..real",

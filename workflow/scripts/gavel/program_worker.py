@@ -73,7 +73,7 @@ NO_ANSWER = object()
 # Arithmetic assigned to names, line by line, and one return at the end: most programs are no more. Words, numbers,
 # + - * / // % , and brackets are all that stands in an expression, and a point between digits only: so there is no
 # attribute, no text, no power, and nothing defined or imported; nothing that `checked_tree` would refuse or change.
-EXPRESSION = r"(?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))+"
+EXPRESSION = r"[\w(+\-](?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))*"  # never blank: a bare return is no answer
 STRAIGHT_LINE = re.compile(
     rf'def solution\(\):\n(?: +"""[^"\\]*"""\n)?(?: +[A-Za-z]\w* = {EXPRESSION}\n)* +return {EXPRESSION}\n*',
     re.ASCII,
