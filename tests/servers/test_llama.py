@@ -104,8 +104,11 @@ def test_a_killed_server_ends_training_which_goes_on_when_it_is_back(path, tiny,
             mirror=mirror,
         )
 
-    with pytest.raises(InputError, match="could not be asked"):
-        go(Killer())
+    try:
+        with pytest.raises(InputError, match="could not be asked"):
+            go(Killer())
+    finally:
+        running.kill()  # whatever failed before
     assert not (tmp_path / "out" / "run.json").exists()
     assert (tmp_path / "state" / "checkpoints" / "checkpoint-3").exists()
     back = llama.Server(path, tmp_path / "server.log", port)
