@@ -11,11 +11,11 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: make
 pytest.importorskip("gguf", reason="gguf is not installed: make test-all brings it")
 
 import llama
+from small_run import small_run
 
-from gavel import judge, rl
-from gavel.config import Rl
+from gavel import judge
 from gavel.errors import InputError
-from gavel.files import read_json, write_jsonl
+from gavel.files import read_json
 
 QUESTIONS = ["How many?", "How many are left?", "What is 2+3?"]
 SOLUTIONS = ["return 5", "def solution(): return 7", "5"]
@@ -64,16 +64,6 @@ def test_scores_are_those_of_the_same_model_in_this_process(server, weights):
 
 def test_a_killed_server_ends_training_which_goes_on_when_it_is_back(path, tiny, rows, tmp_path):
     """kill -9 in mid-run: rewards go missing, the job ends after its retries, and then resumes from its checkpoint."""
-    records = [
-        {"id": str(i)} | {k: row.get(k) for k in ("question", "answer", "program")} for i, row in enumerate(rows)
-    ]
-    files = {}
-    for name, part in (("labeled", records[:10]), ("unlabeled", records[10:40]), ("validation", records[40:44])):
-        files[name] = str(tmp_path / f"{name}.jsonl")
-        write_jsonl(files[name], [r | {"answer": None} for r in part] if name == "unlabeled" else part)
-    options = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=1, max_skipped_steps=0)
-    options = options.model_dump(by_alias=True)
-    options["monitor"] |= {"questions": 2, "every": 6}
     running = llama.Server(path, tmp_path / "server.log")
     port = running.port
 
@@ -85,24 +75,9 @@ def test_a_killed_server_ends_training_which_goes_on_when_it_is_back(path, tiny,
                 running.kill()
 
     def go(mirror=None):
-        return rl.train(
-            **files,
-            name="x",
-            algorithm="grpo",
-            lam=0.5,
-            seed=0,
-            student={"dtype": "float32"},
-            start=tiny,
-            judge_settings={"model": "tiny", "cache": "run", "server": settings(running, retries=0)},
-            output=str(tmp_path / "out"),
-            state=str(tmp_path / "state"),
-            digest="d",
-            settings=options,
-            solution_format="program",
-            prompt="solve",
-            max_new_tokens=8,
-            mirror=mirror,
-        )
+        judge_settings = {"model": "tiny", "cache": "run", "server": settings(running, retries=0)}
+        changes = {"settings": {"save_every": 1, "max_skipped_steps": 0}, "monitor": {"every": 6}}
+        return small_run(tmp_path, tiny, rows, mirror=mirror, judge_settings=judge_settings, **changes)
 
     try:
         with pytest.raises(InputError, match="could not be asked"):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.prefixes import extend
 
 
 @dataclass(frozen=True)
@@ -85,24 +87,13 @@ def decode(
     """
     training = model.training
     model.eval()
-    width = max(len(ids) for ids in prompt_ids)
-    pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
-    tokens = torch.tensor([[pad] * (width - len(ids)) + list(ids) for ids in prompt_ids], device=model.device)
-    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=model.device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
-    output = model(
-        tokens,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
+    end = tokenizer.eos_token_id
+    state, logits = extend(model, None, prompt_ids, tokenizer.pad_token_id)
+    cache = state.cache
     cache.batch_repeat_interleave(n)
-    logits = output.logits[:, -1].repeat_interleave(n, dim=0)
-    mask = mask.repeat_interleave(n, dim=0)
-    position = positions[:, -1:].repeat_interleave(n, dim=0)
+    logits = logits.repeat_interleave(n, dim=0)
+    mask = state.mask.repeat_interleave(n, dim=0)
+    position = mask.sum(-1, keepdim=True) - 1
     live = torch.arange(len(prompt_ids) * n, device=model.device)
     completions: list[list[int]] = [[] for _ in range(len(live))]
     for step in range(max_new_tokens):

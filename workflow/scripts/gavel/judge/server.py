@@ -72,7 +72,7 @@ class ServerBackend:
         """As `gavel.judge.single_token.Backend` says. When many requests in a row fail the rest is not asked."""
         failures = _Failures(self.concurrency)
         if not self.checked:
-            self._check(failures)
+            self._check()
         with ThreadPoolExecutor(self.concurrency) as pool:
             asked = [pool.submit(self._answer, text, failures) for text in texts]
             found = [answer.result() for answer in progress(asked)]
@@ -83,7 +83,7 @@ class ServerBackend:
             )
         return found
 
-    def _check(self, failures: "_Failures") -> None:
+    def _check(self) -> None:
         try:
             listed = self._listed(self.example)
         except self.openai.OpenAIError:
