@@ -192,7 +192,8 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             row |= {"accuracy": truth, "accuracy_low": truth - 0.05, "accuracy_high": truth + 0.05}
             row |= {"unparsable": 0.05, "length": 18 + done}
             if judge:
-                row |= {"judge": truth + gap * done, "judge_wrong": 0.1 + gap * done}
+                row |= {"judge": truth + gap * done, "judge_wrong": 0.1 + gap * done, "gap": gap * done}
+                row |= {"kl": 0.1 * done, "entropy": 0.5 - 0.2 * done}
         monitor.append(row)
     for step in range(1, steps + 1):
         wave = rng.gauss(0, 0.03)
@@ -201,9 +202,9 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             "entropy": 0.6 - 0.3 * step / steps + wave,
             "kl": "",
             "grad_norm": 0.4 + wave,
-            "length": 17 + wave,
+            "completions/mean_length": 17 + wave,
         }
-        training.append(row | {"clipped": 0.01, "step_time": 1.1, "learning_rate": 1e-4})
+        training.append(row | {"clip_ratio/region_mean": 0.01, "step_time": 1.1, "learning_rate": 1e-4})
     for name, rows in {"monitor": monitor, "training": training}.items():
         with open(folder / f"{name}.csv", "w", newline="") as handle:
             writer = csv.DictWriter(handle, fieldnames=list(rows[0]))

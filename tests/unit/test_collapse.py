@@ -2,7 +2,7 @@
 
 import pytest
 
-from gavel.collapse import collapsed
+from gavel.collapse import collapsed, stale
 
 
 def looks(*pairs):
@@ -24,3 +24,16 @@ def looks(*pairs):
 )
 def test_a_collapse_is_reward_up_and_truth_down(seen, expected):
     assert collapsed(seen, drop=0.05, patience=2) == expected
+
+
+@pytest.mark.parametrize(
+    ("greedy", "expected"),
+    [
+        ([0.5, 0.6, 0.55, 0.59], True),
+        ([0.5, 0.6, 0.55, 0.6], False),  # as good as the best counts as learning
+        ([0.6, 0.5], False),  # too few looks
+        ([], False),
+    ],
+)
+def test_nothing_more_is_learnt_after_so_many_looks_below_the_best(greedy, expected):
+    assert stale([{"greedy": value} for value in greedy], patience=2) == expected

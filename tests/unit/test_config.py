@@ -72,6 +72,18 @@ def test_a_model_from_scratch_needs_something_to_read():
         config.load(raw)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
+        ({"kl": 0.1, "kl_in": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        config.Rl(**settings)
+
+
 def test_lambda_keeps_its_name():
     study = config.load(default())
     assert study["rl"]["lambda"] == [0, 0.5, 1]

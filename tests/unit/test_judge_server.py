@@ -10,6 +10,7 @@ import pytest
 
 from gavel import judge
 from gavel.errors import InputError
+from gavel.mixing import MixingWeight
 from gavel.rewards import MixedReward
 
 LISTED = {" Yes": math.log(0.6), " No": math.log(0.2), " Maybe": math.log(0.1)}
@@ -153,7 +154,8 @@ def test_only_answers_are_kept(tmp_path):
 
 def test_a_server_that_dies_stops_training_after_so_many_steps():
     logged = []
-    options = {"lam": 0.5, "solution_format": "text", "partial": 0.1, "max_missing": 0.25, "max_skipped": 2}
+    weight = MixingWeight(0.5)
+    options = {"weight": weight, "solution_format": "text", "partial": 0.1, "max_missing": 0.25, "max_skipped": 2}
     with serving(lambda prompt: LISTED) as server:
         reward = MixedReward(judge=connect(server, timeout_s=2.0), **options)
         step = {"question": ["q"] * 4, "answer": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}

@@ -10,6 +10,9 @@ from gavel import models, reactions, rl
 from gavel.config import load
 from gavel.errors import InputError
 from gavel.files import read_json
+from gavel.mixing import MixingWeight
+from gavel.reactions import Reaction
+from gavel.training import RunState
 
 
 @pytest.fixture
@@ -73,17 +76,21 @@ def test_raising_lambda_goes_on_with_more_weight_for_labels(train, tmp_path):
 
 
 def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
-    from gavel.reactions import Reaction
-    from gavel.rewards import MixedReward
-    from gavel.training import RunState
-
     train("raise_lambda")
-    reward = MixedReward(lam=0.5, judge=object(), solution_format="text", partial=0.1, max_missing=0.5)
-    reaction = Reaction("raise_lambda", 0.05, 2, RunState(tmp_path / "state", "raise_lambda"), reward)
+    weight = MixingWeight(0.5)
+    run = RunState(tmp_path / "state", "raise_lambda")
+    reaction = Reaction(run, weight, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
     assert reaction.resume(2) is None
-    assert reward.lam == 0.5
+    assert weight.at(2) == 0.5
     reaction.resume(6)
-    assert reward.lam == 0.75
+    assert weight.at(6) == 0.75
+
+
+def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(reactions, "stale", lambda looks, patience: len(looks) > patience + 1)
+    summary = small_run(tmp_path, tiny, rows, monitor={"early_stop": 2})
+    assert summary["ended"] == {"step": 3, "action": "early_stop"}
+    assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))
 
 
 def test_lambda_zero_cannot_be_raised():

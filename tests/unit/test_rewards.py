@@ -3,7 +3,8 @@
 import pytest
 
 from gavel.judge import Verdict
-from gavel.rewards import MixedReward, mix, verifiable
+from gavel.mixing import MixingWeight, mix
+from gavel.rewards import MixedReward, centred, verifiable
 
 RIGHT, WRONG, NONE = (
     f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")
@@ -30,7 +31,9 @@ class Poison:
 
 def reward(lam, judge, **settings):
     defaults = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25}
-    return MixedReward(lam=lam, judge=judge, **(defaults | settings))
+    return MixedReward(
+        weight=lam if isinstance(lam, MixingWeight) else MixingWeight(lam), judge=judge, **(defaults | settings)
+    )
 
 
 def test_verifiable_rewards():
@@ -101,3 +104,53 @@ def test_parts_are_logged_for_the_two_pools_apart():
     assert "verifiable_unlabeled" not in logged
     assert logged["judge_unlabeled"] == 0.25
     assert logged["reward_labeled"] == pytest.approx(0.625)
+
+
+class Step:
+    """TRL's trainer state."""
+
+    def __init__(self, global_step):
+        self.global_step = global_step
+
+
+def test_lambda_moves_linearly_to_the_cells_own():
+    weight = MixingWeight(0.5, start=1.0, steps=4)
+    assert [weight.at(step) for step in range(6)] == [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]
+    assert not weight.constant
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_the_baselines_keep_their_lambda(own):
+    weight = MixingWeight(own, start=0.5, steps=4)
+    assert weight.constant
+    assert weight.at(0) == own
+
+
+def test_a_raised_lambda_is_never_left_again():
+    weight = MixingWeight(0.25, start=0.75, steps=2)
+    weight.least = 0.5
+    assert [weight.at(step) for step in range(4)] == [0.75, 0.5, 0.5, 0.5]
+
+
+def test_the_reward_follows_the_schedule_by_rollouts_not_updates():
+    logged = {}
+    mixed = reward(MixingWeight(0.5, start=1.0, steps=2), FixedJudge(), updates=2)
+    asked = {"completions": [RIGHT], "question": ["q"], "answer": ["4"], "log_metric": logged.__setitem__}
+    assert mixed(**asked, trainer_state=Step(0)) == [1.0]
+    assert logged["lambda"] == 1.0
+    assert mixed(**asked, trainer_state=Step(3)) == [pytest.approx(0.75 + 0.25 * 0.25)]
+    assert mixed(**asked, trainer_state=Step(9)) == [pytest.approx(0.625)]
+
+
+def test_centring_is_by_question_and_keeps_what_is_missing():
+    assert centred([0.2, 0.4, 0.9, None], ["a", "a", "b", "a"]) == [pytest.approx(-0.1), pytest.approx(0.1), 0.0, None]
+
+
+def test_a_centred_judge_pays_nothing_for_a_question_that_it_finds_equally_well_solved():
+    assert reward(0.5, FixedJudge(), center_judge=True)([RIGHT, WRONG], ["q", "q"], ["4", None]) == [0.5, 0.0]
+
+
+def test_long_completions_lose_in_proportion():
+    mixed = reward(1.0, None, length_penalty=0.4, max_new_tokens=8)
+    paid = mixed([RIGHT, RIGHT], ["q", "q"], ["4", "4"], completion_ids=[[1] * 8, [1] * 2])
+    assert paid == [pytest.approx(0.6), pytest.approx(0.9)]

@@ -11,6 +11,7 @@ from trl import GRPOTrainer
 from gavel import algorithms, config, rl
 from gavel.errors import InputError
 from gavel.grpo import GroupTrainer
+from gavel.mixing import MixingWeight
 from gavel.ppo import Critic, PPOTrainer
 from gavel.rewards import MixedReward
 
@@ -92,11 +93,14 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     ]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
-        reward_funcs=MixedReward(lam=0.5, judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5),
+        reward_funcs=MixedReward(
+            weight=MixingWeight(0.5), judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5
+        ),
         args=rl.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,
         rollout_func=rl.Rollout(0, epochs * minibatches, 64),
+        kl_in_reward=steps["kl_in"] == "reward",
         **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
     made.model.train()
@@ -229,6 +233,57 @@ def test_packed_groups_train_with_every_option(model, tokenizer, tmp_path, kind,
     norms = [entry["grad_norm"] for entry in made.state.log_history if "grad_norm" in entry]
     assert all(math.isfinite(norm) for norm in norms)
     assert max(norms) > 0
+
+
+def with_moved_reference(kind, model, tokenizer, tmp_path, **ppo):
+    """A trainer with the KL in the reward, whose reference is another policy than its own."""
+    made = trainer(kind, model, tokenizer, tmp_path, settings={"kl": 0.3, "kl_in": "reward"}, **ppo)
+    with torch.no_grad():
+        for weight in made.ref_model.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    return made
+
+
+def log_ratios(made, output):
+    """`(B, T)` log(policy / reference), each model asked apart."""
+    tokens = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
+    mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
+    width = output["completion_ids"].shape[1]
+    with torch.no_grad():
+        policy, reference = (
+            made._get_per_token_logps_and_entropies(m, tokens, mask, width)[0] for m in (made.model, made.ref_model)
+        )
+    return (policy - reference) * output["completion_mask"]
+
+
+@pytest.mark.parametrize("kind", ["grpo", "rloo"])
+def test_kl_in_the_reward_of_groups_is_part_of_what_is_centred(model, tokenizer, tmp_path, kind):
+    made = with_moved_reference(kind, model, tokenizer, tmp_path)
+    output = rollout(made)
+    rewards = (made._rewards[:, 0] - 0.3 * log_ratios(made, output).sum(1)).view(2, 4)
+    factor = 4 / 3 if kind == "rloo" else 1
+    wanted = (rewards - rewards.mean(1, keepdim=True)).flatten() * factor
+    assert torch.allclose(output["advantages"], wanted, atol=1e-5)
+
+
+def test_kl_in_the_reward_of_ppo_is_paid_token_by_token(model, tokenizer, tmp_path):
+    made = with_moved_reference("ppo", model, tokenizer, tmp_path, gamma=1.0, gae_lambda=1.0)
+    output = rollout(made)
+    paid = -0.3 * log_ratios(made, output)
+    still_to_come = paid.flip(1).cumsum(1).flip(1) + made._rewards[:, :1]
+    assert torch.allclose(output["returns"], still_to_come * output["completion_mask"], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["grpo", "ppo"])
+def test_kl_in_the_reward_is_not_in_the_loss_too(model, tokenizer, tmp_path, kind):
+    made = with_moved_reference(kind, model, tokenizer, tmp_path)
+    output = rollout(made)
+    made.current_gradient_accumulation_steps = 1
+    losses = []
+    for made.beta in (0.3, 0.0):
+        losses.append(made._compute_loss(made.model, output).item())
+    assert losses[0] == losses[1]
+    assert made._metrics["train"]["kl"]
 
 
 def test_the_critic_has_its_own_learning_rate(model, tokenizer, tmp_path):

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from gavel import models
-from gavel.collapse import collapsed
 from gavel.journal import Journal
+from gavel.mixing import MixingWeight
 from gavel.provenance import job_digest
+from gavel.reactions import Reaction
 from gavel.training import COMPLETE, Keeper, RunState, policy_state, write_curve
 
 
@@ -129,15 +130,8 @@ def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokeni
         return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
 
     run = RunState(tmp_path / "run", "a")
-    keeper = Keeper(
-        run,
-        tokenizer,
-        check,
-        steps=3,
-        check_every=1,
-        save_every=9,
-        collapse=lambda seen: collapsed(seen, drop=0.05, patience=2),
-    )
+    reaction = Reaction(run, MixingWeight(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
+    keeper = Keeper(run, tokenizer, check, steps=3, check_every=1, save_every=9, react=reaction)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
     keeper.on_train_begin(None, state, control, model=model)
     for state.global_step in (1, 2, 3):

@@ -38,7 +38,8 @@ class Algorithm:
         return asdict(self)
 
 
-# What is left out of all of them: KL to the SFT policy stands in the loss and is off unless `rl.kl` is set.
+# KL to the SFT policy is off in all of them unless `rl.kl` is set; `rl.kl_in` says whether it stands in the loss or the
+# reward.
 ALGORITHMS = {
     "grpo": Algorithm(
         "grpo", "none", "token", (0.2, 0.2),
@@ -68,15 +69,15 @@ ALGORITHMS = {
         "dr_grpo", "none", "token", (0.2, 0.2),
         "REINFORCE leave-one-out, as TRL's documentation describes it: the baseline is the mean of the other "
         "completions",
-        "log-probabilities are summed over a completion and divided by the longest one allowed, a constant; KL is not "
-        "in the reward; where a reward is missing the factor n / (n - 1) is still the whole group's",
+        "log-probabilities are summed over a completion and divided by the longest one allowed, a constant; where a "
+        "reward is missing the factor n / (n - 1) is still the whole group's",
         leave_one_out=True,
     ),
     "ppo": Algorithm(
         "bnpo", "none", "token", (0.2, 0.2),
         "Schulman et al. 2017; value and GAE settings after ReFT (Luong et al. 2024)",
-        "KL to the SFT policy is in the loss (rl.kl), not in the reward; the critic is a copy of the policy's trunk "
-        "unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
+        "KL to the SFT policy is off unless rl.kl is set (ReFT has it in the reward: rl.kl_in); the critic is a copy "
+        "of the policy's trunk unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
         critic=True,
     ),
 }  # fmt: skip

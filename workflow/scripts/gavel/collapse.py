@@ -1,4 +1,4 @@
-"""When is a policy fooling its judge? A rule over the looks at validation problems, where the truth is known."""
+"""When is a policy fooling its judge, and when has it stopped learning? Rules over looks at validation problems."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,3 +21,9 @@ def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
         return False
     best = max(before, key=lambda look: look["accuracy"])
     return all(look["accuracy"] < best["accuracy"] - drop and look["judge"] >= best["judge"] for look in last)
+
+
+def stale(looks: Sequence[Mapping], patience: int) -> bool:
+    """Whether the last `patience` looks all had a lower greedy accuracy than the best look before them."""
+    greedy = [look["greedy"] for look in looks]
+    return len(greedy) > patience and max(greedy[-patience:]) < max(greedy[:-patience])

@@ -290,6 +290,14 @@ class MonitorConfig(Section):
         0.05, description="Collapse: true accuracy more than this below its best so far, while the judge pays no less."
     )
     collapse_patience: Count = Field(2, description="Looks in a row that must show it before it is called a collapse.")
+    early_stop: Count | None = Field(
+        None,
+        description="Looks without a better greedy accuracy after which a run ends with its best checkpoint by "
+        "validation (which uses validation labels); null trains all steps.",
+    )
+    reference: bool = Field(
+        True, description="Keep the SFT policy in memory, to show how far (KL) the policy has moved from it."
+    )
 
 
 class Rl(Section):
@@ -301,6 +309,14 @@ class Rl(Section):
         alias="lambda",
         description="Weights of the verifiable reward on labelled problems; 1 never asks the judge, 0 never reads a "
         "label.",
+    )
+    lambda_start: Share | None = Field(
+        None,
+        description="Lambda of the first rollout, from where it moves linearly to the cell's own; null keeps the "
+        "cell's own throughout, as cells at 0 and 1 always do.",
+    )
+    lambda_steps: Count | None = Field(
+        None, description="Rollouts until lambda has reached the cell's own; null takes all steps."
     )
     seeds: list[int] = Field([0], description="Order of problems and sampling noise.")
     steps: Count = Field(80, description="Rollouts; the same in every cell.")
@@ -314,7 +330,22 @@ class Rl(Section):
     warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in rollouts.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     temperature: Positive = Field(1.0, description="Of the rollout's sampling.")
-    kl: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the KL to the SFT policy in the loss.")
+    kl: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of the KL to the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for text)."
+    )
+    kl_in: Literal["loss", "reward"] = Field(
+        "loss",
+        description="Where that KL stands: in the loss (DeepSeekMath's GRPO), or token by token in the reward (ReFT's "
+        "PPO); the latter not with dapo and gspo, which divide rewards by their spread.",
+    )
+    center_judge: bool = Field(
+        False,
+        description="Pay the judge's score less its mean over the question's completions. Without effect on "
+        "unlabelled questions of algorithms whose baseline is the group's mean.",
+    )
+    length_penalty: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="What the longest completion allowed loses of its reward; shorter ones in proportion."
+    )
     partial_credit: Share = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
     max_missing_rewards: Share = Field(
         0.25, description="A rollout with more rewards missing does not move the policy."
@@ -338,6 +369,17 @@ class Rl(Section):
             if name not in ALGORITHMS:
                 raise ValueError(f"{name!r} does not exist; choose from {', '.join(ALGORITHMS)}")
         return value
+
+    @model_validator(mode="after")
+    def reachable(self):
+        if self.lambda_steps is not None and self.lambda_steps > self.steps:
+            raise ValueError(f"lambda_steps {self.lambda_steps} is more than steps {self.steps}")
+        divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
+        if self.kl and self.kl_in == "reward" and divided:
+            raise ValueError(
+                f"kl_in: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their spread"
+            )
+        return self
 
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod

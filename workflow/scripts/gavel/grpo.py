@@ -3,8 +3,8 @@
 TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. Three quarters of
 those tokens are repeated or padding when solutions are as short as programs are. Two overrides mend that: a rollout's
 groups stay whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.packing`) before the model
-sees it. A third makes the baseline that of RLOO where asked. Loss, rewards, logging and checkpoints stay TRL's, and so
-do the numbers, up to rounding.
+sees it. Two more make the baseline that of RLOO, and take the KL term out of the loss into the reward, where asked.
+Loss, rewards, logging and checkpoints stay TRL's, and so do the numbers, up to rounding.
 """
 
 import torch
@@ -20,20 +20,61 @@ class GroupTrainer(GRPOTrainer):
 
     Args:
         leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
+        kl_in_reward: TRL's `beta` weighs log(policy / reference) of every token in the reward, instead of a KL in the
+            loss. Needs rewards that are not divided by their spread.
     """
 
-    def __init__(self, *args, model: PreTrainedModel, leave_one_out: bool = False, **kwargs):
-        self.leave_one_out = leave_one_out
+    def __init__(
+        self, *args, model: PreTrainedModel, leave_one_out: bool = False, kl_in_reward: bool = False, **kwargs
+    ):
+        self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
         self.packs = packable(model)
         if not self.packs:
             say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
         super().__init__(*args, model=model, **kwargs)
 
+    def _calculate_rewards(self, *args, **kwargs):
+        self._rewards = super()._calculate_rewards(*args, **kwargs)
+        return self._rewards
+
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
+        if self.beta and self.kl_in_reward:
+            output["kl_rewards"] = self._kl_rewards(output)
+            paid = ~torch.isnan(self.own_rewards(len(inputs)))
+            sums = (output["kl_rewards"].sum(1) * paid).view(-1, self.num_generations)
+            count = paid.view(-1, self.num_generations).sum(1, keepdim=True).clamp(min=1)
+            centred = (sums - sums.sum(1, keepdim=True) / count).flatten() * paid
+            output["advantages"] = output["advantages"] + centred
         if self.leave_one_out:  # r - mean of the others = (r - mean of all) * n / (n - 1)
             output["advantages"] = output["advantages"] * self.num_generations / (self.num_generations - 1)
         return output
+
+    def own_rewards(self, count: int) -> torch.Tensor:
+        """`(count,)` rewards of this process's completions, NaN where there is none."""
+        first = self.accelerator.process_index * count
+        return self._rewards[first : first + count, 0].to(self.accelerator.device)
+
+    def _kl_rewards(self, output) -> torch.Tensor:
+        """`(B, T)`: minus beta times log(policy / reference) of each token (ReFT, Luong et al. 2024)."""
+        mask, old = output["completion_mask"], output.get("old_per_token_logps")
+        if old is None:  # TRL leaves it out where one update follows each rollout
+            tokens = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+            whole = torch.cat([output["prompt_mask"], mask], dim=1)
+            size = self.args.per_device_train_batch_size
+            with torch.no_grad():
+                old, _, _ = self._get_per_token_logps_and_entropies(self.model, tokens, whole, mask.shape[1], size)
+        difference = (old - output["ref_per_token_logps"]) * mask
+        mean = difference.sum() / mask.sum().clamp(min=1)
+        self._metrics["train"]["kl"].append(self.accelerator.gather(mean).mean().item())
+        return -self.beta * difference
+
+    def _compute_loss(self, model, inputs):
+        beta, self.beta = self.beta, 0.0 if self.kl_in_reward else self.beta
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self.beta = beta
 
     def _prepare_inputs(self, generation_batch):
         before = self._buffered_inputs

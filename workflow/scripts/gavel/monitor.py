@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel import prompts
 from gavel.answers import verify
+from gavel.divergence import entropy_and_kl
 from gavel.judge import Judge
 from gavel.sampling import sample
 from gavel.statistics import wilson
@@ -22,6 +23,7 @@ class Monitor:
         rows: validation records with answers.
         prompt: solving prompt (name or file).
         judge: asked about the sampled completions; None leaves the judge's columns and the sampling out.
+        reference: the policy as it was at the start; None leaves the divergence from it out.
         temperature: of the sampled completions.
         seed: decides the samples, the same at every check.
     """
@@ -34,6 +36,7 @@ class Monitor:
         solution_format: str,
         max_new_tokens: int,
         judge: Judge | None = None,
+        reference: PreTrainedModel | None = None,
         temperature: float = 1.0,
         batch_size: int = 256,
         seed: int = 0,
@@ -43,10 +46,11 @@ class Monitor:
         self.gold = [row["answer"] for row in rows]
         self.prompts = [prompts.fill(template, question=question) for question in self.questions]
         self.format, self.judge, self.temperature = solution_format, judge, temperature
+        self.reference = reference
         self.sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "seed": seed}
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
-        """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, judge-says-yes-but-wrong, lengths."""
+        """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, its gap to accuracy and other signs."""
         greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
         _, right = verify([group[0].text for group in greedy], self.gold, self.format)
         n = len(right)
@@ -69,7 +73,12 @@ class Monitor:
             "unparsable": sum(answer is None for answer in answers) / n,
             "length": statistics.fmean(len(s.ids) for s in drawn),
         }
+        read, written = tokenizer(self.prompts)["input_ids"], [s.ids for s in drawn]
+        found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
+        if kl is not None:
+            found["kl"] = kl
         if asked:
             found["judge"] = statistics.fmean(verdict.score for verdict, _ in asked)
+            found["gap"] = found["judge"] - found["accuracy"]
             found["judge_wrong"] = statistics.fmean(verdict.says_right and not ok for verdict, ok in asked)
         return found

@@ -68,15 +68,10 @@ class PPOTrainer(GroupTrainer):
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
 
-    def _calculate_rewards(self, *args, **kwargs):
-        self._rewards = super()._calculate_rewards(*args, **kwargs)
-        return self._rewards
-
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
-        first = self.accelerator.process_index * len(inputs)
-        rewards = self._rewards[first : first + len(inputs), 0].to(device)
+        rewards = self.own_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
         size = self.args.per_device_train_batch_size
@@ -86,9 +81,8 @@ class PPOTrainer(GroupTrainer):
                 for start in range(0, len(mask), size)
             ]
         values = torch.cat(parts) * mask
-        advantages, returns = gae(
-            terminal_rewards(rewards, mask), values, mask, self.ppo["gamma"], self.ppo["gae_lambda"]
-        )
+        by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
+        advantages, returns = gae(by_token, values, mask, self.ppo["gamma"], self.ppo["gae_lambda"])
         paid = mask * (pools >= 0).unsqueeze(1)
         residual = (returns - values)[paid.bool()]
         spread = returns[paid.bool()].var()

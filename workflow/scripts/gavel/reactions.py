@@ -1,39 +1,68 @@
-"""What a training run does when its monitor calls a collapse: the table of actions."""
+"""What a training run does about its looks at validation problems: the table of actions, and early stopping."""
 
 from collections.abc import Callable
 
 from transformers import PreTrainedModel
 
 from gavel import models
-from gavel.collapse import collapsed
+from gavel.collapse import collapsed, stale
+from gavel.mixing import MixingWeight
 from gavel.progress import say
-from gavel.rewards import MixedReward
 from gavel.training import RunState
 
 # At lambda 1 the unlabelled questions of a mixed run would have no reward at all.
 STEP, HIGHEST = 0.25, 0.9
+EARLY = "early_stop"
 
 
 class Reaction:
-    """Watches the looks of one run and acts on a collapse.
+    """Watches the looks of one run and acts on a collapse, or when nothing more is learnt.
 
     Args:
-        action: `flag` notes it; `stop` ends the run there; `rollback` ends it with the best checkpoint by validation;
-            `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
-        drop, patience: of `gavel.collapse.collapsed`.
+        run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
+        weight: lambda over the run, which an action may raise.
+        action: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
+            validation; `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
+        collapse_drop, collapse_patience: of `gavel.collapse.collapsed`.
+        early_stop: looks without a better greedy accuracy after which the run ends with its best checkpoint; None
+            never does.
     """
 
-    def __init__(self, action: str, drop: float, patience: int, run: RunState, reward: MixedReward):
-        self.action, self.drop, self.patience = action, drop, patience
-        self.run, self.reward = run, reward
+    def __init__(
+        self,
+        run: RunState,
+        weight: MixingWeight,
+        *,
+        action: str,
+        collapse_drop: float,
+        collapse_patience: int,
+        early_stop: int | None = None,
+    ):
+        self.run, self.weight, self.action = run, weight, action
+        self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
+
+    def __call__(self, past: list[dict], found: dict, model: PreTrainedModel, step: int) -> dict:
+        """What to note beside a look's figures; a noted `ended` ends the training.
+
+        Args:
+            past: earlier looks, in order; `found` is the newest.
+            model: what a rollback puts the best weights into.
+            step: rollouts done.
+        """
+        looks, notes = [*past, found], {}
+        if "judge" in found:
+            notes["collapsed"] = float(self.collapsed(looks))
+        if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
+            say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
+            notes |= ACTIONS[self.action](self, model, step)
+        if self.early_stop and not notes.get("ended") and stale(looks, self.early_stop):
+            notes |= self.rollback(model, step) | {EARLY: 1.0}
+        return notes
 
     def collapsed(self, looks: list[dict]) -> bool:
         """Whether the looks since lambda was last raised show a collapse."""
         begun = max((i + 1 for i, look in enumerate(looks) if look.get("raised")), default=0)
         return collapsed(looks[begun:], self.drop, self.patience)
-
-    def __call__(self, model: PreTrainedModel, step: int) -> dict:
-        return ACTIONS[self.action](self, model, step)
 
     def stop(self, model: PreTrainedModel, step: int) -> dict:
         say(f"stopped at step {step}", console=True)
@@ -48,17 +77,23 @@ class Reaction:
         return {"ended": 1.0}
 
     def raise_lambda(self, model: PreTrainedModel, step: int) -> dict:
-        self.reward.lam = max(self.reward.lam, min(HIGHEST, self.reward.lam + STEP))
-        say(f"lambda is {self.reward.lam:g} from step {step} on", console=True)
-        return {"raised": self.reward.lam}
+        raised = self.weight.at(step)
+        self.weight.least = max(raised, min(HIGHEST, raised + STEP))
+        say(f"lambda is at least {self.weight.least:g} from step {step} on", console=True)
+        return {"raised": self.weight.least}
 
-    def resume(self, step: int) -> int | None:
-        """Take up what looks until `step` have noted; the step at which the run had ended, if it had."""
+    def resume(self, step: int) -> dict | None:
+        """Take up what looks until `step` have noted.
+
+        Returns:
+            Where and why the run had ended, as `run.json` has it; None if it had not.
+        """
         for row in self.run.checks.rows():
             if row["step"] <= step:
-                self.reward.lam = row["metrics"].get("validation/raised", self.reward.lam)
-                if row["metrics"].get("validation/ended"):
-                    return row["step"]
+                noted = {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
+                self.weight.least = noted.get("raised", self.weight.least)
+                if noted.get("ended"):
+                    return {"step": row["step"], "action": EARLY if noted.get(EARLY) else self.action}
         return None
 
 

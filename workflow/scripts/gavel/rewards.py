@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from gavel.answers import verify
 from gavel.errors import InputError
 from gavel.judge import Judge
+from gavel.mixing import MixingWeight, mix
 
 
 def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
@@ -15,29 +16,16 @@ def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float
     return 1.0 if correct else partial
 
 
-def mix(v: float | None, j: float | None, lam: float) -> float | None:
-    """One completion's reward from its parts.
-
-    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose weight is 0 is
-    not looked at; a part that is needed and missing makes the reward None, never 0. The published summaries of
-    arXiv 2604.02621 give the weight's role, not the formula: this is our reading.
-
-    Args:
-        v: verifiable reward in [0, 1], None for an unlabelled question.
-        j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
-            range (-10 to 10) then outweighs `v` at any weight but a large one.
-        lam: weight of the verifiable reward, in [0, 1].
-
-    Raises:
-        ValueError: `lam` outside [0, 1].
-    """
-    if not 0 <= lam <= 1:
-        raise ValueError(f"lambda={lam} is outside [0, 1]")
-    if v is None or lam == 0:
-        return j
-    if lam == 1:
-        return v
-    return None if j is None else lam * v + (1 - lam) * j
+def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[float | None]:
+    """Each score less the mean of its question's scores; a missing one stays missing and does not count."""
+    known: dict[str, list[float]] = {}
+    for score, question in zip(scores, questions, strict=True):
+        if score is not None:
+            known.setdefault(question, []).append(score)
+    means = {question: statistics.fmean(values) for question, values in known.items()}
+    return [
+        None if score is None else score - means[question] for score, question in zip(scores, questions, strict=True)
+    ]
 
 
 class MixedReward:
@@ -47,12 +35,15 @@ class MixedReward:
     means and spreads of the parts are logged for labelled and unlabelled questions apart.
 
     Args:
-        lam: weight of the verifiable reward; at 1 the judge is never asked, at 0 no answer is ever read.
-        judge: may be None only at `lam` 1.
+        weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads an answer.
+        judge: may be None only at lambda 1.
         solution_format: `program` or `text`.
         partial: reward of a wrong answer.
         max_missing: share of None rewards above which the rollout must not move the policy (`skip` is then True).
         max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
+        center_judge: pay the judge's score less its mean over the question's completions.
+        length_penalty: what a completion of `max_new_tokens` tokens loses of its reward, a shorter one in proportion.
+        updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
     """
 
     __name__ = "mixed"
@@ -60,54 +51,76 @@ class MixedReward:
     def __init__(
         self,
         *,
-        lam: float,
+        weight: MixingWeight,
         judge: Judge | None,
         solution_format: str,
         partial: float,
         max_missing: float,
         max_skipped: int = 3,
+        center_judge: bool = False,
+        length_penalty: float = 0.0,
+        max_new_tokens: int = 1,
+        updates: int = 1,
     ):
-        if judge is None and lam < 1:
-            raise ValueError(f"lambda={lam} needs a judge")
-        self.lam, self.judge, self.format, self.partial = lam, judge, solution_format, partial
+        if judge is None and weight.own < 1:
+            raise ValueError(f"lambda={weight.own} needs a judge")
+        self.weight, self.format, self.partial = weight, solution_format, partial
+        self.judge = judge if weight.own < 1 else None
         self.max_missing, self.max_skipped = max_missing, max_skipped
+        self.center_judge, self.per_token, self.updates = center_judge, length_penalty / max_new_tokens, updates
         self.skip, self.skipped = False, 0  # this rollout; rollouts in a row
 
     def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
+        state = trl.get("trainer_state")
+        lam = self.weight.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, answer)
         j: list[float | None] = [None] * len(completions)
-        if self.lam < 1:
+        if self.judge is not None:
             j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
-        rewards = [mix(v_i, j_i, self.lam) for v_i, j_i in zip(v, j, strict=True)]
-        missing = sum(reward is None for reward in rewards) / len(rewards)
-        self.skip = missing > self.max_missing
-        self.skipped = self.skipped + 1 if self.skip else 0
-        if self.skipped > self.max_skipped:
-            raise InputError(
-                f"the judge could not be asked: {missing:.0%} of the rewards are missing, and too many were in "
-                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
-            )
+        paid = centred(j, question) if self.center_judge else j
+        rewards = [mix(v_i, j_i, lam) for v_i, j_i in zip(v, paid, strict=True)]
+        if self.per_token:
+            lengths = map(len, trl["completion_ids"])
+            rewards = [
+                None if reward is None else reward - self.per_token * length
+                for reward, length in zip(rewards, lengths, strict=True)
+            ]
+        self._count_missing(rewards)
         if log := trl.get("log_metric"):
-            log("missing", missing)
-            if asked := getattr(self.judge, "prompts_asked", 0):
-                log("judge_cached", self.judge.prompts_cached / asked)
-            pools = trl.get("labeled", [gold is not None for gold in answer])
-            for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
-                for pool in (True, False):
-                    part = [x for x, labeled in zip(values, pools, strict=True) if labeled == pool and x is not None]
-                    if part:
-                        suffix = "labeled" if pool else "unlabeled"
-                        log(f"{name}_{suffix}", statistics.fmean(part))
-                        log(f"{name}_{suffix}_std", statistics.pstdev(part))
+            self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
         return rewards
 
     def _verifiable(self, completions: Sequence[str], answer: Sequence[str | None]) -> list[float | None]:
         values: list[float | None] = [None] * len(completions)
-        if self.lam == 0:
+        if self.weight.own == 0:
             return values
         rows = [i for i, gold in enumerate(answer) if gold is not None]
         answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.format)
         for i, found, right in zip(rows, answers, correct, strict=True):
             values[i] = verifiable(found, right, self.partial)
         return values
+
+    def _count_missing(self, rewards: Sequence[float | None]) -> None:
+        self.missing = sum(reward is None for reward in rewards) / len(rewards)
+        self.skip = self.missing > self.max_missing
+        self.skipped = self.skipped + 1 if self.skip else 0
+        if self.skipped > self.max_skipped:
+            raise InputError(
+                f"the judge could not be asked: {self.missing:.0%} of the rewards are missing, and too many were in "
+                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
+            )
+
+    def _log(self, log, lam: float, j: Sequence, v: Sequence, rewards: Sequence, labeled: Sequence[bool]) -> None:
+        log("missing", self.missing)
+        if not self.weight.constant:
+            log("lambda", lam)
+        if asked := getattr(self.judge, "prompts_asked", 0):
+            log("judge_cached", self.judge.prompts_cached / asked)
+        for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
+            for pool in (True, False):
+                part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
+                if part:
+                    suffix = "labeled" if pool else "unlabeled"
+                    log(f"{name}_{suffix}", statistics.fmean(part))
+                    log(f"{name}_{suffix}_std", statistics.pstdev(part))

@@ -21,6 +21,7 @@ from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
 from gavel.judge import cache
+from gavel.mixing import MixingWeight
 from gavel.monitor import Monitor
 from gavel.ppo import PPOTrainer
 from gavel.progress import say
@@ -124,43 +125,49 @@ def train(
     if judge_settings.get("cache") == "run":
         judge_settings = judge_settings | {"cache": str(Path(state) / cache.FILE)}
     watcher = judge.load(**judge_settings)
+    run = RunState(state, digest)
+    ppo, monitor = settings["ppo"], settings["monitor"]
+    epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
+    updates = epochs * minibatches
+    weight = MixingWeight(lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
     reward = MixedReward(
-        lam=lam,
+        weight=weight,
         judge=watcher if lam < 1 else None,
         solution_format=solution_format,
         partial=settings["partial_credit"],
         max_missing=settings["max_missing_rewards"],
         max_skipped=settings["max_skipped_steps"],
+        center_judge=settings["center_judge"],
+        length_penalty=settings["length_penalty"],
+        max_new_tokens=max_new_tokens,
+        updates=updates,
     )
-    run = RunState(state, digest)
-    ppo = settings["ppo"]
-    epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
-    updates = epochs * minibatches
     watch = Monitor(
-        checked[: settings["monitor"]["questions"]],
+        checked[: monitor["questions"]],
         prompt=prompt,
         solution_format=solution_format,
         max_new_tokens=max_new_tokens,
         judge=watcher,
+        reference=models.load_model(start, dtype=student["dtype"]) if monitor["reference"] else None,
         temperature=settings["temperature"],
         seed=seed,
     )
-    monitor = settings["monitor"]
-    reaction = Reaction(monitor["action"], monitor["collapse_drop"], monitor["collapse_patience"], run, reward)
+    rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
+    reaction = Reaction(run, weight, **{name: monitor[name] for name in rules})
     keeper = Keeper(
         run,
         tokenizer,
         watch,
         steps=settings["steps"],
-        check_every=settings["monitor"]["every"],
+        check_every=monitor["every"],
         save_every=settings["save_every"],
         updates_per_step=updates,
-        collapse=reaction.collapsed,
         react=reaction,
         mirror=mirror,
     )
     config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
     extra = {"critic": ppo} if kind.critic else {"leave_one_out": kind.leave_one_out}
+    extra["kl_in_reward"] = settings["kl_in"] == "reward"
     trainer = (PPOTrainer if kind.critic else GroupTrainer)(
         model=model,
         reward_funcs=reward,
@@ -179,16 +186,17 @@ def train(
         if last is not None:
             say(f"resuming from {last.name} ({updates} updates a step)", console=True)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-        ended = trainer.state.global_step // updates if keeper.ended else None
-    rows = rows[: (ended or settings["steps"]) * settings["prompts_per_step"]]
+        ended = reaction.resume(trainer.state.global_step // updates)
+    steps = ended["step"] if ended else settings["steps"]
+    rows = rows[: steps * settings["prompts_per_step"]]
     used = {row["question"] for row in rows if row["labeled"]}
     summary = {
         "run": name,
         "algorithm": algorithm,
         "lambda": lam,
         "seed": seed,
-        "steps": settings["steps"] if ended is None else ended,
-        "ended": None if ended is None else {"step": ended, "action": monitor["action"]},
+        "steps": steps,
+        "ended": ended,
         "labels": len(used) if lam > 0 else 0,
         "unlabeled": len({row["question"] for row in rows} - used),
         "completions": len(rows) * settings["num_generations"],

@@ -93,8 +93,15 @@ def student(study: dict) -> dict:
 
 
 def judge(study: dict) -> dict:
-    """Keyword arguments of `gavel.judge.load` that its scores depend on."""
-    return {key: study["judge"][key] for key in JUDGE_KEYS} | {"model": model(study, "judge")}
+    """Keyword arguments of `gavel.judge.load` that its scores depend on.
+
+    Of a server that is how many tokens it lists; `gavel.judge.access` adds where it is.
+    """
+    server = study["judge"]["server"]
+    return {key: study["judge"][key] for key in JUDGE_KEYS} | {
+        "model": model(study, "judge"),
+        "server": server and {"top_logprobs": server["top_logprobs"]},
+    }
 
 
 def judge_prompts(study: dict) -> list[str]:

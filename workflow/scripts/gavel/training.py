@@ -80,8 +80,7 @@ class Keeper(TrainerCallback):
         check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
         check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
-        collapse: whether the looks so far show one; said aloud when it begins, noted at every look.
-        react: `(model, step) -> what to note`, called when a collapse begins; a noted `ended` ends the training.
+        react: `(earlier looks, this one, model, step) -> what else to note`; a noted `ended` ends the training.
         mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
     """
 
@@ -95,12 +94,11 @@ class Keeper(TrainerCallback):
         check_every: int,
         save_every: int,
         updates_per_step: int = 1,
-        collapse: Callable[[list[dict]], bool] = lambda looks: False,
-        react: Callable[[PreTrainedModel, int], dict] = lambda model, step: {},
+        react: Callable[[list[dict], dict, PreTrainedModel, int], dict] = lambda past, found, model, step: {},
         mirror: Mirror | None = None,
     ):
         self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
-        self.collapse, self.react, self.ended = collapse, react, False
+        self.react, self.ended = react, False
         self.steps, self.check_every, self.save_every, self.updates = (
             steps,
             check_every,
@@ -148,12 +146,8 @@ class Keeper(TrainerCallback):
             for row in self.run.checks.rows()
         ]
         found = self.check(model, self.tokenizer, step)
-        if "judge" in found:
-            found["collapsed"] = float(self.collapse([*past, found]))
-            if found["collapsed"] and not (past and past[-1].get("collapsed")):
-                say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
-                found |= self.react(model, step)
-                self.ended = bool(found.get("ended"))
+        found |= self.react(past, found, model, step)
+        self.ended = bool(found.get("ended"))
         if found["greedy"] >= max(
             (look["greedy"] for look in past), default=-1
         ):  # of equals the later one, which has learnt more than step 0

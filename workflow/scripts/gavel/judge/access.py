@@ -1,7 +1,7 @@
 """How a study reaches its judge, apart from what its scores depend on.
 
 A server's address may change without a rerun: the model behind it is taken to be the same. Who serves another one names
-another `judge.model`.
+another `judge.model`; a server in place of a local model, or none any more, does cause one.
 """
 
 from gavel.judge import cache

@@ -42,6 +42,7 @@ def render(results_dir: str | Path, study: dict, out: str | Path, figures_dir: s
         figures.against_lambda(results),
         figures.forest(results),
         curves.training(results),
+        curves.watched(results),
         curves.diagnostics(results),
         figures.votes(results),
         figures.kinds(results),

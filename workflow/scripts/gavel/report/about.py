@@ -4,6 +4,13 @@ from gavel.report.load import Results
 from gavel.report.tables import DIFFERENCE
 from gavel.report.words import MISSING, Cell, Table, count, percent, points, seconds, text
 
+# What `run.json` names as the action that ended a run before its last step.
+ENDED = {
+    "stop": "stopped at step {step}: collapse",
+    "rollback": "ended at step {step}: collapse; best checkpoint by validation",
+    "early_stop": "ended at step {step}: no more progress; best checkpoint by validation",
+}
+
 
 def audit(found: dict) -> list[tuple[str, Table]]:
     """(title, table) of the overlap audit's parts."""
@@ -87,8 +94,7 @@ def costs(results: Results) -> Table:
         numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")]
         status = about["status"]
         if ended := about.get("ended"):
-            words = {"stop": "stopped", "rollback": "rolled back"}[ended["action"]]
-            status = f"{words} at step {ended['step']}: collapse"
+            status = ENDED[ended["action"]].format(step=ended["step"])
         table.rows.append([text(results.names[run]), text(status), time, *numbers, speed])
     return table
 

@@ -33,37 +33,70 @@ def training(results: Results) -> Figure:
     return figure
 
 
+LOGGED = {
+    "reward": "mean reward",
+    "lambda": "λ",
+    "judge_labeled": "judge reward, labelled",
+    "judge_unlabeled": "judge reward, unlabelled",
+    "verifiable_labeled": "verifiable reward",
+    "entropy": "entropy, nats a token",
+    "kl": "KL to SFT, nats a token",
+    "completions/mean_length": "tokens a completion",
+    "clip_ratio/region_mean": "share of tokens clipped",
+    "grad_norm": "gradient norm",
+    "explained_variance": "explained variance of the critic",
+}
+LOOKED_AT = {
+    "gap": "judge reward minus accuracy",
+    "kl": "KL to SFT, nats a token",
+    "entropy": "entropy, nats a token",
+    "length": "tokens a completion",
+    "unparsable": "share without an answer",
+}
+
+
 def diagnostics(results: Results) -> Figure:
-    """Reward, entropy, KL, length and gradient norm of all RL runs."""
-    runs = [
-        (run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run in results.training
-    ]
-    runs = [run for run in runs if run[0] != "sft"]
+    """Reward, entropy, KL, length and gradient norm of all RL runs, as the trainers logged them."""
     figure = Figure("training-diagnostics", missing="No RL run left a training log.")
-    columns = {
-        "reward": "mean reward",
-        "judge_labeled": "judge reward, labelled",
-        "judge_unlabeled": "judge reward, unlabelled",
-        "verifiable_labeled": "verifiable reward",
-        "entropy": "entropy, nats a token",
-        "kl": "KL to SFT",
-        "length": "tokens a completion",
-        "clipped": "share clipped",
-        "grad_norm": "gradient norm",
-        "explained_variance": "explained variance of the critic",
-    }
-    for column, title in columns.items():
-        curves = {run: rows for run, rows in results.training.items() if column in rows and rows[column].notna().any()}
-        if any(run in curves for run, _, _ in runs):
-            figure.panels.append((title, plots.diagnostic(curves, runs, column, title)))
+    _panels(figure, results, results.training, LOGGED)
     if figure.panels:
-        figure.data = pd.concat([results.training[run].assign(run=run) for run, _, _ in runs])
         figure.caption = (
-            "What the trainers logged, thin per step, thick as a moving mean. Vermillion: λ = 0; blue: λ = "
-            "1; others: "
-            f"between. {_dashes(runs)}"
+            f"What the trainers logged of each rollout, thin per step, thick as a moving mean. {COLOURS} "
+            f"{_dashes(_grid(results))}"
         )
     return figure
+
+
+def watched(results: Results) -> Figure:
+    """What the monitor saw beside accuracy and judge reward: the gap between them, KL, entropy, length."""
+    figure = Figure("monitor-diagnostics", missing="No RL run left a monitor with a judge.")
+    _panels(figure, results, results.monitors, LOOKED_AT)
+    if figure.panels:
+        figure.caption = (
+            "The same samples of validation problems as above. KL is between the policy and the SFT policy that it "
+            f"started from, over the whole vocabulary. Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
+        )
+    return figure
+
+
+COLOURS = "Vermillion: λ = 0; blue: λ = 1; others: between."
+
+
+def _grid(results: Results) -> list[tuple]:
+    """(run, algorithm, λ) of the RL runs, in drawing order."""
+    return [(run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != "sft"]
+
+
+def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], columns: dict[str, str]) -> None:
+    """A panel for each column that some RL run has."""
+    runs = [run for run in _grid(results) if run[0] in tables]
+    tables = {run: tables[run] for run, _, _ in runs}
+    for column, title in columns.items():
+        curves = {run: rows for run, rows in tables.items() if column in rows and rows[column].notna().any()}
+        if curves:
+            figure.panels.append((title, plots.diagnostic(curves, runs, column, title)))
+    if figure.panels:
+        figure.data = pd.concat([rows.assign(run=run) for run, rows in tables.items()])
 
 
 def _dashes(runs: list[tuple]) -> str:
