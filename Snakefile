@@ -9,62 +9,18 @@ if "study" not in config:
     configfile: "config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/sft.smk"
-include: "workflow/rules/judge.smk"
-include: "workflow/rules/rl.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/report.smk"
+# A study, or with `sweep` that study once for each variant and then their comparison.
+if config.get("sweep"):
 
+    include: "workflow/sweep.smk"
 
-wildcard_constraints:
-    run="|".join(RUNS),
-    algorithm="|".join(config["rl"]["algorithms"]),
+else:
 
-
-localrules:
-    all,
-    data,
-    sft,
-    judge,
-    rl,
-    evaluate,
-    report,
+    include: "workflow/study.smk"
 
 
 rule all:
     default_target: True
     input:
-        rules.report_html.output.html,
-
-
-rule data:
-    input:
-        rules.audit_data.output.audit,
-
-
-rule sft:
-    input:
-        rules.train_sft.output.best,
-
-
-rule judge:
-    input:
-        rules.calibrate_judge.output.calibration,
-
-
-rule rl:
-    input:
-        expand(f"{RESULTS}/runs/{{run}}/final", run=CELLS),
-
-
-rule evaluate:
-    input:
-        rules.compute_metrics.output.metrics,
-
-
-rule report:
-    input:
-        rules.report_html.output.html,
+        f"{RESULTS}/report.html",
+    localrule: True

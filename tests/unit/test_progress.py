@@ -17,8 +17,8 @@ from gavel.progress import bar, say, script_log
 """
 
 
-def script(tmp_path: Path, body: str, **options) -> tuple[subprocess.CompletedProcess, str]:
-    log = tmp_path / "logs/rl.log"
+def script(tmp_path: Path, body: str, folder: str = "results", **options) -> tuple[subprocess.CompletedProcess, str]:
+    log = tmp_path / folder / "logs/rl.log"
     lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
     code = f"{HEAD}with script_log({str(log)!r}, label='rl grpo'):\n{lines}print('after', file=sys.stderr)\n"
     done = subprocess.run([sys.executable, "-c", code], text=True, check=False, **({"capture_output": True} | options))
@@ -40,6 +40,11 @@ say("step 40/80", console=True)
     assert done.stderr == "[rl grpo] step 40/80\nafter\n"
     places = [log.index(text) for text in ("printed", "from C", "from a child", "quiet", "step 40/80", "done")]
     assert places == sorted(places)
+
+
+def test_jobs_of_variants_are_told_apart(tmp_path):
+    done, _ = script(tmp_path, 'say("step 1/2", console=True)', folder="judge-strength/weak")
+    assert done.stderr.startswith("[weak: rl grpo] step 1/2")
 
 
 def test_an_input_error_is_one_line(tmp_path):

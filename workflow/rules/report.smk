@@ -18,6 +18,7 @@ rule report_html:
             category="Study",
         ),
         figures=directory(f"{RESULTS}/figures"),
+        config=f"{RESULTS}/config.yaml",
     log:
         f"{RESULTS}/logs/report.log",
     conda:

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "report"):
+    import yaml
+
+    from gavel.files import write_text
     from gavel.perturbations import UNSEEN
     from gavel.provenance import git_commit, hardware, versions
     from gavel.report import render
@@ -23,6 +26,7 @@ with script_log(snakemake.log[0], "report"):
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     study = study | {"unseen_kinds": sorted(UNSEEN) if generated else None, "provenance": facts}
+    write_text(files.config, yaml.safe_dump(snakemake.params.study, sort_keys=False, allow_unicode=True))
     render(study["results_dir"], study, files.html, figures_dir=files.figures)
     with study_run(snakemake.config, say) as mirror:
         for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):

@@ -5,6 +5,7 @@ of one key reruns the rules that use that key and no others.
 """
 
 import difflib
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -431,6 +432,35 @@ class Compute(Section):
     runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
 
 
+class Shared(Section):
+    """Folders of other studies whose stage this one takes; a sweep fills this in for what its variants agree in."""
+
+    student: str | None = Field(None, description="Of a student made from scratch.")
+    judge: str | None = Field(None, description="Of a judge made from scratch.")
+    sft: str | None = Field(None, description="Of an SFT baseline made from the same data and settings.")
+
+
+class Sweep(Section):
+    """The same study several times over, with some keys changed: a folder and a report each, and one that compares."""
+
+    axis: Literal["variant", "labels", "judge_auc"] = Field(
+        "variant",
+        description="What accuracy is drawn against: the variants by name, their number of labelled problems, or their "
+        "judge's AUC within questions.",
+    )
+    variants: dict[str, dict | None] = Field(
+        min_length=2, description="Name -> the keys that differ from the config around the sweep."
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def named(cls, value):
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+                raise ValueError(f"variant name {name!r}: a letter, then letters, digits and '_' only")
+        return {name: overlay or {} for name, overlay in value.items()}
+
+
 class Config(Section):
     """A whole study."""
 
@@ -447,6 +477,8 @@ class Config(Section):
     primary: Primary = Field(description="The comparison named in advance.")
     tracking: Tracking = Field(default_factory=Tracking, description="MLflow.")
     compute: Compute = Field(default_factory=Compute, description="Resources of a job.")
+    sweep: Sweep | None = Field(None, description="Run the study in several variants.")
+    shared: Shared = Field(default_factory=Shared, description="Stages taken from other studies.")
 
     @model_validator(mode="after")
     def consistent(self):
@@ -480,12 +512,22 @@ def load(raw: dict) -> dict:
     Raises:
         InputError: one line for the first problem: the key, what was found, what is expected, the nearest key.
     """
+    return _checked(Config, raw)
+
+
+def check_sweep(raw: dict) -> dict:
+    """Check the section `sweep` alone; its variants are checked once each is merged. Raises `InputError` as `load`."""
+    return _checked(Sweep, raw, "sweep")
+
+
+def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
-        return Config.model_validate(raw).model_dump(by_alias=True, mode="json")
+        return section.model_validate(raw).model_dump(by_alias=True, mode="json")
     except ValidationError as error:
         first, more = error.errors()[0], error.error_count() - 1
         suffix = f" (and {more} more)" if more else ""
-        raise InputError(f"config: {_explain(first)}{suffix}") from None
+        problem = {**first, "loc": (*path, *first["loc"])}
+        raise InputError(f"config: {_explain(problem)}{suffix}") from None
 
 
 def schema() -> dict:

@@ -35,10 +35,13 @@ def script_log(path: str | Path, label: str) -> Iterator[None]:
 
     Args:
         path: the rule's log file, `snakemake.log[0]`.
-        label: names the job on the console, such as "rl grpo-lambda0.5-seed0".
+        label: names the job on the console, such as "rl grpo-lambda0.5-seed0"; the folder above `logs` stands before
+            it where it has a name of its own, so that variants that run side by side can be told apart.
     """
     global _console, _label
     path = Path(path)
+    above = path.parts[path.parts.index("logs") - 1] if "logs" in path.parts[1:] else "results"
+    label = label if above == "results" else f"{above}: {label}"
     path.parent.mkdir(parents=True, exist_ok=True)
     saved = [os.dup(1), os.dup(2)]
     _flush()

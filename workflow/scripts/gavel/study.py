@@ -111,9 +111,9 @@ def judge_prompts(study: dict) -> list[str]:
 
 
 def model(study: dict, which: str) -> str:
-    """Where a model's files are, or its hub name; one from scratch is made in the results folder."""
+    """Where a model's files are, or its hub name; one from scratch is made in the results folder, or a shared one."""
     name = study[which]["model"]
-    return f"{study['results_dir']}/models/{which}" if name == "scratch" else name
+    return f"{study['shared'][which] or study['results_dir']}/models/{which}" if name == "scratch" else name
 
 
 def model_files(study: dict) -> dict[str, str]:

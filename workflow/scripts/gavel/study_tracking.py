@@ -58,11 +58,21 @@ def _tags(config: dict, rule: str) -> dict:
 
 
 def _artifacts(config: dict) -> str:
-    return str(Path(config["results_dir"], "mlartifacts").resolve())
+    return str(_beside_store(config) / "mlartifacts")
 
 
 def _lock(config: dict) -> str:
-    return str(Path(config["results_dir"], ".mlflow-lock").resolve())
+    return str(_beside_store(config) / ".mlflow-lock")
+
+
+def _beside_store(config: dict) -> Path:
+    """The folder of an SQLite store, which several studies may share; for a server the study's own."""
+    uri = store_uri(config)
+    return (
+        Path(uri.removeprefix("sqlite:///")).parent
+        if uri.startswith("sqlite:")
+        else Path(config["results_dir"]).resolve()
+    )
 
 
 def _flat(values: dict, prefix: str = "") -> dict:

@@ -5,21 +5,15 @@ study that failed half-way has a report too.
 """
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import yaml
-from markupsafe import Markup
 
-from gavel.files import write_text
-from gavel.report import about, curves, figures, findings, judge, tables
+from gavel.report import about, curves, figures, findings, judge, shell, tables
 from gavel.report.load import Results, load, plain
 from gavel.report.samples import QUOTAS, SURE, choose
 from gavel.report.words import flat
 
-# Part of the code digest: an edit of the page remakes the report.
-DATA_FILES = ("report/page.*",)
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions")
 
 
@@ -49,19 +43,10 @@ def render(results_dir: str | Path, study: dict, out: str | Path, figures_dir: s
         curves.calibration(results),
         curves.sft(results),
     ]
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    folder = files("gavel.report")
-    page = environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8")).render(
-        css=Markup(folder.joinpath("page.css").read_text(encoding="utf-8")),
-        js=Markup(folder.joinpath("page.js").read_text(encoding="utf-8")),
-        figure={figure.name: figure for figure in drawn},
-        **_context(results, Path(out)),
-    )
-    write_text(out, page)
+    context = {"figure": {figure.name: figure for figure in drawn}} | _context(results, Path(out))
+    shell.write_page("page.html.j2", context, out)
     if figures_dir is not None:
-        _write_figures(drawn, Path(figures_dir))
+        shell.write_figures(drawn, Path(figures_dir))
 
 
 def _context(results: Results, out: Path) -> dict:
@@ -126,7 +111,8 @@ def _context(results: Results, out: Path) -> dict:
             allow_unicode=True,
         ),
         "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
-        "store": f"{study.get('results_dir', 'results')}/mlflow.db",
+        "store": (study.get("tracking") or {}).get("uri")
+        or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
         "links": {
             name: os.path.relpath(results.root / name, out.parent).replace(os.sep, "/")
             for name in (
@@ -140,14 +126,3 @@ def _context(results: Results, out: Path) -> dict:
             if (results.root / name).exists()
         },
     }
-
-
-def _write_figures(drawn: list[figures.Figure], folder: Path) -> None:
-    for figure in drawn:
-        for title, svg in figure.panels:
-            suffix = "-".join("".join(char if char.isalnum() else " " for char in title).lower().split())
-            # Alone, a figure has no page to take its colours from: black on white.
-            svg = svg.replace("<svg", '<svg style="background: #fff"', 1)
-            write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
-        if figure.panels:
-            write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))

@@ -1,0 +1,155 @@
+"""Variants of a study: what they inherit, what they share, and what their comparison shows."""
+
+import copy
+import html.parser
+
+import pytest
+import yaml
+from fake_results import build
+from test_workflow import ROOT, snakemake
+
+from gavel import study, sweep
+from gavel.errors import InputError
+from gavel.report import comparison
+
+SWEEPS = ["judge-strength", "label-efficiency"]
+
+
+def shipped(name: str) -> dict:
+    return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+
+
+def test_an_overlay_changes_its_keys_and_no_others():
+    common = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert sweep.merged(common, {"a": {"c": [5]}, "e": 4}) == {"a": {"b": 1, "c": [5]}, "d": 3, "e": 4}
+    assert common == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_shipped_sweeps_are_valid_and_keep_their_variants_apart(name):
+    found = sweep.resolve(shipped(name), ROOT)
+    folders = {settings["results_dir"] for settings in found["variants"].values()}
+    assert folders == {f"results/{name}/{variant}" for variant in found["variants"]}
+    assert len({settings["tracking"]["uri"] for settings in found["variants"].values()}) == 1
+
+
+def test_variants_that_differ_in_the_judge_share_the_sft_run():
+    found = sweep.resolve(shipped("judge-strength"), ROOT)["variants"]
+    shared = {name: settings["shared"]["sft"] for name, settings in found.items()}
+    assert shared == dict.fromkeys(found, "results/judge-strength/weak") | {"weak": None}
+    assert [settings["shared"]["judge"] for settings in found.values()] == [None] * 3
+
+
+def test_variants_that_differ_in_the_labels_share_none():
+    found = sweep.resolve(shipped("label-efficiency"), ROOT)["variants"]
+    assert all(set(settings["shared"].values()) == {None} for settings in found.values())
+
+
+def test_a_judge_from_scratch_is_made_once():
+    raw = shipped("judge-strength")
+    raw["sweep"]["variants"] = {
+        "a": {"rl": {"kl": 0.1}},
+        "b": {"rl": {"kl": 0.2}},
+        "c": {"judge": {"scratch": {"steps": 9}}},
+    }
+    found = sweep.resolve(raw, ROOT)["variants"]
+    assert (
+        study.model(found["a"], "judge") == study.model(found["b"], "judge") == "results/judge-strength/a/models/judge"
+    )
+    assert study.model(found["c"], "judge") == "results/judge-strength/c/models/judge"
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"a": {}, "b": {"rl": {"stepz": 3}}}, r"sweep.variants.b: unknown key 'rl.stepz'; did you mean 'rl.steps'"),
+        ({"a": {}, "b": {"results_dir": "x"}}, "sweep.variants.b: 'results_dir' cannot differ between variants"),
+        ({"a": {}, "b c": {}}, "variant name 'b c'"),
+        ({"a": {}}, "sweep.variants"),
+    ],
+)
+def test_what_is_wrong_with_a_variant_is_said_with_its_name(variants, message):
+    raw = shipped("judge-strength")
+    raw["sweep"]["variants"] = variants
+    with pytest.raises(InputError, match=message) as error:
+        sweep.resolve(raw, ROOT)
+    assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_key_of_the_sweep_is_named():
+    raw = shipped("judge-strength")
+    raw["sweep"]["axes"] = raw["sweep"].pop("axis")
+    with pytest.raises(InputError, match="unknown key 'sweep.axes'; did you mean 'sweep.axis'"):
+        sweep.resolve(raw, ROOT)
+
+
+def test_the_workflow_of_a_sweep_is_that_of_each_variant_and_a_comparison(tmp_path):
+    done = snakemake("-n", "--quiet", "host", "--configfile", str(ROOT / "config/judge-strength.yaml"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    assert "rule compare_variants:" in text
+    assert text.count("rule weak_train_rl:") == text.count("rule strong_train_rl:") == 3
+    assert "results/judge-strength/weak/runs/sft/best" in text.split("rule strong_train_sft:")[1].split("output:")[0]
+    assert "rule strong_scratch_judge:" not in text  # its judge is shipped
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two studies with other numbers, the second with one run more."""
+    root = tmp_path_factory.mktemp("studies")
+    found = {}
+    for name, seed, lambdas in (("first", 0, ("0.5", "1")), ("second", 1, ("0", "0.5", "1"))):
+        made = build(root / name, {"main": 60}, samples=2, algorithms=("grpo",), lambdas=lambdas, seed=seed)
+        made = {key: value for key, value in made.items() if key != "provenance"}
+        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+        found[name] = root / name
+    return found
+
+
+class Text(html.parser.HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.cells, self.links, self.cell = [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("td", "th"):
+            self.cell = ""
+        if tag == "a":
+            self.links.append(dict(attrs).get("href"))
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.cells.append(" ".join(self.cell.split()))
+            self.cell = None
+
+
+@pytest.mark.parametrize("axis", comparison.AXES)
+def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis):
+    out = tmp_path / "page.html"
+    comparison.render(folders, out, title="t", question="Which?", axis=axis, figures_dir=tmp_path / "figures")
+    page = Text(out.read_text())
+    assert {"first", "second"} <= set(page.cells)
+    assert any(link.endswith("second/report.html") for link in page.links)
+    drawn = list((tmp_path / "figures").glob("*.csv"))
+    assert len(drawn) == 1
+    lines = drawn[0].read_text().splitlines()
+    assert len(lines) == 1 + 3 + 4  # a heading, and SFT with two or three runs
+
+
+def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    table = comparison.headline(studies, "main")
+    titles = [title for title, _ in table.columns]
+    place = titles.index("GRPO λ\u00a0=\u00a00")
+    assert [row[place].text for row in table.rows][0] == "–"
+    assert table.rows[1][place].text != "–"
+
+
+def test_a_folder_without_a_study_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="config.yaml: no such file"):
+        comparison.load_study(tmp_path)

@@ -1,0 +1,30 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from gavel import preflight, study, sweep
+from gavel.errors import InputError
+from gavel.locking import record_owner
+from gavel.provenance import code_digest
+
+try:
+    SWEEP = sweep.resolve(config, workflow.basedir)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS, VARIANTS = SWEEP["results_dir"], SWEEP["variants"]
+
+
+def check_variants():
+    """What can be checked in seconds before the first job, for each variant."""
+    for name, settings in VARIANTS.items():
+        models = study.student(settings), study.judge(settings)
+        served = bool(settings["judge"]["server"])
+        try:
+            preflight.check(*models, settings["solution"], served=served)
+        except InputError as error:
+            raise WorkflowError(f"sweep.variants.{name}: {error}") from None

@@ -1,0 +1,199 @@
+"""One page about several studies: their headline results side by side, and against what they differ in."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from gavel import plots
+from gavel.errors import InputError
+from gavel.report import shell
+from gavel.report.figures import Figure, seeds
+from gavel.report.load import Results, load
+from gavel.report.words import (
+    MISSING,
+    Cell,
+    Table,
+    count,
+    difference_cell,
+    interval,
+    listing,
+    percent,
+    points,
+    share_cell,
+    text,
+)
+
+CONFIG = "config.yaml"  # beside a study's report: its config as resolved
+AXES = {
+    "variant": "",
+    "labels": "labelled problems",
+    "judge_auc": "AUC of the judge within questions, on the SFT policy",
+}
+
+
+def render(
+    folders: Mapping[str, str | Path],
+    out: str | Path,
+    *,
+    title: str,
+    question: str,
+    axis: str = "variant",
+    figures_dir: str | Path | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        folders: name of each study -> its results folder, with a report's files and `config.yaml`.
+        out: the page to write; it links to the studies' own reports.
+        axis: a key of `AXES`: what accuracy is drawn against.
+        figures_dir: if given, figures and their data are also written there.
+
+    Raises:
+        InputError: a folder is not that of a study with a report.
+    """
+    studies = {name: load_study(folder) for name, folder in folders.items()}
+    figure = against(studies, axis)
+    context = {
+        "title": title,
+        "question": question,
+        "answer": answer(studies, axis),
+        "figure": figure,
+        "tables": [(name, headline(studies, name)) for name in test_sets(studies)],
+        "about": overview(studies),
+        "seeds": seeds(next(iter(studies.values()))),
+        "links": {
+            name: os.path.relpath(study.root / "report.html", Path(out).parent).replace(os.sep, "/")
+            for name, study in studies.items()
+        },
+    }
+    shell.write_page("page.comparison.j2", context, out)
+    if figures_dir is not None:
+        shell.write_figures([figure], Path(figures_dir))
+
+
+def load_study(folder: str | Path) -> Results:
+    """A finished study. Raises `InputError` where there is none."""
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
+    return load(folder, yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_sets(studies: Mapping[str, Results]) -> list[str]:
+    """All test sets, in the order of the first study that has them."""
+    return list(dict.fromkeys(name for study in studies.values() for name in study.sets))
+
+
+def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
+    """Where each study stands on the axis; None where that is not known."""
+    if axis == "labels":
+        return {name: ((study.splits or {}).get("counts") or {}).get("labeled") for name, study in studies.items()}
+    if axis == "judge_auc":
+        return {name: (study.calibration or {}).get("auc_within") for name, study in studies.items()}
+    return {name: float(number) for number, name in enumerate(studies)}
+
+
+def answer(studies: Mapping[str, Results], axis: str) -> str:
+    """The primary comparison in every study, in one sentence."""
+    found, where = [], places(studies, axis)
+    for name, study in studies.items():
+        wanted = study.primary
+        if not wanted:
+            continue
+        row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
+        known = {
+            "labels": lambda x: f" ({x:,} labels)",
+            "judge_auc": lambda x: f" (AUC {x:.2f})",
+            "variant": lambda x: "",
+        }
+        place = known[axis](where[name]) if where[name] is not None else ""
+        result = f"{points(row.difference)} points ({interval(row)})" if row else "no result"
+        found.append(f"{name}{place}: {result}")
+    if not found:
+        return "No study names a primary comparison."
+    first = next(study for study in studies.values() if study.primary)
+    wanted = first.primary
+    what = f"{first.names[wanted['run']]} minus SFT on {wanted['set']}"
+    return f"{what}, with paired 95 % intervals. {'; '.join(found)}."
+
+
+def against(studies: Mapping[str, Results], axis: str) -> Figure:
+    """Greedy accuracy of every kind of run against the axis, a panel per test set."""
+    figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
+    where, kept = places(studies, axis), []
+    for name in test_sets(studies):
+        rows = []
+        for label, study in studies.items():
+            for run in study.runs:
+                row = study.metric(run, name, "greedy")
+                if row is not None and where[label] is not None:
+                    about = study.runs[run]
+                    rows.append(
+                        {"study": label, "x": where[label], "run": run, "set": name, "label": study.names[run]}
+                        | {"algorithm": about["algorithm"], "lambda": about["lambda"]}
+                        | {"value": row.value, "low": row.low, "high": row.high}
+                    )
+        if rows:
+            table = pd.DataFrame(rows)
+            kept.append(table)
+            figure.panels.append((f"{name}, greedy", plots.accuracy_against(table, AXES[axis])))
+    if not kept:
+        return figure
+    figure.data = pd.concat(kept)
+    unknown = [name for name, place in where.items() if place is None]
+    figure.caption = (
+        "Greedy accuracy with Wilson's 95 % intervals over questions; RL runs at their last step, SFT at its best by "
+        "validation. "
+        + ("Points at the same place are drawn side by side. ")
+        + (f"Not drawn, because their place is not known: {listing(unknown)}. " if unknown else "")
+        + seeds(next(iter(studies.values())))
+    )
+    return figure
+
+
+def headline(studies: Mapping[str, Results], name: str) -> Table:
+    """Rows: studies. Columns: greedy accuracy of SFT, then each kind of run and its paired difference from SFT."""
+    runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != "sft"}
+    columns = [("study", ""), ("SFT", "greedy accuracy in %")]
+    for label in runs.values():
+        columns += [(label, "greedy accuracy in %"), ("Δ SFT", "in points, paired")]
+    table = Table(columns, [])
+    for label, study in studies.items():
+        cells = [text(label), share_cell(study.metric("sft", name, "greedy"))]
+        for run in runs:
+            gain = study.comparison(run, "sft", name, "greedy")
+            bold = gain is not None and gain.low > 0
+            cells += [
+                share_cell(study.metric(run, name, "greedy") if run in study.runs else None),
+                difference_cell(gain, bold=bold),
+            ]
+        table.rows.append(cells)
+    return table
+
+
+def overview(studies: Mapping[str, Results]) -> Table:
+    """Rows: studies. Columns: labels, the judge's figures, which runs collapsed."""
+    columns = [("study", ""), ("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
+    table = Table([*columns, ("collapsed", "as the monitor defines it")], [])
+    for label, study in studies.items():
+        counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
+        auc, right = judge.get("auc_within"), judge.get("accuracy")
+        fallen = [
+            study.names[run]
+            for run, looks in study.monitors.items()
+            if "collapsed" in looks and (looks.collapsed == 1).any()
+        ]
+        table.rows.append(
+            [
+                text(label),
+                count(counts.get("labeled")),
+                count(counts.get("unlabeled")),
+                MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
+                MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
+                text(listing(fallen)),
+            ]
+        )
+    return table

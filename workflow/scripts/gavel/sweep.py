@@ -1,0 +1,87 @@
+"""Variants of one study: a common config, and for each variant the keys in which it differs."""
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from gavel import study
+from gavel.config import check_sweep
+from gavel.errors import InputError
+
+# What a stage is made from: variants that agree in all of it share the stage.
+MADE_FROM = {
+    "student": ("data", "student"),
+    "judge": ("data", "student", "judge.model", "judge.scratch", "judge.labels"),
+    "sft": ("data", "student", "solution", "sft", "compute"),
+}
+
+
+def resolve(raw: dict, root: str | Path) -> dict:
+    """A sweep made ready for the workflow.
+
+    Args:
+        raw: the config as read, with `sweep`.
+        root: the project's folder.
+
+    Returns:
+        `study`, `question`, `results_dir`, `axis`, and `variants`: name -> resolved config of that study. Each lies in
+        `results_dir/<name>`; all share one MLflow store, and stages that are equal (`shared`).
+
+    Raises:
+        InputError: the sweep or one of its variants is wrong; the message names the variant.
+    """
+    common = {key: value for key, value in raw.items() if key != "sweep"}
+    about = check_sweep(raw["sweep"])
+    found: dict[str, dict] = {}
+    for name, overlay in about["variants"].items():
+        try:
+            found[name] = study.resolve(_variant(common, name, overlay), root)
+        except InputError as error:
+            raise InputError(f"sweep.variants.{name}: {str(error).removeprefix('config: ')}") from None
+    folder = common.get("results_dir") or f"results/{common.get('study')}"
+    store = f"sqlite:///{Path(folder, 'mlflow.db').resolve()}"
+    for settings in found.values():
+        settings["tracking"]["uri"] = settings["tracking"]["uri"] or store
+    _share(found)
+    question = next(iter(found.values()))["question"]
+    return {"study": common["study"], "question": question, "results_dir": folder, "axis": about["axis"]} | {
+        "variants": found
+    }
+
+
+def merged(common: Mapping, overlay: Mapping) -> dict:
+    """`common` with the keys of `overlay` put in; mappings are merged, everything else is replaced."""
+    result = copy.deepcopy(dict(common))
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def _variant(common: dict, name: str, overlay: dict) -> dict:
+    for key in ("study", "results_dir", "sweep", "shared"):
+        if key in overlay:
+            raise InputError(f"{key!r} cannot differ between variants")
+    folder = common.get("results_dir") or f"results/{common.get('study')}"
+    own = {"study": f"{common.get('study')}-{name}", "results_dir": f"{folder}/{name}"}
+    return merged(common, overlay) | own
+
+
+def _share(variants: dict[str, dict]) -> None:
+    """Point each stage at the first variant whose stage is made from the same."""
+    first: dict[str, str] = {}
+    for settings in variants.values():
+        shared = {}
+        for stage, keys in MADE_FROM.items():
+            mark = stage + json.dumps([_at(settings, key) for key in keys], sort_keys=True)
+            home = first.setdefault(mark, settings["results_dir"])
+            made_here = stage == "sft" or settings[stage]["model"] == "scratch"
+            shared[stage] = home if made_here and home != settings["results_dir"] else None
+        settings["shared"] = shared
+
+
+def _at(settings: dict, path: str):
+    for key in path.split("."):
+        settings = settings[key]
+    return settings

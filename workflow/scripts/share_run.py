@@ -1,0 +1,17 @@
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.progress import script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "sft, shared"):
+    for name, source in snakemake.input.items():
+        target = Path(snakemake.output[name])
+        if Path(source).is_dir():
+            shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
+        else:
+            os.link(source, target)

@@ -1,0 +1,49 @@
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/shared_sft.smk" if config["shared"]["sft"] else "rules/sft.smk"
+include: "rules/judge.smk"
+include: "rules/rl.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+wildcard_constraints:
+    run="|".join(RUNS),
+    algorithm="|".join(config["rl"]["algorithms"]),
+
+
+rule data:
+    input:
+        rules.audit_data.output.audit,
+    localrule: True
+
+
+rule sft:
+    input:
+        rules.train_sft.output.best,
+    localrule: True
+
+
+rule judge:
+    input:
+        rules.calibrate_judge.output.calibration,
+    localrule: True
+
+
+rule rl:
+    input:
+        expand(f"{RESULTS}/runs/{{run}}/final", run=CELLS),
+    localrule: True
+
+
+rule evaluate:
+    input:
+        rules.compute_metrics.output.metrics,
+    localrule: True
+
+
+rule report:
+    input:
+        rules.report_html.output.html,
+    localrule: True

@@ -1,0 +1,22 @@
+# Variants of one study: each is the whole study in a folder of its own; what equals another's is taken from there.
+include: "rules/sweep.smk"
+include: "rules/compare.smk"
+
+
+for variant, settings in VARIANTS.items():
+    prefix = f"{variant}_"
+
+    module:
+        name: variant
+        snakefile:
+            "../Snakefile"
+        config:
+            settings
+
+    use rule * from variant as prefix*
+
+
+onstart:
+    # Each variant brings one, of which Snakemake keeps the last: this one stands for all.
+    record_owner(".")
+    check_variants()
