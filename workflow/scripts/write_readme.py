@@ -1,10 +1,18 @@
-"""Write README.md's result table and picture from a finished default study, so that no number in it is typed."""
+"""Write the result tables and pictures of README.md and docs/*.md from finished studies: no number in them is typed.
+
+README.md's are the default study's; docs/<name>.md's are those of the sweep in results/<name>, where it was run.
+"""
 
 import csv
 import shutil
 from pathlib import Path
 
+import yaml
+
+from gavel import sweep
 from gavel.files import write_text
+from gavel.report import comparison
+from gavel.report.words import Table
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
@@ -42,9 +50,40 @@ def points(share: str) -> str:
     return f"{100 * float(share):+.1f}"
 
 
+def compared(name: str) -> str:
+    """A sweep's answer, picture and tables."""
+    about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")), ROOT)
+    folder = ROOT / about["results_dir"]
+    studies = {variant: comparison.load_study(folder / variant) for variant in about["variants"]}
+    first = comparison.test_sets(studies)[0]
+    for path in sorted((folder / "figures").glob(f"*-{first}-greedy.svg")):
+        shutil.copy(path, ROOT / "docs" / f"{name}.svg")
+    parts = [comparison.answer(studies, about["axis"]), f"![Accuracy in every variant]({name}.svg)"]
+    for name in comparison.test_sets(studies):
+        parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
+        parts += [markdown(comparison.headline(studies, name))]
+    return "\n\n".join([*parts, markdown(comparison.overview(studies))]) + "\n"
+
+
+def markdown(table: Table) -> str:
+    lines = ["| " + " | ".join(title for title, _ in table.columns) + " |", "|" + "---|" * len(table.columns)]
+    for row in table.rows:
+        cells = [f"{cell.text} [{cell.sub}]" if cell.sub else cell.text for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def fill(page: Path, text: str) -> None:
+    """Put text between the page's marks."""
+    head, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    write_text(page, head + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1])
+
+
 if __name__ == "__main__":
-    results, readme = ROOT / "results", ROOT / "README.md"
-    head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    write_text(readme, head + BEGIN + "\n" + result(results) + "\n" + END + rest.split(END)[1])
-    (ROOT / "docs").mkdir(exist_ok=True)
-    shutil.copy(results / "figures" / "accuracy-against-lambda-main-greedy.svg", ROOT / "docs" / "accuracy.svg")
+    results = ROOT / "results"
+    if (results / "metrics.csv").exists():
+        fill(ROOT / "README.md", result(results))
+        shutil.copy(results / "figures" / "accuracy-against-lambda-main-greedy.svg", ROOT / "docs" / "accuracy.svg")
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        if (results / page.stem / "report.html").exists():
+            fill(page, compared(page.stem))
