@@ -68,22 +68,17 @@ class RunState:
         return max((look for look in looks if look[1] <= until), default=(None, None))[1]
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; halves of others are removed."""
-        whole = []
-        for path in self.checkpoints.glob("checkpoint-*"):
-            if (path / COMPLETE).exists():
-                whole.append(path)
-            else:
-                shutil.rmtree(path)
-        return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        """The newest whole checkpoint; all others, which a kill left behind, are removed."""
+        whole = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
+        newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        self._remove("checkpoints/checkpoint-*", {newest})
+        return newest
 
     def complete(self, checkpoint: Path) -> None:
         """Mark a checkpoint whole, then remove the others."""
         sync_folder(checkpoint)
         write_text(checkpoint / COMPLETE, "")
-        for other in self.checkpoints.glob("checkpoint-*"):
-            if other != checkpoint:
-                shutil.rmtree(other)
+        self._remove("checkpoints/checkpoint-*", {checkpoint})
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
         """Save the model of a look that is about to be noted; until then `best` is another."""
@@ -91,14 +86,16 @@ class RunState:
 
     def prune_best(self, saved: int) -> None:
         """Remove the models that are best neither now nor in the journal cut back to the checkpoint of step `saved`."""
-        kept = {f"best-{self.best_step(until)}" for until in (saved, math.inf)}
-        for path in self.folder.glob("best-*"):
-            if path.name not in kept:
-                shutil.rmtree(path)
+        self._remove("best-*", {self.folder / f"best-{self.best_step(until)}" for until in (saved, math.inf)})
 
     def show(self, mirror: Mirror, up_to_step: int | None = None) -> None:
         for journal in (self.journal, self.checks):
             mirror.mirror(journal, up_to_step)
+
+    def _remove(self, pattern: str, kept: set[Path | None]) -> None:
+        for path in self.folder.glob(pattern):
+            if path not in kept:
+                shutil.rmtree(path)
 
     def _set_aside(self) -> None:
         """Move away all but the lock, which this process holds, and the judge's answers, which stay true."""
@@ -155,6 +152,7 @@ class Keeper(TrainerCallback):
         step = self.saved = state.global_step // self.updates
         for journal in (self.run.journal, self.run.checks):
             journal.truncate(step)
+        self.run.prune_best(step)
         if step == 0 and not any(True for _ in self.run.checks.rows()):
             self._look(model, 0)
 
