@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from gavel import training
+from gavel.journal import Journal
 from gavel.training import Keeper, RunState, finish_run
 
 STEPS = 12
@@ -28,7 +29,14 @@ class Cutter:
     def __init__(self, monkeypatch, after: float = float("inf")):
         self.left, self.seen = after, 0
         removes = shutil.rmtree
-        for owner, name in ((os, "replace"), (os, "fsync"), (Path, "unlink"), (shutil, "rmtree"), (os, "mkdir")):
+        for owner, name in (
+            (os, "replace"),
+            (os, "rename"),
+            (os, "fsync"),
+            (Path, "unlink"),
+            (shutil, "rmtree"),
+            (os, "mkdir"),
+        ):
             monkeypatch.setattr(owner, name, self.guard(getattr(owner, name), removes if name == "rmtree" else None))
 
     def guard(self, change, removes):
@@ -96,6 +104,13 @@ def files(folder) -> dict[str, str]:
     return {name: path.read_text() for name, path in found.items() if not name.endswith(".jsonl")}
 
 
+def steps_at_risk(folder) -> int:
+    """Steps that the journal knows and no whole checkpoint holds."""
+    known = [row["step"] for row in Journal(folder / "state/journal.jsonl").rows()]
+    whole = [int(mark.parent.name.split("-")[1]) // 3 for mark in folder.glob(f"state/*/*/{training.COMPLETE}")]
+    return max(known, default=0) - max(whole, default=0)
+
+
 def changes(monkeypatch, folder, **kwargs) -> int:
     with monkeypatch.context() as patch:
         cutter = Cutter(patch)
@@ -124,6 +139,7 @@ def test_a_cut_at_any_change_to_the_disk_changes_no_result(tmp_path, monkeypatch
     for after in range(count):
         folder, shown = tmp_path / str(after), Shown()
         cut(monkeypatch, folder, shown, after)
+        assert steps_at_risk(folder) <= 3, f"cut at change {after}"
         train(folder, shown)
         assert files(folder) == files(whole), f"cut at change {after}"
         assert shown == expected, f"cut at change {after}"
@@ -159,3 +175,15 @@ def test_a_best_look_that_is_forgotten_and_not_found_again_is_not_the_best(tmp_p
         cut(monkeypatch, folder, Shown(), after)
         summary = train(folder, Shown(), greedy=other)
         assert (folder / "out/best/weights").read_text() == str(summary["best_step"]), f"cut at change {after}"
+
+
+def test_a_config_that_is_changed_back_finds_no_halves(tmp_path, monkeypatch):
+    """Whatever of a state was set aside when the run was cut: nothing of it is resumed, or all of it."""
+    first = tmp_path / "first"
+    train(first, Shown())
+    for after in range(30):  # more than there are changes before the new run begins
+        folder = tmp_path / str(after)
+        shutil.copytree(first, folder)
+        cut(monkeypatch, folder, Shown(), after, digest="b")
+        train(folder, Shown())
+        assert files(folder / "out") == files(first / "out"), f"cut at change {after}"
