@@ -105,7 +105,7 @@ class RunState:
             return
         moving.mkdir(exist_ok=True)
         # The digest goes first: what a kill leaves behind is then resumed by nobody and follows at the next start.
-        for path in sorted(old, key=lambda path: path.name != "digest"):
+        for path in sorted(old, key=lambda path: (path.name != "digest", path.name)):
             shutil.move(path, moving / path.name)
         replace_folder(moving, stale)
         say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
