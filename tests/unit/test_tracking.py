@@ -68,7 +68,7 @@ def test_a_database_cut_off_while_it_is_made_is_made_anew(tmp_path, monkeypatch)
         patch.setattr("alembic.command.upgrade", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         create_store(uri, "x")
     assert not (tmp_path / "a.db").exists()
-    (tmp_path / ".a.db.partial").write_bytes((tmp_path / "b.db").read_bytes()[:8192])
+    (tmp_path / ".a.db.0.partial").write_bytes((tmp_path / "b.db").read_bytes()[:8192])
     assert create_store(uri, "x") == create_store(other, "x")
     assert not list(tmp_path.glob(".a.db*"))
 

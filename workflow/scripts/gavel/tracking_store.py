@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -93,9 +94,10 @@ def _make_database(database: Path, artifact_root: Path) -> None:
     _quieten()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    partial = database.with_name(f".{database.name}.partial")
-    for left in database.parent.glob(f"{partial.name}*"):
+    for left in database.parent.glob(f".{database.name}.*.partial*"):
         left.unlink()
+    # A name of its own, because MLflow keeps a connection for each name, to a file that may be gone.
+    partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}.partial")
     SqlAlchemyStore(f"sqlite:///{partial}", artifact_root.resolve().as_uri()).engine.dispose()
     os.replace(partial, database)
 
