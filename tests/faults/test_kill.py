@@ -50,11 +50,11 @@ def trainer_pid(project) -> int:
     return int((project.results / "state" / RUN / "lock").read_text())
 
 
-def curves(project) -> dict[str, list[int]]:
+def curves(project, run=RUN) -> dict[str, list[int]]:
     """Steps of every metric of the one active MLflow run of the job."""
     client = mlflow.MlflowClient(f"sqlite:///{project.results}/mlflow.db")
     experiment = client.get_experiment_by_name("small")
-    runs = client.search_runs([experiment.experiment_id], f"tags.`gavel.key` = 'small/rl/{RUN}'")
+    runs = client.search_runs([experiment.experiment_id], f"tags.`gavel.key` = 'small/rl/{run}'")
     assert len(runs) == 1
     return {
         name: [p.step for p in client.get_metric_history(runs[0].info.run_id, name)] for name in runs[0].data.metrics
@@ -86,20 +86,20 @@ def test_a_killed_study_goes_on_from_its_last_checkpoint(tmp_path, undisturbed, 
 
 
 @pytest.mark.timeout(600)
-def test_a_changed_lambda_after_a_kill_starts_afresh(tmp_path):
-    """The state of another config is set aside, never resumed."""
+def test_a_config_changed_after_a_kill_starts_afresh(tmp_path):
+    """The state of another config is set aside, never resumed; another lambda is another run beside it."""
     project = Project(tmp_path)
     project.configure(rl=CELL)
-    target = f"results/small/runs/{RUN}/final"
-    process = project.start(target)
+    process = project.start(f"results/small/runs/{RUN}/final")
     wait_for_checkpoint(project, process, 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=60)
-    project.configure(rl=CELL | {"learning_rate": 3e-4})
-    done = project.run(target)
+    project.configure(rl=CELL | {"learning_rate": 3e-4, "lambda": [0.5, 0.75]})
+    other = RUN.replace("0.5", "0.75")
+    done = project.run(*(f"results/small/runs/{run}/final" for run in (RUN, other)))
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    assert "earlier state set aside" in text
+    assert text.count("earlier state set aside") == 1
     assert "resuming from" not in text
-    assert (project.results / "state" / f"{RUN}.stale").exists()
-    assert curves(project)["reward"] == list(range(1, 13))
+    assert [path.name for path in (project.results / "state").glob("*.stale")] == [f"{RUN}.stale"]
+    assert curves(project)["reward"] == curves(project, other)["reward"] == list(range(1, 13))

@@ -6,7 +6,9 @@ import pytest
 import torch
 from small_run import small_run
 
-from gavel import models
+from gavel import models, sft
+from gavel.config import Sft
+from gavel.files import write_jsonl
 
 CLOCKS = ("time", "runtime", "per_second")
 
@@ -38,10 +40,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm)
         folder.mkdir()
     settings = {"settings": {"micro_batch_size": 1}} if algorithm == "gspo" else {}
     small_run(whole, tiny, rows, algorithm=algorithm, **settings)
-    with pytest.raises(Cut):
-        small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(2), **settings)
-    with pytest.raises(Cut):
-        small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(4), **settings)
+    for step in (2, 4, 6):  # the last is the run's end: nothing is left to train
+        with pytest.raises(Cut):
+            small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(step), **settings)
     small_run(cut, tiny, rows, algorithm=algorithm, **settings)
     first, second = (models.load_model(str(folder / "out" / "final")).state_dict() for folder in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -49,6 +50,46 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm)
     dropped = ("judge_cached", "num_tokens", "epoch")  # counted since the job's start
     for a, b in zip(curves(whole, "training"), curves(cut, "training"), strict=True):
         assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}
+
+
+def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
+    """Cut off after every epoch's checkpoint, the last one too."""
+    records = [
+        {"id": str(i), **{key: row[key] for key in ("question", "answer", "program")}} for i, row in enumerate(rows)
+    ]
+    write_jsonl(tmp_path / "labeled.jsonl", records[:8])
+    write_jsonl(tmp_path / "validation.jsonl", records[40:44])
+    settings = Sft(epochs=3, check_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
+
+    def fine_tune(folder, mirror=None):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return sft.train(
+            student={"model": tiny, "dtype": "float32"},
+            labeled=str(tmp_path / "labeled.jsonl"),
+            validation=str(tmp_path / "validation.jsonl"),
+            output=str(tmp_path / folder / "out"),
+            state=str(tmp_path / folder / "state"),
+            digest="d",
+            settings=settings,
+            solution_format="program",
+            prompt="solve",
+            max_new_tokens=8,
+            seed=0,
+            mirror=mirror,
+        )
+
+    fine_tune("whole")
+    for step in (4, 8, 12):
+        with pytest.raises(Cut):
+            fine_tune("cut", Cutter(step))
+    fine_tune("cut")
+    for name in ("final", "best"):
+        first, second = (models.load_model(str(tmp_path / f / "out" / name)).state_dict() for f in ("whole", "cut"))
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert curves(tmp_path / "whole", "monitor") == curves(tmp_path / "cut", "monitor")
+    first, second = (curves(tmp_path / f, "training") for f in ("whole", "cut"))
+    assert [row["step"] for row in second] == [str(step) for step in range(1, 13)]
+    assert [row["loss"] for row in first] == [row["loss"] for row in second]
 
 
 def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):

@@ -60,6 +60,19 @@ def test_create_store_is_idempotent_and_places_artifacts(made_store):
     assert found.artifact_location == Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts").as_uri()
 
 
+def test_a_database_cut_off_while_it_is_made_is_made_anew(tmp_path, monkeypatch):
+    """MLflow fails for good on a file whose migrations ended half-way."""
+    uri, other = (f"sqlite:///{tmp_path / name}.db" for name in ("a", "b"))
+    create_store(other, "x")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("alembic.command.upgrade", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        create_store(uri, "x")
+    assert not (tmp_path / "a.db").exists()
+    (tmp_path / ".a.db.0.partial").write_bytes((tmp_path / "b.db").read_bytes()[:8192])
+    assert create_store(uri, "x") == create_store(other, "x")
+    assert not list(tmp_path.glob(".a.db*"))
+
+
 def test_a_run_has_its_parent_tags_params_and_artifacts(store, tmp_path):
     (tmp_path / "plot.svg").write_text("<svg/>")
     with child(store, digest="a", params={f"p{i}": "x" * 7000 for i in range(150)}) as tracker:

@@ -117,7 +117,8 @@ def test_curves_keep_steps_and_missing_values(tmp_path):
 
 
 def test_a_saved_best_model_loads(keeper, model, tokenizer):
-    keeper.run.save_best(model, tokenizer)
+    keeper.run.save_best(model, tokenizer, 3)
+    keeper.run.checks.append(3, {"validation/greedy": 0.1})
     again = models.load_model(str(keeper.run.best))
     assert models.parameters(again) == models.parameters(model)
 

@@ -244,7 +244,8 @@ class Sft(Section):
     epochs: Count = Field(12, description="Passes over the labelled problems.")
     check_every: Count = Field(
         1,
-        description="Epochs between two looks at the validation problems; few labels make epochs cheaper than looks.",
+        description="Epochs between two looks at the validation problems, and two checkpoints; few labels make epochs "
+        "cheaper than looks.",
     )
     learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
     batch_size: Count = Field(16, description="Examples an optimiser step.")
@@ -356,7 +357,11 @@ class Rl(Section):
     )
     micro_batch_size: Count | None = Field(None, description="Completions in memory at a time; null takes all.")
     micro_rollout: Count = Field(256, description="Completions decoded at a time.")
-    save_every: Count = Field(10, description="Rollouts between two checkpoints.")
+    save_every: Count = Field(
+        10,
+        description="Rollouts between two checkpoints, which is what a kill can cost. The newest whole one is kept, "
+        "and the best model by validation: four times the weights' size a run, eight while a checkpoint is written.",
+    )
     use_vllm: bool = Field(False, description="Sample rollouts with vLLM (colocated; needs a GPU and the package).")
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")

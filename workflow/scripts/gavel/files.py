@@ -1,7 +1,11 @@
-"""Reading and writing small structured files; a file under its final name is always whole."""
+"""Reading and writing small structured files; a file or folder under its final name is always whole.
+
+That holds after `kill -9` and, since what is written is on disk before it gets its name, after a power cut.
+"""
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +59,10 @@ def replacing(path: str | Path, newline: str | None = None) -> Iterator[TextIO]:
     try:
         with open(partial, "w", encoding="utf-8", newline=newline) as handle:
             yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
         os.replace(partial, path)
+        _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -76,3 +83,25 @@ def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
     with replacing(path) as handle:
         for row in rows:
             handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Wait until a folder, all that is in it and its own name are on disk."""
+    for path in (*Path(folder).rglob("*"), Path(folder), Path(folder).parent):
+        _sync(path)
+
+
+def replace_folder(partial: Path, folder: Path) -> None:
+    """Give a finished folder its final name; a kill in between may lose an older one of that name, never mixes them."""
+    sync_folder(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

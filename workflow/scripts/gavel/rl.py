@@ -204,7 +204,7 @@ def train(
         "algorithm_notes": kind.describe(),
         "seconds": time.monotonic() - started,
     }
-    return finish_run(run, model, tokenizer, Path(output), summary)
+    return finish_run(run, model, tokenizer, Path(output), summary, mirror)
 
 
 def trainer_config(

@@ -127,4 +127,5 @@ def train(
             "algorithm_notes": None,
             "seconds": time.monotonic() - started,
         },
+        mirror,
     )

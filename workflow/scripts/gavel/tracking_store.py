@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -76,6 +77,8 @@ def experiment_id(uri: str, experiment: str, artifact_root: str | Path | None) -
         database.parent.mkdir(parents=True, exist_ok=True)
         artifact_root = artifact_root or database.with_name("mlartifacts")
     with exclusive(lock_path(uri)):
+        if database and not database.exists():
+            _make_database(database, Path(artifact_root))
         store = client(uri)
         found = store.get_experiment_by_name(experiment)
         if found is None:
@@ -86,19 +89,36 @@ def experiment_id(uri: str, experiment: str, artifact_root: str | Path | None) -
         return found.experiment_id
 
 
+def _make_database(database: Path, artifact_root: Path) -> None:
+    """Make the SQLite file under another name first: MLflow cannot go on with migrations that a kill cut off."""
+    _quieten()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in database.parent.glob(f".{database.name}.*.partial*"):
+        left.unlink()
+    # A name of its own, because MLflow keeps a connection for each name, to a file that may be gone.
+    partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}.partial")
+    SqlAlchemyStore(f"sqlite:///{partial}", artifact_root.resolve().as_uri()).engine.dispose()
+    os.replace(partial, database)
+
+
 @cache
 def client(uri: str):
     """An MLflow client that prints nothing, sends no telemetry and gives up soon on a server that is down."""
+    _quieten()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _quieten() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    from mlflow import MlflowClient
-
     for name in ("mlflow", "alembic"):
         # Above ERROR: MLflow logs a failed statement with its traceback before it raises what we report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    return MlflowClient(tracking_uri=uri)
 
 
 def failures() -> tuple[type[Exception], ...]:

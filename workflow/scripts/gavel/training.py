@@ -1,11 +1,11 @@
 """What SFT and RL training share: the state of a run on disk, and the callback that keeps it.
 
-A run's state folder holds its checkpoints, its journals and its best model so far. It lies outside the workflow's
-declared outputs, because Snakemake deletes those before it runs a job again.
+A run's state folder lies outside the workflow's declared outputs, because Snakemake deletes those before it runs a job
+again.
 """
 
 import csv
-import os
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from gavel import models
-from gavel.files import replacing, write_json, write_text
+from gavel.files import replace_folder, replacing, sync_folder, write_json, write_text
 from gavel.journal import Journal
 from gavel.judge import cache
 from gavel.progress import say
@@ -26,11 +26,17 @@ COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while 
 class Mirror(Protocol):
     """Where a run's curves are shown while it trains; MLflow, or nothing."""
 
-    def mirror(self, journal: Journal, up_to_step: int) -> None: ...
+    def mirror(self, journal: Journal, up_to_step: int | None) -> None: ...
 
 
 class RunState:
-    """The state folder of one training run.
+    """The state folder of one training run, from which it goes on after a kill at any moment.
+
+    It holds one whole checkpoint (weights, optimizer, scheduler, random numbers, position in the data), the two
+    journals and the best model by validation. An older checkpoint is removed once a newer one is whole and on disk. A
+    best model is kept while the journal names it, as it stands or as it would be cut back to the checkpoint: mostly
+    one, two between a better look and the next checkpoint. With Adam a checkpoint is three times the weights, so that a
+    state needs four times their size and eight while a checkpoint is written.
 
     A state whose digest is another's (the config, an input or the code has changed since) is never resumed: it is
     renamed to `<folder>.stale`, replacing an older stale one, and the run starts afresh.
@@ -39,13 +45,10 @@ class RunState:
     def __init__(self, folder: str | Path, digest: str):
         self.folder = Path(folder)
         mark = self.folder / "digest"
-        if self.folder.exists() and (not mark.exists() or mark.read_text() != digest):
-            if mark.exists() or self.checkpoints.exists():
-                stale = self.folder.with_name(self.folder.name + ".stale")
-                shutil.rmtree(stale, ignore_errors=True)
-                self.checkpoints.parent.mkdir(parents=True, exist_ok=True)
-                _move_contents(self.folder, stale)
-                say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
+        for path in self.folder.glob(".*.partial"):  # a kill while a small file was written
+            path.unlink()
+        if not mark.exists() or mark.read_text() != digest:
+            self._set_aside()
         write_text(mark, digest)
         self.journal = Journal(self.folder / "journal.jsonl")
         self.checks = Journal(self.folder / "monitor.jsonl")
@@ -56,20 +59,56 @@ class RunState:
 
     @property
     def best(self) -> Path:
-        return self.folder / "best"
+        """Folder of the best model by the looks that are in the journal."""
+        return self.folder / f"best-{self.best_step()}"
+
+    def best_step(self, until: float = math.inf) -> int | None:
+        """Step of the best look; of equals the later one, which has learnt more than step 0. None without a look."""
+        looks = [(row["metrics"]["validation/greedy"], row["step"]) for row in self.checks.rows()]
+        return max((look for look in looks if look[1] <= until), default=(None, None))[1]
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; halves of others are removed."""
-        whole = []
-        for path in self.checkpoints.glob("checkpoint-*"):
-            if (path / COMPLETE).exists():
-                whole.append(path)
-            else:
-                shutil.rmtree(path)
-        return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        """The newest whole checkpoint; all others, which a kill left behind, are removed."""
+        whole = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
+        newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        self._remove("checkpoints/checkpoint-*", {newest})
+        return newest
 
-    def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        save_whole(model, tokenizer, self.best)
+    def complete(self, checkpoint: Path) -> None:
+        """Mark a checkpoint whole, then remove the others."""
+        sync_folder(checkpoint)
+        write_text(checkpoint / COMPLETE, "")
+        self._remove("checkpoints/checkpoint-*", {checkpoint})
+
+    def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
+        """Save the model of a look that is about to be noted; until then `best` is another."""
+        save_whole(model, tokenizer, self.folder / f"best-{step}")
+
+    def prune_best(self, saved: int) -> None:
+        """Remove the models that are best neither now nor in the journal cut back to the checkpoint of step `saved`."""
+        self._remove("best-*", {self.folder / f"best-{self.best_step(until)}" for until in (saved, math.inf)})
+
+    def show(self, mirror: Mirror, up_to_step: int | None = None) -> None:
+        for journal in (self.journal, self.checks):
+            mirror.mirror(journal, up_to_step)
+
+    def _remove(self, pattern: str, kept: set[Path | None]) -> None:
+        for path in self.folder.glob(pattern):
+            if path not in kept:
+                shutil.rmtree(path)
+
+    def _set_aside(self) -> None:
+        """Move away all but the lock, which this process holds, and the judge's answers, which stay true."""
+        stale, moving = (self.folder.with_name(self.folder.name + end) for end in (".stale", ".stale.partial"))
+        old = [path for path in self.folder.glob("*") if not path.name.startswith(("lock", cache.FILE))]
+        if not old and not moving.exists():
+            return
+        moving.mkdir(exist_ok=True)
+        # The digest goes first: what a kill leaves behind is then resumed by nobody and follows at the next start.
+        for path in sorted(old, key=lambda path: (path.name != "digest", path.name)):
+            shutil.move(path, moving / path.name)
+        replace_folder(moving, stale)
+        say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
 
 
 class Keeper(TrainerCallback):
@@ -99,6 +138,7 @@ class Keeper(TrainerCallback):
     ):
         self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
         self.react, self.ended = react, False
+        self.saved = 0  # step of the last checkpoint
         self.steps, self.check_every, self.save_every, self.updates = (
             steps,
             check_every,
@@ -107,9 +147,10 @@ class Keeper(TrainerCallback):
         )
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        step = state.global_step // self.updates
+        step = self.saved = state.global_step // self.updates
         for journal in (self.run.journal, self.run.checks):
             journal.truncate(step)
+        self.run.prune_best(step)
         if step == 0 and not any(True for _ in self.run.checks.rows()):
             self._look(model, 0)
 
@@ -130,15 +171,11 @@ class Keeper(TrainerCallback):
         return control
 
     def on_save(self, args, state, control, **kwargs):
-        checkpoint = self.run.checkpoints / f"checkpoint-{state.global_step}"
-        write_text(checkpoint / COMPLETE, "")
-        for other in self.run.checkpoints.glob("checkpoint-*"):
-            if other != checkpoint:
-                shutil.rmtree(other)
+        self.run.complete(self.run.checkpoints / f"checkpoint-{state.global_step}")
+        self.saved = state.global_step // self.updates
+        self.run.prune_best(self.saved)
         if self.mirror is not None:
-            step = state.global_step // self.updates
-            for journal in (self.run.journal, self.run.checks):
-                self.mirror.mirror(journal, step)
+            self.run.show(self.mirror, self.saved)
 
     def _look(self, model: PreTrainedModel, step: int) -> None:
         past = [
@@ -148,24 +185,27 @@ class Keeper(TrainerCallback):
         found = self.check(model, self.tokenizer, step)
         found |= self.react(past, found, model, step)
         self.ended = bool(found.get("ended"))
-        if found["greedy"] >= max(
-            (look["greedy"] for look in past), default=-1
-        ):  # of equals the later one, which has learnt more than step 0
-            self.run.save_best(model, self.tokenizer)
+        if found["greedy"] >= max((look["greedy"] for look in past), default=-1):
+            self.run.save_best(model, self.tokenizer, step)
         self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
+        self.run.prune_best(self.saved)
         shown = ", ".join(f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None)
         say(f"step {step}/{self.steps}: validation {shown}", console=True)
 
 
-def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> dict:
-    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`."""
+def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mirror: Mirror | None = None) -> dict:
+    """Bring a trained run's results into its declared outputs: `final/`, `best/`, curves, `run.json`.
+
+    The mirror is shown all, since a kill may have come between the last checkpoint and its showing.
+    """
+    if mirror is not None:
+        run.show(mirror)
     output.mkdir(parents=True, exist_ok=True)
     save_whole(model, tokenizer, output / "final")
     save_whole(models.load_model(str(run.best)), tokenizer, output / "best")
-    checks = write_curve(run.checks, output / "monitor.csv", "validation/")
+    write_curve(run.checks, output / "monitor.csv", "validation/")
     write_curve(run.journal, output / "training.csv")
-    best_step = max(checks, key=lambda row: (row["greedy"], row["step"]))["step"]
-    summary = summary | {"status": "finished", "best_step": best_step}
+    summary = summary | {"status": "finished", "best_step": run.best_step()}
     write_json(output / "run.json", summary)
     return summary
 
@@ -186,8 +226,7 @@ def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_policy(model, tokenizer, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    replace_folder(partial, folder)
 
 
 def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
@@ -201,11 +240,3 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
         writer.writeheader()
         writer.writerows(rows)
     return rows
-
-
-def _move_contents(folder: Path, target: Path) -> None:
-    """Move everything but the lock, which this process holds, and the judge's answers, which stay true."""
-    target.mkdir(parents=True)
-    for path in folder.iterdir():
-        if path.name not in ("lock", cache.FILE):
-            shutil.move(path, target / path.name)
