@@ -76,7 +76,8 @@ class PPOTrainer(GroupTrainer):
         output = super()._generate_and_score_completions(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
         first = self.accelerator.process_index * len(inputs)
-        rewards = self._rewards[first : first + len(inputs), 0].to(device)
+        own = slice(first, first + len(inputs))
+        rewards = self._rewards[own, 0].to(device)
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
         size = self.args.per_device_train_batch_size
@@ -90,14 +91,24 @@ class PPOTrainer(GroupTrainer):
             terminal_rewards(rewards, mask), values, mask, self.ppo["gamma"], self.ppo["gae_lambda"]
         )
         paid = mask * (pools >= 0).unsqueeze(1)
-        residual = (returns - values)[paid.bool()]
-        spread = returns[paid.bool()].var()
+        inside = self._gathered(paid).bool()
+        residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
         self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
-        output["advantages"] = whiten(advantages, mask, pools)
+        white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
+        output["advantages"] = white[own, : mask.shape[1]]
         return output | {"values": values, "returns": returns, "paid": paid}
 
+    def _gathered(self, values: torch.Tensor) -> torch.Tensor:
+        """The rows `(B, T)` of every process, in order, to the width of the widest."""
+        return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
+
+    def _share(self, mask: torch.Tensor) -> torch.Tensor:
+        """This process's tokens over the mean of all processes': makes its mean over tokens part of that over all."""
+        tokens = mask.sum().float()
+        return tokens * self.accelerator.num_processes / self.accelerator.reduce(tokens, "sum").clamp(min=1)
+
     def _compute_loss(self, model, inputs):
-        policy_loss = super()._compute_loss(model, inputs)
+        policy_loss = super()._compute_loss(model, inputs) * self._share(inputs["completion_mask"])
         rollout = self.state.global_step // (
             self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
         )
@@ -109,8 +120,8 @@ class PPOTrainer(GroupTrainer):
         old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
-        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1)
-        self._metrics["train"]["value_loss"].append(value_loss.item())
+        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1) * self._share(paid)
+        self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
         return (0.0 if warming else 1.0) * policy_loss + self.ppo[
             "value_coefficient"
         ] * value_loss / self.current_gradient_accumulation_steps

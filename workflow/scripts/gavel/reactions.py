@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from transformers import PreTrainedModel
 
-from gavel import models
 from gavel.collapse import collapsed
 from gavel.progress import say
 from gavel.rewards import MixedReward
@@ -18,8 +17,8 @@ class Reaction:
     """Watches the looks of one run and acts on a collapse.
 
     Args:
-        action: `flag` notes it; `stop` ends the run there; `rollback` ends it with the best checkpoint by validation;
-            `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
+        action: `flag` notes it; `stop` ends the run there; `rollback` ends it with the best checkpoint by validation
+            as its result; `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
         drop, patience: of `gavel.collapse.collapsed`.
     """
 
@@ -40,11 +39,7 @@ class Reaction:
         return {"ended": 1.0}
 
     def rollback(self, model: PreTrainedModel, step: int) -> dict:
-        best = models.load_model(str(self.run.best), dtype=str(model.dtype).removeprefix("torch."))
-        getattr(model, "module", model).load_state_dict(
-            best.state_dict(), strict=False
-        )  # a critic that rides along has no part in it
-        say(f"stopped at step {step}, with the best checkpoint by validation", console=True)
+        say(f"stopped at step {step}; the result is the best checkpoint by validation", console=True)
         return {"ended": 1.0}
 
     def raise_lambda(self, model: PreTrainedModel, step: int) -> dict:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+from gavel import distributed
 from gavel.answers import verify
 from gavel.errors import InputError
 from gavel.judge import Judge
@@ -80,7 +81,7 @@ class MixedReward:
         if self.lam < 1:
             j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
         rewards = [mix(v_i, j_i, self.lam) for v_i, j_i in zip(v, j, strict=True)]
-        missing = sum(reward is None for reward in rewards) / len(rewards)
+        missing = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
         self.skip = missing > self.max_missing
         self.skipped = self.skipped + 1 if self.skip else 0
         if self.skipped > self.max_skipped:

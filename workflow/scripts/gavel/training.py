@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-from gavel import models
+from gavel import distributed, lora, models
 from gavel.files import replacing, write_json, write_text
 from gavel.journal import Journal
 from gavel.judge import cache
@@ -69,11 +69,14 @@ class RunState:
         return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Every process must get here."""
         save_whole(model, tokenizer, self.best)
 
 
 class Keeper(TrainerCallback):
     """Journals every step, checks the policy on validation questions, marks checkpoints whole, feeds the mirror.
+
+    Of several processes the main one does all that; the others hear what it found, so that they react alike.
 
     Args:
         state: the run's state folder.
@@ -110,13 +113,19 @@ class Keeper(TrainerCallback):
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         step = state.global_step // self.updates
+        if distributed.on_main(lambda: self._begin(step)):
+            self._look(model, 0)
+
+    def _begin(self, step: int) -> bool:
+        """Forget what came after the checkpoint; whether the policy has to be looked at before the first step."""
         for journal in (self.run.journal, self.run.checks):
             journal.truncate(step)
-        if step == 0 and not any(True for _ in self.run.checks.rows()):
-            self._look(model, 0)
+        return step == 0 and not any(True for _ in self.run.checks.rows())
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.global_step % self.updates or state.global_step == 0 or "train_runtime" in logs:
+            return
+        if not distributed.is_main():
             return
         numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
         self.run.journal.append(state.global_step // self.updates, numbers)
@@ -132,6 +141,9 @@ class Keeper(TrainerCallback):
         return control
 
     def on_save(self, args, state, control, **kwargs):
+        distributed.wait()  # every process writes the state of its random numbers
+        if not distributed.is_main():
+            return
         checkpoint = self.run.checkpoints / f"checkpoint-{state.global_step}"
         write_text(checkpoint / COMPLETE, "")
         for other in self.run.checkpoints.glob("checkpoint-*"):
@@ -143,30 +155,47 @@ class Keeper(TrainerCallback):
                 self.mirror.mirror(journal, step)
 
     def _look(self, model: PreTrainedModel, step: int) -> None:
+        with distributed.whole(model) as policy:
+            found, begins, best = distributed.on_main(lambda: self._judged(policy, step))
+        if begins:
+            found |= self.react(model, step)
+            self.ended = bool(found.get("ended"))
+        if best:
+            self.run.save_best(model, self.tokenizer)
+        if distributed.is_main():
+            self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
+            shown = ", ".join(
+                f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None
+            )
+            say(f"step {step}/{self.steps}: validation {shown}", console=True)
+
+    def _judged(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool, bool]:
+        """What a look found, whether a collapse begins with it, and whether none before it was better."""
         past = [
             {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
             for row in self.run.checks.rows()
         ]
-        found = self.check(model, self.tokenizer, step)
+        found = self.check(policy, self.tokenizer, step)
+        begins = False
         if "judge" in found:
             found["collapsed"] = float(self.collapse([*past, found]))
-            if found["collapsed"] and not (past and past[-1].get("collapsed")):
+            begins = bool(found["collapsed"]) and not (past and past[-1].get("collapsed"))
+            if begins:
                 say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
-                found |= self.react(model, step)
-                self.ended = bool(found.get("ended"))
-        if found["greedy"] >= max(
-            (look["greedy"] for look in past), default=-1
-        ):  # of equals the later one, which has learnt more than step 0
-            self.run.save_best(model, self.tokenizer)
-        self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
-        shown = ", ".join(f"{k} {found[k]:.3f}" for k in ("greedy", "accuracy", "judge") if found.get(k) is not None)
-        say(f"step {step}/{self.steps}: validation {shown}", console=True)
+        # Of equals the later one, which has learnt more than step 0.
+        return found, begins, found["greedy"] >= max((look["greedy"] for look in past), default=-1)
 
 
 def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> dict:
-    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`."""
-    output.mkdir(parents=True, exist_ok=True)
+    """Move a trained run from its state folder into its declared outputs: `final/`, `best/`, curves, `run.json`.
+
+    Every process must get here.
+    """
     save_whole(model, tokenizer, output / "final")
+    return distributed.on_main(lambda: _finish(run, tokenizer, output, summary))
+
+
+def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
     save_whole(models.load_model(str(run.best)), tokenizer, output / "best")
     checks = write_curve(run.checks, output / "monitor.csv", "validation/")
     write_curve(run.journal, output / "training.csv")
@@ -177,23 +206,32 @@ def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict) -> 
 
 
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The policy's own weights, without a critic that may ride along in training."""
-    return {name: value for name, value in model.state_dict().items() if not name.startswith("critic.")}
+    """The policy's own weights: adapters merged, shards gathered, without a critic that may ride along in training."""
+    state = lora.merged(model) if hasattr(model, "peft_config") else distributed.whole_state(model)
+    return {name: value for name, value in state.items() if not name.startswith("critic.")}
 
 
-def save_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
-    """Save the policy as a Hugging Face folder that loads everywhere."""
-    model.save_pretrained(folder, state_dict=policy_state(model))
+def save_policy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict | None = None
+) -> None:
+    """Save the policy, or this state of it, as a Hugging Face folder that loads everywhere."""
+    lora.base(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)
     tokenizer.save_pretrained(folder)
 
 
 def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save the policy in place of an older folder; a kill in between loses the old one, never mixes the two."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_policy(model, tokenizer, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    """Save the policy in place of an older folder; a kill in between loses the old one, never mixes the two.
+
+    Every process must get here; the main one writes.
+    """
+    state = policy_state(model)
+    if distributed.is_main():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        save_policy(model, tokenizer, partial, state)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
 
 
 def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
