@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -23,41 +23,36 @@ from gavel.errors import InputError
 from gavel.files import read_json, write_json
 from gavel.journal import Journal
 
+CONFIGS = Path(__file__).parents[2] / "accelerate"
 MARK = "@gavel "  # begins a line for the job
 PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
 
 
-def launch(
-    function: str,
-    arguments: Mapping,
-    *,
-    processes: int,
-    config: str | Path,
-    threads: int,
-    folder: str | Path,
-    mirror=None,
-) -> None:
-    """Call a library function with the same arguments in several processes and wait for them.
+def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, **arguments) -> None:
+    """Call a module's `train` here, or with the same arguments in every process that the config asks for.
 
     Args:
-        function: `module:name`; called with `arguments` and a `mirror` (None but in the main process).
-        arguments: keyword arguments, plain values.
-        processes: how many.
-        config: accelerate's configuration, one of `workflow/accelerate/`.
-        threads: of the whole job; the processes share them.
-        folder: the run's state folder; the arguments are written beside it.
+        module: of the library, such as `gavel.rl`.
+        compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
+        threads: CPU threads of the job, which its processes share.
+        state: the run's state folder; the arguments of several processes are written beside it.
         mirror: a `gavel.training.Mirror`, fed by this process.
+        arguments: the others of `train`, plain values.
 
     Raises:
         InputError: a process raised one.
         RuntimeError: a process ended otherwise; the log says why.
     """
-    task = Path(folder).with_name(f"{Path(folder).name}.job.json")
+    processes = compute["processes"]
+    if processes == 1:
+        import_module(module).train(**arguments, state=state, mirror=mirror)
+        return
+    task = Path(state).with_name(f"{Path(state).name}.job.json")
     share = max(1, threads // processes)
-    write_json(task, {"function": function, "arguments": dict(arguments), "threads": share})
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
-    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share)]
-    command += ["-m", "gavel.launch", str(task)]
+    write_json(task, {"module": module, "arguments": arguments | {"state": state}, "threads": share})
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--config_file", str(CONFIGS / f"{compute['distributed']}.yaml"), "--num_processes", str(processes)]
+    command += ["--num_cpu_threads_per_process", str(share), "-m", "gavel.launch", str(task)]
     library = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     errors = []
@@ -118,10 +113,8 @@ def run(path: str) -> int:
     rank = _join()
     if rank == 0:
         progress.relay(lambda text: tell(channel, say=text))
-    module, name = task["function"].split(":")
-    function: Callable = getattr(import_module(module), name)
     try:
-        function(**task["arguments"], mirror=Relay(channel) if rank == 0 else None)
+        import_module(task["module"]).train(**task["arguments"], mirror=Relay(channel) if rank == 0 else None)
     except InputError as error:
         tell(channel, error=str(error))
         return 1
