@@ -109,7 +109,7 @@ def readable(path: Path) -> bool:
 
 def test_two_processes_train_a_critic_as_one(tiny, rows, folders):
     one, two = folders
-    settings = SETTINGS | {"steps": 4}
+    settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
     small_run(one, tiny, rows, algorithm="ppo", settings=settings)
     train("gavel.rl", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
     assert_trained_alike(one, two, "value_loss", "explained_variance")

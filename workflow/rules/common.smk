@@ -30,6 +30,8 @@ onstart:
             config["solution"],
             served=bool(config["judge"]["server"]),
         )
+        training = {key: config[key] for key in ("sft", "rl", "compute")}
+        preflight.check_training(**training, here=workflow.local_exec)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

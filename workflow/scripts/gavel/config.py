@@ -514,7 +514,7 @@ class Config(Section):
                 raise ValueError(f"compute.distributed {kind!r} needs GPUs, but compute.gpus is 0; ddp runs without")
             for name in self.rl.algorithms:
                 if ALGORITHMS[name].critic:
-                    raise ValueError(f"compute.distributed {kind!r} does not train {name!r}'s critic; take ddp")
+                    raise ValueError(f"compute.distributed {kind!r} does not train the critic of {name!r}; take ddp")
         for key, size in (("rl.prompts_per_step", self.rl.prompts_per_step), ("sft.batch_size", self.sft.batch_size)):
             if size % count:
                 raise ValueError(f"{key} is {size}, which {count} processes (compute.processes) cannot share evenly")

@@ -79,7 +79,11 @@ def whole_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 def gathered(value: torch.Tensor) -> torch.Tensor:
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    """A whole tensor of the shards, in the main process's memory; elsewhere a sharded one becomes empty."""
+    if not isinstance(value, DTensor):
+        return value
+    full = value.full_tensor()
+    return full.cpu() if is_main() else full[:0].cpu()
 
 
 def sharding() -> str | None:
@@ -94,7 +98,7 @@ def check(algorithm: str, critic: bool) -> None:
     """Refuse what would go wrong quietly.
 
     Raises:
-        InputError: a critic with shards, or shards that cannot be gathered for sampling.
+        InputError: a critic with shards, shards that cannot be gathered for sampling, or no GPU to shard over.
     """
     kind = sharding()
     if kind and critic:
@@ -108,6 +112,8 @@ def check(algorithm: str, critic: bool) -> None:
             "compute.distributed: zero_stage 3 in workflow/accelerate/deepspeed.yaml shards the policy, which the "
             "sampler cannot read; use stage 2, or fsdp"
         )
+    if kind and not torch.cuda.is_available():
+        raise InputError(f"compute.distributed: {kind} needs a GPU, but none is to be seen on this machine")
 
 
 def _together() -> bool:

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from gavel.distributed import gathered
-from gavel.errors import InputError
+from gavel.requirements import need
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -27,10 +27,9 @@ def adapters(settings: dict | None, key: str) -> "LoraConfig | None":
     """
     if settings is None:
         return None
-    try:
-        from peft import LoraConfig
-    except ImportError:
-        raise InputError(f"{key}: needs the package peft, which is not installed; pip install peft") from None
+    need("peft", key)
+    from peft import LoraConfig
+
     return LoraConfig(
         r=settings["r"],
         lora_alpha=settings["alpha"],
@@ -66,10 +65,9 @@ def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     for name, value in inner.state_dict().items():
         if ".lora_" in name:
             continue
-        value = gathered(value)
         layer = layers.get(name.removesuffix(".base_layer.weight"))
         if layer is not None:
             for adapter in layer.active_adapters:
-                value = value + gathered(layer.get_delta_weight(adapter)).to(value.dtype)
-        state[name.replace(".base_layer.", ".")] = value
+                value = value + layer.get_delta_weight(adapter).to(value.dtype)
+        state[name.replace(".base_layer.", ".")] = gathered(value)
     return state

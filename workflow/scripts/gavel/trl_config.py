@@ -4,6 +4,7 @@ from trl import GRPOConfig
 
 from gavel import algorithms, distributed, models
 from gavel.errors import InputError
+from gavel.requirements import need
 
 
 def trainer_config(
@@ -75,9 +76,10 @@ def trainer_config(
 
 
 def vllm_options(vllm: dict | None) -> dict:
-    """TRL's keyword arguments for sampling with vLLM."""
+    """TRL's keyword arguments for sampling with vLLM. Raises `InputError` where it is not installed."""
     if vllm is None:
         return {"use_vllm": False}
+    need("vllm", "rl.vllm")
     return {
         "use_vllm": True,
         "vllm_mode": vllm["mode"],
