@@ -115,24 +115,28 @@ def test_two_processes_train_a_critic_as_one(tiny, rows, folders):
     assert_trained_alike(one, two, "value_loss", "explained_variance")
 
 
-def launched(monkeypatch, state: Path, **arguments):
-    state.mkdir(parents=True)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    train("two_ranks", TWO, 2, state=str(state), **arguments)
+@pytest.fixture(scope="module")
+def together(tiny, tmp_path_factory):
+    """What `two_ranks` did, once for the tests below: its folder, and the error that the job got."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "state").mkdir()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        train("two_ranks", TWO, 2, state=str(folder / "state"), start=tiny, output=str(folder / "out"))
+    return folder, str(error.value)
 
 
-def test_what_one_process_refuses_ends_the_job_with_its_line(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="^data.labeled: nothing there$"):
-        launched(monkeypatch, tmp_path / "state", case="refuse")
+def test_what_one_process_refuses_ends_the_job_with_its_line(together):
+    assert together[1] == "data.labeled: nothing there"
 
 
-def test_a_sharded_policy_is_sampled_and_saved_whole(tiny, tmp_path, monkeypatch, tokenizer):
-    launched(monkeypatch, tmp_path / "state", case="shards", start=tiny, output=str(tmp_path / "out"))
-    saved = models.load_model(str(tmp_path / "out"))
+def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
+    folder, _ = together
+    saved = models.load_model(str(folder / "out"))
     assert not torch.equal(saved.state_dict()["lm_head.weight"], weights(tiny)["lm_head.weight"])
     # The main process drew three samples of up to twelve tokens, from what it then saved.
     again = sample(saved, tokenizer, ["Ben has 4 keys"], n=3, temperature=1.0, max_new_tokens=12)
-    assert read_json(tmp_path / "state" / "texts.json")[-1] == [s.text for s in again[0]]
+    assert read_json(folder / "state" / "texts.json")[-1] == [s.text for s in again[0]]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from small_run import small_job, small_run
 
 from gavel import lora, models, reactions, rl, sft
-from gavel.config import Lora, Sft
+from gavel.config import Lora, Ppo, Sft
 from gavel.files import write_jsonl
 from gavel.training import policy_state, save_policy
 
@@ -46,14 +47,22 @@ def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
     assert max((theirs[name] - final[name]).abs().max() for name in final) < 1e-6
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path):
+@pytest.mark.parametrize(("algorithm", "trunk"), [("grpo", "own"), ("ppo", "own"), ("ppo", "shared")])
+def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm, trunk):
+    changes = {"algorithm": algorithm, "settings": LORA | {"ppo": Ppo(critic_warmup=1, trunk=trunk).model_dump()}}
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
-    small_run(tmp_path / "whole", tiny, rows, settings=LORA)
+    small_run(tmp_path / "whole", tiny, rows, **changes)
     with pytest.raises(Cut):
-        small_run(tmp_path / "cut", tiny, rows, settings=LORA, mirror=Cutter())
-    small_run(tmp_path / "cut", tiny, rows, settings=LORA)
-    assert same(*(weights(tmp_path / name / "out" / "final") for name in ("whole", "cut")))
+        small_run(tmp_path / "cut", tiny, rows, mirror=Cutter(), **changes)
+    small_run(tmp_path / "cut", tiny, rows, **changes)
+    whole, cut = (weights(tmp_path / name / "out" / "final") for name in ("whole", "cut"))
+    assert same(whole, cut)
+    assert whole.keys() == weights(tiny).keys()
+    assert not same(whole, weights(tiny))
+    if algorithm == "ppo":
+        (critic,) = (tmp_path / "cut" / "state").glob("checkpoints/*/critic.safetensors")
+        assert load_file(critic)["head.weight"].abs().sum() > 0
 
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])

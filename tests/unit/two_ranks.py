@@ -12,11 +12,12 @@ from gavel.sampling import sample
 from gavel.training import save_whole
 
 
-def train(case: str, mirror, **arguments) -> None:
-    CASES[case](**arguments)
+def train(state: str, start: str, output: str, mirror) -> None:
+    shards(state, start, output)
+    refuse()
 
 
-def refuse(state: str) -> None:
+def refuse() -> None:
     """One process has something to say; the other waits for it in vain."""
     if not distributed.is_main():
         raise InputError("data.labeled: nothing there")
@@ -43,6 +44,3 @@ def shards(state: str, start: str, output: str) -> None:
         texts.append([s.text for s in mine[0]])
     save_whole(model, tokenizer, Path(output))
     distributed.on_main(lambda: write_json(f"{state}/texts.json", texts))
-
-
-CASES = {"refuse": refuse, "shards": shards}

@@ -370,7 +370,9 @@ class Rl(Section):
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
     lora: Lora | None = Field(
-        None, description="Train adapters in place of all weights, in this stage; not for algorithms with a critic."
+        None,
+        description="Train adapters in place of all the policy's weights, in this stage; a critic with a trunk of "
+        "its own still trains whole.",
     )
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
     monitor: MonitorConfig = Field(default_factory=MonitorConfig, description="Looks at validation problems.")
@@ -391,13 +393,10 @@ class Rl(Section):
         return values
 
     @model_validator(mode="after")
-    def without_critic(self):
+    def samplable(self):
         critics = [name for name in self.algorithms if ALGORITHMS[name].critic]
-        for key in ("vllm", "lora"):
-            if critics and getattr(self, key):
-                raise ValueError(
-                    f"{key}: {critics[0]!r} has a critic, which {key} knows nothing of; leave out one of them"
-                )
+        if critics and self.vllm:
+            raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM knows nothing of; leave out one of them")
         return self
 
     @field_validator("algorithms", "lambda_", "seeds")

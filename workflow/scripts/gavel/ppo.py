@@ -6,14 +6,18 @@ gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a
 """
 
 import copy
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
+from gavel import lora
 from gavel.advantages import gae, terminal_rewards, whiten
 from gavel.grpo import GroupTrainer
 
+CRITIC = "critic.safetensors"  # in a checkpoint of adapters
 SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 
 
@@ -46,11 +50,30 @@ class PPOTrainer(GroupTrainer):
 
     def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
         self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
-        # A submodule of the policy, so that checkpoints, devices and gradient clipping include it.
-        model.critic = Critic(model, self.shared)
-        if self.shared:
-            model.base_model.register_forward_hook(self._keep_hidden)
+        value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
+        # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
+        # finds in the policy, is in by now.
+        policy = lora.base(self.model)
+        policy.critic = value.to(policy.device)
+        if self.shared:
+            policy.base_model.register_forward_hook(self._keep_hidden)
+
+    @property
+    def critic(self) -> Critic:
+        return lora.base(self.model).critic
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """A checkpoint of adapters would hold no critic."""
+        super()._save(output_dir, state_dict)
+        if lora.base(self.model) is not self.model and self.args.should_save:
+            save_file(self.critic.state_dict(), Path(output_dir or self.args.output_dir) / CRITIC)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        saved = Path(resume_from_checkpoint) / CRITIC
+        if saved.exists():
+            self.critic.load_state_dict(load_file(saved))
 
     def _keep_hidden(self, trunk, inputs, output) -> None:
         """What the policy's trunk computed for the loss serves the critic too."""
@@ -59,11 +82,11 @@ class PPOTrainer(GroupTrainer):
     def create_optimizer(self, *args, **kwargs):
         """AdamW with the critic's own learning rate."""
         if self.optimizer is None:
-            critic = {id(p) for p in self.model.critic.parameters()}
+            critic = {id(p) for p in self.critic.parameters()}
             policy = [p for p in self.model.parameters() if p.requires_grad and id(p) not in critic]
             groups = [
                 {"params": policy, "lr": self.args.learning_rate},
-                {"params": list(self.model.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
+                {"params": list(self.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
             ]
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
@@ -131,13 +154,12 @@ class PPOTrainer(GroupTrainer):
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         width = batch["completion_ids"].shape[1]
-        policy = self.accelerator.unwrap_model(self.model)
-        trunk = policy.base_model if self.shared else policy.critic.trunk
+        trunk = lora.base(self.model).base_model if self.shared else self.critic.trunk
         rows = self.packed(tokens, mask, width) if self.packs else None
         if hidden is None:
             inputs = {"input_ids": tokens, "attention_mask": mask}
             if rows is not None:
                 inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(trunk), "position_ids": rows.positions}
             hidden = trunk(**inputs, use_cache=False).last_hidden_state
-        values = policy.critic(hidden)
+        values = self.critic(hidden)
         return values[:, -width - 1 : -1] if rows is None else rows.unpack(values)
