@@ -17,7 +17,7 @@ from gavel.config import Ppo
 from gavel.errors import InputError
 from gavel.files import read_json
 from gavel.journal import Journal
-from gavel.launch import train
+from gavel.launch import CONFIGS, train
 from gavel.sampling import sample
 
 TWO = {"processes": 2, "distributed": "ddp"}
@@ -28,7 +28,7 @@ CLOSE = ("reward", "reward_labeled", "judge_unlabeled", "loss", "grad_norm", "en
 # A job whose mirror kills it, as `kill -9` would, when its second step is saved.
 VICTIM = """
 import json, os, signal, sys
-from gavel.launch import train
+from gavel.launch import CONFIGS, train
 
 class Killer:
     def mirror(self, journal, up_to_step):
@@ -152,3 +152,28 @@ def test_shards_that_would_go_wrong_are_refused(monkeypatch, environment, critic
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=message):
         distributed.check("ppo", critic)
+
+
+def set_by_accelerate(kind: str) -> dict[str, str]:
+    """The environment that `accelerate launch` gives its processes with one of our files."""
+    from accelerate.commands import launch
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+
+    words = ["--config_file", str(CONFIGS / f"{kind}.yaml"), "--num_processes", "2", "-m", "gavel.launch", "x.json"]
+    arguments, defaults, _ = launch._validate_launch_command(launch.launch_command_parser().parse_args(words))
+    if not arguments.use_deepspeed:
+        return prepare_multi_gpu_env(arguments)
+    arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
+    return prepare_deepspeed_cmd_env(arguments)[1]
+
+
+@pytest.mark.parametrize(("kind", "sharding"), [("ddp", None), ("fsdp", "fsdp"), ("deepspeed", "deepspeed")])
+def test_accelerate_reads_our_files_as_we_do(monkeypatch, kind, sharding):
+    for name, value in set_by_accelerate(kind).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert distributed.sharding() == sharding
+    distributed.check("grpo", critic=False)
+    if sharding:
+        with pytest.raises(InputError, match="take ddp"):
+            distributed.check("ppo", critic=True)
