@@ -8,7 +8,12 @@ from gavel.files import write_jsonl
 
 
 def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mirror=None, **changes) -> dict:
-    """Train, or go on, in `folder`; returns the run's summary.
+    """Train, or go on, in `folder`; returns the run's summary. Arguments as of `small_job`."""
+    return rl.train(**small_job(folder, tiny, rows, output, **changes), mirror=mirror)
+
+
+def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **changes) -> dict:
+    """Keyword arguments of `gavel.rl.train`, plain values all, and the files that they name.
 
     Args:
         rows: at least 44 problems with programs.
@@ -37,4 +42,4 @@ def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mi
         "prompt": "solve",
         "max_new_tokens": 8,
     }
-    return rl.train(**files, **common | changes, settings=settings, output=str(folder / output), mirror=mirror)
+    return files | common | changes | {"settings": settings, "output": str(folder / output)}

@@ -51,6 +51,17 @@ def changed(path: str, value) -> dict:
         ("data.tests.plus.of", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("judge.kind", "oracle", "'oracle' does not exist"),
+        ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
+        ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
+        ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
+        ("compute", {"processes": 5}, "which 5 processes (compute.processes) cannot share evenly"),
+        ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus 2"),
+        ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' has nothing to share among one process"),
+        ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' needs GPUs, but compute.gpus is 0"),
+        ("compute", {"processes": 2, "gpus": 2, "distributed": "fsdp"}, "does not train the critic of 'ppo'; take ddp"),
+        ("compute", {"processes": 2}, None),
+        ("sft.lora", {"r": 8}, None),
+        ("rl.lora", {"r": 8}, None),
         ("data.pretrain", None, None),
         ("student.model", "scratch", None),
     ],
@@ -63,6 +74,15 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
         config.load(changed(path, value))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_vllm_needs_a_gpu():
+    raw = changed("rl.algorithms", ["grpo"])
+    raw["rl"]["vllm"] = {}
+    with pytest.raises(InputError, match=r"rl.vllm needs a GPU, but compute.gpus is 0"):
+        config.load(raw)
+    raw["compute"] = {"gpus": 1}
+    assert config.load(raw)["rl"]["vllm"]["mode"] == "colocate"
 
 
 def test_a_model_from_scratch_needs_something_to_read():

@@ -6,14 +6,16 @@ written by the real code. `kill -9` of real training is in tests/faults.
 
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from gavel import training
+from gavel import run_state, training
 from gavel.journal import Journal
-from gavel.training import Keeper, RunState, finish_run
+from gavel.run_state import RunState
+from gavel.training import Keeper, finish_run
 
 STEPS = 12
 GREEDY = {"a": [0.1, 0.3, 0.5, 0.4, 0.5, 0.2, 0.1], "b": [0.6, 0.3, 0.1, 0.7, 0.2, 0.2, 0.2]}  # at every other step
@@ -68,12 +70,14 @@ def weights(monkeypatch):
     """Weights are one file that holds the step; nothing waits for the disk."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
-    def save(model, tokenizer, folder):
+    def save(model, tokenizer, folder, state=None):
         Path(folder).mkdir(parents=True)
         (Path(folder) / "weights").write_text(model)
         (Path(folder) / "config").write_text("")
 
-    monkeypatch.setattr(training, "save_policy", save)
+    monkeypatch.setattr(run_state, "save_policy", save)
+    monkeypatch.setattr(run_state, "policy_state", lambda model: {})
+    monkeypatch.setattr(training.distributed, "whole", nullcontext)  # the model is a text
     monkeypatch.setattr(training.models, "load_model", lambda path: (Path(path) / "weights").read_text())
 
 
@@ -92,7 +96,7 @@ def train(folder, shown, digest="a", greedy=None):
         keeper.on_step_end(None, state, control, model=model)
         keeper.on_log(None, state, control, logs={"reward": state.global_step / 100})
         if control.should_save:
-            training.save_policy(model, None, run.checkpoints / f"checkpoint-{state.global_step}")
+            run_state.save_policy(model, None, run.checkpoints / f"checkpoint-{state.global_step}")
             keeper.on_save(None, state, control)
             control.should_save = False
     return finish_run(run, str(STEPS), None, folder / "out", {}, shown)
@@ -107,7 +111,7 @@ def files(folder) -> dict[str, str]:
 def steps_at_risk(folder) -> int:
     """Steps that the journal knows and no whole checkpoint holds."""
     known = [row["step"] for row in Journal(folder / "state/journal.jsonl").rows()]
-    whole = [int(mark.parent.name.split("-")[1]) // 3 for mark in folder.glob(f"state/*/*/{training.COMPLETE}")]
+    whole = [int(mark.parent.name.split("-")[1]) // 3 for mark in folder.glob(f"state/*/*/{run_state.COMPLETE}")]
     return max(known, default=0) - max(whole, default=0)
 
 

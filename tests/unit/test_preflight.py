@@ -1,13 +1,16 @@
-"""What is caught before the first job: tokenizers, labels, prompts, and weights from another pretrain split."""
+"""What is caught before the first job: tokenizers, labels, prompts, packages, GPUs, weights from another split."""
 
 import json
 import shutil
 
 import pytest
+import torch
 
+from gavel import requirements
+from gavel.config import Compute, Lora, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.files import write_json
-from gavel.preflight import ORIGIN, check, check_origin
+from gavel.preflight import ORIGIN, check, check_origin, check_training
 from gavel.provenance import file_digest
 
 SOLUTION = {"prompt": "solve"}
@@ -77,3 +80,73 @@ def test_weights_from_another_pretrain_split_are_refused(tmp_path):
     pretrain.write_text('{"question": "other"}\n')
     with pytest.raises(InputError, match="student.model: .* was made from another pretrain split"):
         check_origin(str(tmp_path), "student.model", pretrain)
+
+
+def training(sft=(), rl=(), **compute) -> dict:
+    return {
+        "sft": Sft(**dict(sft)).model_dump(),
+        "rl": Rl(algorithms=["grpo"], **dict(rl)).model_dump(by_alias=True),
+        "compute": Compute(**compute).model_dump(),
+    }
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """This machine as if it had some packages and GPUs only."""
+
+    def furnish(*, without: str = "", gpus: int = 0, bf16: bool = True):
+        find = requirements.find_spec
+        monkeypatch.setattr(requirements, "find_spec", lambda name: None if name == without else find("torch"))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Tesla T4")
+
+    return furnish
+
+
+@pytest.mark.parametrize(
+    ("package", "study", "message"),
+    [
+        ("peft", training(sft={"lora": Lora()}), "^sft.lora needs the package peft, .* pip install peft$"),
+        ("peft", training(rl={"lora": Lora()}), "^rl.lora needs the package peft, .* pip install peft$"),
+        ("vllm", training(rl={"vllm": Vllm()}), "^rl.vllm needs the package vllm, .* pip install 'trl"),
+        (
+            "deepspeed",
+            training(distributed="deepspeed", processes=2),
+            "^compute.distributed 'deepspeed' needs the package deepspeed, .* pip install deepspeed$",
+        ),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_the_key_that_asks_for_it(machine, package, study, message):
+    machine(without=package)
+    with pytest.raises(InputError, match=message):
+        check_training(**study, here=False)
+    machine()
+    check_training(**study, here=False)
+
+
+@pytest.mark.parametrize(
+    ("machine_has", "study", "message"),
+    [
+        ({}, training(rl={"vllm": Vllm()}), "^rl.vllm needs a GPU, but none is to be seen"),
+        ({}, training(distributed="deepspeed", processes=2), "^compute.distributed 'deepspeed' needs a GPU"),
+        ({}, training(distributed="fsdp", processes=2), "^compute.distributed 'fsdp' needs a GPU"),
+        ({"gpus": 2}, training(processes=4, gpus=4), "^compute.processes is 4, but this machine has 2 GPUs"),
+        ({"gpus": 1, "bf16": False}, training(rl={"bf16": True}), "^rl.bf16: Tesla T4 does not compute in bfloat16"),
+        ({"gpus": 1, "bf16": False}, training(sft={"bf16": True}), "^sft.bf16: Tesla T4"),
+    ],
+)
+def test_gpus_that_cannot_do_what_is_asked_are_named_where_the_jobs_run_here(machine, machine_has, study, message):
+    machine(**machine_has)
+    with pytest.raises(InputError, match=message):
+        check_training(**study, here=True)
+    check_training(**study, here=False)
+
+
+def test_a_study_that_asks_for_nothing_special_needs_nothing(machine):
+    machine()
+    check_training(**training(), here=True)
+    check_training(**training(rl={"bf16": True}, processes=2), here=True)
+    machine(gpus=2)
+    check_training(**training(rl={"vllm": Vllm()}, processes=2, gpus=2, distributed="fsdp"), here=True)

@@ -12,7 +12,7 @@ from gavel.errors import InputError
 from gavel.files import read_json
 from gavel.mixing import MixingWeight
 from gavel.reactions import Reaction
-from gavel.training import RunState
+from gavel.run_state import RunState
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from gavel.journal import Journal
 from gavel.mixing import MixingWeight
 from gavel.provenance import job_digest
 from gavel.reactions import Reaction
-from gavel.training import COMPLETE, Keeper, RunState, policy_state, write_curve
+from gavel.run_state import COMPLETE, RunState, policy_state
+from gavel.training import Keeper, write_curve
 
 
 def checkpoint(run: RunState, step: int, complete: bool = True):

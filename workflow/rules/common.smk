@@ -30,6 +30,8 @@ onstart:
             config["solution"],
             served=bool(config["judge"]["server"]),
         )
+        training = {key: config[key] for key in ("sft", "rl", "compute")}
+        preflight.check_training(**training, here=workflow.local_exec)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -55,6 +57,13 @@ THREADS = config["compute"]["threads"]
 RESOURCES = {key: config["compute"][key] for key in ("mem_mb", "runtime")}
 if config["compute"]["gpus"]:
     RESOURCES["gpus"] = config["compute"]["gpus"]
+# What several processes train differs in its last digits from what one does.
+COMPUTE = {key: config["compute"][key] for key in ("processes", "distributed")}
+LAUNCHER = (
+    f"{SCRIPTS.parent}/accelerate/{COMPUTE['distributed']}.yaml"
+    if COMPUTE["processes"] > 1
+    else []
+)
 
 
 def code(script):

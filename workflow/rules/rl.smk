@@ -8,6 +8,7 @@ rule train_rl:
         validation=rules.prepare_data.output.validation,
         judge=MODELS.get("judge", []),
         prompts=PROMPTS,
+        launcher=LAUNCHER,
     output:
         best=directory(f"{RESULTS}/runs/{{run}}/best"),
         final=directory(f"{RESULTS}/runs/{{run}}/final"),
@@ -28,6 +29,7 @@ rule train_rl:
         **RESOURCES,
     params:
         code=code("train_rl.py"),
+        compute=COMPUTE,
         cell=lambda wildcards: CELLS[wildcards.run],
         student=STUDENT_TOKENS,
         judge=JUDGE,

@@ -4,6 +4,7 @@ rule train_sft:
         validation=rules.prepare_data.output.validation,
         student=MODELS.get("student", []),
         prompts=PROMPTS,
+        launcher=LAUNCHER,
     output:
         best=directory(f"{RESULTS}/runs/sft/best"),
         final=directory(f"{RESULTS}/runs/sft/final"),
@@ -21,6 +22,7 @@ rule train_sft:
         **RESOURCES,
     params:
         code=code("train_sft.py"),
+        compute=COMPUTE,
         student=STUDENT,
         settings=config["sft"],
         solution=config["solution"],

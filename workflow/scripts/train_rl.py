@@ -10,11 +10,14 @@ run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.job import training_job
     from gavel.judge.access import judge_access
-    from gavel.rl import train
+    from gavel.launch import train
 
     params = snakemake.params
     with training_job(snakemake, "rl", run, params.settings, params.cell) as job:
         train(
+            "gavel.rl",
+            snakemake.config["compute"],
+            snakemake.threads,
             **job,
             **params.cell,
             name=run,

@@ -7,12 +7,16 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "sft"):
+    from gavel.files import read_json
     from gavel.job import training_job
-    from gavel.sft import train
+    from gavel.launch import train
 
     params = snakemake.params
     with training_job(snakemake, "sft", "sft", params.settings) as job:
-        summary = train(
+        train(
+            "gavel.sft",
+            snakemake.config["compute"],
+            snakemake.threads,
             **job,
             student=params.student,
             labeled=snakemake.input.labeled,
@@ -24,4 +28,5 @@ with script_log(snakemake.log[0], "sft"):
             max_new_tokens=params.solution["max_new_tokens"],
             seed=params.settings["seed"],
         )
+        summary = read_json(snakemake.output.run)
     say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

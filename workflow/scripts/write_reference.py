@@ -24,9 +24,10 @@ def readme_text(readme: str) -> str:
 
 
 def environment_text() -> str:
-    """envs/gavel.yaml: the pins of pyproject.toml for `--sdm conda`."""
+    """envs/gavel.yaml: the pins of pyproject.toml for `--sdm conda`, with the small package that LoRA needs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    packages = {"dependencies": ["python=3.11", "pip", {"pip": project["dependencies"]}]}
+    pins = sorted(project["dependencies"] + project["optional-dependencies"]["lora"])
+    packages = {"dependencies": ["python=3.11", "pip", {"pip": pins}]}
     head = "# Written by `make docs` from pyproject.toml, where versions are chosen.\n"
     return head + yaml.safe_dump({"channels": ["conda-forge"], **packages}, sort_keys=False)
 

@@ -237,6 +237,44 @@ class Judge(Model):
         return value
 
 
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2021) through the package peft; what a run leaves is the merged, plain model."""
+
+    r: Count = Field(16, description="Rank.")
+    alpha: Positive = Field(32, description="The adapters' output is scaled by alpha / r.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Dropout before the adapters.")
+    target_modules: list[str] | None = Field(
+        None, description="Names of the layers that get adapters, such as [q_proj, v_proj]; null takes all linear ones."
+    )
+
+
+class Vllm(Section):
+    """Rollouts sampled by vLLM (needs a GPU and the package). Its random numbers are its own: a resumed run goes on
+    correctly, but not with the completions that an uninterrupted one would have drawn."""
+
+    mode: Literal["colocate", "server"] = Field(
+        "colocate", description="On the training GPUs, or on a server of its own (`trl vllm-serve`)."
+    )
+    base_url: str | None = Field(
+        None, pattern=r"^https?://", description="Mode `server`: where it is, such as http://node7:8000."
+    )
+    timeout_s: Positive = Field(240.0, description="Mode `server`: seconds to wait for it to be up.")
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3, description="Mode `colocate`: share of a GPU's memory for vLLM."
+    )
+    tensor_parallel_size: Count = Field(1, description="Mode `colocate`: GPUs that share one copy.")
+    max_model_length: Count | None = Field(
+        None, description="Mode `colocate`: longest prompt and completion, in tokens."
+    )
+    sleep: bool = Field(False, description="Mode `colocate`: give vLLM's memory back while the policy is updated.")
+
+    @model_validator(mode="after")
+    def reachable(self):
+        if (self.mode == "server") != (self.base_url is not None):
+            raise ValueError("`base_url` says where vLLM's server is: needed with mode 'server', and only there")
+        return self
+
+
 class Sft(Section):
     """The supervised baseline on the labelled problems; every RL run starts from its best checkpoint."""
 
@@ -255,6 +293,9 @@ class Sft(Section):
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     bf16: bool = Field(False, description="bfloat16 autocast; for GPUs and processors that have it.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+    lora: Lora | None = Field(
+        None, description="Train adapters in place of all weights, in this stage; RL then starts from the merged model."
+    )
 
 
 class Ppo(Section):
@@ -362,9 +403,14 @@ class Rl(Section):
         description="Rollouts between two checkpoints, which is what a kill can cost. The newest whole one is kept, "
         "and the best model by validation: four times the weights' size a run, eight while a checkpoint is written.",
     )
-    use_vllm: bool = Field(False, description="Sample rollouts with vLLM (colocated; needs a GPU and the package).")
+    vllm: Vllm | None = Field(None, description="Sample rollouts with vLLM; null samples with transformers.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
+    lora: Lora | None = Field(
+        None,
+        description="Train adapters in place of all the policy's weights, in this stage; a critic with a trunk of "
+        "its own still trains whole.",
+    )
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
     monitor: MonitorConfig = Field(default_factory=MonitorConfig, description="Looks at validation problems.")
 
@@ -385,6 +431,20 @@ class Rl(Section):
             raise ValueError(
                 f"kl_in: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their spread"
             )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def renamed(cls, values):
+        if isinstance(values, dict) and "use_vllm" in values:
+            raise ValueError("use_vllm has become `vllm`: write `vllm: {mode: colocate}`, or leave it out")
+        return values
+
+    @model_validator(mode="after")
+    def samplable(self):
+        critics = [name for name in self.algorithms if ALGORITHMS[name].critic]
+        if critics and self.vllm:
+            raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM knows nothing of; leave out one of them")
         return self
 
     @field_validator("algorithms", "lambda_", "seeds")
@@ -433,6 +493,15 @@ class Compute(Section):
 
     threads: Count = Field(1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs.")
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of a job.")
+    processes: Count = Field(
+        1, description="Processes of a training job, one for each GPU that it is to use; they share its CPU threads."
+    )
+    distributed: Literal["ddp", "fsdp", "deepspeed"] = Field(
+        "ddp",
+        description="How several processes share the training: each with everything (`ddp`), with a shard of policy, "
+        "gradients and optimiser (`fsdp`), or of the last two (`deepspeed`, ZeRO 2). The files are in "
+        "workflow/accelerate.",
+    )
     mem_mb: Count = Field(3000, description="Memory of a job.")
     runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
 
@@ -497,12 +566,36 @@ class Config(Section):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        self.trainable()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
         return self
+
+    def trainable(self) -> None:
+        """Whether the training jobs can be shared among the processes and GPUs that `compute` names."""
+        count, gpus, kind = self.compute.processes, self.compute.gpus, self.compute.distributed
+        if gpus and count > gpus:
+            raise ValueError(
+                f"compute.processes is {count}, but compute.gpus {gpus}; each process needs a GPU of its own"
+            )
+        if self.rl.vllm and not gpus:
+            raise ValueError("rl.vllm needs a GPU, but compute.gpus is 0")
+        if kind != "ddp":
+            if count == 1:
+                raise ValueError(
+                    f"compute.distributed {kind!r} has nothing to share among one process; set compute.processes"
+                )
+            if not gpus:
+                raise ValueError(f"compute.distributed {kind!r} needs GPUs, but compute.gpus is 0; ddp runs without")
+            for name in self.rl.algorithms:
+                if ALGORITHMS[name].critic:
+                    raise ValueError(f"compute.distributed {kind!r} does not train the critic of {name!r}; take ddp")
+        for key, size in (("rl.prompts_per_step", self.rl.prompts_per_step), ("sft.batch_size", self.sft.batch_size)):
+            if size % count:
+                raise ValueError(f"{key} is {size}, which {count} processes (compute.processes) cannot share evenly")
 
 
 def load(raw: dict) -> dict:

@@ -3,6 +3,7 @@
 Not a trainer and not a recipe: tiny models from scratch are `gavel.scratch`.
 """
 
+import os
 from pathlib import Path
 
 import torch
@@ -14,8 +15,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def device() -> torch.device:
-    """The first GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first GPU where there is one, or that of this process among several; else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def load_tokenizer(

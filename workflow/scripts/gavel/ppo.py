@@ -6,14 +6,18 @@ gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a
 """
 
 import copy
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
+from gavel import lora
 from gavel.advantages import gae, terminal_rewards, whiten
 from gavel.grpo import GroupTrainer
 
+CRITIC = "critic.safetensors"  # in a checkpoint of adapters
 SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 
 
@@ -46,11 +50,30 @@ class PPOTrainer(GroupTrainer):
 
     def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
         self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
-        # A submodule of the policy, so that checkpoints, devices and gradient clipping include it.
-        model.critic = Critic(model, self.shared)
-        if self.shared:
-            model.base_model.register_forward_hook(self._keep_hidden)
+        value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
+        # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
+        # finds in the policy, is in by now.
+        policy = lora.base(self.model)
+        policy.critic = value.to(policy.device)
+        if self.shared:
+            policy.base_model.register_forward_hook(self._keep_hidden)
+
+    @property
+    def critic(self) -> Critic:
+        return lora.base(self.model).critic
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """A checkpoint of adapters would hold no critic."""
+        super()._save(output_dir, state_dict)
+        if lora.base(self.model) is not self.model and self.args.should_save:
+            save_file(self.critic.state_dict(), Path(output_dir or self.args.output_dir) / CRITIC)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        saved = Path(resume_from_checkpoint) / CRITIC
+        if saved.exists():
+            self.critic.load_state_dict(load_file(saved))
 
     def _keep_hidden(self, trunk, inputs, output) -> None:
         """What the policy's trunk computed for the loss serves the critic too."""
@@ -59,11 +82,11 @@ class PPOTrainer(GroupTrainer):
     def create_optimizer(self, *args, **kwargs):
         """AdamW with the critic's own learning rate."""
         if self.optimizer is None:
-            critic = {id(p) for p in self.model.critic.parameters()}
+            critic = {id(p) for p in self.critic.parameters()}
             policy = [p for p in self.model.parameters() if p.requires_grad and id(p) not in critic]
             groups = [
                 {"params": policy, "lr": self.args.learning_rate},
-                {"params": list(self.model.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
+                {"params": list(self.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
             ]
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
@@ -71,6 +94,8 @@ class PPOTrainer(GroupTrainer):
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
+        first = self.accelerator.process_index * len(inputs)
+        own = slice(first, first + len(inputs))
         rewards = self.own_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
@@ -84,14 +109,24 @@ class PPOTrainer(GroupTrainer):
         by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
         advantages, returns = gae(by_token, values, mask, self.ppo["gamma"], self.ppo["gae_lambda"])
         paid = mask * (pools >= 0).unsqueeze(1)
-        residual = (returns - values)[paid.bool()]
-        spread = returns[paid.bool()].var()
+        inside = self._gathered(paid).bool()
+        residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
         self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
-        output["advantages"] = whiten(advantages, mask, pools)
+        white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
+        output["advantages"] = white[own, : mask.shape[1]]
         return output | {"values": values, "returns": returns, "paid": paid}
 
+    def _gathered(self, values: torch.Tensor) -> torch.Tensor:
+        """The rows `(B, T)` of every process, in order, to the width of the widest."""
+        return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
+
+    def _share(self, mask: torch.Tensor) -> torch.Tensor:
+        """This process's tokens over the mean of all processes': makes its mean over tokens part of that over all."""
+        tokens = mask.sum().float()
+        return tokens * self.accelerator.num_processes / self.accelerator.reduce(tokens, "sum").clamp(min=1)
+
     def _compute_loss(self, model, inputs):
-        policy_loss = super()._compute_loss(model, inputs)
+        policy_loss = super()._compute_loss(model, inputs) * self._share(inputs["completion_mask"])
         rollout = self.state.global_step // (
             self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
         )
@@ -103,8 +138,8 @@ class PPOTrainer(GroupTrainer):
         old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
-        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1)
-        self._metrics["train"]["value_loss"].append(value_loss.item())
+        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1) * self._share(paid)
+        self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
         return (0.0 if warming else 1.0) * policy_loss + self.ppo[
             "value_coefficient"
         ] * value_loss / self.current_gradient_accumulation_steps
@@ -114,13 +149,12 @@ class PPOTrainer(GroupTrainer):
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         width = batch["completion_ids"].shape[1]
-        policy = self.accelerator.unwrap_model(self.model)
-        trunk = policy.base_model if self.shared else policy.critic.trunk
+        trunk = lora.base(self.model).base_model if self.shared else self.critic.trunk
         rows = self.packed(tokens, mask, width) if self.packs else None
         if hidden is None:
             inputs = {"input_ids": tokens, "attention_mask": mask}
             if rows is not None:
                 inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(trunk), "position_ids": rows.positions}
             hidden = trunk(**inputs, use_cache=False).last_hidden_state
-        values = policy.critic(hidden)
+        values = self.critic(hidden)
         return values[:, -width - 1 : -1] if rows is None else rows.unpack(values)

@@ -1,5 +1,6 @@
 """Checks of models, labels and prompts that take seconds, made before the first job of a run."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from gavel import prompts
@@ -7,6 +8,7 @@ from gavel.errors import InputError
 from gavel.files import read_json
 from gavel.judge.phrasings import phrasings
 from gavel.provenance import file_digest
+from gavel.requirements import need_gpus, need_packages
 
 ORIGIN = "gavel.json"  # beside weights made from scratch: what they were made from
 
@@ -41,6 +43,23 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
                 text = prompts.fill(template, question="What is 1+1?", solution="2")
                 shown = templated(tokenizer, text, settings["chat"])
                 label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
+
+
+def check_training(sft: dict, rl: dict, compute: dict, here: bool) -> None:
+    """Packages and GPUs of the training jobs.
+
+    Args:
+        sft, rl, compute: sections of the config.
+        here: the jobs run on this machine, not on a cluster's nodes.
+
+    Raises:
+        InputError: something that a key asks for is missing.
+    """
+    if find_spec("torch") is None:
+        return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
+    need_packages(sft, rl, compute)
+    if here:
+        need_gpus(sft, rl, compute)
 
 
 def check_origin(model: str, key: str, pretrain: str | Path) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -23,6 +23,7 @@ LINE_EVERY_S = 30.0
 # The stderr that the process started with, while `script_log` has put the log in its place.
 _console: TextIO | None = None
 _label = ""
+_relay: Callable[[str], None] | None = None  # in a process that has no console of its own
 
 
 @contextmanager
@@ -91,8 +92,22 @@ def say(text: str, console: bool = False) -> None:
     written once.
     """
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
-    if console and _console is not None:
+    if console:
+        show(text)
+
+
+def show(text: str) -> None:
+    """Write a line to the console alone, where there is one beside the log."""
+    if _relay is not None:
+        _relay(text)
+    elif _console is not None:
         print(f"[{_label}] {text}", file=_console, flush=True)
+
+
+def relay(console: Callable[[str], None]) -> None:
+    """From now on this process's lines for the console go to a function."""
+    global _relay
+    _relay = console
 
 
 def bar(iterable: Iterable[Item], total: int | None = None, label: str = "") -> Iterator[Item]:

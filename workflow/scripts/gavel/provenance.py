@@ -24,7 +24,7 @@ OBSERVERS = {"progress", "study_tracking", "tracking", "tracking_store"}
 # Distributions whose version can change a number in the report.
 # fmt: off
 PACKAGES = (
-    "accelerate", "datasets", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "scipy", "snakemake",
+    "accelerate", "datasets", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "peft", "scipy", "snakemake",
     "tokenizers", "torch", "transformers", "trl", "vllm",
 )
 # fmt: on

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 
-from transformers import PreTrainedModel
-
-from gavel import models
 from gavel.collapse import collapsed, stale
 from gavel.mixing import MixingWeight
 from gavel.progress import say
-from gavel.training import RunState
+from gavel.run_state import RunState
 
 # At lambda 1 the unlabelled questions of a mixed run would have no reward at all.
 STEP, HIGHEST = 0.25, 0.9
 EARLY = "early_stop"
+ROLLS_BACK = ("rollback", EARLY)  # the run's result is then its best checkpoint by validation
 
 
 class Reaction:
@@ -41,12 +39,13 @@ class Reaction:
         self.run, self.weight, self.action = run, weight, action
         self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
 
-    def __call__(self, past: list[dict], found: dict, model: PreTrainedModel, step: int) -> dict:
+    def __call__(self, past: list[dict], found: dict, step: int) -> dict:
         """What to note beside a look's figures; a noted `ended` ends the training.
+
+        Of several processes the main one decides; `heed` then makes all act alike.
 
         Args:
             past: earlier looks, in order; `found` is the newest.
-            model: what a rollback puts the best weights into.
             step: rollouts done.
         """
         looks, notes = [*past, found], {}
@@ -54,9 +53,9 @@ class Reaction:
             notes["collapsed"] = float(self.collapsed(looks))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
             say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
-            notes |= ACTIONS[self.action](self, model, step)
+            notes |= ACTIONS[self.action](self, step)
         if self.early_stop and not notes.get("ended") and stale(looks, self.early_stop):
-            notes |= self.rollback(model, step) | {EARLY: 1.0}
+            notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
     def collapsed(self, looks: list[dict]) -> bool:
@@ -64,23 +63,23 @@ class Reaction:
         begun = max((i + 1 for i, look in enumerate(looks) if look.get("raised")), default=0)
         return collapsed(looks[begun:], self.drop, self.patience)
 
-    def stop(self, model: PreTrainedModel, step: int) -> dict:
+    def heed(self, noted: dict) -> None:
+        """Do what a look noted."""
+        self.weight.least = noted.get("raised", self.weight.least)
+
+    def stop(self, step: int) -> dict:
         say(f"stopped at step {step}", console=True)
         return {"ended": 1.0}
 
-    def rollback(self, model: PreTrainedModel, step: int) -> dict:
-        best = models.load_model(str(self.run.best), dtype=str(model.dtype).removeprefix("torch."))
-        getattr(model, "module", model).load_state_dict(
-            best.state_dict(), strict=False
-        )  # a critic that rides along has no part in it
-        say(f"stopped at step {step}, with the best checkpoint by validation", console=True)
+    def rollback(self, step: int) -> dict:
+        say(f"stopped at step {step}; the result is the best checkpoint by validation", console=True)
         return {"ended": 1.0}
 
-    def raise_lambda(self, model: PreTrainedModel, step: int) -> dict:
-        raised = self.weight.at(step)
-        self.weight.least = max(raised, min(HIGHEST, raised + STEP))
-        say(f"lambda is at least {self.weight.least:g} from step {step} on", console=True)
-        return {"raised": self.weight.least}
+    def raise_lambda(self, step: int) -> dict:
+        lam = self.weight.at(step)
+        raised = max(lam, min(HIGHEST, lam + STEP))
+        say(f"lambda is at least {raised:g} from step {step} on", console=True)
+        return {"raised": raised}
 
     def resume(self, step: int) -> dict | None:
         """Take up what looks until `step` have noted.
@@ -91,14 +90,14 @@ class Reaction:
         for row in self.run.checks.rows():
             if row["step"] <= step:
                 noted = {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
-                self.weight.least = noted.get("raised", self.weight.least)
+                self.heed(noted)
                 if noted.get("ended"):
                     return {"step": row["step"], "action": EARLY if noted.get(EARLY) else self.action}
         return None
 
 
-ACTIONS: dict[str, Callable[[Reaction, PreTrainedModel, int], dict]] = {
-    "flag": lambda reaction, model, step: {},
+ACTIONS: dict[str, Callable[[Reaction, int], dict]] = {
+    "flag": lambda reaction, step: {},
     "stop": Reaction.stop,
     "rollback": Reaction.rollback,
     "raise_lambda": Reaction.raise_lambda,

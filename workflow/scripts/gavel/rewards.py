@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+from gavel import distributed
 from gavel.answers import verify
 from gavel.errors import InputError
 from gavel.judge import Judge
@@ -102,7 +103,7 @@ class MixedReward:
         return values
 
     def _count_missing(self, rewards: Sequence[float | None]) -> None:
-        self.missing = sum(reward is None for reward in rewards) / len(rewards)
+        self.missing = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
         self.skip = self.missing > self.max_missing
         self.skipped = self.skipped + 1 if self.skip else 0
         if self.skipped > self.max_skipped:

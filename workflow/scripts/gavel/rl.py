@@ -14,9 +14,9 @@ from pathlib import Path
 
 from datasets import Dataset
 from transformers import TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOTrainer
 
-from gavel import algorithms, judge, models, prompts
+from gavel import algorithms, distributed, judge, lora, models, prompts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
@@ -25,10 +25,12 @@ from gavel.mixing import MixingWeight
 from gavel.monitor import Monitor
 from gavel.ppo import PPOTrainer
 from gavel.progress import say
-from gavel.reactions import Reaction
+from gavel.reactions import ROLLS_BACK, Reaction
 from gavel.rewards import MixedReward
+from gavel.run_state import Mirror, RunState
 from gavel.sampling import sample
-from gavel.training import Keeper, Mirror, RunState, finish_run
+from gavel.training import Keeper, finish_run
+from gavel.trl_config import trainer_config
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
 
@@ -90,6 +92,9 @@ def train(
 ) -> dict:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
 
+    Called with the same arguments in every process that trains: each samples and scores its share of a rollout's
+    questions, the main one writes.
+
     Args:
         name: the run's name, for messages.
         algorithm: a key of `gavel.algorithms.ALGORITHMS`.
@@ -107,6 +112,7 @@ def train(
     """
     started = time.monotonic()
     kind = algorithms.get(algorithm)
+    distributed.check(algorithm, kind.critic)
     rows = question_order(
         list(read_jsonl(labeled)),
         list(read_jsonl(unlabeled)),
@@ -125,7 +131,7 @@ def train(
     if judge_settings.get("cache") == "run":
         judge_settings = judge_settings | {"cache": str(Path(state) / cache.FILE)}
     watcher = judge.load(**judge_settings)
-    run = RunState(state, digest)
+    run = distributed.on_main(lambda: RunState(state, digest))
     ppo, monitor = settings["ppo"], settings["monitor"]
     epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
     updates = epochs * minibatches
@@ -136,19 +142,21 @@ def train(
         solution_format=solution_format,
         partial=settings["partial_credit"],
         max_missing=settings["max_missing_rewards"],
-        max_skipped=settings["max_skipped_steps"],
+        # DeepSpeed takes a step before a callback could hinder it.
+        max_skipped=0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"],
         center_judge=settings["center_judge"],
         length_penalty=settings["length_penalty"],
         max_new_tokens=max_new_tokens,
         updates=updates,
     )
+    watches = distributed.is_main()
     watch = Monitor(
         checked[: monitor["questions"]],
         prompt=prompt,
         solution_format=solution_format,
         max_new_tokens=max_new_tokens,
         judge=watcher,
-        reference=models.load_model(start, dtype=student["dtype"]) if monitor["reference"] else None,
+        reference=models.load_model(start, dtype=student["dtype"]) if watches and monitor["reference"] else None,
         temperature=settings["temperature"],
         seed=seed,
     )
@@ -163,11 +171,13 @@ def train(
         save_every=settings["save_every"],
         updates_per_step=updates,
         react=reaction,
+        heed=reaction.heed,
         mirror=mirror,
     )
     config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
     extra = {"critic": ppo} if kind.critic else {"leave_one_out": kind.leave_one_out}
     extra["kl_in_reward"] = settings["kl_in"] == "reward"
+    adapters = lora.adapters(settings["lora"], "rl.lora")
     trainer = (PPOTrainer if kind.critic else GroupTrainer)(
         model=model,
         reward_funcs=reward,
@@ -176,17 +186,22 @@ def train(
         processing_class=tokenizer,
         callbacks=[keeper, SkipUnpaid(reward)],
         rollout_func=None if config.use_vllm else Rollout(seed, updates, settings["micro_rollout"]),
+        peft_config=adapters,
         **extra,
     )
-    last = run.latest()
+    last = distributed.on_main(run.latest)
     ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
+    policy = trainer.model
     if ended is not None:  # all but moving the results was done
-        model = models.load_model(str(last), dtype=student["dtype"])
+        policy = lora.load(models.load_model(start, dtype=student["dtype"]), last) if adapters else None
+        policy = policy or models.load_model(str(last), dtype=student["dtype"])
     else:
         if last is not None:
             say(f"resuming from {last.name} ({updates} updates a step)", console=True)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         ended = reaction.resume(trainer.state.global_step // updates)
+    if ended and ended["action"] in ROLLS_BACK:
+        policy = models.load_model(str(run.best), dtype=student["dtype"])
     steps = ended["step"] if ended else settings["steps"]
     rows = rows[: steps * settings["prompts_per_step"]]
     used = {row["question"] for row in rows if row["labeled"]}
@@ -204,71 +219,14 @@ def train(
         "algorithm_notes": kind.describe(),
         "seconds": time.monotonic() - started,
     }
-    return finish_run(run, model, tokenizer, Path(output), summary, mirror)
-
-
-def trainer_config(
-    kind: algorithms.Algorithm,
-    settings: dict,
-    epochs: int,
-    minibatches: int,
-    max_new_tokens: int,
-    seed: int,
-    folder: str,
-) -> GRPOConfig:
-    """TRL's configuration of one cell.
-
-    Raises:
-        InputError: the completions of a step do not divide into mini-batches and micro-batches.
-    """
-    completions = settings["prompts_per_step"] * settings["num_generations"]
-    micro = settings["micro_batch_size"] or completions // minibatches
-    accumulate = completions // (minibatches * micro) if micro else 0
-    if micro * minibatches * accumulate != completions:
-        raise InputError(
-            f"rl: {completions} completions a step (prompts_per_step * num_generations) do not divide into "
-            f"{minibatches} mini-batches of micro-batches of {micro}; change rl.micro_batch_size or rl.ppo.minibatches"
-        )
-    updates = epochs * minibatches
-    return GRPOConfig(
-        output_dir=folder,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=accumulate,
-        steps_per_generation=accumulate * minibatches,
-        num_iterations=epochs,
-        num_generations=settings["num_generations"],
-        max_steps=settings["steps"] * updates,
-        max_completion_length=max_new_tokens,
-        temperature=settings["temperature"],
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["lr_scheduler"],
-        warmup_steps=settings["warmup"] * updates,
-        weight_decay=0.0,
-        max_grad_norm=settings["max_grad_norm"],
-        beta=settings["kl"],
-        loss_type=kind.loss_type,
-        scale_rewards=kind.scale_rewards,
-        importance_sampling_level=kind.ratio,
-        epsilon=kind.clip[0],
-        epsilon_high=kind.clip[1],
-        shuffle_dataset=False,
-        use_vllm=settings["use_vllm"],
-        vllm_mode="colocate",
-        bf16=settings["bf16"],
-        use_cpu=models.device().type == "cpu",  # or bf16 is refused there
-        gradient_checkpointing=settings["gradient_checkpointing"],
-        logging_steps=updates,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        seed=seed,
-    )
+    return finish_run(run, policy, tokenizer, Path(output), summary, mirror)
 
 
 class Rollout:
     """TRL's `rollout_func` over our sampler: a group's prompt is computed once.
 
-    Its random numbers depend on seed, step and prompt only, so a resumed run draws what the uninterrupted one would.
+    Its random numbers depend on seed, step and prompt only, so a resumed run draws what the uninterrupted one would,
+    and several processes draw together what one alone would.
     """
 
     def __init__(self, seed: int, updates: int, batch_size: int):
@@ -278,19 +236,20 @@ class Rollout:
         n, tokenizer = trainer.num_generations, trainer.processing_class
         if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
             raise RuntimeError(
-                f"a group of {n} completions is split between processes; make each process's share a multiple"
+                f"a group of {n} completions is split between processes: rl.prompts_per_step must divide among them"
             )
         step = trainer.state.global_step // self.updates
-        groups = sample(
-            trainer.accelerator.unwrap_model(trainer.model),
-            tokenizer,
-            texts[::n],
-            n=n,
-            temperature=trainer.args.temperature,
-            max_new_tokens=trainer.max_completion_length,
-            seed=self.seed * 1_000_003 + step,
-            batch_size=self.batch_size,
-        )
+        with distributed.whole(trainer.accelerator.unwrap_model(trainer.model)) as policy:
+            groups = sample(
+                policy,
+                tokenizer,
+                texts[::n],
+                n=n,
+                temperature=trainer.args.temperature,
+                max_new_tokens=trainer.max_completion_length,
+                seed=self.seed * 1_000_003 + step,
+                batch_size=self.batch_size,
+            )
         prompt_ids = [tokenizer(text)["input_ids"] for text in texts[::n] for _ in range(n)]
         return {
             "prompt_ids": prompt_ids,

@@ -10,12 +10,13 @@ from pathlib import Path
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from gavel import models, prompts
+from gavel import distributed, lora, models, prompts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.monitor import Monitor
 from gavel.progress import say
-from gavel.training import Keeper, Mirror, RunState, finish_run
+from gavel.run_state import Mirror, RunState
+from gavel.training import Keeper, finish_run
 
 
 def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[str]:
@@ -48,6 +49,8 @@ def train(
 ) -> dict:
     """Fine-tune the student and keep its best and last checkpoint.
 
+    Called with the same arguments in every process that trains; the main one writes.
+
     Args:
         student: `model` (hub name or folder), `pad_token`, `eos_token`, `dtype`, `revision`.
         labeled, validation: JSONL files of records; labelled ones with solutions.
@@ -55,7 +58,7 @@ def train(
         state: folder for checkpoints, outside the workflow's outputs.
         digest: of all that the result depends on; decides whether `state` may be resumed.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
-            `max_grad_norm`, `bf16`, `gradient_checkpointing`.
+            `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
 
     Returns:
         What `run.json` holds.
@@ -73,8 +76,15 @@ def train(
     tokens = {name: student.get(name) for name in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(student["model"], **tokens)
     model = models.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
-    run = RunState(state, digest)
-    micro = min(settings["micro_batch_size"] or settings["batch_size"], settings["batch_size"])
+    distributed.check("sft", critic=False)
+    run = distributed.on_main(lambda: RunState(state, digest))
+    share, rest = divmod(settings["batch_size"], distributed.processes())
+    if rest:
+        raise InputError(
+            f"sft.batch_size: {settings['batch_size']} examples do not divide among {distributed.processes()} "
+            "processes (compute.processes)"
+        )
+    micro = min(settings["micro_batch_size"] or share, share)
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed)
@@ -83,7 +93,7 @@ def train(
     config = SFTConfig(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, settings["batch_size"] // micro),
+        gradient_accumulation_steps=max(1, share // micro),
         max_steps=steps,
         learning_rate=settings["learning_rate"],
         lr_scheduler_type="linear",
@@ -93,6 +103,7 @@ def train(
         bf16=settings["bf16"],
         use_cpu=models.device().type == "cpu",  # or bf16 is refused there
         gradient_checkpointing=settings["gradient_checkpointing"],
+        ddp_find_unused_parameters=False,
         completion_only_loss=True,
         dataloader_drop_last=True,
         eos_token=tokenizer.eos_token,
@@ -104,8 +115,16 @@ def train(
         disable_tqdm=True,
         seed=seed,
     )
-    trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[keeper])
-    last = run.latest()
+    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        peft_config=lora.adapters(settings["lora"], "sft.lora"),
+    )
+    last = distributed.on_main(run.latest)
     if last is not None:
         say(f"resuming from {last.name}", console=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)

@@ -1,0 +1,138 @@
+"""A training job in several processes: `accelerate launch` starts them, this module is what each of them runs.
+
+The job that calls `launch` keeps the run's lock, its log and its MLflow run. The processes inherit two pipes from it.
+Their standard output brings back what the job must do for them (lines for the console, steps for the mirror, the one
+line of an `InputError`); all else that they print goes to the log. Their standard input never says anything: it ends
+when the job is gone, however it went, and they end with it, so that no orphan goes on writing checkpoints.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+from gavel import progress
+from gavel.compute import use_threads
+from gavel.errors import InputError
+from gavel.files import read_json, write_json
+from gavel.journal import Journal
+
+CONFIGS = Path(__file__).parents[2] / "accelerate"
+MARK = "@gavel "  # begins a line for the job
+PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
+
+
+def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, **arguments) -> None:
+    """Call a module's `train` here, or with the same arguments in every process that the config asks for.
+
+    Args:
+        module: of the library, such as `gavel.rl`.
+        compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
+        threads: CPU threads of the job, which its processes share.
+        state: the run's state folder; the arguments of several processes are written beside it.
+        mirror: a `gavel.training.Mirror`, fed by this process.
+        arguments: the others of `train`, plain values.
+
+    Raises:
+        InputError: a process raised one.
+        RuntimeError: a process ended otherwise; the log says why.
+    """
+    processes = compute["processes"]
+    if processes == 1:
+        import_module(module).train(**arguments, state=state, mirror=mirror)
+        return
+    task = Path(state).with_name(f"{Path(state).name}.job.json")
+    share = max(1, threads // processes)
+    write_json(task, {"module": module, "arguments": arguments | {"state": state}, "threads": share})
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--config_file", str(CONFIGS / f"{compute['distributed']}.yaml"), "--num_processes", str(processes)]
+    command += ["--num_cpu_threads_per_process", str(share), "-m", "gavel.launch", str(task)]
+    library = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
+    errors = []
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    ) as job:
+        try:
+            for line in job.stdout:
+                if line.startswith(MARK):
+                    _heed(json.loads(line.removeprefix(MARK)), mirror, errors)
+                else:
+                    progress.say(line.rstrip())
+        except BaseException:
+            job.terminate()
+            raise
+    task.unlink(missing_ok=True)
+    if errors:
+        raise InputError(errors[0])
+    if job.returncode:
+        raise RuntimeError(f"one of the {processes} training processes has failed (status {job.returncode})")
+
+
+def _heed(message: dict, mirror, errors: list[str]) -> None:
+    if "say" in message:
+        progress.show(message["say"])
+    if "error" in message:
+        errors.append(message["error"])
+    if "step" in message and mirror is not None:
+        mirror.mirror(Journal(message["journal"]), message["step"])
+
+
+class Relay:
+    """A mirror that tells the job how far to mirror which journal."""
+
+    def __init__(self, channel: TextIO):
+        self.channel = channel
+
+    def mirror(self, journal: Journal, up_to_step: int) -> None:
+        tell(self.channel, journal=str(journal.path), step=up_to_step)
+
+
+def tell(channel: TextIO, **message) -> None:
+    channel.write(f"{MARK}{json.dumps(message)}\n")  # one short write: lines of two processes do not mix
+    channel.flush()
+
+
+def run(path: str) -> int:
+    """One process's part: returns its exit status."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    threading.Thread(target=_end_with_the_job, daemon=True).start()
+    task = read_json(path)
+    use_threads(task["threads"])
+    rank = _join()
+    if rank == 0:
+        progress.relay(lambda text: tell(channel, say=text))
+    try:
+        import_module(task["module"]).train(**task["arguments"], mirror=Relay(channel) if rank == 0 else None)
+    except InputError as error:
+        tell(channel, error=str(error))
+        return 1
+    return 0
+
+
+def _join() -> int:
+    """Meet the other processes (NCCL with GPUs, else gloo); returns this one's rank."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE).process_index
+
+
+def _end_with_the_job() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1]))
