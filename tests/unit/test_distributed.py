@@ -83,7 +83,7 @@ def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows
     train("gavel.rl", TWO, 2, mirror=mirror, **job)
     assert [int(row["step"]) for row in curve(two)] == [1, 2, 3, 4, 5, 6]
     assert [int(row["step"]) for row in curve(two, "monitor")] == [0, 1, 2, 3, 4, 5, 6]
-    assert mirror.calls[-1] == ("monitor.jsonl", 6)
+    assert mirror.calls[-3:] == [("monitor.jsonl", 6), ("journal.jsonl", None), ("monitor.jsonl", None)]
     assert_trained_alike(one, two)
     assert not (two / "state.job.json").exists()
 
