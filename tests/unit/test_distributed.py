@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import small_job, small_run
 
-from gavel import distributed, models
+from gavel import distributed, models, progress
 from gavel.config import Ppo
 from gavel.errors import InputError
 from gavel.files import read_json
@@ -107,11 +107,14 @@ def readable(path: Path) -> bool:
     return True
 
 
-def test_two_processes_train_a_critic_as_one(tiny, rows, folders):
+def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders, monkeypatch):
     one, two = folders
+    shown = []
     settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
     small_run(one, tiny, rows, algorithm="ppo", settings=settings)
+    monkeypatch.setattr(progress, "show", shown.append)
     train("gavel.rl", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
+    assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
     assert_trained_alike(one, two, "value_loss", "explained_variance")
 
 

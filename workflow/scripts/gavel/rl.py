@@ -138,6 +138,7 @@ def train(
         # DeepSpeed takes a step before a callback could hinder it.
         max_skipped=0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"],
     )
+    distributed.wait()  # until all have opened the judge's cache there; an old state may be moved from under them
     run = distributed.on_main(lambda: RunState(state, digest))
     ppo = settings["ppo"]
     epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
@@ -183,8 +184,8 @@ def train(
     ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
     policy = trainer.model
     if ended is not None:  # all but moving the results was done
-        policy = lora.load(models.load_model(start, dtype=student["dtype"]), last) if adapters else None
-        policy = policy or models.load_model(str(last), dtype=student["dtype"])
+        policy = models.load_model(start if adapters else str(last), dtype=student["dtype"])
+        policy = lora.load(policy, last) if adapters else policy
     else:
         if last is not None:
             say(f"resuming from {last.name} ({updates} updates a step)", console=True)
