@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import small_job, small_run
 
-from gavel import distributed, models
+from gavel import distributed, models, progress
 from gavel.config import Ppo
 from gavel.errors import InputError
 from gavel.files import read_json
@@ -107,22 +107,26 @@ def readable(path: Path) -> bool:
     return True
 
 
-def test_two_processes_train_a_critic_as_one(tiny, rows, folders):
+def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders, monkeypatch):
     one, two = folders
+    shown = []
     settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
     small_run(one, tiny, rows, algorithm="ppo", settings=settings)
+    monkeypatch.setattr(progress, "show", shown.append)
     train("gavel.rl", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
+    assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
     assert_trained_alike(one, two, "value_loss", "explained_variance")
 
 
 @pytest.fixture(scope="module")
-def together(tiny, tmp_path_factory):
+def together(tiny, rows, tmp_path_factory):
     """What `two_ranks` did, once for the tests below: its folder, and the error that the job got."""
     folder = tmp_path_factory.mktemp("together")
-    (folder / "state").mkdir()
+    (folder / "notes").mkdir()
+    job = small_job(folder, tiny, rows, settings=SETTINGS, monitor={"action": "raise_lambda"})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        train("two_ranks", TWO, 2, state=str(folder / "state"), start=tiny, output=str(folder / "out"))
+        train("two_ranks", TWO, 2, state=str(folder / "notes"), start=tiny, job=job)
     return folder, str(error.value)
 
 
@@ -132,11 +136,23 @@ def test_what_one_process_refuses_ends_the_job_with_its_line(together):
 
 def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
     folder, _ = together
-    saved = models.load_model(str(folder / "out"))
+    saved = models.load_model(str(folder / "notes" / "sharded"))
     assert not torch.equal(saved.state_dict()["lm_head.weight"], weights(tiny)["lm_head.weight"])
     # The main process drew three samples of up to twelve tokens, from what it then saved.
     again = sample(saved, tokenizer, ["Ben has 4 keys"], n=3, temperature=1.0, max_new_tokens=12)
-    assert read_json(folder / "state" / "texts.json")[-1] == [s.text for s in again[0]]
+    assert read_json(folder / "notes" / "texts.json")[-1] == [s.text for s in again[0]]
+
+
+def test_what_one_process_sees_both_act_upon(together):
+    folder, _ = together
+    first, second = read_json(folder / "notes" / "sums.json")
+    assert first == second
+    steps = curve(folder)
+    assert [float(row["missing"]) for row in steps] == [0, 0.5, 0, 0, 0, 0]
+    assert [row["raised"] for row in curve(folder, "monitor")] == ["", "", "", "0.75", "", "", ""]
+    before, after = (float(steps[i]["reward_labeled"]) / float(steps[i]["judge_labeled"]) for i in (2, 3))
+    assert before == pytest.approx(0.5)  # nothing is right yet, so a labelled reward is the judge's weight
+    assert after == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(

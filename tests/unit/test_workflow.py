@@ -78,7 +78,8 @@ def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path, change, message
 
 def scripts_of(module: str) -> set[str]:
     """Workflow scripts whose code digest covers a library module."""
-    return {p.stem for p in SCRIPTS.glob("*.py") if f"gavel.{module}" in closure(p, SCRIPTS / "gavel")}
+    scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
+    return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel")}
 
 
 def test_an_edit_reruns_what_it_affects():

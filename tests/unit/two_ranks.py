@@ -3,28 +3,24 @@
 from pathlib import Path
 
 import torch
+from torch.distributed import all_gather_object
 from torch.distributed.fsdp import fully_shard
 
-from gavel import distributed, models
+from gavel import distributed, judge, models, reactions, rl
 from gavel.errors import InputError
 from gavel.files import write_json
+from gavel.judge import Verdict
 from gavel.run_state import save_whole
 from gavel.sampling import sample
 
 
-def train(state: str, start: str, output: str, mirror) -> None:
-    shards(state, start, output)
+def train(state: str, start: str, job: dict, mirror) -> None:
+    shards(Path(state), start)
+    decisions(Path(state), job)
     refuse()
 
 
-def refuse() -> None:
-    """One process has something to say; the other waits for it in vain."""
-    if not distributed.is_main():
-        raise InputError("data.labeled: nothing there")
-    distributed.wait()
-
-
-def shards(state: str, start: str, output: str) -> None:
+def shards(folder: Path, start: str) -> None:
     """A sharded policy takes a step, is sampled by each process alone, takes another step and is saved."""
     model, tokenizer = models.load_model(start), models.load_tokenizer(start)
     for layer in model.model.layers:
@@ -42,5 +38,43 @@ def shards(state: str, start: str, output: str) -> None:
             n = 3 if distributed.is_main() else 1
             mine = sample(policy, tokenizer, ["Ben has 4 keys"], n=n, temperature=1.0, max_new_tokens=4 * n)
         texts.append([s.text for s in mine[0]])
-    save_whole(model, tokenizer, Path(output))
-    distributed.on_main(lambda: write_json(f"{state}/texts.json", texts))
+    save_whole(model, tokenizer, folder / "sharded")
+    distributed.on_main(lambda: write_json(folder / "texts.json", texts))
+
+
+class Deaf:
+    """A judge that the second process cannot reach in the second step."""
+
+    prompts_asked = 0
+
+    def __init__(self, inner):
+        self.inner, self.calls = inner, 0
+
+    def verdicts(self, questions, solutions):
+        self.calls += 1
+        if self.calls == 2 and not distributed.is_main():
+            return [Verdict(None)] * len(solutions)
+        return self.inner.verdicts(questions, solutions)
+
+
+def decisions(folder: Path, job: dict) -> None:
+    """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
+    load, finish = judge.load, rl.finish_run
+    judge.load = lambda **settings: Deaf(load(**settings))
+    reactions.collapsed = lambda looks, drop, patience: len(looks) > 3
+
+    def note(run, policy, *arguments):
+        sums: list = [None, None]
+        all_gather_object(sums, [value.double().sum().item() for value in policy.state_dict().values()])
+        distributed.on_main(lambda: write_json(folder / "sums.json", sums))
+        return finish(run, policy, *arguments)
+
+    rl.finish_run = note
+    rl.train(**job)
+
+
+def refuse() -> None:
+    """One process has something to say; the other waits for it in vain."""
+    if not distributed.is_main():
+        raise InputError("data.labeled: nothing there")
+    distributed.wait()

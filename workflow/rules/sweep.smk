@@ -26,5 +26,7 @@ def check_variants():
         served = bool(settings["judge"]["server"])
         try:
             preflight.check(*models, settings["solution"], served=served)
+            training = {key: settings[key] for key in ("sft", "rl", "compute")}
+            preflight.check_training(**training, here=workflow.local_exec)
         except InputError as error:
             raise WorkflowError(f"sweep.variants.{name}: {error}") from None

@@ -1,6 +1,6 @@
 """A training job in several processes: `accelerate launch` starts them, this module is what each of them runs.
 
-The job that calls `launch` keeps the run's lock, its log and its MLflow run. The processes inherit two pipes from it.
+The job that calls `train` keeps the run's lock, its log and its MLflow run. The processes inherit two pipes from it.
 Their standard output brings back what the job must do for them (lines for the console, steps for the mirror, the one
 line of an `InputError`); all else that they print goes to the log. Their standard input never says anything: it ends
 when the job is gone, however it went, and they end with it, so that no orphan goes on writing checkpoints.

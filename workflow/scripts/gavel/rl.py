@@ -131,6 +131,7 @@ def train(
     if judge_settings.get("cache") == "run":
         judge_settings = judge_settings | {"cache": str(Path(state) / cache.FILE)}
     watcher = judge.load(**judge_settings)
+    distributed.wait()  # until all have opened the judge's cache there; an old state may be moved from under them
     run = distributed.on_main(lambda: RunState(state, digest))
     ppo, monitor = settings["ppo"], settings["monitor"]
     epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
@@ -193,8 +194,8 @@ def train(
     ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
     policy = trainer.model
     if ended is not None:  # all but moving the results was done
-        policy = lora.load(models.load_model(start, dtype=student["dtype"]), last) if adapters else None
-        policy = policy or models.load_model(str(last), dtype=student["dtype"])
+        policy = models.load_model(start if adapters else str(last), dtype=student["dtype"])
+        policy = lora.load(policy, last) if adapters else policy
     else:
         if last is not None:
             say(f"resuming from {last.name} ({updates} updates a step)", console=True)
