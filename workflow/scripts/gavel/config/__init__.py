@@ -1,0 +1,232 @@
+"""The config, typed once: defaults, checks, the JSON schema and the reference in config/README.md come from here.
+
+No other library module imports this one. The Snakefile validates with it and hands plain values on, so that a change
+of one key reruns the rules that use that key and no others.
+"""
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from gavel.algorithms import ALGORITHMS
+from gavel.config.data import Data, Solution
+from gavel.config.models import Judge, Student
+from gavel.config.section import Count, Positive, Section, Share
+from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
+from gavel.errors import InputError
+
+__all__ = ["Compute", "Config", "Lora", "MonitorConfig", "Ppo", "Rl", "Sft", "Vllm", "check_sweep", "load", "schema"]
+
+
+class Evaluation(Section):
+    """Test-time sampling, the same for every run."""
+
+    samples: Count = Field(16, description="Samples of each test problem, besides the greedy one.")
+    temperature: Positive = Field(0.7, description="Of those samples (ReFT's voting samples at 0.7 too).")
+    ks: list[Count] = Field([1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`.")
+    seed: int = Field(0, description="Sampling noise.")
+    batch_size: Count = Field(512, description="Completions decoded at a time.")
+    judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
+
+    @model_validator(mode="after")
+    def enough(self):
+        if max(self.ks, default=0) > self.samples:
+            raise ValueError(f"ks has {max(self.ks)}, but there are only {self.samples} samples")
+        return self
+
+
+class Primary(Section):
+    """The one comparison that the study was made for, named before any run; all others are corrected for number."""
+
+    algorithm: str = Field("grpo", description="Of `rl.algorithms`.")
+    lambda_: Share = Field(0.5, alias="lambda", description="Of `rl.lambda`.")
+    seed: int = Field(0, description="Of `rl.seeds`.")
+    set: str = Field(description="Of `data.tests`.")
+    metric: Literal["greedy", "maj"] = Field("greedy", description="`greedy`, or `maj` at the largest k.")
+
+
+class Tracking(Section):
+    """MLflow."""
+
+    uri: str | None = Field(None, description="Tracking server; null keeps an SQLite store in `results_dir`.")
+
+
+class Compute(Section):
+    """What a training or sampling job asks the scheduler for."""
+
+    threads: Count = Field(1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs.")
+    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of a job.")
+    processes: Count = Field(
+        1, description="Processes of a training job, one for each GPU that it is to use; they share its CPU threads."
+    )
+    distributed: Literal["ddp", "fsdp", "deepspeed"] = Field(
+        "ddp",
+        description="How several processes share the training: each with everything (`ddp`), with a shard of policy, "
+        "gradients and optimiser (`fsdp`), or of the last two (`deepspeed`, ZeRO 2). The files are in "
+        "workflow/accelerate.",
+    )
+    mem_mb: Count = Field(3000, description="Memory of a job.")
+    runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
+
+
+class Shared(Section):
+    """Folders of other studies whose stage this one takes; a sweep fills this in for what its variants agree in."""
+
+    student: str | None = Field(None, description="Of a student made from scratch.")
+    judge: str | None = Field(None, description="Of a judge made from scratch.")
+    sft: str | None = Field(None, description="Of an SFT baseline made from the same data and settings.")
+
+
+class Sweep(Section):
+    """The same study several times over, with some keys changed: a folder and a report each, and one that compares."""
+
+    axis: Literal["variant", "labels", "judge_auc"] = Field(
+        "variant",
+        description="What accuracy is drawn against: the variants by name, their number of labelled problems, or their "
+        "judge's AUC within questions.",
+    )
+    variants: dict[str, dict | None] = Field(
+        min_length=2, description="Name -> the keys that differ from the config around the sweep."
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def named(cls, value):
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+                raise ValueError(f"variant name {name!r}: a letter, then letters, digits and '_' only")
+        return {name: overlay or {} for name, overlay in value.items()}
+
+
+class Config(Section):
+    """A whole study."""
+
+    study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
+    question: str = Field("Does the judge's reward help?", description="What the study asks; the report's headline.")
+    results_dir: str | None = Field(None, description="Where everything goes; `results/<study>` if not given.")
+    data: Data = Field(description="Problems and splits.")
+    solution: Solution = Field(default_factory=Solution, description="How the student answers.")
+    student: Student = Field(description="The small model that learns.")
+    judge: Judge = Field(description="The model that pays.")
+    sft: Sft = Field(default_factory=Sft, description="The supervised baseline.")
+    rl: Rl = Field(default_factory=Rl, description="The grid.")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="Test-time sampling.")
+    primary: Primary = Field(description="The comparison named in advance.")
+    tracking: Tracking = Field(default_factory=Tracking, description="MLflow.")
+    compute: Compute = Field(default_factory=Compute, description="Resources of a job.")
+    sweep: Sweep | None = Field(None, description="Run the study in several variants.")
+    shared: Shared = Field(default_factory=Shared, description="Stages taken from other studies.")
+
+    @model_validator(mode="after")
+    def consistent(self):
+        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
+        for key, options in (
+            ("algorithm", self.rl.algorithms),
+            ("seed", self.rl.seeds),
+            ("set", list(self.data.tests)),
+        ):
+            if getattr(self.primary, key) not in options:
+                raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
+        if self.primary.lambda_ not in self.rl.lambda_:
+            raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        self.trainable()
+        if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
+            raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
+        scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
+        if scratch and self.data.pretrain is None:
+            raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
+        return self
+
+    def trainable(self) -> None:
+        """Whether the training jobs can be shared among the processes and GPUs that `compute` names."""
+        count, gpus, kind = self.compute.processes, self.compute.gpus, self.compute.distributed
+        if gpus and count > gpus:
+            raise ValueError(
+                f"compute.processes is {count}, but compute.gpus {gpus}; each process needs a GPU of its own"
+            )
+        if self.rl.vllm and not gpus:
+            raise ValueError("rl.vllm needs a GPU, but compute.gpus is 0")
+        if kind != "ddp":
+            if count == 1:
+                raise ValueError(
+                    f"compute.distributed {kind!r} has nothing to share among one process; set compute.processes"
+                )
+            if not gpus:
+                raise ValueError(f"compute.distributed {kind!r} needs GPUs, but compute.gpus is 0; ddp runs without")
+            for name in self.rl.algorithms:
+                if ALGORITHMS[name].critic:
+                    raise ValueError(f"compute.distributed {kind!r} does not train the critic of {name!r}; take ddp")
+        for key, size in (("rl.prompts_per_step", self.rl.prompts_per_step), ("sft.batch_size", self.sft.batch_size)):
+            if size % count:
+                raise ValueError(f"{key} is {size}, which {count} processes (compute.processes) cannot share evenly")
+
+
+def load(raw: dict) -> dict:
+    """Check a config and fill in its defaults.
+
+    Args:
+        raw: nested dictionary as read from YAML.
+
+    Returns:
+        The resolved config, plain values only, `lambda` under its own name.
+
+    Raises:
+        InputError: one line for the first problem: the key, what was found, what is expected, the nearest key.
+    """
+    return _checked(Config, raw)
+
+
+def check_sweep(raw: dict) -> dict:
+    """Check the section `sweep` alone; its variants are checked once each is merged. Raises `InputError` as `load`."""
+    return _checked(Sweep, raw, "sweep")
+
+
+def _checked(section: type[Section], raw: dict, *path: str) -> dict:
+    try:
+        return section.model_validate(raw).model_dump(by_alias=True, mode="json")
+    except ValidationError as error:
+        first, more = error.errors()[0], error.error_count() - 1
+        suffix = f" (and {more} more)" if more else ""
+        problem = {**first, "loc": (*path, *first["loc"])}
+        raise InputError(f"config: {_explain(problem)}{suffix}") from None
+
+
+def schema() -> dict:
+    """The JSON schema: closed, described, with defaults."""
+    return Config.model_json_schema(by_alias=True)
+
+
+def _explain(problem: dict) -> str:
+    parts = [str(part) for part in problem["loc"]]
+    key = ".".join(parts)
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(parts[-1], _siblings(parts[:-1]), n=1, cutoff=0.5)
+        hint = (
+            f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?"
+            if near
+            else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
+        )
+        return f"unknown key {key!r}{hint}"
+    if problem["type"] == "missing":
+        return f"{key!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _siblings(parts: list[str]) -> list[str]:
+    """The valid keys of the section at a path; keys of mappings such as test-set names lead to the mapping's values."""
+    whole = schema()
+    node = whole
+    for part in parts:
+        node = definition(whole, node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+    return list(node.get("properties", {}))
+
+
+def definition(whole: dict, node: dict) -> dict:
+    """The definition that a schema node refers to, or the node itself."""
+    options = [node, *node.get("allOf", ()), *node.get("anyOf", ())]
+    name = next((option["$ref"] for option in options if "$ref" in option), None)
+    return whole["$defs"][name.rsplit("/", 1)[1]] if name else node
