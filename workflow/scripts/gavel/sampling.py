@@ -53,7 +53,7 @@ def sample(
     """
     if temperature == 0 and n > 1:
         raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
-    encoded = [tokenizer(prompt, add_special_tokens=True)["input_ids"] for prompt in prompts]
+    encoded = tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     rows = max(1, batch_size // n)
     results: list[list[Sample]] = [[] for _ in prompts]
