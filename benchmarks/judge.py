@@ -13,13 +13,10 @@ speed alone.
 
 import argparse
 import json
-import platform
 import random
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
+from measuring import machine, medians
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gavel import models, prompts
@@ -32,19 +29,6 @@ from gavel.problems import generate
 QUESTIONS, COMPLETIONS = 32, 8
 LABELS = (" Yes", " No")
 SHAPE = {"hidden_size": 768, "intermediate_size": 2560, "num_hidden_layers": 14, "num_attention_heads": 12}
-
-
-def medians(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way; the ways take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
-    for _ in range(rounds):
-        for name, way in ways.items():
-            started = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def asked(tokenizer, instructions: str = "") -> tuple[list[list[int]], list[int]]:
@@ -164,7 +148,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     use_threads(options.threads)
-    print(f"{platform.machine()}, {options.threads} threads, torch {torch.__version__}")
+    print(machine())
     tokenizer = models.load_tokenizer(options.judge)
     results = {}
     for name in ("float32", "bfloat16"):

@@ -10,14 +10,13 @@ ReFT's import of SymPy in each program. 'Executor' is the standard library's poo
 import argparse
 import json
 import os
-import platform
 import random
 import signal
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
+from measuring import machine, medians
 from pebble import ProcessPool
 
 from gavel.convert import to_program
@@ -85,17 +84,14 @@ METHODS: dict[str, Callable[[list[str]], list]] = {
 
 
 def measure(programs: list[str], rounds: int) -> dict[str, float]:
-    """Median seconds of each method over the rounds; the methods take turns within a round."""
-    seconds: dict[str, list[float]] = {name: [] for name in METHODS}
-    expected = [float(answer) for answer in in_process(programs)]
-    for _ in range(rounds):
-        for name, method in METHODS.items():
-            started = time.perf_counter()
-            answers = method(programs)
-            seconds[name].append(time.perf_counter() - started)
-            if [round(float(answer), 9) for answer in answers] != [round(value, 9) for value in expected]:
-                raise SystemExit(f"{name} gives other answers")
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    """Median seconds of each method, all of which must give the same answers."""
+    expected = [round(float(answer), 9) for answer in in_process(programs)]
+
+    def check(name: str, answers: list[str]) -> None:
+        if [round(float(answer), 9) for answer in answers] != expected:
+            raise SystemExit(f"{name} gives other answers")
+
+    return medians({name: partial(method, programs) for name, method in METHODS.items()}, rounds, check)
 
 
 if __name__ == "__main__":
@@ -103,7 +99,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     layers = containment()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {', '.join(layers)}")
+    print(f"{machine()}; {', '.join(layers)}")
     results = {}
     for size in BATCHES:
         times = measure(distinct_programs(size), options.rounds)

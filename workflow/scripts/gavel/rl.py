@@ -251,7 +251,7 @@ class Rollout:
                 seed=self.seed * 1_000_003 + step,
                 batch_size=self.batch_size,
             )
-        prompt_ids = [tokenizer(text)["input_ids"] for text in texts[::n] for _ in range(n)]
+        prompt_ids = [ids for ids in tokenizer(texts[::n])["input_ids"] for _ in range(n)]
         return {
             "prompt_ids": prompt_ids,
             "completion_ids": [s.ids for group in groups for s in group],

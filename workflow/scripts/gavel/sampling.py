@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from gavel.branches import continuing
 from gavel.prefixes import extend
 
 
@@ -52,7 +53,7 @@ def sample(
     """
     if temperature == 0 and n > 1:
         raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
-    encoded = [tokenizer(prompt, add_special_tokens=True)["input_ids"] for prompt in prompts]
+    encoded = tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     rows = max(1, batch_size // n)
     results: list[list[Sample]] = [[] for _ in prompts]
@@ -89,35 +90,22 @@ def decode(
     model.eval()
     end = tokenizer.eos_token_id
     state, logits = extend(model, None, prompt_ids, tokenizer.pad_token_id)
-    cache = state.cache
-    cache.batch_repeat_interleave(n)
     logits = logits.repeat_interleave(n, dim=0)
-    mask = state.mask.repeat_interleave(n, dim=0)
-    position = mask.sum(-1, keepdim=True) - 1
-    live = torch.arange(len(prompt_ids) * n, device=model.device)
+    live = torch.arange(len(logits), device=model.device)
     completions: list[list[int]] = [[] for _ in range(len(live))]
-    for step in range(max_new_tokens):
-        token = _pick(logits, temperature, None if uniforms is None else uniforms[live, step])
-        for row, value in zip(live.tolist(), token.tolist(), strict=True):
-            completions[row].append(value)
-        going = token != end
-        if step + 1 == max_new_tokens or not going.any():
-            break
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        position = position + 1
-        # Dropping finished rows copies the cache, so do it only when it saves more than it costs.
-        if going.sum() <= 0.75 * len(going):
-            live, token, mask, position = live[going], token[going], mask[going], position[going]
-            cache.batch_select_indices(going.nonzero().squeeze(1))
-            going = going[going]
-        output = model(
-            token.unsqueeze(1),
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = output.logits[:, -1]
+    with continuing(model, state, n, state.mask.shape[1] + max_new_tokens) as branches:
+        for step in range(max_new_tokens):
+            token = _pick(logits, temperature, None if uniforms is None else uniforms[live, step])
+            for row, value in zip(live.tolist(), token.tolist(), strict=True):
+                completions[row].append(value)
+            going = token != end
+            if step + 1 == max_new_tokens or not going.any():
+                break
+            # Dropping finished rows copies the cache, so do it only when it saves more than it costs.
+            if going.sum() <= 0.75 * len(going):
+                live, token = live[going], token[going]
+                branches.keep(going)
+            logits = branches.step(token)
     model.train(training)
     return [ids[: ids.index(end) + 1] if end in ids else ids for ids in completions]
 
