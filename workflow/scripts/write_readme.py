@@ -62,6 +62,8 @@ def compared(name: str) -> str:
     for name in comparison.test_sets(studies):
         parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
         parts += [markdown(comparison.headline(studies, name))]
+        parts += ["The same with each run's best checkpoint by validation:"]
+        parts += [markdown(comparison.headline(studies, name, "best"))]
     return "\n\n".join([*parts, markdown(comparison.overview(studies))]) + "\n"
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from gavel.plots.style import accuracy_axis, drawn, legend, panel, run_styles
 
+CROWDED = 4  # more names than this are written aslant
 WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
 
 
@@ -28,11 +29,13 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         own = rows[rows.run == run].sort_values("x")
         x = back(scale(own.x) + 0.012 * width * (place - (len(runs) - 1) / 2))
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
-        axes.errorbar(x, 100 * own.value, yerr=spread, label=own.label.iloc[0], elinewidth=1.2, **styles[run])
+        style = styles[run] if text else styles[run] | {"linestyle": "none"}
+        axes.errorbar(x, 100 * own.value, yerr=spread, label=own.label.iloc[0], elinewidth=1.2, **style)
     if logarithmic:
         axes.set_xscale("log")
     ticks = [name if not text else f"{x:,.3g}\n{name}" for name, x in spots.items()]
-    axes.set_xticks(list(spots), ticks, fontsize=8)
+    slanted = {} if text or len(spots) <= CROWDED else {"rotation": 35, "ha": "right"}
+    axes.set_xticks(list(spots), ticks, fontsize=8, **slanted)
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)

@@ -62,6 +62,7 @@ def render(
         "answer": answer(studies, axis),
         "figure": figure,
         "tables": [(name, headline(studies, name)) for name in test_sets(studies)],
+        "best": [(name, headline(studies, name, "best")) for name in test_sets(studies)],
         "about": overview(studies),
         "seeds": seeds(next(iter(studies.values()))),
         "links": {
@@ -98,26 +99,23 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison in every study, in one sentence."""
-    found, where = [], places(studies, axis)
-    for name, study in studies.items():
-        wanted = study.primary
-        if not wanted:
-            continue
-        row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
-        known = {
-            "labels": lambda x: f" ({x:,} labels)",
-            "judge_auc": lambda x: f" (AUC {x:.2f})",
-            "variant": lambda x: "",
-        }
-        place = known[axis](where[name]) if where[name] is not None else ""
-        result = f"{points(row.difference)} points ({interval(row)})" if row else "no result"
-        found.append(f"{name}{place}: {result}")
-    if not found:
+    shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "variant": ""}[axis]
+    named = {name: study for name, study in studies.items() if study.primary}
+    if not named:
         return "No study names a primary comparison."
-    first = next(study for study in studies.values() if study.primary)
-    wanted = first.primary
-    what = f"{first.names[wanted['run']]} minus SFT on {wanted['set']}"
-    return f"{what}, with paired 95 % intervals. {'; '.join(found)}."
+    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in named.items()}
+    alike = len(set(kinds.values())) == 1
+    found, where = [], places(studies, axis)
+    for name, study in named.items():
+        wanted = study.primary
+        row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
+        place = shown.format(where[name]) if where[name] is not None else ""
+        place += "" if alike else f" ({kinds[name]})"
+        found.append(
+            f"{name}{place}: " + (f"{points(row.difference)} points ({interval(row)})" if row else "no result")
+        )
+    what = next(iter(kinds.values())) if alike else "The primary run of each"
+    return f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
 
 
 def against(studies: Mapping[str, Results], axis: str) -> Figure:
@@ -154,8 +152,13 @@ def against(studies: Mapping[str, Results], axis: str) -> Figure:
     return figure
 
 
-def headline(studies: Mapping[str, Results], name: str) -> Table:
-    """Rows: studies. Columns: greedy accuracy of SFT, then each kind of run and its paired difference from SFT."""
+def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
+    """Rows: studies. Columns: greedy accuracy of SFT, then each kind of run and its paired difference from SFT.
+
+    Args:
+        name: the test set.
+        checkpoint: of the RL runs, `last` or `best` (by validation).
+    """
     runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != "sft"}
     columns = [("study", ""), ("SFT", "greedy accuracy in %")]
     for label in runs.values():
@@ -164,12 +167,9 @@ def headline(studies: Mapping[str, Results], name: str) -> Table:
     for label, study in studies.items():
         cells = [text(label), share_cell(study.metric("sft", name, "greedy"))]
         for run in runs:
-            gain = study.comparison(run, "sft", name, "greedy")
-            bold = gain is not None and gain.low > 0
-            cells += [
-                share_cell(study.metric(run, name, "greedy") if run in study.runs else None),
-                difference_cell(gain, bold=bold),
-            ]
+            gain = study.comparison(run, "sft", name, "greedy", 1, checkpoint)
+            row = study.metric(run, name, "greedy", 1, checkpoint) if run in study.runs else None
+            cells += [share_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
         table.rows.append(cells)
     return table
 
