@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gavel import cli
+from gavel.commands import score as command
 from gavel.statistics import wilson
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
@@ -72,7 +73,7 @@ def test_k_goes_up_to_the_smallest_row(write, capsys):
 
 
 def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "BATCH", 3)
+    monkeypatch.setattr(command, "BATCH", 3)
     rows = [{"response": [f"#### {i}"] * (i % 4 + 1), "answer": i - i % 2} for i in range(20)]
     out = tmp_path / "new" / "details.jsonl"
     assert score(capsys, write(*rows), "--format", "text", "--details", str(out))[0] == 0
@@ -176,10 +177,10 @@ def test_unknown_format_exits_2(write, capsys):
 def test_rows_are_read_as_they_are_needed(tmp_path, monkeypatch):
     path = tmp_path / "long.jsonl"
     path.write_text('{"response": "1", "answer": 1}\n' * 500)
-    monkeypatch.setattr(cli, "BATCH", 10)
+    monkeypatch.setattr(command, "BATCH", 10)
     read = []
-    items = (read.append(item) or item for item in cli._items(str(path), cli.LAYOUTS["rows"], None))
-    next(cli._scored(items, "text", {}))
+    items = (read.append(item) or item for item in command._items(str(path), command.LAYOUTS["rows"], None))
+    next(command._scored(items, "text", {}))
     assert len(read) == 10
 
 

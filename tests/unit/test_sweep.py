@@ -141,6 +141,17 @@ def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis)
     assert len(lines) == 1 + 3 + 4  # a heading, and SFT with two or three runs
 
 
+def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, tmp_path, capsys):
+    from gavel.cli import main
+
+    out = tmp_path / "page.html"
+    assert main(["report", *map(str, folders.values()), "--out", str(out), "--axis", "judge_auc"]) == 0
+    assert {"first", "second"} <= set(Text(out.read_text()).cells)
+    assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
+    assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
+    assert "the same folder is named twice" in capsys.readouterr().err
+
+
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
     table = comparison.headline(studies, "main")

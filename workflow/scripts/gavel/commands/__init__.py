@@ -1,0 +1,1 @@
+"""The subcommands of `gavel`, one a file."""

@@ -1,0 +1,45 @@
+"""`gavel report`: several finished studies on one page."""
+
+import argparse
+from pathlib import Path
+
+from gavel.errors import InputError
+
+
+def add_report(commands) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="compare finished studies: their headline results side by side on one page",
+        description="Each folder is a study's results, with its report.html and config.yaml.",
+    )
+    parser.add_argument("folders", metavar="RESULTS", nargs="+")
+    parser.add_argument("--out", default="comparison.html", metavar="PAGE.html", help="page to write (%(default)s)")
+    parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
+    parser.add_argument(
+        "--axis",
+        choices=("variant", "labels", "judge_auc"),
+        default="variant",
+        help="what accuracy is drawn against: the studies by name, their labels, or their judge's AUC",
+    )
+    parser.set_defaults(run=report)
+
+
+def report(options: argparse.Namespace) -> None:
+    """`gavel report`: read the folders and write the page."""
+    from gavel.report import comparison  # matplotlib and pandas: seconds that the other commands need not wait
+
+    names = _names(options.folders)
+    comparison.render(names, options.out, title="comparison", question=options.question, axis=options.axis)
+    print(f"open {options.out}")
+
+
+def _names(folders: list[str]) -> dict[str, str]:
+    """Each study under its folder's name, or under as much of the path as tells it from the others."""
+    paths = [Path(folder).resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise InputError("the same folder is named twice; name each study once")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return dict(zip(names, folders, strict=True))
