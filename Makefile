@@ -23,6 +23,8 @@ test-all: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/rl.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)

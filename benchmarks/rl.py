@@ -104,7 +104,9 @@ def ours(model, tokenizer, data: Dataset, config: GRPOConfig, reward: Callable =
     return parts.watch(GroupTrainer(model=model, reward_funcs=reward, args=config, **options)), parts
 
 
-def stock(path: str, data: Dataset, bf16: bool, folder: str, batch: int, attention: str, cache: str | None):
+def stock(
+    path: str, data: Dataset, bf16: bool, folder: str, batch: int, attention: str, cache: str | None, steps: int = STEPS
+) -> tuple[GRPOTrainer, Parts]:
     """TRL's trainer as documented; what stands in ours and not here has no bearing on time."""
     about = algorithms.get("grpo")
     config = GRPOConfig(
@@ -112,7 +114,7 @@ def stock(path: str, data: Dataset, bf16: bool, folder: str, batch: int, attenti
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=QUESTIONS * COMPLETIONS // batch,
         num_generations=COMPLETIONS,
-        max_steps=STEPS,
+        max_steps=steps,
         max_completion_length=LENGTH,
         cache_implementation=cache,
         loss_type=about.loss_type,
@@ -150,10 +152,10 @@ def best_of_stock(path: str, data: Dataset, bf16: bool, folder: str) -> tuple[di
             key = ", ".join(f"{n} {v or 'dynamic'}" for n, v in option.items())
             if key not in tried:
                 try:
-                    steps = turn(*stock(path, data, bf16, folder, **option))
+                    steps = turn(*stock(path, data, bf16, folder, **option, steps=2))
                 except RuntimeError as error:  # a static cache keeps float32 and is given bfloat16 by autocast
                     print(f"TRL with {key} ({'bfloat16' if bf16 else 'float32'}) fails: {error}", file=sys.stderr)
-                    steps = [{"step": float("inf")}]
+                    continue
                 tried[key] = (min(step["step"] for step in steps), option)
         chosen = min(tried.values(), key=lambda pair: pair[0])[1]
     return chosen, {key: seconds for key, (seconds, _) in tried.items()}
@@ -212,6 +214,14 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     return {"parameters": sizes, "seconds": found, "shares": shares}
 
 
+def show(title: str, found: dict) -> dict:
+    print(title)
+    for name, value in found.items():
+        for part, number in value.items() if isinstance(value, dict) else [("", value)]:
+            print(f"    {name:<34}{part:<48}{number:>10,.3f}", flush=True)
+    return {title: found}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -230,13 +240,9 @@ if __name__ == "__main__":
         print(machine())
         results = {}
         for precision in ("float32", "bfloat16"):
-            title = f"32 questions x 8, {precision}"
-            results[title] = compare(options.model, precision == "bfloat16", options.rounds, folder)
+            found = compare(options.model, precision == "bfloat16", options.rounds, folder)
+            results |= show(f"32 questions x 8, {precision}", found)
         if torch.cuda.is_available():
-            results["large student and judge, bfloat16"] = large_pair(options.model, options.judge, folder)
-    for title, values in results.items():
-        print(title)
-        for name, value in values.items():
-            for part, number in value.items() if isinstance(value, dict) else [("", value)]:
-                print(f"    {name:<34}{part:<48}{number:>10,.3f}")
+            found = large_pair(options.model, options.judge, folder)
+            results |= show("student of 125 M and judge of 1.5 B parameters on the GPU, bfloat16", found)
     print(json.dumps(results))
