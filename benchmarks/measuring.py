@@ -51,7 +51,7 @@ def memory_of(work: Callable[[], object]) -> float:
 
 def in_own_process(script: str, *arguments: object) -> float:
     """The number that a benchmark prints when it is called again, alone, with these arguments."""
-    command = [sys.executable, script, *map(str, arguments)]
+    command = [sys.executable, script, "--threads", str(torch.get_num_threads()), *map(str, arguments)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 
