@@ -73,8 +73,9 @@ def watched(results: Results) -> Figure:
     _panels(figure, results, results.monitors, LOOKED_AT)
     if figure.panels:
         figure.caption = (
-            "The same samples of validation problems as above, of the first hundred for KL and entropy. KL is between the policy and the SFT policy that it "
-            f"started from, over the whole vocabulary. Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
+            "The same samples of validation problems as above, of the first hundred for KL and entropy. KL is between "
+            "the policy and the SFT policy that it started from, over the whole vocabulary. Thick: moving mean. "
+            f"{COLOURS} {_dashes(_grid(results))}"
         )
     return figure
 
