@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "sft, shared"):
+    # Weights take no room twice; files whose times Snakemake looks at and sets are copies.
+    ignored = shutil.ignore_patterns(".snakemake_timestamp")
     for name, source in snakemake.input.items():
         target = Path(snakemake.output[name])
         if Path(source).is_dir():
-            shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
+            shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True, ignore=ignored)
         else:
-            os.link(source, target)
+            shutil.copyfile(source, target)
