@@ -66,7 +66,7 @@ class Project:
 
     def configure(self, **sections) -> None:
         """Write the study's config, with some sections changed."""
-        study = {key: STUDY[key] | sections[key] if key in sections else STUDY[key] for key in STUDY}
+        study = STUDY | {key: STUDY.get(key, {}) | changes for key, changes in sections.items()}
         (self.folder / "small.yaml").write_text(yaml.safe_dump(study))
 
     def command(self, *arguments: str) -> list[str]:
