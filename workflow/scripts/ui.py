@@ -53,7 +53,8 @@ def _serve(uri: str, artifacts: Path, port: int) -> int:
     command += ["--default-artifact-root", artifacts.as_uri(), "--port", str(port), "--workers", "1"]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is born deaf to the first
+        signal.signal(number, signal.default_int_handler)
     try:
         return server.wait()
     except KeyboardInterrupt:
