@@ -43,6 +43,7 @@ def changed(path: str, value) -> dict:
         ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
         ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
+        ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
         ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
         ("data.labeled", 1.5, "neither a count"),

@@ -221,6 +221,6 @@ class Rl(Section):
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod
     def distinct(cls, value):
-        if len(set(value)) != len(value):
-            raise ValueError(f"{value} names something twice")
+        if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):
+            raise ValueError(f"{value} names something twice (run names show six digits of a lambda)")
         return value
