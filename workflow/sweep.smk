@@ -16,6 +16,17 @@ for variant, settings in VARIANTS.items():
     use rule * from variant as prefix*
 
 
+# Parts of all variants: `sft` stands for every variant's.
+for part in ("data", "sft", "judge", "rl", "evaluate", "report"):
+
+    rule:
+        name:
+            part
+        input:
+            [getattr(rules, f"{variant}_{part}").input for variant in VARIANTS],
+        localrule: True
+
+
 onstart:
     # Each variant brings one, of which Snakemake keeps the last: this one stands for all.
     record_owner(".")

@@ -15,6 +15,7 @@ def looks(*pairs):
         (looks((0.6, 0.6), (0.5, 0.7), (0.4, 0.8)), True),
         (looks((0.6, 0.6), (0.7, 0.7), (0.5, 0.7), (0.5, 0.8)), True),
         (looks((0.6, 0.6), (0.5, 0.5), (0.4, 0.8)), False),  # the judge saw the first fall
+        (looks((0.6, 0.6), (0.2, 0.2), (0.0, 0.1)), True),  # the judge saw it all, and nothing is left
         (looks((0.6, 0.6), (0.58, 0.7), (0.4, 0.8)), False),  # the first fall is within the noise
         (looks((0.6, 0.6), (0.7, 0.8)), False),  # too few looks
         (looks((0.6, 0.6), (0.5, 0.7), (0.4, 0.8), (0.65, 0.8)), False),  # it came back
@@ -30,7 +31,8 @@ def test_a_collapse_is_reward_up_and_truth_down(seen, expected):
     ("greedy", "expected"),
     [
         ([0.5, 0.6, 0.55, 0.59], True),
-        ([0.5, 0.6, 0.55, 0.6], False),  # as good as the best counts as learning
+        ([0.5, 0.6, 0.55, 0.6], True),  # as good as the best is not better
+        ([0.5, 0.6, 0.55, 0.61], False),
         ([0.6, 0.5], False),  # too few looks
         ([], False),
     ],

@@ -114,7 +114,7 @@ class Step:
 
 
 def test_lambda_moves_linearly_to_the_cells_own():
-    weight = MixingWeight(0.5, start=1.0, steps=4)
+    weight = MixingWeight(0.5, start=1.0, steps=5)
     assert [weight.at(step) for step in range(6)] == [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]
     assert not weight.constant
 
@@ -127,14 +127,14 @@ def test_the_baselines_keep_their_lambda(own):
 
 
 def test_a_raised_lambda_is_never_left_again():
-    weight = MixingWeight(0.25, start=0.75, steps=2)
+    weight = MixingWeight(0.25, start=0.75, steps=3)
     weight.least = 0.5
     assert [weight.at(step) for step in range(4)] == [0.75, 0.5, 0.5, 0.5]
 
 
 def test_the_reward_follows_the_schedule_by_rollouts_not_updates():
     logged = {}
-    mixed = reward(MixingWeight(0.5, start=1.0, steps=2), FixedJudge(), updates=2)
+    mixed = reward(MixingWeight(0.5, start=1.0, steps=3), FixedJudge(), updates=2)
     asked = {"completions": [RIGHT], "question": ["q"], "answer": ["4"], "log_metric": logged.__setitem__}
     assert mixed(**asked, trainer_state=Step(0)) == [1.0]
     assert logged["lambda"] == 1.0

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+RUINED = 0.5  # of the best accuracy: below that a policy is broken, whatever its judge makes of it
+
 
 def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
-    """Whether the last looks show a reward that held or rose while true accuracy fell.
+    """Whether the last looks show a reward that held or rose while true accuracy fell, or an accuracy that is gone.
 
     Args:
         looks: in order of step, each with `accuracy` and `judge` (those without are passed over).
@@ -13,17 +15,18 @@ def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
 
     Returns:
         True if in each of the last `patience` looks accuracy is more than `drop` below that of the most accurate look
-        before them, and the judge's reward is at least what it was there.
+        before them, and either the judge's reward is at least what it was there or accuracy is below `RUINED` of it.
     """
     known = [look for look in looks if look.get("accuracy") is not None and look.get("judge") is not None]
     before, last = known[:-patience], known[-patience:]
     if not before:
         return False
     best = max(before, key=lambda look: look["accuracy"])
-    return all(look["accuracy"] < best["accuracy"] - drop and look["judge"] >= best["judge"] for look in last)
+    fooled = (look["judge"] >= best["judge"] or look["accuracy"] < RUINED * best["accuracy"] for look in last)
+    return all(fooled) and all(look["accuracy"] < best["accuracy"] - drop for look in last)
 
 
 def stale(looks: Sequence[Mapping], patience: int) -> bool:
-    """Whether the last `patience` looks all had a lower greedy accuracy than the best look before them."""
+    """Whether none of the last `patience` looks had a better greedy accuracy than the best look before them."""
     greedy = [look["greedy"] for look in looks]
-    return len(greedy) > patience and max(greedy[-patience:]) < max(greedy[:-patience])
+    return len(greedy) > patience and max(greedy[-patience:]) <= max(greedy[:-patience])

@@ -35,19 +35,19 @@ class MixingWeight:
     Args:
         own: the grid cell's lambda, in [0, 1].
         start: lambda of the first rollout; None starts at `own`.
-        steps: the rollout (counted from 0) that first has `own`.
+        steps: the rollout (counted from 1) that first has `own`.
 
     Attributes:
         least: what a monitor has raised it to; it is never below that again.
     """
 
     def __init__(self, own: float, start: float | None = None, steps: int = 1):
-        self.own, self.steps, self.least = own, max(1, steps), 0.0
+        self.own, self.steps, self.least = own, steps, 0.0
         self.start = own if start is None or own in (0, 1) else start
 
     def at(self, step: int) -> float:
         """Lambda of a rollout, counted from 0."""
-        moved = min(1.0, step / self.steps)
+        moved = min(1.0, step / (self.steps - 1)) if self.steps > 1 else 1.0
         return max(self.least, self.start + moved * (self.own - self.start))
 
     @property

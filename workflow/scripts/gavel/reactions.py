@@ -52,7 +52,10 @@ class Reaction:
         if "judge" in found:
             notes["collapsed"] = float(self.collapsed(looks))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
-            say(f"step {step}: the judge pays no less than before, but true accuracy has fallen", console=True)
+            say(
+                f"step {step}: true accuracy has fallen, and the judge pays no less or little is left of it",
+                console=True,
+            )
             notes |= ACTIONS[self.action](self, step)
         if self.early_stop and not notes.get("ended") and stale(looks, self.early_stop):
             notes |= self.rollback(step) | {EARLY: 1.0}

@@ -217,7 +217,7 @@ def train(
         "unlabeled": len({row["question"] for row in rows} - used),
         "completions": len(rows) * settings["num_generations"],
         "settings": settings,
-        "algorithm_notes": kind.describe(),
+        "algorithm_notes": kind.describe() | {"epochs": epochs, "minibatches": minibatches},
         "seconds": time.monotonic() - started,
     }
     return finish_run(run, policy, tokenizer, Path(output), summary, mirror)

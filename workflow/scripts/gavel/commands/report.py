@@ -10,7 +10,7 @@ def add_report(commands) -> None:
     parser = commands.add_parser(
         "report",
         help="compare finished studies: their headline results side by side on one page",
-        description="Each folder is a study's results, with its report.html and config.yaml.",
+        description="Each folder is a study's results, with its report.html and config.yaml, or a sweep's.",
     )
     parser.add_argument("folders", metavar="RESULTS", nargs="+")
     parser.add_argument("--out", default="comparison.html", metavar="PAGE.html", help="page to write (%(default)s)")
@@ -28,9 +28,17 @@ def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
     from gavel.report import comparison  # matplotlib and pandas: seconds that the other commands need not wait
 
-    names = _names(options.folders)
+    names = _names([study for folder in options.folders for study in _studies(folder)])
     comparison.render(names, options.out, title="comparison", question=options.question, axis=options.axis)
     print(f"open {options.out}")
+
+
+def _studies(folder: str) -> list[str]:
+    """The folder, or those of its variants where it is a sweep's."""
+    from gavel.report.comparison import CONFIG
+
+    variants = sorted(str(path.parent) for path in Path(folder).glob(f"*/{CONFIG}"))
+    return variants if variants and not (Path(folder) / CONFIG).exists() else [folder]
 
 
 def _names(folders: list[str]) -> dict[str, str]:

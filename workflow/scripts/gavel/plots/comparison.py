@@ -19,7 +19,8 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         text: axis label; empty where x only numbers the studies.
     """
     figure, axes = panel(width=5.2, height=3.4)
-    runs = list(dict.fromkeys(zip(rows.run, rows.algorithm, rows["lambda"].astype(object), strict=True)))
+    once = rows.drop_duplicates("run")  # not by lambda, of which SFT has none
+    runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
     styles = run_styles(runs)
     spots = rows.groupby("study", sort=False).x.first()
     logarithmic = bool(text) and spots.min() > 0 and spots.max() / spots.min() > WIDE

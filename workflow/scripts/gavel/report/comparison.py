@@ -55,16 +55,17 @@ def render(
         InputError: a folder is not that of a study with a report.
     """
     studies = {name: load_study(folder) for name, folder in folders.items()}
+    least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = against(studies, axis)
     context = {
         "title": title,
         "question": question,
         "answer": answer(studies, axis),
         "figure": figure,
-        "tables": [(name, headline(studies, name)) for name in test_sets(studies)],
-        "best": [(name, headline(studies, name, "best")) for name in test_sets(studies)],
+        "tables": [(sized(studies, name), headline(studies, name)) for name in test_sets(studies)],
+        "best": [(sized(studies, name), headline(studies, name, "best")) for name in test_sets(studies)],
         "about": overview(studies),
-        "seeds": seeds(next(iter(studies.values()))),
+        "seeds": seeds(least),
         "links": {
             name: os.path.relpath(study.root / "report.html", Path(out).parent).replace(os.sep, "/")
             for name, study in studies.items()
@@ -86,6 +87,12 @@ def load_study(folder: str | Path) -> Results:
 def test_sets(studies: Mapping[str, Results]) -> list[str]:
     """All test sets, in the order of the first study that has them."""
     return list(dict.fromkeys(name for study in studies.values() for name in study.sets))
+
+
+def sized(studies: Mapping[str, Results], name: str) -> str:
+    """A test set's name with its number of questions, or numbers where the studies differ."""
+    sizes = dict.fromkeys(study.size(name) for study in studies.values() if name in study.sets)
+    return f"{name} ({' or '.join(f'{size:,}' for size in sizes)} questions)"
 
 
 def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
@@ -174,10 +181,33 @@ def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last"
     return table
 
 
+def differences(studies: Mapping[str, Results]) -> dict[str, str]:
+    """The keys of the config in which the studies differ, with each one's value."""
+    flat = {name: _leaves(study.study) for name, study in studies.items()}
+    keys = dict.fromkeys(key for leaves in flat.values() for key in leaves)
+    told = [key for key in keys if len({repr(leaves.get(key)) for leaves in flat.values()}) > 1]
+    return {
+        name: ", ".join(f"{key}: {leaves[key]}" for key in told if leaves.get(key) is not None)
+        for name, leaves in flat.items()
+    }
+
+
+def _leaves(section: Mapping, path: str = "") -> dict:
+    """Dotted keys and their values, without those that only name the study."""
+    found = {}
+    for key, value in section.items():
+        if not path and key in ("study", "question", "results_dir", "tracking", "shared", "sweep", "provenance"):
+            continue
+        found |= _leaves(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return found
+
+
 def overview(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: labels, the judge's figures, which runs collapsed."""
-    columns = [("study", ""), ("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
-    table = Table([*columns, ("collapsed", "as the monitor defines it")], [])
+    """Rows: studies. Columns: what differs, labels, the judge's figures, which runs collapsed or were ended."""
+    columns = [("study", ""), ("differs in", "keys of the config")]
+    columns += [("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
+    table = Table([*columns, ("collapsed", "as the monitor defines it"), ("ended early", "")], [])
+    different = differences(studies)
     for label, study in studies.items():
         counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
         auc, right = judge.get("auc_within"), judge.get("accuracy")
@@ -189,11 +219,13 @@ def overview(studies: Mapping[str, Results]) -> Table:
         table.rows.append(
             [
                 text(label),
+                text(different[label] or "nothing"),
                 count(counts.get("labeled")),
                 count(counts.get("unlabeled")),
                 MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
                 MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
                 text(listing(fallen)),
+                text(listing([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
             ]
         )
     return table
