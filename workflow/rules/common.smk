@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from gavel import preflight, study
+from gavel import study
 from gavel.errors import InputError
 from gavel.locking import clear_stale_lock, record_owner
 from gavel.provenance import code_digest
@@ -24,14 +24,7 @@ onstart:
     # Runs before the first job, and only when there is one.
     record_owner(".")
     try:
-        preflight.check(
-            STUDENT,
-            JUDGE,
-            config["solution"],
-            served=bool(config["judge"]["server"]),
-        )
-        training = {key: config[key] for key in ("sft", "rl", "compute")}
-        preflight.check_training(**training, here=workflow.local_exec)
+        study.check(config, here=workflow.local_exec)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from gavel import preflight, study, sweep
+from gavel import study, sweep
 from gavel.errors import InputError
 from gavel.locking import record_owner
 from gavel.provenance import code_digest
@@ -22,11 +22,7 @@ RESULTS, VARIANTS = SWEEP["results_dir"], SWEEP["variants"]
 def check_variants():
     """What can be checked in seconds before the first job, for each variant."""
     for name, settings in VARIANTS.items():
-        models = study.student(settings), study.judge(settings)
-        served = bool(settings["judge"]["server"])
         try:
-            preflight.check(*models, settings["solution"], served=served)
-            training = {key: settings[key] for key in ("sft", "rl", "compute")}
-            preflight.check_training(**training, here=workflow.local_exec)
+            study.check(settings, here=workflow.local_exec)
         except InputError as error:
             raise WorkflowError(f"sweep.variants.{name}: {error}") from None

@@ -15,9 +15,8 @@ from gavel.judge import Judge
 from gavel.sampling import sample
 from gavel.statistics import wilson
 
-ENOUGH = (
-    100  # completions: thousands of tokens, whose mean entropy and KL are known well; all would double a look's time
-)
+# Completions: thousands of tokens, whose mean entropy and KL are known well; all would cost a look a third more.
+ENOUGH = 100
 
 
 class Monitor:

@@ -90,12 +90,11 @@ class Reaction:
         Returns:
             Where and why the run had ended, as `run.json` has it; None if it had not.
         """
-        for row in self.run.checks.rows():
-            if row["step"] <= step:
-                noted = {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
-                self.heed(noted)
-                if noted.get("ended"):
-                    return {"step": row["step"], "action": EARLY if noted.get(EARLY) else self.action}
+        for look in self.run.looks():
+            if look["step"] <= step:
+                self.heed(look)
+                if look.get("ended"):
+                    return {"step": look["step"], "action": EARLY if look.get(EARLY) else self.action}
         return None
 
 

@@ -150,14 +150,15 @@ def train(
         max_new_tokens=max_new_tokens,
         updates=updates,
     )
-    watches = distributed.is_main()
     watch = Monitor(
         checked[: monitor["questions"]],
         prompt=prompt,
         solution_format=solution_format,
         max_new_tokens=max_new_tokens,
         judge=watcher,
-        reference=models.load_model(start, dtype=student["dtype"]) if watches and monitor["reference"] else None,
+        reference=models.load_model(start, dtype=student["dtype"])
+        if monitor["reference"] and distributed.is_main()
+        else None,
         temperature=settings["temperature"],
         seed=seed,
     )

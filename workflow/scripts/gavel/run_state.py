@@ -17,6 +17,7 @@ from gavel.journal import Journal
 from gavel.judge import cache
 from gavel.progress import say
 
+LOOK = "validation/"  # begins the name of a look's figure in the journal and in MLflow
 COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
 
 
@@ -61,8 +62,15 @@ class RunState:
 
     def best_step(self, until: float = math.inf) -> int | None:
         """Step of the best look; of equals the later one, which has learnt more than step 0. None without a look."""
-        looks = [(row["metrics"]["validation/greedy"], row["step"]) for row in self.checks.rows()]
-        return max((look for look in looks if look[1] <= until), default=(None, None))[1]
+        looks = [(look["greedy"], look["step"]) for look in self.looks() if look["step"] <= until]
+        return max(looks, default=(None, None))[1]
+
+    def looks(self) -> list[dict]:
+        """What the looks found, in order: `step`, and the figures under their own names."""
+        return [
+            {name.removeprefix(LOOK): value for name, value in row["metrics"].items()} | {"step": row["step"]}
+            for row in self.checks.rows()
+        ]
 
     def latest(self) -> Path | None:
         """The newest whole checkpoint; all others, which a kill left behind, are removed."""

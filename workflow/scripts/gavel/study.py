@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gavel import preflight
 from gavel.config import load
 from gavel.errors import InputError
 
@@ -108,6 +109,13 @@ def judge_prompts(study: dict) -> list[str]:
     """The judging prompts, names and files."""
     named = study["judge"]["prompt"]
     return [named] if isinstance(named, str) else named
+
+
+def check(study: dict, here: bool) -> None:
+    """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
+    served = bool(study["judge"]["server"])
+    preflight.check(student(study), judge(study), study["solution"], served=served)
+    preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute")}, here=here)
 
 
 def model(study: dict, which: str) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gavel.dotted import dotted
 from gavel.provenance import git_commit
 from gavel.tracking import Tracker
 
@@ -44,7 +45,7 @@ def job_run(
         f"{config['study']}/{rule}/{run}",
         run if rule in ("sft", "rl") else f"{rule} {run}",
         tags=_tags(config, rule) | (tags or {}),
-        params=_flat(params),
+        params=dotted(params),
         parent_key=config["study"],
         digest=digest,
         artifact_root=_artifacts(config),
@@ -73,11 +74,3 @@ def _beside_store(config: dict) -> Path:
         if uri.startswith("sqlite:")
         else Path(config["results_dir"]).resolve()
     )
-
-
-def _flat(values: dict, prefix: str = "") -> dict:
-    """Nested settings as dotted names."""
-    flat = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -10,7 +10,7 @@ from gavel import distributed, models
 from gavel.files import replacing, write_json
 from gavel.journal import Journal
 from gavel.progress import say
-from gavel.run_state import Mirror, RunState, save_whole
+from gavel.run_state import LOOK, Mirror, RunState, save_whole
 
 
 class Keeper(TrainerCallback):
@@ -100,17 +100,14 @@ class Keeper(TrainerCallback):
         if best:
             self.run.save_best(model, self.tokenizer, step)
         if distributed.is_main():
-            self.run.checks.append(step, {f"validation/{name}": value for name, value in found.items()})
+            self.run.checks.append(step, {LOOK + name: value for name, value in found.items()})
             self.run.prune_best(self.saved)
             shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
             say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
     def _judged(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool]:
         """What a look found and what is to be done about it, and whether none before it was better."""
-        past = [
-            {name.removeprefix("validation/"): value for name, value in row["metrics"].items()}
-            for row in self.run.checks.rows()
-        ]
+        past = self.run.looks()
         found = self.check(policy, self.tokenizer, step)
         found |= self.react(past, found, step)
         return found, found["greedy"] >= max((look["greedy"] for look in past), default=-1)
@@ -130,7 +127,7 @@ def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mir
 
 def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
     save_whole(models.load_model(str(run.best)), tokenizer, output / "best")
-    write_curve(run.checks, output / "monitor.csv", "validation/")
+    write_curve(run.checks, output / "monitor.csv", LOOK)
     write_curve(run.journal, output / "training.csv")
     summary = summary | {"status": "finished", "best_step": run.best_step()}
     write_json(output / "run.json", summary)

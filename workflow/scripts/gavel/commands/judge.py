@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Iterator
 
-from gavel.commands.rows import Skipped, located, parsed, shown
+from gavel.commands.rows import Skipped, add_options, located, parsed, shown
 from gavel.errors import InputError
 
 
@@ -16,8 +16,7 @@ def add_judge(commands) -> None:
     )
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
+    add_options(parser)
     parser.set_defaults(run=judge)
 
 

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from gavel.errors import InputError
 
 
+def add_options(parser) -> None:
+    """The options that every command over rows has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
+
+
 class Skipped:
     """The rows that `--skip-bad` left out: their number, and what was wrong with the first of them."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from gavel.answers import canonical, extract, verify
-from gavel.commands.rows import Skipped, located, parsed, shown
+from gavel.commands.rows import Skipped, add_options, located, parsed, shown
 from gavel.errors import InputError
 from gavel.files import write_jsonl
 from gavel.statistics import mean_interval
@@ -81,8 +81,7 @@ def add_score(commands) -> None:
         default="rows",
         help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
+    add_options(parser)
     parser.add_argument(
         "--details",
         metavar="OUT.jsonl",

@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from gavel import plots
+from gavel.dotted import dotted
 from gavel.errors import InputError
 from gavel.report import shell
 from gavel.report.figures import Figure, seeds
@@ -26,6 +27,7 @@ from gavel.report.words import (
     text,
 )
 
+NAMING = ("study", "question", "results_dir", "tracking", "shared", "sweep", "provenance")  # tell no study's settings
 CONFIG = "config.yaml"  # beside a study's report: its config as resolved
 AXES = {
     "variant": "",
@@ -152,7 +154,7 @@ def against(studies: Mapping[str, Results], axis: str) -> Figure:
     figure.caption = (
         "Greedy accuracy with Wilson's 95 % intervals over questions; RL runs at their last step, SFT at its best by "
         "validation. "
-        + ("Points at the same place are drawn side by side. ")
+        "Points at the same place are drawn side by side. "
         + (f"Not drawn, because their place is not known: {listing(unknown)}. " if unknown else "")
         + seeds(next(iter(studies.values())))
     )
@@ -183,23 +185,16 @@ def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last"
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
     """The keys of the config in which the studies differ, with each one's value."""
-    flat = {name: _leaves(study.study) for name, study in studies.items()}
+    flat = {
+        name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
+        for name, study in studies.items()
+    }
     keys = dict.fromkeys(key for leaves in flat.values() for key in leaves)
     told = [key for key in keys if len({repr(leaves.get(key)) for leaves in flat.values()}) > 1]
     return {
         name: ", ".join(f"{key}: {leaves[key]}" for key in told if leaves.get(key) is not None)
         for name, leaves in flat.items()
     }
-
-
-def _leaves(section: Mapping, path: str = "") -> dict:
-    """Dotted keys and their values, without those that only name the study."""
-    found = {}
-    for key, value in section.items():
-        if not path and key in ("study", "question", "results_dir", "tracking", "shared", "sweep", "provenance"):
-            continue
-        found |= _leaves(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return found
 
 
 def overview(studies: Mapping[str, Results]) -> Table:
@@ -211,11 +206,7 @@ def overview(studies: Mapping[str, Results]) -> Table:
     for label, study in studies.items():
         counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
         auc, right = judge.get("auc_within"), judge.get("accuracy")
-        fallen = [
-            study.names[run]
-            for run, looks in study.monitors.items()
-            if "collapsed" in looks and (looks.collapsed == 1).any()
-        ]
+        fallen = [study.names[run] for run in study.monitors if study.collapse(run) is not None]
         table.rows.append(
             [
                 text(label),

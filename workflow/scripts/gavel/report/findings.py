@@ -92,8 +92,7 @@ def judge_alone(results: Results) -> list[str]:
         )
         if "judge_wrong" in known and known.judge_wrong.notna().all():
             text += f", and 'judge says yes, but wrong' from {first.judge_wrong:.2f} to {last.judge_wrong:.2f}"
-        if "collapsed" in known and (known.collapsed == 1).any():
-            step = known.step[known.collapsed == 1].min()
+        if (step := results.collapse(run)) is not None:
             text += f". The monitor called it a collapse at step {step:.0f}"
         gap = (last.judge - last.accuracy) - (first.judge - first.accuracy)
         if last.judge > first.judge and last.accuracy < first.accuracy:

@@ -73,6 +73,12 @@ class Results:
             "run", key=lambda column: column.map({run: i for i, run in enumerate(self.runs)}), kind="stable"
         )
 
+    def collapse(self, run: str) -> float | None:
+        """The step at which the monitor first called a collapse of a run; None if it never did."""
+        looks = self.monitors.get(run, pd.DataFrame())
+        called = looks.step[looks.collapsed == 1] if "collapsed" in looks else []
+        return called.min() if len(called) else None
+
     def size(self, name: str) -> int:
         """Questions of a test set."""
         return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
