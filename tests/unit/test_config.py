@@ -56,6 +56,9 @@ def changed(path: str, value) -> dict:
         ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
         ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
         ("compute", {"processes": 5}, "which 5 processes (compute.processes) cannot share evenly"),
+        ("compute", {"processes": 16}, None),
+        ("rl.ppo.minibatches", 3, "256 completions a step"),
+        ("rl.micro_batch_size", 60, "mini-batches of micro-batches of 60; change rl.micro_batch_size"),
         ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus 2"),
         ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' has nothing to share among one process"),
         ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' needs GPUs, but compute.gpus is 0"),
@@ -97,6 +100,10 @@ def test_a_model_from_scratch_needs_something_to_read():
     ("settings", "message"),
     [
         ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
+        ({"lambda_steps": 8}, "lambda_steps without lambda_start"),
+        ({"labeled_share": 0}, "labeled_share 0: no labelled problem is in a rollout"),
+        ({"kl_in": "reward"}, "kl_in: 'reward' without kl"),
+        ({"monitor": {"every": 90, "action": "stop"}}, "monitor.every 90 is more than steps 80"),
         ({"kl": 0.1, "kl_in": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
     ],
 )

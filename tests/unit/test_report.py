@@ -118,6 +118,16 @@ def test_bold_needs_an_interval_above_zero(study):
     assert all(cell.sort >= results.metrics.value.min() for cell in bold)
 
 
+def test_collapses_are_named_and_so_is_that_there_was_none(study):
+    results = load(*study)
+    assert findings.collapses(results) == "The monitor called no collapse."
+    looks = results.monitors["ppo-lambda0-seed0"]
+    looks["collapsed"] = (looks.step >= 30).astype(int)
+    assert findings.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
+    results.monitors = {"sft": results.monitors["sft"]}
+    assert findings.collapses(results) is None
+
+
 def test_one_seed_is_said_and_two_are_named(page, tmp_path):
     assert "One seed" in page
     config = fake_results.build(tmp_path, {"main": 20}, samples=2, algorithms=("grpo",), seeds=(0, 1))

@@ -2,6 +2,7 @@
 
 import copy
 import html.parser
+import shutil
 
 import pytest
 import yaml
@@ -10,7 +11,9 @@ from test_workflow import ROOT, snakemake
 
 from gavel import study, sweep
 from gavel.errors import InputError
+from gavel.files import read_jsonl, write_jsonl
 from gavel.report import comparison
+from gavel.report.paired import against_first, counterpart
 
 SWEEPS = ["judge-strength", "label-efficiency"]
 
@@ -162,6 +165,33 @@ def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
     place = titles.index("GRPO λ\u00a0=\u00a00")
     assert [row[place].text for row in table.rows][0] == "–"
     assert table.rows[1][place].text != "–"
+
+
+def test_studies_are_compared_question_by_question(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    table = against_first(studies, "main")
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        ["second", label, label] for label in ("SFT", "GRPO λ\u00a0=\u00a00.5", "GRPO λ\u00a0=\u00a01")
+    ]
+    own, other = (studies[name].metric("sft", "main", "greedy").value for name in ("second", "first"))
+    assert table.rows[0][3].sort == pytest.approx(own - other, abs=1e-6)
+
+
+def test_other_questions_under_the_same_ids_are_not_compared(folders, tmp_path):
+    shutil.copytree(folders["first"], tmp_path / "third")
+    for path in (tmp_path / "third/evaluation").rglob("samples.jsonl"):
+        write_jsonl(path, [row | {"question": "Another one?"} for row in read_jsonl(path)])
+    studies = {
+        name: comparison.load_study(folder) for name, folder in (folders | {"third": tmp_path / "third"}).items()
+    }
+    assert {row[0].text for row in against_first(studies, "main").rows} == {"second"}
+
+
+def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folders):
+    first, second = (comparison.load_study(folder) for folder in folders.values())
+    second.study = second.study | {"primary": second.study["primary"] | {"lambda": 0}}
+    assert counterpart(second, "grpo-lambda0-seed0", first) == "grpo-lambda0.5-seed0"
+    assert counterpart(second, "grpo-lambda1-seed0", first) == "grpo-lambda1-seed0"
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path):

@@ -18,5 +18,6 @@ with script_log(snakemake.log[0], "comparison"):
         question=params.question,
         axis=params.axis,
         figures_dir=snakemake.output.figures,
+        command=f"snakemake --cores all {html}",
     )
     say(f"open {html}", console=True)

@@ -37,6 +37,10 @@ class Algorithm:
     def describe(self) -> dict:
         return asdict(self)
 
+    def passes(self, ppo: dict) -> tuple[int, int]:
+        """Passes over one rollout, and optimiser steps in each; `ppo` has them for algorithms with a critic."""
+        return (ppo["epochs"], ppo["minibatches"]) if self.critic else (1, self.minibatches)
+
 
 # KL to the SFT policy is off in all of them unless `rl.kl` is set; `rl.kl_in` says whether it stands in the loss or the
 # reward.

@@ -25,8 +25,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
     Raises:
         InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, or a label is not one token.
     """
-    prompts.load(solution["prompt"])
-    templates = phrasings(judge["prompt"], judge["labels"], judge["swap_labels"])
+    templates = check_prompts(judge, solution)
     try:
         from gavel import models  # seconds of imports, which a dry-run does not pay
         from gavel.judge.local import label_tokens, templated
@@ -43,6 +42,12 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
                 text = prompts.fill(template, question="What is 1+1?", solution="2")
                 shown = templated(tokenizer, text, settings["chat"])
                 label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
+
+
+def check_prompts(judge: dict, solution: dict) -> list[str]:
+    """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
+    prompts.load(solution["prompt"])
+    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"])
 
 
 def check_training(sft: dict, rl: dict, compute: dict, here: bool) -> None:

@@ -134,7 +134,7 @@ def train(
     distributed.wait()  # until all have opened the judge's cache there; an old state may be moved from under them
     run = distributed.on_main(lambda: RunState(state, digest))
     ppo, monitor = settings["ppo"], settings["monitor"]
-    epochs, minibatches = (ppo["epochs"], ppo["minibatches"]) if kind.critic else (1, kind.minibatches)
+    epochs, minibatches = kind.passes(ppo)
     updates = epochs * minibatches
     weight = MixingWeight(lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
     reward = MixedReward(

@@ -34,6 +34,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
         served = key == "judge" and study["judge"]["server"]  # then it is the server's name for it
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
+    preflight.check_prompts(study["judge"], study["solution"])
     return study
 
 

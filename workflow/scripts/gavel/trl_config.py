@@ -2,8 +2,7 @@
 
 from trl import GRPOConfig
 
-from gavel import algorithms, distributed, models
-from gavel.errors import InputError
+from gavel import algorithms, batches, distributed, models
 from gavel.requirements import need
 
 
@@ -22,21 +21,13 @@ def trainer_config(
         InputError: the questions of a step do not divide among the processes, or a process's completions into
             mini-batches and micro-batches.
     """
-    processes = distributed.processes()
-    if settings["prompts_per_step"] % processes:
-        raise InputError(
-            f"rl.prompts_per_step: {settings['prompts_per_step']} questions a step do not divide among {processes} "
-            "processes (compute.processes); each takes whole groups of completions"
-        )
-    completions = settings["prompts_per_step"] * settings["num_generations"] // processes
-    micro = settings["micro_batch_size"] or completions // minibatches
-    accumulate = completions // (minibatches * micro) if micro else 0
-    if micro * minibatches * accumulate != completions:
-        shared = f" / {processes} processes" if processes > 1 else ""
-        raise InputError(
-            f"rl: {completions} completions a step (prompts_per_step * num_generations{shared}) do not divide into "
-            f"{minibatches} mini-batches of micro-batches of {micro}; change rl.micro_batch_size or rl.ppo.minibatches"
-        )
+    micro, accumulate = batches.share(
+        settings["prompts_per_step"],
+        settings["num_generations"],
+        distributed.processes(),
+        minibatches,
+        settings["micro_batch_size"],
+    )
     updates = epochs * minibatches
     config = GRPOConfig(
         output_dir=folder,

@@ -1,6 +1,7 @@
 """`gavel report`: several finished studies on one page."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from gavel.errors import InputError
@@ -29,7 +30,14 @@ def report(options: argparse.Namespace) -> None:
     from gavel.report import comparison  # matplotlib and pandas: seconds that the other commands need not wait
 
     names = _names([study for folder in options.folders for study in _studies(folder)])
-    comparison.render(names, options.out, title="comparison", question=options.question, axis=options.axis)
+    comparison.render(
+        names,
+        options.out,
+        title="comparison",
+        question=options.question,
+        axis=options.axis,
+        command=shlex.join(["gavel", "report", *options.folders, "--axis", options.axis]),
+    )
     print(f"open {options.out}")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from gavel import batches
 from gavel.algorithms import ALGORITHMS
 from gavel.config.data import Data, Solution
 from gavel.config.models import Judge, Student
@@ -158,9 +159,15 @@ class Config(Section):
             for name in self.rl.algorithms:
                 if ALGORITHMS[name].critic:
                     raise ValueError(f"compute.distributed {kind!r} does not train the critic of {name!r}; take ddp")
-        for key, size in (("rl.prompts_per_step", self.rl.prompts_per_step), ("sft.batch_size", self.sft.batch_size)):
-            if size % count:
-                raise ValueError(f"{key} is {size}, which {count} processes (compute.processes) cannot share evenly")
+        if self.sft.batch_size % count:
+            raise ValueError(
+                f"sft.batch_size is {self.sft.batch_size}, which {count} processes (compute.processes) cannot share "
+                "evenly"
+            )
+        grid = self.rl
+        for name in grid.algorithms:
+            _, minibatches = ALGORITHMS[name].passes(grid.ppo.model_dump())
+            batches.share(grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size)
 
 
 def load(raw: dict) -> dict:

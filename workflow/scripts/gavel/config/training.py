@@ -203,6 +203,15 @@ class Rl(Section):
     def reachable(self):
         if self.lambda_steps is not None and self.lambda_steps > self.steps:
             raise ValueError(f"lambda_steps {self.lambda_steps} is more than steps {self.steps}")
+        if self.lambda_steps is not None and self.lambda_start is None:
+            raise ValueError("lambda_steps without lambda_start: lambda has nowhere to come from")
+        if self.labeled_share == 0 and set(self.lambda_) - {0, 1}:
+            raise ValueError("labeled_share 0: no labelled problem is in a rollout, so lambda would weigh nothing")
+        if self.kl_in == "reward" and not self.kl:
+            raise ValueError("kl_in: 'reward' without kl: its weight is 0")
+        watch = self.monitor
+        if watch.every > self.steps and (watch.action != "flag" or watch.early_stop):
+            raise ValueError(f"monitor.every {watch.every} is more than steps {self.steps}: it would never look")
         divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
         if self.kl and self.kl_in == "reward" and divided:
             raise ValueError(

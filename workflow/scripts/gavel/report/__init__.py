@@ -80,6 +80,7 @@ def _context(results: Results, out: Path) -> dict:
         "votes": tables.votes(results),
         "corrected": int((~rows.primary.astype(bool)).sum()),
         "judge_alone": findings.judge_alone(results),
+        "collapses": findings.collapses(results),
         "kinds": {
             name: table
             for name in results.sets

@@ -2,7 +2,7 @@
 
 from gavel.report.load import Results
 from gavel.report.tables import DIFFERENCE
-from gavel.report.words import MISSING, Cell, Table, count, percent, points, seconds, text
+from gavel.report.words import MISSING, Cell, Table, count, listing, percent, points, seconds, text
 
 # What `run.json` names as the action that ended a run before its last step.
 ENDED = {
@@ -64,9 +64,15 @@ def algorithms(results: Results) -> Table | None:
     keys = list(dict.fromkeys(key for entry in notes.values() for key in entry))
     table = Table([("", ""), *((name.upper(), "") for name in notes)], [])
     for key in keys:
-        cells = [text(entry.get(key, "–")) for entry in notes.values()]
+        cells = [text(_note(entry.get(key, "–"))) for entry in notes.values()]
         table.rows.append([text(key.replace("_", " ")), *cells])
     return table if keys else None
+
+
+def _note(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
 def costs(results: Results) -> Table:

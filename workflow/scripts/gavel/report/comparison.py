@@ -1,5 +1,6 @@
 """One page about several studies: their headline results side by side, and against what they differ in."""
 
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from gavel.errors import InputError
 from gavel.report import shell
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
+from gavel.report.paired import against_first
 from gavel.report.words import (
     MISSING,
     Cell,
@@ -44,6 +46,7 @@ def render(
     question: str,
     axis: str = "variant",
     figures_dir: str | Path | None = None,
+    command: str | None = None,
 ) -> None:
     """Write the page.
 
@@ -52,6 +55,7 @@ def render(
         out: the page to write; it links to the studies' own reports.
         axis: a key of `AXES`: what accuracy is drawn against.
         figures_dir: if given, figures and their data are also written there.
+        command: what made the page, to be shown on it.
 
     Raises:
         InputError: a folder is not that of a study with a report.
@@ -66,7 +70,13 @@ def render(
         "figure": figure,
         "tables": [(sized(studies, name), headline(studies, name)) for name in test_sets(studies)],
         "best": [(sized(studies, name), headline(studies, name, "best")) for name in test_sets(studies)],
+        "first": next(iter(studies)),
+        "paired": {
+            sized(studies, name): table for name in test_sets(studies) if (table := against_first(studies, name)).rows
+        },
         "about": overview(studies),
+        "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
         "seeds": seeds(least),
         "links": {
             name: os.path.relpath(study.root / "report.html", Path(out).parent).replace(os.sep, "/")

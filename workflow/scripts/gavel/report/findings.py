@@ -103,6 +103,16 @@ def judge_alone(results: Results) -> list[str]:
     return found
 
 
+def collapses(results: Results) -> str | None:
+    """Which runs the monitor called collapsed, or that it called none; None where no run was looked at."""
+    looked = [run for run in results.monitors if run != "sft"]
+    if not looked:
+        return None
+    steps = {run: results.collapse(run) for run in looked}
+    fallen = [f"{results.names[run]} at step {step:.0f}" for run, step in steps.items() if step is not None]
+    return f"The monitor called a collapse of {listing(fallen)}." if fallen else "The monitor called no collapse."
+
+
 def absent(results: Results) -> list[str]:
     """What is missing from the study: runs that failed or left nothing, the judge, test results."""
     found = []

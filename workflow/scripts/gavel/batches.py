@@ -1,0 +1,34 @@
+"""How the completions of one rollout are shared among processes, mini-batches and micro-batches."""
+
+from gavel.errors import InputError
+
+
+def share(prompts: int, generations: int, processes: int, minibatches: int, micro: int | None) -> tuple[int, int]:
+    """Micro-batch size and number of micro-batches of one optimiser step, for one process.
+
+    Args:
+        prompts: questions in a rollout (`rl.prompts_per_step`).
+        generations: completions of each (`rl.num_generations`).
+        processes: processes that train together; each takes whole groups of completions.
+        minibatches: optimiser steps in one pass over the rollout.
+        micro: completions in memory at a time, at most a whole mini-batch, which None takes.
+
+    Raises:
+        InputError: they do not divide.
+    """
+    if prompts % processes:
+        raise InputError(
+            f"rl.prompts_per_step: {prompts} questions a step do not divide among {processes} processes "
+            "(compute.processes); each takes whole groups of completions"
+        )
+    completions = prompts * generations // processes
+    most = completions // minibatches
+    size = min(micro or most, most)
+    accumulate = completions // (minibatches * size) if size else 0
+    if size * minibatches * accumulate != completions:
+        shared = f" / {processes} processes" if processes > 1 else ""
+        raise InputError(
+            f"rl: {completions} completions a step (prompts_per_step * num_generations{shared}) do not divide into "
+            f"{minibatches} mini-batches of micro-batches of {size}; change rl.micro_batch_size or rl.ppo.minibatches"
+        )
+    return size, accumulate
