@@ -108,7 +108,7 @@ def build(
         path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:{seconds:.0f}\t1203.5\t{seconds * 1.8:.1f}\n")
     ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
     primary = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
-    write_metrics(files, runs, ks, primary, root / "metrics.csv", root / "comparisons.csv")
+    write_metrics(files, runs, ks, primary, *(root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds")))
     rl = STUDY["rl"] | {
         "algorithms": list(algorithms),
         "lambda": [float(lam) for lam in lambdas],

@@ -10,10 +10,10 @@ from gavel.metrics import (
     COMPARISON_COLUMNS,
     METRIC_COLUMNS,
     compare,
-    question_values,
     samples_metrics,
     write_metrics,
 )
+from gavel.question_values import question_values
 from gavel.statistics import holm, wilson
 
 RUNS = {
@@ -22,6 +22,7 @@ RUNS = {
     "grpo-lambda1-seed0": {"algorithm": "grpo", "lambda": 1.0, "seed": 0},
     "ppo-lambda1-seed0": {"algorithm": "ppo", "lambda": 1.0, "seed": 0},
 }
+TABLES = ("metrics", "comparisons", "seeds")
 PRIMARY = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
 
 
@@ -129,12 +130,12 @@ def tables(tmp_path):
             files.append((run, checkpoint, "main", path))
     # The other checkpoints come last, as in the workflow.
     files.sort(key=lambda file: (file[1] == "best") == (file[0] != "sft"))
-    write_metrics(files, RUNS, [1, 4], PRIMARY, tmp_path / "metrics.csv", tmp_path / "comparisons.csv")
-    return [list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in ("metrics", "comparisons")]
+    write_metrics(files, RUNS, [1, 4], PRIMARY, *(tmp_path / f"{name}.csv" for name in TABLES))
+    return [list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in TABLES]
 
 
 def test_columns_and_digits(tables):
-    metrics, comparisons = tables
+    metrics, comparisons, _ = tables
     assert list(metrics[0]) == METRIC_COLUMNS
     assert list(comparisons[0]) == COMPARISON_COLUMNS
     sft = next(r for r in metrics if r["run"] == "sft")
@@ -154,7 +155,7 @@ def test_which_comparisons_are_made(tables):
 
 
 def test_the_baseline_is_the_best_checkpoint_of_sft(tables):
-    metrics, comparisons = tables
+    metrics, comparisons, _ = tables
     value = {(r["run"], r["checkpoint"]): float(r["value"]) for r in metrics if r["metric"] == "greedy"}
     assert value["sft", "best"] != value["sft", "last"]
     for r in comparisons:
@@ -178,4 +179,80 @@ def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "samples.jsonl"
     write_jsonl(path, [{"id": "q", "sample": 0}])
     with pytest.raises(InputError, match=r"samples\.jsonl: a row has no 'answer'"):
-        write_metrics([("sft", "best", "main", path)], RUNS, [1], PRIMARY, tmp_path / "m", tmp_path / "c")
+        write_metrics([("sft", "best", "main", path)], RUNS, [1], PRIMARY, *(tmp_path / name for name in TABLES))
+
+
+def written(tmp_path, runs, rows, ks=(1,)):
+    """The three tables of a study from rows of each (run, checkpoint, set)."""
+    files = []
+    for place, key in enumerate(rows):
+        write_jsonl(tmp_path / f"{place}.jsonl", rows[key])
+        files.append((*key, tmp_path / f"{place}.jsonl"))
+    write_metrics(files, runs, list(ks), PRIMARY, *(tmp_path / f"{name}.csv" for name in TABLES))
+    return [list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in TABLES]
+
+
+def test_the_drop_rate_is_relative_to_the_seed_questions(tmp_path):
+    # Seeds a (right), b (right) and c (wrong); of their versions 1 of 2, 0 of 1 and 1 of 1 are right; d has no seed.
+    main = [row(name, -1, answer) for name, answer in (("a", "1"), ("b", "1"), ("c", "2"), ("unused", "2"))]
+    made = (("a1", "a", "1"), ("a2", "a", "2"), ("b1", "b", "2"), ("c1", "c", "1"), ("d1", "d", "1"))
+    plus = [row(name, -1, answer, kind="x" if name[0] == "a" else "y") | {"seed_id": s} for name, s, answer in made]
+    rows = {("sft", "best", "main"): main, ("sft", "best", "plus"): plus}
+    metrics, _, _ = written(tmp_path, RUNS, rows)
+    found = {r["metric"]: r for r in metrics if r["set"] == "plus" and r["metric"].startswith("pdr")}
+    assert {metric: (float(r["value"]), int(r["n"])) for metric, r in found.items()} == {
+        "pdr": (pytest.approx(1 - (2 / 4) / (2 / 3), abs=1e-6), 4),
+        "pdr_kind:x": (pytest.approx(1 - (1 / 2) / 1, abs=1e-6), 2),
+        "pdr_kind:y": (pytest.approx(1 - (1 / 2) / (1 / 2), abs=1e-6), 2),
+    }
+    assert not [r for r in metrics if r["set"] == "main" and "pdr" in r["metric"]]
+
+
+def test_there_is_no_drop_rate_without_a_right_seed(tmp_path):
+    plus = [row("a1", -1, "1", kind="x") | {"seed_id": "a"}]
+    rows = {("sft", "best", "main"): [row("a", -1, "2")], ("sft", "best", "plus"): plus}
+    assert not [r for r in written(tmp_path, RUNS, rows)[0] if "pdr" in r["metric"]]
+
+
+def test_answerable_and_unanswerable_questions_are_also_counted_apart():
+    rows = [row("a", -1, "1"), row("b", -1, "2"), row("c", -1, "None", gold="None")]
+    golds = {"a": "1", "b": "1", "c": "None"}
+    values = question_values([r | {"gold": golds[r["id"]]} for r in rows], [1])
+    assert values["greedy_answerable", 1] == {"a": 1, "b": 0}
+    assert values["greedy_unanswerable", 1] == {"c": 1}
+    values = question_values([r | {"gold": "1"} for r in rows[:2]], [1])
+    assert ("greedy_answerable", 1) not in values
+
+
+def test_the_judge_chooses_among_samples_where_it_scored_them(tmp_path):
+    scored = [("1", 0.9), ("2", 0.3), ("2", 0.2)]
+    rows = [row("q", -1, "2") | {"judge": 0.5}]
+    rows += [row("q", number, answer) | {"judge": judge} for number, (answer, judge) in enumerate(scored)]
+    values = question_values(rows, [1, 3])
+    assert {k: values["best_of", k]["q"] for k in (1, 3)} == {1: pytest.approx(1 / 3), 3: 1}
+    assert (values["weighted_maj", 3]["q"], values["maj", 3]["q"]) == (1, 0)
+    bare = question_values([{**r, "judge": None} for r in rows], [1, 3])
+    assert not [metric for metric, _ in bare if metric in ("best_of", "weighted_maj")]
+    made = {r["metric"] for r in written(tmp_path, RUNS, {("sft", "best", "main"): rows}, ks=[3])[1]}
+    assert made == {"maj-greedy", "weighted_maj-maj", "best_of-maj"}
+
+
+def test_runs_of_several_seeds_are_also_taken_together(tmp_path):
+    runs = {"sft": RUNS["sft"]} | {
+        f"grpo-lambda{weight:g}-seed{seed}": {"algorithm": "grpo", "lambda": weight, "seed": seed}
+        for weight, seed in ((0.5, 0), (0.5, 1), (1.0, 0))
+    }
+    rows = {("sft", "best", "main"): random_rows(0, share=0.4)}
+    for place, run in enumerate(list(runs)[1:], start=1):
+        rows[run, "last", "main"] = random_rows(place, share=0.6)
+    metrics, _, seeds = written(tmp_path, runs, rows, ks=[1, 4])
+    assert [(r["algorithm"], r["lambda"], r["set"], r["metric"], r["k"], r["seeds"]) for r in seeds] == [
+        ("grpo", "0.5", "main", "greedy", "1", "2"),
+        ("grpo", "0.5", "main", "maj", "4", "2"),
+    ]
+    single = [float(r["value"]) for r in metrics if r["lambda"] == "0.5" and r["metric"] == "greedy"]
+    base = next(float(r["value"]) for r in metrics if r["run"] == "sft" and r["metric"] == "greedy")
+    assert float(seeds[0]["value"]) == pytest.approx(sum(single) / 2, abs=1e-5)
+    assert float(seeds[0]["difference"]) == pytest.approx(sum(single) / 2 - base, abs=1e-5)
+    assert (float(seeds[0]["lowest"]), float(seeds[0]["highest"])) == pytest.approx((min(single), max(single)))
+    assert float(seeds[0]["low"]) < float(seeds[0]["value"]) < float(seeds[0]["high"])

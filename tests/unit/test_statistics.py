@@ -9,10 +9,12 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gavel.statistics import (
     bootstrap_mean,
+    crossed_bootstrap,
     holm,
     mcnemar,
     mean_interval,
     paired_bootstrap,
+    ratio_drop,
     wilson,
 )
 
@@ -108,3 +110,53 @@ def test_holm(p_values):
 def test_a_proportion_of_none_or_all_lies_in_its_own_interval(n):
     assert wilson(0, n)[0] == 0.0
     assert wilson(n, n)[1] == 1.0
+
+
+def test_a_drop_agrees_with_scipys_bootstrap_of_the_ratio():
+    rng = np.random.default_rng(7)
+    original = rng.binomial(1, 0.7, size=300)
+    sizes = rng.integers(1, 9, size=300)
+    changed = rng.binomial(sizes, np.where(original, 0.6, 0.2))
+
+    def drop(changed, sizes, original, axis=-1):
+        return 1 - (changed.sum(axis) / sizes.sum(axis)) / original.mean(axis)
+
+    value, low, high = ratio_drop(changed, sizes, original, resamples=20_000, seed=1)
+    expected = stats.bootstrap(
+        (changed, sizes, original), drop, paired=True, n_resamples=20_000, method="percentile", rng=2
+    ).confidence_interval
+    assert value == pytest.approx(drop(changed, sizes, original))
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.003)
+
+
+def test_a_drop_relative_to_nothing_is_refused():
+    for table in (([], [], []), ([1], [2], [0])):
+        with pytest.raises(ValueError, match="relative to nothing"):
+            ratio_drop(*table)
+
+
+def test_one_row_is_resampled_as_its_columns_are():
+    mean, low, high, p = crossed_bootstrap([SCORES - 0.25], resamples=20_000)
+    expected = paired_bootstrap(SCORES, np.full(400, 0.25), resamples=20_000, seed=1)
+    assert (mean, low, high) == pytest.approx(expected[:3], abs=0.0006)
+    assert p == pytest.approx(expected[3], abs=0.01)
+
+
+def test_a_crossed_interval_holds_the_variation_of_rows_too():
+    rng = np.random.default_rng(11)
+    hits = {"crossed": 0, "columns": 0}
+    for trial in range(200):
+        rows, columns = rng.normal(0, 0.15, size=(8, 1)), rng.normal(0, 0.4, size=(1, 200))
+        table = 0.5 + rows + columns + rng.normal(0, 0.3, size=(8, 200))
+        _, low, high, _ = crossed_bootstrap(table, resamples=400, seed=trial)
+        hits["crossed"] += low <= 0.5 <= high
+        low, high = bootstrap_mean(table.mean(axis=0), resamples=400, seed=trial)
+        hits["columns"] += low <= 0.5 <= high
+    assert hits["crossed"] / 200 > 0.88
+    assert hits["columns"] / 200 < 0.75  # what a single level of resampling would claim
+
+
+def test_a_table_needs_cells():
+    for table in ([], [[]], [1.0]):
+        with pytest.raises(ValueError, match="at least one row"):
+            crossed_bootstrap(table)

@@ -60,6 +60,7 @@ rule compute_metrics:
     output:
         metrics=f"{RESULTS}/metrics.csv",
         comparisons=f"{RESULTS}/comparisons.csv",
+        seeds=f"{RESULTS}/seeds.csv",
     log:
         f"{RESULTS}/logs/metrics.log",
     benchmark:

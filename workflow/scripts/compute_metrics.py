@@ -20,4 +20,5 @@ with script_log(snakemake.log[0], "metrics"):
         run: {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
         for run, cell in params.cells.items()
     }
-    write_metrics(files, runs, params.ks, params.primary, snakemake.output.metrics, snakemake.output.comparisons)
+    out = snakemake.output
+    write_metrics(files, runs, params.ks, params.primary, out.metrics, out.comparisons, out.seeds)

@@ -1,9 +1,7 @@
-"""From scored samples to `metrics.csv` and `comparisons.csv`.
+"""From scored samples to `metrics.csv`, `comparisons.csv` and `seeds.csv`.
 
-Every figure is a mean over questions of one value per question, so that intervals and paired tests resample
-questions; the vote over a question's samples is `gavel.voting`'s, intervals and tests are
-`gavel.statistics`'. It generates nothing and verifies nothing: answers and verdicts are read from the
-samples.
+Every figure is a mean over questions of one value per question (`gavel.question_values`), so that intervals and
+paired tests resample questions; these are `gavel.statistics`'. docs/evaluation.md defines every figure.
 """
 
 import csv
@@ -11,10 +9,12 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gavel import across_seeds
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_text
+from gavel.question_values import Values, question_values
+from gavel.robustness import drop_rates
 from gavel.statistics import bootstrap_mean, holm, mcnemar, mean_interval, paired_bootstrap
-from gavel.voting import maj_at_k, pass_at_k
 
 METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low high n".split()
 COMPARISON_COLUMNS = (
@@ -24,75 +24,6 @@ COMPARISON_COLUMNS = (
 BASELINE = ("sft", "best")
 # A p-value of the bootstrap is at least 2 / resamples, and Holm multiplies it by the number of comparisons.
 RESAMPLES = 10_000
-
-Values = dict[tuple[str, int], dict[str, float]]
-
-
-def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
-    """One value per question for each metric.
-
-    Args:
-        rows: scored samples (sample −1 is the greedy one), in any order.
-        ks: the k of maj@k and pass@k; those above the number of samples are left out.
-
-    Returns:
-        (metric, k) → question id → value in [0, 1]; `tokens` are tokens per sample. `mean`, `unparsable`,
-        `finished` and `tokens` are means over the sampled solutions, or the greedy one where nothing was
-        sampled. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind.
-
-    Raises:
-        InputError: no rows; a sample is there twice; questions differ in their number of samples.
-    """
-    greedy: dict[str, tuple] = {}
-    sampled: dict[str, dict[int, tuple]] = {}
-    kinds: dict[str, str] = {}
-    for row in rows:
-        name, number = row["id"], row["sample"]
-        item = (row["answer"], bool(row["correct"]), row["tokens"], bool(row["finished"]))
-        place = sampled.setdefault(name, {})
-        if number in place or (number < 0 and name in greedy):
-            raise InputError(f"question {name}: sample {number} is there twice; generate this set again")
-        if number < 0:
-            greedy[name] = item
-        else:
-            place[number] = item
-        if row.get("kind"):
-            kinds[name] = row["kind"]
-    if not sampled:
-        raise InputError("no samples; generate this set again")
-    n = len(next(iter(sampled.values())))
-    for name, items in sampled.items():
-        if len(items) != n or (name in greedy) != bool(greedy):
-            raise InputError(f"question {name}: {len(items)} samples where the first has {n}; generate again")
-
-    values: Values = {}
-    if greedy:
-        values["greedy", 1] = {name: float(item[1]) for name, item in greedy.items()}
-    # In order of sample number, so that the result does not hang on the order of the file.
-    lists = {name: [items[number] for number in sorted(items)] for name, items in sampled.items()}
-    if n:
-        values["mean", 1] = {name: sum(item[1] for item in items) / n for name, items in lists.items()}
-        usable = sorted({k for k in ks if 1 <= k <= n})
-        for k in usable:
-            values["maj", k] = {
-                name: maj_at_k([item[0] for item in items], [item[1] for item in items], k)
-                for name, items in lists.items()
-            }
-        for k in usable:
-            values["pass", k] = {name: pass_at_k(n, sum(item[1] for item in items), k) for name, items in lists.items()}
-    else:
-        lists = {name: [item] for name, item in greedy.items()}
-    for metric, part in (
-        ("unparsable", lambda item: item[0] is None),
-        ("finished", lambda item: item[3]),
-        ("tokens", lambda item: item[2]),
-    ):
-        values[metric, 1] = {name: sum(map(part, items)) / len(items) for name, items in lists.items()}
-    for kind in sorted(set(kinds.values())) if greedy else ():
-        values[f"greedy_kind:{kind}", 1] = {
-            name: value for name, value in values["greedy", 1].items() if kinds.get(name) == kind
-        }
-    return values
 
 
 def samples_metrics(rows: Iterable[dict], ks: Sequence[int]) -> list[dict]:
@@ -148,12 +79,14 @@ def write_metrics(
     primary: dict,
     out_metrics: str | Path,
     out_comparisons: str | Path,
+    out_seeds: str | Path,
 ) -> None:
-    """Write both tables of a study.
+    """Write the tables of a study.
 
     Compared are: every run with `sft` (greedy and maj at the largest k), every run with 0 < λ < 1 with its
-    algorithm's λ = 1 run of the same seed (greedy), and maj at the largest k with greedy of the same run
-    (metric `maj-greedy`). `p_adjusted` is Holm's over all comparisons but the primary one, which keeps its p.
+    algorithm's λ = 1 run of the same seed (greedy), and of the same run, at the largest k, maj with greedy (metric
+    `maj-greedy`) and both uses of the judge with maj (`weighted_maj-maj`, `best_of-maj`). `p_adjusted` is Holm's over
+    all comparisons but the primary one, which keeps its p.
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
@@ -161,22 +94,27 @@ def write_metrics(
         ks: the k of maj@k and pass@k.
         primary: `{"run", "set", "metric", "k", "checkpoint"}` of the comparison with `sft` that was named
             beforehand; k and checkpoint may be left out (1 and last).
+        out_seeds: where runs of several seeds are taken together; a heading only if there is one.
 
     Raises:
         InputError: a file is unusable or two files of a set cover different questions; the message names the
         file.
     """
     values: dict[tuple[str, str, str], Values] = {}
+    links: dict[str, dict] = {}
     metrics = []
     for run, checkpoint, name, path in files:
         try:
-            values[run, checkpoint, name] = question_values(read_jsonl(path), ks)
+            rows = list(read_jsonl(path))
+            values[run, checkpoint, name] = question_values(rows, ks)
         except KeyError as error:
             raise InputError(f"{path}: a row has no {error}; score this set again") from None
         except InputError as error:
             raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+        links.setdefault(name, {key: {row["id"]: row.get(key) for row in rows} for key in ("seed_id", "kind")})
+    for (run, checkpoint, name), found in values.items():
         about = runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
-        metrics += [about | row for row in _summaries(values[run, checkpoint, name])]
+        metrics += [about | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
     comparisons = []
     for first, second, metric, k, pair in _pairs(values, runs):
         about = {"run": first[0], "checkpoint": first[1], "baseline": second[0], "set": first[2]}
@@ -194,6 +132,17 @@ def write_metrics(
         row.setdefault("p_adjusted", row["p"])
     write_text(out_metrics, _csv(METRIC_COLUMNS, metrics))
     write_text(out_comparisons, _csv(COMPARISON_COLUMNS, comparisons))
+    write_text(out_seeds, _csv(across_seeds.COLUMNS, across_seeds.across_seeds(values, runs, BASELINE)))
+
+
+def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: str, checkpoint: str, name: str):
+    """PDR of a set whose questions were made from another's; none where no seed is in another set."""
+    own = values[run, checkpoint, name].get(("greedy", 1), {})
+    seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
+    kinds = {question: kind for question, kind in links[name]["kind"].items() if kind}
+    others = (values[place].get(("greedy", 1), {}) for place in values if place[:2] == (run, checkpoint))
+    original = {question: value for other in others if other is not own for question, value in other.items()}
+    return drop_rates(own, seeds, original, kinds) if seeds else []
 
 
 def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
@@ -214,8 +163,10 @@ def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
                 other = (verifiable, "last", name)
                 if ("greedy", 1) in own and ("greedy", 1) in values.get(other, {}):
                     yield key, other, "greedy", 1, (own["greedy", 1], values[other]["greedy", 1])
-        if top is not None and ("greedy", 1) in own:
-            yield key, key, "maj-greedy", top, (own["maj", top], own["greedy", 1])
+        for first, second in (("maj", "greedy"), ("weighted_maj", "maj"), ("best_of", "maj")):
+            pair = [own.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second)]
+            if None not in pair:
+                yield key, key, f"{first}-{second}", top, pair
 
 
 def _csv(columns: list[str], rows: list[dict]) -> str:
