@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gavel.sampling import sample
+from gavel.sampling import batches, sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
 
@@ -25,6 +25,23 @@ def test_greedy_samples_are_those_of_generate(model, tokenizer):
 def test_samples_do_not_depend_on_the_batch(model, tokenizer, batch_size):
     whole = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, max_new_tokens=8, seed=3, batch_size=256)
     parts = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, max_new_tokens=8, seed=3, batch_size=batch_size)
+    assert texts(whole) == texts(parts)
+
+
+def test_batches_keep_both_limits_and_put_like_lengths_together():
+    lengths = [9, 2, 7, 2, 30]
+    assert batches(lengths, 1, 4, batch_size=2, batch_tokens=None) == [[1, 3], [2, 0], [4]]
+    # Two of 2 + 4 tokens with 2 samples each make 24; a third, of 7 + 4, would make 66; the last is above it alone.
+    assert batches(lengths, 2, 4, batch_size=64, batch_tokens=40) == [[1, 3], [2], [0], [4]]
+    assert batches([], 1, 4, batch_size=2, batch_tokens=10) == []
+
+
+def test_samples_do_not_depend_on_a_token_budget(model, tokenizer):
+    common = {"n": 4, "temperature": 1.0, "max_new_tokens": 8, "seed": 3}
+    whole = sample(model, tokenizer, PROMPTS, **common)
+    seen = []
+    parts = sample(model, tokenizer, PROMPTS, **common, batch_tokens=64, progress=lambda b: seen.extend(b) or iter(b))
+    assert len(seen) == 3
     assert texts(whole) == texts(parts)
 
 

@@ -22,7 +22,8 @@ rule generate:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
         solution=config["solution"],
-        sampling=without("evaluation", "ks", "judge"),
+        # How much is decoded at a time changes no sample.
+        sampling=without("evaluation", "ks", "judge", "batch_size", "batch_tokens"),
     script:
         "../scripts/generate.py"
 

@@ -27,6 +27,7 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
                 n=samples,
                 temperature=params.sampling["temperature"],
                 seed=params.sampling["seed"],
-                batch_size=params.sampling["batch_size"],
+                batch_size=snakemake.config["evaluation"]["batch_size"],
+                batch_tokens=snakemake.config["evaluation"]["batch_tokens"],
                 progress=bar,
             )

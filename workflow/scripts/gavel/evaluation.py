@@ -22,6 +22,7 @@ def generate(
     temperature: float,
     seed: int,
     batch_size: int,
+    batch_tokens: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Write one greedy completion and `n` sampled ones for each question.
@@ -33,6 +34,7 @@ def generate(
         model: checkpoint folder; `student` gives its dtype and tokens.
         questions: JSONL file of records; their answers are not read.
         n: 0 writes the greedy completion only.
+        batch_size, batch_tokens: limits of a batch, as in `gavel.sampling.sample`.
     """
     tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(model, **tokens)
@@ -40,7 +42,8 @@ def generate(
     rows = list(read_jsonl(questions))
     template = prompts.load(prompt)
     asked = [prompts.fill(template, question=row["question"]) for row in rows]
-    common = {"max_new_tokens": max_new_tokens, "seed": seed, "batch_size": batch_size, "progress": progress}
+    common = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
+    common |= {"batch_size": batch_size, "batch_tokens": batch_tokens}
     greedy = sample(network, tokenizer, asked, temperature=0.0, **common)
     drawn = sample(network, tokenizer, asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
     write_jsonl(

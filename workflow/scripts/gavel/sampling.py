@@ -34,6 +34,7 @@ def sample(
     max_new_tokens: int,
     seed: int = 0,
     batch_size: int = 256,
+    batch_tokens: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[list[Sample]]:
     """Draw `n` completions for each prompt.
@@ -43,6 +44,8 @@ def sample(
         max_new_tokens: longest completion, in tokens; one that reaches it is not `finished`.
         seed: with the prompt's text it decides all random numbers.
         batch_size: completions decoded at a time (at least `n`).
+        batch_tokens: most tokens, those of prompts included, that these may come to hold; None for no such limit. One
+            prompt's completions are decoded together in any case.
         progress: wraps the list of batches, for a progress bar.
 
     Returns:
@@ -54,10 +57,8 @@ def sample(
     if temperature == 0 and n > 1:
         raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
     encoded = tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
-    order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
-    rows = max(1, batch_size // n)
     results: list[list[Sample]] = [[] for _ in prompts]
-    for batch in progress([order[i : i + rows] for i in range(0, len(order), rows)]):
+    for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
         seeds = [int.from_bytes(hashlib.sha256(f"{seed}:{prompts[i]}".encode()).digest()[:7]) for i in batch]
         uniforms = None
         if temperature > 0:
@@ -69,6 +70,21 @@ def sample(
             finished = bool(completion) and completion[-1] == tokenizer.eos_token_id
             results[batch[row // n]].append(Sample(completion, text, finished))
     return results
+
+
+def batches(
+    lengths: Sequence[int], n: int, max_new_tokens: int, batch_size: int, batch_tokens: int | None
+) -> list[list[int]]:
+    """Prompts by number, the shortest first, in batches that keep the limits of `sample`."""
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        size = n * (len(found[-1]) + 1) if found else 0
+        # Sorted, so this prompt is the longest of its batch, to which all are padded.
+        held = size * (lengths[i] + max_new_tokens)
+        if not found or size > batch_size or (batch_tokens is not None and held > batch_tokens):
+            found.append([])
+        found[-1].append(i)
+    return found
 
 
 @torch.inference_mode()

@@ -29,6 +29,9 @@ class Evaluation(Section):
     ks: list[Count] = Field([1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`.")
     seed: int = Field(0, description="Sampling noise.")
     batch_size: Count = Field(512, description="Completions decoded at a time.")
+    batch_tokens: Count | None = Field(
+        None, description="Most tokens of prompts and completions decoded at a time; lower it when memory runs out."
+    )
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
 
     @model_validator(mode="after")
