@@ -170,6 +170,21 @@ def test_swapping_needs_a_slot_to_swap_in(tiny):
         judge.load(model=tiny, swap_labels=True)
 
 
+def test_the_tokens_that_the_judge_reads_are_counted(tiny, rows, tmp_path):
+    questions, solutions = pairs(rows)
+    path = str(tmp_path / "answers.sqlite")
+    watcher = judge.load(model=tiny, cache=path)
+    texts = [text for pair in dict.fromkeys(zip(questions, solutions, strict=True)) for text in watcher.render(*pair)]
+    expected = sum(len(watcher.backend.tokenizer(text)["input_ids"]) for text in texts)
+    watcher.verdicts(questions, solutions)
+    assert watcher.tokens_read == expected > 0
+    watcher.verdicts(questions, solutions)
+    assert watcher.tokens_read == expected  # the cache knew
+    short = judge.load(model=tiny, max_tokens=12)
+    short.verdicts(questions, solutions)
+    assert short.tokens_read == 12 * len(texts)
+
+
 def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch):
     questions, solutions = pairs(rows)
     path = str(tmp_path / "answers.sqlite")

@@ -31,7 +31,10 @@ class Handler(BaseHTTPRequestHandler):
         listed = {"content": [first | {"top_logprobs": entries}]} if chat else {"top_logprobs": [found]}
         choice = {"index": 0, "finish_reason": "length", "logprobs": listed}
         choice |= {"message": {"role": "assistant", "content": ""}} if chat else {"text": ""}
-        return self._send(200, {"id": "1", "created": 0, "model": "m", "object": "x", "choices": [choice]})
+        reply = {"id": "1", "created": 0, "model": "m", "object": "x", "choices": [choice]}
+        if self.server.counts:
+            reply["usage"] = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
+        return self._send(200, reply)
 
     def _send(self, status, body):
         data = json.dumps(body).encode()
@@ -46,9 +49,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(reply):
+def serving(reply, counts=False):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.reply, server.bodies = reply, []
+    server.reply, server.bodies, server.counts = reply, [], counts
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -68,6 +71,14 @@ def connect(server, **settings):
     }
     common = {name: settings.pop(name) for name in ("chat", "labels", "cache") if name in settings}
     return judge.load(model="m", server=options | settings, **common)
+
+
+@pytest.mark.parametrize(("chat", "counts", "expected"), [(False, True, 4 * 7), (True, True, 4 * 7), (True, False, 0)])
+def test_tokens_are_counted_where_the_server_counts_them(chat, counts, expected):
+    with serving(lambda prompt: LISTED, counts) as server:
+        asked = connect(server, chat=chat)
+        asked.verdicts(["1+1?", "1+1?", "2+2?"], ["2", "3", "4"])  # and once to check the labels
+        assert asked.tokens_read == expected
 
 
 @pytest.mark.parametrize("chat", [False, True])

@@ -17,6 +17,10 @@ class FixedJudge:
     def __init__(self, score=0.25):
         self.paid, self.asked = score, 0
 
+    @property
+    def tokens_read(self):
+        return 10 * self.asked
+
     def verdicts(self, questions, solutions, progress=iter):
         self.asked += len(solutions)
         return [Verdict(self.paid) for _ in solutions]
@@ -104,6 +108,13 @@ def test_parts_are_logged_for_the_two_pools_apart():
     assert "verifiable_unlabeled" not in logged
     assert logged["judge_unlabeled"] == 0.25
     assert logged["reward_labeled"] == pytest.approx(0.625)
+    assert logged["judge_tokens"] == 20
+
+
+def test_a_run_without_a_judge_reads_no_judge_tokens():
+    logged = {}
+    reward(1.0, None)([RIGHT], ["q"], ["4"], log_metric=logged.__setitem__, labeled=[True])
+    assert logged["judge_tokens"] == 0
 
 
 class Step:

@@ -37,6 +37,7 @@ rule score:
     output:
         samples=expand(f"{FILES}/samples.jsonl", set=TESTS),
         alternate=expand(f"{FILES}/alternate.jsonl", set=TESTS),
+        usage=f"{RESULTS}/evaluation/{{run}}/usage.json",
     log:
         f"{RESULTS}/logs/score/{{run}}.log",
     benchmark:

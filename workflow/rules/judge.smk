@@ -10,6 +10,7 @@ rule judge_policy:
     output:
         verdicts=f"{RESULTS}/judge/calibration.jsonl",
         probes=f"{RESULTS}/judge/probes.jsonl",
+        usage=f"{RESULTS}/judge/usage.json",
     log:
         f"{RESULTS}/logs/judge.log",
     benchmark:

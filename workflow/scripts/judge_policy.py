@@ -24,5 +24,6 @@ with script_log(snakemake.log[0], "judge"):
         temperature=params.temperature,
         output=snakemake.output.verdicts,
         probes_output=snakemake.output.get("probes"),
+        usage_output=snakemake.output.get("usage"),
         progress=bar,
     )

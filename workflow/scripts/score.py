@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"score {run}"):
     from gavel import judge
+    from gavel.files import read_jsonl, write_json
     from gavel.job import plain_job
     from gavel.judge.access import judge_access
     from gavel.scoring import score
@@ -17,7 +18,7 @@ with script_log(snakemake.log[0], f"score {run}"):
         watcher = (
             judge.load(**snakemake.params.judge | judge_access(snakemake.config)) if snakemake.params.judge else None
         )
-        numbers = {}
+        numbers, written = {}, 0
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(
                 snakemake.input.tests, snakemake.input[kind], snakemake.output[kind], strict=True
@@ -30,7 +31,10 @@ with script_log(snakemake.log[0], f"score {run}"):
                     judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
                     progress=bar,
                 )
+                written += sum(row["tokens"] for row in read_jsonl(output))
                 if kind == "samples":
                     name = Path(output).parent.name
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        mirror.mirror([{"step": 0, "metrics": numbers}])
+        read = watcher.tokens_read if watcher else 0
+        write_json(snakemake.output.usage, {"written": written, "judge": read})
+        mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": read}}])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from gavel import judge, models, probes, prompts
 from gavel.answers import verify
 from gavel.errors import InputError
-from gavel.files import read_jsonl, write_jsonl
+from gavel.files import read_jsonl, write_json, write_jsonl
 from gavel.sampling import sample
 
 MAX_MISSING = 0.25  # of the answers: with more of them missing there is no calibration
@@ -25,6 +25,7 @@ def judge_policy(
     temperature: float,
     output: str,
     probes_output: str | None = None,
+    usage_output: str | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
@@ -38,6 +39,7 @@ def judge_policy(
         problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
         samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will pay.
         probes_output: where the verdicts on `gavel.probes` of the first file's first problems go, if anywhere.
+        usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
     """
     files = [list(read_jsonl(path)) for path in problems]
     rows = [row for part in files for row in part]
@@ -63,6 +65,9 @@ def judge_policy(
     if probes_output:
         tricks = probes.build(files[0][:PROBED], solution_format)
         write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
+    if usage_output:
+        written = sum(row["tokens"] for row in asked)
+        write_json(usage_output, {"written": written, "judge": watcher.tokens_read})
 
 
 def steps(solution: str, solution_format: str) -> int:

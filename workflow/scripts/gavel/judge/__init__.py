@@ -43,7 +43,13 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Anything that scores solutions."""
+    """Anything that scores solutions.
+
+    Attributes:
+        tokens_read: tokens that its models have read so far, which is what it costs.
+    """
+
+    tokens_read: int
 
     def verdicts(
         self,

@@ -52,6 +52,7 @@ class LocalBackend:
         self.labels = label_tokens(self.tokenizer, templated(self.tokenizer, example, chat), labels, special=not chat)
         self.model = models.load_model(model, key="judge.model", dtype=dtype, revision=revision)
         self.source, self.revision = model, revision
+        self.tokens_read = 0
 
     @property
     def identity(self) -> str:
@@ -66,9 +67,11 @@ class LocalBackend:
             self.tokenizer(templated(self.tokenizer, text, self.chat), add_special_tokens=not self.chat)["input_ids"]
             for text in texts
         ]
+        kept = [ids[-self.max_tokens :] for ids in encoded]
+        self.tokens_read += sum(map(len, kept))
         probabilities = next_token_probabilities(
             self.model,
-            [ids[-self.max_tokens :] for ids in encoded],
+            kept,
             self.labels,
             groups=groups,
             pad=self.tokenizer.pad_token_id,

@@ -65,6 +65,7 @@ class ServerBackend:
         )
         self.identity = f"{base_url} {model} {chat} {top_logprobs}"
         self.checked = False
+        self.tokens_read, self.counting = 0, threading.Lock()
 
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
@@ -125,11 +126,18 @@ class ServerBackend:
             reply = self.client.chat.completions.create(
                 messages=[{"role": "user", "content": text}], logprobs=True, top_logprobs=self.top, **common
             )
+            self._count(reply.usage)
             content = reply.choices[0].logprobs and reply.choices[0].logprobs.content
             return [(entry.token, entry.logprob) for entry in content[0].top_logprobs] if content else []
         reply = self.client.completions.create(prompt=text, logprobs=self.top, **common)
+        self._count(reply.usage)
         found = reply.choices[0].logprobs
         return list(found.top_logprobs[0].items()) if found and found.top_logprobs else []
+
+    def _count(self, usage) -> None:
+        """Add what a server says that it has read; one that says nothing counts as nothing."""
+        with self.counting:
+            self.tokens_read += usage.prompt_tokens if usage else 0
 
 
 class _Failures:

@@ -39,6 +39,7 @@ class Backend(Protocol):
     """Where the judge's model runs."""
 
     identity: str  # of what answers: another model has another one
+    tokens_read: int  # of prompts so far, whether computed anew or not
 
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable]
@@ -83,6 +84,11 @@ class SingleTokenJudge:
         self.templates = phrasings(prompt, labels, swap_labels)
         self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
         self.prompts_asked = self.prompts_cached = 0  # so far; those among them that the cache answered
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens of judging prompts so far; answers from the cache cost none."""
+        return self.backend.tokens_read
 
     def render(self, question: str, solution: str) -> list[str]:
         """The judging prompt in words, one for each phrasing."""
