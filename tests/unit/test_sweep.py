@@ -13,6 +13,7 @@ from gavel import study, sweep
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
 from gavel.report import comparison
+from gavel.report.equivalents import labels_for
 from gavel.report.paired import against_first, counterpart
 
 SWEEPS = ["judge-strength", "label-efficiency"]
@@ -192,6 +193,27 @@ def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folder
     second.study = second.study | {"primary": second.study["primary"] | {"lambda": 0}}
     assert counterpart(second, "grpo-lambda0-seed0", first) == "grpo-lambda0.5-seed0"
     assert counterpart(second, "grpo-lambda1-seed0", first) == "grpo-lambda1-seed0"
+
+
+def test_accuracy_is_told_in_labels():
+    curve = [(20, 0.3), (40, 0.5), (160, 0.9)]
+    assert labels_for(0.2, curve) == labels_for(0.3, curve) == 20
+    assert labels_for(0.4, curve) == pytest.approx((20 * 40) ** 0.5)
+    assert labels_for(0.7, curve) == pytest.approx(80)
+    assert labels_for(0.9, curve) == pytest.approx(160)
+    assert labels_for(0.91, curve) is None
+    # Where more labels were worse, the first number that is enough counts.
+    assert labels_for(0.5, [(20, 0.3), (40, 0.5), (80, 0.4), (160, 0.6)]) == pytest.approx(40)
+
+
+def test_the_label_axis_says_what_sft_would_need(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    assert "In labels" not in comparison.answer(studies, "labels")  # both have the same number
+    for labels, found in zip((20, 80), studies.values(), strict=True):
+        found.splits = {"counts": {"labeled": labels}}
+    said = comparison.answer(studies, "labels")
+    assert "In labels: what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80, SFT alone would reach with " in said
+    assert "In labels" not in comparison.answer(studies, "variant")
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path):

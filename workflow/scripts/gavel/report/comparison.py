@@ -11,7 +11,7 @@ import yaml
 from gavel import plots
 from gavel.dotted import dotted
 from gavel.errors import InputError
-from gavel.report import shell
+from gavel.report import equivalents, shell
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
 from gavel.report.paired import against_first
@@ -134,7 +134,9 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
             f"{name}{place}: " + (f"{points(row.difference)} points ({interval(row)})" if row else "no result")
         )
     what = next(iter(kinds.values())) if alike else "The primary run of each"
-    return f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
+    text = f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
+    in_labels = equivalents.sentence(studies) if axis == "labels" else None
+    return f"{text} {in_labels}" if in_labels else text
 
 
 def against(studies: Mapping[str, Results], axis: str) -> Figure:
