@@ -90,6 +90,7 @@ def build(
         _run_files(root, run, about, run in failed, judge, rng)
         if run in failed:
             continue
+        write_json(root / "evaluation" / run / "usage.json", {"written": 9_000, "judge": 40_000})
         for name in sizes:
             skill = _skill(about, name)
             folder = root / "evaluation" / run / name
@@ -127,13 +128,14 @@ def _skill(about: dict, name: str) -> float:
 
 def _samples(name: str, difficulty: list[float], skill: float, n: int, judge: bool, rng: random.Random):
     for index, offset in enumerate(difficulty):
-        gold = str(10 + index % 37)
+        kind = KINDS[index % len(KINDS)] if name == "plus" else None
+        gold = "None" if kind == "critical thinking" else str(10 + index % 37)
         share = min(0.97, max(0.02, skill + offset))
         a, b = 3 + index % 9, 2 + index % 5
         question = f"Anna has {a} boxes with {b} shells each <and> finds {index} more. How many shells has she?"
         for number in range(-1, n):
             right = rng.random() < share
-            answer = gold if right else rng.choice([None, str(int(gold) + 1), str(int(gold) + 1), "0"])
+            answer = gold if right else rng.choice([None, "1", "1", "0"])
             score = min(1.0, max(0.0, rng.gauss(0.85 if right else 0.3, 0.2)))
             yield {
                 "id": f"{name}-{index}",
@@ -147,7 +149,7 @@ def _samples(name: str, difficulty: list[float], skill: float, n: int, judge: bo
                 "finished": answer is not None,
                 "question": question,
                 "gold": gold,
-                "kind": KINDS[index % len(KINDS)] if name == "plus" else None,
+                "kind": kind,
                 "seed_id": f"main-{index // 8}" if name == "plus" else None,
             }
 
@@ -193,7 +195,7 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             row |= {"unparsable": 0.05, "length": 18 + done}
             if judge:
                 row |= {"judge": truth + gap * done, "judge_wrong": 0.1 + gap * done, "gap": gap * done}
-                row |= {"kl": 0.1 * done, "entropy": 0.5 - 0.2 * done}
+                row |= {"kl": 0.1 * done, "entropy": 0.5 - 0.2 * done, "judge_tokens": 100}
         monitor.append(row)
     for step in range(1, steps + 1):
         wave = rng.gauss(0, 0.03)
@@ -204,7 +206,11 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             "grad_norm": 0.4 + wave,
             "completions/mean_length": 17 + wave,
         }
-        training.append(row | {"clip_ratio/region_mean": 0.01, "step_time": 1.1, "learning_rate": 1e-4})
+        if uses_judge:
+            row["judge_tokens"] = 500
+        training.append(
+            row | {"num_tokens": 1000 * step, "clip_ratio/region_mean": 0.01, "step_time": 1.1, "learning_rate": 1e-4}
+        )
     for name, rows in {"monitor": monitor, "training": training}.items():
         with open(folder / f"{name}.csv", "w", newline="") as handle:
             writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
@@ -235,6 +241,12 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
     write_json(root / "judge" / "calibration.json", found | {"judge": "weights/judge", "settings": settings})
     write_json(root / "judge" / "policies.json", {run: found for run in runs if run != "sft"})
     write_jsonl(root / "judge" / "calibration.jsonl", items)
+    write_json(root / "judge" / "usage.json", {"written": 24_000, "judge": 120_000})
+    for run in runs:
+        if run != "sft":
+            trained = [item | {"response": f"return {number % 9}"} for number, item in enumerate(items)]
+            write_jsonl(root / "judge" / "runs" / f"{run}.jsonl", trained)
+            write_json(root / "judge" / "runs" / f"{run}-usage.json", {"written": 24_000, "judge": 120_000})
     write_jsonl(root / "judge" / "probes.jsonl", tricks)
 
 

@@ -1,17 +1,19 @@
 import html.parser
 import re
 import shutil
+from pathlib import Path
 
 import fake_results
 import pandas as pd
 import pytest
 
-from gavel.files import read_json, write_json
-from gavel.report import findings, render
+from gavel.files import read_json, read_jsonl, write_json
+from gavel.report import about, findings, hacking, render, robustness, rulegraph, tables, votes
 from gavel.report.load import load
 from gavel.report.samples import QUOTAS, choose
 from gavel.report.words import flat, points, seconds
 
+ROOT = Path(__file__).parents[2]
 SIZES = {"main": 60, "plus": 48, "svamp": 30}
 
 
@@ -126,6 +128,121 @@ def test_collapses_are_named_and_so_is_that_there_was_none(study):
     assert findings.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
     assert findings.collapses(results) is None
+
+
+def cells(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_the_judges_choices_are_held_against_the_majority(study):
+    results = load(*study)
+    table = votes.judged(results, "main")
+    assert [title for title, _ in table.columns[:3]] == ["run", "maj@4", "weighted maj@4"]
+    assert [row[0] for row in cells(table)] == list(results.names.values())
+    row = results.metric("sft", "main", "best_of", 4)
+    assert table.rows[0][5].sort == row.value
+    assert table.rows[0][6].sort == pytest.approx(row.value - results.metric("sft", "main", "maj", 4).value, abs=1e-5)
+
+
+def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
+    results = load(*study)
+    table = robustness.drops(results, "plus")
+    assert [title for title, _ in table.columns] == ["run", "all kinds", *sorted(fake_results.KINDS)]
+    # Six seed questions, each with its eight versions.
+    seeds = {f"main-{number}" for number in range(SIZES["plus"] // 8)}
+    rows = list(read_jsonl(study[0] / "evaluation/sft/main/samples.jsonl"))
+    original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
+    changed = results.metric("sft", "plus", "greedy").value
+    assert table.rows[0][1].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
+    assert not robustness.drops(results, "main").rows
+    split = robustness.split(results, "plus")
+    assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
+
+
+def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(study):
+    results = load(*study)
+    found = hacking.pairs(results)
+    assert {pair["run"] for pair in found} == set(results.names.values()) - {"SFT"}
+    for pair in found:
+        assert not pair["after"]["correct"]
+        assert pair["after"]["judge"] > 0.5
+        assert pair["before"]["correct"]
+        assert pair["after"]["response"] != pair["before"]["response"]
+    items = [row for row in read_jsonl(study[0] / "judge/calibration.jsonl") if row["kind"] is None]
+    called = [row for row in items if row["says_right"]]
+    share = 100 * sum(not row["correct"] for row in called) / len(called)
+    table = hacking.wrongly_paid(results)
+    assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}", "–"]
+    assert cells(table)[1][2:] == [f"{share:.1f}", "0.0"]
+
+
+def test_tokens_are_counted_for_runs_and_rules(study):
+    results = load(*study)
+    assert about.tokens(results, "grpo-lambda0.5-seed0") == (80_000, 80 * 500 + 9 * 100)
+    assert about.tokens(results, "grpo-lambda1-seed0") == (80_000, 9 * 100)
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in about.stages(results).rows}
+    assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
+    results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in about.stages(results).rows}
+    assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
+
+
+def test_runs_lead_to_mlflow_where_there_is_a_server(study):
+    results = load(*study)
+    found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}
+    table = about.costs(results, found)
+    assert [(row[-1].text, row[-1].link) for row in table.rows[:2]] == [("01234567", found["sft"]["url"]), ("–", None)]
+    assert "MLflow run" not in dict(about.costs(results, {}).columns)
+
+
+def test_all_samples_are_kept_as_one_table(study, tmp_path):
+    root, config = study
+    render(root, config, tmp_path / "report.html", samples=tmp_path / "samples.parquet")
+    table = pd.read_parquet(tmp_path / "samples.parquet")
+    assert len(table) == 7 * 5 * sum(SIZES.values())
+    own = table[(table.run == "SFT") & (table.set == "main") & (table["sample"] < 0)]
+    assert own.correct.mean() == pytest.approx(load(*study).metric("sft", "main", "greedy").value, abs=1e-5)
+
+
+DOT = """digraph snakemake_dag {
+    graph[bgcolor=white, margin=0];
+	0[label = "report", color = "0.42 0.6 0.85", style="rounded"];
+	1[label = "train_rl", color = "0.12 0.6 0.85", style="rounded"];
+	2[label = "train_sft", color = "0.48 0.6 0.85", style="rounded"];
+	1 -> 0
+	2 -> 0
+	2 -> 1
+}
+"""
+
+
+def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
+    assert rulegraph.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
+    shown = rulegraph.figure(DOT)
+    assert "The 3 rules" in shown.caption
+    assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))
+    assert not rulegraph.figure(None).panels
+
+
+def test_snakemake_tells_the_graph_of_a_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = ROOT / "config" / "config.yaml"
+    pairs = rulegraph.edges(rulegraph.ask(ROOT / "Snakefile", config, "results/report.html"))
+    assert {("judge_policy", "train_rl"), ("score", "compute_metrics"), ("compute_metrics", "report_html")} <= set(
+        pairs
+    )
+    assert rulegraph.ask(tmp_path / "Snakefile", config, "x") is None
+
+
+def test_seeds_are_also_taken_together(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 40}, samples=2, algorithms=("grpo",), lambdas=("0.5",), seeds=(0, 1))
+    results = load(tmp_path, config)
+    table = tables.across_seeds(results)
+    assert [row[:4] for row in cells(table)] == [
+        ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
+    ]
+    render(tmp_path, config, tmp_path / "report.html")
+    assert "Over all seeds" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_one_seed_is_said_and_two_are_named(page, tmp_path):

@@ -2,6 +2,7 @@ rule report_html:
     input:
         metrics=kept(rules.compute_metrics.output.metrics),
         comparisons=kept(rules.compute_metrics.output.comparisons),
+        seeds=kept(rules.compute_metrics.output.seeds),
         samples=each_run(rules.score.output.samples),
         monitors=expand(f"{RESULTS}/runs/{{run}}/monitor.csv", run=RUNS),
         trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
@@ -19,6 +20,7 @@ rule report_html:
         ),
         figures=directory(f"{RESULTS}/figures"),
         config=f"{RESULTS}/config.yaml",
+        samples=f"{RESULTS}/samples.parquet",
     log:
         f"{RESULTS}/logs/report.log",
     conda:

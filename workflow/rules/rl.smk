@@ -47,6 +47,7 @@ use rule judge_policy as judge_trained with:
         prompts=PROMPTS,
     output:
         verdicts=f"{RESULTS}/judge/runs/{{run}}.jsonl",
+        usage=f"{RESULTS}/judge/runs/{{run}}-usage.json",
     log:
         f"{RESULTS}/logs/judge/{{run}}.log",
     benchmark:

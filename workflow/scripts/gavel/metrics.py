@@ -22,8 +22,9 @@ COMPARISON_COLUMNS = (
 ).split()
 # What every run is compared with: SFT's checkpoint with the best validation accuracy, where RL starts.
 BASELINE = ("sft", "best")
-# A p-value of the bootstrap is at least 2 / resamples, and Holm multiplies it by the number of comparisons.
-RESAMPLES = 10_000
+# A p-value of the bootstrap is at least 2 / resamples, and Holm multiplies it by the number of comparisons: with fewer
+# resamples for each of them no corrected p could fall below 0.05.
+RESAMPLES, RESAMPLES_EACH = 10_000, 50
 
 
 def samples_metrics(rows: Iterable[dict], ks: Sequence[int]) -> list[dict]:
@@ -46,8 +47,8 @@ def _summaries(values: Values) -> list[dict]:
     return found
 
 
-def compare(first: dict[str, float], second: dict[str, float]) -> dict:
-    """Paired difference, first − second, over the same questions.
+def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict:
+    """Paired difference, first − second, over the same questions, by `resamples` draws of the bootstrap.
 
     Returns:
         `{"difference", "low", "high", "p", "n", "gained", "lost", "mcnemar_p"}`: 95 % interval and two-sided
@@ -62,7 +63,7 @@ def compare(first: dict[str, float], second: dict[str, float]) -> dict:
         raise InputError(f"{len(odd)} questions are in only one of the two, such as {odd[0]}; evaluate both again")
     a = list(first.values())
     b = [second[name] for name in first]
-    difference, low, high, p = paired_bootstrap(a, b, resamples=RESAMPLES)
+    difference, low, high, p = paired_bootstrap(a, b, resamples=resamples)
     gained = lost = exact = None
     if {*a, *b} <= {0, 1}:
         gained = sum(x > y for x, y in zip(a, b, strict=True))
@@ -115,11 +116,12 @@ def write_metrics(
     for (run, checkpoint, name), found in values.items():
         about = runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
         metrics += [about | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
-    comparisons = []
-    for first, second, metric, k, pair in _pairs(values, runs):
+    comparisons, pairs = [], list(_pairs(values, runs))
+    resamples = max(RESAMPLES, RESAMPLES_EACH * len(pairs))
+    for first, second, metric, k, pair in pairs:
         about = {"run": first[0], "checkpoint": first[1], "baseline": second[0], "set": first[2]}
         try:
-            comparisons.append(about | {"metric": metric, "k": k} | compare(*pair))
+            comparisons.append(about | {"metric": metric, "k": k} | compare(*pair, resamples))
         except InputError as error:
             raise InputError(f"{first[0]} and {second[0]} on {first[2]}: {error}") from None
     wanted = {"k": 1, "checkpoint": "last"} | primary | {"baseline": "sft"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gavel.dotted import dotted
 from gavel.provenance import git_commit
-from gavel.tracking import Tracker
+from gavel.tracking import Tracker, find_runs
+from gavel.tracking_store import failures
 
 
 def store_uri(config: dict) -> str:
@@ -52,6 +53,22 @@ def job_run(
         lock=_lock(config),
         say=say,
     )
+
+
+def run_links(config: dict) -> dict[str, dict]:
+    """Training run -> `{"id", "url"}` in MLflow, `url` None for a store without a server; {} if it cannot be asked."""
+    uri, rules = store_uri(config), ("sft/", "rl/")
+    try:
+        found = find_runs(uri, config["study"])
+    except failures():
+        return {}
+    runs = {}
+    for key, (experiment, run) in found.items():
+        rule = key.removeprefix(f"{config['study']}/")
+        if rule.startswith(rules):
+            page = f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run}" if uri.startswith("http") else None
+            runs[rule.partition("/")[2]] = {"id": run, "url": page}
+    return runs
 
 
 def _tags(config: dict, rule: str) -> dict:

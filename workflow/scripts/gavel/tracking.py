@@ -223,6 +223,16 @@ class Tracker:
             self._logged.update({(metric.key, metric.step): metric.value for metric in batch})
 
 
+def find_runs(uri: str, experiment: str) -> dict[str, tuple[str, str]]:
+    """Key of each active run of an experiment -> (experiment id, run id). Raises as MLflow does."""
+    store = client(uri)
+    found = store.get_experiment_by_name(experiment)
+    if found is None:
+        return {}
+    runs = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
+    return {run.data.tags[KEY]: (found.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
+
+
 def _active_runs(store, experiment: str, key: str) -> list:
     """Active runs of a key, newest first; more than one only if processes did not share the lock file."""
     return store.search_runs(

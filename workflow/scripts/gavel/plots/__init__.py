@@ -2,17 +2,20 @@
 
 from gavel.plots.comparison import accuracy_against
 from gavel.plots.results import accuracy_against_lambda, difference_from_sft, kinds, maj_curves
+from gavel.plots.rulegraph import as_table, rulegraph
 from gavel.plots.training import diagnostic, judge_histogram, judge_reliability, sft_curve, training_curve
 
 __all__ = [
     "accuracy_against",
     "accuracy_against_lambda",
+    "as_table",
     "diagnostic",
     "difference_from_sft",
     "judge_histogram",
     "judge_reliability",
     "kinds",
     "maj_curves",
+    "rulegraph",
     "sft_curve",
     "training_curve",
 ]

@@ -5,28 +5,41 @@ study that failed half-way has a report too.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from gavel.report import about, curves, figures, findings, judge, shell, tables
+from gavel.report import about, curves, figures, findings, hacking, judge, robustness, rulegraph, shell, tables, votes
 from gavel.report.load import Results, load, plain
-from gavel.report.samples import QUOTAS, SURE, choose
-from gavel.report.words import flat
+from gavel.report.samples import QUOTAS, SURE, choose, write_all
+from gavel.report.words import Table, flat
 
-PROVENANCE = ("command", "commit", "generated", "hardware", "versions")
+PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data")
 
 
-def render(results_dir: str | Path, study: dict, out: str | Path, figures_dir: str | Path | None = None) -> None:
+def render(
+    results_dir: str | Path,
+    study: dict,
+    out: str | Path,
+    figures_dir: str | Path | None = None,
+    *,
+    graph: str | None = None,
+    mlflow: dict[str, dict] | None = None,
+    samples: str | Path | None = None,
+) -> None:
     """Write the report.
 
     Args:
         results_dir: the study's results folder; see DESIGN.md for its files.
         study: the resolved configuration, and `provenance` (`{"versions", "hardware", "commit", "command",
-            "generated"}`) and `unseen_kinds` (kinds whose wording pretraining never saw), both optional.
+            "generated", "data"}`) and `unseen_kinds` (kinds whose wording pretraining never saw), both optional.
         out: the page to write, under 5 MB; links to files beside it are relative.
         figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
         CSV.
+        graph: the workflow's rules in the dot language (`gavel.report.rulegraph.ask`).
+        mlflow: run -> `{"id", "url"}`.
+        samples: if given, all scored samples are written there as one Parquet table.
 
     Raises:
         InputError: a file of the folder is there but malformed.
@@ -42,25 +55,30 @@ def render(results_dir: str | Path, study: dict, out: str | Path, figures_dir: s
         figures.kinds(results),
         curves.calibration(results),
         curves.sft(results),
+        rulegraph.figure(graph),
     ]
-    context = {"figure": {figure.name: figure for figure in drawn}} | _context(results, Path(out))
-    shell.write_page("page.html.j2", context, out)
-    if figures_dir is not None:
-        shell.write_figures(drawn, Path(figures_dir))
-
-
-def _context(results: Results, out: Path) -> dict:
-    study = results.study
-    rows = results.comparisons
-    verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
     sources = [
         (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")
         for run in results.runs
         for name in results.sets
     ]
-    sources.append((results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl"))
+    if samples is not None:
+        write_all(sources, Path(samples))
+    context = {"figure": {figure.name: figure for figure in drawn}} | _context(
+        results, sources, mlflow or {}, Path(out)
+    )
+    shell.write_page("page.html.j2", context, out)
+    if figures_dir is not None:
+        shell.write_figures(drawn, Path(figures_dir))
+
+
+def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], out: Path) -> dict:
+    study = results.study
+    rows = results.comparisons
+    verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
+    calibration = (results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl")
     seed = int(study.get("seed") or 0)
-    cards, total = choose(sources, seed)
+    cards, total = choose([*sources, calibration], seed)
     verdict, sentence = findings.answer(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
@@ -77,15 +95,21 @@ def _context(results: Results, out: Path) -> dict:
         "mixed": tables.comparisons(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
-        "votes": tables.votes(results),
+        "across_seeds": tables.across_seeds(results),
+        "votes": votes.majority(results),
+        "judged_votes": _filled(results, votes.judged),
+        "pairs": hacking.pairs(results),
+        "wrongly_paid": hacking.wrongly_paid(results),
         "corrected": int((~rows.primary.astype(bool)).sum()),
         "judge_alone": findings.judge_alone(results),
         "collapses": findings.collapses(results),
         "kinds": {
             name: table
             for name in results.sets
-            if (table := tables.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
+            if (table := robustness.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
         },
+        "drops": _filled(results, robustness.drops),
+        "splits_by_answer": _filled(results, robustness.split),
         "calibration": results.calibration,
         "judge": (results.calibration or {}).get("judge") or (study.get("judge") or {}).get("model"),
         "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
@@ -102,7 +126,7 @@ def _context(results: Results, out: Path) -> dict:
         "splits": results.splits,
         "notes": "; ".join(flat((results.splits or {}).get("notes"))),
         "algorithms": about.algorithms(results),
-        "costs": about.costs(results),
+        "costs": about.costs(results, mlflow),
         "stages": about.stages(results),
         "total_time": findings.total_time(results),
         "labels": findings.label_use(results),
@@ -119,6 +143,8 @@ def _context(results: Results, out: Path) -> dict:
             for name in (
                 "metrics.csv",
                 "comparisons.csv",
+                "seeds.csv",
+                "samples.parquet",
                 "judge/calibration.jsonl",
                 "judge/probes.jsonl",
                 "data/audit.json",
@@ -127,3 +153,8 @@ def _context(results: Results, out: Path) -> dict:
             if (results.root / name).exists()
         },
     }
+
+
+def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:
+    """Test set -> its table, where that has rows."""
+    return {name: table for name in results.sets if (table := make(results, name)).rows}

@@ -1,5 +1,7 @@
 """Tables of what surrounds the results: the data, the algorithms, the cost."""
 
+import pandas as pd
+
 from gavel.report.load import Results
 from gavel.report.tables import DIFFERENCE
 from gavel.report.words import MISSING, Cell, Table, count, listing, percent, points, seconds, text
@@ -75,20 +77,22 @@ def _note(value) -> str:
     return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
-def costs(results: Results) -> Table:
-    """What each run took, and the gain over SFT on the main set per hour of training."""
+def costs(results: Results, mlflow: dict[str, dict]) -> Table:
+    """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
     columns = [
         ("run", ""),
-        ("status", ""),
         ("training", "wall-clock"),
         ("steps", ""),
         ("kept step", "best by validation"),
     ]
-    columns += [("completions", "generated in training"), ("labels", "labelled problems trained on")]
+    columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
+    columns += [("judge tokens", "that the judge read, looks at validation problems included")]
+    columns += [("labels", "labelled problems trained on")]
     columns += [
         ("unlabelled", "questions without a label trained on"),
         ("points / h", DIFFERENCE + ", per training hour"),
     ]
+    columns += [("MLflow run", "")] if mlflow else []
     table = Table(columns, [])
     for run, about in results.runs.items():
         gain = results.comparison(run, "sft", results.sets[0], "greedy") if results.sets else None
@@ -97,21 +101,45 @@ def costs(results: Results) -> Table:
             hourly = gain.difference / about["seconds"] * 3600
             speed = Cell(points(hourly, 0), sort=hourly)
         time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
-        numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions", "labels", "unlabeled")]
+        numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions")]
+        numbers += [count(number) for number in tokens(results, run)]
+        numbers += [count(about.get(key)) for key in ("labels", "unlabeled")]
         status = about["status"]
         if ended := about.get("ended"):
             status = ENDED[ended["action"]].format(step=ended["step"])
-        table.rows.append([text(results.names[run]), text(status), time, *numbers, speed])
+        place = mlflow.get(run, {})
+        tracked = [Cell(place.get("id", "–")[:8], number=False, link=place.get("url"))] if mlflow else []
+        table.rows.append(
+            [text(results.names[run], "" if status == "finished" else status), time, *numbers, speed, *tracked]
+        )
     return table
+
+
+def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
+    """(tokens that the policy read and wrote in training, tokens that the judge read) of one run, where logged."""
+    training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
+    own = training.num_tokens.max() if "num_tokens" in training else None
+    read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
+    return own, sum(read) if read else None
 
 
 def stages(results: Results) -> Table | None:
-    """Seconds and peak memory per rule, from the benchmark files; None without any."""
+    """Seconds, peak memory and tokens per rule, from the benchmark and usage files; None without any of the former."""
     if results.benchmarks.empty:
         return None
-    table = Table([("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")], [])
+    columns = [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")]
+    columns += [("tokens", "read and written in training, else written"), ("judge tokens", "that the judge read")]
+    table = Table(columns, [])
+    cells = [tokens(results, run) for run in results.runs if run != "sft"]
+    used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]
-        table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max())])
+        spent = [count(number) for number in used.get(rule, (None, None))]
+        table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max()), *spent])
     return table
+
+
+def _sum(values) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gavel.across_seeds import COLUMNS as SEED_COLUMNS
 from gavel.files import read_json
 from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS
 from gavel.plots.style import label
@@ -18,13 +19,15 @@ class Results:
 
     `runs` maps each run to its run.json (`{"run", "status": "missing", ...}` for a cell of the grid that left
     none), SFT first, then in the grid's order; `monitors` and `training` hold the tables that exist and are
-    not empty; `calibration`, `policies`, `audit` and `splits` are None where the file is missing.
+    not empty; `usage` maps rules to tokens (written, read by the judge);
+    `calibration`, `policies`, `audit` and `splits` are None where the file is missing.
     """
 
     root: Path
     study: dict
     metrics: pd.DataFrame
     comparisons: pd.DataFrame
+    seeds: pd.DataFrame
     runs: dict[str, dict]
     monitors: dict[str, pd.DataFrame]
     training: dict[str, pd.DataFrame]
@@ -33,6 +36,7 @@ class Results:
     audit: dict | None
     splits: dict | None
     benchmarks: pd.DataFrame
+    usage: dict[str, tuple[int | None, int | None]]
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self):
@@ -106,6 +110,7 @@ def load(root: str | Path, study: dict) -> Results:
         study=study,
         metrics=_table(root / "metrics.csv", METRIC_COLUMNS),
         comparisons=_table(root / "comparisons.csv", COMPARISON_COLUMNS),
+        seeds=_table(root / "seeds.csv", SEED_COLUMNS),
         runs=runs,
         monitors=_tables(root, runs, "monitor"),
         training=_tables(root, runs, "training"),
@@ -114,6 +119,7 @@ def load(root: str | Path, study: dict) -> Results:
         audit=_optional(root / "data" / "audit.json"),
         splits=_optional(root / "data" / "splits.json"),
         benchmarks=_benchmarks(root / "benchmarks"),
+        usage=_usage(root),
     )
 
 
@@ -182,6 +188,17 @@ def _benchmarks(root: Path) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
+
+
+def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
+    """Rule -> (tokens that policies wrote, tokens that the judge read), of the rules that keep count in files."""
+    scored = [read_json(path) for path in sorted(root.glob("evaluation/*/usage.json"))]
+    asked = [
+        read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
+    ]
+    written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
+    found = {"generate": (written, None), "score": (None, read)} if scored else {}
+    return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
 
 
 def _number(text: str | None) -> float:

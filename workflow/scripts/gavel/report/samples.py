@@ -4,11 +4,19 @@ import hashlib
 import heapq
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from gavel.files import read_jsonl
 
 SURE = 0.8  # judge scores from here up count as 'sure', up to 1 - SURE as 'sure not'
 # Per run and set, so that every cell is seen and the page stays small.
 QUOTAS = {"sure and wrong": 6, "doubted but right": 3, "wrong": 2, "right": 2}
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("run", "set", "id", "kind", "seed_id", "question", "gold", "response", "answer")]
+    + [("sample", pa.int32()), ("temperature", pa.float32()), ("tokens", pa.int32())]
+    + [("correct", pa.bool_()), ("finished", pa.bool_()), ("judge", pa.float32())]
+)
 LONGEST = 1500  # characters of a text that are shown
 MOST = 400  # cards on the page, whatever the size of the grid
 
@@ -56,15 +64,27 @@ def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict],
     return [card for *_, card in sorted(kept, key=lambda item: item[:3])][:MOST], total
 
 
+def write_all(sources: list[tuple[str, str, Path]], out: Path) -> None:
+    """All samples that cards are chosen from, as one Parquet table: run, set and the columns of `SCHEMA`."""
+    with pq.ParquetWriter(out, SCHEMA) as writer:
+        for run, name, path in sources:
+            rows = [_plain(run, name, row) for row in read_jsonl(path)] if path.exists() else []
+            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+
+
+def _plain(run: str, name: str, row: dict) -> dict:
+    return {"run": run, "set": name} | {key: row.get(key) for key in SCHEMA.names[2:]}
+
+
 def _card(run: str, name: str, group: str, row: dict) -> dict:
     return {
         "run": run,
         "set": name,
         "bucket": group,
         "id": row.get("id"),
-        "question": _short(row.get("question")),
+        "question": short(row.get("question")),
         "gold": row.get("gold"),
-        "response": _short(row.get("response")),
+        "response": short(row.get("response")),
         # The judge's calibration keeps verdicts only; a null there would read as 'no answer found'.
         "answer": (row["answer"] or "none found") if "answer" in row else None,
         "correct": row["correct"],
@@ -74,6 +94,7 @@ def _card(run: str, name: str, group: str, row: dict) -> dict:
     }
 
 
-def _short(text: str | None) -> str:
+def short(text: str | None) -> str:
+    """A text as the page shows it: cut after so many characters, and saying so."""
     text = text or ""
     return text if len(text) <= LONGEST else text[:LONGEST] + f" … [{len(text) - LONGEST:,} more characters]"

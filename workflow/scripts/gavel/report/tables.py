@@ -1,7 +1,10 @@
 """Tables of the test results."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 
+from gavel.plots.style import label
 from gavel.report.load import Results, main_checkpoint
 from gavel.report.words import (
     MISSING,
@@ -11,8 +14,10 @@ from gavel.report.words import (
     difference_cell,
     interval,
     p_cell,
+    percent,
     points,
     share_cell,
+    stands_out,
     text,
 )
 
@@ -58,25 +63,6 @@ def headline(results: Results, *, other: bool = False) -> Table:
     return table
 
 
-def votes(results: Results) -> Table:
-    """maj@k minus greedy of the same run: rows are runs, columns the test sets."""
-    rows = results.comparisons[results.comparisons.metric == "maj-greedy"]
-    table = Table([("run", "")], [], [("", 1)])
-    sets = [name for name in results.sets if name in set(rows.set)]
-    for name in sets:
-        k = rows[rows.set == name].k.max()
-        table.groups.append((name, 2))
-        table.columns += [(f"maj@{k} − greedy", "points, paired"), ("p, Holm", "corrected")]
-    for run in [run for run in results.runs if run in set(rows.run)]:
-        cells = [text(results.names[run])]
-        for name in sets:
-            row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
-            cells.append(difference_cell(row, bold=bool(row) and _stands_out(row)))
-            cells.append(p_cell(row and row.p_adjusted))
-        table.rows.append(cells)
-    return table
-
-
 def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
     """Rows of comparisons.csv; `matched` adds whether steps, completions and learning rate agree."""
     columns = [
@@ -100,18 +86,13 @@ def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) 
             text(row.set),
             text(results.names.get(row.run, row.run), measure + (", primary ★" if row.primary else "")),
             text(results.names.get(row.baseline, row.baseline)),
-            difference_cell(row, bold=_stands_out(row)),
+            difference_cell(row, bold=stands_out(row)),
             p_cell(row.p),
             p_cell(row.p_adjusted),
             discordant,
         ]
         table.rows.append(cells + ([_budget(results, row.run, row.baseline)] if matched else []))
     return table
-
-
-def _stands_out(row) -> bool:
-    """Whether a difference is bold: by the interval if it was named beforehand, else by the corrected p."""
-    return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 
 
 def _budget(results: Results, first: str, second: str) -> Cell:
@@ -125,26 +106,27 @@ def _budget(results: Results, first: str, second: str) -> Cell:
     return text("; ".join(odd)) if odd else text("the same")
 
 
-def kinds(results: Results, name: str, unseen: set[str]) -> Table:
-    """Greedy accuracy of every run per perturbation kind of one test set."""
-    rows = results.headline
-    rows = rows[(rows.set == name) & rows.metric.str.startswith("greedy_kind:")]
-    found = list(dict.fromkeys(rows.metric))
-    runs = list(dict.fromkeys(rows.run))
-    columns = [
-        ("kind", ""),
-        ("n", "questions"),
-        *((results.names[run], "greedy accuracy, %") for run in runs),
-    ]
-    table = Table(columns, [])
-    for metric in found:
-        kind = metric.partition(":")[2]
-        own = {row.run: row for row in rows[rows.metric == metric].itertuples()}
-        shown = text(kind + (" †" if kind in unseen else ""))
-        table.rows.append([shown, count(next(iter(own.values())).n), *(share_cell(own.get(run)) for run in runs)])
-    return table
-
-
 def difference_text(row) -> str:
     """+7.1 points (95 % interval +4.6 to +9.6)."""
     return f"{points(row.difference)} points (95 % interval {interval(row)})"
+
+
+def across_seeds(results: Results) -> Table:
+    """Runs of several seeds taken together: mean accuracy and difference from SFT per test set; empty for one seed."""
+    columns = [("run", ""), ("set", "test set"), ("metric", ""), ("seeds", ""), ("mean", "over seeds, in %")]
+    columns += [("single seeds", "lowest and highest, in %"), ("Δ SFT", "in points, seeds and questions resampled")]
+    table = Table([*columns, ("p, Holm", "corrected over this table")], [])
+    for row in results.seeds.to_dict("records"):
+        name = label("", row["algorithm"], row["lambda"])
+        own = SimpleNamespace(**row)
+        gain = SimpleNamespace(difference=own.difference, low=own.difference_low, high=own.difference_high)
+        table.rows.append(
+            [text(name), text(own.set), text(own.metric if own.metric == "greedy" else f"{own.metric}@{own.k}")]
+            + [
+                count(own.seeds),
+                share_cell(own),
+                Cell(f"{percent(own.lowest)}–{percent(own.highest)}", sort=own.lowest),
+            ]
+            + [difference_cell(gain, bold=own.p_adjusted < 0.05), p_cell(own.p_adjusted)]
+        )
+    return table

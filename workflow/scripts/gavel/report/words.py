@@ -7,13 +7,14 @@ import pandas as pd
 
 @dataclass
 class Cell:
-    """One cell: `text`, a smaller second line `sub`, and `sort`, the number that sorting goes by."""
+    """One cell: `text`, a smaller second line `sub`, `sort`, the number that sorting goes by, and where it leads."""
 
     text: str
     sub: str = ""
     sort: float | str | None = None
     bold: bool = False
     number: bool = True
+    link: str | None = None
 
 
 @dataclass
@@ -95,3 +96,8 @@ def flat(value, path: str = "") -> list[str]:
     if isinstance(value, (list, tuple)):
         return [leaf for part in value for leaf in flat(part, path)]
     return [] if value is None else [f"{path.replace('_', ' ')}: {value}" if path else str(value)]
+
+
+def stands_out(row) -> bool:
+    """Whether a difference is bold: by the interval if it was named beforehand, else by the corrected p."""
+    return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05

@@ -1,0 +1,55 @@
+"""The workflow's graph of rules, asked from Snakemake, as a figure."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from gavel import plots
+from gavel.report.figures import Figure
+
+NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"', re.MULTILINE)
+EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
+
+
+def ask(snakefile: str | Path, config: str | Path, target: str | Path) -> str | None:
+    """Snakemake's graph of the rules that lead to a target, in the dot language; None where it gives none.
+
+    Args:
+        snakefile, config: of the study; the working directory is the workflow's.
+    """
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--nolock", "--quiet", "all"]
+    command += ["--rulegraph", "dot", "--configfile", str(config), "--", str(target)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 and "digraph" in done.stdout else None
+
+
+def edges(dot: str) -> list[tuple[str, str]]:
+    """(rule, rule that takes its files), without those that follow from others."""
+    names = dict(NODE.findall(dot))
+    found = {(names[a], names[b]) for a, b in EDGE.findall(dot)}
+    after: dict[str, set[str]] = {}
+    for a, b in found:
+        after.setdefault(a, set()).add(b)
+
+    def reach(rule: str) -> set[str]:
+        return {later for follower in after.get(rule, ()) for later in (follower, *reach(follower))}
+
+    return sorted((a, b) for a, b in found if not any(b in reach(other) for other in after[a] - {b}))
+
+
+def figure(dot: str | None) -> Figure:
+    """The graph drawn from left to right."""
+    shown = Figure("workflow", wide=True, missing="The graph of rules could not be asked from Snakemake.")
+    if dot and (pairs := edges(dot)):
+        shown.panels.append(("Rules", plots.rulegraph(pairs)))
+        shown.data = plots.as_table(pairs)
+        shown.caption = (
+            f"The {len({rule for pair in pairs for rule in pair})} rules that lead to this report, as Snakemake orders "
+            "them; lines that follow from others are left out. Rules with a run in their name run once for each cell "
+            "of the grid."
+        )
+    return shown
