@@ -1,12 +1,17 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
 import pytest
 
-from gavel import sources
+from gavel import config, data, sources
+from gavel.answers import extract
 from gavel.audit import audit
 from gavel.errors import InputError
+from gavel.readers import READERS
+from gavel.skipped import Skipped
 from gavel.sources import link_seeds, load
 from gavel.splits import FIELDS, make_splits
 
@@ -26,6 +31,60 @@ PLUS_ROW = {
     "answer": "None",
     "perturbation_type": "critical thinking",
     "seed_question": "what is 1000 and 5",
+}
+MAWPS_ROW = {
+    "iIndex": 1,
+    "sQuestion": "Joan found 70.0 seashells . She gave Sam 27.0 of them . How many does she have ? ",
+    "lEquations": ["X=(70.0-27.0)"],
+    "lSolutions": [43.0],
+}
+ASDIV_ROW = {
+    "body": "Seven red apples and two green apples are in the basket.",
+    "question": "How many apples are in the basket?",
+    "solution_type": "Addition",
+    "answer": "9 (apples)",
+    "formula": "7+2=9",
+}
+ASDIV_XML = """<?xml version="1.0" encoding="UTF-8" ?>
+<Machine-Reading-Corpus-File>
+  <ProblemSet>
+    <Problem ID="nluds-0001" Grade="1" Source="http://www.k5learning.com">
+      <Body>Seven red apples and two green apples are in the basket.</Body>
+      <Question>How many apples are in the basket?</Question>
+      <Solution-Type>Addition</Solution-Type>
+      <Answer>9 (apples)</Answer>
+      <Formula>7+2=9</Formula>
+    </Problem>
+    <Problem ID="nluds-2262" Grade="3" Source="http://www.commoncoresheets.com">
+      <Body>Sam &amp; Ann need two cupcakes for each of 3 friends,</Body>
+      <Question>how many should they buy?</Question>
+      <Solution-Type Subtype-1="Subtraction">Multiplication</Solution-Type>
+      <Answer>6 (cupcakes)</Answer>
+      <Formula>(9-6)*2=6</Formula>
+    </Problem>
+    <Problem ID="nluds-9999" Grade="3" Source="http://www.commoncoresheets.com">
+      <Body>Lunch takes from noon to one.</Body>
+      <Question>When does it end?</Question>
+      <Solution-Type>Sum</Solution-Type>
+      <Answer>1:00 (pm)</Answer>
+      <Formula>12+1=13</Formula>
+    </Problem>
+  </ProblemSet>
+</Machine-Reading-Corpus-File>
+"""
+LM_EVAL_ROW = {
+    "doc_id": 0,
+    "doc": {"question": "What is 9 and 9?", "answer": "It is <<9+9=18>>18.\n#### 18"},
+    "target": "It is <<9+9=18>>18.\n#### 18",
+    "arguments": {"gen_args_0": {"arg_0": "Question: What is 9 and 9?\nAnswer:", "arg_1": {"until": ["Question:"]}}},
+    "resps": [[" 9 and 9 are 18.\n#### 18"]],
+    "filtered_resps": ["18"],
+    "filter": "strict-match",
+    "metrics": ["exact_match"],
+    "doc_hash": "a",
+    "prompt_hash": "b",
+    "target_hash": "c",
+    "exact_match": 1.0,
 }
 
 
@@ -105,6 +164,123 @@ def test_seeds_link_to_the_first_pool_and_brought_ones_stay():
     assert [row["seed_id"] for row in link_seeds(plus, pool)] == ["test-0", "brought"]
 
 
+@pytest.mark.parametrize("solution", [43.0, 43, "43"])
+def test_mawps_and_multiarith_rows(written, solution):
+    bare = {"iIndex": 2, "sQuestion": "Two and two?", "lSolutions": [4], "lAlignments": []}
+    first, second = read("mawps", written([MAWPS_ROW | {"lSolutions": [solution]}, bare], "MAWPS.json"))
+    assert first["id"] == "MAWPS-00000" and first["question"] == MAWPS_ROW["sQuestion"].strip()
+    assert (first["solution"], first["answer"]) == ("X=(70.0-27.0)\n#### 43", "43")
+    assert extract(first["solution"]) == "43", "equations alone would read as 27"
+    assert (second["solution"], second["answer"]) == (None, "4")
+
+
+@pytest.mark.parametrize(
+    ("answer", "canonical"),
+    [("9 (apples)", "9"), ("9", "9"), (" 2.50 (dollars) ", "2.5"), ("1/2 (of a cake)", "0.5"), ("1,200", "1200")],
+)
+def test_asdiv_hub_rows(written, answer, canonical):
+    (record,) = read("asdiv", written([ASDIV_ROW | {"answer": answer}]), split="validation")
+    assert (record["id"], record["answer"]) == ("asdiv-validation-00000", canonical)
+    assert record["question"].endswith("in the basket. How many apples are in the basket?")
+    assert record["solution"] == f"7+2=9\n#### {canonical}"
+    assert record["kind"] is None, "a kind is a kind of perturbation"
+
+
+def test_asdiv_xml(tmp_path):
+    path = tmp_path / "ASDiv.xml"
+    path.write_text(ASDIV_XML, encoding="utf-8")
+    skipped = Skipped()
+    first, second = read("asdiv", str(path), skipped=skipped)
+    assert (first["id"], first["source"], first["answer"]) == ("nluds-0001", "ASDiv", "9")
+    assert second["question"].startswith("Sam & Ann need two cupcakes")
+    assert second["question"].endswith("for each of 3 friends, how many should they buy?")
+    assert (skipped.count, len(skipped.first)) == (1, 1)
+    assert skipped.first[0].startswith(f"{path}: row 2: the answer '1:00' is neither a number nor None")
+    with pytest.raises(InputError, match="row 2: .*; correct the row, or leave such rows out with skip_bad"):
+        read("asdiv", str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<a><b></a>", "ParseError: mismatched tag"),
+        ("", "ParseError: no element found"),
+        ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>', "it declares a document type"),
+        ('<?xml version="1.0" encoding="nonsense"?><a/>', "cannot be read as XML"),
+    ],
+)
+def test_a_broken_or_risky_xml_file_is_an_error(tmp_path, text, reason):
+    path = tmp_path / "x.xml"
+    path.write_text(text)
+    with pytest.raises(InputError) as raised:
+        read("asdiv", str(path), skipped=Skipped())
+    assert str(raised.value).startswith("data.train.path: ") and reason in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_lm_eval_logs_give_each_question_once(written):
+    second = LM_EVAL_ROW | {
+        "doc_id": 1,
+        "doc": {"body": "A cat has 4 legs", "question": "And two?", "answer": "8 (legs)"},
+        "target": "8",
+    }
+    other = {"filter": "flexible-extract", "filtered_resps": ["9"], "exact_match": 0.0}
+    records = read("lm_eval", written([LM_EVAL_ROW, second, LM_EVAL_ROW | other, second | other], "samples.jsonl"))
+    assert [row["id"] for row in records] == ["samples-00000", "samples-00001"]
+    assert [row["answer"] for row in records] == ["18", "8"]
+    assert records[0]["question"] == "What is 9 and 9?" and records[0]["solution"] == LM_EVAL_ROW["target"]
+    assert records[1]["question"] == "A cat has 4 legs. And two?" and records[1]["solution"] is None
+
+
+def test_rows_that_do_not_fit_can_be_left_out_and_are_counted(written):
+    bad = {"question": "Q?", "answer": "It is 5."}
+    path = written([GSM8K_ROW, "", *[bad] * 12, GSM8K_ROW])
+    skipped = Skipped()
+    assert [row["id"] for row in read("gsm8k", path, skipped=skipped)] == ["rows-00000", "rows-00013"]
+    assert skipped.count == 12 and len(skipped.first) == Skipped.SHOWN
+    assert skipped.first[0].startswith(f"{path}:3: no answer") and skipped.first[1].startswith(f"{path}:4: ")
+    with pytest.raises(InputError, match=r"has no rows that can be read \(1 were left out\)"):
+        read("gsm8k", written([bad]), skipped=Skipped())
+    with pytest.raises(InputError, match="not valid JSON"):
+        read("gsm8k", written([GSM8K_ROW, "{"]), skipped=Skipped())
+
+
+def test_a_study_says_how_many_rows_it_left_out(written, tmp_path, capsys):
+    rows = [GSM8K_ROW | {"question": f"What is {n}?"} for n in range(6)]
+    empty = dict.fromkeys(("name", "split", "revision", "limit"))
+    train = empty | {"reader": "gsm8k", "path": written(rows, "train.jsonl"), "skip_bad": False}
+    test = empty | {"reader": "asdiv", "path": written([ASDIV_ROW, ASDIV_ROW | {"answer": "Tom"}]), "skip_bad": True}
+    sizes = {"labeled": 2, "unlabeled": 2, "validation": 2, "seed": 0, "require_program": False}
+    summary = data.prepare(train=train, tests={"asdiv": test}, pretrain=None, output=tmp_path / "data", **sizes)
+    assert summary["notes"]["skip_bad"] == {"asdiv": 1} and summary["counts"]["test/asdiv"] == 1
+    assert json.loads((tmp_path / "data/splits.json").read_text()) == summary
+    assert "rows.jsonl: 1 row left out" in capsys.readouterr().err
+    summary = data.prepare(
+        train=train,
+        tests={"own": train},
+        pretrain=None,
+        output=tmp_path / "data",
+        **sizes | {"labeled": 0, "unlabeled": 0, "validation": 0},
+    )
+    assert "skip_bad" not in summary["notes"]
+
+
+def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
+    reference = (Path(__file__).parents[2] / "config/README.md").read_text()
+    (line,) = [line for line in reference.splitlines() if line.startswith("| `reader` |")]
+    source = config.schema()["$defs"]["Source"]["properties"]["reader"]
+    assert source["enum"] == ["generator", *READERS]
+    for name, reader in READERS.items():
+        assert f"`{name}`: " in line and f"`{name}`: " in source["description"]
+        assert (reader.__doc__ or "").strip(), f"{name} has no docstring for the reference"
+
+
+def test_the_table_of_readers_brings_no_heavy_package():
+    program = "import sys, gavel.readers; print({'torch', 'datasets', 'numpy', 'pyarrow'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "set()\n"
+
+
 def test_own_layout(written):
     rows = [{"question": "Q?", "answer": 5}, {"question": "R?", "answer": "1,200", "id": "mine", "kind": "k"}]
     first, second = read("jsonl", written(rows))
@@ -130,6 +306,22 @@ def test_limit(written):
         ("gsm_plus", PLUS_ROW | {"answer": None}, "neither a number"),
         ("gsm_plus", {**PLUS_ROW, "perturbation_type": None}, "perturbation_type"),
         ("svamp", {"Body": "B", "Question": "Q?"}, "neither a number"),
+        ("mawps", MAWPS_ROW | {"lSolutions": [30.0, 300.0]}, "a list of one number, found [30.0, 300.0]"),
+        ("mawps", MAWPS_ROW | {"lSolutions": []}, "a list of one number, found []"),
+        ("mawps", MAWPS_ROW | {"lSolutions": 43}, "a list of one number, found 43"),
+        ("mawps", MAWPS_ROW | {"lEquations": "X=1"}, "'lEquations' must be a list of texts"),
+        ("mawps", {**MAWPS_ROW, "sQuestion": ""}, "no text in 'sQuestion'"),
+        ("asdiv", ASDIV_ROW | {"answer": "3 (cats); 4 (dogs)"}, "the answer '3 (cats); 4 (dogs)' is neither"),
+        ("asdiv", ASDIV_ROW | {"answer": "3 (cats), 4 (dogs)"}, "is neither a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "1:00 (pm)"}, "is neither a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "Tom"}, "is neither a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "is neither a number"),
+        ("asdiv", {**ASDIV_ROW, "body": None}, "no text in 'body'"),
+        ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "target": "B"}, "'target' is neither a number nor None nor ends with"),
+        ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": "Q?"}, "no object in 'doc'"),
+        ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": {"query": "Q?"}}, "no text in 'question'"),
+        ("lm_eval", LM_EVAL_ROW | {"target": "19"}, "doc_id 0 was there before with another target"),
+        ("lm_eval", {"question": "Q?"}, "'doc_id' is not a number: null"),
         ("jsonl", {"question": "Q?"}, "neither a number"),
         ("jsonl", {"question": "Q?", "answer": True}, "neither a number"),
         ("jsonl", {"question": "Q?", "answer": "5", "solution": 5}, "'solution' is not text"),
@@ -138,7 +330,15 @@ def test_limit(written):
 )
 def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
     own = {"question": "Q?", "answer": "1"}
-    good = {"gsm8k": GSM8K_ROW, "gsm_plus": PLUS_ROW, "svamp": SVAMP_ROW, "jsonl": own}[reader]
+    good = {
+        "gsm8k": GSM8K_ROW,
+        "gsm_plus": PLUS_ROW,
+        "svamp": SVAMP_ROW,
+        "mawps": MAWPS_ROW,
+        "asdiv": ASDIV_ROW,
+        "lm_eval": LM_EVAL_ROW,
+        "jsonl": own,
+    }[reader]
     path = written([good, "", row, good])
     with pytest.raises(InputError) as raised:
         read(reader, path)
@@ -164,7 +364,7 @@ def test_a_missing_path_names_key_and_path(path):
 def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
     with pytest.raises(InputError, match=r"data\.train\.path: no data set given"):
         read("gsm8k", None)
-    with pytest.raises(InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, jsonl"):
+    with pytest.raises(InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, mawps"):
         read("gsm9k", "x.jsonl")
     with pytest.raises(InputError, match="has no rows"):
         read("gsm8k", written([]))

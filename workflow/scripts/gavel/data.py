@@ -6,6 +6,7 @@ from pathlib import Path
 from gavel import perturbations, problems, sources
 from gavel.errors import InputError
 from gavel.files import write_json, write_jsonl
+from gavel.skipped import Skipped
 from gavel.splits import make_splits
 
 
@@ -33,18 +34,20 @@ def prepare(
         output: folder for the files.
 
     Returns:
-        What `splits.json` holds: counts of every file, and what was left out and why.
+        What `splits.json` holds: counts of every file, and what was left out and why (`notes.skip_bad`: the rows that
+        could not be read, by source; only sources that set it).
 
     Raises:
         InputError: a source cannot be read, or there are too few problems.
     """
     output = Path(output)
-    read = read_source(pretrain, "pretrain", "data.pretrain") if pretrain else []
+    skipped: dict[str, Skipped] = {}
+    read = read_source(pretrain, "pretrain", "data.pretrain", skipped=skipped) if pretrain else []
     taken = {row["question"] for row in read}
-    test_rows = read_tests(tests, taken)
+    test_rows = read_tests(tests, taken, skipped)
     for rows in test_rows.values():
         taken |= {row["question"] for row in rows}
-    pool = read_source(train, "train", "data.train", frozenset(taken))
+    pool = read_source(train, "train", "data.train", frozenset(taken), skipped)
     for name, source in tests.items():
         if source["reader"] == "gsm_plus":
             others = [row for other, rows in test_rows.items() if other != name for row in rows]
@@ -59,6 +62,8 @@ def prepare(
         seed=seed,
         require_program=require_program,
     )
+    if skipped:
+        notes["skip_bad"] = {name: rows.count for name, rows in skipped.items()}
     used = taken | {row["question"] for rows in splits.values() for row in rows}
     for name, rows in {
         "pretrain": read,
@@ -76,12 +81,28 @@ def prepare(
     return summary
 
 
-def read_source(source: dict, name: str, label: str, exclude: frozenset[str] = frozenset()) -> list[dict]:
-    """Records of one source of the config; the generator leaves out the questions in `exclude`."""
+def read_source(
+    source: dict,
+    name: str,
+    label: str,
+    exclude: frozenset[str] = frozenset(),
+    skipped: dict[str, Skipped] | None = None,
+) -> list[dict]:
+    """Records of one source of the config; the generator leaves out the questions in `exclude`.
+
+    With `skip_bad`, rows that do not fit are told and left out, and counted under `name` in `skipped`.
+    """
     if source["reader"] == "generator":
         return [row for _, row in generated(source, name, exclude)]
     keys = ("path", "name", "split", "revision", "limit")
-    return sources.load(source["reader"], **{key: source[key] for key in keys}, label=f"{label}.path")
+    left_out = Skipped() if source.get("skip_bad") else None
+    label = f"{label}.path"
+    records = sources.load(source["reader"], **{key: source[key] for key in keys}, label=label, skipped=left_out)
+    if left_out:
+        left_out.tell(source["path"])
+        if skipped is not None:
+            skipped[name] = left_out
+    return records
 
 
 def generated(source: dict, name: str, exclude: frozenset[str]) -> list:
@@ -99,12 +120,15 @@ def perturbed(train: dict, rows: list[dict], exclude: frozenset[str], used: set[
     return [row for row in made if row["question"] not in used]
 
 
-def read_tests(tests: Mapping[str, dict], exclude: set[str]) -> dict[str, list[dict]]:
-    """Records of every test set; perturbed sets come from the stories of the set that they name."""
+def read_tests(
+    tests: Mapping[str, dict], exclude: set[str], skipped: dict[str, Skipped] | None = None
+) -> dict[str, list[dict]]:
+    """Records of every test set; perturbed sets come from the stories of the set that they name. `skipped` is as in
+    `read_source`."""
     stories, rows = {}, {}
     for name, source in tests.items():
         if source["reader"] != "generator":
-            rows[name] = read_source(source, name, f"data.tests.{name}")
+            rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped)
         elif source["set"] != "plus":
             stories[name] = generated(source, name, frozenset(exclude))
             rows[name] = [row for _, row in stories[name]]

@@ -1,7 +1,7 @@
 """Published data sets, from the hub or from local files, as Gavel's one record.
 
 A record is `{"id", "source", "question", "solution", "answer", "kind", "seed_id"}`; unknown is None. Not a
-place for splits (`gavel.splits`). A new data set is one reader function and one line in `READERS`.
+place for splits (`gavel.splits`), nor for what a row of a data set looks like (`gavel.readers`).
 """
 
 import re
@@ -9,76 +9,16 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
 
 from gavel.errors import InputError, first_line
 from gavel.files import read_json, read_jsonl
-from gavel.numerals import canonical
+from gavel.readers import ONCE, READERS
+from gavel.skipped import Skipped
 from gavel.splits import FIELDS, normalise
 
-_FILE_SUFFIXES = (".jsonl", ".json", ".parquet")
+_FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".xml")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-
-
-def _text(row: dict, field: str) -> str:
-    value = row.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"no text in '{field}'")
-    return value.strip()
-
-
-def _answer(value) -> str:
-    """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
-    answer = None if value is None or isinstance(value, bool) else canonical(value)
-    if answer is None:
-        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None")
-    return answer
-
-
-def read_gsm8k(row: dict) -> dict:
-    """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`; it is kept whole as solution."""
-    solution = _text(row, "answer")
-    steps, mark, final = solution.rpartition("####")
-    if not mark:
-        raise InputError("no answer: expected 'answer' to end with '#### N'")
-    return {"question": _text(row, "question"), "solution": solution, "answer": _answer(final.strip())}
-
-
-def read_gsm_plus(row: dict) -> dict:
-    """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the answer `None`.
-
-    `seed_question` stays until `link_seeds` turns it into `seed_id`.
-    """
-    return {
-        "question": _text(row, "question"),
-        "solution": row.get("solution") or None,
-        "answer": _answer(row.get("answer")),
-        "kind": _text(row, "perturbation_type"),
-        "seed_question": _text(row, "seed_question"),
-    }
-
-
-def read_svamp(row: dict) -> dict:
-    """SVAMP (Patel et al. 2021), published or hub rows: Body and Question, with a full stop between."""
-    body = _text(row, "Body")
-    stop = "" if body[-1] in ".,;:?!" else "."
-    return {"question": f"{body}{stop} {_text(row, 'Question')}", "answer": _answer(row.get("Answer"))}
-
-
-def read_own(row: dict) -> dict:
-    """Records in Gavel's own layout: `question` and `answer`; the other fields are optional."""
-    optional = {field: row[field] for field in FIELDS if row.get(field) is not None}
-    for field, value in optional.items():
-        if field != "answer" and not isinstance(value, str):
-            raise InputError(f"'{field}' is not text")
-    return optional | {"question": _text(row, "question"), "answer": _answer(row.get("answer"))}
-
-
-READERS: dict[str, Callable[[dict], dict]] = {
-    "gsm8k": read_gsm8k,
-    "gsm_plus": read_gsm_plus,
-    "svamp": read_svamp,
-    "jsonl": read_own,
-}
 
 
 def load(
@@ -90,18 +30,20 @@ def load(
     revision: str | None = None,
     limit: int | None = None,
     label: str,
+    skipped: Skipped | None = None,
 ) -> list[dict]:
     """Load a data set as records.
 
     Args:
         reader: a key of `READERS`.
-        path: a file (.jsonl, .json, .parquet), a folder (written by `save_to_disk`, or in the hub's layout),
+        path: a file (.jsonl, .json, .parquet, .xml), a folder (written by `save_to_disk`, or in the hub's layout),
             or a data set's name on the hub.
         name: configuration on the hub, e.g. `main` of `openai/gsm8k`.
         split: split on the hub or in a folder; for a file it only names the ids.
         revision: commit, tag or branch on the hub.
         limit: keep only the first rows.
         label: the config key that holds `path`, for messages.
+        skipped: rows that do not fit are left out and counted there; without it the first one is an error.
 
     Returns:
         Records; ids are `<reader>-<split>-<row>`, or `<file or folder name>-<row>` without a split, rows
@@ -109,7 +51,8 @@ def load(
         `seed_question`, to be given to `link_seeds`.
 
     Raises:
-        InputError: nothing there, nothing in it, or a row that does not fit; names the key, or file and line.
+        InputError: nothing there, nothing in it, or a row that does not fit; names the key, or file and line. A file
+            that cannot be parsed is an error even with `skipped`.
     """
     if reader not in READERS:
         raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
@@ -118,18 +61,27 @@ def load(
     if limit is not None and limit < 1:
         raise InputError(f"{label}: limit must be at least 1, found {limit}")
     prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
-    records, ids = [], {}
+    new = ONCE[reader]() if reader in ONCE else lambda row: True
+    records, ids, place = [], {}, None
     for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
         try:
+            if not new(row):
+                continue
             record = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix} | READERS[reader](row)
             if record["id"] in ids:
                 raise InputError(f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique")
         except InputError as error:
-            raise InputError(f"{_place(path, number)}: {error} ({label}, reader {reader}); correct the row") from None
+            place = place or _places(path)
+            problem = f"{place(number)}: {error} ({label}, reader {reader})"
+            if skipped is None:
+                raise InputError(f"{problem}; correct the row, or leave such rows out with skip_bad") from None
+            skipped.add(InputError(problem))
+            continue
         ids[record["id"]] = number
         records.append(record)
     if not records:
-        raise InputError(f"{label}: {path} has no rows; give a data set with at least one")
+        left = f" that can be read ({skipped.count} were left out)" if skipped and skipped.count else ""
+        raise InputError(f"{label}: {path} has no rows{left}; give a data set with at least one")
     return records
 
 
@@ -178,7 +130,28 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
             return iter(pyarrow.parquet.read_table(path).to_pylist())
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{label}: {path} cannot be read as Parquet ({first_line(error)})") from None
+    if path.suffix == ".xml":
+        return _xml_rows(path, label)
     raise InputError(f"{label}: {path} has none of the known endings {', '.join(_FILE_SUFFIXES)}; rename it")
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses a document type: entities are declared there, and a few lines of them can expand to gigabytes."""
+
+    def doctype(self, name, public, system) -> None:
+        raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
+
+
+def _xml_rows(path: Path, label: str) -> Iterator[dict]:
+    """ASDiv's `Problem` elements: their attributes and the texts in them, under lower-case names with `_` for `-`."""
+    try:
+        root = ElementTree.parse(path, ElementTree.XMLParser(target=_Builder())).getroot()
+    except (ElementTree.ParseError, ValueError, OSError, LookupError) as error:
+        reason = error if isinstance(error, InputError) else first_line(error)
+        raise InputError(f"{label}: {path} cannot be read as XML ({reason})") from None
+    for problem in root.iter("Problem"):
+        fields = problem.attrib | {part.tag: "".join(part.itertext()).strip() for part in problem}
+        yield {name.lower().replace("-", "_"): value for name, value in fields.items()}
 
 
 def _dataset_rows(
@@ -209,10 +182,10 @@ def _dataset_rows(
         yield from found
 
 
-def _place(path: str, number: int) -> str:
-    """`file:line` of a row counted from 0, or the nearest thing that the format has."""
+def _places(path: str) -> Callable[[int], str]:
+    """Says where a row counted from 0 is: `file:line`, or the nearest thing that the format has."""
     if Path(path).is_file() and path.endswith(".jsonl"):
-        with open(path, encoding="utf-8") as handle:
-            filled = (line for line, text in enumerate(handle, start=1) if text.strip())
-            return f"{path}:{next(islice(filled, number, None))}"
-    return f"{path}: row {number}"
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            filled = [line for line, text in enumerate(handle, start=1) if text.strip()]
+        return lambda number: f"{path}:{filled[number]}"
+    return lambda number: f"{path}: row {number}"

@@ -6,7 +6,7 @@ from gavel import preflight
 from gavel.config import load
 from gavel.errors import InputError
 
-DATA_SUFFIXES = {".json", ".jsonl", ".parquet"}
+DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
 # reruns nothing.
 JUDGE_KEYS = (

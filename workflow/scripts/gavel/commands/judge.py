@@ -4,8 +4,9 @@ import argparse
 import json
 from collections.abc import Iterator
 
-from gavel.commands.rows import Skipped, add_options, located, parsed, shown
+from gavel.commands.rows import add_options, located, parsed, shown
 from gavel.errors import InputError
+from gavel.skipped import Skipped
 
 
 def add_judge(commands) -> None:

@@ -1,7 +1,6 @@
-"""JSON Lines files as commands read them: each row with its place, and bad rows left out where that is asked for."""
+"""JSON Lines files as commands read them: each row with its place. What is left out is counted by `gavel.skipped`."""
 
 import json
-import sys
 from collections.abc import Iterator
 
 from gavel.errors import InputError
@@ -11,28 +10,6 @@ def add_options(parser) -> None:
     """The options that every command over rows has."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
-
-
-class Skipped:
-    """The rows that `--skip-bad` left out: their number, and what was wrong with the first of them."""
-
-    SHOWN = 10
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[str] = []
-
-    def add(self, problem: InputError) -> None:
-        self.count += 1
-        if len(self.first) < self.SHOWN:
-            self.first.append(str(problem))
-
-    def tell(self, path: str) -> None:
-        for problem in self.first:
-            print(f"gavel: left out {problem}", file=sys.stderr)
-        more = self.count - len(self.first)
-        rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        print(f"gavel: {path}: {rows} left out{f', {more} of them not shown' if more else ''}", file=sys.stderr)
 
 
 def located(path: str) -> Iterator[tuple[str, bytes]]:

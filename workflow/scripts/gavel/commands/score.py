@@ -10,9 +10,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from gavel.answers import canonical, extract, verify
-from gavel.commands.rows import Skipped, add_options, located, parsed, shown
+from gavel.commands.rows import add_options, located, parsed, shown
 from gavel.errors import InputError
 from gavel.files import write_jsonl
+from gavel.skipped import Skipped
 from gavel.statistics import mean_interval
 from gavel.voting import maj_at_k_of_tally, pass_at_k, tally
 

@@ -5,20 +5,25 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from gavel.config.section import Count, Section
+from gavel.readers import READERS, described
 
 
 class Source(Section):
     """Where problems come from: the embedded generator, a local file or folder, or a hub data set."""
 
-    reader: Literal["generator", "gsm8k", "gsm_plus", "svamp", "jsonl"] = Field(
-        description="How to read it. `generator` makes problems; the others read the published layouts; `jsonl` is "
-        "this project's own record layout."
+    reader: Literal["generator", *READERS] = Field(
+        description=f"How to read it. `generator` makes problems; the others read published layouts. {described()}"
     )
     path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
     name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
     split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
     revision: str | None = Field(None, description="Hub commit or tag; pin it for a study that others repeat.")
     limit: Count | None = Field(None, description="Keep only the first so many rows.")
+    skip_bad: bool = Field(
+        False,
+        description="Leave out rows that the reader cannot read, and count them in `splits.json` and the report; "
+        "otherwise the first one ends the job.",
+    )
     set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
         None,
         description="Generator only: which kind of problems. `plus` perturbs the test set named by `of`.",
