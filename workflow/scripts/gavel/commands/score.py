@@ -1,16 +1,21 @@
-"""`gavel score`: accuracy, maj@k and pass@k of a file of solutions."""
+"""`gavel score`: accuracy, maj@k and pass@k of a file of solutions, and how another system's file differs from it.
+
+What a row looks like is in `gavel.commands.layouts`, the comparison in `gavel.commands.paired`.
+"""
 
 import argparse
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from tqdm import tqdm
 
-from gavel.answers import canonical, extract, verify
-from gavel.commands.rows import add_options, located, parsed, shown
+from gavel.answers import verify
+from gavel.commands.layouts import LAYOUTS, Item, Read
+from gavel.commands.paired import Answered, Side, Tally, answered, comparison, lines
+from gavel.commands.rows import add_options, located, parsed
 from gavel.errors import InputError
 from gavel.files import write_jsonl
 from gavel.skipped import Skipped
@@ -21,27 +26,23 @@ from gavel.voting import maj_at_k_of_tally, pass_at_k, tally
 BATCH = 1024
 
 
-class Item(NamedTuple):
-    """One question's responses from one model (named only where a row holds several models' solutions)."""
-
-    row: int
-    model: str | None
-    responses: list[str]
-    gold: str
-
-
 class Summary:
     """The figures of one set of scored questions; keeps only how often each vote tally occurred."""
 
     def __init__(self) -> None:
-        self.tallies: Counter = Counter()
+        self.tallies: Counter[Tally] = Counter()
+        self._same: dict[Tally, Tally] = {}
 
-    def add(self, answers: Sequence[str | None], correct: Sequence[bool]) -> None:
-        self.tallies[tally(answers, correct)] += 1
+    def add(self, answers: Sequence[str | None], correct: Sequence[bool]) -> Tally:
+        """Count one question; returns its tally, one object for all equal ones."""
+        votes = tally(answers, correct)
+        votes = self._same.setdefault(votes, votes)
+        self.tallies[votes] += 1
+        return votes
 
-    def figures(self) -> dict:
-        """The contract's keys: accuracies and maj@k, pass@k for powers of two up to the smallest row, and
-        that size.
+    def figures(self, ks: Sequence[int] | None = None) -> dict:
+        """The contract's keys: accuracies, and maj@k and pass@k for `ks`, none above the smallest row's number of
+        responses; by default for the powers of two up to that number, and that number.
 
         Accuracy is the mean over a question's responses, then over questions; its interval is Wilson's for
         single responses and a bootstrap over questions otherwise (`gavel.statistics.mean_interval`).
@@ -51,7 +52,9 @@ class Summary:
         counts = list(self.tallies.values())
         values = [c / size for (c, size, _), count in zip(rows, counts, strict=True) for _ in range(count)]
         smallest = min(size for _, size, _ in rows)
-        ks = sorted({k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest})
+        ks = ks or sorted(
+            {k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest}
+        )
         return {
             "n": n,
             "responses": sum(size * count for (_, size, _), count in zip(rows, counts, strict=True)),
@@ -72,7 +75,7 @@ def add_score(commands) -> None:
     parser = commands.add_parser(
         "score",
         help="accuracy, maj@k and pass@k of a JSON Lines file of solutions",
-        description='Rows are {"question"?, "response": text or [text, ...], "answer": number or "None"}.',
+        description='Rows are {"id"?, "question"?, "response": text or [text, ...], "answer": number or "None"}.',
     )
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--format", required=True, choices=("text", "program"), help="what the responses are")
@@ -80,7 +83,19 @@ def add_score(commands) -> None:
         "--layout",
         choices=tuple(LAYOUTS),
         default="rows",
-        help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models",
+        help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models; 'lm-eval' reads "
+        "lm-evaluation-harness's sample logs",
+    )
+    parser.add_argument(
+        "--k",
+        action="append",
+        metavar="K,...",
+        help="the k of maj@k and pass@k, such as 1,4,16; without it powers of two up to the smallest row",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="OTHER.jsonl",
+        help="another system's responses to the same questions: prints how much better FILE is, in pairs",
     )
     add_options(parser)
     parser.add_argument(
@@ -92,34 +107,77 @@ def add_score(commands) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """`gavel score`: verify a file's responses, streaming, and print the summary, or one for each model."""
-    summaries: dict[str | None, Summary] = {}
-    skipped = Skipped() if options.skip_bad else None
-    items = tqdm(_items(options.file, LAYOUTS[options.layout], skipped), disable=None, unit=" rows", leave=False)
-    details = _scored(items, options.format, summaries)
-    if options.details:
-        try:
-            write_jsonl(options.details, details)
-        except OSError as error:
-            raise InputError(f"{options.details}: cannot be written ({error.strerror}); check the path") from None
-    else:
-        for _ in details:
-            pass
-    if skipped:
-        skipped.tell(options.file)
-    if not summaries:
-        raise InputError(f"{options.file}: no rows to score; expected one JSON object a line")
-    figures = {model: summary.figures() for model, summary in summaries.items()}
+    """`gavel score`: verify a file's responses, streaming, and print the summary, or one for each model.
+
+    Raises:
+        InputError: a file or row cannot be read, a row has fewer responses than --k asks for, or --compare's file does
+            not hold the same questions.
+    """
+    ks = _ks(options.k)
+    if options.compare:
+        next(located(options.compare), None)  # a missing file is told before an hour of programs has run
+    summaries, kept, left_out = _read(options.file, options, ks, options.details)
+    figures = {model: summary.figures(ks) for model, summary in summaries.items()}
+    result = figures.get(None, {"models": figures}) | left_out
+    if options.compare:
+        _, others, left_out = _read(options.compare, options, ks)
+        found = comparison(Side(options.file, kept), Side(options.compare, others), ks)
+        result |= {"compare": found | left_out}
     if options.json:
-        count = {} if skipped is None else {"skipped": skipped.count}
-        print(json.dumps(figures.get(None, {"models": figures}) | count))
+        print(json.dumps(result))
         return
     for model, values in figures.items():
         print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
+    if options.compare:
+        print(f"{options.file} minus {options.compare}:")
+        for model, values in found.get("models", {None: found}).items():
+            print("\n".join(([f"{model}:"] if model else []) + lines(values)))
 
 
-def _scored(items: Iterable[Item], form: str, summaries: dict[str | None, Summary]) -> Iterator[dict]:
-    """Score items in batches, add them to their model's summary, and yield the detail rows in input order."""
+def _read(
+    path: str, options: argparse.Namespace, ks: Sequence[int] | None, details: str | None = None
+) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict]:
+    """A file's summaries by model, what --compare needs of its questions, and the count of rows that were left out."""
+    summaries: dict[str | None, Summary] = {}
+    kept: dict[str | None, list[Answered]] = {}
+    skipped = Skipped() if options.skip_bad else None
+    items = _items(path, LAYOUTS[options.layout](), skipped, max(ks or [1]))
+    items = tqdm(items, disable=None, unit=" rows", leave=False)
+    rows = _scored(items, options.format, summaries, kept if options.compare else None)
+    if details:
+        try:
+            write_jsonl(details, rows)
+        except OSError as error:
+            raise InputError(f"{details}: cannot be written ({error.strerror}); check the path") from None
+    else:
+        for _ in rows:
+            pass
+    if skipped:
+        skipped.tell(path)
+    if not summaries:
+        raise InputError(f"{path}: no rows to score; expected one JSON object a line")
+    return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
+
+
+def _ks(given: Sequence[str] | None) -> list[int] | None:
+    """What --k asks for, in rising order; None where it was not given."""
+    if given is None:
+        return None
+    found = [text.strip() for part in given for text in part.split(",")]
+    for text in found:
+        if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+            raise InputError(f"--k: {text!r} is not a positive whole number; give numbers such as 1,4,16")
+    return sorted({int(text) for text in found})
+
+
+def _scored(
+    items: Iterable[Item],
+    form: str,
+    summaries: dict[str | None, Summary],
+    kept: dict[str | None, list[Answered]] | None = None,
+) -> Iterator[dict]:
+    """Score items in batches, add them to their model's summary (and to `kept`, if it is given), and yield the detail
+    rows in input order."""
     items = iter(items)
     while batch := _take(items, BATCH):
         responses = [response for item in batch for response in item.responses]
@@ -127,7 +185,9 @@ def _scored(items: Iterable[Item], form: str, summaries: dict[str | None, Summar
         verdicts = zip(*verify(responses, golds, form), strict=True)
         for item in batch:
             answers, correct = map(list, zip(*islice(verdicts, len(item.responses)), strict=True))
-            summaries.setdefault(item.model, Summary()).add(answers, correct)
+            votes = summaries.setdefault(item.model, Summary()).add(answers, correct)
+            if kept is not None:
+                kept.setdefault(item.model, []).append(answered(item, votes))
             name = {} if item.model is None else {"model": item.model}
             yield {"row": item.row, **name, "answer": answers, "correct": correct}
 
@@ -140,46 +200,22 @@ def _take(items: Iterator[Item], responses: int) -> list[Item]:
     return batch
 
 
-def _items(path: str, read: Callable[[int, str, dict], list[Item]], skipped: Skipped | None) -> Iterator[Item]:
-    """The items of a file, rows numbered from 0; a bad row is counted in `skipped`, or without it an error."""
+def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> Iterator[Item]:
+    """The items of a file, rows numbered from 0; a bad row is counted in `skipped`, or without it an error. A row with
+    fewer than `least` responses is not bad: what was asked for is impossible, and always an error."""
     for number, (where, line) in enumerate(located(path)):
         try:
-            yield from read(number, where, parsed(line, where))
+            items = read(number, where, parsed(line, where))
         except InputError as problem:
             if skipped is None:
                 raise
             skipped.add(problem)
-
-
-def _row(number: int, where: str, row: dict) -> list[Item]:
-    responses = row.get("response")
-    responses = [responses] if isinstance(responses, str) else responses
-    if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
-        raise InputError(f"{where}: 'response' must be a text or a list of texts, found {shown(row, 'response')}")
-    if not responses:
-        raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
-    gold = canonical(row.get("answer"))
-    if gold is None:
-        raise InputError(
-            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found {shown(row, 'answer')}"
-        )
-    return [Item(number, None, responses, gold)]
-
-
-def _gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
-    """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
-    gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
-    if gold is None:
-        found = shown(row, "ground_truth")
-        raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
-    models = [name for name, value in row.items() if isinstance(value, dict)]
-    if not models:
-        raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
-    for name in models:
-        if not isinstance(row[name].get("solution"), str):
-            found = shown(row[name], "solution")
-            raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
-    return [Item(number, name, [row[name]["solution"]], gold) for name in models]
+            continue
+        for item in items:
+            if len(item.responses) < least:
+                have = "1 response" if len(item.responses) == 1 else f"{len(item.responses)} responses"
+                raise InputError(f"{where}: {have}, but --k asks for {least}; lower it, or give more responses")
+            yield item
 
 
 def _lines(values: dict) -> list[str]:
@@ -190,9 +226,3 @@ def _lines(values: dict) -> list[str]:
         f"accuracy    {values['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
         *(f"{f'{name}@{k}':<11} {value:.2%}" for name, at in votes for k, value in at.items()),
     ]
-
-
-LAYOUTS: dict[str, Callable[[int, str, dict], list[Item]]] = {
-    "rows": _row,
-    "gsm8k-model-solutions": _gsm8k_model_solutions,
-}

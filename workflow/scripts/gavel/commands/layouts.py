@@ -1,0 +1,88 @@
+"""The layouts of rows that `gavel score` reads. A new one is one function and one line in `LAYOUTS`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gavel import lm_eval
+from gavel.answers import canonical, extract
+from gavel.commands.rows import shown
+from gavel.errors import InputError
+
+
+class Item(NamedTuple):
+    """One question's responses from one model (named only where a row holds several models' solutions).
+
+    `row` counts from 0; `id` and `question` are None where the row does not have them.
+    """
+
+    row: int
+    model: str | None
+    responses: list[str]
+    gold: str
+    id: str | None
+    question: str | None
+
+
+Read = Callable[[int, str, dict], list[Item]]
+
+
+def _row(number: int, where: str, row: dict) -> list[Item]:
+    responses = row.get("response")
+    responses = [responses] if isinstance(responses, str) else responses
+    if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
+        raise InputError(f"{where}: 'response' must be a text or a list of texts, found {shown(row, 'response')}")
+    if not responses:
+        raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
+    gold = canonical(row.get("answer"))
+    if gold is None:
+        raise InputError(
+            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found {shown(row, 'answer')}"
+        )
+    return [Item(number, None, responses, gold, *_names(row))]
+
+
+def _gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
+    """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
+    gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
+    if gold is None:
+        found = shown(row, "ground_truth")
+        raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
+    models = [name for name, value in row.items() if isinstance(value, dict)]
+    if not models:
+        raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
+    for name in models:
+        if not isinstance(row[name].get("solution"), str):
+            found = shown(row[name], "solution")
+            raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
+    return [Item(number, name, [row[name]["solution"]], gold, *_names(row)) for name in models]
+
+
+def _lm_eval() -> Read:
+    """lm-evaluation-harness's sample log (`gavel.lm_eval`): each question once, whatever the number of filters."""
+    new = lm_eval.Once()
+
+    def read(number: int, where: str, row: dict) -> list[Item]:
+        try:
+            if not new(row):
+                return []
+            responses, gold = lm_eval.responses(row), lm_eval.gold(row)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return [Item(number, None, responses, gold, lm_eval.doc_id(row), None)]
+
+    return read
+
+
+def _names(row: dict) -> tuple[str | None, str | None]:
+    """The row's `id` and `question`, each None where it is not there or is no name."""
+    identity, question = row.get("id"), row.get("question")
+    named = isinstance(identity, str | int) and not isinstance(identity, bool)
+    return str(identity) if named else None, question if isinstance(question, str) else None
+
+
+# Layout -> makes what reads one file's rows, in order.
+LAYOUTS: dict[str, Callable[[], Read]] = {
+    "rows": lambda: _row,
+    "gsm8k-model-solutions": lambda: _gsm8k_model_solutions,
+    "lm-eval": _lm_eval,
+}
