@@ -25,6 +25,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rl.py
+	$(BIN)/python benchmarks/report.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)

@@ -1,4 +1,4 @@
-"""A student of a few thousand parameters with random weights: real code, no training, milliseconds."""
+"""What tests of several folders share: a student with random weights (milliseconds), and a small study (a minute)."""
 
 import os
 
@@ -39,3 +39,14 @@ def tokenizer(tiny):
 @pytest.fixture
 def model(tiny):
     return models.load_model(tiny)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The small study (`small.Project`), run once from nothing."""
+    from small import Project
+
+    project = Project(tmp_path_factory.mktemp("study"))
+    done = project.run()
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return project

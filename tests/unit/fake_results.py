@@ -9,6 +9,7 @@ from gavel import probes
 from gavel.calibration import whole
 from gavel.files import write_json, write_jsonl
 from gavel.metrics import write_metrics
+from gavel.study import cells, primary
 
 KINDS = (
     "numerical substitution",
@@ -85,7 +86,6 @@ def build(
                 about = {"algorithm": algorithm, "lambda": float(lam), "seed": number}
                 runs[f"{algorithm}-lambda{lam}-seed{number}"] = about
     difficulty = {name: [rng.gauss(0, 0.55) for _ in range(size)] for name, size in sizes.items()}
-    files = []
     for run, about in runs.items():
         _run_files(root, run, about, run in failed, judge, rng)
         if run in failed:
@@ -94,12 +94,8 @@ def build(
         for name in sizes:
             skill = _skill(about, name)
             folder = root / "evaluation" / run / name
-            checkpoint = "best" if run == "sft" else "last"
             write_jsonl(folder / "samples.jsonl", _samples(name, difficulty[name], skill, samples, judge, rng))
-            files.append((run, checkpoint, name, folder / "samples.jsonl"))
-            other = "last" if run == "sft" else "best"
             write_jsonl(folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
-            files.append((run, other, name, folder / "alternate.jsonl"))
     if judge:
         _calibration(root, runs, rng)
     _data(root, sizes)
@@ -107,15 +103,33 @@ def build(
         path = root / "benchmarks" / f"{rule}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:{seconds:.0f}\t1203.5\t{seconds * 1.8:.1f}\n")
-    ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
-    primary = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
-    write_metrics(files, runs, ks, primary, *(root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds")))
     rl = STUDY["rl"] | {
         "algorithms": list(algorithms),
         "lambda": [float(lam) for lam in lambdas],
         "seeds": list(seeds),
     }
-    return STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | {"samples": samples, "ks": ks}}
+    ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
+    study = STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | {"samples": samples, "ks": ks}}
+    tables(root, study)
+    return study
+
+
+def tables(root: Path, study: dict) -> None:
+    """Write the tables of a folder's scored samples, as the workflow's rule does."""
+    runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | {
+        run: {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
+        for run, cell in cells(study).items()
+    }
+    kinds = {"samples": "last", "alternate": "best"}
+    files = [
+        (run, checkpoint if run != "sft" else {"last": "best", "best": "last"}[checkpoint], folder.name, path)
+        for kind, checkpoint in kinds.items()
+        for run in runs
+        for folder in sorted((root / "evaluation" / run).glob("*/"))
+        if (path := folder / f"{kind}.jsonl").exists()
+    ]
+    out = (root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds"))
+    write_metrics(files, runs, study["evaluation"]["ks"], primary(study), *out)
 
 
 def _skill(about: dict, name: str) -> float:

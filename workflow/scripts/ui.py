@@ -32,7 +32,7 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("Ctrl-C ends the server.", flush=True)
+    print("The + beside the study's name lists its jobs. Ctrl-C ends the server.", flush=True)
     return _serve(uri, database.with_name("mlartifacts"), options.port)
 
 

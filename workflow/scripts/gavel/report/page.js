@@ -41,7 +41,7 @@
 
   const filters = document.getElementById("filters");
   if (!filters) return;
-  const cards = [...document.querySelectorAll(".card")];
+  const cards = [...document.querySelectorAll("#cards .card")];
   const selects = [...filters.querySelectorAll("select")];
   const more = document.getElementById("more");
   const PAGE = 12;

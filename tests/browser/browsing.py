@@ -1,0 +1,15 @@
+"""Pictures of pages, for somebody to look at."""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+SHOTS = os.environ.get("GAVEL_SCREENSHOTS")  # a folder to keep them in
+
+
+def keep(page: Page, name: str, **options) -> None:
+    """Keep a picture of the page where GAVEL_SCREENSHOTS asks for it."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(SHOTS, f"{name}.png"), **options)
