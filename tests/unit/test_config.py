@@ -87,6 +87,9 @@ def test_vllm_needs_a_gpu():
         config.load(raw)
     raw["compute"] = {"gpus": 1}
     assert config.load(raw)["rl"]["vllm"]["mode"] == "colocate"
+    raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
+    with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus 1"):
+        config.load(raw)
 
 
 def test_a_model_from_scratch_needs_something_to_read():

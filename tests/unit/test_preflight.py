@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gavel import requirements
-from gavel.config import Compute, Lora, Rl, Sft, Vllm
+from gavel.config import Compute, Evaluation, Lora, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.files import write_json
 from gavel.preflight import ORIGIN, check, check_origin, check_training
@@ -82,8 +82,9 @@ def test_weights_from_another_pretrain_split_are_refused(tmp_path):
         check_origin(str(tmp_path), "student.model", pretrain)
 
 
-def training(sft=(), rl=(), **compute) -> dict:
+def training(sft=(), rl=(), evaluation=(), **compute) -> dict:
     return {
+        "evaluation": Evaluation(**dict(evaluation)).model_dump(),
         "sft": Sft(**dict(sft)).model_dump(),
         "rl": Rl(algorithms=["grpo"], **dict(rl)).model_dump(by_alias=True),
         "compute": Compute(**compute).model_dump(),
@@ -111,6 +112,7 @@ def machine(monkeypatch):
         ("peft", training(sft={"lora": Lora()}), "^sft.lora needs the package peft, .* pip install peft$"),
         ("peft", training(rl={"lora": Lora()}), "^rl.lora needs the package peft, .* pip install peft$"),
         ("vllm", training(rl={"vllm": Vllm()}), "^rl.vllm needs the package vllm, .* pip install 'trl"),
+        ("vllm", training(evaluation={"vllm": {}}), "^evaluation.vllm needs the package vllm, .* pip install 'trl"),
         (
             "deepspeed",
             training(distributed="deepspeed", processes=2),
@@ -130,6 +132,8 @@ def test_a_package_that_is_missing_is_named_with_the_key_that_asks_for_it(machin
     ("machine_has", "study", "message"),
     [
         ({}, training(rl={"vllm": Vllm()}), "^rl.vllm needs a GPU, but none is to be seen"),
+        ({}, training(evaluation={"vllm": {}}), "^evaluation.vllm needs a GPU, but none is to be seen"),
+        ({}, training(gpus=1), "^compute.gpus is 1, but no GPU is to be seen on this machine; set it to 0"),
         ({}, training(distributed="deepspeed", processes=2), "^compute.distributed 'deepspeed' needs a GPU"),
         ({}, training(distributed="fsdp", processes=2), "^compute.distributed 'fsdp' needs a GPU"),
         ({"gpus": 2}, training(processes=4, gpus=4), "^compute.processes is 4, but this machine has 2 GPUs"),

@@ -29,5 +29,6 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
                 seed=params.sampling["seed"],
                 batch_size=snakemake.config["evaluation"]["batch_size"],
                 batch_tokens=snakemake.config["evaluation"]["batch_tokens"],
+                vllm=params.sampling["vllm"],
                 progress=bar,
             )

@@ -1,6 +1,7 @@
 """Test-time generation and scoring, as two steps over files: a new verifier or judge never costs a generation."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from gavel import models, prompts
@@ -23,6 +24,7 @@ def generate(
     seed: int,
     batch_size: int,
     batch_tokens: int | None = None,
+    vllm: dict | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Write one greedy completion and `n` sampled ones for each question.
@@ -35,17 +37,23 @@ def generate(
         questions: JSONL file of records; their answers are not read.
         n: 0 writes the greedy completion only.
         batch_size, batch_tokens: limits of a batch, as in `gavel.sampling.sample`.
+        vllm: sample with vLLM, with these settings (`gavel.vllm_sampling.VllmSampler`); it makes its own batches.
     """
     tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(model, **tokens)
-    network = models.load_model(model, dtype=student["dtype"])
     rows = list(read_jsonl(questions))
     template = prompts.load(prompt)
     asked = [prompts.fill(template, question=row["question"]) for row in rows]
+    if vllm:
+        from gavel.vllm_sampling import VllmSampler
+
+        draw = VllmSampler(model, tokenizer, dtype=student["dtype"], settings=vllm).sample
+    else:
+        network = models.load_model(model, dtype=student["dtype"])
+        draw = partial(sample, network, tokenizer, batch_size=batch_size, batch_tokens=batch_tokens)
     common = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
-    common |= {"batch_size": batch_size, "batch_tokens": batch_tokens}
-    greedy = sample(network, tokenizer, asked, temperature=0.0, **common)
-    drawn = sample(network, tokenizer, asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
+    greedy = draw(asked, temperature=0.0, **common)
+    drawn = draw(asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
     write_jsonl(
         output,
         (

@@ -50,11 +50,11 @@ def check_prompts(judge: dict, solution: dict) -> list[str]:
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"])
 
 
-def check_training(sft: dict, rl: dict, compute: dict, here: bool) -> None:
-    """Packages and GPUs of the training jobs.
+def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: bool) -> None:
+    """Packages and GPUs of the training and sampling jobs.
 
     Args:
-        sft, rl, compute: sections of the config.
+        sft, rl, compute, evaluation: sections of the config.
         here: the jobs run on this machine, not on a cluster's nodes.
 
     Raises:
@@ -62,9 +62,9 @@ def check_training(sft: dict, rl: dict, compute: dict, here: bool) -> None:
     """
     if find_spec("torch") is None:
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
-    need_packages(sft, rl, compute)
+    need_packages(sft, rl, compute, evaluation)
     if here:
-        need_gpus(sft, rl, compute)
+        need_gpus(sft, rl, compute, evaluation)
 
 
 def check_origin(model: str, key: str, pretrain: str | Path) -> None:

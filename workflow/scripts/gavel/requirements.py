@@ -17,8 +17,8 @@ def need(package: str, key: str) -> None:
         raise InputError(f"{key} needs the package {package}, which is not installed: {INSTALL[package]}")
 
 
-def need_packages(sft: dict, rl: dict, compute: dict) -> None:
-    """What the training jobs of a study need beyond the pinned packages.
+def need_packages(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+    """What the training and sampling jobs of a study need beyond the pinned packages.
 
     Raises:
         InputError: one is missing.
@@ -26,14 +26,15 @@ def need_packages(sft: dict, rl: dict, compute: dict) -> None:
     for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
         if settings["lora"]:
             need("peft", key)
-    if rl["vllm"]:
-        need("vllm", "rl.vllm")
+    for key, settings in (("rl.vllm", rl), ("evaluation.vllm", evaluation)):
+        if settings["vllm"]:
+            need("vllm", key)
     if compute["distributed"] == "deepspeed":
         need("deepspeed", "compute.distributed 'deepspeed'")
 
 
-def need_gpus(sft: dict, rl: dict, compute: dict) -> None:
-    """Whether this machine's GPUs can do what the training jobs are asked to do.
+def need_gpus(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+    """Whether this machine's GPUs can do what the training and sampling jobs are asked to do.
 
     Raises:
         InputError: there are none, too few, or they do not compute in bfloat16.
@@ -43,10 +44,16 @@ def need_gpus(sft: dict, rl: dict, compute: dict) -> None:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for key, asked in (
         ("rl.vllm", rl["vllm"]),
+        ("evaluation.vllm", evaluation["vllm"]),
         (f"compute.distributed {compute['distributed']!r}", compute["distributed"] != "ddp"),
     ):
         if asked and not count:
             raise InputError(f"{key} needs a GPU, but none is to be seen on this machine")
+    if compute["gpus"] and not count:
+        raise InputError(
+            f"compute.gpus is {compute['gpus']}, but no GPU is to be seen on this machine; set it to 0 to compute on "
+            "the processor"
+        )
     if 0 < count < compute["processes"]:
         raise InputError(
             f"compute.processes is {compute['processes']}, but this machine has {count} GPUs: one for each"

@@ -116,7 +116,7 @@ def check(study: dict, here: bool) -> None:
     """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
     served = bool(study["judge"]["server"])
     preflight.check(student(study), judge(study), study["solution"], served=served)
-    preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute")}, here=here)
+    preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
 
 
 def model(study: dict, which: str) -> str:

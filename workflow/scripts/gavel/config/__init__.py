@@ -18,7 +18,30 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
 
-__all__ = ["Compute", "Config", "Lora", "MonitorConfig", "Ppo", "Rl", "Sft", "Vllm", "check_sweep", "load", "schema"]
+__all__ = [
+    "Compute",
+    "Config",
+    "Evaluation",
+    "Lora",
+    "MonitorConfig",
+    "Ppo",
+    "Rl",
+    "Sft",
+    "Vllm",
+    "check_sweep",
+    "load",
+    "schema",
+]
+
+
+class EvaluationVllm(Section):
+    """Test samples drawn by vLLM (needs GPUs and the package). Each question's samples have a seed of their own."""
+
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="Share of a GPU's memory for vLLM."
+    )
+    tensor_parallel_size: Count = Field(1, description="GPUs that share one copy.")
+    max_model_length: Count | None = Field(None, description="Longest prompt and completion, in tokens.")
 
 
 class Evaluation(Section):
@@ -32,6 +55,7 @@ class Evaluation(Section):
     batch_tokens: Count | None = Field(
         None, description="Most tokens of prompts and completions decoded at a time; lower it when memory runs out."
     )
+    vllm: EvaluationVllm | None = Field(None, description="Sample with vLLM; null samples with transformers.")
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
 
     @model_validator(mode="after")
@@ -150,8 +174,14 @@ class Config(Section):
             raise ValueError(
                 f"compute.processes is {count}, but compute.gpus {gpus}; each process needs a GPU of its own"
             )
-        if self.rl.vllm and not gpus:
-            raise ValueError("rl.vllm needs a GPU, but compute.gpus is 0")
+        for key, asked in (("rl.vllm", self.rl.vllm), ("evaluation.vllm", self.evaluation.vllm)):
+            if asked and not gpus:
+                raise ValueError(f"{key} needs a GPU, but compute.gpus is 0")
+        if self.evaluation.vllm and self.evaluation.vllm.tensor_parallel_size > gpus:
+            raise ValueError(
+                f"evaluation.vllm.tensor_parallel_size is {self.evaluation.vllm.tensor_parallel_size}, but "
+                f"compute.gpus {gpus}"
+            )
         if kind != "ddp":
             if count == 1:
                 raise ValueError(

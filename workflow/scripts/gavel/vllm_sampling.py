@@ -1,0 +1,71 @@
+"""Sampling with vLLM in place of `gavel.sampling`, for the evaluation of models too large for the latter."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from gavel.requirements import need
+from gavel.sampling import Sample
+
+
+class VllmSampler:
+    """vLLM over one checkpoint, on this machine's GPUs.
+
+    Every prompt has a seed of its own, so that its samples do not depend on what is sampled beside it; they are not
+    those of `gavel.sampling`.
+
+    Args:
+        model: checkpoint folder.
+        dtype: of the weights, as for the student.
+        settings: `gpu_memory_utilization`, `tensor_parallel_size`, `max_model_length` (`evaluation.vllm`).
+
+    Raises:
+        InputError: the package vllm is not installed.
+    """
+
+    def __init__(self, model: str, tokenizer: PreTrainedTokenizerBase, *, dtype: str, settings: dict):
+        need("vllm", "evaluation.vllm")
+        import vllm
+
+        self.tokenizer, self.params = tokenizer, vllm.SamplingParams
+        self.engine = vllm.LLM(
+            model=model,
+            dtype=dtype,
+            gpu_memory_utilization=settings["gpu_memory_utilization"],
+            tensor_parallel_size=settings["tensor_parallel_size"],
+            max_model_len=settings["max_model_length"],
+        )
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        max_new_tokens: int,
+        seed: int = 0,
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[list[Sample]]:
+        """As `gavel.sampling.sample`; vLLM makes its own batches, so `progress` sees one."""
+        encoded = self.tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
+        options = [
+            self.params(
+                n=n,
+                temperature=temperature,
+                max_tokens=max_new_tokens,
+                seed=int.from_bytes(hashlib.sha256(f"{seed}:{prompt}".encode()).digest()[:4]),
+                stop_token_ids=[self.tokenizer.eos_token_id],
+            )
+            for prompt in prompts
+        ]
+        found: list[list[Sample]] = []
+        for ids, params in progress([(encoded, options)]):
+            answers = self.engine.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
+            found += [[self._sample(output) for output in answer.outputs] for answer in answers]
+        return found
+
+    def _sample(self, output) -> Sample:
+        ids = list(output.token_ids)
+        finished = bool(ids) and ids[-1] == self.tokenizer.eos_token_id
+        return Sample(ids, self.tokenizer.decode(ids, skip_special_tokens=True), finished)
