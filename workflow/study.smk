@@ -47,3 +47,10 @@ rule report:
     input:
         rules.report_html.output.html,
     localrule: True
+
+
+onerror:
+    # A run that failed stops the report, but not a look at the others.
+    from gavel.report import unfinished
+
+    unfinished.tell([config])

@@ -31,3 +31,10 @@ onstart:
     # Each variant brings one, of which Snakemake keeps the last: this one stands for all.
     record_owner(".")
     check_variants()
+
+
+onerror:
+    # A run that failed stops the report, but not a look at the others.
+    from gavel.report import unfinished
+
+    unfinished.tell(VARIANTS.values())

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gavel import probes
+from gavel import study as studies
 from gavel.calibration import whole
 from gavel.files import write_json, write_jsonl
 from gavel.metrics import write_metrics
-from gavel.study import cells, primary
 
 KINDS = (
     "numerical substitution",
@@ -116,20 +116,11 @@ def build(
 
 def tables(root: Path, study: dict) -> None:
     """Write the tables of a folder's scored samples, as the workflow's rule does."""
-    runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | {
-        run: {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
-        for run, cell in cells(study).items()
-    }
-    kinds = {"samples": "last", "alternate": "best"}
-    files = [
-        (run, checkpoint if run != "sft" else {"last": "best", "best": "last"}[checkpoint], folder.name, path)
-        for kind, checkpoint in kinds.items()
-        for run in runs
-        for folder in sorted((root / "evaluation" / run).glob("*/"))
-        if (path := folder / f"{kind}.jsonl").exists()
-    ]
+    tests = {path.name: None for path in (root / "evaluation").glob("*/*/")}
+    placed = study | {"results_dir": str(root), "data": {"tests": tests}}
+    files = [file for file in studies.scored_files(placed) if Path(file[3]).exists()]
     out = (root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds"))
-    write_metrics(files, runs, study["evaluation"]["ks"], primary(study), *out)
+    write_metrics(files, studies.runs(study), study["evaluation"]["ks"], studies.primary(study), *out)
 
 
 def _skill(about: dict, name: str) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gavel.files import read_json, read_jsonl, write_json
-from gavel.report import about, findings, hacking, render, robustness, rulegraph, tables, votes
+from gavel.report import about, findings, hacking, render, robustness, rulegraph, tables, unfinished, votes
 from gavel.report.load import load
 from gavel.report.samples import QUOTAS, choose
 from gavel.report.words import flat, points, seconds
@@ -243,6 +243,41 @@ def test_seeds_are_also_taken_together(tmp_path):
     ]
     render(tmp_path, config, tmp_path / "report.html")
     assert "Over all seeds" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
+    root, config = study
+    config = config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}
+    unfinished.tell([config])
+    assert capsys.readouterr().err == ""  # nothing was evaluated yet
+    shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
+    for part in ("runs/ppo-lambda1-seed0", "evaluation/ppo-lambda1-seed0", "runs/ppo-lambda0-seed0/run.json"):
+        path = tmp_path / "results" / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(tmp_path / "results/evaluation/ppo-lambda0-seed0")
+    log = tmp_path / "results/logs/rl/ppo-lambda0-seed0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("12:00 started\n12:01 error: the judge could not be asked\n")
+    before = sorted(tmp_path.rglob("*"))
+    unfinished.tell([config])
+    page = tmp_path / "results/unfinished/report.html"
+    assert f"open {page}" in capsys.readouterr().err
+    text = page.read_text(encoding="utf-8")
+    assert "PPO λ\u00a0=\u00a00 failed; tables and figures leave it out." in text
+    assert "PPO λ\u00a0=\u00a01 left no result" in text
+    assert "The log of PPO λ\u00a0=\u00a00 ends: 12:01 error: the judge could not be asked" in text
+    row = load(root, config).metric("grpo-lambda0.5-seed0", "main", "greedy")
+    assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in text
+    made = set(tmp_path.rglob("*")) - set(before)
+    assert {path.parent for path in made} <= {page.parent, page.parent.parent}
+
+
+def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, capsys):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    (tmp_path / "results/runs/sft/run.json").write_text("{")
+    unfinished.tell([config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}])
+    assert "no report of what there is: InputError: " in capsys.readouterr().err
 
 
 def test_one_seed_is_said_and_two_are_named(page, tmp_path):

@@ -71,9 +71,8 @@ rule compute_metrics:
         "../../envs/gavel.yaml"
     params:
         code=code("compute_metrics.py"),
-        cells=CELLS,
-        checkpoints=CHECKPOINTS,
-        tests=TESTS,
+        files=study.scored_files(config),
+        runs=study.runs(config),
         ks=config["evaluation"]["ks"],
         primary=study.primary(config),
     script:

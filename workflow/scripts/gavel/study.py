@@ -79,6 +79,29 @@ def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
     return {"sft": ("best", "final")} | {run: ("final", "best") for run in cells(study)}
 
 
+def runs(study: dict) -> dict[str, dict]:
+    """Run -> its `algorithm`, `lambda` and `seed`, SFT first; the latter two None for it."""
+    grid = {
+        run: {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
+        for run, cell in cells(study).items()
+    }
+    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid
+
+
+def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
+    """(run, checkpoint, test set, file of scored samples) of a finished study, first the checkpoints that count.
+
+    Checkpoints are called as in metrics.csv: `last` or `best`.
+    """
+    names = {"final": "last", "best": "best"}
+    return [
+        (run, names[folders[rank]], name, f"{study['results_dir']}/evaluation/{run}/{name}/{kind}.jsonl")
+        for rank, kind in enumerate(("samples", "alternate"))
+        for run, folders in checkpoints(study).items()
+        for name in study["data"]["tests"]
+    ]
+
+
 def primary(study: dict) -> dict:
     """The primary comparison as `gavel.metrics.write_metrics` takes it."""
     wanted = study["primary"]

@@ -27,6 +27,7 @@ def render(
     graph: str | None = None,
     mlflow: dict[str, dict] | None = None,
     samples: str | Path | None = None,
+    tables: str | Path | None = None,
 ) -> None:
     """Write the report.
 
@@ -39,12 +40,13 @@ def render(
         CSV.
         graph: the workflow's rules in the dot language (`gavel.report.rulegraph.ask`).
         mlflow: run -> `{"id", "url"}`.
+        tables: folder of metrics.csv and its like, if not `results_dir`.
         samples: if given, all scored samples are written there as one Parquet table.
 
     Raises:
         InputError: a file of the folder is there but malformed.
     """
-    results = load(results_dir, study)
+    results = load(results_dir, study, tables)
     drawn = [
         figures.against_lambda(results),
         figures.forest(results),

@@ -120,6 +120,9 @@ def absent(results: Results) -> list[str]:
         runs = [results.names[run] for run, about in results.runs.items() if about.get("status") == status]
         if runs:
             found.append(f"{listing(runs)} {words}; tables and figures leave {'it' if len(runs) == 1 else 'them'} out.")
+    for run, about in results.runs.items():
+        if about.get("reason"):
+            found.append(f"The log of {results.names[run]} ends: {about['reason']}")
     if results.metrics.empty:
         found.append("No test result exists: metrics.csv is missing or empty.")
     else:

@@ -17,9 +17,9 @@ from gavel.plots.style import label
 class Results:
     """The files of a study.
 
-    `runs` maps each run to its run.json (`{"run", "status": "missing", ...}` for a cell of the grid that left
-    none), SFT first, then in the grid's order; `monitors` and `training` hold the tables that exist and are
-    not empty; `usage` maps rules to tokens (written, read by the judge);
+    `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
+    it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
+    `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, read by the judge);
     `calibration`, `policies`, `audit` and `splits` are None where the file is missing.
     """
 
@@ -101,16 +101,20 @@ class Results:
         return _one(rows[(rows.k == k) & (rows.checkpoint == checkpoint)])
 
 
-def load(root: str | Path, study: dict) -> Results:
-    """Read a results folder. Raises `InputError` for a JSON file that is there but malformed."""
+def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
+    """Read a results folder, with the tables of the test results from another one if `tables` names it.
+
+    Raises `InputError` for a JSON file that is there but malformed.
+    """
     root = Path(root)
+    place = Path(tables or root)
     runs = _runs(root, study)
     return Results(
         root=root,
         study=study,
-        metrics=_table(root / "metrics.csv", METRIC_COLUMNS),
-        comparisons=_table(root / "comparisons.csv", COMPARISON_COLUMNS),
-        seeds=_table(root / "seeds.csv", SEED_COLUMNS),
+        metrics=_table(place / "metrics.csv", METRIC_COLUMNS),
+        comparisons=_table(place / "comparisons.csv", COMPARISON_COLUMNS),
+        seeds=_table(place / "seeds.csv", SEED_COLUMNS),
         runs=runs,
         monitors=_tables(root, runs, "monitor"),
         training=_tables(root, runs, "training"),
@@ -144,7 +148,16 @@ def _runs(root: Path, study: dict) -> dict[str, dict]:
     for path in sorted(root.glob("runs/*/run.json")):
         run = path.parent.name
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
+    for run, about in runs.items():
+        log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
+        if about["status"] == "missing" and log.exists():
+            about |= {"status": "failed", "reason": _last_line(log)}
     return runs
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "its log is empty"
 
 
 def _one(rows: pd.DataFrame):

@@ -1,0 +1,29 @@
+"""Where and of what a report was made: what its section on provenance shows."""
+
+import datetime
+from pathlib import Path
+
+from gavel.perturbations import UNSEEN
+from gavel.provenance import file_digest, git_commit, hardware, versions
+
+
+def gather(study: dict, page: str | Path) -> dict:
+    """`provenance` and `unseen_kinds` as `gavel.report.render` takes them.
+
+    Args:
+        study: the resolved config; its data files are told by the first 16 digits of their SHA-256.
+        page: the report, as the command names it.
+    """
+    files = sorted(Path(study["results_dir"], "data").rglob("*.jsonl"))
+    generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
+    return {
+        "unseen_kinds": sorted(UNSEEN) if generated else None,
+        "provenance": {
+            "versions": versions(),
+            "hardware": hardware(),
+            "commit": git_commit(Path.cwd()),
+            "command": f"snakemake --cores all {page}",
+            "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "data": {path.stem: file_digest(path)[:16] for path in files},
+        },
+    }

@@ -1,0 +1,55 @@
+"""A report of what there is, when a study ends before its report: some run failed, the others are worth a look."""
+
+import datetime
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from gavel import study as studies
+from gavel.errors import first_line
+from gavel.metrics import write_metrics
+from gavel.report import render
+
+FOLDER = "unfinished"  # in the results folder
+TABLES = ("metrics", "comparisons", "seeds")
+
+
+def tell(unfinished: Iterable[dict]) -> None:
+    """Write the pages of studies and say where they are; whatever goes wrong with that is said too, and no more."""
+    for study in unfinished:
+        try:
+            page = write(study)
+        except Exception as error:  # the study's own failure must stay what is seen last and first
+            print(f"no report of what there is: {first_line(error)}", file=sys.stderr)
+            continue
+        if page is not None:
+            print(f"open {page} for a report of what there is; the same command goes on", file=sys.stderr)
+
+
+def write(study: dict) -> Path | None:
+    """Write `FOLDER/report.html` in the results folder, with tables of what has been evaluated.
+
+    Nothing that the workflow makes is touched, so that the same command goes on where it stopped.
+
+    Args:
+        study: the resolved config.
+
+    Returns:
+        The page, or None where nothing has been evaluated yet.
+    """
+    root = Path(study["results_dir"])
+    files = [file for file in studies.scored_files(study) if Path(file[3]).exists()]
+    if not files:
+        return None
+    folder = root / FOLDER
+    write_metrics(
+        files,
+        studies.runs(study),
+        study["evaluation"]["ks"],
+        studies.primary(study),
+        *(folder / f"{name}.csv" for name in TABLES),
+    )
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    facts = {"provenance": {"generated": f"{now}, before the study was finished"}}
+    render(root, study | facts, folder / "report.html", tables=folder)
+    return folder / "report.html"
