@@ -145,7 +145,7 @@ def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis)
     assert len(lines) == 1 + 3 + 4  # a heading, and SFT with two or three runs
     svg = next((tmp_path / "figures").glob("*.svg")).read_text()
     assert svg.count(">SFT<") == 1  # in the legend
-    assert any("lambda: [0.5, 1.0]" in cell for cell in page.cells)
+    assert "rl.lambda: [0.0, 0.5, 1.0]" in page.cells
 
 
 def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, tmp_path, capsys):

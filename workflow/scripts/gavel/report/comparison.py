@@ -196,22 +196,24 @@ def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last"
 
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
-    """The keys of the config in which the studies differ, with each one's value."""
+    """The keys of the config in which each study differs from the first one, with its values."""
     flat = {
         name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
         for name, study in studies.items()
     }
-    keys = dict.fromkeys(key for leaves in flat.values() for key in leaves)
-    told = [key for key in keys if len({repr(leaves.get(key)) for leaves in flat.values()}) > 1]
+    first = next(iter(flat.values()))
     return {
-        name: ", ".join(f"{key}: {leaves[key]}" for key in told if leaves.get(key) is not None)
+        name: ", ".join(
+            f"{key}: {leaves.get(key)}" for key in {**first, **leaves} if repr(leaves.get(key)) != repr(first.get(key))
+        )
         for name, leaves in flat.items()
     }
 
 
 def overview(studies: Mapping[str, Results]) -> Table:
     """Rows: studies. Columns: what differs, labels, the judge's figures, which runs collapsed or were ended."""
-    columns = [("study", ""), ("differs in", "keys of the config")]
+    first = next(iter(studies))
+    columns = [("study", ""), (f"differs from {first} in", "keys of the config")]
     columns += [("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
     table = Table([*columns, ("collapsed", "as the monitor defines it"), ("ended early", "")], [])
     different = differences(studies)
@@ -222,7 +224,7 @@ def overview(studies: Mapping[str, Results]) -> Table:
         table.rows.append(
             [
                 text(label),
-                text(different[label] or "nothing"),
+                text(different[label] or ("–" if label == first else "nothing")),
                 count(counts.get("labeled")),
                 count(counts.get("unlabeled")),
                 MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
