@@ -7,6 +7,7 @@ import torch
 from architectures import EVERY, build
 
 from gavel.branches import NAME, Branches, Copies, can_branch, continuing
+from gavel.packing import packable
 from gavel.prefixes import extend
 
 WITHOUT = {"bloom"}  # attends by code of its own
@@ -38,6 +39,13 @@ def test_logits_are_those_of_copied_caches(kind, attention, monkeypatch):
     wanted, _ = logits(model, Copies)
     assert torch.allclose(found, wanted, atol=1e-4)
     assert wanted.std(0).median() > 0.1, "a model that tells no continuations apart would pass anything"
+
+
+def test_autocast_rounds_more_and_shares_all_the_same():
+    model = build("llama")
+    with torch.autocast("cpu", torch.bfloat16):
+        logits(model, Branches)
+        assert packable(build("llama"))
 
 
 @pytest.mark.parametrize("kind", sorted(WITHOUT))

@@ -92,6 +92,23 @@ def test_a_step_is_a_rollout_however_many_updates_it_has(keeper, model):
     assert (keeper.run.best / "model.safetensors").exists()
 
 
+def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tokenizer, monkeypatch):
+    now = iter([100.0, 103.0, 104.0, 200.0, 205.0, 207.0])
+    monkeypatch.setattr("gavel.training.time.monotonic", lambda: next(now))
+
+    def started():
+        return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, check_every=2, save_every=2)
+
+    first = started()
+    for step in (1, 2):
+        first.on_log(None, SimpleNamespace(global_step=step), None, logs={"loss": 0.1})
+    again = started()  # in another process, with another clock
+    again.run.journal.truncate(1)
+    again.on_log(None, SimpleNamespace(global_step=2), None, logs={"loss": 0.1})
+    assert [row["metrics"]["wall_time"] for row in again.run.journal.rows()] == [3.0, 5.0]
+    assert again.seconds() == 3 + 5 + 2
+
+
 def test_a_resumed_run_forgets_the_steps_after_its_checkpoint(keeper, model):
     for step in range(1, 6):
         keeper.run.journal.append(step, {"reward": 0.1})

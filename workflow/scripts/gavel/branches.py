@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
-from gavel.models import attention_window, only_attends
+from gavel.models import agree, attention_window, only_attends
 from gavel.prefixes import State, extend
 from gavel.progress import say
 
@@ -170,8 +170,7 @@ def _agrees(model: PreTrainedModel) -> bool:
         found = logits(Branches)
     except Exception:  # whatever an unknown architecture stumbles over here, its usual cache can do
         return False
-    tolerance = 100 * torch.finfo(model.dtype).eps * max(1.0, wanted.abs().max().item())
-    return (found - wanted).abs().max().item() <= tolerance
+    return agree(model, found, wanted)
 
 
 @contextmanager

@@ -95,6 +95,14 @@ def computes_bfloat16() -> bool:
     return any(check() for check in checks if check)
 
 
+def agree(model: PreTrainedModel, found: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """Whether two ways to compute a model's logits differ by rounding only, in the type that it computes in."""
+    place = model.device.type
+    dtype = torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else model.dtype
+    tolerance = 100 * torch.finfo(dtype).eps * max(1.0, wanted.float().abs().max().item())
+    return (found.float() - wanted.float()).abs().max().item() <= tolerance
+
+
 def attention_window(model: PreTrainedModel) -> int | None:
     """How many tokens back the shortest-sighted layer sees; None where all see everything."""
     kinds = getattr(model.config, "layer_types", None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from gavel.models import attention_window, only_attends
+from gavel.models import agree, attention_window, only_attends
 
 IGNORED = -100  # PyTorch's label for a position without loss
 
@@ -130,7 +130,6 @@ def packable(model: PreTrainedModel) -> bool:
     for row, completion in enumerate(completions):
         alone = model(torch.tensor([prompt + completion], device=model.device), use_cache=False).logits[0].float()
         found, wanted = flat[packed.places[row, : len(completion)]], alone[len(prompt) - 1 : -1]
-        tolerance = 100 * torch.finfo(model.dtype).eps * max(1.0, wanted.abs().max().item())
-        close &= (found - wanted).abs().max().item() <= tolerance
+        close &= agree(model, found, wanted)
     model.train(training)
     return close

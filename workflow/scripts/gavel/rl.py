@@ -8,7 +8,6 @@ another in its algorithm, its lambda and its seed and in nothing else.
 import math
 import os
 import random
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -110,7 +109,6 @@ def train(
     Returns:
         What `run.json` holds.
     """
-    started = time.monotonic()
     kind = algorithms.get(algorithm)
     distributed.check(algorithm, kind.critic)
     rows = question_order(
@@ -219,7 +217,7 @@ def train(
         "completions": len(rows) * settings["num_generations"],
         "settings": settings,
         "algorithm_notes": kind.describe() | {"epochs": epochs, "minibatches": minibatches},
-        "seconds": time.monotonic() - started,
+        "seconds": keeper.seconds(),
     }
     return finish_run(run, policy, tokenizer, Path(output), summary, mirror)
 

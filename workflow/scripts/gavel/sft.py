@@ -3,7 +3,6 @@
 It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +62,6 @@ def train(
     Returns:
         What `run.json` holds.
     """
-    started = time.monotonic()
     rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
     template = prompts.load(prompt)
     texts = solutions(rows, solution_format, labeled)
@@ -144,7 +142,7 @@ def train(
             "completions": 0,
             "settings": settings,
             "algorithm_notes": None,
-            "seconds": time.monotonic() - started,
+            "seconds": keeper.seconds(),
         },
         mirror,
     )

@@ -1,6 +1,7 @@
 """What SFT and RL training share: the callback that looks after a run while it trains, and what is left at its end."""
 
 import csv
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from gavel.files import replacing, write_json
 from gavel.journal import Journal
 from gavel.progress import say
 from gavel.run_state import LOOK, Mirror, RunState, save_whole
+
+WALL_TIME = "wall_time"  # seconds since the step before was logged
 
 
 class Keeper(TrainerCallback):
@@ -45,6 +48,7 @@ class Keeper(TrainerCallback):
         self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
         self.react, self.heed, self.ended = react, heed, False
         self.saved = 0  # step of the last checkpoint
+        self.clock = time.monotonic()
         self.steps, self.check_every, self.save_every, self.updates = (
             steps,
             check_every,
@@ -70,6 +74,8 @@ class Keeper(TrainerCallback):
         if not distributed.is_main():
             return
         numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+        before, self.clock = self.clock, time.monotonic()
+        numbers[WALL_TIME] = self.clock - before
         self.run.journal.append(state.global_step // self.updates, numbers)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
@@ -91,6 +97,11 @@ class Keeper(TrainerCallback):
         self.run.prune_best(self.saved)
         if self.mirror is not None:
             self.run.show(self.mirror, self.saved)
+
+    def seconds(self) -> float:
+        """What the run has taken, looks included: of steps that a kill made it take twice, the second time only."""
+        steps = (row["metrics"].get(WALL_TIME, 0.0) for row in self.run.journal.rows())
+        return sum(steps) + time.monotonic() - self.clock
 
     def _look(self, model: PreTrainedModel, step: int) -> None:
         with distributed.whole(model) as policy:
