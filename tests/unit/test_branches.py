@@ -4,9 +4,12 @@ from functools import partial
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from architectures import EVERY, build
 
 from gavel.branches import NAME, Branches, Copies, can_branch, continuing
+from gavel.models import computed_in
 from gavel.packing import packable
 from gavel.prefixes import extend
 
@@ -46,6 +49,19 @@ def test_autocast_rounds_more_and_shares_all_the_same():
     with torch.autocast("cpu", torch.bfloat16):
         logits(model, Branches)
         assert packable(build("llama"))
+
+
+@pytest.fixture
+def accelerator():
+    yield Accelerator(cpu=True, mixed_precision="bf16")
+    AcceleratorState._reset_state(reset_partial_state=True)  # it is the whole process's
+
+
+def test_a_forward_pass_with_autocast_inside_shares_too(accelerator):
+    model = accelerator.prepare_model(build("llama"))
+    assert computed_in(model) == torch.bfloat16 != model.dtype
+    logits(model, Branches)
+    assert packable(model)
 
 
 @pytest.mark.parametrize("kind", sorted(WITHOUT))

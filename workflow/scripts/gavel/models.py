@@ -97,10 +97,24 @@ def computes_bfloat16() -> bool:
 
 def agree(model: PreTrainedModel, found: torch.Tensor, wanted: torch.Tensor) -> bool:
     """Whether two ways to compute a model's logits differ by rounding only, in the type that it computes in."""
-    place = model.device.type
-    dtype = torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else model.dtype
-    tolerance = 100 * torch.finfo(dtype).eps * max(1.0, wanted.float().abs().max().item())
+    tolerance = 100 * torch.finfo(computed_in(model)).eps * max(1.0, wanted.float().abs().max().item())
     return (found.float() - wanted.float()).abs().max().item() <= tolerance
+
+
+@torch.no_grad()
+def computed_in(model: PreTrainedModel) -> torch.dtype:
+    """The type of a model's matrix products: autocast's, around the call or within it (accelerate), or its weights'."""
+    seen, place = [], model.device.type
+
+    def look(*_) -> None:
+        seen.append(torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else model.dtype)
+
+    handle = model.get_input_embeddings().register_forward_pre_hook(look)
+    try:
+        model(torch.tensor([[2]], device=model.device), use_cache=False)
+    finally:
+        handle.remove()
+    return seen[0]
 
 
 def attention_window(model: PreTrainedModel) -> int | None:
