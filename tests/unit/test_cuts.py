@@ -67,8 +67,9 @@ class Shown(dict):
 
 @pytest.fixture(autouse=True)
 def weights(monkeypatch):
-    """Weights are one file that holds the step; nothing waits for the disk."""
+    """Weights are one file that holds the step; nothing waits for the disk, and no time passes."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
     def save(model, tokenizer, folder, state=None):
         Path(folder).mkdir(parents=True)

@@ -94,7 +94,7 @@ def test_a_step_is_a_rollout_however_many_updates_it_has(keeper, model):
 
 def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tokenizer, monkeypatch):
     now = iter([100.0, 103.0, 104.0, 200.0, 205.0, 207.0])
-    monkeypatch.setattr("gavel.training.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("gavel.training.time", SimpleNamespace(monotonic=lambda: next(now)))
 
     def started():
         return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, check_every=2, save_every=2)
