@@ -208,6 +208,15 @@ def test_the_drop_rate_is_relative_to_the_seed_questions(tmp_path):
     assert not [r for r in metrics if r["set"] == "main" and "pdr" in r["metric"]]
 
 
+def test_a_drop_of_everything_is_not_certain(tmp_path):
+    main = [row(name, -1, answer) for name, answer in (("a", "1"), ("b", "2"))]
+    plus = [row(f"{name}1", -1, "2", kind="x") | {"seed_id": name} for name in ("a", "b")]
+    metrics, _, _ = written(tmp_path, RUNS, {("sft", "best", "main"): main, ("sft", "best", "plus"): plus})
+    found = next(r for r in metrics if r["metric"] == "pdr")
+    high = wilson(0, 2)[1]
+    assert [float(found[key]) for key in ("value", "low", "high")] == pytest.approx([1, 1 - high / 0.5, 1], abs=1e-5)
+
+
 def test_there_is_no_drop_rate_without_a_right_seed(tmp_path):
     plus = [row("a1", -1, "1", kind="x") | {"seed_id": "a"}]
     rows = {("sft", "best", "main"): [row("a", -1, "2")], ("sft", "best", "plus"): plus}

@@ -7,7 +7,7 @@ hand, each once, so that a part of GSM-Plus is held against its own seeds.
 
 from collections.abc import Mapping
 
-from gavel.statistics import ratio_drop
+from gavel.statistics import ratio_drop, wilson
 
 
 def drop_rates(
@@ -26,7 +26,8 @@ def drop_rates(
 
     Returns:
         Rows `{"metric", "k", "value", "low", "high", "n"}`, metric `pdr` or `pdr_kind:<kind>`; 95 % interval from a
-        bootstrap over seed questions, `n` perturbed questions. Where no seed is answered rightly there is no rate, and
+        bootstrap over seed questions (where all perturbed questions came out the same, from Wilson's interval of their
+        accuracy), `n` perturbed questions. Where no seed is answered rightly there is no rate, and
         no row.
     """
     linked = [name for name in perturbed if seed_of.get(name) in original]
@@ -44,5 +45,8 @@ def drop_rates(
         right = [original[seed] for seed in seeds]
         if any(right):
             value, low, high = ratio_drop(changed, sizes, right)
+            if sum(changed) in (0, len(names)):  # no spread to resample, which is no certainty
+                base = sum(right) / len(right)
+                low, high = (1 - rate / base for rate in reversed(wilson(sum(changed), len(names))))
             found.append({"metric": metric, "k": 1, "value": value, "low": low, "high": high, "n": len(names)})
     return found

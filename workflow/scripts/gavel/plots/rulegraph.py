@@ -4,8 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from gavel.plots.style import BLUE, GREY, INK, drawn
+
+WIDTH, HEIGHT = 0.74, 0.62  # of a box, where columns and rows are 1 apart
+
+Node = tuple[str, int]  # a rule in its column, or a line's way through a column between its ends
 
 
 @drawn
@@ -15,26 +20,27 @@ def rulegraph(edges: Sequence[tuple[str, str]]) -> Figure:
     Args:
         edges: (rule, rule that needs it), without cycles.
     """
-    columns = _columns(edges)
+    columns, lines = _layers(edges)
     tallest = max(map(len, columns))
-    figure = Figure(figsize=(1.55 * len(columns), 0.55 * tallest + 0.3), layout="constrained")
+    places = {node: (x, _height(y, nodes)) for x, nodes in enumerate(columns) for y, node in enumerate(nodes)}
+    figure = Figure(figsize=(1.35 * len(columns), 0.62 * tallest + 0.2), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    places = {}
-    for x, rules in enumerate(columns):
-        for y, rule in enumerate(rules):
-            places[rule] = (x, y - (len(rules) - 1) / 2)
-    for a, b in edges:
-        axes.annotate(
-            "",
-            xy=(places[b][0] - 0.42, places[b][1]),
-            xytext=(places[a][0] + 0.42, places[a][1]),
-            arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0},
-        )
-    for rule, (x, y) in places.items():
-        box = {"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": BLUE, "linewidth": 1.1}
-        axes.text(x, y, rule.replace("_", "\n", 1), ha="center", va="center", fontsize=7, color=INK, bbox=box)
-    axes.set_xlim(-0.6, len(columns) - 0.4)
+    for line in lines:
+        # From the first one's right side to the last one's left, past the boxes of the columns between.
+        sides = [(x + side * WIDTH / 2, y) for x, y in (places[node] for node in line) for side in (-1, 1)]
+        way = sides[1:-1]
+        axes.plot(*zip(*way[:-1], way[-1], strict=True), color=GREY, linewidth=0.9)
+        tip = {"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", xy=way[-1], xytext=way[-2], arrowprops=tip)
+    rules = {end for edge in edges for end in edge}
+    for (rule, _), (x, y) in places.items():
+        if rule in rules:
+            corner = (x - WIDTH / 2, y - HEIGHT / 2)
+            style = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": "none", "edgecolor": BLUE}
+            axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, linewidth=1.1, **style))
+            axes.text(x, y, rule.replace("_", "\n", 1), ha="center", va="center", fontsize=9, color=INK)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(tallest / 2, -tallest / 2)
     return figure
 
@@ -43,8 +49,8 @@ def as_table(edges: Sequence[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(edges, columns=["rule", "needed_by"])
 
 
-def _columns(edges: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Rules by the longest way to them; in a column, beside the mean place of what they need."""
+def _layers(edges: Sequence[tuple[str, str]]) -> tuple[list[list[Node]], list[list[Node]]]:
+    """The nodes of each column from top to bottom, and each line's nodes from column to column."""
     needs: dict[str, list[str]] = {}
     for a, b in edges:
         needs.setdefault(a, [])
@@ -53,11 +59,24 @@ def _columns(edges: Sequence[tuple[str, str]]) -> list[list[str]]:
     def depth(rule: str) -> int:
         return 1 + max(map(depth, needs[rule]), default=-1)
 
-    columns: list[list[str]] = [[] for _ in range(1 + max(map(depth, needs)))]
+    depths = {rule: depth(rule) for rule in needs}
+    columns: list[list[Node]] = [[] for _ in range(1 + max(depths.values()))]
     for rule in sorted(needs):
-        columns[depth(rule)].append(rule)
-    height: dict[str, float] = {}
-    for rules in columns:
-        rules.sort(key=lambda rule: sum(height[need] for need in needs[rule]) / max(1, len(needs[rule])))
-        height |= {rule: y - (len(rules) - 1) / 2 for y, rule in enumerate(rules)}
-    return columns
+        columns[depths[rule]].append((rule, depths[rule]))
+    lines, before = [], {}
+    for a, b in edges:
+        passing = [(f"{a} to {b}", x) for x in range(depths[a] + 1, depths[b])]
+        lines.append([(a, depths[a]), *passing, (b, depths[b])])
+        for node in passing:
+            columns[node[1]].append(node)
+        for left, right in zip(lines[-1], lines[-1][1:], strict=False):
+            before.setdefault(right, []).append(left)
+    heights: dict[Node, float] = {}
+    for nodes in columns:  # each beside the mean place of what leads to it
+        nodes.sort(key=lambda node: sum(heights[left] for left in before.get(node, ())) / len(before.get(node, "x")))
+        heights |= {node: _height(y, nodes) for y, node in enumerate(nodes)}
+    return columns, lines
+
+
+def _height(place: int, nodes: Sequence[Node]) -> float:
+    return place - (len(nodes) - 1) / 2

@@ -23,6 +23,7 @@ class Figure:
     panels: list[tuple[str, str]] = field(default_factory=list)
     missing: str = ""
     wide: bool = False
+    full: bool = False
 
     def inline(self) -> list[tuple[str, Markup]]:
         """Panels for the page: unique ids, a label for screen readers, the size left to the style sheet."""

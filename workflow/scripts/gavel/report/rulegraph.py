@@ -43,13 +43,12 @@ def edges(dot: str) -> list[tuple[str, str]]:
 
 def figure(dot: str | None) -> Figure:
     """The graph drawn from left to right."""
-    shown = Figure("workflow", wide=True, missing="The graph of rules could not be asked from Snakemake.")
+    shown = Figure("workflow", full=True, missing="The graph of rules could not be asked from Snakemake.")
     if dot and (pairs := edges(dot)):
         shown.panels.append(("Rules", plots.rulegraph(pairs)))
         shown.data = plots.as_table(pairs)
         shown.caption = (
             f"The {len({rule for pair in pairs for rule in pair})} rules that lead to this report, as Snakemake orders "
-            "them; lines that follow from others are left out. Rules with a run in their name run once for each cell "
-            "of the grid."
+            "them; lines that follow from others are left out. A rule may stand for a job of every run."
         )
     return shown
