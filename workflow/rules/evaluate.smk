@@ -60,8 +60,16 @@ rule compute_metrics:
         samples=kept(each_run(rules.score.output.samples)),
         alternate=kept(each_run(rules.score.output.alternate)),
     output:
-        metrics=f"{RESULTS}/metrics.csv",
-        comparisons=f"{RESULTS}/comparisons.csv",
+        metrics=report(
+            f"{RESULTS}/metrics.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
+        comparisons=report(
+            f"{RESULTS}/comparisons.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
         seeds=f"{RESULTS}/seeds.csv",
     log:
         f"{RESULTS}/logs/metrics.log",

@@ -18,7 +18,12 @@ rule report_html:
             caption="../report/study.rst",
             category="Study",
         ),
-        figures=directory(f"{RESULTS}/figures"),
+        figures=report(
+            directory(f"{RESULTS}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
         config=f"{RESULTS}/config.yaml",
         samples=f"{RESULTS}/samples.parquet",
     log:
