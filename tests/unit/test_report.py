@@ -187,6 +187,14 @@ def test_tokens_are_counted_for_runs_and_rules(study):
     assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
 
 
+def test_memory_is_that_of_the_training_job(study):
+    results = load(*study)
+    assert about.memory(results, "sft") == 1203.5
+    assert about.memory(results, "ppo-lambda0-seed0") is None
+    results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "ppo-lambda0-seed0", "memory": 800.0}
+    assert about.memory(results, "ppo-lambda0-seed0") == 800
+
+
 def test_runs_lead_to_mlflow_where_there_is_a_server(study):
     results = load(*study)
     found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}

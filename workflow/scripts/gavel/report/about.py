@@ -87,6 +87,7 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
     ]
     columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
     columns += [("judge tokens", "that the judge read, looks at validation problems included")]
+    columns += [("memory", "peak of the training job, MiB")]
     columns += [("labels", "labelled problems trained on")]
     columns += [
         ("unlabelled", "questions without a label trained on"),
@@ -102,7 +103,7 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
             speed = Cell(points(hourly, 0), sort=hourly)
         time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
         numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions")]
-        numbers += [count(number) for number in tokens(results, run)]
+        numbers += [count(number) for number in (*tokens(results, run), memory(results, run))]
         numbers += [count(about.get(key)) for key in ("labels", "unlabeled")]
         status = about["status"]
         if ended := about.get("ended"):
@@ -121,6 +122,13 @@ def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
     own = training.num_tokens.max() if "num_tokens" in training else None
     read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
     return own, sum(read) if read else None
+
+
+def memory(results: Results, run: str) -> float | None:
+    """Peak memory of a run's training job in MiB, where Snakemake kept its benchmark file."""
+    jobs = results.benchmarks
+    own = jobs[(jobs.rule == ("sft" if run == "sft" else "rl")) & (jobs.job == run)].memory
+    return None if own.empty else own.max()
 
 
 def stages(results: Results) -> Table | None:
