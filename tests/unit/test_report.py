@@ -180,6 +180,9 @@ def test_tokens_are_counted_for_runs_and_rules(study):
     results = load(*study)
     assert about.tokens(results, "grpo-lambda0.5-seed0") == (80_000, 80 * 500 + 9 * 100)
     assert about.tokens(results, "grpo-lambda1-seed0") == (80_000, 9 * 100)
+    training = results.training["ppo-lambda1-seed0"]
+    training["num_tokens"] = training.num_tokens.where(training.step <= 50, training.num_tokens - 50_000)
+    assert about.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
     rows = {row[0].text: [cell.text for cell in row[5:]] for row in about.stages(results).rows}
     assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
     results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
