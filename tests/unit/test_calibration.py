@@ -24,8 +24,8 @@ def test_auc_of_one_class_is_undefined():
 def test_auc_within_leaves_out_questions_of_one_class():
     """Question a is told apart, b is reversed, c has only wrong solutions."""
     groups = ["a", "a", "b", "b", "c", "c"]
-    value, questions = auc_within(groups, [0.9, 0.1, 0.2, 0.8, 0.0, 1.0], [True, False, True, False, False, False])
-    assert (value, questions) == (0.5, 2)
+    values = auc_within(groups, [0.9, 0.1, 0.2, 0.8, 0.0, 1.0], [True, False, True, False, False, False])
+    assert values == [1.0, 0.0]
 
 
 def test_pooled_auc_can_flatter():
@@ -34,7 +34,7 @@ def test_pooled_auc_can_flatter():
     scores = [0.9] * 4 + [0.1] * 4
     correct = [True, True, True, False, True, False, False, False]
     assert auc(scores, correct) == 0.75
-    assert auc_within(groups, scores, correct)[0] == 0.5
+    assert sum(auc_within(groups, scores, correct)) / 2 == 0.5
 
 
 def test_calibrate_counts_what_it_left_out_and_what_was_cut():
@@ -134,3 +134,18 @@ def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
     assert (found["n"], found["accuracy"]) == (2, 1.0)
     assert {part["part"]: part["accuracy"] for part in found["by_kind"]} == {"as drawn": 1.0, "digit expansion": 0.0}
     assert found["by_steps"][0]["part"] == "2"
+
+
+def test_intervals_are_over_questions():
+    """Ten solutions of a question that are all alike are one piece of evidence."""
+    from gavel.statistics import wilson
+
+    groups = [name for name in "abcdefgh" for _ in range(10)]
+    correct = [group in "abcdef" for group in groups]
+    verdicts = [Verdict(0.9) for _ in groups]
+    found = calibrate(groups, verdicts, correct)
+    low, high = found["accuracy_ci95"]
+    narrow_low, narrow_high = wilson(60, 80)
+    assert low < narrow_low - 0.1
+    assert high > narrow_high
+    assert found["auc_within_ci95"] is None

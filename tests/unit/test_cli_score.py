@@ -170,7 +170,7 @@ def test_compare_in_words_and_with_details(write, capsys, tmp_path):
     *_, title, difference, gained = out.splitlines()
     assert title == f"{path} minus {other}:"
     assert difference.startswith(
-        "difference  +100.00 points (95 % interval +100.00 to +100.00, p = 0.0002), 20 questions"
+        "difference  +100.00 points (95 % interval +83.89 to +100.00, p = 1.9e-06), 20 questions"
     )
     assert gained == "gained      20, lost 0 (McNemar's p = 1.9e-06)"
     rows = [json.loads(line) for line in details.open()]
@@ -477,3 +477,36 @@ def test_installed_command_is_silent_off_a_terminal(write):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["accuracy"] == 1
+
+
+def studys_samples(path):
+    """Two questions as a study keeps them: the greedy solution, then two samples."""
+    rows = []
+    for name, gold, answers in (("a", "4", ("4", "4", "5")), ("b", "6", ("5", "6", None))):
+        for number, answer in enumerate(answers, start=-1):
+            row = {"id": name, "sample": number, "response": f"#### {answer}", "answer": answer, "gold": gold}
+            rows.append(row | {"correct": answer == gold, "question": f"{name}?"})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_a_studys_own_samples_are_not_scored_against_the_models_answers(tmp_path, capsys):
+    path = studys_samples(tmp_path / "samples.jsonl")
+    for more in ([], ["--skip-bad"]):
+        assert cli.main(["score", path, "--format", "text", *more]) == 2
+        assert "--layout greedy" in capsys.readouterr().err
+    assert cli.main(["score", path, "--format", "text", "--layout", "greedy", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n"], found["accuracy"]) == (2, 0.5)
+
+
+def test_details_do_not_replace_the_responses(tmp_path, capsys):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"response": "4", "answer": 4}\n')
+    (tmp_path / "b.jsonl").write_text(path.read_text())
+    before = path.read_text()
+    for file, other in ((path, []), (tmp_path / "b.jsonl", ["--compare", str(path)])):
+        arguments = ["score", str(file), "--format", "text", "--details", str(tmp_path / "." / "a.jsonl"), *other]
+        assert cli.main(arguments) == 2
+        assert "would write over the responses" in capsys.readouterr().err
+        assert path.read_text() == before

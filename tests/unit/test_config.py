@@ -80,6 +80,11 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_mistyped_key_is_named_before_what_is_missing():
+    with pytest.raises(InputError, match=r"unknown key 'studnt'; did you mean 'student'\? \(and [0-9]+ more\)"):
+        config.load({"study": "x", "studnt": {"model": "scratch"}, "data": {"train": {}}})
+
+
 def test_vllm_needs_a_gpu():
     raw = changed("rl.algorithms", ["grpo"])
     raw["rl"]["vllm"] = {}

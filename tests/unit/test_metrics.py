@@ -120,6 +120,15 @@ def test_compare_counts_gained_and_lost_and_refuses_other_questions():
         compare({"a": 1.0}, {"a": 1.0, "b": 0.0})
 
 
+def test_a_gain_in_every_question_is_not_certain():
+    found = compare(dict.fromkeys("abcd", 1.0), dict.fromkeys("abcd", 0.0))
+    assert (found["difference"], found["high"]) == (1, 1)
+    assert found["low"] == wilson(4, 4)[0] < 0.6
+    assert found["p"] == found["mcnemar_p"] == 0.125
+    found = compare(dict.fromkeys("abcd", 0.0), dict.fromkeys("abcd", 1.0))
+    assert (found["low"], found["high"]) == (-1, -wilson(4, 4)[0])
+
+
 @pytest.fixture
 def tables(tmp_path):
     files = []
@@ -166,7 +175,10 @@ def test_the_baseline_is_the_best_checkpoint_of_sft(tables):
 
 def test_only_the_primary_comparison_keeps_its_p(tables):
     primary = [r for r in tables[1] if r["primary"] == "True"]
-    others = [r for r in tables[1] if r["primary"] == "False"]
+    others = [r for r in tables[1] if r["primary"] == "False" and (r["checkpoint"] == "best") == (r["run"] == "sft")]
+    rest = [r for r in tables[1] if r["checkpoint"] == "best" and r["run"] != "sft"]
+    assert len(rest) == 3 and len(others) + len(rest) + 1 == len(tables[1])
+    assert [float(r["p_adjusted"]) for r in rest] == pytest.approx(holm([float(r["p"]) for r in rest]), rel=1e-4)
     assert [(r["run"], r["baseline"], r["metric"], r["checkpoint"]) for r in primary] == [
         ("grpo-lambda0.5-seed0", "sft", "greedy", "last")
     ]

@@ -147,13 +147,14 @@ def test_the_judges_choices_are_held_against_the_majority(study):
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
     results = load(*study)
     table = robustness.drops(results, "plus")
-    assert [title for title, _ in table.columns] == ["run", "all kinds", *sorted(fake_results.KINDS)]
+    assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
+    assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
     # Six seed questions, each with its eight versions.
     seeds = {f"main-{number}" for number in range(SIZES["plus"] // 8)}
     rows = list(read_jsonl(study[0] / "evaluation/sft/main/samples.jsonl"))
     original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
     changed = results.metric("sft", "plus", "greedy").value
-    assert table.rows[0][1].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
+    assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
     assert not robustness.drops(results, "main").rows
     split = robustness.split(results, "plus")
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]

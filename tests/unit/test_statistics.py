@@ -9,6 +9,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gavel.statistics import (
     bootstrap_mean,
+    clustered_mean,
     crossed_bootstrap,
     holm,
     mcnemar,
@@ -165,3 +166,19 @@ def test_a_table_needs_cells():
     for table in ([], [[]], [1.0]):
         with pytest.raises(ValueError, match="at least one row"):
             crossed_bootstrap(table)
+
+
+def test_a_clustered_interval_agrees_with_scipys_bootstrap_of_groups():
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 9, size=200)
+    groups = np.repeat(np.arange(200), sizes)
+    values = rng.binomial(1, np.repeat(rng.beta(2, 1, size=200), sizes)).astype(float)
+    sums = np.bincount(groups, weights=values)
+
+    def mean(sums, sizes, axis=-1):
+        return sums.sum(axis) / sizes.sum(axis)
+
+    low, high = clustered_mean(groups.tolist(), values.tolist(), resamples=20_000)
+    expected = stats.bootstrap((sums, sizes), mean, paired=True, n_resamples=20_000, method="percentile", rng=2)
+    assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.002)
+    assert clustered_mean(["a", "a", "b"], [1.0, 1.0, 1.0]) == wilson(2, 2)

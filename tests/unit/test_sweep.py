@@ -219,3 +219,27 @@ def test_the_label_axis_says_what_sft_would_need(folders):
 def test_a_folder_without_a_study_is_an_error(tmp_path):
     with pytest.raises(InputError, match="config.yaml: no such file"):
         comparison.load_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("config.yaml", "[", "not valid YAML"),
+        ("config.yaml", "- a", "expected a study's config, found list"),
+        ("metrics.csv", "x,y\n1,2\n", "metrics.csv: no column 'run'"),
+        ("comparisons.csv", "", "comparisons.csv: not a CSV table"),
+        ("metrics.csv", None, "metrics.csv is missing or empty"),
+    ],
+)
+def test_a_broken_study_is_named_in_one_line(folders, tmp_path, capsys, file, text, message):
+    from gavel.cli import main
+
+    shutil.copytree(folders["first"], tmp_path / "broken")
+    path = tmp_path / "broken" / file
+    path.unlink() if text is None else path.write_text(text)
+    assert main(["report", str(tmp_path / "broken"), "--out", str(tmp_path / "page.html")]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert main(["report", str(folders["first"]), "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err

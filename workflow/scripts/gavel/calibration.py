@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from gavel.errors import InputError
 from gavel.judge import Verdict
-from gavel.statistics import wilson
+from gavel.statistics import clustered_mean, mean_interval
 
 MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
@@ -29,18 +29,17 @@ def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
     return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> tuple[float | None, int]:
-    """Mean AUC over the questions that have both right and wrong solutions, and how many those are.
+def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
+    """The AUC within each question that has both right and wrong solutions.
 
-    This is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions from
-    hard ones.
+    Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
+    from hard ones.
     """
     members = defaultdict(list)
     for group, value, right in zip(groups, scores, correct, strict=True):
         members[group].append((value, right))
     values = [auc(*zip(*rows, strict=True)) for rows in members.values()]
-    values = [value for value in values if value is not None]
-    return (statistics.fmean(values) if values else None), len(values)
+    return [value for value in values if value is not None]
 
 
 def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict:
@@ -54,10 +53,11 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
     All figures are of the probability that a solution is right, whatever the judge's score makes of it.
 
     Returns:
-        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95` (Wilson),
-        `accuracy_best` at `threshold_best`, `auc`, `auc_within` over `auc_within_questions`, `ece` (expected
+        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`,
+        `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with `auc_within_ci95` over
+        `auc_within_questions`, `ece` (expected
         calibration error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one),
-        `reliability` (a dict a bin) and `histogram`.
+        `reliability` (a dict a bin) and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
@@ -67,10 +67,11 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         raise InputError("the judge answered on no solution, so there is nothing to calibrate; is its server up?")
     scores = np.array([v.probability for _, v, _ in kept])
     right = np.array([c for _, _, c in kept])
-    hits = int(((scores > 0.5) == right).sum())
+    hits = (scores > 0.5) == right
     thresholds = np.unique(np.append(scores, [0.0, 1.0]))
     by_threshold = _accuracies(scores, right, thresholds)
-    within, within_questions = auc_within([g for g, _, _ in kept], scores.tolist(), right.tolist())
+    questions = [g for g, _, _ in kept]
+    within = auc_within(questions, scores.tolist(), right.tolist())
     bins = np.clip((scores * BINS).astype(int), 0, BINS - 1)
     reliability = []
     for b in range(BINS):
@@ -79,22 +80,25 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         row = {"low": b / BINS, "high": (b + 1) / BINS, "n": n, "judge": None, "correct": None, "ci95": None}
         if n:
             good = int(right[inside].sum())
-            row |= {"judge": float(scores[inside].mean()), "correct": good / n, "ci95": list(wilson(good, n))}
+            own = [question for question, here in zip(questions, inside, strict=True) if here]
+            interval = clustered_mean(own, right[inside].astype(float).tolist())
+            row |= {"judge": float(scores[inside].mean()), "correct": good / n, "ci95": list(interval)}
         reliability.append(row)
     edges = np.linspace(0, 1, 2 * BINS + 1)
     return {
         "n": len(kept),
         "missing": len(verdicts) - len(kept),
-        "questions": len({g for g, _, _ in kept}),
+        "questions": len(set(questions)),
         "base_rate": float(right.mean()),
         "mean_score": float(scores.mean()),
-        "accuracy": hits / len(kept),
-        "accuracy_ci95": list(wilson(hits, len(kept))),
+        "accuracy": float(hits.mean()),
+        "accuracy_ci95": list(clustered_mean(questions, hits.astype(float).tolist())),
         "accuracy_best": float(by_threshold.max()),
         "threshold_best": float(thresholds[by_threshold.argmax()]),
         "auc": auc(scores, right),
-        "auc_within": within,
-        "auc_within_questions": within_questions,
+        "auc_within": statistics.fmean(within) if within else None,
+        "auc_within_ci95": list(mean_interval(within)) if within else None,
+        "auc_within_questions": len(within),
         "ece": sum(r["n"] * abs(r["judge"] - r["correct"]) for r in reliability if r["n"]) / len(kept),
         "off_label_mass": statistics.fmean(v.off_label for _, v, _ in kept),
         "truncated": sum(v.truncated for _, v, _ in kept),
@@ -152,15 +156,16 @@ def breakdown(
     rows = []
     for part in sorted(members, key=lambda part: (int((re.findall(r"[0-9]+", part) or [0])[0]), part)):
         names, scores, rights = zip(*members[part], strict=True)
-        hits = sum((score > 0.5) == right for score, right in zip(scores, rights, strict=True))
+        hits = [float((score > 0.5) == right) for score, right in zip(scores, rights, strict=True)]
+        within = auc_within(names, scores, rights)
         rows.append(
             {
                 "part": part,
                 "n": len(scores),
                 "base_rate": sum(rights) / len(rights),
-                "accuracy": hits / len(scores),
-                "accuracy_ci95": list(wilson(hits, len(scores))),
-                "auc_within": auc_within(names, scores, rights)[0],
+                "accuracy": statistics.fmean(hits),
+                "accuracy_ci95": list(clustered_mean(names, hits)),
+                "auc_within": statistics.fmean(within) if within else None,
                 "judge": statistics.fmean(scores),
             }
         )

@@ -15,7 +15,7 @@ from gavel.judge.access import judge_access
 
 ROOT = Path(__file__).parents[3]
 BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
-FIGURES = "n accuracy accuracy_ci95 auc auc_within ece off_label_mass".split()
+FIGURES = "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions ece off_label_mass".split()
 
 
 def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict:
@@ -27,7 +27,8 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         name: model folder, hub name, or a study's YAML file whose judge is taken.
 
     Returns:
-        `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `ece`, `off_label_mass`,
+        `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `auc_within_ci95`,
+        `auc_within_questions` that have both right and wrong solutions, `ece`, `off_label_mass`,
         `solutions_per_second`, and `missing` where the judge gave no answer on some.
 
     Raises:

@@ -14,7 +14,7 @@ from gavel.errors import InputError
 from gavel.files import read_jsonl, write_text
 from gavel.question_values import Values, question_values
 from gavel.robustness import drop_rates
-from gavel.statistics import bootstrap_mean, holm, mcnemar, mean_interval, paired_bootstrap
+from gavel.statistics import bootstrap_mean, holm, mcnemar, mean_interval, paired_bootstrap, wilson
 
 METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low high n".split()
 COMPARISON_COLUMNS = (
@@ -69,6 +69,9 @@ def compare(first: dict[str, float], second: dict[str, float], resamples: int = 
         gained = sum(x > y for x, y in zip(a, b, strict=True))
         lost = sum(x < y for x, y in zip(a, b, strict=True))
         exact = mcnemar(gained, lost)
+        if len(a) in (gained, lost):  # no spread to resample, which is no certainty
+            end = wilson(len(a), len(a))[0]
+            low, high, p = (end, 1.0, exact) if gained else (-1.0, -end, exact)
     found = {"difference": difference, "low": low, "high": high, "p": p, "n": len(a)}
     return found | {"gained": gained, "lost": lost, "mcnemar_p": exact}
 
@@ -87,7 +90,7 @@ def write_metrics(
     Compared are: every run with `sft` (greedy and maj at the largest k), every run with 0 < λ < 1 with its
     algorithm's λ = 1 run of the same seed (greedy), and of the same run, at the largest k, maj with greedy (metric
     `maj-greedy`) and both uses of the judge with maj (`weighted_maj-maj`, `best_of-maj`). `p_adjusted` is Holm's over
-    all comparisons but the primary one, which keeps its p.
+    all comparisons of checkpoints that count but the primary one, which keeps its p, and over those of the others.
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
@@ -127,9 +130,10 @@ def write_metrics(
     wanted = {"k": 1, "checkpoint": "last"} | primary | {"baseline": "sft"}
     for row in comparisons:
         row["primary"] = all(row[key] == value for key, value in wanted.items() if key in row)
-    others = [row for row in comparisons if not row["primary"]]
-    for row, adjusted in zip(others, holm([row["p"] for row in others]), strict=True):
-        row["p_adjusted"] = adjusted
+    for counts in (True, False):  # the checkpoints that count, and the others, are a family each
+        family = [row for row in comparisons if not row["primary"] and main(row["run"], row["checkpoint"]) == counts]
+        for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
+            row["p_adjusted"] = adjusted
     for row in comparisons:
         row.setdefault("p_adjusted", row["p"])
     write_text(out_metrics, _csv(METRIC_COLUMNS, metrics))
@@ -145,6 +149,11 @@ def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: st
     others = (values[place].get(("greedy", 1), {}) for place in values if place[:2] == (run, checkpoint))
     original = {question: value for other in others if other is not own for question, value in other.items()}
     return drop_rates(own, seeds, original, kinds) if seeds else []
+
+
+def main(run: str, checkpoint: str) -> bool:
+    """Whether a checkpoint is the one that counts: the last of an RL run, SFT's best by validation."""
+    return checkpoint == ("best" if run == "sft" else "last")
 
 
 def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):

@@ -44,6 +44,28 @@ def bootstrap_mean(
     return float(low), float(high)
 
 
+def clustered_mean(
+    groups: Sequence, values: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of a mean of values in [0, 1] that are alike within groups: groups are drawn.
+
+    Where all values are equal it is Wilson's for as many draws as there are groups. Raises ValueError for no values.
+    """
+    sums: dict = {}
+    for group, value in zip(groups, values, strict=True):
+        top, count = sums.get(group, (0.0, 0))
+        sums[group] = top + value, count + 1
+    if not sums:
+        raise ValueError("an interval needs at least one value")
+    if len(set(values)) == 1:
+        return wilson(float(values[0]) * len(sums), len(sums))
+    table = np.asarray(list(sums.values()), dtype=float)
+    weights = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples)
+    drawn = weights @ table
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    return float(low), float(high)
+
+
 def mean_interval(
     values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:

@@ -36,12 +36,18 @@ def judge(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    low, high = figures["accuracy_ci95"]
     for name, value in figures.items():
-        if name == "accuracy":
-            print(f"accuracy              {value:.2%} (95 % interval {low:.2%} to {high:.2%})")
-        elif name != "accuracy_ci95":
-            print(f"{name:<21} {'undefined' if value is None else f'{value:.4g}'}")
+        if not name.endswith("_ci95"):
+            print(f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}")
+
+
+def _with_interval(name: str, value: float | None, interval: list[float] | None) -> str:
+    form = ".2%" if name == "accuracy" else ".4g"
+    if value is None:
+        return "undefined"
+    if interval is None:
+        return f"{value:{form}}"
+    return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
 
 
 def _judged(path: str, skipped: Skipped | None) -> Iterator[tuple[str, str, bool]]:

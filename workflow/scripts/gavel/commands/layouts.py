@@ -27,6 +27,11 @@ Read = Callable[[int, str, dict], list[Item]]
 
 
 def _row(number: int, where: str, row: dict) -> list[Item]:
+    if {"gold", "sample"} <= row.keys():
+        raise InputError(
+            f"{where}: a study's own samples, whose 'answer' is the model's (the right one is 'gold'); "
+            "score them with --layout greedy, or see metrics.csv"
+        )
     responses = row.get("response")
     responses = [responses] if isinstance(responses, str) else responses
     if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
@@ -73,6 +78,15 @@ def _lm_eval() -> Read:
     return read
 
 
+def _greedy(number: int, where: str, row: dict) -> list[Item]:
+    """A study's `samples.jsonl` or `alternate.jsonl`: the greedy solutions; metrics.csv has the others' figures."""
+    if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
+        raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
+    if (gold := canonical(row.get("gold"))) is None:
+        raise InputError(f"{where}: 'gold' must be a number or the string None, found {shown(row, 'gold')}")
+    return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
+
+
 def _names(row: dict) -> tuple[str | None, str | None]:
     """The row's `id` and `question`, each None where it is not there or is no name."""
     identity, question = row.get("id"), row.get("question")
@@ -85,4 +99,5 @@ LAYOUTS: dict[str, Callable[[], Read]] = {
     "rows": lambda: _row,
     "gsm8k-model-solutions": lambda: _gsm8k_model_solutions,
     "lm-eval": _lm_eval,
+    "greedy": lambda: _greedy,
 }

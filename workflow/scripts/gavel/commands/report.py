@@ -29,6 +29,8 @@ def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
     from gavel.report import comparison  # matplotlib and pandas: seconds that the other commands need not wait
 
+    if Path(options.out).is_dir():
+        raise InputError(f"--out {options.out}: is a folder; name the page to write")
     names = _names([study for folder in options.folders for study in _studies(folder)])
     comparison.render(
         names,

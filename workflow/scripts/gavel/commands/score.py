@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -84,7 +85,7 @@ def add_score(commands) -> None:
         choices=tuple(LAYOUTS),
         default="rows",
         help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models; 'lm-eval' reads "
-        "lm-evaluation-harness's sample logs",
+        "lm-evaluation-harness's sample logs, 'greedy' the greedy solutions of a study's samples.jsonl",
     )
     parser.add_argument(
         "--k",
@@ -114,6 +115,10 @@ def score(options: argparse.Namespace) -> None:
             not hold the same questions.
     """
     ks = _ks(options.k)
+    if options.details:
+        for path in filter(None, (options.file, options.compare)):
+            if Path(path).resolve() == Path(options.details).resolve():
+                raise InputError(f"--details {options.details}: would write over the responses; name another file")
     if options.compare:
         next(located(options.compare), None)  # a missing file is told before an hour of programs has run
     summaries, kept, left_out = _read(options.file, options, ks, options.details)

@@ -227,7 +227,9 @@ def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
     except ValidationError as error:
-        first, more = error.errors()[0], error.error_count() - 1
+        # A mistyped key first: what is missing may be what it was meant to be.
+        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        more = error.error_count() - 1
         suffix = f" (and {more} more)" if more else ""
         problem = {**first, "loc": (*path, *first["loc"])}
         raise InputError(f"config: {_explain(problem)}{suffix}") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from gavel.report import about, curves, figures, findings, hacking, judge, robustness, rulegraph, shell, tables, votes
-from gavel.report.load import Results, load, plain
+from gavel.report.load import Results, load, main_checkpoint, plain
 from gavel.report.samples import QUOTAS, SURE, choose, write_all
 from gavel.report.words import Table, flat
 
@@ -102,7 +102,7 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "judged_votes": _filled(results, votes.judged),
         "pairs": hacking.pairs(results),
         "wrongly_paid": hacking.wrongly_paid(results),
-        "corrected": int((~rows.primary.astype(bool)).sum()),
+        "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": findings.judge_alone(results),
         "collapses": findings.collapses(results),
         "kinds": {

@@ -10,7 +10,7 @@ import yaml
 
 from gavel import plots
 from gavel.dotted import dotted
-from gavel.errors import InputError
+from gavel.errors import InputError, first_line
 from gavel.report import equivalents, shell
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
@@ -93,7 +93,16 @@ def load_study(folder: str | Path) -> Results:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    return load(folder, yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML ({first_line(error)})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: expected a study's config, found {type(config).__name__}")
+    study = load(folder, config)
+    if study.metrics.empty:
+        raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
+    return study
 
 
 def test_sets(studies: Mapping[str, Results]) -> list[str]:

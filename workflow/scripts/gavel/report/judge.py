@@ -12,11 +12,12 @@ def calibration(found: dict) -> Table:
     """The judge's figures with what each means; those that are missing are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
+    within = "95 % interval {:.3f}–{:.3f}; ".format(*found["auc_within_ci95"]) if found.get("auc_within_ci95") else ""
     threshold = found.get("threshold_best")
     meanings = {
         "auc_within": (
             "AUC within questions",
-            f"how often the right one of two solutions of ONE question scores higher ({questions} have both)",
+            f"{within}how often the right one of two solutions of ONE question scores higher ({questions} have both)",
         ),
         "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
         "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),

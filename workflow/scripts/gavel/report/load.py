@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from gavel.across_seeds import COLUMNS as SEED_COLUMNS
+from gavel.errors import InputError, first_line
 from gavel.files import read_json
 from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS
 from gavel.plots.style import label
@@ -170,8 +171,17 @@ def _optional(path: Path):
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
-    # 'None' and 'NA' are names like any other here; only an empty cell is missing.
-    return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.exists() else pd.DataFrame(columns=columns)
+    """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
+    if not path.exists():
+        return pd.DataFrame(columns=columns)
+    try:
+        # 'None' and 'NA' are names like any other here; only an empty cell is missing.
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+    if lost := [name for name in columns if name not in table]:
+        raise InputError(f"{path}: no column {lost[0]!r}; delete it and run the study again")
+    return table
 
 
 def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:

@@ -39,6 +39,10 @@
     });
   }
 
+  addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+  });
+
   const filters = document.getElementById("filters");
   if (!filters) return;
   const cards = [...document.querySelectorAll("#cards .card")];
@@ -47,7 +51,7 @@
   const PAGE = 12;
   let most = PAGE;
   for (const select of selects) {
-    for (const value of new Set(cards.map((card) => card.dataset[select.dataset.key]))) {
+    for (const value of [...new Set(cards.map((card) => card.dataset[select.dataset.key]))].sort()) {
       select.append(new Option(value, value));
     }
     select.addEventListener("change", () => { most = PAGE; show(); });

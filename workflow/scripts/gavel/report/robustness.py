@@ -25,18 +25,15 @@ def kinds(results: Results, name: str, unseen: set[str]) -> Table:
 
 
 def drops(results: Results, name: str) -> Table:
-    """Rows: runs. Columns: the drop rate (PDR) over all kinds and per kind, in %, with its interval."""
+    """Rows: all kinds together, then each. Columns: the drop rate (PDR) of each run in %, with its interval."""
     rows = results.headline
     rows = rows[(rows.set == name) & ((rows.metric == "pdr") | rows.metric.str.startswith("pdr_kind:"))]
-    metrics = list(dict.fromkeys(rows.metric))
-    table = Table([("run", "")], [])
-    for metric in metrics:
-        sizes = rows[rows.metric == metric].n
-        questions = f"{sizes.max():,.0f} questions" if len(sizes) else ""
-        table.columns.append((metric.partition(":")[2] or "all kinds", questions))
-    for run in dict.fromkeys(rows.run):
-        own = {row.metric: row for row in rows[rows.run == run].itertuples()}
-        table.rows.append([text(results.names[run]), *(_rate(own.get(metric)) for metric in metrics)])
+    runs = list(dict.fromkeys(rows.run))
+    table = Table([("kind", ""), ("n", "questions"), *((results.names[run], "drop rate, %") for run in runs)], [])
+    for metric in dict.fromkeys(rows.metric):
+        own = {row.run: row for row in rows[rows.metric == metric].itertuples()}
+        shown = [text(metric.partition(":")[2] or "all kinds"), count(next(iter(own.values())).n)]
+        table.rows.append(shown + [_rate(own.get(run)) for run in runs])
     return table
 
 
