@@ -19,9 +19,8 @@ def reference() -> str:
         ]
         for key, field in node["properties"].items():
             default = "required" if key in node.get("required", ()) else _default(field)
-            lines.append(
-                f"| `{key}` | {default} | {field.get('description') or definition(whole, field)['description']} |"
-            )
+            meaning = field.get("description") or definition(whole, field)["description"]
+            lines.append(f"| `{key}` | {default} | {meaning}{_choices(field, meaning)} |")
     return "\n".join(lines).strip() + "\n"
 
 
@@ -32,6 +31,13 @@ SECTIONS = {
     "MonitorConfig": "rl.monitor",
     "Ppo": "rl.ppo",
 }
+
+
+def _choices(field: dict, meaning: str) -> str:
+    """The values that a key may have, where it is one of a few and its meaning does not name them all."""
+    options = [field, *field.get("anyOf", ())]
+    values = next((option["enum"] for option in options if "enum" in option), [])
+    return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."
 
 
 def _heading(title: str) -> str:
