@@ -40,7 +40,9 @@ def test_summary_of_several_responses(write, capsys):
     status, out, err = score(capsys, path, "--format", "text", "--json")
     summary = json.loads(out)
     assert (status, err) == (0, "")
-    assert list(summary) == ["n", "responses", "accuracy", "accuracy_ci95", "maj_at", "pass_at", "unparsable"]
+    keys = "n responses accuracy accuracy_ci95 maj_at pass_at maj_at_ci95 pass_at_ci95 unparsable"
+    assert list(summary) == keys.split()
+    assert all(low <= summary["maj_at"][k] <= high for k, (low, high) in summary["maj_at_ci95"].items())
     assert (summary["n"], summary["responses"], summary["unparsable"]) == (2, 8, 1)
     assert summary["accuracy"] == pytest.approx((0.5 + 0.25) / 2)
     low, high = summary["accuracy_ci95"]

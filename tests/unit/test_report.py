@@ -173,8 +173,9 @@ def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(stud
     called = [row for row in items if row["says_right"]]
     share = 100 * sum(not row["correct"] for row in called) / len(called)
     table = hacking.wrongly_paid(results)
-    assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}", "–"]
-    assert cells(table)[1][2:] == [f"{share:.1f}", "0.0"]
+    assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}"]
+    low, high = map(float, table.rows[0][2].sub.split("–"))
+    assert low < share < high
 
 
 def test_tokens_are_counted_for_runs_and_rules(study):

@@ -51,23 +51,27 @@ class Summary:
         n = self.tallies.total()
         rows = [(sum(right), sum(right) + sum(wrong) + none, none) for right, wrong, none in self.tallies]
         counts = list(self.tallies.values())
-        values = [c / size for (c, size, _), count in zip(rows, counts, strict=True) for _ in range(count)]
         smallest = min(size for _, size, _ in rows)
         ks = ks or sorted(
             {k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest}
         )
+
+        def spread(values: Iterable[float]) -> list[float]:
+            """One value a tally, as one a question."""
+            return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+
+        accuracy = spread(c / size for c, size, _ in rows)
+        maj = {str(k): spread(maj_at_k_of_tally(*key, k) for key in self.tallies) for k in ks}
+        passes = {str(k): spread(pass_at_k(size, c, k) for c, size, _ in rows) for k in ks}
         return {
             "n": n,
             "responses": sum(size * count for (_, size, _), count in zip(rows, counts, strict=True)),
-            "accuracy": sum(values) / n,
-            "accuracy_ci95": list(mean_interval(values)),
-            "maj_at": {
-                str(k): sum(maj_at_k_of_tally(*key, k) * count for key, count in self.tallies.items()) / n for k in ks
-            },
-            "pass_at": {
-                str(k): sum(pass_at_k(size, c, k) * m for (c, size, _), m in zip(rows, counts, strict=True)) / n
-                for k in ks
-            },
+            "accuracy": sum(accuracy) / n,
+            "accuracy_ci95": list(mean_interval(accuracy)),
+            "maj_at": {k: sum(values) / n for k, values in maj.items()},
+            "pass_at": {k: sum(values) / n for k, values in passes.items()},
+            "maj_at_ci95": {k: list(mean_interval(values)) for k, values in maj.items()},
+            "pass_at_ci95": {k: list(mean_interval(values)) for k, values in passes.items()},
             "unparsable": sum(none * count for (_, _, none), count in zip(rows, counts, strict=True)),
         }
 
@@ -224,10 +228,11 @@ def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> It
 
 
 def _lines(values: dict) -> list[str]:
-    low, high = values["accuracy_ci95"]
-    votes = (("maj", values["maj_at"]), ("pass", values["pass_at"]))
-    return [
-        f"questions   {values['n']} ({values['responses']} responses, {values['unparsable']} unparsable)",
-        f"accuracy    {values['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
-        *(f"{f'{name}@{k}':<11} {value:.2%}" for name, at in votes for k, value in at.items()),
+    figures = {"accuracy": (values["accuracy"], values["accuracy_ci95"])}
+    for name in ("maj", "pass"):
+        at, spread = values[f"{name}_at"], values[f"{name}_at_ci95"]
+        figures |= {f"{name}@{k}": (value, spread[k]) for k, value in at.items()}
+    return [f"questions   {values['n']} ({values['responses']} responses, {values['unparsable']} unparsable)"] + [
+        f"{name:<11} {value:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        for name, (value, (low, high)) in figures.items()
     ]

@@ -1,11 +1,13 @@
 """What the judge pays for although it is wrong: solutions by a policy's last step beside SFT's of the same problems."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from gavel.files import read_jsonl
 from gavel.report.load import Results
 from gavel.report.samples import short
-from gavel.report.words import Cell, Table, points, text
+from gavel.report.words import Table, count, share_cell, text
+from gavel.statistics import clustered_mean
 
 EACH = 2  # pairs shown for each run
 
@@ -40,21 +42,16 @@ def pairs(results: Results) -> list[dict]:
 
 def wrongly_paid(results: Results) -> Table:
     """Of the solutions that the judge calls right, the share that is wrong: at the start, and at each run's end."""
-    columns = [("policy", ""), ("called right", "by the judge, solutions"), ("wrong among them", "in %")]
-    table = Table([*columns, ("against SFT", "in points")], [])
-    start = None
+    columns = [("policy", ""), ("called right", "solutions"), ("wrong among them, %", "95 % interval over questions")]
+    table = Table(columns, [])
     for run in results.runs:
         path = "calibration.jsonl" if run == "sft" else f"runs/{run}.jsonl"
         rows = [row for row in _rows(results.root / "judge" / path) if row["kind"] is None and row["says_right"]]
-        if not rows:
-            continue
-        share = sum(not row["correct"] for row in rows) / len(rows)
-        start = share if run == "sft" else start
-        change = Cell("–") if start is None or run == "sft" else Cell(points(share - start), sort=share - start)
-        table.rows.append(
-            [text(results.names[run]), Cell(f"{len(rows):,}", sort=len(rows)), Cell(f"{100 * share:.1f}", sort=share)]
-            + [change]
-        )
+        if rows:
+            wrong = [float(not row["correct"]) for row in rows]
+            low, high = clustered_mean([row["id"] for row in rows], wrong)
+            share = SimpleNamespace(value=sum(wrong) / len(wrong), low=low, high=high)
+            table.rows.append([text(results.names[run]), count(len(rows)), share_cell(share)])
     return table
 
 
