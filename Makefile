@@ -8,7 +8,7 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: report test test-all bench ui lint format docs readme weights clean
+.PHONY: report test test-all test-slurm bench ui lint format docs readme weights clean
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -19,6 +19,9 @@ test: .venv/installed
 test-all: .venv/installed
 	$(BIN)/pip install -q -e '.[test,servers]'
 	$(BIN)/pytest -q tests
+
+test-slurm: .venv/installed
+	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/slurm
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py

@@ -56,6 +56,23 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
     assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
 
 
+def test_jobs_ask_slurm_for_what_they_need(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["compute"] = {"gpus": 2, "processes": 2, "mem_mb": 5000, "runtime": 90}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    profile = ("--workflow-profile", str(ROOT / "profiles/slurm"))
+    done = snakemake("-n", "--quiet", "host", *profile, "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", done.stdout + done.stderr, re.M | re.S)
+    asked = {rule: set(resources.split(", ")) for rule, resources in jobs}
+    for rule in ("train_sft", "train_rl", "judge_policy", "judge_trained", "generate", "score"):
+        assert {"mem_mb=5000", "runtime=90", "gpu=2"} <= asked.pop(rule)
+    assert {"prepare_data", "audit_data", "calibrate_judge", "compute_metrics", "report_html"} <= set(asked)
+    for rule, resources in asked.items():
+        assert {"mem_mb=1500", "runtime=30"} <= resources, rule
+        assert not any(each.startswith("gpu") for each in resources), rule
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -29,6 +29,11 @@ onstart:
         raise WorkflowError(str(error)) from None
 
 
+def by_attempt(first):
+    """A resource that grows with every `--retries`: a job that ended for want of it gets more."""
+    return lambda wildcards, attempt: first * attempt
+
+
 RESULTS = config["results_dir"]
 TESTS = list(config["data"]["tests"])
 CELLS = study.cells(config)
@@ -47,9 +52,11 @@ PROMPTS = [
     if Path(p).is_file()
 ]
 THREADS = config["compute"]["threads"]
-RESOURCES = {key: config["compute"][key] for key in ("mem_mb", "runtime")}
+RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runtime")}
+MAKES_MODELS = dict(RESOURCES)  # from scratch, which needs no GPU
 if config["compute"]["gpus"]:
-    RESOURCES["gpus"] = config["compute"]["gpus"]
+    # The name that Slurm's plugin takes both for the job and for the step within it.
+    RESOURCES["gpu"] = config["compute"]["gpus"]
 # What several processes train differs in its last digits from what one does.
 COMPUTE = {key: config["compute"][key] for key in ("processes", "distributed")}
 LAUNCHER = (

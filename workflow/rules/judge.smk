@@ -57,6 +57,7 @@ rule gate_judge:
         gate=f"{RESULTS}/judge/gate.json",
     log:
         f"{RESULTS}/logs/gate.log",
+    retries: 0  # a judge that is too weak stays so
     conda:
         "../../envs/gavel.yaml"
     params:

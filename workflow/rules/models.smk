@@ -10,6 +10,8 @@ rule scratch_student:
     conda:
         "../../envs/gavel.yaml"
     threads: 4  # no more than --cores
+    resources:
+        **MAKES_MODELS,
     params:
         code=code("scratch_student.py"),
         recipe=config["student"]["scratch"],
@@ -30,6 +32,8 @@ rule scratch_judge:
     conda:
         "../../envs/gavel.yaml"
     threads: 4  # no more than --cores
+    resources:
+        **MAKES_MODELS,
     params:
         code=code("scratch_judge.py"),
         recipe=config["judge"]["scratch"],

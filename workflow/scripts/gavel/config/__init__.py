@@ -95,8 +95,12 @@ class Compute(Section):
         "gradients and optimiser (`fsdp`), or of the last two (`deepspeed`, ZeRO 2). The files are in "
         "workflow/accelerate.",
     )
-    mem_mb: Count = Field(3000, description="Memory of a job.")
-    runtime: Count = Field(60, description="Minutes after which a scheduler may stop a job.")
+    mem_mb: Count = Field(
+        3000, description="Memory of a job. With `--retries`, the second attempt asks for twice as much, and so on."
+    )
+    runtime: Count = Field(
+        60, description="Minutes after which a scheduler may stop a job; they grow as `mem_mb` does."
+    )
 
 
 class Shared(Section):
