@@ -11,7 +11,7 @@ from typing import Self
 from small import Project
 
 # The profile's waits suit jobs of hours.
-QUICK = "--slurm-no-account --slurm-init-seconds-before-status-checks 3 --seconds-between-status-checks 3"
+QUICK = "--slurm-init-seconds-before-status-checks 3 --seconds-between-status-checks 3"
 
 
 class OnSlurm(Project):
