@@ -282,6 +282,9 @@ class Cluster:
                     time.sleep(0.2)
         for name in reversed(list(self.daemons)):
             self.end(name)
+        for left in CGROUPS.glob(f"*/slurm_{self.node}"):
+            with contextlib.suppress(OSError):
+                left.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
