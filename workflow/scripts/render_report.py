@@ -12,7 +12,7 @@ with script_log(snakemake.log[0], "report"):
 
     import gavel
     from gavel.files import write_text
-    from gavel.report import facts, render, rulegraph, unfinished
+    from gavel.report import UNFINISHED, facts, render, rulegraph
     from gavel.study_tracking import run_links, study_run
 
     study, files = snakemake.params.study, snakemake.output
@@ -27,7 +27,7 @@ with script_log(snakemake.log[0], "report"):
         mlflow=run_links(snakemake.config),
         samples=files.samples,
     )
-    shutil.rmtree(Path(study["results_dir"], unfinished.FOLDER), ignore_errors=True)
+    shutil.rmtree(Path(study["results_dir"], UNFINISHED), ignore_errors=True)
     with study_run(snakemake.config, say) as mirror:
         for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):
             mirror.artifact(path, "figures" if path == files.figures else None)

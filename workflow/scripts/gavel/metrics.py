@@ -131,7 +131,8 @@ def write_metrics(
     for row in comparisons:
         row["primary"] = all(row[key] == value for key, value in wanted.items() if key in row)
     for counts in (True, False):  # the checkpoints that count, and the others, are a family each
-        family = [row for row in comparisons if not row["primary"] and main(row["run"], row["checkpoint"]) == counts]
+        others = (row for row in comparisons if not row["primary"])
+        family = [row for row in others if (row["checkpoint"] == main_checkpoint(row["run"])) == counts]
         for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_adjusted"] = adjusted
     for row in comparisons:
@@ -151,9 +152,9 @@ def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: st
     return drop_rates(own, seeds, original, kinds) if seeds else []
 
 
-def main(run: str, checkpoint: str) -> bool:
-    """Whether a checkpoint is the one that counts: the last of an RL run, SFT's best by validation."""
-    return checkpoint == ("best" if run == "sft" else "last")
+def main_checkpoint(run: str) -> str:
+    """Which checkpoint of a run counts: the last step of an RL run, SFT's best by validation."""
+    return "best" if run == "sft" else "last"
 
 
 def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):

@@ -59,9 +59,7 @@ def clustered_mean(
         raise ValueError("an interval needs at least one value")
     if len(set(values)) == 1:
         return wilson(float(values[0]) * len(sums), len(sums))
-    table = np.asarray(list(sums.values()), dtype=float)
-    weights = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples)
-    drawn = weights @ table
+    drawn = _resampled_sums(np.asarray(list(sums.values()), dtype=float), resamples, seed)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
     return float(low), float(high)
 
@@ -114,8 +112,7 @@ def ratio_drop(
     if not table.size or not table[2].any():
         raise ValueError("a drop relative to nothing is not defined")
     count = table.shape[1]
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    sums = weights @ table.T
+    sums = _resampled_sums(table.T, resamples, seed)
     sums = sums[sums[:, 2] > 0]  # a draw without any right original has no ratio
     drawn = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / count)
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -178,6 +175,12 @@ def _two_sided(means: np.ndarray) -> float:
     """p of a mean of 0, from resampled means; sums of floats that cancel count as ties, whatever their rounding."""
     below, above = np.count_nonzero(means <= 1e-12), np.count_nonzero(means >= -1e-12)
     return min(1.0, 2 * (1 + min(below, above)) / (len(means) + 1))
+
+
+def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Column sums of `resamples` draws of rows with replacement, shape (resamples, columns)."""
+    size = len(table)
+    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=resamples) @ table
 
 
 def _resampled_means(values: Sequence[float], resamples: int, seed: int) -> np.ndarray:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import yaml
 
+from gavel.metrics import main_checkpoint
 from gavel.report import about, curves, figures, findings, hacking, judge, robustness, rulegraph, shell, tables, votes
-from gavel.report.load import Results, load, main_checkpoint, plain
+from gavel.report.load import Results, load, plain
 from gavel.report.samples import QUOTAS, SURE, choose, write_all
 from gavel.report.words import Table, flat
 
+UNFINISHED = "unfinished"  # folder in the results folder, of the report of a study that ended before its own
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data")
 
 

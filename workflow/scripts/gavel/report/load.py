@@ -10,7 +10,7 @@ import pandas as pd
 from gavel.across_seeds import COLUMNS as SEED_COLUMNS
 from gavel.errors import InputError, first_line
 from gavel.files import read_json
-from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS
+from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, main_checkpoint
 from gavel.plots.style import label
 
 
@@ -126,11 +126,6 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
         benchmarks=_benchmarks(root / "benchmarks"),
         usage=_usage(root),
     )
-
-
-def main_checkpoint(run: str) -> str:
-    """Which checkpoint of a run counts: the last step of an RL run, SFT's best by validation."""
-    return "best" if run == "sft" else "last"
 
 
 def run_name(algorithm: str, lam: float, seed: int) -> str:

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from gavel.metrics import main_checkpoint
 from gavel.plots.style import label
-from gavel.report.load import Results, main_checkpoint
+from gavel.report.load import Results
 from gavel.report.words import (
     MISSING,
     Cell,

@@ -8,9 +8,8 @@ from pathlib import Path
 from gavel import study as studies
 from gavel.errors import first_line
 from gavel.metrics import write_metrics
-from gavel.report import render
+from gavel.report import UNFINISHED, render
 
-FOLDER = "unfinished"  # in the results folder
 TABLES = ("metrics", "comparisons", "seeds")
 
 
@@ -27,7 +26,7 @@ def tell(unfinished: Iterable[dict]) -> None:
 
 
 def write(study: dict) -> Path | None:
-    """Write `FOLDER/report.html` in the results folder, with tables of what has been evaluated.
+    """Write `unfinished/report.html` in the results folder, with tables of what has been evaluated.
 
     Nothing that the workflow makes is touched, so that the same command goes on where it stopped.
 
@@ -41,7 +40,7 @@ def write(study: dict) -> Path | None:
     files = [file for file in studies.scored_files(study) if Path(file[3]).exists()]
     if not files:
         return None
-    folder = root / FOLDER
+    folder = root / UNFINISHED
     write_metrics(
         files,
         studies.runs(study),
