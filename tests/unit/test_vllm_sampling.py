@@ -1,74 +1,56 @@
 """The calls to vLLM, on a stand-in for its two classes that samples with transformers: vLLM itself needs a GPU."""
 
 import sys
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from pathlib import Path
 
 import pytest
-import torch
 
-from gavel import models
+from gavel.errors import InputError
 from gavel.evaluation import generate
 from gavel.files import read_jsonl, write_jsonl
+from gavel.launch import apart
 
 SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
-
-
-@dataclass
-class SamplingParams:
-    n: int
-    temperature: float
-    max_tokens: int
-    seed: int
-    stop_token_ids: list[int]
-
-
-class LLM:
-    """As vLLM 0.1x: `generate` takes token ids and one set of parameters a prompt."""
-
-    def __init__(self, model, dtype, gpu_memory_utilization, tensor_parallel_size, max_model_len):
-        self.model = models.load_model(model, dtype=dtype)
-
-    def generate(self, prompts, params, use_tqdm):
-        found = []
-        for prompt, own in zip(prompts, params, strict=True):
-            torch.manual_seed(own.seed)
-            ids = torch.tensor([prompt["prompt_token_ids"]] * own.n)
-            options = {"temperature": own.temperature} if own.temperature else {}
-            out = self.model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                do_sample=own.temperature > 0,
-                max_new_tokens=own.max_tokens,
-                eos_token_id=own.stop_token_ids,
-                pad_token_id=own.stop_token_ids[0],
-                **options,
-            )[:, ids.shape[1] :].tolist()
-            end = own.stop_token_ids[0]
-            rows = [row[: row.index(end) + 1] if end in row else row for row in out]
-            found.append(SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(row)) for row in rows]))
-        return found
+STAND_INS = Path(__file__).parent / "stand_ins"
+QUESTIONS = ["How many apples?", "How many books are left?"]
 
 
 @pytest.fixture
 def vllm(monkeypatch):
-    stand_in = ModuleType("vllm")
-    stand_in.LLM, stand_in.SamplingParams = LLM, SamplingParams
-    monkeypatch.setitem(sys.modules, "vllm", stand_in)
-    monkeypatch.setattr("gavel.vllm_sampling.need", lambda package, key: None)
+    monkeypatch.delitem(sys.modules, "vllm", raising=False)
+    monkeypatch.syspath_prepend(STAND_INS)
+    import vllm
+
+    yield vllm
+    sys.modules.pop("vllm")
 
 
-def rows(tiny, tmp_path, questions, **settings):
-    write_jsonl(tmp_path / "q.jsonl", [{"id": f"q{i}", "question": text} for i, text in enumerate(questions)])
-    options = {"model": tiny, "student": {"dtype": "float32"}, "prompt": "solve", "max_new_tokens": 6, "seed": 3}
-    options |= {"n": 3, "temperature": 1.0, "batch_size": 8, **settings}
-    generate(questions=tmp_path / "q.jsonl", output=tmp_path / "out.jsonl", **options)
-    return list(read_jsonl(tmp_path / "out.jsonl"))
+@pytest.fixture
+def engines(monkeypatch, tmp_path):
+    """Every engine that the test may start finds the process empty; yields the file that counts them."""
+    monkeypatch.setenv("PYTHONPATH", str(STAND_INS))
+    monkeypatch.setenv("STARTED", str(tmp_path / "started"))
+    return tmp_path / "started"
+
+
+def arguments(tiny, folder, files, **settings):
+    """Of `generate`, for files of questions: what to write is beside them."""
+    for name, questions in files.items():
+        rows = [{"id": f"q{i}", "question": text} for i, text in enumerate(questions)]
+        write_jsonl(folder / f"{name}.jsonl", rows)
+    pairs = [(str(folder / f"{name}.jsonl"), str(folder / f"{name}.out.jsonl")) for name in files]
+    options = {"model": str(tiny), "student": {"dtype": "float32"}, "prompt": "solve", "max_new_tokens": 6, "seed": 3}
+    return options | {"n": 3, "temperature": 1.0, "batch_size": 8, "files": pairs, **settings}
+
+
+def rows(tiny, folder, questions, **settings):
+    options = arguments(tiny, folder, {"q": questions}, **settings)
+    generate(**options)
+    return list(read_jsonl(options["files"][0][1]))
 
 
 def test_it_fills_the_same_rows_and_greedy_ones_agree(tiny, tmp_path, vllm):
-    questions = ["How many apples?", "How many books are left?"]
-    ours, theirs = rows(tiny, tmp_path, questions), rows(tiny, tmp_path, questions, vllm=SETTINGS)
+    ours, theirs = rows(tiny, tmp_path, QUESTIONS), rows(tiny, tmp_path, QUESTIONS, vllm=SETTINGS)
     assert [[row[key] for key in ("id", "sample")] for row in ours] == [
         [r[k] for k in ("id", "sample")] for r in theirs
     ]
@@ -78,8 +60,33 @@ def test_it_fills_the_same_rows_and_greedy_ones_agree(tiny, tmp_path, vllm):
 
 
 def test_a_questions_samples_do_not_depend_on_the_others(tiny, tmp_path, vllm):
-    both = rows(tiny, tmp_path, ["How many apples?", "How many books are left?"], vllm=SETTINGS)
-    alone = rows(tiny, tmp_path, ["How many apples?"], vllm=SETTINGS)
+    found = []
+    for asked, seed in ((QUESTIONS, 3), (QUESTIONS[:1], 3), (QUESTIONS[:1], 4)):
+        vllm.LLM.started = False
+        found.append(rows(tiny, tmp_path, asked, vllm=SETTINGS, seed=seed))
+    both, alone, other = found
     assert [row for row in both if row["id"] == "q0"] == alone
-    other = rows(tiny, tmp_path, ["How many apples?"], vllm=SETTINGS, seed=4)
     assert other != alone
+
+
+def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines):
+    """As `workflow/scripts/generate.py` calls it: two checkpoints, each with all test sets."""
+    for part, n in (("headline", 3), ("alternate", 0)):
+        folder = tmp_path / part
+        folder.mkdir()
+        options = arguments(tiny, folder, {"a": QUESTIONS, "b": QUESTIONS[1:]}, n=n, vllm=SETTINGS)
+        apart(generate, folder / "task.json", 1, **options)
+        counts = [len(list(read_jsonl(output))) for _, output in options["files"]]
+        assert counts == [2 * (n + 1), n + 1]
+        assert not (folder / "task.json").exists()
+    assert engines.read_text() == f"{tiny}\n{tiny}\n"
+
+
+def test_what_a_process_of_its_own_raises_is_raised_here(tiny, tmp_path, engines, capfd):
+    options = arguments(tiny, tmp_path, {"q": QUESTIONS}, vllm=SETTINGS)
+    (tmp_path / "q.jsonl").unlink()
+    with pytest.raises(InputError, match=r"q\.jsonl: cannot be read"):
+        apart(generate, tmp_path / "task.json", 1, **options)
+    with pytest.raises(RuntimeError, match=r"gavel\.evaluation\.generate has failed"):
+        apart(generate, tmp_path / "task.json", 1, **options | {"vllm": SETTINGS | {"max_model_length": -1}})
+    assert "ValueError: max_model_len" in capfd.readouterr().err

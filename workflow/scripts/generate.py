@@ -1,6 +1,7 @@
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, script_log
+from gavel.progress import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -8,27 +9,29 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     from gavel.compute import use_threads
     from gavel.evaluation import generate
+    from gavel.launch import apart
 
     use_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
-    n = params.sampling["samples"]
-    for model, outputs, samples in (
-        (files.headline, snakemake.output.samples, n),
+    sampling, settings = params.sampling, snakemake.config["evaluation"]
+    for model, outputs, n in (
+        (files.headline, snakemake.output.samples, sampling["samples"]),
         (files.alternate, snakemake.output.alternate, 0),
     ):
-        for questions, output in zip(files.tests, outputs, strict=True):
-            generate(
-                model=str(model),
-                student=params.student,
-                questions=questions,
-                output=output,
-                prompt=params.solution["prompt"],
-                max_new_tokens=params.solution["max_new_tokens"],
-                n=samples,
-                temperature=params.sampling["temperature"],
-                seed=params.sampling["seed"],
-                batch_size=snakemake.config["evaluation"]["batch_size"],
-                batch_tokens=snakemake.config["evaluation"]["batch_tokens"],
-                vllm=params.sampling["vllm"],
-                progress=bar,
-            )
+        arguments = dict(
+            model=str(model),
+            student=params.student,
+            files=list(zip(files.tests, outputs, strict=True)),
+            prompt=params.solution["prompt"],
+            max_new_tokens=params.solution["max_new_tokens"],
+            n=n,
+            temperature=sampling["temperature"],
+            seed=sampling["seed"],
+            batch_size=settings["batch_size"],
+            batch_tokens=settings["batch_tokens"],
+            vllm=sampling["vllm"],
+        )
+        if sampling["vllm"]:  # its engine gives the GPU's memory back when its process ends, not before
+            apart(generate, Path(outputs[0]).with_suffix(".job.json"), snakemake.threads, **arguments)
+        else:
+            generate(**arguments)

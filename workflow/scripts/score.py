@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"score {run}"):
     from gavel import judge
-    from gavel.files import read_jsonl, write_json
+    from gavel.files import write_json
     from gavel.job import plain_job
     from gavel.judge.access import judge_access
     from gavel.scoring import score
@@ -23,7 +23,7 @@ with script_log(snakemake.log[0], f"score {run}"):
             for questions, responses, output in zip(
                 snakemake.input.tests, snakemake.input[kind], snakemake.output[kind], strict=True
             ):
-                accuracies = score(
+                accuracies, tokens = score(
                     questions=questions,
                     responses=responses,
                     output=output,
@@ -31,7 +31,7 @@ with script_log(snakemake.log[0], f"score {run}"):
                     judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
                     progress=bar,
                 )
-                written += sum(row["tokens"] for row in read_jsonl(output))
+                written += tokens
                 if kind == "samples":
                     name = Path(output).parent.name
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}

@@ -1,11 +1,12 @@
-"""Test-time generation and scoring, as two steps over files: a new verifier or judge never costs a generation."""
+"""Test-time generation, a step of its own over files: a new verifier or judge never costs a generation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from gavel import models, prompts
 from gavel.files import read_jsonl, write_jsonl
+from gavel.progress import bar
 from gavel.sampling import sample
 
 GREEDY = -1  # the `sample` number of the greedy completion; sampled ones count from 0
@@ -15,8 +16,7 @@ def generate(
     *,
     model: str,
     student: dict,
-    questions: str,
-    output: str | Path,
+    files: Sequence[tuple[str, str]],
     prompt: str,
     max_new_tokens: int,
     n: int,
@@ -25,25 +25,22 @@ def generate(
     batch_size: int,
     batch_tokens: int | None = None,
     vllm: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
-    """Write one greedy completion and `n` sampled ones for each question.
+    """Write one greedy completion and `n` sampled ones for each question of each file, with one checkpoint.
 
     Rows are `{"id", "sample", "temperature", "response", "tokens", "finished"}`, a question's together, the greedy one
     first with sample -1 and temperature 0.
 
     Args:
         model: checkpoint folder; `student` gives its dtype and tokens.
-        questions: JSONL file of records; their answers are not read.
+        files: JSONL files of records, whose answers are not read, each with the file to write for it.
         n: 0 writes the greedy completion only.
         batch_size, batch_tokens: limits of a batch, as in `gavel.sampling.sample`.
         vllm: sample with vLLM, with these settings (`gavel.vllm_sampling.VllmSampler`); it makes its own batches.
     """
     tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(model, **tokens)
-    rows = list(read_jsonl(questions))
     template = prompts.load(prompt)
-    asked = [prompts.fill(template, question=row["question"]) for row in rows]
     if vllm:
         from gavel.vllm_sampling import VllmSampler
 
@@ -51,21 +48,29 @@ def generate(
     else:
         network = models.load_model(model, dtype=student["dtype"])
         draw = partial(sample, network, tokenizer, batch_size=batch_size, batch_tokens=batch_tokens)
-    common = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
-    greedy = draw(asked, temperature=0.0, **common)
-    drawn = draw(asked, n=n, temperature=temperature, **common) if n else [[] for _ in rows]
-    write_jsonl(
-        output,
-        (
-            {
-                "id": row["id"],
-                "sample": number,
-                "temperature": 0.0 if number == GREEDY else temperature,
-                "response": completion.text,
-                "tokens": len(completion.ids),
-                "finished": completion.finished,
-            }
-            for row, first, others in zip(rows, greedy, drawn, strict=True)
-            for number, completion in enumerate([*first, *others], start=GREEDY)
-        ),
-    )
+    for questions, output in files:
+        rows = list(read_jsonl(questions))
+        asked = [prompts.fill(template, question=row["question"]) for row in rows]
+        common = {"max_new_tokens": max_new_tokens, "seed": seed}
+        name = Path(questions).stem
+        greedy = draw(asked, temperature=0.0, progress=partial(bar, label=f"{name}, greedy"), **common)
+        drawn = [[] for _ in rows]
+        if n:
+            drawn = draw(
+                asked, n=n, temperature=temperature, progress=partial(bar, label=f"{name}, {n} each"), **common
+            )
+        write_jsonl(
+            output,
+            (
+                {
+                    "id": row["id"],
+                    "sample": number,
+                    "temperature": 0.0 if number == GREEDY else temperature,
+                    "response": completion.text,
+                    "tokens": len(completion.ids),
+                    "finished": completion.finished,
+                }
+                for row, first, others in zip(rows, greedy, drawn, strict=True)
+                for number, completion in enumerate([*first, *others], start=GREEDY)
+            ),
+        )

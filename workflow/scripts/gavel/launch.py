@@ -1,6 +1,7 @@
-"""A training job in several processes: `accelerate launch` starts them, this module is what each of them runs.
+"""Processes beside a job: those of a training on several GPUs, and one of its own for what must not share the job's.
 
-The job that calls `train` keeps the run's lock, its log and its MLflow run. The processes inherit two pipes from it.
+`accelerate launch` starts the first, Python the second, and this module is what each of them runs. The job that calls
+`train` or `apart` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it.
 Their standard output brings back what the job must do for them (lines for the console, steps for the mirror, the one
 line of an `InputError`); all else that they print goes to the log. Their standard input never says anything: it ends
 when the job is gone, however it went, and they end with it, so that no orphan goes on writing checkpoints.
@@ -11,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -47,21 +48,44 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
     if processes == 1:
         import_module(module).train(**arguments, state=state, mirror=mirror)
         return
-    task = Path(state).with_name(f"{Path(state).name}.job.json")
     share = max(1, threads // processes)
-    write_json(task, {"module": module, "arguments": arguments | {"state": state}, "threads": share})
-    command = [sys.executable, "-m", "accelerate.commands.launch"]
-    command += ["--config_file", str(CONFIGS / f"{compute['distributed']}.yaml"), "--num_processes", str(processes)]
-    command += ["--num_cpu_threads_per_process", str(share), "-m", "gavel.launch", str(task)]
+    task = {"module": module, "function": "train", "arguments": arguments | {"state": state}, "threads": share}
+    command = ["accelerate.commands.launch", "--config_file", str(CONFIGS / f"{compute['distributed']}.yaml")]
+    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share), "-m"]
+    _follow(command, task, Path(state).with_name(f"{Path(state).name}.job.json"), mirror)
+
+
+def apart(function: Callable[..., None], task: str | Path, threads: int, **arguments) -> None:
+    """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
+
+    It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
+    does, would run the script once more in each.
+
+    Args:
+        task: file for the arguments while the process runs.
+        threads: CPU threads of the process.
+        arguments: of the function, plain values.
+
+    Raises:
+        InputError: the function raised one.
+        RuntimeError: the process ended otherwise; the log says why.
+    """
+    call = {"module": function.__module__, "function": function.__name__, "arguments": arguments, "threads": threads}
+    _follow([], call, Path(task), None)
+
+
+def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
+    """Start `python -m [launcher] gavel.launch path`, do what it asks for, and raise what it raised."""
+    write_json(path, task | {"alone": not launcher})
     library = str(Path(__file__).parents[1])
-    path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
+    search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     errors = []
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", *launcher, "gavel.launch", str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": search},
     ) as job:
         try:
             for line in job.stdout:
@@ -72,11 +96,11 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
         except BaseException:
             job.terminate()
             raise
-    task.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     if errors:
         raise InputError(errors[0])
     if job.returncode:
-        raise RuntimeError(f"one of the {processes} training processes has failed (status {job.returncode})")
+        raise RuntimeError(f"a process of {task['module']}.{task['function']} has failed (status {job.returncode})")
 
 
 def _heed(message: dict, mirror, errors: list[str]) -> None:
@@ -110,11 +134,12 @@ def run(path: str) -> int:
     threading.Thread(target=_end_with_the_job, daemon=True).start()
     task = read_json(path)
     use_threads(task["threads"])
-    rank = _join()
+    rank = 0 if task["alone"] else _join()
     if rank == 0:
         progress.relay(lambda text: tell(channel, say=text))
+    mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
     try:
-        import_module(task["module"]).train(**task["arguments"], mirror=Relay(channel) if rank == 0 else None)
+        getattr(import_module(task["module"]), task["function"])(**task["arguments"], **mirror)
     except InputError as error:
         tell(channel, error=str(error))
         return 1

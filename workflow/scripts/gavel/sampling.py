@@ -59,7 +59,7 @@ def sample(
     encoded = tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
     results: list[list[Sample]] = [[] for _ in prompts]
     for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
-        seeds = [int.from_bytes(hashlib.sha256(f"{seed}:{prompts[i]}".encode()).digest()[:7]) for i in batch]
+        seeds = [prompt_seed(seed, prompts[i], 7) for i in batch]
         uniforms = None
         if temperature > 0:
             draws = [torch.rand(n, max_new_tokens, generator=torch.Generator().manual_seed(s)) for s in seeds]
@@ -70,6 +70,11 @@ def sample(
             finished = bool(completion) and completion[-1] == tokenizer.eos_token_id
             results[batch[row // n]].append(Sample(completion, text, finished))
     return results
+
+
+def prompt_seed(seed: int, prompt: str, size: int) -> int:
+    """The seed of one prompt's random numbers, of `size` bytes."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{prompt}".encode()).digest()[:size])
 
 
 def batches(

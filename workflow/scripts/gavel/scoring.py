@@ -17,14 +17,15 @@ def score(
     solution_format: str,
     judge: Judge | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], int]:
     """Write scored samples, with the question's own columns beside them.
 
     Rows are `{"id", "sample", "temperature", "response", "answer", "correct", "judge", "tokens", "finished",
     "question", "gold", "kind", "seed_id"}`; `answer` is null where none was found, `judge` where none was asked.
 
     Returns:
-        Accuracy of the `greedy` completions and `mean` accuracy of the sampled ones, where there are any.
+        Accuracy of the `greedy` completions and `mean` accuracy of the sampled ones, where there are any; and the
+        tokens of all.
 
     Raises:
         InputError: a response belongs to no question of the file.
@@ -54,4 +55,5 @@ def score(
         "greedy": [right for row, right in zip(rows, correct, strict=True) if row["sample"] < 0],
         "mean": [right for row, right in zip(rows, correct, strict=True) if row["sample"] >= 0],
     }
-    return {name: sum(pool) / len(pool) for name, pool in pools.items() if pool}
+    accuracies = {name: sum(pool) / len(pool) for name, pool in pools.items() if pool}
+    return accuracies, sum(row["tokens"] for row in rows)

@@ -1,12 +1,11 @@
 """Sampling with vLLM in place of `gavel.sampling`, for the evaluation of models too large for the latter."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
 from gavel.requirements import need
-from gavel.sampling import Sample
+from gavel.sampling import Sample, prompt_seed
 
 
 class VllmSampler:
@@ -54,7 +53,7 @@ class VllmSampler:
                 n=n,
                 temperature=temperature,
                 max_tokens=max_new_tokens,
-                seed=int.from_bytes(hashlib.sha256(f"{seed}:{prompt}".encode()).digest()[:4]),
+                seed=prompt_seed(seed, prompt, 4),
                 stop_token_ids=[self.tokenizer.eos_token_id],
             )
             for prompt in prompts
