@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gavel import preflight
+from gavel import grid, preflight
 from gavel.config import load
 from gavel.errors import InputError
 
@@ -57,17 +57,10 @@ def find(name: str, root: str | Path, key: str) -> str:
 
 def cells(study: dict) -> dict[str, dict]:
     """The grid: run name (`<algorithm>-lambda<lambda>-seed<seed>`) -> its algorithm, lambda (`lam`) and seed."""
-    grid = study["rl"]
     return {
-        run_name(algorithm, weight, seed): {"algorithm": algorithm, "lam": weight, "seed": seed}
-        for algorithm in grid["algorithms"]
-        for weight in grid["lambda"]
-        for seed in grid["seeds"]
+        run: {"algorithm": cell["algorithm"], "lam": cell["lambda"], "seed": cell["seed"]}
+        for run, cell in grid.grid(study["rl"]).items()
     }
-
-
-def run_name(algorithm: str, weight: float, seed: int) -> str:
-    return f"{algorithm}-lambda{weight:g}-seed{seed}"
 
 
 def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
@@ -81,11 +74,7 @@ def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
 
 def runs(study: dict) -> dict[str, dict]:
     """Run -> its `algorithm`, `lambda` and `seed`, SFT first; the latter two None for it."""
-    grid = {
-        run: {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
-        for run, cell in cells(study).items()
-    }
-    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid
+    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid.grid(study["rl"])
 
 
 def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
@@ -104,10 +93,7 @@ def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
 
 def primary(study: dict) -> dict:
     """The primary comparison as `gavel.metrics.write_metrics` takes it."""
-    wanted = study["primary"]
-    k = max(study["evaluation"]["ks"]) if wanted["metric"] == "maj" else 1
-    run = run_name(wanted["algorithm"], wanted["lambda"], wanted["seed"])
-    return {"run": run, "set": wanted["set"], "metric": wanted["metric"], "k": k}
+    return grid.primary(study["primary"], max(study["evaluation"]["ks"], default=None))
 
 
 def student(study: dict) -> dict:

@@ -10,6 +10,7 @@ import pandas as pd
 from gavel.across_seeds import COLUMNS as SEED_COLUMNS
 from gavel.errors import InputError, first_line
 from gavel.files import read_json
+from gavel.grid import grid, primary
 from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, main_checkpoint
 from gavel.plots.style import label
 
@@ -57,12 +58,8 @@ class Results:
     @property
     def primary(self) -> dict:
         """The comparison with SFT that was named beforehand: `{"run", "set", "metric", "k"}`, or {}."""
-        named = self.study.get("primary") or {}
-        if not named:
-            return {}
-        k = self.top_k if named["metric"] == "maj" else 1
-        run = run_name(named["algorithm"], named["lambda"], named["seed"])
-        return {"run": run, "set": named["set"], "metric": named["metric"], "k": k}
+        named = self.study.get("primary")
+        return primary(named, self.top_k) if named else {}
 
     @property
     def top_k(self) -> int | None:
@@ -128,19 +125,9 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
     )
 
 
-def run_name(algorithm: str, lam: float, seed: int) -> str:
-    return f"{algorithm}-lambda{lam:g}-seed{seed}"
-
-
 def _runs(root: Path, study: dict) -> dict[str, dict]:
-    runs = {"sft": {"run": "sft", "algorithm": "sft", "lambda": None, "seed": None, "status": "missing"}}
-    grid = study.get("rl") or {}
-    for algorithm in grid.get("algorithms", ()):
-        for lam in grid.get("lambda", ()):
-            for seed in grid.get("seeds", ()):
-                run = run_name(algorithm, lam, seed)
-                about = {"run": run, "algorithm": algorithm, "lambda": lam, "seed": seed, "status": "missing"}
-                runs[run] = about
+    cells = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study.get("rl") or {})
+    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in cells.items()}
     for path in sorted(root.glob("runs/*/run.json")):
         run = path.parent.name
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
