@@ -1,4 +1,5 @@
 include: "rules/common.smk"
+include: "rules/hub.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/shared_sft.smk" if config["shared"]["sft"] else "rules/sft.smk"

@@ -43,8 +43,11 @@ STUDENT = study.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = study.judge(config)
 MODELS = study.model_files(config)
+HUB = study.hub(config)
 SHIPPED = {
-    key: path for key, path in MODELS.items() if config[key]["model"] != "scratch"
+    key: path
+    for key, path in MODELS.items()
+    if config[key]["model"] != "scratch" and key not in HUB
 }
 PROMPTS = [
     p

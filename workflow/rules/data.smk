@@ -1,9 +1,10 @@
-SOURCES = [config["data"]["train"], *config["data"]["tests"].values()]
+DATA = study.data(config)
+SOURCES = [DATA["train"], DATA["pretrain"], *DATA["tests"].values()]
 
 
 rule prepare_data:
     input:
-        [s["path"] for s in SOURCES if s["path"] and Path(s["path"]).exists()],
+        [source["path"] for source in SOURCES if source and source["path"]],
     output:
         pretrain=f"{RESULTS}/data/pretrain.jsonl",
         labeled=f"{RESULTS}/data/labeled.jsonl",
@@ -20,7 +21,7 @@ rule prepare_data:
         "../../envs/gavel.yaml"
     params:
         code=code("prepare_data.py"),
-        settings=without("data", "ngram"),
+        settings=DATA,
         solution_format=config["solution"]["format"],
         models=SHIPPED,
     script:

@@ -69,4 +69,7 @@ def settings(name: str) -> dict:
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
     resolved = study.resolve(raw, ROOT)
-    return study.judge(resolved) | judge_access(resolved)
+    found = study.judge(resolved) | judge_access(resolved)
+    if "judge" in study.hub(resolved) and not Path(found["model"]).exists():
+        found["model"] = resolved["judge"]["model"]  # the study has not fetched it yet
+    return found

@@ -33,8 +33,8 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
     here = {"student": student} | ({} if served else {"judge": judge})
     for name, settings in here.items():
-        if settings["model"].endswith(f"models/{name}") and not Path(settings["model"]).exists():
-            continue  # from scratch, by a rule of this run
+        if settings["model"].endswith((f"models/{name}", f"hub/{name}")) and not Path(settings["model"]).exists():
+            continue  # made or fetched by a rule of this run
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = models.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
         if name == "judge":

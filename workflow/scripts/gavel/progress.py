@@ -27,7 +27,7 @@ _relay: Callable[[str], None] | None = None  # in a process that has no console 
 
 
 @contextmanager
-def script_log(path: str | Path, label: str) -> Iterator[None]:
+def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[None]:
     """Send standard output and error of this process to a log file, also what C code and subprocesses write.
 
     The log is appended to, so that a run which was killed and resumed tells its whole story. An exception is
@@ -38,8 +38,11 @@ def script_log(path: str | Path, label: str) -> Iterator[None]:
         path: the rule's log file, `snakemake.log[0]`.
         label: names the job on the console, such as "rl grpo-lambda0.5-seed0"; the folder above `logs` stands before
             it where it has a name of its own, so that variants that run side by side can be told apart.
+        online: the script may ask the hub. The others have what they need, and must not wait for a network.
     """
     global _console, _label
+    if not online:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     path = Path(path)
     above = path.parts[path.parts.index("logs") - 1] if "logs" in path.parts[1:] else "results"
     label = label if above == "results" else f"{above}: {label}"

@@ -21,6 +21,9 @@ from pathlib import Path
 # These watch a run and cannot change its outputs, so an edit of theirs must not retrain anything.
 OBSERVERS = {"progress", "study_tracking", "tracking", "tracking_store"}
 
+# In a folder that was fetched from the hub (`gavel.hub`): which commit its files are.
+HUB_RECORD = ".hub.json"
+
 # Distributions whose version can change a number in the report.
 # fmt: off
 PACKAGES = (
@@ -195,12 +198,16 @@ def file_digest(path: str | Path) -> str:
 def folder_digest(path: str | Path) -> str:
     """SHA-256 over the relative names and bytes of all files in a folder, in sorted order.
 
+    One that was fetched from the hub is known by its commit; reading a large judge's weights would take minutes.
+
     Raises:
         NotADirectoryError: there is no such folder; an empty digest would hide a wrong path.
     """
     root = Path(path)
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: not a folder")
+    if (root / HUB_RECORD).is_file():
+        return file_digest(root / HUB_RECORD)
     digest = hashlib.sha256()
     for item in sorted((item.relative_to(root).as_posix(), item) for item in root.rglob("*") if item.is_file()):
         digest.update(f"{item[0]}\0{file_digest(item[1])}\0".encode())

@@ -123,19 +123,58 @@ def judge_prompts(study: dict) -> list[str]:
 
 def check(study: dict, here: bool) -> None:
     """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
-    served = bool(study["judge"]["server"])
-    preflight.check(student(study), judge(study), study["solution"], served=served)
+    check_models(study)
     preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
 
 
+def check_models(study: dict) -> None:
+    """Tokens and prompts of the models that are here already. Raises `InputError`."""
+    preflight.check(student(study), judge(study), study["solution"], served=bool(study["judge"]["server"]))
+
+
 def model(study: dict, which: str) -> str:
-    """Where a model's files are, or its hub name; one from scratch is made in the results folder, or a shared one."""
+    """Where a model's files are: its folder, or where a rule makes it or fetches it; a server's name for it."""
     name = study[which]["model"]
-    return f"{study['shared'][which] or study['results_dir']}/models/{which}" if name == "scratch" else name
+    if name == "scratch":
+        return f"{study['shared'][which] or study['results_dir']}/models/{which}"
+    return f"{study['results_dir']}/hub/{which}" if which in hub(study) else name
 
 
 def model_files(study: dict) -> dict[str, str]:
-    """The local model folders among student and judge, which jobs wait for; hub models are no files."""
+    """The model folders among student and judge, which jobs wait for."""
     local = ["student"] if study["judge"]["server"] else ["student", "judge"]
-    found = {which: model(study, which) for which in local}
-    return {which: name for which, name in found.items() if study[which]["model"] == "scratch" or Path(name).is_dir()}
+    return {which: model(study, which) for which in local}
+
+
+def data(study: dict) -> dict:
+    """The section `data`, less what only the audit reads, with the folders of what is fetched from the hub."""
+    wanted = hub(study)
+
+    def local(source: dict | None, key: str) -> dict | None:
+        path = f"data/{key}"
+        return source | {"path": f"{study['results_dir']}/hub/{path}", "revision": None} if path in wanted else source
+
+    section = {key: value for key, value in study["data"].items() if key != "ngram"}
+    named = {key: local(section[key], key) for key in ("train", "pretrain")}
+    return section | named | {"tests": {name: local(test, f"tests.{name}") for name, test in section["tests"].items()}}
+
+
+def hub(study: dict) -> dict[str, dict]:
+    """What is to be fetched from the hub: folder below `hub/` -> its `kind` (model or dataset), `name` and `revision`.
+
+    The last part of the folder's name is that of the config's key.
+    """
+    tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
+    named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
+    named |= {f"data/{key}": source for key, source in tests.items()}
+    found = {
+        folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
+        for folder, source in named.items()
+        if source and source["path"] and not Path(source["path"]).exists()
+    }
+    for which in ("student", "judge"):
+        about = study[which]
+        served = which == "judge" and about["server"]
+        if about["model"] != "scratch" and not served and not Path(about["model"]).is_dir():
+            found[which] = {"kind": "model", "name": about["model"], "revision": about["revision"]}
+    return found

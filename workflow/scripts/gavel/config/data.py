@@ -17,7 +17,7 @@ class Source(Section):
     path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
     name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
     split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
-    revision: str | None = Field(None, description="Hub commit or tag; pin it for a study that others repeat.")
+    revision: str | None = Field(None, description="Hub commit or tag; null is the newest when it is fetched.")
     limit: Count | None = Field(None, description="Keep only the first so many rows.")
     skip_bad: bool = Field(
         False,

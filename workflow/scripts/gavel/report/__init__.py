@@ -17,7 +17,7 @@ from gavel.report.samples import QUOTAS, SURE, choose, write_all
 from gavel.report.words import Table, flat
 
 UNFINISHED = "unfinished"  # folder in the results folder, of the report of a study that ended before its own
-PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data")
+PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
 
 
 def render(

@@ -3,18 +3,22 @@
 import datetime
 from pathlib import Path
 
+from gavel.files import read_json
 from gavel.perturbations import UNSEEN
-from gavel.provenance import file_digest, git_commit, hardware, versions
+from gavel.provenance import HUB_RECORD, file_digest, git_commit, hardware, versions
 
 
 def gather(study: dict, page: str | Path) -> dict:
     """`provenance` and `unseen_kinds` as `gavel.report.render` takes them.
 
     Args:
-        study: the resolved config; its data files are told by the first 16 digits of their SHA-256.
+        study: the resolved config; its data files are told by the first 16 digits of their SHA-256, what it took from
+            the hub by the commit.
         page: the report, as the command names it.
     """
     files = sorted(Path(study["results_dir"], "data").rglob("*.jsonl"))
+    fetched = Path(study["results_dir"], "hub")
+    records = {path.parent.relative_to(fetched).as_posix(): read_json(path) for path in fetched.rglob(HUB_RECORD)}
     generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
     return {
         "unseen_kinds": sorted(UNSEEN) if generated else None,
@@ -25,5 +29,6 @@ def gather(study: dict, page: str | Path) -> dict:
             "command": f"snakemake --cores all {page}",
             "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "data": {path.stem: file_digest(path)[:16] for path in files},
+            "hub": {what: f"{about['name']} @ {about['commit']}" for what, about in sorted(records.items())},
         },
     }
