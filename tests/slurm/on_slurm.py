@@ -25,6 +25,7 @@ class OnSlurm(Project):
         shutil.copytree(finished.folder, folder, dirs_exist_ok=True)
         found = cls.__new__(cls)
         found.folder, found.results = folder, folder / finished.results.relative_to(finished.folder)
+        found.environment = finished.environment
         for path in (found.results / name for name in lost):
             if path.is_dir():
                 shutil.rmtree(path)

@@ -1,11 +1,14 @@
 """A study through `profiles/slurm` on a real Slurm cluster: it ends as on this machine, whatever befalls its jobs."""
 
+import json
 import os
+import re
 import signal
 
 import pytest
 from on_slurm import OnSlurm, until
 from small import Project
+from small_disk import SmallDisk
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -130,6 +133,37 @@ def test_a_cancelled_job_is_retried(cluster, undisturbed, training):
     assert [state.split()[0] for state in states] == ["CANCELLED", "COMPLETED"]
     assert resumed(project)
     assert outcome(project) == outcome(undisturbed)
+
+
+def test_a_killed_process_is_a_failed_job_that_is_retried(cluster, undisturbed, training):
+    project, process = training()
+    started = re.findall(r"started, process (\d+)", (project.results / f"logs/rl/{RUN}.log").read_text())
+    os.kill(int(started[-1]), signal.SIGKILL)
+    text = said(process)
+    assert process.returncode == 0, text[-6000:]
+    assert [state for state, _ in of_rule(accounted(cluster, project), "train_rl")] == ["FAILED", "COMPLETED"]
+    assert resumed(project)
+    assert outcome(project) == outcome(undisturbed)
+
+
+def test_a_full_disk_ends_the_run_and_harms_nothing(cluster, undisturbed, tmp_path):
+    project = OnSlurm.after(undisturbed, tmp_path / "study", *LOST)
+    with SmallDisk(project.results, mb=200) as disk:
+        process = project.start(METRICS)
+        marks = project.results / "state" / RUN / "checkpoints"
+        until(lambda: list(marks.glob("checkpoint-*/gavel-complete")), "a checkpoint", process)
+        disk.fill()
+        text = said(process)
+        assert process.returncode != 0
+        assert "No space left on device" in text
+        assert not (project.results / "runs" / RUN / "final").exists()
+        for path in project.results.rglob("*.json"):
+            json.loads(path.read_text())
+        disk.empty()
+        done = project.run(METRICS, timeout=600)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        assert resumed(project)
+        assert outcome(project) == outcome(undisturbed)
 
 
 def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, undisturbed, training):

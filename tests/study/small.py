@@ -56,6 +56,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder, self.results = folder, folder / STUDY["results_dir"]
+        self.environment: dict[str, str] = {}  # beside the usual one
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
@@ -79,7 +80,7 @@ class Project:
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=environment(),
+            env=environment() | self.environment,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen:
@@ -91,7 +92,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=environment(),
+            env=environment() | self.environment,
         )
 
     def planned(self, *arguments: str) -> set[str]:

@@ -28,13 +28,16 @@ EAGER_ONLY = {"bloom", "gemma2"}
 EVERY = [(kind, "eager") for kind in OWN] + [(kind, "sdpa") for kind in OWN if kind not in EAGER_ONLY]
 
 
-def build(kind: str, attention: str = "eager", **changes) -> PreTrainedModel:
-    """A model of this architecture in evaluation mode, the same at every call."""
+def build(kind: str, attention: str = "eager", scale: float = 5, **changes) -> PreTrainedModel:
+    """A model of this architecture in evaluation mode, the same at every call.
+
+    Its random weights are scaled: as they come they are so small that attention hardly looks at anything.
+    """
     torch.manual_seed(0)
     own = {name: value for name, value in SIZES.items() if kind != "gpt2" or not name.startswith(("num", "hidden"))}
     config = AutoConfig.for_model(kind, **own | OWN[kind] | changes)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(5)  # random weights are so small that attention hardly looks at anything
+            parameter.mul_(scale)
     return model
