@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import yaml
@@ -34,17 +34,19 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     Raises:
         InputError: the file has no rows, the judge cannot be loaded, or it answers on none.
     """
+    rows = iter(rows)
+    first = next(rows, None)  # a wrong file should not wait for the model
+    if first is None:
+        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
     watcher = judge.load(**settings(name))
     groups, verdicts, correct = [], [], []
     started = time.perf_counter()
-    for batch in _batches(tqdm(rows, disable=None, unit=" rows", leave=False)):
+    for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False)):
         questions, responses, right = zip(*batch, strict=True)
         verdicts += watcher.verdicts(questions, responses)
         groups += map(hash, questions)
         correct += right
     seconds = time.perf_counter() - started
-    if not verdicts:
-        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
     found = calibrate(groups, verdicts, correct)
     missing = {"missing": found["missing"]} if found["missing"] else {}
     return {key: found[key] for key in FIGURES} | {"solutions_per_second": found["n"] / seconds} | missing
