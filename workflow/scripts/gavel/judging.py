@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 from tqdm import tqdm
@@ -34,15 +36,16 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     Raises:
         InputError: the file has no rows, the judge cannot be loaded, or it answers on none.
     """
-    watcher = judge.load(**settings(name))
     groups, verdicts, correct = [], [], []
-    started = time.perf_counter()
-    for batch in _batches(tqdm(rows, disable=None, unit=" rows", leave=False)):
-        questions, responses, right = zip(*batch, strict=True)
-        verdicts += watcher.verdicts(questions, responses)
-        groups += map(hash, questions)
-        correct += right
-    seconds = time.perf_counter() - started
+    with settings(name) as asked:
+        watcher = judge.load(**asked)
+        started = time.perf_counter()
+        for batch in _batches(tqdm(rows, disable=None, unit=" rows", leave=False)):
+            questions, responses, right = zip(*batch, strict=True)
+            verdicts += watcher.verdicts(questions, responses)
+            groups += map(hash, questions)
+            correct += right
+        seconds = time.perf_counter() - started
     if not verdicts:
         raise InputError(f"{path}:1: no rows; expected one JSON object a line")
     found = calibrate(groups, verdicts, correct)
@@ -56,10 +59,15 @@ def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
         yield batch
 
 
-def settings(name: str) -> dict:
-    """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file."""
+@contextmanager
+def settings(name: str) -> Iterator[dict]:
+    """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file.
+
+    Where the study's jobs start the judge's server, it runs while the block does.
+    """
     if Path(name).suffix not in (".yaml", ".yml"):
-        return {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
+        yield {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
+        return
     try:
         raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
@@ -69,4 +77,5 @@ def settings(name: str) -> dict:
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
     resolved = study.resolve(raw, ROOT)
-    return study.judge(resolved) | judge_access(resolved)
+    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
+        yield study.judge(resolved) | access

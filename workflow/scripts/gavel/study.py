@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gavel import grid, preflight
+from gavel import grid, preflight, serving
 from gavel.config import load
 from gavel.errors import InputError
 
@@ -12,6 +12,8 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score chat max_tokens cache".split()
 )
+# How rollouts by vLLM are reached, which reruns nothing either.
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -115,6 +117,13 @@ def judge(study: dict) -> dict:
     }
 
 
+def rl(study: dict) -> dict:
+    """What an RL run depends on of the section `rl`; `gavel.rollout_access` adds how vLLM is reached."""
+    settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
+    vllm = settings["vllm"]
+    return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
+
+
 def judge_prompts(study: dict) -> list[str]:
     """The judging prompts, names and files."""
     named = study["judge"]["prompt"]
@@ -126,6 +135,9 @@ def check(study: dict, here: bool) -> None:
     served = bool(study["judge"]["server"])
     preflight.check(student(study), judge(study), study["solution"], served=served)
     preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
+    for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
+        if here and server and server["serve"] == "job":
+            serving.words(server["command"], key, model="")
 
 
 def model(study: dict, which: str) -> str:
