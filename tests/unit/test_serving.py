@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from small_run import small_job
 
 from gavel import judge, serving_process
 from gavel.errors import InputError
+from gavel.files import read_json
 from gavel.judge.access import judge_access
+from gavel.launch import train
 from gavel.serving import serving, visible, wait_for
 
+JUDGE = {"model": "m", "cache": "off"}
 SERVER = Path(__file__).parent / "stand_ins" / "small_server.py"
 
 
@@ -302,6 +306,27 @@ def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp
         wait_until(lambda: "gone" in Path(access["server"]["status"]).read_text())
         with pytest.raises(InputError, match="the judge server is gone: it was killed by signal 9"):
             single.verdicts(["q"], ["d"])
+
+
+def test_processes_that_train_together_share_one_server(tiny, rows, tmp_path, capfd):
+    """The server is killed in mid-run; what both then miss follows the rule for missing rewards."""
+    killed = []
+
+    class Killer:
+        def mirror(self, journal, up_to_step):
+            if up_to_step == 2 and not killed:
+                killed.append(pid_of(access))
+                os.kill(killed[0], signal.SIGKILL)
+
+    with judge_access(study(tmp_path, restarts=1), tmp_path / "rl.log") as access:
+        job = small_job(
+            tmp_path, tiny, rows, settings={"prompts_per_step": 4, "save_every": 1}, judge_settings=JUDGE | access
+        )
+        train("gavel.rl", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
+        assert pid_of(access) != killed[0]
+    assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
+    assert "starting it again (1 of 1)" in capfd.readouterr().err
+    assert (tmp_path / "rl.judge-server.log").read_text().count("loading weights") == 2
 
 
 def pid_of(access) -> int:

@@ -95,7 +95,7 @@ def serving(
     try:
         reply = json.loads(process.stdout.readline() or '{"error": "the process that was to start it has ended"}')
         if "error" in reply:
-            raise InputError(f"{key}: `{shlex.join(task['command'])}` gave no server: {reply['error']}; see {log}")
+            raise InputError(f"{key}: `{' '.join(task['command'])}` gave no server: {reply['error']}; see {log}")
         with _without_proxy():
             try:
                 yield Served(reply["url"], status)
