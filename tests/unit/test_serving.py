@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,21 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from small_run import small_job
+import yaml
+from own_server import command, pid_of, study
 
 from gavel import judge, serving_process
 from gavel.errors import InputError
-from gavel.files import read_json
 from gavel.judge.access import judge_access
-from gavel.launch import train
 from gavel.serving import serving, visible, wait_for
-
-JUDGE = {"model": "m", "cache": "off"}
-SERVER = Path(__file__).parent / "stand_ins" / "small_server.py"
-
-
-def command(**options) -> list[str]:
-    return [sys.executable, str(SERVER), "port={port}", *(f"{key}={value}" for key, value in options.items())]
+from gavel.study import check, resolve
+from gavel.study import judge as study_judge
 
 
 @contextmanager
@@ -193,11 +188,14 @@ def test_a_job_that_is_killed_leaves_nothing_behind(tmp_path, number):
 
 
 def test_a_job_killed_while_its_server_starts_leaves_nothing_behind(tmp_path):
+    """And until the server listens, nobody else can have its port."""
     program = JOB.format(command=command(hang="yes"), log=str(tmp_path / "server.log"), settings={})
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     line = process.stderr.readline()
     server = int(line.split("process ")[1].split(",")[0])
     assert runs(server)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", int(line.split("port ")[1].split(",")[0])))
     process.kill()
     process.wait()
     wait_until(lambda: not runs(server))
@@ -252,23 +250,6 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
         pass
 
 
-def study(folder, options=None, **server) -> dict:
-    """What a study's config says of a judge whose server the jobs start."""
-    asked = {"serve": "job", "base_url": None, "command": command(**options or {}), "gpus": None, "startup_s": 20.0}
-    asked |= {
-        "restarts": 0,
-        "api_key_env": "NONE",
-        "top_logprobs": 20,
-        "concurrency": 2,
-        "timeout_s": 5.0,
-        "retries": 0,
-    }
-    return {
-        "judge": {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked | server},
-        "results_dir": str(folder),
-    }
-
-
 def ask(access, n, **settings):
     return judge.load(model="m", **settings, **access).verdicts(["q"] * n, [str(i) for i in range(n)])
 
@@ -308,26 +289,34 @@ def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp
             single.verdicts(["q"], ["d"])
 
 
-def test_processes_that_train_together_share_one_server(tiny, rows, tmp_path, capfd):
-    """The server is killed in mid-run; what both then miss follows the rule for missing rewards."""
-    killed = []
-
-    class Killer:
-        def mirror(self, journal, up_to_step):
-            if up_to_step == 2 and not killed:
-                killed.append(pid_of(access))
-                os.kill(killed[0], signal.SIGKILL)
-
-    with judge_access(study(tmp_path, restarts=1), tmp_path / "rl.log") as access:
-        job = small_job(
-            tmp_path, tiny, rows, settings={"prompts_per_step": 4, "save_every": 1}, judge_settings=JUDGE | access
-        )
-        train("gavel.rl", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
-        assert pid_of(access) != killed[0]
-    assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
-    assert "starting it again (1 of 1)" in capfd.readouterr().err
-    assert (tmp_path / "rl.judge-server.log").read_text().count("loading weights") == 2
+def test_a_server_that_is_not_started_again_fails_the_job_and_pays_no_nulls(tmp_path):
+    with (
+        pytest.raises(InputError, match="the judge server is gone: it ended with status 3, after 0 restarts"),
+        judge_access(study(tmp_path, {"requests": 5}), tmp_path / "judge.log") as access,
+    ):
+        ask(access, 9)
+    assert not Path(access["server"]["status"]).exists()
 
 
-def pid_of(access) -> int:
-    return json.loads(Path(access["server"]["status"]).read_text())["pid"]
+def test_a_program_that_is_not_there_is_named_before_the_first_job(monkeypatch):
+    root = Path(__file__).parents[2]
+    raw = yaml.safe_load((root / "config/config.yaml").read_text())
+    raw["judge"] |= {"server": {"serve": "job", "command": "no-such-server --port {port}"}}
+    monkeypatch.chdir(root)
+    resolved = resolve(raw, root)
+    check(resolved, here=False)  # a cluster's nodes may have it
+    with pytest.raises(InputError, match=r"judge.server.command: there is no program 'no-such-server' here"):
+        check(resolved, here=True)
+
+
+def test_how_the_judge_is_reached_reruns_nothing():
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    found = []
+    for server in (
+        {"base_url": "http://x/v1"},
+        {"serve": "job"},
+        {"serve": "job", "command": "x {port}", "gpus": [], "startup_s": 9, "restarts": 0},
+    ):
+        raw["judge"] |= {"server": server}
+        found.append(study_judge(resolve(raw, Path(__file__).parents[2])))
+    assert found[0] == found[1] == found[2]

@@ -113,6 +113,7 @@ def serving(
             process.kill()  # and the kernel the server
             process.wait()
         process.stdout.close()
+        Path(status).unlink(missing_ok=True)
 
 
 def wait_for(name: str, status: str | Path) -> None:
@@ -132,7 +133,8 @@ def wait_for(name: str, status: str | Path) -> None:
 
 
 def is_gone(status: str | Path) -> bool:
-    """Whether a server has died for good."""
+    """Whether a server that did not answer has died for good."""
+    time.sleep(3 * serving_process.POLL_S)  # which is noticed in a moment
     return _read(status)["state"] == "gone"
 
 

@@ -24,7 +24,7 @@ import urllib.error
 import urllib.request
 
 POLL_S = 0.2
-GRACE_S = 10.0  # between asking a server to end and killing it
+GRACE_S = 5.0  # between asking a server to end and killing it
 ANSWER_S = 2.0  # for a health check
 PORTS = 5  # that are tried until the server finds one free
 TAIL_LINES = 15  # of a failed server's log that the job's log repeats
