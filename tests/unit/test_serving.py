@@ -191,13 +191,15 @@ def test_a_job_killed_while_its_server_starts_leaves_nothing_behind(tmp_path):
     """And until the server listens, nobody else can have its port."""
     program = JOB.format(command=command(hang="yes"), log=str(tmp_path / "server.log"), settings={})
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
-    line = process.stderr.readline()
-    server = int(line.split("process ")[1].split(",")[0])
-    assert runs(server)
-    with socket.socket() as other, pytest.raises(OSError, match="in use"):
-        other.bind(("127.0.0.1", int(line.split("port ")[1].split(",")[0])))
-    process.kill()
-    process.wait()
+    try:
+        line = process.stderr.readline()
+        server, port = (int(line.split(word)[1].split(",")[0]) for word in ("process ", "port "))
+        assert runs(server)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+    finally:
+        process.kill()
+        process.wait()
     wait_until(lambda: not runs(server))
     process.stderr.close()
 
@@ -276,7 +278,7 @@ def test_a_judge_is_asked_directly_where_there_is_a_proxy(tmp_path, monkeypatch)
 
 
 def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp_path, capfd):
-    with judge_access(study(tmp_path, {"requests": 5}, restarts=1), tmp_path / "judge.log") as access:
+    with judge_access(study(tmp_path, {"requests": 5, "late": 2}, restarts=1), tmp_path / "judge.log") as access:
         single = judge.load(model="m", **access)
         first = single.verdicts(["q"] * 9, [str(i) for i in range(9)])
         missing = [verdict.score is None for verdict in first]

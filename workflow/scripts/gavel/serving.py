@@ -65,8 +65,8 @@ def serving(
         ends_job_after: seconds after which a job whose server is gone for good is ended; None leaves it alone.
 
     Raises:
-        InputError: no such program, no such GPU, the server ended or did not answer in time (the log has its last
-            lines), or the block failed while the server was gone for good.
+        InputError: no such program, no such GPU, the server ended or did not answer in time (the job's log has
+            its last lines), or the block failed while the server was gone for good.
     """
     environment = os.environ | {"PATH": _search_path()}
     if gpus is not None:
@@ -95,7 +95,9 @@ def serving(
     try:
         reply = json.loads(process.stdout.readline() or '{"error": "the process that was to start it has ended"}')
         if "error" in reply:
-            raise InputError(f"{key}: `{' '.join(task['command'])}` gave no server: {reply['error']}; see {log}")
+            raise InputError(
+                f"{key}: `{' '.join(task['command'])}` gave no server: {reply['error']}; its last lines stand above"
+            )
         with _without_proxy():
             try:
                 yield Served(reply["url"], status)
