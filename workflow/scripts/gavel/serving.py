@@ -65,18 +65,19 @@ def serving(
         ends_job_after: seconds after which a job whose server is gone for good is ended; None leaves it alone.
 
     Raises:
-        InputError: no such program, no such GPU, the server ended or did not answer in time (the job's log has
-            its last lines), or the block failed while the server was gone for good.
+        InputError: no such program, no such GPU, the server ended or did not answer in time (the job's log has its
+            last lines), or the block failed while the server was gone for good.
     """
     environment = os.environ | {"PATH": _search_path()}
     if gpus is not None:
         environment["CUDA_VISIBLE_DEVICES"] = visible(gpus, key)
+    filled = words(command, key, model=model)
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     handle, status = tempfile.mkstemp(prefix="gavel-server-", suffix=".json")
     os.close(handle)
     task = {
         "name": name,
-        "command": words(command, key, model=model),
+        "command": filled,
         "host": HOST,
         "log": str(log),
         "status": status,
@@ -95,9 +96,7 @@ def serving(
     try:
         reply = json.loads(process.stdout.readline() or '{"error": "the process that was to start it has ended"}')
         if "error" in reply:
-            raise InputError(
-                f"{key}: `{' '.join(task['command'])}` gave no server: {reply['error']}; its last lines stand above"
-            )
+            raise InputError(f"{key}: `{' '.join(filled)}` gave no server: {reply['error']}; its last lines are above")
         with _without_proxy():
             try:
                 yield Served(reply["url"], status)

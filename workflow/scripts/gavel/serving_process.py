@@ -81,7 +81,8 @@ class Supervisor:
         except JobEnded:
             pass
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             self._stop()
             for path in (self.status, f"{self.status}.new"):
                 with contextlib.suppress(OSError):
@@ -98,10 +99,10 @@ class Supervisor:
                 return None
             except Failed as error:
                 why = str(error)
+                self._stop()
                 if not any(words in self._printed().lower() for words in TAKEN):
                     break
                 self._say(f"port {self.port} is taken")
-        self._stop()
         self._repeat_log()
         return why
 
