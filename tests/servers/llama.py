@@ -15,7 +15,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 WORDS = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), "▁Yes", "▁No", "▁", "▁the"]
-WIDTH, LAYERS, HEADS, CONTEXT = 32, 2, 4, 512
+WIDTH, LAYERS, HEADS, CONTEXT = 32, 2, 4, 2048
 
 
 def model() -> LlamaForCausalLM:
@@ -94,14 +94,19 @@ def write(made: LlamaForCausalLM, path: Path) -> None:
     writer.close()
 
 
+# As `judge.server.command` takes it.
+COMMAND = [sys.executable, "-m", "llama_cpp.server", "--model", "{model}", "--host", "{host}", "--port", "{port}"]
+COMMAND += ["--n_ctx", str(CONTEXT), "--logits_all", "true", "--n_threads", "1"]
+
+
 class Server:
     """llama-cpp-python's OpenAI-compatible server as a process of its own on loopback."""
 
     def __init__(self, path: Path, log: Path, port: int | None = None):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        command = [sys.executable, "-m", "llama_cpp.server", "--model", str(path), "--port", str(self.port)]
-        command += ["--host", "127.0.0.1", "--n_ctx", str(CONTEXT), "--logits_all", "true", "--n_threads", "1"]
+        places = {"{model}": str(path), "{host}": "127.0.0.1", "{port}": str(self.port)}
+        command = [places.get(word, word) for word in COMMAND]
         with log.open("ab") as handle:
             self.process = subprocess.Popen(command, stdout=handle, stderr=handle, start_new_session=True)
         started = time.monotonic()

@@ -88,6 +88,23 @@ def test_a_misspelt_folder_is_not_taken_for_a_hub_name(file, tmp_path, monkeypat
     assert "--judge: no such file or folder: models/jugde" in capsys.readouterr().err
 
 
+def test_a_study_whose_jobs_start_the_judge_s_server_has_it_started_here_too(file, tmp_path, capsys):
+    from pathlib import Path
+
+    import yaml
+    from own_server import command
+
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    raw["judge"] = {"model": "m", "server": {"serve": "job", "command": command()}, "cache": False}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 20
+    raw["judge"]["server"]["command"] = command(status=3)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
+    assert "it ended with status 3 before it answered" in capsys.readouterr().err
+
+
 def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
     from pathlib import Path
 

@@ -54,7 +54,27 @@ def changed(path: str, value) -> dict:
         ("judge.kind", "oracle", "'oracle' does not exist"),
         ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
         ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
+        ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
+        ("rl.vllm", {"serve": "job"}, "rl.vllm: serve: is of vLLM's server; write `mode: server`"),
+        ("rl.vllm", {"mode": "server", "serve": "job"}, "rl.vllm: gpus: name those of the job's server"),
         ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
+        ("judge.server", {}, "judge.server: serve: 'external' needs `base_url`, where the server is; or write `serve:"),
+        (
+            "judge.server",
+            {"serve": "job", "base_url": "http://x/v1"},
+            "base_url: with `serve: job` the job chooses the",
+        ),
+        ("judge.server", {"serve": "job", "command": "vllm serve m"}, "command: has no {port}"),
+        ("judge.server", {"serve": "job", "command": ["{port}"]}, "command: must begin with a program"),
+        ("judge.server", {"base_url": "http://x/v1", "gpus": [0]}, "gpus: is for a server that the job starts"),
+        (
+            "judge.server",
+            {"base_url": "http://x/v1", "command": "x {port}"},
+            "command: is for a server that the job st",
+        ),
+        ("judge.server", {"serve": "job", "gpus": [1]}, "judge.server.gpus names GPU 1, but compute.gpus is 0"),
+        ("judge.server", {"serve": "job", "gpus": []}, None),
+        ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
         ("compute", {"processes": 5}, "which 5 processes (compute.processes) cannot share evenly"),
         ("compute", {"processes": 16}, None),
         ("rl.ppo.minibatches", 3, "256 completions a step"),
@@ -95,6 +115,20 @@ def test_vllm_needs_a_gpu():
     raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
     with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus 1"):
         config.load(raw)
+
+
+def test_rollouts_by_a_job_s_own_server_need_gpus_beside_those_of_training():
+    raw = changed("rl.algorithms", ["grpo"])
+    raw["compute"] = {"gpus": 3, "processes": 2}
+    for gpus, message in (
+        ([3], "rl.vllm.gpus names GPU 3, but compute.gpus is 3"),
+        ([1, 2], "names GPU 1, on which the"),
+    ):
+        raw["rl"]["vllm"] = {"mode": "server", "serve": "job", "gpus": gpus}
+        with pytest.raises(InputError, match=message):
+            config.load(raw)
+    raw["rl"]["vllm"]["gpus"] = [2]
+    assert config.load(raw)["rl"]["vllm"]["command"].startswith("trl vllm-serve")
 
 
 def test_a_model_from_scratch_needs_something_to_read():

@@ -11,6 +11,7 @@ import hub_server
 import pytest
 import yaml
 
+from gavel import study
 from gavel.files import write_jsonl
 from gavel.provenance import folder_digest
 from gavel.sources import load
@@ -192,3 +193,23 @@ def test_a_study_fetches_first_and_its_jobs_ask_for_nothing(hub, tmp_path):
     assert again.returncode == 0, again.stdout + again.stderr
     assert len(hub.asked) == asked
     assert (results / "data/audit.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "wanted"),
+    [
+        ({"serve": "job"}, "gavel/served", ["gavel/served"]),
+        ({"serve": "job", "command": "llama-server -m judge.gguf --port {port}"}, "gavel/served", []),
+        ({"serve": "job"}, "resources/models/judge", []),
+        ({"base_url": "http://localhost:8000/v1"}, "gavel/served", []),
+    ],
+)
+def test_what_a_jobs_server_loads_is_in_the_cache_before_it_starts(monkeypatch, server, name, wanted):
+    """Jobs do not ask the hub, so the server that one of them starts cannot either."""
+    asked = []
+    monkeypatch.setattr(study, "download", lambda name, **_: asked.append(name))
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    resolved = study.resolve(raw | {"judge": {"model": name, "server": server}}, ROOT)
+    study.check(resolved, here=False)
+    assert asked == wanted
+    assert "judge" not in study.hub(resolved)

@@ -112,7 +112,7 @@ def test_an_edit_reruns_what_it_affects():
     assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
     assert scripts_of("plots") == {"render_report", "compare_studies"}
     assert scripts_of("calibration") == {"calibrate_judge", "calibrate_trained", "gate_judge"}
-    for observer in ("tracking", "progress", "study_tracking"):
+    for observer in ("tracking", "progress", "study_tracking", "serving"):
         assert scripts_of(observer) == set()
 
 

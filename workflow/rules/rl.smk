@@ -33,7 +33,7 @@ rule train_rl:
         cell=lambda wildcards: CELLS[wildcards.run],
         student=STUDENT_TOKENS,
         judge=JUDGE,
-        settings=without("rl", "algorithms", "lambda", "seeds"),
+        settings=study.rl(config),
         solution=config["solution"],
     script:
         "../scripts/train_rl.py"

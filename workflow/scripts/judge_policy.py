@@ -12,18 +12,19 @@ with script_log(snakemake.log[0], "judge"):
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    judge_policy(
-        model=str(snakemake.input.model),
-        student=params.student,
-        judge_settings=params.judge | judge_access(snakemake.config),
-        problems=snakemake.input.problems,
-        prompt=params.solution["prompt"],
-        solution_format=params.solution["format"],
-        max_new_tokens=params.solution["max_new_tokens"],
-        samples=params.samples,
-        temperature=params.temperature,
-        output=snakemake.output.verdicts,
-        probes_output=snakemake.output.get("probes"),
-        usage_output=snakemake.output.get("usage"),
-        progress=bar,
-    )
+    with judge_access(snakemake.config, snakemake.log[0]) as access:
+        judge_policy(
+            model=str(snakemake.input.model),
+            student=params.student,
+            judge_settings=params.judge | access,
+            problems=snakemake.input.problems,
+            prompt=params.solution["prompt"],
+            solution_format=params.solution["format"],
+            max_new_tokens=params.solution["max_new_tokens"],
+            samples=params.samples,
+            temperature=params.temperature,
+            output=snakemake.output.verdicts,
+            probes_output=snakemake.output.get("probes"),
+            usage_output=snakemake.output.get("usage"),
+            progress=bar,
+        )

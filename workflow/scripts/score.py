@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ with script_log(snakemake.log[0], f"score {run}"):
     from gavel.judge.access import judge_access
     from gavel.scoring import score
 
-    with plain_job(snakemake, "evaluate", run) as mirror:
-        watcher = (
-            judge.load(**snakemake.params.judge | judge_access(snakemake.config)) if snakemake.params.judge else None
-        )
+    asked = snakemake.params.judge
+    with (
+        plain_job(snakemake, "evaluate", run) as mirror,
+        judge_access(snakemake.config, snakemake.log[0]) if asked else nullcontext() as access,
+    ):
+        watcher = judge.load(**asked | access) if asked else None
         numbers, written = {}, 0
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(

@@ -11,12 +11,18 @@ with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.job import training_job
     from gavel.judge.access import judge_access
     from gavel.launch import train
+    from gavel.rollout_access import rollout_access
 
     params = snakemake.params
-    with training_job(snakemake, "rl", run, params.settings, params.cell) as job:
+    config, log = snakemake.config, snakemake.log[0]
+    with (
+        training_job(snakemake, "rl", run, params.settings, params.cell) as job,
+        judge_access(config, log) as judge,
+        rollout_access(config, str(snakemake.input.start), log) as vllm,
+    ):
         train(
             "gavel.rl",
-            snakemake.config["compute"],
+            config["compute"],
             snakemake.threads,
             **job,
             **params.cell,
@@ -26,9 +32,9 @@ with script_log(snakemake.log[0], f"rl {run}"):
             labeled=snakemake.input.labeled,
             unlabeled=snakemake.input.unlabeled,
             validation=snakemake.input.validation,
-            judge_settings=params.judge | judge_access(snakemake.config),
+            judge_settings=params.judge | judge,
             output=str(Path(snakemake.output.run).parent),
-            settings=params.settings,
+            settings=params.settings | {"vllm": vllm},
             solution_format=params.solution["format"],
             prompt=params.solution["prompt"],
             max_new_tokens=params.solution["max_new_tokens"],

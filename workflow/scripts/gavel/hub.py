@@ -38,7 +38,7 @@ def fetch(name: str, *, kind: str, revision: str | None, folder: str | Path, key
         InputError: it is not on the hub, may not be read, has no such revision or no weights, or can neither be reached
             nor is it in the cache.
     """
-    place = _snapshot(name, kind, revision, key)
+    place = download(name, kind=kind, revision=revision, key=key)
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
@@ -53,7 +53,11 @@ def fetch(name: str, *, kind: str, revision: str | None, folder: str | Path, key
     return place.name
 
 
-def _snapshot(name: str, kind: str, revision: str | None, key: str) -> Path:
+def download(name: str, *, kind: str, revision: str | None, key: str) -> Path:
+    """Bring a model or data set into the hub library's cache; returns its folder there, named by the commit.
+
+    Arguments and errors are those of `fetch`.
+    """
     from huggingface_hub import errors, snapshot_download  # a second, which only this rule pays
 
     page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"

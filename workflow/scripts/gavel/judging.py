@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 from tqdm import tqdm
@@ -38,15 +40,16 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     first = next(rows, None)  # a wrong file should not wait for the model
     if first is None:
         raise InputError(f"{path}:1: no rows; expected one JSON object a line")
-    watcher = judge.load(**settings(name))
     groups, verdicts, correct = [], [], []
-    started = time.perf_counter()
-    for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False)):
-        questions, responses, right = zip(*batch, strict=True)
-        verdicts += watcher.verdicts(questions, responses)
-        groups += map(hash, questions)
-        correct += right
-    seconds = time.perf_counter() - started
+    with settings(name) as asked:
+        watcher = judge.load(**asked)
+        started = time.perf_counter()
+        for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False)):
+            questions, responses, right = zip(*batch, strict=True)
+            verdicts += watcher.verdicts(questions, responses)
+            groups += map(hash, questions)
+            correct += right
+        seconds = time.perf_counter() - started
     found = calibrate(groups, verdicts, correct)
     missing = {"missing": found["missing"]} if found["missing"] else {}
     return {key: found[key] for key in FIGURES} | {"solutions_per_second": found["n"] / seconds} | missing
@@ -58,10 +61,15 @@ def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
         yield batch
 
 
-def settings(name: str) -> dict:
-    """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file."""
+@contextmanager
+def settings(name: str) -> Iterator[dict]:
+    """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file.
+
+    Where the study's jobs start the judge's server, it runs while the block does.
+    """
     if Path(name).suffix not in (".yaml", ".yml"):
-        return {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
+        yield {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
+        return
     try:
         raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
@@ -71,7 +79,8 @@ def settings(name: str) -> dict:
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
     resolved = study.resolve(raw, ROOT)
-    found = study.judge(resolved) | judge_access(resolved)
+    found = study.judge(resolved)
     if "judge" in study.hub(resolved) and not Path(found["model"]).exists():
         found["model"] = resolved["judge"]["model"]  # the study has not fetched it yet
-    return found
+    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
+        yield found | access

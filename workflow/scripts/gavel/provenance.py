@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-# These watch a run and cannot change its outputs, so an edit of theirs must not retrain anything.
-OBSERVERS = {"progress", "study_tracking", "tracking", "tracking_store"}
+# These watch a run, or start a server for it, and cannot change its outputs: an edit of theirs must not retrain
+# anything.
+OBSERVERS = {"progress", "serving", "study_tracking", "tracking", "tracking_store"}
 
 # In a folder that was fetched from the hub (`gavel.hub`): which commit its files are.
 HUB_RECORD = ".hub.json"

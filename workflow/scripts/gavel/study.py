@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from gavel import grid, preflight
+from gavel import grid, preflight, serving
 from gavel.config import load
 from gavel.errors import InputError
+from gavel.hub import download
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
@@ -12,6 +13,8 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score chat max_tokens cache".split()
 )
+# How rollouts by vLLM are reached, which reruns nothing either.
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -115,6 +118,13 @@ def judge(study: dict) -> dict:
     }
 
 
+def rl(study: dict) -> dict:
+    """What an RL run depends on of the section `rl`; `gavel.rollout_access` adds how vLLM is reached."""
+    settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
+    vllm = settings["vllm"]
+    return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
+
+
 def judge_prompts(study: dict) -> list[str]:
     """The judging prompts, names and files."""
     named = study["judge"]["prompt"]
@@ -125,6 +135,18 @@ def check(study: dict, here: bool) -> None:
     """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
     check_models(study)
     preflight.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
+    for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
+        if here and server and server["serve"] == "job":
+            serving.words(server["command"], key, model="")
+    _bring_served_judge(study)
+
+
+def _bring_served_judge(study: dict) -> None:
+    """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
+    judge, server = study["judge"], study["judge"]["server"]
+    if server and server["serve"] == "job" and not Path(judge["model"]).exists():
+        if "{model}" in str(server["command"]):
+            download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
 
 
 def check_models(study: dict) -> None:

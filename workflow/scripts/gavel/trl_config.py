@@ -67,11 +67,16 @@ def trainer_config(
 
 
 def vllm_options(vllm: dict | None) -> dict:
-    """TRL's keyword arguments for sampling with vLLM. Raises `InputError` where it is not installed."""
+    """TRL's keyword arguments for sampling with vLLM, of what `gavel.rollout_access` gives.
+
+    Raises:
+        InputError: it is not installed.
+    """
     if vllm is None:
         return {"use_vllm": False}
     need("vllm", "rl.vllm")
-    return {
+    group = {"vllm_group_port": vllm["group_port"]} if "group_port" in vllm else {}
+    return group | {
         "use_vllm": True,
         "vllm_mode": vllm["mode"],
         "vllm_server_base_url": vllm["base_url"],

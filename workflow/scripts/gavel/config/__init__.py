@@ -186,6 +186,17 @@ class Config(Section):
                 f"evaluation.vllm.tensor_parallel_size is {self.evaluation.vllm.tensor_parallel_size}, but "
                 f"compute.gpus {gpus}"
             )
+        for key, server in (("judge.server", self.judge.server), ("rl.vllm", self.rl.vllm)):
+            asked = max((server and server.gpus) or [], default=-1)
+            if asked >= gpus:
+                raise ValueError(
+                    f"{key}.gpus names GPU {asked}, but compute.gpus is {gpus}; they are counted from 0 among those"
+                )
+        if self.rl.vllm and min(self.rl.vllm.gpus or [count]) < count:
+            raise ValueError(
+                f"rl.vllm.gpus names GPU {min(self.rl.vllm.gpus)}, on which the job trains: with compute.processes "
+                f"{count}, take others than the first {count}"
+            )
         if kind != "ddp":
             if count == 1:
                 raise ValueError(

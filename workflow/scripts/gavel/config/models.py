@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gavel.config.section import Count, Positive, Section, Share
+from gavel.config.serving import Served
 from gavel.judge import KINDS
 
 
@@ -52,12 +53,21 @@ class Student(Model):
     scratch: StudentScratch = Field(default_factory=StudentScratch, description="Recipe for `model: scratch`.")
 
 
-class Server(Section):
+class Server(Served):
     """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, hosted ones)."""
 
-    base_url: str = Field(
+    base_url: str | None = Field(
+        None,
         pattern=r"^https?://",
-        description="Of its API, such as http://localhost:8000/v1; `judge.model` is its name there.",
+        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there.",
+    )
+    command: str | Annotated[list[str], Field(min_length=1)] = Field(
+        "vllm serve {model} --host {host} --port {port}",
+        description="What a job starts, a line or a list of words; {model} is `judge.model`, {host} and {port} are "
+        "filled in. The judge's `revision` and `dtype` are the server's to know: say them here.",
+    )
+    restarts: Annotated[int, Field(ge=0)] = Field(
+        2, description="How many times a job starts its server again when it has died; then the job fails."
     )
     api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
@@ -69,6 +79,11 @@ class Server(Section):
         5,
         description="Further attempts at a request that failed, each after a longer wait; then its reward is missing.",
     )
+
+    @model_validator(mode="after")
+    def reachable(self):
+        self.check_served()
+        return self
 
 
 class Judge(Model):

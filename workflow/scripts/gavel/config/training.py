@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gavel.algorithms import ALGORITHMS
 from gavel.config.section import Count, Positive, Section, Share
+from gavel.config.serving import Served
 
 
 class Lora(Section):
@@ -19,7 +20,7 @@ class Lora(Section):
     )
 
 
-class Vllm(Section):
+class Vllm(Served):
     """Rollouts sampled by vLLM (needs a GPU and the package). Its random numbers are its own: a resumed run goes on
     correctly, but not with the completions that an uninterrupted one would have drawn."""
 
@@ -27,9 +28,14 @@ class Vllm(Section):
         "colocate", description="On the training GPUs, or on a server of its own (`trl vllm-serve`)."
     )
     base_url: str | None = Field(
-        None, pattern=r"^https?://", description="Mode `server`: where it is, such as http://node7:8000."
+        None, pattern=r"^https?://", description="Mode `server`: where an external one is, such as http://node7:8000."
     )
-    timeout_s: Positive = Field(240.0, description="Mode `server`: seconds to wait for it to be up.")
+    command: str | Annotated[list[str], Field(min_length=1)] = Field(
+        "trl vllm-serve --model {model} --host {host} --port {port}",
+        description="Mode `server`: what a job starts, a line or a list of words; {model} is the SFT checkpoint, "
+        "{host} and {port} are filled in.",
+    )
+    timeout_s: Positive = Field(240.0, description="Mode `server`: seconds to wait for an external one to be up.")
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3, description="Mode `colocate`: share of a GPU's memory for vLLM."
     )
@@ -41,8 +47,16 @@ class Vllm(Section):
 
     @model_validator(mode="after")
     def reachable(self):
-        if (self.mode == "server") != (self.base_url is not None):
-            raise ValueError("`base_url` says where vLLM's server is: needed with mode 'server', and only there")
+        if self.mode == "colocate":
+            for key in ("serve", "base_url", "gpus"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: is of vLLM's server; write `mode: server`, or leave it out")
+            return self
+        if self.serve == "external" and self.base_url is None:
+            raise ValueError("`base_url` says where vLLM's server is: mode 'server' needs it, or `serve: job`")
+        self.check_served()
+        if self.serve == "job" and not self.gpus:
+            raise ValueError("gpus: name those of the job's server; it cannot share those of training")
         return self
 
 

@@ -1,19 +1,48 @@
 """How a study reaches its judge, apart from what its scores depend on.
 
-A server's address may change without a rerun: the model behind it is taken to be the same. Who serves another one names
-another `judge.model`; a server in place of a local model, or none any more, does cause one.
+A server's address may change without a rerun, and so may who starts it and how: the model behind it is taken to be the
+same. Who serves another one names another `judge.model`; a server in place of a local model, or none any more, does
+cause one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from gavel.judge import cache
+from gavel.serving import serving
+
+ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what those who ask it need to know
 
 
-def judge_access(study: dict) -> dict:
+@contextmanager
+def judge_access(study: dict, log: str | Path) -> Iterator[dict]:
     """Keyword arguments of `gavel.judge.load` beside those of `gavel.study.judge`.
+
+    With `judge.server.serve: job` the judge's server runs while the block does, one for all processes of the job.
 
     Args:
         study: the resolved config.
+        log: of the job; what the server prints goes into a file of its own beside it.
+
+    Raises:
+        InputError: the server could not be started, or was gone for good when the block failed.
     """
-    found = {"batch_tokens": study["judge"]["batch_tokens"], "server": study["judge"]["server"]}
-    if study["judge"]["cache"] == "study":
+    judge, server = study["judge"], study["judge"]["server"]
+    found = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ASKED}}
+    if judge["cache"] == "study":
         found["cache"] = f"{study['results_dir']}/state/{cache.FILE}"
-    return found
+    if not server or server["serve"] == "external":
+        yield found
+        return
+    with serving(
+        "judge server",
+        server["command"],
+        key="judge.server",
+        model=judge["model"],
+        log=Path(log).with_suffix(".judge-server.log"),
+        gpus=server["gpus"],
+        startup_s=server["startup_s"],
+        restarts=server["restarts"],
+    ) as served:
+        yield found | {"server": found["server"] | {"base_url": f"{served.url}/v1", "status": served.status}}

@@ -14,6 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from gavel.errors import InputError
 from gavel.judge.single_token import Answer
 from gavel.progress import say
+from gavel.serving import is_gone, wait_for
+
+NAME = "judge server"
 
 
 class ServerBackend:
@@ -30,9 +33,12 @@ class ServerBackend:
         concurrency: requests at a time.
         timeout_s: for one request.
         retries: of a request that failed (connection, time-out, overload, server error), each after a longer wait.
+        status: status file of a server that the job started itself (`gavel.serving`): while it is started again, the
+            next prompts wait for it. Its address is another one in every job, so it is no part of the identity.
 
     Raises:
-        InputError: the package `openai` is missing; later, the server refuses key or model, or lists neither label.
+        InputError: the package `openai` is missing; later, the server refuses key or model, lists neither label, or is
+            gone for good.
     """
 
     chunk = 256  # prompts whose answers are kept together
@@ -50,6 +56,7 @@ class ServerBackend:
         concurrency: int = 32,
         timeout_s: float = 60.0,
         retries: int = 5,
+        status: str | None = None,
     ):
         try:
             import openai
@@ -63,7 +70,8 @@ class ServerBackend:
             timeout=timeout_s,
             max_retries=retries,
         )
-        self.identity = f"{base_url} {model} {chat} {top_logprobs}"
+        self.status = status
+        self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}"
         self.checked = False
         self.tokens_read, self.counting = 0, threading.Lock()
 
@@ -72,6 +80,8 @@ class ServerBackend:
     ) -> list[Answer | None]:
         """As `gavel.judge.single_token.Backend` says. When many requests in a row fail the rest is not asked."""
         failures = _Failures(self.concurrency)
+        if self.status:
+            wait_for(NAME, self.status)
         if not self.checked:
             self._check()
         with ThreadPoolExecutor(self.concurrency) as pool:
@@ -82,6 +92,8 @@ class ServerBackend:
                 f"judge server {self.base_url}: {failures.total} of {len(texts)} answers missing ({failures.last})",
                 console=True,
             )
+            if self.status and is_gone(self.status):
+                wait_for(NAME, self.status)  # says why
         return found
 
     def _check(self) -> None:

@@ -1,0 +1,44 @@
+"""Who starts a server that jobs ask: somebody else, or each job its own."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gavel.config.section import Positive, Section
+
+
+class Served(Section):
+    """A server that jobs ask."""
+
+    serve: Literal["external", "job"] = Field(
+        "external",
+        description="Who starts it: `external`, somebody else, and `base_url` says where it is; or each `job` that "
+        "asks it, on its own node and a free port of loopback, and ends it when it ends itself.",
+    )
+    base_url: str | None = Field(None, pattern=r"^https?://", description="Where an external one is.")
+    command: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="What a job starts, a line or a list of words; {model}, {host} and {port} are filled in."
+    )
+    gpus: list[Annotated[int, Field(ge=0)]] | None = Field(
+        None,
+        description="The GPUs that the job's server sees, counted from 0 among the job's `compute.gpus`; training "
+        "takes the first `compute.processes` of them. null shows it all, [] none.",
+    )
+    startup_s: Positive = Field(900.0, description="Seconds in which the job's server must be ready to answer.")
+
+    def check_served(self) -> None:
+        """Raises `ValueError` where keys contradict each other."""
+        if self.serve == "external":
+            if self.base_url is None:
+                raise ValueError("serve: 'external' needs `base_url`, where the server is; or write `serve: job`")
+            for key in ("command", "gpus"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: is for a server that the job starts; write `serve: job`, or leave it out")
+            return
+        if self.base_url is not None:
+            raise ValueError("base_url: with `serve: job` the job chooses the address; leave one of them out")
+        text = self.command if isinstance(self.command, str) else " ".join(self.command)
+        if "{port}" not in text:
+            raise ValueError("command: has no {port}, where the job puts the port that it found free")
+        if not text.split("{")[0].strip():
+            raise ValueError("command: must begin with a program")
