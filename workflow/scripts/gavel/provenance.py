@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 # These watch a run and cannot change its outputs, so an edit of theirs must not retrain anything.
-OBSERVERS = {"progress", "study_tracking", "tracking", "tracking_store"}
+OBSERVERS = {"progress", "study_tracking", "tracking", "tracking_store", "tracking_unsent"}
 
 # Distributions whose version can change a number in the report.
 # fmt: off
