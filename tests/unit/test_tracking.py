@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -212,6 +214,36 @@ def test_an_unreachable_server_costs_one_warning(tmp_path, monkeypatch):
     assert len(said) == 1 and uri in said[0] and "\n" not in said[0]
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, "{}"), (200, "<html>"), (302, ""), (401, ""), (403, "<html>"), (404, ""), (429, ""), (502, "<html>")],
+)
+def test_whatever_answers_in_the_servers_place_stops_no_job(tmp_path, status, body):
+    """A proxy without a server behind it, a log-in page, another service on the port."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            for header in {"Location": "/login", "Content-Length": str(len(body))}.items():
+                self.send_header(*header)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *arguments):
+            pass
+
+    said = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        with Tracker(uri, "e", "s/rl/x", "x", lock=tmp_path / "lock", say=said.append) as tracker:
+            tracker.mirror([{"step": 0, "metrics": {"x": 1.0}}])
+        server.shutdown()
+    assert len(said) == 1 and "going on without" in said[0]
+
+
 def test_after_an_outage_the_run_is_filled_up(store, monkeypatch):
     said = []
     tracker = child(store, say=said.append)
@@ -257,6 +289,16 @@ def test_what_an_outage_leaves_is_kept_and_sent_later(store, tmp_path, monkeypat
     assert steps(uri, run.info.run_id, "z") == [(0, 5.0)] and "y" not in run.data.metrics
     assert run.info.status == "FINISHED" and run.info.end_time <= ended
     assert [item.path for item in MlflowClient(uri).list_artifacts(run.info.run_id, "notes")] == ["notes/note.txt"]
+
+
+def test_what_waited_is_sent_at_the_end_without_being_asked_again(store, tmp_path, monkeypatch):
+    kept, said = tmp_path / "unsent" / "rl.json", []
+    with child(store, unsent=kept, say=said.append) as tracker, monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", lambda *arguments, **more: (_ for _ in ()).throw(OSError("down")))
+        tracker.mirror([{"step": 0, "metrics": {"x": 1.0}}])
+        tracker.mirror([{"step": 0, "metrics": {"y": 2.0}}])
+    assert len(said) == 1 and not kept.exists()
+    assert steps(store[0], tracker.run_id, "x") == [(0, 1.0)] and steps(store[0], tracker.run_id, "y") == [(0, 2.0)]
 
 
 def test_a_job_that_runs_again_takes_over_what_it_left(store, tmp_path, monkeypatch):

@@ -196,15 +196,16 @@ class Tracker:
 
     def _attempt(self, action: Callable[[], object]) -> bool:
         """Open the run if need be and do something with it, or warn if the store does not answer; True if done."""
-        begun = time.monotonic()
-        if begun < self._retry_at:
+        if time.monotonic() < self._retry_at:
             return False
+        raised = failures()  # imports MLflow, whose seconds are not the store's
+        begun = time.monotonic()
         try:
             if self.run_id is None:
                 self.run_id = self._open()
             action()
             return True
-        except failures() as error:
+        except raised as error:
             code = getattr(error, "error_code", "INTERNAL_ERROR")
             # Writing to a run that somebody deleted meanwhile is an invalid request, but no mistake of ours.
             if code not in OUTAGES and not self._is_deleted():
@@ -224,7 +225,10 @@ class Tracker:
     def _is_deleted(self) -> bool:
         if self.run_id is None:
             return False
-        return client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted"
+        try:
+            return client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted"
+        except failures():  # removed for good, or the store went away in between
+            return True
 
     def _open(self, replace: bool = False) -> str:
         """Find or create this key's run, and its parent's, while no other process does."""

@@ -100,6 +100,8 @@ def _find_experiment(store, experiment: str, artifact_root: str | Path | None) -
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         found = store.get_experiment_by_name(experiment)  # another process was quicker
+    if not found.experiment_id:
+        raise ConnectionError("what answers there is no MLflow server")
     if found.lifecycle_stage != "active":
         store.restore_experiment(found.experiment_id)
     return found.experiment_id
@@ -140,6 +142,7 @@ def _quieten() -> None:
 
 def failures() -> tuple[type[Exception], ...]:
     """What MLflow raises; a connection's errors are OSErrors."""
+    _quieten()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
