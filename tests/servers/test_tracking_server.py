@@ -318,7 +318,7 @@ class TestStudy:
         shutil.rmtree(server.artifacts)
         clean(server, "small")
 
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(900)
     def test_a_server_stopped_and_started_in_mid_run(self, project, finished, server, ask):
         state = project.results / "state" / "grpo-lambda0.5-seed0"
         running = project.start()
@@ -331,7 +331,7 @@ class TestStudy:
         assert "Nothing to be done" in "".join(project.run().stderr)
         self.check(project, finished, server, ask)
 
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(900)
     def test_a_server_that_is_down_all_the_time(self, project, finished, server, ask, capsys):
         server.stop()
         done = project.run()
