@@ -86,7 +86,7 @@ class Postgres:
             options = {"listen_addresses": HOST, "unix_socket_directories": self.folder}
             command = [self.programs["postgres"], "-D", self.data, "-p", str(self.port)]
             command += [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
-            self.process = start(command, self.folder / "log", **self.owner)
+            self.process = start(command, self.folder / "log", "INT", **self.owner)  # at TERM it waits for clients
             place = ("-h", HOST, "-p", str(self.port), "-U", USER)
             wait("PostgreSQL", self.process, self.folder / "log", lambda: self.call("createdb", *place, "mlflow"))
         except BaseException:
@@ -153,11 +153,11 @@ class Server:
             end(self.process, signal.SIGTERM)
 
 
-def start(command: list[str], log: Path, **options) -> subprocess.Popen:
-    """Start a process group that writes to a log and ends with this process, should this one be killed."""
+def start(command: list[str], log: Path, last: str = "TERM", **options) -> subprocess.Popen:
+    """Start a process group that writes to a log, and gets the signal `last` should this process be killed."""
     with log.open("ab") as handle:
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *command],
+            ["setpriv", "--pdeathsig", last, *command],
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,

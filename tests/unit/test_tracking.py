@@ -62,6 +62,18 @@ def test_create_store_is_idempotent_and_places_artifacts(made_store):
     assert found.artifact_location == Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts").as_uri()
 
 
+def test_a_job_that_was_not_the_first_to_make_the_experiment_takes_it(made_store, monkeypatch):
+    uri, experiment = made_store
+    find, asked = MlflowClient.get_experiment_by_name, []
+
+    def late(self, name):
+        asked.append(name)
+        return find(self, name) if len(asked) > 1 else None
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", late)
+    assert create_store(uri, "gavel") == experiment and len(asked) == 2
+
+
 def test_a_database_cut_off_while_it_is_made_is_made_anew(tmp_path, monkeypatch):
     """MLflow fails for good on a file whose migrations ended half-way."""
     uri, other = (f"sqlite:///{tmp_path / name}.db" for name in ("a", "b"))
