@@ -75,6 +75,10 @@ def changed(path: str, value) -> dict:
         ("judge.server", {"serve": "job", "gpus": [1]}, "judge.server.gpus names GPU 1, but compute.gpus is 0"),
         ("judge.server", {"serve": "job", "gpus": []}, None),
         ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
+        ("tracking.uri", "localhost:5000", "expected http://host:port of a server, found 'localhost:5000'"),
+        ("tracking.uri", "http://me:hush@host:5000", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ("tracking.uri", "postgresql://host/db?user=me&password=hush", "for a database PGUSER and PGPASSWORD"),
+        ("tracking.uri", "http://host:5000", None),
         ("compute", {"processes": 5}, "which 5 processes (compute.processes) cannot share evenly"),
         ("compute", {"processes": 16}, None),
         ("rl.ppo.minibatches", 3, "256 completions a step"),
@@ -98,6 +102,7 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
         config.load(changed(path, value))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+    assert "hush" not in str(error.value), "a password is repeated"
 
 
 def test_a_mistyped_key_is_named_before_what_is_missing():

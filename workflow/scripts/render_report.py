@@ -13,9 +13,10 @@ with script_log(snakemake.log[0], "report"):
     import gavel
     from gavel.files import write_text
     from gavel.report import UNFINISHED, facts, render, rulegraph
-    from gavel.study_tracking import run_links, study_run
+    from gavel.study_tracking import run_links, send_unsent, study_run, tell_unsent
 
     study, files = snakemake.params.study, snakemake.output
+    send_unsent(snakemake.config, say)
     write_text(files.config, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
     snakefile = Path(gavel.__file__).parents[3] / "Snakefile"
     render(
@@ -31,4 +32,6 @@ with script_log(snakemake.log[0], "report"):
     with study_run(snakemake.config, say) as mirror:
         for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):
             mirror.artifact(path, "figures" if path == files.figures else None)
+    if lacking := tell_unsent(snakemake.config):
+        say(lacking, console=True)
     say(f"open {files.html}", console=True)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from gavel.commands.judge import add_judge
 from gavel.commands.report import add_report
 from gavel.commands.score import add_score
+from gavel.commands.track import add_track
 from gavel.errors import InputError
 
-COMMANDS = (add_score, add_judge, add_report)
+COMMANDS = (add_score, add_judge, add_report, add_track)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gavel.dotted import dotted
+from gavel.errors import InputError, first_line
 from gavel.provenance import git_commit
-from gavel.tracking import Tracker, find_runs
-from gavel.tracking_store import failures
+from gavel.tracking import Tracker
+from gavel.tracking_store import failures, find_runs
+from gavel.tracking_unsent import kept, send
 
 
 def store_uri(config: dict) -> str:
@@ -25,6 +27,7 @@ def study_run(config: dict, say: Callable[[str], object]) -> Tracker:
         tags=_tags(config, "study"),
         artifact_root=_artifacts(config),
         lock=_lock(config),
+        unsent=unsent_folder(config["results_dir"]) / "study.json",
         say=say,
     )
 
@@ -51,8 +54,33 @@ def job_run(
         digest=digest,
         artifact_root=_artifacts(config),
         lock=_lock(config),
+        unsent=unsent_folder(config["results_dir"]) / f"{rule}-{run}.json",
         say=say,
     )
+
+
+def unsent_folder(results: str | Path) -> Path:
+    """Where a study's jobs keep what MLflow did not take."""
+    return Path(results, "mlflow-unsent")
+
+
+def send_unsent(config: dict, say: Callable[[str], object]) -> None:
+    """Send what earlier jobs of the study had to keep, until the store does not answer; nothing here is fatal."""
+    try:
+        for path, sent in send(unsent_folder(config["results_dir"]), say):
+            if not sent:
+                break
+            say(f"MLflow has all of {path.stem} now")
+    except (*failures(), InputError) as error:
+        say(f"what is kept for MLflow was not sent ({first_line(error)})")
+
+
+def tell_unsent(config: dict) -> str | None:
+    """A line that says of how many runs MLflow lacks something and which command sends it; None if of none."""
+    results = config["results_dir"]
+    if count := len(kept(unsent_folder(results))):
+        return f"MLflow lacks something of {count} runs; once it answers: .venv/bin/gavel track {results}"
+    return None
 
 
 def run_links(config: dict) -> dict[str, dict]:
@@ -75,8 +103,9 @@ def _tags(config: dict, rule: str) -> dict:
     return {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]}
 
 
-def _artifacts(config: dict) -> str:
-    return str(_beside_store(config) / "mlartifacts")
+def _artifacts(config: dict) -> str | None:
+    """A server keeps them in a folder of its own, which it may reach where a job's folder is out of its reach."""
+    return None if store_uri(config).startswith("http") else str(_beside_store(config) / "mlartifacts")
 
 
 def _lock(config: dict) -> str:

@@ -5,13 +5,16 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
 from gavel.errors import InputError, first_line
+
+KEY = "gavel.key"  # the tag that names a run's job
 
 # What a server that is down, overloaded, broken or refusing us answers; any other code means that our request
 # is wrong.
@@ -28,6 +31,8 @@ OUTAGES = {
     "TEMPORARILY_UNAVAILABLE",
     "UNAUTHENTICATED",
 }
+# Nobody waits longer for the processes that open their runs; then the store counts as out of reach.
+_PATIENCE_S = 60.0
 
 
 def create_store(
@@ -76,17 +81,30 @@ def experiment_id(uri: str, experiment: str, artifact_root: str | Path | None) -
     if database := _database(uri):
         database.parent.mkdir(parents=True, exist_ok=True)
         artifact_root = artifact_root or database.with_name("mlartifacts")
-    with exclusive(lock_path(uri)):
+    # A server is asked without the lock, lest all jobs queue up for one that does not answer.
+    with nullcontext() if uri.startswith("http") else exclusive(lock_path(uri)):
         if database and not database.exists():
             _make_database(database, Path(artifact_root))
-        store = client(uri)
-        found = store.get_experiment_by_name(experiment)
-        if found is None:
-            place = Path(artifact_root).resolve().as_uri() if artifact_root else None
+        return _find_experiment(client(uri), experiment, artifact_root)
+
+
+def _find_experiment(store, experiment: str, artifact_root: str | Path | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = store.get_experiment_by_name(experiment)
+    if found is None:
+        place = Path(artifact_root).resolve().as_uri() if artifact_root else None
+        try:
             return store.create_experiment(experiment, artifact_location=place)
-        if found.lifecycle_stage != "active":
-            store.restore_experiment(found.experiment_id)
-        return found.experiment_id
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = store.get_experiment_by_name(experiment)  # another process was quicker
+    if not found.experiment_id:
+        raise ConnectionError("what answers there is no MLflow server")
+    if found.lifecycle_stage != "active":
+        store.restore_experiment(found.experiment_id)
+    return found.experiment_id
 
 
 def _make_database(database: Path, artifact_root: Path) -> None:
@@ -114,8 +132,9 @@ def client(uri: str):
 def _quieten() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    # MLflow's own retry sends a request again that may have been heard: two runs of one name.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     for name in ("mlflow", "alembic"):
         # Above ERROR: MLflow logs a failed statement with its traceback before it raises what we report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -123,6 +142,7 @@ def _quieten() -> None:
 
 def failures() -> tuple[type[Exception], ...]:
     """What MLflow raises; a connection's errors are OSErrors."""
+    _quieten()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -142,7 +162,33 @@ def lock_path(uri: str) -> Path:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file that other processes take too. Raises TimeoutError when they keep it for a minute."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _PATIENCE_S
     with open(path, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{path} is locked by another process for {_PATIENCE_S:.0f} s") from None
+                time.sleep(0.02)
         yield
+
+
+def find_runs(uri: str, experiment: str) -> dict[str, tuple[str, str]]:
+    """Key of each active run of an experiment -> (experiment id, run id). Raises as MLflow does."""
+    store = client(uri)
+    found = store.get_experiment_by_name(experiment)
+    if found is None:
+        return {}
+    runs = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
+    return {run.data.tags[KEY]: (found.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
+
+
+def active_runs(store, experiment: str, key: str) -> list:
+    """Active runs of a key, newest first; more than one only if processes did not share the lock file."""
+    return store.search_runs(
+        [experiment], filter_string=f"tags.`{KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
+    )

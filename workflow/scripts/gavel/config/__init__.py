@@ -18,6 +18,8 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
 
+STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
+
 __all__ = [
     "Compute",
     "Config",
@@ -78,7 +80,26 @@ class Primary(Section):
 class Tracking(Section):
     """MLflow."""
 
-    uri: str | None = Field(None, description="Tracking server; null keeps an SQLite store in `results_dir`.")
+    uri: str | None = Field(
+        None,
+        description="Tracking server, `http://host:5000`; null keeps an SQLite store in `results_dir`. A name and a "
+        "password are no part of it: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+    )
+
+    @model_validator(mode="after")
+    def addressed(self):
+        """A password would be written into results and report; the message must not repeat it either."""
+        if self.uri is None:
+            return self
+        scheme, found, place = self.uri.partition("://")
+        if not found or scheme.partition("+")[0] not in STORES:
+            raise ValueError(f"uri: expected http://host:port of a server, found {self.uri.rpartition('@')[2]!r}")
+        if scheme != "sqlite" and ("@" in place or "password=" in place):
+            raise ValueError(
+                "uri: a name or password in it would be written into results; for a server set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, for a database PGUSER and PGPASSWORD"
+            )
+        return self
 
 
 class Compute(Section):
