@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import yaml
 from tqdm import tqdm
 
 from gavel import judge, study
@@ -60,13 +59,5 @@ def settings(name: str) -> dict:
     """Keyword arguments of `gavel.judge.load` for a model's name or a study's YAML file."""
     if Path(name).suffix not in (".yaml", ".yml"):
         return {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
-    try:
-        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    resolved = study.resolve(raw, ROOT)
+    resolved = study.read(name, ROOT)
     return study.judge(resolved) | judge_access(resolved)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from gavel import grid, preflight
 from gavel.config import load
 from gavel.errors import InputError
@@ -12,6 +14,19 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score chat max_tokens cache".split()
 )
+
+
+def read(name: str | Path, root: str | Path) -> dict:
+    """`resolve` of a YAML file. Raises `InputError` too where that is missing or holds no config."""
+    try:
+        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
+    return resolve(raw, root)
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
