@@ -25,9 +25,8 @@ RULES = {
     "generate/": "generate",
     "score/": "score",
     "metrics": "compute_metrics",
-    "report": "report_html",
 }
-LIGHT = {"prepare_data", "audit_data", "compute_metrics", "report_html"}  # ask for the profile's default-resources
+LIGHT = {"prepare_data", "audit_data", "compute_metrics"}  # ask for the profile's default-resources
 MAKES_MODELS = {"scratch_student", "scratch_judge"}  # ask for `compute` but its GPUs and threads
 ROOT = Path(__file__).parents[4]
 MIB = 2**20 / 1e6  # Snakemake measures MiB and asks for MB
