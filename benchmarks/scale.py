@@ -1,7 +1,8 @@
 """A thousand cells, a hundred finished ones, a million questions: whether the workflow holds, each step by itself.
 
 Run by `make bench`. Nothing is trained: the finished study's files are empty or synthetic (tests/unit/fake_results.py)
-and have Snakemake's own records (`--touch`). The bounds that the project holds itself to stand in `BOUNDS`.
+and have Snakemake's own records (`--touch`). The bounds that the project holds itself to stand in `BOUNDS`. Each
+step is one process at work, so on a machine that has more to do than cores its processor time is held against them.
 """
 
 import argparse
@@ -193,7 +194,8 @@ if __name__ == "__main__":
                 f"{title}: {seconds:.1f} s ({busy:.1f} s of processor), {memory:.0f} MiB; load {load:.1f}", flush=True
             )
             most = BOUNDS[title]
-            above += [title] if seconds > most[0] or memory > most[1] else []
+            counted = busy if load > (os.cpu_count() or 1) else seconds
+            above += [title] if counted > most[0] or memory > most[1] else []
         page = folder / "fake" / "report.html"
         if page.exists():
             size = page.stat().st_size / 1e6
