@@ -29,6 +29,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rl.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/scale.py
 
 ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)

@@ -114,6 +114,7 @@ def test_bold_needs_an_interval_above_zero(study):
     results = load(*study)
     results.comparisons["low"] = -0.01
     assert not any(cell.bold for row in headline(results).rows for cell in row)
+    results = load(*study)
     results.comparisons["low"] = 0.01
     bold = [cell for row in headline(results).rows for cell in row if cell.bold]
     assert len(bold) >= 1

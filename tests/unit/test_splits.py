@@ -115,11 +115,12 @@ def test_problems_without_program_or_answer_serve_as_unlabelled():
     train = [record(n, program=n % 2 == 0, answer=n % 4 != 0) for n in range(40)]
     splits, notes = split(train, labeled=7, unlabeled=30, validation=3)
     assert all(int(row["id"][2:]) % 4 == 2 for row in splits["labeled"])
-    assert notes["without_answer"] == 10 and notes["without_program"] == 30
+    assert notes["without_answer"] == 10
     assert notes["skipped_for_labeled"]["no_program"] > 0 and notes["skipped_for_labeled"]["no_answer"] > 0
     assert len(splits["unlabeled"]) == 30 and notes["unused"] == 0
     text, notes = split(train, labeled=27, unlabeled=0, validation=3, require_program=False)
-    assert len(text["labeled"]) == 27 and "program" not in text["labeled"][0] and notes["without_program"] is None
+    assert len(text["labeled"]) == 27 and "program" not in text["labeled"][0]
+    assert notes["skipped_for_labeled"]["no_program"] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Write the config's JSON schema, the key reference in config/README.md and envs/gavel.yaml from their one source."""
+"""Write the config's JSON schema, its reference, envs/gavel.yaml and docs/cost.md from their one source."""
 
 import tomllib
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import yaml
 
 from gavel import config
+from gavel.commands.cost import page
+from gavel.cost import Assumed
 from gavel.files import write_text
 from gavel.reference import reference
 
@@ -32,8 +34,14 @@ def environment_text() -> str:
     return head + yaml.safe_dump({"channels": ["conda-forge"], **packages}, sort_keys=False)
 
 
+def cost_text() -> str:
+    """docs/cost.md: what `gavel cost` prints for the two studies that need GPUs."""
+    return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumed())
+
+
 if __name__ == "__main__":
     readme = ROOT / "config" / "README.md"
     write_text(ROOT / "workflow" / "schemas" / "config.schema.yaml", schema_text())
     write_text(readme, readme_text(readme.read_text()))
     write_text(ROOT / "envs" / "gavel.yaml", environment_text())
+    write_text(ROOT / "docs" / "cost.md", cost_text())

@@ -4,6 +4,8 @@ Questions are compared by their normalised text and by shared word n-grams (as G
 with 13-grams, Brown et al. 2020, appendix C; questions of 30 to 50 words call for shorter ones).
 """
 
+from collections import ChainMap
+from collections.abc import Mapping, Set
 from itertools import combinations
 
 from gavel.splits import normalise
@@ -34,10 +36,13 @@ def audit(splits: dict[str, list[dict]], tests: dict[str, list[dict]], n: int = 
         - `notes`: how to read the n-gram counts
         - `clean`: no exact overlap, neither between splits nor with a test set, and no seed in a split
     """
-    questions = {name: _by_question(rows) for name, rows in splits.items()}
+    wanted = [
+        {gram for rows in tests.values() for row in rows for gram in _row_grams(row, n, masked=masked)}
+        for masked in (False, True)
+    ]
+    found = {name: _index(rows, n, *wanted) for name, rows in splits.items()}
+    questions, plain, masked = ({name: parts[place] for name, parts in found.items()} for place in range(3))
     test_questions = {name: _by_question(rows) for name, rows in tests.items()}
-    plain = {name: _grams(rows, n, masked=False) for name, rows in splits.items()}
-    masked = {name: _grams(rows, n, masked=True) for name, rows in splits.items()}
     overlap = {
         split: {
             name: {
@@ -88,21 +93,36 @@ def _counts(rows: list[dict], by_question: dict[str, str]) -> dict:
 
 def _row_grams(row: dict, n: int, *, masked: bool) -> list[str]:
     words = normalise(row["question"]).split()
-    if masked:
-        words = ["<num>" if word[0].isdigit() else word for word in words]
+    return _grams(_masked(words) if masked else words, n)
+
+
+def _masked(words: list[str]) -> list[str]:
+    return ["<num>" if word[0].isdigit() else word for word in words]
+
+
+def _grams(words: list[str], n: int) -> list[str]:
     return [" ".join(words[start : start + n]) for start in range(max(1, len(words) - n + 1))]
 
 
-def _grams(rows: list[dict], n: int, *, masked: bool) -> dict[str, str]:
-    """n-gram → id of the first row that contains it."""
-    found: dict[str, str] = {}
+def _index(rows: list[dict], n: int, plain: Set[str], masked: Set[str]) -> tuple[dict[str, str], ...]:
+    """Of a split: normalised question, n-gram and masked n-gram -> id of the first row that contains it.
+
+    Only the n-grams that a test set has are kept: those of a million questions would take gigabytes.
+    """
+    asked: dict[str, str] = {}
+    seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for row in rows:
-        for gram in _row_grams(row, n, masked=masked):
-            found.setdefault(gram, row["id"])
-    return found
+        question = normalise(row["question"])
+        asked.setdefault(question, row["id"])
+        words = question.split()
+        for found, kept, form in zip(seen, (plain, masked), (words, _masked(words)), strict=True):
+            for gram in _grams(form, n):
+                if gram in kept:
+                    found.setdefault(gram, row["id"])
+    return asked, *seen
 
 
-def _found(rows: list[dict], keys_of, index: dict[str, str]) -> dict:
+def _found(rows: list[dict], keys_of, index: Mapping[str, str]) -> dict:
     """Rows of which any key stands in `index` (key → id), with the first examples."""
     hits = []
     for row in rows:
@@ -118,14 +138,15 @@ def _found(rows: list[dict], keys_of, index: dict[str, str]) -> dict:
 
 def _seeds(rows: list[dict], splits: dict, tests: dict, questions: dict[str, dict[str, str]]) -> dict:
     """Where the seed questions of a perturbed set stand, by id and, where it is known, by question."""
-    known = {row["id"]: row["question"] for group in [*splits.values(), *tests.values()] for row in group}
     linked = [row for row in rows if row["seed_id"] is not None]
     distinct = {row["seed_id"] for row in linked}
+    groups = [*splits.values(), *tests.values()]
+    known = {row["id"]: row["question"] for group in groups for row in group if row["id"] in distinct}
     traced = {name: distinct & {row["id"] for row in group} for name, group in tests.items()}
     anywhere = set().union(*traced.values())
     in_split = {}
     for name, group in splits.items():
-        index = {row["id"]: row["id"] for row in group} | questions[name]
+        index = ChainMap(questions[name], {row["id"]: row["id"] for row in group if row["id"] in distinct})
 
         def keys_of(row: dict) -> list[str]:
             seed = row["seed_id"]

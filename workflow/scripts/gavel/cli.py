@@ -1,4 +1,4 @@
-"""The `gavel` command: judges, scores and compares files without Snakemake. It trains nothing and starts no workflow.
+"""The `gavel` command: judges, scores and compares files, reckons costs. It trains nothing and starts no workflow.
 
 Each subcommand is one file in `gavel.commands` with a function that registers a parser and one that runs it; `COMMANDS`
 lists the former.
@@ -8,13 +8,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from gavel.commands.cost import add_cost
 from gavel.commands.judge import add_judge
 from gavel.commands.report import add_report
+from gavel.commands.resources import add_resources
 from gavel.commands.score import add_score
 from gavel.commands.track import add_track
 from gavel.errors import InputError
 
-COMMANDS = (add_score, add_judge, add_report, add_track)
+COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

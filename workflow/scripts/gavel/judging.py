@@ -7,7 +7,6 @@ from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
 from tqdm import tqdm
 
 from gavel import judge, study
@@ -70,17 +69,7 @@ def settings(name: str) -> Iterator[dict]:
     if Path(name).suffix not in (".yaml", ".yml"):
         yield {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
         return
-    try:
-        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    resolved = study.resolve(raw, ROOT)
-    found = study.judge(resolved)
-    if "judge" in study.hub(resolved) and not Path(found["model"]).exists():
-        found["model"] = resolved["judge"]["model"]  # the study has not fetched it yet
+    resolved = study.read(name, ROOT)
+    found = study.judge(resolved) | {"model": study.model_now(resolved, "judge")}
     with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
         yield found | access

@@ -10,6 +10,7 @@ import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 
 from gavel.errors import InputError
 from gavel.templates import (
@@ -76,7 +77,7 @@ class Story:
             if not sentence.steps and values.get("a") is not None and quantity is None:
                 quantity = values["a"]
             for target, expression in sentence.steps:
-                left, operator, right = re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()
+                left, operator, right = _parts(expression)
                 operands = [values[o[1]] if o.startswith("{") else Fraction(o) for o in (left, right)]
                 values[target] = OPERATIONS[operator](*operands)
                 text = f"{show(operands[0])}{operator}{show(operands[1])}"
@@ -90,6 +91,12 @@ class Story:
         given = {number for numbers in self.numbers for number in numbers} | {Fraction(2), Fraction(3)}
         whole = all(value.denominator == 1 and 0 < value <= LARGEST for value in values)
         return whole and bool(values) and len(set(values)) == len(values) and not given & set(values)
+
+
+@cache
+def _parts(expression: str) -> tuple[str, ...]:
+    """Left operand, operator and right operand of a template's expression, of which there are few."""
+    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()
 
 
 OPERATIONS = {

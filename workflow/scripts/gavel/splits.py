@@ -68,11 +68,11 @@ def make_splits(
         for name, value in (("labeled", labeled), ("unlabeled", unlabeled), ("validation", validation))
     }
     order = sorted(usable, key=lambda row: _rank(seed, row["id"]))
-    programs = {row["id"]: _program(row) for row in order} if require_program else {}
 
     validated = [row for row in order if row["answer"] is not None][: sizes["validation"]]
     taken = {row["id"] for row in validated}
     labelled: list[dict] = []
+    programs: dict[str, str] = {}  # of those alone: converting a million problems would take minutes
     skipped = {"no_answer": 0, "no_program": 0}
     for row in order:
         if len(labelled) == sizes["labeled"]:
@@ -81,10 +81,11 @@ def make_splits(
             skipped["no_answer"] += 1
         elif row["id"] in taken:
             continue
-        elif require_program and programs[row["id"]] is None:
+        elif require_program and (program := _program(row)) is None:
             skipped["no_program"] += 1
         else:
             labelled.append(row)
+            programs |= {row["id"]: program} if require_program else {}
     taken |= {row["id"] for row in labelled}
     left = [row for row in order if row["id"] not in taken]
 
@@ -109,7 +110,6 @@ def make_splits(
         "usable": len(usable),
         "removed": removed,
         "without_answer": sum(row["answer"] is None for row in usable),
-        "without_program": sum(program is None for program in programs.values()) if require_program else None,
         "skipped_for_labeled": skipped,
         "sizes": sizes,
         "unused": len(left) - sizes["unlabeled"],

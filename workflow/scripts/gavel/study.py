@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from gavel import grid, preflight, serving
 from gavel.config import load
 from gavel.errors import InputError
@@ -15,6 +17,19 @@ JUDGE_KEYS = (
 )
 # How rollouts by vLLM are reached, which reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
+
+
+def read(name: str | Path, root: str | Path) -> dict:
+    """`resolve` of a YAML file. Raises `InputError` too where that is missing or holds no config."""
+    try:
+        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
+    return resolve(raw, root)
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -160,6 +175,12 @@ def model(study: dict, which: str) -> str:
     if name == "scratch":
         return f"{study['shared'][which] or study['results_dir']}/models/{which}"
     return f"{study['results_dir']}/hub/{which}" if which in hub(study) else name
+
+
+def model_now(study: dict, which: str) -> str:
+    """As `model`, but the hub name of what the study has not fetched yet."""
+    place = model(study, which)
+    return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
 
 
 def model_files(study: dict) -> dict[str, str]:

@@ -117,7 +117,9 @@ class Compute(Section):
         "workflow/accelerate.",
     )
     mem_mb: Count = Field(
-        3000, description="Memory of a job. With `--retries`, the second attempt asks for twice as much, and so on."
+        3000,
+        description="Memory of a job (of the default study's, PPO takes most: 2,395). With `--retries`, the second "
+        "attempt asks for twice as much, and so on.",
     )
     runtime: Count = Field(
         60, description="Minutes after which a scheduler may stop a job; they grow as `mem_mb` does."

@@ -22,6 +22,8 @@ from gavel.plots.style import (
     run_styles,
 )
 
+BARRED = 5  # runs at one λ that have room for bars beside each other
+
 
 @drawn
 def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
@@ -45,12 +47,15 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
         # Side by side, so that intervals at the same λ do not hide each other.
         shift = 0.022 * (place - (len(algorithms) - 1) / 2)
         means = own.groupby("lambda").value.mean()
+        most = own.groupby("lambda").size().max()
+        bars = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
         axes.plot(means.index + shift, 100 * means, color=colour, label=algorithm.upper())
         within = own.groupby("lambda").cumcount() - (own.groupby("lambda").seed.transform("size") - 1) / 2
         axes.errorbar(
-            own["lambda"] + shift + 0.012 * within,
+            own["lambda"] + shift + min(0.012, 0.02 / most) * within,
             100 * own.value,
-            yerr=100 * np.array([own.value - own.low, own.high - own.value]).clip(0),
+            yerr=bars if most <= BARRED else None,
+            alpha=1 if most <= BARRED else 0.5,
             fmt=MARKERS[place % len(MARKERS)],
             color=colour,
             elinewidth=1.2,

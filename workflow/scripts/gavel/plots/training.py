@@ -1,9 +1,12 @@
 """Figures of training and of the judge: curves of one run, diagnostics over runs, calibration."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from gavel.plots.style import BLUE, GREEN, GREY, INK, VERMILLION, drawn, legend, panel, run_styles
+
+POINTS = 200  # of a curve; one of more is drawn as the means of so many blocks
 
 
 @drawn
@@ -52,7 +55,9 @@ def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, flo
     figure, axes = panel(height=2.6)
     styles = run_styles(runs)
     for run in (run for run, _, _ in runs if run in training):
-        rows = training[run].dropna(subset=[column])
+        rows = training[run].dropna(subset=[column])[["step", column]]
+        if len(rows) > POINTS:  # a page of long runs would be megabytes of points that no screen can show
+            rows = rows.groupby(np.arange(len(rows)) * POINTS // len(rows)).mean()
         smooth = rows[column].rolling(max(1, len(rows) // 12), min_periods=1).mean()
         style = {key: styles[run][key] for key in ("color", "linestyle")}
         axes.plot(rows.step, rows[column], alpha=0.2, linewidth=0.8, **style)

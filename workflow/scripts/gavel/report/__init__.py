@@ -11,7 +11,20 @@ from pathlib import Path
 import yaml
 
 from gavel.metrics import main_checkpoint
-from gavel.report import about, curves, figures, findings, hacking, judge, robustness, rulegraph, shell, tables, votes
+from gavel.report import (
+    about,
+    crowd,
+    curves,
+    figures,
+    findings,
+    hacking,
+    judge,
+    robustness,
+    rulegraph,
+    shell,
+    tables,
+    votes,
+)
 from gavel.report.load import Results, load, plain
 from gavel.report.samples import QUOTAS, SURE, choose, write_all
 from gavel.report.words import Table, flat
@@ -68,6 +81,9 @@ def render(
     ]
     if samples is not None:
         write_all(sources, Path(samples))
+    if figures_dir is not None:
+        for figure in drawn:
+            figure.beside = _beside(Path(figures_dir) / f"{figure.name}.csv", Path(out))
     context = {"figure": {figure.name: figure for figure in drawn}} | _context(
         results, sources, mlflow or {}, Path(out)
     )
@@ -103,6 +119,7 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "votes": votes.majority(results),
         "judged_votes": _filled(results, votes.judged),
         "pairs": hacking.pairs(results),
+        "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
         "wrongly_paid": hacking.wrongly_paid(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": findings.judge_alone(results),
@@ -143,7 +160,7 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "store": (study.get("tracking") or {}).get("uri")
         or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
         "links": {
-            name: os.path.relpath(results.root / name, out.parent).replace(os.sep, "/")
+            name: _beside(results.root / name, out)
             for name in (
                 "metrics.csv",
                 "comparisons.csv",
@@ -157,6 +174,11 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
             if (results.root / name).exists()
         },
     }
+
+
+def _beside(path: Path, page: Path) -> str:
+    """A file's address as a page links to it."""
+    return os.path.relpath(path, page.parent).replace(os.sep, "/")
 
 
 def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:

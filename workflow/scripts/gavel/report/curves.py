@@ -3,6 +3,7 @@
 import pandas as pd
 
 from gavel import plots
+from gavel.report import crowd
 from gavel.report.figures import Figure, seeds, settings
 from gavel.report.load import Results
 from gavel.report.words import listing
@@ -12,7 +13,7 @@ def training(results: Results) -> Figure:
     """Judge reward beside true accuracy, a panel per RL run."""
     figure = Figure("training-curves", missing="No RL run left a monitor, so there are no training curves.")
     kept = {run: table for run, table in results.monitors.items() if run != "sft"}
-    for run, table in kept.items():
+    for run, table in ((run, kept[run]) for run in crowd.shown(results) if run in kept):
         svg = plots.training_curve(table, results.runs[run].get("best_step"))
         figure.panels.append((results.names[run], svg))
     if not kept:
@@ -28,7 +29,7 @@ def training(results: Results) -> Figure:
         "best step by "
         "validation; a line marked ‘collapse’: the monitor's alarm. "
         "The judge sees these samples at every λ; it pays for them only below λ = 1. "
-        f"Settings: {settings(results)}. {seeds(results)}"
+        f"Settings: {settings(results)}. {seeds(results)}{crowd.left_out(results)}"
     )
     return figure
 
@@ -61,8 +62,8 @@ def diagnostics(results: Results) -> Figure:
     _panels(figure, results, results.training, LOGGED)
     if figure.panels:
         figure.caption = (
-            f"What the trainers logged of each rollout, thin per step, thick as a moving mean. {COLOURS} "
-            f"{_dashes(_grid(results))}"
+            "What the trainers logged of each rollout, thin per step (of long runs: per block of steps), thick as a "
+            f"moving mean. {COLOURS} {_dashes(_grid(results))}{crowd.averaged(results)}"
         )
     return figure
 
@@ -75,7 +76,7 @@ def watched(results: Results) -> Figure:
         figure.caption = (
             "The same samples of validation problems as above, of the first hundred for KL and entropy. KL is between "
             "the policy and the SFT policy that it started from, over the whole vocabulary. Thick: moving mean. "
-            f"{COLOURS} {_dashes(_grid(results))}"
+            f"{COLOURS} {_dashes(_grid(results))}{crowd.averaged(results)}"
         )
     return figure
 
@@ -92,12 +93,15 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
     """A panel for each column that some RL run has."""
     runs = [run for run in _grid(results) if run[0] in tables]
     tables = {run: tables[run] for run, _, _ in runs}
+    figure.data = pd.concat([rows.assign(run=run) for run, rows in tables.items()]) if tables else figure.data
+    if groups := crowd.kinds(results):
+        tables = crowd.mean_by_step(tables, groups)
+        abouts = {name: results.runs[members[0]] for name, members in groups.items() if name in tables}
+        runs = [(name, about["algorithm"], about["lambda"]) for name, about in abouts.items()]
     for column, title in columns.items():
         curves = {run: rows for run, rows in tables.items() if column in rows and rows[column].notna().any()}
         if curves:
             figure.panels.append((title, plots.diagnostic(curves, runs, column, title)))
-    if figure.panels:
-        figure.data = pd.concat([rows.assign(run=run) for run, rows in tables.items()])
 
 
 def _dashes(runs: list[tuple]) -> str:

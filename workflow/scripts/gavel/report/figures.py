@@ -8,14 +8,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from gavel import plots
-from gavel.plots.style import BLUE
+from gavel.plots.style import BLUE, label
+from gavel.report import crowd
 from gavel.report.load import Results
 from gavel.report.words import listing
+
+EMBEDDED = 100_000  # bytes of a figure's data that the page itself holds
 
 
 @dataclass
 class Figure:
-    """`panels` are (title, SVG text); without any, `missing` is shown. `data` may be downloaded."""
+    """`panels` are (title, SVG text); without any, `missing` is shown. `data` may be downloaded; where it is large,
+    from the file `beside` the page, if there is one."""
 
     name: str
     caption: str = ""
@@ -24,6 +28,7 @@ class Figure:
     missing: str = ""
     wide: bool = False
     full: bool = False
+    beside: str | None = None
 
     def inline(self) -> list[tuple[str, Markup]]:
         """Panels for the page: unique ids, a label for screen readers, the size left to the style sheet."""
@@ -44,8 +49,10 @@ class Figure:
 
     @property
     def link(self) -> str:
-        """The data as a link that works without a network or a second file."""
+        """The data as a link that works without a network, and up to `EMBEDDED` bytes without a second file."""
         text = self.data.to_csv(index=False, float_format="%.6g").encode()
+        if self.beside and len(text) > EMBEDDED:
+            return self.beside
         return "data:text/csv;base64," + base64.b64encode(text).decode()
 
 
@@ -103,6 +110,11 @@ def against_lambda(results: Results) -> Figure:
         + "Bars and the grey band of SFT: 95 % intervals over questions (Wilson for greedy, bootstrap "
         "otherwise). "
         + f"Last step of every run ({settings(results)}), SFT at its best validation step. {seeds(results)}"
+        + (
+            f" With more than {plots.BARRED} seeds, single runs are points without bars."
+            if crowd.kinds(results)
+            else ""
+        )
     )
     return figure
 
@@ -117,10 +129,13 @@ def forest(results: Results) -> Figure:
         missing="There is no comparison with SFT: SFT or every RL run is missing.",
     )
     order = {run: place for place, run in enumerate(results.runs)}
+    groups = crowd.kinds(results)
     for name in results.sets:
         own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
+        if groups:
+            own = pd.concat([own[own.primary.astype(bool)], _over_seeds(results, name)])
         if len(own):
-            figure.panels.append((name, plots.difference_from_sft(own, results.names)))
+            figure.panels.append((name, plots.difference_from_sft(own, results.names | {k: k for k in groups})))
     figure.caption = (
         "Greedy accuracy of each run minus SFT's on the same questions, with the paired 95 % bootstrap "
         "interval. "
@@ -128,7 +143,24 @@ def forest(results: Results) -> Figure:
         "for their "
         f"number, the p-values below are. ★: the primary comparison, named before any run. {seeds(results)}"
     )
+    if groups:
+        count = sum(len(runs) for runs in groups.values())
+        figure.caption += (
+            f" Beside the primary comparison, a row is the mean over the seeds of an algorithm and λ ({count} runs in "
+            "all), its interval over seeds and questions; the CSV has every run."
+        )
     return figure
+
+
+def _over_seeds(results: Results, name: str) -> pd.DataFrame:
+    """The greedy rows of seeds.csv for one test set, as rows of comparisons.csv."""
+    rows = results.seeds[(results.seeds.set == name) & (results.seeds.metric == "greedy")]
+    labels = [label("", *row) for row in rows[["algorithm", "lambda"]].itertuples(index=False, name=None)]
+    bounds = {"low": rows.difference_low, "high": rows.difference_high}
+    return rows.assign(run=labels, primary=False, **bounds)
+
+
+BARS = "Bars at the largest k: 95 % bootstrap interval over questions."
 
 
 def votes(results: Results) -> Figure:
@@ -138,16 +170,19 @@ def votes(results: Results) -> Figure:
     figure = Figure("maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show.")
     if not results.top_k:
         return figure
+    groups = crowd.kinds(results)
+    if groups:
+        rows = crowd.mean_of_seeds(rows, groups)
     for name in results.sets:
         own = rows[rows.set == name]
         if (own.metric == "maj").any():
-            figure.panels.append((name, plots.maj_curves(own, results.names)))
+            figure.panels.append((name, plots.maj_curves(own, results.names | {k: k for k in groups})))
     figure.caption = (
         f"Majority vote of k samples against k, greedy at the left edge, on {sizes(results)}. "
         f"{sampling(results)}; ties "
-        "count by expectation, samples without an answer do not vote. Bars at the largest k: 95 % "
-        "bootstrap interval "
-        f"over questions. {seeds(results)}"
+        "count by expectation, samples without an answer do not vote. "
+        + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds(results)}")
+        + crowd.averaged(results)
     )
     return figure
 

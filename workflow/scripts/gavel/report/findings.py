@@ -1,5 +1,6 @@
 """Sentences computed from the results: the answer, what each λ = 0 run did, how many labels were used."""
 
+from gavel.report import crowd
 from gavel.report.load import Results
 from gavel.report.tables import difference_text
 from gavel.report.words import listing, p_value, percent, seconds
@@ -75,9 +76,11 @@ def label_use(results: Results) -> list[str]:
 
 
 def judge_alone(results: Results) -> list[str]:
-    """What judge reward and true accuracy did over each λ = 0 run, whatever it was."""
+    """What judge reward and true accuracy did over each λ = 0 run, whatever it was (of many seeds: of those that are
+    drawn)."""
     found = []
-    for run, table in results.monitors.items():
+    for run in crowd.shown(results):
+        table = results.monitors.get(run, ())
         if run == "sft" or results.runs[run]["lambda"] != 0 or not {"judge", "accuracy"} <= set(table):
             continue
         known = table.dropna(subset=["judge", "accuracy"])

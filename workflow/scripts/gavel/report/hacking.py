@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from gavel.files import read_jsonl
+from gavel.report import crowd
 from gavel.report.load import Results
 from gavel.report.samples import short
 from gavel.report.words import Table, count, share_cell, text
@@ -13,8 +14,8 @@ EACH = 2  # pairs shown for each run
 
 
 def pairs(results: Results) -> list[dict]:
-    """For each RL run wrong solutions of the last step that the judge calls right, one a question, each beside the
-    solution of SFT's for the same question that the judge likes best.
+    """For each RL run (of many seeds: of those that are drawn) wrong solutions of the last step that the judge calls
+    right, one a question, each beside the solution of SFT's for the same question that the judge likes best.
 
     Solutions that SFT gave too are left out. Those stand first of which SFT's counterpart was right, then those that
     the judge scores highest.
@@ -26,7 +27,7 @@ def pairs(results: Results) -> list[dict]:
     liked = {name: max(rows, key=lambda row: (row["probability"], row["response"])) for name, rows in start.items()}
     known = {(name, row["response"]) for name, rows in start.items() for row in rows}
     found = []
-    for run in results.runs:
+    for run in crowd.shown(results):
         rows = _rows(results.root / "judge" / "runs" / f"{run}.jsonl")
         fooled = [r for r in rows if _fooled(r) and r["id"] in liked and (r["id"], r["response"]) not in known]
         best: dict[str, dict] = {}

@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -87,16 +89,19 @@ class Results:
 
     def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
         """One row of metrics.csv as a named tuple, or None; by default of the checkpoint that counts."""
-        rows = self.metrics
-        checkpoint = checkpoint or main_checkpoint(run)
-        rows = rows[(rows.run == run) & (rows.set == name) & (rows.metric == metric) & (rows.k == k)]
-        return _one(rows[rows.checkpoint == checkpoint])
+        return self._metric_rows.get((run, checkpoint or main_checkpoint(run), name, metric, k))
 
     def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"):
         """One row of comparisons.csv as a named tuple, or None."""
-        rows = self.comparisons
-        rows = rows[(rows.run == run) & (rows.baseline == baseline) & (rows.set == name) & (rows.metric == metric)]
-        return _one(rows[(rows.k == k) & (rows.checkpoint == checkpoint)])
+        return self._comparison_rows.get((run, checkpoint, baseline, name, metric, k))
+
+    @cached_property
+    def _metric_rows(self) -> dict[tuple, tuple]:
+        return _by(self.metrics, "run", "checkpoint", "set", "metric", "k")
+
+    @cached_property
+    def _comparison_rows(self) -> dict[tuple, tuple]:
+        return _by(self.comparisons, "run", "checkpoint", "baseline", "set", "metric", "k")
 
 
 def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
@@ -143,9 +148,13 @@ def _last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "its log is empty"
 
 
-def _one(rows: pd.DataFrame):
+def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
+    """Values of some columns -> the first row with them, as a named tuple."""
+    found: dict[tuple[Hashable, ...], tuple] = {}
     # `lambda` is a keyword and loses its name in the tuple; nothing here asks a row for it.
-    return None if rows.empty else next(rows.itertuples(index=False))
+    for row in rows.itertuples(index=False):
+        found.setdefault(tuple(getattr(row, column) for column in columns), row)
+    return found
 
 
 def _optional(path: Path):

@@ -1,0 +1,131 @@
+"""What `gavel cost` reckons, against figures worked out by hand."""
+
+import json
+import struct
+
+import pytest
+
+from gavel import cli, config, cost, workload
+from gavel.errors import InputError
+from gavel.model_sizes import SIZES, size_of
+
+MODEL = "facebook/galactica-125m"
+GENERATED = {"reader": "generator", "set": "main", "size": 50}
+RAW = {
+    "study": "counted",
+    "data": {"train": GENERATED, "labeled": 20, "unlabeled": 20, "validation": 10, "tests": {"main": GENERATED}},
+    "student": {"model": MODEL},
+    "judge": {"model": "Qwen/Qwen2.5-7B-Instruct", "dtype": "bfloat16", "calibration_samples": 3},
+    "solution": {"max_new_tokens": 100},
+    "sft": {"epochs": 4, "check_every": 3, "batch_size": 8},
+    "rl": {
+        "algorithms": ["grpo", "ppo"],
+        "lambda": [0.5, 1],
+        "steps": 5,
+        "prompts_per_step": 6,
+        "num_generations": 4,
+        "warmup": 1,
+        "monitor": {"every": 2, "questions": 8},
+        "ppo": {"epochs": 2, "minibatches": 1},
+    },
+    "evaluation": {"samples": 2, "ks": [1, 2]},
+    "primary": {"set": "main"},
+}
+
+
+def study(**changes) -> dict:
+    sections = {key: RAW.get(key, {}) | value if isinstance(value, dict) else value for key, value in changes.items()}
+    return config.load(RAW | sections)
+
+
+def test_counts_by_hand():
+    found = {item.rule: item for item in workload.work(study())}
+    # 20 labels make 2 whole batches of 8 an epoch: 8 steps, looked at before, after 6 and after 8.
+    sft = found["train_sft"]
+    assert (sft.examples, sft.completions) == (64, 30)
+    # 5 steps x 6 problems x 4 completions; looks at steps 0, 2, 4 and 5, each of 8 problems, twice; two cells.
+    grpo, ppo = found["train_rl, grpo"], found["train_rl, ppo"]
+    assert (grpo.jobs, grpo.completions, grpo.examples) == (2, 2 * (120 + 64), 240)
+    assert (grpo.critic, grpo.read) == (0, 0)
+    # Judged: the rollouts of the cell at 0.5 alone, the looks of both.
+    assert grpo.judged == 120 + 2 * 32
+    # Two passes of policy and critic; log-probabilities before the first of them.
+    assert (ppo.examples, ppo.critic, ppo.read) == (480, 480, 240)
+    # 10 validation problems as drawn and as perturbed, three samples each.
+    assert found["judge_policy"].completions == 60
+    assert found["judge_trained"].completions == 4 * 30
+    # Five runs, 50 questions: 2 samples and a greedy solution, and the other checkpoint's greedy one.
+    assert found["generate"].completions == 5 * 50 * 4
+    assert found["score"].judged == 5 * 50 * 3
+
+
+@pytest.mark.parametrize(("steps", "every", "times"), [(10, 5, 3), (11, 5, 4), (4, 5, 2)])
+def test_looks_are_before_between_and_after(steps, every, times):
+    assert workload.looks(steps, every) == times
+
+
+def test_operations_and_hours_by_hand():
+    assumed = cost.Assumed(prompt=60, judging=40, length=0.2, peak=1e12, training=0.5, reading=0.25, writing=0.1)
+    sft = cost.costs(study(), assumed)[0]
+    # 64 examples of 80 tokens, 6 operations a parameter; 30 greedy solutions of 20 after prompts of 60, 2 operations.
+    training, writing, reading = 6 * 125e6 * 64 * 80, 2 * 125e6 * 30 * 20, 2 * 125e6 * 30 * 60
+    assert (sft.trained, sft.written) == (64 * 80, 600)
+    assert sft.flops == pytest.approx(training + writing + reading)
+    assert sft.hours == pytest.approx((training / 0.5e12 + writing / 0.1e12 + reading / 0.25e12) / 3600)
+    score = cost.costs(study(), assumed)[-1]
+    assert score.judged == 750 * 60
+    assert score.flops == pytest.approx(2 * SIZES["Qwen/Qwen2.5-7B-Instruct"].parameters * 750 * 60)
+    longest = cost.costs(study(), assumed, longest=True)[0]
+    assert longest.written == 30 * 100
+
+
+def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
+    plain = cost.costs(study(), cost.Assumed())
+    wide = study(compute={"gpus": 2, "processes": 2}, sft={"gradient_checkpointing": True})
+    held = {own.work.rule: own.held / own.hours for own in cost.costs(wide, cost.Assumed())}
+    assert (held["train_sft"], held["score"]) == (1, 2)
+    trained = 2 * 125e6 * plain[0].trained
+    assert cost.costs(wide, cost.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
+
+
+def test_memory_by_hand():
+    found = cost.memory(study(), cost.Assumed(prompt=60))
+    weights = 125e6 * 4 / 2**30
+    assert found["train_rl"]["weights"] == found["train_rl"]["gradients"] == pytest.approx(weights)
+    assert found["train_rl"]["optimiser"] == pytest.approx(2 * weights)
+    assert found["train_rl"]["critic"] == pytest.approx(4 * weights)
+    assert found["score"]["judge"] == pytest.approx(7.61e9 * 2 / 2**30)
+    # 24 completions of 100 tokens and 6 prompts of 60; keys and values of 12 layers, 768 numbers of 4 bytes.
+    token = 2 * 12 * 768 * 4
+    assert found["train_rl"]["keys and values"] == pytest.approx(token * (24 * 100 + 6 * 60) / 2**30)
+    adapters = cost.memory(study(rl={"lora": {}}), cost.Assumed())["train_rl"]
+    assert adapters["gradients"] == adapters["optimiser"] == 0
+
+
+def test_a_models_size_is_read_from_its_files(tmp_path):
+    header = {"__metadata__": {"format": "pt"}, "a": {"shape": [3, 4]}, "b": {"shape": [5]}}
+    text = json.dumps(header).encode()
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(68))
+    about = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "num_key_value_heads": 1}
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    found = size_of(str(tmp_path), "student.model")
+    assert (found.parameters, found.layers, found.kv_width) == (17, 2, 8)
+
+
+def test_what_is_not_known_is_said(tmp_path, capsys):
+    with pytest.raises(InputError, match="student.model: the size of 'a/b' is not known"):
+        size_of("a/b", "student.model")
+    hub = {"reader": "gsm8k", "path": "some/data", "split": "train"}
+    with pytest.raises(InputError, match="data.tests.x: how many questions some/data has"):
+        workload.questions(study(data={"tests": {"x": hub}}, primary={"set": "x"}))
+    assert cli.main(["cost", str(tmp_path / "none.yaml")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2
+    assert capsys.readouterr().err == "gavel: --writing 0: give a number above 0\n"
+
+
+def test_the_page_names_its_command_and_its_assumptions(capsys):
+    assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0.01"]) == 0
+    text = capsys.readouterr().out
+    assert "`gavel cost config/gsm8k-125m.yaml --writing=0.01`" in text
+    assert "decoding 1%" in text
