@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
+    from gavel.batches import limits
     from gavel.compute import use_threads
     from gavel.judge.access import judge_access
     from gavel.verdicts import judge_policy
@@ -26,5 +27,6 @@ with script_log(snakemake.log[0], "judge"):
             output=snakemake.output.verdicts,
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
+            decoding=limits(snakemake.config["evaluation"]),
             progress=bar,
         )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"rl {run}"):
+    from gavel.batches import limits
     from gavel.job import training_job
     from gavel.judge.access import judge_access
     from gavel.launch import train
@@ -38,4 +39,5 @@ with script_log(snakemake.log[0], f"rl {run}"):
             solution_format=params.solution["format"],
             prompt=params.solution["prompt"],
             max_new_tokens=params.solution["max_new_tokens"],
+            decoding=limits(snakemake.config["evaluation"]),
         )

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "sft"):
+    from gavel.batches import limits
     from gavel.files import read_json
     from gavel.job import training_job
     from gavel.launch import train
@@ -27,6 +28,7 @@ with script_log(snakemake.log[0], "sft"):
             prompt=params.solution["prompt"],
             max_new_tokens=params.solution["max_new_tokens"],
             seed=params.settings["seed"],
+            decoding=limits(snakemake.config["evaluation"]),
         )
         summary = read_json(snakemake.output.run)
     say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

@@ -1,6 +1,15 @@
-"""How the completions of one rollout are shared among processes, mini-batches and micro-batches."""
+"""How many completions are in memory at a time: a rollout's shares, and what is decoded together."""
+
+from collections.abc import Mapping
 
 from gavel.errors import InputError
+
+AT_A_TIME = 256  # completions decoded together where no test set is sampled
+
+
+def limits(evaluation: Mapping) -> dict[str, int | None]:
+    """Limits of `gavel.sampling.sample` where validation problems are looked at, from the config's `evaluation`."""
+    return {"batch_size": min(AT_A_TIME, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}
 
 
 def share(prompts: int, generations: int, processes: int, minibatches: int, micro: int | None) -> tuple[int, int]:

@@ -5,9 +5,11 @@ twice that): Kaplan et al. 2020, arXiv 2001.08361, section 2.1. Attention's own 
 left out there for contexts far below 12 times the model's width, and here. Nothing in this module was measured.
 """
 
+import math
 from dataclasses import dataclass
 
 from gavel import study
+from gavel.batches import AT_A_TIME
 from gavel.model_sizes import Size, size_of
 from gavel.workload import Work, work
 
@@ -27,6 +29,7 @@ class Assumed:
     training: float = 0.3
     reading: float = 0.4
     writing: float = 0.02
+    vllm: float = 0.1  # writing with vLLM
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
     """
     student, judge = sizes(config)
     completion = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
-    return [_cost(item, config, student, judge, completion, assumed) for item in work(config)]
+    found = [_cost(item, config, student, judge, completion, assumed) for item in work(config)]
+    return [cost for cost in found if cost.flops]
 
 
 def sizes(config: dict) -> tuple[Size, Size | None]:
@@ -73,7 +77,10 @@ def _cost(item: Work, config: dict, student: Size, judge: Size | None, completio
         "reading": FORWARD * student.parameters * (item.prompts * assumed.prompt + item.read * whole)
         + (FORWARD * judge.parameters * judged if judge else 0),
     }
-    hours = sum(count / (assumed.peak * getattr(assumed, kind)) for kind, count in flops.items()) / 3600
+    by_vllm = config["evaluation"]["vllm"] if item.rule == "generate" else config["rl"]["vllm"] and "rl" in item.rule
+    rates = {"writing": assumed.vllm if by_vllm else assumed.writing}
+    rates |= {kind: getattr(assumed, kind) for kind in ("training", "reading")}
+    hours = sum(count / (assumed.peak * rates[kind]) for kind, count in flops.items()) / 3600
     compute = config["compute"]
     used = compute["processes"] if item.rule.startswith("train_") else 1
     held = hours * max(1, compute["gpus"]) / used
@@ -97,8 +104,10 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     parts = compute["processes"] if compute["distributed"] != "ddp" else 1
     kept = parts if compute["distributed"] == "fsdp" else 1
 
-    def decoding(rows: int, group: int) -> float:
-        return token * (rows * longest + rows / group * assumed.prompt)
+    evaluation = config["evaluation"]
+
+    def decoding(rows: int, group: int, most: int | None = None) -> float:
+        return token * min(rows * longest + rows / group * assumed.prompt, most or math.inf)
 
     def trained(section: dict) -> dict[str, float]:
         share = 0 if section["lora"] else weights  # adapters are small against it
@@ -106,14 +115,18 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
 
     beside = weights * (rl["monitor"]["reference"] + (rl["kl"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
+    batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["micro_rollout"], rl["prompts_per_step"] * rl["num_generations"])
-    batch = config["evaluation"]["batch_size"]
     jobs = {
-        "train_sft": trained(config["sft"]) | {"keys and values": decoding(256, 1)},
+        "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
         "train_rl": trained(rl)
         | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher}
         | {"keys and values": decoding(rows, rl["num_generations"])},
-        "generate": {"weights": weights, "keys and values": decoding(batch, config["evaluation"]["samples"])},
+        "generate": {"weights": weights, "keys and values": decoding(batch, evaluation["samples"], tokens)},
         "score": {"judge": watcher},
     }
+    if evaluation["vllm"]:
+        del jobs["generate"]  # vLLM takes the share of the memory that it is told to take
+    if not (watcher and evaluation["judge"]):
+        del jobs["score"]
     return {job: {what: size / 2**30 for what, size in found.items()} for job, found in jobs.items()}

@@ -4,7 +4,7 @@ Labels of validation questions are read here and never reach a reward.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -29,6 +29,7 @@ class Monitor:
         reference: the policy as it was at the start; None leaves the divergence from it out.
         temperature: of the sampled completions.
         seed: decides the samples, the same at every check.
+        decoding: `gavel.batches.limits`; by default those of `sample`.
     """
 
     def __init__(
@@ -41,8 +42,8 @@ class Monitor:
         judge: Judge | None = None,
         reference: PreTrainedModel | None = None,
         temperature: float = 1.0,
-        batch_size: int = 256,
         seed: int = 0,
+        decoding: Mapping | None = None,
     ):
         template = prompts.load(prompt)
         self.questions = [row["question"] for row in rows]
@@ -50,7 +51,7 @@ class Monitor:
         self.prompts = [prompts.fill(template, question=question) for question in self.questions]
         self.format, self.judge, self.temperature = solution_format, judge, temperature
         self.reference = reference
-        self.sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "seed": seed}
+        self.sampling = {"max_new_tokens": max_new_tokens, "seed": seed, **(decoding or {})}
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, its gap to accuracy and other signs."""

@@ -87,6 +87,7 @@ def train(
     solution_format: str,
     prompt: str,
     max_new_tokens: int,
+    decoding: dict | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
@@ -105,6 +106,7 @@ def train(
         output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
         state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
         settings: the `rl` section of the config, without the grid.
+        decoding: what is decoded at a time when validation problems are looked at, `gavel.batches.limits`.
 
     Returns:
         What `run.json` holds.
@@ -159,6 +161,7 @@ def train(
         else None,
         temperature=settings["temperature"],
         seed=seed,
+        decoding=decoding,
     )
     rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
     reaction = Reaction(run, weight, **{name: monitor[name] for name in rules})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from gavel.batches import AT_A_TIME
 from gavel.branches import continuing
 from gavel.prefixes import extend
 
@@ -33,7 +34,7 @@ def sample(
     temperature: float = 0.0,
     max_new_tokens: int,
     seed: int = 0,
-    batch_size: int = 256,
+    batch_size: int = AT_A_TIME,
     batch_tokens: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[list[Sample]]:

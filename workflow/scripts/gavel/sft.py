@@ -44,6 +44,7 @@ def train(
     prompt: str,
     max_new_tokens: int,
     seed: int,
+    decoding: dict | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Fine-tune the student and keep its best and last checkpoint.
@@ -58,6 +59,7 @@ def train(
         digest: of all that the result depends on; decides whether `state` may be resumed.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
+        decoding: what is decoded at a time when validation problems are looked at, `gavel.batches.limits`.
 
     Returns:
         What `run.json` holds.
@@ -85,7 +87,14 @@ def train(
     micro = min(settings["micro_batch_size"] or share, share)
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    watch = Monitor(checked, prompt=prompt, solution_format=solution_format, max_new_tokens=max_new_tokens, seed=seed)
+    watch = Monitor(
+        checked,
+        prompt=prompt,
+        solution_format=solution_format,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        decoding=decoding,
+    )
     every = per_epoch * settings["check_every"]
     keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
     config = SFTConfig(

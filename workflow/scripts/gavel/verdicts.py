@@ -26,6 +26,7 @@ def judge_policy(
     output: str,
     probes_output: str | None = None,
     usage_output: str | None = None,
+    decoding: dict | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
@@ -39,6 +40,7 @@ def judge_policy(
         problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
         samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will pay.
         probes_output: where the verdicts on `gavel.probes` of the first file's first problems go, if anywhere.
+        decoding: what is decoded at a time, `gavel.batches.limits`.
         usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
     """
     files = [list(read_jsonl(path)) for path in problems]
@@ -53,6 +55,7 @@ def judge_policy(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         progress=progress,
+        **(decoding or {}),
     )
     asked = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["answer"]}

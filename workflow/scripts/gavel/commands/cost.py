@@ -18,6 +18,7 @@ HELP = {
     "training": "share of that peak that training reaches",
     "reading": "share that the judge and other reading of whole prompts reach",
     "writing": "share that decoding reaches; small models and batches reach less",
+    "vllm": "share that decoding with vLLM reaches",
 }
 HEAD = "rule | jobs | completions | written | trained on | judged | operations | GPU hours | held | held, at most"
 
@@ -63,8 +64,8 @@ def _assumptions(a: Assumed) -> str:
 - Operations: 2 for each parameter and token read or written, 6 trained on (Kaplan et al. 2020, arXiv 2001.08361,
   section 2.1), 8 with gradient checkpointing; attention over the context is left out.
 - Rates: a GPU of {a.peak / 1e12:g} · 10¹² operations a second at its peak, of which training reaches {a.training:.0%},
-  reading whole prompts (the judge) {a.reading:.0%}, decoding {a.writing:.0%}. Hours are inverse to these: put in
-  your own.
+  reading whole prompts (the judge) {a.reading:.0%}, decoding {a.writing:.0%}, with vLLM {a.vllm:.0%}. Hours
+  are inverse to these: put in your own.
 - Hours are of GPUs at work; held: of all GPUs of a job (`compute.gpus`), of which only training uses several.
 - Memory is one GPU's, in GiB: weights, gradients, AdamW's two states, other models, keys and values; activations come
   on top.

@@ -53,9 +53,15 @@ class Evaluation(Section):
     temperature: Positive = Field(0.7, description="Of those samples (ReFT's voting samples at 0.7 too).")
     ks: list[Count] = Field([1, 2, 4, 8, 16], description="maj@k and pass@k for these k, none above `samples`.")
     seed: int = Field(0, description="Sampling noise.")
-    batch_size: Count = Field(512, description="Completions decoded at a time.")
+    batch_size: Count = Field(
+        512,
+        description="Completions decoded at a time; training and calibration, which look at validation problems, take "
+        f"{batches.AT_A_TIME} at most.",
+    )
     batch_tokens: Count | None = Field(
-        None, description="Most tokens of prompts and completions decoded at a time; lower it when memory runs out."
+        None,
+        description="Most tokens of prompts and completions decoded at a time, here and there; lower it when memory "
+        "runs out.",
     )
     vllm: EvaluationVllm | None = Field(None, description="Sample with vLLM; null samples with transformers.")
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
