@@ -19,6 +19,7 @@ RULES = {
     "scratch-student": "scratch_student",
     "scratch-judge": "scratch_judge",
     "sft": "train_sft",
+    "hub/": "fetch",
     "judge": "judge_policy",
     "judge/": "judge_trained",
     "rl/": "train_rl",
@@ -26,7 +27,7 @@ RULES = {
     "score/": "score",
     "metrics": "compute_metrics",
 }
-LIGHT = {"prepare_data", "audit_data", "compute_metrics"}  # ask for the profile's default-resources
+LIGHT = {"fetch", "prepare_data", "audit_data", "compute_metrics"}  # ask for the profile's default-resources
 MAKES_MODELS = {"scratch_student", "scratch_judge"}  # ask for `compute` but its GPUs and threads
 ROOT = Path(__file__).parents[4]
 MIB = 2**20 / 1e6  # Snakemake measures MiB and asks for MB

@@ -2,7 +2,7 @@
 
 from gavel.commands import resources
 
-TWICE = 1.5  # cores in use by a job of one thread: one that used all of two cores would show nearly two
+MOST_CORES = 1.5  # by a job of one thread: one that used all of two cores would show nearly two
 
 
 def test_no_rule_takes_more_threads_memory_or_time_than_it_asks_for(finished):
@@ -10,6 +10,6 @@ def test_no_rule_takes_more_threads_memory_or_time_than_it_asks_for(finished):
     assert {"prepare_data", "train_sft", "train_rl", "generate", "score", "judge_policy"} <= set(found)
     given = resources.asked(finished.results)
     assert given["compute"]["threads"] == 1
-    assert {rule: own.cores for rule, own in found.items() if own.cores > TWICE} == {}
+    assert {rule: own.cores for rule, own in found.items() if own.cores > MOST_CORES} == {}
     text = resources.page(found, given, 1.5)
     assert "used more than it asked for" not in text
