@@ -21,7 +21,7 @@ test-all: .venv/installed
 	$(BIN)/pytest -q tests
 
 test-slurm: .venv/installed
-	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/slurm
+	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py
