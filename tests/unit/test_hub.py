@@ -1,88 +1,24 @@
 """What the hub holds reaches a study through the hub's own library, from a stand-in for the hub on loopback."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import hub_server
 import pytest
 import yaml
+from published import published
 
 from gavel import study
-from gavel.files import write_jsonl
 from gavel.provenance import folder_digest
 from gavel.sources import load
 
 ROOT = Path(__file__).parents[2]
-FETCH = """
-import json, sys
-from gavel import hub
-from gavel.errors import InputError
-try:
-    print(hub.fetch(**json.loads(sys.argv[1]), key="judge.model"))
-except InputError as error:
-    sys.exit(str(error))
-"""
 
 
 @pytest.fixture
 def hub(tiny, tmp_path):
-    """A hub with a student in two formats of weights, a gated one, one of old weights, and a data set."""
-    root = tmp_path / "hub"
-    shutil.copytree(tiny, root / "models/gavel/student")
-    for name in ("pytorch_model.bin", "onnx/model.onnx", "onnx/extra.json"):
-        (root / "models/gavel/student" / name).parent.mkdir(exist_ok=True)
-        (root / "models/gavel/student" / name).write_bytes(b"unread")
-    shutil.copytree(tiny, root / "models/gavel/gated")
-    (root / "models/gavel/gated/.gated").touch()
-    shutil.copytree(tiny, root / "models/gavel/old")
-    (root / "models/gavel/old/model.safetensors").rename(root / "models/gavel/old/pytorch_model.bin")
-    shutil.copytree(tiny, root / "models/gavel/bare")
-    (root / "models/gavel/bare/model.safetensors").unlink()
-    problems = root / "datasets/gavel/problems"
-    for split, count in (("train", 60), ("test", 20)):
-        rows = [
-            {
-                "question": f"Tom has {split} box {i} and buys {i} more. How many apples?",
-                "answer": f"<<1+{i}={1 + i}>>\n#### {1 + i}",
-            }
-            for i in range(count)
-        ]
-        write_jsonl(problems / f"main/{split}.jsonl", rows)
-    card = {
-        "configs": [
-            {"config_name": "main", "data_files": [{"split": s, "path": f"main/{s}.jsonl"} for s in ("train", "test")]}
-        ]
-    }
-    (problems / "README.md").write_text(f"---\n{yaml.safe_dump(card)}---\n# Problems\n")
-    with hub_server.serving(root) as (address, asked):
-        yield Hub(address, asked, tmp_path)
-
-
-class Hub:
-    def __init__(self, address: str, asked: list[str], folder: Path):
-        self.asked, self.folder = asked, folder
-        drop = ("HF_HUB_OFFLINE", "HF_TOKEN", "HF_DATASETS_OFFLINE")
-        self.environment = {key: value for key, value in os.environ.items() if key not in drop} | {
-            "HF_ENDPOINT": address,
-            "HF_HOME": str(folder / "cache"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_ETAG_TIMEOUT": "2",
-        }
-
-    def fetch(self, name: str, kind: str = "model", revision: str | None = None, **environment: str):
-        """Fetch into the folder `name` in a process that knows this hub."""
-        wanted = {"name": name, "kind": kind, "revision": revision, "folder": str(self.folder / "study" / name)}
-        return subprocess.run(
-            [sys.executable, "-c", FETCH, json.dumps(wanted)],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    with published(tiny, tmp_path) as found:
+        yield found
 
 
 def test_a_models_files_are_linked_at_one_commit_and_load(hub):
@@ -148,51 +84,6 @@ def test_a_data_set_is_read_from_its_folder(hub):
     assert [row["id"] for row in rows[:2]] == ["gsm8k-test-00000", "gsm8k-test-00001"]
     assert len(rows) == 20
     assert rows[3]["answer"] == "4"
-
-
-def test_a_study_fetches_first_and_its_jobs_ask_for_nothing(hub, tmp_path):
-    """Splits and audit of a study whose every source and model is on the hub; then again without the hub."""
-    source = {"reader": "gsm8k", "path": "gavel/problems", "name": "main"}
-    study = {
-        "study": "hub",
-        "results_dir": "results/hub-study",
-        "data": {
-            "train": source | {"split": "train"},
-            "labeled": 10,
-            "unlabeled": 30,
-            "validation": 10,
-            "tests": {"main": source | {"split": "test", "revision": hub_server.COMMIT}},
-        },
-        "solution": {"format": "text"},
-        "student": {"model": "gavel/student"},
-        "judge": {"model": "gavel/old"},
-        "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"},
-    }
-    (tmp_path / "hub.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    command += ["--workflow-profile", "none", "--configfile", str(tmp_path / "hub.yaml"), "--"]
-    results = tmp_path / "results/hub-study"
-    targets = [str(results / "data/audit.json"), *(str(results / f"hub/{which}") for which in ("student", "judge"))]
-    targets = [str(Path(target).relative_to(tmp_path)) for target in targets]
-
-    def run():
-        return subprocess.run(
-            [*command, *targets], cwd=tmp_path, env=hub.environment, capture_output=True, text=True, timeout=200
-        )
-
-    done = run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = json.loads((results / "data/splits.json").read_text())["counts"]
-    assert (counts["labeled"], counts["unlabeled"], counts["test/main"]) == (10, 30, 20)
-    fetched = {p.parent.relative_to(results / "hub").as_posix() for p in (results / "hub").rglob(".hub.json")}
-    assert fetched == {"student", "judge", "data/train", "data/tests.main"}
-    asked = len(hub.asked)
-    shutil.rmtree(results / "data")
-    hub.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
-    again = run()
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert len(hub.asked) == asked
-    assert (results / "data/audit.json").exists()
 
 
 @pytest.mark.parametrize(

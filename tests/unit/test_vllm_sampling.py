@@ -7,7 +7,7 @@ import pytest
 
 from gavel.errors import InputError
 from gavel.evaluation import generate
-from gavel.files import read_jsonl, write_jsonl
+from gavel.files import read_json, read_jsonl, write_jsonl
 from gavel.launch import apart
 
 SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
@@ -82,11 +82,9 @@ def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines
     assert engines.read_text() == f"{tiny}\n{tiny}\n"
 
 
-def test_what_a_process_of_its_own_raises_is_raised_here(tiny, tmp_path, engines, capfd):
-    options = arguments(tiny, tmp_path, {"q": QUESTIONS}, vllm=SETTINGS)
-    (tmp_path / "q.jsonl").unlink()
-    with pytest.raises(InputError, match=r"q\.jsonl: cannot be read"):
-        apart(generate, tmp_path / "task.json", 1, **options)
-    with pytest.raises(RuntimeError, match=r"gavel\.evaluation\.generate has failed"):
-        apart(generate, tmp_path / "task.json", 1, **options | {"vllm": SETTINGS | {"max_model_length": -1}})
-    assert "ValueError: max_model_len" in capfd.readouterr().err
+def test_what_a_process_of_its_own_raises_is_raised_here(tmp_path, capfd):
+    with pytest.raises(InputError, match=r"none\.json: cannot be read"):
+        apart(read_json, tmp_path / "task.json", 1, path=str(tmp_path / "none.json"))
+    with pytest.raises(RuntimeError, match=r"gavel\.files\.read_json has failed"):
+        apart(read_json, tmp_path / "task.json", 1, path=1)
+    assert "TypeError" in capfd.readouterr().err

@@ -151,8 +151,9 @@ def test_an_error_after_the_server_s_end_is_told_as_that(tmp_path):
 
 
 JOB = """
-import sys, time
+import signal, sys, time
 from gavel.serving import serving
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 with serving("test server", {command}, key="x", model="m", log={log!r}, **{settings}) as served:
     print(served.status, flush=True)
     time.sleep(600)
