@@ -40,11 +40,11 @@ def bradley_terry(table: np.ndarray, prior: float = PRIOR) -> np.ndarray:
     The most likely strengths of Bradley and Terry (1952), a comparison counting as `table[i, j]` of a win and the rest
     of a loss, found by the minorisation-maximisation of Hunter (2004). Who wins all would be infinitely strong; so each
     player also has `prior` comparisons, half of them won, with one of strength 1, which makes the solution unique and
-    finite: among n players that lose nothing but the right comparisons the best gets about 400 log10(2n) above 1.
+    finite: 8 players in a strict order get 548 to -548 points, 16 get 905 to -905.
 
     Args:
         table: as in `win_rates`; what is NaN is left out.
-        prior: how many such comparisons, above 0.
+        prior: how many such comparisons, above 0; with very few the fit settles slowly.
 
     Returns:
         `(n,)`, with mean 0.

@@ -132,8 +132,13 @@ def calibration(results: Results) -> Figure:
         figure.caption = (
             f"{found.get('n', 0):,} solutions of {found.get('questions', 0):,} validation problems, "
             f"sampled from the SFT "
-            "model before any reward was paid. Left: share that is right against the judge's mean score, "
-            "by bin, with "
+            "model before any reward was paid. "
+        )
+        figure.caption += (
+            "Scores say how a solution stands among those of its question, so they are not held against the share that "
+            "is right; wrong ones hang below the line."
+            if found.get("comparisons")
+            else "Left: share that is right against the judge's mean score, by bin, with "
             "95 % intervals. Right: number of solutions by score; wrong ones hang below the line."
         )
     return figure
