@@ -3,7 +3,9 @@
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -18,6 +20,7 @@ from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
 from gavel.judge.standings import best, best_of_each
 from gavel.mixing import MixingWeight
+from gavel.report.findings import collapses
 from gavel.report.judge import calibration as calibration_table
 from gavel.report.judge import parts
 from gavel.report.judge import probes as probes_table
@@ -150,6 +153,15 @@ def test_only_figures_within_questions_are_given():
     shown = {row[0].text: row[1].text for row in calibration_table(found).rows}
     assert shown["winner changes with the order"] == "0.000"
     assert "accuracy at 0.5" not in shown and "AUC, all pairs" not in shown
+
+
+def test_a_monitor_that_saw_no_scores_calls_nothing():
+    """It looks at one sample a question, which a pairwise judge leaves unscored."""
+    tables = {"grpo": pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.1]})}
+    results = SimpleNamespace(monitors=tables, names={"grpo": "GRPO"}, collapse=lambda run: None)
+    assert collapses(results).startswith("The monitor could call no collapse")
+    tables["grpo"]["judge"] = [0.4, 0.6]
+    assert collapses(results) == "The monitor called no collapse."
 
 
 def test_rows_written_and_read_again_say_the_same():

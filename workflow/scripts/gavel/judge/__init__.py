@@ -1,7 +1,7 @@
 """The judge: one interface, a table of kinds, one file a kind.
 
-A judge is given whole groups (all completions of a question stand together), so that pointwise, pairwise and
-tournament judges fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
+A judge is given whole groups (all completions of a question stand together), so that judges of single solutions and
+judges that compare fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
