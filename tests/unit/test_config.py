@@ -52,6 +52,21 @@ def changed(path: str, value) -> dict:
         ("data.tests.plus.of", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("judge.kind", "oracle", "'oracle' does not exist"),
+        (
+            "judge.score",
+            "win-rate",
+            "judge: score: 'win-rate' is none of a single-token judge's: probability, log-odds",
+        ),
+        ("judge", {"model": "m", "kind": "pairwise", "score": "log-odds"}, "none of a pairwise judge's: win-rate, elo"),
+        ("judge", {"model": "m", "kind": "pairwise", "swap_labels": True}, "in both orders of the solutions; leave it"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "calibration_samples": 1},
+            "needs at least 2, to hold one against",
+        ),
+        ("judge", {"model": "scratch", "kind": "pairwise"}, "has not learnt to be pairwise; name another model"),
+        ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
+        ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
         ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
         ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
@@ -103,6 +118,22 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert "hush" not in str(error.value), "a password is repeated"
+
+
+def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
+    found = config.load(default())["judge"]
+    assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
+    found = config.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
+    assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
+
+
+def test_a_judge_that_compares_is_no_ground_for_the_monitor_to_act():
+    raw = changed("judge", {"model": "m", "kind": "pairwise"})
+    raw["rl"]["monitor"] = {"action": "rollback"}
+    with pytest.raises(
+        InputError, match=r"rl.monitor.action 'rollback' rests on the judge's score of single solutions"
+    ):
+        config.load(raw)
 
 
 def test_a_mistyped_key_is_named_before_what_is_missing():

@@ -69,7 +69,7 @@ def connect(server, **settings):
         "timeout_s": 5.0,
         "concurrency": 4,
     }
-    common = {name: settings.pop(name) for name in ("chat", "labels", "cache") if name in settings}
+    common = {name: settings.pop(name) for name in ("kind", "chat", "labels", "cache") if name in settings}
     return judge.load(model="m", server=options | settings, **common)
 
 
@@ -90,6 +90,29 @@ def test_the_score_is_the_renormalised_probability(chat):
     _, body = server.bodies  # the first is the check of the labels
     assert body["max_tokens"] == 1
     assert (body["top_logprobs"] if chat else body["logprobs"]) == 20
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_two_solutions_are_held_against_each_other_over_http(chat):
+    """The server likes solution 9, and the first place a little."""
+
+    def reply(prompt):
+        ahead = prompt.find("9") < prompt.find("3")
+        return {" A": math.log(0.8 if ahead else 0.3), " B": math.log(0.2 if ahead else 0.7)}
+
+    with serving(reply) as server:
+        asked = connect(server, kind="pairwise", chat=chat)
+        scores = judge.score(asked, ["q", "q"], ["3", "9"])
+        assert scores == pytest.approx([0.25, 0.75])
+        assert asked.prompts_asked == 2
+        assert asked.verdicts(["q", "q"], ["3", "9"])[0].compared.first == pytest.approx(0.55)
+    assert len(server.bodies) == 1 + 2 * 2  # the check of the labels
+
+
+def test_comparisons_that_a_server_refuses_are_missing():
+    with serving(lambda prompt: 400 if "7" in prompt else {" A": math.log(0.6), " B": math.log(0.4)}) as server:
+        scores = judge.score(connect(server, kind="pairwise"), ["q"] * 4, ["3", "9", "5", "7"])
+    assert scores == pytest.approx([0.5, 0.5, 0.5, None])
 
 
 def test_answers_come_back_in_order_whatever_the_concurrency():

@@ -17,11 +17,16 @@ SOLUTION = {"prompt": "solve"}
 
 
 def judge(model, **changes):
-    return {"model": model, "prompt": "judge", "labels": [" Yes", " No"], "swap_labels": False, "chat": False} | changes
+    asked = {"kind": "single-token", "prompt": "judge", "labels": [" Yes", " No"], "swap_labels": False, "chat": False}
+    return {"model": model} | asked | changes
 
 
 def test_good_models_pass(tiny):
     check({"model": tiny}, judge(tiny), SOLUTION)
+
+
+def test_a_judge_that_compares_has_a_prompt_of_its_own(tiny):
+    check({"model": tiny}, judge(tiny, kind="pairwise", prompt="pairwise"), SOLUTION)
 
 
 def test_models_that_a_rule_will_make_are_passed_over():
@@ -49,6 +54,8 @@ def test_a_folder_without_a_tokenizer_is_named(tiny, bare):
         ({"labels": [" Yes", " Yes"]}, "are the same token"),
         ({"chat": True}, "judge.chat: the judge's tokenizer has no chat template"),
         ({"prompt": "solve"}, r"no slot \{solution\}"),
+        ({"kind": "pairwise"}, r"no slot \{first\}; it needs question, first, second"),
+        ({"kind": "pairwise", "prompt": "pairwise", "labels": [" Firstly", " No"]}, "' Firstly' is not one token"),
         ({"pad_token": "<nothing>"}, "judge.pad_token: '<nothing>' is not in the vocabulary"),
     ],
 )

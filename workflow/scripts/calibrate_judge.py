@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "judge"):
     from gavel import probes
-    from gavel.calibration import too_weak, whole
+    from gavel.calibration import headline, too_weak, whole
     from gavel.files import read_jsonl, write_json
     from gavel.job import plain_job
 
@@ -20,7 +20,6 @@ with script_log(snakemake.log[0], "judge"):
         numbers = {f"judge/{k}": v for k, v in found.items() if isinstance(v, int | float)}
         mirror.mirror([{"step": 0, "metrics": numbers}])
         mirror.artifact(snakemake.output.calibration)
-    within = "undefined" if found["auc_within"] is None else f"{found['auc_within']:.3f}"
     if weak:
         say(f"WARNING: {weak}", console=True)
-    say(f"accuracy {found['accuracy']:.3f}, AUC within questions {within}", console=True)
+    say(headline(found), console=True)

@@ -9,11 +9,13 @@ import numpy as np
 from scipy.stats import rankdata
 
 from gavel.errors import InputError
-from gavel.judge import Verdict
+from gavel.judge import Compared, Verdict
 from gavel.statistics import clustered_mean, mean_interval
 
 MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
+# Figures of a probability that a solution is right, whichever others there are.
+ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")
 
 
 def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
@@ -50,21 +52,27 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         verdicts: what the judge said; unasked ones (score None) are left out and counted.
         correct: the verifier's verdicts.
 
-    All figures are of the probability that a solution is right, whatever the judge's score makes of it.
+    All figures are of the probability that a solution is right, whatever the judge's score makes of it. A judge that
+    says only how a solution stands among those of its question (`Verdict.compared`) has no such probability: accuracy,
+    pooled AUC and calibration error are then None, the reliability empty, and the AUC within questions is the figure.
 
     Returns:
         `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`,
         `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with `auc_within_ci95` over
         `auc_within_questions`, `ece` (expected
         calibration error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one),
-        `reliability` (a dict a bin) and `histogram`. Intervals are over questions.
+        `comparisons` (as `compared`, None for a judge of single solutions), `reliability` (a dict a bin) and
+        `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
     """
     kept = [(g, v, bool(c)) for g, v, c in zip(groups, verdicts, correct, strict=True) if v.score is not None]
     if not kept:
-        raise InputError("the judge answered on no solution, so there is nothing to calibrate; is its server up?")
+        raise InputError(
+            "the judge answered on no solution, so there is nothing to calibrate; is its server up, and if it compares "
+            "solutions, has a question more than one?"
+        )
     scores = np.array([v.probability for _, v, _ in kept])
     right = np.array([c for _, _, c in kept])
     hits = (scores > 0.5) == right
@@ -85,7 +93,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
             row |= {"judge": float(scores[inside].mean()), "correct": good / n, "ci95": list(interval)}
         reliability.append(row)
     edges = np.linspace(0, 1, 2 * BINS + 1)
-    return {
+    found = {
         "n": len(kept),
         "missing": len(verdicts) - len(kept),
         "questions": len(set(questions)),
@@ -103,12 +111,38 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         "off_label_mass": statistics.fmean(v.off_label for _, v, _ in kept),
         "truncated": sum(v.truncated for _, v, _ in kept),
         "phrasings": agreement([v for _, v, _ in kept]),
+        "comparisons": compared([v for _, v, _ in kept]),
         "reliability": reliability,
         "histogram": {
             "edges": edges.tolist(),
             "right": np.histogram(scores[right], edges)[0].tolist(),
             "wrong": np.histogram(scores[~right], edges)[0].tolist(),
         },
+    }
+    return found | dict.fromkeys(ABSOLUTE) | {"reliability": []} if found["comparisons"] else found
+
+
+def compared(verdicts: Sequence[Verdict]) -> dict | None:
+    """How far a judge that compares goes by the order of the solutions, over all comparisons of all solutions.
+
+    Returns:
+        `opponents` (different solutions that one was held against, mean), `first_bias` (mean probability that whichever
+        stands first wins, less 0.5), `flipped` (share of pairs whose winner changes with the order); None where nothing
+        was compared. The latter two are None where all solutions of each question are equal.
+    """
+    known = [v.compared for v in verdicts if v.compared]
+    if not known:
+        return None
+    pairs = sum(one.opponents for one in known)
+
+    def mean(values) -> float | None:
+        weighted = sum(one.opponents * value for one, value in zip(known, values, strict=True))
+        return weighted / pairs if pairs else None
+
+    return {
+        "opponents": pairs / len(known),
+        "first_bias": mean(one.first - 0.5 for one in known),
+        "flipped": mean(one.flipped for one in known),
     }
 
 
@@ -145,14 +179,15 @@ def breakdown(
         parts: the part that each solution belongs to.
 
     Returns:
-        For each part, in order of its first number and its name: `part`, `n`, `base_rate`, `accuracy` at 0.5,
-        `accuracy_ci95`, `auc_within` (None where no question has both right and wrong solutions), `judge` (mean
-        probability).
+        For each part, in order of its first number and its name: `part`, `n`, `base_rate`, `accuracy` at 0.5 with
+        `accuracy_ci95` (None for a judge that compares), `auc_within` (None where no question has both right and wrong
+        solutions), `judge` (mean probability).
     """
     members: dict[str, list[tuple]] = defaultdict(list)
     for part, group, verdict, right in zip(parts, groups, verdicts, correct, strict=True):
         if verdict.score is not None:
             members[part].append((group, verdict.probability, right))
+    relative = any(verdict.compared for verdict in verdicts)
     rows = []
     for part in sorted(members, key=lambda part: (int((re.findall(r"[0-9]+", part) or [0])[0]), part)):
         names, scores, rights = zip(*members[part], strict=True)
@@ -163,8 +198,8 @@ def breakdown(
                 "part": part,
                 "n": len(scores),
                 "base_rate": sum(rights) / len(rights),
-                "accuracy": statistics.fmean(hits),
-                "accuracy_ci95": list(clustered_mean(names, hits)),
+                "accuracy": None if relative else statistics.fmean(hits),
+                "accuracy_ci95": None if relative else list(clustered_mean(names, hits)),
                 "auc_within": statistics.fmean(within) if within else None,
                 "judge": statistics.fmean(scores),
             }
@@ -180,11 +215,7 @@ def whole(rows: Sequence[dict]) -> dict:
     """
 
     def columns(part: Sequence[dict]) -> tuple:
-        verdicts = [
-            Verdict(r["judge"], r["off_label_mass"], r["truncated"], r["probability"], tuple(r["phrasings"]))
-            for r in part
-        ]
-        return [r["id"] for r in part], verdicts, [r["correct"] for r in part]
+        return [r["id"] for r in part], [_verdict(r) for r in part], [r["correct"] for r in part]
 
     drawn = [row for row in rows if row["kind"] is None] or list(rows)
     plain = columns(drawn)
@@ -194,6 +225,23 @@ def whole(rows: Sequence[dict]) -> dict:
     kinds = [row["kind"] or "as drawn" for row in rows]
     found["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
     return found
+
+
+def _verdict(row: dict) -> Verdict:
+    held = Compared(**row["compared"]) if row.get("compared") else None
+    spoken = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
+    return Verdict(row["judge"], *spoken, held)
+
+
+def headline(found: dict) -> str:
+    """What to say of a judge first: its AUC within questions, and its accuracy or its position bias."""
+    within = "undefined" if found["auc_within"] is None else f"{found['auc_within']:.3f}"
+    told = [f"AUC within questions {within}"]
+    if found["accuracy"] is not None:
+        told.insert(0, f"accuracy {found['accuracy']:.3f}")
+    if (found["comparisons"] or {}).get("flipped") is not None:
+        told.append("position bias {first_bias:+.3f}, {flipped:.1%} of pairs flip".format(**found["comparisons"]))
+    return ", ".join(told)
 
 
 def too_weak(found: dict, least: float | None) -> str | None:

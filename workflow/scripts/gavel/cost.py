@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from gavel import study
 from gavel.batches import AT_A_TIME
+from gavel.errors import InputError
+from gavel.judge import KINDS
 from gavel.model_sizes import Size, size_of
 from gavel.workload import Work, work
 
@@ -51,7 +53,15 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
     Args:
         config: resolved.
         longest: every completion as long as it may be: the upper bound.
+
+    Raises:
+        InputError: the judge compares, which is not reckoned.
     """
+    if KINDS[config["judge"]["kind"]].relative:
+        raise InputError(
+            f"judge.kind: what a {config['judge']['kind']} judge costs is not reckoned yet; docs/judges.md says how "
+            "many prompts a group of solutions takes"
+        )
     student, judge = sizes(config)
     completion = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
     found = [_cost(item, config, student, judge, completion, assumed) for item in work(config)]

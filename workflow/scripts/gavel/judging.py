@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,10 +30,13 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     Returns:
         `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `auc_within_ci95`,
         `auc_within_questions` that have both right and wrong solutions, `ece`, `off_label_mass`,
-        `solutions_per_second`, and `missing` where the judge gave no answer on some.
+        `solutions_per_second`, and `missing` where the judge gave no answer on some. For a judge that compares,
+        `accuracy`, `auc` and `ece` are None, and `opponents`, `first_bias` and `flipped` say how
+        (`gavel.calibration.compared`).
 
     Raises:
-        InputError: the file has no rows, the judge cannot be loaded, or it answers on none.
+        InputError: the file has no rows, the judge cannot be loaded, it answers on none, or it compares and the rows of
+            a question do not stand together.
     """
     rows = iter(rows)
     first = next(rows, None)  # a wrong file should not wait for the model
@@ -43,21 +46,41 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     with settings(name) as asked:
         watcher = judge.load(**asked)
         started = time.perf_counter()
-        for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False)):
+        done: set[int] = set()  # questions of earlier batches
+        relative = judge.KINDS[asked.get("kind", "single-token")].relative
+        for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False), whole=relative):
             questions, responses, right = zip(*batch, strict=True)
+            if relative:
+                _check_together(done, questions, path)
             verdicts += watcher.verdicts(questions, responses)
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
     found = calibrate(groups, verdicts, correct)
     missing = {"missing": found["missing"]} if found["missing"] else {}
-    return {key: found[key] for key in FIGURES} | {"solutions_per_second": found["n"] / seconds} | missing
+    figures = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
+    return figures | {"solutions_per_second": found["n"] / seconds} | missing
 
 
-def _batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
-    rows = iter(rows)
-    while batch := list(islice(rows, BATCH)):
-        yield batch
+def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:
+    """The rows in parts of `BATCH`; with `whole` a part goes on until the question changes."""
+    batch: list[tuple] = []
+    for row in rows:
+        if len(batch) >= BATCH and not (whole and row[0] == batch[-1][0]):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch
+
+
+def _check_together(done: set[int], questions: Iterable[str], path: str) -> None:
+    own = {hash(question): question for question in questions}
+    if again := done & own.keys():
+        raise InputError(
+            f"{path}: the rows of {own[again.pop()][:60]!r} do not stand together, so the judge cannot hold its "
+            "solutions against each other; sort the file by question"
+        )
+    done.update(own)
 
 
 @contextmanager

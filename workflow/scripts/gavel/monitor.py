@@ -86,5 +86,5 @@ class Monitor:
         if asked:
             found["judge"] = statistics.fmean(verdict.score for verdict, _ in asked)
             found["gap"] = found["judge"] - found["accuracy"]
-            found["judge_wrong"] = statistics.fmean(verdict.says_right and not ok for verdict, ok in asked)
+            found["judge_wrong"] = statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked)
         return found

@@ -6,6 +6,8 @@ from pathlib import Path
 from gavel import prompts
 from gavel.errors import InputError
 from gavel.files import read_json
+from gavel.judge import KINDS
+from gavel.judge.asking import example
 from gavel.judge.phrasings import phrasings
 from gavel.provenance import file_digest
 from gavel.requirements import need_gpus, need_packages
@@ -18,7 +20,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
-        judge: the same, with `prompt`, `labels`, `swap_labels`, `chat`.
+        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `chat`.
         solution: `prompt`.
         served: the judge runs behind a server, which alone knows its tokenizer.
 
@@ -39,7 +41,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
         tokenizer = models.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
         if name == "judge":
             for template in templates:
-                text = prompts.fill(template, question="What is 1+1?", solution="2")
+                text = example(template, KINDS[judge["kind"]].slots)
                 shown = templated(tokenizer, text, settings["chat"])
                 label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
 
@@ -47,7 +49,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
 def check_prompts(judge: dict, solution: dict) -> list[str]:
     """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
-    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"])
+    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], KINDS[judge["kind"]].slots)
 
 
 def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: bool) -> None:

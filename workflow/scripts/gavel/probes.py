@@ -85,7 +85,8 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
 
 
 def summary(rows: Sequence[dict]) -> list[dict]:
-    """For each probe: `n`, mean `judge` score, share `paid` (the judge says right), share `correct` by the verifier.
+    """For each probe: `n`, mean `judge` score, share `paid` (the judge says right; None of a judge
+    that compares), share `correct` by the verifier.
 
     Args:
         rows: probes with `judge`, `says_right` and `correct`; unasked ones (judge None) are left out.
@@ -94,13 +95,14 @@ def summary(rows: Sequence[dict]) -> list[dict]:
     for probe, (words, _) in PROBES.items():
         part = [row for row in rows if row["probe"] == probe and row["judge"] is not None]
         if part:
+            says = [row["says_right"] for row in part]
             result.append(
                 {
                     "probe": probe,
                     "description": words,
                     "n": len(part),
                     "judge": sum(row["judge"] for row in part) / len(part),
-                    "paid": sum(row["says_right"] for row in part) / len(part),
+                    "paid": None if None in says else sum(says) / len(part),
                     "correct": sum(row["correct"] for row in part) / len(part),
                 }
             )

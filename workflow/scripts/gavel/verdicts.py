@@ -1,6 +1,7 @@
 """A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 
 from gavel import judge, models, probes, prompts
 from gavel.answers import verify
@@ -32,7 +33,8 @@ def judge_policy(
     """Sample a policy on validation problems and ask the judge about every sample.
 
     Writes rows `{"id", "question", "response", "correct", "judge", "probability", "phrasings", "off_label_mass",
-    "truncated", "kind", "tokens", "steps"}`; `kind` is None for a problem as it was drawn.
+    "truncated", "kind", "tokens", "steps"}`; `kind` is None for a problem as it was drawn. A judge that compares adds
+    `compared` (`gavel.judge.Compared`), and `says_right` is then None.
 
     Args:
         model: checkpoint folder of the policy; `student` gives its dtype and tokens.
@@ -93,12 +95,16 @@ def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, pr
             "once it answers again"
         )
     for row, right, verdict in zip(rows, correct, verdicts, strict=True):
-        yield {key: value for key, value in row.items() if key != "gold"} | {
-            "correct": right,
-            "judge": verdict.score,
-            "probability": verdict.probability,
-            "phrasings": list(verdict.phrasings),
-            "says_right": verdict.says_right,
-            "off_label_mass": verdict.off_label,
-            "truncated": verdict.truncated,
-        }
+        yield (
+            {key: value for key, value in row.items() if key != "gold"}
+            | {
+                "correct": right,
+                "judge": verdict.score,
+                "probability": verdict.probability,
+                "phrasings": list(verdict.phrasings),
+                "says_right": verdict.says_right,
+                "off_label_mass": verdict.off_label,
+                "truncated": verdict.truncated,
+            }
+            | ({"compared": asdict(verdict.compared)} if verdict.compared else {})
+        )

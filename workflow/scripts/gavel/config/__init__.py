@@ -17,6 +17,7 @@ from gavel.config.models import Judge, Student
 from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
+from gavel.judge import KINDS
 
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
@@ -195,6 +196,11 @@ class Config(Section):
         self.trainable()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
+        if KINDS[self.judge.kind].relative and self.rl.monitor.action != "flag":
+            raise ValueError(
+                f"rl.monitor.action {self.rl.monitor.action!r} rests on the judge's score of single solutions, which a "
+                f"{self.judge.kind} judge does not give; leave it at 'flag'"
+            )
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")

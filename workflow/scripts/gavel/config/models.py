@@ -86,6 +86,12 @@ class Server(Served):
         return self
 
 
+def _own(default: str) -> str:
+    """The kinds' defaults of a key, in words."""
+    values = {name: getattr(kind, default) for name, kind in KINDS.items()}
+    return ", ".join(f"{name} `{value if isinstance(value, str) else list(value)}`" for name, value in values.items())
+
+
 class Judge(Model):
     """The model that pays for solutions."""
 
@@ -94,20 +100,25 @@ class Judge(Model):
         description="Type of the weights; `auto` is bfloat16 where the processor computes in it, else float32.",
     )
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompt: str | Annotated[list[str], Field(min_length=1)] = Field(
-        "judge",
-        description="Judging prompt: a shipped name (judge, judge-instruct) or a file. Of a list of phrasings the "
-        "probabilities are averaged.",
+    prompt: str | Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct) or a file. "
+        f"Of a list of phrasings the probabilities are averaged. null is the kind's own: {_own('prompt')}.",
     )
-    labels: tuple[str, str] = Field(
-        (" Yes", " No"), description="The words for right and wrong, each one token where it stands."
+    labels: tuple[str, str] | None = Field(
+        None,
+        description="The words for right and wrong, or for the first and the second solution, each one token where it "
+        f"stands. null is the kind's own: {_own('labels')}.",
     )
     swap_labels: bool = Field(
         False, description="Ask in both orders of the prompt's slot {labels} ('Yes or No', 'No or Yes') and average."
     )
-    score: Literal["probability", "log-odds", "hard"] = Field(
-        "probability",
-        description="What is paid: P(Yes) / (P(Yes) + P(No)), its log-odds (within -10 and 10), or 0 and 1.",
+    score: str | None = Field(
+        None,
+        description="What is paid. single-token: `probability` (the default), P(Yes) / (P(Yes) + P(No)); its "
+        "`log-odds` (within -10 and 10); `hard`, 0 or 1. pairwise: `win-rate` (the default), the mean probability of "
+        "being better than another solution of the group; `elo`, that of being better than an average one by the "
+        "ratings of a Bradley-Terry fit.",
     )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
@@ -138,7 +149,7 @@ class Judge(Model):
     @field_validator("labels")
     @classmethod
     def different(cls, value):
-        if value[0] == value[1]:
+        if value and value[0] == value[1]:
             raise ValueError("choose two different words")
         return value
 
@@ -148,6 +159,23 @@ class Judge(Model):
             raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
         if self.below == "stop" and self.min_within_auc is None:
             raise ValueError("below: 'stop' needs `min_within_auc`")
+        return self
+
+    @model_validator(mode="after")
+    def of_its_kind(self):
+        kind = KINDS[self.kind]
+        own = {"prompt": kind.prompt, "labels": kind.labels, "score": kind.scores[0]}
+        for key, value in own.items():
+            if getattr(self, key) is None:
+                setattr(self, key, value)
+        if self.score not in kind.scores:
+            raise ValueError(f"score: {self.score!r} is none of a {self.kind} judge's: {', '.join(kind.scores)}")
+        if kind.relative and self.swap_labels:
+            raise ValueError(f"swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out")
+        if kind.relative and self.calibration_samples < 2:
+            raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to hold one against another")
+        if kind.relative and self.model == "scratch":
+            raise ValueError(f"model: the judge made from scratch has not learnt to be {self.kind}; name another model")
         return self
 
     @field_validator("kind")

@@ -1,7 +1,7 @@
 """The judge: one interface, a table of kinds, one file a kind.
 
-A judge is given whole groups (all completions of a question stand together), so that pointwise, pairwise and
-tournament judges fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
+A judge is given whole groups (all completions of a question stand together), so that judges of single solutions and
+judges that compare fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +11,54 @@ from typing import Protocol
 
 from gavel.errors import InputError
 
-# Kind -> module, whose `make(**settings)` returns the judge; imported when used, since some bring heavy packages.
-KINDS = {"single-token": "gavel.judge.single_token"}
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of judge, as far as the config must know it before its module is imported.
+
+    Attributes:
+        module: whose `make(**settings)` returns the judge; imported when used, since some bring heavy packages.
+        slots: of its judging prompts.
+        scores: what it may pay, the default first.
+        prompt, labels: the defaults.
+        relative: a score says how a solution stands among those of its group, nothing about one that is alone.
+    """
+
+    module: str
+    slots: tuple[str, ...]
+    scores: tuple[str, ...]
+    prompt: str
+    labels: tuple[str, str]
+    relative: bool = False
+
+
+SINGLE = ("probability", "log-odds", "hard")
+KINDS = {
+    "single-token": Kind("gavel.judge.single_token", ("question", "solution"), SINGLE, "judge", (" Yes", " No")),
+    "pairwise": Kind(
+        "gavel.judge.pairwise",
+        ("question", "first", "second"),
+        ("win-rate", "elo"),
+        "pairwise",
+        (" A", " B"),
+        relative=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a solution was held against others of its question, each pair in both orders.
+
+    Attributes:
+        opponents: how many there were.
+        first: mean probability that whichever solution stands first wins; 0.5 without position bias.
+        flipped: share of the pairs whose winner changes with the order.
+    """
+
+    opponents: int
+    first: float
+    flipped: float
 
 
 @dataclass(frozen=True)
@@ -24,7 +70,9 @@ class Verdict:
         off_label: the probability that fell on neither label word.
         truncated: the prompt was too long and lost its beginning.
         probability: in [0, 1], that the solution is right, whatever is made of it for the score; None with the score.
+            Of a relative judge: that it is better than another of its group.
         phrasings: the same for each phrasing of the judging prompt, where there are several.
+        compared: of a relative judge.
     """
 
     score: float | None
@@ -32,14 +80,16 @@ class Verdict:
     truncated: bool = False
     probability: float | None = None
     phrasings: tuple[float, ...] = ()
+    compared: Compared | None = None
 
     def __post_init__(self):
         if self.probability is None:
             object.__setattr__(self, "probability", self.score)
 
     @property
-    def says_right(self) -> bool:
-        return self.probability is not None and self.probability > 0.5
+    def says_right(self) -> bool | None:
+        """None for a relative judge: the best of a bad group need not be right."""
+        return None if self.compared else self.probability is not None and self.probability > 0.5
 
 
 class Judge(Protocol):
@@ -75,4 +125,4 @@ def load(*, kind: str = "single-token", **settings) -> Judge:
         raise InputError(f"judge.kind: {kind!r} does not exist; choose one of {', '.join(KINDS)}")
     if settings.get("cache") in ("off", "run"):  # 'run' is for training jobs, which name a file in their state folder
         settings["cache"] = None
-    return import_module(KINDS[kind]).make(**settings)
+    return import_module(KINDS[kind].module).make(**settings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gavel.progress import say
 
 if TYPE_CHECKING:
-    from gavel.judge.single_token import Answer
+    from gavel.judge.asking import Answer
 
 FILE = "judge-answers.sqlite"  # its name in a state folder
 WAIT_S = 60.0  # for another job that is writing

@@ -7,7 +7,7 @@ import torch
 
 from gavel import models
 from gavel.errors import InputError
-from gavel.judge.single_token import Answer
+from gavel.judge.asking import Answer
 from gavel.prefixes import next_token_probabilities
 from gavel.provenance import folder_digest
 
@@ -62,7 +62,7 @@ class LocalBackend:
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer]:
-        """As `gavel.judge.single_token.Backend` says; never None."""
+        """As `gavel.judge.asking.Backend` says; never None."""
         encoded = [
             self.tokenizer(templated(self.tokenizer, text, self.chat), add_special_tokens=not self.chat)["input_ids"]
             for text in texts

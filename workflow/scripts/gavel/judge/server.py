@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gavel.errors import InputError
-from gavel.judge.single_token import Answer
+from gavel.judge.asking import Answer
 from gavel.progress import say
 from gavel.serving import is_gone, wait_for
 
@@ -78,7 +78,7 @@ class ServerBackend:
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer | None]:
-        """As `gavel.judge.single_token.Backend` says. When many requests in a row fail the rest is not asked."""
+        """As `gavel.judge.asking.Backend` says. When many requests in a row fail the rest is not asked."""
         failures = _Failures(self.concurrency)
         if self.status:
             wait_for(NAME, self.status)

@@ -2,49 +2,19 @@
 
 The score is P(Yes) / (P(Yes) + P(No)) at the position after the judging prompt. The published summaries say that the
 judge answers in a single token whose probability is the reward; prompt, label words and renormalisation are our choice.
-Where the model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from gavel import prompts
-from gavel.errors import InputError
-from gavel.judge import Verdict
-from gavel.judge.cache import Cache
+from gavel.judge import KINDS, Verdict
+from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
 from gavel.judge.phrasings import phrasings
 
+SLOTS = KINDS["single-token"].slots
 LOG_ODDS_LIMIT = 10.0  # a probability that rounds to 0 or 1 would have infinite log-odds
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model answers to one judging prompt: the probabilities of the two label words."""
-
-    right: float
-    wrong: float
-    truncated: bool = False
-
-    @property
-    def probability(self) -> float:
-        total = self.right + self.wrong
-        # Both underflow only when the judge has no opinion at all; it then pays the middle.
-        return self.right / total if total > 0 else 0.5
-
-
-class Backend(Protocol):
-    """Where the judge's model runs."""
-
-    identity: str  # of what answers: another model has another one
-    tokens_read: int  # of prompts so far, whether computed anew or not
-
-    def answers(
-        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable]
-    ) -> list[Answer | None]:
-        """One answer a judging prompt, None where none could be had. Prompts of a group share their question."""
 
 
 SCORES: dict[str, Callable[[float], float]] = {
@@ -54,7 +24,7 @@ SCORES: dict[str, Callable[[float], float]] = {
 }
 
 
-class SingleTokenJudge:
+class SingleTokenJudge(Asker):
     """A language model that answers with one of two label words.
 
     Args:
@@ -80,15 +50,9 @@ class SingleTokenJudge:
         score: str = "probability",
         cache: str | None = None,
     ):
-        self.backend, self.score = backend, SCORES[score]
-        self.templates = phrasings(prompt, labels, swap_labels)
-        self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
-        self.prompts_asked = self.prompts_cached = 0  # so far; those among them that the cache answered
-
-    @property
-    def tokens_read(self) -> int:
-        """Tokens of judging prompts so far; answers from the cache cost none."""
-        return self.backend.tokens_read
+        super().__init__(backend, labels, cache)
+        self.score = SCORES[score]
+        self.templates = phrasings(prompt, labels, swap_labels, SLOTS)
 
     def render(self, question: str, solution: str) -> list[str]:
         """The judging prompt in words, one for each phrasing."""
@@ -106,26 +70,11 @@ class SingleTokenJudge:
         rendered = [self.render(*pair) for pair in unique]
         answers: list[list[Answer | None]] = [[] for _ in unique]
         for texts in zip(*rendered, strict=True):
-            found = self._answers(texts, [question for question, _ in unique], progress)
+            found = self.answers(texts, [question for question, _ in unique], progress)
             for row, answer in zip(answers, found, strict=True):
                 row.append(answer)
         found = dict(zip(unique, map(self._verdict, answers), strict=True))
         return [found[pair] for pair in pairs]
-
-    def _answers(self, texts: Sequence[str], groups: Sequence[str], progress) -> list[Answer | None]:
-        known = self.cache.get(texts) if self.cache else {}
-        rest = [i for i, text in enumerate(texts) if text not in known]
-        fresh: list[Answer | None] = []
-        size = getattr(self.backend, "chunk", None) or max(1, len(rest))
-        for part in (rest[start : start + size] for start in range(0, len(rest), size)):
-            found = self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress)
-            if self.cache:
-                self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
-            fresh += found
-        self.prompts_asked += len(texts)
-        self.prompts_cached += len(texts) - len(rest)
-        answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
-        return [Answer(*known[text]) if text in known else answers[text] for text in texts]
 
     def _verdict(self, answers: Sequence[Answer | None]) -> Verdict:
         if any(answer is None for answer in answers):
@@ -134,7 +83,7 @@ class SingleTokenJudge:
         probability = statistics.fmean(each)
         return Verdict(
             self.score(probability),
-            statistics.fmean(max(0.0, 1 - answer.right - answer.wrong) for answer in answers),
+            statistics.fmean(answer.off_label for answer in answers),
             any(answer.truncated for answer in answers),
             probability,
             tuple(each) if len(each) > 1 else (),
@@ -158,21 +107,16 @@ def make(
         InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, or there is no
             such score.
     """
-    if score not in SCORES:
-        raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(SCORES)}")
-    if isinstance(labels, str) or len(labels) != 2:
-        raise InputError(f"judge.labels: {labels!r}; give two words, for right and for wrong")
-    common = {"prompt": prompt, "labels": labels, "swap_labels": swap_labels, "score": score, "cache": cache}
-    example = prompts.fill(phrasings(prompt, labels, swap_labels)[0], question="What is 1+1?", solution="2")
-    if server:
-        from gavel.judge.server import ServerBackend
-
-        return SingleTokenJudge(
-            ServerBackend(model, labels, example=example, chat=local.get("chat", False), **server), **common
-        )
-    from gavel.judge.local import LocalBackend
-
-    return SingleTokenJudge(LocalBackend(model, labels, example=example, **local), **common)
+    check_choices(labels, score, SCORES, "right and for wrong")
+    template = phrasings(prompt, labels, swap_labels, SLOTS)[0]
+    return SingleTokenJudge(
+        backend(model, labels, template, slots=SLOTS, server=server, **local),
+        prompt=prompt,
+        labels=labels,
+        swap_labels=swap_labels,
+        score=score,
+        cache=cache,
+    )
 
 
 def _log_odds(p: float) -> float:

@@ -1,8 +1,8 @@
 """Prompts are files: a name of one that ships in this folder (`solve`, `judge`, ...) or a path of your own.
 
-A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`, and may have `{labels}`
-('Yes or No', or in whichever order the words are asked for). Slots are replaced
-literally, so braces elsewhere (code, LaTeX) need no escaping.
+A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`, or `{first}` and
+`{second}` for a pairwise judge, and may have `{labels}` ('Yes or No', or in whichever order the words are asked for).
+Slots are replaced literally, so braces elsewhere (code, LaTeX) need no escaping.
 """
 
 from pathlib import Path

@@ -21,14 +21,20 @@ def training(results: Results) -> Figure:
     figure.data = pd.concat([table.assign(run=run) for run, table in kept.items()])
     temperature = (results.study.get("rl") or {}).get("temperature")
     problems = {int(n) for table in kept.values() if "n" in table for n in table.n.dropna()}
+    scored = any("judge" in table and table.judge.notna().any() for table in kept.values())
+    watched = (
+        "vermillion: the judge's mean reward; dotted: share that the judge accepts (score above 0.5) although it is "
+        "wrong. "
+        if scored
+        else "the judge scored none of them, as one that compares has nothing to hold a single sample against. "
+    )
     figure.caption = (
         f"Samples of {listing([f'{n:,}' for n in sorted(problems)])} validation problems during training, "
         f"{f'at temperature {temperature:g}' if temperature else 'sampled as in training'}. Blue: share "
-        f"that is right, with its 95 % interval; vermillion: the judge's mean reward; "
-        "dotted: share that the judge accepts (score above 0.5) although it is wrong. Dashed line: the "
+        f"that is right, with its 95 % interval; {watched}Dashed line: the "
         "best step by "
         "validation; a line marked ‘collapse’: the monitor's alarm. "
-        "The judge sees these samples at every λ; it pays for them only below λ = 1. "
+        f"{'The judge sees these samples at every λ; it pays for them only below λ = 1. ' if scored else ''}"
         f"Settings: {settings(results)}. {seeds(results)}{crowd.left_out(results)}"
     )
     return figure
@@ -132,8 +138,13 @@ def calibration(results: Results) -> Figure:
         figure.caption = (
             f"{found.get('n', 0):,} solutions of {found.get('questions', 0):,} validation problems, "
             f"sampled from the SFT "
-            "model before any reward was paid. Left: share that is right against the judge's mean score, "
-            "by bin, with "
+            "model before any reward was paid. "
+        )
+        figure.caption += (
+            "Scores say how a solution stands among those of its question, so they are not held against the share that "
+            "is right; wrong ones hang below the line."
+            if found.get("comparisons")
+            else "Left: share that is right against the judge's mean score, by bin, with "
             "95 % intervals. Right: number of solutions by score; wrong ones hang below the line."
         )
     return figure

@@ -36,11 +36,21 @@ def calibration(found: dict) -> Table:
             "phrasings agree",
             "share of solutions that all phrasings of the prompt put on the same side of 0.5",
         ),
+        "opponents": (
+            "compared with",
+            "other solutions of the question, mean; scores are relative to those: only figures within questions count",
+        ),
+        "first_bias": (
+            "position bias",
+            "mean probability that the solution shown first wins, less 0.5; both orders are asked and averaged",
+        ),
+        "flipped": ("winner changes with the order", "share of the pairs"),
         "truncated": ("truncated", "solutions that did not fit the judge's context"),
     }
     table = Table([("figure", ""), ("value", ""), ("meaning", "")], [])
+    flat = found | (found.get("phrasings") or {}) | (found.get("comparisons") or {})
     for key, (title, meaning) in meanings.items():
-        value = (found.get("phrasings") or {}).get(key) if key == "same_side" else found.get(key)
+        value = flat.get(key)
         if value is not None:
             shown = (
                 f"{value:.5f}"
@@ -81,13 +91,18 @@ def probes(found: dict) -> Table:
     rows = []
     for probe in found.get("probes") or []:
         control = probe["probe"] in ("reference", "spoilt")
-        paid = "PAYS" if probe["paid"] >= PAYS else "sometimes" if probe["paid"] >= SOMETIMES else "does not pay"
-        verdict = "control" if control else paid
+        verdict = "control" if control else _paid(probe["paid"])
         rows.append(
             [text(probe["description"]), _number(probe["n"], 0), _number(probe["correct"]), _number(probe["judge"])]
             + [_number(probe["paid"]), text(verdict)]
         )
     return Table(columns, rows)
+
+
+def _paid(share: float | None) -> str:
+    if share is None:
+        return "–"  # a judge that compares calls nothing right
+    return "PAYS" if share >= PAYS else "sometimes" if share >= SOMETIMES else "does not pay"
 
 
 def policies(results: Results) -> Table:
@@ -106,6 +121,8 @@ def policies(results: Results) -> Table:
 
 
 def _accuracy(row: dict) -> Cell:
+    if row["accuracy"] is None:
+        return Cell("–")
     low, high = row["accuracy_ci95"]
     return Cell(f"{row['accuracy']:.3f}", f"{low:.3f}–{high:.3f}", sort=row["accuracy"])
 

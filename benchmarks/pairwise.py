@@ -1,0 +1,61 @@
+"""What a round robin asks of the judge's model: tokens computed, by what prompts share. Counts, the same every time.
+
+Run by `make bench`. Tokens are those of the forward passes, padding included; weights are the shipped judge's, whose
+answers do not matter here.
+
+- in full: every prompt by itself;
+- question: what prompts of a question have in common is computed once;
+- first: as the pairwise judge does it, with the question and the solution that stands first computed once for all of
+  that one's opponents;
+- single: the single-token judge on the same solutions.
+"""
+
+import json
+import random
+
+from gavel import judge, prefixes
+from gavel.convert import to_program
+from gavel.corruption import corrupt
+from gavel.problems import generate
+
+QUESTIONS, SIZES = 4, (2, 4, 8, 16)
+MODEL, LABELS = "resources/models/judge", (" Yes", " No")
+
+
+def groups(size: int) -> tuple[list[str], list[str]]:
+    """Questions, each as often as it has solutions, and distinct solutions."""
+    rng, questions, solutions = random.Random(0), [], []
+    for _, row in generate("main", QUESTIONS, 5, "bench"):
+        found = {to_program(row["solution"], row["answer"], row["question"]): None}
+        while len(found) < size:
+            found[corrupt(rng.choice(list(found)), rng)] = None
+        questions += [row["question"]] * size
+        solutions += found
+    return questions, solutions
+
+
+def main() -> None:
+    computed, extend = 0, prefixes.extend
+
+    def counted(model, state, rows, pad):
+        nonlocal computed
+        computed += len(rows) * max(map(len, rows))
+        return extend(model, state, rows, pad)
+
+    prefixes.extend = counted
+    whole, pairwise = (judge.load(kind="pairwise", model=MODEL, labels=LABELS, reuse=reuse) for reuse in (False, True))
+    by_question = judge.load(kind="pairwise", model=MODEL, labels=LABELS)
+    answers = by_question.answers
+    by_question.answers = lambda texts, alike, progress: answers(texts, [key[:2] for key in alike], progress)
+    watchers = {"in full": whole, "question": by_question, "first": pairwise, "single": judge.load(model=MODEL)}
+    for size in SIZES:
+        asked, counts = groups(size), {}
+        for name, watcher in watchers.items():
+            computed = 0
+            watcher.verdicts(*asked)
+            counts[name] = computed
+        print(json.dumps({"solutions": size, "prompts": size * (size - 1)} | counts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""One word of a model: what is asked, where the model runs, and what has been answered before.
+
+Every kind of judge whose answer is one of two label words asks through `Asker`, whatever its prompts say. Where the
+model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gavel import prompts
+from gavel.errors import InputError
+from gavel.judge.cache import Cache
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers to one judging prompt: the probabilities of the two label words."""
+
+    right: float
+    wrong: float
+    truncated: bool = False
+
+    @property
+    def probability(self) -> float:
+        total = self.right + self.wrong
+        # Both underflow only when the judge has no opinion at all; it then pays the middle.
+        return self.right / total if total > 0 else 0.5
+
+    @property
+    def off_label(self) -> float:
+        return max(0.0, 1 - self.right - self.wrong)
+
+
+class Backend(Protocol):
+    """Where the judge's model runs."""
+
+    identity: str  # of what answers: another model has another one
+    tokens_read: int  # of prompts so far, whether computed anew or not
+
+    def answers(
+        self, texts: Sequence[str], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
+    ) -> list[Answer | None]:
+        """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
+
+
+class Asker:
+    """Asks a back end, and a cache before it.
+
+    Args:
+        backend: where the model runs.
+        labels: the two words, the first of which `Answer.right` is about.
+        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+
+    Attributes:
+        prompts_asked, prompts_cached: so far; those among them that the cache answered.
+    """
+
+    def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
+        self.backend = backend
+        self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
+        self.prompts_asked = self.prompts_cached = 0
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens of judging prompts so far; answers from the cache cost none."""
+        return self.backend.tokens_read
+
+    def answers(self, texts: Sequence[str], groups: Sequence[Hashable], progress) -> list[Answer | None]:
+        """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
+        known = self.cache.get(texts) if self.cache else {}
+        rest = [i for i, text in enumerate(texts) if text not in known]
+        fresh: list[Answer | None] = []
+        size = getattr(self.backend, "chunk", None) or max(1, len(rest))
+        for part in (rest[start : start + size] for start in range(0, len(rest), size)):
+            found = self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress)
+            if self.cache:
+                self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
+            fresh += found
+        self.prompts_asked += len(texts)
+        self.prompts_cached += len(texts) - len(rest)
+        answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
+        return [Answer(*known[text]) if text in known else answers[text] for text in texts]
+
+
+def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], meanings: str) -> None:
+    """Raises `InputError` where there are not two labels, or no such score.
+
+    Args:
+        scores: what the kind of judge may pay.
+        meanings: what its two labels stand for, in words.
+    """
+    if score not in scores:
+        raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(scores)}")
+    if isinstance(labels, str) or len(labels) != 2:
+        raise InputError(f"judge.labels: {labels!r}; give two words, for {meanings}")
+
+
+def backend(
+    model: str, labels: Sequence[str], template: str, *, slots: Sequence[str], server: dict | None, **local
+) -> Backend:
+    """The model in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
+
+    Args:
+        template: any of the judging prompts, with the `slots` of its kind; the labels are tried out after it.
+
+    Raises:
+        InputError: model or tokenizer do not load, or a label is not one token.
+    """
+    shown = example(template, slots)
+    if server:
+        from gavel.judge.server import ServerBackend
+
+        return ServerBackend(model, labels, example=shown, chat=local.get("chat", False), **server)
+    from gavel.judge.local import LocalBackend
+
+    return LocalBackend(model, labels, example=shown, **local)
+
+
+def example(template: str, slots: Sequence[str]) -> str:
+    """A judging prompt with something in its slots."""
+    return prompts.fill(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})

@@ -1,0 +1,123 @@
+"""The pairwise judge: which of two solutions of a question is better? No ties; both orders are asked and averaged.
+
+As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the judge
+sees a question and exactly two solutions; ours answers in one token, like the single-token judge, and does not reason
+first. What it pays comes from a round robin of a question's solutions (`gavel.judge.standings`), so it says how good a
+solution is beside the others of its group, and nothing of one that stands alone.
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from gavel import prompts
+from gavel.errors import InputError
+from gavel.judge import KINDS, Verdict, standings
+from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.phrasings import phrasings
+from gavel.judge.standings import SCORES, Held, Match
+
+SLOTS = KINDS["pairwise"].slots
+
+
+class PairwiseJudge(Asker):
+    """A language model that answers with the label word of the better solution.
+
+    Args:
+        backend: where the model runs.
+        prompt: shipped prompt names or files with the slots `{question}`, `{first}` and `{second}`; of several
+            phrasings the probabilities are averaged. A slot `{labels}` becomes 'A or B'.
+        labels: the words for the first and for the second solution.
+        score: what is paid, `win-rate` or `elo` (`gavel.judge.standings.SCORES`).
+        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+
+    Raises:
+        InputError: a prompt slot is missing.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        prompt: str | Sequence[str] = "pairwise",
+        labels: Sequence[str] = (" A", " B"),
+        score: str = "win-rate",
+        cache: str | None = None,
+    ):
+        super().__init__(backend, labels, cache)
+        self.score = SCORES[score]
+        self.templates = phrasings(prompt, labels, False, SLOTS)
+
+    def render(self, question: str, first: str, second: str) -> list[str]:
+        """The judging prompt in words, one for each phrasing."""
+        return [prompts.fill(template, question=question, first=first, second=second) for template in self.templates]
+
+    def verdicts(
+        self,
+        questions: Sequence[str],
+        solutions: Sequence[str],
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[Verdict]:
+        """As `gavel.judge.standings.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
+        return standings.verdicts(self, questions, solutions, self.score, progress)
+
+    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
+        """As `gavel.judge.standings.Comparer` says: two prompts a match for each phrasing, all in one set."""
+        orders = [order for q, a, b in matches for order in ((q, a, b), (q, b, a))]
+        rendered = {order: self.render(*order) for order in dict.fromkeys(orders)}
+        # What stands before the second solution is alike for all opponents of the first, so it is computed once; where
+        # there is one opponent, the question is.
+        opponents = Counter(order[:2] for order in rendered)
+        alike = {
+            text: (place, *order[: 2 if opponents[order[:2]] > 1 else 1])
+            for order, own in rendered.items()
+            for place, text in enumerate(own)
+        }
+        texts = list(alike)
+        found = dict(zip(texts, self.answers(texts, list(alike.values()), progress), strict=True))
+        answers = [[found[text] for text in rendered[order]] for order in orders]
+        return [_held(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
+
+
+def _held(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Held | None:
+    """From the answers with the match's first solution standing ahead and standing behind."""
+    if any(answer is None for answer in (*ahead, *behind)):
+        return None
+    p, q = (statistics.fmean(answer.probability for answer in answers) for answers in (ahead, behind))
+    return Held(
+        probability=(p + 1 - q) / 2,
+        first=(p + q) / 2,
+        flipped=(p - 0.5) * (q - 0.5) > 0,
+        off_label=statistics.fmean(answer.off_label for answer in (*ahead, *behind)),
+        truncated=any(answer.truncated for answer in (*ahead, *behind)),
+    )
+
+
+def make(
+    *,
+    model: str,
+    prompt: str | Sequence[str] = "pairwise",
+    labels: Sequence[str] = (" A", " B"),
+    swap_labels: bool = False,
+    score: str = "win-rate",
+    cache: str | None = None,
+    server: dict | None = None,
+    **local,
+) -> PairwiseJudge:
+    """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
+
+    Raises:
+        InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, there is no such
+            score, or labels are to be swapped.
+    """
+    if swap_labels:
+        raise InputError("judge.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
+    check_choices(labels, score, SCORES, "the first and for the second solution")
+    template = phrasings(prompt, labels, False, SLOTS)[0]
+    return PairwiseJudge(
+        backend(model, labels, template, slots=SLOTS, server=server, **local),
+        prompt=prompt,
+        labels=labels,
+        score=score,
+        cache=cache,
+    )
