@@ -83,7 +83,10 @@ def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
     plain = cost.costs(study(), cost.Assumed())
     wide = study(compute={"gpus": 2, "processes": 2}, sft={"gradient_checkpointing": True})
     held = {own.work.rule: own.held / own.hours for own in cost.costs(wide, cost.Assumed())}
-    assert (held["train_sft"], held["score"]) == (1, 2)
+    assert (held["train_sft"], held["score"]) == (1, 1)
+    served = study(compute={"gpus": 3}, judge={"server": {"serve": "job", "gpus": [1, 2]}})
+    assert next(own.held / own.hours for own in cost.costs(served, cost.Assumed()) if own.work.jobs == 1) == 1
+    assert {own.held / own.hours for own in cost.costs(served, cost.Assumed()) if "rl" in own.work.rule} == {3}
     trained = 2 * 125e6 * plain[0].trained
     assert cost.costs(wide, cost.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gavel import study
 from gavel.provenance import closure
 
 ROOT = Path(__file__).parents[2]
@@ -58,19 +59,39 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
 
 def test_jobs_ask_slurm_for_what_they_need(tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["compute"] = {"gpus": 2, "processes": 2, "mem_mb": 5000, "runtime": 90}
+    raw["compute"] = {"gpus": 3, "processes": 2, "mem_mb": 5000, "runtime": 90}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     profile = ("--workflow-profile", str(ROOT / "profiles/slurm"))
     done = snakemake("-n", "--quiet", "host", *profile, "--configfile", "study.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     jobs = re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", done.stdout + done.stderr, re.M | re.S)
     asked = {rule: set(resources.split(", ")) for rule, resources in jobs}
-    for rule in ("train_sft", "train_rl", "judge_policy", "judge_trained", "generate", "score"):
-        assert {"mem_mb=5000", "runtime=90", "gpu=2"} <= asked.pop(rule)
+    gpus = {"train_sft": 2, "train_rl": 3, "judge_policy": 1, "judge_trained": 1, "generate": 1, "score": 1}
+    for rule, count in gpus.items():
+        assert {"mem_mb=5000", "runtime=90", f"gpu={count}"} <= asked.pop(rule)
     assert {"prepare_data", "audit_data", "calibrate_judge", "compute_metrics", "report_html"} <= set(asked)
     for rule, resources in asked.items():
         assert {"mem_mb=1500", "runtime=30"} <= resources, rule
         assert not any(each.startswith("gpu") for each in resources), rule
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"compute": {"gpus": 0}}, {"train_rl": 0, "generate": 0, "score": 0, "judge_policy": 0}),
+        ({"evaluation": {"judge": False}}, {"score": 0, "judge_policy": 1}),
+        ({"evaluation": {"vllm": {"tensor_parallel_size": 2}}}, {"generate": 2, "score": 1}),
+        ({"judge": {"server": {"base_url": "http://x/v1"}}}, {"score": 0, "judge_policy": 1, "train_rl": 4}),
+        ({"judge": {"server": {"serve": "job", "gpus": [1, 2]}}}, {"score": 4, "judge_policy": 4, "train_sft": 1}),
+    ],
+)
+def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["compute"] = {"gpus": 4}
+    for section, values in changes.items():
+        raw[section] = raw[section] | values
+    resolved = study.resolve(raw, ROOT)
+    assert {rule: study.gpus(resolved, rule) for rule in counts} == counts
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,15 @@ PROMPTS = [
 ]
 THREADS = config["compute"]["threads"]
 RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runtime")}
-MAKES_MODELS = dict(RESOURCES)  # from scratch, which needs no GPU
-if config["compute"]["gpus"]:
-    # The name that Slurm's plugin takes both for the job and for the step within it.
-    RESOURCES["gpu"] = config["compute"]["gpus"]
+
+
+def asks_for(rule):
+    """What a rule that trains, samples or judges asks for."""
+    # `gpu` is the name that Slurm's plugin takes both for the job and for the step within it.
+    count = study.gpus(config, rule)
+    return RESOURCES | ({"gpu": count} if count else {})
+
+
 # What several processes train differs in its last digits from what one does.
 COMPUTE = {key: config["compute"][key] for key in ("processes", "distributed")}
 LAUNCHER = (

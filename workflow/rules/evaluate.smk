@@ -17,7 +17,7 @@ rule generate:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **RESOURCES,
+        **asks_for("generate"),
     params:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
@@ -46,7 +46,7 @@ rule score:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **RESOURCES,
+        **asks_for("score"),
     params:
         code=code("score.py"),
         solution_format=config["solution"]["format"],

@@ -19,7 +19,7 @@ rule judge_policy:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **RESOURCES,
+        **asks_for("judge_policy"),
     params:
         code=code("judge_policy.py"),
         student=STUDENT_TOKENS,

@@ -11,7 +11,7 @@ rule scratch_student:
         "../../envs/gavel.yaml"
     threads: 4  # no more than --cores
     resources:
-        **MAKES_MODELS,
+        **RESOURCES,
     params:
         code=code("scratch_student.py"),
         recipe=config["student"]["scratch"],
@@ -33,7 +33,7 @@ rule scratch_judge:
         "../../envs/gavel.yaml"
     threads: 4  # no more than --cores
     resources:
-        **MAKES_MODELS,
+        **RESOURCES,
     params:
         code=code("scratch_judge.py"),
         recipe=config["judge"]["scratch"],

@@ -26,7 +26,7 @@ rule train_rl:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **RESOURCES,
+        **asks_for("train_rl"),
     params:
         code=code("train_rl.py"),
         compute=COMPUTE,

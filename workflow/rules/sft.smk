@@ -19,7 +19,7 @@ rule train_sft:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **RESOURCES,
+        **asks_for("train_sft"),
     params:
         code=code("train_sft.py"),
         compute=COMPUTE,

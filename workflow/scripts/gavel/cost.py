@@ -91,9 +91,8 @@ def _cost(item: Work, config: dict, student: Size, judge: Size | None, completio
     rates = {"writing": assumed.vllm if by_vllm else assumed.writing}
     rates |= {kind: getattr(assumed, kind) for kind in ("training", "reading")}
     hours = sum(count / (assumed.peak * rates[kind]) for kind, count in flops.items()) / 3600
-    compute = config["compute"]
-    used = compute["processes"] if item.rule.startswith("train_") else 1
-    held = hours * max(1, compute["gpus"]) / used
+    used = config["compute"]["processes"] if item.rule.startswith("train_") else 1
+    held = hours * max(1, study.gpus(config, item.rule.split(",")[0])) / used
     return Cost(item, written, trained, judged, sum(flops.values()), hours, held)
 
 
@@ -121,7 +120,8 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
 
     def trained(section: dict) -> dict[str, float]:
         share = 0 if section["lora"] else weights  # adapters are small against it
-        return {"weights": weights / kept, "gradients": share / parts, "optimiser": 2 * share / parts}
+        found = {"weights": weights / kept, "gradients": share / parts, "optimiser": 2 * share / parts}
+        return found | {"weights, gathered": weights - weights / kept}  # while it is sampled
 
     beside = weights * (rl["monitor"]["reference"] + (rl["kl"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"

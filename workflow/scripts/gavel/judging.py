@@ -12,6 +12,7 @@ from tqdm import tqdm
 from gavel import judge, study
 from gavel.calibration import calibrate
 from gavel.errors import InputError
+from gavel.hub import download
 from gavel.judge.access import judge_access
 
 ROOT = Path(__file__).parents[3]
@@ -90,7 +91,10 @@ def settings(name: str) -> Iterator[dict]:
     Where the study's jobs start the judge's server, it runs while the block does.
     """
     if Path(name).suffix not in (".yaml", ".yml"):
-        yield {"model": study.find(name, ROOT, "--judge").removeprefix("./")}
+        model = study.find(name, ROOT, "--judge").removeprefix("./")
+        if not Path(model).exists():
+            model = str(download(model, kind="model", revision=None, key="--judge"))
+        yield {"model": model}
         return
     resolved = study.read(name, ROOT)
     found = study.judge(resolved) | {"model": study.model_now(resolved, "judge")}

@@ -169,6 +169,23 @@ def check_models(study: dict) -> None:
     preflight.check(student(study), judge(study), study["solution"], served=bool(study["judge"]["server"]))
 
 
+def gpus(study: dict, rule: str) -> int:
+    """How many of `compute.gpus` a rule's job has a use for: 0 without any."""
+    given, server = study["compute"]["gpus"], study["judge"]["server"]
+    if not given or rule == "train_rl":
+        return given
+    if rule == "train_sft":
+        return study["compute"]["processes"]
+    if rule == "generate":
+        vllm = study["evaluation"]["vllm"]
+        return vllm["tensor_parallel_size"] if vllm else 1
+    if server and server["serve"] == "job":  # its GPUs are counted among all
+        return 0 if rule == "score" and not study["evaluation"]["judge"] else given
+    if rule == "score":
+        return int(study["evaluation"]["judge"] and not server)
+    return 1
+
+
 def model(study: dict, which: str) -> str:
     """Where a model's files are: its folder, or where a rule makes it or fetches it; a server's name for it."""
     name = study[which]["model"]

@@ -66,9 +66,9 @@ def _assumptions(a: Assumed) -> str:
 - Rates: a GPU of {a.peak / 1e12:g} · 10¹² operations a second at its peak, of which training reaches {a.training:.0%},
   reading whole prompts (the judge) {a.reading:.0%}, decoding {a.writing:.0%}, with vLLM {a.vllm:.0%}. Hours
   are inverse to these: put in your own.
-- Hours are of GPUs at work; held: of all GPUs of a job (`compute.gpus`), of which only training uses several.
+- Hours are of GPUs at work; held: of all GPUs that a job asks for, its server's too.
 - Memory is one GPU's, in GiB: weights, gradients, AdamW's two states, other models, keys and values; activations come
-  on top.
+  on top. What vLLM samples or serves has no row: it takes the share of the memory that it is told to take.
 - Data sets count whole: repeated questions are left out later."""
 
 

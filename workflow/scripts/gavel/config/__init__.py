@@ -113,7 +113,9 @@ class Compute(Section):
     """What a training or sampling job asks the scheduler for."""
 
     threads: Count = Field(1, description="CPU threads of a job; tiny models are fastest as many one-thread jobs.")
-    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of a job.")
+    gpus: Annotated[int, Field(ge=0)] = Field(
+        0, description="GPUs of an RL job, its servers' too; other jobs ask for those that they use."
+    )
     processes: Count = Field(
         1, description="Processes of a training job, one for each GPU that it is to use; they share its CPU threads."
     )
@@ -209,6 +211,13 @@ class Config(Section):
     def trainable(self) -> None:
         """Whether the training jobs can be shared among the processes and GPUs that `compute` names."""
         count, gpus, kind = self.compute.processes, self.compute.gpus, self.compute.distributed
+        dtype, whole = self.student.dtype, [name for name in ("sft", "rl") if not getattr(self, name).lora]
+        if dtype != "float32" and whole:
+            raise ValueError(
+                f"student.dtype is {dtype}, whose numbers lie too far apart for {whole[0]}'s small steps: AdamW would "
+                "leave most weights as they are; write float32, with `bf16: true` in `sft` and `rl` to compute in "
+                "bfloat16, or train adapters (`lora`)"
+            )
         if gpus and count > gpus:
             raise ValueError(
                 f"compute.processes is {count}, but compute.gpus {gpus}; each process needs a GPU of its own"
