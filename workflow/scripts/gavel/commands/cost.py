@@ -40,8 +40,9 @@ def cost(options: argparse.Namespace) -> None:
     """`gavel cost`: count and print."""
     assumed = Assumed(**{field.name: getattr(options, field.name) for field in fields(Assumed)})
     for name, value in asdict(assumed).items():
-        if not 0 < value < math.inf:
-            raise InputError(f"--{name} {value:g}: give a number above 0")
+        most = math.inf if name in ("prompt", "judging", "peak") else 1
+        if not 0 < value <= most or value == math.inf:
+            raise InputError(f"--{name} {value:g}: give a number above 0" + (" and at most 1" if most == 1 else ""))
     print(page(options.configs, assumed), end="")
 
 
