@@ -124,7 +124,7 @@ def test_what_is_not_known_is_said(tmp_path, capsys):
     assert cli.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
     assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2
-    assert capsys.readouterr().err == "gavel: --writing 0: give a number above 0\n"
+    assert capsys.readouterr().err == "gavel: --writing 0: give a number above 0 and at most 1\n"
 
 
 def test_the_page_names_its_command_and_its_assumptions(capsys):
