@@ -1,8 +1,11 @@
 """A cell of the grid that fails: the others are reported at once, and the same command finishes the study."""
 
+import pytest
 from small import Project
 
 from gavel.files import read_json
+
+pytestmark = pytest.mark.timeout(600)  # a study twice
 
 FAILED, OTHER = "ppo-lambda0.5-seed0", "grpo-lambda0.5-seed0"
 

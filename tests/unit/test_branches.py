@@ -53,8 +53,10 @@ def test_autocast_rounds_more_and_shares_all_the_same():
 
 @pytest.fixture
 def accelerator():
+    # Its state is the whole process's: tests before may have left one, and those after need another.
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield Accelerator(cpu=True, mixed_precision="bf16")
-    AcceleratorState._reset_state(reset_partial_state=True)  # it is the whole process's
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_a_forward_pass_with_autocast_inside_shares_too(accelerator):
