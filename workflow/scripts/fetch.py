@@ -13,4 +13,5 @@ with script_log(snakemake.log[0], f"fetch {what}", online=True):
     key = f"{what.replace('/', '.')}.{'path' if wanted['kind'] == 'dataset' else 'model'}"
     commit = hub.fetch(**wanted, folder=snakemake.output.folder, key=key)
     say(f"{wanted['name']} at commit {commit}", console=True)
-    study.check_models(snakemake.config)  # a label that is no token should not wait for the judge's first job
+    if wanted["kind"] == "model":
+        study.check_models(snakemake.config)  # a label that is no token should not wait for the judge's first job

@@ -159,9 +159,9 @@ def check(study: dict, here: bool) -> None:
 def _bring_served_judge(study: dict) -> None:
     """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
     judge, server = study["judge"], study["judge"]["server"]
-    if server and server["serve"] == "job" and not Path(judge["model"]).exists():
-        if "{model}" in str(server["command"]):
-            download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
+    own = server and server["serve"] == "job" and "{model}" in str(server["command"])
+    if own and not Path(judge["model"]).exists():
+        download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
 
 
 def check_models(study: dict) -> None:
