@@ -96,10 +96,11 @@ class Judge(Protocol):
     """Anything that scores solutions.
 
     Attributes:
-        tokens_read: tokens that its models have read so far, which is what it costs.
+        tokens_read, tokens_written: tokens that its models have read and written so far, which is what it costs.
     """
 
     tokens_read: int
+    tokens_written: int
 
     def verdicts(
         self,

@@ -37,6 +37,7 @@ class Backend(Protocol):
 
     identity: str  # of what answers: another model has another one
     tokens_read: int  # of prompts so far, whether computed anew or not
+    tokens_written: int  # before the label words; 0 of one that answers at once
 
     def answers(
         self, texts: Sequence[str], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
@@ -65,6 +66,11 @@ class Asker:
     def tokens_read(self) -> int:
         """Tokens of judging prompts so far; answers from the cache cost none."""
         return self.backend.tokens_read
+
+    @property
+    def tokens_written(self) -> int:
+        """Tokens of reasoning so far."""
+        return self.backend.tokens_written
 
     def answers(self, texts: Sequence[str], groups: Sequence[Hashable], progress) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""

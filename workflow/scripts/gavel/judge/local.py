@@ -52,7 +52,7 @@ class LocalBackend:
         self.labels = label_tokens(self.tokenizer, templated(self.tokenizer, example, chat), labels, special=not chat)
         self.model = models.load_model(model, key="judge.model", dtype=dtype, revision=revision)
         self.source, self.revision = model, revision
-        self.tokens_read = 0
+        self.tokens_read = self.tokens_written = 0
 
     @property
     def identity(self) -> str:

@@ -73,7 +73,7 @@ class ServerBackend:
         self.status = status
         self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}"
         self.checked = False
-        self.tokens_read, self.counting = 0, threading.Lock()
+        self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
 
     def answers(
         self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
