@@ -30,7 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         first = max(entries, key=lambda entry: entry["logprob"])
         listed = {"content": [first | {"top_logprobs": entries}]} if chat else {"top_logprobs": [found]}
         choice = {"index": 0, "finish_reason": "length", "logprobs": listed}
-        choice |= {"message": {"role": "assistant", "content": ""}} if chat else {"text": ""}
+        written = self.server.text if body["max_tokens"] > 1 else ""
+        choice |= {"message": {"role": "assistant", "content": written}} if chat else {"text": written}
         reply = {"id": "1", "created": 0, "model": "m", "object": "x", "choices": [choice]}
         if self.server.counts:
             reply["usage"] = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
@@ -49,9 +50,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(reply, counts=False):
+def serving(reply, counts=False, text=""):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.reply, server.bodies, server.counts = reply, [], counts
+    server.reply, server.bodies, server.counts, server.text = reply, [], counts, text
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -69,7 +70,7 @@ def connect(server, **settings):
         "timeout_s": 5.0,
         "concurrency": 4,
     }
-    common = {name: settings.pop(name) for name in ("kind", "chat", "labels", "cache") if name in settings}
+    common = {name: settings.pop(name) for name in ("kind", "chat", "labels", "cache", "reasoning") if name in settings}
     return judge.load(model="m", server=options | settings, **common)
 
 

@@ -20,7 +20,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
-        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `chat`.
+        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`.
         solution: `prompt`.
         served: the judge runs behind a server, which alone knows its tokenizer.
 
@@ -49,7 +49,8 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
 def check_prompts(judge: dict, solution: dict) -> list[str]:
     """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
-    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], KINDS[judge["kind"]].slots)
+    kind = KINDS[judge["kind"]]
+    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
 
 
 def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: bool) -> None:

@@ -18,11 +18,15 @@ from gavel.prefixes import extend
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion: its token ids (with the end token if it came), its text, and whether it ended by itself."""
+    """One completion: its token ids (with the end token if it came), its text, whether it ended by itself.
+
+    `read` counts the tokens of its prompt.
+    """
 
     ids: list[int]
     text: str
     finished: bool
+    read: int = 0
 
 
 def sample(
@@ -36,6 +40,8 @@ def sample(
     seed: int = 0,
     batch_size: int = AT_A_TIME,
     batch_tokens: int | None = None,
+    special_tokens: bool = True,
+    max_prompt_tokens: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[list[Sample]]:
     """Draw `n` completions for each prompt.
@@ -47,6 +53,8 @@ def sample(
         batch_size: completions decoded at a time (at least `n`).
         batch_tokens: most tokens, those of prompts included, that these may come to hold; None for no such limit. One
             prompt's completions are decoded together in any case.
+        special_tokens: let the tokenizer add its own; a text made with a chat template has them already.
+        max_prompt_tokens: of a longer prompt the beginning is cut; None cuts none.
         progress: wraps the list of batches, for a progress bar.
 
     Returns:
@@ -57,7 +65,8 @@ def sample(
     """
     if temperature == 0 and n > 1:
         raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
-    encoded = tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
+    encoded = tokenizer(list(prompts), add_special_tokens=special_tokens)["input_ids"] if prompts else []
+    encoded = [ids[-max_prompt_tokens:] if max_prompt_tokens else ids for ids in encoded]
     results: list[list[Sample]] = [[] for _ in prompts]
     for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
         seeds = [prompt_seed(seed, prompts[i], 7) for i in batch]
@@ -69,7 +78,8 @@ def sample(
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
         for row, (completion, text) in enumerate(zip(ids, texts, strict=True)):
             finished = bool(completion) and completion[-1] == tokenizer.eos_token_id
-            results[batch[row // n]].append(Sample(completion, text, finished))
+            place = batch[row // n]
+            results[place].append(Sample(completion, text, finished, len(encoded[place])))
     return results
 
 

@@ -86,6 +86,27 @@ class Server(Served):
         return self
 
 
+class Reasoning(Section):
+    """The judge writes before it answers (Guo et al. 2025, arXiv 2505.14674)."""
+
+    max_new_tokens: Count = Field(512, description="Budget of a reasoning, in tokens; the verdict follows in any case.")
+    samples: Count = Field(1, description="Reasonings of each prompt, whose verdicts vote.")
+    temperature: Annotated[float, Field(ge=0)] = Field(
+        0.7, description="At which they are drawn; 0 takes the likeliest token, and is for one sample."
+    )
+    vote: Literal["mean", "majority"] = Field(
+        "mean",
+        description="What becomes of the verdicts: their mean probability, or the share of them that is for a label.",
+    )
+    seed: int = Field(0, description="Of the draws.")
+
+    @model_validator(mode="after")
+    def drawn(self):
+        if self.samples > 1 and not self.temperature:
+            raise ValueError(f"temperature: at 0 all {self.samples} samples would be the same")
+        return self
+
+
 def _own(default: str) -> str:
     """The kinds' defaults of a key, in words."""
     values = {name: getattr(kind, default) for name, kind in KINDS.items()}
@@ -102,8 +123,10 @@ class Judge(Model):
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
     prompt: str | Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
-        description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct) or a file. "
-        f"Of a list of phrasings the probabilities are averaged. null is the kind's own: {_own('prompt')}.",
+        description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct; with "
+        "`reasoning` reasoning, reasoning-instruct; pairwise-reasoning, pairwise-reasoning-instruct) or a file. "
+        f"Of a list of phrasings the probabilities are averaged. null is the kind's own: {_own('prompt')}; with "
+        f"`reasoning` {_own('reasoning_prompt')}.",
     )
     labels: tuple[str, str] | None = Field(
         None,
@@ -119,6 +142,11 @@ class Judge(Model):
         "`log-odds` (within -10 and 10); `hard`, 0 or 1. pairwise: `win-rate` (the default), the mean probability of "
         "being better than another solution of the group; `elo`, that of being better than an average one by the "
         "ratings of a Bradley-Terry fit.",
+    )
+    reasoning: Reasoning | None = Field(
+        None,
+        description="Let the judge write before it answers, where its prompt has the slot {reasoning}; null answers at "
+        "once.",
     )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
@@ -164,8 +192,7 @@ class Judge(Model):
     @model_validator(mode="after")
     def of_its_kind(self):
         kind = KINDS[self.kind]
-        own = {"prompt": kind.prompt, "labels": kind.labels, "score": kind.scores[0]}
-        for key, value in own.items():
+        for key, value in kind.defaults(reasons=bool(self.reasoning)).items():
             if getattr(self, key) is None:
                 setattr(self, key, value)
         if self.score not in kind.scores:

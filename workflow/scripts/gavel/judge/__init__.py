@@ -20,7 +20,7 @@ class Kind:
         module: whose `make(**settings)` returns the judge; imported when used, since some bring heavy packages.
         slots: of its judging prompts.
         scores: what it may pay, the default first.
-        prompt, labels: the defaults.
+        prompt, reasoning_prompt, labels: the defaults; the second of a judge that writes before it answers.
         relative: a score says how a solution stands among those of its group, nothing about one that is alone.
     """
 
@@ -28,19 +28,32 @@ class Kind:
     slots: tuple[str, ...]
     scores: tuple[str, ...]
     prompt: str
+    reasoning_prompt: str
     labels: tuple[str, str]
     relative: bool = False
 
+    def defaults(self, reasons: bool) -> dict:
+        """What `prompt`, `labels` and `score` are where a config does not say."""
+        prompt = self.reasoning_prompt if reasons else self.prompt
+        return {"prompt": prompt, "labels": self.labels, "score": self.scores[0]}
 
-SINGLE = ("probability", "log-odds", "hard")
+
 KINDS = {
-    "single-token": Kind("gavel.judge.single_token", ("question", "solution"), SINGLE, "judge", (" Yes", " No")),
+    "single-token": Kind(
+        "gavel.judge.single_token",
+        slots=("question", "solution"),
+        scores=("probability", "log-odds", "hard"),
+        prompt="judge",
+        reasoning_prompt="reasoning",
+        labels=(" Yes", " No"),
+    ),
     "pairwise": Kind(
         "gavel.judge.pairwise",
-        ("question", "first", "second"),
-        ("win-rate", "elo"),
-        "pairwise",
-        (" A", " B"),
+        slots=("question", "first", "second"),
+        scores=("win-rate", "elo"),
+        prompt="pairwise",
+        reasoning_prompt="pairwise-reasoning",
+        labels=(" A", " B"),
         relative=True,
     ),
 }
@@ -126,4 +139,6 @@ def load(*, kind: str = "single-token", **settings) -> Judge:
         raise InputError(f"judge.kind: {kind!r} does not exist; choose one of {', '.join(KINDS)}")
     if settings.get("cache") in ("off", "run"):  # 'run' is for training jobs, which name a file in their state folder
         settings["cache"] = None
+    own = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
+    settings |= {key: value for key, value in own.items() if settings.get(key) is None}
     return import_module(KINDS[kind].module).make(**settings)

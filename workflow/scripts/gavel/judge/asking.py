@@ -11,6 +11,11 @@ from typing import Protocol
 from gavel import prompts
 from gavel.errors import InputError
 from gavel.judge.cache import Cache
+from gavel.judge.phrasings import REASONING
+
+# What a model is asked: a text, or a text and how its reply goes on. Of a prompt that is still to be reasoned about
+# (`judge.reasoning`) the second is what stands between the reasoning and the label; else it begins with the reasoning.
+Prompt = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,31 @@ class Backend(Protocol):
     tokens_written: int  # before the label words; 0 of one that answers at once
 
     def answers(
-        self, texts: Sequence[str], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
+        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
     ) -> list[Answer | None]:
         """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
+
+
+class Writer(Backend, Protocol):
+    """A back end whose model can also write."""
+
+    def write(
+        self,
+        texts: Sequence[str],
+        *,
+        n: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int,
+        stop: Sequence[str],
+        progress: Callable[[Iterable], Iterable],
+    ) -> list[list[str | None]]:
+        """`n` replies to each prompt, None where one could not be had.
+
+        Args:
+            seed: with the prompt it decides all random numbers, as far as they are the back end's own.
+            stop: for each prompt, a text at which the reply may end; what comes after it is of no use.
+        """
 
 
 class Asker:
@@ -72,7 +99,7 @@ class Asker:
         """Tokens of reasoning so far."""
         return self.backend.tokens_written
 
-    def answers(self, texts: Sequence[str], groups: Sequence[Hashable], progress) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
         known = self.cache.get(texts) if self.cache else {}
         rest = [i for i, text in enumerate(texts) if text not in known]
@@ -103,12 +130,20 @@ def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], mean
 
 
 def backend(
-    model: str, labels: Sequence[str], template: str, *, slots: Sequence[str], server: dict | None, **local
+    model: str,
+    labels: Sequence[str],
+    template: str,
+    *,
+    slots: Sequence[str],
+    server: dict | None,
+    reasoning: dict | None = None,
+    **local,
 ) -> Backend:
     """The model in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
 
     Args:
         template: any of the judging prompts, with the `slots` of its kind; the labels are tried out after it.
+        reasoning: settings of `gavel.judge.reasoning.Reasoning`; None answers at once.
 
     Raises:
         InputError: model or tokenizer do not load, or a label is not one token.
@@ -117,12 +152,27 @@ def backend(
     if server:
         from gavel.judge.server import ServerBackend
 
-        return ServerBackend(model, labels, example=shown, chat=local.get("chat", False), **server)
-    from gavel.judge.local import LocalBackend
+        found = ServerBackend(model, labels, example=shown, chat=local.get("chat", False), **server)
+    else:
+        from gavel.judge.local import LocalBackend
 
-    return LocalBackend(model, labels, example=shown, **local)
+        found = LocalBackend(model, labels, example=shown, **local)
+    if not reasoning:
+        return found
+    from gavel.judge.reasoning import Reasoning
+
+    return Reasoning(found, **reasoning)
 
 
-def example(template: str, slots: Sequence[str]) -> str:
+def render(template: str, **values: str) -> Prompt:
+    """A judging prompt with its slots filled in; one with the slot `{reasoning}` becomes what stands on its sides."""
+    before, slot, after = template.partition(REASONING)
+    if not slot:
+        return prompts.fill(template, **values)
+    return prompts.fill(before, **values), prompts.fill(after, **values)
+
+
+def example(template: str, slots: Sequence[str]) -> Prompt:
     """A judging prompt with something in its slots."""
-    return prompts.fill(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
+    found = render(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
+    return found if isinstance(found, str) else (found[0], f"2{found[1]}")

@@ -6,7 +6,7 @@ answer. What was answered in one call is stored at once or not at all.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Cache:
         except (sqlite3.Error, OSError) as error:
             self._give_up(f"{path}: {error}")
 
-    def get(self, texts: Sequence[str]) -> dict[str, tuple[float, float, bool]]:
+    def get(self, texts: Sequence[Hashable]) -> dict[Hashable, tuple[float, float, bool]]:
         """The known ones among judging prompts: (right, wrong, truncated)."""
         keys = {self._key(text): text for text in texts}
         found = {}
@@ -53,7 +53,7 @@ class Cache:
                 found[keys[key]] = (right, wrong, bool(cut))
         return found
 
-    def put(self, answers: Mapping[str, "Answer"]) -> None:
+    def put(self, answers: Mapping[Hashable, "Answer"]) -> None:
         rows = [(self._key(text), a.right, a.wrong, int(a.truncated)) for text, a in answers.items()]
         if self.store is None or not rows:
             return
@@ -76,7 +76,7 @@ class Cache:
         self.store = None
         say(f"judge cache not used: {reason}", console=True)
 
-    def _key(self, text: str) -> bytes:
+    def _key(self, text: Hashable) -> bytes:
         return hashlib.sha256(f"{self.identity}\0{text}".encode()).digest()
 
 

@@ -1,15 +1,16 @@
 """A judge's model in this process: one forward pass a solution, what prompts share computed once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 import torch
 
 from gavel import models
 from gavel.errors import InputError
-from gavel.judge.asking import Answer
+from gavel.judge.asking import Answer, Prompt
 from gavel.prefixes import next_token_probabilities
 from gavel.provenance import folder_digest
+from gavel.sampling import sample
 
 
 class LocalBackend:
@@ -18,7 +19,7 @@ class LocalBackend:
     Args:
         model: hub name or local folder.
         labels: the words for right and wrong, each one token in the place where it stands.
-        example: any judging prompt, to see how the labels are tokenised after it.
+        example: any judging prompt (`asking.example`), to see how the labels are tokenised after it.
         chat: put prompts through the model's chat template as a user message.
         dtype: of the weights; `auto` is bfloat16 where the processor computes in it, else float32.
         max_tokens: longest prompt; of a longer one the beginning is cut, never the end where the label stands.
@@ -35,7 +36,7 @@ class LocalBackend:
         model: str,
         labels: Sequence[str],
         *,
-        example: str,
+        example: Prompt,
         chat: bool = False,
         dtype: str = "float32",
         max_tokens: int = 2048,
@@ -60,7 +61,7 @@ class LocalBackend:
         return f"{digest} {self.revision} {self.model.dtype} {self.chat} {self.max_tokens}"
 
     def answers(
-        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
+        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer]:
         """As `gavel.judge.asking.Backend` says; never None."""
         encoded = [
@@ -89,20 +90,49 @@ class LocalBackend:
             for (right, wrong), ids in zip(probabilities.tolist(), encoded, strict=True)
         ]
 
+    def write(
+        self,
+        texts: Sequence[str],
+        *,
+        n: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[list[str]]:
+        """As `gavel.judge.asking.Writer` says; never None. `stop` is not heeded: a reply ends at the end token."""
+        drawn = sample(
+            self.model,
+            self.tokenizer,
+            [templated(self.tokenizer, text, self.chat) for text in texts],
+            n=n,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            batch_tokens=self.batch_tokens,
+            special_tokens=not self.chat,
+            max_prompt_tokens=self.max_tokens,
+            progress=progress,
+        )
+        self.tokens_read += sum(group[0].read for group in drawn)
+        self.tokens_written += sum(len(one.ids) for group in drawn for one in group)
+        return [[one.text for one in group] for group in drawn]
 
-def templated(tokenizer, text: str, chat: bool) -> str:
-    """A judging prompt as the model reads it.
+
+def templated(tokenizer, text: Prompt, chat: bool) -> str:
+    """A judging prompt as the model reads it, and the beginning of its reply where it has one.
 
     Raises:
         InputError: `chat` without a chat template.
     """
+    text, begun = (text, "") if isinstance(text, str) else text
     if not chat:
-        return text
+        return text + begun
     if tokenizer.chat_template is None:
         raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
-    return tokenizer.apply_chat_template(
-        [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-    )
+    asked = [{"role": "user", "content": text}]
+    return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) + begun
 
 
 def label_tokens(tokenizer, prompt: str, labels: Sequence[str], special: bool = True) -> list[int]:

@@ -1,23 +1,22 @@
 """The pairwise judge: which of two solutions of a question is better? No ties; both orders are asked and averaged.
 
 As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the judge
-sees a question and exactly two solutions; ours answers in one token, like the single-token judge, and does not reason
-first. What it pays comes from a round robin of a question's solutions (`gavel.judge.standings`), so it says how good a
-solution is beside the others of its group, and nothing of one that stands alone.
+sees a question and exactly two solutions; ours answers in one token, at once or after a reasoning
+(`gavel.judge.reasoning`). What it pays comes from a round robin of a question's solutions (`gavel.judge.standings`), so
+it says how good a solution is beside the others of its group, and nothing of one that stands alone.
 """
 
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from gavel import prompts
 from gavel.errors import InputError
 from gavel.judge import KINDS, Verdict, standings
-from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.asking import Answer, Asker, Backend, Prompt, backend, check_choices, render
 from gavel.judge.phrasings import phrasings
 from gavel.judge.standings import SCORES, Held, Match
 
-SLOTS = KINDS["pairwise"].slots
+KIND = KINDS["pairwise"]
 
 
 class PairwiseJudge(Asker):
@@ -29,6 +28,7 @@ class PairwiseJudge(Asker):
             phrasings the probabilities are averaged. A slot `{labels}` becomes 'A or B'.
         labels: the words for the first and for the second solution.
         score: what is paid, `win-rate` or `elo` (`gavel.judge.standings.SCORES`).
+        reasons: the back end writes before it answers (`gavel.judge.reasoning`), in the prompts' slot `{reasoning}`.
         cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Raises:
@@ -39,18 +39,19 @@ class PairwiseJudge(Asker):
         self,
         backend: Backend,
         *,
-        prompt: str | Sequence[str] = "pairwise",
-        labels: Sequence[str] = (" A", " B"),
-        score: str = "win-rate",
+        prompt: str | Sequence[str] = KIND.prompt,
+        labels: Sequence[str] = KIND.labels,
+        score: str = KIND.scores[0],
+        reasons: bool = False,
         cache: str | None = None,
     ):
         super().__init__(backend, labels, cache)
         self.score = SCORES[score]
-        self.templates = phrasings(prompt, labels, False, SLOTS)
+        self.templates = phrasings(prompt, labels, False, KIND.slots, reasons)
 
-    def render(self, question: str, first: str, second: str) -> list[str]:
+    def render(self, question: str, first: str, second: str) -> list[Prompt]:
         """The judging prompt in words, one for each phrasing."""
-        return [prompts.fill(template, question=question, first=first, second=second) for template in self.templates]
+        return [render(template, question=question, first=first, second=second) for template in self.templates]
 
     def verdicts(
         self,
@@ -96,15 +97,18 @@ def _held(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> He
 def make(
     *,
     model: str,
-    prompt: str | Sequence[str] = "pairwise",
-    labels: Sequence[str] = (" A", " B"),
+    prompt: str | Sequence[str],
+    labels: Sequence[str],
+    score: str,
     swap_labels: bool = False,
-    score: str = "win-rate",
+    reasoning: dict | None = None,
     cache: str | None = None,
     server: dict | None = None,
     **local,
 ) -> PairwiseJudge:
     """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
+
+    With `reasoning` (settings of `gavel.judge.reasoning.Reasoning`) it writes before it answers.
 
     Raises:
         InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, there is no such
@@ -113,11 +117,12 @@ def make(
     if swap_labels:
         raise InputError("judge.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
     check_choices(labels, score, SCORES, "the first and for the second solution")
-    template = phrasings(prompt, labels, False, SLOTS)[0]
+    template = phrasings(prompt, labels, False, KIND.slots, bool(reasoning))[0]
     return PairwiseJudge(
-        backend(model, labels, template, slots=SLOTS, server=server, **local),
+        backend(model, labels, template, slots=KIND.slots, server=server, reasoning=reasoning, **local),
         prompt=prompt,
         labels=labels,
         score=score,
+        reasons=bool(reasoning),
         cache=cache,
     )

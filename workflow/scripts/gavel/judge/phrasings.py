@@ -5,20 +5,32 @@ from collections.abc import Sequence
 from gavel import prompts
 from gavel.errors import InputError
 
+REASONING = "{reasoning}"  # the slot of a judging prompt in which the model writes before it answers
 
-def phrasings(prompt: str | Sequence[str], labels: Sequence[str], swap: bool, slots: Sequence[str]) -> list[str]:
+
+def phrasings(
+    prompt: str | Sequence[str], labels: Sequence[str], swap: bool, slots: Sequence[str], reasons: bool = False
+) -> list[str]:
     """The judging prompts as templates, `{labels}` filled in, in one or both orders.
 
     Args:
         slots: those that prompts of this kind of judge must have (`gavel.judge.KINDS`).
+        reasons: the judge writes before it answers, so the slot `{reasoning}` must be there; else it must not.
 
     Raises:
-        InputError: there is none, a slot is missing, or `swap` has no slot `{labels}` to work on.
+        InputError: there is none, a slot is missing, `swap` has no slot `{labels}` to work on, or a prompt leaves room
+            for a reasoning that is not asked for.
     """
     names = [prompt] if isinstance(prompt, str) else list(prompt)
     if not names:
         raise InputError("judge.prompt: an empty list; name at least one prompt")
-    slots = (*slots, "labels") if swap else tuple(slots)
+    needed = (*slots, *(["labels"] if swap else []), *(["reasoning"] if reasons else []))
     words = [label.strip() for label in labels]
     orders = [words, words[::-1]] if swap else [words]
-    return [prompts.load(name, slots).replace("{labels}", " or ".join(order)) for name in names for order in orders]
+    found = []
+    for name in names:
+        template = prompts.load(name, needed)
+        if not reasons and REASONING in template:
+            raise InputError(f"judge.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another")
+        found += [template.replace("{labels}", " or ".join(order)) for order in orders]
+    return found

@@ -3,16 +3,22 @@
 Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
 among them counts as 0 (its probability is below that of the last one listed); with neither there the answer is unknown,
 as it is when the server could not be asked. Too long a prompt is the server's to cut or to refuse.
+
+A judge that reasons asks twice: for the reasoning, and for the token after it. By the chat endpoint the second request
+ends with the beginning of the assistant's message, which the server must go on with: vLLM and SGLang are told so by
+`continue_final_message`, llama.cpp's server does it by itself; one that refuses is named in the log.
 """
 
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 
 from gavel.errors import InputError
-from gavel.judge.asking import Answer
+from gavel.judge.asking import Answer, Prompt
 from gavel.progress import say
 from gavel.serving import is_gone, wait_for
 
@@ -48,7 +54,7 @@ class ServerBackend:
         model: str,
         labels: Sequence[str],
         *,
-        example: str,
+        example: Prompt,
         base_url: str,
         chat: bool = False,
         api_key_env: str = "OPENAI_API_KEY",
@@ -76,20 +82,50 @@ class ServerBackend:
         self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
 
     def answers(
-        self, texts: Sequence[str], groups: Sequence[str], progress: Callable[[Iterable], Iterable] = iter
+        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer | None]:
         """As `gavel.judge.asking.Backend` says. When many requests in a row fail the rest is not asked."""
-        failures = _Failures(self.concurrency)
+        self._ready()
+        return self._all([partial(self._answer, text) for text in texts], progress)
+
+    def write(
+        self,
+        texts: Sequence[str],
+        *,
+        n: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[list[str | None]]:
+        """As `gavel.judge.asking.Writer` says, one request a reply; how far a seed binds is the server's affair."""
+        self._ready()
+        common = {"temperature": temperature, "max_tokens": max_new_tokens}
+        ends = [{"stop": [end.strip()]} if end.strip() else {} for end in stop or [""] * len(texts)]
+        asked = [
+            partial(self._written, text, seed=seed + place, **common, **end)
+            for text, end in zip(texts, ends, strict=True)
+            for place in range(n)
+        ]
+        replies = iter(self._all(asked, progress))
+        return [list(islice(replies, n)) for _ in texts]
+
+    def _ready(self) -> None:
         if self.status:
             wait_for(NAME, self.status)
         if not self.checked:
             self._check()
+
+    def _all(self, requests: Sequence[Callable], progress) -> list:
+        """What the requests give, in order; None for those that failed, which are told of."""
+        failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
-            asked = [pool.submit(self._answer, text, failures) for text in texts]
+            asked = [pool.submit(self._tried, request, failures) for request in requests]
             found = [answer.result() for answer in progress(asked)]
         if failures.total:
             say(
-                f"judge server {self.base_url}: {failures.total} of {len(texts)} answers missing ({failures.last})",
+                f"judge server {self.base_url}: {failures.total} of {len(requests)} answers missing ({failures.last})",
                 console=True,
             )
             if self.status and is_gone(self.status):
@@ -109,12 +145,12 @@ class ServerBackend:
             )
         self.checked = True
 
-    def _answer(self, text: str, failures: "_Failures") -> Answer | None:
+    def _tried(self, request: Callable, failures: "_Failures"):
         if failures.down:
             failures.add(failures.last)
             return None
         try:
-            listed = self._listed(text)
+            found = request()
         except (self.openai.AuthenticationError, self.openai.PermissionDeniedError, self.openai.NotFoundError) as error:
             raise InputError(f"judge.server: {self.base_url} refuses key or model {self.model!r}: {error}") from None
         except (self.openai.BadRequestError, self.openai.UnprocessableEntityError) as error:
@@ -123,33 +159,53 @@ class ServerBackend:
         except self.openai.OpenAIError as error:
             failures.add(f"{type(error).__name__}: {error}")
             return None
-        right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
-        failures.forget()
-        if right + wrong == 0:
-            shown = ", ".join(repr(token) for token, _ in listed[:5])
-            failures.add(f"no label among the listed tokens: {shown}", down=False)
+        except _NoLabel as error:
+            failures.forget()
+            failures.add(str(error), down=False)
             return None
+        failures.forget()
+        return found
+
+    def _answer(self, text: Prompt) -> Answer:
+        listed = self._listed(text)
+        right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
+        if right + wrong == 0:
+            raise _NoLabel(f"no label among the listed tokens: {', '.join(repr(token) for token, _ in listed[:5])}")
         return Answer(right, wrong)
 
-    def _listed(self, text: str) -> list[tuple[str, float]]:
+    def _listed(self, text: Prompt) -> list[tuple[str, float]]:
         """(text, log-probability) of the likeliest next tokens."""
-        common = {"model": self.model, "max_tokens": 1, "temperature": 0.0}
         if self.chat:
-            reply = self.client.chat.completions.create(
-                messages=[{"role": "user", "content": text}], logprobs=True, top_logprobs=self.top, **common
-            )
-            self._count(reply.usage)
-            content = reply.choices[0].logprobs and reply.choices[0].logprobs.content
+            choice = self._asked(text, max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=self.top)
+            content = choice.logprobs and choice.logprobs.content
             return [(entry.token, entry.logprob) for entry in content[0].top_logprobs] if content else []
-        reply = self.client.completions.create(prompt=text, logprobs=self.top, **common)
-        self._count(reply.usage)
-        found = reply.choices[0].logprobs
+        found = self._asked(text, max_tokens=1, temperature=0.0, logprobs=self.top).logprobs
         return list(found.top_logprobs[0].items()) if found and found.top_logprobs else []
 
-    def _count(self, usage) -> None:
-        """Add what a server says that it has read; one that says nothing counts as nothing."""
-        with self.counting:
-            self.tokens_read += usage.prompt_tokens if usage else 0
+    def _written(self, text: str, **settings) -> str:
+        choice = self._asked(text, writes=True, **settings)
+        return (choice.message.content if self.chat else choice.text) or ""
+
+    def _asked(self, text: Prompt, writes: bool = False, **settings):
+        """The only choice of one request; `writes`: what comes back is a reasoning, whose tokens count."""
+        text, begun = (text, "") if isinstance(text, str) else text
+        if self.chat:
+            messages = [{"role": "user", "content": text}]
+            if begun:
+                messages.append({"role": "assistant", "content": begun})
+                settings["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
+            reply = self.client.chat.completions.create(model=self.model, messages=messages, **settings)
+        else:
+            reply = self.client.completions.create(model=self.model, prompt=text + begun, **settings)
+        if reply.usage:  # a server that says nothing counts as nothing
+            with self.counting:
+                self.tokens_read += reply.usage.prompt_tokens
+                self.tokens_written += reply.usage.completion_tokens if writes else 0
+        return reply.choices[0]
+
+
+class _NoLabel(Exception):
+    """A server's list of likely tokens has neither label."""
 
 
 class _Failures:

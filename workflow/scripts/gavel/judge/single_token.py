@@ -8,12 +8,11 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from gavel import prompts
 from gavel.judge import KINDS, Verdict
-from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.asking import Answer, Asker, Backend, Prompt, backend, check_choices, render
 from gavel.judge.phrasings import phrasings
 
-SLOTS = KINDS["single-token"].slots
+KIND = KINDS["single-token"]
 LOG_ODDS_LIMIT = 10.0  # a probability that rounds to 0 or 1 would have infinite log-odds
 
 
@@ -34,6 +33,7 @@ class SingleTokenJudge(Asker):
         labels: the words for right and wrong.
         swap_labels: ask each phrasing in both orders of the slot `{labels}` and average.
         score: what is paid: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
+        reasons: the back end writes before it answers (`gavel.judge.reasoning`), in the prompts' slot `{reasoning}`.
         cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Raises:
@@ -44,19 +44,20 @@ class SingleTokenJudge(Asker):
         self,
         backend: Backend,
         *,
-        prompt: str | Sequence[str] = "judge",
-        labels: Sequence[str] = (" Yes", " No"),
+        prompt: str | Sequence[str] = KIND.prompt,
+        labels: Sequence[str] = KIND.labels,
         swap_labels: bool = False,
-        score: str = "probability",
+        score: str = KIND.scores[0],
+        reasons: bool = False,
         cache: str | None = None,
     ):
         super().__init__(backend, labels, cache)
         self.score = SCORES[score]
-        self.templates = phrasings(prompt, labels, swap_labels, SLOTS)
+        self.templates = phrasings(prompt, labels, swap_labels, KIND.slots, reasons)
 
-    def render(self, question: str, solution: str) -> list[str]:
+    def render(self, question: str, solution: str) -> list[Prompt]:
         """The judging prompt in words, one for each phrasing."""
-        return [prompts.fill(template, question=question, solution=solution) for template in self.templates]
+        return [render(template, question=question, solution=solution) for template in self.templates]
 
     def verdicts(
         self,
@@ -93,28 +94,32 @@ class SingleTokenJudge(Asker):
 def make(
     *,
     model: str,
-    prompt: str | Sequence[str] = "judge",
-    labels: Sequence[str] = (" Yes", " No"),
+    prompt: str | Sequence[str],
+    labels: Sequence[str],
+    score: str,
     swap_labels: bool = False,
-    score: str = "probability",
+    reasoning: dict | None = None,
     cache: str | None = None,
     server: dict | None = None,
     **local,
 ) -> SingleTokenJudge:
     """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
 
+    With `reasoning` (settings of `gavel.judge.reasoning.Reasoning`) it writes before it answers.
+
     Raises:
         InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, or there is no
             such score.
     """
     check_choices(labels, score, SCORES, "right and for wrong")
-    template = phrasings(prompt, labels, swap_labels, SLOTS)[0]
+    template = phrasings(prompt, labels, swap_labels, KIND.slots, bool(reasoning))[0]
     return SingleTokenJudge(
-        backend(model, labels, template, slots=SLOTS, server=server, **local),
+        backend(model, labels, template, slots=KIND.slots, server=server, reasoning=reasoning, **local),
         prompt=prompt,
         labels=labels,
         swap_labels=swap_labels,
         score=score,
+        reasons=bool(reasoning),
         cache=cache,
     )
 
