@@ -23,5 +23,7 @@ def test_a_missing_slot_is_named(tmp_path):
 
 
 def test_an_unknown_prompt_lists_the_shipped_ones():
-    with pytest.raises(InputError, match="judge, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve"):
+    with pytest.raises(
+        InputError, match="judge, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve"
+    ):
         prompts.load("nowhere")

@@ -58,7 +58,7 @@ def question_order(
     for name, pool, wanted in pools:
         if wanted and not pool:
             raise InputError(f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them")
-    streams = [(name, _reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
+    streams = [(name, reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
     rows = []
     for _ in range(steps):
         for name, stream, wanted in streams:
@@ -232,8 +232,8 @@ class Rollout:
     and several processes draw together what one alone would.
     """
 
-    def __init__(self, seed: int, updates: int, batch_size: int):
-        self.seed, self.updates, self.batch_size = seed, updates, batch_size
+    def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
+        self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
 
     def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
         n, tokenizer = trainer.num_generations, trainer.processing_class
@@ -252,8 +252,10 @@ class Rollout:
                 max_new_tokens=trainer.max_completion_length,
                 seed=self.seed * 1_000_003 + step,
                 batch_size=self.batch_size,
+                special_tokens=self.special_tokens,
             )
-        prompt_ids = [ids for ids in tokenizer(texts[::n])["input_ids"] for _ in range(n)]
+        read = tokenizer(texts[::n], add_special_tokens=self.special_tokens)["input_ids"]
+        prompt_ids = [ids for ids in read for _ in range(n)]
         return {
             "prompt_ids": prompt_ids,
             "completion_ids": [s.ids for group in groups for s in group],
@@ -273,7 +275,8 @@ class SkipUnpaid(TrainerCallback):
             model.zero_grad(set_to_none=True)
 
 
-def _reshuffled(rows: Sequence[dict], seed: str) -> Iterator[dict]:
+def reshuffled(rows: Sequence[dict], seed: str) -> Iterator[dict]:
+    """The rows over and over, each time in another order."""
     rng = random.Random(seed)
     for _ in range(math.ceil(1e9 / max(1, len(rows)))):
         order = list(rows)

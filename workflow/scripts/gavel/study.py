@@ -15,6 +15,7 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat max_tokens cache"
 ).split()
+SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration, in this order
 # How rollouts by vLLM are reached, which reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
 
@@ -174,7 +175,7 @@ def gpus(study: dict, rule: str) -> int:
     given, server = study["compute"]["gpus"], study["judge"]["server"]
     if not given or rule == "train_rl":
         return given
-    if rule == "train_sft":
+    if rule in ("train_sft", "train_judge"):
         return study["compute"]["processes"]
     if rule == "generate":
         vllm = study["evaluation"]["vllm"]
@@ -186,8 +187,75 @@ def gpus(study: dict, rule: str) -> int:
     return 1
 
 
+def judge_stages(study: dict) -> dict[str, dict]:
+    """How the judge is trained before it pays: stage -> `method`, `start` (a folder), `data` (a file), `settings`.
+
+    In order; each starts from the best judge of the one before. None where the judge pays as it is.
+    """
+    folder, start = f"{study['results_dir']}/judge/training", start_model(study, "judge")
+    taught, rl, found = study["judge"]["self_taught"], study["judge"]["rl"], {}
+
+    def add(stage: str, method: str, data: str, settings: dict) -> None:
+        nonlocal start
+        found[stage] = {"method": method, "start": start, "data": f"{folder}/{data}", "settings": settings}
+        start = f"{folder}/{stage}/best"
+
+    for number in range(1, (taught["iterations"] if taught else 0) + 1):
+        for method in SELF_TAUGHT_STEPS:
+            if taught[method]:
+                add(f"iteration{number}-{method}", method, f"judgments{number}.jsonl", {"steps": None} | taught[method])
+    if rl:
+        add("rl", "grpo", "labelled-pairs.jsonl", rl)
+    return found
+
+
+def self_taught(study: dict) -> dict | None:
+    """What the pairs and judgments of a self-taught judge depend on."""
+    section = study["judge"]["self_taught"]
+    return section and {key: value for key, value in section.items() if key not in SELF_TAUGHT_STEPS}
+
+
+def self_taught_judge(study: dict, iteration: int) -> str:
+    """The folder of the judge that judges an iteration's pairs: the one that the iteration starts from."""
+    stages = judge_stages(study)
+    return next(about["start"] for stage, about in stages.items() if stage.startswith(f"iteration{iteration}-"))
+
+
+def judge_pairs(study: dict) -> dict[str, dict]:
+    """How the pairs with a known better solution are drawn: name -> which problems (`part`, and how many the
+    benchmark has), `samples` of each policy, `most` pairs of a problem, `seed`."""
+    benchmark, rl = study["judge"]["benchmark"], study["judge"]["rl"]
+    questions = benchmark["questions"] if benchmark else 0
+    like = benchmark or {"samples": 4, "seed": 0}
+    found = {"selection": {"part": "selection", "samples": like["samples"], "most": like["samples"]}}
+    found["benchmark"] = found["selection"] | {"part": "benchmark"}
+    found["labelled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
+    return {name: about | {"questions": questions, "seed": like["seed"]} for name, about in found.items()}
+
+
+def judges(study: dict) -> dict[str, dict]:
+    """The judge before, between and after its stages of training: name -> keyword arguments of `gavel.judge.load`.
+
+    The last one is the judge that pays. One that is not trained is `judge` alone; else the first is `start`, and the
+    others are called after what they have learnt from: `iteration1` and so on, `rl`.
+    """
+    stages, own = judge_stages(study), judge(study)
+    found = {"start" if stages else "judge": own | {"model": start_model(study, "judge")}}
+    for stage in stages:
+        name = stage.partition("-")[0]
+        found[name] = own | {"model": f"{study['results_dir']}/judge/training/{stage}/best"}
+    return found
+
+
 def model(study: dict, which: str) -> str:
-    """Where a model's files are: its folder, or where a rule makes it or fetches it; a server's name for it."""
+    """Where a model's files are: its folder, or where a rule makes, fetches or trains it; a server's name for it."""
+    if which == "judge" and (stages := judge_stages(study)):
+        return f"{study['results_dir']}/judge/training/{list(stages)[-1]}/best"
+    return start_model(study, which)
+
+
+def start_model(study: dict, which: str) -> str:
+    """As `model`, of a judge before it is trained."""
     name = study[which]["model"]
     if name == "scratch":
         return f"{study['shared'][which] or study['results_dir']}/models/{which}"

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from gavel.config.judge_training import JudgeRl, SelfTaught
 from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.serving import Served
 from gavel.judge import KINDS
@@ -168,6 +169,14 @@ class Judge(Model):
     batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
     calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
+    self_taught: SelfTaught | None = Field(
+        None, description="Let a pairwise judge teach itself on unlabelled questions before it pays; null does not."
+    )
+    rl: JudgeRl | None = Field(
+        None,
+        description="Train a pairwise judge by RL on the labelled questions before it pays, after `self_taught`; null "
+        "does not.",
+    )
 
     @field_validator("cache", mode="before")
     @classmethod
@@ -197,6 +206,16 @@ class Judge(Model):
                 setattr(self, key, value)
         if self.score not in kind.scores:
             raise ValueError(f"score: {self.score!r} is none of a {self.kind} judge's: {', '.join(kind.scores)}")
+        for key in ("self_taught", "rl"):
+            if getattr(self, key) and not kind.relative:
+                raise ValueError(f"{key}: trains a judge that compares two solutions; write `kind: pairwise`")
+            if getattr(self, key) and self.server:
+                raise ValueError(f"{key}: trains the judge's weights, which a server keeps; leave out `server`")
+            if getattr(self, key) and self.dtype != "float32":
+                raise ValueError(
+                    f"{key}: {self.dtype} numbers lie too far apart for small steps; write dtype: float32, with "
+                    f"`bf16: true` in {key} to compute in bfloat16"
+                )
         if kind.relative and self.swap_labels:
             raise ValueError(f"swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out")
         if kind.relative and self.calibration_samples < 2:

@@ -81,11 +81,13 @@ class Asker:
         cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Attributes:
+        labels: the two words.
         prompts_asked, prompts_cached: so far; those among them that the cache answered.
     """
 
     def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
         self.backend = backend
+        self.labels = tuple(labels)
         self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
         self.prompts_asked = self.prompts_cached = 0
 

@@ -60,13 +60,16 @@ class LocalBackend:
         digest = folder_digest(self.source) if Path(self.source).is_dir() else self.source
         return f"{digest} {self.revision} {self.model.dtype} {self.chat} {self.max_tokens}"
 
+    def templated(self, text: Prompt) -> str:
+        """A judging prompt as the model reads it."""
+        return templated(self.tokenizer, text, self.chat)
+
     def answers(
         self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
     ) -> list[Answer]:
         """As `gavel.judge.asking.Backend` says; never None."""
         encoded = [
-            self.tokenizer(templated(self.tokenizer, text, self.chat), add_special_tokens=not self.chat)["input_ids"]
-            for text in texts
+            self.tokenizer(self.templated(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
         ]
         kept = [ids[-self.max_tokens :] for ids in encoded]
         self.tokens_read += sum(map(len, kept))
@@ -105,7 +108,7 @@ class LocalBackend:
         drawn = sample(
             self.model,
             self.tokenizer,
-            [templated(self.tokenizer, text, self.chat) for text in texts],
+            [self.templated(text) for text in texts],
             n=n,
             temperature=temperature,
             max_new_tokens=max_new_tokens,

@@ -62,26 +62,43 @@ class Reasoning:
         progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Answer | None]:
         """As `gavel.judge.asking.Backend` says; the prompts have room for a reasoning."""
-        written = self.written(texts, progress)
-        begun: list[Prompt] = []
+        written = self.begun(texts, progress)
+        asked: list[Prompt] = []
         alike: list[Hashable] = []
-        for place, ((prompt, cue), own) in enumerate(zip(texts, written, strict=True)):
-            known = [(prompt, f"{text}{cue}") for text in own if text is not None]
-            begun += known
+        for place, ((prompt, _), own) in enumerate(zip(texts, written, strict=True)):
+            known = [(prompt, text) for text in own if text is not None]
+            asked += known
             alike += [groups[place] if self.samples == 1 else place] * len(known)
-        answers = iter(self.backend.answers(begun, alike, progress) if begun else ())
+        answers = iter(self.backend.answers(asked, alike, progress) if asked else ())
         return [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
 
-    def written(
-        self, texts: Sequence[tuple[str, str]], progress: Callable[[Iterable], Iterable] = iter
+    def begun(
+        self,
+        texts: Sequence[tuple[str, str]],
+        progress: Callable[[Iterable], Iterable] = iter,
+        *,
+        samples: int | None = None,
+        **drawing,
     ) -> list[list[str | None]]:
-        """The reasonings themselves, `samples` for each prompt, cut where the model goes on to the verdict itself."""
+        """The beginnings of replies to each prompt: a reasoning and what stands between it and the label.
+
+        A reasoning is cut where the model goes on to the verdict by itself.
+
+        Args:
+            samples: of each prompt; None is as many as vote.
+            drawing: `temperature` and `seed` where they are not this judge's.
+        """
         cues = [cue for _, cue in texts]
         drawn = self.backend.write(
-            [prompt for prompt, _ in texts], n=self.samples, stop=cues, progress=progress, **self.drawing
+            [prompt for prompt, _ in texts],
+            n=samples or self.samples,
+            stop=cues,
+            progress=progress,
+            **self.drawing | drawing,
         )
         return [
-            [None if text is None else cut(text, cue) for text in own] for own, cue in zip(drawn, cues, strict=True)
+            [None if text is None else cut(text, cue) + cue for text in own]
+            for own, cue in zip(drawn, cues, strict=True)
         ]
 
     def _voted(self, answers: Sequence[Answer | None]) -> Answer | None:

@@ -2,8 +2,8 @@
 
 A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`, or `{first}` and
 `{second}` for a pairwise judge, and may have `{labels}` ('Yes or No', or in whichever order the words are asked for).
-Of one that reasons first, what stands before the slot `{reasoning}` is the prompt and what stands after it goes on to the
-label; through a chat template the latter is part of the model's own reply.
+Of one that reasons first, what stands before the slot `{reasoning}` is the prompt, and what stands after it goes on to
+the label; through a chat template the latter is part of the model's own reply.
 Slots are replaced literally, so braces elsewhere (code, LaTeX) need no escaping.
 """
 

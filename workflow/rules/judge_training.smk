@@ -1,0 +1,141 @@
+TRAINING = f"{RESULTS}/judge/training"
+STAGES = study.judge_stages(config)
+SELF_TAUGHT = study.self_taught(config)
+
+
+rule selection_pairs:
+    input:
+        problems=rules.prepare_data.output.validation,
+        student=MODELS["student"],
+        sft=rules.train_sft.output.best,
+        prompts=PROMPTS,
+    output:
+        pairs=f"{TRAINING}/selection-pairs.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-training/selection-pairs.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_training/selection_pairs.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("judge_pairs"),
+    params:
+        code=code("judge_pairs.py"),
+        student=STUDENT_TOKENS,
+        temperature=config["rl"]["temperature"],
+        solution=config["solution"],
+        drawn=study.judge_pairs(config)["selection"],
+    script:
+        "../scripts/judge_pairs.py"
+
+
+use rule selection_pairs as labelled_pairs with:
+    input:
+        problems=rules.prepare_data.output.labeled,
+        student=MODELS["student"],
+        sft=rules.train_sft.output.best,
+        prompts=PROMPTS,
+    output:
+        pairs=f"{TRAINING}/labelled-pairs.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-training/labelled-pairs.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_training/labelled_pairs.tsv"
+    params:
+        code=code("judge_pairs.py"),
+        student=STUDENT_TOKENS,
+        temperature=config["rl"]["temperature"],
+        solution=config["solution"],
+        drawn=study.judge_pairs(config)["labelled"],
+
+
+rule contrasting_pairs:
+    input:
+        unlabeled=rules.prepare_data.output.unlabeled,
+        sft=rules.train_sft.output.best,
+        prompts=PROMPTS,
+    output:
+        pairs=f"{TRAINING}/pairs{{iteration}}.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-training/pairs{{iteration}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_training/pairs{{iteration}}.tsv"
+    wildcard_constraints:
+        iteration=r"\d+",
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("judge_pairs"),
+    params:
+        code=code("contrasting_pairs.py"),
+        student=STUDENT_TOKENS,
+        temperature=config["rl"]["temperature"],
+        solution=config["solution"],
+        settings=SELF_TAUGHT,
+    script:
+        "../scripts/contrasting_pairs.py"
+
+
+rule judgments:
+    input:
+        pairs=rules.contrasting_pairs.output.pairs,
+        judge=lambda wildcards: study.self_taught_judge(
+            config, int(wildcards.iteration)
+        ),
+        prompts=PROMPTS,
+    output:
+        judgments=f"{TRAINING}/judgments{{iteration}}.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-training/judgments{{iteration}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_training/judgments{{iteration}}.tsv"
+    wildcard_constraints:
+        iteration=r"\d+",
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("judge_pairs"),
+    params:
+        code=code("judgments.py"),
+        judge=JUDGE,
+        settings=SELF_TAUGHT,
+    script:
+        "../scripts/judgments.py"
+
+
+rule train_judge:
+    input:
+        start=lambda wildcards: STAGES[wildcards.stage]["start"],
+        data=lambda wildcards: STAGES[wildcards.stage]["data"],
+        selection=rules.selection_pairs.output.pairs,
+        prompts=PROMPTS,
+        launcher=LAUNCHER,
+    output:
+        best=directory(f"{TRAINING}/{{stage}}/best"),
+        final=directory(f"{TRAINING}/{{stage}}/final"),
+        monitor=f"{TRAINING}/{{stage}}/monitor.csv",
+        training=f"{TRAINING}/{{stage}}/training.csv",
+        run=f"{TRAINING}/{{stage}}/run.json",
+    log:
+        f"{RESULTS}/logs/judge-training/{{stage}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_training/{{stage}}.tsv"
+    wildcard_constraints:
+        stage="|".join(STAGES),
+    priority: 10  # RL waits for it
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("train_judge"),
+    params:
+        code=code("train_judge.py"),
+        compute=COMPUTE,
+        judge=JUDGE,
+        method=lambda wildcards: STAGES[wildcards.stage]["method"],
+        settings=lambda wildcards: STAGES[wildcards.stage]["settings"],
+    script:
+        "../scripts/train_judge.py"

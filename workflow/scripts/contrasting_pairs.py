@@ -1,0 +1,29 @@
+from typing import TYPE_CHECKING
+
+from gavel.progress import bar, say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "contrasting pairs"):
+    from gavel.batches import limits
+    from gavel.compute import use_threads
+    from gavel.self_taught import make_pairs
+
+    use_threads(snakemake.threads)
+    params = snakemake.params
+    make_pairs(
+        unlabeled=snakemake.input.unlabeled,
+        iteration=int(snakemake.wildcards.iteration),
+        policy=str(snakemake.input.sft),
+        student=params.student,
+        prompt=params.solution["prompt"],
+        solution_format=params.solution["format"],
+        max_new_tokens=params.solution["max_new_tokens"],
+        temperature=params.temperature,
+        settings=params.settings,
+        output=snakemake.output.pairs,
+        decoding=limits(snakemake.config["evaluation"]),
+        progress=bar,
+        say=say,
+    )

@@ -1,0 +1,100 @@
+"""Pairs of solutions whose better one is known without a label (Self-Taught Evaluators, Wang et al. 2024).
+
+As there (arXiv 2408.02666; we have read its code's README and configs) the worse solution answers a changed question;
+an injected error is the other way. Which questions are worth it, what the better solution is and how a question is
+changed are our choice: those on which a policy's samples disagree, a solution that agrees with most of them, and
+another number.
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from gavel.answers import equal, solutions_to_answers
+from gavel.benchmark_items import spoilt
+from gavel.voting import majority_vote
+
+NUMBER = re.compile(r"(?<![\d.,])\d+(?![\d]|[.,]\d)")
+BY = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # by which a question's number is changed
+
+Samples = Mapping[str, Sequence[tuple[str, str | None]]]  # question's id -> its solutions, each with its answer
+
+
+def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
+    """The questions on which a policy's samples neither agree nor scatter: id -> the answer that most of them give.
+
+    Args:
+        low, high: the share of the samples that gives it lies between these; a tie is passed over.
+    """
+    found = {}
+    for name, own in samples.items():
+        answers = [answer for _, answer in own]
+        winners = majority_vote(answers)
+        if len(winners) != 1:
+            continue
+        (winner,) = winners
+        if low <= answers.count(winner) / len(answers) <= high:
+            found[name] = winner
+    return found
+
+
+def changed(question: str, rng: random.Random) -> str | None:
+    """The question with one of its whole numbers replaced by another above 0; None where it has none."""
+    places = list(NUMBER.finditer(question))
+    if not places:
+        return None
+    place = rng.choice(places)
+    others = [value for value in (int(place[0]) + by for by in BY) if value > 0]
+    return f"{question[: place.start()]}{rng.choice(others)}{question[place.end() :]}"
+
+
+def contrasting(
+    rows: Sequence[dict],
+    samples: Samples,
+    answer_to: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    ways: Sequence[str],
+    low: float,
+    high: float,
+    solution_format: str,
+    seed: int,
+) -> list[dict]:
+    """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
+
+    A way has not come off where the worse solution has the better one's answer after all.
+
+    Args:
+        rows: unlabelled records.
+        ways: `changed-question`, `injected-error`, or both.
+        samples: of each row, by the policy.
+        answer_to: the policy's solutions to (changed) questions, one for each.
+
+    Returns:
+        Rows in RewardBench's layout, as far as they go: `{"id", "prompt" (the question), "chosen" (the better solution),
+        "rejected", "subset" (the way)}`.
+    """
+    rng = random.Random(f"contrasts-{seed}")
+    consensus = challenging(samples, low, high)
+    chosen = [row for row in rows if row["id"] in consensus]
+    better = {}
+    for row in chosen:
+        agreeing = [text for text, answer in samples[row["id"]] if answer == consensus[row["id"]]]
+        better[row["id"]] = rng.choice(agreeing)
+    made: list[tuple[dict, str, str]] = []
+    if "changed-question" in ways:
+        asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
+        for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
+            made.append((row, "changed-question", text))
+    if "injected-error" in ways:
+        for row in chosen:
+            made += [
+                (row, "injected-error", text)
+                for text in spoilt(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
+            ]
+    answers = solutions_to_answers([text for *_, text in made], solution_format)
+    kept: dict[str, list[dict]] = {row["id"]: [] for row in chosen}
+    for (row, way, text), answer in zip(made, answers, strict=True):
+        if not equal(answer, consensus[row["id"]]):
+            about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
+            kept[row["id"]].append({"id": f"{row['id']}-{way}"} | about)
+    return [pair for own in kept.values() for pair in own]

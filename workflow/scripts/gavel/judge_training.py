@@ -1,0 +1,257 @@
+"""A judge that compares learns to judge better: by imitating judgments, by preferring some, or by GRPO.
+
+`sft` and `dpo` read judgments (`gavel.judgments`), as the self-taught evaluators of Wang et al. 2024 (arXiv 2408.02666)
+do one after the other. `grpo` reads pairs with a known better solution and nothing else, as the reward reasoning models
+of Guo et al. 2025 (arXiv 2505.14674): the judge is paid +1 when it prefers the right solution and -1 when it does not,
+and what it reasons is its own affair. We have read the former's code's README and configs, of the latter the abstract
+and reviews. Trainers are TRL's; a judge is chosen, like a student, by its accuracy on validation pairs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from gavel import algorithms, distributed, judge, lora, models
+from gavel.errors import InputError
+from gavel.files import read_jsonl
+from gavel.grpo import GroupTrainer
+from gavel.judgments import both_orders, local, to_imitate, to_prefer
+from gavel.progress import say
+from gavel.rl import Rollout, reshuffled
+from gavel.run_state import Mirror, RunState
+from gavel.statistics import clustered_mean
+from gavel.training import Keeper, finish_run
+from gavel.trl_config import trainer_config
+
+VERDICT_TOKENS = 16  # room for what stands between a reasoning and the label, and for the label
+
+
+class PairAccuracy:
+    """How often a judge prefers the right solution of a pair, both orders taken together; ties are half.
+
+    Args:
+        settings: keyword arguments of `gavel.judge.load`.
+        pairs: rows with `id`, `prompt`, `chosen`, `rejected`.
+    """
+
+    def __init__(self, settings: dict, pairs: Sequence[dict]):
+        self.judge = judge.load(**settings)
+        self.pairs = pairs
+
+    def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
+        """`greedy` is the accuracy, the name by which the best step is chosen; `first_bias` and `flipped` beside it."""
+        training, local(self.judge).model = model.training, model
+        held = self.judge.held([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
+        model.train(training)
+        won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in held]
+        low, high = clustered_mean([pair["prompt"] for pair in self.pairs], won)
+        n = len(held)
+        return {"greedy": sum(won) / n, "greedy_low": low, "greedy_high": high, "n": n} | {
+            "first_bias": sum(one.first for one in held) / n - 0.5,
+            "flipped": sum(one.flipped for one in held) / n,
+        }
+
+
+class Preferred:
+    """GRPO's reward of judgments: +1 where the label after the cue is the right one, else -1.
+
+    Guo et al. 2025 pay +1 and -1; a judgment without a label has not preferred the right solution.
+    """
+
+    __name__ = "preferred"
+
+    def __init__(self, cue: str):
+        self.cue = cue
+
+    def __call__(self, completions: Sequence[str], label: Sequence[str], **trl) -> list[float]:
+        reached = [self.verdict(text) == own.strip() for text, own in zip(completions, label, strict=True)]
+        if log := trl.get("log_metric"):
+            log("preferred", sum(reached) / len(reached))
+        return [1.0 if one else -1.0 for one in reached]
+
+    def verdict(self, text: str) -> str | None:
+        """The word after the cue; of a judge that answers at once the first word."""
+        after = text if not self.cue.strip() else text.partition(self.cue.strip())[2]
+        return next(iter(after.split()), None)
+
+
+def train(
+    *,
+    method: str,
+    start: str,
+    judge_settings: dict,
+    data: str,
+    selection: str,
+    output: str,
+    state: str,
+    digest: str,
+    settings: dict,
+    name: str,
+    mirror: Mirror | None = None,
+) -> dict:
+    """Train a judge, or go on from its last checkpoint.
+
+    Called with the same arguments in every process that trains; the main one writes.
+
+    Args:
+        method: `sft`, `dpo` or `grpo`.
+        start: folder or hub name of the judge as it is.
+        judge_settings: keyword arguments of `gavel.judge.load`; the model in them is not looked at.
+        data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
+        selection: JSONL file of such pairs, from validation problems.
+        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
+        settings: the method's section of the config.
+
+    Returns:
+        What `run.json` holds.
+
+    Raises:
+        InputError: there is nothing to learn from.
+    """
+    rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
+    asked = judge_settings | {"model": start, "cache": None}
+    watch = PairAccuracy(asked, pairs)
+    backend = local(watch.judge)
+    examples = _examples(method, watch.judge, rows, settings["seed"])
+    if not examples:
+        raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
+    run = distributed.on_main(lambda: RunState(state, digest))
+    steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
+    keeper = Keeper(
+        run,
+        backend.tokenizer,
+        watch,
+        steps=steps,
+        check_every=settings["check_every"] or steps,
+        save_every=settings["check_every"] or steps,
+        mirror=mirror,
+    )
+    # Of its own, or the judge that looks would be the one that trains before a checkpoint is loaded into it.
+    model = models.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
+    trainer = TRAINERS[method](
+        model=model,
+        tokenizer=backend.tokenizer,
+        examples=examples,
+        settings=settings | {"steps": steps},
+        asked=watch.judge,
+        folder=str(run.checkpoints),
+        keeper=keeper,
+    )
+    last = distributed.on_main(run.latest)
+    if last is not None:
+        say(f"resuming from {last.name}", console=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
+    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings, "seconds": keeper.seconds()}
+    return finish_run(run, trainer.model, backend.tokenizer, Path(output), summary, mirror)
+
+
+_WANTING = {
+    "sft": "no judgment of each label reached the better solution; raise judge.self_taught.questions or samples",
+    "dpo": "no pair has judgments of each label that reached the better solution and others that did not; raise "
+    "judge.self_taught.questions, samples or temperature",
+    "grpo": "no labelled question has both a right and a wrong solution; raise judge.rl.samples",
+}
+
+
+def _examples(method: str, watcher, rows: Sequence[dict], seed: int) -> list[dict]:
+    if method == "sft":
+        return to_imitate(rows, seed)
+    if method == "dpo":
+        return to_prefer(rows, seed)
+    return [{"prompt": local(watcher).templated(one.prompt), "label": one.label} for one in both_orders(watcher, rows)]
+
+
+def _common(settings: dict, folder: str) -> dict:
+    """What TRL's configs for SFT and DPO share."""
+    micro = min(settings["micro_batch_size"] or settings["batch_size"], settings["batch_size"])
+    return {
+        "output_dir": folder,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": max(1, settings["batch_size"] // micro),
+        "max_steps": settings["steps"],
+        "learning_rate": settings["learning_rate"],
+        "lr_scheduler_type": "linear",
+        "warmup_steps": settings["warmup"],
+        "max_grad_norm": settings["max_grad_norm"],
+        "bf16": settings["bf16"],
+        "use_cpu": models.device().type == "cpu",
+        "gradient_checkpointing": settings["gradient_checkpointing"],
+        "ddp_find_unused_parameters": False,
+        "max_length": None,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": settings["seed"],
+    }
+
+
+def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
+    config = SFTConfig(
+        **_common(settings, folder),
+        completion_only_loss=True,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+    )
+    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    return SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        peft_config=lora.adapters(settings["lora"], "judge.self_taught.sft.lora"),
+    )
+
+
+def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
+    """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
+    nll = settings["nll"]
+    config = DPOConfig(
+        **_common(settings, folder),
+        beta=settings["beta"],
+        loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
+        loss_weights=[1.0, nll] if nll else None,
+        pad_token=tokenizer.pad_token,
+    )
+    config._n_gpu = min(config.n_gpu, 1)
+    return DPOTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(examples),
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        peft_config=lora.adapters(settings["lora"], "judge.self_taught.dpo.lora"),
+    )
+
+
+def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> GroupTrainer:
+    kind = algorithms.get("grpo")
+    reasoning = getattr(asked.backend, "drawing", None)
+    longest = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
+    config = trainer_config(kind, settings | {"vllm": None}, 1, 1, longest, settings["seed"], folder)
+    cue = both_orders(asked, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
+    return GroupTrainer(
+        model=model,
+        reward_funcs=Preferred(cue),
+        args=config,
+        train_dataset=Dataset.from_list(_repeated(examples, settings)),
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not local(asked).chat),
+        peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
+    )
+
+
+def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
+    """As many prompts as all steps need, reshuffled whenever they run out."""
+    stream = reshuffled(examples, f"judge-{settings['seed']}")
+    return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
+
+
+TRAINERS = {"sft": _sft, "dpo": _dpo, "grpo": _grpo}

@@ -1,0 +1,22 @@
+from typing import TYPE_CHECKING
+
+from gavel.progress import bar, say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "judgments"):
+    from gavel.compute import use_threads
+    from gavel.self_taught import make_judgments
+
+    use_threads(snakemake.threads)
+    params = snakemake.params
+    make_judgments(
+        pairs=snakemake.input.pairs,
+        iteration=int(snakemake.wildcards.iteration),
+        judge_settings=params.judge | {"model": str(snakemake.input.judge)},
+        settings=params.settings,
+        output=snakemake.output.judgments,
+        progress=bar,
+        say=say,
+    )

@@ -1,0 +1,32 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+stage = snakemake.wildcards.stage
+with script_log(snakemake.log[0], f"judge {stage}"):
+    from gavel.files import read_json
+    from gavel.job import training_job
+    from gavel.launch import train
+
+    params = snakemake.params
+    with training_job(snakemake, "judge", f"judge-{stage}", params.settings) as job:
+        train(
+            "gavel.judge_training",
+            snakemake.config["compute"],
+            snakemake.threads,
+            **job,
+            method=params.method,
+            start=str(snakemake.input.start),
+            judge_settings=params.judge,
+            data=snakemake.input.data,
+            selection=snakemake.input.selection,
+            output=str(Path(snakemake.output.run).parent),
+            settings=params.settings,
+            name=stage,
+        )
+        summary = read_json(snakemake.output.run)
+    say(f"best step {summary['best_step']} of {summary['steps']}", console=True)
