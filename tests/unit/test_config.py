@@ -64,7 +64,12 @@ def changed(path: str, value) -> dict:
             {"model": "m", "kind": "pairwise", "calibration_samples": 1},
             "needs at least 2, to hold one against",
         ),
-        ("judge", {"model": "scratch", "kind": "pairwise"}, "has not learnt to be pairwise; name another model"),
+        (
+            "judge",
+            {"model": "scratch", "kind": "pairwise", "scratch": {"tasks": ["single-token", "reasoning"]}},
+            "do not make what this judge is; add 'pairwise'",
+        ),
+        ("judge", {"model": "scratch", "self_taught": {}}, "trains a judge that compares two solutions"),
         ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),

@@ -70,8 +70,8 @@ def contrasting(
         answer_to: the policy's solutions to (changed) questions, one for each.
 
     Returns:
-        Rows in RewardBench's layout, as far as they go: `{"id", "prompt" (the question), "chosen" (the better solution),
-        "rejected", "subset" (the way)}`.
+        Rows in RewardBench's layout: `{"id", "prompt" (the question), "chosen" (the better solution), "rejected",
+        "subset" (the way)}`.
     """
     rng = random.Random(f"contrasts-{seed}")
     consensus = challenging(samples, low, high)

@@ -151,19 +151,23 @@ def fit(
     sequences: Sequence[list[int]],
     tokenizer: PreTrainedTokenizerFast,
     *,
-    loss: Callable[[LlamaForCausalLM, torch.Tensor, torch.Tensor], torch.Tensor],
+    loss: Callable[..., torch.Tensor],
     steps: int,
     batch_size: int,
     seed: int,
     report: Callable[[int, float], None],
     rate: float = 1.0,
+    weights: Sequence[Sequence[float]] | None = None,
 ) -> None:
-    """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)` and their mask."""
+    """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)`, their mask, and padded `weights`
+    of the tokens where there are any."""
     model.train()
     drawn, optimizers = _batches(len(sequences), batch_size, seed), _optimizers(model, steps, rate)
     for step in range(1, steps + 1):
-        tokens, mask = _pad([sequences[i] for i in next(drawn)], tokenizer.pad_token_id)
-        value = loss(model, tokens, mask)
+        rows = next(drawn)
+        tokens, mask = _pad([sequences[i] for i in rows], tokenizer.pad_token_id)
+        more = [] if weights is None else [_pad([weights[i] for i in rows], 0.0)[0]]
+        value = loss(model, tokens, mask, *more)
         _update(value, model, optimizers)
         report(step, value.item())
 
@@ -183,9 +187,9 @@ def _batches(count: int, batch_size: int, seed: int) -> Iterator[list[int]]:
         yield from (order[i : i + batch_size] for i in range(0, count - batch_size + 1, batch_size))
 
 
-def _pad(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _pad(rows: Sequence[Sequence[float]], pad: float) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(map(len, rows))
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+    tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     return tokens, mask
 

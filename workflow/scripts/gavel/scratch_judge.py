@@ -1,4 +1,4 @@
-"""A tiny single-token judge made from nothing, as `gavel.scratch` makes the student whose samples it learns from."""
+"""A tiny judge made from nothing, as `gavel.scratch` makes the student whose samples it learns from."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -13,9 +13,12 @@ from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import read_jsonl
 from gavel.judge.local import label_tokens
+from gavel.judging_examples import Example, examples, labels_of
 from gavel.problems import WIDE
 from gavel.sampling import sample
-from gavel.scratch import LABELS, build_model, fit, next_token_loss, pretraining_texts, save, teller
+from gavel.scratch import build_model, fit, next_token_loss, pretraining_texts, save, teller
+
+REPLY = 0.5  # what learning to write counts beside learning to answer
 
 
 def train_judge(
@@ -31,22 +34,25 @@ def train_judge(
     reading_steps: int = 450,
     samples: int = 4,
     questions: int = 4000,
-    labels: tuple[str, str] = LABELS,
+    labels: tuple[str, str] | None = None,
+    tasks: Sequence[str] = ("single-token",),
     seed: int = 0,
     report: Callable[[int, float], None] = lambda step, loss: None,
     say: Callable[[str], object] = lambda text: None,
 ) -> LlamaForCausalLM:
-    """Train a single-token judge from scratch on the pretrain split.
+    """Train a judge from scratch on the pretrain split.
 
-    It first reads right solutions (language modelling). Then it learns to answer the judging prompt with one word, on
-    corrupted programs and on the untuned student's samples, whose verdicts come from the verifier.
+    It first reads right solutions (language modelling). Then it learns to answer judging prompts with one word, where a
+    task wants it after its own solution, about corrupted programs and the untuned student's samples, whose verdicts
+    come from the verifier.
 
     Args:
         problems: records with solutions.
         student, tokenizer: whose samples it learns from; the judge shares the tokenizer.
         steps, reading_steps: optimiser steps of judging and of reading before it.
         samples, questions: the student's solutions for each of so many problems, at temperature 1.
-        labels: the two words, each one token after the judging prompt.
+        labels: the two words, each one token after the judging prompt; of several tasks each has its own.
+        tasks: keys of `gavel.judging_examples.TASKS`, all learnt at once.
     """
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
     texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
@@ -55,21 +61,50 @@ def train_judge(
     fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, seed=seed, **common)
     pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
-    template = prompts.load("judge", ("question", "solution"))
-    example = prompts.fill(template, question="1+1?", solution="2")
-    verdicts = label_tokens(tokenizer, example, labels)
-    asked = [
-        [*tokenizer(prompts.fill(template, question=q, solution=s))["input_ids"], verdicts[0 if right else 1]]
-        for q, s, right in pairs
-    ]
-    fit(model, asked, tokenizer, loss=last_token_loss, steps=steps, seed=seed + 1, rate=0.5, **common)
+    references = {row["question"]: to_program(row["solution"], row["answer"], row["question"]) for row in problems}
+    asked: list[tuple[list[int], list[float]]] = []
+    for task, words in labels_of(tasks, labels).items():
+        asked += weighted(examples(task, pairs, references, words, seed), words, tokenizer)
+    if len(tasks) > 1:
+        random.Random(f"tasks-{seed}").shuffle(asked)
+    sequences, weights = zip(*asked, strict=True)
+    fit(
+        model, sequences, tokenizer, loss=weighted_loss, weights=weights, steps=steps, seed=seed + 1, rate=0.5, **common
+    )
     return model.eval()
 
 
-def last_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the label word, which stands last."""
-    logits = model(tokens, attention_mask=mask, logits_to_keep=2).logits[:, 0]
-    return cross_entropy(logits, tokens[:, -1])
+def weighted(
+    found: Sequence[Example], labels: Sequence[str], tokenizer: PreTrainedTokenizerFast
+) -> list[tuple[list[int], list[float]]]:
+    """Each example's tokens and what each counts in the loss: the label 1, the tokens of a reply `REPLY` in all.
+
+    The end token follows a reply, or a judge that writes would not learn where to stop.
+    """
+    words = label_tokens(tokenizer, found[0].prompt + found[0].reply, labels)
+    prompts_ids = tokenizer([one.prompt for one in found])["input_ids"]
+    whole_ids = tokenizer([one.prompt + one.reply for one in found])["input_ids"]
+    rows = []
+    for one, prompt, whole in zip(found, prompts_ids, whole_ids, strict=True):
+        written = len(whole) - len(prompt)
+        tokens = [*whole, words[labels.index(one.label)]]
+        counts = [0.0] * len(prompt) + [REPLY / max(1, written)] * written + [1.0]
+        if written:
+            tokens, counts = [*tokens, tokenizer.eos_token_id], [*counts, REPLY / written]
+        rows.append((tokens, counts))
+    return rows
+
+
+def weighted_loss(
+    model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of each token times its weight, over the number of examples."""
+    kept = weights > 0
+    first = int(kept.any(0).nonzero()[0])  # no logits are needed before that column
+    logits = model(tokens, attention_mask=mask, logits_to_keep=tokens.shape[1] - first + 1).logits[:, :-1]
+    kept = kept[:, first:]
+    each = cross_entropy(logits[kept], tokens[:, first:][kept], reduction="none")
+    return (each * weights[:, first:][kept]).sum() / len(tokens)
 
 
 def judging_pairs(
@@ -95,7 +130,7 @@ def judging_pairs(
 
 
 def make_judge(
-    pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str], say: Callable[[str], object]
+    pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None, say: Callable[[str], object]
 ) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 

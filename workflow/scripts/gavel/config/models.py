@@ -8,6 +8,7 @@ from gavel.config.judge_training import JudgeRl, SelfTaught
 from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.serving import Served
 from gavel.judge import KINDS
+from gavel.judging_examples import TASKS, task_of
 
 
 class Scratch(Section):
@@ -36,6 +37,12 @@ class JudgeScratch(Scratch):
     reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
     samples: Count = Field(4, description="The untuned student's samples for each question that it is asked.")
     questions: Count = Field(4000, description="Questions that the untuned student is sampled on.")
+    tasks: list[Literal[*TASKS]] | None = Field(
+        None,
+        min_length=1,
+        description="What it learns to be, all at once: a judge of single solutions or one that compares, at once or "
+        "after its own solution. null is what this judge is. Of several each has its kind's labels.",
+    )
 
 
 class Model(Section):
@@ -220,8 +227,10 @@ class Judge(Model):
             raise ValueError(f"swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out")
         if kind.relative and self.calibration_samples < 2:
             raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to hold one against another")
-        if kind.relative and self.model == "scratch":
-            raise ValueError(f"model: the judge made from scratch has not learnt to be {self.kind}; name another model")
+        task = task_of(self.kind, bool(self.reasoning))
+        self.scratch.tasks = self.scratch.tasks or [task]
+        if self.model == "scratch" and task not in self.scratch.tasks:
+            raise ValueError(f"scratch.tasks: {self.scratch.tasks} do not make what this judge is; add {task!r}")
         return self
 
     @field_validator("kind")
