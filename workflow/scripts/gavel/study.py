@@ -133,6 +133,11 @@ def judge(study: dict) -> dict:
     }
 
 
+def judges(study: dict) -> dict[str, dict]:
+    """The judges that the benchmark tries: name -> keyword arguments of `gavel.judge.load`. `pays` is the study's."""
+    return {"pays": judge(study)}
+
+
 def rl(study: dict) -> dict:
     """What an RL run depends on of the section `rl`; `gavel.rollout_access` adds how vLLM is reached."""
     settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
@@ -176,6 +181,8 @@ def gpus(study: dict, rule: str) -> int:
         return given
     if rule == "train_sft":
         return study["compute"]["processes"]
+    if rule == "benchmark_items":
+        return 1
     if rule == "generate":
         vllm = study["evaluation"]["vllm"]
         return vllm["tensor_parallel_size"] if vllm else 1
@@ -183,6 +190,8 @@ def gpus(study: dict, rule: str) -> int:
         return 0 if rule == "score" and not study["evaluation"]["judge"] else given
     if rule == "score":
         return int(study["evaluation"]["judge"] and not server)
+    if rule == "benchmark_judge":
+        return int(not server)
     return 1
 
 
