@@ -5,7 +5,7 @@ rule benchmark_items:
         sft=rules.train_sft.output.best,
         prompts=PROMPTS,
     output:
-        items=f"{RESULTS}/judge/benchmark/items.jsonl",
+        pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
     log:
         f"{RESULTS}/logs/judge-benchmark/items.log",
     benchmark:
@@ -27,7 +27,7 @@ rule benchmark_items:
 
 rule benchmark_judge:
     input:
-        items=rules.benchmark_items.output.items,
+        pairs=rules.benchmark_items.output.pairs,
         judge=lambda wildcards: (
             [] if config["judge"]["server"] else JUDGES[wildcards.judge]["model"]
         ),
@@ -55,7 +55,7 @@ rule benchmark_judge:
 
 rule benchmark_table:
     input:
-        items=rules.benchmark_items.output.items,
+        pairs=rules.benchmark_items.output.pairs,
         answers=expand(rules.benchmark_judge.output.answers, judge=JUDGES),
         costs=expand(rules.benchmark_judge.output.cost, judge=JUDGES),
     output:

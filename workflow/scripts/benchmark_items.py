@@ -21,7 +21,7 @@ with script_log(snakemake.log[0], "judge benchmark"):
         max_new_tokens=params.solution["max_new_tokens"],
         temperature=params.temperature,
         **params.benchmark,
-        output=snakemake.output.items,
+        output=snakemake.output.pairs,
         decoding=limits(snakemake.config["evaluation"]),
         progress=bar,
         say=say,

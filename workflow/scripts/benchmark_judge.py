@@ -16,7 +16,7 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
         watcher = judge.load(**snakemake.params.judge | access | {"cache": "off"})
-        rows, cost = ask(watcher, list(read_jsonl(snakemake.input.items)), bar)
+        rows, cost = ask(watcher, list(read_jsonl(snakemake.input.pairs)), bar)
     check(rows)
     write_jsonl(snakemake.output.answers, rows)
     write_json(snakemake.output.cost, cost)

@@ -12,7 +12,7 @@ with script_log(snakemake.log[0], "judge benchmark"):
 
     files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}
-    items = snakemake.input.items
+    items = snakemake.input.pairs
     rows = write_table(snakemake.output.table, judges, list(read_jsonl(items)), file_digest(items)[:16])
     for row in rows:
         if row["by"] == "all":

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gavel.calibration import auc, auc_within
+from gavel.auc import auc, auc_within
 from gavel.files import replacing
 from gavel.statistics import clustered_mean, mean_interval
 
@@ -25,7 +25,7 @@ def figures(items: Sequence[dict], rows: Sequence[dict], cost: Mapping[str, floa
     """A judge's figures on all pairs and in parts.
 
     Accuracy is the share of pairs whose right solution is preferred, ties counting half, as in RewardBench; pairs
-    without an answer are left out and counted. The two AUCs are those of `gavel.calibration` over the different single
+    without an answer are left out and counted. The two AUCs are those of `gavel.auc` over the different single
     solutions; None for a judge that compares, which says nothing of a single one.
 
     Args:
