@@ -68,7 +68,10 @@ def _of_program(wrong: str, reference: str) -> str:
     pairs = list(zip(own, right, strict=True))
     operations = all(a.operators == b.operators for a, b in pairs)
     numbers = all(a.operands == b.operands for a, b in pairs)
-    if (operations and numbers) or _unordered(own) == _unordered(right):
+    if operations and numbers:
+        return "other order"
+    first, second = _blank(own), _blank(right)
+    if first != second and sorted(first) == sorted(second):
         return "other order"
     return "other operation" if numbers else "other number" if operations else "operation and number"
 
@@ -98,7 +101,7 @@ def _steps(program: str) -> list[Step]:
     return found
 
 
-def _unordered(found: list[Step]) -> list:
-    """The steps whatever their order, and so whichever of them a name stands for."""
-    blank = [tuple("step" if part.startswith("step ") else part for part in one.operands) for one in found]
-    return sorted((one.operators, tuple(sorted(operands))) for one, operands in zip(found, blank, strict=True))
+def _blank(found: list[Step]) -> list[tuple]:
+    """The steps, whichever step a name stands for."""
+    blank = [tuple(sorted("step" if part.startswith("step ") else part for part in one.operands)) for one in found]
+    return [(one.operators, operands) for one, operands in zip(found, blank, strict=True)]
