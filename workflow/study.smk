@@ -6,6 +6,13 @@ include: "rules/shared_sft.smk" if config["shared"]["sft"] else "rules/sft.smk"
 include: "rules/judge.smk"
 include: "rules/rl.smk"
 include: "rules/evaluate.smk"
+
+
+if config["judge"]["benchmark"]:
+
+    include: "rules/judge_benchmark.smk"
+
+
 include: "rules/report.smk"
 
 
@@ -29,6 +36,7 @@ rule sft:
 rule judge:
     input:
         rules.calibrate_judge.output.calibration,
+        BENCHMARK,
     localrule: True
 
 

@@ -42,6 +42,8 @@ CHECKPOINTS = study.checkpoints(config)
 STUDENT = study.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = study.judge(config)
+JUDGES = study.judges(config)
+BENCHMARK = f"{RESULTS}/judge/benchmark.csv" if config["judge"]["benchmark"] else []
 MODELS = study.model_files(config)
 HUB = study.hub(config)
 SHIPPED = {

@@ -10,6 +10,7 @@ rule report_html:
         calibration=rules.calibrate_judge.output.calibration,
         verdicts=rules.judge_policy.output.verdicts,
         policies=rules.calibrate_trained.output.policies,
+        benchmark=BENCHMARK,
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,
     output:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
+from gavel.auc import auc, auc_within
 from gavel.errors import InputError
 from gavel.judge import Compared, Verdict
 from gavel.statistics import clustered_mean, mean_interval
@@ -16,32 +16,6 @@ MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
 # Figures of a probability that a solution is right, whichever others there are.
 ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")
-
-
-def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
-    """Area under the ROC curve: the chance that a right solution scores above a wrong one, ties half.
-
-    None where all solutions are right or all are wrong.
-    """
-    right = np.asarray(correct, dtype=bool)
-    positives, negatives = int(right.sum()), int((~right).sum())
-    if not positives or not negatives:
-        return None
-    ranks = rankdata(scores)
-    return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
-    """The AUC within each question that has both right and wrong solutions.
-
-    Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
-    from hard ones.
-    """
-    members = defaultdict(list)
-    for group, value, right in zip(groups, scores, correct, strict=True):
-        members[group].append((value, right))
-    values = [auc(*zip(*rows, strict=True)) for rows in members.values()]
-    return [value for value in values if value is not None]
 
 
 def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict:

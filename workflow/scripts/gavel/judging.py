@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -14,6 +15,8 @@ from gavel.calibration import calibrate
 from gavel.errors import InputError
 from gavel.hub import download
 from gavel.judge.access import judge_access
+
+Row = TypeVar("Row")
 
 ROOT = Path(__file__).parents[3]
 BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
@@ -39,16 +42,34 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         InputError: the file has no rows, the judge cannot be loaded, it answers on none, or it compares and the rows of
             a question do not stand together.
     """
-    rows = iter(rows)
-    first = next(rows, None)  # a wrong file should not wait for the model
-    if first is None:
-        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
+    return figures(asked(rows, path, name))
+
+
+class Asked(NamedTuple):
+    """What a judge said of the rows of a file, in order, and what that cost.
+
+    Attributes:
+        groups: of each row, a number that its question alone has.
+        tokens_read, tokens_written: by the judge's model.
+    """
+
+    groups: list[int]
+    verdicts: list[judge.Verdict]
+    correct: list[bool]
+    seconds: float
+    tokens_read: int
+    tokens_written: int
+
+
+def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
+    """Ask about every row, as `judge_file` does; raises `InputError` as it does."""
+    first, rows = begun(rows, path)
     groups, verdicts, correct = [], [], []
-    with settings(name) as asked:
-        watcher = judge.load(**asked)
+    with settings(name) as found:
+        watcher = judge.load(**found)
         started = time.perf_counter()
         done: set[int] = set()  # questions of earlier batches
-        relative = judge.KINDS[asked.get("kind", "single-token")].relative
+        relative = judge.KINDS[found.get("kind", "single-token")].relative
         for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False), whole=relative):
             questions, responses, right = zip(*batch, strict=True)
             if relative:
@@ -57,10 +78,24 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
-    found = calibrate(groups, verdicts, correct)
+    return Asked(groups, verdicts, correct, seconds, watcher.tokens_read, watcher.tokens_written)
+
+
+def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
+    """The first row and the others; a wrong file should not wait for the model. Raises `InputError` without rows."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
+    return first, rows
+
+
+def figures(said: Asked) -> dict:
+    """What `judge_file` returns."""
+    found = calibrate(said.groups, said.verdicts, said.correct)
     missing = {"missing": found["missing"]} if found["missing"] else {}
-    figures = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
-    return figures | {"solutions_per_second": found["n"] / seconds} | missing
+    shown = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
+    return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
 
 
 def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:

@@ -177,6 +177,8 @@ def gpus(study: dict, rule: str) -> int:
         return given
     if rule in ("train_sft", "train_judge"):
         return study["compute"]["processes"]
+    if rule == "benchmark_items":
+        return 1
     if rule == "generate":
         vllm = study["evaluation"]["vllm"]
         return vllm["tensor_parallel_size"] if vllm else 1
@@ -184,6 +186,8 @@ def gpus(study: dict, rule: str) -> int:
         return 0 if rule == "score" and not study["evaluation"]["judge"] else given
     if rule == "score":
         return int(study["evaluation"]["judge"] and not server)
+    if rule == "benchmark_judge":
+        return int(not server)
     return 1
 
 
@@ -236,11 +240,11 @@ def judge_pairs(study: dict) -> dict[str, dict]:
 def judges(study: dict) -> dict[str, dict]:
     """The judge before, between and after its stages of training: name -> keyword arguments of `gavel.judge.load`.
 
-    The last one is the judge that pays. One that is not trained is `judge` alone; else the first is `start`, and the
-    others are called after what they have learnt from: `iteration1` and so on, `rl`.
+    The last one pays. One that is not trained is `pays`, alone; else the first is `start`, and the others are called
+    after what they have learnt from: `iteration1` and so on, `rl`.
     """
     stages, own = judge_stages(study), judge(study)
-    found = {"start" if stages else "judge": own | {"model": start_model(study, "judge")}}
+    found = {"start" if stages else "pays": own | {"model": start_model(study, "judge")}}
     for stage in stages:
         name = stage.partition("-")[0]
         found[name] = own | {"model": f"{study['results_dir']}/judge/training/{stage}/best"}

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from gavel import judge, models, probes, prompts
 from gavel.answers import verify
+from gavel.error_kinds import steps
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_json, write_jsonl
 from gavel.sampling import sample
@@ -73,14 +74,6 @@ def judge_policy(
     if usage_output:
         written = sum(row["tokens"] for row in asked)
         write_json(usage_output, {"written": written, "judge": watcher.tokens_read})
-
-
-def steps(solution: str, solution_format: str) -> int:
-    """How many steps a solution takes: assignments of a program, lines of a text before its answer."""
-    lines = [line for line in solution.splitlines() if line.strip()]
-    if solution_format == "program":
-        return sum(" = " in line for line in lines)
-    return sum(not line.startswith("####") for line in lines)
 
 
 def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, progress) -> Iterator[dict]:

@@ -4,9 +4,12 @@ import argparse
 import json
 from collections.abc import Iterator
 
-from gavel.commands.rows import add_options, located, parsed, shown
+from gavel.commands.judge_layouts import LAYOUTS, Layout
+from gavel.commands.rows import add_options, located, parsed
 from gavel.errors import InputError
 from gavel.skipped import Skipped
+
+PARTS = {"subsets": "subset", "models": "model"}
 
 
 def add_judge(commands) -> None:
@@ -17,32 +20,49 @@ def add_judge(commands) -> None:
     )
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default="rows",
+        help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), a study's judge benchmark too; "
+        "'gsm8k-model-solutions' OpenAI's published file, with figures for each of its models",
+    )
     add_options(parser)
     parser.set_defaults(run=judge)
 
 
 def judge(options: argparse.Namespace) -> None:
     """`gavel judge`: ask a judge about every response of a file and print its figures."""
-    from gavel.judging import judge_file
-
+    layout = LAYOUTS[options.layout]
     skipped = Skipped() if options.skip_bad else None
     try:
-        figures = judge_file(_judged(options.file, skipped), options.file, options.judge)
+        figures = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
     finally:
         if skipped:
             skipped.tell(options.file)
+    if layout.note:
+        figures |= {"note": layout.note}
     if skipped:
         figures |= {"skipped": skipped.count}
     if options.json:
         print(json.dumps(figures))
         return
+    print("\n".join(_lines(figures)))
+
+
+def _lines(figures: dict) -> Iterator[str]:
+    """A line a figure; those of a part, such as a subset or a model, follow under its name."""
     for name, value in figures.items():
-        if not name.endswith("_ci95"):
-            print(f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}")
+        if isinstance(value, dict):
+            for part, own in value.items():
+                yield f"{PARTS.get(name, name)} {part}:"
+                yield from (f"  {line}" for line in _lines(own))
+        elif not name.endswith("_ci95"):
+            yield f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}"
 
 
-def _with_interval(name: str, value: float | None, interval: list[float] | None) -> str:
-    form = ".2%" if name == "accuracy" else ".4g"
+def _with_interval(name: str, value: float | str | None, interval: list[float] | None) -> str:
+    form = "" if isinstance(value, str) or name.startswith("tokens") else ".2%" if name == "accuracy" else ".4g"
     if value is None:
         return "undefined"
     if interval is None:
@@ -50,20 +70,13 @@ def _with_interval(name: str, value: float | None, interval: list[float] | None)
     return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
 
 
-def _judged(path: str, skipped: Skipped | None) -> Iterator[tuple[str, str, bool]]:
+def _rows(path: str, layout: Layout, skipped: Skipped | None) -> Iterator:
     for where, line in located(path):
         try:
-            yield _judged_row(parsed(line, where), where)
+            found = layout.read(parsed(line, where), where)
         except InputError as problem:
             if skipped is None:
                 raise
             skipped.add(problem)
-
-
-def _judged_row(row: dict, where: str) -> tuple[str, str, bool]:
-    for key in ("question", "response"):
-        if not isinstance(row.get(key), str):
-            raise InputError(f"{where}: '{key}' must be a text, found {shown(row, key)}")
-    if not isinstance(row.get("correct"), bool):
-        raise InputError(f"{where}: 'correct' must be true or false, found {shown(row, 'correct')}")
-    return row["question"], row["response"], row["correct"]
+            continue
+        yield from found

@@ -46,7 +46,7 @@ def _row(number: int, where: str, row: dict) -> list[Item]:
     return [Item(number, None, responses, gold, *_names(row))]
 
 
-def _gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
+def gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
     """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
     gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
     if gold is None:
@@ -97,7 +97,7 @@ def _names(row: dict) -> tuple[str | None, str | None]:
 # Layout -> makes what reads one file's rows, in order.
 LAYOUTS: dict[str, Callable[[], Read]] = {
     "rows": lambda: _row,
-    "gsm8k-model-solutions": lambda: _gsm8k_model_solutions,
+    "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
     "lm-eval": _lm_eval,
     "greedy": lambda: _greedy,
 }

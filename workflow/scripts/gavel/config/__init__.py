@@ -203,6 +203,12 @@ class Config(Section):
                 f"rl.monitor.action {self.rl.monitor.action!r} rests on the judge's score of single solutions, which a "
                 f"{self.judge.kind} judge does not give; leave it at 'flag'"
             )
+        benchmark, count = self.judge.benchmark, self.data.validation
+        if benchmark and count >= 1 and count < 2 * benchmark.questions:
+            raise ValueError(
+                f"judge.benchmark.questions is {benchmark.questions}, of {count} validation problems "
+                f"(data.validation); at least as many must be left to select judges on: at most {count // 2:g}"
+            )
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")

@@ -115,6 +115,20 @@ class Reasoning(Section):
         return self
 
 
+class Benchmark(Section):
+    """Solutions of some validation problems by several policies, in pairs of a right and a wrong one."""
+
+    questions: Count = Field(
+        200, description="The last so many validation problems. Judges that the study trains are selected on the rest."
+    )
+    samples: Count = Field(
+        4,
+        description="Solutions of each problem by each policy that is sampled, and so many spoilt references; also the "
+        "most pairs of a problem.",
+    )
+    seed: int = Field(0, description="Of samples, spoilt references and the choice of pairs.")
+
+
 def _own(default: str) -> str:
     """The kinds' defaults of a key, in words."""
     values = {name: getattr(kind, default) for name, kind in KINDS.items()}
@@ -175,6 +189,9 @@ class Judge(Model):
     )
     batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
     calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
+    benchmark: Benchmark | None = Field(
+        None, description="Try the study's judges on pairs of solutions of validation problems; null does not."
+    )
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
     self_taught: SelfTaught | None = Field(
         None, description="Let a pairwise judge teach itself on unlabelled questions before it pays; null does not."

@@ -13,6 +13,7 @@ import yaml
 from gavel.metrics import main_checkpoint
 from gavel.report import (
     about,
+    benchmark,
     crowd,
     curves,
     figures,
@@ -71,6 +72,7 @@ def render(
         figures.votes(results),
         figures.kinds(results),
         curves.calibration(results),
+        benchmark.against_cost(benchmark.labelled({"": results.judge_benchmark})),
         curves.sft(results),
         rulegraph.figure(graph),
     ]
@@ -137,6 +139,7 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "judge_parts": judge.parts(results.calibration or {}),
         "judge_probes": judge.probes(results.calibration or {}),
         "judge_policies": judge.policies(results),
+        "judge_benchmark": _benchmark(results),
         "cards": cards,
         "card_total": total,
         "card_rule": QUOTAS,
@@ -167,6 +170,8 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
                 "seeds.csv",
                 "samples.parquet",
                 "judge/calibration.jsonl",
+                "judge/benchmark.csv",
+                "judge/benchmark/items.jsonl",
                 "judge/probes.jsonl",
                 "data/audit.json",
                 "evaluation",
@@ -174,6 +179,14 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
             if (results.root / name).exists()
         },
     }
+
+
+def _benchmark(results: Results) -> dict | None:
+    """Tables of the judge benchmark and what was asked; None where the study has none."""
+    rows = benchmark.labelled({"": results.judge_benchmark})
+    if rows.empty:
+        return None
+    return {"judges": benchmark.judges(rows), "parts": benchmark.parts(rows), "asked": benchmark.asked(rows)}
 
 
 def _beside(path: Path, page: Path) -> str:

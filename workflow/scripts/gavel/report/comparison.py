@@ -11,7 +11,7 @@ import yaml
 from gavel import plots
 from gavel.dotted import dotted
 from gavel.errors import InputError, first_line
-from gavel.report import equivalents, shell
+from gavel.report import benchmark, equivalents, shell
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
 from gavel.report.paired import against_first
@@ -63,6 +63,8 @@ def render(
     studies = {name: load_study(folder) for name, folder in folders.items()}
     least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = against(studies, axis)
+    tried = benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
+    costs = benchmark.against_cost(tried)
     context = {
         "title": title,
         "question": question,
@@ -74,6 +76,8 @@ def render(
         "paired": {
             sized(studies, name): table for name in test_sets(studies) if (table := against_first(studies, name)).rows
         },
+        "judges": None if tried.empty else {"table": benchmark.judges(tried), "asked": benchmark.asked(tried)},
+        "costs": costs,
         "about": overview(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -85,7 +89,7 @@ def render(
     }
     shell.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
-        shell.write_figures([figure], Path(figures_dir))
+        shell.write_figures([figure, costs], Path(figures_dir))
 
 
 def load_study(folder: str | Path) -> Results:

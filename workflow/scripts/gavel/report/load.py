@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from gavel.across_seeds import COLUMNS as SEED_COLUMNS
+from gavel.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
 from gavel.errors import InputError, first_line
 from gavel.files import read_json
 from gavel.grid import grid, primary
@@ -24,7 +25,7 @@ class Results:
     `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
     it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
     `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, read by the judge);
-    `calibration`, `policies`, `audit` and `splits` are None where the file is missing.
+    `calibration`, `policies`, `audit` and `splits` are None where the file is missing, `judge_benchmark` has no rows.
     """
 
     root: Path
@@ -37,6 +38,7 @@ class Results:
     training: dict[str, pd.DataFrame]
     calibration: dict | None
     policies: dict | None
+    judge_benchmark: pd.DataFrame
     audit: dict | None
     splits: dict | None
     benchmarks: pd.DataFrame
@@ -123,6 +125,7 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
         training=_tables(root, runs, "training"),
         calibration=_optional(root / "judge" / "calibration.json"),
         policies=_optional(root / "judge" / "policies.json"),
+        judge_benchmark=_table(root / "judge" / "benchmark.csv", list(BENCHMARK_COLUMNS)),
         audit=_optional(root / "data" / "audit.json"),
         splits=_optional(root / "data" / "splits.json"),
         benchmarks=_benchmarks(root / "benchmarks"),
@@ -212,6 +215,8 @@ def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
     ]
     written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
     found = {"generate": (written, None), "score": (None, read)} if scored else {}
+    tried = [read_json(path)["tokens_read"] for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
+    found |= {"benchmark_judge": (None, sum(tried))} if tried else {}
     return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
 
 

@@ -1,0 +1,75 @@
+rule benchmark_items:
+    input:
+        problems=rules.prepare_data.output.validation,
+        student=MODELS["student"],
+        sft=rules.train_sft.output.best,
+        prompts=PROMPTS,
+    output:
+        pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-benchmark/items.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/benchmark_items.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("benchmark_items"),
+    params:
+        code=code("benchmark_items.py"),
+        student=STUDENT_TOKENS,
+        temperature=config["rl"]["temperature"],
+        solution=config["solution"],
+        benchmark=config["judge"]["benchmark"],
+    script:
+        "../scripts/benchmark_items.py"
+
+
+rule benchmark_judge:
+    input:
+        pairs=rules.benchmark_items.output.pairs,
+        judge=lambda wildcards: (
+            [] if config["judge"]["server"] else JUDGES[wildcards.judge]["model"]
+        ),
+        prompts=PROMPTS,
+    output:
+        answers=f"{RESULTS}/judge/benchmark/{{judge}}.jsonl",
+        cost=f"{RESULTS}/judge/benchmark/{{judge}}-cost.json",
+    log:
+        f"{RESULTS}/logs/judge-benchmark/{{judge}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/benchmark_judge/{{judge}}.tsv"
+    wildcard_constraints:
+        judge="|".join(JUDGES),
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("benchmark_judge"),
+    params:
+        code=code("benchmark_judge.py"),
+        judge=lambda wildcards: JUDGES[wildcards.judge],
+    script:
+        "../scripts/benchmark_judge.py"
+
+
+rule benchmark_table:
+    input:
+        pairs=rules.benchmark_items.output.pairs,
+        answers=expand(rules.benchmark_judge.output.answers, judge=JUDGES),
+        costs=expand(rules.benchmark_judge.output.cost, judge=JUDGES),
+    output:
+        table=report(
+            BENCHMARK,
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
+    log:
+        f"{RESULTS}/logs/judge-benchmark/table.log",
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("benchmark_table.py"),
+        judges=list(JUDGES),
+    script:
+        "../scripts/benchmark_table.py"

@@ -1,0 +1,19 @@
+from typing import TYPE_CHECKING
+
+from gavel.progress import say, script_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with script_log(snakemake.log[0], "judge benchmark"):
+    from gavel.benchmark_figures import headline, write_table
+    from gavel.files import read_json, read_jsonl
+    from gavel.provenance import file_digest
+
+    files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
+    judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}
+    items = snakemake.input.pairs
+    rows = write_table(snakemake.output.table, judges, list(read_jsonl(items)), file_digest(items)[:16])
+    for row in rows:
+        if row["by"] == "all":
+            say(f"{row['judge']}: {headline(row)}", console=True)

@@ -1,0 +1,33 @@
+"""How well scores tell right solutions from wrong ones: the area under the ROC curve, pooled and within questions."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
+    """Area under the ROC curve: the chance that a right solution scores above a wrong one, ties half.
+
+    None where all solutions are right or all are wrong.
+    """
+    right = np.asarray(correct, dtype=bool)
+    positives, negatives = int(right.sum()), int((~right).sum())
+    if not positives or not negatives:
+        return None
+    ranks = rankdata(scores)
+    return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
+    """The AUC within each question that has both right and wrong solutions.
+
+    Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
+    from hard ones.
+    """
+    members = defaultdict(list)
+    for group, value, right in zip(groups, scores, correct, strict=True):
+        members[group].append((value, right))
+    values = [auc(*zip(*rows, strict=True)) for rows in members.values()]
+    return [value for value in values if value is not None]

@@ -1,0 +1,87 @@
+"""A judge at work on the judge benchmark: which of two solutions does it prefer, and what did asking cost?
+
+What follows from its answers is in `gavel.benchmark_figures`, so that another figure asks no judge again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from gavel.errors import InputError
+from gavel.judge import Judge
+from gavel.judge.standings import Comparer
+
+MAX_MISSING = 0.25  # of the pairs: with more of them unanswered there is no figure
+COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
+
+
+def ask(
+    judge: Judge | Comparer, items: Sequence[dict], progress: Callable[[Iterable], Iterable] = iter
+) -> tuple[list[dict], dict]:
+    """Ask a judge about pairs of solutions of one question each.
+
+    A judge that holds two solutions against each other (`gavel.judge.standings.Comparer`) is asked about the pairs.
+    Another one scores solutions, each different one of a question once, and prefers the one that scores higher; of two
+    that score alike it prefers neither (0.5).
+
+    Args:
+        items: rows with at least `id`, `prompt`, `chosen` (the right solution) and `rejected`.
+        progress: wraps the judge's batches.
+
+    Returns:
+        A row an item, `{"id", "chosen", "rejected", "preferred"}`: the probabilities that the judge gives each solution
+        of being right (None of a judge that compares), and the probability that the right one is better; None where the
+        judge could not be asked. A judge that compares adds `first` and `flipped` (`gavel.judge.standings.Held`). And
+        the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: solutions or pairs asked about where the
+        judge does not count its prompts; seconds of the clock, without the time to load the judge.
+    """
+    before, started = _spent(judge), time.perf_counter()
+    rows, asked = (_compared if hasattr(judge, "held") else _scored)(judge, items, progress)
+    seconds = time.perf_counter() - started
+    spent = {key: now - before[key] for key, now in _spent(judge).items()}
+    return rows, {"prompts": asked} | spent | {"seconds": seconds}
+
+
+def check(rows: Sequence[dict]) -> None:
+    """Raises `InputError` where the judge left too many pairs unanswered to say how good it is."""
+    silent = sum(row["preferred"] is None for row in rows)
+    if silent > MAX_MISSING * len(rows):
+        raise InputError(
+            f"the judge gave no answer on {silent} of {len(rows)} pairs (the log says why); give the same command once "
+            "it answers again"
+        )
+
+
+def _spent(judge) -> dict[str, int]:
+    counted = {"prompts_asked": "prompts", "tokens_read": "tokens_read", "tokens_written": "tokens_written"}
+    return {name: getattr(judge, key) for key, name in counted.items() if hasattr(judge, key)}
+
+
+def _compared(judge: Comparer, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+    matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
+    different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
+    held = dict(zip(different, judge.held(different, progress), strict=True))
+    rows = []
+    for item, match in zip(items, matches, strict=True):
+        one = held.get(match)
+        # Equal solutions are never asked about: they tie, and say nothing of the order.
+        preferred = 0.5 if match[1] == match[2] else one and one.probability
+        order = {"first": one and one.first, "flipped": one and one.flipped}
+        rows.append({"id": item["id"], "chosen": None, "rejected": None, "preferred": preferred} | order)
+    return rows, len(different)
+
+
+def _scored(judge: Judge, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+    by_question: dict[str, dict[str, None]] = {}
+    for item in items:
+        by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})
+    asked = [(question, text) for question, texts in by_question.items() for text in texts]
+    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked], progress)
+    # What a score makes of a probability (0 or 1, say) is the reward's business: every kind is measured by the latter.
+    said = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
+    rows = []
+    for item in items:
+        chosen, rejected = (said[item["prompt"], item[key]] for key in ("chosen", "rejected"))
+        known = chosen is not None and rejected is not None
+        preferred = ((chosen > rejected) + (chosen >= rejected)) / 2 if known else None
+        rows.append({"id": item["id"], "chosen": chosen, "rejected": rejected, "preferred": preferred})
+    return rows, len(asked)
