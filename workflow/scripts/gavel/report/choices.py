@@ -14,7 +14,7 @@ COLUMNS = {
     "best_of_knockout": ("by knockout", "the sample that wins the judge's knockout"),
     "pass": ("pass@{n}", "any of the samples is right: no choice does better"),
 }
-NAMES = {metric: title.partition("@")[0] for metric, (title, _) in COLUMNS.items()}
+NAMES = {metric: title.partition("@")[0].removeprefix("by ") for metric, (title, _) in COLUMNS.items()}
 DIFFERENCES = [(metric, "maj") for metric in PICKS] + [("best_of_knockout", "best_of")]
 TAKEN = {"round-robin": "round robin", "knockout": "knockout"}
 
@@ -55,7 +55,7 @@ def _taken(cost: dict | None) -> Cell:
     if not cost or not cost["questions"]:
         return MISSING
     prompts, comparisons = (cost[key] / cost["questions"] for key in ("prompts", "comparisons"))
-    return Cell(f"{prompts:,.1f}", f"{comparisons:,.1f} comparisons", sort=prompts)
+    return Cell(f"{prompts:,.1f}", f"{comparisons:,.1f} pairs", sort=prompts)
 
 
 def taken(results: Results) -> str | None:
@@ -68,8 +68,8 @@ def taken(results: Results) -> str | None:
                 sum(cost[key] for cost in costs) / questions for key in ("prompts", "read", "written")
             )
             spent = f"{read:,.0f} tokens" if not written else f"{read:,.0f} tokens read and {written:,.0f} written"
-            found.append(f"a {name} took {prompts:,.1f} prompts of {spent} a question")
-    return f"Over all runs and test sets {listing(found)}." if found else None
+            found.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
+    return f"For a question, on average over all runs and test sets, {listing(found)}." if found else None
 
 
 def across(studies: Mapping[str, Results], name: str) -> Table:
