@@ -7,13 +7,16 @@ answers do not matter here.
 - question: what prompts of a question have in common is computed once;
 - first: as the pairwise judge does it, with the question and the solution that stands first computed once for all of
   that one's opponents;
-- single: the single-token judge on the same solutions.
+- single: the single-token judge on the same solutions;
+- knockout: the best of the solutions by a knockout, as an evaluation plays it;
+- both: that knockout, and a round robin that asks about the pairs which are left.
 """
 
 import json
 import random
 
 from gavel import judge, prefixes
+from gavel.choosing import choose
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.problems import generate
@@ -53,6 +56,12 @@ def main() -> None:
         for name, watcher in watchers.items():
             computed = 0
             watcher.verdicts(*asked)
+            counts[name] = computed
+        questions = asked[0][::size]
+        alternatives = [asked[1][begin : begin + size] for begin in range(0, len(asked[1]), size)]
+        for name, ways in {"knockout": ["knockout"], "both": ["knockout", "score"]}.items():
+            computed = 0
+            choose(pairwise, questions, alternatives, ways)
             counts[name] = computed
         print(json.dumps({"solutions": size, "prompts": size * (size - 1)} | counts))
 

@@ -23,6 +23,7 @@ KINDS = (
 )
 # λ → how much a run differs from SFT, and how far its judge reward leaves the truth.
 EFFECT = {"0": (-0.13, 0.4), "0.5": (0.075, 0.06), "1": (0.04, 0.04)}
+SCORE = ("score",)
 STUDY = {
     "study": "tiny",
     "question": "Does a one-word judge's reward on unlabelled questions help beyond what labels teach?",
@@ -66,6 +67,7 @@ def build(
     seeds=(0,),
     failed=(),
     judge: bool = True,
+    best_of=("score",),
     seed: int = 0,
 ) -> dict:
     """Write a results folder, tables included.
@@ -74,6 +76,7 @@ def build(
         sizes: questions of each test set; a set named `plus` gets perturbation kinds.
         failed: runs that get a run.json with status 'failed' and nothing else.
         judge: False leaves out the judge's scores and its calibration.
+        best_of: by what the judge picks the best of a question's samples, as in the config.
 
     Returns:
         STUDY with the grid of this call.
@@ -90,11 +93,15 @@ def build(
         _run_files(root, run, about, run in failed, judge, rng)
         if run in failed:
             continue
-        write_json(root / "evaluation" / run / "usage.json", {"written": 9_000, "judge": 40_000})
+        usage = {"written": 9_000, "judge": 40_000}
+        if contests := {name: _contests(size, samples, best_of) for name, size in sizes.items() if best_of != SCORE}:
+            usage["comparisons"] = contests
+        write_json(root / "evaluation" / run / "usage.json", usage)
         for name in sizes:
             skill = _skill(about, name)
             folder = root / "evaluation" / run / name
-            write_jsonl(folder / "samples.jsonl", _samples(name, difficulty[name], skill, samples, judge, rng))
+            rows = _samples(name, difficulty[name], skill, samples, judge, rng)
+            write_jsonl(folder / "samples.jsonl", rows if best_of == SCORE else _chosen(list(rows), best_of, run))
             write_jsonl(folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
     if judge:
         _calibration(root, runs, rng)
@@ -109,7 +116,8 @@ def build(
         "seeds": list(seeds),
     }
     ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
-    study = STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | {"samples": samples, "ks": ks}}
+    sampling = {"samples": samples, "ks": ks, "best_of": list(best_of)}
+    study = STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | sampling}
     tables(root, study)
     return study
 
@@ -157,6 +165,36 @@ def _samples(name: str, difficulty: list[float], skill: float, n: int, judge: bo
                 "kind": kind,
                 "seed_id": f"main-{index // 8}" if name == "plus" else None,
             }
+
+
+def _chosen(rows: list[dict], best_of, run: str) -> list[dict]:
+    """Samples with ratings that follow the scores, and a knockout that the best score wins three times in four."""
+    groups: dict[str, list[dict]] = {}
+    for row in rows:
+        row |= {way: None for way in ("elo", "knockout") if way in best_of}
+        if row["sample"] >= 0:
+            groups.setdefault(row["id"], []).append(row)
+    for name, own in groups.items():
+        rng = random.Random(f"{run} {name}")
+        best = max(row["judge"] for row in own)
+        if rng.random() > 0.75:
+            best = rng.choice(own)["judge"]
+        for row in own:
+            row |= {"elo": round(400 * row["judge"], 3)} if "elo" in best_of else {}
+            row |= {"knockout": row["judge"] == best} if "knockout" in best_of else {}
+    for row in rows:
+        row["judge"] = row["judge"] if row["sample"] >= 0 and "score" in best_of else None
+    return rows
+
+
+def _contests(size: int, n: int, best_of) -> dict:
+    counts = {"knockout": n - 1} if "knockout" in best_of else {}
+    counts |= {"round-robin": n * (n - 1) // 2} if {"score", "elo"} & {*best_of} else {}
+    each = {"comparisons": 1, "prompts": 2, "read": 200, "written": 0}
+    return {
+        way: {"questions": size} | {key: size * count * factor for key, factor in each.items()}
+        for way, count in counts.items()
+    }
 
 
 def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng: random.Random) -> None:

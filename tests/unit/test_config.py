@@ -51,6 +51,12 @@ def changed(path: str, value) -> dict:
         ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
         ("data.tests.plus.of", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
+        ("evaluation.best_of", [], "evaluation.best_of: "),
+        ("evaluation.best_of", ["elo", "elo"], "best_of names something twice: elo, elo"),
+        ("evaluation.best_of", ["swiss"], "evaluation.best_of.0: Input should be 'score', 'elo' or 'knockout'"),
+        ("evaluation.best_of", ["score", "knockout"], "names 'knockout', which needs a judge that compares; a single-"),
+        ("evaluation", {"judge": False, "best_of": ["elo"]}, "'elo' asks the judge; write `judge: true`, or leave it"),
+        ("evaluation", {"ks": [1, 4], "best_of": ["knockout"]}, "is among all 16 samples; add 16 to `ks`"),
         ("judge.kind", "oracle", "'oracle' does not exist"),
         (
             "judge.score",
@@ -131,6 +137,13 @@ def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
     assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
     found = config.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
+
+
+def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():
+    raw = changed("judge", {"model": "m", "kind": "pairwise"})
+    raw["evaluation"]["best_of"] = ["score", "elo", "knockout"]
+    assert config.load(raw)["evaluation"]["best_of"] == ["score", "elo", "knockout"]
+    assert config.load(default())["evaluation"]["best_of"] == ["score"]
 
 
 def test_a_judge_that_compares_is_no_ground_for_the_monitor_to_act():

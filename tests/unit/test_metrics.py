@@ -258,6 +258,47 @@ def test_the_judge_chooses_among_samples_where_it_scored_them(tmp_path):
     assert made == {"maj-greedy", "weighted_maj-maj", "best_of-maj"}
 
 
+def picked(name, samples):
+    """A question's rows from (answer, score, Elo rating, whether it won the knockout)."""
+    rows = [row(name, -1, "2") | {"judge": None, "elo": None, "knockout": None}]
+    for number, (answer, paid, elo, won) in enumerate(samples):
+        rows.append(row(name, number, answer) | {"judge": paid, "elo": elo, "knockout": won})
+    return rows
+
+
+def test_the_best_by_elo_and_by_knockout_are_of_all_samples(tmp_path):
+    rows = picked("a", [("1", 0.2, 90.0, False), ("2", 0.9, -90.0, True), ("2", 0.4, 0.0, False)])
+    rows += picked("b", [("1", 0.9, 30.0, True), ("2", 0.1, 30.0, False), ("1", 0.5, -60.0, True)])  # a tie of Elo's
+    rows += picked("c", [("1", None, None, None), ("2", None, None, None), ("2", None, None, None)])  # did not answer
+    values = question_values(rows, [1, 3])
+    assert values["best_of_elo", 3] == {"a": 1, "b": pytest.approx(1 / 2), "c": pytest.approx(1 / 3)}
+    assert values["best_of_knockout", 3] == {"a": 0, "b": 1, "c": pytest.approx(1 / 3)}
+    assert ("best_of_elo", 1) not in values
+    metrics, comparisons, _ = written(tmp_path, RUNS, {("sft", "best", "main"): rows}, ks=[1, 3])
+    found = {r["metric"]: r for r in metrics if r["k"] == "3"}
+    for metric in ("best_of", "best_of_elo", "best_of_knockout"):
+        value, low, high = (float(found[metric][key]) for key in ("value", "low", "high"))
+        assert value == pytest.approx(sum(values[metric, 3].values()) / 3, abs=1e-5)
+        assert low < value < high
+    made = {r["metric"]: float(r["difference"]) for r in comparisons}
+    assert set(made) == {"maj-greedy", "weighted_maj-maj", "best_of-maj"} | {
+        "best_of_elo-maj",
+        "best_of_knockout-maj",
+        "best_of_knockout-best_of",
+    }
+    best, knockout = (sum(values[metric, 3].values()) / 3 for metric in ("best_of", "best_of_knockout"))
+    assert made["best_of_knockout-best_of"] == pytest.approx(knockout - best, abs=1e-5)
+
+
+def test_a_knockout_alone_is_held_against_the_majority(tmp_path):
+    rows = picked("a", [("1", None, None, True), ("2", None, None, False)])
+    made = {r["metric"] for r in written(tmp_path, RUNS, {("sft", "best", "main"): rows}, ks=[2])[1]}
+    assert made == {"maj-greedy", "best_of_knockout-maj"}
+    # Of fewer samples there is no vote to hold it against.
+    made = {r["metric"] for r in written(tmp_path, RUNS, {("sft", "best", "main"): rows}, ks=[1])[1]}
+    assert made == {"maj-greedy"}
+
+
 def test_runs_of_several_seeds_are_also_taken_together(tmp_path):
     runs = {"sft": RUNS["sft"]} | {
         f"grpo-lambda{weight:g}-seed{seed}": {"algorithm": "grpo", "lambda": weight, "seed": seed}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gavel.files import read_json, read_jsonl, write_json
-from gavel.report import about, findings, hacking, render, robustness, rulegraph, tables, unfinished, votes
+from gavel.report import about, choices, findings, hacking, render, robustness, rulegraph, tables, unfinished, votes
 from gavel.report.load import load
 from gavel.report.samples import QUOTAS, choose
 from gavel.report.words import flat, points, seconds
@@ -143,6 +143,65 @@ def test_the_judges_choices_are_held_against_the_majority(study):
     row = results.metric("sft", "main", "best_of", 4)
     assert table.rows[0][5].sort == row.value
     assert table.rows[0][6].sort == pytest.approx(row.value - results.metric("sft", "main", "maj", 4).value, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A study whose judge compares, and picks the best of four samples in every way."""
+    root = tmp_path_factory.mktemp("compared")
+    ways = ("score", "elo", "knockout")
+    return root, fake_results.build(root, {"main": 60, "svamp": 30}, samples=4, algorithms=("grpo",), best_of=ways)
+
+
+def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
+    root, config = compared
+    results = load(root, config)
+    table = choices.best_of_n(results, "main")
+    titles = [title for title, _ in table.columns]
+    assert titles == ["run", "maj@4", "by score", "by Elo", "by knockout", "pass@4"] + [
+        "Elo − maj",
+        "knockout − maj",
+        "knockout − score",
+        "round robin",
+        "knockout",
+    ]
+    assert [span for _, span in table.groups] == [1, 5, 3, 2]
+    assert [row[0].text for row in table.rows] == list(results.names.values())
+    for run, row in zip(results.runs, table.rows, strict=True):
+        values = {m: results.metric(run, "main", m, 4) for m in choices.COLUMNS}
+        assert [cell.sort for cell in row[1:6]] == [found.value for found in values.values()]
+        assert row[4].sub == f"{100 * values['best_of_knockout'].low:.1f}–{100 * values['best_of_knockout'].high:.1f}"
+        best, knockout = values["best_of"].value, values["best_of_knockout"].value
+        assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
+        assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
+    assert choices.taken(results) == (
+        "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
+        "and a knockout took 6.0 prompts with 600 tokens."
+    )
+    render(root, config, root / "report.html", samples=root / "samples.parquet")
+    page = (root / "report.html").read_text(encoding="utf-8")
+    assert not Tags(page).open
+    assert "Best of n by comparing" in page
+    assert choices.taken(results) in page
+    kept = pd.read_parquet(root / "samples.parquet")
+    assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
+
+
+def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
+    results = load(tmp_path, config)
+    table = choices.best_of_n(results, "main")
+    titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
+    assert [title for title, _ in table.columns] == titles
+    assert not votes.judged(results, "main").rows
+    render(tmp_path, config, tmp_path / "report.html")
+
+
+def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
+    results = load(*study)
+    assert not choices.best_of_n(results, "main").rows
+    assert choices.taken(results) is None
+    assert "Best of n by comparing" not in page
 
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):

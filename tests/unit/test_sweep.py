@@ -12,7 +12,7 @@ from test_workflow import ROOT, snakemake
 from gavel import study, sweep
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
-from gavel.report import comparison
+from gavel.report import choices, comparison
 from gavel.report.equivalents import labels_for
 from gavel.report.paired import against_first, counterpart
 
@@ -214,6 +214,29 @@ def test_the_label_axis_says_what_sft_would_need(folders):
     said = comparison.answer(studies, "labels")
     assert "In labels: what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80, SFT alone would reach with " in said
     assert "In labels" not in comparison.answer(studies, "variant")
+
+
+def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
+    ways = ("score", "elo", "knockout")
+    made = build(tmp_path, {"main": 60}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=ways)
+    made = {key: value for key, value in made.items() if key != "provenance"}
+    (tmp_path / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+    both = {"single": folders["first"], "pairs": tmp_path}
+    studies = {name: comparison.load_study(folder) for name, folder in both.items()}
+    table = choices.across(studies, "main")
+    assert [title for title, _ in table.columns[2:]] == ["n", "maj@n", "by score", "by Elo", "by knockout", "pass@n"]
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        ["single", "SFT", "2"],
+        ["single", "GRPO λ\u00a0=\u00a00.5", "2"],
+        ["pairs", "SFT", "4"],
+        ["pairs", "GRPO λ\u00a0=\u00a00.5", "4"],
+    ]
+    assert [cell.text == "–" for cell in table.rows[0][3:]] == [False, False, True, True, False]
+    assert table.rows[2][6].sort == studies["pairs"].metric("sft", "main", "best_of_knockout", 4).value
+    comparison.render(both, tmp_path / "page.html", title="t", question="Which?")
+    assert 'id="choices"' in (tmp_path / "page.html").read_text()
+    comparison.render(folders, tmp_path / "page.html", title="t", question="Which?")
+    assert 'id="choices"' not in (tmp_path / "page.html").read_text()
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path):

@@ -23,7 +23,9 @@ rule generate:
         student=STUDENT_TOKENS,
         solution=config["solution"],
         # How much is decoded at a time changes no sample.
-        sampling=without("evaluation", "ks", "judge", "batch_size", "batch_tokens"),
+        sampling=without(
+            "evaluation", "ks", "judge", "best_of", "batch_size", "batch_tokens"
+        ),
     script:
         "../scripts/generate.py"
 
@@ -51,6 +53,7 @@ rule score:
         code=code("score.py"),
         solution_format=config["solution"]["format"],
         judge=JUDGE if config["evaluation"]["judge"] else None,
+        best_of=config["evaluation"]["best_of"],
     script:
         "../scripts/score.py"
 

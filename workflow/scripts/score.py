@@ -21,23 +21,25 @@ with script_log(snakemake.log[0], f"score {run}"):
         judge_access(snakemake.config, snakemake.log[0]) if asked else nullcontext() as access,
     ):
         watcher = judge.load(**asked | access) if asked else None
-        numbers, written = {}, 0
+        numbers, written, met = {}, 0, {}
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(
                 snakemake.input.tests, snakemake.input[kind], snakemake.output[kind], strict=True
             ):
-                accuracies, tokens = score(
+                accuracies, tokens, spent = score(
                     questions=questions,
                     responses=responses,
                     output=output,
                     solution_format=snakemake.params.solution_format,
                     judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
+                    best_of=snakemake.params.best_of,
                     progress=bar,
                 )
                 written += tokens
                 if kind == "samples":
                     name = Path(output).parent.name
+                    met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
         read = watcher.tokens_read if watcher else 0
-        write_json(snakemake.output.usage, {"written": written, "judge": read})
+        write_json(snakemake.output.usage, {"written": written, "judge": read} | ({"comparisons": met} if met else {}))
         mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": read}}])

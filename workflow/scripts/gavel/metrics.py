@@ -22,6 +22,15 @@ COMPARISON_COLUMNS = (
 ).split()
 # What every run is compared with: SFT's checkpoint with the best validation accuracy, where RL starts.
 BASELINE = ("sft", "best")
+# Two ways to choose among all samples of a run, at the largest k.
+CHOICES = (
+    ("maj", "greedy"),
+    ("weighted_maj", "maj"),
+    ("best_of", "maj"),
+    ("best_of_elo", "maj"),
+    ("best_of_knockout", "maj"),
+    ("best_of_knockout", "best_of"),
+)
 # A p-value of the bootstrap is at least 2 / resamples, and Holm multiplies it by the number of comparisons: with fewer
 # resamples for each of them no corrected p could fall below 0.05.
 RESAMPLES, RESAMPLES_EACH = 10_000, 50
@@ -89,8 +98,8 @@ def write_metrics(
 
     Compared are: every run with `sft` (greedy and maj at the largest k), every run with 0 < λ < 1 with its
     algorithm's λ = 1 run of the same seed (greedy), and of the same run, at the largest k, maj with greedy (metric
-    `maj-greedy`) and both uses of the judge with maj (`weighted_maj-maj`, `best_of-maj`). `p_adjusted` is Holm's over
-    all comparisons of checkpoints that count but the primary one, which keeps its p, and over those of the others.
+    `maj-greedy`) and the other `CHOICES` (`best_of-maj` and its like). `p_adjusted` is Holm's over all comparisons of
+    checkpoints that count but the primary one, which keeps its p, and over those of the others.
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
@@ -175,7 +184,7 @@ def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
                 other = (verifiable, "last", name)
                 if ("greedy", 1) in own and ("greedy", 1) in values.get(other, {}):
                     yield key, other, "greedy", 1, (own["greedy", 1], values[other]["greedy", 1])
-        for first, second in (("maj", "greedy"), ("weighted_maj", "maj"), ("best_of", "maj")):
+        for first, second in CHOICES:
             pair = [own.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second)]
             if None not in pair:
                 yield key, key, f"{first}-{second}", top, pair

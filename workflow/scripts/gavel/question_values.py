@@ -14,6 +14,8 @@ from gavel.voting import maj_at_k, pass_at_k
 Values = dict[tuple[str, int], dict[str, float]]
 UNANSWERABLE = "None"  # gold answer of questions that cannot be answered (GSM-Plus: 'critical thinking')
 VOTES = ("maj", "weighted_maj", "best_of", "pass")  # metrics that have a k
+# Metrics of all samples at once -> the column of the samples that the judge picks by.
+PICKS = {"best_of_elo": "elo", "best_of_knockout": "knockout"}
 
 
 class Item(NamedTuple):
@@ -24,6 +26,8 @@ class Item(NamedTuple):
     tokens: int
     finished: bool
     judge: float | None
+    elo: float | None
+    knockout: bool | None
 
 
 def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
@@ -37,8 +41,9 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
         (metric, k) → question id → value in [0, 1]; `tokens` are tokens per sample. `mean`, `unparsable`,
         `finished` and `tokens` are means over the sampled solutions, or the greedy one where nothing was
         sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's favourite) are
-        there where samples have scores. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind,
-        `greedy_answerable` and `greedy_unanswerable` those of a set with both sorts of questions.
+        there where samples have scores, `best_of_elo` and `best_of_knockout` (at k = all samples) where they have
+        those. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind, `greedy_answerable` and
+        `greedy_unanswerable` those of a set with both sorts of questions.
 
     Raises:
         InputError: no rows; a sample is there twice; questions differ in their number of samples.
@@ -49,7 +54,8 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
     answerable: dict[str, bool] = {}
     for row in rows:
         name, number = row["id"], row["sample"]
-        item = Item(row["answer"], bool(row["correct"]), row["tokens"], bool(row["finished"]), row.get("judge"))
+        judged = (row.get(key) for key in ("judge", "elo", "knockout"))
+        item = Item(row["answer"], bool(row["correct"]), row["tokens"], bool(row["finished"]), *judged)
         place = sampled.setdefault(name, {})
         if number in place or (number < 0 and name in greedy):
             raise InputError(f"question {name}: sample {number} is there twice; generate this set again")
@@ -74,7 +80,7 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
     lists = {name: [items[number] for number in sorted(items)] for name, items in sampled.items()}
     if n:
         values["mean", 1] = {name: sum(item.correct for item in items) / n for name, items in lists.items()}
-        values |= _votes(lists, n, sorted({k for k in ks if 1 <= k <= n}))
+        values |= _votes(lists, n, sorted({k for k in ks if 1 <= k <= n})) | _picks(lists, n)
     else:
         lists = {name: [item] for name, item in greedy.items()}
     for metric, part in (
@@ -98,6 +104,17 @@ def _votes(lists: dict[str, list[Item]], n: int, ks: Sequence[int]) -> Values:
                 values["weighted_maj", k][name] = weighted_vote(answers, scores, correct, k)
                 values["best_of", k][name] = best_of_k(scores, correct, k)
     return {key: by_question for key, by_question in values.items() if by_question}
+
+
+def _picks(lists: dict[str, list[Item]], n: int) -> Values:
+    values: Values = {}
+    for metric, column in PICKS.items():
+        found = {name: [getattr(item, column) for item in items] for name, items in lists.items()}
+        if any(value is not None for scores in found.values() for value in scores):
+            values[metric, n] = {
+                name: best_of_k(scores, [item.correct for item in lists[name]], n) for name, scores in found.items()
+            }
+    return values
 
 
 def _parts(greedy: dict[str, float], kinds: dict[str, str], answerable: dict[str, bool]) -> Values:

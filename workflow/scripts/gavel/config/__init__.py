@@ -66,11 +66,28 @@ class Evaluation(Section):
     )
     vllm: EvaluationVllm | None = Field(None, description="Sample with vLLM; null samples with transformers.")
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
+    best_of: list[Literal["score", "elo", "knockout"]] = Field(
+        ["score"],
+        min_length=1,
+        description="By what the judge picks the best of a question's samples: `score`, what it pays; of a judge that "
+        "compares also `elo`, ratings from the same round robin, and `knockout`, a tournament of n-1 comparisons, "
+        "which by itself needs no round robin.",
+    )
 
     @model_validator(mode="after")
     def enough(self):
         if max(self.ks, default=0) > self.samples:
             raise ValueError(f"ks has {max(self.ks)}, but there are only {self.samples} samples")
+        if len(set(self.best_of)) < len(self.best_of):
+            raise ValueError(f"best_of names something twice: {', '.join(self.best_of)}")
+        if contests := [name for name in self.best_of if name != "score"]:
+            if not self.judge:
+                raise ValueError(f"best_of: {contests[0]!r} asks the judge; write `judge: true`, or leave it out")
+            if max(self.ks, default=0) < self.samples:
+                raise ValueError(
+                    f"best_of: {contests[0]!r} is among all {self.samples} samples; add {self.samples} to `ks`, to "
+                    "hold it against maj@k and pass@k of as many"
+                )
         return self
 
 
@@ -208,6 +225,12 @@ class Config(Section):
             raise ValueError(
                 f"judge.benchmark.questions is {benchmark.questions}, of {count} validation problems "
                 f"(data.validation); at least as many must be left to select judges on: at most {count // 2:g}"
+            )
+        contests = [name for name in self.evaluation.best_of if name != "score"]
+        if contests and not KINDS[self.judge.kind].relative:
+            raise ValueError(
+                f"evaluation.best_of names {contests[0]!r}, which needs a judge that compares; a {self.judge.kind} "
+                "judge scores every solution by itself: write `best_of: [score]`"
             )
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:

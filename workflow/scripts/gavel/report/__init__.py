@@ -14,6 +14,7 @@ from gavel.metrics import main_checkpoint
 from gavel.report import (
     about,
     benchmark,
+    choices,
     crowd,
     curves,
     figures,
@@ -82,7 +83,7 @@ def render(
         for name in results.sets
     ]
     if samples is not None:
-        write_all(sources, Path(samples))
+        write_all(sources, Path(samples), (study.get("evaluation") or {}).get("best_of") or ())
     if figures_dir is not None:
         for figure in drawn:
             figure.beside = _beside(Path(figures_dir) / f"{figure.name}.csv", Path(out))
@@ -120,6 +121,8 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "across_seeds": tables.across_seeds(results),
         "votes": votes.majority(results),
         "judged_votes": _filled(results, votes.judged),
+        "best_of_n": _filled(results, choices.best_of_n),
+        "taken": choices.taken(results),
         "pairs": hacking.pairs(results),
         "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
         "wrongly_paid": hacking.wrongly_paid(results),

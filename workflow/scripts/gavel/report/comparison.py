@@ -11,7 +11,7 @@ import yaml
 from gavel import plots
 from gavel.dotted import dotted
 from gavel.errors import InputError, first_line
-from gavel.report import benchmark, equivalents, shell
+from gavel.report import benchmark, choices, equivalents, shell
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
 from gavel.report.paired import against_first
@@ -72,6 +72,9 @@ def render(
         "figure": figure,
         "tables": [(sized(studies, name), headline(studies, name)) for name in test_sets(studies)],
         "best": [(sized(studies, name), headline(studies, name, "best")) for name in test_sets(studies)],
+        "choices": {
+            sized(studies, name): table for name in test_sets(studies) if (table := choices.across(studies, name)).rows
+        },
         "first": next(iter(studies)),
         "paired": {
             sized(studies, name): table for name in test_sets(studies) if (table := against_first(studies, name)).rows

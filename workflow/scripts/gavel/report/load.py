@@ -25,7 +25,9 @@ class Results:
     `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
     it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
     `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, read by the judge);
-    `calibration`, `policies`, `audit` and `splits` are None where the file is missing, `judge_benchmark` has no rows.
+    `contests` maps runs to test sets to the round robins and knockouts of samples and what those took
+    (`gavel.choosing`); `calibration`, `policies`, `audit` and `splits` are None where the file is missing,
+    `judge_benchmark` has no rows then.
     """
 
     root: Path
@@ -43,6 +45,7 @@ class Results:
     splits: dict | None
     benchmarks: pd.DataFrame
     usage: dict[str, tuple[int | None, int | None]]
+    contests: dict[str, dict[str, dict[str, dict]]]
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self):
@@ -130,6 +133,7 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
         splits=_optional(root / "data" / "splits.json"),
         benchmarks=_benchmarks(root / "benchmarks"),
         usage=_usage(root),
+        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(root).items()},
     )
 
 
@@ -209,7 +213,7 @@ def _benchmarks(root: Path) -> pd.DataFrame:
 
 def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
     """Rule -> (tokens that policies wrote, tokens that the judge read), of the rules that keep count in files."""
-    scored = [read_json(path) for path in sorted(root.glob("evaluation/*/usage.json"))]
+    scored = [read_json(path) for path in _scored(root).values()]
     asked = [
         read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
     ]
@@ -218,6 +222,11 @@ def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
     tried = [read_json(path)["tokens_read"] for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
     found |= {"benchmark_judge": (None, sum(tried))} if tried else {}
     return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
+
+
+def _scored(root: Path) -> dict[str, Path]:
+    """Run -> what the scoring of its samples took."""
+    return {path.parent.name: path for path in sorted(root.glob("evaluation/*/usage.json"))}
 
 
 def _number(text: str | None) -> float:

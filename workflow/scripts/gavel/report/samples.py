@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ SCHEMA = pa.schema(
     + [("sample", pa.int32()), ("temperature", pa.float32()), ("tokens", pa.int32())]
     + [("correct", pa.bool_()), ("finished", pa.bool_()), ("judge", pa.float32())]
 )
+CHOICES = {"elo": pa.float32(), "knockout": pa.bool_()}  # columns of studies whose judge picks by them
 LONGEST = 1500  # characters of a text that are shown
 MOST = 400  # cards on the page, whatever the size of the grid
 
@@ -64,16 +66,20 @@ def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict],
     return [card for *_, card in sorted(kept, key=lambda item: item[:3])][:MOST], total
 
 
-def write_all(sources: list[tuple[str, str, Path]], out: Path) -> None:
-    """All samples that cards are chosen from, as one Parquet table: run, set and the columns of `SCHEMA`."""
-    with pq.ParquetWriter(out, SCHEMA) as writer:
+def write_all(sources: list[tuple[str, str, Path]], out: Path, best_of: Collection[str] = ()) -> None:
+    """All samples that cards are chosen from, as one Parquet table: run, set, the columns of `SCHEMA`, and those of
+    `CHOICES` that `best_of` names."""
+    schema = SCHEMA
+    for name, kind in CHOICES.items():
+        schema = schema.append(pa.field(name, kind)) if name in best_of else schema
+    with pq.ParquetWriter(out, schema) as writer:
         for run, name, path in sources:
-            rows = [_plain(run, name, row) for row in read_jsonl(path)] if path.exists() else []
-            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+            rows = [_plain(run, name, row, schema) for row in read_jsonl(path)] if path.exists() else []
+            writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _plain(run: str, name: str, row: dict) -> dict:
-    return {"run": run, "set": name} | {key: row.get(key) for key in SCHEMA.names[2:]}
+def _plain(run: str, name: str, row: dict, schema: pa.Schema) -> dict:
+    return {"run": run, "set": name} | {key: row.get(key) for key in schema.names[2:]}
 
 
 def _card(run: str, name: str, group: str, row: dict) -> dict:
