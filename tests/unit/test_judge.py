@@ -8,7 +8,7 @@ import torch
 from gavel import judge, models
 from gavel.errors import InputError
 from gavel.judge import load as make
-from gavel.judge.local import label_tokens
+from gavel.judge.labels import label_tokens
 from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES
 from gavel.prefixes import next_token_probabilities
 

@@ -10,7 +10,8 @@ from gavel import requirements
 from gavel.config import Compute, Evaluation, Lora, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.files import write_json
-from gavel.preflight import ORIGIN, check, check_origin, check_training
+from gavel.origin import ORIGIN, check_origin
+from gavel.preflight import check, check_training
 from gavel.provenance import file_digest
 
 SOLUTION = {"prompt": "solve"}

@@ -7,9 +7,9 @@ from test_judge_server import LISTED, connect, serving
 from gavel import judge
 from gavel.config import load as load_config
 from gavel.errors import InputError
-from gavel.judge.asking import Answer, example, render
+from gavel.judge.asking import Answer
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.phrasings import phrasings
+from gavel.judge.phrasings import example, phrasings, render
 from gavel.judge.reasoning import Reasoning, cut
 from gavel.judge.single_token import SingleTokenJudge
 

@@ -9,7 +9,7 @@ from gavel import judge, models, problems
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import write_jsonl
-from gavel.preflight import ORIGIN, check_origin
+from gavel.origin import ORIGIN, check_origin
 from gavel.programs import run_programs
 from gavel.scratch import LABELS, make_student
 from gavel.scratch_judge import make_judge

@@ -127,7 +127,7 @@ def test_an_edit_reruns_what_it_affects():
         training | generation | {"score", "prepare_data", "judge_policy", "calibrate_judge"}
     )
     assert "compute_metrics" in scripts_of("voting")
-    assert not scripts_of("sampling") & ({"prepare_data", "score", "audit_data"} | after_scoring)
+    assert not scripts_of("sampling") & ({"prepare_data", "audit_data"} | after_scoring)
     assert generation | training <= scripts_of("sampling")
     assert {"score", "judge_policy"} | training <= scripts_of("answers")
     assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.data import prepare
-from gavel.preflight import check_origin
+from gavel.origin import check_origin
 from gavel.progress import say, script_log
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gavel.judge import KINDS
-from gavel.judge.asking import render
-from gavel.judge.phrasings import phrasings
+from gavel.judge.phrasings import phrasings, render
 
 # Task -> the kind of judge that it makes, and whether that one writes before it answers.
 TASKS = {

@@ -4,15 +4,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gavel import prompts
-from gavel.errors import InputError
-from gavel.files import read_json
 from gavel.judge import KINDS
-from gavel.judge.asking import example
-from gavel.judge.phrasings import phrasings
-from gavel.provenance import file_digest
+from gavel.judge.phrasings import example, phrasings
 from gavel.requirements import need_gpus, need_packages
-
-ORIGIN = "gavel.json"  # beside weights made from scratch: what they were made from
 
 
 def check(student: dict, judge: dict, solution: dict, served: bool = False) -> None:
@@ -30,7 +24,7 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
     templates = check_prompts(judge, solution)
     try:
         from gavel import models  # seconds of imports, which a dry-run does not pay
-        from gavel.judge.local import label_tokens, templated
+        from gavel.judge.labels import label_tokens, templated
     except ImportError:
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
     here = {"student": student} | ({} if served else {"judge": judge})
@@ -68,20 +62,3 @@ def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: b
     need_packages(sft, rl, compute, evaluation)
     if here:
         need_gpus(sft, rl, compute, evaluation)
-
-
-def check_origin(model: str, key: str, pretrain: str | Path) -> None:
-    """Weights made by this workflow must have read this study's pretrain split, or its splits could leak into tests.
-
-    Raises:
-        InputError: they were made from another one.
-    """
-    origin = Path(model) / ORIGIN
-    if not origin.is_file():
-        return
-    made, here = read_json(origin)["pretrain_sha256"], file_digest(pretrain)
-    if made != here:
-        raise InputError(
-            f"{key}: {model} was made from another pretrain split ({made[:12]}) than the study's ({here[:12]}), "
-            f"so it may have read test questions; restore data.pretrain or set {key} to scratch"
-        )

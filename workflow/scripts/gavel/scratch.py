@@ -20,7 +20,7 @@ from gavel import prompts
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import read_jsonl, write_json
-from gavel.preflight import ORIGIN
+from gavel.origin import ORIGIN
 from gavel.provenance import file_digest
 
 # Program boilerplate as single tokens, so that a tiny model spends its few positions on the arithmetic.

@@ -12,7 +12,7 @@ from gavel.answers import verify
 from gavel.convert import to_program
 from gavel.corruption import corrupt
 from gavel.files import read_jsonl
-from gavel.judge.local import label_tokens
+from gavel.judge.labels import label_tokens
 from gavel.judging_examples import Example, examples, labels_of
 from gavel.problems import WIDE
 from gavel.sampling import sample

@@ -8,14 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gavel import prompts
 from gavel.errors import InputError
 from gavel.judge.cache import Cache
-from gavel.judge.phrasings import REASONING
-
-# What a model is asked: a text, or a text and how its reply goes on. Of a prompt that is still to be reasoned about
-# (`judge.reasoning`) the second is what stands between the reasoning and the label; else it begins with the reasoning.
-Prompt = str | tuple[str, str]
+from gavel.judge.phrasings import Prompt, example
 
 
 @dataclass(frozen=True)
@@ -164,17 +159,3 @@ def backend(
     from gavel.judge.reasoning import Reasoning
 
     return Reasoning(found, **reasoning)
-
-
-def render(template: str, **values: str) -> Prompt:
-    """A judging prompt with its slots filled in; one with the slot `{reasoning}` becomes what stands on its sides."""
-    before, slot, after = template.partition(REASONING)
-    if not slot:
-        return prompts.fill(template, **values)
-    return prompts.fill(before, **values), prompts.fill(after, **values)
-
-
-def example(template: str, slots: Sequence[str]) -> Prompt:
-    """A judging prompt with something in its slots."""
-    found = render(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
-    return found if isinstance(found, str) else (found[0], f"2{found[1]}")

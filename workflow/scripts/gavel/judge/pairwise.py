@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gavel.errors import InputError
 from gavel.judge import KINDS, Verdict, standings
-from gavel.judge.asking import Answer, Asker, Backend, Prompt, backend, check_choices, render
-from gavel.judge.phrasings import phrasings
+from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.phrasings import Prompt, phrasings, render
 from gavel.judge.standings import SCORES, Held, Match
 
 KIND = KINDS["pairwise"]

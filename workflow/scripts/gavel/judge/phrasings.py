@@ -1,10 +1,13 @@
-"""The ways in which a judge is asked: several prompts, and both orders of the label words."""
+"""Judging prompts: the ways in which a judge is asked, and one of them filled in."""
 
 from collections.abc import Sequence
 
 from gavel import prompts
 from gavel.errors import InputError
 
+# What a model is asked: a text, or a text and how its reply goes on. Of a prompt that is still to be reasoned about
+# (`judge.reasoning`) the second is what stands between the reasoning and the label; else it begins with the reasoning.
+Prompt = str | tuple[str, str]
 REASONING = "{reasoning}"  # the slot of a judging prompt in which the model writes before it answers
 
 
@@ -34,3 +37,17 @@ def phrasings(
             raise InputError(f"judge.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another")
         found += [template.replace("{labels}", " or ".join(order)) for order in orders]
     return found
+
+
+def render(template: str, **values: str) -> Prompt:
+    """A judging prompt with its slots filled in; one with the slot `{reasoning}` becomes what stands on its sides."""
+    before, slot, after = template.partition(REASONING)
+    if not slot:
+        return prompts.fill(template, **values)
+    return prompts.fill(before, **values), prompts.fill(after, **values)
+
+
+def example(template: str, slots: Sequence[str]) -> Prompt:
+    """A judging prompt with something in its slots."""
+    found = render(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
+    return found if isinstance(found, str) else (found[0], f"2{found[1]}")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import islice
 from typing import Literal
 
-from gavel.judge.asking import Answer, Prompt, Writer
+from gavel.judge.asking import Answer, Writer
+from gavel.judge.phrasings import Prompt
 
 KNOWN = 0.5  # of a prompt's reasonings: with fewer verdicts than this it has no answer
 

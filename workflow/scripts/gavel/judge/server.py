@@ -18,7 +18,8 @@ from functools import partial
 from itertools import islice
 
 from gavel.errors import InputError
-from gavel.judge.asking import Answer, Prompt
+from gavel.judge.asking import Answer
+from gavel.judge.phrasings import Prompt
 from gavel.progress import say
 from gavel.serving import is_gone, wait_for
 

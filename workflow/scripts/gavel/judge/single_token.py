@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from gavel.judge import KINDS, Verdict
-from gavel.judge.asking import Answer, Asker, Backend, Prompt, backend, check_choices, render
-from gavel.judge.phrasings import phrasings
+from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.phrasings import Prompt, phrasings, render
 
 KIND = KINDS["single-token"]
 LOG_ODDS_LIMIT = 10.0  # a probability that rounds to 0 or 1 would have infinite log-odds
