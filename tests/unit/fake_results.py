@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gavel import probes
 from gavel import study as studies
+from gavel.benchmark_figures import write_table
+from gavel.benchmark_items import COLUMNS as ITEM_COLUMNS
 from gavel.calibration import whole
 from gavel.files import write_json, write_jsonl
 from gavel.metrics import write_metrics
@@ -291,6 +293,39 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
             write_jsonl(root / "judge" / "runs" / f"{run}.jsonl", trained)
             write_json(root / "judge" / "runs" / f"{run}-usage.json", {"written": 24_000, "judge": 120_000})
     write_jsonl(root / "judge" / "probes.jsonl", tricks)
+
+
+def judge_benchmark(root: Path, judges: dict[str, float], seed: int = 0, pairs: int = 240) -> None:
+    """Write a folder's judge benchmark, as the workflow's rules do.
+
+    Args:
+        judges: name -> how far its scores of right solutions lie above those of wrong ones; one named `pairwise` is
+            asked about pairs.
+        seed: of the items; the same judges are asked about others.
+    """
+    rng = random.Random(seed)
+    items, said = [], {name: [] for name in judges}
+    for number in range(pairs):
+        kind, by, steps = rng.choice(["no answer", "other number"]), rng.choice(["sft", "spoilt"]), number // 4 % 3 + 2
+        texts = (f"return {number}", f"return {number} - 1")
+        about = (f"validation-{number}", f"Benchmark <question> {number // 4}?", *texts, "reference", by, kind, steps)
+        items.append(dict(zip(ITEM_COLUMNS, about, strict=True)))
+        for name, gap in judges.items():
+            right, wrong = 0.5 + gap / 2 + rng.gauss(0, 0.15), 0.5 - gap / 2 + rng.gauss(0, 0.15)
+            answer = {"id": items[-1]["id"], "chosen": right, "rejected": wrong, "preferred": float(right > wrong)}
+            if name == "pairwise":
+                answer |= {"chosen": None, "rejected": None, "first": 0.53, "flipped": rng.random() < 0.2}
+            said[name].append(answer)
+    folder = root / "judge" / "benchmark"
+    write_jsonl(folder / "items.jsonl", items)
+    costs = {}
+    for place, name in enumerate(judges):
+        read = 80 * pairs * (place + 1) ** 3
+        costs[name] = {"prompts": pairs * 2, "tokens_read": read, "tokens_written": 10 * pairs * place, "seconds": 3.5}
+        write_jsonl(folder / f"{name}.jsonl", said[name])
+        write_json(folder / f"{name}-cost.json", costs[name])
+    answers = {name: (rows, costs[name]) for name, rows in said.items()}
+    write_table(root / "judge" / "benchmark.csv", answers, items, f"items-{seed}")
 
 
 def _data(root: Path, sizes: dict[str, int]) -> None:

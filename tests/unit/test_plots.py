@@ -41,6 +41,12 @@ FIGURES = {
     "reliability": lambda: plots.judge_reliability(
         pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})
     ),
+    "judges": lambda: plots.accuracy_against_cost(
+        pd.DataFrame({"label": ["a", "b"], "tokens": [80.0, 9000.0], "accuracy": 0.8, "low": 0.7, "high": 0.9})
+    ),
+    "one cost": lambda: plots.accuracy_against_cost(
+        pd.DataFrame({"label": ["a", "b"], "tokens": 83.0, "accuracy": [0.5, 1.0], "low": 0.4, "high": 1.0})
+    ),
     "histogram": lambda: plots.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
 }
 

@@ -57,6 +57,28 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
     assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
 
 
+def test_judges_are_benchmarked_only_where_the_config_asks(jobs, tmp_path):
+    names = {"benchmark_items", "benchmark_judge", "benchmark_table"}
+    assert not names & set(jobs)
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = raw["judge"] | {"benchmark": {"questions": 50}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", text, re.M))
+    assert names <= set(read)
+    assert "results/data/validation.jsonl" in read["benchmark_items"]
+    assert not any("/test/" in read[name] or "/evaluation/" in read[name] for name in names)
+    assert "results/judge/benchmark/items.jsonl" in read["benchmark_judge"]
+    assert "results/judge/benchmark.csv" in read["report_html"]
+    assert "results/judge/benchmark" not in read["train_rl"]
+    raw["judge"]["benchmark"] = {"questions": 201}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
+    assert "judge.benchmark.questions is 201, of 400 validation problems" in done.stderr + done.stdout
+
+
 def test_jobs_ask_slurm_for_what_they_need(tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     raw["compute"] = {"gpus": 3, "processes": 2, "mem_mb": 5000, "runtime": 90}
@@ -132,6 +154,9 @@ def test_an_edit_reruns_what_it_affects():
     assert {"score", "judge_policy"} | training <= scripts_of("answers")
     assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
     assert scripts_of("plots") == {"render_report", "compare_studies"}
+    assert scripts_of("benchmark_figures") == {"benchmark_table", "render_report", "compare_studies"}
+    assert scripts_of("judge_benchmark") == {"benchmark_judge"}
+    assert scripts_of("benchmark_items") == {"benchmark_items"}
     assert scripts_of("calibration") == {"calibrate_judge", "calibrate_trained", "gate_judge"}
     for observer in ("tracking", "progress", "study_tracking", "serving"):
         assert scripts_of(observer) == set()

@@ -21,7 +21,8 @@ from gavel.plots.style import (
 )
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-ROOM = 1.6  # the axis goes on to so many times the largest cost, and as far below the smallest
+ROOM = 2.0  # the axis goes on to so many times the largest cost, and as far below the smallest
+BESIDE = 0.012  # of the axis, between judges that cost the same
 
 
 @drawn
@@ -33,10 +34,11 @@ def accuracy_against_cost(rows: pd.DataFrame) -> Figure:
     """
     figure, axes = panel(width=5.2, height=3.4)
     axes.axhline(50, color=GREY, linewidth=1, linestyle="--", label="chance")
+    least, most = rows.tokens.min() / ROOM, rows.tokens.max() * ROOM
     for place, row in enumerate(rows.itertuples()):
         spread = 100 * np.array([[row.accuracy - row.low], [row.high - row.accuracy]]).clip(0)
         axes.errorbar(
-            row.tokens,
+            row.tokens * (most / least) ** (BESIDE * (place - (len(rows) - 1) / 2)),
             100 * row.accuracy,
             yerr=spread,
             fmt=MARKERS[place // len(COLOURS) % len(MARKERS)],
@@ -45,7 +47,7 @@ def accuracy_against_cost(rows: pd.DataFrame) -> Figure:
             label=row.label,
         )
     axes.set_xscale("log")
-    axes.set_xlim(rows.tokens.min() / ROOM, rows.tokens.max() * ROOM)
+    axes.set_xlim(least, most)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
     axes.minorticks_off()
