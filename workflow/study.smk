@@ -8,6 +8,11 @@ include: "rules/rl.smk"
 include: "rules/evaluate.smk"
 
 
+if study.judge_stages(config):
+
+    include: "rules/judge_training.smk"
+
+
 if config["judge"]["benchmark"]:
 
     include: "rules/judge_benchmark.smk"

@@ -395,6 +395,6 @@ def test_a_benchmark_job_holds_a_gpu_only_where_a_model_is_in_it():
     local = load(config() | compute)
     away = load(config(server={"base_url": "http://x/v1"}) | compute)
     own = load(config(server={"serve": "job", "gpus": [1]}) | compute)
-    asked = {name: [study.gpus(c, name) for c in (local, away, own)] for name in ("benchmark_items", "benchmark_judge")}
-    assert asked == {"benchmark_items": [1, 1, 1], "benchmark_judge": [1, 0, 4]}
+    asked = {name: [study.gpus(c, name) for c in (local, away, own)] for name in ("solution_pairs", "benchmark_judge")}
+    assert asked == {"solution_pairs": [1, 1, 1], "benchmark_judge": [1, 0, 4]}
     assert study.judges(local) == {"pays": study.judge(local)}

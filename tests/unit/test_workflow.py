@@ -156,7 +156,7 @@ def test_an_edit_reruns_what_it_affects():
     assert scripts_of("plots") == {"render_report", "compare_studies"}
     assert scripts_of("benchmark_figures") == {"benchmark_table", "render_report", "compare_studies"}
     assert scripts_of("judge_benchmark") == {"benchmark_judge"}
-    assert scripts_of("benchmark_items") == {"benchmark_items"}
+    assert scripts_of("benchmark_items") == {"contrasting_pairs", "solution_pairs"}
     assert scripts_of("calibration") == {"calibrate_judge", "calibrate_trained", "gate_judge"}
     for observer in ("tracking", "progress", "study_tracking", "serving"):
         assert scripts_of(observer) == set()

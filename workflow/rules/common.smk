@@ -46,11 +46,7 @@ JUDGES = study.judges(config)
 BENCHMARK = f"{RESULTS}/judge/benchmark.csv" if config["judge"]["benchmark"] else []
 MODELS = study.model_files(config)
 HUB = study.hub(config)
-SHIPPED = {
-    key: path
-    for key, path in MODELS.items()
-    if config[key]["model"] != "scratch" and key not in HUB
-}
+SHIPPED = study.shipped(config)
 PROMPTS = [
     p
     for p in (config["solution"]["prompt"], *study.judge_prompts(config))

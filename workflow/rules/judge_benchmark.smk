@@ -14,15 +14,15 @@ rule benchmark_items:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("benchmark_items"),
+        **asks_for("solution_pairs"),
     params:
-        code=code("benchmark_items.py"),
+        code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        benchmark=config["judge"]["benchmark"],
+        drawn=study.judge_pairs(config)["benchmark"],
     script:
-        "../scripts/benchmark_items.py"
+        "../scripts/solution_pairs.py"
 
 
 rule benchmark_judge:

@@ -19,15 +19,15 @@ rule selection_pairs:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("judge_pairs"),
+        **asks_for("solution_pairs"),
     params:
-        code=code("judge_pairs.py"),
+        code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
         drawn=study.judge_pairs(config)["selection"],
     script:
-        "../scripts/judge_pairs.py"
+        "../scripts/solution_pairs.py"
 
 
 use rule selection_pairs as labelled_pairs with:
@@ -43,7 +43,7 @@ use rule selection_pairs as labelled_pairs with:
     benchmark:
         f"{RESULTS}/benchmarks/judge_training/labelled_pairs.tsv"
     params:
-        code=code("judge_pairs.py"),
+        code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
@@ -67,7 +67,7 @@ rule contrasting_pairs:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("judge_pairs"),
+        **asks_for("solution_pairs"),
     params:
         code=code("contrasting_pairs.py"),
         student=STUDENT_TOKENS,
@@ -97,7 +97,7 @@ rule judgments:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("judge_pairs"),
+        **asks_for("judgments"),
     params:
         code=code("judgments.py"),
         judge=JUDGE,

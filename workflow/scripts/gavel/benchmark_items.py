@@ -157,9 +157,9 @@ def pairs(
     items = [item for own in found.values() for item in own]
     if not items:
         raise InputError(
-            f"judge.benchmark: none of {len(rows)} validation problems has both a right and a wrong solution "
-            f"({len(kept)} have a reference to hold them against); give problems with solutions, or raise "
-            "judge.benchmark.samples"
+            f"none of {len(rows)} problems has both a right and a wrong solution ({len(kept)} have a reference to hold "
+            "them against); give problems with solutions, or raise the number of samples (judge.benchmark.samples, "
+            "judge.rl.samples)"
         )
     return items
 

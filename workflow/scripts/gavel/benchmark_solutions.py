@@ -1,4 +1,7 @@
-"""Solutions of the judge benchmark's problems, from the policies whose solutions a judge meets in a study."""
+"""Pairs of a right and a wrong solution, sampled from the policies whose solutions a judge meets in a study.
+
+They are the judge benchmark, what trained judges are selected on, and what a judge's RL learns from.
+"""
 
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -18,40 +21,50 @@ class Policy(NamedTuple):
     greedy: str | None = None
 
 
+def problems_of(path: str, part: str, questions: int) -> list[dict]:
+    """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
+    `selection` (the rest). Raises `InputError` as `gavel.benchmark_items.split`."""
+    rows = list(read_jsonl(path))
+    if part == "all" or not questions:
+        return rows
+    return split(rows, questions)[part == "benchmark"]
+
+
 def make_items(
     *,
-    problems: str,
+    rows: Sequence[dict],
     policies: Sequence[Policy],
     student: dict,
     prompt: str,
     solution_format: str,
     max_new_tokens: int,
     temperature: float,
-    questions: int,
     samples: int,
+    most: int,
     seed: int,
     output: str,
     decoding: dict | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Sample the policies on the benchmark's part of the validation problems, and write its items.
+    """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.benchmark_items.pairs`).
 
     Beside them stand the reference solutions and references with one injected error each.
 
     Args:
-        problems: JSONL file of validation records.
+        rows: records with answers and solutions.
         policies: checkpoints, in the order in which a text that several gave is put down to one of them.
         student: dtype and tokens of the checkpoints.
         temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
-        questions, samples, seed: of the config's `judge.benchmark`.
-        output: JSONL file of `gavel.benchmark_items.pairs`.
+        samples: of each policy that is sampled, and so many spoilt references.
+        most: pairs of a problem.
+        seed: of the samples, the spoilt references and the choice.
+        output: JSONL file of the pairs.
         decoding: what is decoded at a time, `gavel.batches.limits`.
 
     Raises:
-        InputError: there are too few validation problems, or none gives a pair.
+        InputError: no problem gives a pair.
     """
-    _, rows = split(list(read_jsonl(problems)), questions)
     references = usable(rows, solution_format)
     kept = [row for row in rows if row["id"] in references]
     template = prompts.load(prompt)
@@ -73,6 +86,6 @@ def make_items(
         reference = references[row["id"]]
         broken = spoilt(reference, row["answer"], solution_format, samples, rng)
         found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
-    items = pairs(kept, references, found, solution_format, samples, seed)
-    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} validation problems")
+    items = pairs(kept, references, found, solution_format, most, seed)
+    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
     write_jsonl(output, items)

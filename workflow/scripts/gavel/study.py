@@ -8,6 +8,19 @@ from gavel import grid, preflight, serving
 from gavel.config import load
 from gavel.errors import InputError
 from gavel.hub import download
+from gavel.study_files import (
+    SELF_TAUGHT_STEPS,
+    data,
+    hub,
+    judge_stages,
+    model,
+    model_files,
+    model_now,
+    shipped,
+    start_model,
+)
+
+__all__ = ["data", "hub", "judge_stages", "model", "model_files", "model_now", "shipped"]
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
@@ -15,7 +28,6 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat max_tokens cache"
 ).split()
-SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration, in this order
 # How rollouts by vLLM are reached, which reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
 
@@ -167,7 +179,8 @@ def _bring_served_judge(study: dict) -> None:
 
 def check_models(study: dict) -> None:
     """Tokens and prompts of the models that are here already. Raises `InputError`."""
-    preflight.check(student(study), judge(study), study["solution"], served=bool(study["judge"]["server"]))
+    asked = judge(study) | {"model": start_model(study, "judge")}
+    preflight.check(student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
 
 
 def gpus(study: dict, rule: str) -> int:
@@ -177,7 +190,7 @@ def gpus(study: dict, rule: str) -> int:
         return given
     if rule in ("train_sft", "train_judge"):
         return study["compute"]["processes"]
-    if rule == "benchmark_items":
+    if rule in ("solution_pairs", "judgments"):
         return 1
     if rule == "generate":
         vllm = study["evaluation"]["vllm"]
@@ -189,28 +202,6 @@ def gpus(study: dict, rule: str) -> int:
     if rule == "benchmark_judge":
         return int(not server)
     return 1
-
-
-def judge_stages(study: dict) -> dict[str, dict]:
-    """How the judge is trained before it pays: stage -> `method`, `start` (a folder), `data` (a file), `settings`.
-
-    In order; each starts from the best judge of the one before. None where the judge pays as it is.
-    """
-    folder, start = f"{study['results_dir']}/judge/training", start_model(study, "judge")
-    taught, rl, found = study["judge"]["self_taught"], study["judge"]["rl"], {}
-
-    def add(stage: str, method: str, data: str, settings: dict) -> None:
-        nonlocal start
-        found[stage] = {"method": method, "start": start, "data": f"{folder}/{data}", "settings": settings}
-        start = f"{folder}/{stage}/best"
-
-    for number in range(1, (taught["iterations"] if taught else 0) + 1):
-        for method in SELF_TAUGHT_STEPS:
-            if taught[method]:
-                add(f"iteration{number}-{method}", method, f"judgments{number}.jsonl", {"steps": None} | taught[method])
-    if rl:
-        add("rl", "grpo", "labelled-pairs.jsonl", rl)
-    return found
 
 
 def self_taught(study: dict) -> dict | None:
@@ -248,65 +239,4 @@ def judges(study: dict) -> dict[str, dict]:
     for stage in stages:
         name = stage.partition("-")[0]
         found[name] = own | {"model": f"{study['results_dir']}/judge/training/{stage}/best"}
-    return found
-
-
-def model(study: dict, which: str) -> str:
-    """Where a model's files are: its folder, or where a rule makes, fetches or trains it; a server's name for it."""
-    if which == "judge" and (stages := judge_stages(study)):
-        return f"{study['results_dir']}/judge/training/{list(stages)[-1]}/best"
-    return start_model(study, which)
-
-
-def start_model(study: dict, which: str) -> str:
-    """As `model`, of a judge before it is trained."""
-    name = study[which]["model"]
-    if name == "scratch":
-        return f"{study['shared'][which] or study['results_dir']}/models/{which}"
-    return f"{study['results_dir']}/hub/{which}" if which in hub(study) else name
-
-
-def model_now(study: dict, which: str) -> str:
-    """As `model`, but the hub name of what the study has not fetched yet."""
-    place = model(study, which)
-    return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
-
-
-def model_files(study: dict) -> dict[str, str]:
-    """The model folders among student and judge, which jobs wait for."""
-    local = ["student"] if study["judge"]["server"] else ["student", "judge"]
-    return {which: model(study, which) for which in local}
-
-
-def data(study: dict) -> dict:
-    """The section `data`, less what only the audit reads, with the folders of what is fetched from the hub."""
-    wanted = hub(study)
-
-    def local(source: dict | None, key: str) -> dict | None:
-        path = f"data/{key}"
-        return source | {"path": f"{study['results_dir']}/hub/{path}", "revision": None} if path in wanted else source
-
-    section = {key: value for key, value in study["data"].items() if key != "ngram"}
-    named = {key: local(section[key], key) for key in ("train", "pretrain")}
-    return section | named | {"tests": {name: local(test, f"tests.{name}") for name, test in section["tests"].items()}}
-
-
-def hub(study: dict) -> dict[str, dict]:
-    """What is to be fetched from the hub: folder below `hub/` -> its `kind` (model or dataset), `name` and `revision`.
-
-    The last part of the folder's name is that of the config's key.
-    """
-    tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
-    named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
-    named |= {f"data/{key}": source for key, source in tests.items()}
-    found = {
-        folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
-        for folder, source in named.items()
-        if source and source["path"] and not Path(source["path"]).exists()
-    }
-    for which in ("student", "judge"):
-        about = study[which]
-        served = which == "judge" and about["server"]
-        if about["model"] != "scratch" and not served and not Path(about["model"]).is_dir():
-            found[which] = {"kind": "model", "name": about["model"], "revision": about["revision"]}
     return found

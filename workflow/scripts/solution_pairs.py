@@ -5,22 +5,22 @@ from gavel.progress import bar, say, script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "judge benchmark"):
+with script_log(snakemake.log[0], "pairs of solutions"):
     from gavel.batches import limits
-    from gavel.benchmark_solutions import Policy, make_items
+    from gavel.benchmark_solutions import Policy, make_items, problems_of
     from gavel.compute import use_threads
 
     use_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
     make_items(
-        problems=files.problems,
+        rows=problems_of(files.problems, params.drawn["part"], params.drawn["questions"]),
         policies=[Policy("student", str(files.student)), Policy("sft", str(files.sft), greedy="sft-greedy")],
         student=params.student,
         prompt=params.solution["prompt"],
         solution_format=params.solution["format"],
         max_new_tokens=params.solution["max_new_tokens"],
         temperature=params.temperature,
-        **params.benchmark,
+        **{key: params.drawn[key] for key in ("samples", "most", "seed")},
         output=snakemake.output.pairs,
         decoding=limits(snakemake.config["evaluation"]),
         progress=bar,
