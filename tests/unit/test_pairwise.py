@@ -32,7 +32,8 @@ class Backend:
     """Answers by a rule on the two solutions, which are numbers; counts its calls and prompts."""
 
     def __init__(self, first_wins, missing=()):
-        self.first_wins, self.missing, self.identity, self.tokens_read = first_wins, missing, "by rule", 0
+        self.first_wins, self.missing, self.identity = first_wins, missing, "by rule"
+        self.tokens_read = self.tokens_written = 0
         self.asked, self.groups, self.calls = [], [], 0
 
     def answers(self, texts, groups, progress):

@@ -17,6 +17,8 @@ class FixedJudge:
     def __init__(self, score=0.25):
         self.paid, self.asked = score, 0
 
+    tokens_written = 0
+
     @property
     def tokens_read(self):
         return 10 * self.asked

@@ -76,7 +76,7 @@ def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches,
 class HalfJudge:
     """Pays by the length of the solution, so that groups have spread."""
 
-    tokens_read = 0
+    tokens_read = tokens_written = 0
 
     def verdicts(self, questions, solutions, progress=iter):
         from gavel.judge import Verdict

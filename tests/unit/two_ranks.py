@@ -45,7 +45,7 @@ def shards(folder: Path, start: str) -> None:
 class Deaf:
     """A judge that the second process cannot reach in the second step."""
 
-    prompts_asked = tokens_read = 0
+    prompts_asked = tokens_read = tokens_written = 0
 
     def __init__(self, inner):
         self.inner, self.calls = inner, 0

@@ -40,6 +40,6 @@ with script_log(snakemake.log[0], f"score {run}"):
                     name = Path(output).parent.name
                     met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        read = watcher.tokens_read if watcher else 0
-        write_json(snakemake.output.usage, {"written": written, "judge": read} | ({"comparisons": met} if met else {}))
-        mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": read}}])
+        spent = judge.tokens(watcher) if watcher else 0
+        write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
+        mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])

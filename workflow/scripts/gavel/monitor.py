@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from gavel import prompts
 from gavel.answers import verify
 from gavel.divergence import entropy_and_kl
-from gavel.judge import Judge
+from gavel.judge import Judge, tokens
 from gavel.sampling import sample
 from gavel.statistics import wilson
 
@@ -67,7 +67,7 @@ class Monitor:
         ]
         texts = [s.text for s in drawn]
         answers, right = verify(texts, self.gold, self.format)
-        before = self.judge.tokens_read
+        before = tokens(self.judge)
         verdicts = self.judge.verdicts(self.questions, texts)
         asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if verdict.score is not None]
         low, high = wilson(sum(right), n)
@@ -77,7 +77,7 @@ class Monitor:
             "accuracy_high": high,
             "unparsable": sum(answer is None for answer in answers) / n,
             "length": statistics.fmean(len(s.ids) for s in drawn),
-            "judge_tokens": self.judge.tokens_read - before,
+            "judge_tokens": tokens(self.judge) - before,
         }
         read, written = tokenizer(self.prompts[:ENOUGH])["input_ids"], [s.ids for s in drawn[:ENOUGH]]
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)

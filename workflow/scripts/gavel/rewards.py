@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gavel import distributed
 from gavel.answers import verify
 from gavel.errors import InputError
-from gavel.judge import Judge
+from gavel.judge import Judge, tokens
 from gavel.mixing import MixingWeight, mix
 
 
@@ -77,11 +77,11 @@ class MixedReward:
         lam = self.weight.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, answer)
         j: list[float | None] = [None] * len(completions)
-        read = 0
+        spent = 0
         if self.judge is not None:
-            read = -self.judge.tokens_read
+            spent = -tokens(self.judge)
             j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
-            read += self.judge.tokens_read
+            spent += tokens(self.judge)
         paid = centred(j, question) if self.center_judge else j
         rewards = [mix(v_i, j_i, lam) for v_i, j_i in zip(v, paid, strict=True)]
         if self.per_token:
@@ -91,9 +91,9 @@ class MixedReward:
                 for reward, length in zip(rewards, lengths, strict=True)
             ]
         self._count_missing(rewards)
-        read = distributed.mean(read) * distributed.processes()
+        spent = distributed.mean(spent) * distributed.processes()
         if log := trl.get("log_metric"):
-            log("judge_tokens", read)
+            log("judge_tokens", spent)
             self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
         return rewards
 

@@ -73,7 +73,7 @@ def judge_policy(
         write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
-        write_json(usage_output, {"written": written, "judge": watcher.tokens_read})
+        write_json(usage_output, {"written": written, "judge": judge.tokens(watcher)})
 
 
 def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, progress) -> Iterator[dict]:

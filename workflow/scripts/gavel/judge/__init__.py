@@ -129,6 +129,11 @@ def score(judge: Judge, questions: Sequence[str], solutions: Sequence[str]) -> l
     return [verdict.score for verdict in judge.verdicts(questions, solutions)]
 
 
+def tokens(judge: Judge) -> int:
+    """What a judge has cost so far: the tokens that its models have read and written."""
+    return judge.tokens_read + judge.tokens_written
+
+
 def load(*, kind: str = "single-token", **settings) -> Judge:
     """Make a judge from its kind and settings.
 

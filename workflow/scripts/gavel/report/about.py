@@ -86,7 +86,7 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
         ("kept step", "best by validation"),
     ]
     columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
-    columns += [("judge tokens", "that the judge read, looks at validation problems included")]
+    columns += [("judge tokens", "that the judge read and wrote, looks at validation problems included")]
     columns += [("memory", "peak of the training job, MiB")]
     columns += [("labels", "labelled problems trained on")]
     columns += [
@@ -117,7 +117,7 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
 
 
 def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
-    """(tokens that the policy read and wrote in training, tokens that the judge read) of one run, where logged."""
+    """(tokens that the policy read and wrote in training, those of the judge) of one run, where logged."""
     training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
     own = None
     if "num_tokens" in training:  # TRL's count, which a resumed run begins anew
@@ -139,7 +139,10 @@ def stages(results: Results) -> Table | None:
     if results.benchmarks.empty:
         return None
     columns = [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")]
-    columns += [("tokens", "read and written in training, else written"), ("judge tokens", "that the judge read")]
+    columns += [
+        ("tokens", "read and written in training, else written"),
+        ("judge tokens", "that the judge read and wrote"),
+    ]
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
     used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}

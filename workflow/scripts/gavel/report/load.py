@@ -24,7 +24,7 @@ class Results:
 
     `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
     it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
-    `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, read by the judge);
+    `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, the judge's);
     `contests` maps runs to test sets to the round robins and knockouts of samples and what those took
     (`gavel.choosing`); `calibration`, `policies`, `audit` and `splits` are None where the file is missing,
     `judge_benchmark` has no rows then.
@@ -212,7 +212,7 @@ def _benchmarks(root: Path) -> pd.DataFrame:
 
 
 def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
-    """Rule -> (tokens that policies wrote, tokens that the judge read), of the rules that keep count in files."""
+    """Rule -> (tokens that policies wrote, the judge's tokens), of the rules that keep count in files."""
     scored = [read_json(path) for path in _scored(root).values()]
     asked = [
         read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]

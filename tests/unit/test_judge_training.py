@@ -1,0 +1,151 @@
+"""Judges that learn: imitation, preference and RL on tiny real models; interrupted, they go on."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from gavel import judge, study
+from gavel.config import load as load_config
+from gavel.config.judge_training import JudgeDpo, JudgeRl, JudgeSft
+from gavel.errors import InputError
+from gavel.files import write_jsonl
+from gavel.judge_training import PairAccuracy, Preferred, train
+from gavel.judgments import sampled
+
+LABELS = (" Yes", " No")  # the tokenizer of the tests' model has these as words
+
+
+@pytest.fixture(scope="module")
+def pairs(rows):
+    """The same wrong solution of every question, which is easy to learn."""
+    wrong = "def solution():\n    return 0"
+    return [
+        {"id": row["id"], "prompt": row["question"], "chosen": row["program"], "rejected": wrong, "subset": "none"}
+        for row in rows[:12]
+    ]
+
+
+def settings(tiny, reasons):
+    kind = judge.KINDS["pairwise"].defaults(reasons) | {"labels": LABELS}
+    reasoning = {"max_new_tokens": 6, "samples": 1, "temperature": 0.0, "vote": "mean", "seed": 0} if reasons else None
+    return {"kind": "pairwise", "model": tiny, "dtype": "float32", "reasoning": reasoning, "cache": "run"} | kind
+
+
+SECTIONS = {
+    "sft": JudgeSft(epochs=4, batch_size=8, learning_rate=3e-3, warmup=0, check_every=2).model_dump(),
+    "dpo": JudgeDpo(epochs=2, batch_size=8, learning_rate=1e-3, warmup=0, check_every=2).model_dump(),
+    "grpo": JudgeRl(steps=4, prompts_per_step=4, num_generations=4, learning_rate=1e-3, check_every=2).model_dump(),
+}
+
+
+def run(tmp_path, tiny, pairs, method, reasons, **changed):
+    asked = settings(tiny, reasons)
+    write_jsonl(tmp_path / "pairs.jsonl", pairs)
+    data = tmp_path / "pairs.jsonl"
+    if method != "grpo":
+        data = tmp_path / "judgments.jsonl"
+        watcher = judge.load(**asked | {"cache": None})
+        write_jsonl(data, sampled(watcher, pairs, samples=4, temperature=1.0, seed=0))
+    arguments = {
+        "method": method,
+        "start": tiny,
+        "judge_settings": asked,
+        "data": str(data),
+        "selection": str(tmp_path / "pairs.jsonl"),
+        "output": str(tmp_path / "out"),
+        "state": str(tmp_path / "state"),
+        "digest": "d",
+        "settings": SECTIONS[method],
+        "name": method,
+    }
+    return train(**arguments | changed)
+
+
+@pytest.mark.parametrize("reasons", [False, True])
+@pytest.mark.parametrize("method", ["sft", "dpo", "grpo"])
+def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, method, reasons):
+    summary = run(tmp_path, tiny, pairs, method, reasons)
+    out = tmp_path / "out"
+    assert summary == json.loads((out / "run.json").read_text())
+    assert summary["algorithm"] == method and summary["status"] == "finished" and summary["examples"] > 0
+    looks = pd.read_csv(out / "monitor.csv")
+    assert looks.step.iloc[0] == 0 and looks.step.iloc[-1] == summary["steps"]
+    assert ((looks.greedy_low <= looks.greedy) & (looks.greedy <= looks.greedy_high)).all()
+    best = looks[looks.step == summary["best_step"]].greedy.item()
+    assert best == looks.greedy.max()
+    again = PairAccuracy(settings(str(out / "best"), reasons) | {"cache": None}, pairs)
+    found = again(again.judge.backend.backend.model if reasons else again.judge.backend.model, None, 0)
+    assert found["greedy"] == pytest.approx(best), "what is kept is what was looked at"
+    assert len(pd.read_csv(out / "training.csv")) == summary["steps"]
+
+
+def test_imitation_learns_an_easy_preference(tmp_path, tiny, pairs):
+    section = SECTIONS["sft"] | {"epochs": 30}
+    run(tmp_path, tiny, pairs, "sft", False, settings=section)
+    looks = pd.read_csv(tmp_path / "out" / "monitor.csv")
+    assert looks.greedy.iloc[0] < 0.9 < looks.greedy.max()
+
+
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pairs, method, monkeypatch):
+    from gavel.training import Keeper
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    run(whole, tiny, pairs, method, True)
+    ended = Keeper.on_save
+
+    def killed(self, args, state, control, **kwargs):
+        ended(self, args, state, control, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Keeper, "on_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(cut, tiny, pairs, method, True)
+    monkeypatch.undo()
+    run(cut, tiny, pairs, method, True)
+    for name in ("monitor.csv",):
+        assert (whole / "out" / name).read_bytes() == (cut / "out" / name).read_bytes()
+    kept = [(folder / "out/final/model.safetensors").read_bytes() for folder in (whole, cut)]
+    assert kept[0] == kept[1]
+
+
+def test_nothing_to_learn_from_is_an_error(tmp_path, tiny, pairs):
+    write_jsonl(tmp_path / "none.jsonl", [])
+    with pytest.raises(InputError, match="nothing for dpo to learn from: no pair has judgments of each label"):
+        run(tmp_path, tiny, pairs, "dpo", True, data=str(tmp_path / "none.jsonl"))
+
+
+def test_a_judgment_is_paid_by_the_label_after_the_cue():
+    logged = {}
+    paid = Preferred("\nThe better answer is answer")
+    texts = ["so\nThe better answer is answer A", "The better answer is answer B", "A", "The better answer is answer"]
+    assert paid(texts, [" A"] * 4, log_metric=logged.__setitem__) == [1.0, -1.0, -1.0, -1.0]
+    assert logged == {"preferred": 0.25}
+    assert Preferred("")([" A", " B and A", ""], [" A"] * 3) == [1.0, -1.0, -1.0]
+
+
+def test_stages_follow_one_another(tmp_path):
+    import yaml
+    from test_config import ROOT
+
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] |= {"kind": "pairwise", "self_taught": {"iterations": 2}, "rl": {}}
+    resolved = study.resolve(load_config(raw), ROOT)
+    stages = study.judge_stages(resolved)
+    assert list(stages) == ["iteration1-sft", "iteration1-dpo", "iteration2-sft", "iteration2-dpo", "rl"]
+    starts = [about["start"] for about in stages.values()]
+    folder = "results/judge/training"
+    assert starts[1:] == [f"{folder}/{stage}/best" for stage in list(stages)[:-1]]
+    assert study.model(resolved, "judge") == f"{folder}/rl/best" != study.shipped(resolved)["judge"] == starts[0]
+    assert [about["model"] for about in study.judges(resolved).values()] == [
+        starts[0],
+        f"{folder}/iteration1-dpo/best",
+        f"{folder}/iteration2-dpo/best",
+        f"{folder}/rl/best",
+    ]
+    assert study.self_taught_judge(resolved, 2) == f"{folder}/iteration1-dpo/best"
+    raw["judge"] |= {"self_taught": None, "rl": None}
+    plain = study.resolve(load_config(raw), ROOT)
+    assert study.judge_stages(plain) == {} and list(study.judges(plain)) == ["pays"]
