@@ -358,6 +358,9 @@ def test_a_lock_that_is_never_freed_is_an_outage(store, tmp_path, monkeypatch):
 
 
 def test_gavel_track_on_a_folder_without_anything_kept(tmp_path, capsys):
+    assert cli.main(["track", str(tmp_path)]) == 2
+    assert "no study's results" in capsys.readouterr().err
+    (tmp_path / "logs").mkdir()
     assert cli.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"
     assert cli.main(["track", str(tmp_path / "missing")]) == 2

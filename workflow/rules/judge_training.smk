@@ -14,7 +14,7 @@ rule selection_pairs:
     log:
         f"{RESULTS}/logs/judge-training/selection-pairs.log",
     benchmark:
-        f"{RESULTS}/benchmarks/judge_training/selection_pairs.tsv"
+        f"{RESULTS}/benchmarks/selection_pairs.tsv"
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
@@ -41,7 +41,7 @@ use rule selection_pairs as labelled_pairs with:
     log:
         f"{RESULTS}/logs/judge-training/labelled-pairs.log",
     benchmark:
-        f"{RESULTS}/benchmarks/judge_training/labelled_pairs.tsv"
+        f"{RESULTS}/benchmarks/labelled_pairs.tsv"
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
@@ -60,7 +60,7 @@ rule contrasting_pairs:
     log:
         f"{RESULTS}/logs/judge-training/pairs{{iteration}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/judge_training/pairs{{iteration}}.tsv"
+        f"{RESULTS}/benchmarks/contrasting_pairs/{{iteration}}.tsv"
     wildcard_constraints:
         iteration=r"\d+",
     conda:
@@ -90,7 +90,7 @@ rule judgments:
     log:
         f"{RESULTS}/logs/judge-training/judgments{{iteration}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/judge_training/judgments{{iteration}}.tsv"
+        f"{RESULTS}/benchmarks/judgments/{{iteration}}.tsv"
     wildcard_constraints:
         iteration=r"\d+",
     conda:
@@ -122,7 +122,7 @@ rule train_judge:
     log:
         f"{RESULTS}/logs/judge-training/{{stage}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/judge_training/{{stage}}.tsv"
+        f"{RESULTS}/benchmarks/train_judge/{{stage}}.tsv"
     wildcard_constraints:
         stage="|".join(STAGES),
     priority: 10  # RL waits for it

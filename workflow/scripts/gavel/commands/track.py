@@ -24,8 +24,11 @@ def track(options: argparse.Namespace) -> None:
     for folder in options.folders:
         if not Path(folder).is_dir():
             raise InputError(f"{folder}: no such folder; name a study's results, such as results/mine")
+        places = (Path(folder), *sorted(Path(folder).iterdir()))
+        if not any((place / name).is_dir() for place in places for name in ("logs", "mlflow-unsent")):
+            raise InputError(f"{folder}: no study's results (there is no folder `logs`); name one such as results/mine")
         count, said = 0, []
-        for results in (Path(folder), *sorted(Path(folder).iterdir())):
+        for results in places:
             for path, sent in send(unsent_folder(results), said.append):
                 if not sent:
                     raise InputError(f"{path} is kept for another try: {' '.join(said)}")
