@@ -16,6 +16,7 @@ from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
 from gavel.report import choices, comparison, spending
 from gavel.report.equivalents import labels_for
+from gavel.report.overview import differences
 from gavel.report.paired import against_first, counterpart
 
 SWEEPS = ["judge-strength", "label-efficiency"]
@@ -260,6 +261,16 @@ def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
     studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
     rows = comparison.against(studies, "judge_tokens").data
     assert list(rows.label) == ["a", "b", "SFT"]
+
+
+def test_a_section_that_one_study_has_is_told_in_a_word(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    for name, judge in {
+        "first": {"rl": None, "self_taught": {"iterations": 2}},
+        "second": {"rl": {"steps": 2}},
+    }.items():
+        studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
+    assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
 
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):

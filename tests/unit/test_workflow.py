@@ -60,7 +60,8 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
 def test_the_report_waits_for_what_the_training_of_the_judge_leaves(jobs, tmp_path):
     assert not any("/judge/training/" in name for name in jobs["report_html"])
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = raw["judge"] | {"kind": "pairwise", "self_taught": {"iterations": 1, "dpo": None}, "rl": {"steps": 2}}
+    trained = {"self_taught": {"iterations": 1, "dpo": None}, "rl": {"steps": 2}}
+    raw["judge"] = raw["judge"] | {"kind": "pairwise"} | trained
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -10,18 +10,27 @@ NAMING = ("study", "question", "results_dir", "tracking", "shared", "sweep", "pr
 
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
-    """The keys of the config in which each study differs from the first one, with its values."""
+    """The keys of the config in which each study differs from the first one, with its values.
+
+    A section that only one of the two has is 'on' or 'off', since most of its keys are defaults.
+    """
     flat = {
         name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
         for name, study in studies.items()
     }
     first = next(iter(flat.values()))
-    return {
-        name: ", ".join(
-            f"{key}: {leaves.get(key)}" for key in {**first, **leaves} if repr(leaves.get(key)) != repr(first.get(key))
-        )
-        for name, leaves in flat.items()
-    }
+    return {name: ", ".join(_changed(leaves, first)) for name, leaves in flat.items()}
+
+
+def _changed(leaves: dict, first: dict) -> list[str]:
+    found, keys = [], {**first, **leaves}
+    switched = {key for one in (leaves, first) for key in one if any(other.startswith(f"{key}.") for other in keys)}
+    for key in keys:
+        if key in switched:
+            found.append(f"{key}: {'off' if key in leaves else 'on'}")
+        elif repr(leaves.get(key)) != repr(first.get(key)) and not any(key.startswith(f"{one}.") for one in switched):
+            found.append(f"{key}: {leaves.get(key)}")
+    return found
 
 
 def overview(studies: Mapping[str, Results]) -> Table:
