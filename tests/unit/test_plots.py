@@ -47,6 +47,20 @@ FIGURES = {
     "one cost": lambda: plots.accuracy_against_cost(
         pd.DataFrame({"label": ["a", "b"], "tokens": 83.0, "accuracy": [0.5, 1.0], "low": 0.4, "high": 1.0})
     ),
+    "judges' runs": lambda: plots.accuracy_against_cost(
+        pd.DataFrame({"label": ["a", "b"], "tokens": [8e4, 9e6], "accuracy": 0.8, "low": 0.7, "high": 0.9}),
+        "judge tokens",
+        [("SFT of a", 0.7, 0.6, 0.8), ("SFT of b", 0.6, 0.5, 0.7)],
+    ),
+    "judge's progress": lambda: plots.judge_progress(
+        pd.DataFrame({"judge": ["start", "rl"], "accuracy": [0.5, 0.8], "low": [0.4, 0.7], "high": [0.6, 0.9]})
+    ),
+    "stages": lambda: plots.selection_curve(
+        pd.DataFrame(
+            {"stage": ["a", "a", "b", "b"], "method": ["SFT", "SFT", "GRPO", "GRPO"], "step": [0, 9, 0, 0]}
+            | {"accuracy": 0.8, "low": 0.7, "high": 0.9, "kept": [False, True, True, False]}
+        )
+    ),
     "histogram": lambda: plots.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
 }
 

@@ -2,18 +2,21 @@
 
 import copy
 import html.parser
+import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
-from fake_results import build
+from fake_results import build, judge_benchmark, judge_training
 from test_workflow import ROOT, snakemake
 
 from gavel import study, sweep
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
-from gavel.report import choices, comparison
+from gavel.report import choices, comparison, spending
 from gavel.report.equivalents import labels_for
+from gavel.report.overview import differences
 from gavel.report.paired import against_first, counterpart
 
 SWEEPS = ["judge-strength", "label-efficiency"]
@@ -132,7 +135,7 @@ class Text(html.parser.HTMLParser):
             self.cell = None
 
 
-@pytest.mark.parametrize("axis", comparison.AXES)
+@pytest.mark.parametrize("axis", [axis for axis in comparison.AXES if axis != "judge_tokens"])
 def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis):
     out = tmp_path / "page.html"
     comparison.render(folders, out, title="t", question="Which?", axis=axis, figures_dir=tmp_path / "figures")
@@ -214,6 +217,108 @@ def test_the_label_axis_says_what_sft_would_need(folders):
     said = comparison.answer(studies, "labels")
     assert "In labels: what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80, SFT alone would reach with " in said
     assert "In labels" not in comparison.answer(studies, "variant")
+
+
+@pytest.fixture
+def costly(folders, tmp_path):
+    """Three studies: a judge that took a tenth of the tokens of the next, which has been trained, and one whose primary
+    run asked none."""
+    found = {name: tmp_path / name for name in ("cheap", "dear", "verified")}
+    for name, folder in found.items():
+        shutil.copytree(folders["second" if name == "dear" else "first"], folder)
+    path = found["dear"] / "runs/grpo-lambda0.5-seed0/training.csv"
+    rows = pd.read_csv(path)
+    rows.assign(judge_tokens=5000).to_csv(path, index=False)
+    config = yaml.safe_load((found["dear"] / comparison.CONFIG).read_text())
+    config = judge_training(found["dear"], config)
+    config["judge"] |= {"reasoning": {"samples": 4}, "scratch": {"steps": 1200}}
+    (found["dear"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    judge_benchmark(found["dear"], {"start": 0.1, "iteration1": 0.2, "iteration2": 0.2, "rl": 0.4}, compare=("rl",))
+    judge_benchmark(found["cheap"], {"pays": 0.2})
+    config = yaml.safe_load((found["verified"] / comparison.CONFIG).read_text())
+    config["primary"]["lambda"] = 1
+    (found["verified"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    return found
+
+
+def test_the_token_axis_has_a_point_a_judge_and_sft_as_a_line(costly, tmp_path):
+    out = tmp_path / "page.html"
+    comparison.render(costly, out, title="t", question="Which?", axis="judge_tokens", figures_dir=tmp_path / "figures")
+    rows = pd.read_csv(tmp_path / "figures/accuracy-against-judge-tokens.csv")
+    judges = rows[rows.run != "SFT"]
+    assert list(zip(judges.label, judges.tokens, strict=True)) == [("cheap", 40_000), ("dear", 400_000)]
+    assert list(rows.label[rows.run == "SFT"]) == ["SFT of cheap", "SFT of dear"]
+    svg = (tmp_path / "figures/accuracy-against-judge-tokens-main-greedy.svg").read_text()
+    assert {">cheap<", ">dear<"} <= set(re.findall(r">[^<>]*<", svg))
+    text = out.read_text()
+    assert "Not drawn, because their judge&#39;s tokens are not known: verified." in text
+    assert "Which judge, at which cost" in text
+    page = Text(text)
+    assert {"self-taught, 2 iterations", "RL, 40 steps"} <= set(", ".join(page.cells).split(", "))
+
+
+def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
+    studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
+    rows = comparison.against(studies, "judge_tokens").data
+    assert list(rows.label) == ["a", "b", "SFT"]
+
+
+def test_a_section_that_one_study_has_is_told_in_a_word(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    for name, judge in {
+        "first": {"rl": None, "self_taught": {"iterations": 2}},
+        "second": {"rl": {"steps": 2}},
+    }.items():
+        studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
+    assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
+
+
+def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
+    studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
+    table = spending.table(studies)
+    assert len(table.columns) == len(table.rows[0])
+    rows = {row[0].text: row for row in table.rows}
+    assert [cell.text for cell in rows["cheap"][1:3]] == ["pointwise", "as it comes"]
+    assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
+    assert rows["dear"][2].text == "made here, 1,200 steps, self-taught, 2 iterations, RL, 40 steps"
+    paid = studies["dear"].judge_benchmark
+    paid = paid[(paid.judge == "rl") & (paid.by == "all")].iloc[0]
+    assert rows["dear"][3].sort == paid.accuracy
+    assert rows["dear"][3].sub == f"{100 * paid.low:.1f}–{100 * paid.high:.1f}"
+    assert rows["dear"][4].sub, "an AUC has an interval"
+    assert rows["dear"][5].sort == paid.tokens_read + paid.tokens_written
+    assert [row[6].text for row in table.rows] == ["40,000", "400,000", "–"]
+    assert [cell.text for cell in rows["dear"][8:10]] == ["50,000", "2.5 min"]
+    assert [cell.text for cell in rows["cheap"][8:10]] == ["–", "–"]
+    row = studies["dear"].metric("grpo-lambda0.5-seed0", "main", "greedy")
+    assert rows["dear"][10].sort == row.value
+    assert rows["dear"][11].sort == studies["dear"].comparison(row.run, "sft", "main", "greedy").difference
+    assert rows["verified"][3].text == "–"
+
+
+def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(costly):
+    studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
+    said = comparison.answer(studies, "judge_tokens")
+    assert "cheap (40,000 judge tokens): " in said
+    values = {name: studies[name].metric("grpo-lambda0.5-seed0", "main", "greedy").value for name in ("cheap", "dear")}
+    best = max(values, key=values.get)
+    assert f"In judge tokens: {best} comes farthest" in said
+    samples = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
+    for cheap, dear, expected in (
+        (0.5, 0.6, "cheap takes 10 times fewer (40,000) and is not told from it: "),
+        (0.0, 1.0, "all that cost less are below it, with paired 95\u00a0% intervals below zero."),
+        (0.8, 0.1, "cheap comes farthest, 80.0\u00a0% with 40,000, and no judge costs less."),
+    ):
+        for name, share in (("cheap", cheap), ("dear", dear)):
+            rows = [row for row in read_jsonl(costly[name] / samples) if row["sample"] < 0]
+            rows = [row | {"correct": place % 10 < 10 * share} for place, row in enumerate(rows)]
+            write_jsonl(costly[name] / samples, rows)
+            rows = studies[name].metrics
+            here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
+            rows.loc[here, "value"] = share
+            studies[name].__dict__.pop("_metric_rows", None)
+        assert expected in spending.sentence(studies)
+    assert spending.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
 def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):

@@ -57,6 +57,20 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
     assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
 
 
+def test_the_report_waits_for_what_the_training_of_the_judge_leaves(jobs, tmp_path):
+    assert not any("/judge/training/" in name for name in jobs["report_html"])
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    trained = {"self_taught": {"iterations": 1, "dpo": None}, "rl": {"steps": 2}}
+    raw["judge"] = raw["judge"] | {"kind": "pairwise"} | trained
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", done.stdout + done.stderr, re.M))
+    files = [f"{stage}/{name}" for stage in ("iteration1-sft", "rl") for name in ("run.json", "monitor.csv")]
+    files += ["pairs1.jsonl", "judgments1.jsonl"]
+    assert {f"results/judge/training/{name}" for name in files} <= set(read["report_html"].split(", "))
+
+
 def test_judges_are_benchmarked_only_where_the_config_asks(jobs, tmp_path):
     names = {"benchmark_items", "benchmark_judge", "benchmark_table"}
     assert not names & set(jobs)

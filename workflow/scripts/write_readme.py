@@ -11,7 +11,8 @@ import yaml
 
 from gavel import sweep
 from gavel.files import write_text
-from gavel.report import comparison
+from gavel.report import choices, comparison, judge_progress, judge_stages, spending
+from gavel.report.load import Results
 from gavel.report.words import Table
 
 ROOT = Path(__file__).parents[2]
@@ -50,21 +51,41 @@ def points(share: str) -> str:
     return f"{100 * float(share):+.1f}"
 
 
-def compared(name: str) -> str:
+def compared(page: str) -> str:
     """A sweep's answer, picture and tables."""
-    about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")), ROOT)
+    about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{page}.yaml").read_text(encoding="utf-8")), ROOT)
     folder = ROOT / about["results_dir"]
     studies = {variant: comparison.load_study(folder / variant) for variant in about["variants"]}
     first = comparison.test_sets(studies)[0]
     for path in sorted((folder / "figures").glob(f"*-{first}-greedy.svg")):
-        shutil.copy(path, ROOT / "docs" / f"{name}.svg")
-    parts = [comparison.answer(studies, about["axis"]), f"![Accuracy in every variant]({name}.svg)"]
+        shutil.copy(path, ROOT / "docs" / f"{page}.svg")
+    parts = [comparison.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
+    if about["axis"] == "judge_tokens":
+        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(spending.table(studies))]
+    for variant, study in studies.items():
+        parts += trained(page, variant, study)
     for name in comparison.test_sets(studies):
         parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
         parts += [markdown(comparison.headline(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
         parts += [markdown(comparison.headline(studies, name, "best"))]
+        if (picks := choices.across(studies, name)).rows:
+            parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
     return "\n\n".join([*parts, markdown(comparison.overview(studies))]) + "\n"
+
+
+def trained(page: str, variant: str, study: Results) -> list[str]:
+    """What training made of a variant's judge, with its curve; nothing where it pays as it is."""
+    stages = judge_stages.stages(study)
+    if not stages:
+        return []
+    parts = [f"`{variant}`: {judge_progress.sentence(study, stages)}"]
+    for path in sorted((study.root / "figures").glob("judge-training-judge-benchmark.svg")):
+        shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
+        parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
+    if (gains := judge_progress.gains(study, stages)).rows:
+        parts.append(markdown(gains))
+    return [*parts, markdown(judge_stages.table(stages))]
 
 
 def markdown(table: Table) -> str:

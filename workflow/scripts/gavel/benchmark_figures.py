@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gavel.auc import auc, auc_within
 from gavel.files import replacing
-from gavel.statistics import clustered_mean, mean_interval
+from gavel.statistics import clustered_difference, clustered_mean, mean_interval
 
 COLUMNS = (
     "judge by part n missing questions accuracy low high auc auc_within auc_within_low auc_within_high first_bias "
@@ -72,6 +72,25 @@ def write_table(
         writer.writeheader()
         writer.writerows(table)
     return table
+
+
+def gain(items: Sequence[dict], before: Sequence[dict], after: Sequence[dict]) -> dict | None:
+    """The accuracy of `after` less that of `before`, two judges' rows on the same items.
+
+    Returns:
+        `{"difference", "low", "high", "n", "questions"}`: the paired 95 % interval, clustered by question, over the
+        pairs that both answered on; None where there are none.
+    """
+    known = [
+        (item["prompt"], _hit(new["preferred"]), _hit(old["preferred"]))
+        for item, old, new in zip(items, before, after, strict=True)
+        if old["preferred"] is not None and new["preferred"] is not None
+    ]
+    if not known:
+        return None
+    groups, own, other = zip(*known, strict=True)
+    difference, low, high = clustered_difference(groups, own, other)
+    return {"difference": difference, "low": low, "high": high, "n": len(known), "questions": len(set(groups))}
 
 
 def headline(row: Mapping) -> str:

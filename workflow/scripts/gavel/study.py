@@ -13,6 +13,7 @@ from gavel.study_files import (
     data,
     hub,
     judge_stages,
+    judge_training_files,
     model,
     model_files,
     model_now,
@@ -20,7 +21,7 @@ from gavel.study_files import (
     start_model,
 )
 
-__all__ = ["data", "hub", "judge_stages", "model", "model_files", "model_now", "shipped"]
+__all__ = ["data", "hub", "judge_stages", "judge_training_files", "model", "model_files", "model_now", "shipped"]
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it

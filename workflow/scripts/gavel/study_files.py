@@ -93,3 +93,14 @@ def shipped(study: dict) -> dict[str, str]:
     fetched = hub(study)
     found = {which: start_model(study, which) for which in model_files(study)}
     return {key: path for key, path in found.items() if study[key]["model"] != "scratch" and key not in fetched}
+
+
+def judge_training_files(study: dict) -> list[str]:
+    """What the training of a study's judge leaves for its report; none where the judge pays as it is."""
+    found = []
+    for stage, about in judge_stages(study).items():
+        folder = f"{study['results_dir']}/judge/training"
+        found += [f"{folder}/{stage}/{name}" for name in ("run.json", "monitor.csv", "training.csv")]
+        if stage.startswith("iteration"):
+            found += [about["data"], about["data"].replace("judgments", "pairs")]
+    return list(dict.fromkeys(found))

@@ -18,9 +18,9 @@ def add_report(commands) -> None:
     parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
     parser.add_argument(
         "--axis",
-        choices=("variant", "labels", "judge_auc"),
+        choices=("variant", "labels", "judge_auc", "judge_tokens"),
         default="variant",
-        help="what accuracy is drawn against: the studies by name, their labels, or their judge's AUC",
+        help="what accuracy is drawn against: the studies by name, their labels, their judge's AUC, or its tokens",
     )
     parser.set_defaults(run=report)
 

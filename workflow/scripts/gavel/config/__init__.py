@@ -163,10 +163,10 @@ class Shared(Section):
 class Sweep(Section):
     """The same study several times over, with some keys changed: a folder and a report each, and one that compares."""
 
-    axis: Literal["variant", "labels", "judge_auc"] = Field(
+    axis: Literal["variant", "labels", "judge_auc", "judge_tokens"] = Field(
         "variant",
-        description="What accuracy is drawn against: the variants by name, their number of labelled problems, or their "
-        "judge's AUC within questions.",
+        description="What accuracy is drawn against: the variants by name, their number of labelled problems, their "
+        "judge's AUC within questions, or the tokens that their judge takes in the training of the primary run.",
     )
     variants: dict[str, dict | None] = Field(
         min_length=2, description="Name -> the keys that differ from the config around the sweep."

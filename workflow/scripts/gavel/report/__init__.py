@@ -21,6 +21,9 @@ from gavel.report import (
     findings,
     hacking,
     judge,
+    judge_judgments,
+    judge_progress,
+    judge_stages,
     robustness,
     rulegraph,
     shell,
@@ -64,6 +67,7 @@ def render(
         InputError: a file of the folder is there but malformed.
     """
     results = load(results_dir, study, tables)
+    taught = judge_stages.stages(results)
     drawn = [
         figures.against_lambda(results),
         figures.forest(results),
@@ -74,6 +78,7 @@ def render(
         figures.kinds(results),
         curves.calibration(results),
         benchmark.against_cost(benchmark.labelled({"": results.judge_benchmark})),
+        judge_progress.figure(results, taught),
         curves.sft(results),
         rulegraph.figure(graph),
     ]
@@ -88,14 +93,16 @@ def render(
         for figure in drawn:
             figure.beside = _beside(Path(figures_dir) / f"{figure.name}.csv", Path(out))
     context = {"figure": {figure.name: figure for figure in drawn}} | _context(
-        results, sources, mlflow or {}, Path(out)
+        results, taught, sources, mlflow or {}, Path(out)
     )
     shell.write_page("page.html.j2", context, out)
     if figures_dir is not None:
         shell.write_figures(drawn, Path(figures_dir))
 
 
-def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], out: Path) -> dict:
+def _context(
+    results: Results, taught: list[judge_stages.Stage], sources: list[tuple], mlflow: dict[str, dict], out: Path
+) -> dict:
     study = results.study
     rows = results.comparisons
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
@@ -143,6 +150,7 @@ def _context(results: Results, sources: list[tuple], mlflow: dict[str, dict], ou
         "judge_probes": judge.probes(results.calibration or {}),
         "judge_policies": judge.policies(results),
         "judge_benchmark": _benchmark(results),
+        "judge_training": _judge_training(results, taught, seed),
         "cards": cards,
         "card_total": total,
         "card_rule": QUOTAS,
@@ -190,6 +198,20 @@ def _benchmark(results: Results) -> dict | None:
     if rows.empty:
         return None
     return {"judges": benchmark.judges(rows), "parts": benchmark.parts(rows), "asked": benchmark.asked(rows)}
+
+
+def _judge_training(results: Results, taught: list[judge_stages.Stage], seed: int) -> dict | None:
+    """Tables, sentences and judgments of how the judge was trained; None where it pays as it is."""
+    if not taught:
+        return None
+    return {
+        "sentence": judge_progress.sentence(results, taught),
+        "unfinished": judge_stages.unfinished(taught),
+        "gains": judge_progress.gains(results, taught),
+        "stages": judge_stages.table(taught),
+        "material": judge_judgments.material(results),
+        "judgments": judge_judgments.to_read(results, seed),
+    }
 
 
 def _beside(path: Path, page: Path) -> str:

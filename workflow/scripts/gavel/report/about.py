@@ -119,12 +119,16 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
 def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
     """(tokens that the policy read and wrote in training, those of the judge) of one run, where logged."""
     training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
-    own = None
-    if "num_tokens" in training:  # TRL's count, which a resumed run begins anew
-        counted = training.num_tokens
-        own = counted.diff().where(lambda grown: grown >= 0, counted).sum()
     read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
-    return own, sum(read) if read else None
+    return trained_on(training), sum(read) if read else None
+
+
+def trained_on(training: pd.DataFrame) -> float | None:
+    """Tokens of prompts and completions by TRL's count, which a resumed run begins anew; None where not logged."""
+    if "num_tokens" not in training:
+        return None
+    counted = training.num_tokens
+    return counted.diff().where(lambda grown: grown >= 0, counted).sum()
 
 
 def memory(results: Results, run: str) -> float | None:

@@ -9,32 +9,28 @@ import pandas as pd
 import yaml
 
 from gavel import plots
-from gavel.dotted import dotted
 from gavel.errors import InputError, first_line
-from gavel.report import benchmark, choices, equivalents, shell
+from gavel.report import benchmark, choices, equivalents, shell, spending
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
+from gavel.report.overview import overview
 from gavel.report.paired import against_first
 from gavel.report.words import (
-    MISSING,
-    Cell,
     Table,
-    count,
     difference_cell,
     interval,
     listing,
-    percent,
     points,
     share_cell,
     text,
 )
 
-NAMING = ("study", "question", "results_dir", "tracking", "shared", "sweep", "provenance")  # tell no study's settings
 CONFIG = "config.yaml"  # beside a study's report: its config as resolved
 AXES = {
     "variant": "",
     "labels": "labelled problems",
     "judge_auc": "AUC of the judge within questions, on the SFT policy",
+    "judge_tokens": spending.AXIS,
 }
 
 
@@ -81,6 +77,7 @@ def render(
         },
         "judges": None if tried.empty else {"table": benchmark.judges(tried), "asked": benchmark.asked(tried)},
         "costs": costs,
+        "spending": spending.table(studies) if axis == "judge_tokens" else None,
         "about": overview(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -129,12 +126,14 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
         return {name: ((study.splits or {}).get("counts") or {}).get("labeled") for name, study in studies.items()}
     if axis == "judge_auc":
         return {name: (study.calibration or {}).get("auc_within") for name, study in studies.items()}
+    if axis == "judge_tokens":
+        return {name: spending.tokens(study) for name, study in studies.items()}
     return {name: float(number) for number, name in enumerate(studies)}
 
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison in every study, in one sentence."""
-    shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "variant": ""}[axis]
+    shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
     named = {name: study for name, study in studies.items() if study.primary}
     if not named:
         return "No study names a primary comparison."
@@ -144,19 +143,22 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
     for name, study in named.items():
         wanted = study.primary
         row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
-        place = shown.format(where[name]) if where[name] is not None else ""
+        place = shown.get(axis, "").format(where[name]) if where[name] is not None else ""
         place += "" if alike else f" ({kinds[name]})"
         found.append(
             f"{name}{place}: " + (f"{points(row.difference)} points ({interval(row)})" if row else "no result")
         )
     what = next(iter(kinds.values())) if alike else "The primary run of each"
     text = f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
-    in_labels = equivalents.sentence(studies) if axis == "labels" else None
-    return f"{text} {in_labels}" if in_labels else text
+    more = {"labels": equivalents.sentence, "judge_tokens": spending.sentence}.get(axis, lambda studies: None)(studies)
+    return f"{text} {more}" if more else text
 
 
 def against(studies: Mapping[str, Results], axis: str) -> Figure:
-    """Greedy accuracy of every kind of run against the axis, a panel per test set."""
+    """Greedy accuracy of every kind of run (of the judge's tokens: of the primary one) against the axis, a panel per
+    test set."""
+    if axis == "judge_tokens":
+        return spending.figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
     where, kept = places(studies, axis), []
     for name in test_sets(studies):
@@ -208,45 +210,4 @@ def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last"
             row = study.metric(run, name, "greedy", 1, checkpoint) if run in study.runs else None
             cells += [share_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
         table.rows.append(cells)
-    return table
-
-
-def differences(studies: Mapping[str, Results]) -> dict[str, str]:
-    """The keys of the config in which each study differs from the first one, with its values."""
-    flat = {
-        name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
-        for name, study in studies.items()
-    }
-    first = next(iter(flat.values()))
-    return {
-        name: ", ".join(
-            f"{key}: {leaves.get(key)}" for key in {**first, **leaves} if repr(leaves.get(key)) != repr(first.get(key))
-        )
-        for name, leaves in flat.items()
-    }
-
-
-def overview(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: what differs, labels, the judge's figures, which runs collapsed or were ended."""
-    first = next(iter(studies))
-    columns = [("study", ""), (f"differs from {first} in", "keys of the config")]
-    columns += [("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
-    table = Table([*columns, ("collapsed", "as the monitor defines it"), ("ended early", "")], [])
-    different = differences(studies)
-    for label, study in studies.items():
-        counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
-        auc, right = judge.get("auc_within"), judge.get("accuracy")
-        fallen = [study.names[run] for run in study.monitors if study.collapse(run) is not None]
-        table.rows.append(
-            [
-                text(label),
-                text(different[label] or ("–" if label == first else "nothing")),
-                count(counts.get("labeled")),
-                count(counts.get("unlabeled")),
-                MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
-                MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
-                text(listing(fallen)),
-                text(listing([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
-            ]
-        )
     return table

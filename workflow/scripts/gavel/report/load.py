@@ -146,11 +146,11 @@ def _runs(root: Path, study: dict) -> dict[str, dict]:
     for run, about in runs.items():
         log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
         if about["status"] == "missing" and log.exists():
-            about |= {"status": "failed", "reason": _last_line(log)}
+            about |= {"status": "failed", "reason": last_line(log)}
     return runs
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else "its log is empty"
 
