@@ -159,20 +159,32 @@ _WANTING = {
 
 
 def _examples(method: str, watcher, rows: Sequence[dict], seed: int) -> list[dict]:
-    if method == "sft":
-        return to_imitate(rows, seed)
-    if method == "dpo":
-        return to_prefer(rows, seed)
-    return [{"prompt": local(watcher).templated(one.prompt), "label": one.label} for one in both_orders(watcher, rows)]
+    if method == "grpo":
+        asked = both_orders(watcher, rows)
+        return [{"prompt": local(watcher).templated(one.prompt), "label": one.label} for one in asked]
+    found = (to_imitate if method == "sft" else to_prefer)(rows, seed)
+    own = _added(local(watcher).tokenizer) if local(watcher).chat else ""
+    return [one | {"prompt": one["prompt"].removeprefix(own)} for one in found]
+
+
+def _added(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What a tokenizer puts before every text: TRL lets it, and a chat template has put it there already."""
+    return tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""
 
 
 def _common(settings: dict, folder: str) -> dict:
     """What TRL's configs for SFT and DPO share."""
-    micro = min(settings["micro_batch_size"] or settings["batch_size"], settings["batch_size"])
+    share, rest = divmod(settings["batch_size"], distributed.processes())
+    if rest:
+        raise InputError(
+            f"judge.self_taught: batch_size {settings['batch_size']} does not divide among {distributed.processes()} "
+            "processes (compute.processes)"
+        )
+    micro = min(settings["micro_batch_size"] or share, share)
     return {
         "output_dir": folder,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": max(1, settings["batch_size"] // micro),
+        "gradient_accumulation_steps": max(1, share // micro),
         "max_steps": settings["steps"],
         "learning_rate": settings["learning_rate"],
         "lr_scheduler_type": "linear",
