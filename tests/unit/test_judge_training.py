@@ -10,7 +10,8 @@ from gavel.config import load as load_config
 from gavel.config.judge_training import JudgeDpo, JudgeRl, JudgeSft
 from gavel.errors import InputError
 from gavel.files import write_jsonl
-from gavel.judge_training import PairAccuracy, Preferred, train
+from gavel.judge_trainers import Preferred
+from gavel.judge_training import PairAccuracy, train
 from gavel.judgments import sampled
 
 LABELS = (" Yes", " No")  # the tokenizer of the tests' model has these as words
