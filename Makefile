@@ -52,7 +52,7 @@ weights: .venv/installed
 	  --config results_dir=results/weights student='{model: scratch}' judge='{model: scratch}'
 	$(BIN)/snakemake --cores $(CORES) results/weights-judges/models/judge \
 	  --config results_dir=results/weights-judges student='{model: results/weights/models/student}' \
-	  judge='{model: scratch, scratch: {steps: 3000, tasks: [single-token, reasoning, pairwise, pairwise-reasoning]}}'
+	  judge='{model: scratch, scratch: {steps: 1500, tasks: [single-token, reasoning, pairwise, pairwise-reasoning]}}'
 	rm -rf resources/models && cp -r results/weights/models resources/models
 	cp -r results/weights-judges/models/judge resources/models/judges
 	rm -f resources/models/*/.snakemake_timestamp
