@@ -91,6 +91,12 @@ def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
     assert cost.costs(wide, cost.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 
 
+@pytest.mark.parametrize("judge", [{"kind": "pairwise", "labels": None}, {"reasoning": {}}])
+def test_judges_that_compare_or_reason_are_not_reckoned(judge):
+    with pytest.raises(InputError, match="not reckoned yet"):
+        cost.costs(study(judge=judge | {"prompt": None}), cost.Assumed())
+
+
 def test_memory_by_hand():
     found = cost.memory(study(), cost.Assumed(prompt=60))
     weights = 125e6 * 4 / 2**30

@@ -55,13 +55,15 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
         longest: every completion as long as it may be: the upper bound.
 
     Raises:
-        InputError: the judge compares, which is not reckoned.
+        InputError: the judge compares or reasons, which is not reckoned.
     """
     if KINDS[config["judge"]["kind"]].relative:
         raise InputError(
             f"judge.kind: what a {config['judge']['kind']} judge costs is not reckoned yet; docs/judges.md says how "
             "many prompts a group of solutions takes"
         )
+    if config["judge"]["reasoning"]:
+        raise InputError("judge.reasoning: what a judge writes before it answers is not reckoned yet; leave it out here")
     student, judge = sizes(config)
     completion = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
     found = [_cost(item, config, student, judge, completion, assumed) for item in work(config)]
