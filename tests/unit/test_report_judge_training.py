@@ -122,7 +122,7 @@ def test_a_stage_that_failed_is_shown_as_failed(study):
     assert "rl left no result." in text
     taught = judge_stages.stages(load(root, config))
     rows = judge_stages.table(taught).rows
-    assert [(row[0].sub, row[6].text) for row in rows[2:]] == [("", "71.0"), ("failed", "–"), ("missing", "–")]
+    assert [(row[0].sub, row[6].text) for row in rows[2:]] == [("", "67.0"), ("failed", "–"), ("missing", "–")]
     assert judge_stages.spent(taught) == (None, None)
     shutil.rmtree(root / "judge/training")
     text = page_of(root, config)

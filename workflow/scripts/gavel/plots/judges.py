@@ -25,6 +25,7 @@ from gavel.plots.style import (
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 ROOM = 2.0  # the axis goes on to so many times the largest cost, and as far below the smallest
 BESIDE = 0.012  # of the axis, between judges that cost the same
+TICKED = 300.0  # an axis of a smaller ratio has ticks at 2 and 5, too
 UPRIGHT = 3  # more names of stages than this are written aslant
 LEVELS = ("--", ":", "-.")  # dashes of what judges are held against
 
@@ -63,13 +64,21 @@ def accuracy_against_cost(
         )
     axes.set_xscale("log")
     axes.set_xlim(least, most)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least < TICKED else (1,)))
+    axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
     legend(figure, axes, 3)
     return figure
+
+
+def _short(value: float) -> str:
+    """80, 2,000, 50 k, 3 M: what has room beside its neighbours."""
+    for least, unit, name in ((1e6, 1e6, " M"), (1e4, 1e3, " k")):
+        if value >= least:
+            return f"{value / unit:,.3g}{name}"
+    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 @drawn

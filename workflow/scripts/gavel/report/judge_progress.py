@@ -62,7 +62,7 @@ def gains(results: Results, found: list[Stage]) -> Table:
     before and from the first; no rows without a benchmark of at least two of them."""
     names = trajectory(results, found)
     table = Table([("judge", ""), ("accuracy", "on the judge benchmark, in %")], [])
-    table.columns += [("Δ before", "from the judge before, in points, paired")]
+    table.columns += [("Δ previous", "from the judge before, in points, paired")]
     table.columns += [("Δ start", "from the judge as it came, in points, paired"), ("flips", "of the order, in %")]
     if len(names) < 2:
         return table

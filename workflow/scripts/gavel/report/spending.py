@@ -80,18 +80,16 @@ def figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
 
 
 def table(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: their judge, how good it is before it pays, what it costs, and how far its run comes."""
+    """Rows: studies. Columns: their judge, how far the primary run comes with it and what it took, how good the judge
+    is, and what its training took."""
     made = Table([("study", ""), ("judge", ""), ("trained", "before it pays, in the study")], [])
+    made.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in points, paired")]
+    made.columns += [("judge tokens", "read and written to pay for the primary run"), ("RL time", "of that run")]
     made.columns += [("benchmark", "right solution preferred on the judge benchmark, in %")]
     made.columns += [("AUC within", "questions, on the SFT policy's solutions of validation problems")]
     made.columns += [("tokens a pair", "read and written, on the judge benchmark")]
-    made.columns += [
-        ("judge tokens", "read and written in the training of the primary run"),
-        ("RL time", "of that run"),
-    ]
     made.columns += [("training tokens", "that the judge was trained on")]
     made.columns += [("training time", "of its stages; below: of making what they learn from")]
-    made.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in points, paired")]
     for label, study in studies.items():
         run, name = study.primary.get("run"), study.primary.get("set")
         gain = study.comparison(run, "sft", name, "greedy")
@@ -99,10 +97,11 @@ def table(studies: Mapping[str, Results]) -> Table:
         taught = judge_stages.stages(study)
         right, each = _benchmark(study, taught)
         learnt, lasted = judge_stages.spent(taught)
-        cells = [text(label), text(*_kind(study)), text(_training(study)), right, _auc(study), each]
-        cells += [count(tokens(study)), _time(took), count(learnt), _time(lasted, _preparing(study))]
+        cells = [text(label), text(*_kind(study)), text(_training(study))]
         cells += [share_cell(study.metric(run, name, "greedy"))]
-        made.rows.append([*cells, difference_cell(gain, bold=gain is not None and gain.low > 0)])
+        cells += [difference_cell(gain, bold=gain is not None and gain.low > 0), count(tokens(study)), _time(took)]
+        cells += [right, _auc(study), each, count(learnt), _time(lasted, _preparing(study))]
+        made.rows.append(cells)
     return made
 
 
@@ -153,9 +152,9 @@ def _kind(study: Results) -> tuple[str, str]:
 def _training(study: Results) -> str:
     judge = study.study.get("judge") or {}
     taught, rl = judge.get("self_taught"), judge.get("rl")
-    parts = [f"made here, {judge['scratch']['steps']:,} steps"] if _scratch(judge) else []
-    parts += [f"self-taught, {taught['iterations']} iterations"] if taught else []
-    parts += [f"RL, {rl['steps']:,} steps"] if rl else []
+    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if _scratch(judge) else []
+    parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []
+    parts += [f"RL ({rl['steps']:,} steps)"] if rl else []
     return ", ".join(parts) or "as it comes"
 
 
