@@ -11,7 +11,7 @@ from gavel.benchmark_figures import gain
 from gavel.files import read_jsonl, write_jsonl
 from gavel.report import judge_judgments, judge_progress, judge_stages, render
 from gavel.report.load import load
-from gavel.statistics import clustered_difference, wilson
+from gavel.statistics import wilson
 
 JUDGES = {"start": 0.02, "iteration1": 0.1, "iteration2": 0.2, "rl": 0.4}
 STAGES = ["iteration1-sft", "iteration1-dpo", "iteration2-sft", "iteration2-dpo", "rl"]
@@ -157,12 +157,18 @@ def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
     assert [row[5].text for row in judge_judgments.material(results).rows] == ["–", "–"]
 
 
+def judged(wins):
+    return [{"preferred": None if one is None else float(one)} for one in wins]
+
+
 def test_paired_differences_are_clustered():
-    groups = ["a"] * 50 + ["b"] * 50
-    own, other = [1.0] * 50 + [0.0] * 50, [0.0] * 50 + [1.0] * 50
-    difference, low, high = clustered_difference(groups, own, other)
-    assert (difference, low, high) == (0.0, -1.0, 1.0), "two questions, whatever the number of pairs"
-    assert clustered_difference(groups, own, own) == (0.0, 0.0, 0.0)
-    assert clustered_difference("abcd", [1] * 4, [0] * 4) == (1.0, pytest.approx(2 * wilson(4, 4)[0] - 1), 1.0)
-    with pytest.raises(ValueError, match="at least one value"):
-        clustered_difference([], [], [])
+    items = [{"prompt": name} for name in ["a"] * 50 + ["b"] * 50]
+    own, other = judged([1] * 50 + [0] * 50), judged([0] * 50 + [1] * 50)
+    found = gain(items, other, own)
+    shown = [found[key] for key in ("difference", "low", "high", "n", "questions")]
+    assert shown == [0, -1, 1, 100, 2], "two questions, whatever the number of pairs"
+    assert gain(items, own, own) | {"n": 0} == dict.fromkeys(("difference", "low", "high", "n"), 0) | {"questions": 2}
+    better = gain([{"prompt": name} for name in "abcde"], judged([0] * 4 + [None]), judged([1] * 5))
+    assert (better["difference"], better["high"], better["n"]) == (1, 1, 4)
+    assert better["low"] == pytest.approx(2 * wilson(4, 4)[0] - 1), "four questions are no certainty"
+    assert gain(items[:1], judged([None]), judged([1])) is None

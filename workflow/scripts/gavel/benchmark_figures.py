@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gavel.auc import auc, auc_within
 from gavel.files import replacing
-from gavel.statistics import clustered_difference, clustered_mean, mean_interval
+from gavel.statistics import clustered_mean, mean_interval
 
 COLUMNS = (
     "judge by part n missing questions accuracy low high auc auc_within auc_within_low auc_within_high first_bias "
@@ -82,15 +82,18 @@ def gain(items: Sequence[dict], before: Sequence[dict], after: Sequence[dict]) -
         pairs that both answered on; None where there are none.
     """
     known = [
-        (item["prompt"], _hit(new["preferred"]), _hit(old["preferred"]))
+        (item["prompt"], _hit(new["preferred"]) - _hit(old["preferred"]))
         for item, old, new in zip(items, before, after, strict=True)
         if old["preferred"] is not None and new["preferred"] is not None
     ]
     if not known:
         return None
-    groups, own, other = zip(*known, strict=True)
-    difference, low, high = clustered_difference(groups, own, other)
-    return {"difference": difference, "low": low, "high": high, "n": len(known), "questions": len(set(groups))}
+    groups, differences = zip(*known, strict=True)
+    low = high = 0.0  # of judges that agree on every pair
+    if any(differences):
+        low, high = (2 * end - 1 for end in clustered_mean(groups, [(1 + one) / 2 for one in differences]))
+    found = {"difference": statistics.fmean(differences), "low": low, "high": high}
+    return found | {"n": len(known), "questions": len(set(groups))}
 
 
 def headline(row: Mapping) -> str:

@@ -64,22 +64,6 @@ def clustered_mean(
     return float(low), float(high)
 
 
-def clustered_difference(
-    groups: Sequence, a: Sequence[float], b: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of a - b as (difference, low, high), of values in [0, 1] that are alike within groups.
-
-    The 95 % interval is that of `clustered_mean`: groups are drawn, each with its pairs of values.
-
-    Where a and b agree in all values the interval is (0, 0). Raises ValueError for no values.
-    """
-    differences = [x - y for x, y in zip(a, b, strict=True)]
-    if differences and not any(differences):
-        return 0.0, 0.0, 0.0
-    low, high = clustered_mean(groups, [(1 + one) / 2 for one in differences], resamples, seed)
-    return sum(differences) / len(differences), 2 * low - 1, 2 * high - 1
-
-
 def mean_interval(
     values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
