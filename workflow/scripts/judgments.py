@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "judgments"):
     from gavel.compute import use_threads
-    from gavel.self_taught import make_judgments
+    from gavel.judgments import make_judgments
 
     use_threads(snakemake.threads)
     params = snakemake.params

@@ -63,7 +63,9 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
             "many prompts a group of solutions takes"
         )
     if config["judge"]["reasoning"]:
-        raise InputError("judge.reasoning: what a judge writes before it answers is not reckoned yet; leave it out here")
+        raise InputError(
+            "judge.reasoning: what a judge writes before it answers is not reckoned yet; leave it out here"
+        )
     student, judge = sizes(config)
     completion = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
     found = [_cost(item, config, student, judge, completion, assumed) for item in work(config)]

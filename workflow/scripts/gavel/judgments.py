@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from gavel import judge as judges
+from gavel.files import read_jsonl, write_jsonl
 from gavel.judge.local import LocalBackend
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.reasoning import Reasoning
@@ -71,6 +73,34 @@ def sampled(
             about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + drawn}
             rows.append(about | {"label": one.label, "reached": drawn == one.label})
     return rows
+
+
+def make_judgments(
+    *,
+    pairs: str,
+    iteration: int,
+    judge_settings: dict,
+    settings: dict,
+    output: str,
+    progress: Callable[[Iterable], Iterable] = iter,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Write a judge's judgments (`sampled`) of an iteration's pairs.
+
+    Args:
+        judge_settings: keyword arguments of `gavel.judge.load` for the judge as the iteration before has left it.
+        settings: the config's `judge.self_taught`.
+    """
+    rows = sampled(
+        judges.load(**judge_settings | {"cache": None}),
+        list(read_jsonl(pairs)),
+        samples=settings["samples"],
+        temperature=settings["temperature"],
+        seed=settings["seed"] + iteration,
+        progress=progress,
+    )
+    say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
+    write_jsonl(output, rows)
 
 
 def to_imitate(rows: Sequence[Mapping], seed: int) -> list[dict]:

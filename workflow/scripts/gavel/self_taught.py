@@ -1,13 +1,12 @@
-"""One iteration of a self-taught judge up to its training: pairs from unlabelled questions, and judgments of them."""
+"""The pairs from which a judge teaches itself, made from unlabelled questions; `gavel.judgments` has what follows."""
 
 from collections.abc import Callable, Iterable
 
-from gavel import judge, models, prompts
+from gavel import models, prompts
 from gavel.answers import solutions_to_answers
 from gavel.contrasts import contrasting
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
-from gavel.judgments import sampled
 from gavel.rl import reshuffled
 from gavel.sampling import sample
 
@@ -80,31 +79,3 @@ def make_pairs(
         )
     say(f"{len(pairs)} pairs of {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
     write_jsonl(output, pairs)
-
-
-def make_judgments(
-    *,
-    pairs: str,
-    iteration: int,
-    judge_settings: dict,
-    settings: dict,
-    output: str,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
-) -> None:
-    """Write a judge's judgments (`gavel.judgments.sampled`) of an iteration's pairs.
-
-    Args:
-        judge_settings: keyword arguments of `gavel.judge.load` for the judge as the iteration before has left it.
-        settings: the config's `judge.self_taught`.
-    """
-    rows = sampled(
-        judge.load(**judge_settings | {"cache": None}),
-        list(read_jsonl(pairs)),
-        samples=settings["samples"],
-        temperature=settings["temperature"],
-        seed=settings["seed"] + iteration,
-        progress=progress,
-    )
-    say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
-    write_jsonl(output, rows)
