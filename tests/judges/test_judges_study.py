@@ -28,7 +28,7 @@ def judged(tmp_path_factory):
         rl={"algorithms": ["grpo"], "steps": 3},
         evaluation={"best_of": ["score", "elo", "knockout"]},
     )
-    done = project.run(timeout=900)
+    done = project.run(timeout=1500)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project
 
@@ -37,7 +37,7 @@ def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(1600)
 def test_every_stage_leaves_a_judge_and_is_tried_on_the_same_benchmark(judged):
     training = judged.results / "judge/training"
     for stage in STAGES:
