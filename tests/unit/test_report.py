@@ -291,6 +291,11 @@ DOT = """digraph snakemake_dag {
 
 def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
     assert rulegraph.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
+    turns = "0 -> 0 0 -> 1 1 -> 0 2 -> 1 2 -> 0 0 -> 3 2 -> 3".replace(" 0 ->", "\n0 ->").replace(" 1 ->", "\n1 ->")
+    nodes = "\n".join(f'{i}[label = "{name}"' for i, name in enumerate(["train_judge", "judgments", "pairs", "report"]))
+    cyclic = nodes + "\n" + turns.replace(" 2 ->", "\n2 ->")
+    assert rulegraph.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
+    assert rulegraph.figure(cyclic).panels
     shown = rulegraph.figure(DOT)
     assert "The 3 rules" in shown.caption
     assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))

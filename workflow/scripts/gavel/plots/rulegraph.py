@@ -39,7 +39,8 @@ def rulegraph(edges: Sequence[tuple[str, str]]) -> Figure:
             corner = (x - WIDTH / 2, y - HEIGHT / 2)
             style = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": "none", "edgecolor": BLUE}
             axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, linewidth=1.1, **style))
-            axes.text(x, y, rule.replace("_", "\n", 1), ha="center", va="center", fontsize=9, color=INK)
+            shown = rule.replace(", ", ",\n") if ", " in rule else rule.replace("_", "\n", 1)
+            axes.text(x, y, shown, ha="center", va="center", fontsize=9, color=INK)
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(tallest / 2, -tallest / 2)
     return figure

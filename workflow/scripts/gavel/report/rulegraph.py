@@ -28,17 +28,32 @@ def ask(snakefile: str | Path, config: str | Path, target: str | Path) -> str | 
 
 
 def edges(dot: str) -> list[tuple[str, str]]:
-    """(rule, rule that takes its files), without those that follow from others."""
+    """(rule, rule that takes its files), without those that follow from others.
+
+    Rules that take turns, as a self-taught judge's judgments and its training do, are one: their names with a comma.
+    """
     names = dict(NODE.findall(dot))
     found = {(names[a], names[b]) for a, b in EDGE.findall(dot)}
-    after: dict[str, set[str]] = {}
-    for a, b in found:
-        after.setdefault(a, set()).add(b)
+    after = _followers(found)
+    turns = {
+        rule: ", ".join(sorted({rule} | {other for other in after[rule] if rule in after[other]})) for rule in after
+    }
+    found = {(turns[a], turns[b]) for a, b in found if turns[a] != turns[b]}
+    after = _followers(found)
+    return sorted((a, b) for a, b in found if not any(b in after[other] for o, other in found if o == a and other != b))
 
-    def reach(rule: str) -> set[str]:
-        return {later for follower in after.get(rule, ()) for later in (follower, *reach(follower))}
 
-    return sorted((a, b) for a, b in found if not any(b in reach(other) for other in after[a] - {b}))
+def _followers(pairs: set[tuple[str, str]]) -> dict[str, set[str]]:
+    """Rule -> all rules that come after it, itself too where it takes its own files."""
+    after: dict[str, set[str]] = {rule: set() for pair in pairs for rule in pair}
+    for rule, known in after.items():
+        waiting = [b for a, b in pairs if a == rule]
+        while waiting:
+            follower = waiting.pop()
+            if follower not in known:
+                known.add(follower)
+                waiting += [b for a, b in pairs if a == follower]
+    return after
 
 
 def figure(dot: str | None) -> Figure:
@@ -49,6 +64,7 @@ def figure(dot: str | None) -> Figure:
         shown.data = plots.as_table(pairs)
         shown.caption = (
             f"The {len({rule for pair in pairs for rule in pair})} rules that lead to this report, as Snakemake orders "
-            "them; lines that follow from others are left out. A rule may stand for a job of every run."
+            "them; lines that follow from others are left out. A rule may stand for a job of every run; rules in one "
+            "box take turns."
         )
     return shown
