@@ -321,6 +321,9 @@ def test_nothing_else_decides_correctness():
             if isinstance(node, ast.ImportFrom) and node.module in ("gavel.answers", "gavel.programs"):
                 for alias in node.names:
                     users.setdefault(alias.name, set()).add(path.stem)
-    assert users["verify"] == {"score", "monitor", "rewards", "scoring", "scratch_judge", "verdicts"}
+    assert users["verify"] == {
+        *("score", "monitor", "rewards", "scoring", "scratch_judge", "verdicts"),
+        *("benchmark_items", "contrasts", "judge_layouts"),
+    }
     assert users["run_programs"] == {"answers"}
     assert users["equal"] == set()

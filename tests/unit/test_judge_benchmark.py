@@ -12,7 +12,7 @@ from gavel import judge, study
 from gavel.benchmark_figures import COLUMNS, figures, headline, write_table
 from gavel.benchmark_items import COLUMNS as ITEM_COLUMNS
 from gavel.benchmark_items import pairs, split, spoilt, usable
-from gavel.benchmark_solutions import Policy, make_items
+from gavel.benchmark_solutions import Policy, make_items, problems_of
 from gavel.config import load
 from gavel.error_kinds import KINDS, error_kind
 from gavel.errors import InputError
@@ -157,7 +157,7 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
     drawn["a"].append(("spoilt", program("result = 10*6")))
     (item,) = pairs(rows, usable(rows, "program"), drawn, "program", most=4)
     assert (item["rejected_model"], item["rejected"]) == ("student", program("result = 7*10"))
-    with pytest.raises(InputError, match="none of 1 validation problems has both"):
+    with pytest.raises(InputError, match="none of 1 problems has both"):
         pairs(rows, usable(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
 
 
@@ -166,9 +166,9 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
     write_jsonl(path, rows[:24])
     said = []
 
-    def made(**changes):
+    def made(questions=8, **changes):
         make_items(
-            problems=str(path),
+            rows=problems_of(str(path), "benchmark", questions),
             policies=[Policy("student", tiny), Policy("sft", tiny, greedy="sft-greedy")],
             student={"dtype": "float32"},
             prompt="solve",
@@ -177,7 +177,7 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
             temperature=1.0,
             output=str(out),
             say=said.append,
-            **({"questions": 8, "samples": 3, "seed": 0} | changes),
+            **({"samples": 3, "most": 3, "seed": 0} | changes),
         )
         return list(read_jsonl(out))
 
@@ -187,7 +187,7 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
     assert {item["rejected_model"] for item in items} == {"student", "sft-greedy", "spoilt"}
     assert {item["chosen_model"] for item in items} == {"reference"}
     assert max(Counter(item["prompt"] for item in items).values()) == 3
-    assert said == [f"{len(items)} pairs of 8 of 8 validation problems"]
+    assert said == [f"{len(items)} pairs of 8 of 8 problems"]
     assert made() == items != made(seed=1)
     with pytest.raises(InputError, match="13 of 24 validation problems"):
         made(questions=13)

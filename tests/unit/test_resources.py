@@ -72,4 +72,4 @@ def test_every_benchmark_of_the_workflow_has_a_rule():
     names = re.findall(r"benchmarks/([\w-]+)(/\{\{run\}\}|/\{run\})?\.tsv", rules)
     assert names
     assert {f"{name}/" if run else name for name, run in names} <= set(resources.RULES)
-    assert set(resources.RULES.values()) <= set(re.findall(r"rule (?:judge_policy as )?(\w+)", rules))
+    assert set(resources.RULES.values()) <= set(re.findall(r"rule (?:\w+ as )?(\w+)", rules))

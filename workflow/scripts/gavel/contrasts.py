@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from gavel.answers import equal, solutions_to_answers
+from gavel.answers import verify
 from gavel.benchmark_items import spoilt
 from gavel.voting import majority_vote
 
@@ -91,10 +91,10 @@ def contrasting(
                 (row, "injected-error", text)
                 for text in spoilt(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
             ]
-    answers = solutions_to_answers([text for *_, text in made], solution_format)
+    _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
     kept: dict[str, list[dict]] = {row["id"]: [] for row in chosen}
-    for (row, way, text), answer in zip(made, answers, strict=True):
-        if not equal(answer, consensus[row["id"]]):
+    for (row, way, text), alike in zip(made, same, strict=True):
+        if not alike:
             about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
             kept[row["id"]].append({"id": f"{row['id']}-{way}"} | about)
     return [pair for own in kept.values() for pair in own]
