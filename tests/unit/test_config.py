@@ -76,6 +76,16 @@ def changed(path: str, value) -> dict:
             "do not make what this judge is; add 'pairwise'",
         ),
         ("judge", {"model": "scratch", "self_taught": {}}, "trains a judge that compares two solutions"),
+        (
+            "judge",
+            {"model": "x", "kind": "pairwise", "self_taught": {"questions": 3000}},
+            "2 iterations of 3000 questions need 6000 unlabelled ones, and data.unlabeled is 4000",
+        ),
+        (
+            "judge",
+            {"model": "x", "kind": "pairwise", "rl": {"prompts_per_step": 3, "micro_batch_size": 7}},
+            "judge.rl: 24 completions a step (prompts_per_step * num_generations) do not divide",
+        ),
         ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),

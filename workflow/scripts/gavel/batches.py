@@ -12,7 +12,9 @@ def limits(evaluation: Mapping) -> dict[str, int | None]:
     return {"batch_size": min(AT_A_TIME, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}
 
 
-def share(prompts: int, generations: int, processes: int, minibatches: int, micro: int | None) -> tuple[int, int]:
+def share(
+    prompts: int, generations: int, processes: int, minibatches: int, micro: int | None, key: str = "rl"
+) -> tuple[int, int]:
     """Micro-batch size and number of micro-batches of one optimiser step, for one process.
 
     Args:
@@ -21,13 +23,14 @@ def share(prompts: int, generations: int, processes: int, minibatches: int, micr
         processes: processes that train together; each takes whole groups of completions.
         minibatches: optimiser steps in one pass over the rollout.
         micro: completions in memory at a time, at most a whole mini-batch, which None takes.
+        key: the section of the config, for messages.
 
     Raises:
         InputError: they do not divide.
     """
     if prompts % processes:
         raise InputError(
-            f"rl.prompts_per_step: {prompts} questions a step do not divide among {processes} processes "
+            f"{key}.prompts_per_step: {prompts} questions a step do not divide among {processes} processes "
             "(compute.processes); each takes whole groups of completions"
         )
     completions = prompts * generations // processes
@@ -37,7 +40,8 @@ def share(prompts: int, generations: int, processes: int, minibatches: int, micr
     if size * minibatches * accumulate != completions:
         shared = f" / {processes} processes" if processes > 1 else ""
         raise InputError(
-            f"rl: {completions} completions a step (prompts_per_step * num_generations{shared}) do not divide into "
-            f"{minibatches} mini-batches of micro-batches of {size}; change rl.micro_batch_size or rl.ppo.minibatches"
+            f"{key}: {completions} completions a step (prompts_per_step * num_generations{shared}) do not divide into "
+            f"{minibatches} mini-batches of micro-batches of {size}; change {key}.micro_batch_size"
+            + (" or rl.ppo.minibatches" if minibatches > 1 else "")
         )
     return size, accumulate

@@ -220,6 +220,12 @@ class Config(Section):
                 f"rl.monitor.action {self.rl.monitor.action!r} rests on the judge's score of single solutions, which a "
                 f"{self.judge.kind} judge does not give; leave it at 'flag'"
             )
+        taught, count = self.judge.self_taught, self.data.unlabeled
+        if taught and 1 <= count < taught.iterations * taught.questions:
+            raise ValueError(
+                f"judge.self_taught: {taught.iterations} iterations of {taught.questions} questions need "
+                f"{taught.iterations * taught.questions} unlabelled ones, and data.unlabeled is {count:g}"
+            )
         benchmark, count = self.judge.benchmark, self.data.validation
         if benchmark and count >= 1 and count < 2 * benchmark.questions:
             raise ValueError(
@@ -289,6 +295,8 @@ class Config(Section):
         for name in grid.algorithms:
             _, minibatches = ALGORITHMS[name].passes(grid.ppo.model_dump())
             batches.share(grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size)
+        if own := self.judge.rl:
+            batches.share(own.prompts_per_step, own.num_generations, count, 1, own.micro_batch_size, key="judge.rl")
 
 
 def load(raw: dict) -> dict:
