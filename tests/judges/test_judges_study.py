@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pandas as pd
 import pytest
@@ -70,7 +69,7 @@ def test_labels_are_kept_apart(judged):
     assert not asked["selected"] & asked["measured"]
     first, second = ({row["prompt"] for row in rows(training / f"pairs{i}.jsonl")} for i in (1, 2))
     assert first and second and not first & second
-    assert all("answer" not in row and "solution" not in row for row in rows(data / "unlabeled.jsonl"))
+    assert all(row["answer"] is None and row["solution"] is None for row in rows(data / "unlabeled.jsonl"))
 
 
 def test_the_trained_judge_pays_and_chooses(judged):
@@ -88,8 +87,13 @@ def test_the_trained_judge_pays_and_chooses(judged):
 
 
 @pytest.mark.timeout(400)
-def test_nothing_is_done_twice_and_what_is_lost_is_done_again(judged):
+def test_a_change_of_one_stage_redoes_that_stage_and_what_follows(judged):
     assert judged.planned() == set()
-    shutil.rmtree(judged.results / "judge/training/rl")
+    judged.configure(
+        judge=JUDGE | {"rl": JUDGE["rl"] | {"steps": 5}},
+        rl={"algorithms": ["grpo"], "steps": 3},
+        evaluation={"best_of": ["score", "elo", "knockout"]},
+    )
     planned = judged.planned()
-    assert "train_judge" in planned and not planned & {"scratch_judge", "contrasting_pairs", "judgments", "train_sft"}
+    assert {"train_judge", "benchmark_judge", "judge_policy", "train_rl", "score", "report_html"} <= planned
+    assert not planned & {"scratch_judge", "contrasting_pairs", "judgments", "labelled_pairs", "train_sft"}
