@@ -69,6 +69,20 @@ def _common(settings: dict, folder: str) -> dict:
     }
 
 
+def _given(
+    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, keeper, key: str
+) -> dict:
+    """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
+    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    return {
+        "args": config,
+        "train_dataset": Dataset.from_list(examples),
+        "processing_class": tokenizer,
+        "callbacks": [keeper],
+        "peft_config": lora.adapters(settings["lora"], key),
+    }
+
+
 def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
     config = SFTConfig(
         **_common(settings, folder),
@@ -76,15 +90,7 @@ def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTT
         eos_token=tokenizer.eos_token,
         pad_token=tokenizer.pad_token,
     )
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
-    return SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_list(examples),
-        processing_class=tokenizer,
-        callbacks=[keeper],
-        peft_config=lora.adapters(settings["lora"], "judge.self_taught.sft.lora"),
-    )
+    return SFTTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.sft.lora"))
 
 
 def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
@@ -97,15 +103,7 @@ def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOT
         loss_weights=[1.0, nll] if nll else None,
         pad_token=tokenizer.pad_token,
     )
-    config._n_gpu = min(config.n_gpu, 1)
-    return DPOTrainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_list(examples),
-        processing_class=tokenizer,
-        callbacks=[keeper],
-        peft_config=lora.adapters(settings["lora"], "judge.self_taught.dpo.lora"),
-    )
+    return DPOTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.dpo.lora"))
 
 
 def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> GroupTrainer:

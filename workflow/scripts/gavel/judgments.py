@@ -7,7 +7,6 @@ sampling), as many for the first place as for the second, so that no place is le
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from gavel import judge as judges
@@ -133,6 +132,6 @@ def balanced(rows: Iterable[Mapping], seed: int) -> list[Mapping]:
     if len(by_label) < 2:
         return []
     least = min(map(len, by_label.values()))
-    kept = [row for own in by_label.values() for row in islice(iter(rng.sample(own, len(own))), least)]
+    kept = [row for own in by_label.values() for row in rng.sample(own, len(own))[:least]]
     rng.shuffle(kept)
     return kept
