@@ -15,6 +15,10 @@ if study.judge_stages(config):
 
 if config["judge"]["benchmark"]:
 
+    include:
+        "rules/shared_benchmark_items.smk"
+        if config["shared"]["benchmark"]
+        else "rules/benchmark_items.smk"
     include: "rules/judge_benchmark.smk"
 
 

@@ -47,6 +47,16 @@ def test_variants_that_differ_in_the_judge_share_the_sft_run():
     assert [settings["shared"]["judge"] for settings in found.values()] == [None] * 3
 
 
+def test_variants_whose_judges_differ_are_tried_on_the_same_pairs():
+    raw = shipped("judges")
+    raw["sweep"]["variants"]["other"] = {"judge": {"benchmark": {"questions": 100}}}
+    raw["sweep"]["variants"]["none"] = {"judge": {"benchmark": None}}
+    found = sweep.resolve(raw, ROOT)["variants"]
+    shared = {name: settings["shared"]["benchmark"] for name, settings in found.items()}
+    alone = {"single": None, "other": None, "none": None}
+    assert shared == dict.fromkeys(found, "results/judges/single") | alone
+
+
 def test_variants_that_differ_in_the_labels_share_none():
     found = sweep.resolve(shipped("label-efficiency"), ROOT)["variants"]
     assert all(set(settings["shared"].values()) == {None} for settings in found.values())

@@ -19,4 +19,4 @@ rule train_sft:
     conda:
         "../../envs/gavel.yaml"
     script:
-        "../scripts/share_run.py"
+        "../scripts/share_stage.py"

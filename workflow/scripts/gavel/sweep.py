@@ -14,6 +14,7 @@ MADE_FROM = {
     "student": ("data", "student"),
     "judge": ("data", "student", "judge.model", "judge.scratch", "judge.labels"),
     "sft": ("data", "student", "solution", "sft", "compute"),
+    "benchmark": ("data", "student", "solution", "sft", "compute", "rl.temperature", "judge.benchmark"),
 }
 
 
@@ -76,9 +77,15 @@ def _share(variants: dict[str, dict]) -> None:
         for stage, keys in MADE_FROM.items():
             mark = stage + json.dumps([_at(settings, key) for key in keys], sort_keys=True)
             home = first.setdefault(mark, settings["results_dir"])
-            made_here = stage == "sft" or settings[stage]["model"] == "scratch"
-            shared[stage] = home if made_here and home != settings["results_dir"] else None
+            shared[stage] = home if _made(settings, stage) and home != settings["results_dir"] else None
         settings["shared"] = shared
+
+
+def _made(settings: dict, stage: str) -> bool:
+    """Whether the study makes it at all."""
+    if stage == "benchmark":
+        return settings["judge"]["benchmark"] is not None
+    return stage == "sft" or settings[stage]["model"] == "scratch"
 
 
 def _at(settings: dict, path: str):

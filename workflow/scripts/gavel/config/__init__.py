@@ -158,6 +158,7 @@ class Shared(Section):
     student: str | None = Field(None, description="Of a student made from scratch.")
     judge: str | None = Field(None, description="Of a judge made from scratch.")
     sft: str | None = Field(None, description="Of an SFT baseline made from the same data and settings.")
+    benchmark: str | None = Field(None, description="Of the judge benchmark's pairs, made with that baseline.")
 
 
 class Sweep(Section):

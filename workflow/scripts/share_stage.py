@@ -8,7 +8,7 @@ from gavel.progress import script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "sft, shared"):
+with script_log(snakemake.log[0], "shared"):
     # Weights take no room twice; files whose times Snakemake looks at and sets are copies.
     ignored = shutil.ignore_patterns(".snakemake_timestamp")
     for name, source in snakemake.input.items():

@@ -1,0 +1,25 @@
+rule benchmark_items:
+    input:
+        problems=rules.prepare_data.output.validation,
+        student=MODELS["student"],
+        sft=rules.train_sft.output.best,
+        prompts=PROMPTS,
+    output:
+        pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+    log:
+        f"{RESULTS}/logs/judge-benchmark/items.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/benchmark_items.tsv"
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("solution_pairs"),
+    params:
+        code=code("solution_pairs.py"),
+        student=STUDENT_TOKENS,
+        temperature=config["rl"]["temperature"],
+        solution=config["solution"],
+        drawn=study.judge_pairs(config)["benchmark"],
+    script:
+        "../scripts/solution_pairs.py"
