@@ -5,11 +5,12 @@ import shutil
 import fake_results
 import pandas as pd
 import pytest
+import yaml
 from test_report import Tags, cells
 
 from gavel.benchmark_figures import gain
 from gavel.files import read_jsonl, write_jsonl
-from gavel.report import judge_judgments, judge_progress, judge_stages, render
+from gavel.report import comparison, judge_judgments, judge_progress, judge_stages, render
 from gavel.report.load import load
 from gavel.statistics import wilson
 
@@ -159,6 +160,29 @@ def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
 
 def judged(wins):
     return [{"preferred": None if one is None else float(one)} for one in wins]
+
+
+def test_a_comparison_shows_how_each_trained_judge_came_to_be(plain, tmp_path):
+    folders = {name: tmp_path / name for name in ("plain", "taught", "by_rl")}
+    for name, folder in folders.items():
+        shutil.copytree(plain[0], folder)
+        config = plain[1]
+        if name != "plain":
+            config = fake_results.judge_training(folder, config, iterations=2 if name == "taught" else 0)
+            judges = JUDGES if name == "taught" else {"start": 0.02, "rl": 0.4}
+            fake_results.judge_benchmark(folder, judges, compare=judges)
+        (folder / comparison.CONFIG).write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
+    out = tmp_path / "page" / "report.html"
+    comparison.render(folders, out, title="t", question="Which?", figures_dir=out.parent / "figures")
+    text = out.read_text(encoding="utf-8")
+    tags = Tags(text)
+    assert not tags.open and len(tags.ids) == len(set(tags.ids))
+    assert {address[1:] for address in tags.addresses if address.startswith("#")} <= set(tags.ids)
+    section = text.partition("How judges were trained</h2>")[2].partition("</section>")[0]
+    assert ">taught</h3>" in section and ">by_rl</h3>" in section and ">plain</h3>" not in section
+    assert section.count("On the judge benchmark the judge prefers the right solution in") == 2
+    assert set(pd.read_csv(out.parent / "figures/judge-training-taught.csv").judge) >= set(JUDGES)
+    assert (out.parent / "figures/judge-training-by_rl-judge-benchmark.svg").exists()
 
 
 def test_paired_differences_are_clustered():

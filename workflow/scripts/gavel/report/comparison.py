@@ -10,7 +10,7 @@ import yaml
 
 from gavel import plots
 from gavel.errors import InputError, first_line
-from gavel.report import benchmark, choices, equivalents, shell, spending
+from gavel.report import benchmark, choices, equivalents, judge_progress, judge_stages, shell, spending
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
 from gavel.report.overview import overview
@@ -60,7 +60,7 @@ def render(
     least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = against(studies, axis)
     tried = benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
-    costs = benchmark.against_cost(tried)
+    costs, trained = benchmark.against_cost(tried), judge_training(studies)
     context = {
         "title": title,
         "question": question,
@@ -77,6 +77,7 @@ def render(
         },
         "judges": None if tried.empty else {"table": benchmark.judges(tried), "asked": benchmark.asked(tried)},
         "costs": costs,
+        "judge_training": trained,
         "spending": spending.table(studies) if axis == "judge_tokens" else None,
         "about": overview(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -89,7 +90,19 @@ def render(
     }
     shell.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
-        shell.write_figures([figure, costs], Path(figures_dir))
+        shell.write_figures([figure, costs, *(about["figure"] for about in trained.values())], Path(figures_dir))
+
+
+def judge_training(studies: Mapping[str, Results]) -> dict[str, dict]:
+    """Of each study whose judge is trained: whether that made it better, in words, drawn, and in figures."""
+    found = {}
+    for name, study in studies.items():
+        if taught := judge_stages.stages(study):
+            figure = judge_progress.figure(study, taught)
+            figure.name += f"-{name}"
+            about = {"sentence": judge_progress.sentence(study, taught), "gains": judge_progress.gains(study, taught)}
+            found[name] = about | {"figure": figure, "unfinished": judge_stages.unfinished(taught)}
+    return found
 
 
 def load_study(folder: str | Path) -> Results:
