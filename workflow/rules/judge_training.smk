@@ -93,6 +93,7 @@ rule judgments:
         f"{RESULTS}/benchmarks/judgments/{{iteration}}.tsv"
     wildcard_constraints:
         iteration=r"\d+",
+    priority: 15
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
@@ -125,7 +126,7 @@ rule train_judge:
         f"{RESULTS}/benchmarks/train_judge/{{stage}}.tsv"
     wildcard_constraints:
         stage="|".join(STAGES),
-    priority: 10  # RL waits for it
+    priority: 15  # one stage after another, and RL waits for the last
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS

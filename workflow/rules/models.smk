@@ -7,6 +7,7 @@ rule scratch_student:
         f"{RESULTS}/logs/scratch-student.log",
     benchmark:
         f"{RESULTS}/benchmarks/scratch-student.tsv"
+    priority: 20  # everything waits for it
     conda:
         "../../envs/gavel.yaml"
     threads: 4  # no more than --cores
@@ -29,9 +30,10 @@ rule scratch_judge:
         f"{RESULTS}/logs/scratch-judge.log",
     benchmark:
         f"{RESULTS}/benchmarks/scratch-judge.tsv"
+    priority: 20  # the longest chain of a study may begin with it
     conda:
         "../../envs/gavel.yaml"
-    threads: 4  # no more than --cores
+    threads: THREADS  # SFT and other judges' jobs run beside it; alone it is faster with --set-threads
     resources:
         **RESOURCES,
     params:
