@@ -10,10 +10,11 @@ import pytest
 import torch
 import yaml
 
-from gavel import judge, probes
+from gavel import judge, probes, verdicts
 from gavel.calibration import auc_within, breakdown, calibrate, compared, headline, whole
 from gavel.cli import main
 from gavel.errors import InputError
+from gavel.files import read_jsonl, write_jsonl
 from gavel.judge import Compared, Verdict
 from gavel.judge.asking import Answer
 from gavel.judge.pairwise import PairwiseJudge
@@ -121,6 +122,36 @@ def test_a_solution_that_cannot_be_asked_about_leaves_the_others_their_scores():
     assert found[3].compared.opponents == 2
     both = make(missing=[2.0], score="elo").verdicts(["q", "q"], ["1", "2"])
     assert [v.score for v in both] == [None, None]
+
+
+@pytest.mark.parametrize(("kind", "problems"), [("single-token", 200), ("pairwise", 50)])
+def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, problems, monkeypatch, tmp_path):
+    rows = [{"id": f"v{i}", "question": f"How many are {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(300)]
+    write_jsonl(
+        tmp_path / "validation.jsonl", [row | {"solution": f"{row['answer']}\n#### {row['answer']}"} for row in rows]
+    )
+    drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
+    monkeypatch.setattr(verdicts, "sample", lambda *_, **__: drawn)
+    known = {"load_model": lambda *_, **__: None, "load_tokenizer": lambda *_, **__: None}
+    monkeypatch.setattr(verdicts, "models", SimpleNamespace(**known))
+    monkeypatch.setattr(verdicts.judge, "load", lambda **_: None)
+    monkeypatch.setattr(verdicts, "_judged", lambda rows, *_: rows)
+    verdicts.judge_policy(
+        model="m",
+        student={"dtype": "float32"},
+        judge_settings={"kind": kind},
+        problems=[tmp_path / "validation.jsonl"],
+        prompt="solve",
+        solution_format="text",
+        max_new_tokens=8,
+        samples=1,
+        temperature=1.0,
+        output=str(tmp_path / "calibration.jsonl"),
+        probes_output=str(tmp_path / "probes.jsonl"),
+    )
+    assert len({row["id"] for row in read_jsonl(tmp_path / "calibration.jsonl")}) == 300
+    tried = list(read_jsonl(tmp_path / "probes.jsonl"))
+    assert len({row["id"] for row in tried}) == problems and len(tried) == 10 * problems
 
 
 def test_position_bias_is_told():
