@@ -1,5 +1,6 @@
 """How the judge was trained, on a study's page: the curve over its iterations, before and after, what it writes."""
 
+import json
 import shutil
 
 import fake_results
@@ -112,6 +113,18 @@ def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
     said = judge_progress.sentence(results, taught)
     assert said.startswith("There is no judge benchmark of the judge before and after. On 200 selection pairs")
     assert said in text
+
+
+def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(study):
+    root, config = study
+    config = fake_results.judge_training(root, config)
+    fake_results.judge_benchmark(root, JUDGES, compare=JUDGES)
+    for place, stage in enumerate(STAGES):
+        path = root / "judge/training" / stage / "run.json"
+        about = json.loads(path.read_text())
+        path.write_text(json.dumps(about | {"best_step": 0}))
+        said = "Training has left the judge as it was" in page_of(root, config)
+        assert said == (place == len(STAGES) - 1)
 
 
 def test_a_stage_that_failed_is_shown_as_failed(study):

@@ -78,6 +78,11 @@ def gains(results: Results, found: list[Stage]) -> Table:
 
 def sentence(results: Results, found: list[Stage]) -> str:
     """What training has made of the judge, before and after."""
+    if found and all(one.status == "finished" and one.best_step == 0 for one in found):
+        return (
+            "Training has left the judge as it was: in no stage did a later step do better on the selection pairs than "
+            "the one that the stage began with, which was kept."
+        )
     names = trajectory(results, found)
     if len(names) > 1 and names[0] == "start":
         rows = {row.judge: row for row in _whole(results).itertuples()}
