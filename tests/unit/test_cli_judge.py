@@ -1,8 +1,10 @@
 """`gavel judge`: the contract's keys, its agreement with the library, and what bad input gets."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from gavel import judge
 from gavel.calibration import auc
@@ -34,10 +36,6 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
 
 
 def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
-    from pathlib import Path
-
-    import yaml
-
     raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
     raw["judge"] = {"model": tiny, "labels": [" No", " Yes"]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
@@ -64,6 +62,24 @@ def test_bad_rows_are_named(tmp_path, tiny, capsys, line, message):
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith(f"gavel: {path}:1: ")
     assert message in error
+
+
+def test_a_bad_last_row_is_found_before_the_judge_is_asked(file, tiny, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "late.jsonl"
+    path.write_text(file.read_text() + '{"question": "q", "response": "r"}\n')
+    monkeypatch.setattr("gavel.judge.load", lambda **settings: pytest.fail("the judge was loaded"))
+    assert main(["judge", str(path), "--judge", tiny]) == 2
+    assert f"late.jsonl:{len(path.read_text().splitlines())}: 'correct' must be" in capsys.readouterr().err
+
+
+def test_a_studys_judge_that_is_yet_to_be_trained_is_said_to_be(file, tiny, tmp_path, capsys):
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+    raw["judge"] = {"model": tiny, "kind": "pairwise", "labels": [" No", " Yes"], "rl": {}}
+    raw["results_dir"] = str(tmp_path / "results")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert "study.yaml trains its judge" in error and f"the model that it starts from: {tiny}" in error
 
 
 def test_a_judge_that_is_not_there_is_named(file, capsys):
@@ -106,10 +122,6 @@ def test_a_study_whose_jobs_start_the_judge_s_server_has_it_started_here_too(fil
 
 
 def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
-    from pathlib import Path
-
-    import yaml
-
     raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
     raw["judge"] = {"model": "m", "server": {"base_url": "http://127.0.0.1:9/v1", "retries": 0}, "cache": False}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))

@@ -1,6 +1,7 @@
 """The config: closed, described, and the same in code, schema, documentation and shipped files."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from gavel import config
 from gavel.errors import InputError
+from gavel.judge import KINDS
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").glob("*.yaml"))
@@ -88,6 +90,8 @@ def changed(path: str, value) -> dict:
         ),
         ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
+        ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
+        ("sft", 3, "sft: is a section of keys, found 3"),
         ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
         ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
         ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
@@ -147,6 +151,15 @@ def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
     assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
     found = config.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
+
+
+def test_a_new_kind_of_judge_is_one_line(monkeypatch):
+    monkeypatch.setitem(KINDS, "shortest", replace(KINDS["single-token"], module="shortest"))
+    for reasoning in (None, {"max_new_tokens": 8}):
+        found = config.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
+        assert found["prompt"] == ("reasoning" if reasoning else "judge")
+    with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
+        config.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
 
 
 def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():

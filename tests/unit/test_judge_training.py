@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 
 from gavel import judge, study
 from gavel.config import load as load_config
@@ -31,6 +32,10 @@ def settings(tiny, reasons):
     kind = judge.KINDS["pairwise"].defaults(reasons) | {"labels": LABELS}
     reasoning = {"max_new_tokens": 6, "samples": 1, "temperature": 0.0, "vote": "mean", "seed": 0} if reasons else None
     return {"kind": "pairwise", "model": tiny, "dtype": "float32", "reasoning": reasoning, "cache": "run"} | kind
+
+
+def weights(folder):
+    return {name: value.tolist() for name, value in load_file(f"{folder}/model.safetensors").items()}
 
 
 SECTIONS = {
@@ -112,10 +117,37 @@ def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pair
     assert kept[0] == kept[1]
 
 
-def test_nothing_to_learn_from_is_an_error(tmp_path, tiny, pairs):
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_a_stage_with_nothing_to_learn_from_leaves_the_judge_as_it_is_and_says_why(tmp_path, tiny, pairs, method):
     write_jsonl(tmp_path / "none.jsonl", [])
-    with pytest.raises(InputError, match="nothing for dpo to learn from: no pair has judgments of each label"):
-        run(tmp_path, tiny, pairs, "dpo", True, data=str(tmp_path / "none.jsonl"))
+    for _ in range(2):  # the second time from the state that the first has left
+        summary = run(tmp_path, tiny, pairs, method, True, data=str(tmp_path / "none.jsonl"))
+        assert summary["untrained"].startswith("nothing to learn from: ")
+        assert (summary["steps"], summary["best_step"], summary["examples"]) == (0, 0, 0)
+        assert list(pd.read_csv(tmp_path / "out/monitor.csv").step) == [0]
+        assert pd.read_csv(tmp_path / "out/training.csv").empty
+        for kept in ("best", "final"):
+            assert weights(tmp_path / "out" / kept) == weights(tiny)
+
+
+def test_rl_without_pairs_is_an_error(tmp_path, tiny, pairs):
+    write_jsonl(tmp_path / "none.jsonl", [])
+    with pytest.raises(InputError, match="nothing for grpo to learn from: no labelled question has both"):
+        run(tmp_path, tiny, pairs, "grpo", True, data=str(tmp_path / "none.jsonl"))
+
+
+def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tiny, pairs, monkeypatch):
+    monkeypatch.setattr(Preferred, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
+    summary = run(tmp_path, tiny, pairs, "grpo", False)
+    assert summary["untrained"] == "all judgments of each prompt were paid alike; raise judge.rl.temperature"
+    assert weights(tmp_path / "out/final") == weights(tiny)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_a_training_of_few_steps_moves_the_judge(tmp_path, tiny, pairs, method):
+    section = SECTIONS[method] | {"steps": 1, "warmup": 5}
+    run(tmp_path, tiny, pairs, method, False, settings=section)
+    assert weights(tmp_path / "out/final") != weights(tiny)
 
 
 def test_a_judgment_is_paid_by_the_label_after_the_cue():

@@ -127,6 +127,17 @@ def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(st
         assert said == (place == len(STAGES) - 1)
 
 
+def test_stages_that_had_nothing_to_learn_from_say_so(study):
+    root, config = study
+    config = fake_results.judge_training(root, config)
+    for stage in STAGES:
+        path = root / "judge/training" / stage / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"untrained": "nothing to learn from: no pairs"}))
+    text = page_of(root, config)
+    assert "Training has left the judge as it was: no stage had anything to learn from." in text
+    assert f"{STAGES[0]} has not trained the judge: nothing to learn from: no pairs." in text
+
+
 def test_a_stage_that_failed_is_shown_as_failed(study):
     root, config = study
     config = fake_results.judge_training(root, config, rl=True, failed=("iteration2-dpo",))

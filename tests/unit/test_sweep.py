@@ -4,6 +4,7 @@ import copy
 import html.parser
 import re
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -280,6 +281,16 @@ def test_a_section_that_one_study_has_is_told_in_a_word(folders):
     }.items():
         studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
     assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
+
+
+def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
+    judges = {"a": None, "b": {"samples": 1, "seed": 0}, "c": {"samples": 3, "seed": 0}}
+    studies = {name: SimpleNamespace(study={"judge": {"reasoning": judge}}) for name, judge in judges.items()}
+    assert differences(studies) == {
+        "a": "",
+        "b": "judge.reasoning: on (samples: 1)",
+        "c": "judge.reasoning: on (samples: 3)",
+    }
 
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):

@@ -29,4 +29,6 @@ with script_log(snakemake.log[0], f"judge {stage}"):
             name=stage,
         )
         summary = read_json(snakemake.output.run)
+    if reason := summary.get("untrained"):
+        say(f"not trained: {reason}", console=True)
     say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

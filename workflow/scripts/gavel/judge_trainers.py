@@ -54,7 +54,7 @@ def _common(settings: dict, folder: str) -> dict:
         "max_steps": settings["steps"],
         "learning_rate": settings["learning_rate"],
         "lr_scheduler_type": "linear",
-        "warmup_steps": settings["warmup"],
+        "warmup_steps": _warmup(settings),
         "max_grad_norm": settings["max_grad_norm"],
         "bf16": settings["bf16"],
         "use_cpu": models.device().type == "cpu",
@@ -67,6 +67,11 @@ def _common(settings: dict, folder: str) -> dict:
         "disable_tqdm": True,
         "seed": settings["seed"],
     }
+
+
+def _warmup(settings: dict) -> int:
+    """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few steps."""
+    return min(settings["warmup"], settings["steps"] // 4)
 
 
 def _given(
@@ -110,7 +115,8 @@ def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> Gro
     kind = algorithms.get("grpo")
     reasoning = getattr(asked.backend, "drawing", None)
     longest = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
-    config = trainer_config(kind, settings | {"vllm": None}, 1, 1, longest, settings["seed"], folder)
+    settings = settings | {"vllm": None, "warmup": _warmup(settings)}
+    config = trainer_config(kind, settings, 1, 1, longest, settings["seed"], folder)
     cue = both_orders(asked, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
     return GroupTrainer(
         model=model,

@@ -10,7 +10,7 @@ and reviews. Trainers are TRL's; a judge is chosen, like a student, by its accur
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
 
 from gavel import distributed, judge, models
 from gavel.errors import InputError
@@ -78,31 +78,38 @@ def train(
         settings: the method's section of the config.
 
     Returns:
-        What `run.json` holds.
+        What `run.json` holds: with `untrained`, the reason, where the judge is left as it was.
 
     Raises:
-        InputError: there is nothing to learn from.
+        InputError: `grpo` has no pairs to learn from.
     """
     rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
     asked = judge_settings | {"model": start, "cache": None}
     watch = PairAccuracy(asked, pairs)
     backend = local(watch.judge)
     examples = _examples(method, watch.judge, rows, settings["seed"])
-    if not examples:
+    if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
     run = distributed.on_main(lambda: RunState(state, digest))
     steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
+    steps = steps if examples else 0
     keeper = Keeper(
         run,
         backend.tokenizer,
         watch,
         steps=steps,
-        check_every=settings["check_every"] or steps,
-        save_every=settings["check_every"] or steps,
+        check_every=settings["check_every"] or max(1, steps),
+        save_every=settings["check_every"] or max(1, steps),
         mirror=mirror,
     )
     # Of its own, or the judge that looks would be the one that trains before a checkpoint is loaded into it.
     model = models.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
+    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
+    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
+    if not examples:  # a judge that is right on every pair, or on none, ends no study
+        keeper.on_train_begin(None, TrainerState(), None, model=model)
+        summary |= {"seconds": keeper.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
+        return finish_run(run, model, backend.tokenizer, Path(output), summary, mirror)
     trainer = TRAINERS[method](
         model=model,
         tokenizer=backend.tokenizer,
@@ -116,15 +123,18 @@ def train(
     if last is not None:
         say(f"resuming from {last.name}", console=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
-    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings, "seconds": keeper.seconds()}
+    summary |= {"seconds": keeper.seconds()}
+    alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
+    if alike and min(alike) == 1:
+        summary |= {"untrained": "all judgments of each prompt were paid alike; raise judge.rl.temperature"}
     return finish_run(run, trainer.model, backend.tokenizer, Path(output), summary, mirror)
 
 
 _WANTING = {
-    "sft": "no judgment of each label reached the better solution; raise judge.self_taught.questions or samples",
-    "dpo": "no pair has judgments of each label that reached the better solution and others that did not; raise "
-    "judge.self_taught.questions, samples or temperature",
+    "sft": "the judgments that reached the better solution are not of both labels; raise judge.self_taught.questions "
+    "or samples",
+    "dpo": "too few pairs have judgments that reached the better solution and others that did not; raise "
+    "judge.self_taught.questions, samples or temperature, or leave DPO out (dpo: null)",
     "grpo": "no labelled question has both a right and a wrong solution; raise judge.rl.samples",
 }
 

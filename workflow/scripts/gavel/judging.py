@@ -132,6 +132,12 @@ def settings(name: str) -> Iterator[dict]:
         yield {"model": model}
         return
     resolved = study.read(name, ROOT)
+    if study.judge_stages(resolved) and not Path(study.model(resolved, "judge")).exists():
+        raise InputError(
+            f"--judge: {name} trains its judge, and {study.model(resolved, 'judge')} is not there yet; run the study "
+            "first (`snakemake judge` makes it), or name the model that it starts from: "
+            f"{study.start_model(resolved, 'judge')}"
+        )
     found = study.judge(resolved) | {"model": study.model_now(resolved, "judge")}
     with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
         yield found | access

@@ -27,9 +27,9 @@ class Example(NamedTuple):
     label: str
 
 
-def task_of(kind: str, reasons: bool) -> str:
-    """The task that a judge of this kind learns."""
-    return next(task for task, made in TASKS.items() if made == (kind, reasons))
+def task_of(kind: str, reasons: bool) -> str | None:
+    """The task that a judge of this kind learns; None where none makes such a judge."""
+    return next((task for task, made in TASKS.items() if made == (kind, reasons)), None)
 
 
 def labels_of(tasks: Sequence[str], own: Sequence[str] | None) -> dict[str, Sequence[str]]:

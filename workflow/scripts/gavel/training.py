@@ -150,7 +150,7 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
     rows = [
         {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
     ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
     with replacing(path, newline="") as handle:
         writer = csv.DictWriter(handle, columns)
         writer.writeheader()

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from gavel.commands.judge_layouts import LAYOUTS, Layout
 from gavel.commands.rows import add_options, located, parsed
@@ -32,8 +33,14 @@ def add_judge(commands) -> None:
 
 
 def judge(options: argparse.Namespace) -> None:
-    """`gavel judge`: ask a judge about every response of a file and print its figures."""
+    """`gavel judge`: ask a judge about every response of a file and print its figures.
+
+    The file is read through once before, so that a bad row at its end costs no answers.
+    """
     layout = LAYOUTS[options.layout]
+    if not options.skip_bad and Path(options.file).is_file():
+        for _ in _rows(options.file, layout, None):
+            pass
     skipped = Skipped() if options.skip_bad else None
     try:
         figures = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)

@@ -350,6 +350,9 @@ def _explain(problem: dict) -> str:
         return f"unknown key {key!r}{hint}"
     if problem["type"] == "missing":
         return f"{key!r} is missing"
+    if problem["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        hint = " (write {} for its defaults)" if problem["input"] is True else ""
+        return f"{key}: is a section of keys, found {problem['input']!r}{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
     return f"{key}: {message}{shown}" if key else message

@@ -13,7 +13,7 @@ class JudgeStage(Section):
 
     learning_rate: Positive = Field(1e-4, description="Peak, after warm-up.")
     micro_batch_size: Count | None = Field(None, description="Examples in memory at a time; null takes all of a step.")
-    warmup: Annotated[int, Field(ge=0)] = Field(5, description="Warm-up, in optimiser steps.")
+    warmup: Annotated[int, Field(ge=0)] = Field(5, description="Warm-up, in optimiser steps; a quarter of all at most.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")

@@ -244,10 +244,13 @@ class Judge(Model):
             raise ValueError(f"swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out")
         if kind.relative and self.calibration_samples < 2:
             raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to hold one against another")
-        task = task_of(self.kind, bool(self.reasoning))
-        self.scratch.tasks = self.scratch.tasks or [task]
-        if self.model == "scratch" and task not in self.scratch.tasks:
-            raise ValueError(f"scratch.tasks: {self.scratch.tasks} do not make what this judge is; add {task!r}")
+        if self.model == "scratch":
+            task = task_of(self.kind, bool(self.reasoning))
+            if task is None:
+                raise ValueError(f"model: nothing here makes a {self.kind} judge from scratch; name a model")
+            self.scratch.tasks = self.scratch.tasks or [task]
+            if task not in self.scratch.tasks:
+                raise ValueError(f"scratch.tasks: {self.scratch.tasks} do not make what this judge is; add {task!r}")
         return self
 
     @field_validator("kind")

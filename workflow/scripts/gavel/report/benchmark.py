@@ -93,7 +93,8 @@ def against_cost(rows: pd.DataFrame) -> Figure:
     figure.panels.append(("Judge benchmark", plots.accuracy_against_cost(drawn)))
     uncounted = [name for name in whole.label if name not in set(drawn.label)]
     figure.caption = (
-        "Share of pairs whose right solution the judge prefers, with 95 % intervals (bootstrap over questions), "
+        "Share of pairs whose right solution the judge prefers, with 95 % intervals (a bootstrap over questions, or "
+        "Wilson's, which is wider, where all pairs are won), "
         "against the tokens that its model reads and writes for a pair, on a logarithmic axis; "
         "judges are moved sideways a little, so that those that cost the same can be told apart. "
         + (f"Not drawn, because it counts no tokens or answered nothing: {listing(uncounted)}. " if uncounted else "")

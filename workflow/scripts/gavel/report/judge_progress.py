@@ -78,7 +78,9 @@ def gains(results: Results, found: list[Stage]) -> Table:
 
 def sentence(results: Results, found: list[Stage]) -> str:
     """What training has made of the judge, before and after."""
-    if found and all(one.status == "finished" and one.best_step == 0 for one in found):
+    if found and all(one.status == "finished" and one.untrained for one in found):
+        return "Training has left the judge as it was: no stage had anything to learn from."
+    if found and all(one.status == "finished" and (one.untrained or one.best_step == 0) for one in found):
         return (
             "Training has left the judge as it was: in no stage did a later step do better on the selection pairs than "
             "the one that the stage began with, which was kept."

@@ -37,6 +37,11 @@ class Stage:
     def best_step(self) -> int | None:
         return self.run.get("best_step")
 
+    @property
+    def untrained(self) -> str | None:
+        """Why nothing was learnt."""
+        return self.run.get("untrained")
+
     def look(self, step: int | None):
         """The accuracy on selection pairs at a step, with `value`, `low`, `high` and `n`; None where nobody looked."""
         if self.looks.empty or step is None:
@@ -74,12 +79,16 @@ def _table(path, *columns: str) -> pd.DataFrame:
 
 
 def unfinished(found: list[Stage]) -> list[str]:
-    """A sentence for each stage that left no judge."""
-    return [
-        f"{one.name} failed; its log ends: {one.reason}" if one.status == "failed" else f"{one.name} left no result."
-        for one in found
-        if one.status != "finished"
-    ]
+    """A sentence for each stage that left no judge, or the one that it began with."""
+    told = []
+    for one in found:
+        if one.status == "failed":
+            told.append(f"{one.name} failed; its log ends: {one.reason}")
+        elif one.status != "finished":
+            told.append(f"{one.name} left no result.")
+        elif one.untrained:
+            told.append(f"{one.name} has not trained the judge: {one.untrained}.")
+    return told
 
 
 def table(found: list[Stage]) -> Table:

@@ -1,6 +1,6 @@
 """What the studies of a comparison differ in, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gavel.dotted import dotted
 from gavel.report.load import Results
@@ -12,25 +12,36 @@ NAMING = ("study", "question", "results_dir", "tracking", "shared", "sweep", "pr
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
     """The keys of the config in which each study differs from the first one, with its values.
 
-    A section that only one of the two has is 'on' or 'off', since most of its keys are defaults.
+    A section that only one of the two has is 'on' or 'off', since most of its keys are defaults; 'on' with those in
+    which the studies that have it differ.
     """
     flat = {
         name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
         for name, study in studies.items()
     }
     first = next(iter(flat.values()))
-    return {name: ", ".join(_changed(leaves, first)) for name, leaves in flat.items()}
+    return {name: ", ".join(_changed(leaves, first, list(flat.values()))) for name, leaves in flat.items()}
 
 
-def _changed(leaves: dict, first: dict) -> list[str]:
+def _changed(leaves: dict, first: dict, every: Sequence[dict]) -> list[str]:
     found, keys = [], {**first, **leaves}
     switched = {key for one in (leaves, first) for key in one if any(other.startswith(f"{key}.") for other in keys)}
     for key in keys:
         if key in switched:
-            found.append(f"{key}: {'off' if key in leaves else 'on'}")
+            found.append(f"{key}: off" if key in leaves else f"{key}: on{_own(leaves, f'{key}.', every)}")
         elif repr(leaves.get(key)) != repr(first.get(key)) and not any(key.startswith(f"{one}.") for one in switched):
             found.append(f"{key}: {leaves.get(key)}")
     return found
+
+
+def _own(leaves: dict, section: str, every: Sequence[dict]) -> str:
+    """A section's values that are not the same in all studies that have them."""
+    varied = [
+        f"{key.removeprefix(section)}: {value}"
+        for key, value in leaves.items()
+        if key.startswith(section) and len({repr(one[key]) for one in every if key in one}) > 1
+    ]
+    return f" ({', '.join(varied)})" if varied else ""
 
 
 def overview(studies: Mapping[str, Results]) -> Table:
