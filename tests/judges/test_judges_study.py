@@ -3,9 +3,13 @@
 import csv
 import json
 
+import mlflow
 import pandas as pd
 import pytest
+import yaml
 from small import Project
+
+from gavel import workload
 
 STAGES = ["iteration1-sft", "iteration1-dpo", "iteration2-sft", "iteration2-dpo", "rl"]
 JUDGE = {
@@ -83,7 +87,40 @@ def test_the_trained_judge_pays_and_chooses(judged):
     played = usage["comparisons"]["main"]
     assert played["knockout"]["comparisons"] <= played["round-robin"]["comparisons"]
     page = (judged.results / "report.html").read_text()
-    assert "Judge benchmark" in page and "How the judge was trained" in page
+    assert "Judge benchmark" in page and "How the judge was trained" in page and "What it writes about them" in page
+
+
+def test_the_monitor_holds_the_policy_against_sft(judged):
+    looks = pd.read_csv(judged.results / "runs/grpo-lambda0.5-seed0/monitor.csv")
+    assert (looks.judge[0], looks.true_win_rate[0], looks.gap[0], looks.judge_tokens[0]) == (0.5, 0.5, 0, 0)
+    assert looks.judge.between(0, 1).all() and looks.judge_tokens.iloc[-1] > 0
+
+
+def test_all_judges_write_about_the_same_pairs(judged):
+    folder = judged.results / "judge/benchmark"
+    said = [rows(folder / f"{name}-written.jsonl") for name in ("start", "iteration1", "iteration2", "rl")]
+    assert len(said[0]) == 4 and len({tuple(row["prompt"] for row in one) for one in said}) == 1
+    assert all(row["judgment"].endswith(row["said"]) for one in said for row in one)
+
+
+def test_mlflow_has_the_benchmark_with_a_step_for_each_judge(judged):
+    client = mlflow.MlflowClient(f"sqlite:///{judged.results}/mlflow.db")
+    (experiment,) = (one.experiment_id for one in client.search_experiments() if one.name == "small")
+    (run,) = (one for one in client.search_runs([experiment]) if one.info.run_name == "judge benchmark")
+    found = {point.step: point.value for point in client.get_metric_history(run.info.run_id, "benchmark/accuracy")}
+    table = pd.read_csv(judged.results / "judge/benchmark.csv")
+    assert found == dict(enumerate(table[table.by == "all"].accuracy))
+
+
+def test_no_more_was_asked_than_was_counted_from_the_config(judged):
+    counted = {item.rule: item for item in workload.work(yaml.safe_load((judged.results / "config.yaml").read_text()))}
+    asked = [json.loads(path.read_text())["prompts"] for path in judged.results.glob("judge/benchmark/*-cost.json")]
+    assert 0 < sum(asked) <= counted["benchmark_judge"].judged and len(asked) == counted["benchmark_judge"].jobs
+    usage = [
+        json.loads(path.read_text())["comparisons"]["main"] for path in judged.results.glob("evaluation/*/usage.json")
+    ]
+    main = counted["score"].judged * 40 // 76  # of the questions of all test sets
+    assert 0 < sum(one["round-robin"]["prompts"] for one in usage) <= main
 
 
 @pytest.mark.timeout(400)

@@ -4,10 +4,12 @@ import json
 import struct
 
 import pytest
+import yaml
 
 from gavel import cli, config, cost, workload
 from gavel.errors import InputError
 from gavel.model_sizes import SIZES, size_of
+from gavel.probes import PROBES
 
 MODEL = "facebook/galactica-125m"
 GENERATED = {"reader": "generator", "set": "main", "size": 50}
@@ -91,10 +93,52 @@ def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
     assert cost.costs(wide, cost.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 
 
-@pytest.mark.parametrize("judge", [{"kind": "pairwise", "labels": None}, {"reasoning": {}}])
-def test_judges_that_compare_or_reason_are_not_reckoned(judge):
-    with pytest.raises(InputError, match="not reckoned yet"):
-        cost.costs(study(judge=judge | {"prompt": None}), cost.Assumed())
+def test_a_judge_that_compares_by_hand():
+    found = {
+        item.rule: item for item in workload.work(study(judge={"kind": "pairwise", "benchmark": {"questions": 4}}))
+    }
+    # Groups of four have six pairs, each in both orders: 30 rollouts; looks (32 of them a cell) hold one pair each.
+    assert found["train_rl, grpo"].judged == 30 * 12 + 2 * 32 * 2
+    # SFT's samples of the 8 problems that are looked at are drawn once a cell besides.
+    assert found["train_rl, grpo"].completions == 2 * (120 + 64 + 8)
+    # Three samples of 20 problems, and all tricks on 10.
+    assert found["judge_policy"].judged == 20 * 6 + 10 * len(PROBES) * (len(PROBES) - 1)
+    assert found["judge_trained"].judged == 4 * 10 * 6
+    # Greedy solution and two samples.
+    assert found["score"].judged == 5 * 50 * 6
+    # Four samples of student and SFT, SFT's greedy solutions; four pairs a problem.
+    assert (found["benchmark_items"].completions, found["benchmark_judge"].judged) == (4 * 9, 2 * 4 * 4)
+
+
+@pytest.mark.parametrize(("ways", "prompts"), [(["elo"], 2), (["knockout"], 2), (["score", "knockout"], 2)])
+def test_contests_are_among_the_samples_alone(ways, prompts):
+    found = workload.work(study(judge={"kind": "pairwise"}, evaluation={"best_of": ways}))
+    assert found[-1].judged == 5 * 50 * prompts  # two samples: one pair
+    wide = workload.work(study(judge={"kind": "pairwise"}, evaluation={"best_of": ways, "samples": 8, "ks": [8]}))
+    assert wide[-1].judged == 5 * 50 * (14 if ways == ["knockout"] else 56)
+
+
+def test_a_judge_that_reasons_reads_twice_and_writes():
+    assumed = cost.Assumed(judging=40, length=0.2, reasoning=0.5, peak=1e12, reading=0.25, writing=0.1)
+    reasoning = {"max_new_tokens": 60, "samples": 3}
+    read, written = cost.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=False)
+    assert (read, written) == (4 * 60 + 3 * 30, 3 * 30)
+    assert cost.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=True)[1] == 3 * 60
+    score = cost.costs(study(judge={"reasoning": reasoning}), assumed)[-1]
+    judge = 2 * SIZES["Qwen/Qwen2.5-7B-Instruct"].parameters
+    assert score.judged == 750 * (330 + 90)
+    assert score.flops == pytest.approx(judge * 750 * (330 + 90))
+    assert score.hours == pytest.approx(judge * 750 * (330 / 0.25e12 + 90 / 0.1e12) / 3600)
+    # Two solutions in a prompt.
+    assert cost.judging(study(judge={"kind": "pairwise"}), assumed, 20, longest=False) == (80, 0)
+
+
+def test_a_judge_that_is_trained_is_as_large_as_it_was(tmp_path, capsys):
+    raw = RAW | {"judge": RAW["judge"] | {"dtype": "float32", "kind": "pairwise", "rl": {}}}
+    (tmp_path / "trained.yaml").write_text(yaml.safe_dump(raw))
+    assert cli.main(["cost", str(tmp_path / "trained.yaml")]) == 0
+    text = capsys.readouterr().out
+    assert "(7,610 million); the judge's own training is not counted" in text
 
 
 def test_memory_by_hand():
@@ -137,4 +181,4 @@ def test_the_page_names_its_command_and_its_assumptions(capsys):
     assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0.01"]) == 0
     text = capsys.readouterr().out
     assert "`gavel cost config/gsm8k-125m.yaml --writing=0.01`" in text
-    assert "decoding 1%" in text
+    assert "decoding (a judge's reasoning too) 1%" in text

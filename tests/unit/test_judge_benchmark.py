@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from gavel import judge, study
-from gavel.benchmark_figures import COLUMNS, figures, headline, write_table
+from gavel.benchmark_figures import COLUMNS, curve, figures, headline, write_table
 from gavel.benchmark_items import COLUMNS as ITEM_COLUMNS
 from gavel.benchmark_items import pairs, split, spoilt, usable
 from gavel.benchmark_solutions import Policy, make_items, problems_of
@@ -350,6 +350,10 @@ def test_what_is_missing_is_counted_and_no_answer_at_all_has_no_accuracy(tmp_pat
     assert {row["items"] for row in again} == {"abc"}
     assert float(again[0]["accuracy"]) == made[0]["accuracy"]
     assert again[1]["seconds"] == ""
+    first, second = curve(made)
+    assert (first["step"], second["step"]) == (0, 1)
+    assert first["metrics"]["benchmark/accuracy"] == 2.5 / 4 and first["metrics"]["benchmark/flipped"] is None
+    assert "benchmark/judge" not in first["metrics"]
 
 
 def test_a_real_judges_rows_are_its_scores(tiny, rows):
@@ -384,7 +388,7 @@ def config(**judge_settings):
 def test_the_config_asks_for_none_by_default_and_leaves_a_part_to_select_on():
     assert load(config())["judge"]["benchmark"] is None
     assert load(config(benchmark={"questions": 15}))["judge"]["benchmark"] == {"questions": 15, "samples": 4, "seed": 0}
-    with pytest.raises(InputError, match="benchmark.questions is 16, of 30 validation problems .*: at most 15"):
+    with pytest.raises(InputError, match="benchmark.questions: 16 of 30 validation problems .* at most 15"):
         load(config(benchmark={"questions": 16}))
     with pytest.raises(InputError, match="unknown key 'judge.benchmark.question'; did you mean"):
         load(config(benchmark={"question": 16}))

@@ -12,6 +12,7 @@ from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.phrasings import example, phrasings, render
 from gavel.judge.reasoning import Reasoning, cut
 from gavel.judge.single_token import SingleTokenJudge
+from gavel.judge_benchmark import written
 
 
 class Writer:
@@ -176,3 +177,37 @@ def test_the_config_says_what_cannot_be():
     raw["judge"]["reasoning"]["temperature"] = 0
     with pytest.raises(InputError, match="at 0 all 4 samples would be the same"):
         load_config(raw)
+
+
+ITEMS = [{"id": f"p{i}", "prompt": f"{i}+{i}?", "chosen": f"{2 * i}", "rejected": f"{2 * i + 1}"} for i in range(1, 9)]
+
+
+def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
+    """Its own solution is always 2, so of the first problem alone it is right about both."""
+    rows = written(single(Writer(), samples=3), ITEMS, count=8)
+    assert len(rows) == 16 and {row["id"] for row in rows} == {one["id"] for one in ITEMS}
+    chosen, rejected = (row for row in rows if row["id"] == "p1")
+    assert chosen["prompt"] == "Question: 1+1?\nAnswer:\n2\nMy own solution:\n"
+    assert chosen["judgment"] == "2\nIs this answer right? Yes" and rejected["judgment"].endswith(" No")
+    assert (chosen["label"], chosen["said"], rejected["label"], rejected["said"]) == ("Yes", "Yes", "No", "No")
+    assert (chosen["probability"], rejected["probability"]) == pytest.approx((8 / 9, 3 / 4))
+    other = next(row for row in rows if row["id"] == "p4" and row["label"] == "Yes")
+    assert other["said"] == "No" and other["probability"] == pytest.approx(0.25)
+    few = written(single(Writer()), ITEMS)
+    assert len(few) == 4 and few == written(single(Writer()), ITEMS[::-1])
+    assert written(SingleTokenJudge(Writer()), ITEMS) == []
+    assert len(written(single(Writer(missing=[0])), ITEMS)) == 0
+
+
+def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
+    settings = {"model": tiny, "kind": "pairwise", "labels": [" Yes", " No"]}
+    watcher = judge.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
+    items = [{"id": row["id"], "prompt": row["question"], "chosen": "1", "rejected": "2"} for row in rows[:3]]
+    first, second, *_ = written(watcher, items)
+    assert first["id"] == second["id"] and (first["label"], second["label"]) == ("Yes", "No")
+    assert first["prompt"].index("\n1\n") < first["prompt"].index("\n2\n")
+    assert second["prompt"].index("\n2\n") < second["prompt"].index("\n1\n")
+    for row in (first, second):
+        assert row["judgment"].endswith(row["said"]) and "The better answer is answer" in row["judgment"]
+        assert (row["said"] == row["label"]) == (row["probability"] > 0.5)
+    assert written(judge.load(**settings), items) == []

@@ -10,6 +10,7 @@ import yaml
 from test_report import Tags, cells
 
 from gavel.errors import InputError
+from gavel.files import write_jsonl
 from gavel.report import benchmark, comparison, render
 from gavel.report.load import load
 
@@ -36,6 +37,25 @@ def test_a_study_without_a_benchmark_shows_none(study):
     assert "Judge benchmark" not in text
     assert not (study[0] / "figures/judge-accuracy-against-cost.csv").exists()
     assert benchmark.labelled({"": load(*study).judge_benchmark}).empty
+
+
+def test_what_the_first_and_the_last_judge_write_stands_side_by_side(study):
+    root, config = study
+    fake_results.judge_benchmark(
+        root, {"start": 0.1, "iteration1": 0.2, "rl": 0.3}, compare=("start", "iteration1", "rl")
+    )
+    assert "What it writes about them" not in page_of(root, config)
+    for name, said in (("start", "B"), ("iteration1", "B"), ("rl", "A")):
+        about = {"id": "p1", "prompt": "Which <one>?", "judgment": f"by {name}\n{said}", "label": "A", "said": said}
+        rows = [about | {"probability": 0.25 if said == "B" else 0.9}]
+        write_jsonl(root / "judge" / "benchmark" / f"{name}-written.jsonl", rows)
+    (card,) = benchmark.written(load(root, config))
+    assert [(side["judge"], side["right"]) for side in card["sides"]] == [("start", False), ("rl", True)]
+    text = page_of(root, config)
+    assert "by start" in text and "by rl" in text and "by iteration1" not in text
+    assert "start: ✗ wrong, 0.25 for A" in text and "rl: ✓ right, 0.90 for A" in text
+    assert "before and after all training" in text and "Which &lt;one&gt;?" in text
+    assert not Tags(text).open
 
 
 def test_one_judge_has_tables_with_intervals_and_no_plot(study):

@@ -467,20 +467,3 @@ def test_published_files_load_unchanged_and_make_clean_splits():
         300,
     )
     assert all(cell["count"] == 0 for cell in seeds["in_split"].values())
-
-
-@pytest.mark.parametrize(
-    ("judge", "message"),
-    [
-        ({"self_taught": {"iterations": 2, "questions": 30}, "benchmark": None}, "need 60 unlabelled ones, and data."),
-        ({"self_taught": None, "benchmark": {"questions": 11}}, "is 11, of 20 validation problems"),
-        ({"self_taught": {"iterations": 1, "questions": 50}, "benchmark": {"questions": 10}}, None),
-    ],
-)
-def test_splits_that_are_shares_must_hold_what_a_judge_takes_of_them(judge, message):
-    counts = {"unlabeled": 50, "validation": 20}
-    if message is None:
-        data.check_counts(counts, judge)
-        return
-    with pytest.raises(InputError, match=message):
-        data.check_counts(counts, judge)

@@ -90,7 +90,7 @@ def test_judges_are_benchmarked_only_where_the_config_asks(jobs, tmp_path):
     raw["judge"]["benchmark"] = {"questions": 201}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
-    assert "judge.benchmark.questions is 201, of 400 validation problems" in done.stderr + done.stdout
+    assert "judge.benchmark.questions: 201 of 400 validation problems" in done.stderr + done.stdout
 
 
 def test_jobs_ask_slurm_for_what_they_need(tmp_path):

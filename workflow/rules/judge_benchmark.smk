@@ -8,6 +8,7 @@ rule benchmark_judge:
     output:
         answers=f"{RESULTS}/judge/benchmark/{{judge}}.jsonl",
         cost=f"{RESULTS}/judge/benchmark/{{judge}}-cost.json",
+        written=f"{RESULTS}/judge/benchmark/{{judge}}-written.jsonl",
     log:
         f"{RESULTS}/logs/judge-benchmark/{{judge}}.log",
     benchmark:

@@ -10,13 +10,15 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
     from gavel.compute import use_threads
     from gavel.files import read_jsonl, write_json, write_jsonl
     from gavel.judge.access import judge_access
-    from gavel.judge_benchmark import ask, check
+    from gavel.judge_benchmark import ask, check, written
 
     use_threads(snakemake.threads)
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
         watcher = judge.load(**snakemake.params.judge | access | {"cache": "off"})
-        rows, cost = ask(watcher, list(read_jsonl(snakemake.input.pairs)), bar)
-    check(rows)
+        items = list(read_jsonl(snakemake.input.pairs))
+        rows, cost = ask(watcher, items, bar)
+        check(rows)
+        write_jsonl(snakemake.output.written, written(watcher, items))
     write_jsonl(snakemake.output.answers, rows)
     write_json(snakemake.output.cost, cost)

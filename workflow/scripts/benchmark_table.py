@@ -6,14 +6,18 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge benchmark"):
-    from gavel.benchmark_figures import headline, write_table
+    from gavel.benchmark_figures import curve, headline, write_table
     from gavel.files import read_json, read_jsonl
+    from gavel.job import plain_job
     from gavel.provenance import file_digest
 
     files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}
     items = snakemake.input.pairs
     rows = write_table(snakemake.output.table, judges, list(read_jsonl(items)), file_digest(items)[:16])
+    with plain_job(snakemake, "judge", "benchmark") as mirror:
+        mirror.mirror(curve(rows))
+        mirror.artifact(snakemake.output.table)
     for row in rows:
         if row["by"] == "all":
             say(f"{row['judge']}: {headline(row)}", console=True)

@@ -1,9 +1,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.data import check_counts, prepare
+from gavel.data import prepare
 from gavel.origin import check_origin
 from gavel.progress import say, script_log
+from gavel.split_sizes import check_unlabeled, check_validation
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -14,7 +15,9 @@ with script_log(snakemake.log[0], "data"):
         require_program=snakemake.params.solution_format == "program",
         output=Path(snakemake.output.summary).parent,
     )
-    check_counts(summary["counts"], snakemake.config["judge"])
+    counts, judge = summary["counts"], snakemake.config["judge"]
+    check_unlabeled(judge["self_taught"], counts["unlabeled"])
+    check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in snakemake.params.models.items():
         check_origin(model, f"{key}.model", snakemake.output.pretrain)
-    say(", ".join(f"{name} {count}" for name, count in summary["counts"].items()), console=True)
+    say(", ".join(f"{name} {count}" for name, count in counts.items()), console=True)

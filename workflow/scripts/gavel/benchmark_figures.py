@@ -96,6 +96,18 @@ def gain(items: Sequence[dict], before: Sequence[dict], after: Sequence[dict]) -
     return found | {"n": len(known), "questions": len(set(groups))}
 
 
+def curve(rows: Sequence[Mapping]) -> list[dict]:
+    """The judges' figures on all pairs as MLflow shows them: a step a judge, in the order in which training left them.
+
+    Args:
+        rows: of `write_table`.
+    """
+    whole = [row for row in rows if row["by"] == "all"]
+    names = [name for name in COLUMNS if name not in ("judge", "by", "part", "items")]
+    numbers = [{f"benchmark/{name}": row[name] for name in names} for row in whole]
+    return [{"step": step, "metrics": own} for step, own in enumerate(numbers)]
+
+
 def headline(row: Mapping) -> str:
     """What to say of a judge on the console, from its first row."""
     if row["accuracy"] is None:

@@ -18,6 +18,7 @@ from gavel.corruption import corrupt
 from gavel.error_kinds import error_kind, steps
 from gavel.errors import InputError
 from gavel.numerals import canonical, fraction
+from gavel.split_sizes import check_validation
 
 COLUMNS = ("id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "subset", "steps")
 TRIES = 20  # at another spoilt reference, for each that is wanted
@@ -43,12 +44,7 @@ def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]
     Raises:
         InputError: fewer problems would be left for selection than the benchmark has.
     """
-    if len(rows) < 2 * questions:
-        raise InputError(
-            f"judge.benchmark.questions: {questions} of {len(rows)} validation problems would leave "
-            f"{max(0, len(rows) - questions)} to select judges on, fewer than the benchmark has; ask for at most "
-            f"{len(rows) // 2}, or raise data.validation to {2 * questions}"
-        )
+    check_validation(questions, len(rows))
     return list(rows[:-questions]), list(rows[-questions:])
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from gavel import study
 from gavel.batches import AT_A_TIME
-from gavel.errors import InputError
 from gavel.judge import KINDS
 from gavel.model_sizes import Size, size_of
 from gavel.workload import Work, work
@@ -27,6 +26,7 @@ class Assumed:
     prompt: int = 150  # a solving prompt
     judging: int = 250  # a judging prompt without the solution
     length: float = 0.4  # mean completion, as a share of solution.max_new_tokens
+    reasoning: float = 0.6  # mean reasoning, as a share of judge.reasoning.max_new_tokens
     peak: float = 312e12
     training: float = 0.3
     reading: float = 0.4
@@ -36,7 +36,8 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Cost:
-    """One rule's sums over its jobs; `held` are the hours of all GPUs that its jobs hold, `hours` those in use."""
+    """One rule's sums over its jobs: tokens that the student has written and was trained on, and that the judge has
+    read and written; `held` are the hours of all GPUs that its jobs hold, `hours` those in use."""
 
     work: Work
     written: float
@@ -53,56 +54,75 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
     Args:
         config: resolved.
         longest: every completion as long as it may be: the upper bound.
-
-    Raises:
-        InputError: the judge compares or reasons, which is not reckoned.
     """
-    if KINDS[config["judge"]["kind"]].relative:
-        raise InputError(
-            f"judge.kind: what a {config['judge']['kind']} judge costs is not reckoned yet; docs/judges.md says how "
-            "many prompts a group of solutions takes"
-        )
-    if config["judge"]["reasoning"]:
-        raise InputError(
-            "judge.reasoning: what a judge writes before it answers is not reckoned yet; leave it out here"
-        )
     student, judge = sizes(config)
     completion = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
-    found = [_cost(item, config, student, judge, completion, assumed) for item in work(config)]
+    asked = judging(config, assumed, completion, longest)
+    found = [_cost(item, config, student, judge, completion, asked, assumed) for item in work(config)]
     return [cost for cost in found if cost.flops]
+
+
+def judging(config: dict, assumed: Assumed, completion: float, longest: bool) -> tuple[float, float]:
+    """Tokens that the judge reads and writes for one judging prompt, all phrasings together.
+
+    A judge that compares reads two solutions. One that reasons reads its prompt, and again before each verdict with
+    what it has written.
+    """
+    section = config["judge"]
+    phrasings = len(study.judge_prompts(config)) * (2 if section["swap_labels"] else 1)
+    solutions = len(KINDS[section["kind"]].slots) - 1  # the other one is the question
+    prompt, reasoning = assumed.judging + solutions * completion, section["reasoning"]
+    if not reasoning:
+        return phrasings * prompt, 0.0
+    each = reasoning["max_new_tokens"] * (1 if longest else assumed.reasoning)
+    written = reasoning["samples"] * each
+    return phrasings * ((1 + reasoning["samples"]) * prompt + written), phrasings * written
 
 
 def sizes(config: dict) -> tuple[Size, Size | None]:
     """Those of student and judge; None where a server judges, whose GPUs are not the study's."""
-    judge = None if config["judge"]["server"] else size_of(study.model_now(config, "judge"), "judge.model")
+    # Training leaves a judge as large as it was, and may be still to come.
+    before = study.model_now(config, "judge", trained=False)
+    judge = None if config["judge"]["server"] else size_of(before, "judge.model")
     return size_of(study.model_now(config, "student"), "student.model"), judge
 
 
-def _cost(item: Work, config: dict, student: Size, judge: Size | None, completion: float, assumed: Assumed) -> Cost:
+def _cost(
+    item: Work,
+    config: dict,
+    student: Size,
+    judge: Size | None,
+    completion: float,
+    asked: tuple[float, float],
+    assumed: Assumed,
+) -> Cost:
     section = config["sft" if item.rule == "train_sft" else "rl"]
-    phrasings = len(study.judge_prompts(config)) * (2 if config["judge"]["swap_labels"] else 1)
     whole = assumed.prompt + completion
     written, trained = item.completions * completion, item.examples * whole
-    judged = item.judged * phrasings * (assumed.judging + completion)
+    read_by_judge, written_by_judge = (item.judged * tokens for tokens in asked)
+    judging_flops = FORWARD * judge.parameters if judge else 0  # of a token
     once = TRAINING + RECOMPUTED * section["gradient_checkpointing"]
     flops = {
         "training": once * student.parameters * (trained + item.critic * whole),
         "writing": FORWARD * student.parameters * written,
         "reading": FORWARD * student.parameters * (item.prompts * assumed.prompt + item.read * whole)
-        + (FORWARD * judge.parameters * judged if judge else 0),
+        + judging_flops * read_by_judge,
+        "reasoning": judging_flops * written_by_judge,
     }
     by_vllm = config["evaluation"]["vllm"] if item.rule == "generate" else config["rl"]["vllm"] and "rl" in item.rule
-    rates = {"writing": assumed.vllm if by_vllm else assumed.writing}
+    rates = {"writing": assumed.vllm if by_vllm else assumed.writing, "reasoning": assumed.writing}
     rates |= {kind: getattr(assumed, kind) for kind in ("training", "reading")}
     hours = sum(count / (assumed.peak * rates[kind]) for kind, count in flops.items()) / 3600
     used = config["compute"]["processes"] if item.rule.startswith("train_") else 1
     held = hours * max(1, study.gpus(config, item.rule.split(",")[0])) / used
+    judged = read_by_judge + written_by_judge
     return Cost(item, written, trained, judged, sum(flops.values()), hours, held)
 
 
 def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     """GiB on each GPU, by job and what takes it: weights, gradients, optimiser states (AdamW has two), the models
-    beside the policy, and the keys and values of the completions that are decoded at a time, each as long as it may be.
+    beside the policy, and the keys and values of the completions that are decoded at a time, each as long as it may be;
+    those of a judge's reasonings too.
 
     Activations, the framework's own and fragments of memory come on top. Types are the config's: with `bf16` the
     products are bfloat16, the weights stay what they are.
@@ -127,6 +147,8 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
         found = {"weights": weights / kept, "gradients": share / parts, "optimiser": 2 * share / parts}
         return found | {"weights, gathered": weights - weights / kept}  # while it is sampled
 
+    written = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0  # a judge's token
+    reasons = written * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
     beside = weights * (rl["monitor"]["reference"] + (rl["kl"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
@@ -134,10 +156,10 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     jobs = {
         "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
         "train_rl": trained(rl)
-        | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher}
+        | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher, "its keys and values": reasons}
         | {"keys and values": decoding(rows, rl["num_generations"])},
         "generate": {"weights": weights, "keys and values": decoding(batch, evaluation["samples"], tokens)},
-        "score": {"judge": watcher},
+        "score": {"judge": watcher, "its keys and values": reasons},
     }
     if evaluation["vllm"]:
         del jobs["generate"]  # vLLM takes the share of the memory that it is told to take

@@ -81,31 +81,6 @@ def prepare(
     return summary
 
 
-def check_counts(counts: Mapping[str, int], judge: Mapping) -> None:
-    """Whether the splits hold what a judge's training and benchmark take of them.
-
-    The config's check does that for splits whose sizes are numbers; those of shares are known now.
-
-    Args:
-        counts: problems in each split, as `prepare` returns them.
-        judge: the config's section.
-
-    Raises:
-        InputError: a split is too small.
-    """
-    taught, benchmark = judge["self_taught"], judge["benchmark"]
-    if taught and (wanted := taught["iterations"] * taught["questions"]) > counts["unlabeled"]:
-        raise InputError(
-            f"judge.self_taught: {taught['iterations']} iterations of {taught['questions']} questions need {wanted} "
-            f"unlabelled ones, and data.unlabeled makes {counts['unlabeled']}"
-        )
-    if benchmark and 2 * benchmark["questions"] > counts["validation"]:
-        raise InputError(
-            f"judge.benchmark.questions is {benchmark['questions']}, of {counts['validation']} validation problems "
-            f"(data.validation); at least as many must be left to select judges on: at most {counts['validation'] // 2}"
-        )
-
-
 def read_source(
     source: dict,
     name: str,

@@ -3,14 +3,17 @@
 What follows from its answers is in `gavel.benchmark_figures`, so that another figure asks no judge again.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
 from gavel.errors import InputError
 from gavel.judge import Judge
+from gavel.judge.reasoning import Reasoning
 from gavel.judge.standings import Comparer
 
 MAX_MISSING = 0.25  # of the pairs: with more of them unanswered there is no figure
+READ = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
@@ -39,6 +42,49 @@ def ask(
     seconds = time.perf_counter() - started
     spent = {key: now - before[key] for key, now in _spent(judge).items()}
     return rows, {"prompts": asked} | spent | {"seconds": seconds}
+
+
+def written(judge: Judge | Comparer, items: Sequence[dict], count: int = READ) -> list[dict]:
+    """What a judge that reasons writes about a few of the pairs, for people to read.
+
+    It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so
+    that all judges of a benchmark write about the same.
+
+    Returns:
+        Rows `{"id", "prompt", "judgment", "label", "said", "probability"}`, of a judge that compares one for each order
+        of the two solutions, of another one for each solution: the judging prompt up to where the judge begins, the
+        first of its reasonings, the right label, the likelier one, and the probability of the right one. Rows without
+        an answer are left out; [] of a judge that answers at once.
+    """
+    backend = getattr(judge, "backend", None)
+    if not isinstance(backend, Reasoning):
+        return []
+    chosen = sorted(items, key=lambda item: hashlib.sha256(item["id"].encode()).digest())[:count]
+    asked = [(item["id"], *one) for item in chosen for one in _prompts(judge, item)]
+    begun = [texts[0] for texts in backend.begun([prompt for _, prompt, _ in asked], samples=1)]
+    known = [(*one, text) for one, text in zip(asked, begun, strict=True) if text is not None]
+    replies = [(prompt[0], text) for _, prompt, _, text in known]
+    rows = []
+    for (name, prompt, right, text), answer in zip(
+        known, backend.backend.answers(replies, range(len(replies)), iter), strict=True
+    ):
+        if answer is not None:
+            said = judge.labels[answer.probability < 0.5]
+            own = answer.probability if right == judge.labels[0] else 1 - answer.probability
+            about = {"id": name, "prompt": prompt[0], "judgment": text + said}
+            rows.append(about | {"label": right.strip(), "said": said.strip(), "probability": own})
+    return rows
+
+
+def _prompts(judge, item: dict) -> list[tuple[tuple[str, str], str]]:
+    """The judging prompts of a pair by the first phrasing, each with its right label."""
+    sides = ("chosen", "rejected")
+    if hasattr(judge, "held"):
+        places = [(item[one], item[other]) for one, other in (sides, sides[::-1])]
+        prompts = [judge.render(item["prompt"], *texts)[0] for texts in places]
+    else:
+        prompts = [judge.render(item["prompt"], item[key])[0] for key in sides]
+    return list(zip(prompts, judge.labels, strict=True))
 
 
 def check(rows: Sequence[dict]) -> None:

@@ -12,7 +12,7 @@ from gavel import prompts
 from gavel.answers import verify
 from gavel.divergence import entropy_and_kl
 from gavel.judge import Judge, tokens
-from gavel.sampling import sample
+from gavel.sampling import Sample, sample
 from gavel.statistics import wilson
 
 # Completions: thousands of tokens, whose mean entropy and KL are known well; all would cost a look a third more.
@@ -25,7 +25,8 @@ class Monitor:
     Args:
         rows: validation records with answers.
         prompt: solving prompt (name or file).
-        judge: asked about the sampled completions; None leaves the judge's columns and the sampling out.
+        judge: asked about the sampled completions; None leaves the judge's columns and the sampling out. One that
+            compares has to be given `against`.
         reference: the policy as it was at the start; None leaves the divergence from it out.
         temperature: of the sampled completions.
         seed: decides the samples, the same at every check.
@@ -51,10 +52,29 @@ class Monitor:
         self.prompts = [prompts.fill(template, question=question) for question in self.questions]
         self.format, self.judge, self.temperature = solution_format, judge, temperature
         self.reference = reference
+        self.opponents: list[str] | None = None
         self.sampling = {"max_new_tokens": max_new_tokens, "seed": seed, **(decoding or {})}
 
+    def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Have a judge that compares hold every sample against this policy's sample of the same question.
+
+        Both are drawn by the same random numbers, so a policy meets itself with equal samples, which tie.
+        """
+        self.opponents = [one.text for one in self._drawn(policy, tokenizer)]
+        _, self.opponents_right = verify(self.opponents, self.gold, self.format)
+
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
-        """Greedy and sampled accuracy with 95 % Wilson intervals, judge reward, its gap to accuracy and other signs."""
+        """What a look finds.
+
+        Returns:
+            `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, of `n` questions; with a
+            judge also, of one sample a question, `accuracy` (with its interval), `unparsable`, `length`, `entropy`,
+            `kl`, `judge_tokens`, and unless the judge gave no answer: `judge` (mean score), `gap` (that less
+            accuracy), `judge_wrong` (share that it calls right and that is wrong). Where it compares, `judge` is how
+            often it prefers the sample to the opponent's, `true_win_rate` how often that is right (ties are half),
+            `gap` the difference of the two, and `judge_wrong` the share in which it prefers a wrong sample to a right
+            one.
+        """
         greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
         _, right = verify([group[0].text for group in greedy], self.gold, self.format)
         n = len(right)
@@ -62,14 +82,11 @@ class Monitor:
         found = {"greedy": sum(right) / n, "greedy_low": low, "greedy_high": high, "n": n}
         if self.judge is None:
             return found
-        drawn = [
-            group[0] for group in sample(model, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
-        ]
+        drawn = self._drawn(model, tokenizer)
         texts = [s.text for s in drawn]
         answers, right = verify(texts, self.gold, self.format)
         before = tokens(self.judge)
-        verdicts = self.judge.verdicts(self.questions, texts)
-        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if verdict.score is not None]
+        judged = self._judged(texts, right)
         low, high = wilson(sum(right), n)
         found |= {
             "accuracy": sum(right) / n,
@@ -83,8 +100,38 @@ class Monitor:
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:
             found["kl"] = kl
-        if asked:
-            found["judge"] = statistics.fmean(verdict.score for verdict, _ in asked)
-            found["gap"] = found["judge"] - found["accuracy"]
-            found["judge_wrong"] = statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked)
+        if judged:
+            found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
         return found
+
+    def _drawn(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+        """One sample a question at the training temperature."""
+        drawn = sample(policy, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
+        return [group[0] for group in drawn]
+
+    def _judged(self, texts: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
+        """The judge's columns; empty where it gave no answer."""
+        if self.opponents is not None:
+            return self._compared(texts, right)
+        verdicts = self.judge.verdicts(self.questions, texts)
+        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if verdict.score is not None]
+        if not asked:
+            return {}
+        return {
+            "judge": statistics.fmean(verdict.score for verdict, _ in asked),
+            "judge_wrong": statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked),
+        }
+
+    def _compared(self, texts: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
+        """The same of a judge that compares, from groups of two."""
+        questions = [question for question in self.questions for _ in range(2)]
+        both = [text for pair in zip(texts, self.opponents, strict=True) for text in pair]
+        won = [verdict.probability for verdict in self.judge.verdicts(questions, both)[::2]]
+        asked = [one for one in zip(won, right, self.opponents_right, strict=True) if one[0] is not None]
+        if not asked:
+            return {}
+        return {
+            "judge": statistics.fmean(rate for rate, _, _ in asked),
+            "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
+            "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
+        }

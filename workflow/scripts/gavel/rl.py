@@ -150,19 +150,24 @@ def train(
         max_new_tokens=max_new_tokens,
         updates=updates,
     )
+    compares = judge.KINDS[judge_settings.get("kind", "single-token")].relative
+    begun = None  # the policy as it is at the start, for the process that looks
+    if (monitor["reference"] or compares) and distributed.is_main():
+        begun = models.load_model(start, dtype=student["dtype"])
     watch = Monitor(
         checked[: monitor["questions"]],
         prompt=prompt,
         solution_format=solution_format,
         max_new_tokens=max_new_tokens,
         judge=watcher,
-        reference=models.load_model(start, dtype=student["dtype"])
-        if monitor["reference"] and distributed.is_main()
-        else None,
+        reference=begun if monitor["reference"] else None,
         temperature=settings["temperature"],
         seed=seed,
         decoding=decoding,
     )
+    if compares and begun is not None:
+        watch.against(begun, tokenizer)
+    del begun
     rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
     reaction = Reaction(run, weight, **{name: monitor[name] for name in rules})
     keeper = Keeper(

@@ -9,6 +9,7 @@ from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
 from gavel.rl import reshuffled
 from gavel.sampling import sample
+from gavel.split_sizes import check_unlabeled
 
 
 def make_pairs(
@@ -41,11 +42,7 @@ def make_pairs(
         InputError: there are fewer unlabelled questions than all iterations take, or none is challenging.
     """
     rows, count = list(read_jsonl(unlabeled)), settings["questions"]
-    if len(rows) < count * settings["iterations"]:
-        raise InputError(
-            f"judge.self_taught.questions: {settings['iterations']} iterations of {count} need "
-            f"{count * settings['iterations']} unlabelled questions, and there are {len(rows)}"
-        )
+    check_unlabeled(settings, len(rows))
     stream = reshuffled(rows, f"self-taught-{settings['seed']}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
     template = prompts.load(prompt)

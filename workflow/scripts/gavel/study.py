@@ -191,7 +191,7 @@ def gpus(study: dict, rule: str) -> int:
         return given
     if rule in ("train_sft", "train_judge"):
         return study["compute"]["processes"]
-    if rule in ("solution_pairs", "judgments"):
+    if rule in ("solution_pairs", "benchmark_items", "judgments"):
         return 1
     if rule == "generate":
         vllm = study["evaluation"]["vllm"]

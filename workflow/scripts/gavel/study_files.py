@@ -42,9 +42,9 @@ def start_model(study: dict, which: str) -> str:
     return f"{study['results_dir']}/hub/{which}" if which in hub(study) else name
 
 
-def model_now(study: dict, which: str) -> str:
-    """As `model`, but the hub name of what the study has not fetched yet."""
-    place = model(study, which)
+def model_now(study: dict, which: str, trained: bool = True) -> str:
+    """As `model` (`start_model` where not `trained`), but the hub name of what the study has not fetched yet."""
+    place = (model if trained else start_model)(study, which)
     return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
 
 

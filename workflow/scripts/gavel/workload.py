@@ -1,7 +1,8 @@
-"""What a study will do, counted from its config alone: completions, examples and judgements of every rule.
+"""What a study will do, counted from its config alone: completions, examples and judging prompts of every rule.
 
-It mirrors the loops of `gavel.sft`, `gavel.rl`, `gavel.monitor`, `gavel.verdicts` and `gavel.evaluation`; a test holds
-it against what a finished study has written.
+It mirrors the loops of `gavel.sft`, `gavel.rl`, `gavel.monitor`, `gavel.verdicts`, `gavel.judge_benchmark` and
+`gavel.evaluation`; tests hold it against what finished studies have written. The training of a judge is not counted:
+how many of its judgments are kept is known when they are made.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from gavel import study
 from gavel.algorithms import ALGORITHMS
 from gavel.errors import InputError
+from gavel.judge import KINDS
 from gavel.probes import PROBES
-from gavel.verdicts import PROBED
+from gavel.verdicts import PROBED, PROBED_IN_PAIRS
 
 # Questions of published data sets, by name and split, as their cards on the hub give them.
 ROWS = {
@@ -34,7 +36,8 @@ class Work:
         critic: those of them that a critic with a trunk of its own takes too.
         read: prompts with a completion that are read only: by the SFT policy for a KL term, or by the policy before
             the first of several optimiser steps.
-        judged: solutions that the judge is asked about, at most (equal ones are asked about once).
+        judged: judging prompts of one phrasing, at most (equal solutions are asked about once): one a solution, of a
+            judge that compares two a pair.
         epochs_of_labels: whether the examples are the labelled solutions, not the student's own completions.
     """
 
@@ -60,20 +63,17 @@ def work(config: dict) -> list[Work]:
     """
     sizes = questions(config)
     cells = study.cells(config)
+    relative = KINDS[config["judge"]["kind"]].relative
     judge = config["judge"]["calibration_samples"]
     drawn = sizes["validation"] + sizes["perturbed"]
-    probes = min(PROBED, sizes["validation"]) * len(PROBES)  # one of each a problem, where it applies
+    probed = min(PROBED_IN_PAIRS if relative else PROBED, sizes["validation"])
+    asked = groups(drawn, judge, relative) + groups(probed, len(PROBES), relative)  # a probe of each, where it applies
     return [
         sft(config["sft"], sizes),
-        Work(
-            "judge_policy",
-            1,
-            drawn,
-            drawn * judge,
-            judged=drawn * judge + probes,
-        ),
+        *judge_benchmark(config, sizes),
+        Work("judge_policy", 1, drawn, drawn * judge, judged=asked),
         *(
-            rl(config["rl"], [cell for cell in cells.values() if cell["algorithm"] == name], sizes, name)
+            rl(config["rl"], [cell for cell in cells.values() if cell["algorithm"] == name], sizes, name, relative)
             for name in config["rl"]["algorithms"]
         ),
         Work(
@@ -81,10 +81,28 @@ def work(config: dict) -> list[Work]:
             len(cells),
             len(cells) * sizes["validation"],
             len(cells) * sizes["validation"] * judge,
-            judged=len(cells) * sizes["validation"] * judge,
+            judged=groups(len(cells) * sizes["validation"], judge, relative),
         ),
-        *evaluation(config["evaluation"], 1 + len(cells), sizes["tests"]),
+        *evaluation(config["evaluation"], 1 + len(cells), sizes["tests"], relative),
     ]
+
+
+def groups(count: int, solutions: int, relative: bool) -> int:
+    """Judging prompts of so many groups of solutions: one a solution; of a judge that compares, each pair in both
+    orders."""
+    return count * solutions * (solutions - 1 if relative else 1)
+
+
+def judge_benchmark(config: dict, sizes: dict) -> list[Work]:
+    """Samples of student and SFT policy and the latter's greedy solutions; two prompts a pair for every judge, be it
+    one for each of its solutions or one for each order."""
+    section = config["judge"]["benchmark"]
+    if not section:
+        return []
+    problems, samples = min(section["questions"], sizes["validation"]), section["samples"]
+    made = Work("benchmark_items", 1, 3 * problems, problems * (2 * samples + 1))
+    judges = len(study.judges(config))
+    return [made, Work("benchmark_judge", judges, judged=judges * 2 * problems * samples)]
 
 
 def sft(settings: dict, sizes: dict) -> Work:
@@ -95,8 +113,9 @@ def sft(settings: dict, sizes: dict) -> Work:
     return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 
-def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str) -> Work:
-    """The grid's cells of one algorithm: rollouts, passes over them, and looks of two completions a question."""
+def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative: bool = False) -> Work:
+    """The grid's cells of one algorithm: rollouts, passes over them, and looks of two completions a question, one of
+    which the judge sees; one that compares sees it beside the SFT policy's, which are drawn once."""
     kind, watch = ALGORITHMS[algorithm], settings["monitor"]
     epochs, minibatches = kind.passes(settings["ppo"])
     rolled = settings["steps"] * settings["prompts_per_step"]
@@ -105,23 +124,27 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str) -> Work:
     paid = sum(cell["lam"] < 1 for cell in cells)
     before = (epochs * minibatches > 1) + (settings["kl"] > 0)
     own = kind.critic and settings["ppo"]["trunk"] == "own"
+    drawn = 2 * asked + relative * min(watch["questions"], sizes["validation"])
     return Work(
         f"train_rl, {algorithm}",
         len(cells),
-        len(cells) * (rolled + 2 * asked),
-        len(cells) * (completions + 2 * asked),
+        len(cells) * (rolled + drawn),
+        len(cells) * (completions + drawn),
         examples=len(cells) * completions * epochs,
         critic=len(cells) * completions * epochs * own,
         read=len(cells) * completions * before,
-        judged=paid * completions + len(cells) * asked,
+        judged=paid * groups(rolled, settings["num_generations"], relative) + len(cells) * asked * (1 + relative),
     )
 
 
-def evaluation(settings: dict, runs: int, tests: int) -> list[Work]:
-    """Test samples of the checkpoint that counts, greedy ones of both, and the judge's scores of the former."""
-    samples = runs * tests * (settings["samples"] + 1)
-    generated = Work("generate", runs, 3 * runs * tests, samples + runs * tests)
-    return [generated, Work("score", runs, judged=samples if settings["judge"] else 0)]
+def evaluation(settings: dict, runs: int, tests: int, relative: bool = False) -> list[Work]:
+    """Test samples of the checkpoint that counts, greedy ones of both, and what the judge is asked about the former."""
+    samples, ways = settings["samples"], settings["best_of"]
+    generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
+    judged = groups(runs * tests, samples + 1, relative)
+    if ways != ["score"]:  # samples meet each other alone; a round robin has the knockout's pairs too
+        judged = 2 * runs * tests * (samples - 1) if ways == ["knockout"] else groups(runs * tests, samples, relative)
+    return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
 
 
 def looks(steps: int, every: int) -> int:

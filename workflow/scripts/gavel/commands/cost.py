@@ -14,6 +14,7 @@ HELP = {
     "prompt": "mean tokens of a solving prompt",
     "judging": "mean tokens of a judging prompt without the solution",
     "length": "mean completion, as a share of solution.max_new_tokens",
+    "reasoning": "mean reasoning of a judge, as a share of judge.reasoning.max_new_tokens",
     "peak": "a GPU's peak, operations a second; by its data sheet an A100 has 312e12 in dense bfloat16",
     "training": "share of that peak that training reaches",
     "reading": "share that the judge and other reading of whole prompts reach",
@@ -60,13 +61,16 @@ def _assumptions(a: Assumed) -> str:
     return f"""## Assumptions
 
 - Lengths, in tokens: a solving prompt {a.prompt}, a judging prompt {a.judging} and the solution, a completion
-  {a.length:.0%} of `solution.max_new_tokens` (labelled solutions too). At most: every completion as long as it may be.
-  No two solutions of a question are equal, so none is spared the judge.
+  {a.length:.0%} of `solution.max_new_tokens` (labelled solutions too), a judge's reasoning {a.reasoning:.0%} of
+  `judge.reasoning.max_new_tokens`. At most: every completion and reasoning as long as it may be. No two solutions of a
+  question are equal, so none is spared the judge.
+- A judge that compares reads two solutions a prompt, and each pair in both orders; one that reasons reads its prompt
+  once to write and once for each verdict, with what it has written. Judged: the tokens that it reads and writes.
 - Operations: 2 for each parameter and token read or written, 6 trained on (Kaplan et al. 2020, arXiv 2001.08361,
   section 2.1), 8 with gradient checkpointing; attention over the context is left out.
 - Rates: a GPU of {a.peak / 1e12:g} · 10¹² operations a second at its peak, of which training reaches {a.training:.0%},
-  reading whole prompts (the judge) {a.reading:.0%}, decoding {a.writing:.0%}, with vLLM {a.vllm:.0%}. Hours
-  are inverse to these: put in your own.
+  reading whole prompts (the judge) {a.reading:.0%}, decoding (a judge's reasoning too) {a.writing:.0%}, with vLLM
+  {a.vllm:.0%}. Hours are inverse to these: put in your own.
 - Hours are of GPUs at work; held: of all GPUs that a job asks for, its server's too.
 - Memory is one GPU's, in GiB: weights, gradients, AdamW's two states, other models, keys and values; activations come
   on top. What vLLM samples or serves has no row: it takes the share of the memory that it is told to take.
@@ -80,6 +84,8 @@ def _study(name: str, config: dict, assumed: Assumed) -> str:
         models.append(f"judge `{config['judge']['model']}` ({judge.parameters / 1e6:,.0f} million)")
     else:
         models.append("the judge's server is not counted")
+    if study.judge_stages(config):
+        models.append("the judge's own training is not counted, nor the pairs and judgments that it learns from")
     mean, most = costs(config, assumed), costs(config, assumed, longest=True)
     rows = [
         [own.work.rule, own.work.jobs, own.work.completions]

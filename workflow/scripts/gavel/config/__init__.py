@@ -18,6 +18,7 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.judge import KINDS
+from gavel.split_sizes import check_unlabeled, check_validation
 
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
@@ -216,23 +217,7 @@ class Config(Section):
         self.trainable()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
-        if KINDS[self.judge.kind].relative and self.rl.monitor.action != "flag":
-            raise ValueError(
-                f"rl.monitor.action {self.rl.monitor.action!r} rests on the judge's score of single solutions, which a "
-                f"{self.judge.kind} judge does not give; leave it at 'flag'"
-            )
-        taught, count = self.judge.self_taught, self.data.unlabeled
-        if taught and 1 <= count < taught.iterations * taught.questions:
-            raise ValueError(
-                f"judge.self_taught: {taught.iterations} iterations of {taught.questions} questions need "
-                f"{taught.iterations * taught.questions} unlabelled ones, and data.unlabeled is {count:g}"
-            )
-        benchmark, count = self.judge.benchmark, self.data.validation
-        if benchmark and count >= 1 and count < 2 * benchmark.questions:
-            raise ValueError(
-                f"judge.benchmark.questions is {benchmark.questions}, of {count} validation problems "
-                f"(data.validation); at least as many must be left to select judges on: at most {count // 2:g}"
-            )
+        self.sizes_suffice()
         contests = [name for name in self.evaluation.best_of if name != "score"]
         if contests and not KINDS[self.judge.kind].relative:
             raise ValueError(
@@ -243,6 +228,18 @@ class Config(Section):
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
         return self
+
+    def sizes_suffice(self) -> None:
+        """Whether the splits hold what the judge's training and benchmark take; of shares the data job knows."""
+        taught, benchmark = self.judge.self_taught, self.judge.benchmark
+        unlabeled, validation = self.data.unlabeled, self.data.validation
+        try:
+            if taught and unlabeled >= 1:
+                check_unlabeled(taught.model_dump(), int(unlabeled))
+            if benchmark and validation >= 1:
+                check_validation(benchmark.questions, int(validation))
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     def trainable(self) -> None:
         """Whether the training jobs can be shared among the processes and GPUs that `compute` names."""

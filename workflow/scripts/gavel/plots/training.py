@@ -14,18 +14,22 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
     """Judge reward beside true accuracy of one run's samples of validation problems, from 0 to 1.
 
     Args:
-        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, collapsed (marked
-            at its first 1).
+        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, true_win_rate (of
+            a judge that compares), collapsed (marked at its first 1).
         best_step: marked with a thin line.
     """
     figure, axes = panel(height=2.8)
     if {"accuracy_low", "accuracy_high"} <= set(monitor):
         band = monitor.dropna(subset=["accuracy_low", "accuracy_high"])
         axes.fill_between(band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0)
+    judged = ("judge reward", "judge: yes, but wrong")
+    if "true_win_rate" in monitor:
+        judged = ("judge: beats SFT", "judge: beats SFT, wrongly")
     for column, text, style in (
         ("accuracy", "true accuracy", {"color": BLUE, "marker": "o"}),
-        ("judge", "judge reward", {"color": VERMILLION, "marker": "s"}),
-        ("judge_wrong", "judge: yes, but wrong", {"color": VERMILLION, "linestyle": ":"}),
+        ("true_win_rate", "beats SFT", {"color": BLUE, "linestyle": "--"}),
+        ("judge", judged[0], {"color": VERMILLION, "marker": "s"}),
+        ("judge_wrong", judged[1], {"color": VERMILLION, "linestyle": ":"}),
     ):
         if column in monitor and monitor[column].notna().any():
             known = monitor.dropna(subset=[column])

@@ -197,7 +197,8 @@ def _benchmark(results: Results) -> dict | None:
     rows = benchmark.labelled({"": results.judge_benchmark})
     if rows.empty:
         return None
-    return {"judges": benchmark.judges(rows), "parts": benchmark.parts(rows), "asked": benchmark.asked(rows)}
+    tables = {"judges": benchmark.judges(rows), "parts": benchmark.parts(rows)}
+    return tables | {"asked": benchmark.asked(rows), "written": benchmark.written(results)}
 
 
 def _judge_training(results: Results, taught: list[judge_stages.Stage], seed: int) -> dict | None:

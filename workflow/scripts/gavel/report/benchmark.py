@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import pandas as pd
 
 from gavel import plots
+from gavel.files import read_jsonl
 from gavel.report.figures import Figure
+from gavel.report.load import Results
+from gavel.report.samples import ending, short
 from gavel.report.words import MISSING, Cell, Table, count, listing, points, share_cell, text
 
 TITLES = {
@@ -101,6 +104,26 @@ def against_cost(rows: pd.DataFrame) -> Figure:
         + asked(rows)
     )
     return figure
+
+
+def written(results: Results) -> list[dict]:
+    """What the first and the last of a study's judges write about the same few pairs (`gavel.judge_benchmark.written`);
+    none of judges that answer at once.
+
+    Returns:
+        `{"id", "prompt" (its end), "label" (the right one), "sides"}`; a side has `judge`, `judgment`, `right`,
+        `probability` (of the right label).
+    """
+    names = list(dict.fromkeys(_whole(results.judge_benchmark).judge))
+    cards: dict[tuple[str, str], dict] = {}
+    for name in dict.fromkeys([*names[:1], *names[-1:]]):
+        path = results.root / "judge" / "benchmark" / f"{name}-written.jsonl"
+        for row in read_jsonl(path) if path.exists() else ():
+            about = {"id": row["id"], "prompt": ending(row["prompt"]), "label": row["label"], "sides": []}
+            side = {"judge": name, "judgment": short(row["judgment"].strip("\n")), "right": row["said"] == row["label"]}
+            card = cards.setdefault((row["id"], row["prompt"]), about)
+            card["sides"].append(side | {"probability": row["probability"]})
+    return list(cards.values())
 
 
 def asked(rows: pd.DataFrame) -> str:

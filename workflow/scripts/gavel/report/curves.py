@@ -22,12 +22,18 @@ def training(results: Results) -> Figure:
     temperature = (results.study.get("rl") or {}).get("temperature")
     problems = {int(n) for table in kept.values() if "n" in table for n in table.n.dropna()}
     scored = any("judge" in table and table.judge.notna().any() for table in kept.values())
-    watched = (
-        "vermillion: the judge's mean reward; dotted: share that the judge accepts (score above 0.5) although it is "
-        "wrong. "
-        if scored
-        else "the judge scored none of them, as one that compares has nothing to hold a single sample against. "
-    )
+    watched = "the judge scored none of them. "
+    if scored:
+        watched = (
+            "vermillion: the judge's mean reward; dotted: share that the judge accepts (score above 0.5) although it "
+            "is wrong. "
+        )
+    if scored and any("true_win_rate" in table for table in kept.values()):
+        watched = (
+            "vermillion: how often the judge, which compares, prefers the sample to the SFT policy's of the same "
+            "question, drawn by the same random numbers (equal ones tie, so it begins at 0.5); blue, dashed: how often "
+            "that is right; dotted: share in which it prefers a wrong sample to a right one of SFT's. "
+        )
     figure.caption = (
         f"Samples of {listing([f'{n:,}' for n in sorted(problems)])} validation problems during training, "
         f"{f'at temperature {temperature:g}' if temperature else 'sampled as in training'}. Blue: share "
@@ -77,7 +83,9 @@ def diagnostics(results: Results) -> Figure:
 def watched(results: Results) -> Figure:
     """What the monitor saw beside accuracy and judge reward: the gap between them, KL, entropy, length."""
     figure = Figure("monitor-diagnostics", missing="No RL run left a monitor with a judge.")
-    _panels(figure, results, results.monitors, LOOKED_AT)
+    compares = any("true_win_rate" in table for table in results.monitors.values())
+    gap = {"gap": "judge's win rate against SFT minus the true one"} if compares else {}
+    _panels(figure, results, results.monitors, LOOKED_AT | gap)
     if figure.panels:
         figure.caption = (
             "The same samples of validation problems as above, of the first hundred for KL and entropy. KL is between "

@@ -87,17 +87,22 @@ def judge_alone(results: Results) -> list[str]:
         if len(known) < 2:
             continue
         first, last = known.iloc[0], known.iloc[-1]
+        compares = "true_win_rate" in known
         text = (
-            f"{results.names[run]}: from step {first.step:.0f} to {last.step:.0f} the judge's reward went "
-            f"from "
+            f"{results.names[run]}: from step {first.step:.0f} to {last.step:.0f} the judge's "
+            f"{'win rate against SFT' if compares else 'reward'} went from "
             f"{first.judge:.2f} to {last.judge:.2f}, true accuracy from {first.accuracy:.2f} to "
             f"{last.accuracy:.2f}"
         )
+        if compares:
+            text += f", the true win rate from {first.true_win_rate:.2f} to {last.true_win_rate:.2f}"
         if "judge_wrong" in known and known.judge_wrong.notna().all():
-            text += f", and 'judge says yes, but wrong' from {first.judge_wrong:.2f} to {last.judge_wrong:.2f}"
+            wrongly = "judge prefers it, but wrong" if compares else "judge says yes, but wrong"
+            text += f", and '{wrongly}' from {first.judge_wrong:.2f} to {last.judge_wrong:.2f}"
         if (step := results.collapse(run)) is not None:
             text += f". The monitor called it a collapse at step {step:.0f}"
-        gap = (last.judge - last.accuracy) - (first.judge - first.accuracy)
+        truth = "true_win_rate" if compares else "accuracy"
+        gap = (last.judge - last[truth]) - (first.judge - first[truth])
         if last.judge > first.judge and last.accuracy < first.accuracy:
             text += ". Reward rose while accuracy fell: the judge is being exploited"
         elif gap > 0.05:

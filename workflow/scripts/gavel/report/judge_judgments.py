@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from gavel.files import read_jsonl
 from gavel.report.load import Results
-from gavel.report.samples import LONGEST, short
+from gavel.report.samples import ending, short
 from gavel.report.words import MISSING, Table, count, share_cell, text
 from gavel.statistics import clustered_mean
 
@@ -69,13 +69,9 @@ def to_read(results: Results, seed: int) -> list[dict]:
             first[group] = draw, row
     return [
         {"iteration": number, "id": row["id"], "label": row["label"].strip(), "reached": row["reached"]}
-        | {"prompt": _end(row["prompt"]), "judgment": short(row["judgment"].strip("\n"))}
+        | {"prompt": ending(row["prompt"]), "judgment": short(row["judgment"].strip("\n"))}
         for _, (_, row) in sorted(first.items(), key=lambda item: item[0])
     ]
-
-
-def _end(prompt: str) -> str:
-    return prompt if len(prompt) <= LONGEST else f"[{len(prompt) - LONGEST:,} characters before] … {prompt[-LONGEST:]}"
 
 
 def _files(results: Results) -> list[tuple[Path, Path]]:

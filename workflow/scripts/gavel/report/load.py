@@ -219,8 +219,9 @@ def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
     ]
     written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
     found = {"generate": (written, None), "score": (None, read)} if scored else {}
-    tried = [read_json(path)["tokens_read"] for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
-    found |= {"benchmark_judge": (None, sum(tried))} if tried else {}
+    tried = [read_json(path) for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
+    spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
+    found |= {"benchmark_judge": (None, spent)} if tried else {}
     return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
 
 

@@ -104,3 +104,8 @@ def short(text: str | None) -> str:
     """A text as the page shows it: cut after so many characters, and saying so."""
     text = text or ""
     return text if len(text) <= LONGEST else text[:LONGEST] + f" … [{len(text) - LONGEST:,} more characters]"
+
+
+def ending(text: str) -> str:
+    """The end of a text as the page shows it: a prompt ends with what the model is to go on from."""
+    return text if len(text) <= LONGEST else f"[{len(text) - LONGEST:,} characters before] … {text[-LONGEST:]}"
