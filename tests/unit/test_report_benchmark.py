@@ -15,18 +15,6 @@ from gavel.report import benchmark, comparison, render
 from gavel.report.load import load
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    root = tmp_path_factory.mktemp("plain") / "results"
-    return root, fake_results.build(root, {"main": 30}, samples=2, algorithms=("grpo",), lambdas=("0.5",))
-
-
-@pytest.fixture
-def study(plain, tmp_path):
-    shutil.copytree(plain[0], tmp_path / "results")
-    return tmp_path / "results", plain[1]
-
-
 def page_of(root, config):
     render(root, config, root / "report.html", root / "figures")
     return (root / "report.html").read_text(encoding="utf-8")

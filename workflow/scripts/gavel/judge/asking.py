@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gavel.errors import InputError
+from gavel.judge import Kind
 from gavel.judge.cache import Cache
-from gavel.judge.phrasings import Prompt, example
+from gavel.judge.phrasings import Prompt, example, phrasings
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,31 @@ def backend(
     from gavel.judge.reasoning import Reasoning
 
     return Reasoning(found, **reasoning)
+
+
+def made(
+    judge: type[Asker],
+    kind: Kind,
+    *,
+    model: str,
+    prompt: str | Sequence[str],
+    labels: Sequence[str],
+    own: dict,
+    reasoning: dict | None = None,
+    cache: str | None = None,
+    server: dict | None = None,
+    **local,
+) -> Asker:
+    """A judge of that class, its model in this process, or with `server` settings behind HTTP; with `reasoning`
+    settings it writes before it answers.
+
+    Args:
+        judge: takes a back end, `prompt`, `labels`, `reasons`, `cache`, and what is in `own`.
+        local: of `gavel.judge.local.LocalBackend`.
+
+    Raises:
+        InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
+    """
+    template = phrasings(prompt, labels, own.get("swap_labels", False), kind.slots, bool(reasoning))[0]
+    where = backend(model, labels, template, slots=kind.slots, server=server, reasoning=reasoning, **local)
+    return judge(where, prompt=prompt, labels=labels, reasons=bool(reasoning), cache=cache, **own)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gavel.errors import InputError
 from gavel.judge import KINDS, Verdict, standings
-from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.asking import Answer, Asker, Backend, check_choices, made
 from gavel.judge.phrasings import Prompt, phrasings, render
 from gavel.judge.standings import SCORES, Held, Match
 
@@ -94,35 +94,13 @@ def _held(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> He
     )
 
 
-def make(
-    *,
-    model: str,
-    prompt: str | Sequence[str],
-    labels: Sequence[str],
-    score: str,
-    swap_labels: bool = False,
-    reasoning: dict | None = None,
-    cache: str | None = None,
-    server: dict | None = None,
-    **local,
-) -> PairwiseJudge:
-    """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
-
-    With `reasoning` (settings of `gavel.judge.reasoning.Reasoning`) it writes before it answers.
+def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> PairwiseJudge:
+    """The judge over its back end; the settings are those of `gavel.judge.asking.made`.
 
     Raises:
-        InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, there is no such
-            score, or labels are to be swapped.
+        InputError: as there, or there is no such score, or labels are to be swapped.
     """
     if swap_labels:
         raise InputError("judge.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
     check_choices(labels, score, SCORES, "the first and for the second solution")
-    template = phrasings(prompt, labels, False, KIND.slots, bool(reasoning))[0]
-    return PairwiseJudge(
-        backend(model, labels, template, slots=KIND.slots, server=server, reasoning=reasoning, **local),
-        prompt=prompt,
-        labels=labels,
-        score=score,
-        reasons=bool(reasoning),
-        cache=cache,
-    )
+    return made(PairwiseJudge, KIND, labels=labels, own={"score": score}, **settings)

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from gavel.judge import KINDS, Verdict
-from gavel.judge.asking import Answer, Asker, Backend, backend, check_choices
+from gavel.judge.asking import Answer, Asker, Backend, check_choices, made
 from gavel.judge.phrasings import Prompt, phrasings, render
 
 KIND = KINDS["single-token"]
@@ -91,37 +91,15 @@ class SingleTokenJudge(Asker):
         )
 
 
-def make(
-    *,
-    model: str,
-    prompt: str | Sequence[str],
-    labels: Sequence[str],
-    score: str,
-    swap_labels: bool = False,
-    reasoning: dict | None = None,
-    cache: str | None = None,
-    server: dict | None = None,
-    **local,
-) -> SingleTokenJudge:
-    """The judge in this process, or with `server` settings (`gavel.judge.server.ServerBackend`) behind HTTP.
-
-    With `reasoning` (settings of `gavel.judge.reasoning.Reasoning`) it writes before it answers.
+def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> SingleTokenJudge:
+    """The judge over its back end; the settings are those of `gavel.judge.asking.made`.
 
     Raises:
-        InputError: model or tokenizer do not load, a prompt slot is missing, a label is not one token, or there is no
-            such score.
+        InputError: as there, or there is no such score.
     """
     check_choices(labels, score, SCORES, "right and for wrong")
-    template = phrasings(prompt, labels, swap_labels, KIND.slots, bool(reasoning))[0]
-    return SingleTokenJudge(
-        backend(model, labels, template, slots=KIND.slots, server=server, reasoning=reasoning, **local),
-        prompt=prompt,
-        labels=labels,
-        swap_labels=swap_labels,
-        score=score,
-        reasons=bool(reasoning),
-        cache=cache,
-    )
+    own = {"score": score, "swap_labels": swap_labels}
+    return made(SingleTokenJudge, KIND, labels=labels, own=own, **settings)
 
 
 def _log_odds(p: float) -> float:
