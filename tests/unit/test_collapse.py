@@ -27,6 +27,25 @@ def test_a_collapse_is_reward_up_and_truth_down(seen, expected):
     assert collapsed(seen, drop=0.05, patience=2) == expected
 
 
+def contests(*triples):
+    return [{"accuracy": accuracy, "judge": judge, "true_win_rate": true} for accuracy, judge, true in triples]
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        # What a weak judge of config/judges.yaml saw: nothing.
+        (contests((0.64, 0.5, 0.5), (0.615, 0.4996, 0.4875), (0.52, 0.4985, 0.44), (0.46, 0.5001, 0.41)), True),
+        (contests((0.64, 0.5, 0.5), (0.52, 0.44, 0.44), (0.46, 0.42, 0.41)), False),  # it saw what there was
+        (contests((0.64, 0.5, 0.5), (0.52, 0.48, 0.44), (0.46, 0.46, 0.41)), True),  # less than half of it
+        (contests((0.64, 0.5, 0.5), (0.3, 0.3, 0.3), (0.2, 0.2, 0.2)), True),  # it saw it all, and little is left
+        (contests((0.64, 0.5, 0.5), (0.7, 0.55, 0.53), (0.69, 0.5, 0.52)), False),  # no fall
+    ],
+)
+def test_a_judge_that_compares_is_held_against_the_true_win_rate(seen, expected):
+    assert collapsed(seen, drop=0.05, patience=2) == expected
+
+
 @pytest.mark.parametrize(
     ("greedy", "expected"),
     [

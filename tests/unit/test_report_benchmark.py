@@ -3,7 +3,7 @@
 import copy
 import shutil
 
-import fake_results
+import fake_judges
 import pandas as pd
 import pytest
 import yaml
@@ -29,7 +29,7 @@ def test_a_study_without_a_benchmark_shows_none(study):
 
 def test_what_the_first_and_the_last_judge_write_stands_side_by_side(study):
     root, config = study
-    fake_results.judge_benchmark(
+    fake_judges.judge_benchmark(
         root, {"start": 0.1, "iteration1": 0.2, "rl": 0.3}, compare=("start", "iteration1", "rl")
     )
     assert "What it writes about them" not in page_of(root, config)
@@ -48,7 +48,7 @@ def test_what_the_first_and_the_last_judge_write_stands_side_by_side(study):
 
 def test_one_judge_has_tables_with_intervals_and_no_plot(study):
     root, config = study
-    fake_results.judge_benchmark(root, {"pays": 0.2})
+    fake_judges.judge_benchmark(root, {"pays": 0.2})
     text = page_of(root, config)
     tags = Tags(text)
     assert not tags.open
@@ -78,7 +78,7 @@ def test_one_judge_has_tables_with_intervals_and_no_plot(study):
 
 def test_several_judges_are_drawn_against_their_tokens(study):
     root, config = study
-    fake_results.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "pairwise": 0.4})
+    fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "pairwise": 0.4})
     text = page_of(root, config)
     assert "tokens read and written, a pair" in text
     rows = pd.read_csv(root / "figures/judge-accuracy-against-cost.csv")
@@ -93,7 +93,7 @@ def test_several_judges_are_drawn_against_their_tokens(study):
 
 def test_judges_that_count_no_tokens_or_say_nothing_are_not_drawn(study):
     root, config = study
-    fake_results.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
+    fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
     rows = benchmark.labelled({"": load(root, config).judge_benchmark})
     rows.loc[rows.judge == "start", ["tokens_read", "tokens_written"]] = 0
     figure = benchmark.against_cost(rows)
@@ -105,7 +105,7 @@ def test_judges_that_count_no_tokens_or_say_nothing_are_not_drawn(study):
 
 def test_a_broken_table_is_named(study):
     root, config = study
-    fake_results.judge_benchmark(root, {"pays": 0.2})
+    fake_judges.judge_benchmark(root, {"pays": 0.2})
     (root / "judge/benchmark.csv").write_text("judge,by\npays,all\n")
     with pytest.raises(InputError, match="benchmark.csv: no column 'part'; delete it"):
         load(root, config)
@@ -120,7 +120,7 @@ def folders(plain, tmp_path):
         config = {key: value for key, value in plain[1].items() if key != "provenance"}
         (tmp_path / name / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(config)))
         if judges:
-            fake_results.judge_benchmark(tmp_path / name, judges)
+            fake_judges.judge_benchmark(tmp_path / name, judges)
         found[name] = tmp_path / name
     return found
 
@@ -139,7 +139,7 @@ def test_a_comparison_has_all_judges_in_one_table_and_one_plot(folders, tmp_path
     assert list(rows.label) == ["weak", "strong: start", "strong: pays"]
     assert (rows.low < rows.accuracy).all()
     assert "The studies have different pairs" not in text
-    fake_results.judge_benchmark(folders["weak"], {"pays": 0.05}, seed=1, pairs=200)
+    fake_judges.judge_benchmark(folders["weak"], {"pays": 0.05}, seed=1, pairs=200)
     text = compared(folders, tmp_path / "page.html")
     assert "The studies have different pairs" in text
     assert "200 and 240 pairs" in text

@@ -3,7 +3,7 @@
 import json
 import shutil
 
-import fake_results
+import fake_judges
 import pandas as pd
 import pytest
 import yaml
@@ -36,8 +36,8 @@ def test_a_judge_that_pays_as_it_is_has_no_such_section(study):
 
 def test_the_curve_is_that_of_the_benchmark_and_of_the_selection_pairs(study):
     root, config = study
-    config = fake_results.judge_training(root, config)
-    fake_results.judge_benchmark(root, JUDGES, compare=JUDGES)
+    config = fake_judges.judge_training(root, config)
+    fake_judges.judge_benchmark(root, JUDGES, compare=JUDGES)
     text = page_of(root, config)
     assert "How the judge was trained" in text
     rows = pd.read_csv(root / "figures/judge-training.csv")
@@ -52,8 +52,8 @@ def test_the_curve_is_that_of_the_benchmark_and_of_the_selection_pairs(study):
 
 def test_before_and_after_are_compared_pair_by_pair(study):
     root, config = study
-    config = fake_results.judge_training(root, config)
-    fake_results.judge_benchmark(root, JUDGES, compare=JUDGES)
+    config = fake_judges.judge_training(root, config)
+    fake_judges.judge_benchmark(root, JUDGES, compare=JUDGES)
     results = load(root, config)
     taught = judge_stages.stages(results)
     folder = root / "judge/benchmark"
@@ -77,7 +77,7 @@ def test_before_and_after_are_compared_pair_by_pair(study):
 
 def test_the_stages_are_told_with_intervals_and_what_they_took(study):
     root, config = study
-    results = load(root, fake_results.judge_training(root, config))
+    results = load(root, fake_judges.judge_training(root, config))
     taught = judge_stages.stages(results)
     assert [one.judge for one in taught] == ["iteration1", "iteration1", "iteration2", "iteration2", "rl"]
     rows = cells(judge_stages.table(taught))
@@ -92,7 +92,7 @@ def test_the_stages_are_told_with_intervals_and_what_they_took(study):
 
 def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
     root, config = study
-    config = fake_results.judge_training(root, config, iterations=1, rl=False)
+    config = fake_judges.judge_training(root, config, iterations=1, rl=False)
     text = page_of(root, config)
     results = load(root, config)
     taught = judge_stages.stages(results)
@@ -105,8 +105,8 @@ def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
 
 def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(study):
     root, config = study
-    config = fake_results.judge_training(root, config)
-    fake_results.judge_benchmark(root, JUDGES, compare=JUDGES)
+    config = fake_judges.judge_training(root, config)
+    fake_judges.judge_benchmark(root, JUDGES, compare=JUDGES)
     for place, stage in enumerate(STAGES):
         path = root / "judge/training" / stage / "run.json"
         about = json.loads(path.read_text())
@@ -117,7 +117,7 @@ def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(st
 
 def test_stages_that_had_nothing_to_learn_from_say_so(study):
     root, config = study
-    config = fake_results.judge_training(root, config)
+    config = fake_judges.judge_training(root, config)
     for stage in STAGES:
         path = root / "judge/training" / stage / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"untrained": "nothing to learn from: no pairs"}))
@@ -128,7 +128,7 @@ def test_stages_that_had_nothing_to_learn_from_say_so(study):
 
 def test_a_stage_that_failed_is_shown_as_failed(study):
     root, config = study
-    config = fake_results.judge_training(root, config, rl=True, failed=("iteration2-dpo",))
+    config = fake_judges.judge_training(root, config, rl=True, failed=("iteration2-dpo",))
     shutil.rmtree(root / "judge/training/rl")
     text = page_of(root, config)
     assert "iteration2-dpo failed; its log ends: no &lt;GPU&gt; found" in text
@@ -145,7 +145,7 @@ def test_a_stage_that_failed_is_shown_as_failed(study):
 
 def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
     root, config = study
-    config = fake_results.judge_training(root, config)
+    config = fake_judges.judge_training(root, config)
     results = load(root, config)
     rows = judge_judgments.material(results).rows
     assert [[cell.text for cell in row[:5]] for row in rows[:3]] == [
@@ -180,9 +180,9 @@ def test_a_comparison_shows_how_each_trained_judge_came_to_be(plain, tmp_path):
         shutil.copytree(plain[0], folder)
         config = plain[1]
         if name != "plain":
-            config = fake_results.judge_training(folder, config, iterations=2 if name == "taught" else 0)
+            config = fake_judges.judge_training(folder, config, iterations=2 if name == "taught" else 0)
             judges = JUDGES if name == "taught" else {"start": 0.02, "rl": 0.4}
-            fake_results.judge_benchmark(folder, judges, compare=judges)
+            fake_judges.judge_benchmark(folder, judges, compare=judges)
         (folder / comparison.CONFIG).write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
     out = tmp_path / "page" / "report.html"
     comparison.render(folders, out, title="t", question="Which?", figures_dir=out.parent / "figures")

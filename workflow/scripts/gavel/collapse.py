@@ -3,27 +3,40 @@
 from collections.abc import Mapping, Sequence
 
 RUINED = 0.5  # of the best accuracy: below that a policy is broken, whatever its judge makes of it
+# Of the fall of the true win rate: a judge whose own fell by less does not see it. Both begin at 0.5 and are on one
+# scale, as a mean score and accuracy are not; a win rate that only ever held exactly would be luck.
+SEEN = 0.5
 
 
 def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
     """Whether the last looks show a reward that held or rose while true accuracy fell, or an accuracy that is gone.
 
     Args:
-        looks: in order of step, each with `accuracy` and `judge` (those without are passed over).
+        looks: in order of step, each with `accuracy` and `judge` (those without are passed over), and under a judge
+            that compares `true_win_rate` (`gavel.monitor.Monitor`).
         drop: how far accuracy must lie below that of the best look before.
         patience: so many looks in a row must show it.
 
     Returns:
         True if in each of the last `patience` looks accuracy is more than `drop` below that of the most accurate look
-        before them, and either the judge's reward is at least what it was there or accuracy is below `RUINED` of it.
+        before them, and either the judge does not see it or accuracy is below `RUINED` of it. It does not see it where
+        its reward is at least what it was there; where it compares, where its win rate has fallen by less than `SEEN`
+        of what the true one has.
     """
     known = [look for look in looks if look.get("accuracy") is not None and look.get("judge") is not None]
     before, last = known[:-patience], known[-patience:]
     if not before:
         return False
     best = max(before, key=lambda look: look["accuracy"])
-    fooled = (look["judge"] >= best["judge"] or look["accuracy"] < RUINED * best["accuracy"] for look in last)
+    fooled = (not _seen(look, best) or look["accuracy"] < RUINED * best["accuracy"] for look in last)
     return all(fooled) and all(look["accuracy"] < best["accuracy"] - drop for look in last)
+
+
+def _seen(look: Mapping, best: Mapping) -> bool:
+    fell = best["judge"] - look["judge"]
+    if look.get("true_win_rate") is None:
+        return fell > 0
+    return fell >= SEEN * (best["true_win_rate"] - look["true_win_rate"])
 
 
 def stale(looks: Sequence[Mapping], patience: int) -> bool:

@@ -53,7 +53,7 @@ class Reaction:
             notes["collapsed"] = float(self.collapsed(looks))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
             say(
-                f"step {step}: true accuracy has fallen, and the judge pays no less or little is left of it",
+                f"step {step}: true accuracy has fallen, and the judge does not see it or little is left of it",
                 console=True,
             )
             notes |= ACTIONS[self.action](self, step)

@@ -116,8 +116,9 @@ class MonitorConfig(Section):
     )
     collapse_drop: Share = Field(
         0.05,
-        description="Collapse: true accuracy more than this below its best so far, while the judge pays no less; or "
-        "less than half of its best, whatever the judge pays.",
+        description="Collapse: true accuracy more than this below its best so far, while the judge pays no less (one "
+        "that compares: while its win rate against SFT has fallen less than half as far as the true one); or less than "
+        "half of its best, whatever the judge pays.",
     )
     collapse_patience: Count = Field(2, description="Looks in a row that must show it before it is called a collapse.")
     early_stop: Count | None = Field(
