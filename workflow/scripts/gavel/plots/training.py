@@ -24,10 +24,10 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
         axes.fill_between(band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0)
     judged = ("judge reward", "judge: yes, but wrong")
     if "true_win_rate" in monitor:
-        judged = ("judge: beats SFT", "judge: beats SFT, wrongly")
+        judged = ("judge: beats SFT", "wrongly so")
     for column, text, style in (
         ("accuracy", "true accuracy", {"color": BLUE, "marker": "o"}),
-        ("true_win_rate", "beats SFT", {"color": BLUE, "linestyle": "--"}),
+        ("true_win_rate", "truth: beats SFT", {"color": BLUE, "linestyle": "--"}),
         ("judge", judged[0], {"color": VERMILLION, "marker": "s"}),
         ("judge_wrong", judged[1], {"color": VERMILLION, "linestyle": ":"}),
     ):

@@ -84,7 +84,7 @@ def watched(results: Results) -> Figure:
     """What the monitor saw beside accuracy and judge reward: the gap between them, KL, entropy, length."""
     figure = Figure("monitor-diagnostics", missing="No RL run left a monitor with a judge.")
     compares = any("true_win_rate" in table for table in results.monitors.values())
-    gap = {"gap": "judge's win rate against SFT minus the true one"} if compares else {}
+    gap = {"gap": "judge's win rate minus the true"} if compares else {}
     _panels(figure, results, results.monitors, LOOKED_AT | gap)
     if figure.panels:
         figure.caption = (
