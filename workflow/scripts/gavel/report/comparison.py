@@ -145,7 +145,7 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
 
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
-    """The primary comparison in every study, in one sentence."""
+    """The primary comparison in every study; of a token axis first which judge comes farthest and which is cheapest."""
     shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
     named = {name: study for name, study in studies.items() if study.primary}
     if not named:
@@ -163,8 +163,9 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
         )
     what = next(iter(kinds.values())) if alike else "The primary run of each"
     text = f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
-    more = {"labels": equivalents.sentence, "judge_tokens": spending.sentence}.get(axis, lambda studies: None)(studies)
-    return f"{text} {more}" if more else text
+    first = spending.sentence(studies) if axis == "judge_tokens" else None
+    last = equivalents.sentence(studies) if axis == "labels" else None
+    return " ".join(filter(None, (first, text, last)))
 
 
 def against(studies: Mapping[str, Results], axis: str) -> Figure:
