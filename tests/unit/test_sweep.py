@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
-from fake_results import build, judge_benchmark, judge_training
+from fake_judges import judge_benchmark, judge_training
+from fake_results import build
 from test_workflow import ROOT, snakemake
 
 from gavel import study, sweep
