@@ -37,6 +37,17 @@ def test_pooled_auc_can_flatter():
     assert sum(auc_within(groups, scores, correct)) / 2 == 0.5
 
 
+def test_a_judge_that_orders_rightly_may_pay_next_to_nothing():
+    """Question c has only wrong solutions and does not count."""
+    groups, correct = ["a", "a", "a", "b", "b", "c"], [True, False, False, False, True, False]
+    found = calibrate(groups, [Verdict(p) for p in (0.52, 0.5, 0.46, 0.49, 0.53, 0.9)], correct)
+    assert found["auc_within"] == 1.0
+    assert found["margin_within"] == pytest.approx((0.04 + 0.04) / 2)
+    low, high = found["margin_within_ci95"] or (0.04, 0.04)
+    assert low == pytest.approx(0.04) and high == pytest.approx(0.04)
+    assert calibrate(["c"], [Verdict(0.9)], [False])["margin_within"] is None
+
+
 def test_calibrate_counts_what_it_left_out_and_what_was_cut():
     verdicts = [Verdict(0.95, 0.1), Verdict(0.05, 0.3, truncated=True), Verdict(None), Verdict(0.55)]
     found = calibrate(["a", "a", "b", "b"], verdicts, [True, False, True, False])

@@ -121,6 +121,13 @@ def test_a_study_whose_jobs_start_the_judge_s_server_has_it_started_here_too(fil
     assert "it ended with status 3 before it answered" in capsys.readouterr().err
 
 
+def test_a_sweep_has_several_judges_and_says_so(file, capsys):
+    assert main(["judge", str(file), "--judge", "config/judges.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert "config/judges.yaml: is a sweep of several studies" in err
+    assert "results/judges/<variant>/config.yaml, of single, reasoning, votes" in err
+
+
 def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
     raw = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
     raw["judge"] = {"model": "m", "server": {"base_url": "http://127.0.0.1:9/v1", "retries": 0}, "cache": False}

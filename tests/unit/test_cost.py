@@ -182,3 +182,18 @@ def test_the_page_names_its_command_and_its_assumptions(capsys):
     text = capsys.readouterr().out
     assert "`gavel cost config/gsm8k-125m.yaml --writing=0.01`" in text
     assert "decoding (a judge's reasoning too) 1%" in text
+
+
+def test_a_sweep_has_a_section_for_each_variant(capsys):
+    assert cli.main(["cost", "config/judges.yaml"]) == 0
+    text = capsys.readouterr().out
+    titles = [line for line in text.splitlines() if line.startswith("## `config")]
+    assert len(titles) == 8 and titles[-1] == "## `config/judges.yaml`, variant `judge_rl`"
+    judged = {
+        title.split("`")[3]: float(row.split(" M |")[-2].split("|")[-1])
+        for title, part in zip(titles, text.split("## `config")[1:], strict=True)
+        for row in part.splitlines()
+        if row.startswith("| train_rl, grpo")
+    }
+    assert judged["single"] < judged["reasoning"] < judged["votes"] < judged["comparing"]
+    assert text.count("the judge's own training is not counted") == 2

@@ -87,6 +87,22 @@ def test_a_judge_that_compares_is_held_against_the_true_win_rate(policy):
     assert found["gap"] == 0.25 and found["judge_wrong"] == 0.25
 
 
+def test_a_win_is_a_win_however_narrow(policy):
+    """A judge whose two orders contradict each other stays near 0.5, and may still prefer what is right."""
+    judge = LongestOfTwo()
+    narrow = judge.verdicts
+
+    def verdicts(questions, solutions, progress=iter):
+        return [Verdict(0.5 + (one.score - 0.5) / 50) for one in narrow(questions, solutions)]
+
+    judge.verdicts = verdicts
+    look = watch(judge)
+    look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    found = look(["#### 12345", "#### 1", "#### 9", "#### 99"], policy, 5)
+    assert found["judge"] == (1 + 0.5 + 0.5 + 1) / 4 and found["true_win_rate"] == (0 + 1 + 0.5 + 0.5) / 4
+    assert found["judge_wrong"] == 0.25
+
+
 def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
     look = watch(LongestOfTwo())
     look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)

@@ -2,6 +2,7 @@ import html.parser
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_results
 import pandas as pd
@@ -129,6 +130,19 @@ def test_collapses_are_named_and_so_is_that_there_was_none(study):
     assert findings.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
     assert findings.collapses(results) is None
+
+
+def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
+    def told(judge, true, accuracy):
+        looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
+        runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
+        common = {"names": {"grpo": "GRPO"}, "study": {}, "collapse": lambda run: None}
+        return findings.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
+
+    assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
+    assert "being exploited" not in told([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
+    assert "being exploited" not in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
+    assert "the judge's win rate against SFT went from 0.50 to 0.60" in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
 
 
 def cells(table):

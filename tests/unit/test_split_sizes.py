@@ -10,7 +10,7 @@ def test_every_iteration_takes_questions_of_its_own():
     check_unlabeled({"iterations": 2, "questions": 25}, 50)
     check_unlabeled(None, 0)
     with pytest.raises(
-        InputError, match="2 iterations of 30 need 60 unlabelled questions, and there are 50; ask for at most 25, or"
+        InputError, match="2 iterations of 30 need 60 unlabelled questions, and there are 50; ask for fewer, or raise"
     ):
         check_unlabeled({"iterations": 2, "questions": 30}, 50)
 
@@ -25,3 +25,5 @@ def test_a_benchmark_leaves_as_much_to_select_on():
         check_validation(11, 20)
     with pytest.raises(InputError, match="would leave 0 to select"):
         check_validation(30, 20)
+    with pytest.raises(InputError, match="fewer than the benchmark has; raise data.validation to 2"):
+        check_validation(1, 1)

@@ -182,3 +182,8 @@ def test_a_clustered_interval_agrees_with_scipys_bootstrap_of_groups():
     expected = stats.bootstrap((sums, sizes), mean, paired=True, n_resamples=20_000, method="percentile", rng=2)
     assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.002)
     assert clustered_mean(["a", "a", "b"], [1.0, 1.0, 1.0]) == wilson(2, 2)
+
+
+def test_groups_without_a_spread_between_them_have_no_certainty():
+    assert clustered_mean(["a"] * 4, [1.0, 1.0, 1.0, 0.0]) == wilson(0.75, 1)
+    assert clustered_mean(["a", "a", "b", "b"], [1.0, 0.0, 0.0, 1.0]) == wilson(1.0, 2)

@@ -15,7 +15,8 @@ with script_log(snakemake.log[0], "judge benchmark"):
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}
     items = snakemake.input.pairs
     rows = write_table(snakemake.output.table, judges, list(read_jsonl(items)), file_digest(items)[:16])
-    with plain_job(snakemake, "judge", "benchmark") as mirror:
+    steps = {f"step {step}": name for step, name in enumerate(judges)}
+    with plain_job(snakemake, "judge", "benchmark", steps) as mirror:
         mirror.mirror(curve(rows))
         mirror.artifact(snakemake.output.table)
     for row in rows:

@@ -26,8 +26,26 @@ def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence
     Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
     from hard ones.
     """
+    values = [auc(*columns) for columns in _within(groups, scores, correct)]
+    return [value for value in values if value is not None]
+
+
+def margins_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
+    """The mean score of right solutions less that of wrong ones, within each question that has both.
+
+    A judge that orders them rightly may still pay next to nothing between them.
+    """
+    found = []
+    for own, right in _within(groups, scores, correct):
+        parts = [[one for one, ok in zip(own, right, strict=True) if ok == wanted] for wanted in (True, False)]
+        if all(parts):
+            found.append(sum(parts[0]) / len(parts[0]) - sum(parts[1]) / len(parts[1]))
+    return found
+
+
+def _within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[tuple]:
+    """(scores, verdicts) of each question."""
     members = defaultdict(list)
     for group, value, right in zip(groups, scores, correct, strict=True):
-        members[group].append((value, right))
-    values = [auc(*zip(*rows, strict=True)) for rows in members.values()]
-    return [value for value in values if value is not None]
+        members[group].append((value, bool(right)))
+    return [tuple(zip(*rows, strict=True)) for rows in members.values()]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gavel.auc import auc, auc_within
+from gavel.auc import auc, auc_within, margins_within
 from gavel.errors import InputError
 from gavel.judge import Compared, Verdict
-from gavel.statistics import clustered_mean, mean_interval
+from gavel.statistics import bootstrap_mean, clustered_mean, mean_interval
 
 MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
@@ -33,10 +33,11 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
     Returns:
         `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`,
         `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with `auc_within_ci95` over
-        `auc_within_questions`, `ece` (expected
-        calibration error, 10 equal bins), `off_label_mass`, `truncated`, `phrasings` (None where there is one),
-        `comparisons` (as `compared`, None for a judge of single solutions), `reliability` (a dict a bin) and
-        `histogram`. Intervals are over questions.
+        `auc_within_questions`,
+        `margin_within` (mean probability of right solutions less that of wrong ones, of the same questions) with
+        `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins), `off_label_mass`, `truncated`,
+        `phrasings` (None where there is one), `comparisons` (as `compared`, None for a judge of single solutions),
+        `reliability` (a dict a bin) and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
@@ -54,6 +55,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
     by_threshold = _accuracies(scores, right, thresholds)
     questions = [g for g, _, _ in kept]
     within = auc_within(questions, scores.tolist(), right.tolist())
+    margins = margins_within(questions, scores.tolist(), right.tolist())
     bins = np.clip((scores * BINS).astype(int), 0, BINS - 1)
     reliability = []
     for b in range(BINS):
@@ -81,6 +83,8 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
         "auc_within": statistics.fmean(within) if within else None,
         "auc_within_ci95": list(mean_interval(within)) if within else None,
         "auc_within_questions": len(within),
+        "margin_within": statistics.fmean(margins) if margins else None,
+        "margin_within_ci95": list(bootstrap_mean(margins)) if len(set(margins)) > 1 else None,
         "ece": sum(r["n"] * abs(r["judge"] - r["correct"]) for r in reliability if r["n"]) / len(kept),
         "off_label_mass": statistics.fmean(v.off_label for _, v, _ in kept),
         "truncated": sum(v.truncated for _, v, _ in kept),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 RUINED = 0.5  # of the best accuracy: below that a policy is broken, whatever its judge makes of it
-# Of the fall of the true win rate: a judge whose own fell by less does not see it. Both begin at 0.5 and are on one
-# scale, as a mean score and accuracy are not; a win rate that only ever held exactly would be luck.
+# Of the fall of the true win rate: a judge whose own fell by less does not see it. Both count wins and begin at 0.5, so
+# they are on one scale, as a mean score and accuracy are not; a win rate that only ever held exactly would be luck.
 SEEN = 0.5
 
 
@@ -28,11 +28,12 @@ def collapsed(looks: Sequence[Mapping], drop: float, patience: int) -> bool:
     if not before:
         return False
     best = max(before, key=lambda look: look["accuracy"])
-    fooled = (not _seen(look, best) or look["accuracy"] < RUINED * best["accuracy"] for look in last)
+    fooled = (not seen(look, best) or look["accuracy"] < RUINED * best["accuracy"] for look in last)
     return all(fooled) and all(look["accuracy"] < best["accuracy"] - drop for look in last)
 
 
-def _seen(look: Mapping, best: Mapping) -> bool:
+def seen(look: Mapping, best: Mapping) -> bool:
+    """Whether the judge's figure at a look has followed what is true down, from an earlier look."""
     fell = best["judge"] - look["judge"]
     if look.get("true_win_rate") is None:
         return fell > 0

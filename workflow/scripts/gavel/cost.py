@@ -147,8 +147,8 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
         found = {"weights": weights / kept, "gradients": share / parts, "optimiser": 2 * share / parts}
         return found | {"weights, gathered": weights - weights / kept}  # while it is sampled
 
-    written = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0  # a judge's token
-    reasons = written * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
+    judge_token = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0
+    reasoning = judge_token * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
     beside = weights * (rl["monitor"]["reference"] + (rl["kl"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
@@ -156,10 +156,10 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     jobs = {
         "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
         "train_rl": trained(rl)
-        | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher, "its keys and values": reasons}
+        | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher, "judge's keys and values": reasoning}
         | {"keys and values": decoding(rows, rl["num_generations"])},
         "generate": {"weights": weights, "keys and values": decoding(batch, evaluation["samples"], tokens)},
-        "score": {"judge": watcher, "its keys and values": reasons},
+        "score": {"judge": watcher, "judge's keys and values": reasoning},
     }
     if evaluation["vllm"]:
         del jobs["generate"]  # vLLM takes the share of the memory that it is told to take

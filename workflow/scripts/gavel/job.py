@@ -36,9 +36,9 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
 
 
 @contextmanager
-def plain_job(workflow, rule: str, run: str) -> Iterator:
-    """The MLflow run of a job that keeps no state; yields it."""
+def plain_job(workflow, rule: str, run: str, params: Mapping | None = None) -> Iterator:
+    """The MLflow run of a job that keeps no state, with some params; yields it."""
     use_threads(workflow.threads)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
-    with job_run(workflow.config, rule, run, digest=digest, params={}, say=say) as mirror:
+    with job_run(workflow.config, rule, run, digest=digest, params=dict(params or {}), say=say) as mirror:
         yield mirror

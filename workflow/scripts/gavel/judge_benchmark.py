@@ -13,7 +13,7 @@ from gavel.judge.reasoning import Reasoning
 from gavel.judge.standings import Comparer
 
 MAX_MISSING = 0.25  # of the pairs: with more of them unanswered there is no figure
-READ = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
+WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
@@ -44,7 +44,7 @@ def ask(
     return rows, {"prompts": asked} | spent | {"seconds": seconds}
 
 
-def written(judge: Judge | Comparer, items: Sequence[dict], count: int = READ) -> list[dict]:
+def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> list[dict]:
     """What a judge that reasons writes about a few of the pairs, for people to read.
 
     It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so

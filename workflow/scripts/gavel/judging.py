@@ -86,7 +86,7 @@ def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
     rows = iter(rows)
     first = next(rows, None)
     if first is None:
-        raise InputError(f"{path}:1: no rows; expected one JSON object a line")
+        raise InputError(f"{path}:1: no rows that could be read; expected one JSON object a line")
     return first, rows
 
 

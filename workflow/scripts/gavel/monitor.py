@@ -70,10 +70,10 @@ class Monitor:
             `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, of `n` questions; with a
             judge also, of one sample a question, `accuracy` (with its interval), `unparsable`, `length`, `entropy`,
             `kl`, `judge_tokens`, and unless the judge gave no answer: `judge` (mean score), `gap` (that less
-            accuracy), `judge_wrong` (share that it calls right and that is wrong). Where it compares, `judge` is how
-            often it prefers the sample to the opponent's, `true_win_rate` how often that is right (ties are half),
-            `gap` the difference of the two, and `judge_wrong` the share in which it prefers a wrong sample to a right
-            one.
+            accuracy), `judge_wrong` (share that it calls right and that is wrong). Where it compares, `judge` is its
+            win rate, how often it prefers the sample to the opponent's, `true_win_rate` how often the sample is right
+            and the opponent's is not (ties are half in both), `gap` the difference of the two, and `judge_wrong` the
+            share in which it prefers a wrong sample to a right one.
         """
         greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
         _, right = verify([group[0].text for group in greedy], self.gold, self.format)
@@ -131,7 +131,7 @@ class Monitor:
         if not asked:
             return {}
         return {
-            "judge": statistics.fmean(rate for rate, _, _ in asked),
+            "judge": statistics.fmean((rate > 0.5) + 0.5 * (rate == 0.5) for rate, _, _ in asked),
             "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
             "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
         }

@@ -18,8 +18,7 @@ def check_unlabeled(taught: Mapping | None, found: int) -> None:
     if taught and (wanted := taught["iterations"] * taught["questions"]) > found:
         raise InputError(
             f"judge.self_taught.questions: {taught['iterations']} iterations of {taught['questions']} need {wanted} "
-            f"unlabelled questions, and there are {found}; ask for at most {found // taught['iterations']}, or raise "
-            "data.unlabeled"
+            f"unlabelled questions, and there are {found}; ask for fewer, or raise data.unlabeled"
         )
 
 
@@ -36,6 +35,7 @@ def check_validation(questions: int, found: int) -> None:
     if found < 2 * questions:
         raise InputError(
             f"judge.benchmark.questions: {questions} of {found} validation problems would leave "
-            f"{max(0, found - questions)} to select judges on, fewer than the benchmark has; ask for at most "
-            f"{found // 2}, or raise data.validation to {2 * questions}"
+            f"{max(0, found - questions)} to select judges on, fewer than the benchmark has; "
+            + (f"ask for at most {found // 2}, or " if found > 1 else "")
+            + f"raise data.validation to {2 * questions}"
         )

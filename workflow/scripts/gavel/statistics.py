@@ -49,7 +49,8 @@ def clustered_mean(
 ) -> tuple[float, float]:
     """95 % percentile bootstrap interval of a mean of values in [0, 1] that are alike within groups: groups are drawn.
 
-    Where all values are equal it is Wilson's for as many draws as there are groups. Raises ValueError for no values.
+    Where all groups have the same mean (or there is one) the bootstrap has no spread and would claim certainty: it is
+    Wilson's then, for as many draws as there are groups. Raises ValueError for no values.
     """
     sums: dict = {}
     for group, value in zip(groups, values, strict=True):
@@ -57,8 +58,9 @@ def clustered_mean(
         sums[group] = top + value, count + 1
     if not sums:
         raise ValueError("an interval needs at least one value")
-    if len(set(values)) == 1:
-        return wilson(float(values[0]) * len(sums), len(sums))
+    means = {top / count for top, count in sums.values()}
+    if max(means) - min(means) < 1e-12:
+        return wilson(min(means) * len(sums), len(sums))
     drawn = _resampled_sums(np.asarray(list(sums.values()), dtype=float), resamples, seed)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
     return float(low), float(high)

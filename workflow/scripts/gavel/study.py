@@ -34,7 +34,19 @@ ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_
 
 
 def read(name: str | Path, root: str | Path) -> dict:
-    """`resolve` of a YAML file. Raises `InputError` too where that is missing or holds no config."""
+    """`resolve` of a YAML file. Raises `InputError` too where that is missing, no config, or several (a sweep)."""
+    raw = parsed(name)
+    if isinstance(variants := (raw.get("sweep") or {}).get("variants"), dict):
+        folder = raw.get("results_dir") or f"results/{raw.get('study')}"
+        raise InputError(
+            f"{name}: is a sweep of several studies; once it has run, name one of them: "
+            f"{folder}/<variant>/config.yaml, of {', '.join(map(str, variants))}"
+        )
+    return resolve(raw, root)
+
+
+def parsed(name: str | Path) -> dict:
+    """A YAML file as it stands. Raises `InputError` where it is missing or holds no config."""
     try:
         raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
@@ -43,7 +55,7 @@ def read(name: str | Path, root: str | Path) -> dict:
         raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(raw, dict):
         raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    return resolve(raw, root)
+    return raw
 
 
 def resolve(raw: dict, root: str | Path) -> dict:

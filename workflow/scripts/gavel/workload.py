@@ -67,7 +67,8 @@ def work(config: dict) -> list[Work]:
     judge = config["judge"]["calibration_samples"]
     drawn = sizes["validation"] + sizes["perturbed"]
     probed = min(PROBED_IN_PAIRS if relative else PROBED, sizes["validation"])
-    asked = groups(drawn, judge, relative) + groups(probed, len(PROBES), relative)  # a probe of each, where it applies
+    # Of the probes one of each, where it applies.
+    asked = prompts_for(drawn, judge, relative) + prompts_for(probed, len(PROBES), relative)
     return [
         sft(config["sft"], sizes),
         *judge_benchmark(config, sizes),
@@ -81,13 +82,13 @@ def work(config: dict) -> list[Work]:
             len(cells),
             len(cells) * sizes["validation"],
             len(cells) * sizes["validation"] * judge,
-            judged=groups(len(cells) * sizes["validation"], judge, relative),
+            judged=prompts_for(len(cells) * sizes["validation"], judge, relative),
         ),
         *evaluation(config["evaluation"], 1 + len(cells), sizes["tests"], relative),
     ]
 
 
-def groups(count: int, solutions: int, relative: bool) -> int:
+def prompts_for(count: int, solutions: int, relative: bool) -> int:
     """Judging prompts of so many groups of solutions: one a solution; of a judge that compares, each pair in both
     orders."""
     return count * solutions * (solutions - 1 if relative else 1)
@@ -133,7 +134,7 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative:
         examples=len(cells) * completions * epochs,
         critic=len(cells) * completions * epochs * own,
         read=len(cells) * completions * before,
-        judged=paid * groups(rolled, settings["num_generations"], relative) + len(cells) * asked * (1 + relative),
+        judged=paid * prompts_for(rolled, settings["num_generations"], relative) + len(cells) * asked * (1 + relative),
     )
 
 
@@ -141,9 +142,12 @@ def evaluation(settings: dict, runs: int, tests: int, relative: bool = False) ->
     """Test samples of the checkpoint that counts, greedy ones of both, and what the judge is asked about the former."""
     samples, ways = settings["samples"], settings["best_of"]
     generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
-    judged = groups(runs * tests, samples + 1, relative)
-    if ways != ["score"]:  # samples meet each other alone; a round robin has the knockout's pairs too
-        judged = 2 * runs * tests * (samples - 1) if ways == ["knockout"] else groups(runs * tests, samples, relative)
+    asked = runs * tests
+    judged = prompts_for(asked, samples + 1, relative)
+    if ways == ["knockout"]:  # samples meet each other alone
+        judged = 2 * asked * (samples - 1)
+    elif ways != ["score"]:  # a round robin has the knockout's pairs too
+        judged = prompts_for(asked, samples, relative)
     return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
 
 

@@ -5,7 +5,7 @@ import math
 import shlex
 from dataclasses import asdict, fields
 
-from gavel import study
+from gavel import study, sweep
 from gavel.cost import Assumed, Cost, costs, memory, sizes
 from gavel.errors import InputError
 from gavel.judging import ROOT
@@ -53,8 +53,17 @@ def page(configs: list[str], assumed: Assumed) -> str:
     changed = [f"--{name}={value:g}" for name, value in asdict(assumed).items() if value != plain[name]]
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
-    parts += [_assumptions(assumed), *(_study(name, study.read(name, ROOT), assumed) for name in configs)]
+    found = [(label, config) for name in configs for label, config in _studies(name).items()]
+    parts += [_assumptions(assumed), *(_study(label, config, assumed) for label, config in found)]
     return "\n\n".join(parts) + "\n"
+
+
+def _studies(name: str) -> dict[str, dict]:
+    """Title -> resolved config: of a sweep one for each variant, each as if it were run alone."""
+    raw = study.parsed(name)
+    if "sweep" not in raw:
+        return {f"`{name}`": study.resolve(raw, ROOT)}
+    return {f"`{name}`, variant `{key}`": one for key, one in sweep.resolve(raw, ROOT)["variants"].items()}
 
 
 def _assumptions(a: Assumed) -> str:
@@ -65,7 +74,9 @@ def _assumptions(a: Assumed) -> str:
   `judge.reasoning.max_new_tokens`. At most: every completion and reasoning as long as it may be. No two solutions of a
   question are equal, so none is spared the judge.
 - A judge that compares reads two solutions a prompt, and each pair in both orders; one that reasons reads its prompt
-  once to write and once for each verdict, with what it has written. Judged: the tokens that it reads and writes.
+  once to write and once for each verdict, with what it has written. Judged: all tokens that it reads and writes; what
+  prompts share at their beginning is counted each time, though here and by most servers it is computed once, which
+  saves more than half of a round robin (docs/judges.md has measured it).
 - Operations: 2 for each parameter and token read or written, 6 trained on (Kaplan et al. 2020, arXiv 2001.08361,
   section 2.1), 8 with gradient checkpointing; attention over the context is left out.
 - Rates: a GPU of {a.peak / 1e12:g} · 10¹² operations a second at its peak, of which training reaches {a.training:.0%},
@@ -102,7 +113,7 @@ def _study(name: str, config: dict, assumed: Assumed) -> str:
         for job, parts in found.items()
     ]
     tables = [_table(HEAD, rows), _table(" | ".join(["GiB of a GPU", *columns, "sum"]), taken)]
-    return "\n\n".join([f"## `{name}`", "; ".join(models) + ".", *tables])
+    return "\n\n".join([f"## {name}", "; ".join(models) + ".", *tables])
 
 
 def _table(head: str, rows: list[list]) -> str:

@@ -214,10 +214,10 @@ class Config(Section):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
-        self.trainable()
+        self.check_training()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
-        self.sizes_suffice()
+        self.check_sizes()
         contests = [name for name in self.evaluation.best_of if name != "score"]
         if contests and not KINDS[self.judge.kind].relative:
             raise ValueError(
@@ -229,7 +229,7 @@ class Config(Section):
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain names nothing to read")
         return self
 
-    def sizes_suffice(self) -> None:
+    def check_sizes(self) -> None:
         """Whether the splits hold what the judge's training and benchmark take; of shares the data job knows."""
         taught, benchmark = self.judge.self_taught, self.judge.benchmark
         unlabeled, validation = self.data.unlabeled, self.data.validation
@@ -241,7 +241,7 @@ class Config(Section):
         except InputError as error:
             raise ValueError(str(error)) from None
 
-    def trainable(self) -> None:
+    def check_training(self) -> None:
         """Whether the training jobs can be shared among the processes and GPUs that `compute` names."""
         count, gpus, kind = self.compute.processes, self.compute.gpus, self.compute.distributed
         dtype, whole = self.student.dtype, [name for name in ("sft", "rl") if not getattr(self, name).lora]

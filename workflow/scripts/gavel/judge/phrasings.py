@@ -32,7 +32,10 @@ def phrasings(
     orders = [words, words[::-1]] if swap else [words]
     found = []
     for name in names:
-        template = prompts.load(name, needed)
+        try:
+            template = prompts.load(name, needed)
+        except InputError as error:
+            raise InputError(f"judge.prompt: {error}{' (judge.swap_labels is true)' if swap else ''}") from None
         if not reasons and REASONING in template:
             raise InputError(f"judge.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another")
         found += [template.replace("{labels}", " or ".join(order)) for order in orders]

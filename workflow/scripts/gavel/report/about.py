@@ -145,11 +145,13 @@ def stages(results: Results) -> Table | None:
     columns = [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")]
     columns += [
         ("tokens", "read and written in training, else written"),
-        ("judge tokens", "that the judge read and wrote"),
+        ("judge tokens", "that the judge read and wrote, or was trained on"),
     ]
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
     used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
+    stages = [pd.read_csv(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
+    used |= {"train_judge": (None, _sum(map(trained_on, stages)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]

@@ -1,5 +1,6 @@
 """Sentences computed from the results: the answer, what each λ = 0 run did, how many labels were used."""
 
+from gavel.collapse import seen
 from gavel.report import crowd
 from gavel.report.load import Results
 from gavel.report.tables import difference_text
@@ -103,7 +104,9 @@ def judge_alone(results: Results) -> list[str]:
             text += f". The monitor called it a collapse at step {step:.0f}"
         truth = "true_win_rate" if compares else "accuracy"
         gap = (last.judge - last[truth]) - (first.judge - first[truth])
-        if last.judge > first.judge and last.accuracy < first.accuracy:
+        if compares and last[truth] < first[truth] and not seen(last, first):
+            text += ". The judge's win rate fell less than half as far as the true one: the judge is being exploited"
+        elif not compares and last.judge > first.judge and last.accuracy < first.accuracy:
             text += ". Reward rose while accuracy fell: the judge is being exploited"
         elif gap > 0.05:
             text += ". The gap between reward and truth widened"

@@ -13,11 +13,17 @@ def calibration(found: dict) -> Table:
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
     within = "95 % interval {:.3f}–{:.3f}; ".format(*found["auc_within_ci95"]) if found.get("auc_within_ci95") else ""
+    spread = found.get("margin_within_ci95")
+    margin = "95 % interval {:.3f}–{:.3f}; ".format(*spread) if spread else ""
     threshold = found.get("threshold_best")
     meanings = {
         "auc_within": (
             "AUC within questions",
             f"{within}how often the right one of two solutions of ONE question scores higher ({questions} have both)",
+        ),
+        "margin_within": (
+            "margin within questions",
+            f"{margin}mean score of a question's right solutions less its wrong ones': what it pays them more",
         ),
         "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
         "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
@@ -71,13 +77,14 @@ def parts(found: dict) -> list[tuple[str, Table]]:
         "by_steps": "By number of steps",
     }
     columns = [("part", ""), ("solutions", ""), ("right", "share"), ("accuracy at 0.5", "95 % interval")]
-    columns += [("AUC within", "questions"), ("judge", "mean score")]
+    scored = not found.get("comparisons")  # by one that compares the mean is 0.5 in every part
+    columns += [("AUC within", "questions"), *([("judge", "mean score")] if scored else [])]
     made = []
     for key, title in titles.items():
         if rows := found.get(key):
             cells = [
                 [text(r["part"]), _number(r["n"], 0), _number(r["base_rate"]), _accuracy(r)]
-                + [_number(r["auc_within"]), _number(r["judge"])]
+                + [_number(r["auc_within"]), *([_number(r["judge"])] if scored else [])]
                 for r in rows
             ]
             made.append((title, Table(columns, cells)))
