@@ -488,3 +488,15 @@ def test_a_weak_judge_is_said(study, tmp_path):
     write_json(path, read_json(path) | {"too_weak": "AUC within questions is 0.500, below 0.8"})
     render(tmp_path / "results", config, tmp_path / "report.html")
     assert "weaker than the study asks" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("interval", "told"), [([-0.011, 0.04], True), ([0.01, 0.04], False), (None, False)])
+def test_a_judge_that_pays_no_difference_is_said(study, tmp_path, interval, told):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    path = tmp_path / "results" / "judge" / "calibration.json"
+    write_json(path, read_json(path) | {"margin_within": 0.015, "margin_within_ci95": interval})
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("(95 % interval -0.011 to 0.040) and not told from 0" in text) == told
+    assert "margin within questions" in text

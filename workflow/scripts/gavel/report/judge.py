@@ -14,7 +14,7 @@ def calibration(found: dict) -> Table:
     questions = found.get("auc_within_questions", "the")
     within = "95 % interval {:.3f}–{:.3f}; ".format(*found["auc_within_ci95"]) if found.get("auc_within_ci95") else ""
     spread = found.get("margin_within_ci95")
-    margin = "95 % interval {:.3f}–{:.3f}; ".format(*spread) if spread else ""
+    margin = "95 % interval {:.3f} to {:.3f}; ".format(*spread) if spread else ""
     threshold = found.get("threshold_best")
     meanings = {
         "auc_within": (
