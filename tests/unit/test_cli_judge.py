@@ -26,7 +26,7 @@ def file(tmp_path, rows):
 def test_figures_are_those_of_the_library(file, tiny, capsys):
     assert main(["judge", str(file), "--judge", tiny, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    within = "auc_within auc_within_ci95 auc_within_questions"
+    within = "auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95"
     assert list(found) == f"n accuracy accuracy_ci95 auc {within} ece off_label_mass solutions_per_second".split()
     lines = [json.loads(line) for line in file.open()]
     scores = judge.score(judge.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])

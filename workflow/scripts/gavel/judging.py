@@ -20,7 +20,10 @@ Row = TypeVar("Row")
 
 ROOT = Path(__file__).parents[3]
 BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
-FIGURES = "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions ece off_label_mass".split()
+FIGURES = (
+    "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95 ece "
+    "off_label_mass"
+).split()
 
 
 def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict:
@@ -33,7 +36,8 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
 
     Returns:
         `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `auc_within_ci95`,
-        `auc_within_questions` that have both right and wrong solutions, `ece`, `off_label_mass`,
+        `auc_within_questions` that have both right and wrong solutions, `margin_within` between those (mean
+        probability of the right ones less that of the wrong ones) and `margin_within_ci95`, `ece`, `off_label_mass`,
         `solutions_per_second`, and `missing` where the judge gave no answer on some. For a judge that compares,
         `accuracy`, `auc` and `ece` are None, and `opponents`, `first_bias` and `flipped` say how
         (`gavel.calibration.compared`).
