@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import gradients
 import pytest
 import torch
 from small_run import small_job, small_run
 
-from gavel import distributed, models, progress
+from gavel import algorithms, distributed, models, progress, rl
 from gavel.config import Ppo
 from gavel.errors import InputError
 from gavel.files import read_json
@@ -141,6 +142,36 @@ def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
     # The main process drew three samples of up to twelve tokens, from what it then saved.
     again = sample(saved, tokenizer, ["Ben has 4 keys"], n=3, temperature=1.0, max_new_tokens=12)
     assert read_json(folder / "notes" / "texts.json")[-1] == [s.text for s in again[0]]
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["all rewarded", "some rewards missing"])
+@pytest.mark.parametrize("kind", algorithms.ALGORITHMS)
+def test_the_gradient_of_two_processes_depends_on_neither_them_nor_micro_batches(
+    together, tiny, tokenizer, tmp_path, kind, missing
+):
+    whole, cut = (torch.load(together[0] / "notes" / f"{kind}-{missing}-{micro}.pt") for micro in (None, 2))
+    alone = None
+    if kind != "gspo":  # its four mini-batches are drawn by each process for itself
+        made = gradients.trainer(
+            kind, models.load_model(tiny), tokenizer, tmp_path, missing=missing, ppo={"minibatches": 1}
+        )
+        alone = gradients.gradients(made)
+    for place, found in enumerate(cut):
+        for critic in {False, kind == "ppo"}:
+            assert gradients.difference(found, whole[place], critic) < 1e-5
+            if alone is not None:
+                assert gradients.difference(whole[place], alone[place], critic) < 1e-5
+
+
+def test_a_question_that_both_processes_have_gets_the_completions_that_one_would_draw(
+    together, tiny, tokenizer, tmp_path
+):
+    made = gradients.trainer("grpo", models.load_model(tiny), tokenizer, tmp_path, prompts=gradients.REPEATED)
+    made.rollout_func = rl.Rollout(0, 1, 64)
+    alone = gradients.completions(made._generate_and_score_completions(next(iter(made.get_train_dataloader()))))
+    assert read_json(together[0] / "notes" / "repeated.json") == alone
+    groups = [alone[start : start + gradients.GENERATIONS] for start in range(0, len(alone), gradients.GENERATIONS)]
+    assert groups[0] != groups[2] != groups[3] != groups[0]
 
 
 def test_what_one_process_sees_both_act_upon(together):

@@ -3,12 +3,13 @@
 import inspect
 import math
 
+import gradients
 import pytest
 import torch
 from datasets import Dataset
 from trl import GRPOTrainer
 
-from gavel import algorithms, config, rl
+from gavel import algorithms, config, models, rl
 from gavel.errors import InputError
 from gavel.grpo import GroupTrainer
 from gavel.mixing import MixingWeight
@@ -306,6 +307,17 @@ def test_samples_of_a_group_stand_together_and_depend_on_the_step(model, tokeniz
     assert rl.Rollout(0, 1, 64)(texts, made) != first
 
 
+def test_each_occurrence_of_a_question_in_a_rollout_has_its_own_completions(model, tokenizer, tmp_path):
+    made = trainer("grpo", model, tokenizer, tmp_path)
+    once, twice = ["Ben has 4 keys"] * 4, ["Ben has 4 keys"] * 8
+    found = rl.Rollout(0, 1, 64)(twice, made)["completion_ids"]
+    assert found[:4] != found[4:]
+    assert found[:4] == rl.Rollout(0, 1, 64)(once, made)["completion_ids"]
+    assert found == rl.Rollout(0, 1, 4)(twice, made)["completion_ids"]
+    made.num_generations = 8  # one group: not two occurrences
+    assert rl.Rollout(0, 1, 64)(twice, made)["completion_ids"][:4] == found[:4]
+
+
 def scored(made, output, **options):
     """Log-probabilities and entropies of a rollout, where there are tokens."""
     found = made._get_per_token_logps_and_entropies(
@@ -353,20 +365,27 @@ def test_micro_batches_hold_whole_groups_and_lose_no_row(model, tokenizer, tmp_p
         assert {len(value) for value in part.values() if isinstance(value, torch.Tensor) and value.ndim} == {4}
 
 
-def test_the_size_of_a_micro_batch_does_not_change_the_gradient(model, tokenizer, tmp_path):
-    found = []
-    for micro in (8, 4):
-        made = trainer("grpo", model, tokenizer, tmp_path, settings={"micro_batch_size": micro})
-        made.current_gradient_accumulation_steps = 8 // micro
-        made.model.zero_grad()
-        batch = next(iter(made.get_train_dataloader()))
-        for _ in range(8 // micro):
-            made._compute_loss(made.model, made._prepare_inputs(batch)).backward()
-            made._step += 1
-        found.append({name: p.grad.clone() for name, p in made.model.named_parameters()})
-    assert max(gradient.abs().max() for gradient in found[0].values()) > 1e-4
-    for name, wanted in found[0].items():
-        assert torch.allclose(found[1][name], wanted, atol=1e-6), name
+@pytest.mark.parametrize("missing", [False, True], ids=["all rewarded", "some rewards missing"])
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [(kind, {}) for kind in algorithms.ALGORITHMS]
+    + [("grpo", {"kl": 0.1}), ("ppo", {"kl": 0.1}), ("ppo", {"ppo": {"trunk": "shared"}})]
+    + [("ppo", {"ppo": {"minibatches": 1}})],
+    ids=str,
+)
+def test_the_gradient_does_not_depend_on_the_micro_batch_size(tiny, tokenizer, tmp_path, kind, settings, missing):
+    found = {}
+    for micro in (None, 4, 2):
+        made = gradients.trainer(
+            kind, models.load_model(tiny), tokenizer, tmp_path, micro=micro, missing=missing, **settings
+        )
+        found[micro] = gradients.gradients(made)
+    assert len(found[None]) == (settings.get("ppo", {}).get("minibatches") or {"ppo": 2, "gspo": 4}.get(kind, 1))
+    for micro in (4, 2):
+        for own, whole in zip(found[micro], found[None], strict=True):
+            assert gradients.difference(own, whole, critic=False) < 1e-5
+            if kind == "ppo":
+                assert gradients.difference(own, whole, critic=True) < 1e-5
 
 
 SEAMS = (

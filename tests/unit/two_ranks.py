@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import gradients
 import torch
-from torch.distributed import all_gather_object
+from torch.distributed import all_gather_object, all_reduce
 from torch.distributed.fsdp import fully_shard
 
-from gavel import distributed, judge, models, reactions, rl
+from gavel import algorithms, distributed, judge, models, reactions, rl
 from gavel.errors import InputError
 from gavel.files import write_json
 from gavel.judge import Verdict
@@ -16,6 +17,8 @@ from gavel.sampling import sample
 
 def train(state: str, start: str, job: dict, mirror) -> None:
     shards(Path(state), start)
+    cuts(Path(state), start)
+    repeated(Path(state), start)
     decisions(Path(state), job)
     refuse()
 
@@ -40,6 +43,41 @@ def shards(folder: Path, start: str) -> None:
         texts.append([s.text for s in mine[0]])
     save_whole(model, tokenizer, folder / "sharded")
     distributed.on_main(lambda: write_json(folder / "texts.json", texts))
+
+
+def cuts(folder: Path, start: str) -> None:
+    """Every algorithm's gradients, averaged over both processes as DDP does, for two sizes of micro-batches."""
+    tokenizer = models.load_tokenizer(start)
+    for kind in algorithms.ALGORITHMS:
+        for missing in (False, True):
+            for micro in (None, 2):
+                made = gradients.trainer(
+                    kind,
+                    models.load_model(start),
+                    tokenizer,
+                    folder / "cuts",
+                    micro=micro,
+                    missing=missing,
+                    ppo={"minibatches": 1},
+                )
+                found = gradients.gradients(made)
+                for gradient in (value for part in found for value in part.values()):
+                    all_reduce(gradient)
+                    gradient /= distributed.processes()
+                name = f"{kind}-{missing}-{micro}.pt"
+                distributed.on_main(lambda found=found, name=name: torch.save(found, folder / name))
+
+
+def repeated(folder: Path, start: str) -> None:
+    """Notes each process's completions of a rollout in which one question occurs three times, in both processes."""
+    tokenizer = models.load_tokenizer(start)
+    made = gradients.trainer(
+        "grpo", models.load_model(start), tokenizer, folder / "repeated", prompts=gradients.REPEATED
+    )
+    made.rollout_func = rl.Rollout(0, 1, 64)
+    output = made._generate_and_score_completions(next(iter(made.get_train_dataloader())))
+    shares = distributed.from_all(gradients.completions(output))
+    distributed.on_main(lambda: write_json(folder / "repeated.json", sum(shares, [])))
 
 
 class Deaf:

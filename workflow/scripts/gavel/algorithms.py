@@ -78,10 +78,11 @@ ALGORITHMS = {
         leave_one_out=True,
     ),
     "ppo": Algorithm(
-        "bnpo", "none", "token", (0.2, 0.2),
+        "dapo", "none", "token", (0.2, 0.2),
         "Schulman et al. 2017; value and GAE settings after ReFT (Luong et al. 2024)",
-        "KL to the SFT policy is off unless rl.kl is set (ReFT has it in the reward: rl.kl_in); the critic is a copy "
-        "of the policy's trunk unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
+        "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; KL to the SFT "
+        "policy is off unless rl.kl is set (ReFT has it in the reward: rl.kl_in); the critic is a copy of the policy's "
+        "trunk unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
         critic=True,
     ),
 }  # fmt: skip

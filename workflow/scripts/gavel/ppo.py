@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from gavel import lora
 from gavel.advantages import gae, terminal_rewards, whiten
 from gavel.grpo import GroupTrainer
+from gavel.models import disable_dropout
 
 CRITIC = "critic.safetensors"  # in a checkpoint of adapters
 SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
@@ -55,6 +56,7 @@ class PPOTrainer(GroupTrainer):
         # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
         # finds in the policy, is in by now.
         policy = lora.base(self.model)
+        disable_dropout(value)
         policy.critic = value.to(policy.device)
         if self.shared:
             policy.base_model.register_forward_hook(self._keep_hidden)
@@ -114,19 +116,15 @@ class PPOTrainer(GroupTrainer):
         self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
         white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
         output["advantages"] = white[own, : mask.shape[1]]
-        return output | {"values": values, "returns": returns, "paid": paid}
+        paid_tokens = self.accelerator.reduce(paid.sum(), "sum").clamp(min=1)
+        return output | {"values": values, "returns": returns, "paid": paid, "paid_tokens": paid_tokens}
 
     def _gathered(self, values: torch.Tensor) -> torch.Tensor:
         """The rows `(B, T)` of every process, in order, to the width of the widest."""
         return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
 
-    def _share(self, mask: torch.Tensor) -> torch.Tensor:
-        """This process's tokens over the mean of all processes': makes its mean over tokens part of that over all."""
-        tokens = mask.sum().float()
-        return tokens * self.accelerator.num_processes / self.accelerator.reduce(tokens, "sum").clamp(min=1)
-
     def _compute_loss(self, model, inputs):
-        policy_loss = super()._compute_loss(model, inputs) * self._share(inputs["completion_mask"])
+        policy_loss = super()._compute_loss(model, inputs)
         rollout = self.state.global_step // (
             self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
         )
@@ -138,11 +136,13 @@ class PPOTrainer(GroupTrainer):
         old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
-        value_loss = 0.5 * (errors * paid).sum() / paid.sum().clamp(min=1) * self._share(paid)
+        # As TRL's "dapo" does for the policy: the mean over the tokens of the rollout, so that neither the length of a
+        # micro-batch's completions nor their number of missing rewards changes what a token weighs.
+        steps = self.args.steps_per_generation
+        value_loss = 0.5 * (errors * paid).sum() * steps * self.accelerator.num_processes / inputs["paid_tokens"]
         self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
-        return (0.0 if warming else 1.0) * policy_loss + self.ppo[
-            "value_coefficient"
-        ] * value_loss / self.current_gradient_accumulation_steps
+        value_loss = value_loss / self.current_gradient_accumulation_steps
+        return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss
 
     def _values(self, batch, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """Values `(B, T)` of the states before each completion token; `hidden` where a trunk has read the batch."""
