@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gavel.sampling import batches, sample
+from gavel.sampling import batches, count_occurrences, sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
 
@@ -82,3 +82,16 @@ def test_a_completion_ends_at_the_end_token_and_says_so(model, tokenizer):
 def test_several_greedy_samples_are_refused(model, tokenizer):
     with pytest.raises(ValueError, match="n=2 samples at temperature 0"):
         sample(model, tokenizer, ["Q"], n=2, max_new_tokens=1)
+
+
+def test_equal_prompts_of_a_call_draw_their_own_samples(model, tokenizer):
+    common = {"n": 4, "temperature": 1.0, "max_new_tokens": 8, "seed": 3}
+    once, between, again = sample(model, tokenizer, [PROMPTS[0], PROMPTS[1], PROMPTS[0]], **common)
+    assert [s.ids for s in once] != [s.ids for s in again]
+    assert [once, between] == sample(model, tokenizer, PROMPTS[:2], **common)
+    assert [again] == sample(model, tokenizer, [PROMPTS[0]], **common, occurrences=[1])
+
+
+def test_occurrences_go_on_from_those_before():
+    assert count_occurrences("abaca") == [0, 0, 1, 0, 2]
+    assert count_occurrences("ab", before="aac") == [2, 0]

@@ -49,6 +49,14 @@ def rows(tiny, folder, questions, **settings):
     return list(read_jsonl(options["files"][0][1]))
 
 
+def test_a_question_that_occurs_twice_is_sampled_twice(tiny, tmp_path, vllm):
+    for settings in (None, SETTINGS):
+        found = [
+            row["response"] for row in rows(tiny, tmp_path, [QUESTIONS[0]] * 2, vllm=settings) if row["sample"] >= 0
+        ]
+        assert found[:3] != found[3:]
+
+
 def test_it_fills_the_same_rows_and_greedy_ones_agree(tiny, tmp_path, vllm):
     ours, theirs = rows(tiny, tmp_path, QUESTIONS), rows(tiny, tmp_path, QUESTIONS, vllm=SETTINGS)
     assert [[row[key] for key in ("id", "sample")] for row in ours] == [

@@ -26,8 +26,13 @@ def processes() -> int:
     return distributed.get_world_size() if _together() else 1
 
 
+def rank() -> int:
+    """This process's number among those that train together."""
+    return distributed.get_rank() if _together() else 0
+
+
 def is_main() -> bool:
-    return not _together() or distributed.get_rank() == 0
+    return rank() == 0
 
 
 def wait() -> None:
@@ -45,12 +50,17 @@ def on_main(function: Callable[[], Found]) -> Found:
     return box[0]
 
 
+def from_all(value: Found) -> list[Found]:
+    """The values of all processes, by rank; every process must get here."""
+    values = [value] * processes()
+    if _together():
+        distributed.all_gather_object(values, value)
+    return values
+
+
 def mean(value: float) -> float:
     """The mean of every process's value."""
-    if not _together():
-        return value
-    values: list[float] = [0.0] * processes()
-    distributed.all_gather_object(values, value)
+    values = from_all(value)
     return sum(values) / len(values)
 
 

@@ -27,7 +27,7 @@ from gavel.progress import say
 from gavel.reactions import ROLLS_BACK, Reaction
 from gavel.rewards import MixedReward
 from gavel.run_state import Mirror, RunState
-from gavel.sampling import sample
+from gavel.sampling import count_occurrences, sample
 from gavel.training import Keeper, finish_run
 from gavel.trl_config import trainer_config
 
@@ -233,8 +233,9 @@ def train(
 class Rollout:
     """TRL's `rollout_func` over our sampler: a group's prompt is computed once.
 
-    Its random numbers depend on seed, step and prompt only, so a resumed run draws what the uninterrupted one would,
-    and several processes draw together what one alone would.
+    Its random numbers depend on the seed, the step, the prompt and the prompt's occurrence in the step: a question that
+    occurs twice in a rollout gets two different groups of completions. A resumed run draws the same samples as an
+    uninterrupted one, and several processes together draw the same samples as one.
     """
 
     def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
@@ -247,19 +248,23 @@ class Rollout:
                 f"a group of {n} completions is split between processes: rl.prompts_per_step must divide among them"
             )
         step = trainer.state.global_step // self.updates
+        asked = texts[::n]
+        everyone = distributed.from_all(asked)  # each process has the next share of the rollout's questions
+        before = (text for share in everyone[: distributed.rank()] for text in share)
         with distributed.whole(trainer.accelerator.unwrap_model(trainer.model)) as policy:
             groups = sample(
                 policy,
                 tokenizer,
-                texts[::n],
+                asked,
                 n=n,
                 temperature=trainer.args.temperature,
                 max_new_tokens=trainer.max_completion_length,
                 seed=self.seed * 1_000_003 + step,
+                occurrences=count_occurrences(asked, before),
                 batch_size=self.batch_size,
                 special_tokens=self.special_tokens,
             )
-        read = tokenizer(texts[::n], add_special_tokens=self.special_tokens)["input_ids"]
+        read = tokenizer(asked, add_special_tokens=self.special_tokens)["input_ids"]
         prompt_ids = [ids for ids in read for _ in range(n)]
         return {
             "prompt_ids": prompt_ids,

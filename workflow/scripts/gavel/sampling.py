@@ -1,10 +1,12 @@
 """Batched sampling from a causal language model: each prompt is computed once for all of its samples.
 
-Random numbers belong to a (seed, prompt, sample, position), never to a batch: another batch size, another order or a
-finished neighbour does not change a sample (up to rounding in the model's logits).
+Random numbers belong to a (seed, prompt, occurrence, sample, position), never to a batch: another batch size or a
+finished neighbour does not change a sample (up to rounding in the model's logits). A prompt that occurs twice in a call
+or a rollout gets other samples the second time.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +40,7 @@ def sample(
     temperature: float = 0.0,
     max_new_tokens: int,
     seed: int = 0,
+    occurrences: Sequence[int] | None = None,
     batch_size: int = AT_A_TIME,
     batch_tokens: int | None = None,
     special_tokens: bool = True,
@@ -49,7 +52,8 @@ def sample(
     Args:
         temperature: 0 takes the most probable token (then `n` must be 1).
         max_new_tokens: longest completion, in tokens; one that reaches it is not `finished`.
-        seed: with the prompt's text it decides all random numbers.
+        seed: with the prompt's text and its occurrence it decides all random numbers.
+        occurrences: how many equal prompts came before each one; None counts them within `prompts`.
         batch_size: completions decoded at a time (at least `n`).
         batch_tokens: most tokens, those of prompts included, that these may come to hold; None for no such limit. One
             prompt's completions are decoded together in any case.
@@ -67,9 +71,10 @@ def sample(
         raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
     encoded = tokenizer(list(prompts), add_special_tokens=special_tokens)["input_ids"] if prompts else []
     encoded = [ids[-max_prompt_tokens:] if max_prompt_tokens else ids for ids in encoded]
+    numbers = count_occurrences(prompts) if occurrences is None else occurrences
     results: list[list[Sample]] = [[] for _ in prompts]
     for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
-        seeds = [prompt_seed(seed, prompts[i], 7) for i in batch]
+        seeds = [prompt_seed(seed, prompts[i], numbers[i], 7) for i in batch]
         uniforms = None
         if temperature > 0:
             draws = [torch.rand(n, max_new_tokens, generator=torch.Generator().manual_seed(s)) for s in seeds]
@@ -83,9 +88,20 @@ def sample(
     return results
 
 
-def prompt_seed(seed: int, prompt: str, size: int) -> int:
-    """The seed of one prompt's random numbers, of `size` bytes."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{prompt}".encode()).digest()[:size])
+def prompt_seed(seed: int, prompt: str, occurrence: int, size: int) -> int:
+    """The seed of the random numbers for one occurrence of a prompt, of `size` bytes."""
+    number = f"{occurrence}:" if occurrence else ""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}{prompt}".encode()).digest()[:size])
+
+
+def count_occurrences(prompts: Iterable[str], before: Iterable[str] = ()) -> list[int]:
+    """For each prompt, the number of equal prompts that precede it, those in `before` included."""
+    seen = Counter(before)
+    numbers = []
+    for prompt in prompts:
+        numbers.append(seen[prompt])
+        seen[prompt] += 1
+    return numbers
 
 
 def batches(

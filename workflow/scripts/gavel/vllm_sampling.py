@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from transformers import PreTrainedTokenizerBase
 
 from gavel.requirements import need
-from gavel.sampling import Sample, prompt_seed
+from gavel.sampling import Sample, count_occurrences, prompt_seed
 
 
 class VllmSampler:
     """vLLM over one checkpoint, on this machine's GPUs.
 
-    Every prompt has a seed of its own, so that its samples do not depend on what is sampled beside it; they are not
-    those of `gavel.sampling`.
+    Every occurrence of a prompt has a seed of its own, so that its samples do not depend on other prompts; they differ
+    from those of `gavel.sampling`.
 
     Args:
         model: checkpoint folder.
@@ -53,10 +53,10 @@ class VllmSampler:
                 n=n,
                 temperature=temperature,
                 max_tokens=max_new_tokens,
-                seed=prompt_seed(seed, prompt, 4),
+                seed=prompt_seed(seed, prompt, occurrence, 4),
                 stop_token_ids=[self.tokenizer.eos_token_id],
             )
-            for prompt in prompts
+            for prompt, occurrence in zip(prompts, count_occurrences(prompts), strict=True)
         ]
         found: list[list[Sample]] = []
         for ids, params in progress([(encoded, options)]):

@@ -115,6 +115,7 @@ class LocalBackend:
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             seed=seed,
+            occurrences=[0] * len(texts),  # what a judge says of a text is the same wherever the text stands
             batch_tokens=self.batch_tokens,
             special_tokens=not self.chat,
             max_prompt_tokens=self.max_tokens,
