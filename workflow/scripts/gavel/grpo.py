@@ -4,13 +4,15 @@ TRL scores every completion with its own copy of the prompt, padded to the longe
 those tokens are repeated or padding when solutions are as short as programs are. Two overrides mend that: a rollout's
 groups stay whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.packing`) before the model
 sees it. Two more make the baseline that of RLOO, and take the KL term out of the loss into the reward, where asked.
-Loss, rewards, logging and checkpoints stay TRL's, and so do the numbers, up to rounding.
+Dropout is off, so that the ratio compares log-probabilities of the same network. Loss, rewards, logging and checkpoints
+stay TRL's, and so do the numbers, up to rounding.
 """
 
 import torch
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
 
+from gavel.models import disable_dropout
 from gavel.packing import Packed, pack, packable
 from gavel.progress import say
 
@@ -28,10 +30,14 @@ class GroupTrainer(GRPOTrainer):
         self, *args, model: PreTrainedModel, leave_one_out: bool = False, kl_in_reward: bool = False, **kwargs
     ):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
+        disable_dropout(model)
         self.packs = packable(model)
         if not self.packs:
             say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
         super().__init__(*args, model=model, **kwargs)
+        for network in (self.model, self.ref_model):  # adapters are in the model by now
+            if network is not None:
+                disable_dropout(network)
 
     def _calculate_rewards(self, *args, **kwargs):
         self._rewards = super()._calculate_rewards(*args, **kwargs)

@@ -3,6 +3,7 @@
 Not a trainer and not a recipe: tiny models from scratch are `gavel.scratch`.
 """
 
+import copy
 import os
 from pathlib import Path
 
@@ -85,6 +86,34 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
     """Save weights (safetensors), configuration and tokenizer as one Hugging Face folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def disable_dropout(model: torch.nn.Module) -> None:
+    """Set every dropout probability of a network to 0, for good. The `config.json` saved with it keeps its values.
+
+    TRL's own `disable_dropout` changes `nn.Dropout` modules only. OPT (and so Galactica), Bloom, Qwen2 and most others
+    keep the probability as a number of a module and pass it to a function.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        for name, value in _dropouts(module).items():
+            setattr(module, name, type(value)(0))
+    # Falcon reads its configuration in every forward pass. Only the layers' view of it changes.
+    config = getattr(model, "config", None)
+    if config is not None and _dropouts(config):
+        silent = copy.deepcopy(config)
+        for name, value in _dropouts(config).items():
+            setattr(silent, name, type(value)(0))
+        for module in model.modules():
+            if vars(module).get("config") is config and not isinstance(module, PreTrainedModel):
+                module.config = silent
+
+
+def _dropouts(owner: object) -> dict[str, int | float]:
+    """The attributes that hold a dropout probability above 0."""
+    numbers = {name: value for name, value in vars(owner).items() if "drop" in name and isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if value > 0}
 
 
 def computes_bfloat16() -> bool:

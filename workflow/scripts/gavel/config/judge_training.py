@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gavel.config.section import Count, Positive, Section, Share
-from gavel.config.training import Lora
+from gavel.config.training import Lora, without_dropout
 
 
 class JudgeStage(Section):
@@ -98,3 +98,5 @@ class JudgeRl(JudgeStage):
         "constant_with_warmup", description="Learning rate after warm-up."
     )
     kl: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the divergence from the judge as it was.")
+
+    _without_dropout = field_validator("lora")(without_dropout)

@@ -14,10 +14,26 @@ class Lora(Section):
 
     r: Count = Field(16, description="Rank.")
     alpha: Positive = Field(32, description="The adapters' output is scaled by alpha / r.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Dropout before the adapters.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Dropout before the adapters; for SFT and DPO only, since RL runs without dropout."
+    )
     target_modules: list[str] | None = Field(
         None, description="Names of the layers that get adapters, such as [q_proj, v_proj]; null takes all linear ones."
     )
+
+
+def without_dropout(lora: Lora | None) -> Lora | None:
+    """A validator of adapters that RL trains.
+
+    Raises:
+        ValueError: they have dropout.
+    """
+    if lora is not None and lora.dropout:
+        raise ValueError(
+            f"dropout {lora.dropout:g}: RL runs without dropout, which would make the policy differ from the one that "
+            "sampled; leave dropout out"
+        )
+    return lora
 
 
 class Vllm(Served):
@@ -247,6 +263,8 @@ class Rl(Section):
         if critics and self.vllm:
             raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM knows nothing of; leave out one of them")
         return self
+
+    _without_dropout = field_validator("lora")(without_dropout)
 
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod
