@@ -12,6 +12,30 @@ def limits(evaluation: Mapping) -> dict[str, int | None]:
     return {"batch_size": min(AT_A_TIME, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}
 
 
+def split(batch_size: int, processes: int, micro: int | None, key: str) -> tuple[int, int]:
+    """Micro-batch size and number of micro-batches of one optimiser step on `batch_size` examples, for one process.
+
+    Args:
+        micro: examples in memory at a time, at most the process's own, which None takes.
+        key: the section of the config, for messages.
+
+    Raises:
+        InputError: they do not divide.
+    """
+    own, rest = divmod(batch_size, processes)
+    if rest:
+        raise InputError(
+            f"{key}.batch_size is {batch_size}, which {processes} processes (compute.processes) cannot share evenly"
+        )
+    size = min(micro or own, own)
+    if own % size:
+        shared = f" ({batch_size} for {processes} processes)" if processes > 1 else ""
+        raise InputError(
+            f"{key}.micro_batch_size: {own} examples a step{shared} do not divide into micro-batches of {size}"
+        )
+    return size, own // size
+
+
 def share(
     prompts: int, generations: int, processes: int, minibatches: int, micro: int | None, key: str = "rl"
 ) -> tuple[int, int]:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from gavel import algorithms, distributed, lora, models
-from gavel.errors import InputError
+from gavel import algorithms, batches, distributed, lora, models
 from gavel.grpo import GroupTrainer
 from gavel.judgments import both_orders, local
 from gavel.rl import Rollout, reshuffled
@@ -40,17 +39,13 @@ class Preferred:
 
 def _common(settings: dict, folder: str) -> dict:
     """What TRL's configs for SFT and DPO share."""
-    share, rest = divmod(settings["batch_size"], distributed.processes())
-    if rest:
-        raise InputError(
-            f"judge.self_taught: batch_size {settings['batch_size']} does not divide among {distributed.processes()} "
-            "processes (compute.processes)"
-        )
-    micro = min(settings["micro_batch_size"] or share, share)
+    micro, accumulate = batches.split(
+        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "judge.self_taught"
+    )
     return {
         "output_dir": folder,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": max(1, share // micro),
+        "gradient_accumulation_steps": accumulate,
         "max_steps": settings["steps"],
         "learning_rate": settings["learning_rate"],
         "lr_scheduler_type": "linear",

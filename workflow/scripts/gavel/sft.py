@@ -9,7 +9,7 @@ from pathlib import Path
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from gavel import distributed, lora, models, prompts
+from gavel import batches, distributed, lora, models, prompts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.monitor import Monitor
@@ -78,13 +78,9 @@ def train(
     model = models.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
     distributed.check("sft", critic=False)
     run = distributed.on_main(lambda: RunState(state, digest))
-    share, rest = divmod(settings["batch_size"], distributed.processes())
-    if rest:
-        raise InputError(
-            f"sft.batch_size: {settings['batch_size']} examples do not divide among {distributed.processes()} "
-            "processes (compute.processes)"
-        )
-    micro = min(settings["micro_batch_size"] or share, share)
+    micro, accumulate = batches.split(
+        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "sft"
+    )
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(
@@ -100,7 +96,7 @@ def train(
     config = SFTConfig(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, share // micro),
+        gradient_accumulation_steps=accumulate,
         max_steps=steps,
         learning_rate=settings["learning_rate"],
         lr_scheduler_type="linear",

@@ -284,11 +284,13 @@ class Config(Section):
             for name in self.rl.algorithms:
                 if ALGORITHMS[name].critic:
                     raise ValueError(f"compute.distributed {kind!r} does not train the critic of {name!r}; take ddp")
-        if self.sft.batch_size % count:
-            raise ValueError(
-                f"sft.batch_size is {self.sft.batch_size}, which {count} processes (compute.processes) cannot share "
-                "evenly"
-            )
+        taught = self.judge.self_taught
+        stages = {"sft": self.sft}
+        if taught:
+            stages |= {"judge.self_taught.sft": taught.sft, "judge.self_taught.dpo": taught.dpo}
+        for key, stage in stages.items():
+            if stage:
+                batches.split(stage.batch_size, count, stage.micro_batch_size, key)
         grid = self.rl
         for name in grid.algorithms:
             _, minibatches = ALGORITHMS[name].passes(grid.ppo.model_dump())
