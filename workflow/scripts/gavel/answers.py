@@ -6,7 +6,7 @@ Program solutions answer what they return (`gavel.programs` runs them). A text a
 
 1. What precedes `</think>` is no solution, where something follows. Once an answer has been given, a line that begins
    with the prompt's cue (`Question:`, `Q:`) begins another problem, and the text ends there.
-2. The last marker that holds an answer decides (`_MARKER`, `_RULES`):
+2. The last marker that holds an answer decides (`_MARKERS`, `_RULES`):
    - `#### 18`: the number, or the line below it. A Markdown heading (`#### Step 1`, `#### Solution`) is no marker;
    - `\boxed{18}`: a number or a formula (`gavel.latex`). Boxes that make a list (`\boxed{2}, \boxed{3}`) are no answer;
    - `A: 18`, `Answer: 18` at the start of a line or sentence, a heading 'Final Answer', `<answer> 18 </answer>`: the
@@ -61,25 +61,50 @@ ROUNDED_RELATIVE = Fraction(2, 100)
 # A marker's answer stands at its beginning; the bound keeps adversarial text linear.
 ANSWER_LENGTH = 200
 
-_MARKER = re.compile(
-    r"(?P<heading>^[ \t]*(?:\#{1,6}[ \t]*[*_]*|[*_]{1,3})(?i:(?:final[ ])?answer)[*_]*[ \t]*$)"
-    r"|(?P<hash>(?<!\#)\#\#\#\#(?!\#))"
-    r"|(?P<box>\\(?:boxed|fbox)[ ]?\{)"
-    r"|(?P<tag><answer>)"
-    r"|(?P<letter>(?:^|(?<=[.!?>\#]))[ \t*_]*(?:A|(?i:(?:final[ ])?answer))[*_]*[ \t]?[:=])"
-    r"|(?P<phrase>(?i:\banswer[*_]*(?:[ ]\([^()\n]{1,40}\))?(?:[ ]to[ ][\w' ]{1,60})?"
-    r"[ ](?:is|will[ ]be|would[ ]be|should[ ]be|must[ ]be|equals|=)(?![\w'])"
-    r"|\b(?:the|my|our|final|correct)[ ](?:final[ ])?answer[*_]*[ ]?[:=]))"
-    r"|(?P<after>(?i:(?:,?[ ]which)?[ ](?:is|are)[ ](?:therefore[ ]|thus[ ]|indeed[ ])?(?:the|my|our)[ ]"
-    r"(?:final[ ]|correct[ ])?answer\b))",
-    re.MULTILINE,
-)
-# What makes of the phrase after it no statement: `I don't think the answer is 5`, `if the answer is 5`.
-_DENIED_PHRASE = re.compile(
-    r"(?:n't|\bnot|\bnever|\bcannot)[ ](?:\w+[ ])?"
-    r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)"
-    r"(?:[ ](?:that|if|whether))?(?:[ ](?:the|my|our|final|correct))*[ ]$"
-    r"|\b(?:if|suppose|assume|assuming|whether|false|wrong|incorrect|unless)(?:[ ]that)?(?:[ ](?:the|my|our|final|correct))*[ ]$",
+# Patterns of the markers by rule; of two at one place the later here decides. The second entry is a piece of text without
+# which there is none (in lower case), which spares most texts most patterns.
+_MARKERS = {
+    "hash": (re.compile(r"(?<!\#)\#\#\#\#(?!\#)"), "####"),
+    "box": (re.compile(r"\\(?:boxed|fbox)[ ]?\{"), "box"),
+    "tag": (re.compile(r"<answer>"), "<answer>"),
+    "after": (
+        re.compile(
+            r"(?:,?[ ]which)?[ ](?:is|are)[ ](?:therefore[ ]|thus[ ]|indeed[ ])?(?:the|my|our)[ ](?:final[ ]|correct[ ])?"
+            r"answer\b",
+            re.IGNORECASE,
+        ),
+        "answer",
+    ),
+    "phrase": (
+        re.compile(
+            r"\banswer[*_]*(?:[ ]\([^()\n]{1,40}\))?(?:[ ]to[ ][\w' ]{1,60})?"
+            r"[ ](?:is|will[ ]be|would[ ]be|should[ ]be|must[ ]be|equals|=)(?![\w'])"
+            r"|\b(?:the|my|our|final|correct)[ ](?:final[ ])?answer[*_]*[ ]?[:=]",
+            re.IGNORECASE,
+        ),
+        "answer",
+    ),
+    "letter": (
+        re.compile(
+            r"(?:^|(?<=[.!?>\#]))[ \t*_]*+(?:A|(?i:(?:final[ ])?answer))[*_]*+[ \t]?[:=]",
+            re.MULTILINE,
+        ),
+        "a",
+    ),
+    "heading": (
+        re.compile(
+            r"^[ \t]*(?:\#{1,6}[ \t]*[*_]*|[*_]{1,3})(?:final[ ])?answer[*_]*[ \t]*$",
+            re.MULTILINE | re.IGNORECASE,
+        ),
+        "answer",
+    ),
+}
+# `I don't think the answer is 5`, `if the answer is 5`: no statement.
+_DENIED_STATEMENT = re.compile(
+    r"(?:(?:n't|\bnot|\bnever|\bcannot)[ ](?:\w{1,20}[ ])?"
+    r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)(?:[ ](?:that|if|whether))?"
+    r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that))"
+    r"(?:[ ](?:the|my|our|final|correct)){0,3}[ ]answer\b[^.!?\n]{0,200}",
     re.IGNORECASE,
 )
 # A correction right after an answer: "Wait, that's wrong. ...", "No, it's 19."
@@ -99,19 +124,27 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
 # The prompt's cues, and the marks that end a turn.
 _CUE = re.compile(
-    r"^[ \t]*[#*_>]*[ \t]*(?:Question|Q|Problem|Human|User|Instruction)(?:[ ]?[0-9]+)?[*_]*[ \t]*:"
+    r"^[ \t]*+[#*_>]*+[ \t]*+(?:Question|Q|Problem|Human|User|Instruction)(?:[ ]?[0-9]+)?[*_]*[ \t]*:"
     r"|<\|(?:im_end|endoftext|eot_id)\|>|</s>|<end_of_turn>",
     re.MULTILINE,
 )
 # Without a marker an answer has been given where a result stands.
 _CONCLUDES = re.compile(
-    r"=[ ]*[$€£(\\-]*[0-9]|^[ \t$*_]*-?[0-9][0-9.,]*[ \t.*_]*$"
+    r"=[ ]*[$€£(\\-]*[0-9]|^[ \t$*_]*+-?[0-9][0-9.,]*+[ \t*_]*$"
     r"|\b(?:so|therefore|thus|hence|total|altogether)\b[^\n?]{0,80}[0-9]",
     re.MULTILINE | re.IGNORECASE,
 )
-_STRUCTURE = re.compile(rf"[ \t*_]*(?:(?:{PARTS})s?\b|(?P<numbered>[0-9]{{1,2}}[.)][ ]+[*_]*[A-Za-z]))", re.IGNORECASE)
-_BETWEEN_BOXES = re.compile(
-    r"[\s$]*(?:\\[)\]])?[\s$]*(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\})[\s$]*(?:\\[(\[])?[\s$]*"
+_HEADS = (
+    "Check|Verif|Calculat|Conclusion|Summary|Reasoning|Analysis|Approach|Breakdown|Understand|Given|Answer|Final Answer"
+)
+_STRUCTURE = re.compile(
+    rf"[ \t*_]*(?:(?:{PARTS})s?\b|(?:{_HEADS})[a-z]*(?![a-z]*[ ]*[:=]?[ ]*[-$€£]*[0-9])|(?P<numbered>[0-9]{{1,2}}[.)][ ]+[*_]*[A-Za-z]))",
+    re.IGNORECASE,
+)
+# A box of the same list: `\boxed{2}, \boxed{3}`, `\boxed{2} and \boxed{3}`.
+_BOX_BEFORE = re.compile(
+    r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}[\s$]*(?:\\[)\]])?[\s$]*"
+    r"(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\})[\s$]*(?:\\[(\[])?[\s$]*$"
 )
 
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
@@ -130,17 +163,24 @@ def extract(text: str) -> str | None:
 
     Never raises, whatever the text; the rules are in the module's docstring.
     """
-    text = _ANNOTATION.sub("", text).translate(CHARACTERS)
-    text = _RAISED.sub(lambda match: "^{" + match[0].translate(_RAISED_DIGITS) + "}", text)
+    text = _ANNOTATION.sub("", text)
+    if not text.isascii():
+        text = text.translate(CHARACTERS)
+        text = _RAISED.sub(lambda match: "^{" + match[0].translate(_RAISED_DIGITS) + "}", text)
     _, thought, solution = text.rpartition("</think>")
     if thought and solution.strip():
         text = solution
     if "\\" in text:
         for pattern, replacement in _BACKSLASHES:
             text = pattern.sub(replacement, text)
+    if "answer" in text:
+        text = _DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)
-    return answer if decided else bare(text)
+    # A box that has been begun, and a thought that has not ended: the text breaks off.
+    if decided or "\\boxed" in text or "\\fbox" in text or ("<think>" in text and not thought):
+        return answer
+    return bare(text)
 
 
 def equal(answer: str | None, gold: str | None) -> bool:
@@ -206,28 +246,33 @@ def _first_problem(text: str) -> str:
 
 def _marked(text: str) -> tuple[bool, str | None]:
     """Whether a marker decides, and the answer of the last that does (rules 2 and 3)."""
-    markers = list(_MARKER.finditer(text))
+    lower = text.lower()
+    markers = [
+        (match.start(), order, kind, match)
+        for order, (kind, (pattern, needs)) in enumerate(_MARKERS.items())
+        if needs in lower
+        for match in pattern.finditer(text)
+    ]
+    markers.sort(key=lambda marker: marker[:2])
     last_digit = max(map(text.rfind, "0123456789")) if markers else -1
-    for at in range(len(markers) - 1, -1, -1):
-        marker = markers[at]
-        if marker["box"]:
-            reading = _box(text, marker, markers[at - 1] if at else None)
-        else:
-            reading = _RULES[marker.lastgroup](text, marker, last_digit)
-        if reading is not None:
+    for _, _, kind, match in reversed(markers):
+        if (reading := _RULES[kind](text, match, last_digit)) is not None:
             return True, _corrected(text, reading)
     return False, None
 
 
 def _hash(text: str, marker: re.Match, last_digit: int) -> Reading | None:
-    """`#### 18`, or a Markdown heading of that level, which is no marker: one that begins with a word such as 'Step', or
-    holds words only while numbers follow below."""
+    """`#### 18`. A Markdown heading of that level is no marker: one that begins with a word such as 'Step', or holds
+    words only while numbers follow below."""
     line, start, end = _line(text, marker.end())
+    line, below = without_denied(line), "\n" in text[marker.end() : start]
     heads = not text[text.rfind("\n", 0, marker.start()) + 1 : marker.start()].strip(" \t*_>")
+    if not heads and (below or not line):
+        return None  # the end of a closed heading: `#### 18 ####`
     part = _STRUCTURE.match(line)
     if heads and part and (not part["numbered"] or last_digit >= end):
         return None
-    reading = read(line, bullets=start > marker.end())
+    reading = read(line, bullets=below)
     if not reading.starts:
         reading = in_words(line, last=False)
         if not reading.starts and heads and last_digit >= end:
@@ -235,15 +280,14 @@ def _hash(text: str, marker: re.Match, last_digit: int) -> Reading | None:
     return _moved(reading, start)
 
 
-def _box(text: str, marker: re.Match, previous: re.Match | None) -> Reading | None:
+def _box(text: str, marker: re.Match, last_digit: int) -> Reading | None:
     content, end = _braced(text, marker.end())
     if content is None:
         return None
     answer = _boxed(content)
-    if previous is not None and previous["box"]:
-        other, other_end = _braced(text, previous.end())
-        between = other is not None and _BETWEEN_BOXES.fullmatch(text, other_end, max(other_end, marker.start()))
-        if between and _boxed(other) != answer:
+    window = text[max(0, marker.start() - ANSWER_LENGTH) : marker.start()]
+    if previous := _BOX_BEFORE.search(window):
+        if _boxed(previous["content"]) != answer:
             answer = None
     return Reading(True, answer, end)
 
@@ -253,8 +297,9 @@ def _boxed(content: str) -> str | None:
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
     answer = value(content.strip().strip("$"))
-    if answer is not None or "\\" in content or "^" in content:
+    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠]", content):
         return answer
+    content = without_denied(content)
     reading = read(content)
     return (reading if reading.starts else in_words(content, last=False)).answer
 
@@ -272,10 +317,8 @@ def _letter(text: str, marker: re.Match, last_digit: int) -> Reading | None:
 
 
 def _phrase(text: str, marker: re.Match, last_digit: int) -> Reading | None:
-    if _DENIED_PHRASE.search(text, max(0, marker.start() - 60), marker.start()):
-        return None
     line, start, _ = _line(text, marker.end())
-    if start - len(line) > last_digit and UNANSWERABLE not in line:
+    if start > last_digit and UNANSWERABLE not in line:
         return None
     denied = without_denied(line)
     reading = read(denied, bullets="\n" in text[marker.end() : start])
@@ -299,6 +342,7 @@ _ENDS_ON_NUMBER = re.compile(rf"{FLAT_NUMBER}[*_$]*{UNITS}[*_$]*$")
 _RULES: dict[str, Callable[[str, re.Match, int], Reading | None]] = {
     "heading": _letter,
     "hash": _hash,
+    "box": _box,
     "tag": _tag,
     "letter": _letter,
     "phrase": _phrase,
@@ -327,9 +371,9 @@ def _corrected(text: str, reading: Reading) -> str | None:
     """The reading's answer, or the one that a correction right after it puts in its place."""
     end = _SENTENCE_END.search(text, reading.end, reading.end + ANSWER_LENGTH)
     for start in (reading.end, end.end()) if end else (reading.end,):
-        if match := _REPLACED.match(text, start):
+        if match := _REPLACED.match(text, start, start + ANSWER_LENGTH):
             return canonical(re.sub(r"[*_]", "", match["number"]))
-        if match := _WITHDRAWN.match(text, start):
+        if match := _WITHDRAWN.match(text, start, start + ANSWER_LENGTH):
             return bare(text[match.end() :])
     return reading.answer
 

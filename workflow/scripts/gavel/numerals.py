@@ -54,7 +54,7 @@ _END = r"(?![0-9]|[.,:/][0-9])"
 
 # A minus is a sign only where it cannot be a subtraction: `10-5` ends on 5, `= -5` on -5.
 NUMBER = re.compile(
-    rf"(?P<sign>(?<![0-9A-Za-z_)\]}}%])[-+])?(?:{_START}{CURRENCY}[ ]?)?(?P<inner>(?<![0-9A-Za-z_)\]}}%])-)?{_START}"
+    rf"(?P<sign>(?<![0-9A-Za-z_)\]}}%])[-+])?{_START}(?:{CURRENCY}[ ]?(?P<inner>-[ ]?)?)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})[ ](?P<part>[0-9]{{1,9}})/(?P<parts>[0-9]{{1,9}})"
     rf"|(?P<top>{PLAIN}{EXPONENT})(?:{_SCALE}|{_POWER}|[ ]?/[ ]?(?P<bottom>{PLAIN}))?){_END}"
 )
@@ -91,7 +91,7 @@ def number_value(match: re.Match) -> Fraction | None:
             value = integer_power(value, int(power))
         if value is None:
             return None
-    return -value if "-" in (match["sign"], match["inner"]) else value
+    return -value if match["sign"] == "-" or match["inner"] else value
 
 
 def exact(match: re.Match) -> bool:

@@ -39,23 +39,25 @@ _INSIDE = (
 )
 _RUN = re.compile(rf"{_INSIDE}{{1,{MAX_STATEMENT}}}")
 _STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
-_GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^|!?[ ]?\\(?:times|cdot))")
+_GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
 
 _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern}|(?P<compound>{COMPOUND.pattern})")
 
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
     r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*\*?[ ]?[$€£]?[0-9(]|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
-    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
+    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)(?:[ ][$€£]?[0-9(]|[ ]*$))"
+    r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
 _VARIABLE = re.compile(rf"[ ]?[xyznk](?![{LETTER}0-9'])")
 _SECOND = re.compile(
     rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/][ ])|[ ]+)"
-    rf"[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*(?:[.;!,*_\"')$\\&]|and\b|or\b|$)"
+    rf"(?:(?:maybe|perhaps|possibly|even)[ ])?[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*"
+    r"(?:[.;!,\"')$&]|\\[)\]]|and\b|or\b|$)"
 )
 # Where the sentence turns from the answer to its reason.
 _REASON = re.compile(
-    r"[,;]?[ ]?\b(?:because|since|as[ ](?!many|much|well)|if|when|where|given|so|but|while|due[ ]to)\b"
+    r"[,;]?[ ]?\b(?:because|since|as[ ](?!many|much|well)|if|when|where|given|so|but|while|due[ ]to|for[ ]the[ ]reason)\b"
     r"|[;?\n]|:[ ]|[ ]\((?!or\b)|</answer>",
     re.IGNORECASE,
 )
@@ -74,17 +76,22 @@ _SIGN_BEFORE = re.compile(r"(?:\bnegative[ ]|(?:=|\bis|:|\()[ ]*(?:minus[ ]|-[ ]
 _WRONG = r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true))"
 # Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot be|rather than|instead of)|n't(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
+    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer)|n't(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
     rf"{FLAT_NUMBER}|{FLAT_NUMBER}[*_$]*{UNITS},?[ ](?:which[ ])?(?:is|was)(?:[ ]{_WRONG}|n't[ ](?:right|correct|the)"
-    r"|[ ]not[ ]the)",
+    r"|[ ]not[ ](?:the|an?)\b|[ ]the[ ]wrong\b)",
     re.IGNORECASE,
 )
 _HEDGE = re.compile(r"\b(?:either|between|from|(?:any|one) of)\b[^.]*\b(?:or|and|to)\b", re.IGNORECASE)
 
+# A bound is no answer.
+_BOUND = re.compile(
+    r"(?:(?:more|less|greater|fewer|higher|lower) than|at (?:least|most)|up to|over|under) ", re.IGNORECASE
+)
+
 # Words that a heading or a numbered step begins with; their numbers are no answers.
 PARTS = "Step|Part|Case|Problem|Question|Example|Method|Section|Phase|Stage|Equation|Solution|Explanation|Note|Option"
 _STEP = re.compile(rf"\b(?:{PARTS})s?[ ]\#?\(?[0-9]+(?:\.[0-9]+)*\)?(?![0-9%])(?:[.:)](?=\s))?", re.IGNORECASE)
-_ITEM = re.compile(r"^[ \t]*[*_#]*[ \t]*[0-9]{1,2}[.)](?=[ \t]+[*_]*[A-Za-z])", re.MULTILINE)
+_ITEM = re.compile(r"^[ \t]*+[*_#]*+[ \t]*+[0-9]{1,2}[.)](?=[ \t]+[*_]*[A-Za-z])", re.MULTILINE)
 _QUESTION = re.compile(
     r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|was|are|will|would|fraction|percent\w*|number)|find)\b[^.!?\n]{0,300}\?",
     re.IGNORECASE,
@@ -94,7 +101,13 @@ _BREAKS_OFF = re.compile(r"[\s_$]*(?:[+×÷=/*-]|\\(?:times|cdot|div|frac))[\s$(
 _OPERAND_BEFORE = re.compile(
     r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
 )
-_LIST_BEFORE = re.compile(r"[0-9%][*_$]*(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ])[*_$]*$")
+_LIST_BEFORE = re.compile(
+    r"[0-9%][*_$]*(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ]|[ ])[*_$]*$|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[ ]*$"
+)
+_BOUND_BEFORE = re.compile(
+    r"(?:[\w)] [<>≤≥]=?|\b(?:more|less|greater|fewer|higher|lower) than|\bat (?:least|most)|\b(?:n[eo]t|between)) ?[$€£]?$",
+    re.IGNORECASE,
+)
 
 
 class Reading(NamedTuple):
@@ -130,8 +143,7 @@ def read(statement: str, bullets: bool = False) -> Reading:
     first = _element(statement, start)
     if first is None:
         return Reading(False, None, start)
-    statement = statement[: _statement_end(statement, first.end)]
-    return Reading(True, _result(statement, first), first.end)
+    return Reading(True, _result(statement, _statement_end(statement, first.end), first), first.end)
 
 
 def in_words(statement: str, last: bool) -> Reading:
@@ -145,7 +157,7 @@ def in_words(statement: str, last: bool) -> Reading:
         return Reading(False, None, 0)
     statement = statement[: _statement_end(statement, tokens[0].end())]
     tokens = [token for token in tokens if token.end() <= len(statement)]
-    if _HEDGE.search(statement):
+    if _HEDGE.search(statement) or _BOUND.match(statement.lstrip(" :*_")):
         return Reading(True, None, len(statement))
     for equals in reversed(list(_EQUALS.finditer(statement))):
         reading = read(statement[equals.end() :])
@@ -173,7 +185,9 @@ def bare(text: str) -> str | None:
     asks = [match for match in _QUESTION.finditer(text, max(0, token.start() - 300)) if match.end() > token.end()]
     if asks or _ASKS.match(after) or _BREAKS_OFF.match(after):
         return None
-    if not element.formula and (_OPERAND_BEFORE.search(before) or _LIST_BEFORE.search(before)):
+    if not element.formula and any(
+        pattern.search(before) for pattern in (_OPERAND_BEFORE, _LIST_BEFORE, _BOUND_BEFORE)
+    ):
         return None
     if _UNFINISHED.match(after) or _VARIABLE.match(after):
         return None
@@ -236,17 +250,18 @@ def _statement_end(statement: str, start: int) -> int:
     return min(ends, default=len(statement))
 
 
-def _result(statement: str, first: _Element) -> str | None:
-    """The answer of a statement that begins with `first`: the result of the computation that it begins, if there is one."""
-    aside = _ASIDE.search(statement, first.end)
-    chain = statement[: aside.start()] if aside else statement
+def _result(statement: str, end: int, first: _Element) -> str | None:
+    """The answer of a statement that begins with `first`: the result of the computation that it begins before `end`, if
+    there is one."""
+    aside = _ASIDE.search(statement, first.end, end)
+    chain = statement[: aside.start() if aside else end]
     equals = list(_EQUALS.finditer(chain, first.end))
     for sign in reversed(equals):
         element = _element(chain, _LEAD.match(chain, sign.end()).end())
         if element and not _UNFINISHED.match(chain, element.end):
-            return _alone(statement, element)
-    if _UNFINISHED.match(statement, first.end) and not first.formula:
-        result = None if equals else _RESULT.search(statement, first.end)
+            return _alone(chain, element)
+    if _UNFINISHED.match(statement, first.end) and not first.formula and not equals:
+        result = _RESULT.search(statement, first.end, end)
         element = result and _element(statement, _LEAD.match(statement, result.end()).end())
         return _alone(statement, element) if element else None
     return _alone(statement, first)
@@ -254,12 +269,15 @@ def _result(statement: str, first: _Element) -> str | None:
 
 def _alone(statement: str, element: _Element) -> str | None:
     """The element's answer, unless what follows makes it an operand, a variable's factor, or one of several numbers."""
-    if element.answer is None or _UNFINISHED.match(statement, element.end) or _VARIABLE.match(statement, element.end):
+    if _UNFINISHED.match(statement, element.end) or _VARIABLE.match(statement, element.end):
         return None
-    second = _SECOND.match(statement, element.end)
-    if second and canonical(second["other"]) != element.answer:
-        return None
-    return element.answer
+    return element.answer if _single(statement, element.answer, element.end) else None
+
+
+def _single(statement: str, answer: str | None, end: int) -> bool:
+    """Whether no other number follows as in a list or as an alternative."""
+    second = _SECOND.match(statement, end)
+    return second is None or canonical(second["other"]) == answer
 
 
 def _tokens(text: str) -> Iterator[re.Match]:
