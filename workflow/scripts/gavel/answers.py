@@ -15,21 +15,21 @@ Program solutions answer what they return (`gavel.programs` runs them). A text a
      that sentence, before any reason (`because`, `since`, `(`); a sentence without a number, or one that denies or
      asks, does not count.
    A correction right after it ("Wait, that's wrong. ...", "No, it's 19") replaces it.
-3. In a marker: a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`), and is no answer
+3. In a marker a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`), and is no answer
    without one (`5 - 3`). A formula between `$` signs, or in LaTeX, is evaluated. A list, an alternative (`2 or 3`), a
-   range, a time, a variable (`5x`) and words (`unknown`) are no answer.
+   range, a bound (`at least 5`), a time, a variable (`5x`) and words (`unknown`) are no answer.
 4. Without a marker the last number (or formula) of the text is the answer. Numbers of steps, numbers that are denied
-   (`not 10`) and digits inside words do not count; where the text breaks off in a computation or ends with the question,
-   there is none.
+   (`not 10`) and digits inside words do not count; where the text breaks off in a computation, or ends with the
+   question, there is none.
 
-Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`, `1 200`,
-`1,00,000`) are stripped; signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and powers of ten
-(`1e3`, `1.5 x 10^3`) are read; `25%` is 25; words such as 'million' or 'dozen' count as units. 'Cannot be answered' is
-only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`, `the answer is None`): a
-lower-case `none` may well mean zero. No answer is Python's None and equals nothing.
+Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`,
+`1 200`, `1,00,000`) are stripped; signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and
+powers of ten (`1e3`, `1.5 x 10^3`) are read; `25%` is 25; words such as 'million' or 'dozen' count as units. 'Cannot be
+answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`, `the answer is
+None`): a lower-case `none` may well mean zero. No answer is Python's None and equals nothing.
 
-The work is linear in the text's length: a marker reads at most `ANSWER_LENGTH` characters, a formula is evaluated within
-the bounds of `gavel.latex`.
+The work is linear in the text's length: a marker reads at most `ANSWER_LENGTH` characters, and a formula is evaluated
+within the bounds of `gavel.latex`.
 """
 
 import re
@@ -45,8 +45,8 @@ __all__ = ["canonical", "equal", "extract", "solutions_to_answers", "verify"]
 
 Format = Literal["text", "program"]
 
-# Noise of floating-point arithmetic and of irrational values, far below any difference that a word problem can mean. It
-# applies to decimals of `SIGNIFICANT_DIGITS` digits only; integers, fractions and shorter decimals are compared exactly.
+# Noise of floating-point arithmetic and of irrational values, far below any difference that a word problem can mean.
+# It applies to decimals of `SIGNIFICANT_DIGITS` digits only; integers, fractions and shorter decimals are exact.
 RELATIVE_TOLERANCE = Fraction(1, 10**9)
 # What 0.1 + 0.2 - 0.3 may leave instead of 0.
 ABSOLUTE_TOLERANCE = Fraction(1, 10**12)
@@ -61,16 +61,16 @@ ROUNDED_RELATIVE = Fraction(2, 100)
 # A marker's answer stands at its beginning; the bound keeps adversarial text linear.
 ANSWER_LENGTH = 200
 
-# Patterns of the markers by rule; of two at one place the later here decides. The second entry is a piece of text without
-# which there is none (in lower case), which spares most texts most patterns.
+# Patterns of the markers by rule; of two at one place the later here decides. The second entry is a piece of text (in
+# lower case) without which there is none, which spares most texts most patterns.
 _MARKERS = {
     "hash": (re.compile(r"(?<!\#)\#\#\#\#(?!\#)"), "####"),
     "box": (re.compile(r"\\(?:boxed|fbox)[ ]?\{"), "box"),
     "tag": (re.compile(r"<answer>"), "<answer>"),
     "after": (
         re.compile(
-            r"(?:,?[ ]which)?[ ](?:is|are)[ ](?:therefore[ ]|thus[ ]|indeed[ ])?(?:the|my|our)[ ](?:final[ ]|correct[ ])?"
-            r"answer\b",
+            r"(?:,?[ ]which)?[ ](?:is|are)[ ](?:therefore[ ]|thus[ ]|indeed[ ])?(?:the|my|our)[ ]"
+            r"(?:final[ ]|correct[ ])?answer\b",
             re.IGNORECASE,
         ),
         "answer",
@@ -134,11 +134,13 @@ _CONCLUDES = re.compile(
     r"|\b(?:so|therefore|thus|hence|total|altogether)\b[^\n?]{0,80}[0-9]",
     re.MULTILINE | re.IGNORECASE,
 )
+# A heading begins with such a word, unless it gives a number (`#### Conclusion: 42`); or it is numbered.
 _HEADS = (
     "Check|Verif|Calculat|Conclusion|Summary|Reasoning|Analysis|Approach|Breakdown|Understand|Given|Answer|Final Answer"
 )
 _STRUCTURE = re.compile(
-    rf"[ \t*_]*(?:(?:{PARTS})s?\b|(?:{_HEADS})[a-z]*(?![a-z]*[ ]*[:=]?[ ]*[-$€£]*[0-9])|(?P<numbered>[0-9]{{1,2}}[.)][ ]+[*_]*[A-Za-z]))",
+    rf"[ \t*_]*(?:(?:{PARTS})s?\b|(?:{_HEADS})[a-z]*(?![a-z]*[ ]*[:=]?[ ]*[-$€£]*[0-9])"
+    r"|(?P<numbered>[0-9]{1,2}[.)][ ]+[*_]*[A-Za-z]))",
     re.IGNORECASE,
 )
 # A box of the same list: `\boxed{2}, \boxed{3}`, `\boxed{2} and \boxed{3}`.
@@ -296,8 +298,8 @@ def _boxed(content: str) -> str | None:
     """What a box holds: a number or formula, else the number in its words (`\\boxed{18 eggs a day}`)."""
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
-    answer = value(content.strip().strip("$"))
-    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠]", content):
+    answer = value(content.strip(" \t\n$*_"))
+    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠]|[0-9)!]!", content):
         return answer
     content = without_denied(content)
     reading = read(content)

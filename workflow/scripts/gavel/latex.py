@@ -40,7 +40,7 @@ _RELATION = re.compile(
     r"|\\(?:approx|simeq|cong|equiv|doteq|Rightarrow|Longrightarrow|implies|rightarrow|to)(?![A-Za-z])"
 )
 _SEVERAL = re.compile(r",(?![0-9]{3})|;|\b(?:or|and)\b")
-_MONEY = re.compile(r"\\?[$]|[€£¥₹]|\b(?:Rs|INR|USD|EUR|GBP)\b\.?(?=[ ]?[0-9])")
+_MONEY = re.compile(r"\\?[$]|[€£¥₹]|\b(?:Rs|INR|USD|EUR|GBP)\b\.?(?=[ ]*[0-9])")
 _OPTION = re.compile(r"^\s*\(?[A-E][).:]\s+")
 # Words before the value: `Total: 18`. A function's name or a negation is no such word.
 _BEFORE = re.compile(
@@ -119,6 +119,8 @@ def _cleaned(text: str) -> str:
     text = _UNIT_FRACTION.sub(r" \1 per \2 ", _WORDS.sub(r" \1 ", text.translate(CHARACTERS)))
     text = _SPACING.sub("", text)
     rows = [row for row in _ROWS.split(text) if row.strip(" \n&")]
+    if len(rows) > 1 and not _RELATION.search(rows[-1]):
+        return ""  # a column of numbers, not a calculation
     return _OPTION.sub("", _MONEY.sub("", _BLANKS.sub(" ", rows[-1] if rows else "")))
 
 

@@ -29,7 +29,7 @@ MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10))
 
 # Letters that make digits after them part of a word (`AZYUK2A`). Chinese and Japanese are left out: they write
 # numbers without spaces around them.
-LETTER = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff"
+LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u04ff"
 CURRENCY = (
     r"(?:(?:US|CA|AU|NZ|HK|SG|C|A|R|S)?[$]|[€£¥₹₩₱]"
     r"|(?:Rs|INR|USD|EUR|GBP|CAD|AUD|NZD|JPY|CNY|RMB|CHF)\.?(?=[ ]?[-0-9.]))"
@@ -41,16 +41,16 @@ PLAIN = rf"(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)"
 EXPONENT = r"(?:[eE][-+]?[0-9]{1,9})?"
 _RAISED = r"(?:\^|\*\*)(?:\{{[ ]?(?P<{0}_braced>-?[0-9]{{1,9}})[ ]?\}}|\(?(?P<{0}>-?[0-9]{{1,9}})\)?)"
 _POWER = _RAISED.format("power")
-_SCALE = rf"[ ]?[x×*·⋅][ ]?10{_RAISED.format('scale')}"
+_SCALE = rf"[ ]?(?:[xX×*·⋅]|\\times|\\cdot)[ ]?10{_RAISED.format('scale')}"
 
 # Neither inside a word (AZYUK2A, COVID-19, x_1), nor an exponent (cm^2), nor the rest of a longer token (the 45 of
 # 3:45).
 _START = (
-    rf"(?<![{LETTER}0-9])(?<![{LETTER}]_)(?<![{LETTER}]_\{{)(?<![0-9][.,:/])(?<![{LETTER}]-)"
+    rf"(?<![{LETTER}0-9])(?<![{LETTER}]_)(?<![{LETTER}]_\{{)(?<![0-9][.,:/'])(?<![{LETTER}]-)"
     r"(?<!\^)(?<!\^-)(?<!\^\{)(?<!\^\{-)"
 )
 # Nor the beginning of one: a time or ratio (3:45), a date (1/2/2020), a version (3.5.2), a list (2,3,4).
-_END = r"(?![0-9]|[.,:/][0-9])"
+_END = r"(?![0-9]|[.,:/'][0-9])"
 
 # A minus is a sign only where it cannot be a subtraction: `10-5` ends on 5, `= -5` on -5.
 NUMBER = re.compile(
@@ -59,7 +59,7 @@ NUMBER = re.compile(
     rf"|(?P<top>{PLAIN}{EXPONENT})(?:{_SCALE}|{_POWER}|[ ]?/[ ]?(?P<bottom>{PLAIN}))?){_END}"
 )
 # Digits that are no single number: 3:45, 1/2/2020, 2020-01-05, 2,3,4, 3.5.2.
-COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|[0-9]+(?:[.,:/][0-9]+)+)(?![0-9])")
+COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|[0-9]+(?:[.,:/'][0-9]+)+)(?![0-9])")
 
 # One way of writing for what is meant alike: minus signs and dashes between or before numbers, narrow spaces,
 # full-width digits, raised digits.

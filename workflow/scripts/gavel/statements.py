@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gavel.latex import latex_number
-from gavel.numerals import COMPOUND, LETTER, NUMBER, UNANSWERABLE, canonical, match_text
+from gavel.numerals import COMPOUND, CURRENCY, LETTER, NUMBER, UNANSWERABLE, canonical, match_text
 
 # A statement's answer stands at its beginning; the bound keeps adversarial text linear.
 MAX_STATEMENT = 200
@@ -37,7 +37,7 @@ _INSIDE = (
     rf"(?:\\(?:text|mathrm|mbox|operatorname)[ ]?\{{[^{{}}\n]{{0,40}}\}}|{_COMMAND}|\\[,;:!%]"
     r"|[-0-9.,+*/^!(){}\[\]|%_ ]|[xX](?=[ ]?[0-9\\]))"
 )
-_RUN = re.compile(rf"{_INSIDE}{{1,{MAX_STATEMENT}}}")
+_RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{MAX_STATEMENT}}}")
 _STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
 _GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
 
@@ -45,23 +45,24 @@ _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern
 
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
-    r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*\*?[ ]?[$€£]?[0-9(]|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
-    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)(?:[ ][$€£]?[0-9(]|[ ]*$))"
+    r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
+    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
     r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
 _VARIABLE = re.compile(rf"[ ]?[xyznk](?![{LETTER}0-9'])")
 _SECOND = re.compile(
     rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/][ ])|[ ]+)"
     rf"(?:(?:maybe|perhaps|possibly|even)[ ])?[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*"
-    r"(?:[.;!,\"')$&]|\\[)\]]|and\b|or\b|$)"
+    r"(?:[.;!,\"')\]}$&]|\\[)\]]|and\b|or\b|$)"
 )
 # Where the sentence turns from the answer to its reason.
 _REASON = re.compile(
-    r"[,;]?[ ]?\b(?:because|since|as[ ](?!many|much|well)|if|when|where|given|so|but|while|due[ ]to|for[ ]the[ ]reason)\b"
+    r"[,;]?[ ]?\b(?:because|since|as[ ](?!many|much|well)|if|when|where|given|so|but|while|due[ ]to|for[ ]the[ ]reason)"
+    r"\b"
     r"|[;?\n]|:[ ]|[ ]\((?!or\b)|</answer>",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=[\s\"'*_)$\\]|$)")
+_SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)[.!?](?=[\s\"'*_)$\\]|$)")
 _ASIDE = re.compile(r",(?![0-9]{3})|\b[A-Za-z][ ]?=")
 _RESULT = re.compile(
     r",?[ ](?:which[ ]|that[ ])?(?:is[ ]equal[ ]to|is|equals|makes|gives|comes[ ]to|or|i\.e\.,?)[ ]+"
@@ -69,19 +70,20 @@ _RESULT = re.compile(
 )
 _EQUALS = re.compile(r"[=≈]|\\approx")
 
-_NEGATIVE = r"(?:negative[ ]|minus[ ]|-[ ]?)"
+_NEGATIVE = r"(?:negative[ ]|minus[ ]|-[ ]{0,3})"
 _SIGNED = re.compile(rf"(?P<outer>{_NEGATIVE})?(?P<open>\([ ]?)?(?P<inside>{_NEGATIVE})?", re.IGNORECASE)
 _SIGN_BEFORE = re.compile(r"(?:\bnegative[ ]|(?:=|\bis|:|\()[ ]*(?:minus[ ]|-[ ])|^minus[ ]|^-[ ])$", re.IGNORECASE)
 
 _WRONG = r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true))"
 # Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer)|n't(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
+    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer)"
+    r"|n't(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
     rf"{FLAT_NUMBER}|{FLAT_NUMBER}[*_$]*{UNITS},?[ ](?:which[ ])?(?:is|was)(?:[ ]{_WRONG}|n't[ ](?:right|correct|the)"
     r"|[ ]not[ ](?:the|an?)\b|[ ]the[ ]wrong\b)",
     re.IGNORECASE,
 )
-_HEDGE = re.compile(r"\b(?:either|between|from|(?:any|one) of)\b[^.]*\b(?:or|and|to)\b", re.IGNORECASE)
+_HEDGE = re.compile(r"\b(?:either|between|(?:any|one) of)\b[^.]*\b(?:or|and)\b|\bfrom\b[^.]*\bto\b", re.IGNORECASE)
 
 # A bound is no answer.
 _BOUND = re.compile(
@@ -91,21 +93,23 @@ _BOUND = re.compile(
 # Words that a heading or a numbered step begins with; their numbers are no answers.
 PARTS = "Step|Part|Case|Problem|Question|Example|Method|Section|Phase|Stage|Equation|Solution|Explanation|Note|Option"
 _STEP = re.compile(rf"\b(?:{PARTS})s?[ ]\#?\(?[0-9]+(?:\.[0-9]+)*\)?(?![0-9%])(?:[.:)](?=\s))?", re.IGNORECASE)
-_ITEM = re.compile(r"^[ \t]*+[*_#]*+[ \t]*+[0-9]{1,2}[.)](?=[ \t]+[*_]*[A-Za-z])", re.MULTILINE)
+_ITEM = re.compile(r"^[ \t]*+[*_#]*+[ \t]*+[0-9]{1,2}[.)](?=[ \t]+[^\s])", re.MULTILINE)
 _QUESTION = re.compile(
-    r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|was|are|will|would|fraction|percent\w*|number)|find)\b[^.!?\n]{0,300}\?",
+    r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|was|are|will|would|fraction|percent\w*|number)|find)\b"
+    r"[^.!?\n]{0,300}\?",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"[^.!?\n]{0,200}\?")
-_BREAKS_OFF = re.compile(r"[\s_$]*(?:[+×÷=/*-]|\\(?:times|cdot|div|frac))[\s$({\\]*$")
+_BREAKS_OFF = re.compile(r"(?:[\s_$]*(?:[+×÷=/-]|\\(?:times|cdot|div|frac))|\s+\*)[\s$({\\]*$")
 _OPERAND_BEFORE = re.compile(
     r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
 )
 _LIST_BEFORE = re.compile(
-    r"[0-9%][*_$]*(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ]|[ ])[*_$]*$|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[ ]*$"
+    r"[0-9%][*_$]*(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ]|[ ])[*_$]*$"
+    r"|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[ ]*$"
 )
 _BOUND_BEFORE = re.compile(
-    r"(?:[\w)] [<>≤≥]=?|\b(?:more|less|greater|fewer|higher|lower) than|\bat (?:least|most)|\b(?:n[eo]t|between)) ?[$€£]?$",
+    r"(?:[\w)] [<>≤≥]=?|\b(?:more|less|greater|fewer|higher|lower) than|\bbetween) ?[$€£]?$",
     re.IGNORECASE,
 )
 
@@ -293,6 +297,8 @@ def _tokens(text: str) -> Iterator[re.Match]:
             position = max(position, run.end()) if run else position
             if not re.search("[0-9]", run[0] if run else ""):
                 continue
+        elif not match["compound"] and _GOES_ON_AS_FORMULA.match(text, match.end()):
+            position = max(position, _RUN.match(text, match.start()).end())
         yield match
 
 
