@@ -134,7 +134,8 @@ def test_no_formula_of_huge_numbers_takes_long():
 @pytest.mark.parametrize(
     "piece",
     [
-        r"\frac{1}{", r"1\frac{1\frac{", r"\sqrt", r"\sin", "(", "|", "2^", "^-", "-", "9!", "a", "a ", "a: ", r"\text{",
+        r"\frac{1}{", r"1\frac{1\frac{", r"\sqrt", r"\sin", "(", "|", "2^", "^-", "-", "9!", "a", "a ", "a: ",
+        r"\text{",
         r"\begin{a}", "x=", "1,", "1 ", "%", r"\\", r"\frac11", "e", r"\overline", "0.",
         r"\binom", r"\gcd(", "{", "a'",
     ],

@@ -37,7 +37,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from gavel.numerals import CHARACTERS, SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction
+from gavel.numerals import SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction, plain_signs
 from gavel.programs import run_programs
 from gavel.statements import FLAT_NUMBER, PARTS, UNITS, Reading, asks, bare, in_words, read, value, without_denied
 
@@ -124,9 +124,10 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
 # The prompt's cues, and the marks that end a turn.
 _CUE = re.compile(
-    r"^[ \t]*+[#*_>]*+[ \t]*+(?:Question|Q|Problem|Human|User|Instruction)(?:[ ]?[0-9]+)?[*_]*[ \t]*:"
+    r"^[ \t]*+[#*_>]*+[ \t]*+(?:Next[ ])?(?:Question|Q|Problem|Human|User|Instruction)"
+    r"(?:[*_]*[ \t]*:|[ ]?\#?[0-9]{1,3}[*_]*[ \t]*(?::|$))"
     r"|<\|(?:im_end|endoftext|eot_id)\|>|</s>|<end_of_turn>",
-    re.MULTILINE,
+    re.MULTILINE | re.IGNORECASE,
 )
 # Without a marker an answer has been given where a result stands.
 _CONCLUDES = re.compile(
@@ -139,7 +140,7 @@ _HEADS = (
     "Check|Verif|Calculat|Conclusion|Summary|Reasoning|Analysis|Approach|Breakdown|Understand|Given|Answer|Final Answer"
 )
 _STRUCTURE = re.compile(
-    rf"[ \t*_]*(?:(?:{PARTS})s?\b|(?:{_HEADS})[a-z]*(?![a-z]*[ ]*[:=]?[ ]*[-$€£]*[0-9])"
+    rf"[^\w$€£\\-]*(?:(?:{PARTS})s?\b|(?:{_HEADS})[a-z]*(?![a-z]*[ ]*[:=]?[ ]*[-$€£]*[0-9])"
     r"|(?P<numbered>[0-9]{1,2}[.)][ ]+[*_]*[A-Za-z]))",
     re.IGNORECASE,
 )
@@ -155,8 +156,6 @@ _BACKSLASHES = (
     (re.compile(r"\{,\}(?=[0-9]{3})|(?<=[0-9])\\[,!](?=[0-9]{3})"), ","),
     (re.compile(r"\\ "), " "),
 )
-_RAISED = re.compile(r"(?<=[0-9)])[⁻]?[⁰¹²³⁴-⁹]+")
-_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _FENCE = re.compile(r"```(?:python|py)?[ ]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -165,10 +164,7 @@ def extract(text: str) -> str | None:
 
     Never raises, whatever the text; the rules are in the module's docstring.
     """
-    text = _ANNOTATION.sub("", text)
-    if not text.isascii():
-        text = text.translate(CHARACTERS)
-        text = _RAISED.sub(lambda match: "^{" + match[0].translate(_RAISED_DIGITS) + "}", text)
+    text = plain_signs(_ANNOTATION.sub("", text))
     _, thought, solution = text.rpartition("</think>")
     if thought and solution.strip():
         text = solution
@@ -298,8 +294,9 @@ def _boxed(content: str) -> str | None:
     """What a box holds: a number or formula, else the number in its words (`\\boxed{18 eggs a day}`)."""
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
+    content = re.split(r",?\s*\b(?:because|since)\b", content, maxsplit=1)[0]
     answer = value(content.strip(" \t\n$*_"))
-    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠]|[0-9)!]!", content):
+    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠{]|[0-9)!]!", content):
         return answer
     content = without_denied(content)
     reading = read(content)

@@ -15,7 +15,16 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from gavel.numerals import CHARACTERS, EXPONENT, LETTER, MAX_BITS, PLAIN, SIGNIFICANT_DIGITS, integer_power, plain_value
+from gavel.numerals import (
+    EXPONENT,
+    LETTER,
+    MAX_BITS,
+    PLAIN,
+    SIGNIFICANT_DIGITS,
+    integer_power,
+    plain_signs,
+    plain_value,
+)
 
 MAX_LENGTH = 200  # longer ones are prose or degenerate
 MAX_DEPTH = 30
@@ -56,6 +65,7 @@ _TOKEN = re.compile(
 )
 _UNGROUPED = re.compile(rf"(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+){EXPONENT})")
 _REPEATING = re.compile(r"[ ]?\\(?:overline|bar|dot|overbar)[ ]?(?:\{([0-9]{1,20})\}|([0-9]))")
+_BARE_POINT = re.compile(r"(?<![0-9])\.(?=[ ]?\\(?:overline|bar|dot)(?![a-z]))")
 _DOTS = re.compile(r"[ ]?(?:\\(?:l|c)?dots(?![a-z])|\.\.\.|…)")
 
 _SIGNS = {
@@ -116,8 +126,8 @@ def latex_number(text: str) -> Value | None:
 
 def _cleaned(text: str) -> str:
     """The last row of a formula, without spacing, font commands and currency signs."""
-    text = _UNIT_FRACTION.sub(r" \1 per \2 ", _WORDS.sub(r" \1 ", text.translate(CHARACTERS)))
-    text = _SPACING.sub("", text)
+    text = _UNIT_FRACTION.sub(r" \1 per \2 ", _WORDS.sub(r" \1 ", plain_signs(text)))
+    text = _BARE_POINT.sub("0.", _SPACING.sub("", text))
     rows = [row for row in _ROWS.split(text) if row.strip(" \n&")]
     if len(rows) > 1 and not _RELATION.search(rows[-1]):
         return ""  # a column of numbers, not a calculation

@@ -39,8 +39,8 @@ CURRENCY = (
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]{1,3}(?:[ ][0-9]{3})+(?![0-9])|[0-9]+)"
 PLAIN = rf"(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)"
 EXPONENT = r"(?:[eE][-+]?[0-9]{1,9})?"
-_RAISED = r"(?:\^|\*\*)(?:\{{[ ]?(?P<{0}_braced>-?[0-9]{{1,9}})[ ]?\}}|\(?(?P<{0}>-?[0-9]{{1,9}})\)?)"
-_POWER = _RAISED.format("power")
+_RAISED = r"[ ]?(?:\^|\*\*)[ ]?(?:\{{[ ]?(?P<{0}_braced>-?[0-9]{{1,9}})[ ]?\}}|\(?(?P<{0}>-?[0-9]{{1,9}})\)?)"
+_POWER = _RAISED.format("power").removeprefix("[ ]?")
 _SCALE = rf"[ ]?(?:[xX×*·⋅]|\\times|\\cdot)[ ]?10{_RAISED.format('scale')}"
 
 # Neither inside a word (AZYUK2A, COVID-19, x_1), nor an exponent (cm^2), nor the rest of a longer token (the 45 of
@@ -50,7 +50,7 @@ _START = (
     r"(?<!\^)(?<!\^-)(?<!\^\{)(?<!\^\{-)"
 )
 # Nor the beginning of one: a time or ratio (3:45), a date (1/2/2020), a version (3.5.2), a list (2,3,4).
-_END = r"(?![0-9]|[.,:/'][0-9])"
+_END = r"(?![0-9]|[.,:/'hH][0-9])"
 
 # A minus is a sign only where it cannot be a subtraction: `10-5` ends on 5, `= -5` on -5.
 NUMBER = re.compile(
@@ -66,9 +66,33 @@ COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2
 CHARACTERS = str.maketrans(
     dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
     | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | dict.fromkeys("✕✖", "×")
     | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
-    | {"\uff0e": ".", "\uff05": "%", "⁄": "/", "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3"}
+    | {
+        "\uff0e": ".",
+        "\uff05": "%",
+        "⁄": "/",
+        "π": r"\pi ",
+        "½": " 1/2",
+        "¼": " 1/4",
+        "¾": " 3/4",
+        "⅓": " 1/3",
+        "⅔": " 2/3",
+    }
 )
+
+
+_RAISED_DIGITS = re.compile(r"(?<=[0-9)])[⁻]?[⁰¹²³⁴-⁹]+")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_ROOT = re.compile(r"√[ ]?([0-9.]+)?")
+
+
+def plain_signs(text: str) -> str:
+    """The text with one way of writing for signs and digits: `CHARACTERS`, `10³` as `10^{3}`, `√16` as a command."""
+    if text.isascii():
+        return text
+    text = _RAISED_DIGITS.sub(lambda match: "^{" + match[0].translate(_LOWERED) + "}", text.translate(CHARACTERS))
+    return _ROOT.sub(lambda match: rf"\sqrt{{{match[1]}}}" if match[1] else r"\sqrt ", text)
 
 
 def number_value(match: re.Match) -> Fraction | None:

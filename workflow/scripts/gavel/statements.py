@@ -16,6 +16,13 @@ FLAT_NUMBER = re.sub(r"[?]P<[a-z_]+>", "?:", NUMBER.pattern)  # for use inside o
 # Up to two words (`apples per day`) that belong to the number before.
 UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?!and\b|or\b|to\b|x[ ]?[0-9])[{LETTER}]+(?:\^?[0-9])?\b){{0,2}}"
 
+# The same inside a computation, where no word may turn to something else.
+_TURNS = (
+    "because|since|as|if|when|where|for|with|using|by|from|so|after|at|given|and|or|to|in|of|thanks|considering|seeing"
+    "|is|which|that|but|while|plus|minus|times|equals|makes|making|gives|giving|comes|resulting|x|X"
+)
+_OPERAND_UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?:/[ ]?)?(?!(?:{_TURNS})\b)[{LETTER}]+\b){{0,4}}(?:\*\*|_)?"
+
 _NONE = re.compile(r"[\s*_:=\"'`(\[$\\]*(?:(?:text|mathrm)[ ]?\{)?None[\s.*_\"'`)\]}$\\]*")
 _LEAD = re.compile(
     r"[\s*_:=~≈\"'`>]*"
@@ -41,17 +48,19 @@ _RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{MAX_STATEMENT}}}")
 _STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
 _GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
 
+_COUNTS = re.compile(rf"{FLAT_NUMBER}|\\[dt]?frac|\\sqrt|\\pi")  # a formula that is a quantity, not only a name
+
 _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern}|(?P<compound>{COMPOUND.pattern})")
 
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
     r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
-    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
+    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])|%?[ ]of[ ][$€£]?[0-9]"
     r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
-_VARIABLE = re.compile(rf"[ ]?[xyznk](?![{LETTER}0-9'])")
+_VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvw])(?![{LETTER}0-9'])")
 _SECOND = re.compile(
-    rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/][ ])|[ ]+)"
+    rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/:][ ])|[ ]+)"
     rf"(?:(?:maybe|perhaps|possibly|even)[ ])?[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*"
     r"(?:[.;!,\"')\]}$&]|\\[)\]]|and\b|or\b|$)"
 )
@@ -62,17 +71,25 @@ _REASON = re.compile(
     r"|[;?\n]|:[ ]|[ ]\((?!or\b)|</answer>",
     re.IGNORECASE,
 )
+_BECAUSE = re.compile(r"\b(?:because|since|due to)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)[.!?](?=[\s\"'*_)$\\]|$)")
-_ASIDE = re.compile(r",(?![0-9]{3})|\b[A-Za-z][ ]?=")
-_RESULT = re.compile(
-    r",?[ ](?:which[ ]|that[ ])?(?:is[ ]equal[ ]to|is|equals|makes|gives|comes[ ]to|or|i\.e\.,?)[ ]+"
-    r"(?=[*_]*[-$€£(\\]*[0-9.])"
+# The rest of a computation after its first number, with units: ` boxes * 3 apples`, `% of 50`.
+_OPERATIONS = re.compile(
+    rf"{_OPERAND_UNITS}(?:[ ]?(?:[-+×÷*/·⋅xX]|\\times|\\cdot|\\div|(?:plus|minus|times|of|multiplied by|divided by)\b)"
+    rf"[ ]?[*_(\[]*{FLAT_NUMBER}[)\]]*{_OPERAND_UNITS})*[)_]*"
 )
-_EQUALS = re.compile(r"[=≈]|\\approx")
+_RESULT = re.compile(
+    r"(?:,?[ ](?:which|that|so|so it|so that)?[ ]?(?:is equal to|is|equals|makes|gives|comes to|or)"
+    r"|,?[ ](?:or|so|giving|making|resulting in|for a total of|i\.e\.)),?[ ]+"
+)
+_EQUALS = re.compile(r"[ ]*(?:[=≈]|\\approx)")
 
 _NEGATIVE = r"(?:negative[ ]|minus[ ]|-[ ]{0,3})"
 _SIGNED = re.compile(rf"(?P<outer>{_NEGATIVE})?(?P<open>\([ ]?)?(?P<inside>{_NEGATIVE})?", re.IGNORECASE)
-_SIGN_BEFORE = re.compile(r"(?:\bnegative[ ]|(?:=|\bis|:|\()[ ]*(?:minus[ ]|-[ ])|^minus[ ]|^-[ ])$", re.IGNORECASE)
+_SIGN_BEFORE = re.compile(
+    r"(?:\bnegative[ ]|(?:=|\bis|:|\()[ ]*(?:minus[ ]|-[ ])|^minus[ ]|^-[ ]|(?:^|=|\bis|:)[ ]*-[ ]?\([ ]?)$",
+    re.IGNORECASE,
+)
 
 _WRONG = r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true))"
 # Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
@@ -103,9 +120,10 @@ _ASKS = re.compile(r"[^.!?\n]{0,200}\?")
 _BREAKS_OFF = re.compile(r"(?:[\s_$]*(?:[+×÷=/-]|\\(?:times|cdot|div|frac))|\s+\*)[\s$({\\]*$")
 _OPERAND_BEFORE = re.compile(
     r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
+    r"|(?<![A-Za-z])[a-zA-Z][ ]?[+×÷*/-][ ]?$"
 )
 _LIST_BEFORE = re.compile(
-    r"[0-9%][*_$]*(?:,[ ](?:and[ ]|or[ ])?|[ ](?:and|or)[ ]|[ ])[*_$]*$"
+    r"[0-9%][*_$]*(?:[,;][ ](?:and[ ]|or[ ])?|[ ](?:and|or|&)[ ]|[ ])[*_$]*$"
     r"|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[ ]*$"
 )
 _BOUND_BEFORE = re.compile(
@@ -147,15 +165,14 @@ def read(statement: str, bullets: bool = False) -> Reading:
     first = _element(statement, start)
     if first is None:
         return Reading(False, None, start)
-    return Reading(True, _result(statement, _statement_end(statement, first.end), first), first.end)
+    return Reading(True, _result(statement, first), first.end)
 
 
 def in_words(statement: str, last: bool) -> Reading:
     """The answer of a statement that begins with words: after the last `=`, else its last (or first) number."""
     statement = statement[:MAX_STATEMENT]
-    reason = _REASON.search(statement.lstrip(" :*_"))
-    if reason:
-        statement = statement[: len(statement) - len(statement.lstrip(" :*_")) + reason.start()]
+    if because := _BECAUSE.search(statement):
+        statement = statement[: because.start()]
     tokens = list(_tokens(statement))
     if not tokens:
         return Reading(False, None, 0)
@@ -168,7 +185,7 @@ def in_words(statement: str, last: bool) -> Reading:
         if reading.starts:
             return Reading(True, reading.answer, equals.end() + reading.end)
     token = tokens[-1 if last else 0]
-    if last and _LIST_BEFORE.search(statement, 0, token.start()):
+    if last and any(pattern.search(statement[: token.start()]) for pattern in (_LIST_BEFORE, _OPERAND_BEFORE)):
         return Reading(True, None, token.end())
     element = _of_token(statement, token)
     return Reading(True, _alone(statement, element), element.end)
@@ -254,21 +271,20 @@ def _statement_end(statement: str, start: int) -> int:
     return min(ends, default=len(statement))
 
 
-def _result(statement: str, end: int, first: _Element) -> str | None:
-    """The answer of a statement that begins with `first`: the result of the computation that it begins before `end`, if
-    there is one."""
-    aside = _ASIDE.search(statement, first.end, end)
-    chain = statement[: aside.start() if aside else end]
-    equals = list(_EQUALS.finditer(chain, first.end))
-    for sign in reversed(equals):
-        element = _element(chain, _LEAD.match(chain, sign.end()).end())
-        if element and not _UNFINISHED.match(chain, element.end):
-            return _alone(chain, element)
-    if _UNFINISHED.match(statement, first.end) and not first.formula and not equals:
-        result = _RESULT.search(statement, first.end, end)
-        element = result and _element(statement, _LEAD.match(statement, result.end()).end())
-        return _alone(statement, element) if element else None
-    return _alone(statement, first)
+def _result(statement: str, first: _Element) -> str | None:
+    """The answer of a statement that begins with `first`: the result of the computation that it begins, if it does.
+
+    A computation is numbers (and units) with operators between them, then `=` or `which is`; what comes after anything
+    else (`41 because 6*7=42`) is not part of it.
+    """
+    result, element = (None, first) if _UNFINISHED.match(statement, first.end) and not first.formula else (first, first)
+    while element:
+        end = _OPERATIONS.match(statement, element.end).end()
+        follows = _EQUALS.match(statement, end) or (_RESULT.match(statement, end) if result is None else None)
+        element = follows and _element(statement, _LEAD.match(statement, follows.end()).end())
+        if element and not _UNFINISHED.match(statement, element.end):
+            result = element
+    return _alone(statement, result) if result else None
 
 
 def _alone(statement: str, element: _Element) -> str | None:
@@ -290,12 +306,12 @@ def _tokens(text: str) -> Iterator[re.Match]:
     while match := _TOKEN.search(text, position):
         position = match.end()
         if match["math"]:
-            if not re.search(r"[0-9]", match["math"]):
-                continue
+            if not _COUNTS.search(match["math"]):
+                continue  # `$x$`, `$cm^2$`
         elif match["command"]:
             run = _RUN.match(text, match.start())
             position = max(position, run.end()) if run else position
-            if not re.search("[0-9]", run[0] if run else ""):
+            if not _COUNTS.search(run[0] if run else ""):
                 continue
         elif not match["compound"] and _GOES_ON_AS_FORMULA.match(text, match.end()):
             position = max(position, _RUN.match(text, match.start()).end())
