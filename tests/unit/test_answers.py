@@ -53,7 +53,8 @@ ACCURACIES = {
         ("She has 3 apples and buys 4 more, so 7.", "7"),
         ("#### 5\nWait.\n#### 6", "6"),
         (r"\boxed{5} and then \boxed{", "5"),
-        ("<<48/2=24>>24 and <<41.5+", "41.5"),
+        ("<<48/2=24>>24 and <<41.5+", None),  # breaks off in a computation
+        ("so (<<48/2=24>>24)", "24"),
         ("A: 18-year-old", "18"),
         # 'cannot be answered', in the documented forms only
         ("We don't know the price. \n#### None", "None"),
@@ -91,13 +92,21 @@ def test_extract(text, answer):
         (0.1 + 0.2, "0.3"),
         (17.999999999999996, "18"),
         (Fraction(3, 4), "0.75"),
-        (Fraction(13, 3), "4.33333333333"),
+        (Fraction(13, 3), "13/3"),
+        (Fraction(1, 2**60), "1/1152921504606846976"),
+        (Fraction(1, 8), "0.125"),
         (13 / 3, "4.33333333333"),
         (Decimal("12.50"), "12.5"),
         (1e-7, "0.0000001"),
         (1234567890123456.5, "1234567890123456.5"),
         ("$1,200.", "1200"),
-        ("13/3", "4.33333333333"),
+        ("13/3", "13/3"),
+        ("1,00,000.50", "100000.5"),
+        ("\u20135", "-5"),
+        ("- 5", "-5"),
+        ("1.5 x 10^3", "1500"),
+        ("1,200,50", None),
+        ("3:45", None),
         ("-0", "0"),
         ("None", "None"),
         ("unknown", None),
@@ -131,7 +140,17 @@ def test_canonical(value, text):
         ("70.125", "70.13", True),
         ("0.17", "1/6", True),
         ("17.999999999999996", "18", True),
-        ("0.00000000000000005", "0", True),
+        ("0.0000000000000000555111512313", "0", True),  # what 0.1 + 0.2 - 0.3 leaves
+        ("0.00000000000000005", "0", False),
+        ("1/576460752303423488", "1/1152921504606846976", False),
+        ("1/1000000007", "1/1000000009", False),
+        ("1000000000/1000000001", "1", False),
+        ("1000000000.5", "1000000000", False),
+        ("0.0000000000001", "0.0000000000002", False),
+        ("1.41421356237", "1.41421356238", True),
+        ("1.41421356237", "1.4142", True),
+        ("1.41421356237", "1.4143", False),
+        ("0.3333333333", "1/3", True),
         ("None", "None", True),
         ("4.34", "13/3", False),
         ("4.3", "13/3", False),
@@ -192,7 +211,7 @@ def test_no_text_raises_and_answers_are_canonical(text):
     [
         (r"\sqrt{16}", "4"),
         (r"2^{10}", "1024"),
-        (r"x = \dfrac{\sqrt{4}}{3}", "0.666666666667"),
+        (r"x = \dfrac{\sqrt{4}}{3}", "2/3"),
         (r"2\pi", "6.28318530718"),
         (r"3 \times 10^4", "30000"),
         (r"-\sqrt{2}", "-1.41421356237"),
@@ -283,11 +302,33 @@ def test_equality_of_numbers_is_symmetric_and_reflexive(a, b):
         "```python\n",
         "-",
         "answer ",
+        "the answer is 5? ",
+        "the answer is not 1 ",
+        "#### Step 1\n",
+        "#### a\n",
+        "Question: \n",
+        "Q: 1\n",
+        "</think>",
+        "<answer>",
+        "$",
+        "\\(",
+        "\\frac{",
+        "\\text{",
+        "not 5 ",
+        "1 is wrong ",
+        "1. a\n",
+        "what is ",
+        "1*",
+        "\n",
+        "wait ",
+        "3:45 ",
+        ".",
+        "a",
     ],
 )
-@pytest.mark.timeout(60)  # a quadratic pattern would need hours
-def test_adversarial_text_of_megabytes_comes_back(piece):
-    assert extract(piece * (2_000_000 // len(piece))) in (None, "1", "-1")
+@pytest.mark.timeout(60)  # a second or two; a quadratic pattern would need hours
+def test_long_adversarial_text_comes_back(piece):
+    assert extract(piece * (200_000 // len(piece))) in (None, "1", "-1")
 
 
 def test_programs_and_text_through_the_same_verifier():
@@ -327,3 +368,20 @@ def test_nothing_else_decides_correctness():
     }
     assert users["run_programs"] == {"answers"}
     assert users["equal"] == set()
+
+
+def rows_of(name: str, key: str) -> list:
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [pytest.param(row, id=f"{row[key]}-{number}") for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("row", rows_of("answer_cases.jsonl", "id"))
+def test_cases_from_public_bug_reports(row):
+    """Each row's `source` is the thread or file that the case comes from."""
+    assert verify([row["response"]], [row["answer"]], "text")[1] == [row["right"]], extract(row["response"])
+
+
+@pytest.mark.parametrize("row", rows_of("answer_kinds.jsonl", "kind"))
+def test_kinds_of_answers(row):
+    assert verify([row["response"]], [row["answer"]], "text")[1] == [row["right"]], extract(row["response"])

@@ -1,9 +1,13 @@
-"""Numbers as people and programs write them, turned into one canonical text. Knows nothing of solutions or
-votes.
+r"""Numbers as people and programs write them, turned into one canonical text. Knows nothing of solutions or votes.
 
-The canonical text of an integer is its digits; of any other number its plain decimal expansion, without
-trailing zeros, at `SIGNIFICANT_DIGITS`, so that 1/2, 0.50 and a float's 0.49999999999999994 are one answer in
-a vote. The text `None` stands for "this question cannot be answered" and is canonical too.
+The canonical text of a number is one of three:
+
+- an integer's digits: `18`;
+- a decimal without trailing zeros, at most `SIGNIFICANT_DIGITS` long: `0.5`. 1/2, 0.50 and a float's
+  0.49999999999999994 are therefore one answer in a vote. Longer decimals and irrational values are rounded to it;
+- a fraction in lowest terms, where an exact value does not fit into such a decimal: `13/3`, `1/1152921504606846976`.
+
+The text `None` stands for "this question cannot be answered" and is canonical too.
 """
 
 import math
@@ -21,32 +25,114 @@ SIGNIFICANT_DIGITS = 12
 # Longer numbers are degenerate text (a model stuck on one digit), never an answer; a float needs up to 309
 # digits.
 MAX_DIGITS = 400
+MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10))
 
-_PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?:[ ][0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
-_EXPONENT = r"(?:[eE][-+]?[0-9]{1,9})?"
+# Letters that make digits after them part of a word (`AZYUK2A`). Chinese and Japanese are left out: they write
+# numbers without spaces around them.
+LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u04ff"
+CURRENCY = (
+    r"(?:(?:US|CA|AU|NZ|HK|SG|C|A|R|S)?[$]|[€£¥₹₩₱]"
+    r"|(?:Rs|INR|USD|EUR|GBP|CAD|AUD|NZD|JPY|CNY|RMB|CHF)\.?(?=[ ]?[-0-9.]))"
+)
+
+# Thousands as in 1,200 and 1 200, and as India groups them: 1,00,000.
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]{1,3}(?:[ ][0-9]{3})+(?![0-9])|[0-9]+)"
+PLAIN = rf"(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)"
+EXPONENT = r"(?:[eE][-+]?[0-9]{1,9})?"
+_RAISED = r"[ ]?(?:\^|\*\*)[ ]?(?:\{{[ ]?(?P<{0}_braced>-?[0-9]{{1,9}})[ ]?\}}|\(?(?P<{0}>-?[0-9]{{1,9}})\)?)"
+_POWER = _RAISED.format("power").removeprefix("[ ]?")
+_SCALE = rf"[ ]?(?:[xX×*·⋅]|\\times|\\cdot)[ ]?10{_RAISED.format('scale')}"
+
+# Neither inside a word (AZYUK2A, COVID-19, x_1), nor an exponent (cm^2), nor the rest of a longer token (the 45 of
+# 3:45).
+_START = (
+    rf"(?<![{LETTER}0-9])(?<![{LETTER}]_)(?<![{LETTER}]_\{{)(?<![0-9][.,:/'])(?<![{LETTER}]-)"
+    r"(?<!\^)(?<!\^-)(?<!\^\{)(?<!\^\{-)"
+)
+# Nor the beginning of one: a time or ratio (3:45), a date (1/2/2020), a version (3.5.2), a list (2,3,4).
+_END = r"(?![0-9]|[.,:/'hH][0-9])"
 
 # A minus is a sign only where it cannot be a subtraction: `10-5` ends on 5, `= -5` on -5.
 NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w)\]%])-)?(?:[$€£][ ]?)?(?P<inner>(?<![\w)\]%])-)?"
-    rf"(?:(?P<whole>[0-9]{{1,9}})[ ](?P<part>[0-9]{{1,9}})/(?P<parts>[0-9]{{1,9}})(?![0-9])"
-    rf"|(?P<top>(?:{_PLAIN}){_EXPONENT})(?:[ ]?/[ ]?(?P<bottom>{_PLAIN}))?)"
+    rf"(?P<sign>(?<![0-9A-Za-z_)\]}}%])[-+])?{_START}(?:{CURRENCY}[ ]?(?P<inner>-[ ]?)?)?"
+    rf"(?:(?P<whole>[0-9]{{1,9}})[ ](?P<part>[0-9]{{1,9}})/(?P<parts>[0-9]{{1,9}})"
+    rf"|(?P<top>{PLAIN}{EXPONENT})(?:{_SCALE}|{_POWER}|[ ]?/[ ]?(?P<bottom>{PLAIN}))?){_END}"
+)
+# Digits that are no single number: 3:45, 1/2/2020, 2020-01-05, 2,3,4, 3.5.2.
+COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|[0-9]+(?:[.,:/'][0-9]+)+)(?![0-9])")
+
+# One way of writing for what is meant alike: minus signs and dashes between or before numbers, narrow spaces,
+# full-width digits, raised digits.
+CHARACTERS = str.maketrans(
+    dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | dict.fromkeys("✕✖", "×")
+    | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
+    | {
+        "\uff0e": ".",
+        "\uff05": "%",
+        "⁄": "/",
+        "π": r"\pi ",
+        "½": " 1/2",
+        "¼": " 1/4",
+        "¾": " 3/4",
+        "⅓": " 1/3",
+        "⅔": " 2/3",
+    }
 )
 
 
+_RAISED_DIGITS = re.compile(r"(?<=[0-9)])[⁻]?[⁰¹²³⁴-⁹]+")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_ROOT = re.compile(r"√[ ]?([0-9.]+)?")
+
+
+def plain_signs(text: str) -> str:
+    """The text with one way of writing for signs and digits: `CHARACTERS`, `10³` as `10^{3}`, `√16` as a command."""
+    if text.isascii():
+        return text
+    text = _RAISED_DIGITS.sub(lambda match: "^{" + match[0].translate(_LOWERED) + "}", text.translate(CHARACTERS))
+    return _ROOT.sub(lambda match: rf"\sqrt{{{match[1]}}}" if match[1] else r"\sqrt ", text)
+
+
 def number_value(match: re.Match) -> Fraction | None:
-    """Exact value of a `NUMBER` match; None where it is no number (n/0, more than `MAX_DIGITS` digits)."""
+    """Exact value of a `NUMBER` match; None where it is no single number: n/0, `4 10/3` (neither a mixed number nor
+    one fraction), or more than `MAX_DIGITS` digits."""
     if match["whole"]:
         whole, part, parts = (int(match[name]) for name in ("whole", "part", "parts"))
-        if not parts:
+        if part >= parts:
             return None
-        # `1 1/2` is a mixed number; in `2 120/10` the 2 belongs to the words before.
-        value = Fraction(part, parts) + (whole if part < parts else 0)
+        value = Fraction(part, parts) + whole
     else:
-        top, bottom = _plain_value(match["top"]), _plain_value(match["bottom"] or "1")
+        top, bottom = plain_value(match["top"]), plain_value(match["bottom"] or "1")
         if top is None or not bottom:
             return None
         value = top / bottom
-    return -value if match["sign"] or match["inner"] else value
+        scale, power = match["scale"] or match["scale_braced"], match["power"] or match["power_braced"]
+        if scale:
+            value = None if abs(int(scale)) > MAX_DIGITS else value * Fraction(10) ** int(scale)
+        elif power:
+            value = integer_power(value, int(power))
+        if value is None:
+            return None
+    return -value if match["sign"] == "-" or match["inner"] else value
+
+
+def exact(match: re.Match) -> bool:
+    """Whether a `NUMBER` match is written as an exact value, not as a decimal that may have been rounded."""
+    return bool(match["whole"] or match["bottom"] or match["scale"] or match["power"]) or "." not in match["top"]
+
+
+def integer_power(base: Fraction, exponent: int) -> Fraction | None:
+    """`base ** exponent`, or None where the result has more than `MAX_BITS` bits or divides by 0."""
+    if base == 0 and exponent <= 0:
+        return None
+    size = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if size > 1 and (size - 1) * abs(exponent) > MAX_BITS:
+        return None
+    if size == 1:  # 0, 1 and -1, whose power needs no work
+        return Fraction(1) if base == 1 or exponent % 2 == 0 and base else base
+    return base**exponent
 
 
 def canonical(value) -> str | None:
@@ -58,19 +144,29 @@ def canonical(value) -> str | None:
 
     >>> canonical("$1,200.50"), canonical(0.1 + 0.2), canonical("3/4"), canonical("None"), canonical("many")
     ('1200.5', '0.3', '0.75', 'None', None)
+    >>> canonical("13/3"), canonical(13 / 3)
+    ('13/3', '4.33333333333')
     """
     if isinstance(value, str):
         return _canonical_text(value)
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
-        return _text(Fraction(repr(float(value)))) if math.isfinite(value) else None
+        return _decimal(Fraction(repr(float(value)))) if math.isfinite(value) else None
     if isinstance(value, int | Fraction):
-        return _text(Fraction(value))
+        return exact_text(Fraction(value))
     if isinstance(value, Decimal):
         fits = value.is_finite() and -MAX_DIGITS < value.adjusted() < MAX_DIGITS
-        return _text(Fraction(value)) if fits else None
+        return _decimal(Fraction(value)) if fits else None
     return None
+
+
+def match_text(match: re.Match) -> str | None:
+    """Canonical text of a `NUMBER` match; None as `number_value` has it."""
+    value = number_value(match)
+    if value is None:
+        return None
+    return exact_text(value) if exact(match) else _decimal(value)
 
 
 @lru_cache(maxsize=65536)
@@ -81,16 +177,16 @@ def fraction(text: str) -> Fraction:
 
 @lru_cache(maxsize=65536)
 def _canonical_text(text: str) -> str | None:
-    text = text.strip()
+    text = text.translate(CHARACTERS).strip()
     if text == UNANSWERABLE:
         return text
-    text = text.replace("\u2212", "-").rstrip(".").rstrip("%").rstrip()
+    text = re.sub(r"^-[ ]", "-", text).rstrip(".").rstrip("%").rstrip()
     match = NUMBER.fullmatch(text)
-    value = match and number_value(match)
-    return None if value is None else _text(value)
+    return match_text(match) if match else None
 
 
-def _plain_value(text: str) -> Fraction | None:
+def plain_value(text: str) -> Fraction | None:
+    """Exact value of a `PLAIN` text with an `EXPONENT`; None beyond `MAX_DIGITS`."""
     if len(text) > MAX_DIGITS:
         return None
     text = text.replace(",", "").replace(" ", "").lower()
@@ -98,8 +194,16 @@ def _plain_value(text: str) -> Fraction | None:
     return None if abs(int(exponent or 0)) > MAX_DIGITS else Fraction(text)
 
 
-def _text(value: Fraction) -> str | None:
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_DIGITS * math.log2(10):
+def exact_text(value: Fraction) -> str | None:
+    """Canonical text of an exact value: as a decimal where that loses nothing, else as a fraction."""
+    text = _decimal(value)
+    if text is None or Fraction(text) == value:
+        return text
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _decimal(value: Fraction) -> str | None:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         return None
     if value.denominator == 1:
         return str(value.numerator)
