@@ -36,7 +36,9 @@ List Subscript GeneratorExp comprehension Load Store Add Sub Mult Div FloorDiv M
 LtE Gt GtE Raise If
 """
 WRITTEN_IMPORT = re.compile(r"(?:import mpmath;? ?)?from (?:mpmath|math|sympy[\w.]*) import [\w*]+", re.ASCII)
-FORBIDDEN_NAMES = frozenset(vars(builtins)) - frozenset("abs all any bool float int len max min pow range round sum".split())
+FORBIDDEN_NAMES = frozenset(vars(builtins)) - frozenset(
+    "abs all any bool float int len max min pow range round sum".split()
+)
 
 
 def proxy(sympy, refused: type[Exception]) -> SimpleNamespace:
@@ -68,11 +70,12 @@ def textless(sympy, name: str, refused: type[Exception]) -> Callable:
         return type(value)(parts) if type(value) in (tuple, set, frozenset) else parts
 
     def call(*arguments, **options):
+        numeral, rest = (), arguments
         if name in NUMERAL_READERS and arguments and type(arguments[0]) is str:
-            if not NUMERAL.fullmatch(arguments[0]) and not (name == "Rational" and RATIO.fullmatch(arguments[0])):
+            numeral, rest = arguments[:1], arguments[1:]
+            if not NUMERAL.fullmatch(*numeral) and not (name == "Rational" and RATIO.fullmatch(*numeral)):
                 raise refused("a text that is no plain number")
-            return function(arguments[0], *map(plain, arguments[1:]))
-        return function(*map(plain, arguments), **{key: plain(value) for key, value in options.items()})
+        return function(*numeral, *map(plain, rest), **{key: plain(value) for key, value in options.items()})
 
     return call
 

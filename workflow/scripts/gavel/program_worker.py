@@ -4,9 +4,10 @@ Started by `gavel.programs` as `python -I -S program_worker.py`, so this file us
 Here alone, in a process of its own, is a model's text parsed and executed. What the whole containment covers
 and what it does not is in the docstring of `gavel.programs`.
 
-Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"timeout": seconds, "programs":
-[text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then for each program in
-order `[kind, text]` with kind `value`, `none` (the program returned None) or `no answer` (text says why). A worker in
+Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"key": text, "timeout": seconds, "programs":
+[text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then `["begun", key]` and for
+each program in order `[kind, text]` with kind `value`, `none` (the program returned None) or `no answer` (text says why).
+A worker in
 which too little memory is left for the next program says `["retired", ""]` and ends.
 
 Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH` programs may import SymPy, found there
@@ -391,6 +392,7 @@ def batches() -> Iterator[tuple[str, float]]:
     """The programs that arrive, one after another, each with its time-out."""
     while True:
         batch = json.loads(read_exactly(struct.unpack(">I", read_exactly(4))[0]))
+        send(["begun", batch["key"]])
         for source in batch["programs"]:
             yield source, batch["timeout"]
 

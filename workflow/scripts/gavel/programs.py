@@ -42,6 +42,7 @@ import json
 import math
 import os
 import re
+import secrets
 import selectors
 import signal
 import struct
@@ -87,8 +88,9 @@ MAX_SOURCE = 20_000
 # more.
 MAX_FRAME = program_worker.MAX_REPLY
 READ_BYTES = 64 * 1024
-# A worker reads its programs before it runs the first, in milliseconds.
-WRITE_TIMEOUT_S = 10.0
+# A worker reads its programs and says so before it runs the first, in milliseconds.
+BEGIN_TIMEOUT_S = 5.0
+KINDS = ("value", "none", "no answer")
 # Scratch folders: the number is the process that made it.
 FOLDER = re.compile(r"gavel-programs-([0-9]+)-.*")
 
@@ -103,9 +105,7 @@ NOT_RUN = NotRun.NOT_RUN
 Answer = str | None | NotRun
 
 
-def run_programs(
-    programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s: float | None = None
-) -> list[Answer]:
+def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s: float | None = None) -> list[Answer]:
     """Canonical answers of the programs, in their order; identical programs are run once.
 
     An answer is the canonical text of the returned number, `"None"` if the program returned the value None,
@@ -247,6 +247,8 @@ class _Worker:
 
     layers: list[str] | None = None  # of its containment, once it is ready
     unsent: bytes | memoryview = b""
+    key = ""  # of its programs: it repeats it before its first answer, so nothing that it said before is taken for one
+    begun = True
     answered = 0  # programs, since it started
     lost = retired = False
 
@@ -280,37 +282,29 @@ class _Worker:
         match frame:
             case {"layers": list(layers)} if self.layers is None:
                 self.layers = [layer for layer in layers if isinstance(layer, str)]
-            case ["retired", ""] if self.answered and not self.retired:
+            case ["begun", str(key)] if self.pending and not self.begun and key == self.key:
+                self.begun = True
+            case ["retired", ""] if self.answered and self.begun and not self.retired:
                 self.retired = True
-            case [str(kind), str(text)] if self.pending and not self.unsent and not self.retired:
+            case [str(kind), str(text)] if kind in KINDS and self.pending and self.begun and not self.retired:
                 answers[self.pending.popleft()] = _answer(kind, text)
                 self.answered += 1
             case _:
                 return False
         return True
 
-    def give(self, chunk: Sequence[int], programs: Sequence[str], timeout_s: float) -> None:
-        """Hand over programs by their place in a batch; what the pipe does not take is sent later."""
-        self.pending.extend(chunk)
-        self.send([programs[index] for index in chunk], timeout_s)
-
     def send(self, programs: Sequence[str], timeout_s: float) -> None:
-        data = json.dumps({"timeout": timeout_s, "programs": programs}).encode("ascii")
+        """Hand programs over; what the pipe does not take now is sent by later calls of `write`."""
+        self.key, self.begun, self.deadline = secrets.token_hex(8), False, time.monotonic() + BEGIN_TIMEOUT_S
+        data = json.dumps({"key": self.key, "timeout": timeout_s, "programs": programs}).encode("ascii")
         self.unsent = memoryview(struct.pack(">I", len(data)) + data)
-        self.deadline = time.monotonic() + WRITE_TIMEOUT_S
-        self.write(timeout_s)
+        self.write()
 
-    def write(self, timeout_s: float) -> None:
-        """Send as much as the pipe takes now; the first program's time begins when everything is sent.
-
-        Raises BrokenPipeError when the worker has ended.
-        """
-        try:
+    def write(self) -> None:
+        """Raises BrokenPipeError when the worker has ended."""
+        with contextlib.suppress(BlockingIOError):
             while self.unsent:
                 self.unsent = self.unsent[os.write(self.process.stdin.fileno(), self.unsent) :]
-        except BlockingIOError:
-            return
-        self.deadline = time.monotonic() + timeout_s
 
     def kill(self) -> None:
         # Not yet reaped, so the id of its process group, which it leads, cannot be another's.
@@ -359,7 +353,7 @@ class _Pool:
             for worker in ready:
                 if waiting:
                     count = min(max(share, self.chunks[0]), self.most)
-                    self._give(worker, programs, waiting, count, timeout_s, answers)
+                    self._give(worker, programs, waiting, count, timeout_s)
             self._listen(answers, waiting, timeout_s, until)
         return answers
 
@@ -372,28 +366,17 @@ class _Pool:
             self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
 
     def _give(
-        self,
-        worker: _Worker,
-        programs: Sequence[str],
-        waiting: deque[int],
-        count: int,
-        timeout_s: float,
-        answers: list[Answer],
+        self, worker: _Worker, programs: Sequence[str], waiting: deque[int], count: int, timeout_s: float
     ) -> None:
-        if worker.buffer or worker.lost or self._speaks(worker):  # nobody has asked it anything
-            self._lose(worker, answers, waiting, lost=0)
-            return
         chunk = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+        worker.pending.extend(chunk)
         try:
-            worker.give(chunk, programs, timeout_s + self.grace)
+            worker.send([programs[index] for index in chunk], timeout_s)
         except BrokenPipeError:
-            self._lose(worker, answers, waiting, lost=0)
+            self._lose(worker, [], waiting, lost=0)
             return
         if worker.unsent:
             self.selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
-
-    def _speaks(self, worker: _Worker) -> bool:
-        return any(key.data is worker for key, _ in self.selector.select(0))
 
     def _listen(self, answers: list[Answer], waiting: deque[int], timeout_s: float, until: float) -> None:
         """Take in what the workers say until something happens, and replace those that are late or gone."""
@@ -409,29 +392,29 @@ class _Pool:
             if worker not in self.workers:
                 continue  # lost a moment ago
             if events & selectors.EVENT_WRITE:
-                self._write(worker, answers, waiting, timeout_s)
+                self._write(worker, waiting)
                 continue
             heard.append(worker)
             frames = worker.frames()
-            if frames and not worker.unsent:  # bytes alone, without a whole frame, buy no time
+            understood = all(worker.understand(frame, answers) for frame in frames)
+            if not understood or worker.lost or worker.retired:
+                self._lose(worker, answers, waiting, lost=1 if worker.begun and not worker.retired else 0)
+                continue
+            if frames and worker.begun:  # bytes alone, without a whole frame, buy no time
                 worker.deadline = time.monotonic() + timeout_s + self.grace
-            if not all(worker.understand(frame, answers) for frame in frames):
-                self._lose(worker, answers, waiting, lost=0 if worker.unsent else 1)
-            elif worker.lost or worker.retired:
-                self._lose(worker, answers, waiting, lost=0 if worker.retired or worker.unsent else 1)
-            elif worker.answered and not worker.pending:
+            if worker.answered and not worker.pending:
                 self.most = min(2 * self.most, self.chunks[1])
         now = time.monotonic()
         for worker in busy:
             if worker in self.workers and worker not in heard and now > worker.deadline:
                 self.most = 1
-                self._lose(worker, answers, waiting, lost=0 if worker.unsent else 1)
+                self._lose(worker, answers, waiting, lost=1 if worker.begun else 0)
 
-    def _write(self, worker: _Worker, answers: list[Answer], waiting: deque[int], timeout_s: float) -> None:
+    def _write(self, worker: _Worker, waiting: deque[int]) -> None:
         try:
-            worker.write(timeout_s + self.grace)
+            worker.write()
         except BrokenPipeError:
-            self._lose(worker, answers, waiting, lost=0)
+            self._lose(worker, [], waiting, lost=0)
             return
         if not worker.unsent:
             self.selector.unregister(worker.process.stdin)
