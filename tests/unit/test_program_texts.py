@@ -7,7 +7,8 @@ from gavel.programs import run_programs
 
 HONEST = "def solution():\n    return 18"
 HEAD = (
-    "from sympy import Abs, Add, E, Eq, Float, Ge, Integer, Max, Min, Mod, Mul, N, Pow, Rational, Sum, ceiling, expand, "
+    "from sympy import Abs, Add, E, Eq, Float, Ge, Integer, Max, Min, Mod, Mul, N, Pow, Rational, Sum, ceiling, "
+    "expand, "
     "factor, floor, gcd, lcm, nsolve, pi, root, simplify, solve, sqrt, symbols, Symbol\n"
 )
 

@@ -195,7 +195,7 @@ def test_each_program_has_a_process_of_its_own(apart):
     assert not {str(worker.process.pid) for worker in apart.workers} & set(answers)
 
 
-FORGED = "import os, struct, json, time\ndef say(message):\n    data = message\n    os.write(1, struct.pack('>I', len(data)) + data)\n"
+FORGED = "import os, struct, json, time\ndef say(data):\n    os.write(1, struct.pack('>I', len(data)) + data)\n"
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,8 @@ def test_workers_outlive_the_thread_that_asked_first():
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGINT"])
 def test_no_folder_remains_after_a_signal(tmp_path, name):
     code = (
-        "from gavel.programs import run_programs\nrun_programs(['def solution(): return 1'])\nprint('busy', flush=True)\n"
+        "from gavel.programs import run_programs\n"
+        "run_programs(['def solution(): return 1'])\nprint('busy', flush=True)\n"
         "run_programs(['def solution():\\n    while True: pass'], timeout_s=1000, budget_s=1000)\n"
     )
     process = started(code, TMPDIR=str(tmp_path))

@@ -31,9 +31,9 @@ DEEPEST, LONGEST = 10, 10_000  # of collections among the arguments
 # SymPy itself writes Python in these two places: functions of numbers for `nsolve`, of monomials for polynomials.
 WRITERS = ("sympy.utilities.lambdify", "sympy.polys.monomials")
 WRITTEN_NODES = """
-Module FunctionDef arguments arg Return Assign Expr BinOp UnaryOp BoolOp IfExp Compare Call Attribute Name Constant Tuple
-List Subscript GeneratorExp comprehension Load Store Add Sub Mult Div FloorDiv Mod Pow USub UAdd And Or Not Eq NotEq Lt
-LtE Gt GtE Raise If
+Module FunctionDef arguments arg Return Assign Expr BinOp UnaryOp BoolOp IfExp Compare Call Attribute Name Constant
+Tuple List Subscript GeneratorExp comprehension Load Store Add Sub Mult Div FloorDiv Mod Pow USub UAdd And Or Not Eq
+NotEq Lt LtE Gt GtE Raise If
 """
 WRITTEN_IMPORT = re.compile(r"(?:import mpmath;? ?)?from (?:mpmath|math|sympy[\w.]*) import [\w*]+", re.ASCII)
 FORBIDDEN_NAMES = frozenset(vars(builtins)) - frozenset(
@@ -107,7 +107,7 @@ def disarm(refused: type[Exception]) -> None:
 
     import sympy.parsing.ast_parser
     import sympy.parsing.sympy_parser
-    import sympy.printing.pycode  # noqa: F401  (used by `nsolve`, with what it imports)
+    import sympy.printing.pycode  # used by `nsolve`, with what it imports
 
     for module in (sympy.parsing.sympy_parser, sympy.parsing.ast_parser):
         for name in ("parse_expr", "eval_expr", "stringify_expr"):

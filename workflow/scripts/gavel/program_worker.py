@@ -4,16 +4,16 @@ Started by `gavel.programs` as `python -I -S program_worker.py`, so this file us
 Here alone, in a process of its own, is a model's text parsed and executed. What the whole containment covers
 and what it does not is in the docstring of `gavel.programs`.
 
-Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"key": text, "timeout": seconds, "programs":
-[text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then `["begun", key]` and for
-each program in order `[kind, text]` with kind `value`, `none` (the program returned None) or `no answer` (text says why).
-A worker in
-which too little memory is left for the next program says `["retired", ""]` and ends.
+Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"key": text, "timeout": seconds,
+"programs": [text, ...]}`. Out: `{"layers": [...]}` once, as `program_confinement.confine` returned them, then
+`["begun", key]`, and for each program in order `[kind, text]` with kind `value`, `none` (the program returned None)
+or `no answer` (text says why). A worker in which too little memory is left for the next program says
+`["retired", ""]` and ends.
 
-Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH` programs may import SymPy, found there
-(`gavel.program_sympy` says what of it); this process then runs none of them itself: it forks a child for each program,
-confined, which ends after its one reply. With `unchecked` programs run as they are, with all of Python's builtins: for
-tests of the process layer.
+Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH` programs may import SymPy, found
+there (`gavel.program_sympy` says what of it); this process then runs none of them itself: it forks a child for each
+program, confined, which ends after its one reply. With `unchecked` programs run as they are, with all of Python's
+builtins: for tests of the process layer.
 """
 
 import ast
@@ -78,8 +78,8 @@ METHODS = """
 add append as_integer_ratio bit_length capitalize center clear copy count date day days denominator difference discard
 endswith extend find format get hour index insert intersection is_integer isdigit isoformat isoweekday items join keys
 limit_denominator ljust lower lstrip minute month normalize numerator pop quantize remove replace reverse rjust rstrip
-second seconds setdefault sort split startswith strftime strip symmetric_difference title to_integral_value total_seconds
-union update upper values weekday year zfill
+second seconds setdefault sort split startswith strip symmetric_difference title to_integral_value
+total_seconds union update upper values weekday year zfill
 """
 START_S = 20.0  # for a child to be confined at the start; it takes milliseconds
 REARM_S = 0.2  # how often the kernel's limit of processor time is set anew, which costs as much as a small program

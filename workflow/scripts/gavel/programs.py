@@ -384,7 +384,8 @@ class _Pool:
         if not busy:
             return
         wait = min(until, *(worker.deadline for worker in busy)) - time.monotonic()
-        if self.selector.select(max(0.0, wait)) and sum(len(worker.pending) for worker in busy) > self.chunks[0]:
+        many = sum(len(worker.pending) for worker in busy) > self.chunks[0]
+        if self.selector.select(max(0.0, wait)) and many and all(worker.begun for worker in busy):
             time.sleep(PAUSE_S)
         heard = []
         for key, events in self.selector.select(0):
