@@ -27,7 +27,7 @@ from typing import Literal
 
 from gavel.latex import latex_number
 from gavel.numerals import NUMBER, UNANSWERABLE, canonical, fraction, number_value
-from gavel.programs import run_programs
+from gavel.programs import Answer, NotRun, run_programs
 
 __all__ = ["canonical", "equal", "extract", "solutions_to_answers", "verify"]
 
@@ -137,9 +137,10 @@ def equal(answer: str | None, gold: str | None) -> bool:
     return rounds and difference <= ROUNDED_RELATIVE * size
 
 
-def solutions_to_answers(responses: Sequence[str], format: Format) -> list[str | None]:
+def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answer]:
     """Answers of many solutions, in order: read from text, or returned by programs (a Markdown code fence
-    around a program is taken off). Raises ValueError for any other format."""
+    around a program is taken off); `NOT_RUN` for a program that the batch's time did not suffice for. Raises ValueError
+    for any other format."""
     if format == "text":
         return [extract(response) for response in responses]
     if format == "program":
@@ -147,15 +148,24 @@ def solutions_to_answers(responses: Sequence[str], format: Format) -> list[str |
     raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
 
 
-def verify(responses: Sequence[str], golds: Sequence[str], format: Format) -> tuple[list[str | None], list[bool]]:
+def verify(
+    responses: Sequence[str], golds: Sequence[str], format: Format
+) -> tuple[list[str | None], list[bool | None]]:
     """Answers of the responses and whether each equals the gold answer at its own position.
+
+    Both are None for a program that did not run (`gavel.programs.NOT_RUN`): nobody knows whether it is right.
 
     Raises ValueError when the two lists differ in length or the format is unknown.
     """
     if len(responses) != len(golds):
         raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold a response")
-    answers = solutions_to_answers(responses, format)
-    return answers, [equal(answer, gold) for answer, gold in zip(answers, golds, strict=True)]
+    answers: list[str | None] = []
+    correct: list[bool | None] = []
+    for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
+        ran = not isinstance(answer, NotRun)
+        answers.append(answer if ran else None)
+        correct.append(equal(answer, gold) if ran else None)
+    return answers, correct
 
 
 def _read(line: str) -> str | None:
