@@ -79,7 +79,7 @@ ATTACKS = {
     "a decorator": body("@lambda f: 'decorated'", "def g(): pass", "return g"),
     "printing without end": body("while True: print('x' * 1000)"),
     "a socket": body("import _socket", "_socket.socket()", "return 18"),
-    "an import from disk": body("import wave", "return 18"),
+    "an import from disk": body("import wave", "return 18 if wave.sys else 19"),
     "becoming root": body("import os", "os.setuid(0)", "return os.getuid() + 18"),
     "a huge result": body("return '9' * 10 ** 6"),
     "not a number": body("return float('nan')"),

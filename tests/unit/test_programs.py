@@ -100,6 +100,15 @@ def test_answers(program, answer):
         "async def solution():\n    return 18",
         body("return __builtins__"),
         body("global __no_answer__", "return __power__(2, 3)"),
+        body("global __power__", "return 18"),
+        body("__name__ = 18", "return __name__"),
+        body("return __unavailable__"),
+        body("return '{0[__class__]}'.format({})"),
+        body("return '{:{0.__class__}}'.format(1)"),
+        body("return '{a.real}'.format(a=18)"),
+        body("return list(map('{0.real}'.format, [18]))[0]"),
+        body("return str.format('18')"),
+        body("from math import pi as format", "return (18).format"),
     ],
 )
 def test_language_outside_the_list_is_refused(program):
@@ -109,11 +118,16 @@ def test_language_outside_the_list_is_refused(program):
 @pytest.mark.parametrize(
     "statement",
     [
-        "import os",
-        "import sys as math",
-        "import os.path",
-        "from statistics import sys",
+        "import os; os.getpid()",
+        "import sys as math; math.pi",
+        "import os.path; os.path",
+        "import math.os; math.pi",
+        "from statistics import sys; sys.exit",
+        "from os import getpid; getpid()",
+        "from os import *; getpid()",
         "from math import *",
+        "import __main__",
+        "import os as __builtins__",
         "from . import math",
         "import statistics; statistics.sys",
         "import datetime; datetime.sys",
@@ -223,7 +237,7 @@ def test_a_worker_has_no_environment_and_a_session_of_its_own():
     run_programs([HONEST])
     worker = programs._pools[False].workers[0].process.pid
     assert Path(f"/proc/{worker}/environ").read_bytes() == b""
-    assert os.readlink(f"/proc/{worker}/cwd") == programs._pools[False].folder
+    assert os.readlink(f"/proc/{worker}/cwd").endswith(" (deleted)")  # nothing can be made in it
     assert os.getsid(worker) == worker != os.getsid(0)
     limits = Path(f"/proc/{worker}/limits").read_text()
     for name in (
@@ -247,7 +261,7 @@ def test_a_worker_that_is_killed_is_replaced():
 def test_processor_time_ends_a_worker_whose_parent_is_gone():
     # Without the parent's clock (1,000 s here) the kernel's limit must end it: computing time 0.1 s, rounded
     # up, + 1.
-    worker = programs._Worker("/")
+    worker = programs._Worker()
     try:
         while not worker.frames():
             pass
@@ -259,7 +273,7 @@ def test_processor_time_ends_a_worker_whose_parent_is_gone():
 
 def test_identical_programs_run_once(monkeypatch):
     sent = []
-    monkeypatch.setattr(programs._Pool, "run", lambda pool, distinct, timeout_s: sent.append(distinct) or ["18"])
+    monkeypatch.setattr(programs._Pool, "run", lambda pool, distinct, *_: sent.append(distinct) or ["18"])
     assert run_programs([HONEST] * 5) == ["18"] * 5
     assert sent == [[HONEST]]
 
@@ -313,13 +327,10 @@ def test_a_forked_process_gets_workers_of_its_own():
     assert parents == {worker.process.pid for worker in programs._pools[False].workers}
 
 
-def test_close_ends_the_workers_and_removes_their_folder():
+def test_close_ends_the_workers():
     run_programs([HONEST])
-    pool = programs._pools[False]
-    pids, folder = [worker.process.pid for worker in pool.workers], Path(pool.folder)
-    assert folder.exists()
+    pids = [worker.process.pid for worker in programs._pools[False].workers]
     programs.close()
-    assert not folder.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert run_programs([HONEST]) == ["18"]
 
@@ -345,7 +356,7 @@ def test_a_worker_that_cannot_start_is_an_error(monkeypatch, tmp_path):
         (body("from sympy import sqrt", "return sqrt(2)"), "1.41421356237"),
         (body("from sympy import Symbol", "return Symbol('x')"), None),
         # everything that would evaluate a text
-        (body("from sympy import sympify", "return 18"), None),
+        (body("from sympy import sympify", "return sympify(18)"), None),
         (body("import sympy", "return sympy.sympify('18')"), None),
         (body("from sympy import simplify", "return simplify('9 + 9')"), None),
         (body("from sympy import solve", "return solve(['x - 18'])[0]"), None),

@@ -21,7 +21,7 @@ rule generate:
     params:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
-        solution=config["solution"],
+        solution=without("solution", "batch_seconds"),
         # How much is decoded at a time changes no sample.
         sampling=without(
             "evaluation", "ks", "judge", "best_of", "batch_size", "batch_tokens"
@@ -52,6 +52,7 @@ rule score:
     params:
         code=code("score.py"),
         solution_format=config["solution"]["format"],
+        batch_seconds=config["solution"]["batch_seconds"],  # its job sets them
         judge=JUDGE if config["evaluation"]["judge"] else None,
         best_of=config["evaluation"]["best_of"],
     script:

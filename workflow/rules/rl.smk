@@ -34,7 +34,8 @@ rule train_rl:
         student=STUDENT_TOKENS,
         judge=JUDGE,
         settings=study.rl(config),
-        solution=config["solution"],
+        # A run that was stopped for want of time goes on with more of it.
+        solution=without("solution", "batch_seconds"),
     script:
         "../scripts/train_rl.py"
 

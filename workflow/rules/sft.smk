@@ -25,6 +25,7 @@ rule train_sft:
         compute=COMPUTE,
         student=STUDENT,
         settings=config["sft"],
-        solution=config["solution"],
+        # A run that was stopped for want of time goes on with more of it.
+        solution=without("solution", "batch_seconds"),
     script:
         "../scripts/train_sft.py"

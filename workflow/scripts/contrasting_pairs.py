@@ -8,9 +8,11 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "contrasting pairs"):
     from gavel.batches import limits
     from gavel.compute import use_threads
+    from gavel.programs import use_budget
     from gavel.self_taught import make_pairs
 
     use_threads(snakemake.threads)
+    use_budget(snakemake.params.solution["batch_seconds"])
     params = snakemake.params
     make_pairs(
         unlabeled=snakemake.input.unlabeled,

@@ -9,9 +9,11 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.batches import limits
     from gavel.compute import use_threads
     from gavel.judge.access import judge_access
+    from gavel.programs import use_budget
     from gavel.verdicts import judge_policy
 
     use_threads(snakemake.threads)
+    use_budget(snakemake.params.solution["batch_seconds"])
     params = snakemake.params
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         judge_policy(

@@ -9,8 +9,10 @@ with script_log(snakemake.log[0], "pairs of solutions"):
     from gavel.batches import limits
     from gavel.benchmark_solutions import Policy, make_items, problems_of
     from gavel.compute import use_threads
+    from gavel.programs import use_budget
 
     use_threads(snakemake.threads)
+    use_budget(snakemake.params.solution["batch_seconds"])
     params, files = snakemake.params, snakemake.input
     make_items(
         rows=problems_of(files.problems, params.drawn["part"], params.drawn["questions"]),

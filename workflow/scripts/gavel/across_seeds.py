@@ -45,15 +45,18 @@ def across_seeds(
                 base = values.get((*baseline, name), {}).get(measure)
                 if base is None or not all(measure in table for table in tables):
                     continue
+                # Where programs did not run, a run may have no value of a question.
+                names = [name_ for name_ in base if all(name_ in table[measure] for table in tables)]
+                if not names:
+                    continue
                 about = {"algorithm": algorithm, "lambda": weight, "set": name, "metric": measure[0], "k": measure[1]}
-                rows.append(about | _row([table[measure] for table in tables], base))
+                rows.append(about | _row([table[measure] for table in tables], base, names))
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = adjusted
     return rows
 
 
-def _row(tables: list[dict[str, float]], base: dict[str, float]) -> dict:
-    names = list(base)
+def _row(tables: list[dict[str, float]], base: dict[str, float], names: list[str]) -> dict:
     table = [[by_question[name] for name in names] for by_question in tables]
     value, low, high, _ = crossed_bootstrap(table)
     means = [sum(row) / len(row) for row in table]

@@ -38,7 +38,7 @@ from fractions import Fraction
 from typing import Literal
 
 from gavel.numerals import SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction, plain_signs
-from gavel.programs import run_programs
+from gavel.programs import Answer, NotRun, run_programs
 from gavel.statements import FLAT_NUMBER, PARTS, UNITS, Reading, asks, bare, in_words, read, value, without_denied
 
 __all__ = ["canonical", "equal", "extract", "solutions_to_answers", "verify"]
@@ -210,9 +210,10 @@ def _noisy(text: str) -> bool:
     return len(places) >= 3 and len(text.replace(".", "").strip("-0")) >= SIGNIFICANT_DIGITS
 
 
-def solutions_to_answers(responses: Sequence[str], format: Format) -> list[str | None]:
+def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answer]:
     """Answers of many solutions, in order: read from text, or returned by programs (a Markdown code fence
-    around a program is taken off). Raises ValueError for any other format."""
+    around a program is taken off); `NOT_RUN` for a program that the batch's time did not suffice for. Raises ValueError
+    for any other format."""
     if format == "text":
         return [extract(response) for response in responses]
     if format == "program":
@@ -220,15 +221,24 @@ def solutions_to_answers(responses: Sequence[str], format: Format) -> list[str |
     raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
 
 
-def verify(responses: Sequence[str], golds: Sequence[str], format: Format) -> tuple[list[str | None], list[bool]]:
+def verify(
+    responses: Sequence[str], golds: Sequence[str], format: Format
+) -> tuple[list[str | None], list[bool | None]]:
     """Answers of the responses and whether each equals the gold answer at its own position.
+
+    Both are None for a program that did not run (`gavel.programs.NOT_RUN`): nobody knows whether it is right.
 
     Raises ValueError when the two lists differ in length or the format is unknown.
     """
     if len(responses) != len(golds):
         raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold a response")
-    answers = solutions_to_answers(responses, format)
-    return answers, [equal(answer, gold) for answer, gold in zip(answers, golds, strict=True)]
+    answers: list[str | None] = []
+    correct: list[bool | None] = []
+    for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
+        ran = not isinstance(answer, NotRun)
+        answers.append(answer if ran else None)
+        correct.append(equal(answer, gold) if ran else None)
+    return answers, correct
 
 
 def _first_problem(text: str) -> str:

@@ -173,4 +173,5 @@ def _checked(
     texts = [text for own in first for text in own]
     golds = [row["answer"] for row, own in zip(rows, first, strict=True) for _ in own]
     verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
-    return [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
+    found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
+    return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run

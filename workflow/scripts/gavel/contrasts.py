@@ -94,7 +94,7 @@ def contrasting(
     _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
     kept: dict[str, list[dict]] = {row["id"]: [] for row in chosen}
     for (row, way, text), alike in zip(made, same, strict=True):
-        if not alike:
+        if alike is False:  # and not None, for a program that did not run
             about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
             kept[row["id"]].append({"id": f"{row['id']}-{way}"} | about)
     return [pair for own in kept.values() for pair in own]

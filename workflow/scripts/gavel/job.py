@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gavel.compute import use_threads
 from gavel.locking import RunLock
+from gavel.programs import use_budget
 from gavel.progress import say
 from gavel.provenance import job_digest
 from gavel.study_tracking import job_run
@@ -20,7 +21,7 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
         settings: shown as the MLflow run's params.
         cell: `algorithm`, `lam` and `seed` of a grid cell.
     """
-    use_threads(workflow.threads)
+    _begin(workflow)
     config, cell = workflow.config, dict(cell or {})
     folder = Path(config["results_dir"], "state", run)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
@@ -38,7 +39,13 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
 @contextmanager
 def plain_job(workflow, rule: str, run: str, params: Mapping | None = None) -> Iterator:
     """The MLflow run of a job that keeps no state, with some params; yields it."""
-    use_threads(workflow.threads)
+    _begin(workflow)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
     with job_run(workflow.config, rule, run, digest=digest, params=dict(params or {}), say=say) as mirror:
         yield mirror
+
+
+def _begin(workflow) -> None:
+    use_threads(workflow.threads)
+    if solution := workflow.config.get("solution"):
+        use_budget(solution["batch_seconds"])

@@ -23,6 +23,7 @@ from gavel.compute import use_threads
 from gavel.errors import InputError
 from gavel.files import read_json, write_json
 from gavel.journal import Journal
+from gavel.programs import budget, use_budget
 
 CONFIGS = Path(__file__).parents[2] / "accelerate"
 MARK = "@gavel "  # begins a line for the job
@@ -76,7 +77,7 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, **argum
 
 def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
     """Start `python -m [launcher] gavel.launch path`, do what it asks for, and raise what it raised."""
-    write_json(path, task | {"alone": not launcher})
+    write_json(path, task | {"alone": not launcher, "batch_seconds": budget()})
     library = str(Path(__file__).parents[1])
     search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     errors = []
@@ -134,6 +135,7 @@ def run(path: str) -> int:
     threading.Thread(target=_end_with_the_job, daemon=True).start()
     task = read_json(path)
     use_threads(task["threads"])
+    use_budget(task["batch_seconds"])
     rank = 0 if task["alone"] else _join()
     if rank == 0:
         progress.relay(lambda text: tell(channel, say=text))

@@ -131,6 +131,9 @@ def write_metrics(
     comparisons, pairs = [], list(_pairs(values, runs))
     resamples = max(RESAMPLES, RESAMPLES_EACH * len(pairs))
     for first, second, metric, k, pair in pairs:
+        pair = _both_known(pair, (values[first], values[second]))
+        if not pair[0]:
+            continue
         about = {"run": first[0], "checkpoint": first[1], "baseline": second[0], "set": first[2]}
         try:
             comparisons.append(about | {"metric": metric, "k": k} | compare(*pair, resamples))
@@ -149,6 +152,15 @@ def write_metrics(
     write_text(out_metrics, _csv(METRIC_COLUMNS, metrics))
     write_text(out_comparisons, _csv(COMPARISON_COLUMNS, comparisons))
     write_text(out_seeds, _csv(across_seeds.COLUMNS, across_seeds.across_seeds(values, runs, BASELINE)))
+
+
+def _both_known(pair: tuple[dict[str, float], dict[str, float]], files: tuple[Values, Values]):
+    """The pair less the questions that only one side has a value of, because the other's programs did not run."""
+    lost = {name for values in files for name, share in values.get(("not_run", 1), {}).items() if share}
+    return tuple(
+        {name: value for name, value in side.items() if name not in lost or name in other}
+        for side, other in (pair, pair[::-1])
+    )
 
 
 def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: str, checkpoint: str, name: str):

@@ -1,7 +1,7 @@
 """How much the labels count: the weight lambda, over a run and in one completion's reward."""
 
 
-def mix(v: float | None, j: float | None, lam: float) -> float | None:
+def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
     """One completion's reward from its parts.
 
     Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose weight is 0 is
@@ -9,21 +9,22 @@ def mix(v: float | None, j: float | None, lam: float) -> float | None:
     arXiv 2604.02621 give the weight's role, not the formula: this is our reading.
 
     Args:
-        v: verifiable reward in [0, 1], None for an unlabelled question.
+        v: verifiable reward in [0, 1], None for an unlabelled question, or where a solution could not be verified.
         j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
             range (-10 to 10) then outweighs `v` at any weight but a large one.
         lam: weight of the verifiable reward, in [0, 1].
+        labeled: whether the question has a label; by default it has one where `v` is there.
 
     Raises:
         ValueError: `lam` outside [0, 1].
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lambda={lam} is outside [0, 1]")
-    if v is None or lam == 0:
+    if lam == 0 or (v is None and not labeled):
         return j
     if lam == 1:
         return v
-    return None if j is None else lam * v + (1 - lam) * j
+    return None if v is None or j is None else lam * v + (1 - lam) * j
 
 
 class MixingWeight:

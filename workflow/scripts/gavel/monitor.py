@@ -11,12 +11,24 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from gavel import prompts
 from gavel.answers import verify
 from gavel.divergence import entropy_and_kl
+from gavel.errors import InputError
 from gavel.judge import Judge, tokens
 from gavel.sampling import Sample, sample
 from gavel.statistics import wilson
 
 # Completions: thousands of tokens, whose mean entropy and KL are known well; all would cost a look a third more.
 ENOUGH = 100
+
+
+def known(verdicts: Sequence[bool | None]) -> list[bool]:
+    """The verdicts of solutions that could be verified. Raises `InputError` where there is none."""
+    found = [verdict for verdict in verdicts if verdict is not None]
+    if not found:
+        raise InputError(
+            f"none of {len(verdicts)} programs ran within solution.batch_seconds; raise it, or run the same command on "
+            "a machine that is less busy"
+        )
+    return found
 
 
 class Monitor:
@@ -76,23 +88,25 @@ class Monitor:
             share in which it prefers a wrong sample to a right one.
         """
         greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
-        _, right = verify([group[0].text for group in greedy], self.gold, self.format)
-        n = len(right)
-        low, high = wilson(sum(right), n)
-        found = {"greedy": sum(right) / n, "greedy_low": low, "greedy_high": high, "n": n}
+        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.format)
+        right = known(verdicts)
+        low, high = wilson(sum(right), len(right))
+        found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
         if self.judge is None:
             return found
         drawn = self._drawn(model, tokenizer)
         texts = [s.text for s in drawn]
-        answers, right = verify(texts, self.gold, self.format)
+        answers, verdicts = verify(texts, self.gold, self.format)
         before = tokens(self.judge)
-        judged = self._judged(texts, right)
+        judged = self._judged(texts, verdicts)
+        right = known(verdicts)
+        n = len(right)
         low, high = wilson(sum(right), n)
         found |= {
             "accuracy": sum(right) / n,
             "accuracy_low": low,
             "accuracy_high": high,
-            "unparsable": sum(answer is None for answer in answers) / n,
+            "unparsable": (sum(answer is None for answer in answers) - verdicts.count(None)) / n,
             "length": statistics.fmean(len(s.ids) for s in drawn),
             "judge_tokens": tokens(self.judge) - before,
         }
@@ -109,12 +123,12 @@ class Monitor:
         drawn = sample(policy, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
         return [group[0] for group in drawn]
 
-    def _judged(self, texts: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
-        """The judge's columns; empty where it gave no answer."""
+    def _judged(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
+        """The judge's columns, of solutions whose truth is known; empty where it gave no answer."""
         if self.opponents is not None:
             return self._compared(texts, right)
         verdicts = self.judge.verdicts(self.questions, texts)
-        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if verdict.score is not None]
+        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if None not in (verdict.score, ok)]
         if not asked:
             return {}
         return {
@@ -122,12 +136,12 @@ class Monitor:
             "judge_wrong": statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked),
         }
 
-    def _compared(self, texts: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
+    def _compared(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
         """The same of a judge that compares, from groups of two."""
         questions = [question for question in self.questions for _ in range(2)]
         both = [text for pair in zip(texts, self.opponents, strict=True) for text in pair]
         won = [verdict.probability for verdict in self.judge.verdicts(questions, both)[::2]]
-        asked = [one for one in zip(won, right, self.opponents_right, strict=True) if one[0] is not None]
+        asked = [one for one in zip(won, right, self.opponents_right, strict=True) if None not in one]
         if not asked:
             return {}
         return {

@@ -8,7 +8,9 @@ import errno
 import os
 import platform
 import resource
+import signal
 import struct
+import sys
 
 MEMORY_BYTES = 256 * 2**20  # a word problem needs a few MiB; the interpreter itself maps about 30
 NOBODY = 65534
@@ -34,14 +36,15 @@ _CALLS = {
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 # linux/prctl.h, linux/filter.h, linux/seccomp.h
+_PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _MODE_FILTER = 22, 38, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _KILL, _DENY = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 _NUMBER_AT, _ARCHITECTURE_AT = 0, 4
 
 
-def confine() -> list[str]:
-    """Give up, for good, all that running a program does not need.
+def confine(parent: int) -> list[str]:
+    """Give up, for good, all that running a program does not need, and die with the process `parent`.
 
     Returns:
         The layers in force: `limits` always; `user` where this was root and could become nobody; `seccomp` where the
@@ -52,9 +55,19 @@ def confine() -> list[str]:
     limit_resources()
     if os.geteuid() == 0 and become_nobody():
         layers.append("user")
+    die_with(parent)  # after the change of user, which makes the kernel forget it
     if hasattr(libc, "prctl") and filter_calls(libc):
         layers.append("seccomp")
     return layers
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel (Linux) kill this process when the thread that started it ends; end now if that was before."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(0)
 
 
 def limit_resources() -> None:

@@ -22,7 +22,7 @@ class Item(NamedTuple):
     """What counts of one sample."""
 
     answer: str | None
-    correct: bool
+    correct: bool | None  # None: the program did not run, so nobody knows
     tokens: int
     finished: bool
     judge: float | None
@@ -43,7 +43,9 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
         sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's favourite) are
         there where samples have scores, `best_of_elo` and `best_of_knockout` (at k = all samples) where they have
         those. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind, `greedy_answerable` and
-        `greedy_unanswerable` those of a set with both sorts of questions.
+        `greedy_unanswerable` those of a set with both sorts of questions. `not_run`, where any program did not run, is
+        the share of a question's samples, the greedy one among them, whose programs did not. Such samples count in no
+        other metric but `finished` and `tokens`, and a question with fewer others than a metric's k has no value of it.
 
     Raises:
         InputError: no rows; a sample is there twice; questions differ in their number of samples.
@@ -55,7 +57,8 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
     for row in rows:
         name, number = row["id"], row["sample"]
         judged = (row.get(key) for key in ("judge", "elo", "knockout"))
-        item = Item(row["answer"], bool(row["correct"]), row["tokens"], bool(row["finished"]), *judged)
+        answer, right = row["answer"], row["correct"]
+        item = Item(answer, None if right is None else bool(right), row["tokens"], bool(row["finished"]), *judged)
         place = sampled.setdefault(name, {})
         if number in place or (number < 0 and name in greedy):
             raise InputError(f"question {name}: sample {number} is there twice; generate this set again")
@@ -75,31 +78,39 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
 
     values: Values = {}
     if greedy:
-        values["greedy", 1] = {name: float(item.correct) for name, item in greedy.items()}
+        values["greedy", 1] = {name: float(item.correct) for name, item in greedy.items() if item.correct is not None}
     # In order of sample number, so that the result does not hang on the order of the file.
     lists = {name: [items[number] for number in sorted(items)] for name, items in sampled.items()}
-    if n:
-        values["mean", 1] = {name: sum(item.correct for item in items) / n for name, items in lists.items()}
-        values |= _votes(lists, n, sorted({k for k in ks if 1 <= k <= n})) | _picks(lists, n)
-    else:
+    every = {name: items + [greedy[name]] * (name in greedy) for name, items in lists.items()}
+    if not n:
         lists = {name: [item] for name, item in greedy.items()}
-    for metric, part in (
-        ("unparsable", lambda item: item.answer is None),
-        ("finished", lambda item: item.finished),
-        ("tokens", lambda item: item.tokens),
+    known = {name: [item for item in items if item.correct is not None] for name, items in lists.items()}
+    if n:
+        values["mean", 1] = {
+            name: sum(it.correct for it in items) / len(items) for name, items in known.items() if items
+        }
+        values |= _votes(known, sorted({k for k in ks if 1 <= k <= n})) | _picks(known, n)
+    for metric, part, pool in (
+        ("unparsable", lambda item: item.answer is None, known),
+        ("finished", lambda item: item.finished, lists),
+        ("tokens", lambda item: item.tokens, lists),
     ):
-        values[metric, 1] = {name: sum(map(part, items)) / len(items) for name, items in lists.items()}
-    return values | _parts(values.get(("greedy", 1), {}), kinds, answerable)
+        values[metric, 1] = {name: sum(map(part, items)) / len(items) for name, items in pool.items() if items}
+    lost = {name: sum(item.correct is None for item in items) / len(items) for name, items in every.items()}
+    if any(lost.values()):
+        values["not_run", 1] = lost
+    values |= _parts(values.get(("greedy", 1), {}), kinds, answerable)
+    return {key: by_question for key, by_question in values.items() if by_question}
 
 
-def _votes(lists: dict[str, list[Item]], n: int, ks: Sequence[int]) -> Values:
+def _votes(lists: dict[str, list[Item]], ks: Sequence[int]) -> Values:
     values: Values = {(metric, k): {} for metric in VOTES for k in ks}
     judged = any(item.judge is not None for items in lists.values() for item in items)
     for name, items in lists.items():
         answers, correct, scores = ([getattr(item, key) for item in items] for key in ("answer", "correct", "judge"))
-        for k in ks:
+        for k in (k for k in ks if k <= len(items)):
             values["maj", k][name] = maj_at_k(answers, correct, k)
-            values["pass", k][name] = pass_at_k(n, sum(correct), k)
+            values["pass", k][name] = pass_at_k(len(items), sum(correct), k)
             if judged:
                 values["weighted_maj", k][name] = weighted_vote(answers, scores, correct, k)
                 values["best_of", k][name] = best_of_k(scores, correct, k)
@@ -112,7 +123,9 @@ def _picks(lists: dict[str, list[Item]], n: int) -> Values:
         found = {name: [getattr(item, column) for item in items] for name, items in lists.items()}
         if any(value is not None for scores in found.values() for value in scores):
             values[metric, n] = {
-                name: best_of_k(scores, [item.correct for item in lists[name]], n) for name, scores in found.items()
+                name: best_of_k(scores, [item.correct for item in lists[name]], n)
+                for name, scores in found.items()
+                if len(scores) == n
             }
     return values
 

@@ -40,7 +40,8 @@ class MixedReward:
         judge: may be None only at lambda 1.
         solution_format: `program` or `text`.
         partial: reward of a wrong answer.
-        max_missing: share of None rewards above which the rollout must not move the policy (`skip` is then True).
+        max_missing: share of None rewards (the judge gave no answer, or a program did not run) above which the rollout
+            must not move the policy (`skip` is then True).
         max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
         center_judge: pay the judge's score less its mean over the question's completions.
         length_penalty: what a completion of `max_new_tokens` tokens loses of its reward, a shorter one in proportion.
@@ -70,6 +71,7 @@ class MixedReward:
         self.max_missing, self.max_skipped = max_missing, max_skipped
         self.center_judge, self.per_token, self.updates = center_judge, length_penalty / max_new_tokens, updates
         self.skip, self.skipped = False, 0  # this rollout; rollouts in a row
+        self.not_run = 0  # programs of this rollout
 
     def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
@@ -83,7 +85,10 @@ class MixedReward:
             j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
             spent += tokens(self.judge)
         paid = centred(j, question) if self.center_judge else j
-        rewards = [mix(v_i, j_i, lam) for v_i, j_i in zip(v, paid, strict=True)]
+        # At lambda 0 no answer is read, so nothing is missing there.
+        verified = [gold is not None and self.weight.own > 0 for gold in answer]
+        rewards = [mix(*parts, lam, known) for *parts, known in zip(v, paid, verified, strict=True)]
+        self.not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
         if self.per_token:
             lengths = map(len, trl["completion_ids"])
             rewards = [
@@ -104,7 +109,8 @@ class MixedReward:
         rows = [i for i, gold in enumerate(answer) if gold is not None]
         answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.format)
         for i, found, right in zip(rows, answers, correct, strict=True):
-            values[i] = verifiable(found, right, self.partial)
+            if right is not None:  # else the program did not run
+                values[i] = verifiable(found, right, self.partial)
         return values
 
     def _count_missing(self, rewards: Sequence[float | None]) -> None:
@@ -112,13 +118,18 @@ class MixedReward:
         self.skip = self.missing > self.max_missing
         self.skipped = self.skipped + 1 if self.skip else 0
         if self.skipped > self.max_skipped:
+            why = "the judge could not be asked"
+            if distributed.mean(self.not_run) > 0:
+                why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
             raise InputError(
-                f"the judge could not be asked: {self.missing:.0%} of the rewards are missing, and too many were in "
+                f"{why}: {self.missing:.0%} of the rewards are missing, and too many were in "
                 f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
             )
 
     def _log(self, log, lam: float, j: Sequence, v: Sequence, rewards: Sequence, labeled: Sequence[bool]) -> None:
         log("missing", self.missing)
+        if not_run := distributed.mean(self.not_run):
+            log("not_run", not_run * distributed.processes())
         if not self.weight.constant:
             log("lambda", lam)
         if asked := getattr(self.judge, "prompts_asked", 0):

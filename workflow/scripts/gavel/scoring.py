@@ -23,7 +23,8 @@ def score(
     """Write scored samples, with the question's own columns beside them.
 
     Rows are `{"id", "sample", "temperature", "response", "answer", "correct", "judge", "tokens", "finished",
-    "question", "gold", "kind", "seed_id"}`; `answer` is null where none was found, `judge` where none was asked.
+    "question", "gold", "kind", "seed_id"}`; `answer` is null where none was found, `judge` where none was asked,
+    `correct` (and `answer`) where the program did not run within `solution.batch_seconds`.
 
     Args:
         best_of: by what the judge picks the best of a question's samples. With more than its `score`, which only a
@@ -31,8 +32,9 @@ def score(
             one has no score then, and rows have the columns `elo` and `knockout` after `judge`, as far as named here.
 
     Returns:
-        Accuracy of the `greedy` completions and `mean` accuracy of the sampled ones, where there are any; the tokens
-        of all; and what `gavel.choosing.choose` spent, or {}.
+        Accuracy of the `greedy` completions and `mean` accuracy of the sampled ones, where there are any, and
+        `not_run`, the share of programs that did not run, where there are any; the tokens of all; and what
+        `gavel.choosing.choose` spent, or {}.
 
     Raises:
         InputError: a response belongs to no question of the file.
@@ -61,11 +63,14 @@ def score(
             for row, answer, right, columns in zip(rows, answers, correct, judged, strict=True)
         ),
     )
+    known = [(row["sample"], right) for row, right in zip(rows, correct, strict=True) if right is not None]
     pools = {
-        "greedy": [right for row, right in zip(rows, correct, strict=True) if row["sample"] < 0],
-        "mean": [right for row, right in zip(rows, correct, strict=True) if row["sample"] >= 0],
+        "greedy": [right for sample, right in known if sample < 0],
+        "mean": [right for sample, right in known if sample >= 0],
     }
     accuracies = {name: sum(pool) / len(pool) for name, pool in pools.items() if pool}
+    if len(known) < len(rows):
+        accuracies["not_run"] = 1 - len(known) / len(rows)
     return accuracies, sum(row["tokens"] for row in rows), costs
 
 

@@ -126,7 +126,11 @@ def judging_pairs(
         pairs += [(row["question"], text, row["answer"]) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
     _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], "program")
-    return [(question, solution, good) for (question, solution, _), good in zip(pairs, right, strict=True)]
+    return [
+        (question, solution, good)
+        for (question, solution, _), good in zip(pairs, right, strict=True)
+        if good is not None  # a program that did not run
+    ]
 
 
 def make_judge(

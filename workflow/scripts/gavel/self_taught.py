@@ -7,6 +7,7 @@ from gavel.answers import solutions_to_answers
 from gavel.contrasts import contrasting
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_jsonl
+from gavel.programs import NOT_RUN
 from gavel.rl import reshuffled
 from gavel.sampling import sample
 from gavel.split_sizes import check_unlabeled
@@ -58,6 +59,7 @@ def make_pairs(
     drawn = sample(model, tokenizer, texts, n=settings["policy_samples"], temperature=temperature, **common)
     answers = iter(solutions_to_answers([one.text for group in drawn for one in group], solution_format))
     samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, drawn, strict=True)}
+    samples = {name: [pair for pair in own if pair[1] is not NOT_RUN] for name, own in samples.items()}
     low, high = settings["agreement"]
     pairs = contrasting(
         rows,

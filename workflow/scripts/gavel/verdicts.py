@@ -8,6 +8,7 @@ from gavel.answers import verify
 from gavel.error_kinds import steps
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_json, write_jsonl
+from gavel.progress import say
 from gavel.sampling import sample
 
 MAX_MISSING = 0.25  # of the answers: with more of them missing there is no calibration
@@ -80,8 +81,12 @@ def judge_policy(
 
 def _judged(rows: Sequence[dict], watcher: judge.Judge, solution_format: str, progress) -> Iterator[dict]:
     """The rows with the verifier's and the judge's verdicts instead of the true answer."""
+    _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
+    if lost := correct.count(None):
+        say(f"{lost} of {len(rows)} solutions are left out: their programs did not run", console=True)
+    rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
+    correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]
-    _, correct = verify(texts, [row["gold"] for row in rows], solution_format)
     verdicts = watcher.verdicts([row["question"] for row in rows], texts, progress)
     silent = sum(verdict.score is None for verdict in verdicts)
     if silent > MAX_MISSING * len(rows):

@@ -76,14 +76,20 @@ def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> di
     found = {}
     for name, own, other in _models(first, second):
         by, pairs = _matched((first.path, first.models[own]), (second.path, second.models[other]))
+        pairs = [
+            pair for pair in pairs if all(question.responses for question in pair)
+        ]  # else their programs did not run
+        if not pairs:
+            raise InputError("no question has programs that ran in both files; raise --batch-seconds")
         k = max(ks or [min(question.responses for question in chain(*pairs))])
+        enough = [pair for pair in pairs if all(question.responses >= k for question in pair)]
         found[name] = {
             "matched_by": by,
             "accuracy": _compared(pairs, lambda question: question.accuracy),
             "maj_at": {},
         }
-        if k > 1:
-            found[name]["maj_at"][str(k)] = _compared(pairs, lambda it, k=k: maj_at_k_of_tally(*it.tally, k))
+        if k > 1 and enough:
+            found[name]["maj_at"][str(k)] = _compared(enough, lambda it, k=k: maj_at_k_of_tally(*it.tally, k))
     return {"file": second.path} | found.get(None, {"models": found})
 
 

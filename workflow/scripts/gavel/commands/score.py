@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,36 +20,55 @@ from gavel.commands.paired import Answered, Side, Tally, answered, comparison, l
 from gavel.commands.rows import add_options, located, parsed
 from gavel.errors import InputError
 from gavel.files import write_jsonl
+from gavel.programs import BATCH as PROGRAMS
+from gavel.programs import BUDGET_S, use_budget
 from gavel.skipped import Skipped
 from gavel.statistics import mean_interval
 from gavel.voting import maj_at_k_of_tally, pass_at_k, tally
 
 # Responses verified at a time: enough to keep the program workers busy, small enough to stream.
 BATCH = 1024
+NO_VOTES: Tally = ((), (), 0)
 
 
 class Summary:
-    """The figures of one set of scored questions; keeps only how often each vote tally occurred."""
+    """The figures of one set of scored questions; keeps only how often each vote tally occurred.
+
+    Responses whose programs did not run are counted in `missing` and nowhere else.
+    """
 
     def __init__(self) -> None:
         self.tallies: Counter[Tally] = Counter()
+        self.missing = 0
         self._same: dict[Tally, Tally] = {}
 
-    def add(self, answers: Sequence[str | None], correct: Sequence[bool]) -> Tally:
-        """Count one question; returns its tally, one object for all equal ones."""
-        votes = tally(answers, correct)
+    def add(self, answers: Sequence[str | None], correct: Sequence[bool | None]) -> Tally:
+        """Count one question; returns its tally, one object for all equal ones.
+
+        `correct` is None for a response whose program did not run; a question of such responses only has no figures.
+        """
+        known = [(answer, right) for answer, right in zip(answers, correct, strict=True) if right is not None]
+        self.missing += len(correct) - len(known)
+        votes = tally(*map(list, zip(*known, strict=True))) if known else NO_VOTES
         votes = self._same.setdefault(votes, votes)
-        self.tallies[votes] += 1
+        if known:
+            self.tallies[votes] += 1
         return votes
 
     def figures(self, ks: Sequence[int] | None = None) -> dict:
         """The contract's keys: accuracies, and maj@k and pass@k for `ks`, none above the smallest row's number of
-        responses; by default for the powers of two up to that number, and that number.
+        responses; by default for the powers of two up to that number, and that number. Where programs did not run,
+        also `missing`, their number: a row then has the responses that are left, and is no part of the figures for a k
+        above their number.
 
         Accuracy is the mean over a question's responses, then over questions; its interval is Wilson's for
         single responses and a bootstrap over questions otherwise (`gavel.statistics.mean_interval`).
         """
         n = self.tallies.total()
+        if not n:
+            raise InputError(
+                f"none of {self.missing} programs ran within the time of their batch; raise --batch-seconds"
+            )
         rows = [(sum(right), sum(right) + sum(wrong) + none, none) for right, wrong, none in self.tallies]
         counts = list(self.tallies.values())
         smallest = min(size for _, size, _ in rows)
@@ -56,24 +76,40 @@ class Summary:
             {k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest}
         )
 
-        def spread(values: Iterable[float]) -> list[float]:
-            """One value a tally, as one a question."""
-            return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+        def spread(values: Iterable[float | None]) -> list[float]:
+            """One value a tally, as one a question; none where there is none."""
+            return [
+                value for value, count in zip(values, counts, strict=True) for _ in range(count) if value is not None
+            ]
 
         accuracy = spread(c / size for c, size, _ in rows)
-        maj = {str(k): spread(maj_at_k_of_tally(*key, k) for key in self.tallies) for k in ks}
-        passes = {str(k): spread(pass_at_k(size, c, k) for c, size, _ in rows) for k in ks}
+        enough = [(k, [size >= k for _, size, _ in rows]) for k in ks]
+        maj = {
+            str(k): spread(
+                maj_at_k_of_tally(*key, k) if has else None for key, has in zip(self.tallies, all_, strict=True)
+            )
+            for k, all_ in enough
+        }
+        passes = {
+            str(k): spread(pass_at_k(size, c, k) if has else None for (c, size, _), has in zip(rows, all_, strict=True))
+            for k, all_ in enough
+        }
+        for k, values in maj.items():
+            if not values:
+                raise InputError(
+                    f"--k: no question has {k} programs that ran within the time of their batch; raise --batch-seconds"
+                )
         return {
             "n": n,
             "responses": sum(size * count for (_, size, _), count in zip(rows, counts, strict=True)),
             "accuracy": sum(accuracy) / n,
             "accuracy_ci95": list(mean_interval(accuracy)),
-            "maj_at": {k: sum(values) / n for k, values in maj.items()},
-            "pass_at": {k: sum(values) / n for k, values in passes.items()},
+            "maj_at": {k: sum(values) / len(values) for k, values in maj.items()},
+            "pass_at": {k: sum(values) / len(values) for k, values in passes.items()},
             "maj_at_ci95": {k: list(mean_interval(values)) for k, values in maj.items()},
             "pass_at_ci95": {k: list(mean_interval(values)) for k, values in passes.items()},
             "unparsable": sum(none * count for (_, _, none), count in zip(rows, counts, strict=True)),
-        }
+        } | ({"missing": self.missing} if self.missing else {})
 
 
 def add_score(commands) -> None:
@@ -104,6 +140,14 @@ def add_score(commands) -> None:
     )
     add_options(parser)
     parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=BUDGET_S,
+        metavar="SECONDS",
+        help=f"most time for {PROGRAMS:,} programs (default {BUDGET_S:g}); those that have not run by then are "
+        "missing, not wrong, and their number is among the figures",
+    )
+    parser.add_argument(
         "--details",
         metavar="OUT.jsonl",
         help="also write each row's answers and verdicts, rows numbered from 0",
@@ -119,6 +163,9 @@ def score(options: argparse.Namespace) -> None:
             not hold the same questions.
     """
     ks = _ks(options.k)
+    if not 2 <= options.batch_seconds < inf:
+        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {options.batch_seconds:g}")
+    use_budget(options.batch_seconds)
     if options.details:
         for path in filter(None, (options.file, options.compare)):
             if Path(path).resolve() == Path(options.details).resolve():
@@ -232,7 +279,9 @@ def _lines(values: dict) -> list[str]:
     for name in ("maj", "pass"):
         at, spread = values[f"{name}_at"], values[f"{name}_at_ci95"]
         figures |= {f"{name}@{k}": (value, spread[k]) for k, value in at.items()}
-    return [f"questions   {values['n']} ({values['responses']} responses, {values['unparsable']} unparsable)"] + [
+    missing = f"; {values['missing']} more did not run" if "missing" in values else ""
+    counts = f"{values['responses']} responses, {values['unparsable']} unparsable{missing}"
+    return [f"questions   {values['n']} ({counts})"] + [
         f"{name:<11} {value:.2%} (95 % interval {low:.2%} to {high:.2%})"
         for name, (value, (low, high)) in figures.items()
     ]

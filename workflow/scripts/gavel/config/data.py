@@ -1,6 +1,6 @@
 """Where problems come from, how they are split, and how a student answers them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,3 +87,9 @@ class Solution(Section):
     )
     prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
     max_new_tokens: Count = Field(64, description="Longest solution, in tokens.")
+    batch_seconds: Annotated[float, Field(ge=2)] = Field(
+        60.0,
+        description="Most seconds that a batch of 1,024 programs may take (a larger one in proportion, a smaller one "
+        "as long). Programs that have not run by then are missing, not wrong: they get no reward and are left out of "
+        "figures, and log and report say how many there were. An endless program takes one second of a worker.",
+    )

@@ -149,6 +149,12 @@ def absent(results: Results) -> list[str]:
             found.append(f"{listing(left)} finished but {'was' if len(left) == 1 else 'were'} not evaluated.")
         if len(results.sets) == 1:
             found.append(f"There is one test set, {results.sets[0]}: nothing is said about other kinds of questions.")
+        for row in results.metrics[results.metrics.metric == "not_run"].itertuples():
+            run = results.names.get(row.run, row.run)
+            found.append(
+                f"{row.value:.1%} of the programs of {run} ({row.checkpoint}) on {row.set} did not run within "
+                "solution.batch_seconds: they are missing from its figures, neither right nor wrong."
+            )
     if results.calibration is None:
         found.append("There is no judge calibration: this study has no judge, or its calibration did not run.")
     return found

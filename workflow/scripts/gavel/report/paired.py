@@ -10,8 +10,9 @@ from gavel.report.words import Table, difference_cell, p_cell, text
 from gavel.statistics import holm
 
 
-def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float]:
-    """(id, question, gold answer) of a test set -> 1.0 where a run's greedy solution is right; empty without samples.
+def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
+    """(id, question, gold answer) of a test set -> 1.0 where a run's greedy solution is right, None where its program
+    did not run; empty without samples.
 
     The words are part of the key, since the same id may stand for another question in another study's data.
     """
@@ -19,7 +20,10 @@ def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], 
     if not path.exists():
         return {}
     rows = (row for row in read_jsonl(path) if row["sample"] < 0)  # the greedy one
-    return {(row["id"], row["question"], row["gold"]): float(row["correct"]) for row in rows}
+    return {
+        (row["id"], row["question"], row["gold"]): None if row["correct"] is None else float(row["correct"])
+        for row in rows
+    }
 
 
 def counterpart(study: Results, run: str, first: Results) -> str | None:
@@ -50,7 +54,10 @@ def against_first(studies: Mapping[str, Results], name: str) -> Table:
                 known[partner] = verdicts(first, partner, name)
             shared = run == "sft" and own == known[partner]
             if own.keys() == known[partner].keys() and not shared:
-                found.append((other, study.names[run], first.names[partner], compare(own, known[partner])))
+                ran = [key for key in own if None not in (own[key], known[partner][key])]
+                both = ({key: side[key] for key in ran} for side in (own, known[partner]))
+                if ran:
+                    found.append((other, study.names[run], first.names[partner], compare(*both)))
     table = Table(columns, [])
     adjusted = holm([row["mcnemar_p"] for *_, row in found])
     for (other, run, partner, row), p in zip(found, adjusted, strict=True):

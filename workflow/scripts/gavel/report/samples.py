@@ -51,6 +51,8 @@ def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict],
         heaps: dict[str, list] = {group: [] for group in QUOTAS}
         for place, row in enumerate(read_jsonl(path)):
             total += 1
+            if row["correct"] is None:
+                continue  # its program did not run
             group = bucket(row)
             key = f"{seed}/{run}/{name}/{row.get('id')}/{row.get('sample', place)}".encode()
             draw = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())

@@ -1,0 +1,252 @@
+"""No text of a program is evaluated by SymPy, by whatever route it comes, and ordinary uses of SymPy still work."""
+
+import pytest
+
+from gavel import programs
+from gavel.programs import run_programs
+
+HONEST = "def solution():\n    return 18"
+HEAD = (
+    "from sympy import Abs, Add, E, Eq, Float, Ge, Integer, Max, Min, Mod, Mul, N, Pow, Rational, Sum, ceiling, "
+    "expand, "
+    "factor, floor, gcd, lcm, nsolve, pi, root, simplify, solve, sqrt, symbols, Symbol\n"
+)
+
+
+def body(*lines: str) -> str:
+    return HEAD + "def solution():\n    x, y = symbols('x y')\n" + "".join(f"    {line}\n" for line in lines)
+
+
+# Where SymPy evaluates texts, most of these have a number as their value.
+OPERATORS = [
+    f"{left} {operator} {right}"
+    for operator in ("+", "-", "*", "/", "//", "%", "**")
+    for left, right in (("Integer(1)", "'6*7'"), ("'6*7'", "x"), ("Rational(1, 2)", "'6*7'"), ("sqrt(2)", "'6*7'"))
+] + [
+    f"{left} {operator} '6*7'" for operator in ("<", "<=", ">", ">=") for left in ("Integer(1)", "x", "Float(1)", "pi")
+]
+CALLS = [
+    "divmod(Integer(100), '6*7')[1]",
+    "divmod('6*7', Integer(100))[1]",
+    "divmod(Float(100), '6*7')[1]",
+    "divmod(Rational(100), '6*7')[1]",
+    "pow(Integer(6), '6*7')",
+    "pow(Integer(6), '6*7', 100)",
+    "pow(Integer(6), 3, '6*7')",
+    "round(Integer(6), '6*7')",
+    "sum(['6*7'], Integer(0))",
+    "max(Integer(1), '6*7')",
+    "(100*x).expand(modulus='6*7').subs(x, 1)",
+    "(x**2 + 42).expand(modulus='6*7').subs(x, 0)",
+    "(x**2 - 42).factor(domain='ZZ[6*7]')",
+    "(x**2 - 42).factor(domain='QQ<6*7>')",
+    "(x**2 - 42).factor(extension='6*7')",
+    "(x**2 - 42).factor(modulus='6*7')",
+    "(x**2 - 42).factor(gens='6*7')",
+    "(x**2 - 42).factor('6*7')",
+    "(x + 1).subs('x', '41')",
+    "(x + 1).subs({'x': '6*7'})",
+    "(x + 1).subs([('x', '6*7')])",
+    "(x + 1).subs(x, '6*7 - 1')",
+    "(x + 1).replace(x, '6*7 - 1')",
+    "(x + 1).replace('x', '6*7 - 1')",
+    "(x + 1).find('6*7')",
+    "x.count('6*7') + 42",
+    "(x + 1).evalf(subs={x: '6*7 - 1'})",
+    "(x + 1).evalf(subs={'x': '6*7 - 1'})",
+    "Integer(42).evalf('6*7')",
+    "Integer(42).N('6*7')",
+    "(x - 42).simplify(rational='6*7').solve()",
+    "(x - 42).simplify(ratio='6*7').subs(x, 84)",
+    "Integer(84).gcd('6*7')",
+    "Integer(21).lcm('6*7')",
+    "(42 * x).gcd('6*7')",
+    "Integer(42).index('6*7')",
+    "Sum(x, (x, 1, '6*7')).doit() - 861",
+    "Sum(x, ('x', 1, 2)).doit('6*7')",
+    "solve(['x - 42'])['x']",
+    "solve({'x - 42': 1}.keys())[0]",
+    "solve({1: 'x - 42'}.values())[0]",
+    "solve({1: 'x - 42'}.items())",
+    "solve(map(str, [x - 42]))[0]",
+    "solve(filter(bool, ['x - 42']))[0]",
+    "solve(reversed(['x - 42']))[0]",
+    "solve(zip(['x - 42']))[0]",
+    "solve((t for t in ['x - 42']))[0]",
+    "solve(enumerate(['x - 42']))[0]",
+    "solve(iter_ for iter_ in [['x - 42']])[0]",
+    "solve([[['x - 42']]])[0]",
+    "solve({'x - 42'})",
+    "solve(frozenset({'x - 42'}))",
+    "solve((('x - 42',),))",
+    "solve(f'{x} - 42')[0]",
+    "solve(x - 42, 'x')[0]",
+    "solve(x - 42, symbols=['x'])[0]",
+    "solve(x - 42, x, check='6*7', simplify='6*7', rational='6*7')[0]",
+    "nsolve('x - 42', 1)",
+    "nsolve(x - 42, '6*7')",
+    "nsolve(x - 42, x, '6*7')",
+    "nsolve(x - 42, x, 1, modules='6*7')",
+    "nsolve(x - 42, x, 1, modules=map(str, ['mpmath']))",
+    "nsolve([x - 42, 'y - 1'], [x, y], [1, 1])[0]",
+    "nsolve(lambda t: '6*7', x, 1)",
+    "Eq('6*7', x).lhs",
+    "Eq(x, '6*7').rhs",
+    "Ge(x, '6*7').rhs",
+    "Add('6*7', 0)",
+    "Add(*['6*7'])",
+    "Mul(1, '6*7')",
+    "Pow('6*7', 1)",
+    "Max('6*7', 1)",
+    "Min('6*7', 100)",
+    "Mod(142, '100*1')",
+    "Abs('6*7')",
+    "N('6*7')",
+    "sqrt('6*7*42')",
+    "root('6*7', 1)",
+    "floor('6*7')",
+    "ceiling('6*7')",
+    "expand('6*7')",
+    "factor('6*7')",
+    "simplify('6*7')",
+    "gcd('6*7', 84)",
+    "gcd(['6*7', '84'])",
+    "lcm('6*7', 21)",
+    "Float('6*7')",
+    "Float(42, '6*7')",
+    "Float('42', dps='15')",
+    "Rational('6*7')",
+    "Rational('6*7', 1)",
+    "Rational(42, '1*1')",
+    "Rational('42/1*1')",
+    "Integer('6*7')",
+    "Integer('42')",
+    "symbols('6*7')",
+    "symbols('x:42')",
+    "symbols(['6*7'])[0]",
+    "Symbol('x', **{'6*7': True})",
+    "(lambda t: t + Integer(0))('6*7')",
+    "[Integer(0) + t for t in ('6*7',)][0]",
+    "Integer(0).__add__('6*7')",
+]
+
+
+@pytest.mark.parametrize("expression", OPERATORS + CALLS)
+def test_a_program_gets_no_text_evaluated(expression):
+    assert run_programs([body(f"return {expression}"), HONEST], timeout_s=10) == [None, "18"]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """SymPy's workers with the language check off: only the evaluator's absence is left."""
+    pool = programs._Pool(
+        2, ("unchecked", f"sympy={programs._packages()}"), programs.SYMPY_CHUNKS, programs.APART_GRACE_S
+    )
+    yield pool
+    pool.close()
+
+
+DIRECT = [
+    "sympy.sympify('6*7')",
+    "sympy.S('6*7')",
+    "sympy.S('x') and 42",
+    "sympy.parse_expr('6*7')",
+    "sympy.parsing.sympy_parser.parse_expr('6*7')",
+    "sympy.parsing.sympy_parser.eval_expr('6*7', {}, {})",
+    "sympy.parsing.sympy_parser.stringify_expr('6*7', {}, {}, ()) and 42",
+    "sympy.core.sympify.sympify('6*7')",
+    "sympy.core.sympify.kernS('6*7')",
+    "sympy.core.sympify._sympify(sympy.Number('6*7'))",
+    "sympy.Number('6*7')",
+    "sympy.Poly('x - 42').all_coeffs() and 42",
+    "sympy.Poly(sympy.Symbol('x') - 42, gens='x') and 42",
+    "sympy.Matrix(['6*7'])[0]",
+    "sympy.Matrix([['6*7']]).det()",
+    "sympy.Tuple('6*7')[0]",
+    "sympy.FiniteSet('6*7').args[0]",
+    "sympy.Interval(0, '6*7').end",
+    "sympy.Piecewise(('6*7', True))",
+    "sympy.Lambda('x', '6*7')(1)",
+    "sympy.Function('f')('6*7').args[0]",
+    "sympy.Integral('6*7', ('x', 0, 1)).doit()",
+    "sympy.Derivative('42*x', 'x').doit()",
+    "sympy.diff('42*x', 'x')",
+    "sympy.limit('6*7', 'x', 0)",
+    "sympy.solve('x - 42')[0]",
+    "sympy.nsimplify('6*7')",
+    "sympy.lambdify([], '6*7')()",
+    "sympy.lambdify('x', '6*x')(7)",
+    "sympy.lambdify([], ['__import__(\"os\").getpid() and 42'])()[0]",
+    "sympy.lambdify([sympy.Symbol('x')], sympy.Symbol('x'), modules=['numpy'])(42)",
+    "sympy.lambdify([], sympy.Function('__import__')(sympy.Symbol('os')))() and 42",
+    "sympy.lambdify([], sympy.Function('eval')(sympy.Symbol('x')))() and 42",
+    "sympy.interactive.session.int_to_Integer('6*7') and eval('6*7')",
+    "sympy.utilities.lambdify.exec('x = 42', globals()) or x",
+    "sympy.utilities.lambdify.compile('[].__class__', '<string>', 'exec') and 42",
+    "sympy.polys.monomials.exec('import os', globals()) or 42",
+    "sympy.polys.polyconfig.setup('x', '6*7') or 42 if sympy.polys.polyconfig.eval('6*7') else 0",
+    "eval('6*7')",
+    "exec('x = 42', globals()) or x",
+    "compile('6*7', 'x', 'eval') and 42",
+    "sympy.eval('6*7')",
+    "__import__('mpmath').identification.eval('6*7')",
+    "__import__('mpmath').mpf('6*7')",
+]
+
+
+@pytest.mark.parametrize("expression", DIRECT)
+def test_the_evaluator_is_gone_for_all_of_sympy(pool, expression):
+    program = f"import sympy\nimport sympy.polys.polyconfig\ndef solution():\n    return {expression}"
+    assert pool.run([program], 10.0) == [None]
+
+
+def test_the_same_expressions_without_texts_are_evaluated(pool):
+    """So the programs above fail by their texts, and not because nothing works there."""
+    kept = [
+        "sympy.sympify(6*7)",
+        "sympy.lambdify([], sympy.Integer(42), 'mpmath')()",
+        "sympy.Matrix([6*7])[0]",
+        "sympy.Number(42)",
+    ]
+    programs_ = [f"import sympy\ndef solution():\n    return {expression}" for expression in kept]
+    assert pool.run(programs_, 10.0) == ["42"] * len(kept)
+
+
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        (body("return solve(Eq(2*x, 8), x)[0]"), "4"),
+        (body("return solve(2*x - 8)[0]"), "4"),
+        (body("return solve([x + y - 10, x - y - 2], (x, y))[x]"), "6"),
+        (body("return solve([Eq(x + y, 10), Eq(x*y, 24)], [x, y])[0][0]"), "4"),
+        (body("return solve([Eq(a, 2) for a in [x]], x)[x]"), "2"),
+        (body("return solve((Eq(a, 2) for a in [x]), x)[x]"), "2"),
+        (body("return solve({x - 2: 1}.keys(), x)[x]"), "2"),
+        (body("return max(solve(x**2 - 5*x + 6, x))"), "3"),
+        (body("return [s for s in solve(x**2 - 4, x) if s > 0][0]"), "2"),
+        (body("return solve(x**3 - 8, x)[0]"), "2"),
+        (body("return float(solve(x**2 - 2, x)[1])"), "1.41421356237"),
+        (body("return nsolve(x**2 - 2, x, 1)"), "1.41421356237"),
+        (body("return nsolve([x + y - 3, x*y - 2], [x, y], [1, 2])[1]"), "2"),
+        (body("return nsolve(x**2 - 2, x, 1, verbose=True)"), "1.41421356237"),
+        (body("return factor(x**2 - 1).subs(x, 3)"), "8"),
+        (body("return expand((x + 1)**2).subs({x: 2})"), "9"),
+        (body("return simplify(x/x)"), "1"),
+        (body("return sqrt(16)"), "4"),
+        (body("return sqrt(2).evalf()"), "1.41421356237"),
+        (body("return N(pi)"), "3.14159265359"),
+        (body("return Rational(3, 4) + Float(0.25)"), "1"),
+        (body("return Rational('3/4') + Float('0.25') + Rational('0.5')"), "1.5"),
+        (body("return Float('1e3')"), "1000"),
+        (body("return Sum(x, (x, 1, 10)).doit()"), "55"),
+        (body("return Max(3, 7) + Min(3, 7) + Abs(-2) + Mod(7, 4)"), "15"),
+        (body("return floor(Rational(7, 2)) + ceiling(Rational(7, 2))"), "7"),
+        (body("return gcd([12, 18]) + lcm(4, 6)"), "18"),
+        (body("words = 'a b b'.replace('a', 'b').split()", "return words.count('b') + Integer(0)"), "3"),
+        (body("año = symbols('año')", "return solve(año - 18, año)[0]"), "18"),
+        (body("z = Symbol('z', positive=True)", "return solve(z**2 - 9, z)[0]"), "3"),
+        (body("print(f'{solve(x - 3, x)[0]}', str(x + 1), '{}'.format(pi))", "return Integer(3)"), "3"),
+    ],
+)
+def test_ordinary_uses_work(program, answer):
+    assert run_programs([program], timeout_s=10) == [answer]
