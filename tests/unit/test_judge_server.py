@@ -70,7 +70,7 @@ class Whole:
 def serving(reply, counts=False, text=""):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.reply, server.bodies, server.counts, server.text = reply, [], counts, text
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server

@@ -7,6 +7,7 @@ from gavel import distributed
 from gavel.answers import verify
 from gavel.errors import InputError
 from gavel.judge import Judge, tokens
+from gavel.judge import rewards as judge_rewards
 from gavel.mixing import MixingWeight, mix
 
 
@@ -80,7 +81,8 @@ class MixedReward:
         spent = 0
         if self.judge is not None:
             spent = -tokens(self.judge)
-            j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
+            verdicts = self.judge.verdicts(question, completions)
+            j = judge_rewards(self.judge, verdicts)
             spent += tokens(self.judge)
         paid = centred(j, question) if self.center_judge else j
         rewards = [mix(v_i, j_i, lam) for v_i, j_i in zip(v, paid, strict=True)]
