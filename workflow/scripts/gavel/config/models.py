@@ -9,6 +9,7 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.serving import Served
 from gavel.judge import KINDS
 from gavel.judging_examples import TASKS, task_of
+from gavel.redaction import refuse_as_name, refuse_in_url
 
 
 class Scratch(Section):
@@ -67,17 +68,22 @@ class Server(Served):
     base_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there.",
+        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there. "
+        "A name and a password in it are written as ${NAME}, for variables of the environment.",
     )
     command: str | Annotated[list[str], Field(min_length=1)] = Field(
         "vllm serve {model} --host {host} --port {port}",
         description="What a job starts, a line or a list of words; {model} is `judge.model`, {host} and {port} are "
-        "filled in. The judge's `revision` and `dtype` are the server's to know: say them here.",
+        "filled in, and ${NAME} by variables of the environment, as for a key. The judge's `revision` and `dtype` are "
+        "the server's to know: say them here.",
     )
     restarts: Annotated[int, Field(ge=0)] = Field(
         2, description="How many times a job starts its server again when it has died; then the job fails."
     )
-    api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="Name of the environment variable that holds the key, if it needs one; capital letters.",
+    )
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
         20, description="Likeliest tokens to list; a label that is not among them counts as 0. Some servers allow 5."
     )
@@ -87,6 +93,19 @@ class Server(Served):
         5,
         description="Further attempts at a request that failed, each after a longer wait; then its reward is missing.",
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def without_secret(cls, value):
+        if value is not None:
+            refuse_in_url(value, references=True)
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def name_of_a_variable(cls, value):
+        refuse_as_name(value)
+        return value
 
     @model_validator(mode="after")
     def reachable(self):

@@ -24,6 +24,7 @@ from gavel.judge.asking import Answer
 from gavel.judge.phrasings import Prompt
 from gavel.judge.replies import Malformed, Reply, parse
 from gavel.progress import say
+from gavel.redaction import filled, remember
 from gavel.serving import is_gone, wait_for
 
 NAME = "judge server"
@@ -39,7 +40,7 @@ class ServerBackend:
         model: the name by which the server knows the model.
         labels: the words for right and wrong, compared with the texts of the listed tokens.
         example: any judging prompt, to see at the first call whether the labels are among the listed tokens.
-        base_url: of the API, for instance `http://localhost:8000/v1`.
+        base_url: of the API, for instance `http://localhost:8000/v1`; `${NAME}` in it is the environment's value.
         chat: use the chat endpoint (the server applies the template) instead of plain completions.
         api_key_env: environment variable that holds the key; servers of one's own need none.
         top_logprobs: how many tokens to list; servers allow 5 to 20.
@@ -79,9 +80,14 @@ class ServerBackend:
         self.model, self.labels, self.chat, self.top = model, tuple(labels), chat, top_logprobs
         self.base_url, self.concurrency, self.example, self.openai = base_url, concurrency, example, openai
         key = os.environ.get(api_key_env)
+        remember(key)
         self.has_key = bool(key)
+        try:
+            address = filled(base_url, "judge.server.base_url")
+        except ValueError as error:
+            raise InputError(str(error)) from None
         self.client = openai.OpenAI(
-            base_url=base_url,
+            base_url=address,
             api_key=key or "none",
             timeout=timeout_s,
             max_retries=0,  # `_tried` retries, since a malformed reply counts as a failure too
