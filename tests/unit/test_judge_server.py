@@ -87,7 +87,8 @@ def connect(server, **settings):
         "timeout_s": 5.0,
         "concurrency": 4,
     }
-    common = {name: settings.pop(name) for name in ("kind", "chat", "labels", "cache", "reasoning") if name in settings}
+    names = ("kind", "chat", "chat_template_kwargs", "labels", "cache", "reasoning")
+    common = {name: settings.pop(name) for name in names if name in settings}
     return judge.load(model="m", server=options | settings, **common)
 
 

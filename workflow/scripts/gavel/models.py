@@ -130,6 +130,16 @@ def _reason(error: Exception) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
+def context_length(config) -> int | None:
+    """The most tokens that a model of this configuration was made for; None where it names no limit."""
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
     """Save weights (safetensors), configuration and tokenizer as one Hugging Face folder."""
     model.save_pretrained(folder)

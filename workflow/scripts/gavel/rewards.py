@@ -78,11 +78,12 @@ class MixedReward:
         lam = self.weight.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, answer)
         j: list[float | None] = [None] * len(completions)
-        spent = 0
+        spent = cut = 0
         if self.judge is not None:
             spent = -tokens(self.judge)
             verdicts = self.judge.verdicts(question, completions)
             j = judge_rewards(self.judge, verdicts)
+            cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
             spent += tokens(self.judge)
         paid = centred(j, question) if self.center_judge else j
         rewards = [mix(v_i, j_i, lam) for v_i, j_i in zip(v, paid, strict=True)]
@@ -93,9 +94,11 @@ class MixedReward:
                 for reward, length in zip(rewards, lengths, strict=True)
             ]
         self._count_missing(rewards)
-        spent = distributed.mean(spent) * distributed.processes()
+        spent, cut = distributed.mean(spent) * distributed.processes(), distributed.mean(cut)
         if log := trl.get("log_metric"):
             log("judge_tokens", spent)
+            if cut:
+                log("judge_truncated", cut)
             self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
         return rewards
 

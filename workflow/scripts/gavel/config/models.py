@@ -11,6 +11,12 @@ from gavel.judge import KINDS
 from gavel.judging_examples import TASKS, task_of
 from gavel.redaction import refuse_as_name, refuse_in_url
 
+# Arguments of `apply_chat_template` that are the judge's to choose.
+NOT_FOR_TEMPLATES = {
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
+    "return_dict", "return_tensors", "tokenize", "truncation",
+}  # fmt: skip
+
 
 class Scratch(Section):
     """A tiny model made from nothing on `data.pretrain` (with `model: scratch`)."""
@@ -190,6 +196,11 @@ class Judge(Model):
         "once.",
     )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Arguments of the chat template (with `chat`), as {enable_thinking: false} for models that would "
+        "think before the label. A template that opens a thought there is refused.",
+    )
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
         "run",
@@ -200,8 +211,16 @@ class Judge(Model):
     min_within_auc: Share | None = Field(
         None, description="The least AUC within questions that the judge should have before it pays; null asks nothing."
     )
+    max_off_label: Share | None = Field(
+        0.5,
+        description="The most probability, mean over the calibration, that may fall on other tokens than the two "
+        "labels. Above 0.5 the model would rather say something else than either label, and a score rests on the "
+        "smaller part of its probability. null asks nothing.",
+    )
     below: Literal["warn", "stop"] = Field(
-        "warn", description="What a judge below `min_within_auc` does: a warning in log and report, or no RL."
+        "warn",
+        description="What a judge below `min_within_auc` or above `max_off_label` does: a warning in log and report, "
+        "or no RL.",
     )
     max_tokens: Count = Field(
         2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
@@ -237,8 +256,12 @@ class Judge(Model):
     def possible(self):
         if self.server and self.model == "scratch":
             raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
-        if self.below == "stop" and self.min_within_auc is None:
-            raise ValueError("below: 'stop' needs `min_within_auc`")
+        if self.below == "stop" and self.min_within_auc is None and self.max_off_label is None:
+            raise ValueError("below: 'stop' needs `min_within_auc` or `max_off_label`")
+        if self.chat_template_kwargs and not self.chat:
+            raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
+        if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
+            raise ValueError(f"chat_template_kwargs: {given[0]!r} is decided by the judge itself; leave it out")
         return self
 
     @model_validator(mode="after")

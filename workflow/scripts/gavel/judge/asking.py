@@ -165,19 +165,22 @@ def backend(
     Raises:
         InputError: model or tokenizer do not load, or a label is not one token.
     """
+    from gavel.judge.reasoning import MAX_NEW_TOKENS, Reasoning
+
     shown = example(template, slots)
     if server:
         from gavel.judge.server import ServerBackend
 
-        found = ServerBackend(model, labels, example=shown, chat=local.get("chat", False), **server)
+        own = {"chat": local.get("chat", False), "chat_template_kwargs": local.get("chat_template_kwargs")}
+        found = ServerBackend(model, labels, example=shown, **own, **server)
     else:
         from gavel.judge.local import LocalBackend
 
         found = LocalBackend(model, labels, example=shown, **local)
+        if reasoning:
+            found.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
     if not reasoning:
         return found
-    from gavel.judge.reasoning import Reasoning
-
     return Reasoning(found, **reasoning)
 
 

@@ -14,13 +14,14 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
 from gavel.errors import InputError, first_line
 from gavel.judge.asking import Answer
+from gavel.judge.labels import CLOSE, open_thought
 from gavel.judge.phrasings import Prompt
 from gavel.judge.replies import Malformed, Reply, parse
 from gavel.progress import say
@@ -42,6 +43,7 @@ class ServerBackend:
         example: any judging prompt, to see at the first call whether the labels are among the listed tokens.
         base_url: of the API, for instance `http://localhost:8000/v1`; `${NAME}` in it is the environment's value.
         chat: use the chat endpoint (the server applies the template) instead of plain completions.
+        chat_template_kwargs: arguments of that template, as vLLM, SGLang and llama.cpp's server take them.
         api_key_env: environment variable that holds the key; servers of one's own need none.
         top_logprobs: how many tokens to list; servers allow 5 to 20.
         concurrency: requests at a time.
@@ -66,6 +68,7 @@ class ServerBackend:
         example: Prompt,
         base_url: str,
         chat: bool = False,
+        chat_template_kwargs: Mapping | None = None,
         api_key_env: str = "OPENAI_API_KEY",
         top_logprobs: int = 20,
         concurrency: int = 32,
@@ -94,7 +97,9 @@ class ServerBackend:
         )
         self.retries = retries
         self.status = status
-        self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}"
+        self.template_kwargs = dict(chat_template_kwargs or {})
+        own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
+        self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}{own}"
         self.checked = False
         self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
 
@@ -154,11 +159,18 @@ class ServerBackend:
             listed = self._asked(self.example, **self._one_token()).listed
         except (self.openai.OpenAIError, Malformed):
             return  # the prompts themselves will tell
+        first = max(listed, key=lambda entry: entry[1])[0]
+        if self.chat and open_thought(first):
+            raise InputError(
+                f"judge.chat: the model behind {self.base_url} opens a thought ({first}) before the label, where the "
+                f"label words are no answer; close it by {CLOSE}, or choose another judge"
+            )
         if not any(token in self.labels for token, _ in listed):
             shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
+            thought = f"; if they begin a thought, close it by {CLOSE}" if self.chat else ""
             raise InputError(
                 f"judge.labels: neither of {list(self.labels)} is among the likeliest tokens of {self.base_url} "
-                f"({shown}); name the words as they are listed there (a leading space counts)"
+                f"({shown}); name the words as they are listed there (a leading space counts){thought}"
             )
         self.checked = True
 
@@ -229,10 +241,14 @@ class ServerBackend:
         """
         text, begun = (text, "") if isinstance(text, str) else text
         if self.chat:
-            messages = [{"role": "user", "content": text}]
+            messages, extra = [{"role": "user", "content": text}], {}
+            if self.template_kwargs:
+                extra["chat_template_kwargs"] = self.template_kwargs
             if begun:
                 messages.append({"role": "assistant", "content": begun})
-                settings["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
+                extra |= {"continue_final_message": True, "add_generation_prompt": False}
+            if extra:
+                settings["extra_body"] = extra
             endpoint = self.client.chat.completions.with_raw_response
             raw = endpoint.create(model=self.model, messages=messages, **settings)
         else:
