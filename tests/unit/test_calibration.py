@@ -136,6 +136,25 @@ def test_a_gate_needs_something_to_rest_on(change, reason):
     assert reason in too_weak(found | change, 0.7)
 
 
+@pytest.mark.parametrize(
+    ("mass", "most", "least", "weak"),
+    [
+        (0.6, 0.5, None, True),
+        (0.5, 0.5, None, False),
+        (0.6, None, None, False),
+        (0.6, None, 0.8, False),
+        (0.6, 0.5, 0.8, True),
+        (1.0, 1.0, None, False),
+    ],
+)
+def test_a_judge_may_say_something_else_than_its_labels(mass, most, least, weak):
+    found = {"off_label_mass": mass, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
+    reason = too_weak(found, least, most)
+    assert bool(reason) == weak
+    if weak:
+        assert "60% of the judge's probability is on other tokens than its labels, above 50%" in reason
+
+
 def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
     row = {"judge": 0.9, "off_label_mass": 0.0, "truncated": False, "probability": 0.9, "phrasings": []}
     row |= {"id": "a", "correct": True, "tokens": 5, "steps": 2, "kind": None}

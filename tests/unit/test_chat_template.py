@@ -160,4 +160,4 @@ def test_a_prompt_between_chat_marks_is_found_whatever_its_blanks(tiny, chatty):
     tokenizer = models.load_tokenizer(chatty(TURN))
     text = example(phrasings("judge", [" Yes", " No"], False, ("question", "solution"))[0], ("question", "solution"))
     check_template(tokenizer, text)
-    assert templated(tokenizer, text, True).endswith("assistant:\n")
+    assert templated(tokenizer, text, True).endswith("right?\nassistant:")
