@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from gavel.errors import InputError
@@ -138,6 +138,19 @@ def context_length(config) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
     return None
+
+
+def context_of(path: str, key: str = "student.model", revision: str | None = None) -> int | None:
+    """`context_length` of a model that is not loaded.
+
+    Raises:
+        InputError: it has no configuration that can be read.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    except Exception as error:
+        raise InputError(f"{key}: no model can be loaded from {path!r} ({_reason(error)})") from None
+    return context_length(config)
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
