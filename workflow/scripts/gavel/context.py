@@ -31,13 +31,13 @@ def check_questions(
     Args:
         rows: records with `id` and `question`.
         source: the file that they come from, one a line.
-        model: hub name or folder; its config.json says what fits.
+        model: folder, whose config.json says what fits; all models of a study's jobs are in one.
         prompt: solving prompt (name or file).
         max_new_tokens: room for the completion, `solution.max_new_tokens`.
         solutions: for each row, what is trained on after the prompt; it must fit too.
         limit: of the program that runs the model, where that is lower (`max_model_length` of vLLM).
     """
-    context = models.context_of(model)
+    context = _context(model)
     longest = min((length for length in (context, limit) if length is not None), default=None)
     if longest is None:
         return
@@ -64,7 +64,7 @@ def check_questions(
 
 def check_texts(texts: Sequence[tuple[str, str]], *, source: str, model: str, tokenizer, room: int = 0) -> None:
     """As `check_questions`, of (id, text) pairs that a judge is trained on, with so many new tokens after each."""
-    longest = models.context_of(model)
+    longest = _context(model)
     if longest is None:
         return
     for (name, _), length in zip(texts, _lengths(tokenizer, [text for _, text in texts]), strict=True):
@@ -100,6 +100,10 @@ def check_files(study: Mapping, files: Iterable[str], model: str) -> None:
             max_new_tokens=solution["max_new_tokens"],
             limit=vllm["max_model_length"] if vllm and Path(path).parent.name == "test" else None,
         )
+
+
+def _context(model: str) -> int | None:
+    return models.context_of(model) if Path(model).is_dir() else None
 
 
 def _lengths(tokenizer, texts: Sequence[str], special: bool = True) -> list[int]:
