@@ -5,6 +5,7 @@ import math
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -260,6 +261,16 @@ def test_a_malformed_reply_is_asked_for_again(fault, chat, monkeypatch):
     with serving(lambda prompt: next(replies)) as server:
         assert judge.score(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]
     assert len(server.bodies) == 4
+
+
+def test_a_server_that_names_a_wait_is_asked_again_after_it(monkeypatch):
+    waits = []
+    monkeypatch.setattr("gavel.judge.server.time", SimpleNamespace(sleep=waits.append))
+    busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    replies = iter([LISTED, busy, 503, MALFORMED["no choices"](False), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge.score(connect(server, retries=4), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert waits == [7, 1, 2]
 
 
 def test_the_first_reply_of_all_may_be_malformed_too():
