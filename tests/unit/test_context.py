@@ -145,7 +145,22 @@ def test_what_just_fits_is_taken(short, rows, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "length"),
-    [({"n_positions": 64}, 64), ({"max_seq_len": 32}, 32), ({}, None), ({"max_position_embeddings": None}, None)],
+    [
+        ({"n_positions": 64}, 64),
+        ({"max_seq_len": 32}, 32),
+        ({}, None),
+        ({"max_position_embeddings": None}, None),
+        ({"max_position_embeddings": 32, "rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, 128),
+        (
+            {
+                "max_position_embeddings": 128,
+                "rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 32},
+            },
+            128,
+        ),
+        ({"max_position_embeddings": 128, "rope_parameters": {"rope_type": "llama3", "factor": 8.0}}, 128),
+        ({"max_position_embeddings": 128, "rope_parameters": {"rope_type": "default"}}, 128),
+    ],
 )
 def test_configurations_name_their_context_in_several_ways(settings, length):
     class Configuration:

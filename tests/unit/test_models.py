@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import architectures
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -163,3 +164,13 @@ def test_no_model_and_no_tokenizer_may_bring_its_own_code(tiny, monkeypatch):
     models.load_tokenizer(tiny)
     models.load_model(tiny)
     assert asked == [False, False]
+
+
+@pytest.mark.parametrize("kind", architectures.OWN)
+def test_whole_weights_of_every_architecture_are_taken(kind, tmp_path):
+    built = architectures.build(kind)
+    built.save_pretrained(tmp_path)
+    loaded = models.load_model(str(tmp_path))
+    state = loaded.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in built.state_dict().items())
+    assert models.context_of(str(tmp_path)) == 256

@@ -136,8 +136,17 @@ def context_length(config) -> int | None:
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
         value = getattr(text, name, None)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
+            return _stretched(text, value)
     return None
+
+
+def _stretched(config, length: int) -> int:
+    """A context with what rotary positions are stretched by, where its length leaves that out (YaRN's does)."""
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(found, dict) or found.get("rope_type", found.get("type")) not in ("yarn", "linear", "dynamic"):
+        return length
+    made_for = found.get("original_max_position_embeddings") or length
+    return max(length, int(made_for * (found.get("factor") or 1)))
 
 
 def context_of(path: str, key: str = "student.model", revision: str | None = None) -> int | None:

@@ -86,4 +86,6 @@ class Solution(Section):
         description="`program`: a Python function whose return value is the answer; `text`: free text.",
     )
     prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
-    max_new_tokens: Count = Field(64, description="Longest solution, in tokens.")
+    max_new_tokens: Count = Field(
+        64, description="Longest solution, in tokens; with any question it must fit the student's context."
+    )

@@ -97,7 +97,8 @@ class Server(Served):
     timeout_s: Positive = Field(60.0, description="Seconds that one request may take.")
     retries: Annotated[int, Field(ge=0)] = Field(
         5,
-        description="Further attempts at a request that failed, each after a longer wait; then its reward is missing.",
+        description="Further attempts at a request that failed or got a malformed reply, each after a longer wait; "
+        "then its reward is missing.",
     )
 
     @field_validator("base_url")
