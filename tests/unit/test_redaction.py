@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import openai
@@ -46,6 +47,9 @@ SECRET = "hunter2hush"
         f"error: token: {SECRET}",
         f"error: password={SECRET}",
         f"found me:{SECRET}@host:5000",
+        f"x._api_key={SECRET}",
+        f"a.b-c?key={SECRET}",
+        f"--key={SECRET}",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text):
@@ -75,6 +79,14 @@ def test_keys_of_known_forms_are_hidden_anywhere(key):
 )
 def test_other_text_is_left_as_it_is(text):
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize("run", ["a", "a.", "a-", "a=", "a:", "a_", "/", "@", "sk-", "-", "=", '"'])
+def test_a_long_line_without_blanks_takes_no_time_to_speak_of(run):
+    """A quadratic pattern would take hours."""
+    begun = time.monotonic()
+    redacted(run * (300_000 // len(run)))
+    assert time.monotonic() - begun < 60
 
 
 def test_the_environments_secrets_are_hidden_anywhere(monkeypatch):

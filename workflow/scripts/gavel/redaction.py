@@ -24,12 +24,13 @@ _LAST = {"auth", "authorization", "bearer", "credential", "credentials", "pass",
 # Before `token`: then it is a tokenizer's.
 _TOKENIZER = {"bos", "cls", "end", "eos", "first", "image", "last", "mask", "new", "next", "pad", "per", "sep", "stop"}
 _TOKENIZER |= {"start", "unk"}
-_NAMED = re.compile(r"""(?P<name>[A-Za-z][A-Za-z0-9_.-]*)["']?\s*(?:=|:(?!//))\s*\[?""")
+# Each pattern begins where a run of its letters does, or a long line without blanks would take minutes.
+_NAMED = re.compile(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z0-9_.-]+)["']?\s*(?:=|:(?!//))\s*\[?""")
 _FLAG = re.compile(r"""(?<![A-Za-z0-9_-])["']?--?(?P<name>[A-Za-z][\w.-]*)["']?,?\s+(?![-{])""")
 _VALUE = re.compile(r"""[bru]?"[^"\n]*"|[bru]?'[^'\n]*'|[^\s"'&;,)\]}]+\}?""")
 _SCHEME = re.compile(r"\b((?:bearer|basic)\s+)([A-Za-z0-9+/=_.~-]{6,})", re.I)
-_USER = re.compile(r"\b(?!sqlite)([a-z][a-z0-9+.-]*:/{1,2})([^\s'\"<>]+)@", re.I)
-_BARE_USER = re.compile(r"(?<![\w/])[\w.-]+:[^\s@/:'\"]+@(?=[\w.-]+:\d)")
+_USER = re.compile(r"(?<![a-z0-9+.-])(?!sqlite)([a-z][a-z0-9+.-]*:/{1,2})([^\s'\"<>]+)@", re.I)
+_BARE_USER = re.compile(r"(?<![\w/.-])[\w.-]+:[^\s@/:'\"]+@(?=[\w.-]+:\d)")
 _FORMS = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-[A-Za-z0-9_-]{8,}|hf_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|"
@@ -76,7 +77,7 @@ def _values_hidden(text: str, names: re.Pattern) -> str:
     while match := names.search(text, done):
         parts.append(text[done : match.end()])
         done = match.end()
-        after_mark = text[match.start() - 1 : match.start()] in ("?", "&", "-")
+        after_mark = text[max(0, match.start() - 1) : match.start()] in ("?", "&") or match["name"].startswith("-")
         if _announces(match["name"], alone=names is _FLAG or after_mark) and (value := _VALUE.match(text, done)):
             parts.append(value[0] if _harmless(value[0].strip("bru\"'")) else HIDDEN)
             done = value.end()

@@ -236,6 +236,7 @@ class Supervisor:
             return log.read().decode("utf-8", "replace")
 
     def _repeat_log(self) -> None:
+        self.logging.join(LAST_LINES_S)
         for line in self._printed().splitlines()[-TAIL_LINES:]:
             print(f"    {line}", file=sys.stderr, flush=True)
 
