@@ -1,13 +1,20 @@
 """A judge's figures, against scikit-learn where it has them and against hand-made cases where it does not."""
 
 import random
+import runpy
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from gavel.calibration import agreement, auc, auc_within, breakdown, by_length, calibrate, too_weak, whole
 from gavel.errors import InputError
+from gavel.files import write_json
 from gavel.judge import Verdict
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
 
 def test_auc_agrees_with_scikit_learn():
@@ -136,6 +143,25 @@ def test_a_gate_needs_something_to_rest_on(change, reason):
     assert reason in too_weak(found | change, 0.7)
 
 
+@pytest.mark.parametrize(
+    ("mass", "most", "least", "weak"),
+    [
+        (0.6, 0.5, None, True),
+        (0.5, 0.5, None, False),
+        (0.6, None, None, False),
+        (0.6, None, 0.8, False),
+        (0.6, 0.5, 0.8, True),
+        (1.0, 1.0, None, False),
+    ],
+)
+def test_a_judge_may_say_something_else_than_its_labels(mass, most, least, weak):
+    found = {"off_label_mass": mass, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
+    reason = too_weak(found, least, most)
+    assert bool(reason) == weak
+    if weak:
+        assert "60% of the judge's probability is on other tokens than its labels, above 50%" in reason
+
+
 def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
     row = {"judge": 0.9, "off_label_mass": 0.0, "truncated": False, "probability": 0.9, "phrasings": []}
     row |= {"id": "a", "correct": True, "tokens": 5, "steps": 2, "kind": None}
@@ -160,3 +186,32 @@ def test_intervals_are_over_questions():
     assert low < narrow_low - 0.1
     assert high > narrow_high
     assert found["auc_within_ci95"] is None
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Runs the rule's script on a calibration; returns the log and what the gate says."""
+
+    def run(found: dict, least: float | None, most: float | None):
+        write_json(tmp_path / "calibration.json", found)
+        out, log = tmp_path / "gate.json", tmp_path / "logs" / "gate.log"
+        workflow = SimpleNamespace(
+            log=[str(log)],
+            params=SimpleNamespace(least=least, most=most),
+            input=SimpleNamespace(calibration=str(tmp_path / "calibration.json")),
+            output=SimpleNamespace(gate=str(out)),
+        )
+        with suppress(SystemExit):
+            runpy.run_path(str(SCRIPTS / "gate_judge.py"), init_globals={"snakemake": workflow})
+        return out.exists()
+
+    return run
+
+
+def test_the_gate_stops_a_judge_that_hardly_answers(gate, capfd):
+    good = {"off_label_mass": 0.01, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
+    assert not gate(good | {"off_label_mass": 0.8}, None, 0.5)
+    assert "80% of the judge's probability is on other tokens" in capfd.readouterr().err
+    assert not gate(good, 0.95, 0.5)
+    assert gate(good, None, 0.5)
+    assert gate(good | {"off_label_mass": 0.8}, 0.7, None)

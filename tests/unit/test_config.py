@@ -287,3 +287,26 @@ def test_a_study_that_names_no_folder_gets_one_of_its_own():
     raw = default() | {"study": "mine"}
     del raw["results_dir"]
     assert config.load(raw)["results_dir"] == "results/mine"
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ({"below": "stop"}, None),
+        ({"below": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
+        ({"below": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
+        ({"max_off_label": 1.5}, "judge.max_off_label"),
+    ],
+)
+def test_a_judge_is_stopped_by_something(judge, message):
+    raw = default()
+    raw["judge"] = raw["judge"] | judge
+    if message is None:
+        assert config.load(raw)["judge"]["below"] == "stop"
+        return
+    with pytest.raises(InputError, match=message):
+        config.load(raw)
+
+
+def test_half_of_the_probability_may_fall_off_the_labels_where_a_config_does_not_say():
+    assert config.load(default())["judge"]["max_off_label"] == 0.5

@@ -8,8 +8,10 @@ import torch
 from gavel import judge, models
 from gavel.errors import InputError
 from gavel.judge import load as make
+from gavel.judge.asking import Answer
 from gavel.judge.labels import label_tokens
-from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES
+from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, SingleTokenJudge
 from gavel.prefixes import next_token_probabilities
 
 
@@ -218,3 +220,37 @@ def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
     broken = judge.load(model=tiny, cache=str(path))
     assert None not in judge.score(broken, questions, solutions)
     assert "judge cache not used" in capsys.readouterr().err
+
+
+class Broken:
+    """A back end whose answers are as given."""
+
+    identity = "broken"
+    tokens_read = tokens_written = 0
+
+    def __init__(self, right, wrong):
+        self.answer = Answer(right, wrong)
+
+    def answers(self, texts, groups, progress=iter):
+        return [self.answer] * len(texts)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [(math.nan, 0.2), (0.2, math.nan), (math.inf, 0.0), (0.2, -0.1), (1.7, 0.1), (0.9, 0.9), (None, 0.2)],
+)
+def test_answers_that_are_no_probabilities_are_missing_and_not_kept(right, wrong, tmp_path):
+    cache = str(tmp_path / "answers.sqlite")
+    assert judge.score(SingleTokenJudge(Broken(right, wrong), cache=cache), ["q"], ["s"]) == [None]
+    assert judge.score(SingleTokenJudge(Broken(0.6, 0.2), cache=cache), ["q"], ["s"]) == [pytest.approx(0.75)]
+    pairwise = PairwiseJudge(Broken(right, wrong))
+    assert judge.score(pairwise, ["q", "q"], ["s", "t"]) == [None, None]
+
+
+def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
+    cache = str(tmp_path / "answers.sqlite")
+    single = SingleTokenJudge(Broken(0.6, 0.2), cache=cache)
+    for broken in (math.nan, math.inf, 7.0):  # a NaN is NULL in the file
+        (text,) = single.render("q", "s")
+        single.cache.put({text: Answer(broken, 0.2)})
+        assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]

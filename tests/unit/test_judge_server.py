@@ -5,6 +5,7 @@ import math
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,10 @@ class Handler(BaseHTTPRequestHandler):
         found = self.server.reply(body["messages"][0]["content"] if chat else body["prompt"])
         if isinstance(found, int):
             return self._send(found, {"error": {"message": "busy"}})
+        if isinstance(found, bytes):
+            return self._send_as_it_is(found)
+        if isinstance(found, Whole):
+            return self._send(200, found.body)
         entries = [{"token": token, "logprob": value, "top_logprobs": []} for token, value in found.items()]
         first = max(entries, key=lambda entry: entry["logprob"])
         listed = {"content": [first | {"top_logprobs": entries}]} if chat else {"top_logprobs": [found]}
@@ -45,15 +50,28 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def _send_as_it_is(self, raw):
+        """Bytes of a whole HTTP response, or of a body with status 200."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+        self.wfile.write(raw if raw.startswith(b"HTTP/") else head + raw)
+        self.close_connection = True
+
     def log_message(self, *arguments):
         pass
+
+
+class Whole:
+    """The JSON document that is the whole reply."""
+
+    def __init__(self, body):
+        self.body = body
 
 
 @contextmanager
 def serving(reply, counts=False, text=""):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.reply, server.bodies, server.counts, server.text = reply, [], counts, text
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server
@@ -70,7 +88,8 @@ def connect(server, **settings):
         "timeout_s": 5.0,
         "concurrency": 4,
     }
-    common = {name: settings.pop(name) for name in ("kind", "chat", "labels", "cache", "reasoning") if name in settings}
+    names = ("kind", "chat", "chat_template_kwargs", "labels", "cache", "reasoning")
+    common = {name: settings.pop(name) for name in names if name in settings}
     return judge.load(model="m", server=options | settings, **common)
 
 
@@ -117,7 +136,9 @@ def test_comparisons_that_a_server_refuses_are_missing():
 
 
 def test_answers_come_back_in_order_whatever_the_concurrency():
-    with serving(lambda prompt: {" Yes": math.log((1 + int(prompt.split("s")[-1][0])) / 10), " No": 0.0}) as server:
+    with serving(
+        lambda prompt: {" Yes": math.log((1 + int(prompt.split("s")[-1][0])) / 20), " No": math.log(0.5)}
+    ) as server:
         single = connect(server)
         single.templates = ["{question}s{solution}"]
         found = judge.score(single, ["q"] * 9, [str(i) for i in range(9)])
@@ -159,6 +180,127 @@ def test_a_prompt_that_is_refused_costs_no_other():
     with serving(lambda prompt: 400 if "bad" in prompt else LISTED) as server:
         found = judge.score(connect(server, concurrency=1), ["q"] * 9, ["bad", "bad", *"1234567"])
     assert found == [None, None, *[pytest.approx(0.75)] * 7]
+
+
+def with_choice(chat, usage=None, **choice) -> Whole:
+    """A reply whose only choice is as given, which is well-formed where nothing is given."""
+    entries = [{"token": token, "logprob": value} for token, value in LISTED.items()]
+    good = {"content": [entries[0] | {"top_logprobs": entries}]} if chat else {"top_logprobs": [LISTED]}
+    made = {"index": 0, "logprobs": good} | ({"message": {"content": "2"}} if chat else {"text": "2"})
+    return Whole({"choices": [made | choice]} | ({} if usage is None else {"usage": usage}))
+
+
+def listing(chat, found: dict) -> Whole:
+    """A reply that lists these log-probabilities, whatever they are."""
+    entries = [{"token": token, "logprob": value} for token, value in found.items()]
+    return with_choice(chat, logprobs={"content": [{"top_logprobs": entries}]} if chat else {"top_logprobs": [found]})
+
+
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+ONE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: "
+MALFORMED = {
+    "a page of HTML": lambda chat: ONE_HEAD + b"text/html\r\n\r\n" + HTML,
+    "HTML called JSON": lambda chat: HTML,
+    "an empty body": lambda chat: ONE_HEAD + b"application/json\r\nContent-Length: 0\r\n\r\n",
+    "half a document": lambda chat: b'{"choices": [{"index": 0, "logp',
+    "a connection cut off": lambda chat: ONE_HEAD + b'application/json\r\nContent-Length: 900\r\n\r\n{"choices": [',
+    "no UTF-8": lambda chat: b'{"choices": "\xff\xfe\xff"}',
+    "no gzip": lambda chat: ONE_HEAD + b"application/json\r\nContent-Encoding: gzip\r\n\r\n{}",
+    "too deep": lambda chat: b"[" * 100_000,
+    "a redirect to a page": lambda chat: b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+    "a redirect nowhere": lambda chat: b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n",
+    "a redirect to itself": lambda chat: b"HTTP/1.1 307 T\r\nLocation: ?again\r\nContent-Length: 0\r\n\r\n",
+    "null": lambda chat: Whole(None),
+    "a number": lambda chat: Whole(7),
+    "a list": lambda chat: Whole([]),
+    "nothing in it": lambda chat: Whole({}),
+    "an error": lambda chat: Whole({"error": {"message": "overloaded"}}),
+    "an error in words": lambda chat: Whole({"error": "overloaded"}),
+    "no choices": lambda chat: Whole({"choices": []}),
+    "null choices": lambda chat: Whole({"choices": None}),
+    "choices by number": lambda chat: Whole({"choices": {"0": {}}}),
+    "a null choice": lambda chat: Whole({"choices": [None]}),
+    "no log-probabilities": lambda chat: with_choice(chat, logprobs=None),
+    "log-probabilities in words": lambda chat: with_choice(chat, logprobs="high"),
+    "empty log-probabilities": lambda chat: with_choice(chat, logprobs={}),
+    "empty content": lambda chat: with_choice(chat, logprobs={"content": [], "top_logprobs": []}),
+    "null content": lambda chat: with_choice(chat, logprobs={"content": [None], "top_logprobs": [None]}),
+    "an empty list": lambda chat: listing(chat, {}),
+    "a null log-probability": lambda chat: listing(chat, LISTED | {" No": None}),
+    "a log-probability in words": lambda chat: listing(chat, LISTED | {" No": "-0.5"}),
+    "a truth value": lambda chat: listing(chat, LISTED | {" No": False}),
+    "NaN": lambda chat: listing(chat, LISTED | {" Yes": math.nan}),
+    "NaN of another token": lambda chat: listing(chat, LISTED | {" Maybe": math.nan}),
+    "infinity": lambda chat: listing(chat, LISTED | {" Yes": math.inf}),
+    "minus infinity": lambda chat: listing(chat, LISTED | {" Yes": -math.inf}),
+    "a huge integer": lambda chat: listing(chat, LISTED | {" Yes": -(10**400)}),
+    "above 0": lambda chat: listing(chat, {" Yes": 0.7, " No": -3.0}),
+    "more than 1 in all": lambda chat: listing(chat, {" Yes": -0.1, " No": -0.1}),
+    "empty usage": lambda chat: with_choice(chat, usage={}),
+    "half of usage": lambda chat: with_choice(chat, usage={"prompt_tokens": 7}),
+    "null counts": lambda chat: with_choice(chat, usage={"prompt_tokens": None, "completion_tokens": 1}),
+    "counts in words": lambda chat: with_choice(chat, usage={"prompt_tokens": "7", "completion_tokens": 1}),
+    "negative counts": lambda chat: with_choice(chat, usage={"prompt_tokens": -7, "completion_tokens": 1}),
+}
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("fault", MALFORMED)
+def test_a_malformed_reply_is_a_missing_answer(fault, chat, capsys):
+    with serving(lambda prompt: LISTED if "1+1" in prompt else MALFORMED[fault](chat)) as server:
+        found = connect(server, chat=chat).verdicts(["1+1?", "q"], ["2", "s"])
+    assert [verdict.score for verdict in found] == [pytest.approx(0.75), None]
+    assert "1 of 2 answers missing (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("fault", ["a page of HTML", "no choices", "NaN", "empty usage"])
+def test_a_malformed_reply_is_asked_for_again(fault, chat, monkeypatch):
+    monkeypatch.setattr("gavel.judge.server.FIRST_WAIT_S", 0.01)
+    replies = iter([LISTED, MALFORMED[fault](chat), MALFORMED[fault](chat), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge.score(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 4
+
+
+def test_a_server_that_names_a_wait_is_asked_again_after_it(monkeypatch):
+    waits = []
+    monkeypatch.setattr("gavel.judge.server.time", SimpleNamespace(sleep=waits.append))
+    busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    replies = iter([LISTED, busy, 503, MALFORMED["no choices"](False), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge.score(connect(server, retries=4), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert waits == [7, 1, 2]
+
+
+def test_the_first_reply_of_all_may_be_malformed_too():
+    replies = iter([MALFORMED["a page of HTML"](False), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge.score(connect(server), ["q"], ["s"]) == [pytest.approx(0.75)]
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize(
+    "choice",
+    [{"message": None, "text": None}, {"message": {"content": None}, "text": 7}, {"message": {}, "text": ["a"]}],
+)
+def test_a_reasoning_that_is_no_text_is_missing(choice, chat):
+    with serving(lambda prompt: LISTED) as server:
+        asked = connect(server, chat=chat, reasoning={"max_new_tokens": 8})
+        server.reply = lambda prompt: with_choice(chat, **choice)
+        assert judge.score(asked, ["q"], ["s"]) == [None]
+
+
+def test_malformed_replies_follow_the_rule_for_missing_rewards():
+    options = {"weight": MixingWeight(0.5), "solution_format": "text", "partial": 0.1, "max_missing": 0.25}
+    step = {"question": ["q"] * 4, "answer": ["1", "1", None, None]}
+    with serving(lambda prompt: LISTED) as server:
+        reward = MixedReward(judge=connect(server), max_skipped=1, **options)
+        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step) and not reward.skip
+        server.reply = lambda prompt: MALFORMED["NaN"](False)
+        assert reward(["#### 3", "#### 4", "c", "d"], **step) == [None] * 4 and reward.skip
+        with pytest.raises(InputError, match="could not be asked: 100% of the rewards are missing"):
+            reward(["#### 5", "#### 6", "e", "f"], **step)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

@@ -1,5 +1,7 @@
 """The mix of rewards: what is read, what is missing, and what the judge never sees."""
 
+import math
+
 import pytest
 
 from gavel.judge import Verdict
@@ -167,3 +169,26 @@ def test_long_completions_lose_in_proportion():
     mixed = reward(1.0, None, length_penalty=0.4, max_new_tokens=8)
     paid = mixed([RIGHT, RIGHT], ["q", "q"], ["4", "4"], completion_ids=[[1] * 8, [1] * 2])
     assert paid == [pytest.approx(0.6), pytest.approx(0.9)]
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 11.0, -11.0])
+def test_a_score_that_is_no_number_or_out_of_range_is_missing_and_counted(score):
+    fixed = FixedJudge(score)
+    mixed = reward(0.5, fixed)
+    assert mixed([RIGHT, WRONG], question=["q", "q"], answer=["4", None]) == [None, None]
+    assert mixed.missing == 1.0 and mixed.skip
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("part", ["score", "probability", "off_label"])
+def test_a_verdict_with_a_number_that_is_none_has_no_score(part, number):
+    verdict = Verdict(**{"score": 0.5} | {part: number})
+    assert (verdict.score, verdict.probability, verdict.off_label) == (None, None, 0.0)
+
+
+def test_each_judge_names_the_range_of_its_scores():
+    fixed = FixedJudge(1.5)
+    fixed.score_range = (0.0, 1.0)
+    assert reward(0.5, fixed)([RIGHT], question=["q"], answer=[None]) == [None]
+    fixed.score_range = (-10.0, 10.0)
+    assert reward(0.5, fixed)([RIGHT], question=["q"], answer=[None]) == [1.5]

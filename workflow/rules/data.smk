@@ -5,6 +5,8 @@ SOURCES = [DATA["train"], DATA["pretrain"], *DATA["tests"].values()]
 rule prepare_data:
     input:
         [source["path"] for source in SOURCES if source and source["path"]],
+        # Whether every question fits the student is known before anything trains.
+        student=ancient(f"{RESULTS}/hub/student") if "student" in HUB else [],
     output:
         pretrain=f"{RESULTS}/data/pretrain.jsonl",
         labeled=f"{RESULTS}/data/labeled.jsonl",

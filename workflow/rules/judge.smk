@@ -46,6 +46,7 @@ rule calibrate_judge:
         code=code("calibrate_judge.py"),
         judge=JUDGE,
         least=config["judge"]["min_within_auc"],
+        most=config["judge"]["max_off_label"],
     script:
         "../scripts/calibrate_judge.py"
 
@@ -63,5 +64,6 @@ rule gate_judge:
     params:
         code=code("gate_judge.py"),
         least=config["judge"]["min_within_auc"],
+        most=config["judge"]["max_off_label"],
     script:
         "../scripts/gate_judge.py"

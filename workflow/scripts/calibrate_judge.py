@@ -13,7 +13,7 @@ with script_log(snakemake.log[0], "judge"):
 
     params = snakemake.params
     found = whole(list(read_jsonl(snakemake.input.verdicts)))
-    weak = too_weak(found, params.least)
+    weak = too_weak(found, params.least, params.most)
     tricks = probes.summary(list(read_jsonl(snakemake.input.probes)))
     write_json(snakemake.output.calibration, found | {"probes": tricks, "too_weak": weak, "settings": params.judge})
     with plain_job(snakemake, "judge", "calibration") as mirror:
@@ -22,4 +22,7 @@ with script_log(snakemake.log[0], "judge"):
         mirror.artifact(snakemake.output.calibration)
     if weak:
         say(f"WARNING: {weak}", console=True)
+    if cut := found["truncated"]:
+        count = f"{cut} of {found['n']} judging prompts"
+        say(f"WARNING: {count} were longer than judge.max_tokens or the judge's context and cut", console=True)
     say(headline(found), console=True)

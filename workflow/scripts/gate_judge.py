@@ -11,6 +11,7 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.files import read_json, write_json
 
     least = snakemake.params.least
-    if reason := too_weak(read_json(snakemake.input.calibration), least):
+    most = snakemake.params.most
+    if reason := too_weak(read_json(snakemake.input.calibration), least, most):
         raise InputError(f"{reason}; RL is not run (judge.below: stop)")
-    write_json(snakemake.output.gate, {"min_within_auc": least, "passed": True})
+    write_json(snakemake.output.gate, {"min_within_auc": least, "max_off_label": most, "passed": True})

@@ -1,10 +1,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gavel.context import check_files
 from gavel.data import prepare
 from gavel.origin import check_origin
 from gavel.progress import say, script_log
 from gavel.split_sizes import check_unlabeled, check_validation
+from gavel.study_files import start_model
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,4 +22,7 @@ with script_log(snakemake.log[0], "data"):
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in snakemake.params.models.items():
         check_origin(model, f"{key}.model", snakemake.output.pretrain)
+    # Not a param: another model or budget must not rerun the data job. What trains or samples checks its own rows.
+    files = [path for name, path in snakemake.output.items() if name not in ("pretrain", "tests", "summary")]
+    check_files(snakemake.config, [*files, *snakemake.output.tests], start_model(snakemake.config, "student"))
     say(", ".join(f"{name} {count}" for name, count in counts.items()), console=True)

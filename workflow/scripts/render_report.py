@@ -12,12 +12,13 @@ with script_log(snakemake.log[0], "report"):
 
     import gavel
     from gavel.files import write_text
+    from gavel.redaction import redacted_config
     from gavel.report import UNFINISHED, facts, render, rulegraph
     from gavel.study_tracking import run_links, send_unsent, study_run, tell_unsent
 
     study, files = snakemake.params.study, snakemake.output
     send_unsent(snakemake.config, say)
-    write_text(files.config, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text(files.config, yaml.safe_dump(redacted_config(study), sort_keys=False, allow_unicode=True))
     snakefile = Path(gavel.__file__).parents[3] / "Snakefile"
     render(
         study["results_dir"],

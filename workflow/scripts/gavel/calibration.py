@@ -222,11 +222,20 @@ def headline(found: dict) -> str:
     return ", ".join(told)
 
 
-def too_weak(found: dict, least: float | None) -> str | None:
-    """Why a judge with these figures should not pay, or None: its AUC within questions must reach `least`.
+def too_weak(found: dict, least: float | None, most: float | None = None) -> str | None:
+    """Why a judge with these figures should not pay, or None.
 
-    It must also rest on enough answers and on enough questions that have both right and wrong solutions.
+    Args:
+        least: what its AUC within questions must reach, which must also rest on enough answers and on enough questions
+            that have both right and wrong solutions; None asks nothing.
+        most: of its probability that may fall on other tokens than the labels, mean; None asks nothing.
     """
+    if most is not None and found["off_label_mass"] > most:
+        return (
+            f"{found['off_label_mass']:.0%} of the judge's probability is on other tokens than its labels, above "
+            f"{most:.0%} (judge.max_off_label), so it hardly answers the question; check its prompt, labels and chat "
+            "template"
+        )
     if least is None:
         return None
     silent = found["missing"] / (found["missing"] + found["n"])

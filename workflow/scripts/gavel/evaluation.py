@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from gavel import models, prompts
+from gavel.context import check_questions
 from gavel.files import read_jsonl, write_jsonl
 from gavel.progress import bar
 from gavel.sampling import sample
@@ -41,6 +42,16 @@ def generate(
     tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(model, **tokens)
     template = prompts.load(prompt)
+    for questions, _ in files:  # before the first file is sampled
+        check_questions(
+            read_jsonl(questions),
+            source=questions,
+            model=model,
+            tokenizer=tokenizer,
+            prompt=prompt,
+            max_new_tokens=max_new_tokens,
+            limit=vllm and vllm.get("max_model_length"),
+        )
     if vllm:
         from gavel.vllm_sampling import VllmSampler
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
 
 from gavel import distributed, judge, models
+from gavel.context import check_texts
 from gavel.errors import InputError
 from gavel.files import read_jsonl
-from gavel.judge_trainers import TRAINERS
+from gavel.judge_trainers import TRAINERS, VERDICT_TOKENS
 from gavel.judgments import both_orders, local, to_imitate, to_prefer
 from gavel.progress import say
 from gavel.run_state import Mirror, RunState
@@ -81,12 +82,13 @@ def train(
         What `run.json` holds: with `untrained`, the reason, where the judge is left as it was.
 
     Raises:
-        InputError: `grpo` has no pairs to learn from.
+        InputError: `grpo` has no pairs to learn from, or one does not fit the judge's context.
     """
     rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
     asked = judge_settings | {"model": start, "cache": None}
     watch = PairAccuracy(asked, pairs)
     backend = local(watch.judge)
+    _check_context(method, watch.judge, rows, data, start)
     examples = _examples(method, watch.judge, rows, settings["seed"])
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
@@ -137,6 +139,17 @@ _WANTING = {
     "judge.self_taught.questions, samples or temperature, or leave DPO out (dpo: null)",
     "grpo": "no labelled question has both a right and a wrong solution; raise judge.rl.samples",
 }
+
+
+def _check_context(method: str, watcher, rows: Sequence[dict], data: str, model: str) -> None:
+    """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
+    backend, room = local(watcher), 0
+    texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
+    if method == "grpo":
+        texts = [(one.id, backend.templated(one.prompt)) for one in both_orders(watcher, rows)]
+        reasoning = getattr(watcher.backend, "drawing", None)
+        room = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
+    check_texts(texts, source=data, model=model, tokenizer=backend.tokenizer, room=room)
 
 
 def _examples(method: str, watcher, rows: Sequence[dict], seed: int) -> list[dict]:

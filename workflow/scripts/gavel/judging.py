@@ -38,9 +38,9 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `auc_within_ci95`,
         `auc_within_questions` that have both right and wrong solutions, `margin_within` between those (mean
         probability of the right ones less that of the wrong ones) and `margin_within_ci95`, `ece`, `off_label_mass`,
-        `solutions_per_second`, and `missing` where the judge gave no answer on some. For a judge that compares,
-        `accuracy`, `auc` and `ece` are None, and `opponents`, `first_bias` and `flipped` say how
-        (`gavel.calibration.compared`).
+        `solutions_per_second`, `missing` where the judge gave no answer on some, and `truncated` where judging prompts
+        were cut. For a judge that compares, `accuracy`, `auc` and `ece` are None, and `opponents`, `first_bias` and
+        `flipped` say how (`gavel.calibration.compared`).
 
     Raises:
         InputError: the file has no rows, the judge cannot be loaded, it answers on none, or it compares and the rows of
@@ -97,7 +97,7 @@ def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
 def figures(said: Asked) -> dict:
     """What `judge_file` returns."""
     found = calibrate(said.groups, said.verdicts, said.correct)
-    missing = {"missing": found["missing"]} if found["missing"] else {}
+    missing = {key: found[key] for key in ("missing", "truncated") if found[key]}
     shown = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
     return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
 

@@ -5,12 +5,15 @@ Not a trainer and not a recipe: tiny models from scratch are `gavel.scratch`.
 
 import copy
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from gavel.errors import InputError
+from gavel.progress import say
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -37,11 +40,10 @@ def load_tokenizer(
             as padding and the model never learns to stop).
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises plain ones
         raise InputError(
-            f"{key}: no tokenizer can be loaded from {path!r} ({reason}); "
+            f"{key}: no tokenizer can be loaded from {path!r} ({_reason(error)}); "
             "a local folder needs tokenizer.json and tokenizer_config.json beside the weights"
         ) from None
     prefix = key.rsplit(".", 1)[0]
@@ -65,21 +67,100 @@ def load_model(
 ) -> PreTrainedModel:
     """Load a causal language model in evaluation mode, on the GPU where there is one.
 
+    Every weight comes from the files: none is made up at random, and none may be NaN or infinite. A model's own code
+    (`trust_remote_code`) is not run.
+
     Raises:
-        InputError: nothing there that can be loaded, or an unknown dtype (`auto` is bfloat16 where it is computed in).
+        InputError: nothing there that can be loaded, a file is cut off, weights are missing, have another shape than
+            config.json says or are no numbers, or an unknown dtype (`auto` is bfloat16 where it is computed in).
     """
     if dtype == "auto":
         dtype = "bfloat16" if computes_bfloat16() else "float32"
     if dtype not in DTYPES:
         raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
+    # Eager attention on a CPU: scaled-dot-product attention with a single query took most of the decoding time.
+    attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # what transformers warns of is raised below
     try:
-        # Eager attention on a CPU: scaled-dot-product attention with a single query took most of the decoding time.
-        attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], revision=revision, **attention)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise InputError(f"{key}: no model can be loaded from {path!r} ({reason})") from None
+        model, report = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=DTYPES[dtype],
+            revision=revision,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # to name them, instead of a table on the console
+            output_loading_info=True,
+            **attention,
+        )
+    except Exception as error:  # safetensors and torch raise kinds of their own for a file that is cut off
+        raise InputError(
+            f"{key}: no model can be loaded from {path!r} ({_reason(error)}); check that config.json and all weight "
+            "files are there and whole, or fetch the model again"
+        ) from None
+    finally:
+        logging.set_verbosity(before)
+    _check_weights(model, report, f"{key}: the weights in {path!r}")
     return model.to(device()).eval()
+
+
+def _check_weights(model: PreTrainedModel, report: Mapping, about: str) -> None:
+    """Raises `InputError` where a weight is not what the files and the configuration say."""
+    again = "; fetch the model again, or name another one"
+    if wrong := sorted(report.get("mismatched_keys") or ()):
+        name, found, wanted = wrong[0]
+        raise InputError(
+            f"{about} do not fit its config.json: {name} has shape {tuple(found)}, expected {tuple(wanted)}"
+            f"{_more(wrong)}{again}"
+        )
+    if lost := sorted(report.get("missing_keys") or ()):
+        raise InputError(f"{about} are not complete: no {lost[0]}{_more(lost)}{again}")
+    if left := sorted(report.get("unexpected_keys") or ()):
+        say(f"{about}: {left[0]}{_more(left)} not used by a {type(model).__name__}")
+    broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
+    if broken:
+        hint = again if model.dtype == torch.float32 else f" in {model.dtype}; try dtype float32, or another model"
+        raise InputError(f"{about} are not all numbers: {broken[0]}{_more(broken)} has NaN or infinite values{hint}")
+
+
+def _more(names: Sequence) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
+def context_length(config) -> int | None:
+    """The most tokens that a model of this configuration was made for; None where it names no limit."""
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return _stretched(text, value)
+    return None
+
+
+def _stretched(config, length: int) -> int:
+    """A context with what rotary positions are stretched by, where its length leaves that out (YaRN's does)."""
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(found, dict) or found.get("rope_type", found.get("type")) not in ("yarn", "linear", "dynamic"):
+        return length
+    made_for = found.get("original_max_position_embeddings") or length
+    return max(length, int(made_for * (found.get("factor") or 1)))
+
+
+def context_of(path: str, key: str = "student.model", revision: str | None = None) -> int | None:
+    """`context_length` of a model that is not loaded.
+
+    Raises:
+        InputError: it has no configuration that can be read.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+    except Exception as error:
+        raise InputError(f"{key}: no model can be loaded from {path!r} ({_reason(error)})") from None
+    return context_length(config)
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:

@@ -14,17 +14,19 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
-        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`.
+        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
+            `chat_template_kwargs`.
         solution: `prompt`.
         served: the judge runs behind a server, which alone knows its tokenizer.
 
     Raises:
-        InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, or a label is not one token.
+        InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, or the
+            judge's chat template opens a thought.
     """
     templates = check_prompts(judge, solution)
     try:
         from gavel import models  # seconds of imports, which a dry-run does not pay
-        from gavel.judge.labels import label_tokens, templated
+        from gavel.judge.labels import check_template, label_tokens, templated
     except ImportError:
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
     here = {"student": student} | ({} if served else {"judge": judge})
@@ -36,7 +38,9 @@ def check(student: dict, judge: dict, solution: dict, served: bool = False) -> N
         if name == "judge":
             for template in templates:
                 text = example(template, KINDS[judge["kind"]].slots)
-                shown = templated(tokenizer, text, settings["chat"])
+                if settings["chat"]:
+                    check_template(tokenizer, text, settings.get("chat_template_kwargs"))
+                shown = templated(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
                 label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
 
 

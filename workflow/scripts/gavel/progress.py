@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from gavel.errors import InputError
+from gavel.redaction import redacted
 
 Item = TypeVar("Item")
 
@@ -32,7 +33,8 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
 
     The log is appended to, so that a run which was killed and resumed tells its whole story. An exception is
     written to it (an `InputError` as its one line, others with the traceback), its last lines go to the
-    console, where Snakemake shows them, and the process exits with status 1 (130 after Ctrl-C).
+    console, where Snakemake shows them, and the process exits with status 1 (130 after Ctrl-C). Passwords and keys are
+    hidden (`gavel.redaction`): at once in what goes through `say`, at the end in what libraries printed themselves.
 
     Args:
         path: the rule's log file, `snakemake.log[0]`.
@@ -71,13 +73,14 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
         say("interrupted")
         status = 130
     except Exception:
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), file=sys.stderr, end="")
         status = 1
     finally:
         _flush()
         _console, _label = before
         for number, fd in enumerate(saved, start=1):
             os.dup2(fd, number)
+        _redact(path, start)
         if status == 1:
             print(f"[{label}] failed; the last lines of {path}:", file=console)
             print(_tail(path, start), file=console)
@@ -94,6 +97,7 @@ def say(text: str, console: bool = False) -> None:
     The console shows the job's label before it. Outside `script_log` both are standard error, and the line is
     written once.
     """
+    text = redacted(text)
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
     if console:
         show(text)
@@ -101,6 +105,7 @@ def say(text: str, console: bool = False) -> None:
 
 def show(text: str) -> None:
     """Write a line to the console alone, where there is one beside the log."""
+    text = redacted(text)
     if _relay is not None:
         _relay(text)
     elif _console is not None:
@@ -161,6 +166,18 @@ def _tail(path: Path, start: int) -> str:
         handle.seek(start)
         lines = handle.read().decode("utf-8", "replace").splitlines()
     return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+
+
+def _redact(path: Path, start: int) -> None:
+    """Hide the secrets that something printed into the log from an offset on."""
+    with open(path, "r+b") as handle:
+        handle.seek(start)
+        printed = handle.read()
+        hidden = redacted(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        if hidden != printed:
+            handle.seek(start)
+            handle.write(hidden)
+            handle.truncate()
 
 
 def _flush() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 # These watch a run, or start a server for it, and cannot change its outputs: an edit of theirs must not retrain
 # anything.
-OBSERVERS = {"progress", "serving", "study_tracking", "tracking", "tracking_store", "tracking_unsent"}
+OBSERVERS = {"progress", "redaction", "serving", "study_tracking", "tracking", "tracking_store", "tracking_unsent"}
 
 # In a folder that was fetched from the hub (`gavel.hub`): which commit its files are.
 HUB_RECORD = ".hub.json"

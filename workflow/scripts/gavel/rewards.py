@@ -7,6 +7,7 @@ from gavel import distributed
 from gavel.answers import verify
 from gavel.errors import InputError
 from gavel.judge import Judge, tokens
+from gavel.judge import rewards as judge_rewards
 from gavel.mixing import MixingWeight, mix
 
 
@@ -79,10 +80,12 @@ class MixedReward:
         lam = self.weight.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, answer)
         j: list[float | None] = [None] * len(completions)
-        spent = 0
+        spent = cut = 0
         if self.judge is not None:
             spent = -tokens(self.judge)
-            j = [verdict.score for verdict in self.judge.verdicts(question, completions)]
+            verdicts = self.judge.verdicts(question, completions)
+            j = judge_rewards(self.judge, verdicts)
+            cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
             spent += tokens(self.judge)
         paid = centred(j, question) if self.center_judge else j
         # At lambda 0 no answer is read, so nothing is missing there.
@@ -96,9 +99,11 @@ class MixedReward:
                 for reward, length in zip(rewards, lengths, strict=True)
             ]
         self._count_missing(rewards)
-        spent = distributed.mean(spent) * distributed.processes()
+        spent, cut = distributed.mean(spent) * distributed.processes(), distributed.mean(cut)
         if log := trl.get("log_metric"):
             log("judge_tokens", spent)
+            if cut:
+                log("judge_truncated", cut)
             self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
         return rewards
 

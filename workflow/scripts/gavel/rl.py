@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from gavel import algorithms, distributed, judge, lora, models, prompts
+from gavel.context import check_questions
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.grpo import GroupTrainer
@@ -126,6 +127,10 @@ def train(
     data = Dataset.from_list([row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows])
     checked = list(read_jsonl(validation))
     tokenizer = models.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
+    longest = (settings["vllm"] or {}).get("max_model_length")
+    for path in (labeled, unlabeled, validation):
+        about = {"source": path, "model": start, "limit": None if path == validation else longest}
+        check_questions(read_jsonl(path), tokenizer=tokenizer, prompt=prompt, max_new_tokens=max_new_tokens, **about)
     model = models.load_model(start, dtype=student["dtype"])
     # The judge watches every run, but it pays none at lambda 1.
     if judge_settings.get("cache") == "run":

@@ -24,6 +24,7 @@ from gavel import serving_process
 from gavel.errors import InputError
 from gavel.files import read_json
 from gavel.progress import say
+from gavel.redaction import filled as with_environment
 
 HOST = "127.0.0.1"  # the node's own processes and nobody else's
 PROCESS = Path(serving_process.__file__)
@@ -56,7 +57,8 @@ def serving(
 
     Args:
         name: for messages, such as "judge server".
-        command: with the places `{model}`, `{host}` and `{port}`; programs of this Python's environment come first.
+        command: with the places `{model}`, `{host}` and `{port}`, and `${NAME}` for variables of the environment;
+            programs of this Python's environment come first.
         key: of the config, for messages.
         log: file that takes what the server prints, made or appended to.
         gpus: those that the server sees, counted from 0 within those of the job; None leaves it all of them.
@@ -140,12 +142,17 @@ def is_gone(status: str | Path) -> bool:
 
 
 def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
-    """A command's words with model and host filled in; the port is chosen when it runs.
+    """A command's words with model and host filled in; port and variables of the environment are when it runs.
 
     Raises:
-        InputError: its first word names no program.
+        InputError: its first word names no program, or a variable is not set.
     """
     found = shlex.split(command) if isinstance(command, str) else list(command)
+    try:
+        for word in found:
+            with_environment(word, f"{key}.command")
+    except ValueError as error:
+        raise InputError(str(error)) from None
     found = [word.replace("{model}", model).replace("{host}", HOST) for word in found]
     if shutil.which(found[0], path=_search_path()) is None:
         raise InputError(f"{key}.command: there is no program {found[0]!r} here; install it, or name another one")

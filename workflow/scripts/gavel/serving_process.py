@@ -1,9 +1,9 @@
 """The process between a job and a server that it started: it starts the server, watches over it, and ends with the job.
 
-Started by `gavel.serving` as `python -I -S serving_process.py TASK`, so this file uses the standard library only. Its
-standard input never says anything: it ends when the job is gone, however it went, and then the server is stopped. A
-server is a process group of its own, so what it started ends with it; if this process is killed, the kernel kills the
-server (prctl, Linux).
+Started by `gavel.serving` as `python -I -S serving_process.py TASK`, so this file uses the standard library and
+`gavel.redaction`, which does too. Its standard input never says anything: it ends when the job is gone, however it
+went, and then the server is stopped. A server is a process group of its own, so what it started ends with it; if this
+process is killed, the kernel kills the server (prctl, Linux).
 
 Its standard output says once, as JSON, that the server is up (`{"url"}`) or could not be started (`{"error"}`). Whoever
 asks the server later, in whichever process, reads the status file (`gavel.serving.wait_for`): `{"state": "starting" |
@@ -22,14 +22,30 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from importlib.util import module_from_spec, spec_from_file_location
+from threading import Thread
 
 POLL_S = 0.2
 GRACE_S = 5.0  # between asking a server to end and killing it
 ANSWER_S = 2.0  # for a health check
 PORTS = 5  # that are tried until the server finds one free
+LAST_LINES_S = 2.0  # for what a server that has ended printed last
 TAIL_LINES = 15  # of a failed server's log that the job's log repeats
 TAKEN = ("address already in use", "address in use", "eaddrinuse", "errno 98")
 PR_SET_PDEATHSIG = 1
+
+
+def _redaction():
+    """The module, from the file beside this one: the library's folder must not come before the standard library's."""
+    spec = spec_from_file_location(
+        "redaction", os.path.join(os.path.dirname(os.path.abspath(__file__)), "redaction.py")
+    )
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+redaction = _redaction()
 
 
 class Failed(Exception):
@@ -45,8 +61,8 @@ class Supervisor:
 
     Args:
         name: for messages, such as "judge server".
-        command: words; `{port}` in them becomes the port.
-        log: file that takes what the server prints.
+        command: words; `{port}` in them becomes the port, `${NAME}` the environment's value.
+        log: file that takes what the server prints, less passwords and keys.
         status: file for those who ask the server.
         startup_s: seconds until it must answer, at each start.
         restarts: how many times it is started again when it has died.
@@ -71,6 +87,7 @@ class Supervisor:
         self.job = os.getppid()
         self.held: socket.socket | None = None
         self.server: subprocess.Popen | None = None
+        self.logging: Thread | None = None
 
     def run(self) -> None:
         try:
@@ -142,18 +159,20 @@ class Supervisor:
 
     def _start(self) -> None:
         """Start the server and wait until it answers; raises `Failed` when it ends first, or takes too long."""
-        command = [word.replace("{port}", str(self.port)) for word in self.command]
+        command = [redaction.filled(word.replace("{port}", str(self.port)), self.name) for word in self.command]
         begun, die_with_parent = time.monotonic(), _death_signal()
         with open(self.log, "ab") as log:
             self.printed_from = log.tell()
-            self.server = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+        self.server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        self.logging = Thread(target=_copy, args=(self.server.stdout, self.log), daemon=True)
+        self.logging.start()
         self._tell("starting", until=time.time() + self.startup_s)
         self._say(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
         while not self._answers():
@@ -200,6 +219,7 @@ class Supervisor:
                 self.server.wait(GRACE_S)
         self._signal(signal.SIGKILL)
         self.server.wait()
+        self.logging.join(LAST_LINES_S)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -216,11 +236,20 @@ class Supervisor:
             return log.read().decode("utf-8", "replace")
 
     def _repeat_log(self) -> None:
+        self.logging.join(LAST_LINES_S)
         for line in self._printed().splitlines()[-TAIL_LINES:]:
             print(f"    {line}", file=sys.stderr, flush=True)
 
     def _say(self, text: str) -> None:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {text}", file=sys.stderr, flush=True)
+
+
+def _copy(printed, log: str) -> None:
+    """Copy what a server prints to its log, a line at a time, without passwords and keys."""
+    with printed, open(log, "ab", buffering=0) as handle:
+        for line in printed:
+            text = line.decode("utf-8", "surrogateescape")
+            handle.write(redaction.redacted(text).encode("utf-8", "surrogateescape"))
 
 
 def _ended(status: int) -> str:

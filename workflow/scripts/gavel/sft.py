@@ -10,6 +10,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from gavel import batches, distributed, lora, models, prompts
+from gavel.context import check_questions
 from gavel.errors import InputError
 from gavel.files import read_jsonl
 from gavel.monitor import Monitor
@@ -63,6 +64,9 @@ def train(
 
     Returns:
         What `run.json` holds.
+
+    Raises:
+        InputError: a row has no solution, or does not fit the model's context.
     """
     rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
     template = prompts.load(prompt)
@@ -75,6 +79,9 @@ def train(
     )
     tokens = {name: student.get(name) for name in ("pad_token", "eos_token")}
     tokenizer = models.load_tokenizer(student["model"], **tokens)
+    asked = {"model": student["model"], "tokenizer": tokenizer, "prompt": prompt, "max_new_tokens": max_new_tokens}
+    check_questions(rows, source=labeled, solutions=texts, **asked)
+    check_questions(checked, source=validation, **asked)
     model = models.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
     distributed.check("sft", critic=False)
     run = distributed.on_main(lambda: RunState(state, digest))

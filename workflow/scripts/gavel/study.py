@@ -27,7 +27,8 @@ DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
 # reruns nothing.
 JUDGE_KEYS = (
-    "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat max_tokens cache"
+    "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat chat_template_kwargs "
+    "max_tokens cache"
 ).split()
 # How rollouts by vLLM are reached, which reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from gavel.dotted import dotted
 from gavel.errors import InputError, first_line
 from gavel.provenance import git_commit
+from gavel.redaction import redacted_url
 from gavel.tracking import Tracker
 from gavel.tracking_store import failures, find_runs
 from gavel.tracking_unsent import kept, send
@@ -94,7 +95,11 @@ def run_links(config: dict) -> dict[str, dict]:
     for key, (experiment, run) in found.items():
         rule = key.removeprefix(f"{config['study']}/")
         if rule.startswith(rules):
-            page = f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run}" if uri.startswith("http") else None
+            page = (
+                f"{redacted_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
+                if uri.startswith("http")
+                else None
+            )
             runs[rule.partition("/")[2]] = {"id": run, "url": page}
     return runs
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 from gavel.errors import first_line
 from gavel.files import write_json
 from gavel.journal import Journal
+from gavel.redaction import redacted, redacted_config, redacted_url
 from gavel.tracking_store import (
     KEY,
     OUTAGES,
@@ -85,8 +86,11 @@ class Tracker:
         say: Callable[[str], object] = print,
     ):
         self.uri, self.experiment, self.key, self.name = uri, experiment, key, name
-        self.tags = {tag: str(value) for tag, value in (tags or {}).items() if value is not None}
-        self.params = {param: str(value)[:_VALUE_LENGTH] for param, value in (params or {}).items()}
+        self.tags = {tag: redacted(value) for tag, value in (tags or {}).items() if value is not None}
+        self.params = {
+            param: str(redacted_config(value, param.rpartition(".")[2]))[:_VALUE_LENGTH]
+            for param, value in (params or {}).items()
+        }
         self.parent_key, self.digest, self.artifact_root = parent_key, digest, artifact_root
         self.lock = Path(lock) if lock else lock_path(uri)
         self.unsent, self.begun = Path(unsent) if unsent else None, begun or _now()
@@ -171,7 +175,7 @@ class Tracker:
         """What another process needs to send the rest (`gavel.tracking_unsent`), plain values only."""
         options = {"parent_key": self.parent_key, "digest": self.digest, "begun": self.begun}
         options |= {"artifact_root": self.artifact_root and str(self.artifact_root), "lock": str(self.lock)}
-        run = {"uri": self.uri, "experiment": self.experiment, "key": self.key, "name": self.name}
+        run = {"uri": redacted_url(self.uri), "experiment": self.experiment, "key": self.key, "name": self.name}
         return {
             "run": run | {"tags": self.tags, "params": self.params} | options,
             "rows": [row for curve in self._curves.values() for row in _rows(*curve)],
@@ -219,7 +223,7 @@ class Tracker:
         self._retry_at = time.monotonic() + max(_PAUSE_S, _PAUSE_FACTOR * self._cost_s)
         if not self._warned:
             self._warned = True
-            self.say(f"MLflow at {self.uri} cannot be used for {self.key}, going on without ({problem})")
+            self.say(f"MLflow at {redacted_url(self.uri)} cannot be used for {self.key}, going on without ({problem})")
         return False
 
     def _is_deleted(self) -> bool:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from gavel.errors import InputError, first_line
+from gavel.redaction import redacted_url
 
 KEY = "gavel.key"  # the tag that names a run's job
 
@@ -55,7 +56,7 @@ def create_store(
     except failures() as error:
         if getattr(error, "error_code", "INTERNAL_ERROR") not in OUTAGES:
             raise
-        say(f"MLflow at {uri} cannot be used, going on without ({first_line(error)})")
+        say(f"MLflow at {redacted_url(uri)} cannot be used, going on without ({first_line(error)})")
         return None
 
 
@@ -73,7 +74,9 @@ def ui_address(uri: str, experiment: str | None, host: str, port: int) -> str:
     named = [entry for entry in found if entry.name == experiment or experiment is None and entry.name != "Default"]
     if not named:
         known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
-        raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}")
+        raise InputError(
+            f"{redacted_url(uri)}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}"
+        )
     return f"http://{host}:{port}/#/experiments/{named[0].experiment_id}?workflowType=machine_learning"
 
 

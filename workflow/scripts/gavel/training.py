@@ -11,6 +11,7 @@ from gavel import distributed, models
 from gavel.files import replacing, write_json
 from gavel.journal import Journal
 from gavel.progress import say
+from gavel.redaction import redacted_config
 from gavel.run_state import LOOK, Mirror, RunState, save_whole
 
 WALL_TIME = "wall_time"  # seconds since the step before was logged
@@ -141,7 +142,7 @@ def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
     write_curve(run.checks, output / "monitor.csv", LOOK)
     write_curve(run.journal, output / "training.csv")
     summary = summary | {"status": "finished", "best_step": run.best_step()}
-    write_json(output / "run.json", summary)
+    write_json(output / "run.json", redacted_config(summary))
     return summary
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from gavel import judge, models, probes, prompts
 from gavel.answers import verify
+from gavel.context import check_questions
 from gavel.error_kinds import steps
 from gavel.errors import InputError
 from gavel.files import read_jsonl, write_json, write_jsonl
@@ -52,6 +53,9 @@ def judge_policy(
     rows = [row for part in files for row in part]
     template = prompts.load(prompt)
     tokenizer = models.load_tokenizer(model, **{key: student.get(key) for key in ("pad_token", "eos_token")})
+    asked = {"model": model, "tokenizer": tokenizer, "prompt": prompt, "max_new_tokens": max_new_tokens}
+    for path, part in zip(problems, files, strict=True):
+        check_questions(part, source=path, **asked)
     drawn = sample(
         models.load_model(model, dtype=student["dtype"]),
         tokenizer,

@@ -31,6 +31,7 @@ class VllmSampler:
         self.engine = vllm.LLM(
             model=model,
             dtype=dtype,
+            trust_remote_code=False,
             gpu_memory_utilization=settings["gpu_memory_utilization"],
             tensor_parallel_size=settings["tensor_parallel_size"],
             max_model_len=settings["max_model_length"],

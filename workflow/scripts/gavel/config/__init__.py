@@ -18,6 +18,7 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.judge import KINDS
+from gavel.redaction import redacted_url, refuse_in_url, shown
 from gavel.split_sizes import check_unlabeled, check_validation
 
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
@@ -116,14 +117,16 @@ class Tracking(Section):
         """A password would be written into results and report; the message must not repeat it either."""
         if self.uri is None:
             return self
-        scheme, found, place = self.uri.partition("://")
+        scheme, found, _ = self.uri.partition("://")
         if not found or scheme.partition("+")[0] not in STORES:
-            raise ValueError(f"uri: expected http://host:port of a server, found {self.uri.rpartition('@')[2]!r}")
-        if scheme != "sqlite" and ("@" in place or "password=" in place):
+            raise ValueError(f"uri: expected http://host:port of a server, found {redacted_url(self.uri)!r}")
+        try:
+            refuse_in_url(self.uri.replace("#", "") if scheme == "sqlite" else self.uri)
+        except ValueError as error:
             raise ValueError(
-                "uri: a name or password in it would be written into results; for a server set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, for a database PGUSER and PGPASSWORD"
-            )
+                f"uri: {error}: for a server set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, for a "
+                "database PGUSER and PGPASSWORD"
+            ) from None
         return self
 
 
@@ -351,10 +354,11 @@ def _explain(problem: dict) -> str:
         return f"{key!r} is missing"
     if problem["type"] in ("model_type", "dict_type", "model_attributes_type"):
         hint = " (write {} for its defaults)" if problem["input"] is True else ""
-        return f"{key}: is a section of keys, found {problem['input']!r}{hint}"
+        found = shown(parts, problem["input"]) or "something else, which is not shown"
+        return f"{key}: is a section of keys, found {found}{hint}"
     message = problem["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
-    return f"{key}: {message}{shown}" if key else message
+    found = None if isinstance(problem["input"], dict) else shown(parts, problem["input"])
+    return f"{key}: {message}{f' (found {found})' if found else ''}" if key else message
 
 
 def _siblings(parts: list[str]) -> list[str]:

@@ -86,7 +86,9 @@ class Solution(Section):
         description="`program`: a Python function whose return value is the answer; `text`: free text.",
     )
     prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
-    max_new_tokens: Count = Field(64, description="Longest solution, in tokens.")
+    max_new_tokens: Count = Field(
+        64, description="Longest solution, in tokens; with any question it must fit the student's context."
+    )
     batch_seconds: Annotated[float, Field(ge=2)] = Field(
         60.0,
         description="Most seconds that a batch of 1,024 programs may take (a larger one in proportion, a smaller one "

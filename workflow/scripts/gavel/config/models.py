@@ -9,6 +9,13 @@ from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.serving import Served
 from gavel.judge import KINDS
 from gavel.judging_examples import TASKS, task_of
+from gavel.redaction import refuse_as_name, refuse_in_url
+
+# Arguments of `apply_chat_template` that are the judge's to choose.
+NOT_FOR_TEMPLATES = {
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
+    "return_dict", "return_tensors", "tokenize", "truncation",
+}  # fmt: skip
 
 
 class Scratch(Section):
@@ -67,17 +74,22 @@ class Server(Served):
     base_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there.",
+        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there. "
+        "A name and a password in it are written as ${NAME}, for variables of the environment.",
     )
     command: str | Annotated[list[str], Field(min_length=1)] = Field(
         "vllm serve {model} --host {host} --port {port}",
         description="What a job starts, a line or a list of words; {model} is `judge.model`, {host} and {port} are "
-        "filled in. The judge's `revision` and `dtype` are the server's to know: say them here.",
+        "filled in, and ${NAME} by variables of the environment, as for a key. The judge's `revision` and `dtype` are "
+        "the server's to know: say them here.",
     )
     restarts: Annotated[int, Field(ge=0)] = Field(
         2, description="How many times a job starts its server again when it has died; then the job fails."
     )
-    api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="Name of the environment variable that holds the key, if it needs one; capital letters.",
+    )
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
         20, description="Likeliest tokens to list; a label that is not among them counts as 0. Some servers allow 5."
     )
@@ -85,8 +97,22 @@ class Server(Served):
     timeout_s: Positive = Field(60.0, description="Seconds that one request may take.")
     retries: Annotated[int, Field(ge=0)] = Field(
         5,
-        description="Further attempts at a request that failed, each after a longer wait; then its reward is missing.",
+        description="Further attempts at a request that failed or got a malformed reply, each after a longer wait; "
+        "then its reward is missing.",
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def without_secret(cls, value):
+        if value is not None:
+            refuse_in_url(value, references=True)
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def name_of_a_variable(cls, value):
+        refuse_as_name(value)
+        return value
 
     @model_validator(mode="after")
     def reachable(self):
@@ -171,6 +197,11 @@ class Judge(Model):
         "once.",
     )
     chat: bool = Field(False, description="Put the prompt through the model's chat template.")
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Arguments of the chat template (with `chat`), as {enable_thinking: false} for models that would "
+        "think before the label. A template that opens a thought there is refused.",
+    )
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
         "run",
@@ -181,8 +212,16 @@ class Judge(Model):
     min_within_auc: Share | None = Field(
         None, description="The least AUC within questions that the judge should have before it pays; null asks nothing."
     )
+    max_off_label: Share | None = Field(
+        0.5,
+        description="The most probability, mean over the calibration, that may fall on other tokens than the two "
+        "labels. Above 0.5 the model would rather say something else than either label, and a score rests on the "
+        "smaller part of its probability. null asks nothing.",
+    )
     below: Literal["warn", "stop"] = Field(
-        "warn", description="What a judge below `min_within_auc` does: a warning in log and report, or no RL."
+        "warn",
+        description="What a judge below `min_within_auc` or above `max_off_label` does: a warning in log and report, "
+        "or no RL.",
     )
     max_tokens: Count = Field(
         2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
@@ -218,8 +257,12 @@ class Judge(Model):
     def possible(self):
         if self.server and self.model == "scratch":
             raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
-        if self.below == "stop" and self.min_within_auc is None:
-            raise ValueError("below: 'stop' needs `min_within_auc`")
+        if self.below == "stop" and self.min_within_auc is None and self.max_off_label is None:
+            raise ValueError("below: 'stop' needs `min_within_auc` or `max_off_label`")
+        if self.chat_template_kwargs and not self.chat:
+            raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
+        if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
+            raise ValueError(f"chat_template_kwargs: {given[0]!r} is decided by the judge itself; leave it out")
         return self
 
     @model_validator(mode="after")

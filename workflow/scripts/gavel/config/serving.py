@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gavel.config.section import Positive, Section
+from gavel.redaction import refuse_in_command, refuse_in_url
 
 
 class Served(Section):
@@ -25,6 +26,19 @@ class Served(Section):
         "takes the first `compute.processes` of them. null shows it all, [] none.",
     )
     startup_s: Positive = Field(900.0, description="Seconds in which the job's server must be ready to answer.")
+
+    @field_validator("base_url")
+    @classmethod
+    def without_secret(cls, value):
+        if value is not None:
+            refuse_in_url(value)
+        return value
+
+    @field_validator("command")
+    @classmethod
+    def without_key(cls, value):
+        refuse_in_command(value)
+        return value
 
     def check_served(self) -> None:
         """Raises `ValueError` where keys contradict each other."""

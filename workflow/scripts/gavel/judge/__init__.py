@@ -4,6 +4,7 @@ A judge is given whole groups (all completions of a question stand together), so
 judges that compare fit the same place. To add a kind, write `judge/<kind>.py` and one line in `KINDS`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -76,7 +77,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge says of one solution.
+    """What a judge says of one solution. One with a number that is none (NaN, infinite) is a missing answer.
 
     Attributes:
         score: the reward, or None where the judge could not be asked; in [0, 1] unless it is log-odds.
@@ -96,6 +97,10 @@ class Verdict:
     compared: Compared | None = None
 
     def __post_init__(self):
+        numbers = (self.score, self.probability, self.off_label, *self.phrasings)
+        if any(number is not None and not math.isfinite(number) for number in numbers):
+            for name, value in {"score": None, "probability": None, "off_label": 0.0, "phrasings": ()}.items():
+                object.__setattr__(self, name, value)
         if self.probability is None:
             object.__setattr__(self, "probability", self.score)
 
@@ -127,6 +132,16 @@ class Judge(Protocol):
 def score(judge: Judge, questions: Sequence[str], solutions: Sequence[str]) -> list[float | None]:
     """The rewards alone, `(N,)`."""
     return [verdict.score for verdict in judge.verdicts(questions, solutions)]
+
+
+WIDEST = (-10.0, 10.0)  # of a score: that of log-odds
+
+
+def rewards(judge: Judge, verdicts: Sequence[Verdict]) -> list[float | None]:
+    """The scores as rewards, `(N,)`: one outside the judge's `score_range` (by default `WIDEST`) is missing."""
+    low, high = getattr(judge, "score_range", WIDEST)
+    scores = [verdict.score for verdict in verdicts]
+    return [score if score is not None and low <= score <= high else None for score in scores]
 
 
 def tokens(judge: Judge) -> int:

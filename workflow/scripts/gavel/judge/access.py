@@ -5,11 +5,13 @@ same. Who serves another one names another `judge.model`; a server in place of a
 cause one.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gavel.judge import cache
+from gavel.redaction import remember
 from gavel.serving import serving
 
 ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what those who ask it need to know
@@ -30,6 +32,8 @@ def judge_access(study: dict, log: str | Path) -> Iterator[dict]:
     """
     judge, server = study["judge"], study["judge"]["server"]
     found = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ASKED}}
+    if server:
+        remember(os.environ.get(server["api_key_env"]))  # this process, too, reads what others print
     if judge["cache"] == "study":
         found["cache"] = f"{study['results_dir']}/state/{cache.FILE}"
     if not server or server["serve"] == "external":

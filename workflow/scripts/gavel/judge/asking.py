@@ -12,6 +12,9 @@ from gavel.errors import InputError
 from gavel.judge import Kind
 from gavel.judge.cache import Cache
 from gavel.judge.phrasings import Prompt, example, phrasings
+from gavel.progress import say
+
+ROUNDING = 0.01  # by which probabilities in half precision may add up to more than 1
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,12 @@ class Answer:
     right: float
     wrong: float
     truncated: bool = False
+
+    @property
+    def valid(self) -> bool:
+        """Whether both are probabilities of different tokens, up to rounding; a NaN or an infinite one is not."""
+        both = (self.right, self.wrong)
+        return all(isinstance(value, int | float) and 0 <= value <= 1 for value in both) and sum(both) <= 1 + ROUNDING
 
     @property
     def probability(self) -> float:
@@ -100,11 +109,12 @@ class Asker:
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
         known = self.cache.get(texts) if self.cache else {}
+        known = {text: values for text, values in known.items() if Answer(*values).valid}
         rest = [i for i, text in enumerate(texts) if text not in known]
         fresh: list[Answer | None] = []
         size = getattr(self.backend, "chunk", None) or max(1, len(rest))
         for part in (rest[start : start + size] for start in range(0, len(rest), size)):
-            found = self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress)
+            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress))
             if self.cache:
                 self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
             fresh += found
@@ -112,6 +122,15 @@ class Asker:
         self.prompts_cached += len(texts) - len(rest)
         answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
         return [Answer(*known[text]) if text in known else answers[text] for text in texts]
+
+
+def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
+    """The answers, None in place of those that are no probabilities: they must not become rewards."""
+    found = [answer if answer is not None and answer.valid else None for answer in answers]
+    wrong = [answer for answer, kept in zip(answers, found, strict=True) if answer is not None and kept is None]
+    if wrong:
+        say(f"{len(wrong)} of {len(answers)} answers of the judge are no probabilities ({wrong[-1]}); they are missing")
+    return found
 
 
 def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], meanings: str) -> None:
@@ -146,19 +165,22 @@ def backend(
     Raises:
         InputError: model or tokenizer do not load, or a label is not one token.
     """
+    from gavel.judge.reasoning import MAX_NEW_TOKENS, Reasoning
+
     shown = example(template, slots)
     if server:
         from gavel.judge.server import ServerBackend
 
-        found = ServerBackend(model, labels, example=shown, chat=local.get("chat", False), **server)
+        own = {"chat": local.get("chat", False), "chat_template_kwargs": local.get("chat_template_kwargs")}
+        found = ServerBackend(model, labels, example=shown, **own, **server)
     else:
         from gavel.judge.local import LocalBackend
 
         found = LocalBackend(model, labels, example=shown, **local)
+        if reasoning:
+            found.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
     if not reasoning:
         return found
-    from gavel.judge.reasoning import Reasoning
-
     return Reasoning(found, **reasoning)
 
 

@@ -59,7 +59,7 @@ class Cache:
             return
         try:
             with self.store:
-                self.store.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", rows)
+                self.store.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._give_up(str(error))
 

@@ -1,16 +1,34 @@
 """Judging prompts and label words as a tokenizer sees them; nothing of a model is needed."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+
+import jinja2
+import jinja2.meta
 
 from gavel.errors import InputError
 from gavel.judge.phrasings import Prompt
 
+# How models open and close a thought: <think>, [THINK], ◁think▷, <|START_THINKING|>, Harmony's and Gemma's channels.
+_WORDS = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
+OPENED = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
+CLOSED = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
+CLOSE = "judge.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
+# What a chat template is given in any case.
+GIVEN = {
+    "add_generation_prompt", "bos_token", "continue_final_message", "documents", "eos_token", "messages", "pad_token",
+    "tools", "unk_token",
+}  # fmt: skip
 
-def templated(tokenizer, text: Prompt, chat: bool) -> str:
+
+def templated(tokenizer, text: Prompt, chat: bool, template_kwargs: Mapping | None = None) -> str:
     """A judging prompt as the model reads it, and the beginning of its reply where it has one.
 
+    Args:
+        template_kwargs: arguments of the chat template beside the messages.
+
     Raises:
-        InputError: `chat` without a chat template.
+        InputError: `chat` without a chat template, or the template fails.
     """
     text, begun = (text, "") if isinstance(text, str) else text
     if not chat:
@@ -18,7 +36,65 @@ def templated(tokenizer, text: Prompt, chat: bool) -> str:
     if tokenizer.chat_template is None:
         raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
     asked = [{"role": "user", "content": text}]
-    return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) + begun
+    try:
+        shown = tokenizer.apply_chat_template(
+            asked, tokenize=False, add_generation_prompt=True, **(template_kwargs or {})
+        )
+    except jinja2.TemplateError as error:
+        raise InputError(
+            f"judge.chat: the judge's chat template cannot be filled in ({error}); check judge.chat_template_kwargs, "
+            "or set judge.chat to false"
+        ) from None
+    return shown + begun
+
+
+def check_template(tokenizer, text: Prompt, template_kwargs: Mapping | None = None) -> None:
+    """Whether the chat template leaves room for the label: inside a thought a label is not the model's answer.
+
+    Args:
+        text: any judging prompt.
+
+    Raises:
+        InputError: the template opens a thought and does not close it, or has no use for one of the arguments.
+    """
+    begun = "" if isinstance(text, str) else text[1]
+    asked = (text if isinstance(text, str) else text[0]).strip()
+    shown = templated(tokenizer, text, True, template_kwargs).removesuffix(begun)
+    reads = _arguments(tokenizer)
+    named = f"it reads {', '.join(sorted(reads))}" if reads else "it reads none"
+    for name in template_kwargs or ():
+        if reads is not None and name not in reads:
+            raise InputError(f"judge.chat_template_kwargs.{name}: the judge's chat template does not read it; {named}")
+    opened = open_thought(shown[shown.rfind(asked) + len(asked) :] if asked in shown else shown)
+    if opened:
+        raise InputError(
+            f"judge.chat: the judge's chat template opens a thought ({opened}) before the label, where the label words "
+            f"are no answer; close it by {CLOSE} ({named}), or choose another judge"
+        )
+
+
+def open_thought(text: str) -> str | None:
+    """The mark of a thought that a text opens and does not close, or None."""
+    opened, closed = [*OPENED.finditer(text)], [*CLOSED.finditer(text)]
+    if opened and (not closed or closed[-1].start() < opened[-1].start()):
+        return opened[-1][0]
+    return None
+
+
+def _arguments(tokenizer) -> set[str] | None:
+    """The arguments that a chat template reads beside those that it is given anyway; None where that is not known."""
+    try:
+        source = tokenizer.get_chat_template()
+        parsed = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(
+            re.sub(r"{%-?\s*(?:end)?generation\s*-?%}", "", source)
+        )
+    except (jinja2.TemplateError, ValueError, TypeError):
+        return None
+    return {
+        name
+        for name in jinja2.meta.find_undeclared_variables(parsed)
+        if name not in GIVEN and name not in ("raise_exception", "strftime_now", "namespace")
+    }
 
 
 def label_tokens(tokenizer, prompt: str, labels: Sequence[str], special: bool = True) -> list[int]:

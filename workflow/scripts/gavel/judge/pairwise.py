@@ -46,7 +46,7 @@ class PairwiseJudge(Asker):
         cache: str | None = None,
     ):
         super().__init__(backend, labels, cache)
-        self.score = SCORES[score]
+        self.score, self.score_range = SCORES[score], (0.0, 1.0)
         self.templates = phrasings(prompt, labels, False, KIND.slots, reasons)
 
     def render(self, question: str, first: str, second: str) -> list[Prompt]:

@@ -8,12 +8,14 @@ a verdict too, and none has to be parsed. The same model without reasoning is th
 
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
 from gavel.judge.asking import Answer, Writer
 from gavel.judge.phrasings import Prompt
 
+MAX_NEW_TOKENS = 512
 KNOWN = 0.5  # of a prompt's reasonings: with fewer verdicts than this it has no answer
 
 
@@ -34,7 +36,7 @@ class Reasoning:
         self,
         backend: Writer,
         *,
-        max_new_tokens: int = 512,
+        max_new_tokens: int = MAX_NEW_TOKENS,
         samples: int = 1,
         temperature: float = 0.7,
         vote: Literal["mean", "majority"] = "mean",
@@ -71,7 +73,14 @@ class Reasoning:
             asked += known
             alike += [groups[place] if self.samples == 1 else place] * len(known)
         answers = iter(self.backend.answers(asked, alike, progress) if asked else ())
-        return [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
+        voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
+        if not hasattr(self.backend, "cuts"):  # behind a server nobody here knows
+            return voted
+        cut_off = self.backend.cuts([prompt for prompt, _ in texts], self.drawing["max_new_tokens"])
+        return [
+            replace(answer, truncated=True) if answer is not None and lost else answer
+            for answer, lost in zip(voted, cut_off, strict=True)
+        ]
 
     def begun(
         self,

@@ -53,6 +53,7 @@ class SingleTokenJudge(Asker):
     ):
         super().__init__(backend, labels, cache)
         self.score = SCORES[score]
+        self.score_range = (-LOG_ODDS_LIMIT, LOG_ODDS_LIMIT) if score == "log-odds" else (0.0, 1.0)
         self.templates = phrasings(prompt, labels, swap_labels, KIND.slots, reasons)
 
     def render(self, question: str, solution: str) -> list[Prompt]:

@@ -16,6 +16,7 @@ from gavel.files import read_json
 from gavel.grid import grid, primary
 from gavel.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, main_checkpoint
 from gavel.plots.style import label
+from gavel.redaction import redacted, redacted_config
 
 
 @dataclass
@@ -112,9 +113,11 @@ class Results:
 def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
     """Read a results folder, with the tables of the test results from another one if `tables` names it.
 
+    Passwords and keys in the study's config are hidden.
+
     Raises `InputError` for a JSON file that is there but malformed.
     """
-    root = Path(root)
+    root, study = Path(root), redacted_config(study)
     place = Path(tables or root)
     runs = _runs(root, study)
     return Results(
@@ -152,7 +155,7 @@ def _runs(root: Path, study: dict) -> dict[str, dict]:
 
 def last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "its log is empty"
+    return redacted(lines[-1])[:300] if lines else "its log is empty"
 
 
 def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
