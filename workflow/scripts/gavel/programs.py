@@ -1,15 +1,17 @@
 """Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
 
 A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
-one. Covered, each promise with an adversarial test in tests/unit/test_programs.py:
+one. Covered, each promise with an adversarial test in tests/unit (test_programs.py, test_program_texts.py,
+test_program_workers.py, test_confinement.py):
 
 - language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
   conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,
-  shifts); attributes from a list, so no `__class__`, `gi_frame` or `format`; no names that begin with two
-  underscores;
+  shifts); attributes from a list, so no `__class__` or `gi_frame`, and `format` with plain fields only; no names
+  that begin with two underscores;
 - names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
-  as stand-ins without the modules that the real ones have inside; of `sympy`, in workers of their own, a list of
-  functions that evaluate no text (`gavel.program_sympy`);
+  as stand-ins without the modules that the real ones have inside; of `sympy` a list of functions
+  (`gavel.program_sympy`); any other import binds its name to an object that can do nothing, so that an unused import
+  does not matter;
 - time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
   lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
 - a batch: `budget()` seconds for each 1,024 programs, on all workers; what has not run by then is `NOT_RUN`, which
