@@ -255,7 +255,7 @@ def test_a_worker_with_too_little_memory_left_is_replaced():
 def test_what_is_printed_reaches_no_frame():
     pool = programs._Pool(1, ("unchecked",))
     try:
-        noisy = body("import sys", "print('x' * 100)", "print('x', file=sys.stderr)", "return 18")
+        noisy = body("import sys", "print('x' * 100_000)", "print('x', file=sys.stderr)", "return 18")
         assert pool.run([noisy, HONEST], 10.0) == ["18", "18"]
     finally:
         pool.close()
