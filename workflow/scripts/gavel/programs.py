@@ -1,31 +1,33 @@
 """Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
 
 A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
-one. Covered, each promise with an adversarial test in tests/unit/test_programs.py:
+one. Covered, each promise with an adversarial test in tests/unit (test_programs.py, test_program_texts.py,
+test_program_workers.py, test_confinement.py):
 
 - language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
   conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,
-  shifts); attributes from a list, so no `__class__`, `gi_frame` or `format`; no names that begin with two
-  underscores;
+  shifts); attributes from a list, so no `__class__` or `gi_frame`, and `format` with plain fields only; no names
+  that begin with two underscores;
 - names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
-  as stand-ins without the modules that the real ones have inside; of `sympy`, in workers of their own, a list of
-  functions that evaluate no text (`gavel.program_sympy`);
+  as stand-ins without the modules that the real ones have inside; of `sympy` a list of functions
+  (`gavel.program_sympy`); any other import binds its name to an object that can do nothing, so that an unused import
+  does not matter;
 - time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
   lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
-- a batch: `budget()` seconds for each 1,024 programs, on all workers; what has not run by then is `NOT_RUN`, which
-  is neither an answer nor the lack of one;
+- a batch: `budget()` seconds for each 1,024 programs, on all workers; a program that has not run by then is
+  `NOT_RUN`, which is neither an answer nor the lack of one;
 - size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
   error;
-- the process, whatever code runs in it (`gavel.program_confinement`): an empty environment, an empty scratch
-  folder that is removed as soon as the worker stands in it, its standard streams to this process only, a session of
-  its own; no file, socket, process or core dump by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves
+- the process, whatever code runs in it (`gavel.program_confinement`): an empty environment, an empty
+  working directory that is deleted once the worker has started, its standard streams to this process only, a session
+  of its own; no file, socket, process or core dump by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves
   it reading, writing to its streams, memory and clocks, and nothing else of the kernel, with or without privileges;
   started by root, it becomes nobody; on Linux it dies with this process;
 - state: a program sees no other program's names, and cannot write an attribute of anything that outlives it; a
   worker in which programs have left too little memory is replaced; a program that uses SymPy, which can evaluate
   texts, has a process of its own (`gavel.program_sympy` says how texts are kept from it all the same);
-- this process: any bytes from a worker are read within bounds, and one that says anything unasked is replaced;
-  what a worker does not read by a deadline is not waited for.
+- this process: it reads at most a frame from a worker at a time and replaces a worker that sends anything unexpected;
+  writes to a worker have a deadline.
 
 Not covered: code that escaped the language, without SymPy, could answer for the programs that its worker gets after
 it, up to a batch's end; it could reach nothing outside. Without the filter (`containment()` says what is in force)
@@ -132,7 +134,7 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s
     if lost := found.count(NOT_RUN):
         say(
             f"{lost} of {len(programs)} programs did not run within the batch's {allowed:g} seconds and count as "
-            "missing; solution.batch_seconds (gavel score: --batch-seconds) allows more",
+            "missing; raise solution.batch_seconds (gavel score: --batch-seconds) to give them more time",
             console=True,
         )
     return found
@@ -190,7 +192,7 @@ def _answer(kind: str, text: str) -> str | None:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[str]:
-    """An empty folder, for a worker to stand in: it is removed at once, so that nobody has to do so later."""
+    """An empty working directory for a worker, deleted once it has started, so that no exit has to clean up."""
     folder = tempfile.mkdtemp(prefix=f"gavel-programs-{os.getpid()}-")
     try:
         yield folder
@@ -200,7 +202,7 @@ def _scratch() -> Iterator[str]:
 
 
 def _sweep() -> None:
-    """Remove the folders that a process was killed beside, between making one and removing it."""
+    """Remove the directories of processes that were killed between creating and deleting one."""
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
             found = FOLDER.fullmatch(entry.name)

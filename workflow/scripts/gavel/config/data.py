@@ -91,7 +91,7 @@ class Solution(Section):
     )
     batch_seconds: Annotated[float, Field(ge=2)] = Field(
         60.0,
-        description="Most seconds that a batch of 1,024 programs may take (a larger one in proportion, a smaller one "
-        "as long). Programs that have not run by then are missing, not wrong: they get no reward and are left out of "
-        "figures, and log and report say how many there were. An endless program takes one second of a worker.",
+        description="Time limit in seconds for running up to 1,024 programs; larger batches get proportionally more. "
+        "Programs that have not run by then count as missing, not wrong: they get no reward and are left out of "
+        "metrics, and the log and the report give their number. An endless program blocks one worker for a second.",
     )
