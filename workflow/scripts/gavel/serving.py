@@ -143,9 +143,14 @@ def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
     """A command's words with model and host filled in; the port is chosen when it runs.
 
     Raises:
-        InputError: its first word names no program.
+        InputError: it cannot be split into words, or its first word names no program.
     """
-    found = shlex.split(command) if isinstance(command, str) else list(command)
+    try:
+        found = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError as error:
+        raise InputError(f"{key}.command: cannot be split into words ({str(error).lower()}); close the quote") from None
+    if not found:
+        raise InputError(f"{key}.command: names no program")
     found = [word.replace("{model}", model).replace("{host}", HOST) for word in found]
     if shutil.which(found[0], path=_search_path()) is None:
         raise InputError(f"{key}.command: there is no program {found[0]!r} here; install it, or name another one")

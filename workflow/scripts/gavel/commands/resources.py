@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from gavel import config_files
 from gavel.config import Compute
 from gavel.errors import InputError
 
@@ -104,10 +105,12 @@ def asked(root: Path) -> dict[str, dict]:
     """What jobs ask for: `compute` (the study's, or its defaults where config.yaml is missing) and the `light` ones'
     default of the Slurm profile."""
     path = root / "config.yaml"
-    study = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
+    if not isinstance(compute, dict):
+        raise InputError(f"{path}: compute: is a section of keys, found {compute!r}")
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
     light = {key: int(str(profile["default-resources"][key]).split()[0]) for key in ("mem_mb", "runtime")}
-    return {"compute": Compute().model_dump() | (study.get("compute") or {}), "light": light | {"threads": 1}}
+    return {"compute": Compute().model_dump() | compute, "light": light | {"threads": 1}}
 
 
 def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:

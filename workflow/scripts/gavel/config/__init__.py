@@ -14,12 +14,14 @@ from gavel import batches
 from gavel.algorithms import ALGORITHMS
 from gavel.config.data import Data, Solution
 from gavel.config.models import Judge, Student
+from gavel.config.place import Place
 from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
 from gavel.judge import KINDS
 from gavel.split_sizes import check_unlabeled, check_validation
 
+COMPARISONS_OWN = ("figures", "logs", "mlartifacts")  # folders beside those of a sweep's variants
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Rl",
     "Sft",
     "Vllm",
+    "check_place",
     "check_sweep",
     "load",
     "schema",
@@ -180,15 +183,15 @@ class Sweep(Section):
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"variant name {name!r}: a letter, then letters, digits and '_' only")
+            if name in COMPARISONS_OWN:
+                raise ValueError(f"variant name {name!r}: a folder of the comparison is called so; choose another")
         return {name: overlay or {} for name, overlay in value.items()}
 
 
-class Config(Section):
+class Config(Place):
     """A whole study."""
 
-    study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
     question: str = Field("Does the judge's reward help?", description="What the study asks; the report's headline.")
-    results_dir: str | None = Field(None, description="Where everything goes; `results/<study>` if not given.")
     data: Data = Field(description="Problems and splits.")
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
     student: Student = Field(description="The small model that learns.")
@@ -204,7 +207,6 @@ class Config(Section):
 
     @model_validator(mode="after")
     def consistent(self):
-        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
@@ -317,6 +319,12 @@ def check_sweep(raw: dict) -> dict:
     return _checked(Sweep, raw, "sweep")
 
 
+def check_place(raw: dict) -> tuple[str, str]:
+    """The study's name and results folder of a config that is not yet whole. Raises `InputError` as `load`."""
+    found = _checked(Place, {key: raw[key] for key in Place.model_fields if key in raw})
+    return found["study"], found["results_dir"]
+
+
 def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
@@ -348,9 +356,14 @@ def _explain(problem: dict) -> str:
     if problem["type"] == "missing":
         return f"{key!r} is missing"
     if problem["type"] in ("model_type", "dict_type", "model_attributes_type"):
-        hint = " (write {} for its defaults)" if problem["input"] is True else ""
+        hints = {True: " (write {} for its defaults)", None: " (its keys belong below it, indented; or leave it out)"}
+        found = problem["input"]
+        hint = hints[found] if found is True or found is None else ""
         return f"{key}: is a section of keys, found {problem['input']!r}{hint}"
+    key = ".".join(part for part in parts if part not in ("int", "float", "str"))  # of a key that may be either
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
+        message += "; put it in quotes"
     shown = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
     return f"{key}: {message}{shown}" if key else message
 
