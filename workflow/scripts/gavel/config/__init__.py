@@ -360,7 +360,8 @@ def _explain(problem: dict) -> str:
         found = problem["input"]
         hint = hints[found] if found is True or found is None else ""
         return f"{key}: is a section of keys, found {problem['input']!r}{hint}"
-    key = ".".join(part for part in parts if part not in ("int", "float", "str"))  # of a key that may be either
+    if parts[-1:] in (["int"], ["float"], ["str"]):  # of a key that may be either
+        key = ".".join(parts[:-1])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
         message += "; put it in quotes"
