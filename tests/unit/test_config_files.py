@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import config_files, study, sweep
+from gavel import config_files, serving, study, sweep
 from gavel.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -208,6 +208,23 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
     (tmp_path / "config.yaml").write_text("compute: 3")
     with pytest.raises(InputError, match="config.yaml: compute: is a section of keys, found 3"):
         resources.asked(tmp_path)
+
+
+def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.jsonl").touch()
+    assert study.find("~/mine.jsonl", ROOT, "data.train.path") == f"{tmp_path}/mine.jsonl"
+    for name in ("~/other.jsonl", "x" * 300):
+        with pytest.raises(InputError, match="data.train.path: ") as error:
+            study.find(name, ROOT, "data.train.path")
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("command", ["x '{port}", 'x "{port}', "x {port} \\", " "])
+def test_a_server_s_command_that_is_no_line_of_words_is_named(command):
+    with pytest.raises(InputError, match="^judge.server.command: ") as error:
+        serving.words(command, "judge.server", model="m")
+    assert "\n" not in str(error.value)
 
 
 def test_a_finished_study_s_own_config_can_be_read_again(tmp_path):

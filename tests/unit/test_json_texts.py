@@ -23,6 +23,7 @@ ROWS = [{"a": 1, "b": "ä\u2028 [ ] , {"}, {"a": [{"c": 2}]}, {"a": 3}]
         (f'{{"a": -{TOO_LONG}}}'.encode(), "a whole number of more than 4,300 digits"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b'{"a": ' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}", "nested too deeply"),
         (b"{", "not valid JSON"),
         (b"", "not valid JSON"),
     ],
@@ -41,6 +42,13 @@ def test_what_cannot_be_read_is_one_line_with_its_place(tmp_path, text, reason):
             list(read_jsonl(rows))
         assert reason in str(error.value) and str(error.value).startswith(f"{rows}:3: ")
         assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_many_lists_are_not_deep(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = {"a": [[[]]] * 1000, "b": "[" * 1000, "c": json.loads("[" * 99 + "]" * 99)}
+    path.write_text(json.dumps(row))
+    assert list(read_jsonl(path)) == [row]
 
 
 def test_a_pair_of_surrogates_is_a_character(tmp_path):

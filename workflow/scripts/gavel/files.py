@@ -17,6 +17,7 @@ from gavel.errors import InputError
 
 NOT_UTF8 = "not UTF-8 text; convert the file to UTF-8"
 TOO_DEEP = "nested too deeply"
+DEEPEST = 100  # of lists and objects in each other; far more than this cannot be written again
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK = b" \t\r\n\xef\xbb\xbf"  # with the byte order mark
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -139,6 +140,8 @@ def read_json(path: str | Path):
 def _loaded(text: bytes, where: str):
     try:
         value = json.loads(text.decode("utf-8-sig"))
+        if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+            raise RecursionError
         # What Python reads as half a character could be neither written nor shown later.
         if _HALF.search(text) and half_a_character(json.dumps(value, ensure_ascii=False)):
             raise InputError(
@@ -157,6 +160,17 @@ def _loaded(text: bytes, where: str):
         most = sys.get_int_max_str_digits()
         raise InputError(f"{where}: not valid JSON (a whole number of more than {most:,} digits)") from None
     return value
+
+
+def _depth(value) -> int:
+    """How deep lists and objects lie in each other."""
+    deepest, left = 0, [(value, 1)]
+    while left:
+        inner, depth = left.pop()
+        if isinstance(inner, dict | list):
+            deepest = max(deepest, depth)
+            left += [(each, depth + 1) for each in (inner.values() if isinstance(inner, dict) else inner)]
+    return deepest
 
 
 def half_a_character(text: str) -> bool:

@@ -78,8 +78,11 @@ def find(name: str, root: str | Path, key: str) -> str:
     """
     expanded = os.path.expanduser(name)
     for base in (Path(), Path(root)):
-        if (base / expanded).exists():
-            return str(base / expanded)
+        try:
+            if (base / expanded).exists():
+                return str(base / expanded)
+        except OSError as error:
+            raise InputError(f"{key}: {name[:80]} cannot be looked for ({error.strerror}); check the path") from None
     local = "/" in name and any((base / name.split("/")[0]).is_dir() for base in (Path(), Path(root)))
     if local or name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
         places = dict.fromkeys([str(Path.cwd()), str(root)])
