@@ -125,11 +125,11 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
         ("study: *x\n", ":1: not valid YAML (found undefined alias 'x')"),
         ("study: !!python/object:os.system x\n", ":1: not valid YAML (could not determine a constructor"),
         ("study: x\n---\nstudy: y\n", ":2: not valid YAML (but found another document)"),
-        ("", ": expected a study's config (`key: value` at the top level), found nothing"),
-        ("# nothing\n", ": expected a study's config (`key: value` at the top level), found nothing"),
-        ("- study: x\n", ": expected a study's config (`key: value` at the top level), found list"),
-        ("[]", ": expected a study's config (`key: value` at the top level), found list"),
-        ("study", ": expected a study's config (`key: value` at the top level), found str"),
+        ("", ": expected a study's config, found nothing; write"),
+        ("# nothing\n", ": expected a study's config, found nothing; write"),
+        ("- study: x\n", ": expected a study's config, found list"),
+        ("[]", ": expected a study's config, found list"),
+        ("study", ": expected a study's config, found str"),
         (b"study: caf\xe9\n", ": not UTF-8 text; convert the file to UTF-8"),
         ("study: a\x00b\n", ": not valid YAML ("),
         ("a: " + "[" * 3000, ": nested too deeply"),
@@ -166,6 +166,11 @@ def test_an_override_that_is_given_twice_is_named(tmp_path, monkeypatch, entries
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=f"^--config: key '{key}' is given twice; keep one of them$"):
         config_files.check_given([], entries, {})
+
+
+def test_an_override_that_is_not_utf8_is_named():
+    with pytest.raises(InputError, match="^--config: question: not UTF-8 text"):
+        config_files.check_given([], ["question=caf\udce9"], {})
 
 
 def test_other_overrides_pass(tmp_path, monkeypatch):

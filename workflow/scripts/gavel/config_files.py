@@ -71,7 +71,7 @@ def read(path: str | Path) -> dict:
         raise InputError(f"{name}: nested too deeply; a study's config has a few levels") from None
     if not isinstance(found, dict):
         kind = "nothing" if found is None else type(found).__name__
-        raise InputError(f"{name}: expected a study's config (`key: value` at the top level), found {kind}")
+        raise InputError(f"{name}: expected a study's config, found {kind}; write `key: value` lines at the top level")
     return found
 
 
@@ -208,6 +208,8 @@ def _check_overrides(entries: Iterable[str]) -> None:
     seen: list[str] = []
     for entry in entries:
         key, _, value = entry.partition("=")
+        if half_a_character(entry):  # how Python takes bytes of a command line that are not UTF-8
+            raise InputError(f"--config: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
         try:
             node = yaml.compose(value, Loader=yaml.BaseLoader)
             if node is not None:
