@@ -1,6 +1,8 @@
 """JSON from other people's files: one line for what cannot be read, and one JSON list in place of JSON Lines."""
 
 import json
+import os
+import threading
 
 import pytest
 
@@ -85,6 +87,15 @@ def test_elements_of_a_list_have_the_lines_on_which_they_begin(tmp_path):
     assert list(json_texts(path)) == [(1, b"[]\n")]  # one line, on which no row stands
     path.write_text("[\n]\n")
     assert list(json_texts(path)) == []
+
+
+def test_a_list_may_come_through_a_pipe(tmp_path):
+    path = tmp_path / "pipe.jsonl"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=('\n[\n\n{"a": 1},\n\n{"a": 2}\n]\n',))
+    writer.start()
+    assert list(json_texts(path)) == [(4, b'{"a": 1}'), (6, b'{"a": 2}')]
+    writer.join()
 
 
 @pytest.mark.parametrize(

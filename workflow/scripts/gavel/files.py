@@ -49,8 +49,9 @@ def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
             if first is None:
                 return
             if _opens_list(first[1], alone=second is None):
-                handle.seek(0)
-                yield from _elements(handle.read(), path)
+                # A pipe cannot be read again: what was read stands once more before the rest, on its own lines.
+                read = b"".join(_on_lines(filter(None, (first, second))))
+                yield from _elements(read + handle.read(), path)
                 return
             yield first
             if second:
@@ -58,6 +59,14 @@ def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
             yield from lines
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def _on_lines(lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    """Lines with blank ones between them, so that each has its number again."""
+    last = 0
+    for number, line in lines:
+        yield b"\n" * (number - last - 1) + line
+        last = number
 
 
 def _opens_list(line: bytes, alone: bool) -> bool:
