@@ -3,7 +3,11 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# A study's file names `study`; what only overrides single keys builds on the default study.
+# Refuses files that say something else than they seem to, or that name no study.
+include: "workflow/rules/config.smk"
+
+
+# A study's file names `study`; `--config` alone changes single keys of the default study.
 if "study" not in config:
 
     configfile: "config/config.yaml"

@@ -41,6 +41,33 @@ def test_harness_logs(write, capsys, tmp_path):
     assert found["matched_by"] == "id" and found["accuracy"]["difference"] == 0.75 and list(found["maj_at"]) == ["2"]
 
 
+def test_logs_of_harness_0_4_0_to_0_4_2_are_one_indented_list(write, capsys, tmp_path):
+    """`lm_eval/__main__.py` of these versions: `json.dumps(samples, indent=2)` into a file named .jsonl."""
+    docs = [(0, ["It is 0.\n#### 0", "#### 9"], "none left\n#### 0"), (1, ["The answer is 1.", "1"], "1")]
+    rows = [harness(*doc) for doc in (*docs, *docs)]  # each doc once for each filter, which has no name there
+    for row in rows:
+        del row["filter"], row["metrics"]
+    old, new = tmp_path / "pretrained__x_gsm8k.jsonl", write(*rows)
+    old.write_text(json.dumps(rows, indent=2, ensure_ascii=False))
+    arguments = ("--format", "text", "--layout", "lm-eval", "--json")
+    status, out, err = score(capsys, str(old), *arguments)
+    assert (status, err) == (0, "")
+    assert json.loads(out) == json.loads(score(capsys, new, *arguments)[1])
+    assert json.loads(out)["n"] == 2
+    found = json.loads(score(capsys, str(old), *arguments, "--compare", new)[1])["compare"]
+    assert found["matched_by"] == "id" and found["accuracy"]["difference"] == 0
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps(rows[:1], indent=2))
+    status, _, err = score(capsys, str(old), *arguments, "--compare", str(other))
+    line = old.read_text().splitlines().index('    "doc_id": 1,')  # the row begins on the line before
+    assert status == 2 and err.startswith(f"gavel: {old}:{line}: the question with the id '1' is not in {other}")
+    rows[1]["target"] = "B"
+    old.write_text(json.dumps(rows[:2], indent=2))
+    status, out, err = score(capsys, str(old), *arguments, "--skip-bad")
+    assert (status, json.loads(out)["n"], json.loads(out)["skipped"]) == (0, 1, 1)
+    assert err.startswith(f"gavel: left out {old}:{line}: 'target' is neither")
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

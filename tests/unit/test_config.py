@@ -1,6 +1,7 @@
 """The config: closed, described, and the same in code, schema, documentation and shipped files."""
 
 import copy
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from gavel import config
+from gavel.config import place
 from gavel.errors import InputError
 from gavel.judge import KINDS
 
@@ -51,6 +53,90 @@ def changed(path: str, value) -> dict:
         ("data.labeled", 1.5, "neither a count"),
         ("data.train", {"reader": "gsm8k"}, "needs `path`"),
         ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
+        ("data.train", {"reader": "jsonl", "path": "x", "size": 5}, "data.train: size: reader 'jsonl' would ignore it"),
+        (
+            "data.train",
+            {"reader": "gsm8k", "path": "x", "set": "main"},
+            "set: reader 'gsm8k' would ignore it; leave it",
+        ),
+        ("data.train", {"reader": "gsm8k", "path": "x", "seed": 1}, "seed: reader 'gsm8k' would ignore it"),
+        ("data.tests.other", {"reader": "svamp", "path": "x", "of": "main"}, "of: reader 'svamp' would ignore it"),
+        ("data.train", {"reader": "gsm8k", "path": "x", "seed": 0, "size": None}, None),
+        *(
+            (
+                "data.pretrain",
+                {"reader": "generator", "set": "pretrain", "size": 30000, key: value},
+                f"data.pretrain: {key}: reader 'generator' would ignore it; leave it out",
+            )
+            for key, value in [("path", "x"), ("name", "x"), ("split", "x"), ("revision", "x")]
+            + [("limit", 5), ("skip_bad", True)]
+        ),
+        *(("rl.steps", value, "rl.steps: ") for value in (True, False, "yes", "010", "-010", "1:30", ".inf", "inf")),
+        ("rl.steps", True, "rl.steps: expected a number; YAML reads yes, no, on and off as true and false"),
+        ("rl.steps", "010", "rl.steps: write the number without a leading 0 (found '010')"),
+        ("rl.steps", "60", None),
+        ("rl.steps", "6e1", None),
+        ("rl.steps", "6.05e1", "rl.steps: Input should be a valid integer, got a number with a fractional part"),
+        *(("sft.learning_rate", value, "sft.learning_rate: ") for value in (True, "inf", "nan", "1e999", "01")),
+        ("sft.learning_rate", float("inf"), "sft.learning_rate: Input should be a finite number (found inf)"),
+        ("sft.learning_rate", float("nan"), "sft.learning_rate: "),
+        ("sft.learning_rate", "1e-5", None),
+        ("data.labeled", True, "data.labeled: expected a number"),
+        ("data.labeled", float("inf"), "data.labeled: Input should be a finite number"),
+        ("data.labeled", "1e2", None),
+        ("rl.lambda", [0, True, 0.5], "rl.lambda: expected a number"),
+        ("rl.lambda", [0, float("inf")], "rl.lambda.1: Input should be a finite number"),
+        ("rl.lambda", ["0", "5e-1"], None),
+        ("evaluation.ks", [1, True], "evaluation.ks: expected a number"),
+        ("evaluation.ks", ["01"], "evaluation.ks: write the number without a leading 0"),
+        ("rl.algorithms", ["grpo", True], "rl.algorithms: expected text; YAML reads yes, no, on and off as true and"),
+        ("judge.labels", [True, False], "judge.labels: expected text; YAML reads yes, no, on and off as true and"),
+        ("judge.labels", [1, 2], "judge.labels.0: Input should be a valid string; put it in quotes (found 1)"),
+        ("judge.cache", True, "judge.cache: expected text"),
+        ("judge.cache", False, None),
+        ("judge.chat", "yes", None),
+        ("rl", None, "rl: is a section of keys, found None (its keys belong below it, indented; or leave it out)"),
+        ("rl", [], "rl: is a section of keys, found []"),
+        *(
+            ("study", name, "study: expected a name with a letter or digit in it")
+            for name in (".", "..", "...", "-", "_")
+        ),
+        *(("study", name, "study: String should match pattern") for name in ("", "a/b", "../x", "a\n", "~", "a b")),
+        ("study", 8, "study: Input should be a valid string; put it in quotes (found 8)"),
+        ("study", "v1.0", None),
+        *(
+            ("results_dir", f"{name}{below}", f"lies in the project's folder {name}; name another folder")
+            for name in ("workflow", "tests", "config", "docs", "resources", "profiles", "envs", "benchmarks")
+            for below in ("", "/mine", "/../docs/../" + name)
+        ),
+        *(("results_dir", path, "results_dir: ") for path in ("", " ", "x ", "$HOME/x", "a{b}", "a\0b", "x" * 300)),
+        ("results_dir", ".", "results_dir: . is the project's own folder"),
+        ("results_dir", "results/..", "is the project's own folder"),
+        ("results_dir", str(ROOT), "is the project's own folder"),
+        ("results_dir", "..", "results_dir: .. holds the project itself"),
+        ("results_dir", "/", "results_dir: / holds the project itself"),
+        ("results_dir", "results/../docs", "lies in the project's folder docs"),
+        ("results_dir", ".venv/x", "lies in the project's folder .venv"),
+        ("results_dir", "Makefile", "results_dir: Makefile is a file"),
+        ("results_dir", "Makefile/x", "which is a file"),
+        ("results_dir", "results/data", "lies among the default study's results"),
+        ("results_dir", "results/judge/x", "lies among the default study's results"),
+        ("results_dir", "~nobody-of-this-name/x", "there is no user 'nobody-of-this-name' here"),
+        *(("results_dir", path, None) for path in ("results", "results/mine", "mine", "/tmp/mine", "../mine", None)),
+        ("judge.server", {"serve": "job", "command": "x '{port}"}, "command: cannot be split into words (no closing"),
+        ("judge.server", {"serve": "job", "command": 'x "{port}'}, "judge.server: command: cannot be split into words"),
+        (
+            "judge.server",
+            {"serve": "job", "command": "x {port} \\"},
+            "split into words (no escaped character)",
+        ),
+        ("judge.server", {"serve": "job", "command": "x {port}\0"}, "command: has a NUL character in it"),
+        ("judge.server", {"serve": "job", "command": ["it's", "{port}"]}, None),
+        (
+            "rl.vllm",
+            {"mode": "server", "serve": "job", "gpus": [1], "command": "x '{port}"},
+            "rl.vllm: command: cannot",
+        ),
         ("data.tests.plus.of", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("evaluation.best_of", [], "evaluation.best_of: "),
@@ -281,6 +367,45 @@ def test_every_key_stands_in_the_readme():
     for section in objects(config.schema()):
         for key in section["properties"]:
             assert f"| `{key}` |" in readme
+
+
+def test_no_folder_of_the_project_takes_results():
+    """What git tracks, but `results`: a new folder of the project belongs into the list."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    folders = {line.split("/")[0] for line in tracked.stdout.splitlines() if "/" in line}
+    assert {name for name in folders if not name.startswith(".")} - {"results"} == set(place.PROJECT)
+
+
+def test_results_may_lie_in_the_home_folder_but_not_be_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, expected in (("~/mine", "mine"), ("~/a//mine/", "a/mine"), (f"{tmp_path}/b", "b")):
+        assert config.load(default() | {"results_dir": given})["results_dir"] == f"{tmp_path}/{expected}"
+    with pytest.raises(InputError, match="is your home folder"):
+        config.load(default() | {"results_dir": "~"})
+
+
+def test_links_are_followed_to_where_results_would_be(tmp_path):
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "away").symlink_to(tmp_path)
+    for path, message in (
+        ("docs", "project's folder docs"),
+        ("docs/x", "project's folder docs"),
+        ("gone/x", "is broken"),
+    ):
+        with pytest.raises(InputError, match=message):
+            config.load(default() | {"results_dir": str(tmp_path / path)})
+    assert config.load(default() | {"results_dir": str(tmp_path / "away" / "x")})["results_dir"].endswith("away/x")
+
+
+@pytest.mark.parametrize("name", ["data", "judge", "mlflow.db", "models"])
+def test_a_study_is_not_called_like_a_part_of_the_default_study_s_results(name):
+    raw = default() | {"study": name}
+    del raw["results_dir"]
+    with pytest.raises(InputError, match=f"results/{name} lies among the default study's results"):
+        config.load(raw)
 
 
 def test_a_study_that_names_no_folder_gets_one_of_its_own():

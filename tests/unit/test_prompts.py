@@ -22,6 +22,17 @@ def test_a_missing_slot_is_named(tmp_path):
         prompts.load(str(path), ("question", "solution"))
 
 
+def test_a_prompt_that_cannot_be_read_is_one_line(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_bytes(b"caf\xe9 {question}")
+    with pytest.raises(InputError, match=f"{path}: not UTF-8 text; convert the file to UTF-8"):
+        prompts.load(str(path))
+    for name in ("Answer this: {question}" * 50, "a\0b", "x" * 300):
+        with pytest.raises(InputError, match="is neither a file nor one of the shipped prompts") as error:
+            prompts.load(name)
+        assert "\n" not in str(error.value)
+
+
 def test_an_unknown_prompt_lists_the_shipped_ones():
     with pytest.raises(
         InputError, match="judge, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve"

@@ -25,6 +25,14 @@ def results(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("content", [b"caf\xe9\n1\n", b"s\n1\n", (HEAD + "x\n").encode(), b"\x00\n\x00\n"])
+def test_a_file_that_is_no_benchmark_is_one_line(results, content, capsys):
+    path = results / "benchmarks" / "sft.tsv"
+    path.write_bytes(content)
+    assert cli.main(["resources", str(results)]) == 2
+    assert capsys.readouterr().err == f"gavel: {path}: not a benchmark file of Snakemake's; delete it\n"
+
+
 def test_the_largest_of_a_rules_jobs_counts(results):
     found = resources.used(results / "benchmarks")
     assert list(found) == ["prepare_data", "judge_policy", "judge_trained", "train_rl"]

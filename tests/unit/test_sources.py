@@ -437,6 +437,38 @@ def test_hub_arguments_and_failure(monkeypatch):
     assert "HF_HUB_OFFLINE" in message and "give a local file" in message and "\n" not in message
 
 
+def test_a_log_of_an_old_harness_is_one_list_in_a_jsonl_file(tmp_path):
+    path = tmp_path / "pretrained__x_gsm8k.jsonl"
+    rows = [LM_EVAL_ROW | {"doc_id": n} for n in (0, 1, 0, 1)]
+    path.write_text(json.dumps(rows, indent=2))
+    assert [row["answer"] for row in read("lm_eval", str(path))] == ["18", "18"]
+    rows[1]["target"] = "B"
+    path.write_text(json.dumps(rows, indent=2))
+    line = path.read_text().splitlines().index('    "doc_id": 1,')
+    with pytest.raises(InputError, match=f"{path}:{line}: 'target' is neither"):
+        read("lm_eval", str(path))
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.parquet", "rows.xml"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"question": "caf\xe9", "answer": 1}]',
+        b'[{"question": "\\ud800", "answer": 1}]',
+        b'[{"question": "q", "answer": ' + b"9" * 5000 + b"}]",
+        b"[" * 100_000,
+        b"<a>" * 100_000,
+        b"",
+    ],
+    ids=["latin", "surrogate", "digits", "deep list", "deep elements", "empty"],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read("jsonl", str(tmp_path / name))
+    assert name in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
 def test_a_new_reader_is_one_line(monkeypatch, written):
     monkeypatch.setitem(sources.READERS, "mine", lambda row: {"question": row["q"], "answer": "1"})
     assert read("mine", written([{"q": "Q?"}]))[0]["question"] == "Q?"

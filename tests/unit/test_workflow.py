@@ -150,6 +150,33 @@ def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path, change, message
     assert "Traceback" not in done.stderr
 
 
+def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_path):
+    """What Snakemake has merged shows none of this: the files are read again."""
+    text = (ROOT / "config/config.yaml").read_text().replace("results_dir: results\n", "")
+    nameless = text.replace("study: tiny\n", "")
+    mine = text.replace("study: tiny\n", "study: mine\n")
+    for file, more, message in (
+        (nameless, [], "mine.yaml: `study` is missing, so the results would take the place of the default study's"),
+        (mine + "rl: {steps: 3}\n", [], "mine.yaml:45: key 'rl' is given twice, first on line 29"),
+        (mine.replace("  steps: 60", "  steps: 010"), [], "mine.yaml:33: rl.steps: YAML reads 010 as an octal number"),
+        (mine, ["--config", "rl={steps: 3, steps: 4}"], "--config: key 'rl.steps' is given twice"),
+        (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs lies in the project's folder docs"),
+    ):
+        (tmp_path / "mine.yaml").write_text(file)
+        done = snakemake("-n", "--configfile", "mine.yaml", *more, cwd=tmp_path)
+        assert done.returncode != 0
+        assert message in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+
+
+def test_overrides_alone_build_on_the_default_study(tmp_path):
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    done = snakemake("-n", "--quiet", "host", "--config", "rl={lambda: [0.5]}", "results_dir=mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine/runs/grpo-lambda0.5-seed0/final" in done.stdout + done.stderr
+    assert "results/runs" not in done.stdout + done.stderr
+
+
 def scripts_of(module: str) -> set[str]:
     """Workflow scripts whose code digest covers a library module."""
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]

@@ -6,7 +6,10 @@ taken once. `resps` holds the responses of each request; tasks that generate tex
 many responses as the task's `repeats`. `filtered_resps` and the harness's own verdicts are not read: Gavel's verifier
 reads the responses. Tasks that only compare likelihoods have no text there and do not fit.
 
-Sources: `lm_eval/evaluator.py` and `lm_eval/loggers/evaluation_tracker.py` of its versions 0.4.
+Versions 0.4.0 to 0.4.2 write one indented JSON list instead, also into a file named `.jsonl`, and name no filter in a
+row; the rows are otherwise the same (`gavel.files.json_texts` reads both).
+
+Sources: `lm_eval/evaluator.py`, `lm_eval/__main__.py` and `lm_eval/loggers/evaluation_tracker.py` of its versions 0.4.
 """
 
 import json

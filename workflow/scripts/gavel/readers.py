@@ -102,7 +102,7 @@ def read_asdiv(row: dict) -> dict:
 
 
 def read_lm_eval(row: dict) -> dict:
-    """Sample logs of lm-evaluation-harness: the question in `doc`, the answer in `target`; each question once.
+    """Sample logs of lm-evaluation-harness 0.4: the question in `doc`, the answer in `target`; each question once.
 
     `target` is a number, or steps that end with `#### N` and are then the solution (`gavel.lm_eval`). ASDiv's `doc` has
     the story in `body`.

@@ -145,9 +145,14 @@ def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
     """A command's words with model and host filled in; port and variables of the environment are when it runs.
 
     Raises:
-        InputError: its first word names no program, or a variable is not set.
+        InputError: it cannot be split into words, its first word names no program, or a variable is not set.
     """
-    found = shlex.split(command) if isinstance(command, str) else list(command)
+    try:
+        found = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError as error:
+        raise InputError(f"{key}.command: cannot be split into words ({str(error).lower()}); close the quote") from None
+    if not found:
+        raise InputError(f"{key}.command: names no program")
     try:
         for word in found:
             with_environment(word, f"{key}.command")

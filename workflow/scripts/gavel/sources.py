@@ -6,13 +6,14 @@ place for splits (`gavel.splits`), nor for what a row of a data set looks like (
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 from gavel.errors import InputError, first_line
-from gavel.files import read_json, read_jsonl
+from gavel.files import json_texts, read_json, read_jsonl
 from gavel.readers import ONCE, READERS
 from gavel.skipped import Skipped
 from gavel.splits import FIELDS, normalise
@@ -185,7 +186,8 @@ def _dataset_rows(
 def _places(path: str) -> Callable[[int], str]:
     """Says where a row counted from 0 is: `file:line`, or the nearest thing that the format has."""
     if Path(path).is_file() and path.endswith(".jsonl"):
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            filled = [line for line, text in enumerate(handle, start=1) if text.strip()]
-        return lambda number: f"{path}:{filled[number]}"
+        lines: list[int] = []
+        with suppress(InputError):  # of a later part of the file, when the rows before it are the question
+            lines.extend(line for line, _ in json_texts(path))
+        return lambda number: f"{path}:{lines[number]}"
     return lambda number: f"{path}: row {number}"

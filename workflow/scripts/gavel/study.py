@@ -1,11 +1,10 @@
 """A study's config made ready for the workflow: paths found, the grid spelled out. Plain values in and out."""
 
+import os
 from pathlib import Path
 
-import yaml
-
-from gavel import grid, preflight, serving
-from gavel.config import load
+from gavel import config_files, grid, preflight, serving
+from gavel.config import check_place, load
 from gavel.errors import InputError
 from gavel.hub import download
 from gavel.study_files import (
@@ -36,27 +35,15 @@ ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_
 
 def read(name: str | Path, root: str | Path) -> dict:
     """`resolve` of a YAML file. Raises `InputError` too where that is missing, no config, or several (a sweep)."""
-    raw = parsed(name)
-    if isinstance(variants := (raw.get("sweep") or {}).get("variants"), dict):
-        folder = raw.get("results_dir") or f"results/{raw.get('study')}"
+    raw = config_files.read(name)
+    sweep = raw.get("sweep")
+    if isinstance(sweep, dict) and isinstance(sweep.get("variants"), dict):
+        _, folder = check_place(raw)
         raise InputError(
             f"{name}: is a sweep of several studies; once it has run, name one of them: "
-            f"{folder}/<variant>/config.yaml, of {', '.join(map(str, variants))}"
+            f"{folder}/<variant>/config.yaml, of {', '.join(map(str, sweep['variants']))}"
         )
     return resolve(raw, root)
-
-
-def parsed(name: str | Path) -> dict:
-    """A YAML file as it stands. Raises `InputError` where it is missing or holds no config."""
-    try:
-        raw = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{name}: expected a study's config, found {type(raw).__name__}")
-    return raw
 
 
 def resolve(raw: dict, root: str | Path) -> dict:
@@ -90,9 +77,13 @@ def find(name: str, root: str | Path, key: str) -> str:
         InputError: it is not there and cannot be a hub name (those are `owner/name` or `name`), or its first part is a
             folder here, so that it was hardly meant as one.
     """
+    expanded = os.path.expanduser(name)
     for base in (Path(), Path(root)):
-        if (base / name).exists():
-            return str(base / name)
+        try:
+            if (base / expanded).exists():
+                return str(base / expanded)
+        except OSError as error:
+            raise InputError(f"{key}: {name[:80]} cannot be looked for ({error.strerror}); check the path") from None
     local = "/" in name and any((base / name.split("/")[0]).is_dir() for base in (Path(), Path(root)))
     if local or name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
         places = dict.fromkeys([str(Path.cwd()), str(root)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gavel import study
-from gavel.config import check_sweep
+from gavel.config import check_place, check_sweep
 from gavel.errors import InputError
 
 # What a stage is made from: variants that agree in all of it share the stage.
@@ -33,6 +33,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
         InputError: the sweep or one of its variants is wrong; the message names the variant.
     """
     common = {key: value for key, value in raw.items() if key != "sweep"}
+    common["study"], common["results_dir"] = check_place(raw)
     about = check_sweep(raw["sweep"])
     found: dict[str, dict] = {}
     for name, overlay in about["variants"].items():
@@ -40,7 +41,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
             found[name] = study.resolve(_variant(common, name, overlay), root)
         except InputError as error:
             raise InputError(f"sweep.variants.{name}: {str(error).removeprefix('config: ')}") from None
-    folder = common.get("results_dir") or f"results/{common.get('study')}"
+    folder = common["results_dir"]
     store = f"sqlite:///{Path(folder, 'mlflow.db').resolve()}"
     for settings in found.values():
         settings["tracking"]["uri"] = settings["tracking"]["uri"] or store
@@ -64,8 +65,7 @@ def _variant(common: dict, name: str, overlay: dict) -> dict:
     for key in ("study", "results_dir", "sweep", "shared"):
         if key in overlay:
             raise InputError(f"{key!r} cannot differ between variants")
-    folder = common.get("results_dir") or f"results/{common.get('study')}"
-    own = {"study": f"{common.get('study')}-{name}", "results_dir": f"{folder}/{name}"}
+    own = {"study": f"{common['study']}-{name}", "results_dir": f"{common['results_dir']}/{name}"}
     return merged(common, overlay) | own
 
 

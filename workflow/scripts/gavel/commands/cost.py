@@ -5,7 +5,7 @@ import math
 import shlex
 from dataclasses import asdict, fields
 
-from gavel import study, sweep
+from gavel import config_files, study, sweep
 from gavel.cost import Assumed, Cost, costs, memory, sizes
 from gavel.errors import InputError
 from gavel.judging import ROOT
@@ -60,8 +60,8 @@ def page(configs: list[str], assumed: Assumed) -> str:
 
 def _studies(name: str) -> dict[str, dict]:
     """Title -> resolved config: of a sweep one for each variant, each as if it were run alone."""
-    raw = study.parsed(name)
-    if "sweep" not in raw:
+    raw = config_files.read(name)
+    if not raw.get("sweep"):
         return {f"`{name}`": study.resolve(raw, ROOT)}
     return {f"`{name}`, variant `{key}`": one for key, one in sweep.resolve(raw, ROOT)["variants"].items()}
 

@@ -1,6 +1,7 @@
 """`gavel report`: several finished studies on one page."""
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 
@@ -32,14 +33,17 @@ def report(options: argparse.Namespace) -> None:
     if Path(options.out).is_dir():
         raise InputError(f"--out {options.out}: is a folder; name the page to write")
     names = _names([study for folder in options.folders for study in _studies(folder)])
-    comparison.render(
-        names,
-        options.out,
-        title="comparison",
-        question=options.question,
-        axis=options.axis,
-        command=shlex.join(["gavel", "report", *options.folders, "--axis", options.axis]),
-    )
+    try:
+        comparison.render(
+            names,
+            options.out,
+            title="comparison",
+            question=_readable(options.question),
+            axis=options.axis,
+            command=_readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
+        )
+    except OSError as error:
+        raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
     print(f"open {options.out}")
 
 
@@ -51,13 +55,18 @@ def _studies(folder: str) -> list[str]:
     return variants if variants and not (Path(folder) / CONFIG).exists() else [folder]
 
 
+def _readable(text: str) -> str:
+    """A text from the command line for a page: bytes that are not UTF-8, as a folder's name may have, are replaced."""
+    return os.fsencode(text).decode("utf-8", errors="replace")
+
+
 def _names(folders: list[str]) -> dict[str, str]:
     """Each study under its folder's name, or under as much of the path as tells it from the others."""
     paths = [Path(folder).resolve() for folder in folders]
     if len(set(paths)) < len(paths):
         raise InputError("the same folder is named twice; name each study once")
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
+        names = [_readable("/".join(path.parts[-depth:])) for path in paths]
         if len(set(names)) == len(names):
             break
     return dict(zip(names, folders, strict=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from gavel import config_files
 from gavel.config import Compute
 from gavel.errors import InputError
 
@@ -36,6 +37,7 @@ RULES = {
 }
 LIGHT = {"fetch", "prepare_data", "audit_data", "compute_metrics"}  # ask for the profile's default-resources
 MAKES_MODELS = {"scratch_student", "scratch_judge"}  # ask for `compute` but its GPUs and threads
+USED = ("s", "max_rss", "cpu_time")  # columns of Snakemake's benchmark files
 ROOT = Path(__file__).parents[4]
 MIB = 2**20 / 1e6  # Snakemake measures MiB and asks for MB
 ROUND_MB, ROUND_MINUTES = 500, 10
@@ -81,11 +83,11 @@ def used(folder: Path) -> dict[str, Used]:
         parts = path.relative_to(folder).with_suffix("").parts
         name = RULES.get(f"{parts[0]}/" if len(parts) > 1 else parts[0], parts[0])
         with open(path, newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle, delimiter="\t"):
-                try:
-                    seconds, memory, busy = (_number(row[key]) for key in ("s", "max_rss", "cpu_time"))
-                except (KeyError, TypeError, ValueError):
-                    raise InputError(f"{path}: not a benchmark file of Snakemake's; delete it") from None
+            try:
+                rows = [[_number(row[key]) for key in USED] for row in csv.DictReader(handle, delimiter="\t")]
+            except (KeyError, TypeError, ValueError, csv.Error):
+                raise InputError(f"{path}: not a benchmark file of Snakemake's; delete it") from None
+            for seconds, memory, busy in rows:
                 own = found[name]
                 own.jobs += 1
                 own.memory, own.seconds = max(own.memory, memory), max(own.seconds, seconds)
@@ -104,10 +106,12 @@ def asked(root: Path) -> dict[str, dict]:
     """What jobs ask for: `compute` (the study's, or its defaults where config.yaml is missing) and the `light` ones'
     default of the Slurm profile."""
     path = root / "config.yaml"
-    study = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
+    if not isinstance(compute, dict):
+        raise InputError(f"{path}: compute: is a section of keys, found {compute!r}")
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
     light = {key: int(str(profile["default-resources"][key]).split()[0]) for key in ("mem_mb", "runtime")}
-    return {"compute": Compute().model_dump() | (study.get("compute") or {}), "light": light | {"threads": 1}}
+    return {"compute": Compute().model_dump() | compute, "light": light | {"threads": 1}}
 
 
 def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:

@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterator
 
-from gavel.errors import InputError
+from gavel.files import json_object as parsed
+from gavel.files import json_texts
+
+__all__ = ["add_options", "located", "parsed", "shown"]
 
 
 def add_options(parser) -> None:
@@ -13,30 +16,9 @@ def add_options(parser) -> None:
 
 
 def located(path: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file, each with its `file:line`; blank lines are passed over."""
-    try:
-        with open(path, "rb") as handle:
-            for number, line in enumerate(handle, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", line
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-
-
-def parsed(line: bytes, where: str) -> dict:
-    try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(f"{where}: not UTF-8 text; convert the file to UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not valid JSON ({error})") from None
-    if b"\\u" in line and any("\ud800" <= c <= "\udfff" for c in json.dumps(row, ensure_ascii=False)):
-        raise InputError(
-            f"{where}: half a character (a lone surrogate, \\ud800 to \\udfff); write the text anew as UTF-8"
-        )
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    return row
+    """The lines of a file, or the elements of its one list, each with its `file:line`; blank lines are passed over."""
+    for number, text in json_texts(path):
+        yield f"{path}:{number}", text
 
 
 def shown(row: dict, key: str) -> str:

@@ -14,6 +14,7 @@ from gavel import batches
 from gavel.algorithms import ALGORITHMS
 from gavel.config.data import Data, Solution
 from gavel.config.models import Judge, Student
+from gavel.config.place import Place
 from gavel.config.section import Count, Positive, Section, Share
 from gavel.config.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
 from gavel.errors import InputError
@@ -21,6 +22,7 @@ from gavel.judge import KINDS
 from gavel.redaction import redacted_url, refuse_in_url, shown
 from gavel.split_sizes import check_unlabeled, check_validation
 
+COMPARISONS_OWN = ("figures", "logs", "mlartifacts")  # folders beside those of a sweep's variants
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Rl",
     "Sft",
     "Vllm",
+    "check_place",
     "check_sweep",
     "load",
     "schema",
@@ -183,15 +186,15 @@ class Sweep(Section):
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"variant name {name!r}: a letter, then letters, digits and '_' only")
+            if name in COMPARISONS_OWN:
+                raise ValueError(f"variant name {name!r}: a folder of the comparison is called so; choose another")
         return {name: overlay or {} for name, overlay in value.items()}
 
 
-class Config(Section):
+class Config(Place):
     """A whole study."""
 
-    study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
     question: str = Field("Does the judge's reward help?", description="What the study asks; the report's headline.")
-    results_dir: str | None = Field(None, description="Where everything goes; `results/<study>` if not given.")
     data: Data = Field(description="Problems and splits.")
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
     student: Student = Field(description="The small model that learns.")
@@ -207,7 +210,6 @@ class Config(Section):
 
     @model_validator(mode="after")
     def consistent(self):
-        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
@@ -322,6 +324,12 @@ def check_sweep(raw: dict) -> dict:
     return _checked(Sweep, raw, "sweep")
 
 
+def check_place(raw: dict) -> tuple[str, str]:
+    """The study's name and results folder of a config that is not yet whole. Raises `InputError` as `load`."""
+    found = _checked(Place, {key: raw[key] for key in Place.model_fields if key in raw})
+    return found["study"], found["results_dir"]
+
+
 def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
@@ -353,10 +361,17 @@ def _explain(problem: dict) -> str:
     if problem["type"] == "missing":
         return f"{key!r} is missing"
     if problem["type"] in ("model_type", "dict_type", "model_attributes_type"):
-        hint = " (write {} for its defaults)" if problem["input"] is True else ""
-        found = shown(parts, problem["input"]) or "something else, which is not shown"
+        hints = {True: " (write {} for its defaults)", None: " (its keys belong below it, indented; or leave it out)"}
+        value = problem["input"]
+        hint = hints[value] if value is True or value is None else ""
+        found = shown(parts, value) or "something else, which is not shown"
         return f"{key}: is a section of keys, found {found}{hint}"
+    if parts[-1:] in (["int"], ["float"], ["str"]):  # of a key that may be either
+        parts = parts[:-1]
+        key = ".".join(parts)
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
+        message += "; put it in quotes"
     found = None if isinstance(problem["input"], dict) else shown(parts, problem["input"])
     return f"{key}: {message}{f' (found {found})' if found else ''}" if key else message
 

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from gavel.config.section import Count, Section
 from gavel.readers import READERS, described
 
+READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
+GENERATED = ("set", "size", "seed", "of")  # and of those that are generated
+
 
 class Source(Section):
     """Where problems come from: the embedded generator, a local file or folder, or a hub data set."""
@@ -34,7 +37,14 @@ class Source(Section):
 
     @model_validator(mode="after")
     def complete(self):
-        if self.reader == "generator":
+        generated = self.reader == "generator"
+        for key in READ if generated else GENERATED:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key}: reader {self.reader!r} would ignore it; leave it out"
+                    + (", or write `limit` for the first so many rows" if key == "size" else "")
+                )
+        if generated:
             if self.set is None or self.size is None:
                 raise ValueError("reader 'generator' needs `set` and `size`")
             if (self.set == "plus") != (self.of is not None):

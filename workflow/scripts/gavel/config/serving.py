@@ -1,5 +1,6 @@
 """Who starts a server that jobs ask: somebody else, or each job its own."""
 
+import shlex
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -49,9 +50,19 @@ class Served(Section):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key}: is for a server that the job starts; write `serve: job`, or leave it out")
             return
+        if isinstance(self.command, str):
+            try:
+                shlex.split(self.command)
+            except ValueError as error:
+                raise ValueError(
+                    f"command: cannot be split into words ({str(error).lower()}); close the quote, or write a list of "
+                    f"words, found {self.command!r}"
+                ) from None
         if self.base_url is not None:
             raise ValueError("base_url: with `serve: job` the job chooses the address; leave one of them out")
         text = self.command if isinstance(self.command, str) else " ".join(self.command)
+        if "\0" in text:
+            raise ValueError("command: has a NUL character in it, which no program can be given")
         if "{port}" not in text:
             raise ValueError("command: has no {port}, where the job puts the port that it found free")
         if not text.split("{")[0].strip():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gavel.plots.style import accuracy_axis, drawn, legend, panel, run_styles
+from gavel.plots.style import accuracy_axis, drawn, legend, named, panel, run_styles
 
 CROWDED = 4  # more names than this are written aslant
 WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
@@ -31,7 +31,7 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         x = back(scale(own.x) + 0.012 * width * (place - (len(runs) - 1) / 2))
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
         style = styles[run] if text else styles[run] | {"linestyle": "none"}
-        axes.errorbar(x, 100 * own.value, yerr=spread, label=own.label.iloc[0], elinewidth=1.2, **style)
+        axes.errorbar(x, 100 * own.value, yerr=spread, label=named(own.label.iloc[0]), elinewidth=1.2, **style)
     if logarithmic:
         axes.set_xscale("log")
     ticks = [name if not text else f"{x:,.3g}\n{name}" for name, x in spots.items()]

@@ -19,6 +19,7 @@ from gavel.plots.style import (
     accuracy_axis,
     drawn,
     legend,
+    named,
     panel,
 )
 
@@ -49,7 +50,7 @@ def accuracy_against_cost(
     for place, (name, value, low, high) in enumerate(levels):
         if high > low:
             axes.axhspan(100 * low, 100 * high, color=GREY, alpha=0.15, linewidth=0)
-        axes.axhline(100 * value, color=GREY, linewidth=1, linestyle=LEVELS[place % len(LEVELS)], label=name)
+        axes.axhline(100 * value, color=GREY, linewidth=1, linestyle=LEVELS[place % len(LEVELS)], label=named(name))
     least, most = rows.tokens.min() / ROOM, rows.tokens.max() * ROOM
     for place, row in enumerate(rows.itertuples()):
         spread = 100 * np.array([[row.accuracy - row.low], [row.high - row.accuracy]]).clip(0)
@@ -60,7 +61,7 @@ def accuracy_against_cost(
             fmt=MARKERS[place // len(COLOURS) % len(MARKERS)],
             color=COLOURS[place % len(COLOURS)],
             elinewidth=1.2,
-            label=row.label,
+            label=named(row.label),
         )
     axes.set_xscale("log")
     axes.set_xlim(least, most)
@@ -130,7 +131,7 @@ def selection_curve(looks: pd.DataFrame) -> Figure:
         if place:
             axes.axvline(place, color=GREY, linewidth=0.8)
     for method, colour in colours.items():
-        axes.plot([], [], "o-", color=colour, markersize=3.5, label=method)
+        axes.plot([], [], "o-", color=colour, markersize=3.5, label=named(method))
     slanted = {"rotation": 30, "ha": "right"} if len(ticks) > UPRIGHT else {}
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8, **slanted)
     axes.grid(axis="x", visible=False)

@@ -18,6 +18,7 @@ from gavel.plots.style import (
     accuracy_axis,
     drawn,
     legend,
+    named,
     panel,
     run_styles,
 )
@@ -49,7 +50,7 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
         means = own.groupby("lambda").value.mean()
         most = own.groupby("lambda").size().max()
         bars = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
-        axes.plot(means.index + shift, 100 * means, color=colour, label=algorithm.upper())
+        axes.plot(means.index + shift, 100 * means, color=colour, label=named(algorithm.upper()))
         within = own.groupby("lambda").cumcount() - (own.groupby("lambda").seed.transform("size") - 1) / 2
         axes.errorbar(
             own["lambda"] + shift + min(0.012, 0.02 / most) * within,
@@ -113,7 +114,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     for place, run in enumerate(runs.run):
         own, style = rows[rows.run == run], styles[run]
         votes = own[own.metric == "maj"].sort_values("k")
-        axes.plot(votes.k, 100 * votes.value, label=names[run], markevery=[-1], **style)
+        axes.plot(votes.k, 100 * votes.value, label=named(names[run]), markevery=[-1], **style)
         last = votes[votes.k == top]
         shift = 1 + 0.04 * (place - (len(runs) - 1) / 2)
         axes.errorbar(
@@ -160,7 +161,7 @@ def kinds(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = (
             markersize=4.5,
             elinewidth=1.1,
             capsize=0,
-            label=names[run],
+            label=named(names[run]),
         )
     axes.set_yticks(range(len(found)), [kind + (" †" if kind in unseen else "") for kind in found])
     axes.set_ylim(len(found) - 0.45, -0.55)

@@ -45,10 +45,15 @@ RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gavel",
     "text.color": INK,
+    # What is drawn are names and kinds from files and configs: `$x^2$` is no formula there.
+    "text.parse_math": False,
+    "text.usetex": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }
 MARKERS = "osD^vP"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not allowed in XML, so neither in an SVG file
+_UNHIDDEN = "\u200b"  # before a `_` with which a label begins: matplotlib leaves others out of the legend
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -65,10 +70,27 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
         # creator.
         text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
         # Fonts that are as wide as the one that the layout was computed with, where that one is missing.
-        text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-        return text.replace(INK, "currentColor").strip()
+        changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
+        text = in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
+        return _CONTROL.sub("\ufffd", text).strip()
 
     return svg
+
+
+def in_tags(svg: str, change: Callable[[str], str]) -> str:
+    """An SVG text with its tags changed; what is drawn between them stays as it is."""
+    return re.sub(r"<[^>]*>", lambda tag: change(tag[0]), svg)
+
+
+def _replaced(text: str, changes: dict[str, str]) -> str:
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return text
+
+
+def named(text: str) -> str:
+    """A label for the legend, whatever it begins with."""
+    return f"{_UNHIDDEN}{text}" if text.startswith("_") else text
 
 
 def panel(width: float = 4.2, height: float = 3.1) -> tuple[Figure, Axes]:

@@ -21,13 +21,19 @@ def load(name: str, slots: tuple[str, ...] = ("question",)) -> str:
     Raises:
         InputError: there is no such prompt, or a slot is missing from it.
     """
-    path = FOLDER / f"{name}.txt"
-    if not path.is_file():
-        path = Path(name)
-    if not path.is_file():
+    try:
+        path = next((place for place in (FOLDER / f"{name}.txt", Path(name)) if place.is_file()), None)
+    except OSError:  # too long a name, such as the prompt's own text
+        path = None
+    if path is None:
         shipped = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
-        raise InputError(f"prompt {name!r} is neither a file nor one of the shipped prompts ({shipped})")
-    template = path.read_text(encoding="utf-8")
+        raise InputError(f"prompt {name[:80]!r} is neither a file nor one of the shipped prompts ({shipped})")
+    try:
+        template = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; convert the file to UTF-8") from None
     for slot in slots:
         if "{" + slot + "}" not in template:
             raise InputError(f"{path}: the prompt has no slot {{{slot}}}; it needs {', '.join(slots)}")

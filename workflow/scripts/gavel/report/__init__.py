@@ -4,7 +4,6 @@ It computes no metric and trains nothing. Whatever is missing from the folder is
 study that failed half-way has a report too.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def render(
         write_all(sources, Path(samples), (study.get("evaluation") or {}).get("best_of") or ())
     if figures_dir is not None:
         for figure in drawn:
-            figure.beside = _beside(Path(figures_dir) / f"{figure.name}.csv", Path(out))
+            figure.beside = shell.address(Path(figures_dir) / f"{figure.name}.csv", Path(out))
     context = {"figure": {figure.name: figure for figure in drawn}} | _context(
         results, taught, sources, mlflow or {}, Path(out)
     )
@@ -174,8 +173,9 @@ def _context(
         "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
         "store": (study.get("tracking") or {}).get("uri")
         or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
+        "evaluation": shell.beside(results.root / "evaluation", out),
         "links": {
-            name: _beside(results.root / name, out)
+            name: shell.address(results.root / name, out)
             for name in (
                 "metrics.csv",
                 "comparisons.csv",
@@ -214,11 +214,6 @@ def _judge_training(results: Results, taught: list[judge_stages.Stage], seed: in
         "material": judge_judgments.material(results),
         "judgments": judge_judgments.to_read(results, seed),
     }
-
-
-def _beside(path: Path, page: Path) -> str:
-    """A file's address as a page links to it."""
-    return os.path.relpath(path, page.parent).replace(os.sep, "/")
 
 
 def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gavel.report.load import Results
+from gavel.report.load import Results, csv_table
 from gavel.report.tables import DIFFERENCE
 from gavel.report.words import MISSING, Cell, Table, count, listing, percent, points, seconds, text
 
@@ -150,7 +150,7 @@ def stages(results: Results) -> Table | None:
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
     used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
-    stages = [pd.read_csv(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
+    stages = [csv_table(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
     used |= {"train_judge": (None, _sum(map(trained_on, stages)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()

@@ -1,15 +1,13 @@
 """One page about several studies: their headline results side by side, and against what they differ in."""
 
 import datetime
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from gavel import plots
-from gavel.errors import InputError, first_line
+from gavel import config_files, plots
+from gavel.errors import InputError
 from gavel.report import benchmark, choices, equivalents, judge_progress, judge_stages, shell, spending
 from gavel.report.figures import Figure, seeds
 from gavel.report.load import Results, load
@@ -83,10 +81,7 @@ def render(
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "seeds": seeds(least),
-        "links": {
-            name: os.path.relpath(study.root / "report.html", Path(out).parent).replace(os.sep, "/")
-            for name, study in studies.items()
-        },
+        "links": {name: shell.address(study.root / "report.html", Path(out)) for name, study in studies.items()},
     }
     shell.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
@@ -110,13 +105,7 @@ def load_study(folder: str | Path) -> Results:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML ({first_line(error)})") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: expected a study's config, found {type(config).__name__}")
-    study = load(folder, config)
+    study = load(folder, config_files.read(path))
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
     return study

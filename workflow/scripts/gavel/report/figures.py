@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from gavel import plots
-from gavel.plots.style import BLUE, label
+from gavel.plots.style import BLUE, in_tags, label
 from gavel.report import crowd
 from gavel.report.load import Results
 from gavel.report.words import listing
@@ -35,9 +35,13 @@ class Figure:
         found = []
         for place, (title, svg) in enumerate(self.panels):
             prefix = f"{self.name}-{place}-"
-            svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", svg)
             # The page has a lighter blue for its dark theme; the other colours stand out on both.
-            svg = svg.replace(BLUE.lower(), "var(--blue)")
+            svg = in_tags(
+                svg,
+                lambda tag, prefix=prefix: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", tag).replace(
+                    BLUE.lower(), "var(--blue)"
+                ),
+            )
             svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
             svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
             name = Markup.escape(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gavel.files import read_json
 from gavel.report.about import trained_on
-from gavel.report.load import Results, last_line
+from gavel.report.load import Results, csv_table, last_line
 from gavel.report.words import MISSING, Cell, Table, count, percent, seconds, share_cell, text
 from gavel.study_files import judge_stages
 
@@ -74,7 +74,7 @@ def _stage(results: Results, name: str, method: str) -> Stage:
 def _table(path, *columns: str) -> pd.DataFrame:
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    found = pd.read_csv(path)
+    found = csv_table(path)
     return found if {"step", *columns} <= set(found) else pd.DataFrame()
 
 

@@ -190,17 +190,25 @@ def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFr
     for run in runs:
         path = root / "runs" / run / f"{name}.csv"
         if path.exists() and path.stat().st_size:
-            table = pd.read_csv(path)
+            table = csv_table(path)
             if len(table) and "step" in table:
                 found[run] = table
     return found
+
+
+def csv_table(path: Path) -> pd.DataFrame:
+    """A table as it stands. Raises `InputError` where it is none."""
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
 
 
 def _benchmarks(root: Path) -> pd.DataFrame:
     """Snakemake's benchmark files: rule (first folder, or file name), job, seconds, peak memory in MiB."""
     rows = []
     for path in sorted(root.rglob("*.tsv")):
-        with open(path, newline="") as handle:
+        with open(path, newline="", encoding="utf-8", errors="replace") as handle:
             for row in csv.DictReader(handle, delimiter="\t"):
                 parts = path.relative_to(root).with_suffix("").parts
                 rows.append(

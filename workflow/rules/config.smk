@@ -1,0 +1,19 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+
+from gavel import config_files
+from gavel.errors import InputError
+
+# Snakemake has read the files already, but does not say when a key stands in one twice.
+try:
+    config_files.check_given(
+        workflow.overwrite_configfiles,
+        workflow.config_settings.config_args or (),
+        config,
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
