@@ -175,7 +175,7 @@ def extract(text: str) -> str | None:
     if "\\" in text:
         for pattern, replacement in _BACKSLASHES:
             text = pattern.sub(replacement, text)
-    if "answer" in text:
+    if "answer" in text.lower():
         text = _DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)
