@@ -26,6 +26,7 @@ test-slurm: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py
+	$(BIN)/python benchmarks/verifier.py
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/pairwise.py
 	$(BIN)/python benchmarks/sampling.py

@@ -101,18 +101,22 @@ _MARKERS = {
 }
 # `I don't think the answer is 5`, `if the answer is 5`: no statement.
 _DENIED_STATEMENT = re.compile(
-    r"(?:(?:n't|\bnot|\bnever|\bcannot)[ ](?:\w{1,20}[ ])?"
+    r"(?:(?:n't|\bnot|\bnever|\bcannot|\bnobody)[ ](?:\w{1,20}[ ])?"
     r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)(?:[ ](?:that|if|whether))?"
     r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that))"
     r"(?:[ ](?:the|my|our|final|correct)){0,3}[ ]answer\b[^.!?\n]{0,200}",
     re.IGNORECASE,
 )
 # A correction right after an answer: "Wait, that's wrong. ...", "No, it's 19."
-_TURN = r"[\s.,;:!?*_$)\\}<>/-]*(?:(?:no|wait|hmm|oops|actually|sorry|hold[ ]on|correction|but|rather)\b[\s,.:!-]*)"
+_TURN = (
+    r"[\s.,;:!?*_$)\\}<>/-]*"
+    r"(?:(?:oh[ ]no|no|wait|hmm|oops|actually|sorry|hold[ ]on|correction|but|rather|on[ ]second[ ]thought)\b[\s,.:!-]*)"
+)
 _WITHDRAWN = re.compile(
     rf"(?:{_TURN}){{0,3}}[\s.,;:!*_$)\\}}]*"
     r"(?:(?:that|this|it|which)(?:'s|[ ]is|[ ]was)[ ](?:wrong|incorrect|a[ ]mistake|not[ ](?:right|correct))"
-    r"|i[ ](?:was[ ]wrong|made[ ]an?[ ](?:mistake|error))|scratch[ ]that)\b",
+    r"|i[ ](?:was[ ]wrong|made[ ]an?[ ](?:mistake|error)|forgot|missed|misread|miscounted|miscalculated"
+    r"|overlooked)|scratch[ ]that)\b",
     re.IGNORECASE,
 )
 _REPLACED = re.compile(
@@ -147,7 +151,7 @@ _STRUCTURE = re.compile(
 # A box of the same list: `\boxed{2}, \boxed{3}`, `\boxed{2} and \boxed{3}`.
 _BOX_BEFORE = re.compile(
     r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}[\s$]*(?:\\[)\]])?[\s$]*"
-    r"(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\})[\s$]*(?:\\[(\[])?[\s$]*$"
+    r"(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\}|(?<=\}))[ $]*(?:\\[(\[])?[ $]*$"
 )
 
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
@@ -171,7 +175,7 @@ def extract(text: str) -> str | None:
     if "\\" in text:
         for pattern, replacement in _BACKSLASHES:
             text = pattern.sub(replacement, text)
-    if "answer" in text:
+    if "answer" in text.lower():
         text = _DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)

@@ -55,7 +55,8 @@ _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
     r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
-    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])|%?[ ]of[ ][$€£]?[0-9]"
+    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
+    r"|%?[ ]of[ ][$€£]?[0-9]|[ ](?:squared|cubed|factorial)\b"
     r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
 _VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvw])(?![{LETTER}0-9'])")
@@ -91,11 +92,15 @@ _SIGN_BEFORE = re.compile(
     re.IGNORECASE,
 )
 
-_WRONG = r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true))"
+_WRONG = (
+    r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true)"
+    r"|too[ ](?:many|much|few|little|high|low|large|small|big))"
+)
 # Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer)"
-    r"|n't(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
+    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer|rules? out"
+    r"|(?:wrong|incorrect|a mistake) to (?:say|think|answer|write))"
+    r"|n't(?: possibly)?(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
     rf"{FLAT_NUMBER}|{FLAT_NUMBER}[*_$]*{UNITS},?[ ](?:which[ ])?(?:is|was)(?:[ ]{_WRONG}|n't[ ](?:right|correct|the)"
     r"|[ ]not[ ](?:the|an?)\b|[ ]the[ ]wrong\b)",
     re.IGNORECASE,
@@ -116,15 +121,23 @@ _QUESTION = re.compile(
     r"[^.!?\n]{0,300}\?",
     re.IGNORECASE,
 )
+_TASK = re.compile(
+    r"(?:^|[.!?]\s{1,5})(?:Find|Calculate|Compute|Determine)\b[^.!?\n]{0,300}[.?]\s*$"
+    r"|\bhow many\b[^.!?:=\n]{0,300}[.?]?\s*$"
+)
 _ASKS = re.compile(r"[^.!?\n]{0,200}\?")
 _BREAKS_OFF = re.compile(r"(?:[\s_$]*(?:[+×÷=/-]|\\(?:times|cdot|div|frac))|\s+\*)[\s$({\\]*$")
 _OPERAND_BEFORE = re.compile(
     r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
-    r"|(?<![A-Za-z])[a-zA-Z][ ]?[+×÷*/-][ ]?$"
+    r"|(?<![A-Za-z])[a-zA-Z][ ]?[+×÷*/-][ ]?$|\b(?:plus|times)[ ]$"
+    r"|\b(?:multiply|divide|add|subtract)\b[^.=\n]*[ ](?:by|and|from|to)[ ]$"
+    # An equation that is not solved: `2x + 3 = `, `3 + x = `.
+    r"|(?<![A-Za-z0-9.])[0-9.]*[xyzn][ ]?[+-][ ]?[0-9.]+[ ]?=[ ]?[$]?$|[0-9][ ]?[+-][ ]?[0-9]*[xyzn][ ]?=[ ]?[$]?$"
 )
 _LIST_BEFORE = re.compile(
-    r"[0-9%][*_$]*(?:[,;][ ](?:and[ ]|or[ ])?|[ ](?:and|or|&)[ ]|[ ])[*_$]*$"
-    r"|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[ ]*$"
+    r"[0-9%][*_$]*(?:[,;][ ](?:and[ ]|or[ ])?|[ ](?:and|or|to|&)[ ]|[ ])[*_$]*$"
+    r"|[0-9],?[ ](?:and|or)[ ][a-z][ ]?=[ ]?$"
+    r"|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[-* ]*$"
 )
 _BOUND_BEFORE = re.compile(
     r"(?:[\w)] [<>≤≥]=?|\b(?:more|less|greater|fewer|higher|lower) than|\bbetween) ?[$€£]?$",
@@ -204,6 +217,7 @@ def bare(text: str) -> str | None:
     element = _of_token(text, token)
     after, before = text[element.end :], text[max(0, token.start() - 40) : token.start()]
     asks = [match for match in _QUESTION.finditer(text, max(0, token.start() - 300)) if match.end() > token.end()]
+    asks = asks or _TASK.search(text, max(0, token.end() - 300))
     if asks or _ASKS.match(after) or _BREAKS_OFF.match(after):
         return None
     if not element.formula and any(
