@@ -86,3 +86,9 @@ def test_ctrl_c_is_one_line(rows, monkeypatch, capsys):
     monkeypatch.setattr("gavel.commands.score.verify", interrupted)
     assert cli.main(["score", rows, "--format", "text"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "gavel: interrupted\n"
+
+
+def test_the_command_line_starts_without_torch():
+    """Importing it takes seconds, in which `gavel score | head` would show nothing."""
+    code = "import sys, gavel.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

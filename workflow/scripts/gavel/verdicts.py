@@ -13,8 +13,6 @@ from gavel.progress import say
 from gavel.sampling import sample
 
 MAX_MISSING = 0.25  # of the answers: with more of them missing there is no calibration
-PROBED = 200  # problems that probes are made from
-PROBED_IN_PAIRS = 50  # where a judge compares: each of a problem's probes is held against all others, in both orders
 
 
 def judge_policy(
@@ -75,7 +73,8 @@ def judge_policy(
     watcher = judge.load(**judge_settings)
     write_jsonl(output, _judged(asked, watcher, solution_format, progress))
     if probes_output:
-        most = PROBED_IN_PAIRS if judge.KINDS[judge_settings.get("kind", "single-token")].relative else PROBED
+        relative = judge.KINDS[judge_settings.get("kind", "single-token")].relative
+        most = probes.PROBLEMS_IN_PAIRS if relative else probes.PROBLEMS
         tricks = probes.build(files[0][:most], solution_format)
         write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
     if usage_output:

@@ -11,8 +11,7 @@ from gavel import study
 from gavel.algorithms import ALGORITHMS
 from gavel.errors import InputError
 from gavel.judge import KINDS
-from gavel.probes import PROBES
-from gavel.verdicts import PROBED, PROBED_IN_PAIRS
+from gavel.probes import PROBES, PROBLEMS, PROBLEMS_IN_PAIRS
 
 # Questions of published data sets, by name and split, as their cards on the hub give them.
 ROWS = {
@@ -66,7 +65,7 @@ def work(config: dict) -> list[Work]:
     relative = KINDS[config["judge"]["kind"]].relative
     judge = config["judge"]["calibration_samples"]
     drawn = sizes["validation"] + sizes["perturbed"]
-    probed = min(PROBED_IN_PAIRS if relative else PROBED, sizes["validation"])
+    probed = min(PROBLEMS_IN_PAIRS if relative else PROBLEMS, sizes["validation"])
     # Of the probes one of each, where it applies.
     asked = prompts_for(drawn, judge, relative) + prompts_for(probed, len(PROBES), relative)
     return [
