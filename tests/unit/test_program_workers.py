@@ -198,10 +198,14 @@ def test_each_program_has_a_process_of_its_own(apart):
 FORGED = "import os, struct, json, time\ndef say(data):\n    os.write(1, struct.pack('>I', len(data)) + data)\n"
 
 
+# Its first frame may arrive by itself and is then its answer, which it could have returned; the others are nobody's.
+OWN_ANSWER = body('for _ in range(9): say(b\'["value", "666"]\')', "return 666")
+
+
 @pytest.mark.parametrize(
     "attack",
     [
-        body('for _ in range(9): say(b\'["value", "666"]\')', "return 666"),
+        OWN_ANSWER,
         body("say(b'[' * 60000)", "return 666"),
         body("while True: os.write(1, b'x' * 1000)"),
         body("say(b'[\"value\", 666]')", "os._exit(0)"),
@@ -220,7 +224,7 @@ def test_a_hostile_program_harms_no_later_one(apart, attack):
     honest = [body(f"return {i}") for i in range(1, 9)]
     answers = apart.run([FORGED + attack, *honest], 1.5)
     assert answers[1:] == [str(i) for i in range(1, 9)]
-    assert answers[0] is None
+    assert answers[0] in ((None, "666") if attack == OWN_ANSWER else (None,))
     assert apart.run(honest, 5.0) == [str(i) for i in range(1, 9)]
 
 

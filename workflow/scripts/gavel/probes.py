@@ -14,7 +14,9 @@ from gavel.corruption import corrupt
 from gavel.numerals import canonical, fraction
 
 PROBLEMS = 200  # validation problems that probes are made from
-PROBLEMS_IN_PAIRS = 50  # for a pairwise judge, which compares each of a problem's probes with all others, in both orders
+PROBLEMS_IN_PAIRS = (
+    50  # for a pairwise judge, which compares each of a problem's probes with all others, in both orders
+)
 TRIES = 20
 REPEATS = 12  # of a solution's steps in the 'very long' probe
 

@@ -63,6 +63,12 @@ class Place(Section):
 
 def _problem(path: Path) -> str | None:
     """Why a folder cannot be that of a study's results; None if it can."""
+    for base in (ROOT, Path.cwd()):
+        default, real = (base / "results").resolve(), path.resolve()
+        if real != default and real.is_relative_to(default):
+            first = real.relative_to(default).parts[0]
+            if first in DEFAULTS_OWN:
+                return f"lies among the default study's results ({default.name}/{first})"
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists() or folder.is_symlink())
     if not there.exists():
         return f"leads nowhere: the link {there} is broken"
@@ -77,10 +83,4 @@ def _problem(path: Path) -> str | None:
         first, *below = real.relative_to(ROOT).parts
         if first in PROJECT or first.startswith("."):
             return f"lies in the project's folder {first}"
-    for base in (ROOT, Path.cwd()):
-        default = (base / "results").resolve()
-        if real != default and real.is_relative_to(default):
-            first = real.relative_to(default).parts[0]
-            if first in DEFAULTS_OWN:
-                return f"lies among the default study's results ({default.name}/{first})"
     return None
