@@ -13,6 +13,7 @@ from gavel.convert import to_program
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which puts the group's name into the test's
 def pytest_collection_modifyitems(items):
     """Of `make test`'s processes (pytest-xdist) one runs a file, and one all that reads the small study."""
     for item in items:
