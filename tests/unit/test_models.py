@@ -1,4 +1,4 @@
-"""Weights that are not whole: each fault is one readable error, and nothing is made up at random."""
+"""Incomplete or damaged weights: each fault is one readable error, and no weight is initialized at random."""
 
 import json
 import shutil

@@ -30,12 +30,11 @@ class GroupTrainer(GRPOTrainer):
         self, *args, model: PreTrainedModel, leave_one_out: bool = False, kl_in_reward: bool = False, **kwargs
     ):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
-        disable_dropout(model)
         self.packs = packable(model)
         if not self.packs:
             say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
         super().__init__(*args, model=model, **kwargs)
-        for network in (self.model, self.ref_model):  # adapters are in the model by now
+        for network in (self.model, self.ref_model):  # once the adapters are in the model
             if network is not None:
                 disable_dropout(network)
 
