@@ -38,7 +38,7 @@ ui: .venv/installed
 	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)
 
 lint: .venv/installed
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint && $(BIN)/lint-imports --no-cache
 
 format: .venv/installed
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow

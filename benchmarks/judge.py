@@ -19,12 +19,12 @@ import torch
 from measuring import machine, medians
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from gavel import models, prompts
-from gavel.compute import use_threads
-from gavel.convert import to_program
-from gavel.corruption import corrupt
-from gavel.prefixes import next_token_probabilities
-from gavel.problems import generate
+from gavel.data.generator.problems import generate
+from gavel.jobs.threads import use_threads
+from gavel.models import loading, prompts
+from gavel.models.prefixes import next_token_probabilities
+from gavel.solutions.mistakes import corrupt
+from gavel.solutions.programs import to_program
 
 QUESTIONS, COMPLETIONS = 32, 8
 LABELS = (" Yes", " No")
@@ -133,7 +133,7 @@ def share_of_rate(dtype: torch.dtype, rounds: int, device: str = "cpu", **shape)
     forward = 2 * weights * count * length + attention + 2 * count * width * 32000
     rate = 4 * 2 * batch * (4 * width * width + 3 * width * inner) / times["products"]
     return {
-        "parameters": models.parameters(model),
+        "parameters": loading.parameters(model),
         "judge GFLOP/s": forward / times["judge"] / 1e9,
         "matrix products GFLOP/s": rate / 1e9,
         "share": forward / times["judge"] / rate,
@@ -149,12 +149,12 @@ if __name__ == "__main__":
     options = parser.parse_args()
     use_threads(options.threads)
     print(machine())
-    tokenizer = models.load_tokenizer(options.judge)
+    tokenizer = loading.load_tokenizer(options.judge)
     results = {}
     for name in ("float32", "bfloat16"):
-        judge = models.load_model(options.judge, dtype=name)
+        judge = loading.load_model(options.judge, dtype=name)
         results[f"shipped judge, {name}"] = against_plainer_ways(judge, tokenizer, options.rounds)
-        results[f"140 M parameters, {name}"] = share_of_rate(models.DTYPES[name], options.rounds)
+        results[f"140 M parameters, {name}"] = share_of_rate(loading.DTYPES[name], options.rounds)
     if torch.cuda.is_available():
         large = {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12}
         results["1.5 B parameters on the GPU, bfloat16"] = share_of_rate(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from gavel import prompts
-from gavel.problems import generate
+from gavel.data.generator.problems import generate
+from gavel.models import prompts
 
 
 def medians(

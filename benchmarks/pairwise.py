@@ -15,11 +15,12 @@ answers do not matter here.
 import json
 import random
 
-from gavel import judge, prefixes
-from gavel.choosing import choose
-from gavel.convert import to_program
-from gavel.corruption import corrupt
-from gavel.problems import generate
+from gavel.data.generator.problems import generate
+from gavel.evaluation.best_of import choose
+from gavel.judge import load
+from gavel.models import prefixes
+from gavel.solutions.mistakes import corrupt
+from gavel.solutions.programs import to_program
 
 QUESTIONS, SIZES = 4, (2, 4, 8, 16)
 MODEL, LABELS = "resources/models/judge", (" Yes", " No")
@@ -46,11 +47,11 @@ def main() -> None:
         return extend(model, state, rows, pad)
 
     prefixes.extend = counted
-    whole, pairwise = (judge.load(kind="pairwise", model=MODEL, labels=LABELS, reuse=reuse) for reuse in (False, True))
-    by_question = judge.load(kind="pairwise", model=MODEL, labels=LABELS)
+    whole, pairwise = (load.load(kind="pairwise", model=MODEL, labels=LABELS, reuse=reuse) for reuse in (False, True))
+    by_question = load.load(kind="pairwise", model=MODEL, labels=LABELS)
     answers = by_question.answers
     by_question.answers = lambda texts, alike, progress: answers(texts, [key[:2] for key in alike], progress)
-    watchers = {"in full": whole, "question": by_question, "first": pairwise, "single": judge.load(model=MODEL)}
+    watchers = {"in full": whole, "question": by_question, "first": pairwise, "single": load.load(model=MODEL)}
     for size in SIZES:
         asked, counts = groups(size), {}
         for name, watcher in watchers.items():

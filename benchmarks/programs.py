@@ -21,9 +21,9 @@ from functools import partial
 from measuring import machine, medians
 from pebble import ProcessPool
 
-from gavel.convert import to_program
-from gavel.problems import generate
-from gavel.programs import containment, run_programs
+from gavel.data.generator.problems import generate
+from gavel.solutions.programs import to_program
+from gavel.solutions.sandbox.pool import containment, run_programs
 
 BATCHES = (256, 3000)
 SYMPY = 200

@@ -34,7 +34,7 @@ def metrics(folder: Path) -> None:
 
 
 def report(folder: Path) -> None:
-    from gavel.report import render
+    from gavel.report.page import render
 
     config = json.loads((folder / "study.json").read_text())
     render(folder, config, folder / "report.html", folder / "figures", samples=folder / "samples.parquet")

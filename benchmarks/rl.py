@@ -26,12 +26,15 @@ from measuring import in_own_process, machine, memory_of, solving_prompts
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from gavel import algorithms, judge, models, prompts
-from gavel.compute import use_threads
-from gavel.config import Rl
-from gavel.grpo import GroupTrainer
-from gavel.problems import generate
-from gavel.rl import Rollout, trainer_config
+from gavel.data.generator.problems import generate
+from gavel.jobs.threads import use_threads
+from gavel.judge import load, verdict
+from gavel.models import loading, prompts
+from gavel.study.schema.training import Rl
+from gavel.training.rl import algorithms
+from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo_config import trainer_config
+from gavel.training.rl.rollout import Rollout
 
 QUESTIONS, COMPLETIONS, LENGTH = 32, 8, 48
 STEPS = 3  # of a turn
@@ -127,7 +130,7 @@ def stock(
         disable_tqdm=True,
     )
     model = AutoModelForCausalLM.from_pretrained(path, attn_implementation=attention, dtype=torch.float32)
-    options = {"train_dataset": data, "processing_class": models.load_tokenizer(path)}
+    options = {"train_dataset": data, "processing_class": loading.load_tokenizer(path)}
     parts = Parts()
     return parts.watch(GRPOTrainer(model=model, reward_funcs=checksum, args=config, **options)), parts
 
@@ -165,7 +168,7 @@ def made(kind: str, path: str, bf16: bool, folder: str, **option) -> tuple[GRPOT
     data = Dataset.from_list([{"prompt": text} for text in solving_prompts(STEPS * QUESTIONS)])
     if kind == "stock":
         return stock(path, data, bf16, folder, **option)
-    return ours(models.load_model(path), models.load_tokenizer(path), data, our_config(bf16, folder))
+    return ours(loading.load_model(path), loading.load_tokenizer(path), data, our_config(bf16, folder))
 
 
 def compare(path: str, bf16: bool, rounds: int, folder: str) -> dict:
@@ -191,10 +194,10 @@ def compare(path: str, bf16: bool, rounds: int, folder: str) -> dict:
 
 def large_pair(path: str, judge_path: str, folder: str, length: int = 128, student=GALACTICA, grader=JUDGE) -> dict:
     """Seconds of a step with a large judge, and the shares of its parts; random weights, so no completion ends."""
-    tokenizer = models.load_tokenizer(path)
+    tokenizer = loading.load_tokenizer(path)
     small = OPTConfig(num_attention_heads=12, pad_token_id=tokenizer.pad_token_id, **student)
-    asked = judge.load(model=judge_path, batch_tokens=16384)
-    with torch.device(models.device()):
+    asked = load.load(model=judge_path, batch_tokens=16384)
+    with torch.device(loading.device()):
         model = OPTForCausalLM(small)
         asked.backend.model = LlamaForCausalLM._from_config(
             LlamaConfig(vocab_size=32000, **grader), dtype=torch.bfloat16
@@ -202,7 +205,7 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     asked.backend.model.eval()
 
     def reward(completions, question, **_):
-        return judge.score(asked, question, completions)
+        return verdict.score(asked, question, completions)
 
     rows = [row for _, row in generate("main", STEPS * QUESTIONS, 5, "bench")]
     template = prompts.load("solve")
@@ -210,7 +213,7 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     config = our_config(True, folder, length)
     found = medians_of(turn(*ours(model, tokenizer, Dataset.from_list(fill), config, reward)))
     shares = {f"share of {name}": found[name] / found["step"] for name in ("generation", "reward", "update")}
-    sizes = {"student": models.parameters(model), "judge": models.parameters(asked.backend.model)}
+    sizes = {"student": loading.parameters(model), "judge": loading.parameters(asked.backend.model)}
     return {"parameters": sizes, "seconds": found, "shares": shares}
 
 

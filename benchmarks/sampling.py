@@ -15,9 +15,9 @@ import torch
 from measuring import in_own_process, machine, medians, memory_of, solving_prompts
 from transformers import AutoModelForCausalLM
 
-from gavel import models
-from gavel.compute import use_threads
-from gavel.sampling import sample
+from gavel.jobs.threads import use_threads
+from gavel.models import loading
+from gavel.models.sampling import sample
 
 BATCHES = {"32 prompts x 8": (32, 8), "256 prompts": (256, 1)}
 OPTIONS = {"temperature": 1.0, "max_new_tokens": 48}
@@ -28,10 +28,10 @@ class Ways:
 
     def __init__(self, path: str, dtype: str, prompts: int, n: int):
         self.path, self.dtype, self.n = path, dtype, n
-        self.tokenizer, self.prompts = models.load_tokenizer(path), solving_prompts(prompts)
+        self.tokenizer, self.prompts = loading.load_tokenizer(path), solving_prompts(prompts)
 
     def ours(self):
-        model = models.load_model(self.path, dtype=self.dtype)
+        model = loading.load_model(self.path, dtype=self.dtype)
 
         def way() -> int:
             groups = sample(model, self.tokenizer, self.prompts, n=self.n, **OPTIONS)
@@ -40,16 +40,16 @@ class Ways:
         return way
 
     def generate(self, attention: str, cache: str | None):
-        dtype = models.DTYPES[self.dtype]
+        dtype = loading.DTYPES[self.dtype]
         model = AutoModelForCausalLM.from_pretrained(self.path, dtype=dtype, attn_implementation=attention).eval()
-        model.to(models.device())
+        model.to(loading.device())
         options = OPTIONS | {"do_sample": True, "top_k": 0, "top_p": 1.0, "num_return_sequences": self.n}
         if cache:
             options["cache_implementation"] = cache
 
         @torch.inference_mode()
         def way() -> int:
-            encoded = self.tokenizer(self.prompts, return_tensors="pt", padding=True).to(models.device())
+            encoded = self.tokenizer(self.prompts, return_tensors="pt", padding=True).to(loading.device())
             found = model.generate(**encoded, **options)[:, encoded["input_ids"].shape[1] :]
             ended = (found == self.tokenizer.eos_token_id).cumsum(1)
             return int(((ended == 0) | ((ended == 1) & (found == self.tokenizer.eos_token_id))).sum())

@@ -89,25 +89,25 @@ def questions(count: int) -> Iterator[dict]:
 
 
 def write(folder: Path) -> None:
-    from gavel.files import write_jsonl
+    from gavel.common.files import write_jsonl
 
     write_jsonl(folder / "million.jsonl", questions(QUESTIONS))
 
 
 def splits(folder: Path) -> None:
-    from gavel import config
-    from gavel.data import prepare
+    from gavel.data.prepare import prepare
+    from gavel.study.schema import study
 
     raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     pool = {"train": {"reader": "jsonl", "path": str(folder / "million.jsonl")}, "unlabeled": QUESTIONS - 500}
-    settings = config.load(raw | {"data": raw["data"] | pool})["data"]
+    settings = study.load(raw | {"data": raw["data"] | pool})["data"]
     del settings["ngram"]
     prepare(**settings, require_program=True, output=folder / "data")
 
 
 def overlaps(folder: Path) -> None:
-    from gavel.audit import audit
-    from gavel.files import read_jsonl
+    from gavel.common.files import read_jsonl
+    from gavel.data.audit import audit
 
     names = ("pretrain", "labeled", "unlabeled", "validation")
     parts = {name: list(read_jsonl(folder / "data" / f"{name}.jsonl")) for name in names}
@@ -130,19 +130,19 @@ def tables(folder: Path) -> None:
 
 
 def report(folder: Path) -> None:
-    from gavel.report import render
+    from gavel.report.page import render
 
     root, config = folder / "fake", json.loads((folder / "fake.json").read_text())
     render(root, config, root / "report.html", root / "figures", samples=root / "samples.parquet")
 
 
 def mirrored(folder: Path) -> None:
-    from gavel import study
-    from gavel.study_tracking import job_run
+    from gavel.study import layout
+    from gavel.tracking.study import job_run
 
     config = json.loads((folder / "fake.json").read_text()) | {"results_dir": str(folder / "fake")}
     config |= {"tracking": {"uri": None}}
-    for run, cell in study.cells(config).items():
+    for run, cell in layout.cells(config).items():
         tags = {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
         with job_run(config, "rl", run, digest="0", params=cell, tags=tags, say=print) as mirror:
             mirror.mirror([{"step": step, "metrics": {"reward": 0.5, "kl": 0.1}} for step in range(80)])

@@ -32,10 +32,11 @@ import math_verify
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
 from answer_corpus import HELD_OUT, Rates, Row, constructed, rates, written
 
-from gavel import answers, models, prompts
-from gavel.files import write_text
-from gavel.problems import generate
-from gavel.sampling import sample
+from gavel.common.files import write_text
+from gavel.data.generator.problems import generate
+from gavel.models import loading, prompts
+from gavel.models.sampling import sample
+from gavel.solutions import verifier as answers
 
 ROOT = Path(__file__).parents[1]
 STUDENT = ROOT / "resources" / "models" / "student"
@@ -102,7 +103,7 @@ def published(path: Path) -> list[Row]:
 
 def of_the_student(questions: int, samples: int) -> list[Row]:
     """Samples of the shipped student for problems of the generator, as text; right as their programs' values say."""
-    tokenizer, model = models.load_tokenizer(str(STUDENT)), models.load_model(str(STUDENT))
+    tokenizer, model = loading.load_tokenizer(str(STUDENT)), loading.load_model(str(STUDENT))
     rows = []
     for name in ("main", "svamp"):
         problems = [row for _, row in generate(name, questions, 5, "bench")]

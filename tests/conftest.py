@@ -7,8 +7,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import pytest
 import torch
 
-from gavel import models, problems, scratch
-from gavel.convert import to_program
+from gavel.data.generator import problems
+from gavel.models import loading
+from gavel.solutions.programs import to_program
+from gavel.training.scratch import student
 
 torch.set_num_threads(1)
 
@@ -32,21 +34,21 @@ def rows():
 def tiny(rows, tmp_path_factory):
     """Folder of a tiny causal language model and its tokenizer."""
     folder = tmp_path_factory.mktemp("tiny")
-    texts = scratch.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
-    tokenizer = scratch.build_tokenizer([*texts, *scratch.judge_words()])
-    model = scratch.build_model(tokenizer, width=32, layers=2, heads=2, seed=0)
-    models.save(model, tokenizer, folder)
+    texts = student.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
+    tokenizer = student.build_tokenizer([*texts, *student.judge_words()])
+    model = student.build_model(tokenizer, width=32, layers=2, heads=2, seed=0)
+    loading.save(model, tokenizer, folder)
     return str(folder)
 
 
 @pytest.fixture
 def tokenizer(tiny):
-    return models.load_tokenizer(tiny)
+    return loading.load_tokenizer(tiny)
 
 
 @pytest.fixture
 def model(tiny):
-    return models.load_model(tiny)
+    return loading.load_model(tiny)
 
 
 @pytest.fixture(scope="session")

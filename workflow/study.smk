@@ -8,7 +8,7 @@ include: "rules/rl.smk"
 include: "rules/evaluate.smk"
 
 
-if study.judge_stages(config):
+if layout.judge_stages(config):
 
     include: "rules/judge_training.smk"
 

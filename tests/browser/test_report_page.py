@@ -5,7 +5,8 @@ import pytest
 import yaml
 from browsing import keep
 
-from gavel.report import comparison, render
+from gavel.report.comparison import page as comparison
+from gavel.report.page import render
 
 WIDTHS = (1280, 400)
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 from small_run import small_run
 
-from gavel.job import training_job
-from gavel.progress import script_log
-from gavel.tracking_store import create_store
+from gavel.common.log import script_log
+from gavel.jobs.job import training_job
+from gavel.tracking.store import create_store
 
 RUN, STUDY = "grpo-lambda0.5-seed0", "killed"
 SETTINGS = {"steps": 96, "save_every": 3}

@@ -3,7 +3,7 @@
 import pytest
 from small import Project
 
-from gavel.files import read_json
+from gavel.common.files import read_json
 
 pytestmark = pytest.mark.timeout(600)  # a study twice
 

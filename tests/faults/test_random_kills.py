@@ -16,11 +16,16 @@ import pytest
 from killable import LOOK_EVERY, RUN, SETTINGS, STUDY
 from safetensors import safe_open
 
-from gavel.journal import Journal
+from gavel.common.journal import Journal
 
 SEED = int(os.environ.get("KILL_SEED", "0"))  # other kill times than those of every day
 # Forked from a process that has these, a run begins at once: kills would hit little but imports otherwise.
-PRELOAD = ["gavel.rl", "gavel.job", "gavel.judge.local", "mlflow.store.tracking.sqlalchemy_store"]
+PRELOAD = [
+    "gavel.training.rl.train",
+    "gavel.jobs.job",
+    "gavel.judge.backends.local",
+    "mlflow.store.tracking.sqlalchemy_store",
+]
 COUNTED_SINCE_START = ("judge_cached", "judge_tokens", "num_tokens", "epoch")  # what the cache knows costs nothing
 CLOCKS = ("runtime", "per_second", "step_time", "wall_time")
 PATIENCE_S = 120

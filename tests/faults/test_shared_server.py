@@ -6,9 +6,9 @@ import signal
 from own_server import pid_of, study
 from small_run import small_job
 
-from gavel.files import read_json
+from gavel.common.files import read_json
+from gavel.jobs.launch import train
 from gavel.judge.access import judge_access
-from gavel.launch import train
 
 JUDGE = {"model": "m", "cache": "off"}
 
@@ -27,7 +27,7 @@ def test_processes_that_train_together_share_one_server(tiny, rows, tmp_path, ca
         job = small_job(
             tmp_path, tiny, rows, settings={"prompts_per_step": 4, "save_every": 1}, judge_settings=JUDGE | access
         )
-        train("gavel.rl", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
+        train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
         assert pid_of(access) != killed[0]
     assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
     assert "starting it again (1 of 1)" in capfd.readouterr().err

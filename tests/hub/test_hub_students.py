@@ -13,7 +13,8 @@ from architectures import build
 from small import Project
 from transformers import AutoModelForCausalLM
 
-from gavel import models, scratch
+from gavel.models import loading
+from gavel.training.scratch import student as scratch
 
 # OPT as Galactica uses it: GELU in place of ReLU, and a tokenizer that names neither padding nor end.
 CHANGES = {"opt": {"activation_function": "gelu"}, "qwen2": {}, "llama": {}, "gemma2": {}}
@@ -30,7 +31,7 @@ def publish(root, kind: str, rows) -> str:
     model = build(kind, scale=1, **sizes, **tokens, **CHANGES[kind])
     if kind == "opt":
         tokenizer.pad_token = tokenizer.eos_token = None
-    models.save(model, tokenizer, root / f"models/gavel/tiny-{kind}")
+    loading.save(model, tokenizer, root / f"models/gavel/tiny-{kind}")
     return f"gavel/tiny-{kind}"
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from small import Project
 
-from gavel import workload
+from gavel.study.cost import workload
 
 STAGES = ["iteration1-sft", "iteration1-dpo", "iteration2-sft", "iteration2-dpo", "rl"]
 JUDGE = {

@@ -14,7 +14,7 @@ pytest.importorskip("gguf", reason="gguf is not installed: make test-all brings 
 import llama
 from small import Project
 
-from gavel.files import read_json
+from gavel.common.files import read_json
 
 RUN = "grpo-lambda0.5-seed0"
 FINAL = f"results/small/runs/{RUN}/final"

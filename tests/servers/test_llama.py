@@ -13,9 +13,9 @@ pytest.importorskip("gguf", reason="gguf is not installed: make test-all brings 
 import llama
 from small_run import small_run
 
-from gavel import judge
-from gavel.errors import InputError
-from gavel.files import read_json
+from gavel.common.errors import InputError
+from gavel.common.files import read_json
+from gavel.judge import load
 
 QUESTIONS = ["How many?", "How many are left?", "What is 2+3?"]
 SOLUTIONS = ["return 5", "def solution(): return 7", "5"]
@@ -45,7 +45,7 @@ def settings(server, **options):
 
 
 def test_scores_are_those_of_the_same_model_in_this_process(server, weights):
-    served = judge.load(model="tiny", server=settings(server))
+    served = load.load(model="tiny", server=settings(server))
     verdicts = served.verdicts(QUESTIONS, SOLUTIONS)
     for question, solution, verdict in zip(QUESTIONS, SOLUTIONS, verdicts, strict=True):
         (prompt,) = served.render(question, solution)

@@ -15,12 +15,14 @@ import pytest
 import yaml
 from own_server import command, pid_of, study
 
-from gavel import judge, serving_process
-from gavel.errors import InputError
+from gavel.common.errors import InputError
+from gavel.jobs import serving_process
+from gavel.jobs.serving import serving, visible, wait_for
+from gavel.judge import load
 from gavel.judge.access import judge_access
-from gavel.serving import serving, visible, wait_for
-from gavel.study import check, resolve
-from gavel.study import judge as study_judge
+from gavel.study.checks import check
+from gavel.study.params import judge as study_judge
+from gavel.study.resolve import resolve
 
 
 @contextmanager
@@ -152,7 +154,7 @@ def test_an_error_after_the_server_s_end_is_told_as_that(tmp_path):
 
 JOB = """
 import signal, sys, time
-from gavel.serving import serving
+from gavel.jobs.serving import serving
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 with serving("test server", {command}, key="x", model="m", log={log!r}, **{settings}) as served:
     print(served.status, flush=True)
@@ -254,7 +256,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 
 
 def ask(access, n, **settings):
-    return judge.load(model="m", **settings, **access).verdicts(["q"] * n, [str(i) for i in range(n)])
+    return load.load(model="m", **settings, **access).verdicts(["q"] * n, [str(i) for i in range(n)])
 
 
 def test_a_judge_s_answers_do_not_depend_on_the_port(tmp_path):
@@ -262,7 +264,7 @@ def test_a_judge_s_answers_do_not_depend_on_the_port(tmp_path):
     for _ in range(2):
         with judge_access(study(tmp_path), tmp_path / "judge.log") as access:
             addresses.add(access["server"]["base_url"])
-            single = judge.load(model="m", cache=cache, **{k: v for k, v in access.items()})
+            single = load.load(model="m", cache=cache, **{k: v for k, v in access.items()})
             assert all(verdict.score for verdict in single.verdicts(["q"] * 3, ["1", "2", "3"]))
             asked.append(single.prompts_cached)
     assert len(addresses) == 2
@@ -280,7 +282,7 @@ def test_a_judge_is_asked_directly_where_there_is_a_proxy(tmp_path, monkeypatch)
 
 def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp_path, capfd):
     with judge_access(study(tmp_path, {"requests": 5, "late": 2}, restarts=1), tmp_path / "judge.log") as access:
-        single = judge.load(model="m", **access)
+        single = load.load(model="m", **access)
         first = single.verdicts(["q"] * 9, [str(i) for i in range(9)])
         missing = [verdict.score is None for verdict in first]
         assert missing[:3] == [False] * 3 and missing.count(True) >= 1

@@ -17,12 +17,17 @@ from small import Project
 from tracked import RUN, STUDY
 from tracking_server import Postgres, Server, Unavailable
 
-from gavel import cli
-from gavel.journal import Journal
-from gavel.study_tracking import job_run, unsent_folder
-from gavel.tracking_store import create_store
+from gavel.cli import main
+from gavel.common.journal import Journal
+from gavel.tracking.store import create_store
+from gavel.tracking.study import job_run, unsent_folder
 
-PRELOAD = ["gavel.rl", "gavel.job", "gavel.judge.local", "mlflow.store.tracking.rest_store"]
+PRELOAD = [
+    "gavel.training.rl.train",
+    "gavel.jobs.job",
+    "gavel.judge.backends.local",
+    "mlflow.store.tracking.rest_store",
+]
 JOBS = 20
 PATIENCE_S = 240
 
@@ -187,9 +192,9 @@ def test_a_server_stopped_in_mid_run(server, context, ask, tiny, rows, undisturb
     ended(job)
     if back == "after the run":
         assert kept(tmp_path) == [f"rl-{RUN}"]
-        assert cli.main(["track", str(tmp_path)]) == 2, "the server is still down"
+        assert main.main(["track", str(tmp_path)]) == 2, "the server is still down"
         server.start()
-        assert cli.main(["track", str(tmp_path)]) == 0
+        assert main.main(["track", str(tmp_path)]) == 0
     assert kept(tmp_path) == []
     journals = [state / "journal.jsonl", state / "monitor.jsonl"]
     assert stored(ask, STUDY)[study] == told(*journals)
@@ -226,7 +231,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
     assert len(said) == 1 and "going on without" in said[0]
     assert kept(tmp_path) == ["rl-x"]
     server.thaw()
-    assert cli.main(["track", str(tmp_path)]) == 0
+    assert main.main(["track", str(tmp_path)]) == 0
     assert stored(ask, "frozen")["frozen/rl/x"] == told(journal.path)
     assert len(counts(ask, "frozen")) == 2
 
@@ -282,7 +287,7 @@ def test_a_server_with_passwords(database, tmp_path, monkeypatch):
             mirror.mirror([{"step": 1, "metrics": {"reward": 0.5}}])
         assert len(said) == 1 and kept(results) == ["rl-x"]
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secret)
-        assert cli.main(["track", str(results)]) == 0 and kept(results) == []
+        assert main.main(["track", str(results)]) == 0 and kept(results) == []
         (run,) = MlflowClient(server.uri).search_runs(
             [MlflowClient(server.uri).get_experiment_by_name("guarded").experiment_id], "tags.rule = 'rl'"
         )
@@ -340,8 +345,8 @@ class TestStudy:
         assert len(kept(project.results)) == 8
         assert (project.results / "report.html").exists()
         server.start()
-        assert cli.main(["track", str(project.results)]) == 0
+        assert main.main(["track", str(project.results)]) == 0
         assert "8 runs sent" in capsys.readouterr().out
-        assert cli.main(["track", str(project.results)]) == 0
+        assert main.main(["track", str(project.results)]) == 0
         assert "MLflow has everything" in capsys.readouterr().out
         self.check(project, finished, server, ask)

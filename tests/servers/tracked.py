@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 from small_run import small_run
 
-from gavel.job import training_job
-from gavel.journal import Journal
-from gavel.progress import script_log
-from gavel.study_tracking import job_run
+from gavel.common.journal import Journal
+from gavel.common.log import script_log
+from gavel.jobs.job import training_job
+from gavel.tracking.study import job_run
 
 STUDY = "tracked"
 CELL = {"algorithm": "grpo", "lam": 0.5, "seed": 0}

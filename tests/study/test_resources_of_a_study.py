@@ -1,6 +1,6 @@
 """What the small study's jobs used of what they had asked for, by the workflow's own benchmark files."""
 
-from gavel.commands import resources
+from gavel.cli import resources
 
 MOST_CORES = 1.5  # by a job of one thread: one that used all of two cores would show nearly two
 

@@ -1,4 +1,4 @@
-"""What `gavel.workload` counts from a config, against what a finished study has written."""
+"""What `gavel.study.cost.workload` counts from a config, against what a finished study has written."""
 
 import csv
 import json
@@ -7,14 +7,15 @@ import pytest
 import yaml
 from small import STUDY
 
-from gavel import config, workload
+from gavel.study.cost import workload
+from gavel.study.schema import study
 
 RL = ["grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0"]
 
 
 @pytest.fixture(scope="module")
 def counted():
-    resolved = config.load(STUDY)
+    resolved = study.load(STUDY)
     return {item.rule: item for item in workload.work(resolved)}, resolved["solution"]["max_new_tokens"]
 
 
@@ -52,7 +53,7 @@ def test_completions_of_the_judge_s_calibrations(finished, counted):
 def test_steps_rollouts_and_looks(finished, counted):
     work, longest = counted
     about = {run: json.loads((finished.results / f"runs/{run}/run.json").read_text()) for run in ("sft", *RL)}
-    assert about["sft"]["steps"] * config.load(STUDY)["sft"]["batch_size"] == work["train_sft"].examples
+    assert about["sft"]["steps"] * study.load(STUDY)["sft"]["batch_size"] == work["train_sft"].examples
     assert looked(finished.results / "runs/sft/monitor.csv") == work["train_sft"].completions
     for run in RL:
         own = work[f"train_rl, {about[run]['algorithm']}"]

@@ -6,7 +6,7 @@ import shutil
 import fake_results
 import pytest
 
-from gavel.tracking import create_store
+from gavel.tracking.store import create_store
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fake_results import write_csv
 
-from gavel import study_files
-from gavel.benchmark_figures import write_table
-from gavel.benchmark_items import COLUMNS as ITEM_COLUMNS
-from gavel.files import write_json, write_jsonl
+from gavel.common.files import write_json, write_jsonl
+from gavel.judge_eval.benchmark_figures import write_table
+from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
+from gavel.study import layout
 
 
 def judge_benchmark(
@@ -62,7 +62,7 @@ def judge_training(root: Path, study: dict, iterations: int = 2, rl: bool = True
     study = study | {"judge": judge | {"rl": {"steps": 40} if rl else None}, "shared": {"judge": None}}
     folder = root / "judge" / "training"
     accuracy = 0.55
-    for name, about in study_files.judge_stages(study).items():
+    for name, about in layout.judge_stages(study).items():
         if name in failed:
             (root / "logs" / "judge-training").mkdir(parents=True, exist_ok=True)
             (root / "logs" / "judge-training" / f"{name}.log").write_text("began\nno <GPU> found\n")

@@ -5,11 +5,11 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from gavel import probes
-from gavel import study as studies
-from gavel.calibration import whole
-from gavel.files import write_json, write_jsonl
-from gavel.metrics import write_metrics
+from gavel.common.files import write_json, write_jsonl
+from gavel.evaluation.metrics import write_metrics
+from gavel.judge_eval import probes
+from gavel.judge_eval.calibration import whole
+from gavel.study import layout
 
 KINDS = (
     "numerical substitution",
@@ -126,9 +126,9 @@ def tables(root: Path, study: dict) -> None:
     """Write the tables of a folder's scored samples, as the workflow's rule does."""
     tests = {path.name: None for path in (root / "evaluation").glob("*/*/")}
     placed = study | {"results_dir": str(root), "data": {"tests": tests}}
-    files = [file for file in studies.scored_files(placed) if Path(file[3]).exists()]
+    files = [file for file in layout.scored_files(placed) if Path(file[3]).exists()]
     out = (root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds"))
-    write_metrics(files, studies.runs(study), study["evaluation"]["ks"], studies.primary(study), *out)
+    write_metrics(files, layout.runs(study), study["evaluation"]["ks"], layout.primary(study), *out)
 
 
 def _skill(about: dict, name: str) -> float:

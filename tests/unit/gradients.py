@@ -5,9 +5,10 @@ import random
 import torch
 from datasets import Dataset
 
-from gavel import algorithms, config, rl
-from gavel.grpo import GroupTrainer
-from gavel.ppo import PPOTrainer
+from gavel.study.schema import training
+from gavel.training.rl import algorithms, grpo_config
+from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.ppo import PPOTrainer
 
 PROMPTS = ["a key", "two keys and a red box", "Ben has 4 keys", "Anna has 5 keys and buys 3 more keys"]
 QUESTIONS, GENERATIONS = len(PROMPTS), 8
@@ -46,16 +47,16 @@ def trainer(
 ):
     """The trainer of an algorithm over four questions with eight completions each."""
     about = algorithms.get(kind)
-    critic = config.Ppo(critic_warmup=0).model_dump() | dict(ppo)
+    critic = training.Ppo(critic_warmup=0).model_dump() | dict(ppo)
     epochs, minibatches = about.passes(critic)
-    rl_settings = config.Rl(steps=1, prompts_per_step=QUESTIONS, num_generations=GENERATIONS, warmup=0)
+    rl_settings = training.Rl(steps=1, prompts_per_step=QUESTIONS, num_generations=GENERATIONS, warmup=0)
     rl_settings = rl_settings.model_dump(by_alias=True) | {"micro_batch_size": micro} | settings
     rows = [{"prompt": text, "question": text, "labeled": bool(i % 2)} for i, text in enumerate(prompts)]
     torch.manual_seed(0)
     made = (PPOTrainer if about.critic else GroupTrainer)(
         model=model,
         reward_funcs=Scored(missing),
-        args=rl.trainer_config(about, rl_settings, epochs, minibatches, LONGEST, 0, str(folder)),
+        args=grpo_config.trainer_config(about, rl_settings, epochs, minibatches, LONGEST, 0, str(folder)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         rollout_func=Scripted(),

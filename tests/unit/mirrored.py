@@ -3,7 +3,7 @@
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from gavel.tracking import Tracker
+from gavel.tracking.mlflow import Tracker
 
 
 def runs(uri: str, key: str, view=ViewType.ACTIVE_ONLY) -> list:

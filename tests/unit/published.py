@@ -11,12 +11,12 @@ from pathlib import Path
 import hub_server
 import yaml
 
-from gavel.files import write_jsonl
+from gavel.common.files import write_jsonl
 
 FETCH = """
 import json, sys
 from gavel import hub
-from gavel.errors import InputError
+from gavel.common.errors import InputError
 try:
     print(hub.fetch(**json.loads(sys.argv[1]), key="judge.model"))
 except InputError as error:

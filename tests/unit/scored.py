@@ -1,9 +1,9 @@
 """`gavel score` called in the process, for tests of it."""
 
-from gavel import cli
+from gavel.cli import main
 
 
 def score(capsys, *arguments):
-    status = cli.main(["score", *arguments])
+    status = main.main(["score", *arguments])
     out, err = capsys.readouterr()
     return status, out, err

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from gavel import rl
-from gavel.config import Rl
-from gavel.files import write_jsonl
+from gavel.common.files import write_jsonl
+from gavel.study.schema.training import Rl
+from gavel.training.rl import train
 
 
 def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mirror=None, **changes) -> dict:
     """Train, or go on, in `folder`; returns the run's summary. Arguments as of `small_job`."""
-    return rl.train(**small_job(folder, tiny, rows, output, **changes), mirror=mirror)
+    return train.train(**small_job(folder, tiny, rows, output, **changes), mirror=mirror)
 
 
 def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **changes) -> dict:
-    """Keyword arguments of `gavel.rl.train`, plain values all, and the files that they name.
+    """Keyword arguments of `gavel.training.rl.train.train`, plain values all, and the files that they name.
 
     Args:
         rows: at least 44 problems with programs.
-        changes: of `gavel.rl.train`'s arguments; `settings` and `monitor` are merged into the defaults.
+        changes: of `gavel.training.rl.train.train`'s arguments; `settings` and `monitor` are merged into the defaults.
     """
     keys = ("question", "answer", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]

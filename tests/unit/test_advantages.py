@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gavel.advantages import gae, terminal_rewards, whiten
+from gavel.training.rl.ppo import gae, terminal_rewards, whiten
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
 

@@ -3,7 +3,7 @@ two other verifiers (`benchmarks/verifier.py`)."""
 
 from answer_corpus import HELD_OUT, Row, constructed, rates, table, written
 
-from gavel.answers import verify
+from gavel.solutions.verifier import verify
 
 
 def measured(rows):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gavel import answers
-from gavel.answers import canonical, equal, extract, solutions_to_answers, verify
+from gavel.solutions import verifier
+from gavel.solutions.numbers import canonical
+from gavel.solutions.verifier import equal, extract, solutions_to_answers, verify
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
 ACCURACIES = {
@@ -357,9 +358,12 @@ def test_misuse_is_an_error():
 def test_nothing_else_decides_correctness():
     """Rewards, monitor, calibration, evaluation and the command line ask `verify`; only `answers` runs programs."""
     users: dict[str, set[str]] = {"verify": set(), "equal": set(), "run_programs": set()}
-    for path in Path(answers.__file__).parent.rglob("*.py"):
+    for path in Path(verifier.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module in ("gavel.answers", "gavel.programs"):
+            if isinstance(node, ast.ImportFrom) and node.module in (
+                "gavel.solutions.verifier",
+                "gavel.solutions.sandbox.pool",
+            ):
                 for alias in node.names:
                     users.setdefault(alias.name, set()).add(path.stem)
     assert users["verify"] == {

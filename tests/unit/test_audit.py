@@ -2,8 +2,8 @@ import json
 import random
 import time
 
-from gavel.audit import audit
-from gavel.splits import FIELDS
+from gavel.data.audit import audit
+from gavel.data.records import FIELDS
 
 
 def record(identity, question, **other):

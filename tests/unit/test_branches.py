@@ -8,10 +8,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from architectures import EVERY, build
 
-from gavel.branches import NAME, Branches, Copies, can_branch, continuing
-from gavel.models import computed_in
-from gavel.packing import packable
-from gavel.prefixes import extend
+from gavel.models._branches import NAME, Branches, Copies, can_branch, continuing
+from gavel.models.loading import computed_in
+from gavel.models.prefixes import extend
+from gavel.training.rl.packing import packable
 
 WITHOUT = {"bloom"}  # attends by code of its own
 PROMPTS = [[3, 4, 5, 6, 7], [8, 9], [10, 11, 12]]
@@ -38,7 +38,7 @@ def test_logits_are_those_of_copied_caches(kind, attention, monkeypatch):
     found, branches = logits(model, Branches)
     assert model.config._attn_implementation == attention
     assert len(branches.prompts.layers[0].keys) == 2, "the first prompt has no continuation left"
-    monkeypatch.setattr("gavel.branches.can_branch", lambda model: False)
+    monkeypatch.setattr("gavel.models._branches.can_branch", lambda model: False)
     wanted, _ = logits(model, Copies)
     assert torch.allclose(found, wanted, atol=1e-4)
     assert wanted.std(0).median() > 0.1, "a model that tells no continuations apart would pass anything"

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from gavel.calibration import agreement, auc, auc_within, breakdown, by_length, calibrate, too_weak, whole
-from gavel.errors import InputError
-from gavel.files import write_json
-from gavel.judge import Verdict
+from gavel.common.errors import InputError
+from gavel.common.files import write_json
+from gavel.judge.verdict import Verdict
+from gavel.judge_eval.calibration import agreement, breakdown, by_length, calibrate, too_weak, whole
+from gavel.stats.auc import auc, auc_within
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -175,7 +176,7 @@ def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
 
 def test_intervals_are_over_questions():
     """Ten solutions of a question that are all alike are one piece of evidence."""
-    from gavel.statistics import wilson
+    from gavel.stats.intervals import wilson
 
     groups = [name for name in "abcdefgh" for _ in range(10)]
     correct = [group in "abcdef" for group in groups]

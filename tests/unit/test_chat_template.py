@@ -8,12 +8,12 @@ import pytest
 from test_config import default
 from test_judge_server import LISTED, connect, serving
 
-from gavel import judge, models
-from gavel.config import load as load_config
-from gavel.errors import InputError
-from gavel.judge.labels import check_template, open_thought, templated
-from gavel.judge.phrasings import example, phrasings
-from gavel.preflight import check
+from gavel.common.errors import InputError
+from gavel.judge import load, verdict
+from gavel.judge.prompting import check_template, example, open_thought, phrasings, templated
+from gavel.models import loading
+from gavel.study.checks import check_tokenizers as check
+from gavel.study.schema.study import load as load_config
 
 TURN = "{% for message in messages %}{{ message.role }}: {{ message.content | trim }}\n{% endfor %}assistant:\n"
 OPENS = TURN + "<think>\n"
@@ -47,8 +47,8 @@ def chatty(tiny, tmp_path):
 def test_a_template_that_opens_a_thought_is_refused(chatty, mark):
     folder = chatty(TURN + mark + "\n")
     with pytest.raises(InputError, match=r"^judge.chat: .* opens a thought .* before the label.*chat_template_kwargs"):
-        judge.load(model=folder, chat=True)
-    judge.load(model=folder)  # without the template nothing is opened
+        load.load(model=folder, chat=True)
+    load.load(model=folder)  # without the template nothing is opened
 
 
 def test_the_first_check_of_a_study_refuses_it_too(tiny, chatty):
@@ -63,11 +63,11 @@ def test_the_first_check_of_a_study_refuses_it_too(tiny, chatty):
 def test_an_argument_of_the_template_closes_the_thought(chatty, template):
     folder = chatty(template)
     with pytest.raises(InputError, match="opens a thought"):
-        judge.load(model=folder, chat=True)
+        load.load(model=folder, chat=True)
     with pytest.raises(InputError, match="opens a thought"):
-        judge.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": True})
-    asked = judge.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": False})
-    assert 0 < judge.score(asked, ["1+1?"], ["2"])[0] < 1
+        load.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": True})
+    asked = load.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": False})
+    assert 0 < verdict.score(asked, ["1+1?"], ["2"])[0] < 1
     (prompt,) = asked.render("1+1?", "2")
     assert open_thought(asked.backend.templated(prompt)) is None
     assert asked.backend.templated(prompt).startswith("user: ")
@@ -76,30 +76,30 @@ def test_an_argument_of_the_template_closes_the_thought(chatty, template):
 def test_a_judge_that_reasons_is_refused_too(chatty):
     """Its label would stand in a thought that may never be closed."""
     with pytest.raises(InputError, match="opens a thought"):
-        judge.load(model=chatty(OPENS), chat=True, prompt="reasoning", reasoning={"max_new_tokens": 8})
+        load.load(model=chatty(OPENS), chat=True, prompt="reasoning", reasoning={"max_new_tokens": 8})
 
 
 def test_what_the_prompt_itself_says_of_thoughts_does_not_count(chatty, tmp_path):
     (tmp_path / "own.txt").write_text(PROMPT)
-    judge.load(model=chatty(TURN), chat=True, prompt=str(tmp_path / "own.txt"))
+    load.load(model=chatty(TURN), chat=True, prompt=str(tmp_path / "own.txt"))
 
 
 def test_an_argument_that_the_template_does_not_read_is_refused(chatty):
     message = r"judge.chat_template_kwargs.enable_thinkng: .* does not read it; it reads enable_thinking$"
     with pytest.raises(InputError, match=message):
-        judge.load(model=chatty(ASKS), chat=True, chat_template_kwargs={"enable_thinkng": False})
+        load.load(model=chatty(ASKS), chat=True, chat_template_kwargs={"enable_thinkng": False})
 
 
 def test_a_template_that_fails_is_an_error_of_one_line(chatty):
     folder = chatty(TURN + "{{ raise_exception('no system role') }}")
     with pytest.raises(InputError, match=r"judge.chat: .* cannot be filled in \(no system role\)"):
-        judge.load(model=folder, chat=True)
+        load.load(model=folder, chat=True)
 
 
 def test_arguments_make_other_answers(chatty, tmp_path):
     """Kept answers are those of the same template and arguments."""
     folder = chatty(TURN + "{% if short %}short{% endif %}")
-    plain, short = (judge.load(model=folder, chat=True, chat_template_kwargs=given) for given in ({}, {"short": True}))
+    plain, short = (load.load(model=folder, chat=True, chat_template_kwargs=given) for given in ({}, {"short": True}))
     assert plain.backend.identity != short.backend.identity
     assert plain.backend.templated("q") + "short" == short.backend.templated("q")
 
@@ -149,15 +149,15 @@ def test_arguments_that_cannot_be_are_refused_by_the_config(changes, message):
 
 
 def test_the_config_hands_arguments_on():
-    from gavel import study
+    from gavel.study import params
 
     raw = default()
     raw["judge"] = raw["judge"] | {"chat": True, "chat_template_kwargs": {"enable_thinking": False, "level": 2}}
-    assert study.judge(load_config(raw))["chat_template_kwargs"] == {"enable_thinking": False, "level": 2}
+    assert params.judge(load_config(raw))["chat_template_kwargs"] == {"enable_thinking": False, "level": 2}
 
 
 def test_a_prompt_between_chat_marks_is_found_whatever_its_blanks(tiny, chatty):
-    tokenizer = models.load_tokenizer(chatty(TURN))
+    tokenizer = loading.load_tokenizer(chatty(TURN))
     text = example(phrasings("judge", [" Yes", " No"], False, ("question", "solution"))[0], ("question", "solution"))
     check_template(tokenizer, text)
     assert templated(tokenizer, text, True).endswith("right?\nassistant:")

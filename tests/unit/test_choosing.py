@@ -7,13 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from gavel import judge
-from gavel.choosing import Once, choose
-from gavel.files import read_jsonl, write_jsonl
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.evaluation.best_of import Once, choose
+from gavel.evaluation.question_values import question_values
+from gavel.evaluation.score import score
+from gavel.judge import load, verdict
 from gavel.judge.ratings import bradley_terry, win_rates
-from gavel.judge.standings import SCORES, Held
-from gavel.question_values import question_values
-from gavel.scoring import score
+from gavel.judge.tournaments import SCORES, Held
 
 WAYS = ["score", "elo", "knockout"]
 
@@ -227,21 +227,21 @@ def test_a_knockout_alone_leaves_the_scores_empty(generated):
 
 
 def test_rows_that_ask_for_scores_alone_are_as_ever(tiny, generated):
-    watcher = judge.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
+    watcher = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     rows, costs = scored(generated, watcher)
     assert costs == {}
     assert list(rows[0])[4:8] == ["answer", "correct", "judge", "tokens"]
     # Both questions have the same words, so all ten are one group, as the judge sees it.
-    alone = judge.score(watcher, ["Which?"] * 10, [row["response"] for row in rows])
+    alone = verdict.score(watcher, ["Which?"] * 10, [row["response"] for row in rows])
     assert [row["judge"] for row in rows] == alone
 
 
 def test_a_real_model_plays_both(tiny, generated):
-    watcher = judge.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
+    watcher = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     rows, costs = scored(generated, watcher, best_of=WAYS)
     assert [costs[way]["prompts"] for way in ("knockout", "round-robin")] == [4, 6]
     assert 0 < costs["knockout"]["read"] < costs["round-robin"]["read"] == watcher.tokens_read
-    apart = judge.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
+    apart = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     only, less = scored(generated, apart, best_of=["knockout"])
     assert [row["knockout"] for row in only] == [row["knockout"] for row in rows]
     assert less["knockout"] == costs["knockout"]

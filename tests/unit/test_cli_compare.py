@@ -5,9 +5,9 @@ import json
 import pytest
 from scored import score
 
-from gavel.commands import score as command
-from gavel.metrics import compare
-from gavel.voting import maj_at_k
+from gavel.cli import score as command
+from gavel.evaluation.metrics import compare
+from gavel.stats.voting import maj_at_k
 
 NAMED = {"id": "q{}".format, "question": "What is {}?".format}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import judge
-from gavel.calibration import auc
-from gavel.cli import main
+from gavel.cli.main import main
+from gavel.judge import load, verdict
+from gavel.stats.auc import auc
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
     within = "auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95"
     assert list(found) == f"n accuracy accuracy_ci95 auc {within} ece off_label_mass solutions_per_second".split()
     lines = [json.loads(line) for line in file.open()]
-    scores = judge.score(judge.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    scores = verdict.score(load.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
     assert found["n"] == 20
     assert found["auc"] == pytest.approx(auc(scores, [r["correct"] for r in lines]), abs=1e-6)
     assert found["solutions_per_second"] > 0
@@ -67,7 +67,7 @@ def test_bad_rows_are_named(tmp_path, tiny, capsys, line, message):
 def test_a_bad_last_row_is_found_before_the_judge_is_asked(file, tiny, tmp_path, capsys, monkeypatch):
     path = tmp_path / "late.jsonl"
     path.write_text(file.read_text() + '{"question": "q", "response": "r"}\n')
-    monkeypatch.setattr("gavel.judge.load", lambda **settings: pytest.fail("the judge was loaded"))
+    monkeypatch.setattr("gavel.judge.load.load", lambda **settings: pytest.fail("the judge was loaded"))
     assert main(["judge", str(path), "--judge", tiny]) == 2
     assert f"late.jsonl:{len(path.read_text().splitlines())}: 'correct' must be" in capsys.readouterr().err
 

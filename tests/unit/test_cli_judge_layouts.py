@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import judge
-from gavel.auc import auc
-from gavel.benchmark_figures import figures
-from gavel.cli import main
-from gavel.judge_benchmark import ask
-from gavel.statistics import clustered_mean
+from gavel.cli.main import main
+from gavel.judge import load, verdict
+from gavel.judge_eval.benchmark import ask
+from gavel.judge_eval.benchmark_figures import figures
+from gavel.stats.auc import auc
+from gavel.stats.intervals import clustered_mean
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def asked(file, name, *options):
 
 
 def test_rewardbench_s_figures_are_those_of_the_benchmark(file, items, tiny, capsys, monkeypatch):
-    monkeypatch.setattr("gavel.judging_published.BATCH", 5)
+    monkeypatch.setattr("gavel.cli.judge_files.BATCH", 5)
     assert asked(file, tiny, "rewardbench", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     names = "n questions accuracy accuracy_ci95 auc auc_within auc_within_ci95 subsets".split()
     assert list(found) == [*names, "prompts", "tokens_read", "tokens_written", "seconds"]
-    watcher = judge.load(model=tiny)
+    watcher = load.load(model=tiny)
     rows, cost = ask(watcher, items)
     whole = figures(items, rows, cost)[0]
     assert (found["n"], found["questions"]) == (12, 12)
@@ -154,12 +154,12 @@ def test_each_model_s_solutions_have_their_figures(tmp_path, tiny, capsys):
     assert found["n"] == 16
     assert list(found["models"]) == ["small", "large"]
     large = found["models"]["large"]
-    watcher = judge.load(model=tiny)
+    watcher = load.load(model=tiny)
     questions, texts = [row["question"] for row in rows], [row["large"]["solution"] for row in rows]
     right = [number % 2 == 1 for number in range(8)]
     assert (large["n"], large["auc"]) == (
         8,
-        pytest.approx(auc(judge.score(watcher, questions, texts), right), abs=0.07),
+        pytest.approx(auc(verdict.score(watcher, questions, texts), right), abs=0.07),
     )
     assert found["models"]["small"]["auc"] is None  # all of them are wrong
     assert found["tokens_read"] > 0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gavel import cli
+from gavel.cli import main
 
 CLOSED = 128 + signal.SIGPIPE
 
@@ -21,7 +21,7 @@ def rows(write):
 def run(*arguments: str, more: str = "", **environment: str) -> subprocess.CompletedProcess:
     """The command in a shell; `more` is what stands after it there."""
     command = f'"$@" {more}; exit ${{PIPESTATUS[0]}}'
-    whole = ["bash", "-c", command, "bash", sys.executable, "-m", "gavel.cli", *arguments]
+    whole = ["bash", "-c", command, "bash", sys.executable, "-m", "gavel.cli.main", *arguments]
     # Python writes out what is printed at once where this is set, and else when its buffer is full or at its end.
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(whole, capture_output=True, text=True, timeout=120, env=plain | environment)
@@ -74,21 +74,21 @@ def test_another_pipe_s_error_is_not_taken_for_the_output_s(rows, monkeypatch):
     def broken(*arguments):
         raise BrokenPipeError("a worker's")
 
-    monkeypatch.setattr("gavel.commands.score.verify", broken)
+    monkeypatch.setattr("gavel.solutions.verifier.verify", broken)
     with pytest.raises(BrokenPipeError):
-        cli.main(["score", rows, "--format", "text"])
+        main.main(["score", rows, "--format", "text"])
 
 
 def test_ctrl_c_is_one_line(rows, monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gavel.commands.score.verify", interrupted)
-    assert cli.main(["score", rows, "--format", "text"]) == 128 + signal.SIGINT
+    monkeypatch.setattr("gavel.solutions.verifier.verify", interrupted)
+    assert main.main(["score", rows, "--format", "text"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "gavel: interrupted\n"
 
 
 def test_the_command_line_starts_without_torch():
     """Importing it takes seconds, in which `gavel score | head` would show nothing."""
-    code = "import sys, gavel.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, gavel.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

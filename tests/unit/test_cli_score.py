@@ -7,9 +7,9 @@ import sys
 import pytest
 from scored import score
 
-from gavel import cli
-from gavel.commands import score as command
-from gavel.statistics import wilson
+from gavel.cli import layouts, main
+from gavel.cli import score as command_score
+from gavel.stats.intervals import wilson
 
 
 def test_summary_of_several_responses(write, capsys):
@@ -81,7 +81,7 @@ def test_a_k_above_a_rows_responses_names_the_row(write, capsys, more):
 
 
 def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "BATCH", 3)
+    monkeypatch.setattr(command_score, "BATCH", 3)
     rows = [{"response": [f"#### {i}"] * (i % 4 + 1), "answer": i - i % 2} for i in range(20)]
     out = tmp_path / "new" / "details.jsonl"
     assert score(capsys, write(*rows), "--format", "text", "--details", str(out))[0] == 0
@@ -177,7 +177,7 @@ def test_bad_files_exit_2_with_one_line(write, capsys, tmp_path):
 
 def test_unknown_format_exits_2(write, capsys):
     with pytest.raises(SystemExit) as exit_:
-        cli.main(["score", write({"response": "1", "answer": 1}), "--format", "prose"])
+        main.main(["score", write({"response": "1", "answer": 1}), "--format", "prose"])
     assert exit_.value.code == 2
     assert "'prose'" in capsys.readouterr().err
 
@@ -185,16 +185,16 @@ def test_unknown_format_exits_2(write, capsys):
 def test_rows_are_read_as_they_are_needed(tmp_path, monkeypatch):
     path = tmp_path / "long.jsonl"
     path.write_text('{"response": "1", "answer": 1}\n' * 500)
-    monkeypatch.setattr(command, "BATCH", 10)
+    monkeypatch.setattr(command_score, "BATCH", 10)
     read = []
-    items = (read.append(item) or item for item in command._items(str(path), command.LAYOUTS["rows"](), None))
-    next(command._scored(items, "text", {}))
+    items = (read.append(item) or item for item in command_score._items(str(path), layouts.LAYOUTS["rows"](), None))
+    next(command_score._scored(items, "text", {}))
     assert len(read) == 10
 
 
 def test_installed_command_is_silent_off_a_terminal(write):
     path = write({"response": "#### 1", "answer": 1})
-    command = [sys.executable, "-m", "gavel.cli", "score", path, "--format", "text", "--json"]
+    command = [sys.executable, "-m", "gavel.cli.main", "score", path, "--format", "text", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["accuracy"] == 1
@@ -207,6 +207,6 @@ def test_details_do_not_replace_the_responses(tmp_path, capsys):
     before = path.read_text()
     for file, other in ((path, []), (tmp_path / "b.jsonl", ["--compare", str(path)])):
         arguments = ["score", str(file), "--format", "text", "--details", str(tmp_path / "." / "a.jsonl"), *other]
-        assert cli.main(arguments) == 2
+        assert main.main(arguments) == 2
         assert "would write over the responses" in capsys.readouterr().err
         assert path.read_text() == before

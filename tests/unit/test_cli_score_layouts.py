@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scored import score
 
-from gavel import cli
+from gavel.cli import main
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_model_solutions.jsonl"
 
@@ -133,8 +133,8 @@ def studys_samples(path):
 def test_a_studys_own_samples_are_not_scored_against_the_models_answers(tmp_path, capsys):
     path = studys_samples(tmp_path / "samples.jsonl")
     for more in ([], ["--skip-bad"]):
-        assert cli.main(["score", path, "--format", "text", *more]) == 2
+        assert main.main(["score", path, "--format", "text", *more]) == 2
         assert "--layout greedy" in capsys.readouterr().err
-    assert cli.main(["score", path, "--format", "text", "--layout", "greedy", "--json"]) == 0
+    assert main.main(["score", path, "--format", "text", "--layout", "greedy", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["n"], found["accuracy"]) == (2, 0.5)

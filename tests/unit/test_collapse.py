@@ -2,7 +2,7 @@
 
 import pytest
 
-from gavel.collapse import collapsed, stale
+from gavel.training.rl.collapse import collapsed, stale
 
 
 def looks(*pairs):

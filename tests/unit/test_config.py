@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import config
-from gavel.config import place
-from gavel.errors import InputError
-from gavel.judge import KINDS
+from gavel.common.errors import InputError
+from gavel.judge.kinds import KINDS
+from gavel.study import place
+from gavel.study.schema import study as config_study
+from gavel.study.schema import training
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").glob("*.yaml"))
@@ -23,7 +24,7 @@ def default() -> dict:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
 def test_shipped_studies_are_valid_and_keep_their_results_apart(path):
-    study = config.load(yaml.safe_load(path.read_text()))
+    study = config_study.load(yaml.safe_load(path.read_text()))
     expected = "results" if path.name == "config.yaml" else f"results/{study['study']}"
     assert study["results_dir"] == expected
 
@@ -233,60 +234,60 @@ def changed(path: str, value) -> dict:
 )
 def test_a_wrong_value_is_named_in_one_line(path, value, message):
     if message is None:
-        config.load(changed(path, value))
+        config_study.load(changed(path, value))
         return
     with pytest.raises(InputError) as error:
-        config.load(changed(path, value))
+        config_study.load(changed(path, value))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert "hush" not in str(error.value), "a password is repeated"
 
 
 def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
-    found = config.load(default())["judge"]
+    found = config_study.load(default())["judge"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
-    found = config.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
+    found = config_study.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
 
 
 def test_a_new_kind_of_judge_is_one_line(monkeypatch):
     monkeypatch.setitem(KINDS, "shortest", replace(KINDS["single-token"], module="shortest"))
     for reasoning in (None, {"max_new_tokens": 8}):
-        found = config.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
+        found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
         assert found["prompt"] == ("reasoning" if reasoning else "judge")
     with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
-        config.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
+        config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
 
 
 def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():
     raw = changed("judge", {"model": "m", "kind": "pairwise"})
     raw["evaluation"]["best_of"] = ["score", "elo", "knockout"]
-    assert config.load(raw)["evaluation"]["best_of"] == ["score", "elo", "knockout"]
-    assert config.load(default())["evaluation"]["best_of"] == ["score"]
+    assert config_study.load(raw)["evaluation"]["best_of"] == ["score", "elo", "knockout"]
+    assert config_study.load(default())["evaluation"]["best_of"] == ["score"]
 
 
 @pytest.mark.parametrize("action", ["flag", "stop", "rollback"])
 def test_the_monitor_may_act_under_a_judge_that_compares(action):
     raw = changed("judge", {"model": "m", "kind": "pairwise"})
     raw["rl"]["monitor"] = {"action": action}
-    assert config.load(raw)["rl"]["monitor"]["action"] == action
+    assert config_study.load(raw)["rl"]["monitor"]["action"] == action
 
 
 def test_a_mistyped_key_is_named_before_what_is_missing():
     with pytest.raises(InputError, match=r"unknown key 'studnt'; did you mean 'student'\? \(and [0-9]+ more\)"):
-        config.load({"study": "x", "studnt": {"model": "scratch"}, "data": {"train": {}}})
+        config_study.load({"study": "x", "studnt": {"model": "scratch"}, "data": {"train": {}}})
 
 
 def test_vllm_needs_a_gpu():
     raw = changed("rl.algorithms", ["grpo"])
     raw["rl"]["vllm"] = {}
     with pytest.raises(InputError, match=r"rl.vllm needs a GPU, but compute.gpus is 0"):
-        config.load(raw)
+        config_study.load(raw)
     raw["compute"] = {"gpus": 1}
-    assert config.load(raw)["rl"]["vllm"]["mode"] == "colocate"
+    assert config_study.load(raw)["rl"]["vllm"]["mode"] == "colocate"
     raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
     with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus 1"):
-        config.load(raw)
+        config_study.load(raw)
 
 
 def test_rollouts_by_a_job_s_own_server_need_gpus_beside_those_of_training():
@@ -298,16 +299,16 @@ def test_rollouts_by_a_job_s_own_server_need_gpus_beside_those_of_training():
     ):
         raw["rl"]["vllm"] = {"mode": "server", "serve": "job", "gpus": gpus}
         with pytest.raises(InputError, match=message):
-            config.load(raw)
+            config_study.load(raw)
     raw["rl"]["vllm"]["gpus"] = [2]
-    assert config.load(raw)["rl"]["vllm"]["command"].startswith("trl vllm-serve")
+    assert config_study.load(raw)["rl"]["vllm"]["command"].startswith("trl vllm-serve")
 
 
 def test_a_model_from_scratch_needs_something_to_read():
     raw = changed("student.model", "scratch")
     raw["data"]["pretrain"] = None
     with pytest.raises(InputError, match=r"data.pretrain names nothing to read"):
-        config.load(raw)
+        config_study.load(raw)
 
 
 @pytest.mark.parametrize(
@@ -323,11 +324,11 @@ def test_a_model_from_scratch_needs_something_to_read():
 )
 def test_settings_that_contradict_each_other_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        config.Rl(**settings)
+        training.Rl(**settings)
 
 
 def test_lambda_keeps_its_name():
-    study = config.load(default())
+    study = config_study.load(default())
     assert study["rl"]["lambda"] == [0, 0.5, 1]
     assert study["primary"]["lambda"] == 0.5
 
@@ -341,7 +342,7 @@ def objects(node):
 
 
 def test_every_section_is_closed_and_every_key_described():
-    for section in objects(config.schema()):
+    for section in objects(config_study.schema()):
         assert section["additionalProperties"] is False
         for key, field in section["properties"].items():
             assert field.get("description") or "$ref" in field, f"{section['title']}.{key}"
@@ -364,7 +365,7 @@ def test_generated_files_are_current():
 
 def test_every_key_stands_in_the_readme():
     readme = (ROOT / "config/README.md").read_text()
-    for section in objects(config.schema()):
+    for section in objects(config_study.schema()):
         for key in section["properties"]:
             assert f"| `{key}` |" in readme
 
@@ -381,9 +382,9 @@ def test_no_folder_of_the_project_takes_results():
 def test_results_may_lie_in_the_home_folder_but_not_be_it(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for given, expected in (("~/mine", "mine"), ("~/a//mine/", "a/mine"), (f"{tmp_path}/b", "b")):
-        assert config.load(default() | {"results_dir": given})["results_dir"] == f"{tmp_path}/{expected}"
+        assert config_study.load(default() | {"results_dir": given})["results_dir"] == f"{tmp_path}/{expected}"
     with pytest.raises(InputError, match="is your home folder"):
-        config.load(default() | {"results_dir": "~"})
+        config_study.load(default() | {"results_dir": "~"})
 
 
 def test_links_are_followed_to_where_results_would_be(tmp_path):
@@ -396,8 +397,10 @@ def test_links_are_followed_to_where_results_would_be(tmp_path):
         ("gone/x", "is broken"),
     ):
         with pytest.raises(InputError, match=message):
-            config.load(default() | {"results_dir": str(tmp_path / path)})
-    assert config.load(default() | {"results_dir": str(tmp_path / "away" / "x")})["results_dir"].endswith("away/x")
+            config_study.load(default() | {"results_dir": str(tmp_path / path)})
+    assert config_study.load(default() | {"results_dir": str(tmp_path / "away" / "x")})["results_dir"].endswith(
+        "away/x"
+    )
 
 
 @pytest.mark.parametrize("name", ["data", "judge", "mlflow.db", "models"])
@@ -405,13 +408,13 @@ def test_a_study_is_not_called_like_a_part_of_the_default_study_s_results(name):
     raw = default() | {"study": name}
     del raw["results_dir"]
     with pytest.raises(InputError, match=f"results/{name} lies among the default study's results"):
-        config.load(raw)
+        config_study.load(raw)
 
 
 def test_a_study_that_names_no_folder_gets_one_of_its_own():
     raw = default() | {"study": "mine"}
     del raw["results_dir"]
-    assert config.load(raw)["results_dir"] == "results/mine"
+    assert config_study.load(raw)["results_dir"] == "results/mine"
 
 
 @pytest.mark.parametrize(
@@ -427,11 +430,11 @@ def test_a_judge_is_stopped_by_something(judge, message):
     raw = default()
     raw["judge"] = raw["judge"] | judge
     if message is None:
-        assert config.load(raw)["judge"]["below"] == "stop"
+        assert config_study.load(raw)["judge"]["below"] == "stop"
         return
     with pytest.raises(InputError, match=message):
-        config.load(raw)
+        config_study.load(raw)
 
 
 def test_half_of_the_probability_may_fall_off_the_labels_where_a_config_does_not_say():
-    assert config.load(default())["judge"]["max_off_label"] == 0.5
+    assert config_study.load(default())["judge"]["max_off_label"] == 0.5

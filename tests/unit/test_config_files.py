@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import config_files, serving, study, sweep
-from gavel.errors import InputError
+from gavel.common.errors import InputError
+from gavel.jobs import serving
+from gavel.study import config_files, resolve, sweep
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = (ROOT / "config" / "config.yaml").read_text()
@@ -200,11 +201,11 @@ def test_the_default_study_s_file_is_checked_too(tmp_path, monkeypatch):
 
 
 def test_commands_read_a_study_as_the_workflow_does(tmp_path):
-    from gavel.commands import cost, resources
+    from gavel.cli import cost, resources
 
     path = tmp_path / "mine.yaml"
     path.write_text(DEFAULT + "rl: {}\n")
-    for read in (lambda: study.read(path, ROOT), lambda: cost._studies(str(path))):
+    for read in (lambda: resolve.read(path, ROOT), lambda: cost._studies(str(path))):
         with pytest.raises(InputError, match="mine.yaml:46: key 'rl' is given twice"):
             read()
     (tmp_path / "config.yaml").write_bytes(b"compute: {threads: 1}\ncaf\xe9: 1")
@@ -218,10 +219,10 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
 def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.jsonl").touch()
-    assert study.find("~/mine.jsonl", ROOT, "data.train.path") == f"{tmp_path}/mine.jsonl"
+    assert resolve.find("~/mine.jsonl", ROOT, "data.train.path") == f"{tmp_path}/mine.jsonl"
     for name in ("~/other.jsonl", "x" * 300):
         with pytest.raises(InputError, match="data.train.path: ") as error:
-            study.find(name, ROOT, "data.train.path")
+            resolve.find(name, ROOT, "data.train.path")
         assert "\n" not in str(error.value)
 
 
@@ -233,11 +234,11 @@ def test_a_server_s_command_that_is_no_line_of_words_is_named(command):
 
 
 def test_a_finished_study_s_own_config_can_be_read_again(tmp_path):
-    from gavel.commands import cost
+    from gavel.cli import cost
 
-    found = study.resolve(yaml.safe_load(DEFAULT), ROOT)
+    found = resolve.resolve(yaml.safe_load(DEFAULT), ROOT)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
-    assert study.read(tmp_path / "config.yaml", ROOT) == found
+    assert resolve.read(tmp_path / "config.yaml", ROOT) == found
     assert list(cost._studies(str(tmp_path / "config.yaml")).values()) == [found]
 
 
@@ -245,7 +246,7 @@ def test_a_finished_study_s_own_config_can_be_read_again(tmp_path):
 def test_a_sweep_that_is_none_is_named(tmp_path, variants):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(yaml.safe_load(DEFAULT) | {"sweep": variants}))
     with pytest.raises(InputError, match="sweep: is a section of keys"):
-        study.read(tmp_path / "mine.yaml", ROOT)
+        resolve.read(tmp_path / "mine.yaml", ROOT)
 
 
 @pytest.mark.parametrize(

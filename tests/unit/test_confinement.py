@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gavel import programs
+from gavel.solutions.sandbox import pool as programs
 
 HONEST = "def solution():\n    return 18"
 

@@ -8,13 +8,19 @@ import pytest
 import yaml
 from small_run import small_job
 
-from gavel import evaluation, judge, judge_training, models, prompts, rl, sft, study, verdicts
-from gavel.context import check_files
-from gavel.errors import InputError
-from gavel.files import write_jsonl
-from gavel.judge.reasoning import Reasoning
-from gavel.mixing import MixingWeight
-from gavel.rewards import MixedReward
+from gavel.common.errors import InputError
+from gavel.common.files import write_jsonl
+from gavel.evaluation import generate
+from gavel.judge import load
+from gavel.judge.backends.reasoning import Reasoning
+from gavel.judge_eval import verdicts
+from gavel.models import loading, prompts
+from gavel.models.context import check_files
+from gavel.study import resolve
+from gavel.training import sft
+from gavel.training.judge import train
+from gavel.training.rl import train as rl
+from gavel.training.rl.rewards import MixedReward, MixingWeight
 
 ROOT = Path(__file__).parents[2]
 CONTEXT, NEW = 120, 24
@@ -49,7 +55,7 @@ def lengthen(path: str, place: int) -> None:
 
 def sft_arguments(job, **changes) -> dict:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    settings = {key: value for key, value in study.resolve(raw, ROOT)["sft"].items() if key != "seed"}
+    settings = {key: value for key, value in resolve.resolve(raw, ROOT)["sft"].items() if key != "seed"}
     keys = ("labeled", "validation", "output", "state", "digest", "solution_format", "prompt", "max_new_tokens")
     asked = {key: job[key] for key in keys} | {"seed": 0, "settings": settings | {"epochs": 1, "batch_size": 2}}
     return asked | {"student": job["student"] | {"model": job["start"]}} | changes
@@ -96,7 +102,7 @@ def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
     options = {"model": short, "student": {"dtype": "float32"}, "files": files, "prompt": "solve", "n": 1}
     options |= {"max_new_tokens": NEW, "temperature": 1.0, "seed": 0, "batch_size": 8}
     with pytest.raises(InputError, match=MESSAGE.format(name="second")):
-        evaluation.generate(**options)
+        generate.generate(**options)
     assert not list(tmp_path.glob("*-out.jsonl"))
 
 
@@ -118,7 +124,7 @@ def test_the_calibration_names_the_row(short, rows, tmp_path):
 
 
 def test_the_data_job_checks_every_file_where_the_student_is_here(short, rows, tmp_path):
-    found = study.resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
+    found = resolve.resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
     found["solution"]["max_new_tokens"] = NEW
     write_jsonl(tmp_path / "labeled.jsonl", rows[:3])
     write_jsonl(tmp_path / "test" / "main.jsonl", [rows[0], long(rows[1])])
@@ -132,9 +138,9 @@ def test_the_data_job_checks_every_file_where_the_student_is_here(short, rows, t
 
 
 def test_what_just_fits_is_taken(short, rows, tmp_path):
-    found = study.resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
+    found = resolve.resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
     write_jsonl(tmp_path / "labeled.jsonl", rows[:1])
-    tokenizer = models.load_tokenizer(short)
+    tokenizer = loading.load_tokenizer(short)
     read = len(tokenizer(prompts.fill(prompts.load("solve"), question=rows[0]["question"]))["input_ids"])
     found["solution"]["max_new_tokens"] = CONTEXT - read
     check_files(found, [tmp_path / "labeled.jsonl"], short)
@@ -169,11 +175,11 @@ def test_configurations_name_their_context_in_several_ways(settings, length):
 
     found = Configuration()
     vars(found).update(settings)
-    assert models.context_length(found) == length
+    assert loading.context_length(found) == length
 
 
 def test_a_judge_cuts_to_its_context_and_counts(short, rows, capsys):
-    asked = judge.load(model=short)
+    asked = load.load(model=short)
     assert "judge.max_tokens 2048 is above the context of" in capsys.readouterr().err
     questions = [rows[0]["question"], long(rows[1])["question"]]
     found = asked.verdicts(questions, [row["program"] for row in rows[:2]])
@@ -186,7 +192,7 @@ def test_cut_judging_prompts_are_counted_in_training(short, rows):
     logged = {}
     weight = MixingWeight(0.5)
     reward = MixedReward(
-        weight=weight, judge=judge.load(model=short), solution_format="program", partial=0.1, max_missing=0.25
+        weight=weight, judge=load.load(model=short), solution_format="program", partial=0.1, max_missing=0.25
     )
     questions = [rows[0]["question"], long(rows[1])["question"]]
     reward(["x", "y"], question=questions, answer=[None, None], log_metric=logged.__setitem__)
@@ -198,8 +204,8 @@ def test_cut_judging_prompts_are_counted_in_training(short, rows):
 
 def test_a_reasoning_has_room_and_a_prompt_cut_for_it_counts(short, rows):
     with pytest.raises(InputError, match=r"judge.reasoning.max_new_tokens: 120 leaves no room .* 120 tokens"):
-        judge.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": CONTEXT})
-    asked = judge.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": 60, "temperature": 0.0})
+        load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": CONTEXT})
+    asked = load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": 60, "temperature": 0.0})
     assert isinstance(asked.backend, Reasoning)
     found = asked.verdicts(["1+1?"] * 2, ["2", "2 " * 80])
     assert [verdict.truncated for verdict in found] == [False, True]
@@ -216,7 +222,7 @@ def test_training_a_judge_names_the_pair_that_does_not_fit(short, rows, tmp_path
     with pytest.raises(
         InputError, match=r"pairs.jsonl: row pair-1 does not fit the judge '.*short': .* context is 120"
     ):
-        judge_training.train(
+        train.train(
             method="grpo",
             start=short,
             judge_settings={"kind": "pairwise", "model": short, "labels": (" Yes", " No"), "dtype": "float32"},

@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from gavel import contrasts
-from gavel.answers import solutions_to_answers
-from gavel.judge.asking import Answer
+from gavel.judge.backends.base import Answer
+from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.reasoning import Reasoning
-from gavel.judgments import balanced, both_orders, sampled, to_imitate, to_prefer
+from gavel.solutions.verifier import solutions_to_answers
+from gavel.training.judge import unlabeled_pairs
+from gavel.training.judge.judgments import balanced, both_orders, sampled, to_imitate, to_prefer
 
 PROGRAM = "def solution():\n    a = {}+{}\n    result = a*2\n    return result"
 
@@ -27,7 +27,7 @@ def samples(answers):
 
 
 def test_questions_are_challenging_where_samples_neither_agree_nor_scatter():
-    found = contrasts.challenging(
+    found = unlabeled_pairs.challenging(
         {
             "agree": samples(["4"] * 8),
             "most": samples(["4"] * 5 + ["5", "6", None]),
@@ -44,11 +44,11 @@ def test_questions_are_challenging_where_samples_neither_agree_nor_scatter():
 def test_a_changed_question_has_one_other_number():
     rng = random.Random(0)
     for _ in range(50):
-        question = contrasts.changed("Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.", rng)
+        question = unlabeled_pairs.changed("Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.", rng)
         words = zip(question.split(), "Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.".split(), strict=True)
         different = [(new, old) for new, old in words if new != old]
         assert len(different) == 1 and different[0][1] in ("12", "3") and int(different[0][0]) > 0
-    assert contrasts.changed("How many are there?", rng) is None
+    assert unlabeled_pairs.changed("How many are there?", rng) is None
 
 
 def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
@@ -65,7 +65,7 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         asked.extend(questions)
         return [program(0, 3)] * len(questions)  # which is right for the first
 
-    pairs = contrasts.contrasting(
+    pairs = unlabeled_pairs.contrasting(
         ROWS,
         drawn,
         answer_to,

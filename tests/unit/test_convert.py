@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gavel.convert import steps_of, to_program
+from gavel.solutions.programs import steps_of, to_program
 
 GSM8K_TRAIN = Path(__file__).parents[2].parent / "shared/data/gsm8k_train.jsonl"
 

@@ -6,10 +6,12 @@ import struct
 import pytest
 import yaml
 
-from gavel import cli, config, cost, workload
-from gavel.errors import InputError
-from gavel.model_sizes import SIZES, size_of
-from gavel.probes import PROBES
+from gavel.cli import main
+from gavel.common.errors import InputError
+from gavel.judge_eval.probes import PROBES
+from gavel.study.cost import estimate, workload
+from gavel.study.cost.estimate import SIZES, size_of
+from gavel.study.schema import study as config
 
 MODEL = "facebook/galactica-125m"
 GENERATED = {"reader": "generator", "set": "main", "size": 50}
@@ -67,30 +69,30 @@ def test_looks_are_before_between_and_after(steps, every, times):
 
 
 def test_operations_and_hours_by_hand():
-    assumed = cost.Assumed(prompt=60, judging=40, length=0.2, peak=1e12, training=0.5, reading=0.25, writing=0.1)
-    sft = cost.costs(study(), assumed)[0]
+    assumed = estimate.Assumed(prompt=60, judging=40, length=0.2, peak=1e12, training=0.5, reading=0.25, writing=0.1)
+    sft = estimate.costs(study(), assumed)[0]
     # 64 examples of 80 tokens, 6 operations a parameter; 30 greedy solutions of 20 after prompts of 60, 2 operations.
     training, writing, reading = 6 * 125e6 * 64 * 80, 2 * 125e6 * 30 * 20, 2 * 125e6 * 30 * 60
     assert (sft.trained, sft.written) == (64 * 80, 600)
     assert sft.flops == pytest.approx(training + writing + reading)
     assert sft.hours == pytest.approx((training / 0.5e12 + writing / 0.1e12 + reading / 0.25e12) / 3600)
-    score = cost.costs(study(), assumed)[-1]
+    score = estimate.costs(study(), assumed)[-1]
     assert score.judged == 750 * 60
     assert score.flops == pytest.approx(2 * SIZES["Qwen/Qwen2.5-7B-Instruct"].parameters * 750 * 60)
-    longest = cost.costs(study(), assumed, longest=True)[0]
+    longest = estimate.costs(study(), assumed, longest=True)[0]
     assert longest.written == 30 * 100
 
 
 def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
-    plain = cost.costs(study(), cost.Assumed())
+    plain = estimate.costs(study(), estimate.Assumed())
     wide = study(compute={"gpus": 2, "processes": 2}, sft={"gradient_checkpointing": True})
-    held = {own.work.rule: own.held / own.hours for own in cost.costs(wide, cost.Assumed())}
+    held = {own.work.rule: own.held / own.hours for own in estimate.costs(wide, estimate.Assumed())}
     assert (held["train_sft"], held["score"]) == (1, 1)
     served = study(compute={"gpus": 3}, judge={"server": {"serve": "job", "gpus": [1, 2]}})
-    assert next(own.held / own.hours for own in cost.costs(served, cost.Assumed()) if own.work.jobs == 1) == 1
-    assert {own.held / own.hours for own in cost.costs(served, cost.Assumed()) if "rl" in own.work.rule} == {3}
+    assert next(own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if own.work.jobs == 1) == 1
+    assert {own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if "rl" in own.work.rule} == {3}
     trained = 2 * 125e6 * plain[0].trained
-    assert cost.costs(wide, cost.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
+    assert estimate.costs(wide, estimate.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 
 
 def test_a_judge_that_compares_by_hand():
@@ -119,30 +121,30 @@ def test_contests_are_among_the_samples_alone(ways, prompts):
 
 
 def test_a_judge_that_reasons_reads_twice_and_writes():
-    assumed = cost.Assumed(judging=40, length=0.2, reasoning=0.5, peak=1e12, reading=0.25, writing=0.1)
+    assumed = estimate.Assumed(judging=40, length=0.2, reasoning=0.5, peak=1e12, reading=0.25, writing=0.1)
     reasoning = {"max_new_tokens": 60, "samples": 3}
-    read, written = cost.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=False)
+    read, written = estimate.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=False)
     assert (read, written) == (4 * 60 + 3 * 30, 3 * 30)
-    assert cost.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=True)[1] == 3 * 60
-    score = cost.costs(study(judge={"reasoning": reasoning}), assumed)[-1]
+    assert estimate.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=True)[1] == 3 * 60
+    score = estimate.costs(study(judge={"reasoning": reasoning}), assumed)[-1]
     judge = 2 * SIZES["Qwen/Qwen2.5-7B-Instruct"].parameters
     assert score.judged == 750 * (330 + 90)
     assert score.flops == pytest.approx(judge * 750 * (330 + 90))
     assert score.hours == pytest.approx(judge * 750 * (330 / 0.25e12 + 90 / 0.1e12) / 3600)
     # Two solutions in a prompt.
-    assert cost.judging(study(judge={"kind": "pairwise"}), assumed, 20, longest=False) == (80, 0)
+    assert estimate.judging(study(judge={"kind": "pairwise"}), assumed, 20, longest=False) == (80, 0)
 
 
 def test_a_judge_that_is_trained_is_as_large_as_it_was(tmp_path, capsys):
     raw = RAW | {"judge": RAW["judge"] | {"dtype": "float32", "kind": "pairwise", "rl": {}}}
     (tmp_path / "trained.yaml").write_text(yaml.safe_dump(raw))
-    assert cli.main(["cost", str(tmp_path / "trained.yaml")]) == 0
+    assert main.main(["cost", str(tmp_path / "trained.yaml")]) == 0
     text = capsys.readouterr().out
     assert "(7,610 million); the judge's own training is not counted" in text
 
 
 def test_memory_by_hand():
-    found = cost.memory(study(), cost.Assumed(prompt=60))
+    found = estimate.memory(study(), estimate.Assumed(prompt=60))
     weights = 125e6 * 4 / 2**30
     assert found["train_rl"]["weights"] == found["train_rl"]["gradients"] == pytest.approx(weights)
     assert found["train_rl"]["optimiser"] == pytest.approx(2 * weights)
@@ -151,7 +153,7 @@ def test_memory_by_hand():
     # 24 completions of 100 tokens and 6 prompts of 60; keys and values of 12 layers, 768 numbers of 4 bytes.
     token = 2 * 12 * 768 * 4
     assert found["train_rl"]["keys and values"] == pytest.approx(token * (24 * 100 + 6 * 60) / 2**30)
-    adapters = cost.memory(study(rl={"lora": {}}), cost.Assumed())["train_rl"]
+    adapters = estimate.memory(study(rl={"lora": {}}), estimate.Assumed())["train_rl"]
     assert adapters["gradients"] == adapters["optimiser"] == 0
 
 
@@ -171,21 +173,21 @@ def test_what_is_not_known_is_said(tmp_path, capsys):
     hub = {"reader": "gsm8k", "path": "some/data", "split": "train"}
     with pytest.raises(InputError, match="data.tests.x: how many questions some/data has"):
         workload.questions(study(data={"tests": {"x": hub}}, primary={"set": "x"}))
-    assert cli.main(["cost", str(tmp_path / "none.yaml")]) == 2
+    assert main.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
-    assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2
+    assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2
     assert capsys.readouterr().err == "gavel: --writing 0: give a number above 0 and at most 1\n"
 
 
 def test_the_page_names_its_command_and_its_assumptions(capsys):
-    assert cli.main(["cost", "config/gsm8k-125m.yaml", "--writing=0.01"]) == 0
+    assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0.01"]) == 0
     text = capsys.readouterr().out
     assert "`gavel cost config/gsm8k-125m.yaml --writing=0.01`" in text
     assert "decoding (a judge's reasoning too) 1%" in text
 
 
 def test_a_sweep_has_a_section_for_each_variant(capsys):
-    assert cli.main(["cost", "config/judges.yaml"]) == 0
+    assert main.main(["cost", "config/judges.yaml"]) == 0
     text = capsys.readouterr().out
     titles = [line for line in text.splitlines() if line.startswith("## `config")]
     assert len(titles) == 8 and titles[-1] == "## `config/judges.yaml`, variant `judge_rl`"

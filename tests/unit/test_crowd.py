@@ -4,8 +4,10 @@ import fake_results
 import pandas as pd
 import pytest
 
-from gavel.report import crowd, curves, figures
-from gavel.report.load import load
+from gavel.report import crowd
+from gavel.report import figure as figures_figure
+from gavel.report.results import load
+from gavel.report.sections import accuracy, training
 
 SEEDS = 13
 KINDS = ["GRPO λ\u00a0=\u00a00", "PPO λ\u00a0=\u00a00"]
@@ -23,7 +25,7 @@ def results(tmp_path_factory):
 def test_one_seed_of_each_kind_is_shown_and_the_caption_counts_the_others(results):
     assert list(crowd.kinds(results)) == KINDS
     assert crowd.shown(results) == ["sft", "grpo-lambda0-seed3", "ppo-lambda0-seed3"]
-    figure = curves.training(results)
+    figure = training.training(results)
     assert [title for title, _ in figure.panels] == [f"{kind}, seed 3" for kind in KINDS]
     assert "2 of 26 runs" in figure.caption
     assert figure.data.run.nunique() == 26
@@ -33,11 +35,11 @@ def test_diagnostics_are_means_over_seeds(results):
     rewards = [results.training[f"grpo-lambda0-seed{seed}"].reward for seed in range(SEEDS)]
     found = crowd.mean_by_step(results.training, crowd.kinds(results))[KINDS[0]]
     assert found.reward.to_list() == pytest.approx((sum(rewards) / SEEDS).to_list())
-    assert "mean over the seeds" in curves.diagnostics(results).caption
+    assert "mean over the seeds" in training.diagnostics(results).caption
 
 
 def test_the_forest_has_a_row_for_each_kind_and_one_for_the_primary_comparison(results):
-    figure = figures.forest(results)
+    figure = accuracy.forest(results)
     names = [f"{KINDS[1]}, seed 3 ★", *KINDS]
     assert all(f">{name}<" in figure.panels[0][1] for name in names)
     assert figure.panels[0][1].count("λ") == len(names)
@@ -49,7 +51,7 @@ def test_votes_are_means_with_the_lowest_and_the_highest_seed(results):
     own = results.headline[(results.headline.algorithm == "grpo") & (results.headline.metric == "greedy")].value
     row = rows[(rows.run == KINDS[0]) & (rows.metric == "greedy")].iloc[0]
     assert (row.value, row.low, row.high) == pytest.approx((own.mean(), own.min(), own.max()))
-    assert "lowest and highest seed" in figures.votes(results).caption
+    assert "lowest and highest seed" in accuracy.votes(results).caption
 
 
 def test_few_runs_are_drawn_one_by_one(results):
@@ -64,7 +66,7 @@ def test_few_runs_are_drawn_one_by_one(results):
 
 
 def test_a_large_table_is_linked_to_and_a_small_one_is_in_the_page():
-    figure = figures.Figure("x", data=pd.DataFrame({"a": range(10)}), beside="figures/x.csv")
+    figure = figures_figure.Figure("x", data=pd.DataFrame({"a": range(10)}), beside="figures/x.csv")
     assert figure.link.startswith("data:text/csv")
-    figure.data = pd.DataFrame({"a": range(figures.EMBEDDED)})
+    figure.data = pd.DataFrame({"a": range(figures_figure.EMBEDDED)})
     assert figure.link == "figures/x.csv"

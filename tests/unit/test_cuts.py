@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from gavel import run_state, training
-from gavel.journal import Journal
-from gavel.run_state import RunState
-from gavel.training import Keeper, finish_run
+from gavel.common.journal import Journal
+from gavel.training import callback
+from gavel.training import state as run_state
+from gavel.training.callback import Keeper, finish_run
+from gavel.training.state import RunState
 
 STEPS = 12
 GREEDY = {"a": [0.1, 0.3, 0.5, 0.4, 0.5, 0.2, 0.1], "b": [0.6, 0.3, 0.1, 0.7, 0.2, 0.2, 0.2]}  # at every other step
@@ -69,7 +70,7 @@ class Shown(dict):
 def weights(monkeypatch):
     """Weights are one file that holds the step; nothing waits for the disk, and no time passes."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
-    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(callback, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
     def save(model, tokenizer, folder, state=None):
         Path(folder).mkdir(parents=True)
@@ -78,8 +79,8 @@ def weights(monkeypatch):
 
     monkeypatch.setattr(run_state, "save_policy", save)
     monkeypatch.setattr(run_state, "policy_state", lambda model: {})
-    monkeypatch.setattr(training.distributed, "whole", nullcontext)  # the model is a text
-    monkeypatch.setattr(training.models, "load_model", lambda path: (Path(path) / "weights").read_text())
+    monkeypatch.setattr(callback.distributed, "whole", nullcontext)  # the model is a text
+    monkeypatch.setattr(callback.loading, "load_model", lambda path: (Path(path) / "weights").read_text())
 
 
 def train(folder, shown, digest="a", greedy=None):

@@ -13,13 +13,17 @@ import pytest
 import torch
 from small_run import small_job, small_run
 
-from gavel import algorithms, distributed, models, progress, rl
-from gavel.config import Ppo
-from gavel.errors import InputError
-from gavel.files import read_json
-from gavel.journal import Journal
-from gavel.launch import CONFIGS, train
-from gavel.sampling import sample
+from gavel.common import log
+from gavel.common.errors import InputError
+from gavel.common.files import read_json
+from gavel.common.journal import Journal
+from gavel.common.paths import ACCELERATE
+from gavel.jobs.launch import train
+from gavel.models import loading
+from gavel.models.sampling import sample
+from gavel.study.schema.training import Ppo
+from gavel.training import distributed
+from gavel.training.rl import algorithms, rollout
 
 TWO = {"processes": 2, "distributed": "ddp"}
 SETTINGS = {"prompts_per_step": 4, "ppo": Ppo(critic_warmup=1, minibatches=1).model_dump()}
@@ -29,13 +33,14 @@ CLOSE = ("reward", "reward_labeled", "judge_unlabeled", "loss", "grad_norm", "en
 # A job whose mirror kills it, as `kill -9` would, when its second step is saved.
 VICTIM = """
 import json, os, signal, sys
-from gavel.launch import CONFIGS, train
+from gavel.common.paths import ACCELERATE
+from gavel.jobs.launch import train
 
 class Killer:
     def mirror(self, journal, up_to_step):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train("gavel.rl", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **json.load(sys.stdin))
+train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **json.load(sys.stdin))
 """
 
 
@@ -52,7 +57,7 @@ def curve(folder, name="training"):
 
 
 def weights(folder):
-    return models.load_model(str(folder)).state_dict()
+    return loading.load_model(str(folder)).state_dict()
 
 
 def assert_trained_alike(one, two, *more):
@@ -81,7 +86,7 @@ def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows
     assert max(row["step"] for row in Journal(two / "state" / "journal.jsonl").rows()) >= 2
     assert not (two / "out" / "run.json").exists()
     mirror = Shown()
-    train("gavel.rl", TWO, 2, mirror=mirror, **job)
+    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **job)
     assert [int(row["step"]) for row in curve(two)] == [1, 2, 3, 4, 5, 6]
     assert [int(row["step"]) for row in curve(two, "monitor")] == [0, 1, 2, 3, 4, 5, 6]
     assert mirror.calls[-3:] == [("monitor.jsonl", 6), ("journal.jsonl", None), ("monitor.jsonl", None)]
@@ -113,8 +118,8 @@ def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders
     shown = []
     settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
     small_run(one, tiny, rows, algorithm="ppo", settings=settings)
-    monkeypatch.setattr(progress, "show", shown.append)
-    train("gavel.rl", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
+    monkeypatch.setattr(log, "show", shown.append)
+    train("gavel.training.rl.train", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
     assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
     assert_trained_alike(one, two, "value_loss", "explained_variance")
 
@@ -137,7 +142,7 @@ def test_what_one_process_refuses_ends_the_job_with_its_line(together):
 
 def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
     folder, _ = together
-    saved = models.load_model(str(folder / "notes" / "sharded"))
+    saved = loading.load_model(str(folder / "notes" / "sharded"))
     assert not torch.equal(saved.state_dict()["lm_head.weight"], weights(tiny)["lm_head.weight"])
     # The main process drew three samples of up to twelve tokens, from what it then saved.
     again = sample(saved, tokenizer, ["Ben has 4 keys"], n=3, temperature=1.0, max_new_tokens=12)
@@ -153,7 +158,7 @@ def test_the_gradient_of_two_processes_depends_on_neither_them_nor_micro_batches
     alone = None
     if kind != "gspo":  # its four mini-batches are drawn by each process for itself
         made = gradients.trainer(
-            kind, models.load_model(tiny), tokenizer, tmp_path, missing=missing, ppo={"minibatches": 1}
+            kind, loading.load_model(tiny), tokenizer, tmp_path, missing=missing, ppo={"minibatches": 1}
         )
         alone = gradients.gradients(made)
     for place, found in enumerate(cut):
@@ -166,8 +171,8 @@ def test_the_gradient_of_two_processes_depends_on_neither_them_nor_micro_batches
 def test_a_question_that_both_processes_have_gets_the_completions_that_one_would_draw(
     together, tiny, tokenizer, tmp_path
 ):
-    made = gradients.trainer("grpo", models.load_model(tiny), tokenizer, tmp_path, prompts=gradients.REPEATED)
-    made.rollout_func = rl.Rollout(0, 1, 64)
+    made = gradients.trainer("grpo", loading.load_model(tiny), tokenizer, tmp_path, prompts=gradients.REPEATED)
+    made.rollout_func = rollout.Rollout(0, 1, 64)
     alone = gradients.completions(made._generate_and_score_completions(next(iter(made.get_train_dataloader()))))
     assert read_json(together[0] / "notes" / "repeated.json") == alone
     groups = [alone[start : start + gradients.GENERATIONS] for start in range(0, len(alone), gradients.GENERATIONS)]
@@ -206,7 +211,15 @@ def set_by_accelerate(kind: str) -> dict[str, str]:
     from accelerate.commands import launch
     from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
-    words = ["--config_file", str(CONFIGS / f"{kind}.yaml"), "--num_processes", "2", "-m", "gavel.launch", "x.json"]
+    words = [
+        "--config_file",
+        str(ACCELERATE / f"{kind}.yaml"),
+        "--num_processes",
+        "2",
+        "-m",
+        "gavel.jobs.launch",
+        "x.json",
+    ]
     arguments, defaults, _ = launch._validate_launch_command(launch.launch_command_parser().parse_args(words))
     if not arguments.use_deepspeed:
         return prepare_multi_gpu_env(arguments)

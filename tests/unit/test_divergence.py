@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gavel import models
-from gavel.divergence import entropy_and_kl
+from gavel.models import loading
+from gavel.training.monitor import entropy_and_kl
 
 PROMPTS = [[5, 6, 7], [8, 9], [5, 9, 8, 7]]
 COMPLETIONS = [[10, 11], [12], [13, 14, 15]]
@@ -23,7 +23,7 @@ def plain(policy, reference):
 
 @pytest.fixture
 def moved(tiny):
-    policy = models.load_model(tiny)
+    policy = loading.load_model(tiny)
     with torch.no_grad():
         for weight in policy.parameters():
             weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))

@@ -8,8 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from gavel import lora, models, rl, sampling
-from gavel.ppo import PPOTrainer
+from gavel.models import loading, sampling
+from gavel.training import lora
+from gavel.training.rl import rollout
+from gavel.training.rl.ppo import PPOTrainer
 
 IDS = torch.arange(3, 23).unsqueeze(0)
 FALCON = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -36,7 +38,7 @@ def test_no_architecture_keeps_dropout(kind):
     model = with_dropout(kind)
     settings = {name: value for name, value in vars(model.config).items() if "drop" in name}
     assert randomness(model) > 1e-3
-    models.disable_dropout(model)
+    loading.disable_dropout(model)
     assert randomness(model) == 0
     assert settings == {name: value for name, value in vars(model.config).items() if "drop" in name}
 
@@ -55,7 +57,7 @@ def opt(tokenizer):
 @pytest.mark.parametrize("kind", ["grpo", "ppo"])
 def test_the_first_ratio_is_one_against_the_sampler(opt, tokenizer, tmp_path, monkeypatch, kind, packs):
     made = gradients.trainer(kind, opt, tokenizer, tmp_path)
-    made.packs, made.rollout_func = packs, rl.Rollout(0, 1, 64)
+    made.packs, made.rollout_func = packs, rollout.Rollout(0, 1, 64)
     stored, pick = [], sampling._pick
 
     def picked(logits, temperature, uniforms):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gavel import programs
-from gavel.answers import verify
-from gavel.programs import run_programs
+from gavel.solutions.sandbox import pool
+from gavel.solutions.sandbox.pool import run_programs
+from gavel.solutions.verifier import verify
 
 # The three rows of a collection of reported program answers: (program, gold answer, whether it is right).
 REPORTED = [
@@ -144,6 +144,6 @@ def test_what_is_used_is_still_refused(program):
 
 def test_a_harmless_program_costs_no_worker():
     run_programs(["def solution():\n    return 18"])
-    before = {worker.process.pid for worker in programs._pools[False].workers}
+    before = {worker.process.pid for worker in pool._pools[False].workers}
     run_programs([program for program in HARMLESS.values() if "sympy" not in program])
-    assert before <= {worker.process.pid for worker in programs._pools[False].workers}
+    assert before <= {worker.process.pid for worker in pool._pools[False].workers}

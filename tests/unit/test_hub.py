@@ -8,9 +8,9 @@ import pytest
 import yaml
 from published import published
 
-from gavel import study
-from gavel.provenance import folder_digest
-from gavel.sources import load
+from gavel.common.digests import folder_digest
+from gavel.data.sources import load
+from gavel.study import checks, layout, resolve
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,10 +32,10 @@ def test_a_models_files_are_linked_at_one_commit_and_load(hub):
     record = json.loads((folder / ".hub.json").read_text())
     assert record == {"kind": "model", "name": "gavel/student", "revision": None, "commit": hub_server.COMMIT}
 
-    from gavel import models
+    from gavel.models import loading
 
-    assert models.load_model(str(folder)).config.hidden_size == 32
-    assert models.load_tokenizer(str(folder)).eos_token_id is not None
+    assert loading.load_model(str(folder)).config.hidden_size == 32
+    assert loading.load_tokenizer(str(folder)).eos_token_id is not None
     before = folder_digest(folder)
     (folder / ".hub.json").write_text(json.dumps(record | {"commit": "another"}))
     assert folder_digest(folder) != before
@@ -98,9 +98,9 @@ def test_a_data_set_is_read_from_its_folder(hub):
 def test_what_a_jobs_server_loads_is_in_the_cache_before_it_starts(monkeypatch, server, name, wanted):
     """Jobs do not ask the hub, so the server that one of them starts cannot either."""
     asked = []
-    monkeypatch.setattr(study, "download", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(resolve, "download", lambda name, **_: asked.append(name))
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    resolved = study.resolve(raw | {"judge": {"model": name, "server": server}}, ROOT)
-    study.check(resolved, here=False)
+    resolved = resolve.resolve(raw | {"judge": {"model": name, "server": server}}, ROOT)
+    checks.check(resolved, here=False)
     assert asked == wanted
-    assert "judge" not in study.hub(resolved)
+    assert "judge" not in layout.hub(resolved)

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.journal import Journal
+from gavel.common.errors import InputError
+from gavel.common.journal import Journal
 
 
 class TestJournal:

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.files import json_texts, read_json, read_jsonl
+from gavel.common.errors import InputError
+from gavel.common.files import json_texts, read_json, read_jsonl
 
 TOO_LONG = "9" * 5000
 ROWS = [{"a": 1, "b": "ä\u2028 [ ] , {"}, {"a": [{"c": 2}]}, {"a": 3}]

@@ -5,14 +5,16 @@ import math
 import pytest
 import torch
 
-from gavel import judge, models
-from gavel.errors import InputError
-from gavel.judge import load as make
-from gavel.judge.asking import Answer
-from gavel.judge.labels import label_tokens
+from gavel.common.errors import InputError
+from gavel.judge import load
+from gavel.judge import verdict as judge_verdict
+from gavel.judge.backends.base import Answer
+from gavel.judge.load import load as make
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.prompting import label_tokens
 from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, SingleTokenJudge
-from gavel.prefixes import next_token_probabilities
+from gavel.models import loading
+from gavel.models.prefixes import next_token_probabilities
 
 
 @pytest.fixture
@@ -38,9 +40,9 @@ def test_the_score_is_the_renormalised_probability_of_yes(single, rows):
 
 def test_scores_do_not_depend_on_batches_or_order(single, tiny, rows):
     questions, solutions = pairs(rows)
-    whole = judge.score(single, questions, solutions)
-    small = judge.score(make(model=tiny, batch_tokens=1), questions, solutions)
-    back = judge.score(single, questions[::-1], solutions[::-1])[::-1]
+    whole = judge_verdict.score(single, questions, solutions)
+    small = judge_verdict.score(make(model=tiny, batch_tokens=1), questions, solutions)
+    back = judge_verdict.score(single, questions[::-1], solutions[::-1])[::-1]
     assert small == pytest.approx(whole, abs=1e-5)
     assert back == pytest.approx(whole, abs=1e-5)
 
@@ -52,9 +54,9 @@ def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
         asked.extend(prompts)
         return next_token_probabilities(model, prompts, *args, **options)
 
-    monkeypatch.setattr("gavel.judge.local.next_token_probabilities", counted)
+    monkeypatch.setattr("gavel.models.prefixes.next_token_probabilities", counted)
     question, solution = rows[0]["question"], rows[0]["program"]
-    scores = judge.score(single, [question] * 5, [solution] * 5)
+    scores = judge_verdict.score(single, [question] * 5, [solution] * 5)
     assert len(asked) == 1
     assert len(set(scores)) == 1
 
@@ -63,8 +65,8 @@ def test_sharing_questions_changes_no_score(single, tiny, rows):
     questions = [row["question"] for row in rows[:4] for _ in range(5)]
     solutions = [row["program"].replace("0", str(i)) for row in rows[:4] for i in range(5)]
     alone = make(model=tiny, reuse=False)
-    assert judge.score(single, questions, solutions) == pytest.approx(
-        judge.score(alone, questions, solutions), abs=1e-5
+    assert judge_verdict.score(single, questions, solutions) == pytest.approx(
+        judge_verdict.score(alone, questions, solutions), abs=1e-5
     )
 
 
@@ -93,14 +95,14 @@ def test_equal_labels_are_refused(tiny):
 
 def test_an_unknown_kind_lists_the_known_ones():
     with pytest.raises(InputError, match="'oracle' does not exist; choose one of single-token"):
-        judge.load(kind="oracle")
+        load.load(kind="oracle")
 
 
 def test_the_score_can_be_log_odds_or_hard(tiny, rows):
     questions, solutions = pairs(rows)
-    plain = judge.load(model=tiny).verdicts(questions, solutions)
+    plain = load.load(model=tiny).verdicts(questions, solutions)
     for kind, expected in (("log-odds", lambda p: math.log(p / (1 - p))), ("hard", lambda p: float(p > 0.5))):
-        found = judge.load(model=tiny, score=kind).verdicts(questions, solutions)
+        found = load.load(model=tiny, score=kind).verdicts(questions, solutions)
         assert [v.score for v in found] == pytest.approx([expected(v.probability) for v in plain], abs=1e-5)
         assert [v.probability for v in found] == pytest.approx([v.score for v in plain], abs=1e-6)
 
@@ -116,27 +118,29 @@ def test_the_score_can_be_log_odds_or_hard(tiny, rows):
 )
 def test_wrong_settings_are_named(tiny, settings, message):
     with pytest.raises(InputError, match=message):
-        judge.load(model=tiny, **settings)
+        load.load(model=tiny, **settings)
 
 
 def test_probabilities_that_are_no_numbers_pay_nothing(tiny):
-    broken = judge.load(model=tiny)
+    broken = load.load(model=tiny)
     with torch.no_grad():
         broken.backend.model.lm_head.weight.fill_(math.nan)
     with pytest.raises(InputError, match="no numbers; set judge.dtype"):
-        judge.score(broken, ["q"], ["s"])
+        judge_verdict.score(broken, ["q"], ["s"])
 
 
 def test_auto_takes_bfloat16_where_it_is_computed_in(tiny):
-    expected = torch.bfloat16 if models.computes_bfloat16() else torch.float32
-    assert judge.load(model=tiny, dtype="auto").backend.model.dtype == expected
+    expected = torch.bfloat16 if loading.computes_bfloat16() else torch.float32
+    assert load.load(model=tiny, dtype="auto").backend.model.dtype == expected
 
 
 def test_scores_in_bfloat16_are_near_those_in_float32_whatever_the_batch(tiny, rows):
     questions, solutions = pairs(rows)
-    exact = judge.score(judge.load(model=tiny), questions, solutions)
+    exact = judge_verdict.score(load.load(model=tiny), questions, solutions)
     for batch_tokens in (1, 16384):
-        half = judge.score(judge.load(model=tiny, dtype="bfloat16", batch_tokens=batch_tokens), questions, solutions)
+        half = judge_verdict.score(
+            load.load(model=tiny, dtype="bfloat16", batch_tokens=batch_tokens), questions, solutions
+        )
         assert half == pytest.approx(exact, abs=0.02)
 
 
@@ -155,35 +159,35 @@ def phrasing(tmp_path):
 
 def test_phrasings_are_averaged_and_kept(tiny, rows, phrasing):
     questions, solutions = pairs(rows)
-    first, second = (judge.load(model=tiny, prompt=p).verdicts(questions, solutions) for p in ("judge", phrasing))
-    both = judge.load(model=tiny, prompt=["judge", phrasing]).verdicts(questions, solutions)
+    first, second = (load.load(model=tiny, prompt=p).verdicts(questions, solutions) for p in ("judge", phrasing))
+    both = load.load(model=tiny, prompt=["judge", phrasing]).verdicts(questions, solutions)
     for a, b, verdict in zip(first, second, both, strict=True):
         assert verdict.phrasings == pytest.approx((a.score, b.score), abs=1e-6)
         assert verdict.score == pytest.approx((a.score + b.score) / 2, abs=1e-6)
 
 
 def test_swapped_labels_are_asked_for_too(tiny, phrasing):
-    single = judge.load(model=tiny, prompt=phrasing, swap_labels=True)
+    single = load.load(model=tiny, prompt=phrasing, swap_labels=True)
     assert [text.rsplit("Right? ")[1] for text in single.render("q", "s")] == ["Yes or No?", "No or Yes?"]
     assert len(single.verdicts(["q"], ["s"])[0].phrasings) == 2
 
 
 def test_swapping_needs_a_slot_to_swap_in(tiny):
     with pytest.raises(InputError, match=r"no slot \{labels\}"):
-        judge.load(model=tiny, swap_labels=True)
+        load.load(model=tiny, swap_labels=True)
 
 
 def test_the_tokens_that_the_judge_reads_are_counted(tiny, rows, tmp_path):
     questions, solutions = pairs(rows)
     path = str(tmp_path / "answers.sqlite")
-    watcher = judge.load(model=tiny, cache=path)
+    watcher = load.load(model=tiny, cache=path)
     texts = [text for pair in dict.fromkeys(zip(questions, solutions, strict=True)) for text in watcher.render(*pair)]
     expected = sum(len(watcher.backend.tokenizer(text)["input_ids"]) for text in texts)
     watcher.verdicts(questions, solutions)
     assert watcher.tokens_read == expected > 0
     watcher.verdicts(questions, solutions)
     assert watcher.tokens_read == expected  # the cache knew
-    short = judge.load(model=tiny, max_tokens=12)
+    short = load.load(model=tiny, max_tokens=12)
     short.verdicts(questions, solutions)
     assert short.tokens_read == 12 * len(texts)
 
@@ -191,14 +195,14 @@ def test_the_tokens_that_the_judge_reads_are_counted(tiny, rows, tmp_path):
 def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch):
     questions, solutions = pairs(rows)
     path = str(tmp_path / "answers.sqlite")
-    fresh = judge.load(model=tiny, cache=path)
-    scores = judge.score(fresh, questions[:8], solutions[:8])
+    fresh = load.load(model=tiny, cache=path)
+    scores = judge_verdict.score(fresh, questions[:8], solutions[:8])
     assert (fresh.prompts_asked, fresh.prompts_cached) == (8, 0)
-    again = judge.load(model=tiny, cache=path)
+    again = load.load(model=tiny, cache=path)
     asked = []
     original = again.backend.answers
     monkeypatch.setattr(again.backend, "answers", lambda texts, *rest: asked.extend(texts) or original(texts, *rest))
-    assert judge.score(again, questions, solutions)[:8] == scores
+    assert judge_verdict.score(again, questions, solutions)[:8] == scores
     assert len(asked) == len(questions) - 8
     assert (again.prompts_asked, again.prompts_cached) == (len(questions), 8)
 
@@ -207,8 +211,8 @@ def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch)
 def test_another_judge_meets_no_old_answer(tiny, rows, tmp_path, change):
     path = str(tmp_path / "answers.sqlite")
     questions, solutions = pairs(rows)
-    judge.load(model=tiny, cache=path).verdicts(questions, solutions)
-    other = judge.load(model=tiny, cache=path, **change)
+    load.load(model=tiny, cache=path).verdicts(questions, solutions)
+    other = load.load(model=tiny, cache=path, **change)
     other.verdicts(questions, solutions)
     assert other.prompts_cached == 0
 
@@ -217,8 +221,8 @@ def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
     path = tmp_path / "answers.sqlite"
     path.write_text("this is no database, but long enough to be taken for one" * 40)
     questions, solutions = pairs(rows)
-    broken = judge.load(model=tiny, cache=str(path))
-    assert None not in judge.score(broken, questions, solutions)
+    broken = load.load(model=tiny, cache=str(path))
+    assert None not in judge_verdict.score(broken, questions, solutions)
     assert "judge cache not used" in capsys.readouterr().err
 
 
@@ -241,10 +245,10 @@ class Broken:
 )
 def test_answers_that_are_no_probabilities_are_missing_and_not_kept(right, wrong, tmp_path):
     cache = str(tmp_path / "answers.sqlite")
-    assert judge.score(SingleTokenJudge(Broken(right, wrong), cache=cache), ["q"], ["s"]) == [None]
-    assert judge.score(SingleTokenJudge(Broken(0.6, 0.2), cache=cache), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert judge_verdict.score(SingleTokenJudge(Broken(right, wrong), cache=cache), ["q"], ["s"]) == [None]
+    assert judge_verdict.score(SingleTokenJudge(Broken(0.6, 0.2), cache=cache), ["q"], ["s"]) == [pytest.approx(0.75)]
     pairwise = PairwiseJudge(Broken(right, wrong))
-    assert judge.score(pairwise, ["q", "q"], ["s", "t"]) == [None, None]
+    assert judge_verdict.score(pairwise, ["q", "q"], ["s", "t"]) == [None, None]
 
 
 def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
@@ -253,4 +257,4 @@ def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
     for broken in (math.nan, math.inf, 7.0):  # a NaN is NULL in the file
         (text,) = single.render("q", "s")
         single.cache.put({text: Answer(broken, 0.2)})
-        assert judge.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]

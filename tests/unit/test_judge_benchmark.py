@@ -8,20 +8,22 @@ from collections import Counter
 
 import pytest
 
-from gavel import judge, study
-from gavel.benchmark_figures import COLUMNS, curve, figures, headline, write_table
-from gavel.benchmark_items import COLUMNS as ITEM_COLUMNS
-from gavel.benchmark_items import pairs, split, spoilt, usable
-from gavel.benchmark_solutions import Policy, make_items, problems_of
-from gavel.config import load
-from gavel.error_kinds import KINDS, error_kind
-from gavel.errors import InputError
-from gavel.files import read_jsonl, write_jsonl
-from gavel.judge import Verdict
-from gavel.judge.asking import Answer
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.judge import load as judge_load
+from gavel.judge import verdict
+from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge_benchmark import ask, check
-from gavel.statistics import clustered_mean
+from gavel.judge.verdict import Verdict
+from gavel.judge_eval.benchmark import ask, check
+from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
+from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
+from gavel.judge_eval.pairs import Policy, make_items, pairs, problems_of, split
+from gavel.solutions.error_kinds import KINDS, error_kind
+from gavel.solutions.mistakes import corrupted, references
+from gavel.stats.intervals import clustered_mean
+from gavel.study import params
+from gavel.study.schema.study import load
 
 
 def program(*steps, result="result"):
@@ -86,12 +88,12 @@ def test_hostile_text_costs_no_time():
 
 
 def test_spoilt_references_differ_and_are_bounded():
-    made = spoilt(REFERENCE, "89", "program", 4, random.Random(0))
+    made = corrupted(REFERENCE, "89", "program", 4, random.Random(0))
     assert len(set(made)) == 4
     assert REFERENCE not in made
-    assert spoilt(program("result = 5"), "5", "program", 4, random.Random(0)) == []
+    assert corrupted(program("result = 5"), "5", "program", 4, random.Random(0)) == []
     text = "3 * 6 = <<3*6=18>>18\nand 18 - 3 = <<18-3=15>>15, not 115 or 15.5\n#### 15"
-    made = spoilt(text, "15", "text", 3, random.Random(0))
+    made = corrupted(text, "15", "text", 3, random.Random(0))
     assert len(set(made)) == 3
     for one in made:
         number = one.rpartition("#### ")[2]
@@ -105,8 +107,8 @@ def problem(identity, solution="6*10=<<6*10=60>>60\n#### 60", answer="60"):
 
 def test_problems_without_a_reference_are_passed_over():
     rows = [problem("a"), problem("b", solution=None), problem("c", answer="None"), problem("d", "sixty\n#### 60")]
-    assert usable(rows, "program") == {"a": program("result = 6*10")}
-    assert list(usable(rows, "text")) == ["a", "d"]
+    assert references(rows, "program") == {"a": program("result = 6*10")}
+    assert list(references(rows, "text")) == ["a", "d"]
 
 
 def solutions(wrongs):
@@ -131,8 +133,8 @@ def test_pairs_are_right_and_wrong_balanced_and_bounded():
     for i in (0, 1):
         wrongs[f"p{i}"] = [*wrongs[f"p{i}"], ("other number", "sft"), ("more steps", "sft"), ("fewer steps", "sft")]
     drawn = {identity: solutions(own) for identity, own in wrongs.items()}
-    found = pairs(rows, usable(rows, "program"), drawn, "program", most=2)
-    assert found == pairs(rows, usable(rows, "program"), drawn, "program", most=2)
+    found = pairs(rows, references(rows, "program"), drawn, "program", most=2)
+    assert found == pairs(rows, references(rows, "program"), drawn, "program", most=2)
     assert all(tuple(item) == ITEM_COLUMNS for item in found)
     each = Counter(item["prompt"] for item in found)
     assert max(each.values()) == 2
@@ -144,7 +146,7 @@ def test_pairs_are_right_and_wrong_balanced_and_bounded():
     for item in found:
         assert item["chosen"].replace("10*6", "6*10") == program("result = 6*10")
         assert item["steps"] == 1
-        reference = usable(rows, "program")["p0"]
+        reference = references(rows, "program")["p0"]
         assert item["subset"] == error_kind(item["rejected"], reference, "7", "program")
 
 
@@ -155,10 +157,10 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
         "a": [("student", program("result = 7*10")), ("spoilt", program("result = 7*10")), ("reference", reference)]
     }
     drawn["a"].append(("spoilt", program("result = 10*6")))
-    (item,) = pairs(rows, usable(rows, "program"), drawn, "program", most=4)
+    (item,) = pairs(rows, references(rows, "program"), drawn, "program", most=4)
     assert (item["rejected_model"], item["rejected"]) == ("student", program("result = 7*10"))
     with pytest.raises(InputError, match="none of 1 problems has both"):
-        pairs(rows, usable(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
+        pairs(rows, references(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
 
 
 def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path):
@@ -357,12 +359,12 @@ def test_what_is_missing_is_counted_and_no_answer_at_all_has_no_accuracy(tmp_pat
 
 
 def test_a_real_judges_rows_are_its_scores(tiny, rows):
-    watcher = judge.load(model=tiny)
+    watcher = judge_load.load(model=tiny)
     asked = [
         item(row["id"], row["question"], row["program"], row["program"].replace("+", "-", 1) + "\n") for row in rows[:4]
     ]
     found, cost = ask(watcher, asked)
-    scores = judge.score(judge.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
+    scores = verdict.score(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
     assert [row["chosen"] for row in found] == pytest.approx(scores, abs=1e-5)
     assert cost["prompts"] == 8
     assert cost["tokens_read"] == watcher.tokens_read > 0
@@ -399,6 +401,6 @@ def test_a_benchmark_job_holds_a_gpu_only_where_a_model_is_in_it():
     local = load(config() | compute)
     away = load(config(server={"base_url": "http://x/v1"}) | compute)
     own = load(config(server={"serve": "job", "gpus": [1]}) | compute)
-    asked = {name: [study.gpus(c, name) for c in (local, away, own)] for name in ("solution_pairs", "benchmark_judge")}
+    asked = {name: [params.gpus(c, name) for c in (local, away, own)] for name in ("solution_pairs", "benchmark_judge")}
     assert asked == {"solution_pairs": [1, 1, 1], "benchmark_judge": [1, 0, 4]}
-    assert study.judges(local) == {"pays": study.judge(local)}
+    assert params.judges(local) == {"pays": params.judge(local)}

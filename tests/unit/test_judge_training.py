@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from gavel import judge, study
-from gavel.config import load as load_config
-from gavel.config.judge_training import JudgeDpo, JudgeRl, JudgeSft
-from gavel.errors import InputError
-from gavel.files import write_jsonl
-from gavel.judge_trainers import Preferred
-from gavel.judge_training import PairAccuracy, train
-from gavel.judgments import sampled
+from gavel.common.errors import InputError
+from gavel.common.files import write_jsonl
+from gavel.judge import kinds, load
+from gavel.study import layout, params, resolve
+from gavel.study.schema.judge_training import JudgeDpo, JudgeRl, JudgeSft
+from gavel.study.schema.study import load as load_config
+from gavel.training.judge.judgments import sampled
+from gavel.training.judge.train import PairAccuracy, Preferred, train
 
 LABELS = (" Yes", " No")  # the tokenizer of the tests' model has these as words
 
@@ -29,7 +29,7 @@ def pairs(rows):
 
 
 def settings(tiny, reasons):
-    kind = judge.KINDS["pairwise"].defaults(reasons) | {"labels": LABELS}
+    kind = kinds.KINDS["pairwise"].defaults(reasons) | {"labels": LABELS}
     reasoning = {"max_new_tokens": 6, "samples": 1, "temperature": 0.0, "vote": "mean", "seed": 0} if reasons else None
     return {"kind": "pairwise", "model": tiny, "dtype": "float32", "reasoning": reasoning, "cache": "run"} | kind
 
@@ -51,7 +51,7 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
     data = tmp_path / "pairs.jsonl"
     if method != "grpo":
         data = tmp_path / "judgments.jsonl"
-        watcher = judge.load(**asked | {"cache": None})
+        watcher = load.load(**asked | {"cache": None})
         write_jsonl(data, sampled(watcher, pairs, samples=4, temperature=1.0, seed=0))
     arguments = {
         "method": method,
@@ -95,7 +95,7 @@ def test_imitation_learns_an_easy_preference(tmp_path, tiny, pairs):
 
 @pytest.mark.parametrize("method", ["sft", "grpo"])
 def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pairs, method, monkeypatch):
-    from gavel.training import Keeper
+    from gavel.training.callback import Keeper
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
@@ -165,20 +165,20 @@ def test_stages_follow_one_another(tmp_path):
 
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     raw["judge"] |= {"kind": "pairwise", "self_taught": {"iterations": 2}, "rl": {}}
-    resolved = study.resolve(load_config(raw), ROOT)
-    stages = study.judge_stages(resolved)
+    resolved = resolve.resolve(load_config(raw), ROOT)
+    stages = layout.judge_stages(resolved)
     assert list(stages) == ["iteration1-sft", "iteration1-dpo", "iteration2-sft", "iteration2-dpo", "rl"]
     starts = [about["start"] for about in stages.values()]
     folder = "results/judge/training"
     assert starts[1:] == [f"{folder}/{stage}/best" for stage in list(stages)[:-1]]
-    assert study.model(resolved, "judge") == f"{folder}/rl/best" != study.shipped(resolved)["judge"] == starts[0]
-    assert [about["model"] for about in study.judges(resolved).values()] == [
+    assert layout.model(resolved, "judge") == f"{folder}/rl/best" != layout.shipped(resolved)["judge"] == starts[0]
+    assert [about["model"] for about in params.judges(resolved).values()] == [
         starts[0],
         f"{folder}/iteration1-dpo/best",
         f"{folder}/iteration2-dpo/best",
         f"{folder}/rl/best",
     ]
-    assert study.self_taught_judge(resolved, 2) == f"{folder}/iteration1-dpo/best"
+    assert params.self_taught_judge(resolved, 2) == f"{folder}/iteration1-dpo/best"
     raw["judge"] |= {"self_taught": None, "rl": None}
-    plain = study.resolve(load_config(raw), ROOT)
-    assert study.judge_stages(plain) == {} and list(study.judges(plain)) == ["pays"]
+    plain = resolve.resolve(load_config(raw), ROOT)
+    assert layout.judge_stages(plain) == {} and list(params.judges(plain)) == ["pays"]

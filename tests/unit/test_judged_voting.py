@@ -8,9 +8,9 @@ from statistics import mean
 
 import pytest
 
-from gavel import judged_voting
-from gavel.judged_voting import best_of_k, weighted_vote
-from gavel.voting import maj_at_k
+from gavel.stats import judged_voting
+from gavel.stats.judged_voting import best_of_k, weighted_vote
+from gavel.stats.voting import maj_at_k
 
 
 def best_by_force(scores, correct, k):

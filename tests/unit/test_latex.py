@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gavel import latex
-from gavel.answers import extract
-from gavel.latex import latex_number
-from gavel.numerals import MAX_BITS
+from gavel.solutions import _latex as latex
+from gavel.solutions._latex import latex_number
+from gavel.solutions.numbers import MAX_BITS
+from gavel.solutions.verifier import extract
 
 HUGE = ["99999999", "49999999", "9" * 50, "9" * 399, "1" + "0" * 150, "2E99999999", "1e400", "0." + "9" * 90, "7", "0"]
 

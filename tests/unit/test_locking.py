@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from gavel import locking
-from gavel.locking import RunLock, clear_stale_lock, record_owner
+from gavel.jobs import snakemake_lock
+from gavel.jobs.job import RunLock
+from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 
-LIBRARY = Path(locking.__file__).parents[1]
+LIBRARY = Path(snakemake_lock.__file__).parents[1]
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(LIBRARY)!r})
-from gavel.locking import clear_stale_lock, record_owner
+from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 if message := clear_stale_lock():
     print(message, file=sys.stderr)
 onstart:
@@ -163,9 +164,9 @@ def test_notes_of_the_dead_do_not_pile_up(locked):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="zombies are read from /proc")
 def test_a_zombie_counts_as_dead():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert locking._started(child.pid)
+    assert snakemake_lock._started(child.pid)
     child.stdin.close()
-    wait_for(lambda: locking._started(child.pid) is None)
+    wait_for(lambda: snakemake_lock._started(child.pid) is None)
     assert child.wait() is not None
 
 
@@ -173,7 +174,7 @@ def test_run_lock_waits_for_a_process_and_is_freed_by_its_death(tmp_path):
     code = f"""
 import sys, time
 sys.path.insert(0, {str(LIBRARY)!r})
-from gavel.locking import RunLock
+from gavel.jobs.snakemake_lock import RunLock
 with RunLock({str(tmp_path)!r}, "grpo"):
     print("held", flush=True)
     time.sleep(60)

@@ -6,16 +6,18 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from small_run import small_job, small_run
 
-from gavel import lora, models, reactions, rl, sft
-from gavel.config import Lora, Ppo, Sft
-from gavel.files import write_jsonl
-from gavel.run_state import policy_state, save_policy
+from gavel.common.files import write_jsonl
+from gavel.models import loading
+from gavel.study.schema.training import Lora, Ppo, Sft
+from gavel.training import lora, sft
+from gavel.training.rl import grpo, reactions
+from gavel.training.state import policy_state, save_policy
 
 LORA = {"lora": Lora(r=2, alpha=4).model_dump()}
 
 
 def weights(folder):
-    return models.load_model(str(folder)).state_dict()
+    return loading.load_model(str(folder)).state_dict()
 
 
 def same(a, b):
@@ -43,7 +45,7 @@ def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
     (checkpoint,) = (tmp_path / "state" / "checkpoints").glob("checkpoint-*")
     assert (checkpoint / "adapter_model.safetensors").exists()
     assert not (checkpoint / "model.safetensors").exists()
-    theirs = PeftModel.from_pretrained(models.load_model(tiny), str(checkpoint)).merge_and_unload().state_dict()
+    theirs = PeftModel.from_pretrained(loading.load_model(tiny), str(checkpoint)).merge_and_unload().state_dict()
     assert max((theirs[name] - final[name]).abs().max() for name in final) < 1e-6
 
 
@@ -70,7 +72,7 @@ def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, mon
     monkeypatch.setattr(reactions, "collapsed", lambda looks, drop, patience: len(looks) > 3)
     changes = {"settings": LORA, "monitor": {"action": action}}
     assert small_run(tmp_path, tiny, rows, **changes)["ended"] == {"step": 3, "action": action}
-    monkeypatch.setattr(rl.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
+    monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
     small_run(tmp_path, tiny, rows, "again", **changes)
     final = weights(tmp_path / "out" / "final")
     assert same(final, weights(tmp_path / "again" / "final"))
@@ -115,5 +117,5 @@ def test_saving_leaves_the_adapters_and_the_base_as_they_are(model, tokenizer, t
     assert merged.keys() == plain.keys()
     ids = tokenizer("Ben has 4 keys", return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        wanted, found = adapted.eval()(ids).logits, models.load_model(str(tmp_path))(ids).logits
+        wanted, found = adapted.eval()(ids).logits, loading.load_model(str(tmp_path))(ids).logits
     assert torch.allclose(wanted, found, atol=1e-4)

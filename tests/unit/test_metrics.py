@@ -4,17 +4,11 @@ import random
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.files import write_jsonl
-from gavel.metrics import (
-    COMPARISON_COLUMNS,
-    METRIC_COLUMNS,
-    compare,
-    samples_metrics,
-    write_metrics,
-)
-from gavel.question_values import question_values
-from gavel.statistics import holm, wilson
+from gavel.common.errors import InputError
+from gavel.common.files import write_jsonl
+from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, compare, samples_metrics, write_metrics
+from gavel.evaluation.question_values import question_values
+from gavel.stats.intervals import holm, wilson
 
 RUNS = {
     "sft": {"algorithm": "sft", "lambda": None, "seed": None},

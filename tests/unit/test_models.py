@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gavel import models
-from gavel.errors import InputError
+from gavel.common.errors import InputError
+from gavel.models import loading
 
 UP = "model.layers.0.mlp.up_proj.weight"
 EMBEDDING = "model.embed_tokens.weight"
@@ -40,7 +40,7 @@ def shards(change):
     """A fault in one of several weight files, or in their index."""
 
     def break_it(folder):
-        models.load_model(str(folder)).save_pretrained(folder, max_shard_size="50KB")
+        loading.load_model(str(folder)).save_pretrained(folder, max_shard_size="50KB")
         (folder / "model.safetensors").unlink(missing_ok=True)
         change(sorted(folder.glob("model-*.safetensors"))[1], folder / "model.safetensors.index.json")
 
@@ -119,7 +119,7 @@ def test_weights_that_are_not_whole_are_one_readable_error(fault, tiny, tmp_path
     break_it(folder)
     capsys.readouterr()
     with pytest.raises(InputError, match=rf"^judge.model: .*{message}") as caught:
-        models.load_model(str(folder), key="judge.model")
+        loading.load_model(str(folder), key="judge.model")
     assert str(folder) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert "newly initialized" not in capsys.readouterr().err
@@ -132,28 +132,28 @@ def test_a_broken_tokenizer_is_one_readable_error(content, tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "broken")
     (tmp_path / "broken" / "tokenizer.json").write_text(content)
     with pytest.raises(InputError, match=r"^student.model: no tokenizer can be loaded from .*broken") as caught:
-        models.load_tokenizer(str(tmp_path / "broken"))
+        loading.load_tokenizer(str(tmp_path / "broken"))
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_weights_too_large_for_half_precision_say_so(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "large")
     one_value(UP, 1e6)(tmp_path / "large")
-    models.load_model(str(tmp_path / "large"))
+    loading.load_model(str(tmp_path / "large"))
     with pytest.raises(InputError, match="in torch.float16; try dtype float32"):
-        models.load_model(str(tmp_path / "large"), dtype="float16")
+        loading.load_model(str(tmp_path / "large"), dtype="float16")
 
 
 def test_weights_that_the_model_has_no_use_for_are_said(tiny, tmp_path, capsys):
     shutil.copytree(tiny, tmp_path / "more")
     weights(lambda found: found.update({"value_head.weight": torch.ones(2)}))(tmp_path / "more")
-    models.load_model(str(tmp_path / "more"))
+    loading.load_model(str(tmp_path / "more"))
     assert "value_head.weight not used by a LlamaForCausalLM" in capsys.readouterr().err
 
 
 def test_no_model_and_no_tokenizer_may_bring_its_own_code(tiny, monkeypatch):
     asked = []
-    for loader in (models.AutoTokenizer, models.AutoModelForCausalLM):
+    for loader in (loading.AutoTokenizer, loading.AutoModelForCausalLM):
         original = loader.from_pretrained
 
         def seen(*arguments, original=original, **options):
@@ -161,8 +161,8 @@ def test_no_model_and_no_tokenizer_may_bring_its_own_code(tiny, monkeypatch):
             return original(*arguments, **options)
 
         monkeypatch.setattr(loader, "from_pretrained", seen)
-    models.load_tokenizer(tiny)
-    models.load_model(tiny)
+    loading.load_tokenizer(tiny)
+    loading.load_model(tiny)
     assert asked == [False, False]
 
 
@@ -170,7 +170,7 @@ def test_no_model_and_no_tokenizer_may_bring_its_own_code(tiny, monkeypatch):
 def test_whole_weights_of_every_architecture_are_taken(kind, tmp_path):
     built = architectures.build(kind)
     built.save_pretrained(tmp_path)
-    loaded = models.load_model(str(tmp_path))
+    loaded = loading.load_model(str(tmp_path))
     state = loaded.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in built.state_dict().items())
-    assert models.context_of(str(tmp_path)) == 256
+    assert loading.context_of(str(tmp_path)) == 256

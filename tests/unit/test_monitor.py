@@ -5,10 +5,10 @@ import csv
 import pytest
 from small_run import small_run
 
-from gavel import monitor
-from gavel.judge import Verdict
-from gavel.monitor import Monitor
-from gavel.sampling import Sample
+from gavel.judge.verdict import Verdict
+from gavel.models.sampling import Sample
+from gavel.training import monitor
+from gavel.training.monitor import Monitor
 
 ROWS = [{"question": f"What is {i}?", "answer": str(i)} for i in range(4)]
 
@@ -113,7 +113,7 @@ def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
 
 
 def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("gavel.reactions.collapsed", lambda looks, *rules: len(looks) == 3)
+    monkeypatch.setattr("gavel.training.rl.collapse.collapsed", lambda looks, *rules: len(looks) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
     watched = {"action": "stop", "reference": False, "questions": 4}
     summary = small_run(tmp_path, tiny, rows, judge_settings=judge, monitor=watched)

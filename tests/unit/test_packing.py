@@ -6,7 +6,7 @@ import pytest
 import torch
 from architectures import EVERY, build
 
-from gavel.packing import IGNORED, pack, packable
+from gavel.training.rl.packing import IGNORED, pack, packable
 
 WINDOWED, WITHOUT_POSITIONS = {"gemma2", "mistral"}, {"bloom"}
 

@@ -10,23 +10,25 @@ import pytest
 import torch
 import yaml
 
-from gavel import judge, probes, verdicts
-from gavel.calibration import auc_within, breakdown, calibrate, compared, headline, whole
-from gavel.cli import main
-from gavel.errors import InputError
-from gavel.files import read_jsonl, write_jsonl
-from gavel.judge import Compared, Verdict
-from gavel.judge.asking import Answer
+from gavel.cli.main import main
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.judge import load as judge_load
+from gavel.judge import verdict as judge_verdict
+from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
-from gavel.judge.standings import best, best_of_each
-from gavel.mixing import MixingWeight
-from gavel.report.findings import collapses
-from gavel.report.judge import calibration as calibration_table
-from gavel.report.judge import parts
-from gavel.report.judge import probes as probes_table
-from gavel.rewards import MixedReward
-from gavel.verdicts import _judged
+from gavel.judge.tournaments import best, best_of_each
+from gavel.judge.verdict import Compared, Verdict
+from gavel.judge_eval import probes, verdicts
+from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
+from gavel.judge_eval.verdicts import _judged
+from gavel.report.sections.answer import collapses
+from gavel.report.sections.judge import calibration as calibration_table
+from gavel.report.sections.judge import parts
+from gavel.report.sections.judge import probes as probes_table
+from gavel.stats.auc import auc_within
+from gavel.training.rl.rewards import MixedReward, MixingWeight
 
 
 class Backend:
@@ -133,8 +135,8 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
     drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
     monkeypatch.setattr(verdicts, "sample", lambda *_, **__: drawn)
     known = {"load_model": lambda *_, **__: None, "load_tokenizer": lambda *_, **__: None}
-    monkeypatch.setattr(verdicts, "models", SimpleNamespace(**known))
-    monkeypatch.setattr(verdicts.judge, "load", lambda **_: None)
+    monkeypatch.setattr(verdicts, "loading", SimpleNamespace(**known))
+    monkeypatch.setattr(verdicts.load, "load", lambda **_: None)
     monkeypatch.setattr(verdicts, "_judged", lambda rows, *_: rows)
     verdicts.judge_policy(
         model="m",
@@ -238,9 +240,9 @@ def test_the_best_of_many_questions_shares_rounds():
 
 
 def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
-    single = judge.load(model=tiny)
+    single = judge_load.load(model=tiny)
     question, solutions = rows[0]["question"], [row["program"] for row in rows[:6]]
-    scores = judge.score(single, [question] * 6, solutions)
+    scores = judge_verdict.score(single, [question] * 6, solutions)
     assert best(single, question, solutions) == scores.index(max(scores))
 
 
@@ -260,7 +262,7 @@ def group(rows):
 
 
 def load(tiny, **settings):
-    return judge.load(kind="pairwise", model=tiny, **({"labels": LABELS} | settings))
+    return judge_load.load(kind="pairwise", model=tiny, **({"labels": LABELS} | settings))
 
 
 def probability(watcher, text):
@@ -281,28 +283,28 @@ def test_a_real_model_is_asked_for_the_first_label_in_both_orders(tiny, group):
 
 def test_scores_of_a_real_model_do_not_depend_on_batches_or_order(tiny, group):
     questions, solutions = group
-    scores = judge.score(load(tiny), questions, solutions)
-    assert judge.score(load(tiny, batch_tokens=1), questions, solutions) == pytest.approx(scores, abs=1e-5)
-    assert judge.score(load(tiny, reuse=False), questions, solutions) == pytest.approx(scores, abs=1e-5)
-    assert judge.score(load(tiny), questions, solutions[::-1])[::-1] == pytest.approx(scores, abs=1e-5)
+    scores = judge_verdict.score(load(tiny), questions, solutions)
+    assert judge_verdict.score(load(tiny, batch_tokens=1), questions, solutions) == pytest.approx(scores, abs=1e-5)
+    assert judge_verdict.score(load(tiny, reuse=False), questions, solutions) == pytest.approx(scores, abs=1e-5)
+    assert judge_verdict.score(load(tiny), questions, solutions[::-1])[::-1] == pytest.approx(scores, abs=1e-5)
 
 
 def test_phrasings_are_averaged(tiny, group, tmp_path):
     questions, solutions = group
     other = tmp_path / "other.txt"
     other.write_text("{second}\nand before it\n{first}\nfor {question}: {labels}?")
-    each = [judge.score(load(tiny, prompt=name), questions, solutions) for name in ("pairwise", str(other))]
-    both = judge.score(load(tiny, prompt=["pairwise", str(other)]), questions, solutions)
+    each = [judge_verdict.score(load(tiny, prompt=name), questions, solutions) for name in ("pairwise", str(other))]
+    both = judge_verdict.score(load(tiny, prompt=["pairwise", str(other)]), questions, solutions)
     assert both == pytest.approx([(x + y) / 2 for x, y in zip(*each, strict=True)], abs=1e-5)
 
 
 def test_answers_are_kept_in_the_judges_cache(tiny, group, tmp_path):
     path = str(tmp_path / "answers.sqlite")
-    scores = judge.score(load(tiny, cache=path), *group)
+    scores = judge_verdict.score(load(tiny, cache=path), *group)
     again = load(tiny, cache=path)
-    assert judge.score(again, *group) == scores
+    assert judge_verdict.score(again, *group) == scores
     assert (again.prompts_asked, again.prompts_cached, again.tokens_read) == (12, 12, 0)
-    single = judge.load(model=tiny, cache=path)
+    single = judge_load.load(model=tiny, cache=path)
     single.verdicts(*group)
     assert single.prompts_cached == 0
 
@@ -335,7 +337,7 @@ def study(tiny, tmp_path):
 
 
 def test_gavel_judge_gives_what_can_be_said_of_it(study, tiny, group, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gavel.judging.BATCH", 2)  # a batch goes on to the end of its question
+    monkeypatch.setattr("gavel.cli.judge_files.BATCH", 2)  # a batch goes on to the end of its question
     path = tmp_path / "judged.jsonl"
     lines = [
         {"question": name, "response": text, "correct": i % 2 == 0}
@@ -345,7 +347,7 @@ def test_gavel_judge_gives_what_can_be_said_of_it(study, tiny, group, tmp_path, 
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
     assert main(["judge", str(path), "--judge", study, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    scores = judge.score(load(tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    scores = judge_verdict.score(load(tiny), [r["question"] for r in lines], [r["response"] for r in lines])
     within = auc_within([r["question"] for r in lines], scores, [r["correct"] for r in lines])
     assert found["auc_within"] == pytest.approx(sum(within) / 2)
     assert (found["n"], found["accuracy"], found["auc"], found["ece"]) == (8, None, None, None)

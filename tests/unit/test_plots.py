@@ -3,8 +3,8 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
-from gavel import plots
-from gavel.plots.style import GREY, label, run_styles
+from gavel.report.plots import judges, results, training
+from gavel.report.plots.style import GREY, label, run_styles
 
 NAMES = {"sft": "SFT", "a": "GRPO λ = 0.5", "b": "PPO λ = 1"}
 
@@ -30,38 +30,38 @@ COMPARISONS = pd.DataFrame(
     }
 )
 FIGURES = {
-    "lambda": lambda: plots.accuracy_against_lambda(metrics()),
-    "forest": lambda: plots.difference_from_sft(COMPARISONS, NAMES),
-    "votes": lambda: plots.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
-    "kinds": lambda: plots.kinds(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
-    "training": lambda: plots.training_curve(MONITOR, 5),
-    "training without judge": lambda: plots.training_curve(MONITOR[["step", "accuracy"]]),
-    "diagnostic": lambda: plots.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge", "reward"),
-    "sft": lambda: plots.sft_curve(MONITOR, 5),
-    "reliability": lambda: plots.judge_reliability(
+    "lambda": lambda: results.accuracy_against_lambda(metrics()),
+    "forest": lambda: results.difference_from_sft(COMPARISONS, NAMES),
+    "votes": lambda: results.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
+    "kinds": lambda: results.kinds(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
+    "training": lambda: training.training_curve(MONITOR, 5),
+    "training without judge": lambda: training.training_curve(MONITOR[["step", "accuracy"]]),
+    "diagnostic": lambda: training.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge", "reward"),
+    "sft": lambda: training.sft_curve(MONITOR, 5),
+    "reliability": lambda: training.judge_reliability(
         pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})
     ),
-    "judges": lambda: plots.accuracy_against_cost(
+    "judges": lambda: judges.accuracy_against_cost(
         pd.DataFrame({"label": ["a", "b"], "tokens": [80.0, 9000.0], "accuracy": 0.8, "low": 0.7, "high": 0.9})
     ),
-    "one cost": lambda: plots.accuracy_against_cost(
+    "one cost": lambda: judges.accuracy_against_cost(
         pd.DataFrame({"label": ["a", "b"], "tokens": 83.0, "accuracy": [0.5, 1.0], "low": 0.4, "high": 1.0})
     ),
-    "judges' runs": lambda: plots.accuracy_against_cost(
+    "judges' runs": lambda: judges.accuracy_against_cost(
         pd.DataFrame({"label": ["a", "b"], "tokens": [8e4, 9e6], "accuracy": 0.8, "low": 0.7, "high": 0.9}),
         "judge tokens",
         [("SFT of a", 0.7, 0.6, 0.8), ("SFT of b", 0.6, 0.5, 0.7)],
     ),
-    "judge's progress": lambda: plots.judge_progress(
+    "judge's progress": lambda: judges.judge_progress(
         pd.DataFrame({"judge": ["start", "rl"], "accuracy": [0.5, 0.8], "low": [0.4, 0.7], "high": [0.6, 0.9]})
     ),
-    "stages": lambda: plots.selection_curve(
+    "stages": lambda: judges.selection_curve(
         pd.DataFrame(
             {"stage": ["a", "a", "b", "b"], "method": ["SFT", "SFT", "GRPO", "GRPO"], "step": [0, 9, 0, 0]}
             | {"accuracy": 0.8, "low": 0.7, "high": 0.9, "kept": [False, True, True, False]}
         )
     ),
-    "histogram": lambda: plots.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
+    "histogram": lambda: training.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
 }
 
 
@@ -80,7 +80,7 @@ def test_primary_and_unseen_are_marked():
     assert "GRPO λ = 0.5 ★" in FIGURES["forest"]()
     assert "PPO λ = 1 ★" not in FIGURES["forest"]()
     assert "critical thinking †" in FIGURES["kinds"]()
-    assert "†" not in plots.kinds(metrics("greedy_kind:critical thinking"), NAMES)
+    assert "†" not in results.kinds(metrics("greedy_kind:critical thinking"), NAMES)
 
 
 def test_curves_that_are_missing_are_not_in_the_legend():
@@ -90,8 +90,8 @@ def test_curves_that_are_missing_are_not_in_the_legend():
 
 def test_a_study_without_sft_or_with_several_seeds_is_drawn():
     rows = metrics()
-    assert "SFT" not in plots.accuracy_against_lambda(rows[rows.run != "sft"])
-    assert plots.accuracy_against_lambda(pd.concat([rows, rows[rows.run == "a"].assign(run="c", seed=1)]))
+    assert "SFT" not in results.accuracy_against_lambda(rows[rows.run != "sft"])
+    assert results.accuracy_against_lambda(pd.concat([rows, rows[rows.run == "a"].assign(run="c", seed=1)]))
 
 
 def test_styles_tell_runs_apart():

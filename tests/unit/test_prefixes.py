@@ -6,7 +6,7 @@ import pytest
 import torch
 from architectures import EVERY, build
 
-from gavel.prefixes import next_token_probabilities, shared_length
+from gavel.models.prefixes import next_token_probabilities, shared_length
 
 TOKENS = [7, 9]
 

@@ -6,13 +6,15 @@ import shutil
 import pytest
 import torch
 
-from gavel import requirements
-from gavel.config import Compute, Evaluation, Lora, Rl, Sft, Vllm
-from gavel.errors import InputError
-from gavel.files import write_json
-from gavel.origin import ORIGIN, check_origin
-from gavel.preflight import check, check_training
-from gavel.provenance import file_digest
+from gavel.common.digests import file_digest
+from gavel.common.errors import InputError
+from gavel.common.files import write_json
+from gavel.data.origin import ORIGIN, check_origin
+from gavel.study import checks
+from gavel.study.checks import check_tokenizers as check
+from gavel.study.checks import check_training
+from gavel.study.schema.study import Compute, Evaluation
+from gavel.study.schema.training import Lora, Rl, Sft, Vllm
 
 SOLUTION = {"prompt": "solve"}
 
@@ -104,8 +106,8 @@ def machine(monkeypatch):
     """This machine as if it had some packages and GPUs only."""
 
     def furnish(*, without: str = "", gpus: int = 0, bf16: bool = True):
-        find = requirements.find_spec
-        monkeypatch.setattr(requirements, "find_spec", lambda name: None if name == without else find("torch"))
+        find = checks.find_spec
+        monkeypatch.setattr(checks, "find_spec", lambda name: None if name == without else find("torch"))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)

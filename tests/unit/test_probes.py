@@ -2,8 +2,8 @@
 
 import pytest
 
-from gavel.answers import verify
-from gavel.probes import PROBES, build, summary
+from gavel.judge_eval.probes import PROBES, build, summary
+from gavel.solutions.verifier import verify
 
 TEXT = [
     {"id": "a", "question": "A?", "solution": "3 + 4 = 7\n#### 7", "answer": "7"},

@@ -5,13 +5,10 @@ from collections import Counter
 
 import pytest
 
-from gavel import problems
-from gavel.convert import to_program
-from gavel.errors import InputError
-from gavel.perturbations import KINDS, perturb
-from gavel.programs import run_programs
-from gavel.splits import normalise
-from gavel.templates import (
+from gavel.common.errors import InputError
+from gavel.data.generator import problems
+from gavel.data.generator.perturbations import KINDS, perturb
+from gavel.data.generator.templates import (
     DISTRACTORS,
     MAIN_CLOSERS,
     MAIN_EVENTS,
@@ -23,6 +20,9 @@ from gavel.templates import (
     WIDE_EVENTS,
     WIDE_OPENERS,
 )
+from gavel.data.records import normalise
+from gavel.solutions.programs import to_program
+from gavel.solutions.sandbox.pool import run_programs
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gavel import programs
-from gavel.programs import run_programs
+from gavel.solutions.sandbox import pool as programs
+from gavel.solutions.sandbox.pool import run_programs
 
 HONEST = "def solution():\n    return 18"
 HEAD = (

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gavel import programs
-from gavel.programs import NOT_RUN, run_programs
+from gavel.solutions import budget
+from gavel.solutions.budget import NOT_RUN
+from gavel.solutions.sandbox import pool as programs
+from gavel.solutions.sandbox.pool import run_programs
 
 LIBRARY = Path(programs.__file__).parents[1]
 HONEST = "def solution():\n    return 18"
@@ -210,7 +212,7 @@ OWN_ANSWER = body('for _ in range(9): say(b\'["value", "666"]\')', "return 666")
         body("while True: os.write(1, b'x' * 1000)"),
         body("say(b'[\"value\", 666]')", "os._exit(0)"),
         body('say(b\'["retired", ""]\')', "os._exit(0)"),
-        body("import sys", "sys.modules['program_worker'] = None", "raise SystemExit(3)"),
+        body("import sys", "sys.modules['worker'] = None", "raise SystemExit(3)"),
         body("os.close(1)", "time.sleep(1000)"),
         body("time.sleep(1000)"),
         body("os.abort()"),
@@ -299,9 +301,9 @@ def test_the_time_grows_with_the_batch(monkeypatch):
 
 
 def test_the_time_of_a_batch_can_be_set(monkeypatch):
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
-    assert programs.budget() == programs.BUDGET_S
-    programs.use_budget(0.3)
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    assert budget.budget() == budget.BUDGET_S
+    budget.use_budget(0.3)
     assert NOT_RUN in run_programs(endless(40), timeout_s=5)
 
 
@@ -367,7 +369,7 @@ def test_workers_outlive_the_thread_that_asked_first():
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_no_folder_remains_after_a_signal(tmp_path, name):
     code = (
-        "from gavel.programs import run_programs\n"
+        "from gavel.solutions.sandbox.pool import run_programs\n"
         "run_programs(['def solution(): return 1'])\nprint('busy', flush=True)\n"
         "run_programs(['def solution():\\n    while True: pass'], timeout_s=1000, budget_s=1000)\n"
     )
@@ -389,5 +391,7 @@ def test_the_next_run_removes_the_folder_of_a_process_that_was_killed_beside_it(
     for folder in (alive, full):
         folder.mkdir()
     (full / "file").write_text("of somebody's")
-    started("from gavel.programs import run_programs\nrun_programs([''])", TMPDIR=str(tmp_path)).communicate(timeout=60)
+    started(
+        "from gavel.solutions.sandbox.pool import run_programs\nrun_programs([''])", TMPDIR=str(tmp_path)
+    ).communicate(timeout=60)
     assert {path.name for path in tmp_path.iterdir()} == {alive.name, full.name}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gavel import program_confinement, programs
-from gavel.programs import run_programs
+from gavel.solutions.sandbox import confinement
+from gavel.solutions.sandbox import pool as programs
+from gavel.solutions.sandbox.pool import run_programs
 
 HONEST = "def solution():\n    return 18"
 
@@ -213,7 +214,7 @@ def test_the_limits_alone_let_nothing_be_opened(tmp_path):
     # What code that escaped the language would meet where there is no seccomp filter.
     code = (
         "import runpy, socket, os, json, sys\n"
-        f"confinement = runpy.run_path({program_confinement.__file__!r})\n"
+        f"confinement = runpy.run_path({confinement.__file__!r})\n"
         "confinement['limit_resources']()\n"
         "found = []\n"
         "for attempt in (lambda: open('/etc/passwd'), lambda: open('x', 'w'), socket.socket, os.pipe):\n"

@@ -6,22 +6,24 @@ from types import SimpleNamespace
 import fake_results
 import pytest
 
-from gavel import answers, cli, programs, scoring
-from gavel.answers import solutions_to_answers, verify
-from gavel.config import load
-from gavel.contrasts import contrasting
-from gavel.errors import InputError
-from gavel.files import read_jsonl, write_jsonl
-from gavel.judge import Verdict
-from gavel.metrics import write_metrics
-from gavel.mixing import MixingWeight, mix
-from gavel.monitor import known
-from gavel.programs import NOT_RUN
-from gavel.question_values import question_values
-from gavel.report import findings, render
-from gavel.report.load import load as load_report
-from gavel.rewards import MixedReward
-from gavel.verdicts import _judged
+from gavel.cli import main
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.evaluation import score as scoring
+from gavel.evaluation.metrics import write_metrics
+from gavel.evaluation.question_values import question_values
+from gavel.judge.verdict import Verdict
+from gavel.judge_eval.verdicts import _judged
+from gavel.report.page import render
+from gavel.report.results import load as load_report
+from gavel.report.sections import answer
+from gavel.solutions import budget, verifier
+from gavel.solutions.budget import NOT_RUN
+from gavel.solutions.verifier import solutions_to_answers, verify
+from gavel.study.schema.study import load
+from gavel.training.judge.unlabeled_pairs import contrasting
+from gavel.training.monitor import known
+from gavel.training.rl.rewards import MixedReward, MixingWeight, mix
 
 RIGHT, WRONG, LATE, BROKEN = ("def solution():\n    return " + text for text in ("4", "5", "4 + 0", "1 / 0"))
 
@@ -34,7 +36,7 @@ def late(monkeypatch):
         known_answers = {RIGHT: "4", WRONG: "5", BROKEN: None}
         return [NOT_RUN if "4 + 0" in source else known_answers[source] for source in sources]
 
-    monkeypatch.setattr(answers, "run_programs", run)
+    monkeypatch.setattr(verifier, "run_programs", run)
 
 
 class Judge:
@@ -203,7 +205,7 @@ def test_the_report_says_how_many_are_missing_and_renders(tmp_path):
     rows = [row | ({"answer": None, "correct": None} if i % 4 == 0 else {}) for i, row in enumerate(read_jsonl(path))]
     write_jsonl(path, rows)
     fake_results.tables(root, study)
-    told = [line for line in findings.absent(load_report(root, study)) if "did not run" in line]
+    told = [line for line in answer.absent(load_report(root, study)) if "did not run" in line]
     assert len(told) == 1 and told[0].startswith("25.0% of the programs of")
     assert "main did not run within solution.batch_seconds" in told[0]
     render(root, study, root / "report.html", root / "figures")
@@ -219,7 +221,7 @@ def file_of(path, rows: list[list[str]]) -> str:
 
 
 def score(capsys, *arguments: str) -> dict:
-    cli.main(["score", *arguments, "--format", "program", "--json"])
+    main.main(["score", *arguments, "--format", "program", "--json"])
     return json.loads(capsys.readouterr().out)
 
 
@@ -227,7 +229,7 @@ ROWS = [[RIGHT, WRONG], [LATE, RIGHT], [LATE, LATE], [WRONG, WRONG]]
 
 
 def test_gavel_score_counts_the_missing(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
     path = file_of(tmp_path / "a.jsonl", ROWS)
     details = tmp_path / "details.jsonl"
     found = score(capsys, path, "--details", str(details), "--k", "1,2")
@@ -240,28 +242,28 @@ def test_gavel_score_counts_the_missing(late, tmp_path, capsys, monkeypatch):
         [None, None],
         [False, False],
     ]
-    cli.main(["score", path, "--format", "program"])
+    main.main(["score", path, "--format", "program"])
     assert "questions   3 (5 responses, 0 unparsable; 3 more did not run)" in capsys.readouterr().out
 
 
 def test_gavel_score_compares_what_ran_in_both(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
     other = file_of(tmp_path / "b.jsonl", [[RIGHT, RIGHT], [RIGHT, RIGHT], [RIGHT, RIGHT], [LATE, LATE]])
     found = score(capsys, file_of(tmp_path / "a.jsonl", ROWS), "--compare", other)["compare"]
     assert found["accuracy"]["n"] == 2 and found["accuracy"]["difference"] == pytest.approx(-0.25)
 
 
 def test_gavel_score_without_any_that_ran_is_an_error(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
-    assert cli.main(["score", file_of(tmp_path / "a.jsonl", [[LATE]]), "--format", "program"]) == 2
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    assert main.main(["score", file_of(tmp_path / "a.jsonl", [[LATE]]), "--format", "program"]) == 2
     assert "none of 1 programs ran" in capsys.readouterr().err
     path = file_of(tmp_path / "a.jsonl", [[RIGHT]])
-    assert cli.main(["score", path, "--format", "program", "--batch-seconds", "0.5"]) == 2
+    assert main.main(["score", path, "--format", "program", "--batch-seconds", "0.5"]) == 2
     assert "--batch-seconds: is a number of seconds, at least 2, found 0.5" in capsys.readouterr().err
 
 
 def test_gavel_score_takes_a_time(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
     endless = [[f"def solution():\n    x = {i}\n    while True: x = x + 1"] for i in range(60)]
     found = score(capsys, file_of(tmp_path / "a.jsonl", [[RIGHT], *endless]), "--batch-seconds", "2")
     assert 0 < found["missing"] < 60 and found["n"] + found["missing"] == 61
@@ -284,14 +286,14 @@ def test_the_key_is_checked_and_has_a_default():
         "judge": {"model": "a/b"},
         "primary": {"set": "main"},
     }
-    assert load(raw)["solution"]["batch_seconds"] == programs.BUDGET_S
+    assert load(raw)["solution"]["batch_seconds"] == budget.BUDGET_S
     with pytest.raises(InputError, match=r"solution\.batch_seconds.*greater than or equal to 2.*0"):
         load(raw | {"solution": {"batch_seconds": 0}})
 
 
 def test_a_job_runs_programs_with_the_time_of_its_config(monkeypatch):
-    from gavel import job
+    from gavel.jobs import job
 
-    monkeypatch.setattr(programs, "_budget_s", programs._budget_s)
+    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
     job._begin(SimpleNamespace(threads=1, config={"solution": {"batch_seconds": 7.0}}))
-    assert programs.budget() == 7.0
+    assert budget.budget() == 7.0

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gavel import progress
+from gavel.common import log as progress
 
 HEAD = f"""
 import os, subprocess, sys
 sys.path.insert(0, {str(Path(progress.__file__).parents[1])!r})
 from gavel import progress
-from gavel.errors import InputError
-from gavel.progress import bar, say, script_log
+from gavel.common.errors import InputError
+from gavel.common.log import bar, say, script_log
 """
 
 

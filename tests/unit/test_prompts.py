@@ -1,7 +1,7 @@
 import pytest
 
-from gavel import prompts
-from gavel.errors import InputError
+from gavel.common.errors import InputError
+from gavel.models import prompts
 
 
 def test_slots_inside_values_are_not_filled():

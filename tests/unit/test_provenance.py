@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gavel.provenance import (
-    closure,
-    code_digest,
-    file_digest,
-    folder_digest,
-    git_commit,
-    hardware,
-    versions,
-)
+from gavel.common.digests import file_digest, folder_digest
+from gavel.common.environment import git_commit, hardware, versions
+from gavel.study.code_digest import closure, code_digest
 
 FILES = {
     "gavel/__init__.py": '__version__ = "1"\n',
@@ -22,13 +16,14 @@ FILES = {
     "gavel/plain.py": "def half(x):\n    'Halves.'\n    # why\n    return x / 2\n",
     "gavel/late.py": "def f():\n    from gavel import base\n    return base.RATE\n",
     "gavel/unused.py": "X = 1\n",
-    "gavel/tracking.py": "from gavel.unused import X\n",
-    "gavel/prompts/__init__.py": "from .loader import load\n",
-    "gavel/prompts/loader.py": "def load():\n    return 1\n",
-    "gavel/prompts/judge.txt": "Is it right?",
-    "gavel/report.py": 'DATA_FILES = ("templates/*.html",)\n',
-    "gavel/templates/page.html": "<p>",
-    "script.py": "import gavel.plain\nfrom gavel import late, tracking\nfrom gavel.prompts import load\n",
+    "gavel/tracking/__init__.py": "",
+    "gavel/tracking/store.py": "from gavel.unused import X\n",
+    "gavel/page/__init__.py": '"""The page."""\n',
+    "gavel/page/render.py": "def render():\n    return 1\n",
+    "gavel/page/page.html": "<p>",
+    "script.py": (
+        "import gavel.plain\nfrom gavel import late\nfrom gavel.tracking import store\nfrom gavel.page import render\n"
+    ),
 }
 
 
@@ -50,9 +45,9 @@ def test_closure_is_transitive_and_leaves_observers_out(project):
         "gavel",
         "gavel.base",
         "gavel.late",
+        "gavel.page",
+        "gavel.page.render",
         "gavel.plain",
-        "gavel.prompts",
-        "gavel.prompts.loader",
     ]
 
 
@@ -65,8 +60,8 @@ def test_closure_is_transitive_and_leaves_observers_out(project):
         ),
         ("gavel/__init__.py", '__version__ = "2"\n'),
         ("gavel/unused.py", "X = 2\n"),
-        ("gavel/tracking.py", "from gavel.unused import X\nX += 1\n"),
-        ("gavel/prompts/.judge.txt.swp", "an editor's"),
+        ("gavel/tracking/store.py", "from gavel.unused import X\nX += 1\n"),
+        ("gavel/page/.page.html.swp", "an editor's"),
         ("script.py", "# comment\n" + FILES["script.py"]),
     ],
 )
@@ -82,9 +77,9 @@ def test_what_cannot_change_a_result_keeps_the_digest(project, name, text):
     [
         ("gavel/plain.py", "def half(x):\n    return x / 3\n"),
         ("gavel/base.py", "RATE = 3\n"),
-        ("gavel/prompts/loader.py", "def load():\n    return 2\n"),
-        ("gavel/prompts/judge.txt", "Is it wrong?"),
-        ("gavel/prompts/second.txt", ""),
+        ("gavel/page/render.py", "def render():\n    return 2\n"),
+        ("gavel/page/page.html", "<b>"),
+        ("gavel/page/second.html", ""),
         ("script.py", FILES["script.py"] + "print(1)\n"),
         ("script.py", FILES["script.py"] + "import gavel.unused\n"),
     ],
@@ -115,17 +110,6 @@ def test_docstrings_count_where_a_module_reads_them(project):
     assert digest(project) != before
 
 
-def test_declared_data_files(project):
-    script = project / "script.py"
-    script.write_text("import gavel.report\n")
-    before = digest(project)
-    (project / "gavel/templates/page.html").write_text("<b>")
-    assert digest(project) != before
-    (project / "gavel/templates/page.html").unlink()
-    with pytest.raises(ValueError, match="matches nothing"):
-        digest(project)
-
-
 def test_module_names_in_strings_and_cycles(project):
     (project / "script.py").write_text('COMMAND = ["-m", "gavel.late"]\nOTHER = "gavel.no such"\n')
     (project / "gavel/base.py").write_text("import gavel.late\n")
@@ -140,7 +124,7 @@ def test_digest_does_not_depend_on_where_the_project_lies(project, tmp_path_fact
 
 def test_import_is_light():
     code = (
-        "import sys, gavel.provenance, gavel.locking; "
+        "import sys, gavel.study.code_digest, gavel.jobs.snakemake_lock; "
         "print([m for m in ('numpy', 'torch', 'mlflow', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,13 +6,14 @@ import pytest
 import torch
 from small_run import small_run
 
-from gavel import models, reactions, rl
-from gavel.config import load
-from gavel.errors import InputError
-from gavel.files import read_json
-from gavel.mixing import MixingWeight
-from gavel.reactions import Reaction
-from gavel.run_state import RunState
+from gavel.common.errors import InputError
+from gavel.common.files import read_json
+from gavel.models import loading
+from gavel.study.schema.study import load
+from gavel.training.rl import grpo, reactions
+from gavel.training.rl.reactions import Reaction
+from gavel.training.rl.rewards import MixingWeight
+from gavel.training.state import RunState
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def looks(tmp_path):
 
 
 def weights(folder):
-    return models.load_model(str(folder)).state_dict()
+    return loading.load_model(str(folder)).state_dict()
 
 
 def same(a, b):
@@ -62,7 +63,7 @@ def test_rolling_back_returns_the_best_checkpoint(train, tmp_path, algorithm):
 
 def test_a_run_that_had_ended_is_not_trained_further(train, tmp_path, monkeypatch):
     first = train("stop")
-    monkeypatch.setattr(rl.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
+    monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
     second = train("stop", output="again")
     assert second["ended"] == first["ended"]
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "again" / "final"))

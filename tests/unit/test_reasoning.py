@@ -4,15 +4,15 @@ import pytest
 from test_config import default
 from test_judge_server import LISTED, connect, serving
 
-from gavel import judge
-from gavel.config import load as load_config
-from gavel.errors import InputError
-from gavel.judge.asking import Answer
+from gavel.common.errors import InputError
+from gavel.judge import load
+from gavel.judge.backends.base import Answer
+from gavel.judge.backends.reasoning import Reasoning, cut
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.phrasings import example, phrasings, render
-from gavel.judge.reasoning import Reasoning, cut
+from gavel.judge.prompting import example, phrasings, render
 from gavel.judge.single_token import SingleTokenJudge
-from gavel.judge_benchmark import written
+from gavel.judge_eval.benchmark import written
+from gavel.study.schema.study import load as load_config
 
 
 class Writer:
@@ -126,9 +126,9 @@ def test_the_slot_belongs_to_judges_that_reason():
 def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
     questions, solutions = [row["question"] for row in rows[:6]], [row["program"] for row in rows[:6]]
     reasoning = {"max_new_tokens": 12, "samples": 3}
-    watcher = judge.load(model=tiny, reasoning=reasoning)
+    watcher = load.load(model=tiny, reasoning=reasoning)
     together = watcher.verdicts(questions, solutions)
-    alone = judge.load(model=tiny, reasoning=reasoning).verdicts(questions[2:3], solutions[2:3])
+    alone = load.load(model=tiny, reasoning=reasoning).verdicts(questions[2:3], solutions[2:3])
     assert alone[0].score == pytest.approx(together[2].score, abs=1e-5)
     assert all(0 < verdict.score < 1 for verdict in together)
     assert 0 < watcher.tokens_written <= 6 * 3 * 12
@@ -137,9 +137,9 @@ def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
         for pair in zip(questions, solutions, strict=True)
     ]
     assert watcher.tokens_read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
-    other = judge.load(model=tiny, reasoning=reasoning | {"seed": 1}).verdicts(questions, solutions)
+    other = load.load(model=tiny, reasoning=reasoning | {"seed": 1}).verdicts(questions, solutions)
     assert [v.score for v in other] != [v.score for v in together]
-    greedy = judge.load(
+    greedy = load.load(
         model=tiny, kind="pairwise", labels=(" Yes", " No"), reasoning=reasoning | {"samples": 1, "temperature": 0}
     )
     assert greedy.held([(questions[0], solutions[0], solutions[1])])[0].probability > 0
@@ -201,7 +201,7 @@ def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
 
 def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     settings = {"model": tiny, "kind": "pairwise", "labels": [" Yes", " No"]}
-    watcher = judge.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
+    watcher = load.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
     items = [{"id": row["id"], "prompt": row["question"], "chosen": "1", "rejected": "2"} for row in rows[:3]]
     first, second, *_ = written(watcher, items)
     assert first["id"] == second["id"] and (first["label"], second["label"]) == ("Yes", "No")
@@ -210,4 +210,4 @@ def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     for row in (first, second):
         assert row["judgment"].endswith(row["said"]) and "The better answer is answer" in row["judgment"]
         assert (row["said"] == row["label"]) == (row["probability"] > 0.5)
-    assert written(judge.load(**settings), items) == []
+    assert written(load.load(**settings), items) == []

@@ -12,14 +12,16 @@ import pytest
 import yaml
 from own_server import SERVER
 
-from gavel import cli, config, study_tracking
-from gavel.errors import InputError, first_line
+from gavel.cli import main
+from gavel.common.errors import InputError, first_line
+from gavel.common.redaction import HIDDEN, UNSET, filled, redacted, redacted_config, redacted_url
 from gavel.judge.access import judge_access
-from gavel.judge.server import ServerBackend
-from gavel.redaction import HIDDEN, UNSET, filled, redacted, redacted_config, redacted_url
-from gavel.report import render
-from gavel.study import read
-from gavel.tracking import Tracker
+from gavel.judge.backends.server import ServerBackend
+from gavel.report.page import render
+from gavel.study.resolve import read
+from gavel.study.schema import study as config
+from gavel.tracking import study as study_tracking
+from gavel.tracking.mlflow import Tracker
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2hush"
@@ -226,7 +228,7 @@ def test_no_file_of_a_report_shows_a_secret(study):
 JOB = """
 import subprocess, sys
 from gavel import progress
-from gavel.errors import InputError
+from gavel.common.errors import InputError
 with progress.script_log("logs/job.log", "job"):
     progress.say("asking http://me:SECRET@host", console=True)
     progress.show("--api-key SECRET")
@@ -362,6 +364,6 @@ def test_the_command_line_shows_no_secret(tmp_path, capsys):
         ["judge", str(tmp_path / "rows.jsonl"), "--judge", str(tmp_path / "study.yaml")],
         ["cost", str(tmp_path / "study.yaml")],
     ):
-        assert cli.main(arguments) == 2
+        assert main.main(arguments) == 2
     shown = capsys.readouterr()
     assert SECRET not in shown.out + shown.err

@@ -8,11 +8,15 @@ import fake_results
 import pandas as pd
 import pytest
 
-from gavel.files import read_json, read_jsonl, write_json
-from gavel.report import about, choices, findings, hacking, render, robustness, rulegraph, tables, unfinished, votes
-from gavel.report.load import load
-from gavel.report.samples import QUOTAS, choose
-from gavel.report.words import flat, points, seconds
+from gavel.common.files import read_json, read_jsonl, write_json
+from gavel.report import unfinished
+from gavel.report.cells import flat, points, seconds
+from gavel.report.page import render
+from gavel.report.results import load
+from gavel.report.sections import accuracy as tables
+from gavel.report.sections import answer, data_and_cost, kinds, votes, workflow
+from gavel.report.sections import training as hacking
+from gavel.report.sections.samples import QUOTAS, choose
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"main": 60, "plus": 48, "svamp": 30}
@@ -90,7 +94,7 @@ def test_figures_are_written_beside_their_data(study, page):
 def test_headline_numbers_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
-    assert f"{100 * row.value:.1f}" in findings.answer(rows)[1]
+    assert f"{100 * row.value:.1f}" in answer.answer(rows)[1]
     assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in page
 
 
@@ -106,11 +110,11 @@ def test_the_answer_follows_the_interval(study, low, high, verdict):
     results = load(*study)
     primary = results.comparisons.primary
     results.comparisons.loc[primary, ["low", "high"]] = [low, high]
-    assert findings.answer(results)[0] == verdict
+    assert answer.answer(results)[0] == verdict
 
 
 def test_bold_needs_an_interval_above_zero(study):
-    from gavel.report.tables import headline
+    from gavel.report.sections.accuracy import headline
 
     results = load(*study)
     results.comparisons["low"] = -0.01
@@ -124,12 +128,12 @@ def test_bold_needs_an_interval_above_zero(study):
 
 def test_collapses_are_named_and_so_is_that_there_was_none(study):
     results = load(*study)
-    assert findings.collapses(results) == "The monitor called no collapse."
+    assert answer.collapses(results) == "The monitor called no collapse."
     looks = results.monitors["ppo-lambda0-seed0"]
     looks["collapsed"] = (looks.step >= 30).astype(int)
-    assert findings.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
+    assert answer.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
-    assert findings.collapses(results) is None
+    assert answer.collapses(results) is None
 
 
 def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
@@ -137,7 +141,7 @@ def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
         looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": {}, "collapse": lambda run: None}
-        return findings.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
+        return answer.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
 
     assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
     assert "being exploited" not in told([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
@@ -170,7 +174,7 @@ def compared(tmp_path_factory):
 def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     root, config = compared
     results = load(root, config)
-    table = choices.best_of_n(results, "main")
+    table = votes.best_of_n(results, "main")
     titles = [title for title, _ in table.columns]
     assert titles == ["run", "maj@4", "by score", "by Elo", "by knockout", "pass@4"] + [
         "Elo − maj",
@@ -182,13 +186,13 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     assert [span for _, span in table.groups] == [1, 5, 3, 2]
     assert [row[0].text for row in table.rows] == list(results.names.values())
     for run, row in zip(results.runs, table.rows, strict=True):
-        values = {m: results.metric(run, "main", m, 4) for m in choices.COLUMNS}
+        values = {m: results.metric(run, "main", m, 4) for m in votes.COLUMNS}
         assert [cell.sort for cell in row[1:6]] == [found.value for found in values.values()]
         assert row[4].sub == f"{100 * values['best_of_knockout'].low:.1f}–{100 * values['best_of_knockout'].high:.1f}"
         best, knockout = values["best_of"].value, values["best_of_knockout"].value
         assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
         assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
-    assert choices.taken(results) == (
+    assert votes.taken(results) == (
         "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
         "and a knockout took 6.0 prompts with 600 tokens."
     )
@@ -196,7 +200,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     page = (root / "report.html").read_text(encoding="utf-8")
     assert not Tags(page).open
     assert "Best of n by comparing" in page
-    assert choices.taken(results) in page
+    assert votes.taken(results) in page
     kept = pd.read_parquet(root / "samples.parquet")
     assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
 
@@ -204,7 +208,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
 def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
     config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
     results = load(tmp_path, config)
-    table = choices.best_of_n(results, "main")
+    table = votes.best_of_n(results, "main")
     titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
     assert [title for title, _ in table.columns] == titles
     assert not votes.judged(results, "main").rows
@@ -213,14 +217,14 @@ def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
 
 def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
     results = load(*study)
-    assert not choices.best_of_n(results, "main").rows
-    assert choices.taken(results) is None
+    assert not votes.best_of_n(results, "main").rows
+    assert votes.taken(results) is None
     assert "Best of n by comparing" not in page
 
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
     results = load(*study)
-    table = robustness.drops(results, "plus")
+    table = kinds.drops(results, "plus")
     assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
     assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
     # Six seed questions, each with its eight versions.
@@ -229,8 +233,8 @@ def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(stud
     original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
     changed = results.metric("sft", "plus", "greedy").value
     assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
-    assert not robustness.drops(results, "main").rows
-    split = robustness.split(results, "plus")
+    assert not kinds.drops(results, "main").rows
+    split = kinds.split(results, "plus")
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
 
 
@@ -254,32 +258,32 @@ def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(stud
 
 def test_tokens_are_counted_for_runs_and_rules(study):
     results = load(*study)
-    assert about.tokens(results, "grpo-lambda0.5-seed0") == (80_000, 80 * 500 + 9 * 100)
-    assert about.tokens(results, "grpo-lambda1-seed0") == (80_000, 9 * 100)
+    assert data_and_cost.tokens(results, "grpo-lambda0.5-seed0") == (80_000, 80 * 500 + 9 * 100)
+    assert data_and_cost.tokens(results, "grpo-lambda1-seed0") == (80_000, 9 * 100)
     training = results.training["ppo-lambda1-seed0"]
     training["num_tokens"] = training.num_tokens.where(training.step <= 50, training.num_tokens - 50_000)
-    assert about.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in about.stages(results).rows}
+    assert data_and_cost.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
     assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
     results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in about.stages(results).rows}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
     assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
 
 
 def test_memory_is_that_of_the_training_job(study):
     results = load(*study)
-    assert about.memory(results, "sft") == 1203.5
-    assert about.memory(results, "ppo-lambda0-seed0") is None
+    assert data_and_cost.memory(results, "sft") == 1203.5
+    assert data_and_cost.memory(results, "ppo-lambda0-seed0") is None
     results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "ppo-lambda0-seed0", "memory": 800.0}
-    assert about.memory(results, "ppo-lambda0-seed0") == 800
+    assert data_and_cost.memory(results, "ppo-lambda0-seed0") == 800
 
 
 def test_runs_lead_to_mlflow_where_there_is_a_server(study):
     results = load(*study)
     found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}
-    table = about.costs(results, found)
+    table = data_and_cost.costs(results, found)
     assert [(row[-1].text, row[-1].link) for row in table.rows[:2]] == [("01234567", found["sft"]["url"]), ("–", None)]
-    assert "MLflow run" not in dict(about.costs(results, {}).columns)
+    assert "MLflow run" not in dict(data_and_cost.costs(results, {}).columns)
 
 
 def test_all_samples_are_kept_as_one_table(study, tmp_path):
@@ -304,26 +308,26 @@ DOT = """digraph snakemake_dag {
 
 
 def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
-    assert rulegraph.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
+    assert workflow.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
     turns = "0 -> 0 0 -> 1 1 -> 0 2 -> 1 2 -> 0 0 -> 3 2 -> 3".replace(" 0 ->", "\n0 ->").replace(" 1 ->", "\n1 ->")
     nodes = "\n".join(f'{i}[label = "{name}"' for i, name in enumerate(["train_judge", "judgments", "pairs", "report"]))
     cyclic = nodes + "\n" + turns.replace(" 2 ->", "\n2 ->")
-    assert rulegraph.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
-    assert rulegraph.figure(cyclic).panels
-    shown = rulegraph.figure(DOT)
+    assert workflow.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
+    assert workflow.figure(cyclic).panels
+    shown = workflow.figure(DOT)
     assert "The 3 rules" in shown.caption
     assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))
-    assert not rulegraph.figure(None).panels
+    assert not workflow.figure(None).panels
 
 
 def test_snakemake_tells_the_graph_of_a_study(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = ROOT / "config" / "config.yaml"
-    pairs = rulegraph.edges(rulegraph.ask(ROOT / "Snakefile", config, "results/report.html"))
+    pairs = workflow.edges(workflow.ask(ROOT / "Snakefile", config, "results/report.html"))
     assert {("judge_policy", "train_rl"), ("score", "compute_metrics"), ("compute_metrics", "report_html")} <= set(
         pairs
     )
-    assert rulegraph.ask(tmp_path / "Snakefile", config, "x") is None
+    assert workflow.ask(tmp_path / "Snakefile", config, "x") is None
 
 
 def test_seeds_are_also_taken_together(tmp_path):
@@ -458,7 +462,7 @@ def test_numbers_read_well():
 
 
 def test_a_judge_that_pays_for_a_trick_is_named(study, page):
-    from gavel.report.judge import probes
+    from gavel.report.sections.judge import probes
 
     rows = {row[0].text: row[-1].text for row in probes(load(*study).calibration).rows}
     assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
@@ -468,14 +472,14 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
 
 @pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
 def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
-    from gavel.report.judge import probes
+    from gavel.report.sections.judge import probes
 
     trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
     assert probes({"probes": [trick]}).rows[0][-1].text == verdict
 
 
 def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
-    from gavel.report.judge import policies
+    from gavel.report.sections.judge import policies
 
     assert "critical thinking" in page
     assert [row[0].text for row in policies(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from gavel import cli, plots
-from gavel.report import comparison, render
+from gavel.cli import main
+from gavel.report.comparison import page as comparison
+from gavel.report.page import render
+from gavel.report.plots import judges, results
 
 KINDS = (
     "$x^{$",
@@ -77,7 +79,7 @@ def root(tmp_path_factory):
 def compared(root):
     folders = [str(root / name) for name in FOLDERS]
     out = root / "out" / "comparison.html"
-    assert cli.main(["report", *folders, "--out", str(out), "--question", HOSTILE, "--axis", "labels"]) == 0
+    assert main.main(["report", *folders, "--out", str(out), "--question", HOSTILE, "--axis", "labels"]) == 0
     return out
 
 
@@ -108,9 +110,9 @@ def test_every_study_has_its_link(compared, root):
 
 
 def test_large_data_beside_a_page_is_linked_too(tmp_path, monkeypatch):
-    from gavel.report import figures
+    from gavel.report import figure
 
-    monkeypatch.setattr(figures, "EMBEDDED", 0)
+    monkeypatch.setattr(figure, "EMBEDDED", 0)
     config = fake_results.build(tmp_path / "a", {"main": 8}, samples=1, algorithms=("grpo",), lambdas=("0.5",))
     render(tmp_path / "a", config, tmp_path / "p.html", tmp_path / "figures #2")
     links = [unquote(link) for link in Page((tmp_path / "p.html").read_text()).links if link.endswith(".csv")]
@@ -173,10 +175,10 @@ def test_legends_and_axes_show_any_name(name):
     studies = pd.DataFrame({"study": [name, "b"], "x": [0.0, 1.0], "run": "r", "label": name, "algorithm": "grpo"})
     studies = studies.assign(**{"lambda": 0.5, "value": 0.5, "low": 0.4, "high": 0.6})
     for svg in (
-        plots.accuracy_against_cost(rows, "tokens", [(name, 0.5, 0.4, 0.6)]),
-        plots.judge_progress(progress),
-        plots.selection_curve(stages.assign(kept=True)),
-        plots.accuracy_against(studies, ""),
+        judges.accuracy_against_cost(rows, "tokens", [(name, 0.5, 0.4, 0.6)]),
+        judges.judge_progress(progress),
+        judges.selection_curve(stages.assign(kept=True)),
+        results.accuracy_against(studies, ""),
     ):
         drawn = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
         assert not name or name.replace("\x07", "\ufffd") in drawn
@@ -191,7 +193,7 @@ def test_a_folder_whose_name_is_not_utf8_is_compared(tmp_path):
     config = {key: value for key, value in config.items() if key != "provenance"}
     (odd / comparison.CONFIG).write_text(yaml.safe_dump(config))
     (odd / "report.html").touch()
-    assert cli.main(["report", str(odd), "--out", str(tmp_path / "c.html"), "--question", "caf\udce9?"]) == 0
+    assert main.main(["report", str(odd), "--out", str(tmp_path / "c.html"), "--question", "caf\udce9?"]) == 0
     page = Page((tmp_path / "c.html").read_text())
     assert "caf%E9/report.html" in page.links and "caf\ufffd?" in page.texts
 
@@ -203,7 +205,7 @@ def test_a_file_that_cannot_be_read_is_one_line(study, tmp_path, capsys, name, c
     config = {key: value for key, value in config.items() if key != "provenance"}
     (folder / comparison.CONFIG).write_text(yaml.safe_dump(config))
     (folder / name).write_bytes(content)
-    status = cli.main(["report", str(folder), "--out", str(tmp_path / "c.html")])
+    status = main.main(["report", str(folder), "--out", str(tmp_path / "c.html")])
     error = capsys.readouterr().err
     assert (status == 2 and error.startswith(f"gavel: {folder / name}") and error.count("\n") == 1) or (
         status == 0 and name == "runs/sft/monitor.csv"  # a table without `step` is passed over
@@ -215,5 +217,5 @@ def test_a_page_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
     config = {key: value for key, value in config.items() if key != "provenance"}
     (folder / comparison.CONFIG).write_text(yaml.safe_dump(config))
     (tmp_path / "file").touch()
-    assert cli.main(["report", str(folder), "--out", str(tmp_path / "file" / "c.html")]) == 2
+    assert main.main(["report", str(folder), "--out", str(tmp_path / "file" / "c.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from gavel import cli
-from gavel.commands import resources
+from gavel.cli import main, resources
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -29,7 +28,7 @@ def results(tmp_path):
 def test_a_file_that_is_no_benchmark_is_one_line(results, content, capsys):
     path = results / "benchmarks" / "sft.tsv"
     path.write_bytes(content)
-    assert cli.main(["resources", str(results)]) == 2
+    assert main.main(["resources", str(results)]) == 2
     assert capsys.readouterr().err == f"gavel: {path}: not a benchmark file of Snakemake's; delete it\n"
 
 
@@ -43,7 +42,7 @@ def test_the_largest_of_a_rules_jobs_counts(results):
 
 def test_the_lines_to_paste_are_yaml_with_the_margin(results, capsys):
     (results / "config.yaml").write_text("compute: {threads: 2, mem_mb: 3100, runtime: 60}\n")
-    assert cli.main(["resources", str(results), "--margin", "2"]) == 0
+    assert main.main(["resources", str(results), "--margin", "2"]) == 0
     text = capsys.readouterr().out
     # 3,000 MiB are 3,146 MB: more than was asked for; doubled and rounded up, 6,500.
     assert "| train_rl | 2 | 3,146 | 3,100 | 10.0 | 60 | 2.00 | 2 |" in text
@@ -55,7 +54,7 @@ def test_the_lines_to_paste_are_yaml_with_the_margin(results, capsys):
 
 
 def test_cores_above_the_threads_are_told(results, capsys):
-    assert cli.main(["resources", str(results)]) == 0
+    assert main.main(["resources", str(results)]) == 0
     assert "train_rl used 2.0 cores, but asked for 1." in capsys.readouterr().out
 
 
@@ -67,9 +66,9 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys, name, text, m
     (tmp_path / "benchmarks").mkdir()
     if text:
         (tmp_path / "benchmarks" / f"{name}.tsv").write_text(text)
-    assert cli.main(["resources", str(tmp_path)]) == 2
+    assert main.main(["resources", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
-    assert cli.main(["resources", str(tmp_path), "--margin", "0.5"]) == 2
+    assert main.main(["resources", str(tmp_path), "--margin", "0.5"]) == 2
     assert "--margin 0.5: give a number of 1 or more" in capsys.readouterr().err
 
 

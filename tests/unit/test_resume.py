@@ -6,9 +6,10 @@ import pytest
 import torch
 from small_run import small_run
 
-from gavel import models, sft
-from gavel.config import Sft
-from gavel.files import write_jsonl
+from gavel.common.files import write_jsonl
+from gavel.models import loading
+from gavel.study.schema.training import Sft
+from gavel.training import sft
 
 CLOCKS = ("time", "runtime", "per_second")
 
@@ -44,7 +45,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm)
         with pytest.raises(Cut):
             small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(step), **settings)
     small_run(cut, tiny, rows, algorithm=algorithm, **settings)
-    first, second = (models.load_model(str(folder / "out" / "final")).state_dict() for folder in (whole, cut))
+    first, second = (loading.load_model(str(folder / "out" / "final")).state_dict() for folder in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert curves(whole, "monitor") == curves(cut, "monitor")
     dropped = ("judge_cached", "num_tokens", "epoch")  # counted since the job's start
@@ -84,7 +85,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
             fine_tune("cut", Cutter(step))
     fine_tune("cut")
     for name in ("final", "best"):
-        first, second = (models.load_model(str(tmp_path / f / "out" / name)).state_dict() for f in ("whole", "cut"))
+        first, second = (loading.load_model(str(tmp_path / f / "out" / name)).state_dict() for f in ("whole", "cut"))
         assert all(torch.equal(first[key], second[key]) for key in first)
     assert curves(tmp_path / "whole", "monitor") == curves(tmp_path / "cut", "monitor")
     first, second = (curves(tmp_path / f, "training") for f in ("whole", "cut"))
@@ -99,7 +100,7 @@ def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
         (tmp_path / name).mkdir()
         part = rows if answer is None else [row | {"answer": answer} if i < 40 else row for i, row in enumerate(rows)]
         small_run(tmp_path / name, tiny, part, lam=0.0)
-        found.append(models.load_model(str(tmp_path / name / "out" / "final")).state_dict())
+        found.append(loading.load_model(str(tmp_path / name / "out" / "final")).state_dict())
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 

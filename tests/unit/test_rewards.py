@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from gavel.judge import Verdict
-from gavel.mixing import MixingWeight, mix
-from gavel.rewards import MixedReward, centred, verifiable
+from gavel.judge.verdict import Verdict
+from gavel.training.rl.rewards import MixedReward, MixingWeight, centred, mix, verifiable
 
 RIGHT, WRONG, NONE = (
     f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")

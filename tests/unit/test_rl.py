@@ -9,23 +9,25 @@ import torch
 from datasets import Dataset
 from trl import GRPOTrainer
 
-from gavel import algorithms, config, models, rl
-from gavel.errors import InputError
-from gavel.grpo import GroupTrainer
-from gavel.mixing import MixingWeight
-from gavel.ppo import Critic, PPOTrainer
-from gavel.rewards import MixedReward
+from gavel.common.errors import InputError
+from gavel.models import loading
+from gavel.study.schema import training
+from gavel.training.rl import algorithms, grpo_config
+from gavel.training.rl import rollout as rl_rollout
+from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.ppo import Critic, PPOTrainer
+from gavel.training.rl.rewards import MixedReward, MixingWeight
 
 LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
 UNLABELED = [{"question": f"u{i}", "answer": None} for i in range(7)]
-SETTINGS = config.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, micro_rollout=64).model_dump(
+SETTINGS = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, micro_rollout=64).model_dump(
     by_alias=True
 )
 
 
 def order(lam, **changes):
     values = {"steps": 3, "per_step": 4, "labeled_share": 0.5, "seed": 0} | changes
-    return rl.question_order(LABELED, UNLABELED, lam=lam, **values)
+    return rl_rollout.question_order(LABELED, UNLABELED, lam=lam, **values)
 
 
 def test_every_step_takes_its_share_of_both_pools():
@@ -56,18 +58,20 @@ def test_cells_with_the_same_seed_see_the_same_questions():
 
 def test_an_empty_pool_that_is_needed_is_an_error():
     with pytest.raises(InputError, match=r"data.unlabeled: no questions, but every step at lambda 0.5 takes 2"):
-        rl.question_order(LABELED, [], lam=0.5, steps=1, per_step=4, labeled_share=0.5, seed=0)
+        rl_rollout.question_order(LABELED, [], lam=0.5, steps=1, per_step=4, labeled_share=0.5, seed=0)
 
 
 def test_completions_must_divide_into_batches(tmp_path):
     with pytest.raises(InputError, match="8 completions a step"):
-        rl.trainer_config(algorithms.get("grpo"), SETTINGS | {"micro_batch_size": 3}, 1, 1, 8, 0, str(tmp_path))
+        grpo_config.trainer_config(
+            algorithms.get("grpo"), SETTINGS | {"micro_batch_size": 3}, 1, 1, 8, 0, str(tmp_path)
+        )
 
 
 @pytest.mark.parametrize(("epochs", "minibatches", "micro"), [(1, 1, None), (1, 1, 2), (2, 2, None), (2, 2, 2)])
 def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches, micro):
     settings = SETTINGS | {"micro_batch_size": micro}
-    made = rl.trainer_config(algorithms.get("grpo"), settings, epochs, minibatches, 8, 0, str(tmp_path))
+    made = grpo_config.trainer_config(algorithms.get("grpo"), settings, epochs, minibatches, 8, 0, str(tmp_path))
     assert made.per_device_train_batch_size * made.steps_per_generation == 8
     updates_per_rollout = made.steps_per_generation // made.gradient_accumulation_steps * made.num_iterations
     assert updates_per_rollout == epochs * minibatches
@@ -80,7 +84,7 @@ class HalfJudge:
     tokens_read = tokens_written = 0
 
     def verdicts(self, questions, solutions, progress=iter):
-        from gavel.judge import Verdict
+        from gavel.judge.verdict import Verdict
 
         return [Verdict((len(text) % 7) / 7) for text in solutions]
 
@@ -99,10 +103,10 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
         reward_funcs=MixedReward(
             weight=MixingWeight(0.5), judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5
         ),
-        args=rl.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
+        args=grpo_config.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,
-        rollout_func=rl.Rollout(0, epochs * minibatches, 64),
+        rollout_func=rl_rollout.Rollout(0, epochs * minibatches, 64),
         kl_in_reward=steps["kl_in"] == "reward",
         **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
@@ -301,21 +305,21 @@ def test_the_critic_has_its_own_learning_rate(model, tokenizer, tmp_path):
 def test_samples_of_a_group_stand_together_and_depend_on_the_step(model, tokenizer, tmp_path):
     made = trainer("grpo", model, tokenizer, tmp_path)
     texts = ["Ben has 4 keys"] * 4 + ["Anna has 5 keys"] * 4
-    first = rl.Rollout(0, 1, 64)(texts, made)
-    assert rl.Rollout(0, 1, 64)(texts, made) == first
+    first = rl_rollout.Rollout(0, 1, 64)(texts, made)
+    assert rl_rollout.Rollout(0, 1, 64)(texts, made) == first
     made.state.global_step = 1
-    assert rl.Rollout(0, 1, 64)(texts, made) != first
+    assert rl_rollout.Rollout(0, 1, 64)(texts, made) != first
 
 
 def test_each_occurrence_of_a_question_in_a_rollout_has_its_own_completions(model, tokenizer, tmp_path):
     made = trainer("grpo", model, tokenizer, tmp_path)
     once, twice = ["Ben has 4 keys"] * 4, ["Ben has 4 keys"] * 8
-    found = rl.Rollout(0, 1, 64)(twice, made)["completion_ids"]
+    found = rl_rollout.Rollout(0, 1, 64)(twice, made)["completion_ids"]
     assert found[:4] != found[4:]
-    assert found[:4] == rl.Rollout(0, 1, 64)(once, made)["completion_ids"]
-    assert found == rl.Rollout(0, 1, 4)(twice, made)["completion_ids"]
+    assert found[:4] == rl_rollout.Rollout(0, 1, 64)(once, made)["completion_ids"]
+    assert found == rl_rollout.Rollout(0, 1, 4)(twice, made)["completion_ids"]
     made.num_generations = 8  # one group: not two occurrences
-    assert rl.Rollout(0, 1, 64)(twice, made)["completion_ids"][:4] == found[:4]
+    assert rl_rollout.Rollout(0, 1, 64)(twice, made)["completion_ids"][:4] == found[:4]
 
 
 def scored(made, output, **options):
@@ -377,7 +381,7 @@ def test_the_gradient_does_not_depend_on_the_micro_batch_size(tiny, tokenizer, t
     found = {}
     for micro in (None, 4, 2):
         made = gradients.trainer(
-            kind, models.load_model(tiny), tokenizer, tmp_path, micro=micro, missing=missing, **settings
+            kind, loading.load_model(tiny), tokenizer, tmp_path, micro=micro, missing=missing, **settings
         )
         found[micro] = gradients.gradients(made)
     assert len(found[None]) == (settings.get("ppo", {}).get("minibatches") or {"ppo": 2, "gspo": 4}.get(kind, 1))
@@ -397,19 +401,25 @@ SEAMS = (
 @pytest.mark.parametrize("name", SEAMS.split())
 def test_trl_still_has_the_seams_that_we_override(name):
     """A new TRL that moves one of these must be read before the pin in pyproject.toml is raised."""
-    assert hasattr(GRPOTrainer, name), f"GRPOTrainer.{name} is gone: gavel/grpo.py or gavel/ppo.py overrides it"
+    assert hasattr(GRPOTrainer, name), (
+        f"GRPOTrainer.{name} is gone: gavel/training/rl/grpo.py or gavel/training/rl/ppo.py overrides it"
+    )
 
 
 def test_trl_still_buffers_a_rollout_as_we_regroup_it():
     source = inspect.getsource(GRPOTrainer._prepare_inputs)
     for words in ("self._buffered_inputs = [", "self._step % self.args.steps_per_generation"):
-        assert words in source, f"`{words}` is gone from GRPOTrainer._prepare_inputs: read gavel/grpo.py"
+        assert words in source, f"`{words}` is gone from GRPOTrainer._prepare_inputs: read gavel/training/rl/grpo.py"
     source = inspect.getsource(GRPOTrainer._get_per_token_logps_and_entropies)
     for words in ("fused_lm_head=True", "outputs.log_probs", "outputs.entropy"):
-        assert words in source, f"`{words}` is gone from GRPOTrainer's scoring: read gavel/grpo.py"
+        assert words in source, f"`{words}` is gone from GRPOTrainer's scoring: read gavel/training/rl/grpo.py"
 
 
 def test_trl_still_takes_per_token_advantages_and_a_rollout_function():
-    assert "rollout_func" in inspect.signature(GRPOTrainer.__init__).parameters, "gavel/rl.py passes rollout_func"
+    assert "rollout_func" in inspect.signature(GRPOTrainer.__init__).parameters, (
+        "gavel/training/rl/train.py passes rollout_func"
+    )
     source = inspect.getsource(GRPOTrainer._compute_loss)
-    assert "advantages.dim() == 1" in source, "GRPOTrainer no longer takes (B, T) advantages: read gavel/ppo.py"
+    assert "advantages.dim() == 1" in source, (
+        "GRPOTrainer no longer takes (B, T) advantages: read gavel/training/rl/ppo.py"
+    )

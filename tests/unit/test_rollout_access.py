@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gavel import algorithms, study
-from gavel.config import Rl, Vllm
-from gavel.errors import InputError
-from gavel.rollout_access import rollout_access
-from gavel.trl_config import trainer_config
+from gavel.common.errors import InputError
+from gavel.study import params
+from gavel.study.schema.training import Rl, Vllm
+from gavel.training.rl import algorithms
+from gavel.training.rl.grpo_config import trainer_config
+from gavel.training.rl.rollout_server import rollout_access
 
 STAND_IN = Path(__file__).parent / "stand_ins" / "vllm_server"
 JOB = {"mode": "server", "serve": "job", "gpus": [1, 2]}
@@ -35,10 +36,10 @@ def config(vllm: dict | None, **changes) -> dict:
 
 
 def trl(resolved: dict, settings: dict | None, folder):
-    """TRL's configuration as `gavel.rl.train` makes it of the rule's params and what `rollout_access` adds."""
+    """TRL's configuration as `rl.train.train` makes it of the rule's params and what `rollout_access` adds."""
     return trainer_config(
         algorithms.get("grpo"),
-        study.rl(resolved) | {"vllm": settings},
+        params.rl(resolved) | {"vllm": settings},
         1,
         1,
         max_new_tokens=8,
@@ -99,6 +100,6 @@ def test_without_vllm_transformers_samples(tmp_path):
 
 def test_how_rollouts_are_reached_reruns_nothing_and_what_is_sampled_does():
     same = [config(vllm) for vllm in (JOB, EXTERNAL, EXTERNAL | {"timeout_s": 9}, JOB | {"gpus": [3], "startup_s": 60})]
-    assert len({json.dumps(study.rl(resolved)) for resolved in same}) == 1
+    assert len({json.dumps(params.rl(resolved)) for resolved in same}) == 1
     for other in (config({}), config(None), config(EXTERNAL | {"max_model_length": 99}), config(EXTERNAL, kl=0.1)):
-        assert study.rl(other) != study.rl(same[0])
+        assert params.rl(other) != params.rl(same[0])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gavel.sampling import batches, count_occurrences, sample
+from gavel.models.sampling import batches, count_occurrences, sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
 

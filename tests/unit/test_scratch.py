@@ -5,14 +5,16 @@ import random
 
 import pytest
 
-from gavel import judge, models, problems
-from gavel.convert import to_program
-from gavel.corruption import corrupt
-from gavel.files import write_jsonl
-from gavel.origin import ORIGIN, check_origin
-from gavel.programs import run_programs
-from gavel.scratch import LABELS, make_student
-from gavel.scratch_judge import make_judge
+from gavel.common.files import write_jsonl
+from gavel.data.generator import problems
+from gavel.data.origin import ORIGIN, check_origin
+from gavel.judge import load
+from gavel.models import loading
+from gavel.solutions.mistakes import corrupt
+from gavel.solutions.programs import to_program
+from gavel.solutions.sandbox.pool import run_programs
+from gavel.training.scratch.judge import make_judge
+from gavel.training.scratch.student import LABELS, make_student
 
 SHAPE = {"width": 16, "layers": 1, "heads": 2, "steps": 3, "batch_size": 8, "seed": 0}
 
@@ -41,12 +43,12 @@ def student(pretrain, tmp_path_factory):
     ],
 )
 def test_the_tokenizer_gives_every_text_back(student, text):
-    tokenizer = models.load_tokenizer(student)
+    tokenizer = loading.load_tokenizer(student)
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
 def test_digits_and_labels_are_single_tokens(student):
-    tokenizer = models.load_tokenizer(student)
+    tokenizer = loading.load_tokenizer(student)
     assert len(tokenizer("1234")["input_ids"]) == 4
     assert all(len(tokenizer(label)["input_ids"]) == 1 for label in LABELS)
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
@@ -72,6 +74,6 @@ def test_a_judge_from_scratch_answers(student, pretrain, tmp_path):
     said = []
     recipe = SHAPE | {"reading_steps": 2, "samples": 2, "questions": 5}
     make_judge(pretrain, student, str(tmp_path / "judge"), recipe, LABELS, said.append)
-    verdict = judge.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
+    verdict = load.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
     assert 0 < verdict.score < 1
     assert any("judging pairs" in text for text in said)

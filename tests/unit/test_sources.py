@@ -6,14 +6,15 @@ from pathlib import Path
 import datasets
 import pytest
 
-from gavel import config, data, sources
-from gavel.answers import extract
-from gavel.audit import audit
-from gavel.errors import InputError
-from gavel.readers import READERS
-from gavel.skipped import Skipped
-from gavel.sources import link_seeds, load
-from gavel.splits import FIELDS, make_splits
+from gavel.common.errors import InputError
+from gavel.data import prepare, readers
+from gavel.data.audit import audit
+from gavel.data.readers import READERS
+from gavel.data.records import FIELDS
+from gavel.data.sources import Skipped, link_seeds, load
+from gavel.data.splits import make_splits
+from gavel.solutions.verifier import extract
+from gavel.study.schema import study
 
 SHARED = Path(__file__).parents[2].parent / "shared/data"
 real_files = pytest.mark.skipif(not SHARED.is_dir(), reason="the published files are not on this machine")
@@ -251,11 +252,11 @@ def test_a_study_says_how_many_rows_it_left_out(written, tmp_path, capsys):
     train = empty | {"reader": "gsm8k", "path": written(rows, "train.jsonl"), "skip_bad": False}
     test = empty | {"reader": "asdiv", "path": written([ASDIV_ROW, ASDIV_ROW | {"answer": "Tom"}]), "skip_bad": True}
     sizes = {"labeled": 2, "unlabeled": 2, "validation": 2, "seed": 0, "require_program": False}
-    summary = data.prepare(train=train, tests={"asdiv": test}, pretrain=None, output=tmp_path / "data", **sizes)
+    summary = prepare.prepare(train=train, tests={"asdiv": test}, pretrain=None, output=tmp_path / "data", **sizes)
     assert summary["notes"]["skip_bad"] == {"asdiv": 1} and summary["counts"]["test/asdiv"] == 1
     assert json.loads((tmp_path / "data/splits.json").read_text()) == summary
     assert "rows.jsonl: 1 row left out" in capsys.readouterr().err
-    summary = data.prepare(
+    summary = prepare.prepare(
         train=train,
         tests={"own": train},
         pretrain=None,
@@ -268,7 +269,7 @@ def test_a_study_says_how_many_rows_it_left_out(written, tmp_path, capsys):
 def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
     reference = (Path(__file__).parents[2] / "config/README.md").read_text()
     (line,) = [line for line in reference.splitlines() if line.startswith("| `reader` |")]
-    source = config.schema()["$defs"]["Source"]["properties"]["reader"]
+    source = study.schema()["$defs"]["Source"]["properties"]["reader"]
     assert source["enum"] == ["generator", *READERS]
     for name, reader in READERS.items():
         assert f"`{name}`: " in line and f"`{name}`: " in source["description"]
@@ -276,7 +277,7 @@ def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
 
 
 def test_the_table_of_readers_brings_no_heavy_package():
-    program = "import sys, gavel.readers; print({'torch', 'datasets', 'numpy', 'pyarrow'} & {*sys.modules})"
+    program = "import sys, gavel.data.readers; print({'torch', 'datasets', 'numpy', 'pyarrow'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "set()\n"
 
@@ -470,7 +471,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, content):
 
 
 def test_a_new_reader_is_one_line(monkeypatch, written):
-    monkeypatch.setitem(sources.READERS, "mine", lambda row: {"question": row["q"], "answer": "1"})
+    monkeypatch.setitem(readers.READERS, "mine", lambda row: {"question": row["q"], "answer": "1"})
     assert read("mine", written([{"q": "Q?"}]))[0]["question"] == "Q?"
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.split_sizes import check_unlabeled, check_validation
+from gavel.common.errors import InputError
+from gavel.data.sizes import check_unlabeled, check_validation
 
 
 def test_every_iteration_takes_questions_of_its_own():

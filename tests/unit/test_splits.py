@@ -2,8 +2,9 @@ import random
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.splits import FIELDS, make_splits, normalise
+from gavel.common.errors import InputError
+from gavel.data.records import FIELDS, normalise
+from gavel.data.splits import make_splits
 
 
 def record(number, *, question=None, program=True, answer=True, **other):

@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gavel.statistics import (
+from gavel.stats.intervals import (
     bootstrap_mean,
     clustered_mean,
     crossed_bootstrap,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gavel import program_worker as worker
+from gavel.solutions.sandbox import worker
 
 # Much of what Python is written with, and the part of it that the form lets through.
 ANY = (

@@ -13,13 +13,13 @@ from fake_judges import judge_benchmark, judge_training
 from fake_results import build
 from test_workflow import ROOT, snakemake
 
-from gavel import study, sweep
-from gavel.errors import InputError
-from gavel.files import read_jsonl, write_jsonl
-from gavel.report import choices, comparison, spending
-from gavel.report.equivalents import labels_for
-from gavel.report.overview import differences
-from gavel.report.paired import against_first, counterpart
+from gavel.common import nested
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.report.comparison import cost, tables
+from gavel.report.comparison import page as comparison
+from gavel.report.comparison.tables import against_first, counterpart, differences, labels_for
+from gavel.study import layout, sweep
 
 SWEEPS = ["judge-strength", "label-efficiency"]
 
@@ -30,7 +30,7 @@ def shipped(name: str) -> dict:
 
 def test_an_overlay_changes_its_keys_and_no_others():
     common = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
-    assert sweep.merged(common, {"a": {"c": [5]}, "e": 4}) == {"a": {"b": 1, "c": [5]}, "d": 3, "e": 4}
+    assert nested.merged(common, {"a": {"c": [5]}, "e": 4}) == {"a": {"b": 1, "c": [5]}, "d": 3, "e": 4}
     assert common == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
 
 
@@ -73,9 +73,11 @@ def test_a_judge_from_scratch_is_made_once():
     }
     found = sweep.resolve(raw, ROOT)["variants"]
     assert (
-        study.model(found["a"], "judge") == study.model(found["b"], "judge") == "results/judge-strength/a/models/judge"
+        layout.model(found["a"], "judge")
+        == layout.model(found["b"], "judge")
+        == "results/judge-strength/a/models/judge"
     )
-    assert study.model(found["c"], "judge") == "results/judge-strength/c/models/judge"
+    assert layout.model(found["c"], "judge") == "results/judge-strength/c/models/judge"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis)
 
 
 def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, tmp_path, capsys):
-    from gavel.cli import main
+    from gavel.cli.main import main
 
     out = tmp_path / "page.html"
     assert main(["report", *map(str, folders.values()), "--out", str(out), "--axis", "judge_auc"]) == 0
@@ -296,7 +298,7 @@ def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    table = spending.table(studies)
+    table = cost.table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
     assert [cell.text for cell in rows["cheap"][1:3]] == ["pointwise", "as it comes"]
@@ -338,8 +340,8 @@ def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(
             here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
             rows.loc[here, "value"] = share
             studies[name].__dict__.pop("_metric_rows", None)
-        assert expected in spending.sentence(studies)
-    assert spending.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
+        assert expected in cost.sentence(studies)
+    assert cost.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
 def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
@@ -349,7 +351,7 @@ def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     (tmp_path / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
     both = {"single": folders["first"], "pairs": tmp_path}
     studies = {name: comparison.load_study(folder) for name, folder in both.items()}
-    table = choices.across(studies, "main")
+    table = tables.across(studies, "main")
     assert [title for title, _ in table.columns[2:]] == ["n", "maj@n", "by score", "by Elo", "by knockout", "pass@n"]
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [
         ["single", "SFT", "2"],
@@ -381,7 +383,7 @@ def test_a_folder_without_a_study_is_an_error(tmp_path):
     ],
 )
 def test_a_broken_study_is_named_in_one_line(folders, tmp_path, capsys, file, text, message):
-    from gavel.cli import main
+    from gavel.cli.main import main
 
     shutil.copytree(folders["first"], tmp_path / "broken")
     path = tmp_path / "broken" / file

@@ -28,7 +28,7 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_a_job_computes_with_its_threads(tmp_path):
-    code = "import torch\nfrom gavel.compute import use_threads\nuse_threads(3)\nprint(torch.get_num_threads())"
+    code = "import torch\nfrom gavel.jobs.threads import use_threads\nuse_threads(3)\nprint(torch.get_num_threads())"
     assert python(code, tmp_path).strip() == "3"
 
 
@@ -36,7 +36,7 @@ def test_a_process_beside_the_job_computes_with_them_too(tmp_path):
     (tmp_path / "probe.py").write_text(PROBE)
     noted = tmp_path / "threads.json"
     code = (
-        "from pathlib import Path\nimport probe\nfrom gavel.launch import apart\n"
+        "from pathlib import Path\nimport probe\nfrom gavel.jobs.launch import apart\n"
         f"apart(probe.note, Path({str(tmp_path / 'task.json')!r}), 3, path={str(noted)!r})"
     )
     python(code, tmp_path)
@@ -44,7 +44,7 @@ def test_a_process_beside_the_job_computes_with_them_too(tmp_path):
 
 
 def test_every_script_that_computes_sets_them():
-    """By what it calls: `use_threads`, or a job (`gavel.job`) that does so first."""
+    """By what it calls: `use_threads`, or a job (`gavel.jobs.job`) that does so first."""
     for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
         for part in rules.read_text().split("\nrule ")[1:]:
             if "    threads:" in part:

@@ -11,11 +11,13 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from gavel import tracking, tracking_store
-from gavel.journal import Journal
-from gavel.tracking import Tracker, create_store
+from gavel.common.journal import Journal
+from gavel.tracking import mlflow
+from gavel.tracking import store as tracking_store
+from gavel.tracking.mlflow import Tracker
+from gavel.tracking.store import create_store
 
-SCRIPTS = Path(tracking.__file__).parents[1]
+SCRIPTS = Path(mlflow.__file__).parents[1]
 
 
 def test_create_store_is_idempotent_and_places_artifacts(made_store):
@@ -104,7 +106,7 @@ def test_a_kill_between_batches_is_filled_up(store, tmp_path, monkeypatch):
     journal = Journal(tmp_path / "journal.jsonl")
     for step in range(5):
         journal.append(step, {"a": step, "b": -step})
-    monkeypatch.setattr(tracking, "_BATCH", 3)
+    monkeypatch.setattr(mlflow, "_BATCH", 3)
     log_batch, calls = MlflowClient.log_batch, []
 
     def killed(self, run_id, metrics=(), **more):
@@ -149,7 +151,7 @@ def test_a_history_that_contradicts_the_journal_is_replaced(store):
 JOB = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
-from gavel.tracking import Tracker
+from gavel.tracking.mlflow import Tracker
 uri, number = sys.argv[1:]
 with Tracker(uri, "race", f"study/rl/{{number}}", "cell", parent_key="study") as tracker:
     tracker.mirror([{{"step": step, "metrics": {{"x": step}}}} for step in range(20)])

@@ -10,9 +10,12 @@ from mirrored import child, runs, steps
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from gavel import cli, tracking, tracking_store, tracking_unsent
-from gavel.journal import Journal
-from gavel.tracking import Tracker, create_store
+from gavel.cli import main
+from gavel.common.journal import Journal
+from gavel.tracking import mlflow, unsent
+from gavel.tracking import store as tracking_store
+from gavel.tracking.mlflow import Tracker
+from gavel.tracking.store import create_store
 
 
 def test_an_unreachable_server_costs_one_warning(tmp_path, monkeypatch):
@@ -92,11 +95,11 @@ def test_what_an_outage_leaves_is_kept_and_sent_later(store, tmp_path, monkeypat
     ended = time.time() * 1000
     journal.path.unlink()
     assert kept.exists() and len(said) == 1
-    assert [sent for _, sent in tracking_unsent.send(kept.parent, said.append)] == [False]
+    assert [sent for _, sent in unsent.send(kept.parent, said.append)] == [False]
     assert kept.exists()
     monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
-    assert [sent for _, sent in tracking_unsent.send(kept.parent)] == [True]
-    assert not kept.exists() and list(tracking_unsent.send(kept.parent)) == []
+    assert [sent for _, sent in unsent.send(kept.parent)] == [True]
+    assert not kept.exists() and list(unsent.send(kept.parent)) == []
     (run,) = runs(uri, f"{study}/rl/grpo")
     assert steps(uri, run.info.run_id, "x") == [(1, 1.0), (2, 2.0)]
     assert steps(uri, run.info.run_id, "z") == [(0, 5.0)] and "y" not in run.data.metrics
@@ -117,7 +120,7 @@ def test_what_waited_is_sent_at_the_end_without_being_asked_again(store, tmp_pat
 def test_a_job_that_runs_again_takes_over_what_it_left(store, tmp_path, monkeypatch):
     kept = tmp_path / "unsent" / "rl.json"
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "client", lambda uri: (_ for _ in ()).throw(OSError("down")))
+        patch.setattr(mlflow, "client", lambda uri: (_ for _ in ()).throw(OSError("down")))
         with child(store, digest="a", unsent=kept, say=str) as tracker:
             tracker.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert kept.exists()
@@ -144,7 +147,7 @@ def test_a_store_that_hangs_is_asked_less_often_than_one_that_refuses(store, mon
     tracker._retry_at = 0
     tracker._attempt(fails(1.2))
     slow = tracker._retry_at - time.monotonic()
-    assert quick <= tracking._PAUSE_S < 20 < slow
+    assert quick <= mlflow._PAUSE_S < 20 < slow
     assert not tracker.finish() and asked == [0, 1.2], "at the end, what hangs is not asked again"
     tracker._cost_s = 0.0
     assert tracker.finish()
@@ -159,10 +162,10 @@ def test_a_lock_that_is_never_freed_is_an_outage(store, tmp_path, monkeypatch):
 
 
 def test_gavel_track_on_a_folder_without_anything_kept(tmp_path, capsys):
-    assert cli.main(["track", str(tmp_path)]) == 2
+    assert main.main(["track", str(tmp_path)]) == 2
     assert "no study's results" in capsys.readouterr().err
     (tmp_path / "logs").mkdir()
-    assert cli.main(["track", str(tmp_path)]) == 0
+    assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"
-    assert cli.main(["track", str(tmp_path / "missing")]) == 2
+    assert main.main(["track", str(tmp_path / "missing")]) == 2
     assert "no such folder" in capsys.readouterr().err

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from gavel import models
-from gavel.journal import Journal
-from gavel.mixing import MixingWeight
-from gavel.provenance import job_digest
-from gavel.reactions import Reaction
-from gavel.run_state import COMPLETE, RunState, policy_state
-from gavel.training import Keeper, write_curve
+from gavel.common.digests import job_digest
+from gavel.common.journal import Journal
+from gavel.models import loading
+from gavel.training.callback import Keeper, write_curve
+from gavel.training.rl.reactions import Reaction
+from gavel.training.rl.rewards import MixingWeight
+from gavel.training.state import COMPLETE, RunState, policy_state
 
 
 def checkpoint(run: RunState, step: int, complete: bool = True):
@@ -94,7 +94,7 @@ def test_a_step_is_a_rollout_however_many_updates_it_has(keeper, model):
 
 def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tokenizer, monkeypatch):
     now = iter([100.0, 103.0, 104.0, 200.0, 205.0, 207.0])
-    monkeypatch.setattr("gavel.training.time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr("gavel.training.callback.time", SimpleNamespace(monotonic=lambda: next(now)))
 
     def started():
         return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, check_every=2, save_every=2)
@@ -119,7 +119,7 @@ def test_a_resumed_run_forgets_the_steps_after_its_checkpoint(keeper, model):
 
 
 def test_a_critic_is_not_part_of_the_saved_policy(model):
-    from gavel.ppo import Critic
+    from gavel.training.rl.ppo import Critic
 
     names = set(model.state_dict())
     model.critic = Critic(model)
@@ -137,8 +137,8 @@ def test_curves_keep_steps_and_missing_values(tmp_path):
 def test_a_saved_best_model_loads(keeper, model, tokenizer):
     keeper.run.save_best(model, tokenizer, 3)
     keeper.run.checks.append(3, {"validation/greedy": 0.1})
-    again = models.load_model(str(keeper.run.best))
-    assert models.parameters(again) == models.parameters(model)
+    again = loading.load_model(str(keeper.run.best))
+    assert loading.parameters(again) == loading.parameters(model)
 
 
 def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokenizer, capsys):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gavel import tracking
-from gavel.errors import InputError
-from gavel.tracking import ui_address
+from gavel.common.errors import InputError
+from gavel.tracking import mlflow
+from gavel.tracking.store import ui_address
 
-SCRIPTS = Path(tracking.__file__).parents[1]
+SCRIPTS = Path(mlflow.__file__).parents[1]
 
 
 def test_ui_address(made_store):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gavel.errors import InputError
-from gavel.evaluation import generate
-from gavel.files import read_json, read_jsonl, write_jsonl
-from gavel.launch import apart
+from gavel.common.errors import InputError
+from gavel.common.files import read_json, read_jsonl, write_jsonl
+from gavel.evaluation.generate import generate
+from gavel.jobs.launch import apart
 
 SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
 STAND_INS = Path(__file__).parent / "stand_ins"

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from gavel.voting import maj_at_k, majority_vote, pass_at_k, tally
+from gavel.stats.voting import maj_at_k, majority_vote, pass_at_k, tally
 
 
 def brute_force(answers, correct, k):

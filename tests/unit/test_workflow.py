@@ -1,5 +1,6 @@
 """The workflow as Snakemake sees it: its graph, its rules, its answers to a wrong config. Nothing is run."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel import study
-from gavel.provenance import closure
+from gavel.study import params, resolve
+from gavel.study.code_digest import closure
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -53,7 +54,7 @@ def test_no_training_rule_depends_on_one_that_reads_the_test_sets(jobs):
 
 
 def test_labels_reach_rl_from_the_labelled_file_only(jobs):
-    data = {name for name in jobs["train_rl"] if "/data/" in name}
+    data = {name for name in jobs["train_rl"] if name.startswith("results/data/")}
     assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
 
 
@@ -126,8 +127,8 @@ def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
     raw["compute"] = {"gpus": 4}
     for section, values in changes.items():
         raw[section] = raw[section] | values
-    resolved = study.resolve(raw, ROOT)
-    assert {rule: study.gpus(resolved, rule) for rule in counts} == counts
+    resolved = resolve.resolve(raw, ROOT)
+    assert {rule: params.gpus(resolved, rule) for rule in counts} == counts
 
 
 @pytest.mark.parametrize(
@@ -183,24 +184,90 @@ def scripts_of(module: str) -> set[str]:
     return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel")}
 
 
-def test_an_edit_reruns_what_it_affects():
-    training, generation = {"train_sft", "train_rl"}, {"generate"}
-    after_scoring = {"compute_metrics", "render_report"}
-    assert not scripts_of("voting") & (
-        training | generation | {"score", "prepare_data", "judge_policy", "calibrate_judge"}
-    )
-    assert "compute_metrics" in scripts_of("voting")
-    assert not scripts_of("sampling") & ({"prepare_data", "audit_data"} | after_scoring)
-    assert generation | training <= scripts_of("sampling")
-    assert {"score", "judge_policy"} | training <= scripts_of("answers")
-    assert not scripts_of("answers") & (generation | after_scoring | {"prepare_data"})
-    assert scripts_of("plots") == {"render_report", "compare_studies"}
-    assert scripts_of("benchmark_figures") == {"benchmark_table", "render_report", "compare_studies"}
-    assert scripts_of("judge_benchmark") == {"benchmark_judge"}
-    assert scripts_of("benchmark_items") == {"contrasting_pairs", "solution_pairs"}
-    assert scripts_of("calibration") == {"calibrate_judge", "calibrate_trained", "gate_judge"}
-    for observer in ("tracking", "progress", "study_tracking", "serving"):
-        assert scripts_of(observer) == set()
+ASKS_THE_JUDGE = {"benchmark_judge", "judge_policy", "judgments", "score", "train_judge", "train_rl"}
+# What an edit of a module reruns, by the names of the rules' scripts.
+RERUNS = {
+    # Observers, and what is merely reported.
+    "common.log": set(),
+    "common.redaction": set(),
+    "jobs.serving": set(),
+    "jobs.serving_process": set(),
+    "jobs.snakemake_lock": set(),
+    "tracking.mlflow": set(),
+    "tracking.store": set(),
+    "tracking.study": set(),
+    "tracking.unsent": set(),
+    "common.environment": {"render_report"},
+    # The judge: only the rules that ask one.
+    "judge.asker": ASKS_THE_JUDGE,
+    "judge.backends.cache": ASKS_THE_JUDGE,
+    "judge.backends.local": ASKS_THE_JUDGE,
+    "judge.backends.reasoning": ASKS_THE_JUDGE,
+    "judge.backends.server": ASKS_THE_JUDGE,
+    "judge.pairwise": ASKS_THE_JUDGE,
+    "judge.ratings": ASKS_THE_JUDGE,
+    "judge.single_token": ASKS_THE_JUDGE,
+    "judge_eval.benchmark": {"benchmark_judge"},
+    "judge_eval.benchmark_figures": {"benchmark_table", "render_report", "compare_studies"},
+    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
+    "judge_eval.pairs": {"solution_pairs"},
+    # Training.
+    "training.batches": {"train_judge", "train_rl", "train_sft"},
+    "training.judge.judgments": {"judgments", "train_judge"},
+    "training.judge.unlabeled_pairs": {"contrasting_pairs"},
+    "training.rl.ppo": {"train_rl"},
+    "training.rl.rewards": {"train_rl"},
+    # After training.
+    "evaluation.generate": {"generate"},
+    "report.page": {"render_report", "compare_studies"},
+    "report.plots.results": {"render_report", "compare_studies"},
+    "stats.voting": {"contrasting_pairs", "compute_metrics", "render_report", "compare_studies"},
+    # Checked before the first job, and where a fetched model is checked.
+    "study.checks": {"fetch"},
+}
+
+
+@pytest.mark.parametrize("module", RERUNS)
+def test_an_edit_reruns_what_it_affects(module):
+    assert (SCRIPTS / "gavel" / f"{module.replace('.', '/')}.py").is_file()
+    assert scripts_of(module) == RERUNS[module]
+
+
+def test_the_verifier_and_the_sampler_rerun_no_more_than_they_must():
+    training = {"train_sft", "train_rl"}
+    assert {"score", "judge_policy"} | training <= scripts_of("solutions.verifier")
+    assert not scripts_of("solutions.verifier") & {"generate", "compute_metrics", "render_report", "prepare_data"}
+    assert {"generate"} | training <= scripts_of("models.sampling")
+    assert not scripts_of("models.sampling") & {"prepare_data", "audit_data", "compute_metrics", "render_report"}
+
+
+def test_sft_depends_on_no_judge_but_its_interface():
+    modules = closure(SCRIPTS / "train_sft.py", SCRIPTS / "gavel")
+    assert [name for name in modules if name.startswith("gavel.judge")] == ["gavel.judge", "gavel.judge.verdict"]
+
+
+def test_the_interface_of_the_judge_and_its_table_of_kinds_import_nothing_of_the_library():
+    for module in ("verdict", "kinds"):
+        assert "gavel" not in (SCRIPTS / f"gavel/judge/{module}.py").read_text().split("import ", 1)[1]
+
+
+def test_a_package_is_its_docstring():
+    for path in (SCRIPTS / "gavel").rglob("__init__.py"):
+        body = ast.parse(path.read_text()).body
+        rest = [ast.unparse(node) for node in body[1:]]
+        assert isinstance(body[0], ast.Expr), path
+        assert rest == (["__version__ = '0.1.0'"] if path.parent.name == "gavel" else []), path
+
+
+def test_a_prompt_is_an_input_of_the_rules_that_read_it(jobs):
+    solving, judging = (str(ROOT / f"resources/prompts/{name}.txt") for name in ("solve", "judge"))
+    assert {rule for rule, files in jobs.items() if judging in files} == {
+        "judge_policy", "judge_trained", "score", "train_rl",
+    }  # fmt: skip
+    assert {rule for rule, files in jobs.items() if solving in files} == {
+        "generate", "judge_policy", "judge_trained", "train_rl", "train_sft",
+    }  # fmt: skip
+    assert not any(name.endswith(".txt") for path in (SCRIPTS / "gavel").rglob("*") for name in [path.name])
 
 
 def test_every_rule_has_a_log_and_an_environment():

@@ -1,4 +1,4 @@
-"""What `test_distributed.py` has two processes do: a module with a `train`, as `gavel.launch` calls it."""
+"""What `test_distributed.py` has two processes do: a module with a `train`, as `gavel.jobs.launch` calls it."""
 
 from pathlib import Path
 
@@ -7,12 +7,16 @@ import torch
 from torch.distributed import all_gather_object, all_reduce
 from torch.distributed.fsdp import fully_shard
 
-from gavel import algorithms, distributed, judge, models, reactions, rl
-from gavel.errors import InputError
-from gavel.files import write_json
-from gavel.judge import Verdict
-from gavel.run_state import save_whole
-from gavel.sampling import sample
+from gavel.common.errors import InputError
+from gavel.common.files import write_json
+from gavel.judge import load as judge
+from gavel.judge.verdict import Verdict
+from gavel.models import loading
+from gavel.models.sampling import sample
+from gavel.training import callback, distributed
+from gavel.training.rl import algorithms, collapse, rollout
+from gavel.training.rl import train as rl_train
+from gavel.training.state import save_whole
 
 
 def train(state: str, start: str, job: dict, mirror) -> None:
@@ -25,7 +29,7 @@ def train(state: str, start: str, job: dict, mirror) -> None:
 
 def shards(folder: Path, start: str) -> None:
     """A sharded policy takes a step, is sampled by each process alone, takes another step and is saved."""
-    model, tokenizer = models.load_model(start), models.load_tokenizer(start)
+    model, tokenizer = loading.load_model(start), loading.load_tokenizer(start)
     for layer in model.model.layers:
         fully_shard(layer)
     fully_shard(model)
@@ -47,13 +51,13 @@ def shards(folder: Path, start: str) -> None:
 
 def cuts(folder: Path, start: str) -> None:
     """Every algorithm's gradients, averaged over both processes as DDP does, for two sizes of micro-batches."""
-    tokenizer = models.load_tokenizer(start)
+    tokenizer = loading.load_tokenizer(start)
     for kind in algorithms.ALGORITHMS:
         for missing in (False, True):
             for micro in (None, 2):
                 made = gradients.trainer(
                     kind,
-                    models.load_model(start),
+                    loading.load_model(start),
                     tokenizer,
                     folder / "cuts",
                     micro=micro,
@@ -70,11 +74,11 @@ def cuts(folder: Path, start: str) -> None:
 
 def repeated(folder: Path, start: str) -> None:
     """Notes each process's completions of a rollout in which one question occurs three times, in both processes."""
-    tokenizer = models.load_tokenizer(start)
+    tokenizer = loading.load_tokenizer(start)
     made = gradients.trainer(
-        "grpo", models.load_model(start), tokenizer, folder / "repeated", prompts=gradients.REPEATED
+        "grpo", loading.load_model(start), tokenizer, folder / "repeated", prompts=gradients.REPEATED
     )
-    made.rollout_func = rl.Rollout(0, 1, 64)
+    made.rollout_func = rollout.Rollout(0, 1, 64)
     output = made._generate_and_score_completions(next(iter(made.get_train_dataloader())))
     shares = distributed.from_all(gradients.completions(output))
     distributed.on_main(lambda: write_json(folder / "repeated.json", sum(shares, [])))
@@ -97,9 +101,9 @@ class Deaf:
 
 def decisions(folder: Path, job: dict) -> None:
     """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
-    load, finish = judge.load, rl.finish_run
+    load, finish = judge.load, callback.finish_run
     judge.load = lambda **settings: Deaf(load(**settings))
-    reactions.collapsed = lambda looks, drop, patience: len(looks) > 3
+    collapse.collapsed = lambda looks, drop, patience: len(looks) > 3
 
     def note(run, policy, *arguments):
         sums: list = [None, None]
@@ -107,8 +111,8 @@ def decisions(folder: Path, job: dict) -> None:
         distributed.on_main(lambda: write_json(folder / "sums.json", sums))
         return finish(run, policy, *arguments)
 
-    rl.finish_run = note
-    rl.train(**job)
+    callback.finish_run = note
+    rl_train.train(**job)
 
 
 def refuse() -> None:

@@ -3,7 +3,7 @@ rule benchmark_items:
         problems=rules.prepare_data.output.validation,
         student=MODELS["student"],
         sft=rules.train_sft.output.best,
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT,
     output:
         pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
     log:
@@ -20,6 +20,6 @@ rule benchmark_items:
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        drawn=study.judge_pairs(config)["benchmark"],
+        drawn=job_params.judge_pairs(config)["benchmark"],
     script:
         "../scripts/solution_pairs.py"

@@ -6,13 +6,15 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from gavel import study
-from gavel.errors import InputError
-from gavel.locking import clear_stale_lock, record_owner
-from gavel.provenance import code_digest
+from gavel.common.errors import InputError
+from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
+from gavel.models import prompts
+from gavel.study import checks, layout, resolve
+from gavel.study import params as job_params
+from gavel.study.code_digest import code_digest
 
 try:
-    config = study.resolve(config, workflow.basedir)
+    config = resolve.resolve(config, workflow.basedir)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -24,7 +26,7 @@ onstart:
     # Runs before the first job, and only when there is one.
     record_owner(".")
     try:
-        study.check(config, here=workflow.local_exec)
+        checks.check(config, here=workflow.local_exec)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -34,24 +36,33 @@ def by_attempt(first):
     return lambda wildcards, attempt: first * attempt
 
 
+def prompt_files(*names):
+    """The files of prompts, so that an edit of one reruns the rules that read it and no other.
+
+    Relative where they lie below the working directory, so that a project may be moved.
+    """
+    found, here = [prompts.find(name) for name in names], Path.cwd()
+    return [
+        str(path.relative_to(here) if path.is_relative_to(here) else path)
+        for path in found
+    ]
+
+
 RESULTS = config["results_dir"]
 TESTS = list(config["data"]["tests"])
-CELLS = study.cells(config)
+CELLS = layout.cells(config)
 RUNS = ["sft", *CELLS]
-CHECKPOINTS = study.checkpoints(config)
-STUDENT = study.student(config)
+CHECKPOINTS = layout.checkpoints(config)
+STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
-JUDGE = study.judge(config)
-JUDGES = study.judges(config)
+JUDGE = job_params.judge(config)
+JUDGES = job_params.judges(config)
 BENCHMARK = f"{RESULTS}/judge/benchmark.csv" if config["judge"]["benchmark"] else []
-MODELS = study.model_files(config)
-HUB = study.hub(config)
-SHIPPED = study.shipped(config)
-PROMPTS = [
-    p
-    for p in (config["solution"]["prompt"], *study.judge_prompts(config))
-    if Path(p).is_file()
-]
+MODELS = layout.model_files(config)
+HUB = layout.hub(config)
+SHIPPED = layout.shipped(config)
+SOLVING_PROMPT = prompt_files(config["solution"]["prompt"])
+JUDGING_PROMPTS = prompt_files(*job_params.judge_prompts(config))
 THREADS = config["compute"]["threads"]
 RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runtime")}
 
@@ -59,7 +70,7 @@ RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runt
 def asks_for(rule):
     """What a rule that trains, samples or judges asks for."""
     # `gpu` is the name that Slurm's plugin takes both for the job and for the step within it.
-    count = study.gpus(config, rule)
+    count = job_params.gpus(config, rule)
     return RESOURCES | ({"gpu": count} if count else {})
 
 

@@ -5,8 +5,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
-from gavel import config_files
-from gavel.errors import InputError
+from gavel.study import config_files
+from gavel.common.errors import InputError
 
 # Snakemake has read the files already, but does not say when a key stands in one twice.
 try:

@@ -1,4 +1,4 @@
-DATA = study.data(config)
+DATA = layout.data(config)
 SOURCES = [DATA["train"], DATA["pretrain"], *DATA["tests"].values()]
 
 

@@ -6,6 +6,7 @@ rule generate:
         headline=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][0]}",
         alternate=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][1]}",
         tests=rules.prepare_data.output.tests,
+        prompts=SOLVING_PROMPT,
     output:
         samples=expand(f"{FILES}/responses.jsonl", set=TESTS),
         alternate=expand(f"{FILES}/alternate-responses.jsonl", set=TESTS),
@@ -36,6 +37,7 @@ rule score:
         alternate=kept(rules.generate.output.alternate),
         tests=rules.prepare_data.output.tests,
         judge=MODELS.get("judge", []),
+        prompts=JUDGING_PROMPTS if config["evaluation"]["judge"] else [],
     output:
         samples=expand(f"{FILES}/samples.jsonl", set=TESTS),
         alternate=expand(f"{FILES}/alternate.jsonl", set=TESTS),
@@ -83,9 +85,9 @@ rule compute_metrics:
         "../../envs/gavel.yaml"
     params:
         code=code("compute_metrics.py"),
-        files=study.scored_files(config),
-        runs=study.runs(config),
+        files=layout.scored_files(config),
+        runs=layout.runs(config),
         ks=config["evaluation"]["ks"],
-        primary=study.primary(config),
+        primary=layout.primary(config),
     script:
         "../scripts/compute_metrics.py"

@@ -6,7 +6,7 @@ rule judge_policy:
         ],
         model=rules.train_sft.output.best,
         judge=MODELS.get("judge", []),
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
         verdicts=f"{RESULTS}/judge/calibration.jsonl",
         probes=f"{RESULTS}/judge/probes.jsonl",

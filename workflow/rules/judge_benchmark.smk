@@ -4,7 +4,7 @@ rule benchmark_judge:
         judge=lambda wildcards: (
             [] if config["judge"]["server"] else JUDGES[wildcards.judge]["model"]
         ),
-        prompts=PROMPTS,
+        prompts=JUDGING_PROMPTS,
     output:
         answers=f"{RESULTS}/judge/benchmark/{{judge}}.jsonl",
         cost=f"{RESULTS}/judge/benchmark/{{judge}}-cost.json",

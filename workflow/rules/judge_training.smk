@@ -1,6 +1,6 @@
 TRAINING = f"{RESULTS}/judge/training"
-STAGES = study.judge_stages(config)
-SELF_TAUGHT = study.self_taught(config)
+STAGES = layout.judge_stages(config)
+SELF_TAUGHT = job_params.self_taught(config)
 
 
 rule selection_pairs:
@@ -8,7 +8,7 @@ rule selection_pairs:
         problems=rules.prepare_data.output.validation,
         student=MODELS["student"],
         sft=rules.train_sft.output.best,
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT,
     output:
         pairs=f"{TRAINING}/selection-pairs.jsonl",
     log:
@@ -25,7 +25,7 @@ rule selection_pairs:
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        drawn=study.judge_pairs(config)["selection"],
+        drawn=job_params.judge_pairs(config)["selection"],
     script:
         "../scripts/solution_pairs.py"
 
@@ -35,7 +35,7 @@ use rule selection_pairs as labelled_pairs with:
         problems=rules.prepare_data.output.labeled,
         student=MODELS["student"],
         sft=rules.train_sft.output.best,
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT,
     output:
         pairs=f"{TRAINING}/labelled-pairs.jsonl",
     log:
@@ -47,14 +47,14 @@ use rule selection_pairs as labelled_pairs with:
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        drawn=study.judge_pairs(config)["labelled"],
+        drawn=job_params.judge_pairs(config)["labelled"],
 
 
 rule contrasting_pairs:
     input:
         unlabeled=rules.prepare_data.output.unlabeled,
         sft=rules.train_sft.output.best,
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT,
     output:
         pairs=f"{TRAINING}/pairs{{iteration}}.jsonl",
     log:
@@ -81,10 +81,10 @@ rule contrasting_pairs:
 rule judgments:
     input:
         pairs=rules.contrasting_pairs.output.pairs,
-        judge=lambda wildcards: study.self_taught_judge(
+        judge=lambda wildcards: job_params.self_taught_judge(
             config, int(wildcards.iteration)
         ),
-        prompts=PROMPTS,
+        prompts=JUDGING_PROMPTS,
     output:
         judgments=f"{TRAINING}/judgments{{iteration}}.jsonl",
     log:
@@ -112,7 +112,7 @@ rule train_judge:
         start=lambda wildcards: STAGES[wildcards.stage]["start"],
         data=lambda wildcards: STAGES[wildcards.stage]["data"],
         selection=rules.selection_pairs.output.pairs,
-        prompts=PROMPTS,
+        prompts=JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:
         best=directory(f"{TRAINING}/{{stage}}/best"),

@@ -1,6 +1,7 @@
 rule scratch_student:
     input:
         pretrain=rules.prepare_data.output.pretrain,
+        prompts=prompt_files("solve", "judge"),
     output:
         model=directory(f"{RESULTS}/models/student"),
     log:
@@ -24,6 +25,7 @@ rule scratch_judge:
     input:
         pretrain=rules.prepare_data.output.pretrain,
         student=MODELS.get("student", []),
+        prompts=prompt_files("solve", *job_params.scratch_prompts(config)),
     output:
         model=directory(f"{RESULTS}/models/judge"),
     log:

@@ -11,7 +11,7 @@ rule report_html:
         verdicts=rules.judge_policy.output.verdicts,
         policies=rules.calibrate_trained.output.policies,
         benchmark=BENCHMARK,
-        judge_training=study.judge_training_files(config),
+        judge_training=layout.judge_training_files(config),
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,
     output:

@@ -7,7 +7,7 @@ rule train_rl:
         unlabeled=rules.prepare_data.output.unlabeled,
         validation=rules.prepare_data.output.validation,
         judge=MODELS.get("judge", []),
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:
         best=directory(f"{RESULTS}/runs/{{run}}/best"),
@@ -33,7 +33,7 @@ rule train_rl:
         cell=lambda wildcards: CELLS[wildcards.run],
         student=STUDENT_TOKENS,
         judge=JUDGE,
-        settings=study.rl(config),
+        settings=job_params.rl(config),
         # Excluded so that a stopped run can resume with a larger limit.
         solution=without("solution", "batch_seconds"),
     script:
@@ -45,7 +45,7 @@ use rule judge_policy as judge_trained with:
         problems=[rules.prepare_data.output.validation],
         model=rules.train_rl.output.final,
         judge=MODELS.get("judge", []),
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
         verdicts=f"{RESULTS}/judge/runs/{{run}}.jsonl",
         usage=f"{RESULTS}/judge/runs/{{run}}-usage.json",

@@ -3,7 +3,7 @@ rule train_sft:
         labeled=rules.prepare_data.output.labeled,
         validation=rules.prepare_data.output.validation,
         student=MODELS.get("student", []),
-        prompts=PROMPTS,
+        prompts=SOLVING_PROMPT,
         launcher=LAUNCHER,
     output:
         best=directory(f"{RESULTS}/runs/sft/best"),

@@ -6,10 +6,10 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from gavel import study, sweep
-from gavel.errors import InputError
-from gavel.locking import record_owner
-from gavel.provenance import code_digest
+from gavel.common.errors import InputError
+from gavel.jobs.snakemake_lock import record_owner
+from gavel.study import checks, sweep
+from gavel.study.code_digest import code_digest
 
 try:
     SWEEP = sweep.resolve(config, workflow.basedir)
@@ -23,6 +23,6 @@ def check_variants():
     """What can be checked in seconds before the first job, for each variant."""
     for name, settings in VARIANTS.items():
         try:
-            study.check(settings, here=workflow.local_exec)
+            checks.check(settings, here=workflow.local_exec)
         except InputError as error:
             raise WorkflowError(f"sweep.variants.{name}: {error}") from None

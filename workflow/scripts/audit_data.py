@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING
 
-from gavel.audit import audit
-from gavel.files import read_jsonl, write_json
-from gavel.progress import say, script_log
+from gavel.common.files import read_jsonl, write_json
+from gavel.common.log import say, script_log
+from gavel.data.audit import audit
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

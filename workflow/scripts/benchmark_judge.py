@@ -1,21 +1,21 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, script_log
+from gavel.common.log import bar, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}"):
-    from gavel import judge
-    from gavel.compute import use_threads
-    from gavel.files import read_jsonl, write_json, write_jsonl
+    from gavel.common.files import read_jsonl, write_json, write_jsonl
+    from gavel.jobs.threads import use_threads
+    from gavel.judge import load
     from gavel.judge.access import judge_access
-    from gavel.judge_benchmark import ask, check, written
+    from gavel.judge_eval.benchmark import ask, check, written
 
     use_threads(snakemake.threads)
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
-        watcher = judge.load(**snakemake.params.judge | access | {"cache": "off"})
+        watcher = load.load(**snakemake.params.judge | access | {"cache": "off"})
         items = list(read_jsonl(snakemake.input.pairs))
         rows, cost = ask(watcher, items, bar)
         check(rows)

@@ -1,15 +1,15 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge benchmark"):
-    from gavel.benchmark_figures import curve, headline, write_table
-    from gavel.files import read_json, read_jsonl
-    from gavel.job import plain_job
-    from gavel.provenance import file_digest
+    from gavel.common.digests import file_digest
+    from gavel.common.files import read_json, read_jsonl
+    from gavel.jobs.job import plain_job
+    from gavel.judge_eval.benchmark_figures import curve, headline, write_table
 
     files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}

@@ -1,15 +1,15 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
-    from gavel import probes
-    from gavel.calibration import headline, too_weak, whole
-    from gavel.files import read_jsonl, write_json
-    from gavel.job import plain_job
+    from gavel.common.files import read_jsonl, write_json
+    from gavel.jobs.job import plain_job
+    from gavel.judge_eval import probes
+    from gavel.judge_eval.calibration import headline, too_weak, whole
 
     params = snakemake.params
     found = whole(list(read_jsonl(snakemake.input.verdicts)))

@@ -1,13 +1,13 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
-    from gavel.calibration import whole
-    from gavel.files import read_jsonl, write_json
+    from gavel.common.files import read_jsonl, write_json
+    from gavel.judge_eval.calibration import whole
 
     files = zip(snakemake.params.runs, snakemake.input.verdicts, strict=True)
     write_json(snakemake.output.policies, {run: whole(list(read_jsonl(path))) for run, path in files})

@@ -1,13 +1,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "comparison"):
-    from gavel.report.comparison import render
+    from gavel.report.comparison.page import render
 
     params, html = snakemake.params, snakemake.output.html
     folders = {name: Path(path).parent for name, path in zip(params.names, snakemake.input.configs, strict=True)}

@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
-from gavel.metrics import write_metrics
-from gavel.progress import script_log
+from gavel.common.log import script_log
+from gavel.evaluation.metrics import write_metrics
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -1,17 +1,18 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 what = snakemake.wildcards.what
 with script_log(snakemake.log[0], f"fetch {what}", online=True):
-    from gavel import hub, study
+    from gavel.data import hub
+    from gavel.study import checks
 
     wanted = snakemake.params.wanted
     key = f"{what.replace('/', '.')}.{'path' if wanted['kind'] == 'dataset' else 'model'}"
     commit = hub.fetch(**wanted, folder=snakemake.output.folder, key=key)
     say(f"{wanted['name']} at commit {commit}", console=True)
     if wanted["kind"] == "model":
-        study.check_models(snakemake.config)  # a label that is no token should not wait for the judge's first job
+        checks.check_models(snakemake.config)  # a label that is no token should not wait for the judge's first job

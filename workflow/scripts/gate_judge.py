@@ -1,14 +1,14 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
-    from gavel.calibration import too_weak
-    from gavel.errors import InputError
-    from gavel.files import read_json, write_json
+    from gavel.common.errors import InputError
+    from gavel.common.files import read_json, write_json
+    from gavel.judge_eval.calibration import too_weak
 
     least = snakemake.params.least
     most = snakemake.params.most

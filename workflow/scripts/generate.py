@@ -1,15 +1,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
-    from gavel.compute import use_threads
-    from gavel.evaluation import generate
-    from gavel.launch import apart
+    from gavel.evaluation.generate import generate
+    from gavel.jobs.launch import apart
+    from gavel.jobs.threads import use_threads
 
     use_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input

@@ -1,16 +1,16 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, script_log
+from gavel.common.log import bar, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge"):
-    from gavel.batches import limits
-    from gavel.compute import use_threads
+    from gavel.jobs.threads import use_threads
     from gavel.judge.access import judge_access
-    from gavel.programs import use_budget
-    from gavel.verdicts import judge_policy
+    from gavel.judge_eval.verdicts import judge_policy
+    from gavel.models.limits import limits
+    from gavel.solutions.budget import use_budget
 
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])

@@ -1,13 +1,13 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, say, script_log
+from gavel.common.log import bar, say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judgments"):
-    from gavel.compute import use_threads
-    from gavel.judgments import make_judgments
+    from gavel.jobs.threads import use_threads
+    from gavel.training.judge.judgments import make_judgments
 
     use_threads(snakemake.threads)
     params = snakemake.params

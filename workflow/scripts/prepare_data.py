@@ -1,12 +1,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.context import check_files
-from gavel.data import prepare
-from gavel.origin import check_origin
-from gavel.progress import say, script_log
-from gavel.split_sizes import check_unlabeled, check_validation
-from gavel.study_files import start_model
+from gavel.common.log import say, script_log
+from gavel.data.origin import check_origin
+from gavel.data.prepare import prepare
+from gavel.data.sizes import check_unlabeled, check_validation
+from gavel.models.context import check_files
+from gavel.study.layout import start_model
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -10,22 +10,24 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "report"):
     import yaml
 
-    import gavel
-    from gavel.files import write_text
-    from gavel.redaction import redacted_config
-    from gavel.report import UNFINISHED, facts, render, rulegraph
-    from gavel.study_tracking import run_links, send_unsent, study_run, tell_unsent
+    from gavel.common.files import write_text
+    from gavel.common.paths import ROOT, UNFINISHED
+    from gavel.common.redaction import redacted_config
+    from gavel.report import provenance
+    from gavel.report.page import render
+    from gavel.report.sections import workflow
+    from gavel.tracking.study import run_links, send_unsent, study_run, tell_unsent
 
     study, files = snakemake.params.study, snakemake.output
     send_unsent(snakemake.config, say)
     write_text(files.config, yaml.safe_dump(redacted_config(study), sort_keys=False, allow_unicode=True))
-    snakefile = Path(gavel.__file__).parents[3] / "Snakefile"
+    snakefile = ROOT / "Snakefile"
     render(
         study["results_dir"],
-        study | facts.gather(study, files.html),
+        study | provenance.gather(study, files.html),
         files.html,
         figures_dir=files.figures,
-        graph=rulegraph.ask(snakefile, files.config, files.html),
+        graph=workflow.ask(snakefile, files.config, files.html),
         mlflow=run_links(snakemake.config),
         samples=files.samples,
     )

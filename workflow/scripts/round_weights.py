@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from gavel import models
-from gavel.files import read_json, write_json
-from gavel.origin import ORIGIN
+from gavel.common.files import read_json, write_json
+from gavel.data.origin import ORIGIN
+from gavel.models import loading
 
 
 def rounded(weights: torch.Tensor, bits: int) -> torch.Tensor:
@@ -24,13 +24,13 @@ def rounded(weights: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def main(model: str, bits: int, output: str) -> None:
-    loaded = models.load_model(model)
+    loaded = loading.load_model(model)
     kept = {loaded.get_input_embeddings().weight, loaded.get_output_embeddings().weight}
     with torch.no_grad():
         for weights in loaded.parameters():
             if weights.ndim == 2 and weights not in kept:
                 weights.copy_(rounded(weights, bits))
-    models.save(loaded, models.load_tokenizer(model), output)
+    loading.save(loaded, loading.load_tokenizer(model), output)
     write_json(Path(output, ORIGIN), read_json(Path(model, ORIGIN)) | {"rounded_to_bits": bits})
 
 

@@ -2,25 +2,25 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, script_log
+from gavel.common.log import bar, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"score {run}"):
-    from gavel import judge
-    from gavel.files import write_json
-    from gavel.job import plain_job
+    from gavel.common.files import write_json
+    from gavel.evaluation.score import score
+    from gavel.jobs.job import plain_job
+    from gavel.judge import load, verdict
     from gavel.judge.access import judge_access
-    from gavel.scoring import score
 
     asked = snakemake.params.judge
     with (
         plain_job(snakemake, "evaluate", run) as mirror,
         judge_access(snakemake.config, snakemake.log[0]) if asked else nullcontext() as access,
     ):
-        watcher = judge.load(**asked | access) if asked else None
+        watcher = load.load(**asked | access) if asked else None
         numbers, written, met = {}, 0, {}
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(
@@ -40,6 +40,6 @@ with script_log(snakemake.log[0], f"score {run}"):
                     name = Path(output).parent.name
                     met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        spent = judge.tokens(watcher) if watcher else 0
+        spent = verdict.tokens(watcher) if watcher else 0
         write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
         mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])

@@ -1,13 +1,13 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge from scratch"):
-    from gavel.compute import use_threads
-    from gavel.scratch_judge import make_judge
+    from gavel.jobs.threads import use_threads
+    from gavel.training.scratch.judge import make_judge
 
     use_threads(snakemake.threads)
     make_judge(

@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -1,15 +1,15 @@
 from typing import TYPE_CHECKING
 
-from gavel.progress import bar, say, script_log
+from gavel.common.log import bar, say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "pairs of solutions"):
-    from gavel.batches import limits
-    from gavel.benchmark_solutions import Policy, make_items, problems_of
-    from gavel.compute import use_threads
-    from gavel.programs import use_budget
+    from gavel.jobs.threads import use_threads
+    from gavel.judge_eval.pairs import Policy, make_items, problems_of
+    from gavel.models.limits import limits
+    from gavel.solutions.budget import use_budget
 
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])

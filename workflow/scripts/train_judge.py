@@ -1,21 +1,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import say, script_log
+from gavel.common.log import say, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 stage = snakemake.wildcards.stage
 with script_log(snakemake.log[0], f"judge {stage}"):
-    from gavel.files import read_json
-    from gavel.job import training_job
-    from gavel.launch import train
+    from gavel.common.files import read_json
+    from gavel.jobs.job import training_job
+    from gavel.jobs.launch import train
 
     params = snakemake.params
     with training_job(snakemake, "judge", f"judge-{stage}", params.settings) as job:
         train(
-            "gavel.judge_training",
+            "gavel.training.judge.train",
             snakemake.config["compute"],
             snakemake.threads,
             **job,

@@ -1,18 +1,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.progress import script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 run = snakemake.wildcards.run
 with script_log(snakemake.log[0], f"rl {run}"):
-    from gavel.batches import limits
-    from gavel.job import training_job
+    from gavel.jobs.job import training_job
+    from gavel.jobs.launch import train
     from gavel.judge.access import judge_access
-    from gavel.launch import train
-    from gavel.rollout_access import rollout_access
+    from gavel.models.limits import limits
+    from gavel.training.rl.rollout_server import rollout_access
 
     params = snakemake.params
     config, log = snakemake.config, snakemake.log[0]
@@ -22,7 +22,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
         rollout_access(config, str(snakemake.input.start), log) as vllm,
     ):
         train(
-            "gavel.rl",
+            "gavel.training.rl.train",
             config["compute"],
             snakemake.threads,
             **job,

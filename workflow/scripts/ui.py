@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gavel.errors import InputError
-from gavel.tracking import ui_address
+from gavel.common.errors import InputError
+from gavel.tracking.store import ui_address
 
 HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # for the server to end by itself

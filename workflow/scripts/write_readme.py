@@ -9,11 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from gavel import sweep
-from gavel.files import write_text
-from gavel.report import choices, comparison, judge_progress, judge_stages, spending
-from gavel.report.load import Results
-from gavel.report.words import Table
+from gavel.common.files import write_text
+from gavel.report.cells import Table
+from gavel.report.comparison import cost, tables
+from gavel.report.comparison import page as comparison_page
+from gavel.report.results import Results
+from gavel.report.sections import judge_training
+from gavel.study import sweep
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
@@ -55,37 +57,37 @@ def compared(page: str) -> str:
     """A sweep's answer, picture and tables."""
     about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{page}.yaml").read_text(encoding="utf-8")), ROOT)
     folder = ROOT / about["results_dir"]
-    studies = {variant: comparison.load_study(folder / variant) for variant in about["variants"]}
-    first = comparison.test_sets(studies)[0]
+    studies = {variant: comparison_page.load_study(folder / variant) for variant in about["variants"]}
+    first = comparison_page.test_sets(studies)[0]
     for path in sorted((folder / "figures").glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
-    parts = [comparison.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
+    parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
-        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(spending.table(studies))]
+        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.table(studies))]
     for variant, study in studies.items():
         parts += trained(page, variant, study)
-    for name in comparison.test_sets(studies):
+    for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
-        parts += [markdown(comparison.headline(studies, name))]
+        parts += [markdown(comparison_page.headline(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
-        parts += [markdown(comparison.headline(studies, name, "best"))]
-        if (picks := choices.across(studies, name)).rows:
+        parts += [markdown(comparison_page.headline(studies, name, "best"))]
+        if (picks := tables.across(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
-    return "\n\n".join([*parts, markdown(comparison.overview(studies))]) + "\n"
+    return "\n\n".join([*parts, markdown(tables.overview(studies))]) + "\n"
 
 
 def trained(page: str, variant: str, study: Results) -> list[str]:
     """What training made of a variant's judge, with its curve; nothing where it pays as it is."""
-    stages = judge_stages.stages(study)
+    stages = judge_training.stages(study)
     if not stages:
         return []
-    parts = [f"`{variant}`: {judge_progress.sentence(study, stages)}"]
+    parts = [f"`{variant}`: {judge_training.sentence(study, stages)}"]
     for path in sorted((study.root / "figures").glob("judge-training-judge-benchmark.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
         parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
-    if (gains := judge_progress.gains(study, stages)).rows:
+    if (gains := judge_training.gains(study, stages)).rows:
         parts.append(markdown(gains))
-    return [*parts, markdown(judge_stages.table(stages))]
+    return [*parts, markdown(judge_training.table(stages))]
 
 
 def markdown(table: Table) -> str:

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import yaml
 
-from gavel import config
-from gavel.commands.cost import page
-from gavel.cost import Assumed
-from gavel.files import write_text
-from gavel.reference import reference
+from gavel.cli.cost import page
+from gavel.common.files import write_text
+from gavel.study.cost.estimate import Assumed
+from gavel.study.reference import reference
+from gavel.study.schema import study
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
 
 
 def schema_text() -> str:
-    return yaml.safe_dump(config.schema(), sort_keys=False, allow_unicode=True, width=110)
+    return yaml.safe_dump(study.schema(), sort_keys=False, allow_unicode=True, width=110)
 
 
 def readme_text(readme: str) -> str:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import torch
 
-from gavel import models
+from gavel.models import loading
 
 
 @dataclass
@@ -34,7 +34,7 @@ class LLM:
         if "STARTED" in os.environ:
             with open(os.environ["STARTED"], "a") as handle:
                 handle.write(f"{model}\n")
-        self.model = models.load_model(model, dtype=dtype)
+        self.model = loading.load_model(model, dtype=dtype)
 
     def generate(self, prompts, params, use_tqdm):
         found = []

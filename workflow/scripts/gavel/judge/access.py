@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gavel.judge import cache
-from gavel.redaction import remember
-from gavel.serving import serving
+from gavel.common.paths import JUDGE_CACHE
+from gavel.common.redaction import remember
+from gavel.jobs.serving import serving
 
 ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what those who ask it need to know
 
 
 @contextmanager
 def judge_access(study: dict, log: str | Path) -> Iterator[dict]:
-    """Keyword arguments of `gavel.judge.load` beside those of `gavel.study.judge`.
+    """Keyword arguments of `gavel.judge.load.load` beside those of `gavel.study.params.judge`.
 
     With `judge.server.serve: job` the judge's server runs while the block does, one for all processes of the job.
 
@@ -35,7 +35,7 @@ def judge_access(study: dict, log: str | Path) -> Iterator[dict]:
     if server:
         remember(os.environ.get(server["api_key_env"]))  # this process, too, reads what others print
     if judge["cache"] == "study":
-        found["cache"] = f"{study['results_dir']}/state/{cache.FILE}"
+        found["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
     if not server or server["serve"] == "external":
         yield found
         return

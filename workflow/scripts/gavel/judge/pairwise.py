@@ -2,19 +2,23 @@
 
 As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the judge
 sees a question and exactly two solutions; ours answers in one token, at once or after a reasoning
-(`gavel.judge.reasoning`). What it pays comes from a round robin of a question's solutions (`gavel.judge.standings`), so
-it says how good a solution is beside the others of its group, and nothing of one that stands alone.
+(`gavel.judge.backends.reasoning`). What it pays comes from a round robin of a question's solutions
+(`gavel.judge.tournaments`), so it says how good a solution is beside the others of its group, and nothing of one that
+stands alone.
 """
 
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from gavel.errors import InputError
-from gavel.judge import KINDS, Verdict, standings
-from gavel.judge.asking import Answer, Asker, Backend, check_choices, made
-from gavel.judge.phrasings import Prompt, phrasings, render
-from gavel.judge.standings import SCORES, Held, Match
+from gavel.common.errors import InputError
+from gavel.judge import tournaments
+from gavel.judge.asker import Asker, check_choices, made
+from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.kinds import KINDS
+from gavel.judge.prompting import Prompt, phrasings, render
+from gavel.judge.tournaments import SCORES, Held, Match
+from gavel.judge.verdict import Verdict
 
 KIND = KINDS["pairwise"]
 
@@ -27,8 +31,9 @@ class PairwiseJudge(Asker):
         prompt: shipped prompt names or files with the slots `{question}`, `{first}` and `{second}`; of several
             phrasings the probabilities are averaged. A slot `{labels}` becomes 'A or B'.
         labels: the words for the first and for the second solution.
-        score: what is paid, `win-rate` or `elo` (`gavel.judge.standings.SCORES`).
-        reasons: the back end writes before it answers (`gavel.judge.reasoning`), in the prompts' slot `{reasoning}`.
+        score: what is paid, `win-rate` or `elo` (`gavel.judge.tournaments.SCORES`).
+        reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
+            `{reasoning}`.
         cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Raises:
@@ -59,11 +64,11 @@ class PairwiseJudge(Asker):
         solutions: Sequence[str],
         progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
-        """As `gavel.judge.standings.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
-        return standings.verdicts(self, questions, solutions, self.score, progress)
+        """As `gavel.judge.tournaments.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
+        return tournaments.verdicts(self, questions, solutions, self.score, progress)
 
     def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
-        """As `gavel.judge.standings.Comparer` says: two prompts a match for each phrasing, all in one set."""
+        """As `gavel.judge.tournaments.Comparer` says: two prompts a match for each phrasing, all in one set."""
         orders = [order for q, a, b in matches for order in ((q, a, b), (q, b, a))]
         rendered = {order: self.render(*order) for order in dict.fromkeys(orders)}
         # What stands before the second solution is alike for all opponents of the first, so it is computed once; where
@@ -95,7 +100,7 @@ def _held(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> He
 
 
 def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> PairwiseJudge:
-    """The judge over its back end; the settings are those of `gavel.judge.asking.made`.
+    """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
 
     Raises:
         InputError: as there, or there is no such score, or labels are to be swapped.

@@ -8,9 +8,11 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from gavel.judge import KINDS, Verdict
-from gavel.judge.asking import Answer, Asker, Backend, check_choices, made
-from gavel.judge.phrasings import Prompt, phrasings, render
+from gavel.judge.asker import Asker, check_choices, made
+from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.kinds import KINDS
+from gavel.judge.prompting import Prompt, phrasings, render
+from gavel.judge.verdict import Verdict
 
 KIND = KINDS["single-token"]
 LOG_ODDS_LIMIT = 10.0  # a probability that rounds to 0 or 1 would have infinite log-odds
@@ -33,7 +35,8 @@ class SingleTokenJudge(Asker):
         labels: the words for right and wrong.
         swap_labels: ask each phrasing in both orders of the slot `{labels}` and average.
         score: what is paid: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
-        reasons: the back end writes before it answers (`gavel.judge.reasoning`), in the prompts' slot `{reasoning}`.
+        reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
+            `{reasoning}`.
         cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
 
     Raises:
@@ -93,7 +96,7 @@ class SingleTokenJudge(Asker):
 
 
 def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> SingleTokenJudge:
-    """The judge over its back end; the settings are those of `gavel.judge.asking.made`.
+    """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
 
     Raises:
         InputError: as there, or there is no such score.

@@ -1,17 +1,173 @@
-"""Which solutions are held against which: round robins and knockouts over many questions at once.
+"""Judges that hold two solutions against each other, at work on the solutions of many questions.
 
-Pure functions on an oracle `compare(pairs)`, which gives for each pair (i, j) the probability that i is better, or None
-where that could not be asked. It is called once a round with the pairs of all groups together, so a round is one set of
-forward passes. Both ways stand in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674), of which we have
-read the abstract and reviews: round robins for ratings, knockouts for the best of many. Byes, brackets and ties are our
-choice.
+Whatever has a `held` (`Comparer`) gets verdicts from a round robin of each question's solutions, and the best of many
+by a knockout; of a judge that scores solutions one by one the best is the one that scores highest.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
+
+from gavel.judge import ratings
+from gavel.judge.verdict import Compared, Judge, Verdict
+
+Match = tuple[str, str, str]  # question and two different solutions
+
+
+@dataclass(frozen=True)
+class Held:
+    """Two solutions of a question, asked about in both orders.
+
+    Attributes:
+        probability: that the first of the match is better, the mean over both orders.
+        first: that whichever stands first in the prompt is better, the mean over both orders.
+        flipped: each order has another winner.
+        off_label: probability that fell on neither label word, the mean of both.
+        truncated: one of the prompts was too long.
+    """
+
+    probability: float
+    first: float
+    flipped: bool
+    off_label: float = 0.0
+    truncated: bool = False
+
+
+class Comparer(Protocol):
+    """A judge that says which of two solutions is better."""
+
+    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
+        """One answer a match, None where it could not be asked; the matches of one call are one set of passes."""
+
+
+# What a judge that compares may pay, from a round robin's table. Both lie in [0, 1] with the middle at 0.5, as a
+# verifiable reward of 0 and 1 does, so that lambda means what it says; ratings in Elo points would drown it.
+SCORES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "win-rate": ratings.win_rates,
+    "elo": lambda table: np.where(
+        np.isfinite(ratings.win_rates(table)), ratings.expected(ratings.bradley_terry(table)), np.nan
+    ),
+}
+
+
+def verdicts(
+    comparer: Comparer,
+    questions: Sequence[str],
+    solutions: Sequence[str],
+    score: Callable[[np.ndarray], np.ndarray],
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[Verdict]:
+    """One verdict a solution, from a round robin of the solutions of each question.
+
+    Equal solutions are one player and tie with each other (0.5, not asked). A solution that is alone has nothing to be
+    held against: its verdict is missing, as it is where fewer than half of its comparisons could be asked.
+
+    Args:
+        score: what is paid, one of `SCORES`.
+    """
+    players = list(dict.fromkeys(zip(questions, solutions, strict=True)))
+    number = {player: place for place, player in enumerate(players)}
+    members: dict[str, list[int]] = {}
+    for question, solution in zip(questions, solutions, strict=True):
+        members.setdefault(question, []).append(number[question, solution])
+    groups = {question: list(dict.fromkeys(own)) for question, own in members.items()}
+    record: dict[tuple[int, int], Held] = {}
+
+    def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
+        found = comparer.held([(*players[i], players[j][1]) for i, j in pairs], progress)
+        record.update({pair: one for pair, one in zip(pairs, found, strict=True) if one is not None})
+        return [one and one.probability for one in found]
+
+    tables = round_robin(list(groups.values()), compare)
+    of_player: dict[int, list[Held]] = {}
+    for pair, one in record.items():
+        for player in pair:
+            of_player.setdefault(player, []).append(one)
+    found: dict[int, Verdict] = {}
+    for (question, distinct), table in zip(groups.items(), tables, strict=True):
+        places = [distinct.index(player) for player in members[question]]
+        whole = table[np.ix_(places, places)]
+        for player, paid, rate in zip(members[question], score(whole), ratings.win_rates(whole), strict=True):
+            found[player] = _verdict(float(paid), float(rate), of_player.get(player, []))
+    return [found[number[player]] for player in zip(questions, solutions, strict=True)]
+
+
+def _verdict(paid: float, rate: float, held: Sequence[Held]) -> Verdict:
+    if np.isnan(rate):
+        return Verdict(None)
+    if not held:  # all solutions of the question are this one
+        return Verdict(paid, probability=rate, compared=Compared(0, 0.5, 0.0))
+    return Verdict(
+        paid,
+        statistics.fmean(one.off_label for one in held),
+        any(one.truncated for one in held),
+        rate,
+        compared=Compared(
+            len(held), statistics.fmean(one.first for one in held), statistics.fmean(one.flipped for one in held)
+        ),
+    )
+
+
+def best(judge: Judge | Comparer, question: str, solutions: Sequence[str], seed: int = 0) -> int | None:
+    """The place of the best of one question's solutions, as `best_of_each` finds it."""
+    return best_of_each(judge, [question], [solutions], seed)[0]
+
+
+def best_of_each(
+    judge: Judge | Comparer, questions: Sequence[str], groups: Sequence[Sequence[str]], seed: int = 0
+) -> list[int | None]:
+    """The place of the best solution of each question, by any kind of judge.
+
+    A judge that compares holds a knockout of the different solutions, all questions together in each round: n-1
+    comparisons for n of them. Another one scores each, and the first of the highest wins.
+
+    Args:
+        groups: the solutions of each question, at least one each.
+        seed: of the brackets, which do not depend on the order of the solutions.
+
+    Returns:
+        Places in the groups, of equal solutions the first; None where the judge could not be asked (a knockout: about
+        any match, scores: about all of them).
+
+    Raises:
+        ValueError: a question without solutions.
+    """
+    if any(not group for group in groups):
+        raise ValueError("a question without solutions has no best one")
+    if not hasattr(judge, "held"):
+        return _highest(judge, questions, groups)
+    players = [(q, text) for q, own in zip(questions, groups, strict=True) for text in dict.fromkeys(own)]
+    brackets, begun = [], 0
+    for own in groups:
+        distinct = list(dict.fromkeys(own))
+        brackets.append([begun + place for place in bracket(distinct, seed)])
+        begun += len(distinct)
+
+    def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
+        found = judge.held([(*players[i], players[j][1]) for i, j in pairs])
+        return [one and one.probability for one in found]
+
+    winners = knockout(brackets, compare)
+    return [
+        None if winner is None else list(own).index(players[winner][1])
+        for winner, own in zip(winners, groups, strict=True)
+    ]
+
+
+def _highest(judge: Judge, questions: Sequence[str], groups: Sequence[Sequence[str]]) -> list[int | None]:
+    asked = [(question, text) for question, own in zip(questions, groups, strict=True) for text in own]
+    scores = iter([verdict.score for verdict in judge.verdicts([q for q, _ in asked], [text for _, text in asked])])
+    found = []
+    for own in groups:
+        known = [(value, -place) for place, value in enumerate([next(scores) for _ in own]) if value is not None]
+        found.append(-max(known)[1] if known else None)
+    return found
+
 
 Compare = Callable[[list[tuple[int, int]]], Sequence[float | None]]
 

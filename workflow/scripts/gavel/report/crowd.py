@@ -5,8 +5,8 @@ A kind of run is an algorithm at a λ. Tables hold every run, whatever their num
 
 import pandas as pd
 
-from gavel.plots.style import label
-from gavel.report.load import Results
+from gavel.report.plots.style import label
+from gavel.report.results import Results
 
 MOST = 24  # RL runs of several seeds that figures still draw one by one
 

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from gavel import study as studies
-from gavel.errors import first_line
-from gavel.metrics import write_metrics
-from gavel.report import UNFINISHED, render
+from gavel.common.errors import first_line
+from gavel.common.paths import UNFINISHED
+from gavel.evaluation.metrics import write_metrics
+from gavel.report.page import render
+from gavel.study import layout
 
 TABLES = ("metrics", "comparisons", "seeds")
 
@@ -37,15 +38,15 @@ def write(study: dict) -> Path | None:
         The page, or None where nothing has been evaluated yet.
     """
     root = Path(study["results_dir"])
-    files = [file for file in studies.scored_files(study) if Path(file[3]).exists()]
+    files = [file for file in layout.scored_files(study) if Path(file[3]).exists()]
     if not files:
         return None
     folder = root / UNFINISHED
     write_metrics(
         files,
-        studies.runs(study),
+        layout.runs(study),
         study["evaluation"]["ks"],
-        studies.primary(study),
+        layout.primary(study),
         *(folder / f"{name}.csv" for name in TABLES),
     )
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

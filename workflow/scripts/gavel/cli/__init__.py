@@ -1,0 +1,1 @@
+"""The `gavel` command, one file a subcommand. Nothing imports it."""

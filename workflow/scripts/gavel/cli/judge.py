@@ -1,0 +1,91 @@
+"""`gavel judge`: is a judge good enough to train on?"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from gavel.cli.layouts import JUDGE_LAYOUTS as LAYOUTS
+from gavel.cli.layouts import JudgeLayout as Layout
+from gavel.cli.rows import add_options, located
+from gavel.common.errors import InputError
+from gavel.common.files import json_object as parsed
+from gavel.data.sources import Skipped
+
+PARTS = {"subsets": "subset", "models": "model"}
+
+
+def add_judge(commands) -> None:
+    parser = commands.add_parser(
+        "judge",
+        help="is a judge good enough to train on? its figures on solutions with known verdicts",
+        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many.',
+    )
+    parser.add_argument("file", metavar="FILE.jsonl")
+    parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default="rows",
+        help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), a study's judge benchmark too; "
+        "'gsm8k-model-solutions' OpenAI's published file, with figures for each of its models",
+    )
+    add_options(parser)
+    parser.set_defaults(run=judge)
+
+
+def judge(options: argparse.Namespace) -> None:
+    """`gavel judge`: ask a judge about every response of a file and print its figures.
+
+    The file is read through once before, so that a bad row at its end costs no answers.
+    """
+    layout = LAYOUTS[options.layout]
+    if not options.skip_bad and Path(options.file).is_file():
+        for _ in _rows(options.file, layout, None):
+            pass
+    skipped = Skipped() if options.skip_bad else None
+    try:
+        figures = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
+    finally:
+        if skipped:
+            skipped.tell(options.file)
+    if layout.note:
+        figures |= {"note": layout.note}
+    if skipped:
+        figures |= {"skipped": skipped.count}
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print("\n".join(_lines(figures)))
+
+
+def _lines(figures: dict) -> Iterator[str]:
+    """A line a figure; those of a part, such as a subset or a model, follow under its name."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            for part, own in value.items():
+                yield f"{PARTS.get(name, name)} {part}:"
+                yield from (f"  {line}" for line in _lines(own))
+        elif not name.endswith("_ci95"):
+            yield f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}"
+
+
+def _with_interval(name: str, value: float | str | None, interval: list[float] | None) -> str:
+    form = "" if isinstance(value, str) or name.startswith("tokens") else ".2%" if name == "accuracy" else ".4g"
+    if value is None:
+        return "undefined"
+    if interval is None:
+        return f"{value:{form}}"
+    return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
+
+
+def _rows(path: str, layout: Layout, skipped: Skipped | None) -> Iterator:
+    for where, line in located(path):
+        try:
+            found = layout.read(parsed(line, where), where)
+        except InputError as problem:
+            if skipped is None:
+                raise
+            skipped.add(problem)
+            continue
+        yield from found

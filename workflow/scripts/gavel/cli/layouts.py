@@ -1,0 +1,177 @@
+"""The layouts of rows that `gavel score` reads. A new one is one function and one line in `LAYOUTS`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gavel.cli.rows import shown
+from gavel.common.errors import InputError
+from gavel.data import lm_eval
+from gavel.solutions.numbers import canonical
+from gavel.solutions.verifier import extract, verify
+
+
+class Item(NamedTuple):
+    """One question's responses from one model (named only where a row holds several models' solutions).
+
+    `row` counts from 0; `id` and `question` are None where the row does not have them.
+    """
+
+    row: int
+    model: str | None
+    responses: list[str]
+    gold: str
+    id: str | None
+    question: str | None
+
+
+Read = Callable[[int, str, dict], list[Item]]
+
+
+def _row(number: int, where: str, row: dict) -> list[Item]:
+    if {"gold", "sample"} <= row.keys():
+        raise InputError(
+            f"{where}: a study's own samples, whose 'answer' is the model's (the right one is 'gold'); "
+            "score them with --layout greedy, or see metrics.csv"
+        )
+    responses = row.get("response")
+    responses = [responses] if isinstance(responses, str) else responses
+    if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
+        raise InputError(f"{where}: 'response' must be a text or a list of texts, found {shown(row, 'response')}")
+    if not responses:
+        raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
+    gold = canonical(row.get("answer"))
+    if gold is None:
+        raise InputError(
+            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found {shown(row, 'answer')}"
+        )
+    return [Item(number, None, responses, gold, *_names(row))]
+
+
+def gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
+    """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
+    gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
+    if gold is None:
+        found = shown(row, "ground_truth")
+        raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
+    models = [name for name, value in row.items() if isinstance(value, dict)]
+    if not models:
+        raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
+    for name in models:
+        if not isinstance(row[name].get("solution"), str):
+            found = shown(row[name], "solution")
+            raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
+    return [Item(number, name, [row[name]["solution"]], gold, *_names(row)) for name in models]
+
+
+def _lm_eval() -> Read:
+    """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, whatever the number of filters."""
+    new = lm_eval.Once()
+
+    def read(number: int, where: str, row: dict) -> list[Item]:
+        try:
+            if not new(row):
+                return []
+            responses, gold = lm_eval.responses(row), lm_eval.gold(row)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return [Item(number, None, responses, gold, lm_eval.doc_id(row), None)]
+
+    return read
+
+
+def _greedy(number: int, where: str, row: dict) -> list[Item]:
+    """A study's `samples.jsonl` or `alternate.jsonl`: the greedy solutions; metrics.csv has the others' figures."""
+    if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
+        raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
+    if (gold := canonical(row.get("gold"))) is None:
+        raise InputError(f"{where}: 'gold' must be a number or the string None, found {shown(row, 'gold')}")
+    return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
+
+
+def _names(row: dict) -> tuple[str | None, str | None]:
+    """The row's `id` and `question`, each None where it is not there or is no name."""
+    identity, question = row.get("id"), row.get("question")
+    named = isinstance(identity, str | int) and not isinstance(identity, bool)
+    return str(identity) if named else None, question if isinstance(question, str) else None
+
+
+# Layout -> makes what reads one file's rows, in order.
+LAYOUTS: dict[str, Callable[[], Read]] = {
+    "rows": lambda: _row,
+    "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
+    "lm-eval": _lm_eval,
+    "greedy": lambda: _greedy,
+}
+
+
+class JudgeLayout(NamedTuple):
+    """A layout of rows.
+
+    Attributes:
+        read: a row and its `file:line` to what `ask` takes of it.
+        ask: asks a judge about the rows of a file: (rows, path, judge) to figures.
+        note: what to say beside the figures.
+    """
+
+    read: Callable[[dict, str], list]
+    ask: Callable[..., dict]
+    note: str | None = None
+
+
+def _judge_row(row: dict, where: str) -> list[tuple[str, str, bool]]:
+    _texts(row, where, "question", "response")
+    if not isinstance(row.get("correct"), bool):
+        raise InputError(f"{where}: 'correct' must be true or false, found {shown(row, 'correct')}")
+    return [(row["question"], row["response"], row["correct"])]
+
+
+def _rewardbench(row: dict, where: str) -> list[dict]:
+    """RewardBench's columns, and `steps` of a judge benchmark; what else there is, such as models, is passed over."""
+    _texts(row, where, "prompt", "chosen", "rejected")
+    subset, steps = row.get("subset"), row.get("steps")
+    if subset is not None and not isinstance(subset, str):
+        raise InputError(f"{where}: 'subset' must be a text where there is one, found {shown(row, 'subset')}")
+    return [{key: row[key] for key in ("prompt", "chosen", "rejected")} | {"subset": subset, "steps": steps}]
+
+
+def _gsm8k_model_solutions(row: dict, where: str) -> list[tuple[str, str, str, bool]]:
+    """Each model's solution, right or wrong by the verifier, which agrees with every one of the file's own flags."""
+    _texts(row, where, "question")
+    items = gsm8k_model_solutions(0, where, row)
+    texts = [item.responses[0] for item in items]
+    _, correct = verify(texts, [item.gold for item in items], "text")
+    return [(item.model, row["question"], text, right) for item, text, right in zip(items, texts, correct, strict=True)]
+
+
+def _texts(row: dict, where: str, *keys: str) -> None:
+    for key in keys:
+        if not isinstance(row.get(key), str):
+            raise InputError(f"{where}: '{key}' must be a text, found {shown(row, key)}")
+
+
+# Imported when used: judges bring heavy packages, and `gavel --help` should not wait for them.
+def _judge_file(*arguments) -> dict:
+    from gavel.cli.judge_files import judge_file
+
+    return judge_file(*arguments)
+
+
+def _judge_pairs(*arguments) -> dict:
+    from gavel.cli.judge_files import judge_pairs
+
+    return judge_pairs(*arguments)
+
+
+def _judge_models(*arguments) -> dict:
+    from gavel.cli.judge_files import judge_models
+
+    return judge_models(*arguments)
+
+
+JUDGE_LAYOUTS = {
+    "rows": JudgeLayout(_judge_row, _judge_file),
+    "rewardbench": JudgeLayout(_rewardbench, _judge_pairs),
+    "gsm8k-model-solutions": JudgeLayout(
+        _gsm8k_model_solutions, _judge_models, "report-only: these are GSM8K's test questions; choose no judge by them"
+    ),
+}

@@ -1,0 +1,106 @@
+"""The `gavel` command: judges, scores and compares files, reckons costs. It trains nothing and starts no workflow.
+
+Each subcommand is one file in `gavel.cli` with a function that registers a parser and one that runs it; `COMMANDS`
+lists the former.
+"""
+
+import argparse
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
+
+from gavel.cli.cost import add_cost
+from gavel.cli.judge import add_judge
+from gavel.cli.report import add_report
+from gavel.cli.resources import add_resources
+from gavel.cli.score import add_score
+from gavel.cli.track import add_track
+from gavel.common.errors import InputError
+
+COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track)
+
+
+CLOSED = 128 + signal.SIGPIPE  # the status of other tools whose reader, such as `head`, has left
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit status: 0; 2 with one line on stderr for bad input; 130 after Ctrl-C; 141, silently, where the reader
+        of its output has gone.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown escaped
+            stream.reconfigure(errors="backslashreplace")
+    parser = argparse.ArgumentParser(prog="gavel", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for register in COMMANDS:
+        register(commands)
+    try:
+        with redirect_stdout(_Output(sys.stdout)):
+            try:
+                options = parser.parse_args(arguments)
+                options.run(options)
+            finally:
+                sys.stdout.flush()
+    except InputError as error:
+        _complain(str(error))
+        return 2
+    except _Closed:
+        return CLOSED
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 128 + signal.SIGINT
+    return 0
+
+
+class _Closed(Exception):
+    """Nobody reads standard output any more."""
+
+
+class _Output:
+    """Standard output, on which an error is known for one of the output's own and not of some other pipe."""
+
+    def __init__(self, stream) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._tried("write", text)
+
+    def flush(self) -> None:
+        self._tried("flush")
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def _tried(self, method: str, *arguments):
+        if self._stream is None:  # closed from the start
+            return None
+        try:
+            return getattr(self._stream, method)(*arguments)
+        except OSError as error:
+            _discard(self._stream)
+            if isinstance(error, BrokenPipeError):
+                raise _Closed from None
+            raise InputError(f"the output cannot be written ({error.strerror})") from None
+
+
+def _discard(stream) -> None:
+    """Send what is left in a stream's buffer nowhere; otherwise Python tries, and complains, once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _complain(text: str) -> None:
+    try:
+        print(f"gavel: {text}", file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it
+        _discard(sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

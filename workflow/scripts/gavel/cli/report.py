@@ -1,0 +1,72 @@
+"""`gavel report`: several finished studies on one page."""
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from gavel.common.errors import InputError
+
+
+def add_report(commands) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="compare finished studies: their headline results side by side on one page",
+        description="Each folder is a study's results, with its report.html and config.yaml, or a sweep's.",
+    )
+    parser.add_argument("folders", metavar="RESULTS", nargs="+")
+    parser.add_argument("--out", default="comparison.html", metavar="PAGE.html", help="page to write (%(default)s)")
+    parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
+    parser.add_argument(
+        "--axis",
+        choices=("variant", "labels", "judge_auc", "judge_tokens"),
+        default="variant",
+        help="what accuracy is drawn against: the studies by name, their labels, their judge's AUC, or its tokens",
+    )
+    parser.set_defaults(run=report)
+
+
+def report(options: argparse.Namespace) -> None:
+    """`gavel report`: read the folders and write the page."""
+    from gavel.report.comparison import page  # matplotlib and pandas: seconds that the other commands need not wait
+
+    if Path(options.out).is_dir():
+        raise InputError(f"--out {options.out}: is a folder; name the page to write")
+    names = _names([study for folder in options.folders for study in _studies(folder)])
+    try:
+        page.render(
+            names,
+            options.out,
+            title="comparison",
+            question=_readable(options.question),
+            axis=options.axis,
+            command=_readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
+        )
+    except OSError as error:
+        raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
+    print(f"open {options.out}")
+
+
+def _studies(folder: str) -> list[str]:
+    """The folder, or those of its variants where it is a sweep's."""
+    from gavel.report.comparison.page import CONFIG
+
+    variants = sorted(str(path.parent) for path in Path(folder).glob(f"*/{CONFIG}"))
+    return variants if variants and not (Path(folder) / CONFIG).exists() else [folder]
+
+
+def _readable(text: str) -> str:
+    """A text from the command line for a page: bytes that are not UTF-8, as a folder's name may have, are replaced."""
+    return os.fsencode(text).decode("utf-8", errors="replace")
+
+
+def _names(folders: list[str]) -> dict[str, str]:
+    """Each study under its folder's name, or under as much of the path as tells it from the others."""
+    paths = [Path(folder).resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise InputError("the same folder is named twice; name each study once")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = [_readable("/".join(path.parts[-depth:])) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return dict(zip(names, folders, strict=True))

@@ -1,0 +1,28 @@
+"""JSON Lines files as commands read them: each row with its place (skipped rows: `gavel.data.sources`)."""
+
+import json
+from collections.abc import Iterator
+
+from gavel.common.files import json_object as parsed
+from gavel.common.files import json_texts
+
+__all__ = ["add_options", "located", "parsed", "shown"]
+
+
+def add_options(parser) -> None:
+    """The options that every command over rows has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
+
+
+def located(path: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file, or the elements of its one list, each with its `file:line`; blank lines are passed over."""
+    for number, text in json_texts(path):
+        yield f"{path}:{number}", text
+
+
+def shown(row: dict, key: str) -> str:
+    if key not in row:
+        return "no such key"
+    text = json.dumps(row[key])
+    return "null (no label; such rows cannot be scored)" if text == "null" else text[:60]

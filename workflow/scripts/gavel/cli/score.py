@@ -1,0 +1,288 @@
+"""`gavel score`: accuracy, maj@k and pass@k of a file of solutions, and how another system's file differs from it.
+
+What a row looks like is in `gavel.cli.layouts`, the comparison in `gavel.cli.compare`.
+"""
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import inf
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gavel.cli.compare import Answered, Side, Tally, answered, comparison, lines
+from gavel.cli.layouts import LAYOUTS, Item, Read
+from gavel.cli.rows import add_options, located
+from gavel.common.errors import InputError
+from gavel.common.files import json_object as parsed
+from gavel.common.files import write_jsonl
+from gavel.data.sources import Skipped
+from gavel.solutions.budget import BATCH as PROGRAMS
+from gavel.solutions.budget import BUDGET_S, use_budget
+from gavel.solutions.verifier import verify
+from gavel.stats.intervals import mean_interval
+from gavel.stats.voting import maj_at_k_of_tally, pass_at_k, tally
+
+# Responses verified at a time: enough to keep the program workers busy, small enough to stream.
+BATCH = 1024
+NO_VOTES: Tally = ((), (), 0)
+
+
+class Summary:
+    """The figures of one set of scored questions; keeps only how often each vote tally occurred.
+
+    Responses whose programs did not run are counted in `missing` and nowhere else.
+    """
+
+    def __init__(self) -> None:
+        self.tallies: Counter[Tally] = Counter()
+        self.missing = 0
+        self._same: dict[Tally, Tally] = {}
+
+    def add(self, answers: Sequence[str | None], correct: Sequence[bool | None]) -> Tally:
+        """Count one question; returns its tally, one object for all equal ones.
+
+        `correct` is None for a response whose program did not run; a question of such responses only has no figures.
+        """
+        known = [(answer, right) for answer, right in zip(answers, correct, strict=True) if right is not None]
+        self.missing += len(correct) - len(known)
+        votes = tally(*map(list, zip(*known, strict=True))) if known else NO_VOTES
+        votes = self._same.setdefault(votes, votes)
+        if known:
+            self.tallies[votes] += 1
+        return votes
+
+    def figures(self, ks: Sequence[int] | None = None) -> dict:
+        """The contract's keys: accuracies, and maj@k and pass@k for `ks`, none above the smallest row's number of
+        responses; by default for the powers of two up to that number, and that number. Where programs did not run,
+        also `missing`, their number: a row then has the responses that are left, and is no part of the figures for a k
+        above their number.
+
+        Accuracy is the mean over a question's responses, then over questions; its interval is Wilson's for
+        single responses and a bootstrap over questions otherwise (`gavel.stats.intervals.mean_interval`).
+        """
+        n = self.tallies.total()
+        if not n:
+            raise InputError(
+                f"none of {self.missing} programs ran within the time of their batch; raise --batch-seconds"
+            )
+        rows = [(sum(right), sum(right) + sum(wrong) + none, none) for right, wrong, none in self.tallies]
+        counts = list(self.tallies.values())
+        smallest = min(size for _, size, _ in rows)
+        ks = ks or sorted(
+            {k for k in (2**power for power in range(smallest.bit_length())) if k <= smallest} | {smallest}
+        )
+
+        def spread(values: Iterable[float | None]) -> list[float]:
+            """One value a tally, as one a question; none where there is none."""
+            return [
+                value for value, count in zip(values, counts, strict=True) for _ in range(count) if value is not None
+            ]
+
+        accuracy = spread(c / size for c, size, _ in rows)
+        enough = [(k, [size >= k for _, size, _ in rows]) for k in ks]
+        maj = {
+            str(k): spread(
+                maj_at_k_of_tally(*key, k) if has else None for key, has in zip(self.tallies, all_, strict=True)
+            )
+            for k, all_ in enough
+        }
+        passes = {
+            str(k): spread(pass_at_k(size, c, k) if has else None for (c, size, _), has in zip(rows, all_, strict=True))
+            for k, all_ in enough
+        }
+        for k, values in maj.items():
+            if not values:
+                raise InputError(
+                    f"--k: no question has {k} programs that ran within the time of their batch; raise --batch-seconds"
+                )
+        return {
+            "n": n,
+            "responses": sum(size * count for (_, size, _), count in zip(rows, counts, strict=True)),
+            "accuracy": sum(accuracy) / n,
+            "accuracy_ci95": list(mean_interval(accuracy)),
+            "maj_at": {k: sum(values) / len(values) for k, values in maj.items()},
+            "pass_at": {k: sum(values) / len(values) for k, values in passes.items()},
+            "maj_at_ci95": {k: list(mean_interval(values)) for k, values in maj.items()},
+            "pass_at_ci95": {k: list(mean_interval(values)) for k, values in passes.items()},
+            "unparsable": sum(none * count for (_, _, none), count in zip(rows, counts, strict=True)),
+        } | ({"missing": self.missing} if self.missing else {})
+
+
+def add_score(commands) -> None:
+    parser = commands.add_parser(
+        "score",
+        help="accuracy, maj@k and pass@k of a JSON Lines file of solutions",
+        description='Rows are {"id"?, "question"?, "response": text or [text, ...], "answer": number or "None"}.',
+    )
+    parser.add_argument("file", metavar="FILE.jsonl")
+    parser.add_argument("--format", required=True, choices=("text", "program"), help="what the responses are")
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        default="rows",
+        help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models; 'lm-eval' reads "
+        "lm-evaluation-harness's sample logs, 'greedy' the greedy solutions of a study's samples.jsonl",
+    )
+    parser.add_argument(
+        "--k",
+        action="append",
+        metavar="K,...",
+        help="the k of maj@k and pass@k, such as 1,4,16; without it powers of two up to the smallest row",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="OTHER.jsonl",
+        help="another system's responses to the same questions: prints how much better FILE is, in pairs",
+    )
+    add_options(parser)
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=BUDGET_S,
+        metavar="SECONDS",
+        help=f"most time for {PROGRAMS:,} programs (default {BUDGET_S:g}); those that have not run by then are "
+        "missing, not wrong, and their number is among the figures",
+    )
+    parser.add_argument(
+        "--details",
+        metavar="OUT.jsonl",
+        help="also write each row's answers and verdicts, rows numbered from 0",
+    )
+    parser.set_defaults(run=score)
+
+
+def score(options: argparse.Namespace) -> None:
+    """`gavel score`: verify a file's responses, streaming, and print the summary, or one for each model.
+
+    Raises:
+        InputError: a file or row cannot be read, a row has fewer responses than --k asks for, or --compare's file does
+            not hold the same questions.
+    """
+    ks = _ks(options.k)
+    if not 2 <= options.batch_seconds < inf:
+        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {options.batch_seconds:g}")
+    use_budget(options.batch_seconds)
+    if options.details:
+        for path in filter(None, (options.file, options.compare)):
+            if Path(path).resolve() == Path(options.details).resolve():
+                raise InputError(f"--details {options.details}: would write over the responses; name another file")
+    if options.compare:
+        next(located(options.compare), None)  # a missing file is told before an hour of programs has run
+    summaries, kept, left_out = _read(options.file, options, ks, options.details)
+    figures = {model: summary.figures(ks) for model, summary in summaries.items()}
+    result = figures.get(None, {"models": figures}) | left_out
+    if options.compare:
+        _, others, left_out = _read(options.compare, options, ks)
+        found = comparison(Side(options.file, kept), Side(options.compare, others), ks)
+        result |= {"compare": found | left_out}
+    if options.json:
+        print(json.dumps(result))
+        return
+    for model, values in figures.items():
+        print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
+    if options.compare:
+        print(f"{options.file} minus {options.compare}:")
+        for model, values in found.get("models", {None: found}).items():
+            print("\n".join(([f"{model}:"] if model else []) + lines(values)))
+
+
+def _read(
+    path: str, options: argparse.Namespace, ks: Sequence[int] | None, details: str | None = None
+) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict]:
+    """A file's summaries by model, what --compare needs of its questions, and the count of rows that were left out."""
+    summaries: dict[str | None, Summary] = {}
+    kept: dict[str | None, list[Answered]] = {}
+    skipped = Skipped() if options.skip_bad else None
+    items = _items(path, LAYOUTS[options.layout](), skipped, max(ks or [1]))
+    items = tqdm(items, disable=None, unit=" rows", leave=False)
+    rows = _scored(items, options.format, summaries, kept if options.compare else None)
+    if details:
+        try:
+            write_jsonl(details, rows)
+        except OSError as error:
+            raise InputError(f"{details}: cannot be written ({error.strerror}); check the path") from None
+    else:
+        for _ in rows:
+            pass
+    if skipped:
+        skipped.tell(path)
+    if not summaries:
+        raise InputError(f"{path}: no rows to score; expected one JSON object a line")
+    return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
+
+
+def _ks(given: Sequence[str] | None) -> list[int] | None:
+    """What --k asks for, in rising order; None where it was not given."""
+    if given is None:
+        return None
+    found = [text.strip() for part in given for text in part.split(",")]
+    for text in found:
+        if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+            raise InputError(f"--k: {text!r} is not a positive whole number; give numbers such as 1,4,16")
+    return sorted({int(text) for text in found})
+
+
+def _scored(
+    items: Iterable[Item],
+    form: str,
+    summaries: dict[str | None, Summary],
+    kept: dict[str | None, list[Answered]] | None = None,
+) -> Iterator[dict]:
+    """Score items in batches, add them to their model's summary (and to `kept`, if it is given), and yield the detail
+    rows in input order."""
+    items = iter(items)
+    while batch := _take(items, BATCH):
+        responses = [response for item in batch for response in item.responses]
+        golds = [item.gold for item in batch for _ in item.responses]
+        verdicts = zip(*verify(responses, golds, form), strict=True)
+        for item in batch:
+            answers, correct = map(list, zip(*islice(verdicts, len(item.responses)), strict=True))
+            votes = summaries.setdefault(item.model, Summary()).add(answers, correct)
+            if kept is not None:
+                kept.setdefault(item.model, []).append(answered(item, votes))
+            name = {} if item.model is None else {"model": item.model}
+            yield {"row": item.row, **name, "answer": answers, "correct": correct}
+
+
+def _take(items: Iterator[Item], responses: int) -> list[Item]:
+    batch, size = [], 0
+    while size < responses and (item := next(items, None)) is not None:
+        batch.append(item)
+        size += len(item.responses)
+    return batch
+
+
+def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> Iterator[Item]:
+    """The items of a file, rows numbered from 0; a bad row is counted in `skipped`, or without it an error. A row with
+    fewer than `least` responses is not bad: what was asked for is impossible, and always an error."""
+    for number, (where, line) in enumerate(located(path)):
+        try:
+            items = read(number, where, parsed(line, where))
+        except InputError as problem:
+            if skipped is None:
+                raise
+            skipped.add(problem)
+            continue
+        for item in items:
+            if len(item.responses) < least:
+                have = "1 response" if len(item.responses) == 1 else f"{len(item.responses)} responses"
+                raise InputError(f"{where}: {have}, but --k asks for {least}; lower it, or give more responses")
+            yield item
+
+
+def _lines(values: dict) -> list[str]:
+    figures = {"accuracy": (values["accuracy"], values["accuracy_ci95"])}
+    for name in ("maj", "pass"):
+        at, spread = values[f"{name}_at"], values[f"{name}_at_ci95"]
+        figures |= {f"{name}@{k}": (value, spread[k]) for k, value in at.items()}
+    missing = f"; {values['missing']} more did not run" if "missing" in values else ""
+    counts = f"{values['responses']} responses, {values['unparsable']} unparsable{missing}"
+    return [f"questions   {values['n']} ({counts})"] + [
+        f"{name:<11} {value:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        for name, (value, (low, high)) in figures.items()
+    ]

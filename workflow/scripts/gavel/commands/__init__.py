@@ -1,1 +1,0 @@
-"""The subcommands of `gavel`, one a file."""

@@ -1,0 +1,43 @@
+"""Digests of files, folders and jobs."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+# In a folder that was fetched from the hub (`gavel.data.hub`): which commit its files are.
+HUB_RECORD = ".hub.json"
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits, read in blocks."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_digest(path: str | Path) -> str:
+    """SHA-256 over the relative names and bytes of all files in a folder, in sorted order.
+
+    One that was fetched from the hub is known by its commit; reading a large judge's weights would take minutes.
+
+    Raises:
+        NotADirectoryError: there is no such folder; an empty digest would hide a wrong path.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: not a folder")
+    if (root / HUB_RECORD).is_file():
+        return file_digest(root / HUB_RECORD)
+    digest = hashlib.sha256()
+    for item in sorted((item.relative_to(root).as_posix(), item) for item in root.rglob("*") if item.is_file()):
+        digest.update(f"{item[0]}\0{file_digest(item[1])}\0".encode())
+    return digest.hexdigest()
+
+
+def job_digest(settings: dict, inputs: Iterable[str | Path]) -> str:
+    """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for path in inputs:
+        digest.update((folder_digest(path) if os.path.isdir(path) else file_digest(path)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,27 @@
+"""Nested settings under dotted names, as the config's messages write them."""
+
+import copy
+from collections.abc import Mapping
+
+
+def dotted(section: Mapping, prefix: str = "") -> dict:
+    """`{"rl": {"kl": 0.1}}` as `{"rl.kl": 0.1}`."""
+    flat = {}
+    for key, value in section.items():
+        flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def merged(common: Mapping, overlay: Mapping) -> dict:
+    """`common` with the keys of `overlay` put in; mappings are merged, everything else is replaced."""
+    result = copy.deepcopy(dict(common))
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def _at(settings: dict, path: str):
+    for key in path.split("."):
+        settings = settings[key]
+    return settings

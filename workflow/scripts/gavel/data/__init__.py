@@ -1,0 +1,5 @@
+"""Question records from source to split.
+
+The record (`records`), published layouts (`readers`), files and hub (`sources`, `hub`), the embedded word problems
+(`generator`), disjoint splits (`splits`), the contamination check (`audit`), and all of it for one study (`prepare`).
+"""

@@ -1,0 +1,175 @@
+"""Overlap audit between what a study trains or selects on and its test sets. It reports; it removes nothing.
+
+Questions are compared by their normalised text and by shared word n-grams (as GPT-3's contamination study did
+with 13-grams, Brown et al. 2020, appendix C; questions of 30 to 50 words call for shorter ones).
+"""
+
+from collections import ChainMap
+from collections.abc import Mapping, Set
+from itertools import combinations
+
+from gavel.data.records import normalise
+
+MAX_EXAMPLES = 5
+
+
+def audit(splits: dict[str, list[dict]], tests: dict[str, list[dict]], n: int = 8) -> dict:
+    """Compare each train-side split with each test set.
+
+    Args:
+        splits: name → records, e.g. pretrain, labeled, unlabeled, validation.
+        tests: name → records, seeds already linked (`gavel.data.sources.link_seeds`).
+        n: words of an n-gram; a question with fewer words is one n-gram of its own length.
+
+    Returns:
+        A dict for JSON:
+
+        - `n`; `splits` and `tests`: name → {`rows`, `duplicates`: rows that repeat an earlier question}
+        - `overlap`: split → test set → {`exact`, `ngram`, `template`: {`count`, `share`, `examples`}} over
+          test questions: same normalised question; any n-gram shared; any n-gram shared once numbers are
+          masked as `<num>`. An example is {`test_id`, `split_id`, `text`}.
+        - `seeds`: for each test set with perturbed items {`items`, `linked`: items with a known seed,
+          `distinct`: their distinct seeds, `traced_to`: test set → distinct seeds found in it, `untraced`:
+          linked items whose seed is in no test set, `in_split`: split → {`count`, `share`, `examples`} of
+          items whose seed is in it}
+        - `between_splits`, `between_tests`: list of {`first`, `second`, `count`, `examples`}
+        - `notes`: how to read the n-gram counts
+        - `clean`: no exact overlap, neither between splits nor with a test set, and no seed in a split
+    """
+    wanted = [
+        {gram for rows in tests.values() for row in rows for gram in _row_grams(row, n, masked=masked)}
+        for masked in (False, True)
+    ]
+    found = {name: _index(rows, n, *wanted) for name, rows in splits.items()}
+    questions, plain, masked = ({name: parts[place] for name, parts in found.items()} for place in range(3))
+    test_questions = {name: _by_question(rows) for name, rows in tests.items()}
+    overlap = {
+        split: {
+            name: {
+                "exact": _found(rows, lambda row: [normalise(row["question"])], questions[split]),
+                "ngram": _found(rows, lambda row: _row_grams(row, n, masked=False), plain[split]),
+                "template": _found(rows, lambda row: _row_grams(row, n, masked=True), masked[split]),
+            }
+            for name, rows in tests.items()
+        }
+        for split in splits
+    }
+    perturbed = {name: rows for name, rows in tests.items() if any(row["kind"] or row["seed_id"] for row in rows)}
+    seeds = {name: _seeds(rows, splits, tests, questions) for name, rows in perturbed.items()}
+    between_splits = _common(questions)
+    return {
+        "n": n,
+        "splits": {name: _counts(rows, questions[name]) for name, rows in splits.items()},
+        "tests": {name: _counts(rows, test_questions[name]) for name, rows in tests.items()},
+        "overlap": overlap,
+        "seeds": seeds,
+        "between_splits": between_splits,
+        "between_tests": _common(test_questions),
+        "notes": [
+            f"'ngram' counts test questions that share {n} words in a row with the split; stock phrases "
+            "('how much money does he have left') count too.",
+            "'template' counts the same with numbers masked; problems from one generator share templates by "
+            "design, so high counts are expected there.",
+        ],
+        "clean": not (
+            any(cell["exact"]["count"] for row in overlap.values() for cell in row.values())
+            or any(pair["count"] for pair in between_splits)
+            or any(cell["count"] for entry in seeds.values() for cell in entry["in_split"].values())
+        ),
+    }
+
+
+def _by_question(rows: list[dict]) -> dict[str, str]:
+    """Normalised question → id of the first row that asks it."""
+    found: dict[str, str] = {}
+    for row in rows:
+        found.setdefault(normalise(row["question"]), row["id"])
+    return found
+
+
+def _counts(rows: list[dict], by_question: dict[str, str]) -> dict:
+    return {"rows": len(rows), "duplicates": len(rows) - len(by_question)}
+
+
+def _row_grams(row: dict, n: int, *, masked: bool) -> list[str]:
+    words = normalise(row["question"]).split()
+    return _grams(_masked(words) if masked else words, n)
+
+
+def _masked(words: list[str]) -> list[str]:
+    return ["<num>" if word[0].isdigit() else word for word in words]
+
+
+def _grams(words: list[str], n: int) -> list[str]:
+    return [" ".join(words[start : start + n]) for start in range(max(1, len(words) - n + 1))]
+
+
+def _index(rows: list[dict], n: int, plain: Set[str], masked: Set[str]) -> tuple[dict[str, str], ...]:
+    """Of a split: normalised question, n-gram and masked n-gram -> id of the first row that contains it.
+
+    Only the n-grams that a test set has are kept: those of a million questions would take gigabytes.
+    """
+    asked: dict[str, str] = {}
+    seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for row in rows:
+        question = normalise(row["question"])
+        asked.setdefault(question, row["id"])
+        words = question.split()
+        for found, kept, form in zip(seen, (plain, masked), (words, _masked(words)), strict=True):
+            for gram in _grams(form, n):
+                if gram in kept:
+                    found.setdefault(gram, row["id"])
+    return asked, *seen
+
+
+def _found(rows: list[dict], keys_of, index: Mapping[str, str]) -> dict:
+    """Rows of which any key stands in `index` (key → id), with the first examples."""
+    hits = []
+    for row in rows:
+        key = next((key for key in keys_of(row) if key in index), None)
+        if key is not None:
+            hits.append({"test_id": row["id"], "split_id": index[key], "text": key})
+    return {
+        "count": len(hits),
+        "share": len(hits) / len(rows) if rows else 0.0,
+        "examples": hits[:MAX_EXAMPLES],
+    }
+
+
+def _seeds(rows: list[dict], splits: dict, tests: dict, questions: dict[str, dict[str, str]]) -> dict:
+    """Where the seed questions of a perturbed set stand, by id and, where it is known, by question."""
+    linked = [row for row in rows if row["seed_id"] is not None]
+    distinct = {row["seed_id"] for row in linked}
+    groups = [*splits.values(), *tests.values()]
+    known = {row["id"]: row["question"] for group in groups for row in group if row["id"] in distinct}
+    traced = {name: distinct & {row["id"] for row in group} for name, group in tests.items()}
+    anywhere = set().union(*traced.values())
+    in_split = {}
+    for name, group in splits.items():
+        index = ChainMap(questions[name], {row["id"]: row["id"] for row in group if row["id"] in distinct})
+
+        def keys_of(row: dict) -> list[str]:
+            seed = row["seed_id"]
+            return [] if seed is None else [seed, *([normalise(known[seed])] if seed in known else [])]
+
+        in_split[name] = _found(rows, keys_of, index)
+    return {
+        "items": len(rows),
+        "linked": len(linked),
+        "distinct": len(distinct),
+        "traced_to": {name: len(found) for name, found in traced.items() if found},
+        "untraced": sum(row["seed_id"] not in anywhere for row in linked),
+        "in_split": in_split,
+    }
+
+
+def _common(questions: dict[str, dict[str, str]]) -> list[dict]:
+    pairs = []
+    for first, second in combinations(questions, 2):
+        shared = sorted(questions[first].keys() & questions[second].keys())
+        examples = [
+            {"first_id": questions[first][key], "second_id": questions[second][key], "text": key}
+            for key in shared[:MAX_EXAMPLES]
+        ]
+        pairs.append({"first": first, "second": second, "count": len(shared), "examples": examples})
+    return pairs

@@ -1,0 +1,1 @@
+"""The embedded word problems: templates, problems drawn from them, perturbed test sets."""

@@ -1,0 +1,189 @@
+"""Embedded generator of grade-school word problems in GSM8K's own format.
+
+Not a benchmark: it makes the questions that a machine without network, downloads or a GPU can learn from. Solutions
+carry GSM8K's calculator annotations (`<<3*4=12>>`) and end in `#### N` (Cobbe et al. 2021, arXiv 2110.14168), so
+everything downstream treats them as it treats the real files. The sentences live in `gavel.data.generator.templates`.
+"""
+
+import random
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cache
+
+from gavel.common.errors import InputError
+from gavel.data.generator.templates import (
+    BOXES,
+    COLOURS,
+    ITEMS,
+    MAIN_CLOSERS,
+    MAIN_EVENTS,
+    MAIN_OPENERS,
+    NAMES,
+    SVAMP_CLOSERS,
+    SVAMP_EVENTS,
+    SVAMP_OPENERS,
+    WIDE_CLOSERS,
+    WIDE_EVENTS,
+    WIDE_OPENERS,
+    Sentence,
+)
+
+WIDE = "wide"  # also the `kind` of its records, by which a reader of the pretrain split can leave them out
+STOCKS = {
+    "main": (MAIN_OPENERS, MAIN_EVENTS, MAIN_CLOSERS),
+    WIDE: (MAIN_OPENERS + WIDE_OPENERS, MAIN_EVENTS + WIDE_EVENTS, MAIN_CLOSERS + WIDE_CLOSERS),
+    "svamp": (SVAMP_OPENERS, SVAMP_EVENTS, SVAMP_CLOSERS),
+}
+# (stocks that take turns at random, operations allowed, events allowed): pretraining text is shorter than the main set.
+SETS = {
+    "pretrain": (("main", "main", WIDE), (1, 3), (0, 1)),
+    "main": (("main",), (2, 3), (1, 2)),
+    "svamp": (("svamp",), (1, 2), (0, 1)),
+}
+LARGEST = 2000  # keeps every answer at four digits or fewer; a longer one would test digit copying, not reasoning
+TRIES = 200  # redraws of one story's numbers before another story is drawn
+
+
+@dataclass(frozen=True)
+class Story:
+    """A word problem before it is put into words: sentences, the numbers in them, and who and what it is about."""
+
+    sentences: tuple[Sentence, ...]
+    numbers: tuple[tuple[Fraction, ...], ...]
+    words: dict[str, str] = field(hash=False)
+    stock: str
+    reworded: bool = False
+
+    def slots(self, index: int) -> dict[str, str]:
+        """The words and this sentence's numbers, ready for `str.format`."""
+        return self.words | {name: show(value) for name, value in zip("ab", self.numbers[index], strict=False)}
+
+    def premises(self) -> list[str]:
+        """The story's sentences in words, without its question; an empty sentence is left out."""
+        texts = [s.paraphrase if self.reworded else s.text for s in self.sentences]
+        return [text.format(**self.slots(i)) for i, text in enumerate(texts) if text]
+
+    def question(self) -> str:
+        closer = self.sentences[-1]
+        return (closer.question_paraphrase if self.reworded else closer.question).format(**self.words)
+
+    def steps(self) -> list[tuple[str, Fraction, str]]:
+        """Calculation steps as (expression over literals, value, what the value counts), in order."""
+        done, quantity = [], None
+        for index, sentence in enumerate(self.sentences):
+            values = dict(zip("ab", self.numbers[index], strict=False)) | {"q": quantity}
+            if not sentence.steps and values.get("a") is not None and quantity is None:
+                quantity = values["a"]
+            for target, expression in sentence.steps:
+                left, operator, right = _parts(expression)
+                operands = [values[o[1]] if o.startswith("{") else Fraction(o) for o in (left, right)]
+                values[target] = OPERATIONS[operator](*operands)
+                text = f"{show(operands[0])}{operator}{show(operands[1])}"
+                done.append((text, values[target], sentence.unit.format(**self.words)))
+            quantity = values["q"] if sentence.steps else quantity
+        return done
+
+    def sound(self) -> bool:
+        """Every value is a positive whole number of modest size, and no step's value can be mistaken for a given."""
+        values = [value for _, value, _ in self.steps()]
+        given = {number for numbers in self.numbers for number in numbers} | {Fraction(2), Fraction(3)}
+        whole = all(value.denominator == 1 and 0 < value <= LARGEST for value in values)
+        return whole and bool(values) and len(set(values)) == len(values) and not given & set(values)
+
+
+@cache
+def _parts(expression: str) -> tuple[str, ...]:
+    """Left operand, operator and right operand of a template's expression, of which there are few."""
+    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()
+
+
+OPERATIONS = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+}
+
+
+def show(value: Fraction) -> str:
+    """A number as the question writes it: whole, or a short decimal."""
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):.10g}"
+
+
+def record(story: Story, problem_id: str, source: str, **extra) -> dict:
+    """The story as one problem record (layout: the library's `sources` module)."""
+    steps = story.steps()
+    lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {unit}" for text, value, unit in steps]
+    answer = show(steps[-1][1])
+    question = " ".join([*story.premises(), story.question()])
+    solution = "\n".join([*lines, f"#### {answer}"])
+    base = {"id": problem_id, "source": source, "question": question, "solution": solution, "answer": answer}
+    return base | {"kind": WIDE if story.stock == WIDE else None, "seed_id": None} | extra
+
+
+def draw_numbers(sentences: tuple[Sentence, ...], rng: random.Random) -> tuple[tuple[Fraction, ...], ...]:
+    return tuple(tuple(Fraction(rng.randint(low, high)) for low, high in s.ranges) for s in sentences)
+
+
+def draw_words(rng: random.Random) -> dict[str, str]:
+    n, m, p, d = rng.sample(NAMES, 4)
+    x, y = rng.sample(ITEMS, 2)
+    c1, c2 = rng.sample(COLOURS, 2)
+    return {"n": n, "m": m, "p": p, "d": d, "x": x, "y": y, "c1": c1, "c2": c2, "box": rng.choice(BOXES)}
+
+
+def redraw(story: Story, rng: random.Random) -> Story | None:
+    """The same story with other numbers that come out whole, or None when none were found."""
+    for _ in range(TRIES):
+        candidate = replace(story, numbers=draw_numbers(story.sentences, rng))
+        if candidate.sound():
+            return candidate
+    return None
+
+
+def draw_story(name: str, rng: random.Random) -> Story:
+    """One story of a set (`pretrain`, `main`, `svamp`), with numbers that come out whole."""
+    stocks, operations, events = SETS[name]
+    while True:
+        stock = rng.choice(stocks)
+        openers, middles, closers = STOCKS[stock]
+        middle = rng.sample(middles, rng.randint(*events))
+        sentences = (rng.choice(openers), *middle, rng.choice(closers))
+        if not operations[0] <= sum(len(s.steps) for s in sentences) <= operations[1]:
+            continue
+        story = redraw(Story(sentences, (), draw_words(rng), stock), rng)
+        if story is not None:
+            return story
+
+
+def generate(
+    name: str, count: int, seed: int, source: str, exclude: AbstractSet[str] = frozenset()
+) -> list[tuple[Story, dict]]:
+    """Draw `count` problems with distinct questions, deterministic in `(name, seed)`.
+
+    Args:
+        name: `pretrain`, `main` or `svamp`.
+        count: number of problems.
+        seed: any integer; other seeds give other problems.
+        source: the records' `source`, and the stem of their ids.
+        exclude: question texts that must not occur.
+
+    Returns:
+        `(story, record)` pairs; perturbations start from the story.
+
+    Raises:
+        InputError: no such set.
+    """
+    if name not in SETS:
+        raise InputError(f"generator set {name!r} does not exist; choose one of {', '.join(SETS)}")
+    rng = random.Random(f"{name}-{seed}")
+    seen, problems = set(exclude), []
+    while len(problems) < count:
+        story = draw_story(name, rng)
+        row = record(story, f"{source}-{len(problems):05d}", source)
+        if row["question"] not in seen:
+            seen.add(row["question"])
+            problems.append((story, row))
+    return problems

@@ -1,0 +1,143 @@
+"""From the config's sources to the files of a study: splits, test sets, and the counts that go with them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gavel.common.errors import InputError
+from gavel.common.files import write_json, write_jsonl
+from gavel.data import sources
+from gavel.data.generator import perturbations, problems
+from gavel.data.sources import Skipped
+from gavel.data.splits import make_splits
+
+
+def prepare(
+    *,
+    train: dict,
+    tests: Mapping[str, dict],
+    pretrain: dict | None,
+    labeled: int | float,
+    unlabeled: int | float,
+    validation: int | float,
+    seed: int,
+    require_program: bool,
+    output: str | Path,
+) -> dict:
+    """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
+
+    Generated validation problems are also perturbed, into `validation-perturbed`, for the judge's calibration by kind;
+    that file is empty for other sources.
+
+    Args:
+        train, tests, pretrain: sources as in the config (`reader`, `path` or `set`, ...).
+        labeled, unlabeled, validation: counts, or shares of the usable training problems.
+        require_program: labelled problems must convert to a program.
+        output: folder for the files.
+
+    Returns:
+        What `splits.json` holds: counts of every file, and what was left out and why (`notes.skip_bad`: the rows that
+        could not be read, by source; only sources that set it).
+
+    Raises:
+        InputError: a source cannot be read, or there are too few problems.
+    """
+    output = Path(output)
+    skipped: dict[str, Skipped] = {}
+    read = read_source(pretrain, "pretrain", "data.pretrain", skipped=skipped) if pretrain else []
+    taken = {row["question"] for row in read}
+    test_rows = read_tests(tests, taken, skipped)
+    for rows in test_rows.values():
+        taken |= {row["question"] for row in rows}
+    pool = read_source(train, "train", "data.train", frozenset(taken), skipped)
+    for name, source in tests.items():
+        if source["reader"] == "gsm_plus":
+            others = [row for other, rows in test_rows.items() if other != name for row in rows]
+            test_rows[name] = sources.link_seeds(test_rows[name], [*others, *pool])
+    splits, notes = make_splits(
+        pool,
+        test_rows,
+        read,
+        labeled=labeled,
+        unlabeled=unlabeled,
+        validation=validation,
+        seed=seed,
+        require_program=require_program,
+    )
+    if skipped:
+        notes["skip_bad"] = {name: rows.count for name, rows in skipped.items()}
+    used = taken | {row["question"] for rows in splits.values() for row in rows}
+    for name, rows in {
+        "pretrain": read,
+        **splits,
+        "validation-perturbed": perturbed(train, splits["validation"], frozenset(taken), used, seed),
+        **{f"test/{name}": rows for name, rows in test_rows.items()},
+    }.items():
+        write_jsonl(output / f"{name}.jsonl", rows)
+    counts = {"pretrain": len(read)} | {name: len(rows) for name, rows in splits.items()}
+    summary = {
+        "counts": counts | {f"test/{name}": len(rows) for name, rows in test_rows.items()},
+        "notes": notes,
+    }
+    write_json(output / "splits.json", summary)
+    return summary
+
+
+def read_source(
+    source: dict,
+    name: str,
+    label: str,
+    exclude: frozenset[str] = frozenset(),
+    skipped: dict[str, Skipped] | None = None,
+) -> list[dict]:
+    """Records of one source of the config; the generator leaves out the questions in `exclude`.
+
+    With `skip_bad`, rows that do not fit are told and left out, and counted under `name` in `skipped`.
+    """
+    if source["reader"] == "generator":
+        return [row for _, row in generated(source, name, exclude)]
+    keys = ("path", "name", "split", "revision", "limit")
+    left_out = Skipped() if source.get("skip_bad") else None
+    label = f"{label}.path"
+    records = sources.load(source["reader"], **{key: source[key] for key in keys}, label=label, skipped=left_out)
+    if left_out:
+        left_out.tell(source["path"])
+        if skipped is not None:
+            skipped[name] = left_out
+    return records
+
+
+def generated(source: dict, name: str, exclude: frozenset[str]) -> list:
+    """(story, record) pairs of a generator source; `name` becomes part of the ids."""
+    return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
+
+
+def perturbed(train: dict, rows: list[dict], exclude: frozenset[str], used: set[str], seed: int) -> list[dict]:
+    """As many perturbed problems as there are `rows`, made from them; none of them is in `used`."""
+    if train["reader"] != "generator":
+        return []
+    ids = {row["id"] for row in rows}
+    stories = [(story, row) for story, row in generated(train, "train", exclude) if row["id"] in ids]
+    made = perturbations.perturb(stories, len(rows), seed, "generator-validation-perturbed")
+    return [row for row in made if row["question"] not in used]
+
+
+def read_tests(
+    tests: Mapping[str, dict], exclude: set[str], skipped: dict[str, Skipped] | None = None
+) -> dict[str, list[dict]]:
+    """Records of every test set; perturbed sets come from the stories of the set that they name. `skipped` is as in
+    `read_source`."""
+    stories, rows = {}, {}
+    for name, source in tests.items():
+        if source["reader"] != "generator":
+            rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped)
+        elif source["set"] != "plus":
+            stories[name] = generated(source, name, frozenset(exclude))
+            rows[name] = [row for _, row in stories[name]]
+    for name, source in tests.items():
+        if source["reader"] == "generator" and source["set"] == "plus":
+            if source["of"] not in stories:
+                raise InputError(f"data.tests.{name}.of: {source['of']!r} is not a generated test set")
+            rows[name] = perturbations.perturb(
+                stories[source["of"]], source["size"], source["seed"], f"generator-{name}"
+            )
+    return {name: rows[name] for name in tests}

@@ -1,0 +1,216 @@
+"""Published data sets, from the hub or from local files, as Gavel's one record.
+
+A record is `{"id", "source", "question", "solution", "answer", "kind", "seed_id"}`; unknown is None. Not a
+place for splits (`gavel.data.splits`), nor for what a row of a data set looks like (`gavel.data.readers`).
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
+
+from gavel.common.errors import InputError, first_line
+from gavel.common.files import json_texts, read_json, read_jsonl
+from gavel.data.readers import ONCE, READERS
+from gavel.data.records import FIELDS, normalise
+
+
+class Skipped:
+    """The rows that were left out: their number, and what was wrong with the first of them."""
+
+    SHOWN = 10
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def add(self, problem: InputError) -> None:
+        self.count += 1
+        if len(self.first) < self.SHOWN:
+            self.first.append(str(problem))
+
+    def tell(self, path: str) -> None:
+        for problem in self.first:
+            print(f"gavel: left out {problem}", file=sys.stderr)
+        more = self.count - len(self.first)
+        rows = "1 row" if self.count == 1 else f"{self.count} rows"
+        print(f"gavel: {path}: {rows} left out{f', {more} of them not shown' if more else ''}", file=sys.stderr)
+
+
+_FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".xml")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def load(
+    reader: str,
+    *,
+    path: str | None,
+    name: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    limit: int | None = None,
+    label: str,
+    skipped: Skipped | None = None,
+) -> list[dict]:
+    """Load a data set as records.
+
+    Args:
+        reader: a key of `READERS`.
+        path: a file (.jsonl, .json, .parquet, .xml), a folder (written by `save_to_disk`, or in the hub's layout),
+            or a data set's name on the hub.
+        name: configuration on the hub, e.g. `main` of `openai/gsm8k`.
+        split: split on the hub or in a folder; for a file it only names the ids.
+        revision: commit, tag or branch on the hub.
+        limit: keep only the first rows.
+        label: the config key that holds `path`, for messages.
+        skipped: rows that do not fit are left out and counted there; without it the first one is an error.
+
+    Returns:
+        Records; ids are `<reader>-<split>-<row>`, or `<file or folder name>-<row>` without a split, rows
+        counted from 0 (`gsm8k-train-00012`), unless the rows bring their own. `gsm_plus` records also carry
+        `seed_question`, to be given to `link_seeds`.
+
+    Raises:
+        InputError: nothing there, nothing in it, or a row that does not fit; names the key, or file and line. A file
+            that cannot be parsed is an error even with `skipped`.
+    """
+    if reader not in READERS:
+        raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
+    if not path:
+        raise InputError(f"{label}: no data set given; set a file, a folder or a name on the hub")
+    if limit is not None and limit < 1:
+        raise InputError(f"{label}: limit must be at least 1, found {limit}")
+    prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
+    new = ONCE[reader]() if reader in ONCE else lambda row: True
+    records, ids, place = [], {}, None
+    for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
+        try:
+            if not new(row):
+                continue
+            record = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix} | READERS[reader](row)
+            if record["id"] in ids:
+                raise InputError(f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique")
+        except InputError as error:
+            place = place or _places(path)
+            problem = f"{place(number)}: {error} ({label}, reader {reader})"
+            if skipped is None:
+                raise InputError(f"{problem}; correct the row, or leave such rows out with skip_bad") from None
+            skipped.add(InputError(problem))
+            continue
+        ids[record["id"]] = number
+        records.append(record)
+    if not records:
+        left = f" that can be read ({skipped.count} were left out)" if skipped and skipped.count else ""
+        raise InputError(f"{label}: {path} has no rows{left}; give a data set with at least one")
+    return records
+
+
+def link_seeds(plus_records: list[dict], main_records: list[dict]) -> list[dict]:
+    """Replace `seed_question` by `seed_id`: the id of the first main record with that question.
+
+    Give the main test set first and the training set after it, so that a seed which is a training problem is
+    seen (and removed from training by `gavel.data.splits.make_splits`). A `seed_id` that a record brought stays.
+    Records whose seed is in neither keep None; the audit counts them. Returns records with the seven keys
+    only.
+    """
+    ids: dict[str, str] = {}
+    for row in main_records:
+        ids.setdefault(normalise(row["question"]), row["id"])
+    linked = []
+    for row in plus_records:
+        seed_id = row["seed_id"]
+        if seed_id is None and row.get("seed_question"):
+            seed_id = ids.get(normalise(row["seed_question"]))
+        linked.append({field: row[field] for field in FIELDS} | {"seed_id": seed_id})
+    return linked
+
+
+def _rows(path: str, name: str | None, split: str | None, revision: str | None, label: str) -> Iterator[dict]:
+    local = Path(path)
+    if local.is_file():
+        return _file_rows(local, label)
+    looks_local = local.suffix in _FILE_SUFFIXES or path[0] in "./~" or not _HUB_NAME.fullmatch(path)
+    if looks_local and not local.exists():
+        raise InputError(f"{label}: {path} does not exist; check the path")
+    return _dataset_rows(local, path, name, split, revision, label)
+
+
+def _file_rows(path: Path, label: str) -> Iterator[dict]:
+    if path.suffix == ".jsonl":
+        return read_jsonl(path)
+    if path.suffix == ".json":
+        rows = read_json(path)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{label}: {path} is not a JSON list of objects; for one object a line name it .jsonl")
+        return iter(rows)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            return iter(pyarrow.parquet.read_table(path).to_pylist())
+        except (pyarrow.ArrowException, OSError) as error:
+            raise InputError(f"{label}: {path} cannot be read as Parquet ({first_line(error)})") from None
+    if path.suffix == ".xml":
+        return _xml_rows(path, label)
+    raise InputError(f"{label}: {path} has none of the known endings {', '.join(_FILE_SUFFIXES)}; rename it")
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses a document type: entities are declared there, and a few lines of them can expand to gigabytes."""
+
+    def doctype(self, name, public, system) -> None:
+        raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
+
+
+def _xml_rows(path: Path, label: str) -> Iterator[dict]:
+    """ASDiv's `Problem` elements: their attributes and the texts in them, under lower-case names with `_` for `-`."""
+    try:
+        root = ElementTree.parse(path, ElementTree.XMLParser(target=_Builder())).getroot()
+    except (ElementTree.ParseError, ValueError, OSError, LookupError) as error:
+        reason = error if isinstance(error, InputError) else first_line(error)
+        raise InputError(f"{label}: {path} cannot be read as XML ({reason})") from None
+    for problem in root.iter("Problem"):
+        fields = problem.attrib | {part.tag: "".join(part.itertext()).strip() for part in problem}
+        yield {name.lower().replace("-", "_"): value for name, value in fields.items()}
+
+
+def _dataset_rows(
+    local: Path, path: str, name: str | None, split: str | None, revision: str | None, label: str
+) -> Iterator[dict]:
+    """Rows of one split, from a folder or from the hub, through the `datasets` library."""
+    import datasets  # slow to import, and files do not need it
+
+    # The library's cache does not notice that a folder's files have changed: a new one for each folder.
+    with TemporaryDirectory() as fresh:
+        try:
+            if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
+                found = datasets.load_from_disk(path)
+            else:
+                cache = fresh if local.exists() else None
+                found = datasets.load_dataset(path, name, split=split, revision=revision, cache_dir=cache)
+        except Exception as error:  # the library raises a dozen unrelated types for 'not there'
+            if local.exists():
+                advice = "check the folder, name and split"
+            else:
+                advice = "check path, name, split, revision, network and HF_HUB_OFFLINE, or give a local file"
+            raise InputError(f"{label}: cannot load {path} ({first_line(error)}); {advice}") from None
+        if isinstance(found, dict):
+            if split not in found:
+                have = f"{path} has the splits {', '.join(found)}, asked for {split!r}"
+                raise InputError(f"{label}: {have}; set split to one of them")
+            found = found[split]
+        yield from found
+
+
+def _places(path: str) -> Callable[[int], str]:
+    """Says where a row counted from 0 is: `file:line`, or the nearest thing that the format has."""
+    if Path(path).is_file() and path.endswith(".jsonl"):
+        lines: list[int] = []
+        with suppress(InputError):  # of a later part of the file, when the rows before it are the question
+            lines.extend(line for line, _ in json_texts(path))
+        return lambda number: f"{path}:{lines[number]}"
+    return lambda number: f"{path}: row {number}"

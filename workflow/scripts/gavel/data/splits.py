@@ -1,0 +1,173 @@
+"""Splits of the training problems, made by hashed ids; not the audit (`gavel.data.audit`) that checks them.
+
+The order of problems is that of sha256(seed, id): it does not depend on their order in the file, and adding a
+problem moves no other one.
+"""
+
+import hashlib
+
+from gavel.common.errors import InputError
+from gavel.data.records import FIELDS, normalise
+from gavel.solutions.programs import to_program
+
+
+def make_splits(
+    train: list[dict],
+    tests: dict[str, list[dict]],
+    pretrain: list[dict],
+    *,
+    labeled: int | float,
+    unlabeled: int | float,
+    validation: int | float,
+    seed: int,
+    require_program: bool,
+    label: str = "data",
+) -> tuple[dict[str, list[dict]], dict]:
+    """Cut the training problems into disjoint labelled, unlabelled and validation sets.
+
+    A training problem is removed, and counted, if its normalised question stands in a test set or in
+    `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` where that is
+    still there), or if it repeats another one's question (the smallest id that has an answer stays). The rest
+    is usable. In hash order, validation takes the first problems with an answer, labelled the next ones with
+    an answer (and, if `require_program`, a solution that converts); unlabelled takes from the end whatever is
+    left. So a larger labelled set contains the smaller one, and neither validation nor, while it fits,
+    unlabelled changes with it.
+
+    Args:
+        train, pretrain: records; tests: name of the set → records.
+        labeled, unlabeled, validation: a count, or a fraction in (0, 1) of the usable problems.
+        seed: of the order.
+        require_program: labelled problems need a program, and carry it under the key `program`.
+        label: where the three sizes stand in the config, for messages.
+
+    Returns:
+        ({"labeled", "unlabeled", "validation"} → records, notes). Unlabelled records have None for solution
+        and answer. In the notes `train` = `usable` + everything under `removed`; `skipped_for_labeled` counts
+        problems that were passed over and so may be among the unlabelled.
+
+    Raises:
+        InputError: a size that is neither count nor fraction, ids that repeat, or too few problems.
+    """
+    usable, removed = _usable(train, tests, pretrain)
+    sizes = {
+        name: _size(value, len(usable), f"{label}.{name}")
+        for name, value in (("labeled", labeled), ("unlabeled", unlabeled), ("validation", validation))
+    }
+    order = sorted(usable, key=lambda row: _rank(seed, row["id"]))
+
+    validated = [row for row in order if row["answer"] is not None][: sizes["validation"]]
+    taken = {row["id"] for row in validated}
+    labelled: list[dict] = []
+    programs: dict[str, str] = {}  # of those alone: converting a million problems would take minutes
+    skipped = {"no_answer": 0, "no_program": 0}
+    for row in order:
+        if len(labelled) == sizes["labeled"]:
+            break
+        if row["answer"] is None:
+            skipped["no_answer"] += 1
+        elif row["id"] in taken:
+            continue
+        elif require_program and (program := _program(row)) is None:
+            skipped["no_program"] += 1
+        else:
+            labelled.append(row)
+            programs |= {row["id"]: program} if require_program else {}
+    taken |= {row["id"] for row in labelled}
+    left = [row for row in order if row["id"] not in taken]
+
+    what = "an answer and a solution that converts to a program" if require_program else "an answer"
+    _enough(validated, sizes, "validation", "an answer", usable, label)
+    _enough(labelled, sizes, "labeled", what, usable, label)
+    if len(left) < sizes["unlabeled"]:
+        raise InputError(
+            f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
+            f"{sizes['unlabeled']} + {sizes['validation']} problems, but {len(usable)} of the {len(train)} "
+            "training problems are usable; lower them or give more training problems"
+        )
+    splits = {
+        "labeled": [_record(row) | ({"program": programs[row["id"]]} if require_program else {}) for row in labelled],
+        "unlabeled": [
+            _record(row) | {"solution": None, "answer": None} for row in left[len(left) - sizes["unlabeled"] :]
+        ],
+        "validation": [_record(row) for row in validated],
+    }
+    notes = {
+        "train": len(train),
+        "usable": len(usable),
+        "removed": removed,
+        "without_answer": sum(row["answer"] is None for row in usable),
+        "skipped_for_labeled": skipped,
+        "sizes": sizes,
+        "unused": len(left) - sizes["unlabeled"],
+    }
+    return splits, notes
+
+
+def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict]) -> tuple[list[dict], dict]:
+    """Training records that nothing forbids, and how many were removed for which (first) reason."""
+    if len({row["id"] for row in train}) < len(train):
+        raise InputError("training problems: two have the same id; ids must be unique, or left out of the file")
+    in_test = {name: {normalise(row["question"]) for row in rows} for name, rows in tests.items()}
+    seed_ids = {name: {row["seed_id"] for row in rows} - {None} for name, rows in tests.items()}
+    seed_questions = {
+        name: {normalise(row["seed_question"]) for row in rows if row.get("seed_question")}
+        for name, rows in tests.items()
+    }
+    in_pretrain = {normalise(row["question"]) for row in pretrain}
+    removed = {
+        "in_test": dict.fromkeys(tests, 0),
+        "seed_of_test": dict.fromkeys(tests, 0),
+        "in_pretrain": 0,
+        "duplicate": 0,
+    }
+    seen: set[str] = set()
+    usable = []
+    for row in sorted(train, key=lambda row: (row["answer"] is None, row["id"])):
+        question = normalise(row["question"])
+        test = next((name for name in tests if question in in_test[name]), None)
+        perturbed = next(
+            (name for name in tests if row["id"] in seed_ids[name] or question in seed_questions[name]), None
+        )
+        if test is not None:
+            removed["in_test"][test] += 1
+        elif perturbed is not None:
+            removed["seed_of_test"][perturbed] += 1
+        elif question in in_pretrain:
+            removed["in_pretrain"] += 1
+        elif question in seen:
+            removed["duplicate"] += 1
+        else:
+            seen.add(question)
+            usable.append(row)
+    return usable, removed
+
+
+def _size(value: int | float, usable: int, key: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return int(value * usable)
+    raise InputError(f"{key}: expected a count (0 or more) or a fraction between 0 and 1, found {value!r}")
+
+
+def _enough(found: list[dict], sizes: dict[str, int], name: str, what: str, usable: list[dict], label: str) -> None:
+    if len(found) < sizes[name]:
+        raise InputError(
+            f"{label}.{name} asks for {sizes[name]} problems with {what}, but {len(found)} of the "
+            f"{len(usable)} usable training problems are left for it; lower {label}.{name} or "
+            f"{label}.validation, or give more training problems"
+        )
+
+
+def _rank(seed: int, identity: str) -> str:
+    return hashlib.sha256(f"{seed}:{identity}".encode()).hexdigest()
+
+
+def _program(row: dict) -> str | None:
+    if row["solution"] is None or row["answer"] is None:
+        return None
+    return to_program(row["solution"], row["answer"], row["question"])
+
+
+def _record(row: dict) -> dict:
+    return {field: row[field] for field in FIELDS}

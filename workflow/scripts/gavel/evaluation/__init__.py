@@ -1,0 +1,1 @@
+"""The test sets: `generate` samples, `score` verifies them, `metrics` writes the tables."""

@@ -1,0 +1,165 @@
+"""Processes beside a job: those of a training on several GPUs, and one of its own for what must not share the job's.
+
+`accelerate launch` starts the first, Python the second, and this module is what each of them runs. The job that calls
+`train` or `apart` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it.
+Their standard output brings back what the job must do for them (lines for the console, steps for the mirror, the one
+line of an `InputError`); all else that they print goes to the log. Their standard input never says anything: it ends
+when the job is gone, however it went, and they end with it, so that no orphan goes on writing checkpoints.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+from gavel.common import log
+from gavel.common.errors import InputError
+from gavel.common.files import read_json, write_json
+from gavel.common.journal import Journal
+from gavel.common.paths import ACCELERATE
+from gavel.jobs.threads import use_threads
+from gavel.solutions.budget import budget, use_budget
+
+MARK = "@gavel "  # begins a line for the job
+PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
+
+
+def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, **arguments) -> None:
+    """Call a module's `train` here, or with the same arguments in every process that the config asks for.
+
+    Args:
+        module: of the library, such as `gavel.training.rl.train`.
+        compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
+        threads: CPU threads of the job, which its processes share.
+        state: the run's state folder; the arguments of several processes are written beside it.
+        mirror: a `gavel.training.state.Mirror`, fed by this process.
+        arguments: the others of `train`, plain values.
+
+    Raises:
+        InputError: a process raised one.
+        RuntimeError: a process ended otherwise; the log says why.
+    """
+    processes = compute["processes"]
+    if processes == 1:
+        import_module(module).train(**arguments, state=state, mirror=mirror)
+        return
+    share = max(1, threads // processes)
+    task = {"module": module, "function": "train", "arguments": arguments | {"state": state}, "threads": share}
+    command = ["accelerate.commands.launch", "--config_file", str(ACCELERATE / f"{compute['distributed']}.yaml")]
+    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share), "-m"]
+    _follow(command, task, Path(state).with_name(f"{Path(state).name}.job.json"), mirror)
+
+
+def apart(function: Callable[..., None], task: str | Path, threads: int, **arguments) -> None:
+    """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
+
+    It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
+    does, would run the script once more in each.
+
+    Args:
+        task: file for the arguments while the process runs.
+        threads: CPU threads of the process.
+        arguments: of the function, plain values.
+
+    Raises:
+        InputError: the function raised one.
+        RuntimeError: the process ended otherwise; the log says why.
+    """
+    call = {"module": function.__module__, "function": function.__name__, "arguments": arguments, "threads": threads}
+    _follow([], call, Path(task), None)
+
+
+def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
+    """Start `python -m [launcher] gavel.jobs.launch path`, do what it asks for, and raise what it raised."""
+    write_json(path, task | {"alone": not launcher, "batch_seconds": budget()})
+    library = str(Path(__file__).parents[2])
+    search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
+    errors = []
+    with subprocess.Popen(
+        [sys.executable, "-m", *launcher, "gavel.jobs.launch", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": search},
+    ) as job:
+        try:
+            for line in job.stdout:
+                if line.startswith(MARK):
+                    _heed(json.loads(line.removeprefix(MARK)), mirror, errors)
+                else:
+                    log.say(line.rstrip())
+        except BaseException:
+            job.terminate()
+            raise
+    path.unlink(missing_ok=True)
+    if errors:
+        raise InputError(errors[0])
+    if job.returncode:
+        raise RuntimeError(f"a process of {task['module']}.{task['function']} has failed (status {job.returncode})")
+
+
+def _heed(message: dict, mirror, errors: list[str]) -> None:
+    if "say" in message:
+        log.show(message["say"])
+    if "error" in message:
+        errors.append(message["error"])
+    if "step" in message and mirror is not None:
+        mirror.mirror(Journal(message["journal"]), message["step"])
+
+
+class Relay:
+    """A mirror that tells the job how far to mirror which journal."""
+
+    def __init__(self, channel: TextIO):
+        self.channel = channel
+
+    def mirror(self, journal: Journal, up_to_step: int) -> None:
+        tell(self.channel, journal=str(journal.path), step=up_to_step)
+
+
+def tell(channel: TextIO, **message) -> None:
+    channel.write(f"{MARK}{json.dumps(message)}\n")  # one short write: lines of two processes do not mix
+    channel.flush()
+
+
+def run(path: str) -> int:
+    """One process's part: returns its exit status."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    threading.Thread(target=_end_with_the_job, daemon=True).start()
+    task = read_json(path)
+    use_threads(task["threads"])
+    use_budget(task["batch_seconds"])
+    rank = 0 if task["alone"] else _join()
+    if rank == 0:
+        log.relay(lambda text: tell(channel, say=text))
+    mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
+    try:
+        getattr(import_module(task["module"]), task["function"])(**task["arguments"], **mirror)
+    except InputError as error:
+        tell(channel, error=str(error))
+        return 1
+    return 0
+
+
+def _join() -> int:
+    """Meet the other processes (NCCL with GPUs, else gloo); returns this one's rank."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE).process_index
+
+
+def _end_with_the_job() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1]))

@@ -1,0 +1,273 @@
+"""The process between a job and a server that it started: it starts the server, watches over it, and ends with the job.
+
+Started by `gavel.jobs.serving` as `python -I -S serving_process.py TASK`, so this file uses the standard library and
+`gavel.common.redaction`, which does too. Its standard input never says anything: it ends when the job is gone, however
+it went, and then the server is stopped. A server is a process group of its own, so what it started ends with it; if
+this process is killed, the kernel kills the server (prctl, Linux).
+
+Its standard output says once, as JSON, that the server is up (`{"url"}`) or could not be started (`{"error"}`). Whoever
+asks the server later, in whichever process, reads the status file (`gavel.jobs.serving.wait_for`): `{"state":
+"starting" | "up" | "gone", "why", "pid", "until"}`. Its own lines go to standard error, which is the job's log.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from importlib.util import module_from_spec, spec_from_file_location
+from threading import Thread
+
+POLL_S = 0.2
+GRACE_S = 5.0  # between asking a server to end and killing it
+ANSWER_S = 2.0  # for a health check
+PORTS = 5  # that are tried until the server finds one free
+LAST_LINES_S = 2.0  # for what a server that has ended printed last
+TAIL_LINES = 15  # of a failed server's log that the job's log repeats
+TAKEN = ("address already in use", "address in use", "eaddrinuse", "errno 98")
+PR_SET_PDEATHSIG = 1
+
+
+def _redaction():
+    """The module, from its file: the library's folder must not come before the standard library's."""
+    library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    spec = spec_from_file_location("redaction", os.path.join(library, "common", "redaction.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+redaction = _redaction()
+
+
+class Failed(Exception):
+    """The server did not get ready; the text says why."""
+
+
+class JobEnded(Exception):
+    """The job is gone, or wants the server no more."""
+
+
+class Supervisor:
+    """One server from its start to its end.
+
+    Args:
+        name: for messages, such as "judge server".
+        command: words; `{port}` in them becomes the port, `${NAME}` the environment's value.
+        log: file that takes what the server prints, less passwords and keys.
+        status: file for those who ask the server.
+        startup_s: seconds until it must answer, at each start.
+        restarts: how many times it is started again when it has died.
+        ends_job_after: seconds that a job may take to end by itself when its server is gone for good, before it is
+            ended (SIGTERM): for a job that may wait for the server for ever. None leaves it alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        command: list[str],
+        host: str,
+        log: str,
+        status: str,
+        startup_s: float,
+        restarts: int,
+        ends_job_after: float | None,
+    ):
+        self.name, self.command, self.host, self.log, self.status = name, command, host, log, status
+        self.startup_s, self.restarts, self.ends_job_after = startup_s, restarts, ends_job_after
+        self.job = os.getppid()
+        self.held: socket.socket | None = None
+        self.server: subprocess.Popen | None = None
+        self.logging: Thread | None = None
+
+    def run(self) -> None:
+        try:
+            why = self._first_start()
+            print(json.dumps({"error": why} if why else {"url": self.url}), flush=True)
+            if not why:
+                self._watch()
+        except JobEnded:
+            pass
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            self._stop()
+            for path in (self.status, f"{self.status}.new"):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def _first_start(self) -> str | None:
+        """Start the server on a port of its own; returns why it could not be started."""
+        for attempt in range(PORTS):
+            # A held port cannot be lost to another process, now or at a restart, but a server that does not share
+            # addresses (SO_REUSEADDR) cannot have it either.
+            self._choose_port(hold=attempt == 0)
+            try:
+                self._start()
+                return None
+            except Failed as error:
+                why = str(error)
+                self._stop()
+                if not any(words in self._printed().lower() for words in TAKEN):
+                    break
+                self._say(f"port {self.port} is taken")
+        self._repeat_log()
+        return why
+
+    def _watch(self) -> None:
+        """Start the server again whenever it has died, while that is allowed."""
+        for left in range(self.restarts, -1, -1):
+            while self.server.poll() is None:
+                self._pause()
+            why = f"it {_ended(self.server.returncode)}"
+            if left:
+                self._say(f"{why}; starting it again ({self.restarts - left + 1} of {self.restarts})")
+                self._stop()
+                try:
+                    self._start()
+                except Failed as error:
+                    self._stop()
+                    self._say(str(error))
+        self._say(f"{why} and is not started again")
+        self._repeat_log()
+        self._tell("gone", why=f"{why}, after {self.restarts} restarts")
+        gone = time.monotonic()
+        while self.ends_job_after is None or time.monotonic() < gone + self.ends_job_after:
+            self._pause()
+        self._say("the job waits for it in vain and is ended")
+        os.kill(self.job, signal.SIGTERM)
+
+    def _choose_port(self, hold: bool) -> None:
+        if self.held:
+            self.held.close()
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind((self.host, 0))
+        self.port = self.held.getsockname()[1]
+        self.url = f"http://{self.host}:{self.port}"
+        if not hold:
+            self.held.close()
+
+    def _start(self) -> None:
+        """Start the server and wait until it answers; raises `Failed` when it ends first, or takes too long."""
+        command = [redaction.filled(word.replace("{port}", str(self.port)), self.name) for word in self.command]
+        begun, die_with_parent = time.monotonic(), _death_signal()
+        with open(self.log, "ab") as log:
+            self.printed_from = log.tell()
+        self.server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        self.logging = Thread(target=_copy, args=(self.server.stdout, self.log), daemon=True)
+        self.logging.start()
+        self._tell("starting", until=time.time() + self.startup_s)
+        self._say(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
+        while not self._answers():
+            if self.server.poll() is not None:
+                raise Failed(f"it {_ended(self.server.returncode)} before it answered")
+            if time.monotonic() > begun + self.startup_s:
+                raise Failed(f"it did not answer within {self.startup_s:g} s")
+            self._pause()
+        if self.server.poll() is not None:  # then it was another process that answered
+            raise Failed(f"it {_ended(self.server.returncode)} before it answered")
+        self._say(f"ready after {time.monotonic() - begun:.1f} s at {self.url}")
+        self._tell("up")
+
+    def _answers(self) -> bool:
+        """Whether it says that it is well, or, where it has no such page, names its models."""
+        found = self._get("/health")
+        if found in (404, 405, 501):
+            found = self._get("/v1/models")
+        return found in (200, 204, 401, 403)  # who asks for a key is up
+
+    def _get(self, path: str) -> int | None:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(self.url + path, timeout=ANSWER_S) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except (OSError, ValueError):
+            return None
+
+    def _pause(self) -> None:
+        """Wait a little; raises `JobEnded` when the job is gone."""
+        ready, _, _ = select.select([0], [], [], POLL_S)
+        if (ready and not os.read(0, 1)) or os.getppid() != self.job:
+            raise JobEnded
+
+    def _stop(self) -> None:
+        """End the server and all that it started."""
+        if self.server is None:
+            return
+        if self.server.poll() is None:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.server.wait(GRACE_S)
+        self._signal(signal.SIGKILL)
+        self.server.wait()
+        self.logging.join(LAST_LINES_S)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.server.pid, number)
+
+    def _tell(self, state: str, why: str = "", until: float | None = None) -> None:
+        with open(f"{self.status}.new", "w", encoding="utf-8") as handle:
+            json.dump({"state": state, "why": why, "pid": self.server.pid, "until": until}, handle)
+        os.replace(f"{self.status}.new", self.status)
+
+    def _printed(self) -> str:
+        with open(self.log, "rb") as log:
+            log.seek(self.printed_from)
+            return log.read().decode("utf-8", "replace")
+
+    def _repeat_log(self) -> None:
+        self.logging.join(LAST_LINES_S)
+        for line in self._printed().splitlines()[-TAIL_LINES:]:
+            print(f"    {line}", file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {text}", file=sys.stderr, flush=True)
+
+
+def _copy(printed, log: str) -> None:
+    """Copy what a server prints to its log, a line at a time, without passwords and keys."""
+    with printed, open(log, "ab", buffering=0) as handle:
+        for line in printed:
+            text = line.decode("utf-8", "surrogateescape")
+            handle.write(redaction.redacted(text).encode("utf-8", "surrogateescape"))
+
+
+def _ended(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def _death_signal():
+    """What a child calls to be killed when this process dies; nothing elsewhere than on Linux."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end(number, frame):
+    raise JobEnded
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    Supervisor(**json.loads(sys.argv[1])).run()

@@ -1,0 +1,156 @@
+"""Locks after a crash: Snakemake's own, and one for each training run.
+
+Snakemake 9.27 holds a working directory by `.snakemake/locks/<n>.{input,output}.lock`, plain lists of files
+that do not say who wrote them, so after `kill -9` the directory stays locked. Here each run notes which lock
+files it held and which process it is; the next run removes a lock file only if it is noted, the very same
+file (inode and time), and every process that noted it is known to be dead. In doubt the lock stays and
+Snakemake's own message explains `--unlock`. That is the case for a kill between taking the lock and `onstart`
+(while conda environments are made, say), for a lock taken on another host, and for Snakemake's database
+persistence, which has no lock files.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gavel.common.files import write_json
+
+_NOTES = "gavel-owners"
+_HIDDEN = "hidden"
+
+
+def record_owner(workdir: str | Path = ".") -> None:
+    """Note that this process holds the Snakemake lock files that now exist in `workdir`.
+
+    To be called in `onstart:`, which Snakemake runs after taking its lock and before the first job; dry-runs,
+    jobs' own Snakemake processes and runs with nothing to do never get there. Two runs with disjoint targets
+    may hold one directory: each then notes the other's files too, which is harmless because all who noted a
+    file must be dead.
+    """
+    folder = Path(workdir) / ".snakemake"
+    with _guard(folder) as notes:
+        for path, owner in _read_notes(notes):
+            if _is_dead(owner) and not set(owner["locks"]) & set(_lock_files(folder)):
+                path.unlink(missing_ok=True)
+        owner = {**_identity(), "locks": list(_lock_files(folder))}
+        write_json(notes / f"{owner['host']}-{owner['pid']}.json", owner)
+
+
+def clear_stale_lock(workdir: str | Path = ".") -> str | None:
+    """Remove Snakemake's lock files whose owners are dead; call it while the Snakefile is parsed.
+
+    Returns:
+        One line that says what was done, or None when nothing was.
+    """
+    folder = Path(workdir) / ".snakemake"
+    if not any(_lock_files(folder)):
+        return None
+    with _guard(folder) as notes:
+        owners = [owner for _, owner in _read_notes(notes)]
+        locks = _lock_files(folder)
+        stale: dict[Path, list[dict]] = {}
+        for mark, path in locks.items():
+            claimed = [owner for owner in owners if mark in owner["locks"]]
+            if claimed and all(_is_dead(owner) for owner in claimed):
+                stale[path] = claimed
+        for path in stale:
+            path.unlink(missing_ok=True)
+    if not stale:
+        return None
+    pids = sorted({owner["pid"] for claimed in stale.values() for owner in claimed})
+    return f"Removed the lock of a Snakemake run that has died (process {', '.join(map(str, pids))})."
+
+
+def _lock_files(folder: Path) -> dict[str, Path]:
+    """Snakemake's lock files by a mark that another run's file of the same name does not share."""
+    found = {}
+    for path in sorted((folder / "locks").glob("*.lock")):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found[f"{path.name} {stat.st_ino} {stat.st_mtime_ns}"] = path
+    return found
+
+
+def _read_notes(notes: Path) -> Iterator[tuple[Path, dict]]:
+    for path in sorted(notes.glob("*.json")):
+        yield path, json.loads(path.read_text())
+
+
+@contextmanager
+def _guard(folder: Path) -> Iterator[Path]:
+    """Hold the folder of notes: nobody removes a lock file between another's look at it and its removal."""
+    notes = folder / _NOTES
+    notes.mkdir(parents=True, exist_ok=True)
+    with open(notes / ".guard", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield notes
+
+
+def _identity() -> dict:
+    pid = os.getpid()
+    return {"pid": pid, "started": _started(pid), "boot": _boot(), "namespace": _namespace(), "host": _host()}
+
+
+def _is_dead(owner: dict) -> bool:
+    """True only if the process that wrote this note certainly does not run any more."""
+    if owner["host"] != _host():
+        return False
+    if owner["boot"] != _boot():
+        return True
+    # Another container on this machine: its processes cannot be seen from here.
+    if owner["namespace"] != _namespace():
+        return False
+    return _started(owner["pid"]) not in (owner["started"], _HIDDEN)
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _boot() -> str | None:
+    """Identity of this boot of the machine; None off Linux, where the start time is a date and suffices."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _namespace() -> str | None:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process started (clock ticks since boot, or a date off Linux); None if there is no such process.
+
+    `_HIDDEN` for one that exists but is another user's, where the machine hides those (hidepid). A zombie
+    counts as gone: it runs no more, and in a container without an init nobody ever reaps it.
+    """
+    if not os.path.isdir("/proc/self"):
+        command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
+        environment = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        state, _, started = done.stdout.strip().partition(" ")
+        return started.strip() if state and state[0] != "Z" else None
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        try:
+            os.kill(pid, 0)
+        except PermissionError:
+            return _HIDDEN
+        except ProcessLookupError:
+            pass
+        return None
+    # The command in parentheses may itself hold spaces and parentheses; then come fields 3 to 22 of proc(5).
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZXx" else fields[19]

@@ -1,0 +1,149 @@
+"""One word of a model: what is asked, where the model runs, and what has been answered before.
+
+Every kind of judge whose answer is one of two label words asks through `Asker`, whatever its prompts say. Where the
+model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from gavel.common.errors import InputError
+from gavel.common.log import say
+from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.cache import Cache
+from gavel.judge.kinds import Kind
+from gavel.judge.prompting import Prompt, example, phrasings
+
+
+class Asker:
+    """Asks a back end, and a cache before it.
+
+    Args:
+        backend: where the model runs.
+        labels: the two words, the first of which `Answer.right` is about.
+        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+
+    Attributes:
+        labels: the two words.
+        prompts_asked, prompts_cached: so far; those among them that the cache answered.
+    """
+
+    def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
+        self.backend = backend
+        self.labels = tuple(labels)
+        self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
+        self.prompts_asked = self.prompts_cached = 0
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens of judging prompts so far; answers from the cache cost none."""
+        return self.backend.tokens_read
+
+    @property
+    def tokens_written(self) -> int:
+        """Tokens of reasoning so far."""
+        return self.backend.tokens_written
+
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress) -> list[Answer | None]:
+        """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
+        known = self.cache.get(texts) if self.cache else {}
+        known = {text: values for text, values in known.items() if Answer(*values).valid}
+        rest = [i for i, text in enumerate(texts) if text not in known]
+        fresh: list[Answer | None] = []
+        size = getattr(self.backend, "chunk", None) or max(1, len(rest))
+        for part in (rest[start : start + size] for start in range(0, len(rest), size)):
+            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress))
+            if self.cache:
+                self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
+            fresh += found
+        self.prompts_asked += len(texts)
+        self.prompts_cached += len(texts) - len(rest)
+        answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
+        return [Answer(*known[text]) if text in known else answers[text] for text in texts]
+
+
+def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
+    """The answers, None in place of those that are no probabilities: they must not become rewards."""
+    found = [answer if answer is not None and answer.valid else None for answer in answers]
+    wrong = [answer for answer, kept in zip(answers, found, strict=True) if answer is not None and kept is None]
+    if wrong:
+        say(f"{len(wrong)} of {len(answers)} answers of the judge are no probabilities ({wrong[-1]}); they are missing")
+    return found
+
+
+def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], meanings: str) -> None:
+    """Raises `InputError` where there are not two labels, or no such score.
+
+    Args:
+        scores: what the kind of judge may pay.
+        meanings: what its two labels stand for, in words.
+    """
+    if score not in scores:
+        raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(scores)}")
+    if isinstance(labels, str) or len(labels) != 2:
+        raise InputError(f"judge.labels: {labels!r}; give two words, for {meanings}")
+
+
+def backend(
+    model: str,
+    labels: Sequence[str],
+    template: str,
+    *,
+    slots: Sequence[str],
+    server: dict | None,
+    reasoning: dict | None = None,
+    **local,
+) -> Backend:
+    """The model in this process, or with `server` settings (`gavel.judge.backends.server.ServerBackend`) behind HTTP.
+
+    Args:
+        template: any of the judging prompts, with the `slots` of its kind; the labels are tried out after it.
+        reasoning: settings of `gavel.judge.backends.reasoning.Reasoning`; None answers at once.
+
+    Raises:
+        InputError: model or tokenizer do not load, or a label is not one token.
+    """
+    from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
+
+    shown = example(template, slots)
+    if server:
+        from gavel.judge.backends.server import ServerBackend
+
+        own = {"chat": local.get("chat", False), "chat_template_kwargs": local.get("chat_template_kwargs")}
+        found = ServerBackend(model, labels, example=shown, **own, **server)
+    else:
+        from gavel.judge.backends.local import LocalBackend
+
+        found = LocalBackend(model, labels, example=shown, **local)
+        if reasoning:
+            found.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
+    if not reasoning:
+        return found
+    return Reasoning(found, **reasoning)
+
+
+def made(
+    judge: type[Asker],
+    kind: Kind,
+    *,
+    model: str,
+    prompt: str | Sequence[str],
+    labels: Sequence[str],
+    own: dict,
+    reasoning: dict | None = None,
+    cache: str | None = None,
+    server: dict | None = None,
+    **local,
+) -> Asker:
+    """A judge of that class, its model in this process, or with `server` settings behind HTTP; with `reasoning`
+    settings it writes before it answers.
+
+    Args:
+        judge: takes a back end, `prompt`, `labels`, `reasons`, `cache`, and what is in `own`.
+        local: of `gavel.judge.backends.local.LocalBackend`.
+
+    Raises:
+        InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
+    """
+    template = phrasings(prompt, labels, own.get("swap_labels", False), kind.slots, bool(reasoning))[0]
+    where = backend(model, labels, template, slots=kind.slots, server=server, reasoning=reasoning, **local)
+    return judge(where, prompt=prompt, labels=labels, reasons=bool(reasoning), cache=cache, **own)

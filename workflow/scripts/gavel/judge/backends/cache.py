@@ -1,0 +1,83 @@
+"""Judge answers that have been paid for, in one SQLite file: who opens the same file asks nothing twice.
+
+A key is the digest of who answers and of the whole judging prompt, so another model, label or prompt never meets an old
+answer. What was answered in one call is stored at once or not at all.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gavel.common.log import say
+
+if TYPE_CHECKING:
+    from gavel.judge.backends.base import Answer
+
+WAIT_S = 60.0  # for another job that is writing
+CHUNK = 500  # keys in one query
+
+
+class Cache:
+    """Answers by judging prompt. A file that cannot be used is named once, and then the judge is asked as if new.
+
+    Args:
+        path: the file, made if need be.
+        identity: of who answers.
+    """
+
+    def __init__(self, path: str | Path, identity: str):
+        self.identity = identity
+        self.store: sqlite3.Connection | None = None
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self.store = sqlite3.connect(path, timeout=WAIT_S)
+            with self.store:
+                self.store.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, yes REAL, no REAL, truncated INTEGER)"
+                )
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(f"{path}: {error}")
+
+    def get(self, texts: Sequence[Hashable]) -> dict[Hashable, tuple[float, float, bool]]:
+        """The known ones among judging prompts: (right, wrong, truncated)."""
+        keys = {self._key(text): text for text in texts}
+        found = {}
+        for chunk in _chunks(list(keys)):
+            marks = ",".join("?" * len(chunk))
+            for key, right, wrong, cut in self._run(
+                f"SELECT key, yes, no, truncated FROM answers WHERE key IN ({marks})", chunk
+            ):
+                found[keys[key]] = (right, wrong, bool(cut))
+        return found
+
+    def put(self, answers: Mapping[Hashable, "Answer"]) -> None:
+        rows = [(self._key(text), a.right, a.wrong, int(a.truncated)) for text, a in answers.items()]
+        if self.store is None or not rows:
+            return
+        try:
+            with self.store:
+                self.store.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            self._give_up(str(error))
+
+    def _run(self, query: str, values: Sequence) -> list[tuple]:
+        if self.store is None:
+            return []
+        try:
+            return self.store.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            self._give_up(str(error))
+            return []
+
+    def _give_up(self, reason: str) -> None:
+        self.store = None
+        say(f"judge cache not used: {reason}", console=True)
+
+    def _key(self, text: Hashable) -> bytes:
+        return hashlib.sha256(f"{self.identity}\0{text}".encode()).digest()
+
+
+def _chunks(keys: Sequence) -> Iterable[Sequence]:
+    return (keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK))

@@ -1,0 +1,296 @@
+"""A judge's model behind an OpenAI-compatible server (vLLM, llama.cpp, hosted ones): one token a solution over HTTP.
+
+Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
+among them counts as 0 (its probability is below that of the last one listed); with neither there the answer is unknown,
+as it is when the server could not be asked or its reply is malformed (`gavel.judge.backends.replies`), after as many
+retries. Too long a prompt is the server's to cut or to refuse.
+
+A judge that reasons asks twice: for the reasoning, and for the token after it. By the chat endpoint the second request
+ends with the beginning of the assistant's message, which the server must go on with: vLLM and SGLang are told so by
+`continue_final_message`, llama.cpp's server does it by itself; one that refuses is named in the log.
+"""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+
+from gavel.common.errors import InputError, first_line
+from gavel.common.log import say
+from gavel.common.redaction import filled, remember
+from gavel.jobs.serving import is_gone, wait_for
+from gavel.judge.backends.base import Answer
+from gavel.judge.backends.replies import Malformed, Reply, parse
+from gavel.judge.prompting import CLOSE, Prompt, open_thought
+
+NAME = "judge server"
+AGAIN = (408, 409, 429)  # statuses below 500 that another attempt can change
+FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S = 0.5, 8.0, 60.0  # between attempts; the last where the server names one
+HTTP = ("httpx", "httpcore", "h11")  # packages whose errors the openai client may let through
+
+
+class ServerBackend:
+    """Asks a server for the next token's log-probabilities.
+
+    Args:
+        model: the name by which the server knows the model.
+        labels: the words for right and wrong, compared with the texts of the listed tokens.
+        example: any judging prompt, to see at the first call whether the labels are among the listed tokens.
+        base_url: of the API, for instance `http://localhost:8000/v1`; `${NAME}` in it is the environment's value.
+        chat: use the chat endpoint (the server applies the template) instead of plain completions.
+        chat_template_kwargs: arguments of that template, as vLLM, SGLang and llama.cpp's server take them.
+        api_key_env: environment variable that holds the key; servers of one's own need none.
+        top_logprobs: how many tokens to list; servers allow 5 to 20.
+        concurrency: requests at a time.
+        timeout_s: for one request.
+        retries: of a request that failed (connection, time-out, overload, server error, malformed reply), each after a
+            longer wait.
+        status: status file of a server that the job started itself (`gavel.jobs.serving`): while it is started again,
+            the next prompts wait for it. Its address is another one in every job, so it is no part of the identity.
+
+    Raises:
+        InputError: the package `openai` is missing; later, the server refuses key or model, lists neither label, or is
+            gone for good.
+    """
+
+    chunk = 256  # prompts whose answers are kept together
+
+    def __init__(
+        self,
+        model: str,
+        labels: Sequence[str],
+        *,
+        example: Prompt,
+        base_url: str,
+        chat: bool = False,
+        chat_template_kwargs: Mapping | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        top_logprobs: int = 20,
+        concurrency: int = 32,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        status: str | None = None,
+    ):
+        try:
+            import openai
+        except ImportError:
+            raise InputError("judge.server: needs the package openai; pip install openai") from None
+        self.model, self.labels, self.chat, self.top = model, tuple(labels), chat, top_logprobs
+        self.base_url, self.concurrency, self.example, self.openai = base_url, concurrency, example, openai
+        key = os.environ.get(api_key_env)
+        remember(key)
+        self.has_key = bool(key)
+        try:
+            address = filled(base_url, "judge.server.base_url")
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        self.client = openai.OpenAI(
+            base_url=address,
+            api_key=key or "none",
+            timeout=timeout_s,
+            max_retries=0,  # `_tried` retries, since a malformed reply counts as a failure too
+        )
+        self.retries = retries
+        self.status = status
+        self.template_kwargs = dict(chat_template_kwargs or {})
+        own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
+        self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}{own}"
+        self.checked = False
+        self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
+
+    def answers(
+        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
+    ) -> list[Answer | None]:
+        """As `gavel.judge.backends.base.Backend` says. When many requests in a row fail the rest is not asked."""
+        self._ready()
+        return self._all([partial(self._answer, text) for text in texts], progress)
+
+    def write(
+        self,
+        texts: Sequence[str],
+        *,
+        n: int,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        progress: Callable[[Iterable], Iterable] = iter,
+    ) -> list[list[str | None]]:
+        """See `gavel.judge.backends.base.Writer`; one request a reply. Servers differ in how they use a seed."""
+        self._ready()
+        common = {"temperature": temperature, "max_tokens": max_new_tokens}
+        ends = [{"stop": [end.strip()]} if end.strip() else {} for end in stop or [""] * len(texts)]
+        asked = [
+            partial(self._written, text, seed=seed + place, **common, **end)
+            for text, end in zip(texts, ends, strict=True)
+            for place in range(n)
+        ]
+        replies = iter(self._all(asked, progress))
+        return [list(islice(replies, n)) for _ in texts]
+
+    def _ready(self) -> None:
+        if self.status:
+            wait_for(NAME, self.status)
+        if not self.checked:
+            self._check()
+
+    def _all(self, requests: Sequence[Callable], progress) -> list:
+        """What the requests give, in order; None for those that failed, which are told of."""
+        failures = _Failures(self.concurrency)
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            asked = [pool.submit(self._tried, request, failures) for request in requests]
+            found = [answer.result() for answer in progress(asked)]
+        if failures.total:
+            say(
+                f"judge server {self.base_url}: {failures.total} of {len(requests)} answers missing ({failures.last})",
+                console=True,
+            )
+            if self.status and is_gone(self.status):
+                wait_for(NAME, self.status)  # says why
+        return found
+
+    def _check(self) -> None:
+        try:
+            listed = self._asked(self.example, **self._one_token()).listed
+        except (self.openai.OpenAIError, Malformed):
+            return  # the prompts themselves will tell
+        first = max(listed, key=lambda entry: entry[1])[0]
+        if self.chat and open_thought(first):
+            raise InputError(
+                f"judge.chat: the model behind {self.base_url} opens a thought ({first}) before the label, where the "
+                f"label words are no answer; close it by {CLOSE}, or choose another judge"
+            )
+        if not any(token in self.labels for token, _ in listed):
+            shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
+            thought = f"; if they begin a thought, close it by {CLOSE}" if self.chat else ""
+            raise InputError(
+                f"judge.labels: neither of {list(self.labels)} is among the likeliest tokens of {self.base_url} "
+                f"({shown}); name the words as they are listed there (a leading space counts){thought}"
+            )
+        self.checked = True
+
+    def _tried(self, request: Callable, failures: "_Failures"):
+        """What a request gives, after retries; None where it failed for good, which `failures` counts."""
+        for attempt in range(self.retries + 1):
+            if failures.down:
+                failures.add(failures.last)
+                return None
+            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+            try:
+                found = request()
+            except (
+                self.openai.AuthenticationError,
+                self.openai.PermissionDeniedError,
+                self.openai.NotFoundError,
+            ) as error:
+                raise InputError(
+                    f"judge.server: {self.base_url} refuses key or model {self.model!r}: {error}{self._unset()}"
+                ) from None
+            except _NoLabel as error:
+                failures.forget()
+                failures.add(str(error), down=False)
+                return None
+            except Malformed as error:
+                reason = f"malformed reply: {error}"
+            except self.openai.APIStatusError as error:
+                reason = first_line(error)
+                if 400 <= error.status_code < 500 and error.status_code not in AGAIN:
+                    failures.add(reason, down=False)  # this prompt's fault
+                    return None
+                wait = _asked_to_wait(error) or wait
+            except UnicodeEncodeError as error:  # half of a surrogate pair, which no JSON can hold
+                failures.add(first_line(error), down=False)
+                return None
+            except Exception as error:
+                if not isinstance(error, self.openai.OpenAIError) and not type(error).__module__.startswith(HTTP):
+                    raise
+                reason = first_line(error)
+            else:
+                failures.forget()
+                return found
+            if attempt < self.retries:
+                time.sleep(wait)
+        failures.add(reason)
+        return None
+
+    def _answer(self, text: Prompt) -> Answer:
+        listed = self._asked(text, **self._one_token()).listed
+        right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
+        if right + wrong == 0:
+            raise _NoLabel(f"no label among the listed tokens: {', '.join(repr(token) for token, _ in listed[:5])}")
+        return Answer(min(1.0, right), min(1.0, wrong))
+
+    def _one_token(self) -> dict:
+        """Settings of a request for the log-probabilities of the likeliest next tokens."""
+        listing = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
+        return {"max_tokens": 1, "temperature": 0.0} | listing
+
+    def _written(self, text: str, **settings) -> str:
+        return self._asked(text, writes=True, **settings).text
+
+    def _asked(self, text: Prompt, writes: bool = False, **settings) -> Reply:
+        """The reply to one request; `writes`: what comes back is a reasoning, whose tokens count.
+
+        Raises:
+            Malformed: the server answered with status 200 and something else than such a reply.
+        """
+        text, begun = (text, "") if isinstance(text, str) else text
+        if self.chat:
+            messages, extra = [{"role": "user", "content": text}], {}
+            if self.template_kwargs:
+                extra["chat_template_kwargs"] = self.template_kwargs
+            if begun:
+                messages.append({"role": "assistant", "content": begun})
+                extra |= {"continue_final_message": True, "add_generation_prompt": False}
+            if extra:
+                settings["extra_body"] = extra
+            endpoint = self.client.chat.completions.with_raw_response
+            raw = endpoint.create(model=self.model, messages=messages, **settings)
+        else:
+            endpoint = self.client.completions.with_raw_response
+            raw = endpoint.create(model=self.model, prompt=text + begun, **settings)
+        reply = parse(raw.content, chat=self.chat, writes=writes)
+        with self.counting:
+            self.tokens_read += reply.read
+            self.tokens_written += reply.written if writes else 0
+        return reply
+
+    def _unset(self) -> str:
+        return "" if self.has_key else "; the variable that judge.server.api_key_env names is not set here"
+
+
+def _asked_to_wait(error) -> float | None:
+    """Seconds that an overloaded server asks its clients to wait (`Retry-After`), where it does so."""
+    try:
+        seconds = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= LONGEST_ASKED_S else None
+
+
+class _NoLabel(Exception):
+    """A server's list of likely tokens has neither label."""
+
+
+class _Failures:
+    """Counts what could not be answered; `down` once so many requests in a row have failed."""
+
+    def __init__(self, limit: int):
+        self.limit, self.total, self.row, self.last = limit, 0, 0, ""
+        self.lock = threading.Lock()
+
+    @property
+    def down(self) -> bool:
+        return self.row >= self.limit
+
+    def add(self, reason: str, down: bool = True) -> None:
+        with self.lock:
+            self.total, self.last, self.row = self.total + 1, reason, self.row + down
+
+    def forget(self) -> None:
+        with self.lock:
+            self.row = 0

@@ -1,0 +1,133 @@
+"""A judge at work on the judge benchmark: which of two solutions does it prefer, and what did asking cost?
+
+What follows from its answers is in `gavel.judge_eval.benchmark_figures`, so that another figure asks no judge again.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from gavel.common.errors import InputError
+from gavel.judge.backends.reasoning import Reasoning
+from gavel.judge.tournaments import Comparer
+from gavel.judge.verdict import Judge
+
+MAX_MISSING = 0.25  # of the pairs: with more of them unanswered there is no figure
+WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
+COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
+
+
+def ask(
+    judge: Judge | Comparer, items: Sequence[dict], progress: Callable[[Iterable], Iterable] = iter
+) -> tuple[list[dict], dict]:
+    """Ask a judge about pairs of solutions of one question each.
+
+    A judge that holds two solutions against each other (`gavel.judge.tournaments.Comparer`) is asked about the pairs.
+    Another one scores solutions, each different one of a question once, and prefers the one that scores higher; of two
+    that score alike it prefers neither (0.5).
+
+    Args:
+        items: rows with at least `id`, `prompt`, `chosen` (the right solution) and `rejected`.
+        progress: wraps the judge's batches.
+
+    Returns:
+        A row an item, `{"id", "chosen", "rejected", "preferred"}`: the probabilities that the judge gives each solution
+        of being right (None of a judge that compares), and the probability that the right one is better; None where the
+        judge could not be asked. A judge that compares adds `first` and `flipped` (`gavel.judge.tournaments.Held`). And
+        the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: solutions or pairs asked about where the
+        judge does not count its prompts; seconds of the clock, without the time to load the judge.
+    """
+    before, started = _spent(judge), time.perf_counter()
+    rows, asked = (_compared if hasattr(judge, "held") else _scored)(judge, items, progress)
+    seconds = time.perf_counter() - started
+    spent = {key: now - before[key] for key, now in _spent(judge).items()}
+    return rows, {"prompts": asked} | spent | {"seconds": seconds}
+
+
+def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> list[dict]:
+    """What a judge that reasons writes about a few of the pairs, for people to read.
+
+    It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so
+    that all judges of a benchmark write about the same.
+
+    Returns:
+        Rows `{"id", "prompt", "judgment", "label", "said", "probability"}`, of a judge that compares one for each order
+        of the two solutions, of another one for each solution: the judging prompt up to where the judge begins, the
+        first of its reasonings, the right label, the likelier one, and the probability of the right one. Rows without
+        an answer are left out; [] of a judge that answers at once.
+    """
+    backend = getattr(judge, "backend", None)
+    if not isinstance(backend, Reasoning):
+        return []
+    chosen = sorted(items, key=lambda item: hashlib.sha256(item["id"].encode()).digest())[:count]
+    asked = [(item["id"], *one) for item in chosen for one in _prompts(judge, item)]
+    begun = [texts[0] for texts in backend.begun([prompt for _, prompt, _ in asked], samples=1)]
+    known = [(*one, text) for one, text in zip(asked, begun, strict=True) if text is not None]
+    replies = [(prompt[0], text) for _, prompt, _, text in known]
+    rows = []
+    for (name, prompt, right, text), answer in zip(
+        known, backend.backend.answers(replies, range(len(replies)), iter), strict=True
+    ):
+        if answer is not None:
+            said = judge.labels[answer.probability < 0.5]
+            own = answer.probability if right == judge.labels[0] else 1 - answer.probability
+            about = {"id": name, "prompt": prompt[0], "judgment": text + said}
+            rows.append(about | {"label": right.strip(), "said": said.strip(), "probability": own})
+    return rows
+
+
+def _prompts(judge, item: dict) -> list[tuple[tuple[str, str], str]]:
+    """The judging prompts of a pair by the first phrasing, each with its right label."""
+    sides = ("chosen", "rejected")
+    if hasattr(judge, "held"):
+        places = [(item[one], item[other]) for one, other in (sides, sides[::-1])]
+        prompts = [judge.render(item["prompt"], *texts)[0] for texts in places]
+    else:
+        prompts = [judge.render(item["prompt"], item[key])[0] for key in sides]
+    return list(zip(prompts, judge.labels, strict=True))
+
+
+def check(rows: Sequence[dict]) -> None:
+    """Raises `InputError` where the judge left too many pairs unanswered to say how good it is."""
+    silent = sum(row["preferred"] is None for row in rows)
+    if silent > MAX_MISSING * len(rows):
+        raise InputError(
+            f"the judge gave no answer on {silent} of {len(rows)} pairs (the log says why); give the same command once "
+            "it answers again"
+        )
+
+
+def _spent(judge) -> dict[str, int]:
+    counted = {"prompts_asked": "prompts", "tokens_read": "tokens_read", "tokens_written": "tokens_written"}
+    return {name: getattr(judge, key) for key, name in counted.items() if hasattr(judge, key)}
+
+
+def _compared(judge: Comparer, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+    matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
+    different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
+    held = dict(zip(different, judge.held(different, progress), strict=True))
+    rows = []
+    for item, match in zip(items, matches, strict=True):
+        one = held.get(match)
+        # Equal solutions are never asked about: they tie, and say nothing of the order.
+        preferred = 0.5 if match[1] == match[2] else one and one.probability
+        order = {"first": one and one.first, "flipped": one and one.flipped}
+        rows.append({"id": item["id"], "chosen": None, "rejected": None, "preferred": preferred} | order)
+    return rows, len(different)
+
+
+def _scored(judge: Judge, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+    by_question: dict[str, dict[str, None]] = {}
+    for item in items:
+        by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})
+    asked = [(question, text) for question, texts in by_question.items() for text in texts]
+    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked], progress)
+    # What a score makes of a probability (0 or 1, say) is the reward's business: every kind is measured by the latter.
+    said = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
+    rows = []
+    for item in items:
+        chosen, rejected = (said[item["prompt"], item[key]] for key in ("chosen", "rejected"))
+        known = chosen is not None and rejected is not None
+        preferred = ((chosen > rejected) + (chosen >= rejected)) / 2 if known else None
+        rows.append({"id": item["id"], "chosen": chosen, "rejected": rejected, "preferred": preferred})
+    return rows, len(asked)

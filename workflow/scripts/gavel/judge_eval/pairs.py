@@ -1,0 +1,206 @@
+"""The judge benchmark's items: pairs of a right and a wrong solution of one validation problem, by several policies.
+
+Judges are chosen on them, so they are made from validation problems alone (whose labels say what is right) and never
+from a test set. The layout is RewardBench's (Lambert et al. 2024, arXiv 2403.13787), with a column of ours, so that its
+tools read the file too. Here nothing is sampled (`gavel.judge_eval.pairs`) and no judge is asked
+(`gavel.judge_eval.benchmark`).
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.data.sizes import check_validation
+from gavel.models import loading, prompts
+from gavel.models.sampling import sample
+from gavel.solutions import mistakes
+from gavel.solutions.error_kinds import error_kind, steps
+from gavel.solutions.verifier import verify
+
+COLUMNS = ("id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "subset", "steps")
+
+Solution = tuple[str, str]  # its policy and its text
+
+
+class Checked(NamedTuple):
+    """A solution and what the verifier says of it."""
+
+    policy: str
+    text: str
+    answer: str | None
+    correct: bool
+
+
+def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]:
+    """Validation problems in two parts: those that judges are selected on, and the benchmark, the last `questions`.
+
+    The file's order is that of hashed ids, so its end is a sample like any other.
+
+    Raises:
+        InputError: fewer problems would be left for selection than the benchmark has.
+    """
+    check_validation(questions, len(rows))
+    return list(rows[:-questions]), list(rows[-questions:])
+
+
+def pairs(
+    rows: Sequence[dict],
+    references: Mapping[str, str],
+    solutions: Mapping[str, Sequence[Solution]],
+    solution_format: str,
+    most: int,
+    seed: int = 0,
+) -> list[dict]:
+    """The items, in the order of `rows`: for each problem up to `most` pairs of different wrong solutions.
+
+    In every round each problem, in random order, adds the wrong solution whose kind of error is the rarest so far (then
+    the one whose policy is), against the right one whose policy is the rarest. A text that several policies gave counts
+    for the first of them.
+
+    Args:
+        rows: the benchmark's validation problems.
+        references: id -> reference, as `usable` gives it; other problems are passed over.
+        solutions: id -> solutions of the problem by all policies, right and wrong.
+        most: pairs of a problem.
+        seed: of the choice.
+
+    Returns:
+        Rows with `COLUMNS`: `subset` is the kind of error of the wrong solution (`gavel.solutions.error_kinds`),
+        `steps` the number of steps of the reference.
+
+    Raises:
+        InputError: no problem has both a right and a wrong solution.
+    """
+    kept = [row for row in rows if row["id"] in references]
+    rng = random.Random(f"benchmark-{seed}")
+    right, wrong = {}, {}
+    for row, checked in zip(kept, _checked(kept, solutions, solution_format), strict=True):
+        right[row["id"]] = [one for one in checked if one.correct]
+        named = [
+            (error_kind(one.text, references[row["id"]], one.answer, solution_format), one)
+            for one in checked
+            if not one.correct
+        ]
+        rng.shuffle(named)
+        wrong[row["id"]] = named
+    seen: dict[str, Counter] = {"kind": Counter(), "wrong": Counter(), "right": Counter()}
+    found: dict[str, list[dict]] = {row["id"]: [] for row in kept}
+    for _ in range(most):
+        for row in rng.sample(kept, len(kept)):
+            left, good = wrong[row["id"]], right[row["id"]]
+            if not left or not good:
+                continue
+            kind, bad = min(left, key=lambda pair: (seen["kind"][pair[0]], seen["wrong"][pair[1].policy]))
+            left.remove((kind, bad))
+            best = min(rng.sample(good, len(good)), key=lambda one: seen["right"][one.policy])
+            for name, value in (("kind", kind), ("wrong", bad.policy), ("right", best.policy)):
+                seen[name][value] += 1
+            about = (best.text, bad.text, best.policy, bad.policy, kind, steps(references[row["id"]], solution_format))
+            identity = f"{row['id']}-{len(found[row['id']])}"
+            found[row["id"]].append(dict(zip(COLUMNS, (identity, row["question"], *about), strict=True)))
+    items = [item for own in found.values() for item in own]
+    if not items:
+        raise InputError(
+            f"none of {len(rows)} problems has both a right and a wrong solution ({len(kept)} have a reference to hold "
+            "them against); give problems with solutions, or raise the number of samples (judge.benchmark.samples, "
+            "judge.rl.samples)"
+        )
+    return items
+
+
+def _checked(
+    rows: Sequence[dict], solutions: Mapping[str, Sequence[Solution]], solution_format: str
+) -> list[list[Checked]]:
+    """Each problem's different solutions with the verifier's answers and verdicts."""
+    first: list[dict[str, str]] = []
+    for row in rows:
+        own: dict[str, str] = {}
+        for policy, text in solutions[row["id"]]:
+            own.setdefault(text, policy)
+        first.append(own)
+    texts = [text for own in first for text in own]
+    golds = [row["answer"] for row, own in zip(rows, first, strict=True) for _ in own]
+    verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
+    found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
+    return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run
+
+
+class Policy(NamedTuple):
+    """A checkpoint that is sampled; its greedy solutions come too where `greedy` names them."""
+
+    name: str
+    model: str
+    greedy: str | None = None
+
+
+def problems_of(path: str, part: str, questions: int) -> list[dict]:
+    """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
+    `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split`."""
+    rows = list(read_jsonl(path))
+    if part == "all" or not questions:
+        return rows
+    return split(rows, questions)[part == "benchmark"]
+
+
+def make_items(
+    *,
+    rows: Sequence[dict],
+    policies: Sequence[Policy],
+    student: dict,
+    prompt: str,
+    solution_format: str,
+    max_new_tokens: int,
+    temperature: float,
+    samples: int,
+    most: int,
+    seed: int,
+    output: str,
+    decoding: dict | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
+
+    Beside them stand the reference solutions and references with one injected error each.
+
+    Args:
+        rows: records with answers and solutions.
+        policies: checkpoints, in the order in which a text that several gave is put down to one of them.
+        student: dtype and tokens of the checkpoints.
+        temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
+        samples: of each policy that is sampled, and so many spoilt references.
+        most: pairs of a problem.
+        seed: of the samples, the spoilt references and the choice.
+        output: JSONL file of the pairs.
+        decoding: what is decoded at a time, `gavel.models.limits.limits`.
+
+    Raises:
+        InputError: no problem gives a pair.
+    """
+    references = mistakes.references(rows, solution_format)
+    kept = [row for row in rows if row["id"] in references]
+    template = prompts.load(prompt)
+    texts = [prompts.fill(template, question=row["question"]) for row in kept]
+    found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
+    for policy in policies:
+        model = loading.load_model(policy.model, dtype=student["dtype"])
+        tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
+        tokenizer = loading.load_tokenizer(policy.model, **tokens)
+        common = {"max_new_tokens": max_new_tokens, "progress": progress, **(decoding or {})}
+        drawn = {policy.name: sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=seed, **common)}
+        if policy.greedy:
+            drawn[policy.greedy] = sample(model, tokenizer, texts, **common)
+        for name, groups in drawn.items():
+            for row, group in zip(kept, groups, strict=True):
+                found[row["id"]] += [(name, one.text) for one in group]
+    rng = random.Random(f"spoilt-{seed}")
+    for row in kept:
+        reference = references[row["id"]]
+        broken = mistakes.corrupted(reference, row["answer"], solution_format, samples, rng)
+        found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
+    items = pairs(kept, references, found, solution_format, most, seed)
+    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
+    write_jsonl(output, items)

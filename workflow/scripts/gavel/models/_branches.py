@@ -1,0 +1,183 @@
+"""Many continuations of each prompt, token by token, with the prompt's keys and values kept once.
+
+A cache of the usual kind holds a copy of the prompt for each continuation and copies all of it for every new token:
+most of a tiny model's decoding time. Here attention goes in two parts under one softmax: over the prompt, for all of
+its continuations in one product, and over a continuation's own tokens, the only ones that a cache still grows. It
+enters models through transformers' AttentionInterface; those which do not use that (Bloom), or ask of attention what
+is not computed here, keep the usual cache.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from inspect import signature
+from weakref import WeakKeyDictionary
+
+import torch
+from transformers import AttentionInterface, DynamicCache, PreTrainedModel
+
+from gavel.common.log import say
+from gavel.models.loading import agree, attention_window, only_attends
+from gavel.models.prefixes import State, extend
+
+NAME = "gavel_branches"
+_tried: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
+
+
+class Copies:
+    """Continuations of `(P, L)` prompts, `n` of each side by side, from copies of the prompts' cache; works always."""
+
+    def __init__(self, model: PreTrainedModel, state: State, n: int):
+        self.model, self.cache = model, state.cache
+        self.cache.batch_repeat_interleave(n)
+        self.mask = state.mask.repeat_interleave(n, dim=0)
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """`(B,)` next tokens of the continuations still kept to `(B, V)` logits after them."""
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
+        output = self.model(
+            tokens.unsqueeze(1),
+            attention_mask=self.mask,
+            position_ids=self.mask.sum(-1, keepdim=True) - 1,
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        return output.logits[:, -1]
+
+    def keep(self, going: torch.Tensor) -> None:
+        """Go on with those of `(B,)` that are True."""
+        self.mask = self.mask[going]
+        self.cache.batch_select_indices(going.nonzero().squeeze(1))
+
+
+class Branches:
+    """The same with each prompt's keys and values kept once, for models of which `can_branch` is True."""
+
+    def __init__(self, model: PreTrainedModel, state: State, n: int):
+        self.model, self.n = model, n
+        self.prompts, self.cache = state.cache, DynamicCache()
+        self.hidden = state.mask.logical_not()[:, None, None, :]  # (P, 1, 1, L)
+        self.slots = torch.arange(len(state.mask) * n, device=state.mask.device)  # (B,): prompt * n + number
+        self.positions = state.mask.sum(-1, keepdim=True).repeat_interleave(n, dim=0)
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """As in `Copies`."""
+        output = self.model(
+            tokens.unsqueeze(1),
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            branches=self,
+        )
+        self.positions = self.positions + 1
+        return output.logits[:, -1]
+
+    def keep(self, going: torch.Tensor) -> None:
+        """As in `Copies`; prompts without a continuation left are dropped too."""
+        self.cache.batch_select_indices(going.nonzero().squeeze(1))
+        self.slots, self.positions = self.slots[going], self.positions[going]
+        used, place = torch.unique(self.slots // self.n, return_inverse=True)
+        if len(used) < len(self.hidden):
+            self.prompts.batch_select_indices(used)
+            self.hidden = self.hidden[used]
+            self.slots = place * self.n + self.slots % self.n
+
+    def together(self, rows: torch.Tensor) -> torch.Tensor:
+        """`(B, K, G, W)` of the continuations to `(P, K, n * G, W)` of their prompts; 0 where one is dropped."""
+        _, heads, queries, width = rows.shape
+        count = len(self.hidden)
+        if len(rows) < count * self.n:
+            rows = rows.new_zeros(count * self.n, heads, queries, width).index_copy_(0, self.slots, rows)
+        rows = rows.view(count, self.n, heads, queries, width).transpose(1, 2)
+        return rows.reshape(count, heads, self.n * queries, width)
+
+    def apart(self, prompts: torch.Tensor) -> torch.Tensor:
+        """The way back."""
+        count, heads, queries, width = prompts.shape
+        rows = prompts.view(count, heads, self.n, queries // self.n, width).transpose(1, 2)
+        rows = rows.reshape(count * self.n, heads, queries // self.n, width)
+        return rows if len(self.slots) == len(rows) else rows[self.slots]
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: None,
+    *,
+    branches: Branches,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    position_ids: torch.Tensor | None = None,
+    use_cache: bool | None = None,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention function: `(B, H, 1, W)` queries, `(B, K, T, W)` keys and values of the continuations.
+
+    Whatever else a model would pass (sinks, a bias) would be ignored here, so there is no `**kwargs` to take it.
+    """
+    size, heads, _, width = query.shape
+    groups = key.shape[1]
+    query = query.reshape(size, groups, heads // groups, width) * (width**-0.5 if scaling is None else scaling)
+    prompt = branches.prompts.layers[module.layer_idx]
+    length = prompt.keys.shape[2]
+    common = branches.together(query) @ prompt.keys.transpose(2, 3)
+    own = query @ key.transpose(2, 3)
+    if softcap is not None:
+        common, own = (softcap * torch.tanh(scores / softcap) for scores in (common, own))
+    common = branches.apart(common.masked_fill(branches.hidden, -torch.inf))
+    scores = torch.cat([common, own], dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    common = branches.apart(branches.together(weights[..., :length]) @ prompt.values)
+    return (common + weights[..., length:] @ value).view(size, 1, heads, -1), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def continuing(model: PreTrainedModel, state: State, n: int, length: int) -> Iterator[Branches | Copies]:
+    """`n` continuations of each prompt, none longer than `length` tokens with its prompt; the state is used up."""
+    window = attention_window(model)
+    if (window is not None and window < length) or not can_branch(model):
+        yield Copies(model, state, n)
+        return
+    with _attention(model):
+        yield Branches(model, state, n)
+
+
+def can_branch(model: PreTrainedModel) -> bool:
+    """Whether branches give this model's own logits: tried out on four continuations, once for each model."""
+    if model not in _tried:
+        _tried[model] = only_attends(model) and "position_ids" in signature(model.forward).parameters and _agrees(model)
+        if not _tried[model]:
+            say(f"{type(model).__name__}: samples cannot share a prompt's cache, so each keeps a copy")
+    return _tried[model]
+
+
+@torch.inference_mode()
+def _agrees(model: PreTrainedModel) -> bool:
+    def logits(kind) -> torch.Tensor:
+        state, _ = extend(model, None, [[2, 3, 4], [5]], 0)
+        with _attention(model) if kind is Branches else nullcontext():
+            branches = kind(model, state, 2)
+            return torch.stack([branches.step(tokens) for tokens in steps]).float()
+
+    steps = torch.tensor([[2, 3, 4, 5], [6, 7, 8, 9]], device=model.device)
+    wanted = logits(Copies)
+    try:
+        found = logits(Branches)
+    except Exception:  # whatever an unknown architecture stumbles over here, its usual cache can do
+        return False
+    return agree(model, found, wanted)
+
+
+@contextmanager
+def _attention(model: PreTrainedModel) -> Iterator[None]:
+    usual = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)

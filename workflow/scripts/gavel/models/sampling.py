@@ -1,0 +1,160 @@
+"""Batched sampling from a causal language model: each prompt is computed once for all of its samples.
+
+Random numbers belong to a (seed, prompt, occurrence, sample, position), never to a batch: another batch size or a
+finished neighbour does not change a sample (up to rounding in the model's logits). A prompt that occurs twice in a call
+or a rollout gets other samples the second time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.common.seeding import prompt_seed
+from gavel.models._branches import continuing
+from gavel.models.limits import AT_A_TIME
+from gavel.models.prefixes import extend
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion: its token ids (with the end token if it came), its text, whether it ended by itself.
+
+    `read` counts the tokens of its prompt.
+    """
+
+    ids: list[int]
+    text: str
+    finished: bool
+    read: int = 0
+
+
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    n: int = 1,
+    temperature: float = 0.0,
+    max_new_tokens: int,
+    seed: int = 0,
+    occurrences: Sequence[int] | None = None,
+    batch_size: int = AT_A_TIME,
+    batch_tokens: int | None = None,
+    special_tokens: bool = True,
+    max_prompt_tokens: int | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[list[Sample]]:
+    """Draw `n` completions for each prompt.
+
+    Args:
+        temperature: 0 takes the most probable token (then `n` must be 1).
+        max_new_tokens: longest completion, in tokens; one that reaches it is not `finished`.
+        seed: with the prompt's text and its occurrence it decides all random numbers.
+        occurrences: how many equal prompts came before each one; None counts them within `prompts`.
+        batch_size: completions decoded at a time (at least `n`).
+        batch_tokens: most tokens, those of prompts included, that these may come to hold; None for no such limit. One
+            prompt's completions are decoded together in any case.
+        special_tokens: let the tokenizer add its own; a text made with a chat template has them already.
+        max_prompt_tokens: of a longer prompt the beginning is cut; None cuts none.
+        progress: wraps the list of batches, for a progress bar.
+
+    Returns:
+        One list of `n` samples for each prompt, in the order of `prompts`.
+
+    Raises:
+        ValueError: `n > 1` at temperature 0 (all samples would be the same).
+    """
+    if temperature == 0 and n > 1:
+        raise ValueError(f"n={n} samples at temperature 0 would all be the same; use n=1 or a temperature above 0")
+    encoded = tokenizer(list(prompts), add_special_tokens=special_tokens)["input_ids"] if prompts else []
+    encoded = [ids[-max_prompt_tokens:] if max_prompt_tokens else ids for ids in encoded]
+    numbers = count_occurrences(prompts) if occurrences is None else occurrences
+    results: list[list[Sample]] = [[] for _ in prompts]
+    for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
+        seeds = [prompt_seed(seed, prompts[i], numbers[i], 7) for i in batch]
+        uniforms = None
+        if temperature > 0:
+            draws = [torch.rand(n, max_new_tokens, generator=torch.Generator().manual_seed(s)) for s in seeds]
+            uniforms = torch.cat(draws).to(model.device)
+        ids = decode(model, tokenizer, [encoded[i] for i in batch], n, temperature, max_new_tokens, uniforms)
+        texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for row, (completion, text) in enumerate(zip(ids, texts, strict=True)):
+            finished = bool(completion) and completion[-1] == tokenizer.eos_token_id
+            place = batch[row // n]
+            results[place].append(Sample(completion, text, finished, len(encoded[place])))
+    return results
+
+
+def count_occurrences(prompts: Iterable[str], before: Iterable[str] = ()) -> list[int]:
+    """For each prompt, the number of equal prompts that precede it, those in `before` included."""
+    seen = Counter(before)
+    numbers = []
+    for prompt in prompts:
+        numbers.append(seen[prompt])
+        seen[prompt] += 1
+    return numbers
+
+
+def batches(
+    lengths: Sequence[int], n: int, max_new_tokens: int, batch_size: int, batch_tokens: int | None
+) -> list[list[int]]:
+    """Prompts by number, the shortest first, in batches that keep the limits of `sample`."""
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        size = n * (len(found[-1]) + 1) if found else 0
+        # Sorted, so this prompt is the longest of its batch, to which all are padded.
+        held = size * (lengths[i] + max_new_tokens)
+        if not found or size > batch_size or (batch_tokens is not None and held > batch_tokens):
+            found.append([])
+        found[-1].append(i)
+    return found
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt_ids: Sequence[Sequence[int]],
+    n: int,
+    temperature: float,
+    max_new_tokens: int,
+    uniforms: torch.Tensor | None,
+) -> list[list[int]]:
+    """Decode one batch: prompts `(P,)` of token ids to `P * n` completions, a prompt's completions side by side.
+
+    Args:
+        uniforms: `(P * n, max_new_tokens)` numbers in [0, 1) that pick tokens by inverse transform; None is greedy.
+    """
+    training = model.training
+    model.eval()
+    end = tokenizer.eos_token_id
+    state, logits = extend(model, None, prompt_ids, tokenizer.pad_token_id)
+    logits = logits.repeat_interleave(n, dim=0)
+    live = torch.arange(len(logits), device=model.device)
+    completions: list[list[int]] = [[] for _ in range(len(live))]
+    with continuing(model, state, n, state.mask.shape[1] + max_new_tokens) as branches:
+        for step in range(max_new_tokens):
+            token = _pick(logits, temperature, None if uniforms is None else uniforms[live, step])
+            for row, value in zip(live.tolist(), token.tolist(), strict=True):
+                completions[row].append(value)
+            going = token != end
+            if step + 1 == max_new_tokens or not going.any():
+                break
+            # Dropping finished rows copies the cache, so do it only when it saves more than it costs.
+            if going.sum() <= 0.75 * len(going):
+                live, token = live[going], token[going]
+                branches.keep(going)
+            logits = branches.step(token)
+    model.train(training)
+    return [ids[: ids.index(end) + 1] if end in ids else ids for ids in completions]
+
+
+def _pick(logits: torch.Tensor, temperature: float, uniforms: torch.Tensor | None) -> torch.Tensor:
+    if uniforms is None:
+        return logits.argmax(-1)
+    cumulative = torch.softmax(logits.float() / temperature, dim=-1).cumsum(-1)
+    target = (uniforms * cumulative[:, -1]).unsqueeze(1)
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)

@@ -1,0 +1,111 @@
+"""Numbers as a reader sees them, and table cells made of them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass
+class Cell:
+    """One cell: `text`, a smaller second line `sub`, `sort`, the number that sorting goes by, and where it leads."""
+
+    text: str
+    sub: str = ""
+    sort: float | str | None = None
+    bold: bool = False
+    number: bool = True
+    link: str | None = None
+
+
+@dataclass
+class Table:
+    """`columns` are (title, explanation); `groups` are (title, columns spanned) of a row above, or empty."""
+
+    columns: list[tuple[str, str]]
+    rows: list[list[Cell]]
+    groups: list[tuple[str, int]] = ()
+    caption: str = ""
+
+
+MISSING = Cell("–", sort=float("-inf"))
+
+
+def text(value, sub: str = "") -> Cell:
+    return Cell(str(value), sub, sort=str(value), number=False)
+
+
+def count(value) -> Cell:
+    """A whole number with thousands separators; a dash for a missing one."""
+    return MISSING if value is None or pd.isna(value) else Cell(f"{value:,.0f}", sort=float(value))
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, signed; −0.0 is 0.0."""
+    shown = f"{100 * value:+.{digits}f}"
+    return shown[1:] if float(shown) == 0 else shown.replace("-", "−")
+
+
+def share_cell(row, bold: bool = False) -> Cell:
+    """An accuracy with its interval below."""
+    if row is None:
+        return MISSING
+    return Cell(percent(row.value), f"{percent(row.low)}–{percent(row.high)}", sort=row.value, bold=bold)
+
+
+def difference_cell(row, bold: bool = False) -> Cell:
+    """A difference in points with its interval below."""
+    if row is None:
+        return MISSING
+    return Cell(points(row.difference), interval(row), sort=row.difference, bold=bold)
+
+
+def interval(row) -> str:
+    return f"{points(row.low)} to {points(row.high)}"
+
+
+def p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def p_cell(value) -> Cell:
+    return MISSING if value is None or pd.isna(value) else Cell(p_value(value), sort=float(value))
+
+
+def seconds(value: float | None) -> str:
+    """A duration: 42 s, 12.5 min, 3.1 h."""
+    if value is None or pd.isna(value):
+        return "–"
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def listing(parts: list[str]) -> str:
+    """a, b and c."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else "none"
+
+
+def flat(value, path: str = "") -> list[str]:
+    """The leaves of nested counts and remarks as 'removed, in test, main: 3'; missing ones are left out."""
+    if isinstance(value, dict):
+        return [leaf for key, part in value.items() for leaf in flat(part, f"{path}, {key}" if path else str(key))]
+    if isinstance(value, (list, tuple)):
+        return [leaf for part in value for leaf in flat(part, path)]
+    return [] if value is None else [f"{path.replace('_', ' ')}: {value}" if path else str(value)]
+
+
+def stands_out(row) -> bool:
+    """Whether a difference is bold: by the interval if it was named beforehand, else by the corrected p."""
+    return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
+
+
+DIFFERENCE = "greedy accuracy minus SFT's on the same questions, in points"
+
+
+def difference_text(row) -> str:
+    """+7.1 points (95 % interval +4.6 to +9.6)."""
+    return f"{points(row.difference)} points (95 % interval {interval(row)})"

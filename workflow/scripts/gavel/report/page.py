@@ -1,0 +1,313 @@
+"""The report: one HTML page, self-contained, made from the files of a results folder.
+
+It computes no metric and trains nothing. Whatever is missing from the folder is named on the page, so that a
+study that failed half-way has a report too.
+"""
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from html import unescape
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from gavel.common.files import write_text
+from gavel.evaluation.metrics import main_checkpoint
+from gavel.report import crowd
+from gavel.report.cells import Table, flat
+from gavel.report.figure import Figure, seeds
+from gavel.report.results import Results, load, plain
+from gavel.report.sections import (
+    accuracy,
+    answer,
+    data_and_cost,
+    judge,
+    judge_benchmark,
+    judge_training,
+    kinds,
+    training,
+    votes,
+    workflow,
+)
+from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
+
+PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
+
+
+def render(
+    results_dir: str | Path,
+    study: dict,
+    out: str | Path,
+    figures_dir: str | Path | None = None,
+    *,
+    graph: str | None = None,
+    mlflow: dict[str, dict] | None = None,
+    samples: str | Path | None = None,
+    tables: str | Path | None = None,
+) -> None:
+    """Write the report.
+
+    Args:
+        results_dir: the study's results folder; results/README.md names its files.
+        study: the resolved configuration, and `provenance` (`{"versions", "hardware", "commit", "command",
+            "generated", "data"}`) and `unseen_kinds` (kinds whose wording pretraining never saw), both optional.
+        out: the page to write, under 5 MB; links to files beside it are relative.
+        figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
+        CSV.
+        graph: the workflow's rules in the dot language (`gavel.report.sections.workflow.ask`).
+        mlflow: run -> `{"id", "url"}`.
+        tables: folder of metrics.csv and its like, if not `results_dir`.
+        samples: if given, all scored samples are written there as one Parquet table.
+
+    Raises:
+        InputError: a file of the folder is there but malformed.
+    """
+    results = load(results_dir, study, tables)
+    taught = judge_training.stages(results)
+    drawn = [
+        accuracy.against_lambda(results),
+        accuracy.forest(results),
+        training.training(results),
+        training.watched(results),
+        training.diagnostics(results),
+        accuracy.votes(results),
+        accuracy.kinds(results),
+        training.calibration(results),
+        judge_benchmark.against_cost(judge_benchmark.labelled({"": results.judge_benchmark})),
+        judge_training.figure(results, taught),
+        training.sft(results),
+        workflow.figure(graph),
+    ]
+    sources = [
+        (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")
+        for run in results.runs
+        for name in results.sets
+    ]
+    if samples is not None:
+        write_all(sources, Path(samples), (study.get("evaluation") or {}).get("best_of") or ())
+    if figures_dir is not None:
+        for figure in drawn:
+            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", Path(out))
+    context = {"figure": {figure.name: figure for figure in drawn}} | _context(
+        results, taught, sources, mlflow or {}, Path(out)
+    )
+    write_page("page.html.j2", context, out)
+    if figures_dir is not None:
+        write_figures(drawn, Path(figures_dir))
+
+
+def _context(
+    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: Path
+) -> dict:
+    study = results.study
+    rows = results.comparisons
+    verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
+    calibration = (results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl")
+    seed = int(study.get("seed") or 0)
+    cards, total = choose([*sources, calibration], seed)
+    verdict, sentence = answer.answer(results)
+    tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
+    return {
+        "study": study,
+        "title": study.get("study", "study"),
+        "question": study.get("question") or "What does judge reward add to supervised fine-tuning?",
+        "verdict": verdict,
+        "answer": sentence,
+        "absent": answer.absent(results),
+        "seeds": seeds(results),
+        "headline": accuracy.headline(results) if results.sets else None,
+        "other": accuracy.headline(results, other=True),
+        "against_sft": accuracy.comparisons(results, tests),
+        "mixed": accuracy.comparisons(
+            results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
+        ),
+        "across_seeds": accuracy.across_seeds(results),
+        "votes": votes.majority(results),
+        "judged_votes": _filled(results, votes.judged),
+        "best_of_n": _filled(results, votes.best_of_n),
+        "taken": votes.taken(results),
+        "pairs": training.pairs(results),
+        "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
+        "wrongly_paid": training.wrongly_paid(results),
+        "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
+        "judge_alone": answer.judge_alone(results),
+        "collapses": answer.collapses(results),
+        "kinds": {
+            name: table
+            for name in results.sets
+            if (table := kinds.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
+        },
+        "drops": _filled(results, kinds.drops),
+        "splits_by_answer": _filled(results, kinds.split),
+        "calibration": results.calibration,
+        "judge": (study.get("judge") or {}).get("model"),
+        "judge_trained": taught[-1].name if taught else None,
+        "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
+        "judge_parts": judge.parts(results.calibration or {}),
+        "judge_probes": judge.probes(results.calibration or {}),
+        "judge_policies": judge.policies(results),
+        "judge_benchmark": _benchmark(results),
+        "judge_training": _judge_training(results, taught, seed),
+        "cards": cards,
+        "card_total": total,
+        "card_rule": QUOTAS,
+        "sure": SURE,
+        "seed": seed,
+        "audit": results.audit,
+        "audit_tables": data_and_cost.audit(results.audit) if results.audit else [],
+        "splits": results.splits,
+        "notes": "; ".join(flat((results.splits or {}).get("notes"))),
+        "algorithms": data_and_cost.algorithms(results),
+        "costs": data_and_cost.costs(results, mlflow),
+        "stages": data_and_cost.stages(results),
+        "total_time": answer.total_time(results),
+        "labels": answer.label_use(results),
+        "config": yaml.safe_dump(
+            plain({key: value for key, value in study.items() if key != "provenance"}),
+            sort_keys=False,
+            allow_unicode=True,
+        ),
+        "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
+        "store": (study.get("tracking") or {}).get("uri")
+        or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
+        "evaluation": beside(results.root / "evaluation", out),
+        "links": {
+            name: address(results.root / name, out)
+            for name in (
+                "metrics.csv",
+                "comparisons.csv",
+                "seeds.csv",
+                "samples.parquet",
+                "judge/calibration.jsonl",
+                "judge/benchmark.csv",
+                "judge/benchmark/items.jsonl",
+                "judge/probes.jsonl",
+                "data/audit.json",
+                "evaluation",
+            )
+            if (results.root / name).exists()
+        },
+    }
+
+
+def _benchmark(results: Results) -> dict | None:
+    """Tables of the judge benchmark and what was asked; None where the study has none."""
+    rows = judge_benchmark.labelled({"": results.judge_benchmark})
+    if rows.empty:
+        return None
+    tables = {"judges": judge_benchmark.judges(rows), "parts": judge_benchmark.parts(rows)}
+    return tables | {"asked": judge_benchmark.asked(rows), "written": judge_benchmark.written(results)}
+
+
+def _judge_training(results: Results, taught: list[judge_training.Stage], seed: int) -> dict | None:
+    """Tables, sentences and judgments of how the judge was trained; None where it pays as it is."""
+    if not taught:
+        return None
+    return {
+        "sentence": judge_training.sentence(results, taught),
+        "unfinished": judge_training.unfinished(taught),
+        "gains": judge_training.gains(results, taught),
+        "stages": judge_training.table(taught),
+        "material": judge_training.material(results),
+        "judgments": judge_training.to_read(results, seed),
+    }
+
+
+def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:
+    """Test set -> its table, where that has rows."""
+    return {name: table for name in results.sets if (table := make(results, name)).rows}
+
+
+# Part of the code digest: an edit of the page remakes the report.
+
+
+# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
+_POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
+
+_FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+
+_SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
+
+_ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
+
+
+def write_page(template: str, context: dict, out: str | Path) -> None:
+    """Fill in a template of this folder; it gets `policy`, `style` and `js` too."""
+    folder = files("gavel.report")
+
+    def read(name: str) -> str:
+        return folder.joinpath(name).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(read),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    js = f"\n{read('page.js')}\n"
+    own = {"policy": Markup(_POLICY), "style": Markup(_STYLE), "js": Markup(js)}
+    html, rules = _styled(environment.get_template(template).render(**own, **context))
+    css = f"\n{read('page.css')}{rules}\n"
+    html = html.replace(_POLICY, f'<meta http-equiv="Content-Security-Policy" content="{policy(css, js)}">', 1)
+    write_text(out, html.replace(_STYLE, f"<style>{css}</style>", 1))
+
+
+def policy(css: str, js: str) -> str:
+    """A content security policy of a page with this style and script, which loads nothing (its icon is empty data)."""
+    return (
+        f"default-src 'none'; style-src {_digest(css)}; script-src {_digest(js)}; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _styled(html: str) -> tuple[str, str]:
+    """A page whose figures have classes in place of `style` attributes, which a policy would have to name one by one;
+    and the rules of these classes."""
+    rules: dict[str, None] = {}
+
+    def marked(tag: re.Match) -> str:
+        name = f"s{hashlib.sha256(tag[2].encode()).hexdigest()[:10]}"
+        rules[f".{name} {{ {unescape(tag[2])} }}"] = None
+        return f'{tag[1]} class="{name}"'
+
+    def figure(svg: re.Match) -> str:
+        for text in _SHEET.findall(svg[0]):
+            rules[f"svg {text.strip()}"] = None  # of all its elements
+        return _ATTRIBUTE.sub(marked, _SHEET.sub("", svg[0]))
+
+    html = _FIGURE.sub(figure, html)
+    return html, "\n".join(rules)
+
+
+def address(path: Path, page: Path) -> str:
+    """A file's address as a page links to it, whatever its folders are called."""
+    return quote(os.fsencode(beside(path, page)))
+
+
+def beside(path: Path, page: Path) -> str:
+    """A file's path from the folder of a page."""
+    return os.path.relpath(path, page.parent).replace(os.sep, "/")
+
+
+def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
+    """Write every panel as an SVG file, and each figure's data as CSV."""
+    for figure in drawn:
+        for title, svg in figure.panels:
+            suffix = "-".join("".join(char if char.isalnum() else " " for char in title).lower().split())
+            # Alone, a figure has no page to take its colours from: black on white.
+            svg = svg.replace("<svg", '<svg style="background: #fff"', 1)
+            write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
+        if figure.panels:
+            write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))

@@ -1,0 +1,223 @@
+"""Figures of the test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gavel.report.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    accuracy_axis,
+    drawn,
+    legend,
+    named,
+    panel,
+    run_styles,
+)
+
+BARRED = 5  # runs at one λ that have room for bars beside each other
+
+
+@drawn
+def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
+    """Accuracy of one metric on one test set against λ: a line per algorithm, SFT as a band.
+
+    Args:
+        rows: of metrics.csv, one per run: algorithm, lambda, seed, value, low, high. Several seeds are drawn
+            as points beside each other, the line goes through their means.
+    """
+    figure, axes = panel()
+    baseline = rows[rows.algorithm == "sft"]
+    for row in baseline.itertuples():
+        axes.axhspan(100 * row.low, 100 * row.high, color=GREY, alpha=0.22, linewidth=0)
+        axes.axhline(100 * row.value, color=GREY, label="SFT")
+    cells = rows[rows.algorithm != "sft"]
+    algorithms = list(dict.fromkeys(cells.algorithm))
+    for place, (algorithm, colour) in enumerate(
+        zip(algorithms, _cycle((BLUE, ORANGE, GREEN, PURPLE, SKY)), strict=False)
+    ):
+        own = cells[cells.algorithm == algorithm].sort_values(["lambda", "seed"])
+        # Side by side, so that intervals at the same λ do not hide each other.
+        shift = 0.022 * (place - (len(algorithms) - 1) / 2)
+        means = own.groupby("lambda").value.mean()
+        most = own.groupby("lambda").size().max()
+        bars = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
+        axes.plot(means.index + shift, 100 * means, color=colour, label=named(algorithm.upper()))
+        within = own.groupby("lambda").cumcount() - (own.groupby("lambda").seed.transform("size") - 1) / 2
+        axes.errorbar(
+            own["lambda"] + shift + min(0.012, 0.02 / most) * within,
+            100 * own.value,
+            yerr=bars if most <= BARRED else None,
+            alpha=1 if most <= BARRED else 0.5,
+            fmt=MARKERS[place % len(MARKERS)],
+            color=colour,
+            elinewidth=1.2,
+        )
+    axes.set_xlabel("λ (0: judge only, 1: verifier only)")
+    accuracy_axis(axes)
+    axes.set_xlim(-0.07, 1.07)
+    axes.set_xticks(sorted(set(cells["lambda"])) or [0, 1])
+    legend(figure, axes, 4)
+    return figure
+
+
+@drawn
+def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
+    """Forest plot of paired differences from SFT on one test set.
+
+    Args:
+        rows: of comparisons.csv, one per run: run, difference, low, high, primary.
+        names: run → label.
+    """
+    figure, axes = panel(height=0.36 * len(rows) + 0.9)
+    axes.axvline(0, color=GREY, linewidth=1.2)
+    for place, row in enumerate(rows.itertuples()):
+        colour = BLUE if row.low > 0 else ORANGE if row.high < 0 else GREY
+        axes.errorbar(
+            100 * row.difference,
+            place,
+            xerr=[[max(0, 100 * (row.difference - row.low))], [max(0, 100 * (row.high - row.difference))]],
+            fmt="*" if row.primary else "o",
+            markersize=12 if row.primary else 6,
+            color=colour,
+        )
+    axes.set_yticks(
+        range(len(rows)),
+        [names[run] + (" ★" if main else "") for run, main in zip(rows.run, rows.primary, strict=True)],
+    )
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("difference from SFT, points")
+    return figure
+
+
+@drawn
+def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
+    """maj@k against k on one test set, greedy accuracy at the left edge, a line per run.
+
+    Args:
+        rows: of metrics.csv with metric greedy or maj: run, algorithm, lambda, metric, k, value, low, high.
+        names: run → label.
+    """
+    runs = rows.drop_duplicates("run")
+    figure, axes = panel(height=3.1 + 0.17 * ((len(runs) + 1) // 2))
+    styles = run_styles([(row.run, row.algorithm, row[1]) for row in _plain(runs)])
+    top = rows.k.max()
+    for place, run in enumerate(runs.run):
+        own, style = rows[rows.run == run], styles[run]
+        votes = own[own.metric == "maj"].sort_values("k")
+        axes.plot(votes.k, 100 * votes.value, label=named(names[run]), markevery=[-1], **style)
+        last = votes[votes.k == top]
+        shift = 1 + 0.04 * (place - (len(runs) - 1) / 2)
+        axes.errorbar(
+            last.k * shift,
+            100 * last.value,
+            yerr=100 * np.array([last.value - last.low, last.high - last.value]).clip(0),
+            fmt="none",
+            color=style["color"],
+            elinewidth=1,
+        )
+        greedy = own[own.metric == "greedy"]
+        axes.plot(0.5 * shift * np.ones(len(greedy)), 100 * greedy.value, style["marker"], color=style["color"])
+    ticks = sorted(set(rows[rows.metric == "maj"].k))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([0.5, *ticks], ["greedy", *map(str, ticks)])
+    axes.minorticks_off()
+    axes.set_xlabel("k (samples that vote)")
+    accuracy_axis(axes)
+    legend(figure, axes, 2)
+    return figure
+
+
+@drawn
+def kinds(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
+    """Greedy accuracy per perturbation kind, a dot with its interval per run.
+
+    Args:
+        rows: of metrics.csv with metric `greedy_kind:<kind>`: run, algorithm, lambda, metric, value, low,
+        high. names: run → label.
+        unseen: kinds to mark with a dagger.
+    """
+    found = list(dict.fromkeys(rows.metric.str.partition(":")[2]))
+    runs = rows.drop_duplicates("run")
+    styles = run_styles([(row.run, row.algorithm, row[1]) for row in _plain(runs)])
+    figure, axes = panel(width=6.2, height=len(found) * (0.18 + 0.09 * len(runs)) + 1.0)
+    for place, run in enumerate(runs.run):
+        own = rows[rows.run == run].set_index("metric").reindex([f"greedy_kind:{kind}" for kind in found])
+        axes.errorbar(
+            100 * own.value,
+            np.arange(len(found)) + 0.7 * ((place + 0.5) / len(runs) - 0.5),
+            xerr=100 * np.array([own.value - own.low, own.high - own.value]).clip(0),
+            fmt=styles[run]["marker"],
+            color=styles[run]["color"],
+            markersize=4.5,
+            elinewidth=1.1,
+            capsize=0,
+            label=named(names[run]),
+        )
+    axes.set_yticks(range(len(found)), [kind + (" †" if kind in unseen else "") for kind in found])
+    axes.set_ylim(len(found) - 0.45, -0.55)
+    for line in range(len(found) - 1):
+        axes.axhline(line + 0.5, color=INK, alpha=0.12, linewidth=0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("greedy accuracy, %")
+    legend(figure, axes, 4)
+    return figure
+
+
+def _plain(runs: pd.DataFrame):
+    """Rows (run, lambda, algorithm) under names that itertuples accepts: `lambda` is a keyword."""
+    return runs[["lambda", "run", "algorithm"]].itertuples()
+
+
+def _cycle(colours: Sequence[str]):
+    while True:
+        yield from colours
+
+
+CROWDED = 4  # more names than this are written aslant
+
+WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
+
+
+@drawn
+def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
+    """Accuracy of every kind of run on one test set against what the studies differ in.
+
+    Args:
+        rows: one per study and run: study, x, run, label, algorithm, lambda, value, low, high.
+        text: axis label; empty where x only numbers the studies.
+    """
+    figure, axes = panel(width=5.2, height=3.4)
+    once = rows.drop_duplicates("run")  # not by lambda, of which SFT has none
+    runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
+    styles = run_styles(runs)
+    spots = rows.groupby("study", sort=False).x.first()
+    logarithmic = bool(text) and spots.min() > 0 and spots.max() / spots.min() > WIDE
+    scale, back = (np.log, np.exp) if logarithmic else (lambda x: x, lambda x: x)
+    width = np.ptp(scale(spots)) or 1.0
+    for place, (run, _, _) in enumerate(runs):
+        own = rows[rows.run == run].sort_values("x")
+        x = back(scale(own.x) + 0.012 * width * (place - (len(runs) - 1) / 2))
+        spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
+        style = styles[run] if text else styles[run] | {"linestyle": "none"}
+        axes.errorbar(x, 100 * own.value, yerr=spread, label=named(own.label.iloc[0]), elinewidth=1.2, **style)
+    if logarithmic:
+        axes.set_xscale("log")
+    ticks = [name if not text else f"{x:,.3g}\n{name}" for name, x in spots.items()]
+    slanted = {} if text or len(spots) <= CROWDED else {"rotation": 35, "ha": "right"}
+    axes.set_xticks(list(spots), ticks, fontsize=8, **slanted)
+    axes.minorticks_off()
+    axes.set_xlabel(text)
+    accuracy_axis(axes)
+    legend(figure, axes, 3)
+    return figure

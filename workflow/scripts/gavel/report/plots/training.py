@@ -1,0 +1,135 @@
+"""Figures of training and of the judge: curves of one run, diagnostics over runs, calibration."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gavel.report.plots.style import BLUE, GREEN, GREY, INK, VERMILLION, drawn, legend, panel, run_styles
+
+POINTS = 200  # of a curve; one of more is drawn as the means of so many blocks
+
+
+@drawn
+def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
+    """Judge reward beside true accuracy of one run's samples of validation problems, from 0 to 1.
+
+    Args:
+        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, true_win_rate (of
+            a judge that compares), collapsed (marked at its first 1).
+        best_step: marked with a thin line.
+    """
+    figure, axes = panel(height=2.8)
+    if {"accuracy_low", "accuracy_high"} <= set(monitor):
+        band = monitor.dropna(subset=["accuracy_low", "accuracy_high"])
+        axes.fill_between(band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0)
+    judged = ("judge reward", "judge: yes, but wrong")
+    if "true_win_rate" in monitor:
+        judged = ("judge: beats SFT", "wrongly so")
+    for column, text, style in (
+        ("accuracy", "true accuracy", {"color": BLUE, "marker": "o"}),
+        ("true_win_rate", "truth: beats SFT", {"color": BLUE, "linestyle": "--"}),
+        ("judge", judged[0], {"color": VERMILLION, "marker": "s"}),
+        ("judge_wrong", judged[1], {"color": VERMILLION, "linestyle": ":"}),
+    ):
+        if column in monitor and monitor[column].notna().any():
+            known = monitor.dropna(subset=[column])
+            axes.plot(known.step, known[column], markersize=3.5, label=text, **style)
+    if best_step is not None:
+        axes.axvline(best_step, color=GREY, linewidth=0.9, linestyle="--")
+    if "collapsed" in monitor and (monitor.collapsed == 1).any():
+        first = monitor.step[monitor.collapsed == 1].min()
+        axes.axvline(first, color=VERMILLION, linewidth=1.6)
+        axes.annotate("collapse", (first, 1), (3, -10), textcoords="offset points", color=VERMILLION, fontsize=8)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("step")
+    legend(figure, axes, 3)
+    return figure
+
+
+@drawn
+def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str, text: str) -> Figure:
+    """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
+
+    Args:
+        training: run → rows with step and `column`, for the runs that have it.
+        runs: (run, algorithm, λ) of all runs in drawing order; styles are the same in every panel.
+        column: what to draw; rows without a value are left out.
+        text: axis label.
+    """
+    figure, axes = panel(height=2.6)
+    styles = run_styles(runs)
+    for run in (run for run, _, _ in runs if run in training):
+        rows = training[run].dropna(subset=[column])[["step", column]]
+        if len(rows) > POINTS:  # a page of long runs would be megabytes of points that no screen can show
+            rows = rows.groupby(np.arange(len(rows)) * POINTS // len(rows)).mean()
+        smooth = rows[column].rolling(max(1, len(rows) // 12), min_periods=1).mean()
+        style = {key: styles[run][key] for key in ("color", "linestyle")}
+        axes.plot(rows.step, rows[column], alpha=0.2, linewidth=0.8, **style)
+        axes.plot(rows.step, smooth, **style)
+    axes.set_xlabel("step")
+    axes.set_ylabel(text)
+    return figure
+
+
+@drawn
+def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
+    """Greedy validation accuracy of fine-tuning against step or epoch: greedy, greedy_low, greedy_high."""
+    figure, axes = panel()
+    x = "epoch" if "epoch" in monitor and monitor.epoch.notna().all() else "step"
+    if {"greedy_low", "greedy_high"} <= set(monitor):
+        axes.fill_between(
+            monitor[x],
+            100 * monitor.greedy_low,
+            100 * monitor.greedy_high,
+            color=BLUE,
+            alpha=0.18,
+            linewidth=0,
+        )
+    axes.plot(monitor[x], 100 * monitor.greedy, "o-", color=BLUE, label="validation accuracy", markersize=4)
+    best = monitor[monitor.step == best_step]
+    axes.plot(best[x], 100 * best.greedy, "*", color=VERMILLION, markersize=13, label="kept checkpoint")
+    axes.set_xlabel(x)
+    axes.set_ylabel("greedy accuracy, %")
+    axes.set_ylim(bottom=0)
+    legend(figure, axes, 2)
+    return figure
+
+
+@drawn
+def judge_reliability(bins: pd.DataFrame) -> Figure:
+    """Share of right solutions against the judge's score, by bin: judge, correct, low95, high95, n."""
+    figure, axes = panel()
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
+    known = bins.dropna(subset=["judge", "correct"])
+    spread = [(known.correct - known.low95).clip(lower=0), (known.high95 - known.correct).clip(lower=0)]
+    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("judge's score, mean of the bin")
+    axes.set_ylabel("share that is right")
+    legend(figure, axes, 2)
+    return figure
+
+
+@drawn
+def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
+    """How many right and wrong solutions got which score; wrong ones hang below the axis."""
+    figure, axes = panel()
+    widths = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="right", linewidth=0)
+    axes.bar(
+        edges[:-1],
+        [-count for count in wrong],
+        widths,
+        align="edge",
+        color=VERMILLION,
+        label="wrong",
+        linewidth=0,
+    )
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("judge's score")
+    axes.set_ylabel("solutions")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    legend(figure, axes, 2)
+    return figure

@@ -1,0 +1,35 @@
+"""Where and of what a report was made: what its section on provenance shows."""
+
+import datetime
+from pathlib import Path
+
+from gavel.common.digests import HUB_RECORD, file_digest
+from gavel.common.environment import git_commit, hardware, versions
+from gavel.common.files import read_json
+from gavel.data.generator.perturbations import UNSEEN
+
+
+def gather(study: dict, page: str | Path) -> dict:
+    """`provenance` and `unseen_kinds` as `gavel.report.page.render` takes them.
+
+    Args:
+        study: the resolved config; its data files are told by the first 16 digits of their SHA-256, what it took from
+            the hub by the commit.
+        page: the report, as the command names it.
+    """
+    files = sorted(Path(study["results_dir"], "data").rglob("*.jsonl"))
+    fetched = Path(study["results_dir"], "hub")
+    records = {path.parent.relative_to(fetched).as_posix(): read_json(path) for path in fetched.rglob(HUB_RECORD)}
+    generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
+    return {
+        "unseen_kinds": sorted(UNSEEN) if generated else None,
+        "provenance": {
+            "versions": versions(),
+            "hardware": hardware(),
+            "commit": git_commit(Path.cwd()),
+            "command": f"snakemake --cores all {page}",
+            "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "data": {path.stem: file_digest(path)[:16] for path in files},
+            "hub": {what: f"{about['name']} @ {about['commit']}" for what, about in sorted(records.items())},
+        },
+    }

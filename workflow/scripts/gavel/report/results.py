@@ -1,0 +1,252 @@
+"""What the report reads from a results folder; anything may be missing, as after a run that failed."""
+
+import csv
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from gavel.common.errors import InputError, first_line
+from gavel.common.files import read_json
+from gavel.common.redaction import redacted, redacted_config
+from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
+from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
+from gavel.report.plots.style import label
+from gavel.study.layout import grid, primary_comparison
+
+
+@dataclass
+class Results:
+    """The files of a study.
+
+    `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
+    it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
+    `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, the judge's);
+    `contests` maps runs to test sets to the round robins and knockouts of samples and what those took
+    (`gavel.evaluation.best_of`); `calibration`, `policies`, `audit` and `splits` are None where the file is missing,
+    `judge_benchmark` has no rows then.
+    """
+
+    root: Path
+    study: dict
+    metrics: pd.DataFrame
+    comparisons: pd.DataFrame
+    seeds: pd.DataFrame
+    runs: dict[str, dict]
+    monitors: dict[str, pd.DataFrame]
+    training: dict[str, pd.DataFrame]
+    calibration: dict | None
+    policies: dict | None
+    judge_benchmark: pd.DataFrame
+    audit: dict | None
+    splits: dict | None
+    benchmarks: pd.DataFrame
+    usage: dict[str, tuple[int | None, int | None]]
+    contests: dict[str, dict[str, dict[str, dict]]]
+    names: dict[str, str] = field(init=False)
+
+    def __post_init__(self):
+        several = len({about.get("seed") for run, about in self.runs.items() if run != "sft"}) > 1
+        self.names = {
+            run: label(run, about["algorithm"], about["lambda"], about.get("seed") if several else None)
+            for run, about in self.runs.items()
+        }
+
+    @property
+    def sets(self) -> list[str]:
+        """Test sets, the primary comparison's first, then in the order of metrics.csv."""
+        found = list(dict.fromkeys(self.metrics.set))
+        main = self.primary.get("set")
+        return sorted(found, key=lambda name: name != main)
+
+    @property
+    def primary(self) -> dict:
+        """The comparison with SFT that was named beforehand: `{"run", "set", "metric", "k"}`, or {}."""
+        named = self.study.get("primary")
+        return primary_comparison(named, self.top_k) if named else {}
+
+    @property
+    def top_k(self) -> int | None:
+        """The largest k of maj@k in metrics.csv."""
+        votes = self.metrics[self.metrics.metric == "maj"]
+        return None if votes.empty else int(votes.k.max())
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """Metrics of the checkpoints that count, in the order of `runs`."""
+        kept = self.metrics[self.metrics.checkpoint == self.metrics.run.map(main_checkpoint)]
+        return kept.sort_values(
+            "run", key=lambda column: column.map({run: i for i, run in enumerate(self.runs)}), kind="stable"
+        )
+
+    def collapse(self, run: str) -> float | None:
+        """The step at which the monitor first called a collapse of a run; None if it never did."""
+        looks = self.monitors.get(run, pd.DataFrame())
+        called = looks.step[looks.collapsed == 1] if "collapsed" in looks else []
+        return called.min() if len(called) else None
+
+    def size(self, name: str) -> int:
+        """Questions of a test set."""
+        return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
+
+    def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
+        """One row of metrics.csv as a named tuple, or None; by default of the checkpoint that counts."""
+        return self._metric_rows.get((run, checkpoint or main_checkpoint(run), name, metric, k))
+
+    def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"):
+        """One row of comparisons.csv as a named tuple, or None."""
+        return self._comparison_rows.get((run, checkpoint, baseline, name, metric, k))
+
+    @cached_property
+    def _metric_rows(self) -> dict[tuple, tuple]:
+        return _by(self.metrics, "run", "checkpoint", "set", "metric", "k")
+
+    @cached_property
+    def _comparison_rows(self) -> dict[tuple, tuple]:
+        return _by(self.comparisons, "run", "checkpoint", "baseline", "set", "metric", "k")
+
+
+def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
+    """Read a results folder, with the tables of the test results from another one if `tables` names it.
+
+    Passwords and keys in the study's config are hidden.
+
+    Raises `InputError` for a JSON file that is there but malformed.
+    """
+    root, study = Path(root), redacted_config(study)
+    place = Path(tables or root)
+    runs = _runs(root, study)
+    return Results(
+        root=root,
+        study=study,
+        metrics=_table(place / "metrics.csv", METRIC_COLUMNS),
+        comparisons=_table(place / "comparisons.csv", COMPARISON_COLUMNS),
+        seeds=_table(place / "seeds.csv", SEED_COLUMNS),
+        runs=runs,
+        monitors=_tables(root, runs, "monitor"),
+        training=_tables(root, runs, "training"),
+        calibration=_optional(root / "judge" / "calibration.json"),
+        policies=_optional(root / "judge" / "policies.json"),
+        judge_benchmark=_table(root / "judge" / "benchmark.csv", list(BENCHMARK_COLUMNS)),
+        audit=_optional(root / "data" / "audit.json"),
+        splits=_optional(root / "data" / "splits.json"),
+        benchmarks=_benchmarks(root / "benchmarks"),
+        usage=_usage(root),
+        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(root).items()},
+    )
+
+
+def _runs(root: Path, study: dict) -> dict[str, dict]:
+    cells = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study.get("rl") or {})
+    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in cells.items()}
+    for path in sorted(root.glob("runs/*/run.json")):
+        run = path.parent.name
+        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
+    for run, about in runs.items():
+        log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
+        if about["status"] == "missing" and log.exists():
+            about |= {"status": "failed", "reason": last_line(log)}
+    return runs
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return redacted(lines[-1])[:300] if lines else "its log is empty"
+
+
+def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
+    """Values of some columns -> the first row with them, as a named tuple."""
+    found: dict[tuple[Hashable, ...], tuple] = {}
+    # `lambda` is a keyword and loses its name in the tuple; nothing here asks a row for it.
+    for row in rows.itertuples(index=False):
+        found.setdefault(tuple(getattr(row, column) for column in columns), row)
+    return found
+
+
+def _optional(path: Path):
+    return read_json(path) if path.exists() else None
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
+    if not path.exists():
+        return pd.DataFrame(columns=columns)
+    try:
+        # 'None' and 'NA' are names like any other here; only an empty cell is missing.
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+    if lost := [name for name in columns if name not in table]:
+        raise InputError(f"{path}: no column {lost[0]!r}; delete it and run the study again")
+    return table
+
+
+def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:
+    found = {}
+    for run in runs:
+        path = root / "runs" / run / f"{name}.csv"
+        if path.exists() and path.stat().st_size:
+            table = csv_table(path)
+            if len(table) and "step" in table:
+                found[run] = table
+    return found
+
+
+def csv_table(path: Path) -> pd.DataFrame:
+    """A table as it stands. Raises `InputError` where it is none."""
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+
+
+def _benchmarks(root: Path) -> pd.DataFrame:
+    """Snakemake's benchmark files: rule (first folder, or file name), job, seconds, peak memory in MiB."""
+    rows = []
+    for path in sorted(root.rglob("*.tsv")):
+        with open(path, newline="", encoding="utf-8", errors="replace") as handle:
+            for row in csv.DictReader(handle, delimiter="\t"):
+                parts = path.relative_to(root).with_suffix("").parts
+                rows.append(
+                    {
+                        "rule": parts[0],
+                        "job": "/".join(parts[1:]) or parts[0],
+                        "seconds": _number(row.get("s")),
+                        "memory": _number(row.get("max_rss")),
+                    }
+                )
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
+
+
+def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
+    """Rule -> (tokens that policies wrote, the judge's tokens), of the rules that keep count in files."""
+    scored = [read_json(path) for path in _scored(root).values()]
+    asked = [
+        read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
+    ]
+    written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
+    found = {"generate": (written, None), "score": (None, read)} if scored else {}
+    tried = [read_json(path) for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
+    spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
+    found |= {"benchmark_judge": (None, spent)} if tried else {}
+    return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
+
+
+def _scored(root: Path) -> dict[str, Path]:
+    """Run -> what the scoring of its samples took."""
+    return {path.parent.name: path for path in sorted(root.glob("evaluation/*/usage.json"))}
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def plain(value):
+    """A configuration as JSON types, so that YAML shows no Python objects."""
+    return json.loads(json.dumps(value, default=str))

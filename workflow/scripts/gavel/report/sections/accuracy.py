@@ -1,0 +1,271 @@
+"""Figures of the test results: which panels each has, its computed caption, and the data behind it."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+
+from gavel.evaluation.metrics import main_checkpoint
+from gavel.report import crowd
+from gavel.report.cells import (
+    DIFFERENCE,
+    MISSING,
+    Cell,
+    Table,
+    count,
+    difference_cell,
+    listing,
+    p_cell,
+    percent,
+    share_cell,
+    stands_out,
+    text,
+)
+from gavel.report.figure import Figure, seeds, settings
+from gavel.report.plots import results as plots
+from gavel.report.plots.style import label
+from gavel.report.results import Results
+
+
+def sizes(results: Results) -> str:
+    return listing([f"{name} ({results.size(name):,} questions)" for name in results.sets])
+
+
+def sampling(results: Results) -> str:
+    """maj@16 over 16 samples at temperature 0.7."""
+    options = results.study.get("evaluation") or {}
+    about = f"maj@k: exact expectation over {options.get('samples', 'the')} samples per question"
+    return about + (f" at temperature {options['temperature']:g}" if "temperature" in options else "")
+
+
+def against_lambda(results: Results) -> Figure:
+    """Greedy and maj@k accuracy against λ on every test set."""
+    rows, k = results.headline, results.top_k
+    figure = Figure(
+        "accuracy-against-lambda",
+        missing="No RL run has been evaluated, so there is nothing to set against λ.",
+    )
+    if not set(rows.run) - {"sft"}:
+        return figure
+    measures = [("greedy", 1, "greedy")] + ([("maj", k, f"maj@{k}")] if k else [])
+    kept = []
+    for metric, number, title in measures:
+        for name in results.sets:
+            own = rows[(rows.metric == metric) & (rows.k == number) & (rows.set == name)]
+            if set(own.run) - {"sft"}:
+                figure.panels.append((f"{name}, {title}", plots.accuracy_against_lambda(own)))
+                kept.append(own)
+    figure.data = pd.concat(kept)
+    figure.caption = (
+        f"Accuracy against λ on {sizes(results)}. Greedy: one solution per question. "
+        + (f"{sampling(results)}; k = {k}. " if k else "")
+        + "Bars and the grey band of SFT: 95 % intervals over questions (Wilson for greedy, bootstrap "
+        "otherwise). "
+        + f"Last step of every run ({settings(results)}), SFT at its best validation step. {seeds(results)}"
+        + (
+            f" With more than {plots.BARRED} seeds, single runs are points without bars."
+            if crowd.kinds(results)
+            else ""
+        )
+    )
+    return figure
+
+
+def forest(results: Results) -> Figure:
+    """Differences from SFT, a panel per test set."""
+    rows = results.comparisons
+    rows = rows[(rows.baseline == "sft") & (rows.metric == "greedy") & (rows.checkpoint == "last")]
+    figure = Figure(
+        "difference-from-sft",
+        data=rows,
+        missing="There is no comparison with SFT: SFT or every RL run is missing.",
+    )
+    order = {run: place for place, run in enumerate(results.runs)}
+    groups = crowd.kinds(results)
+    for name in results.sets:
+        own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
+        if groups:
+            own = pd.concat([own[own.primary.astype(bool)], _over_seeds(results, name)])
+        if len(own):
+            figure.panels.append((name, plots.difference_from_sft(own, results.names | {k: k for k in groups})))
+    figure.caption = (
+        "Greedy accuracy of each run minus SFT's on the same questions, with the paired 95 % bootstrap "
+        "interval. "
+        "Blue: above zero; orange: below; grey: the interval contains zero. Intervals are not corrected "
+        "for their "
+        f"number, the p-values below are. ★: the primary comparison, named before any run. {seeds(results)}"
+    )
+    if groups:
+        count = sum(len(runs) for runs in groups.values())
+        figure.caption += (
+            f" Beside the primary comparison, a row is the mean over the seeds of an algorithm and λ ({count} runs in "
+            "all), its interval over seeds and questions; the CSV has every run."
+        )
+    return figure
+
+
+def _over_seeds(results: Results, name: str) -> pd.DataFrame:
+    """The greedy rows of seeds.csv for one test set, as rows of comparisons.csv."""
+    rows = results.seeds[(results.seeds.set == name) & (results.seeds.metric == "greedy")]
+    labels = [label("", *row) for row in rows[["algorithm", "lambda"]].itertuples(index=False, name=None)]
+    bounds = {"low": rows.difference_low, "high": rows.difference_high}
+    return rows.assign(run=labels, primary=False, **bounds)
+
+
+BARS = "Bars at the largest k: 95 % bootstrap interval over questions."
+
+
+def votes(results: Results) -> Figure:
+    """maj@k curves of every run, a panel per test set."""
+    rows = results.headline
+    rows = rows[rows.metric.isin(["greedy", "maj"])]
+    figure = Figure("maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show.")
+    if not results.top_k:
+        return figure
+    groups = crowd.kinds(results)
+    if groups:
+        rows = crowd.mean_of_seeds(rows, groups)
+    for name in results.sets:
+        own = rows[rows.set == name]
+        if (own.metric == "maj").any():
+            figure.panels.append((name, plots.maj_curves(own, results.names | {k: k for k in groups})))
+    figure.caption = (
+        f"Majority vote of k samples against k, greedy at the left edge, on {sizes(results)}. "
+        f"{sampling(results)}; ties "
+        "count by expectation, samples without an answer do not vote. "
+        + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds(results)}")
+        + crowd.averaged(results)
+    )
+    return figure
+
+
+def kinds(results: Results) -> Figure:
+    """Greedy accuracy per perturbation kind: for each such test set, a panel per algorithm."""
+    figure = Figure("accuracy-per-kind", wide=True, missing="No test set has perturbation kinds.")
+    rows = results.headline
+    rows = rows[rows.metric.str.startswith("greedy_kind:")]
+    cells = [about for run, about in results.runs.items() if run != "sft"]
+    seed = min((about["seed"] for about in cells if about["seed"] is not None), default=None)
+    for name in dict.fromkeys(rows.set):
+        for algorithm in dict.fromkeys(about["algorithm"] for about in cells) or ["sft"]:
+            runs = {
+                run for run, about in results.runs.items() if about["algorithm"] == algorithm and about["seed"] == seed
+            }
+            own = rows[(rows.set == name) & rows.run.isin(runs | {"sft"})]
+            if len(own):
+                svg = plots.kinds(own, results.names, results.study.get("unseen_kinds") or ())
+                figure.panels.append((f"{name}, {algorithm.upper()}", svg))
+    figure.data = rows
+    unseen = results.study.get("unseen_kinds")
+    figure.caption = (
+        "Greedy accuracy per perturbation kind, with Wilson's 95 % interval"
+        + (f" (seed {seed})" if len({about["seed"] for about in cells}) > 1 else "")
+        + ". "
+        + (f"†: pretraining never saw this kind's wording ({listing(list(unseen))}). " if unseen else "")
+        + "Intervals are not corrected for the number of kinds: read a single kind with care."
+    )
+    return figure
+
+
+GREEDY = "share of questions whose single greedy solution is right, in %"
+
+
+def headline(results: Results, *, other: bool = False) -> Table:
+    """Rows: runs. Columns: for each test set greedy, maj@k and the difference from SFT, with 95 % intervals.
+
+    The best of a column is bold only where its own difference from SFT has an interval above zero. With
+    `other` the rows are the checkpoints that do not count (RL: best by validation, SFT: last step), which
+    have greedy solutions only.
+    """
+    k = None if other else results.top_k
+    places = {run: main_checkpoint(run) for run in results.runs}
+    if other:
+        flipped = {run: "best" if place == "last" else "last" for run, place in places.items()}
+        known = set(zip(results.metrics.run, results.metrics.checkpoint, strict=True))
+        places = {run: place for run, place in flipped.items() if (run, place) in known}
+    measures = [("greedy", 1)] + ([("maj", k)] if k else [])
+    columns, groups, filled = [("run", "")], [("", 1)], []
+    for name in results.sets:
+        for metric, number in measures:
+            rows = {run: results.metric(run, name, metric, number, place) for run, place in places.items()}
+            top = max((row.value for row in rows.values() if row), default=None)
+            cells = []
+            for run, row in rows.items():
+                gain = results.comparison(run, "sft", name, metric, number, places[run])
+                cells.append(share_cell(row, bold=bool(row and gain and row.value == top and gain.low > 0)))
+            filled.append(cells)
+        gains = [results.comparison(run, "sft", name, "greedy", 1, place) for run, place in places.items()]
+        filled.append([difference_cell(row) for row in gains])
+        columns += [("greedy", GREEDY)]
+        columns += [(f"maj@{k}", f"share of questions that the majority of {k} samples answers correctly")] if k else []
+        columns += [("Δ SFT", DIFFERENCE)]
+        groups.append((f"{name} ({results.size(name):,} questions)", len(measures) + 1))
+    table = Table(columns, [], groups)
+    for place, run in enumerate(places):
+        state = results.runs[run]["status"]
+        note = f"{places[run]} step" if other else "" if state == "finished" else state
+        table.rows.append([text(results.names[run], note), *(column[place] for column in filled)])
+    return table
+
+
+def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
+    """Rows of comparisons.csv; `matched` adds whether steps, completions and learning rate agree."""
+    columns = [
+        ("set", "test set"),
+        ("run", ""),
+        ("against", ""),
+        ("difference", "points, with the paired 95 % interval"),
+        ("p", "two-sided, paired bootstrap"),
+        ("p, Holm", "corrected for the number of comparisons; the primary one is not corrected"),
+        ("gained / lost", "questions that only the run, only the other answers rightly"),
+    ]
+    table = Table(columns + ([("budget", "steps, completions and learning rate")] if matched else []), [])
+    for row in rows.itertuples():
+        measure = row.metric if row.metric == "greedy" else f"{row.metric}@{row.k}"
+        if row.checkpoint == "best":
+            measure += ", best checkpoint"
+        discordant = MISSING
+        if not pd.isna(row.gained):
+            discordant = Cell(f"+{row.gained:.0f} / −{row.lost:.0f}", sort=row.gained - row.lost)
+        cells = [
+            text(row.set),
+            text(results.names.get(row.run, row.run), measure + (", primary ★" if row.primary else "")),
+            text(results.names.get(row.baseline, row.baseline)),
+            difference_cell(row, bold=stands_out(row)),
+            p_cell(row.p),
+            p_cell(row.p_adjusted),
+            discordant,
+        ]
+        table.rows.append(cells + ([_budget(results, row.run, row.baseline)] if matched else []))
+    return table
+
+
+def _budget(results: Results, first: str, second: str) -> Cell:
+    def of(run: str) -> dict:
+        about = results.runs[run]
+        rate = (about.get("settings") or {}).get("learning_rate")
+        return {"steps": about.get("steps"), "completions": about.get("completions"), "learning rate": rate}
+
+    a, b = of(first), of(second)
+    odd = [f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key]]
+    return text("; ".join(odd)) if odd else text("the same")
+
+
+def across_seeds(results: Results) -> Table:
+    """Runs of several seeds taken together: mean accuracy and difference from SFT per test set; empty for one seed."""
+    columns = [("run", ""), ("set", "test set"), ("metric", ""), ("seeds", ""), ("mean", "over seeds, in %")]
+    columns += [("single seeds", "lowest and highest, in %"), ("Δ SFT", "in points, seeds and questions resampled")]
+    table = Table([*columns, ("p, Holm", "corrected over this table")], [])
+    for row in results.seeds.to_dict("records"):
+        name = label("", row["algorithm"], row["lambda"])
+        own = SimpleNamespace(**row)
+        gain = SimpleNamespace(difference=own.difference, low=own.difference_low, high=own.difference_high)
+        table.rows.append(
+            [text(name), text(own.set), text(own.metric if own.metric == "greedy" else f"{own.metric}@{own.k}")]
+            + [
+                count(own.seeds),
+                share_cell(own),
+                Cell(f"{percent(own.lowest)}–{percent(own.highest)}", sort=own.lowest),
+            ]
+            + [difference_cell(gain, bold=own.p_adjusted < 0.05), p_cell(own.p_adjusted)]
+        )
+    return table

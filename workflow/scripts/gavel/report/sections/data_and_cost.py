@@ -1,0 +1,164 @@
+"""Tables of what surrounds the results: the data, the algorithms, the cost."""
+
+import pandas as pd
+
+from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
+from gavel.report.results import Results, csv_table
+
+# What `run.json` names as the action that ended a run before its last step.
+ENDED = {
+    "stop": "stopped at step {step}: collapse",
+    "rollback": "ended at step {step}: collapse; best checkpoint by validation",
+    "early_stop": "ended at step {step}: no more progress; best checkpoint by validation",
+}
+
+
+def audit(found: dict) -> list[tuple[str, Table]]:
+    """(title, table) of the overlap audit's parts."""
+    parts = []
+    overlap = Table(
+        [("split", ""), ("test set", ""), ("same question", "exact, after normalising")]
+        + [(f"{found.get('n', 'n')}-gram", "any shared"), ("template", "any shared with numbers masked")],
+        [],
+    )
+    for split, sets in (found.get("overlap") or {}).items():
+        for name, cell in sets.items():
+            counts = [_overlap_cell(cell.get(key)) for key in ("exact", "ngram", "template")]
+            overlap.rows.append([text(split), text(name), *counts])
+    if overlap.rows:
+        parts.append(("Test questions found in what the study trains or selects on", overlap))
+    splits = [*(found.get("seeds") or {}).values()][:1]
+    columns = [("test set", ""), ("items", ""), ("seed known", ""), ("seeds", "distinct"), ("traced to", "")]
+    names = list(splits[0].get("in_split", {})) if splits else []
+    seeds = Table(columns + [(f"seed in {split}", "") for split in names], [])
+    for name, entry in (found.get("seeds") or {}).items():
+        traced = ", ".join(f"{other}: {number:,}" for other, number in entry.get("traced_to", {}).items()) or "none"
+        cells = [
+            text(name),
+            *(count(entry.get(key)) for key in ("items", "linked", "distinct")),
+            text(traced),
+        ]
+        seeds.rows.append(cells + [_overlap_cell(entry.get("in_split", {}).get(split)) for split in names])
+    if seeds.rows:
+        parts.append(("Where the questions that a perturbed set was made from stand", seeds))
+    pairs = [pair for key in ("between_splits", "between_tests") for pair in found.get(key) or ()]
+    shared = Table([("first", ""), ("second", ""), ("common questions", "")], [])
+    for pair in pairs:
+        shared.rows.append([text(pair["first"]), text(pair["second"]), count(pair["count"])])
+    if shared.rows:
+        parts.append(("Questions that two parts of the data share", shared))
+    return parts
+
+
+def _overlap_cell(cell: dict | None) -> Cell:
+    if cell is None:
+        return MISSING
+    share = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
+    return Cell(f"{cell['count']:,}", share, sort=cell["count"])
+
+
+def algorithms(results: Results) -> Table | None:
+    """A column per algorithm, a row per note of its run.json; None without notes."""
+    notes = {
+        about["algorithm"]: about["algorithm_notes"] for about in results.runs.values() if about.get("algorithm_notes")
+    }
+    keys = list(dict.fromkeys(key for entry in notes.values() for key in entry))
+    table = Table([("", ""), *((name.upper(), "") for name in notes)], [])
+    for key in keys:
+        cells = [text(_note(entry.get(key, "–"))) for entry in notes.values()]
+        table.rows.append([text(key.replace("_", " ")), *cells])
+    return table if keys else None
+
+
+def _note(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return listing([str(part) for part in value]) if isinstance(value, list) else value
+
+
+def costs(results: Results, mlflow: dict[str, dict]) -> Table:
+    """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
+    columns = [
+        ("run", ""),
+        ("training", "wall-clock"),
+        ("steps", ""),
+        ("kept step", "best by validation"),
+    ]
+    columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
+    columns += [("judge tokens", "that the judge read and wrote, looks at validation problems included")]
+    columns += [("memory", "peak of the training job, MiB")]
+    columns += [("labels", "labelled problems trained on")]
+    columns += [
+        ("unlabelled", "questions without a label trained on"),
+        ("points / h", DIFFERENCE + ", per training hour"),
+    ]
+    columns += [("MLflow run", "")] if mlflow else []
+    table = Table(columns, [])
+    for run, about in results.runs.items():
+        gain = results.comparison(run, "sft", results.sets[0], "greedy") if results.sets else None
+        speed = MISSING
+        if gain and about.get("seconds"):
+            hourly = gain.difference / about["seconds"] * 3600
+            speed = Cell(points(hourly, 0), sort=hourly)
+        time = Cell(seconds(about.get("seconds")), sort=about.get("seconds") or 0)
+        numbers = [count(about.get(key)) for key in ("steps", "best_step", "completions")]
+        numbers += [count(number) for number in (*tokens(results, run), memory(results, run))]
+        numbers += [count(about.get(key)) for key in ("labels", "unlabeled")]
+        status = about["status"]
+        if ended := about.get("ended"):
+            status = ENDED[ended["action"]].format(step=ended["step"])
+        place = mlflow.get(run, {})
+        tracked = [Cell(place.get("id", "–")[:8], number=False, link=place.get("url"))] if mlflow else []
+        table.rows.append(
+            [text(results.names[run], "" if status == "finished" else status), time, *numbers, speed, *tracked]
+        )
+    return table
+
+
+def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
+    """(tokens that the policy read and wrote in training, those of the judge) of one run, where logged."""
+    training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
+    read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
+    return trained_on(training), sum(read) if read else None
+
+
+def trained_on(training: pd.DataFrame) -> float | None:
+    """Tokens of prompts and completions by TRL's count, which a resumed run begins anew; None where not logged."""
+    if "num_tokens" not in training:
+        return None
+    counted = training.num_tokens
+    return counted.diff().where(lambda grown: grown >= 0, counted).sum()
+
+
+def memory(results: Results, run: str) -> float | None:
+    """Peak memory of a run's training job in MiB, where Snakemake kept its benchmark file."""
+    jobs = results.benchmarks
+    own = jobs[(jobs.rule == ("sft" if run == "sft" else "rl")) & (jobs.job == run)].memory
+    return None if own.empty else own.max()
+
+
+def stages(results: Results) -> Table | None:
+    """Seconds, peak memory and tokens per rule, from the benchmark and usage files; None without any of the former."""
+    if results.benchmarks.empty:
+        return None
+    columns = [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")]
+    columns += [
+        ("tokens", "read and written in training, else written"),
+        ("judge tokens", "that the judge read and wrote, or was trained on"),
+    ]
+    table = Table(columns, [])
+    cells = [tokens(results, run) for run in results.runs if run != "sft"]
+    used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
+    stages = [csv_table(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
+    used |= {"train_judge": (None, _sum(map(trained_on, stages)))}
+    for rule, jobs in results.benchmarks.groupby("rule", sort=False):
+        total, longest = jobs.seconds.sum(), jobs.seconds.max()
+        times = [Cell(seconds(value), sort=value) for value in (total, longest)]
+        spent = [count(number) for number in used.get(rule, (None, None))]
+        table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max()), *spent])
+    return table
+
+
+def _sum(values) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,117 @@
+"""Tables of the best of n: what a judge that compares picks from all samples of a question, and what each way takes."""
+
+from gavel.evaluation.question_values import PICKS
+from gavel.report.cells import MISSING, Cell, Table, difference_cell, listing, p_cell, share_cell, stands_out, text
+from gavel.report.results import Results
+
+# Metric -> its column. The first and the last are what the others lie between.
+COLUMNS = {
+    "maj": ("maj@{n}", "majority vote"),
+    "best_of": ("by score", "the sample that the judge scores highest"),
+    "best_of_elo": ("by Elo", "the sample that the judge's round robin rates highest"),
+    "best_of_knockout": ("by knockout", "the sample that wins the judge's knockout"),
+    "pass": ("pass@{n}", "any of the samples is right: no choice does better"),
+}
+NAMES = {metric: title.partition("@")[0].removeprefix("by ") for metric, (title, _) in COLUMNS.items()}
+DIFFERENCES = [(metric, "maj") for metric in PICKS] + [("best_of_knockout", "best_of")]
+TAKEN = {"round-robin": "round robin", "knockout": "knockout"}
+
+
+def samples(results: Results, name: str) -> int | None:
+    """How many samples of a question the judge picked from by more than its score; None where it did not."""
+    rows = results.metrics[(results.metrics.set == name) & results.metrics.metric.isin(PICKS)]
+    return None if rows.empty else int(rows.k.max())
+
+
+def best_of_n(results: Results, name: str) -> Table:
+    """One test set: rows are runs, columns the votes and choices, their paired differences, and the prompts that each
+    way takes a question; no rows where the judge did not pick by more than its score."""
+    n = samples(results, name)
+    if n is None:
+        return Table([], [])
+    rows = results.comparisons[(results.comparisons.set == name) & (results.comparisons.k == n)]
+    known = set(results.metrics[(results.metrics.set == name) & (results.metrics.k == n)].metric)
+    shown = [metric for metric in COLUMNS if metric in known]
+    pairs = [pair for pair in DIFFERENCES if "-".join(pair) in set(rows.metric)]
+    ways = [way for way in TAKEN if any(way in of_run.get(name, {}) for of_run in results.contests.values())]
+    table = Table([("run", "")], [], [("", 1), (f"all {n} samples", len(shown))])
+    table.columns += [(COLUMNS[metric][0].format(n=n), COLUMNS[metric][1] + ", in %") for metric in shown]
+    table.columns += [(f"{NAMES[a]} − {NAMES[b]}", "in points, paired") for a, b in pairs]
+    table.columns += [(TAKEN[way], "by itself, mean") for way in ways]
+    spans = (("differences, in points", len(pairs)), ("judging prompts a question", len(ways)))
+    table.groups += [(title, span) for title, span in spans if span]
+    for run in [run for run in results.runs if any(results.metric(run, name, metric, n) for metric in PICKS)]:
+        cells = [text(results.names[run]), *(share_cell(results.metric(run, name, metric, n)) for metric in shown)]
+        for pair in pairs:
+            row = results.comparison(run, run, name, "-".join(pair), n, "best" if run == "sft" else "last")
+            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+        table.rows.append(cells + [_taken(results.contests.get(run, {}).get(name, {}).get(way)) for way in ways])
+    return table
+
+
+def _taken(cost: dict | None) -> Cell:
+    if not cost or not cost["questions"]:
+        return MISSING
+    prompts, comparisons = (cost[key] / cost["questions"] for key in ("prompts", "comparisons"))
+    return Cell(f"{prompts:,.1f}", f"{comparisons:,.1f} pairs", sort=prompts)
+
+
+def taken(results: Results) -> str | None:
+    """What each way took a question, over all runs and test sets, in one sentence; None where none was played."""
+    found = []
+    for way, name in TAKEN.items():
+        costs = [sets[way] for of_run in results.contests.values() for sets in of_run.values() if way in sets]
+        if questions := sum(cost["questions"] for cost in costs):
+            prompts, read, written = (
+                sum(cost[key] for cost in costs) / questions for key in ("prompts", "read", "written")
+            )
+            spent = f"{read:,.0f} tokens" if not written else f"{read:,.0f} tokens read and {written:,.0f} written"
+            found.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
+    return f"For a question, on average over all runs and test sets, {listing(found)}." if found else None
+
+
+JUDGED = {
+    "weighted_maj": "each sample's vote counts as much as the judge's score of it",
+    "best_of": "the answer of the sample that the judge likes best",
+}
+
+
+def majority(results: Results) -> Table:
+    """maj@k minus greedy of the same run: rows are runs, columns the test sets."""
+    rows = results.comparisons[results.comparisons.metric == "maj-greedy"]
+    table = Table([("run", "")], [], [("", 1)])
+    sets = [name for name in results.sets if name in set(rows.set)]
+    for name in sets:
+        k = rows[rows.set == name].k.max()
+        table.groups.append((name, 2))
+        table.columns += [(f"maj@{k} − greedy", "points, paired"), ("p, Holm", "corrected")]
+    for run in [run for run in results.runs if run in set(rows.run)]:
+        cells = [text(results.names[run])]
+        for name in sets:
+            row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
+            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(p_cell(row and row.p_adjusted))
+        table.rows.append(cells)
+    return table
+
+
+def judged(results: Results, name: str) -> Table:
+    """One test set: rows are runs, columns maj@k and the judge's two choices with their paired difference from it."""
+    rows = results.comparisons
+    rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in JUDGED])]
+    if rows.empty:
+        return Table([], [])
+    k = int(rows.k.max())
+    table = Table([("run", ""), (f"maj@{k}", "majority vote, in %")], [])
+    for metric, meaning in JUDGED.items():
+        title = {"weighted_maj": f"weighted maj@{k}", "best_of": f"best of {k}"}[metric]
+        table.columns += [(title, meaning + ", in %"), ("− maj", "in points, paired"), ("p, Holm", "corrected")]
+    for run in [run for run in results.runs if run in set(rows.run)]:
+        cells = [text(results.names[run]), share_cell(results.metric(run, name, "maj", k))]
+        for metric in JUDGED:
+            row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
+            cells.append(share_cell(results.metric(run, name, metric, k)))
+            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(p_cell(row and row.p_adjusted))
+        table.rows.append(cells)
+    return table

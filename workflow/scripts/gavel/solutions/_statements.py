@@ -1,0 +1,346 @@
+r"""What a piece of text says as its answer: `read` at its beginning (a marker's sentence), `bare` at its end (text
+without a marker). The markers themselves are in `gavel.solutions.verifier`, whose docstring has the rules.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gavel.solutions._latex import latex_number
+from gavel.solutions.numbers import COMPOUND, CURRENCY, LETTER, NUMBER, UNANSWERABLE, canonical, match_text
+
+# A statement's answer stands at its beginning; the bound keeps adversarial text linear.
+MAX_STATEMENT = 200
+
+FLAT_NUMBER = re.sub(r"[?]P<[a-z_]+>", "?:", NUMBER.pattern)  # for use inside other patterns
+# Up to two words (`apples per day`) that belong to the number before.
+UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?!and\b|or\b|to\b|x[ ]?[0-9])[{LETTER}]+(?:\^?[0-9])?\b){{0,2}}"
+
+# The same inside a computation, where no word may turn to something else.
+_TURNS = (
+    "because|since|as|if|when|where|for|with|using|by|from|so|after|at|given|and|or|to|in|of|thanks|considering|seeing"
+    "|is|which|that|but|while|plus|minus|times|equals|makes|making|gives|giving|comes|resulting|x|X"
+)
+_OPERAND_UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?:/[ ]?)?(?!(?:{_TURNS})\b)[{LETTER}]+\b){{0,4}}(?:\*\*|_)?"
+
+_NONE = re.compile(r"[\s*_:=\"'`(\[$\\]*(?:(?:text|mathrm)[ ]?\{)?None[\s.*_\"'`)\]}$\\]*")
+_LEAD = re.compile(
+    r"[\s*_:=~≈\"'`>]*"
+    r"(?:(?:about|approximately|roughly|exactly|equal to|just|simply|only|probably|maybe|likely|still)[ ])?[*_\"'`]*",
+    re.IGNORECASE,
+)
+
+# `$...$` by Pandoc's rule, which keeps "$5 and $10" apart; `$$...$$`, `\(...\)` and `\[...\]`.
+_MATH = (
+    r"\$\$(?P<display>[^$]{1,400}?)\$\$"
+    r"|\$(?=\S)(?P<inline>[^$\n]{0,200}?(?:[^$\s]|[}]\ ))\$(?![0-9])"
+    r"|\\\((?P<round>[^\n]{1,400}?)\\\)"
+    r"|\\\[(?P<square>(?s:.){1,400}?)\\\]"
+)
+_MATH_HERE = re.compile(_MATH)
+# A formula without delimiters: commands, numbers and signs.
+_COMMAND = r"\\(?!(?:boxed|fbox|text|mathrm|mbox|[()\[\]])(?![a-z]))[A-Za-z]+"
+_INSIDE = (
+    rf"(?:\\(?:text|mathrm|mbox|operatorname)[ ]?\{{[^{{}}\n]{{0,40}}\}}|{_COMMAND}|\\[,;:!%]"
+    r"|[-0-9.,+*/^!(){}\[\]|%_ ]|[xX](?=[ ]?[0-9\\]))"
+)
+_RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{MAX_STATEMENT}}}")
+_STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
+_GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
+
+_COUNTS = re.compile(rf"{FLAT_NUMBER}|\\[dt]?frac|\\sqrt|\\pi")  # a formula that is a quantity, not only a name
+
+_TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern}|(?P<compound>{COMPOUND.pattern})")
+
+# What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
+_UNFINISHED = re.compile(
+    r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
+    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
+    r"|%?[ ]of[ ][$€£]?[0-9]|[ ](?:squared|cubed|factorial)\b"
+    r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
+)
+_VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvw])(?![{LETTER}0-9'])")
+_SECOND = re.compile(
+    rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/:][ ])|[ ]+)"
+    rf"(?:(?:maybe|perhaps|possibly|even)[ ])?[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*"
+    r"(?:[.;!,\"')\]}$&]|\\[)\]]|and\b|or\b|$)"
+)
+# Where the sentence turns from the answer to its reason.
+_REASON = re.compile(
+    r"[,;]?[ ]?\b(?:because|since|as[ ](?!many|much|well)|if|when|where|given|so|but|while|due[ ]to|for[ ]the[ ]reason)"
+    r"\b"
+    r"|[;?\n]|:[ ]|[ ]\((?!or\b)|</answer>",
+    re.IGNORECASE,
+)
+_BECAUSE = re.compile(r"\b(?:because|since|due to)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)[.!?](?=[\s\"'*_)$\\]|$)")
+# The rest of a computation after its first number, with units: ` boxes * 3 apples`, `% of 50`.
+_OPERATIONS = re.compile(
+    rf"{_OPERAND_UNITS}(?:[ ]?(?:[-+×÷*/·⋅xX]|\\times|\\cdot|\\div|(?:plus|minus|times|of|multiplied by|divided by)\b)"
+    rf"[ ]?[*_(\[]*{FLAT_NUMBER}[)\]]*{_OPERAND_UNITS})*[)_]*"
+)
+_RESULT = re.compile(
+    r"(?:,?[ ](?:which|that|so|so it|so that)?[ ]?(?:is equal to|is|equals|makes|gives|comes to|or)"
+    r"|,?[ ](?:or|so|giving|making|resulting in|for a total of|i\.e\.)),?[ ]+"
+)
+_EQUALS = re.compile(r"[ ]*(?:[=≈]|\\approx)")
+
+_NEGATIVE = r"(?:negative[ ]|minus[ ]|-[ ]{0,3})"
+_SIGNED = re.compile(rf"(?P<outer>{_NEGATIVE})?(?P<open>\([ ]?)?(?P<inside>{_NEGATIVE})?", re.IGNORECASE)
+_SIGN_BEFORE = re.compile(
+    r"(?:\bnegative[ ]|(?:=|\bis|:|\()[ ]*(?:minus[ ]|-[ ])|^minus[ ]|^-[ ]|(?:^|=|\bis|:)[ ]*-[ ]?\([ ]?)$",
+    re.IGNORECASE,
+)
+
+_WRONG = (
+    r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true)"
+    r"|too[ ](?:many|much|few|little|high|low|large|small|big))"
+)
+# Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer|rules? out"
+    r"|(?:wrong|incorrect|a mistake) to (?:say|think|answer|write))"
+    r"|n't(?: possibly)?(?: be)?)[ ](?:equal to |exactly |be )?[*_$\\]*"
+    rf"{FLAT_NUMBER}|{FLAT_NUMBER}[*_$]*{UNITS},?[ ](?:which[ ])?(?:is|was)(?:[ ]{_WRONG}|n't[ ](?:right|correct|the)"
+    r"|[ ]not[ ](?:the|an?)\b|[ ]the[ ]wrong\b)",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(r"\b(?:either|between|(?:any|one) of)\b[^.]*\b(?:or|and)\b|\bfrom\b[^.]*\bto\b", re.IGNORECASE)
+
+# A bound is no answer.
+_BOUND = re.compile(
+    r"(?:(?:more|less|greater|fewer|higher|lower) than|at (?:least|most)|up to|over|under) ", re.IGNORECASE
+)
+
+# Words that a heading or a numbered step begins with; their numbers are no answers.
+PARTS = "Step|Part|Case|Problem|Question|Example|Method|Section|Phase|Stage|Equation|Solution|Explanation|Note|Option"
+_STEP = re.compile(rf"\b(?:{PARTS})s?[ ]\#?\(?[0-9]+(?:\.[0-9]+)*\)?(?![0-9%])(?:[.:)](?=\s))?", re.IGNORECASE)
+_ITEM = re.compile(r"^[ \t]*+[*_#]*+[ \t]*+[0-9]{1,2}[.)](?=[ \t]+[^\s])", re.MULTILINE)
+_QUESTION = re.compile(
+    r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|was|are|will|would|fraction|percent\w*|number)|find)\b"
+    r"[^.!?\n]{0,300}\?",
+    re.IGNORECASE,
+)
+_TASK = re.compile(
+    r"(?:^|[.!?]\s{1,5})(?:Find|Calculate|Compute|Determine)\b[^.!?\n]{0,300}[.?]\s*$"
+    r"|\bhow many\b[^.!?:=\n]{0,300}[.?]?\s*$"
+)
+_ASKS = re.compile(r"[^.!?\n]{0,200}\?")
+_BREAKS_OFF = re.compile(r"(?:[\s_$]*(?:[+×÷=/-]|\\(?:times|cdot|div|frac))|\s+\*)[\s$({\\]*$")
+_OPERAND_BEFORE = re.compile(
+    r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
+    r"|(?<![A-Za-z])[a-zA-Z][ ]?[+×÷*/-][ ]?$|\b(?:plus|times)[ ]$"
+    r"|\b(?:multiply|divide|add|subtract)\b[^.=\n]*[ ](?:by|and|from|to)[ ]$"
+    # An equation that is not solved: `2x + 3 = `, `3 + x = `.
+    r"|(?<![A-Za-z0-9.])[0-9.]*[xyzn][ ]?[+-][ ]?[0-9.]+[ ]?=[ ]?[$]?$|[0-9][ ]?[+-][ ]?[0-9]*[xyzn][ ]?=[ ]?[$]?$"
+)
+_LIST_BEFORE = re.compile(
+    r"[0-9%][*_$]*(?:[,;][ ](?:and[ ]|or[ ])?|[ ](?:and|or|to|&)[ ]|[ ])[*_$]*$"
+    r"|[0-9],?[ ](?:and|or)[ ][a-z][ ]?=[ ]?$"
+    r"|(?:^|\n)[-0-9.,$ ]{1,12}\n[-0-9.,$ ]{1,12}\n[-* ]*$"
+)
+_BOUND_BEFORE = re.compile(
+    r"(?:[\w)] [<>≤≥]=?|\b(?:more|less|greater|fewer|higher|lower) than|\bbetween) ?[$€£]?$",
+    re.IGNORECASE,
+)
+
+
+class Reading(NamedTuple):
+    """What a statement says: whether it begins with a number (or formula, or None), which answer that is, and where it
+    ends. `answer` is None where what it begins with is no single number."""
+
+    starts: bool
+    answer: str | None
+    end: int
+
+
+class _Element(NamedTuple):
+    """A number or formula: its canonical text (None: it has no value) and its end; whether it is a formula."""
+
+    answer: str | None
+    end: int
+    formula: bool = False
+
+
+def read(statement: str, bullets: bool = False) -> Reading:
+    """The answer at the beginning of a statement (at most `MAX_STATEMENT` characters of it).
+
+    Args:
+        statement: what follows a marker.
+        bullets: whether a dash and a space at the beginning are a list's, not a sign.
+    """
+    statement = statement[:MAX_STATEMENT]
+    if _NONE.fullmatch(statement.partition("</answer>")[0].partition("\n")[0]):
+        return Reading(True, UNANSWERABLE, len(statement))
+    start = _LEAD.match(statement).end()
+    if bullets and statement.startswith("- ", start):
+        start += 2
+    first = _element(statement, start)
+    if first is None:
+        return Reading(False, None, start)
+    return Reading(True, _result(statement, first), first.end)
+
+
+def in_words(statement: str, last: bool) -> Reading:
+    """The answer of a statement that begins with words: after the last `=`, else its last (or first) number."""
+    statement = statement[:MAX_STATEMENT]
+    if because := _BECAUSE.search(statement):
+        statement = statement[: because.start()]
+    tokens = list(_tokens(statement))
+    if not tokens:
+        return Reading(False, None, 0)
+    statement = statement[: _statement_end(statement, tokens[0].end())]
+    tokens = [token for token in tokens if token.end() <= len(statement)]
+    if _HEDGE.search(statement) or _BOUND.match(statement.lstrip(" :*_")):
+        return Reading(True, None, len(statement))
+    for equals in reversed(list(_EQUALS.finditer(statement))):
+        reading = read(statement[equals.end() :])
+        if reading.starts:
+            return Reading(True, reading.answer, equals.end() + reading.end)
+    token = tokens[-1 if last else 0]
+    if last and any(pattern.search(statement[: token.start()]) for pattern in (_LIST_BEFORE, _OPERAND_BEFORE)):
+        return Reading(True, None, token.end())
+    element = _of_token(statement, token)
+    return Reading(True, _alone(statement, element), element.end)
+
+
+def bare(text: str) -> str | None:
+    """The last number or formula of a text, where the text does not end on something else (rule 4)."""
+    text = _STEP.sub(" ", without_denied(text))
+    if len(_ITEM.findall(text)) > 1:
+        text = _ITEM.sub(" ", text)
+    token = None
+    for token in _tokens(text):  # noqa: B007
+        pass
+    if token is None:
+        return None
+    element = _of_token(text, token)
+    after, before = text[element.end :], text[max(0, token.start() - 40) : token.start()]
+    asks = [match for match in _QUESTION.finditer(text, max(0, token.start() - 300)) if match.end() > token.end()]
+    asks = asks or _TASK.search(text, max(0, token.end() - 300))
+    if asks or _ASKS.match(after) or _BREAKS_OFF.match(after):
+        return None
+    if not element.formula and any(
+        pattern.search(before) for pattern in (_OPERAND_BEFORE, _LIST_BEFORE, _BOUND_BEFORE)
+    ):
+        return None
+    if _UNFINISHED.match(after) or _VARIABLE.match(after):
+        return None
+    return element.answer
+
+
+def without_denied(text: str) -> str:
+    """The text without the numbers that it denies (`not 10`, `10 is wrong`)."""
+    return _DENIED.sub(" ", text)
+
+
+def value(formula: str) -> str | None:
+    """Canonical text of a formula's value; a plain decimal stays a decimal, which may have been rounded."""
+    number = latex_number(formula)
+    return None if number is None else canonical(number)
+
+
+def asks(text: str, end: int) -> bool:
+    """Whether the sentence around a position ends with a question mark."""
+    return bool(_ASKS.match(text, end))
+
+
+def _element(text: str, start: int) -> _Element | None:
+    """The number or formula that stands at `start`; None where there is neither."""
+    math = _MATH_HERE.match(text, start)
+    if math:
+        content = next(part for part in math.groups() if part is not None)
+        answer = value(content)
+        if answer is None and not re.search("[0-9]", content):
+            return None  # `$x$`
+        return _Element(answer, math.end(), formula=True)
+    sign = _SIGNED.match(text, start)
+    number = NUMBER.match(text, sign.end())
+    if _STARTS_FORMULA.match(text, start) or (number and _GOES_ON_AS_FORMULA.match(text, number.end())):
+        return _formula(text, start)
+    if number is None:
+        compound = COMPOUND.match(text, sign.end())
+        return _Element(None, compound.end()) if compound else None
+    answer, end = match_text(number), number.end()
+    if answer is not None and bool(sign["outer"]) != bool(sign["inside"]):
+        answer = canonical("-" + answer if not answer.startswith("-") else answer[1:])
+    if sign["open"] and (closing := re.compile(r"[ ]?\)").match(text, end)):
+        end = closing.end()
+    return _Element(answer, end)
+
+
+def _formula(text: str, start: int) -> _Element:
+    run = _RUN.match(text, start)
+    content = run[0].rstrip(" .,;:(-+*/[{")
+    while content.count(")") > content.count("("):
+        content = content[: content.rindex(")")].rstrip(" .,;:(-+*/[{")
+    return _Element(value(content), start + len(content), formula=True)
+
+
+def _statement_end(statement: str, start: int) -> int:
+    """Where the sentence around `start` ends, or turns to a reason."""
+    ends = [
+        match.start() for match in (_SENTENCE_END.search(statement, start), _REASON.search(statement, start)) if match
+    ]
+    return min(ends, default=len(statement))
+
+
+def _result(statement: str, first: _Element) -> str | None:
+    """The answer of a statement that begins with `first`: the result of the computation that it begins, if it does.
+
+    A computation is numbers (and units) with operators between them, then `=` or `which is`; what comes after anything
+    else (`41 because 6*7=42`) is not part of it.
+    """
+    result, element = (None, first) if _UNFINISHED.match(statement, first.end) and not first.formula else (first, first)
+    while element:
+        end = _OPERATIONS.match(statement, element.end).end()
+        follows = _EQUALS.match(statement, end) or (_RESULT.match(statement, end) if result is None else None)
+        element = follows and _element(statement, _LEAD.match(statement, follows.end()).end())
+        if element and not _UNFINISHED.match(statement, element.end):
+            result = element
+    return _alone(statement, result) if result else None
+
+
+def _alone(statement: str, element: _Element) -> str | None:
+    """The element's answer, unless what follows makes it an operand, a variable's factor, or one of several numbers."""
+    if _UNFINISHED.match(statement, element.end) or _VARIABLE.match(statement, element.end):
+        return None
+    return element.answer if _single(statement, element.answer, element.end) else None
+
+
+def _single(statement: str, answer: str | None, end: int) -> bool:
+    """Whether no other number follows as in a list or as an alternative."""
+    second = _SECOND.match(statement, end)
+    return second is None or canonical(second["other"]) == answer
+
+
+def _tokens(text: str) -> Iterator[re.Match]:
+    """Every number, formula and compound (3:45) of a text; formulas without a digit are left out."""
+    position = 0
+    while match := _TOKEN.search(text, position):
+        position = match.end()
+        if match["math"]:
+            if not _COUNTS.search(match["math"]):
+                continue  # `$x$`, `$cm^2$`
+        elif match["command"]:
+            run = _RUN.match(text, match.start())
+            position = max(position, run.end()) if run else position
+            if not _COUNTS.search(run[0] if run else ""):
+                continue
+        elif not match["compound"] and _GOES_ON_AS_FORMULA.match(text, match.end()):
+            position = max(position, _RUN.match(text, match.start()).end())
+        yield match
+
+
+def _of_token(text: str, token: re.Match) -> _Element:
+    if token["math"] or token["command"]:
+        return _element(text, token.start()) or _Element(None, token.end(), formula=True)
+    if token["compound"]:
+        return _Element(None, token.end())
+    if _GOES_ON_AS_FORMULA.match(text, token.end()):
+        return _formula(text, token.start())
+    answer = match_text(token)
+    if answer is not None and not token["sign"] and not token["inner"]:
+        if _SIGN_BEFORE.search(text, max(0, token.start() - 20), token.start()):
+            answer = canonical("-" + answer)
+    return _Element(answer, token.end())

@@ -1,0 +1,106 @@
+"""Reference solutions, and wrong ones made from them: a program with a changed step, a text with another number.
+
+For a student's noisy reading, a judge's examples, the judge benchmark and the adversarial probes.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from gavel.solutions.numbers import UNANSWERABLE, canonical, fraction
+from gavel.solutions.programs import to_program
+
+TRIES = 20  # at another corrupted reference, for each that is wanted
+SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)  # by which a text's number is wrong
+
+
+def reference(row: Mapping, solution_format: str) -> str | None:
+    """A record's reference solution in the format; None without one.
+
+    A program that does not convert has none, and so has a question that cannot be answered: no step of its is right.
+    """
+    if row.get("answer") in (None, UNANSWERABLE) or not row.get("solution"):
+        return None
+    if solution_format == "text":
+        return row["solution"]
+    return to_program(row["solution"], row["answer"], row["question"]) or None
+
+
+def references(rows: Sequence[Mapping], solution_format: str) -> dict[str, str]:
+    """Id -> reference solution, of the records that have one (`reference`)."""
+    found = ((row["id"], reference(row, solution_format)) for row in rows)
+    return {name: text for name, text in found if text}
+
+
+def moved(answer: str, by: int) -> str:
+    """The answer plus `by`, in canonical text."""
+    return canonical(fraction(answer) + by)
+
+
+def corrupt(program: str, rng: random.Random) -> str:
+    """A wrong program made from a right one: an operator changed, operands swapped, or a number replaced."""
+    lines = program.split("\n")
+    spots = [i for i, line in enumerate(lines) if " = " in line]
+    spot = rng.choice(spots)
+    head, expression = lines[spot].split(" = ")
+    operator = next((o for o in "*/+-" if o in expression[1:]), None)
+    if operator is None:
+        return program
+    left, right = expression.split(operator, 1)
+    numbers = [p for line in lines if " = " in line for p in _operands(line) if p.isdigit()]
+    action = rng.random()
+    if action < 0.5 or (action < 0.75 and operator in "+*"):
+        operator = rng.choice([o for o in "*/+-" if o != operator])
+    elif action < 0.75:
+        left, right = right, left
+    elif numbers:
+        right = rng.choice(numbers)
+    lines[spot] = f"{head} = {left}{operator}{right}"
+    return "\n".join(lines)
+
+
+def corruptions(program: str, rng: random.Random, tries: int) -> Iterator[str]:
+    """What up to so many `corrupt` calls make of a program, without those that give back what they got.
+
+    Nothing for a program without a step.
+    """
+    if " = " in program:
+        made = (corrupt(program, rng) for _ in range(tries))
+        yield from (text for text in made if text != program)
+
+
+def corrupted(solution: str, answer: str, solution_format: str, count: int, rng: random.Random) -> list[str]:
+    """Up to `count` different solutions with one injected error each; some may yet be right (8 + 3 for 3 + 8).
+
+    Of a program one step is changed; in a text, the answer's number, in the last step as well.
+    """
+    if solution_format == "program":
+        made = corruptions(solution, rng, TRIES * count)
+    else:
+        slipped = (_slipped(solution, answer, by) for by in rng.sample(SLIPS, len(SLIPS)))
+        made = (text for text in slipped if text != solution)
+    found: dict[str, None] = {}
+    for text in made:
+        found[text] = None
+        if len(found) == count:
+            break
+    return list(found)
+
+
+def _slipped(text: str, answer: str, by: int) -> str:
+    """A text whose answer, and whatever equals it in its last step, is off by so much."""
+    wrong = moved(answer, by)
+    lines = text.rstrip().split("\n")
+    body, last = lines[:-1], lines[-1]
+    own = rf"(?<![\d.,]){re.escape(answer)}(?![\d]|[.,]\d)"
+    if last.startswith("####"):
+        return "\n".join([*body[:-1], *(re.sub(own, wrong, line) for line in body[-1:]), f"#### {wrong}"])
+    changed = re.sub(own, wrong, last)
+    return "\n".join([*body, changed if changed != last else f"{last}\n#### {wrong}"])
+
+
+def _operands(line: str) -> list[str]:
+    expression = line.split(" = ")[1]
+    for operator in "+-*/()":
+        expression = expression.replace(operator, " ")
+    return expression.split()

@@ -1,0 +1,160 @@
+"""Annotated solutions (GSM8K's `<<48/2=24>>`) rewritten as programs, mechanically.
+
+Not a runner of programs (that is `gavel.solutions.sandbox.pool`): the few expressions met here are parsed with `ast`
+and evaluated exactly with fractions, so that nothing of a data file is ever executed.
+"""
+
+import ast
+import re
+import string
+from fractions import Fraction
+
+from gavel.solutions.numbers import canonical
+
+ANNOTATION = re.compile(r"<<([^<>]*)>>")
+_LITERAL = re.compile(r"\d+\.?\d*|\.\d+")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)%")
+_PLAIN = re.compile(r"[\d.+*/()-]+")
+
+# Bounds that no grade-school step comes near; they keep a hostile data file from costing time or memory.
+MAX_EXPRESSION_LENGTH = 200
+MAX_EXPONENT = 32
+MAX_BITS = 512
+
+# Numbers that questions like to spell out; a literal among them is more likely the question's than a step's.
+_NUMBER_WORDS = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
+    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
+    "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+    "hundred": 100, "thousand": 1000,
+    "half": 2, "twice": 2, "double": 2, "triple": 3, "third": 3, "quarter": 4, "dozen": 12,
+}  # fmt: skip
+
+
+def steps_of(solution: str) -> int:
+    """Number of calculator annotations `<<...>>` in a solution."""
+    return len(ANNOTATION.findall(solution))
+
+
+def to_program(solution: str, answer: str, question: str) -> str | None:
+    """Rewrite an annotated solution as `def solution(): ... return result` without a trailing newline.
+
+    Each annotation's left side becomes a statement; the right side (the claimed value) is not read. All but
+    the last are named a, b, c, ...; a literal that equals an earlier step's exact value becomes its name:
+
+    - the number is not among the question's numbers (digits, or small number words): always. Of several steps
+      with that value the most recent is taken first, the next occurrence in the expression takes the one
+      before.
+    - it is among them: only its first occurrence, and only if it is the immediately preceding step's value
+      (solutions chain; any other coincidence is as likely the question's own number).
+
+    Linking compares exact values, so it never changes what the program returns.
+
+    Args:
+        solution: text with annotations; expressions may hold + - * / // ** ( ) . and `$`, `1,000`, `10%`.
+        answer: the problem's answer.
+        question: the problem's question.
+
+    Returns:
+        The program, or None if there is no annotation, one is not plain arithmetic, there are more than 27,
+        or the program's value is not the answer.
+    """
+    annotations = ANNOTATION.findall(solution)
+    if not annotations or len(annotations) > len(string.ascii_lowercase) + 1:
+        return None
+    given = _numbers_in(question)
+    values: list[Fraction] = []
+    lines = ["def solution():"]
+    for index, annotation in enumerate(annotations):
+        expression = _expression(annotation)
+        value = None if expression is None else _value(expression)
+        if value is None:
+            return None
+        name = "result" if index == len(annotations) - 1 else string.ascii_lowercase[index]
+        lines.append(f"    {name} = {_link(expression, values, given)}")
+        values.append(value)
+    # Canonical texts, not `gavel.solutions.verifier.equal`, which would let a program that returns 10/3 pass for 3.33.
+    if canonical(values[-1]) != canonical(answer):
+        return None
+    return "\n".join([*lines, "    return result"])
+
+
+def _expression(annotation: str) -> str | None:
+    """The left side as Python arithmetic without spaces, or None where it is anything else."""
+    left, separator, right = annotation.partition("=")
+    if not separator or "=" in right or len(left) > MAX_EXPRESSION_LENGTH or re.search(r"[\d.]\s+[\d.]", left):
+        return None
+    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), re.sub(r"[\s$]", "", left))
+    text = _PERCENT.sub(r"(\1/100)", text)
+    # Python refuses integer literals with leading zeros.
+    text = _LITERAL.sub(lambda match: re.sub(r"^0+(?=\d)", "", match.group()), text)
+    return text if _PLAIN.fullmatch(text) else None
+
+
+def _value(expression: str) -> Fraction | None:
+    """Exact value of an arithmetic expression; None for bad syntax, division by zero, or one too large."""
+    try:
+        return _evaluate(ast.parse(expression, mode="eval").body, expression)
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
+        return None
+
+
+def _evaluate(node: ast.expr, text: str) -> Fraction:
+    match node:
+        case ast.Constant(value=int() | float()):
+            # The source text, not the parsed float: 0.1 is one tenth here.
+            result = Fraction(ast.get_source_segment(text, node))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            result = -_evaluate(operand, text)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            result = _evaluate(operand, text)
+        case ast.BinOp(left=left, op=op, right=right):
+            result = _apply(op, _evaluate(left, text), _evaluate(right, text))
+        case _:
+            raise ValueError("not plain arithmetic")
+    if max(result.numerator.bit_length(), result.denominator.bit_length()) > MAX_BITS:
+        raise OverflowError("value too large")
+    return result
+
+
+def _apply(op: ast.operator, left: Fraction, right: Fraction) -> Fraction:
+    match op:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Div():
+            return left / right
+        case ast.FloorDiv():
+            return Fraction(left // right)
+        case ast.Pow() if right.denominator == 1 and abs(right) <= MAX_EXPONENT:
+            return left ** int(right)
+    raise ValueError("not plain arithmetic")
+
+
+def _link(expression: str, values: list[Fraction], given: set[Fraction]) -> str:
+    """Replace literals that stand for earlier steps by their names; `values[i]` is step i's exact value."""
+    seen: dict[Fraction, int] = {}
+
+    def replace(match: re.Match) -> str:
+        number = Fraction(match.group())
+        occurrence = seen.get(number, 0)
+        seen[number] = occurrence + 1
+        steps = [index for index in reversed(range(len(values))) if values[index] == number]
+        if number in given:
+            linked = occurrence == 0 and bool(steps) and steps[0] == len(values) - 1
+        else:
+            linked = bool(steps)
+        return string.ascii_lowercase[steps[min(occurrence, len(steps) - 1)]] if linked else match.group()
+
+    return _LITERAL.sub(replace, expression)
+
+
+def _numbers_in(question: str) -> set[Fraction]:
+    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), question.lower())
+    words = {_NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", text) if word in _NUMBER_WORDS}
+    return {Fraction(number) for number in _LITERAL.findall(text)} | {Fraction(word) for word in words}

@@ -1,0 +1,441 @@
+"""Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
+
+A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
+one. Covered, each promise with an adversarial test in tests/unit (test_programs.py, test_program_texts.py,
+test_program_workers.py, test_confinement.py):
+
+- language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
+  conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,
+  shifts); attributes from a list, so no `__class__` or `gi_frame`, and `format` with plain fields only; no names
+  that begin with two underscores;
+- names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
+  as stand-ins without the modules that the real ones have inside; of `sympy` a list of functions
+  (`gavel.solutions.sandbox.sympy_subset`); any other import binds its name to an object that can do nothing, so that an
+  unused import does not matter;
+- time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
+  lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
+- a batch: `budget()` seconds for each 1,024 programs, on all workers; a program that has not run by then is
+  `NOT_RUN`, which is neither an answer nor the lack of one;
+- size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
+  error;
+- the process, whatever code runs in it (`gavel.solutions.sandbox.confinement`): an empty environment, an empty
+  working directory that is deleted once the worker has started, its standard streams to this process only, a session
+  of its own; no file, socket, process or core dump by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves
+  it reading, writing to its streams, memory and clocks, and nothing else of the kernel, with or without privileges;
+  started by root, it becomes nobody; on Linux it dies with this process;
+- state: a program sees no other program's names, and cannot write an attribute of anything that outlives it; a
+  worker in which programs have left too little memory is replaced; a program that uses SymPy, which can evaluate
+  texts, has a process of its own (`gavel.solutions.sandbox.sympy_subset` says how texts are kept from it all the same);
+- this process: it reads at most a frame from a worker at a time and replaces a worker that sends anything unexpected;
+  writes to a worker have a deadline.
+
+Not covered: code that escaped the language, without SymPy, could answer for the programs that its worker gets after
+it, up to a batch's end; it could reach nothing outside. Without the filter (`containment()` says what is in force)
+such code would have its user's rights on what system calls reach: with root's privileges dropped nobody's, else the
+user's own. Time is measured on the wall, so a machine that stalls for a second can cost an honest program its answer.
+Where a limit cannot be set no worker starts.
+"""
+
+import atexit
+import contextlib
+import importlib.util
+import json
+import math
+import os
+import re
+import secrets
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from gavel.common.log import say
+from gavel.solutions.budget import BATCH, NOT_RUN, Answer, budget
+from gavel.solutions.numbers import UNANSWERABLE, canonical
+from gavel.solutions.sandbox import confinement, sympy_subset
+from gavel.solutions.sandbox import worker as worker_process
+
+# Imported for their paths alone, so that whatever reads imports (digests, packagers) sees that they belong here.
+WORKER, _PARTS = Path(worker_process.__file__), (confinement, sympy_subset)
+
+# Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
+# overloaded.
+TIMEOUT_S = 1.0
+# The process that runs a SymPy program apart keeps the program's clock itself; it is late when it is this much later.
+APART_GRACE_S = 3.0
+# Starting an interpreter takes 50 ms; a busy network file system may take seconds.
+START_TIMEOUT_S = 30.0
+# Programs sent to a worker at a time: from as many as are worth a worker of their own to as many as it runs while
+# this process does other things.
+CHUNKS = 32, 256
+SYMPY_CHUNKS = 4, 32  # each program there takes as long as a hundred others
+# Replies are small and many: a pause this long lets some of them gather before they are read.
+PAUSE_S = 0.0005
+# More workers than this do not help: a thousand simple programs take a fraction of a second on one.
+MAX_WORKERS = 4
+# Longer programs are refused unread; a long real one has 1,500 characters.
+MAX_SOURCE = 20_000
+# A worker's reply has at most 450 characters of text; a longer frame means that the worker is not itself any
+# more.
+MAX_FRAME = worker_process.MAX_REPLY
+READ_BYTES = 64 * 1024
+# A worker reads its programs and says so before it runs the first, in milliseconds.
+BEGIN_TIMEOUT_S = 5.0
+KINDS = ("value", "none", "no answer")
+# Scratch folders: the number is the process that made it.
+FOLDER = re.compile(r"gavel-programs-([0-9]+)-.*")
+
+
+def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s: float | None = None) -> list[Answer]:
+    """Canonical answers of the programs, in their order; identical programs are run once.
+
+    An answer is the canonical text of the returned number, `"None"` if the program returned the value None,
+    and None if there is no answer: no `solution`, the end reached without a return, a result that is no
+    number, an error, a refusal, or more than `timeout_s` seconds on the wall clock. It is `NOT_RUN` for a program
+    that had not run when the batch's time was over; the log says how many.
+
+    The workers are started at the first call and kept for later ones; calls from several threads take turns.
+    Raises RuntimeError if no worker can be started.
+
+    Args:
+        budget_s: seconds for each `BATCH` different programs, the last ones counting as as many; by default `budget()`.
+    """
+    distinct = [program for program in dict.fromkeys(programs) if len(program) <= MAX_SOURCE]
+    answers: dict[str, Answer] = {}
+    with _lock:
+        allowed = (budget() if budget_s is None else budget_s) * -(-len(distinct) // BATCH)
+        until = time.monotonic() + allowed
+        for sympy in (False, True):
+            batch = [program for program in distinct if ("sympy" in program) == sympy]
+            if batch:
+                answers |= zip(batch, _run(batch, timeout_s, sympy, until), strict=True)
+    found = [answers.get(program) for program in programs]
+    if lost := found.count(NOT_RUN):
+        say(
+            f"{lost} of {len(programs)} programs did not run within the batch's {allowed:g} seconds and count as "
+            "missing; raise solution.batch_seconds (gavel score: --batch-seconds) to give them more time",
+            console=True,
+        )
+    return found
+
+
+def _run(programs: Sequence[str], timeout_s: float, sympy: bool, until: float) -> list[Answer]:
+    if sympy not in _pools:
+        size = min(MAX_WORKERS, os.cpu_count() or 1)
+        if sympy:
+            _pools[True] = _Pool(size, (f"sympy={_packages()}",), SYMPY_CHUNKS, APART_GRACE_S)
+        else:
+            _pools[False] = _Pool(size)
+    try:
+        return _pools[sympy].run(programs, timeout_s, until)
+    except BaseException:
+        # An interrupted call must not leave its replies to the next one.
+        _pools.pop(sympy).close()
+        raise
+
+
+def _packages() -> str:
+    """The folder that SymPy (and mpmath, which it needs) is imported from."""
+    return str(Path(importlib.util.find_spec("sympy").origin).parents[1])
+
+
+def containment() -> list[str]:
+    """What confines the workers on this machine: `limits`, `user` (no longer root), `seccomp`."""
+    run_programs(["def solution(): return 0"])
+    return list(_pools[False].workers[0].layers)
+
+
+def close() -> None:
+    """End the worker processes; the next call starts new ones."""
+    with _lock:
+        while _pools:
+            _pools.popitem()[1].close()
+
+
+def _answer(kind: str, text: str) -> str | None:
+    if kind == "none":
+        return UNANSWERABLE
+    return canonical(text) if kind == "value" else None
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[str]:
+    """An empty working directory for a worker, deleted once it has started, so that no exit has to clean up."""
+    folder = tempfile.mkdtemp(prefix=f"gavel-programs-{os.getpid()}-")
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def _sweep() -> None:
+    """Remove the directories of processes that were killed between creating and deleting one."""
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            found = FOLDER.fullmatch(entry.name)
+            if found and not _alive(int(found[1])):
+                with contextlib.suppress(OSError):  # another user's, or not empty and so none of ours
+                    if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                        os.rmdir(entry.path)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _started(arguments: Sequence[str]) -> subprocess.Popen:
+    """A worker's process, started by the one thread that lives as long as this process: workers die with theirs."""
+    global _starter
+    if _starter is None:
+        _starter = ThreadPoolExecutor(1, thread_name_prefix="gavel-programs")
+
+    def start() -> subprocess.Popen:
+        with _scratch() as folder:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(WORKER), f"parent={os.getpid()}", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd=folder,
+                start_new_session=True,
+                bufsize=0,
+            )
+
+    return _starter.submit(start).result()
+
+
+class _Worker:
+    """One worker process and what it is busy with."""
+
+    layers: list[str] | None = None  # of its containment, once it is ready
+    unsent: bytes | memoryview = b""
+    key = ""  # of its programs: it repeats it before its first answer, so nothing that it said before is taken for one
+    begun = True
+    answered = 0  # programs, since it started
+    lost = retired = False
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.process = _started(arguments)
+        os.set_blocking(self.process.stdin.fileno(), False)
+        self.buffer = bytearray()
+        self.pending: deque[int] = deque()
+        self.deadline = time.monotonic() + START_TIMEOUT_S
+
+    def frames(self) -> list:
+        """The whole frames that have arrived; `lost` when the worker has ended or talks nonsense after them."""
+        data = os.read(self.process.stdout.fileno(), READ_BYTES)
+        self.buffer += data
+        self.lost, result = not data, []
+        while len(self.buffer) >= 4 and not self.lost:
+            end = 4 + struct.unpack_from(">I", self.buffer)[0]
+            if len(self.buffer) < end <= MAX_FRAME:
+                break
+            try:
+                if end > MAX_FRAME:
+                    raise ValueError("longer than any frame of ours")
+                result.append(json.loads(bytes(self.buffer[4:end])))
+            except (ValueError, RecursionError):
+                self.lost = True
+            del self.buffer[:end]
+        return result
+
+    def understand(self, frame, answers: list[Answer]) -> bool:
+        """Take in one frame: what it is ready with, the next program's answer, or its end; False for anything else."""
+        match frame:
+            case {"layers": list(layers)} if self.layers is None:
+                self.layers = [layer for layer in layers if isinstance(layer, str)]
+            case ["begun", str(key)] if self.pending and not self.begun and key == self.key:
+                self.begun = True
+            case ["retired", ""] if self.answered and self.begun and not self.retired:
+                self.retired = True
+            case [str(kind), str(text)] if kind in KINDS and self.pending and self.begun and not self.retired:
+                answers[self.pending.popleft()] = _answer(kind, text)
+                self.answered += 1
+            case _:
+                return False
+        return True
+
+    def send(self, programs: Sequence[str], timeout_s: float) -> None:
+        """Hand programs over; what the pipe does not take now is sent by later calls of `write`."""
+        self.key, self.begun, self.deadline = secrets.token_hex(8), False, time.monotonic() + BEGIN_TIMEOUT_S
+        data = json.dumps({"key": self.key, "timeout": timeout_s, "programs": programs}).encode("ascii")
+        self.unsent = memoryview(struct.pack(">I", len(data)) + data)
+        self.write()
+
+    def write(self) -> None:
+        """Raises BrokenPipeError when the worker has ended."""
+        with contextlib.suppress(BlockingIOError):
+            while self.unsent:
+                self.unsent = self.unsent[os.write(self.process.stdin.fileno(), self.unsent) :]
+
+    def kill(self) -> None:
+        # Not yet reaped, so the id of its process group, which it leads, cannot be another's.
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.release()
+
+    def release(self) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class _Pool:
+    """Workers of this process; the clock that kills them is in `run`.
+
+    Args:
+        size: the most workers.
+        arguments: of the worker's command line.
+        chunks: as `CHUNKS`.
+        grace: how much later than a program's time-out a worker of this kind may answer.
+    """
+
+    def __init__(
+        self, size: int, arguments: Sequence[str] = (), chunks: tuple[int, int] = CHUNKS, grace: float = 0.0
+    ) -> None:
+        self.size, self.arguments, self.chunks, self.grace = size, arguments, chunks, grace
+        self.most = chunks[1]  # programs to a worker at a time: one after a late one, then twice as many each time
+        self.workers: list[_Worker] = []
+        self.selector = selectors.DefaultSelector()
+        _sweep()
+
+    def run(self, programs: Sequence[str], timeout_s: float, until: float = math.inf) -> list[Answer]:
+        """The programs' answers; `NOT_RUN` for those without one at the time `until` (of `time.monotonic`)."""
+        answers: list[Answer] = [NOT_RUN] * len(programs)
+        waiting = deque(range(len(programs)))
+        self.most = self.chunks[1]
+        while waiting or any(worker.pending for worker in self.workers):
+            if time.monotonic() >= until:
+                for worker in [worker for worker in self.workers if worker.pending]:
+                    self._remove(worker)
+                break
+            self._start(len(waiting))
+            ready = [worker for worker in self.workers if worker.layers is not None and not worker.pending]
+            share = -(-len(waiting) // max(1, sum(not worker.pending for worker in self.workers)))
+            for worker in ready:
+                if waiting:
+                    count = min(max(share, self.chunks[0]), self.most)
+                    self._give(worker, programs, waiting, count, timeout_s)
+            self._listen(answers, waiting, timeout_s, until)
+        return answers
+
+    def _start(self, waiting: int) -> None:
+        idle = sum(not worker.pending for worker in self.workers)
+        wanted = min(-(-waiting // min(self.chunks[0], self.most)) - idle, self.size - len(self.workers))
+        for _ in range(wanted):
+            worker = _Worker(self.arguments)
+            self.workers.append(worker)
+            self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+
+    def _give(
+        self, worker: _Worker, programs: Sequence[str], waiting: deque[int], count: int, timeout_s: float
+    ) -> None:
+        chunk = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+        worker.pending.extend(chunk)
+        try:
+            worker.send([programs[index] for index in chunk], timeout_s)
+        except BrokenPipeError:
+            self._lose(worker, [], waiting, lost=0)
+            return
+        if worker.unsent:
+            self.selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
+
+    def _listen(self, answers: list[Answer], waiting: deque[int], timeout_s: float, until: float) -> None:
+        """Take in what the workers say until something happens, and replace those that are late or gone."""
+        busy = [worker for worker in self.workers if worker.pending or worker.layers is None]
+        if not busy:
+            return
+        wait = min(until, *(worker.deadline for worker in busy)) - time.monotonic()
+        many = sum(len(worker.pending) for worker in busy) > self.chunks[0]
+        if self.selector.select(max(0.0, wait)) and many and all(worker.begun for worker in busy):
+            time.sleep(PAUSE_S)
+        heard = []
+        for key, events in self.selector.select(0):
+            worker = key.data
+            if worker not in self.workers:
+                continue  # lost a moment ago
+            if events & selectors.EVENT_WRITE:
+                self._write(worker, waiting)
+                continue
+            heard.append(worker)
+            frames = worker.frames()
+            understood = all(worker.understand(frame, answers) for frame in frames)
+            if not understood or worker.lost or worker.retired:
+                self._lose(worker, answers, waiting, lost=1 if worker.begun and not worker.retired else 0)
+                continue
+            if frames and worker.begun:  # bytes alone, without a whole frame, buy no time
+                worker.deadline = time.monotonic() + timeout_s + self.grace
+            if worker.answered and not worker.pending:
+                self.most = min(2 * self.most, self.chunks[1])
+        now = time.monotonic()
+        for worker in busy:
+            if worker in self.workers and worker not in heard and now > worker.deadline:
+                self.most = 1
+                self._lose(worker, answers, waiting, lost=1 if worker.begun else 0)
+
+    def _write(self, worker: _Worker, waiting: deque[int]) -> None:
+        try:
+            worker.write()
+        except BrokenPipeError:
+            self._lose(worker, [], waiting, lost=0)
+            return
+        if not worker.unsent:
+            self.selector.unregister(worker.process.stdin)
+
+    def _lose(self, worker: _Worker, answers: list[Answer], waiting: deque[int], lost: int) -> None:
+        """Kill a worker; its first `lost` pending programs stay without answer, the others wait again."""
+        self._remove(worker)
+        if worker.layers is None:
+            raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
+        pending = list(worker.pending)
+        for index in pending[:lost]:
+            answers[index] = None
+        waiting.extendleft(reversed(pending[lost:]))
+
+    def _remove(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        self.selector.unregister(worker.process.stdout)
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(worker.process.stdin)
+        worker.kill()
+
+    def close(self) -> None:
+        self.selector.close()
+        for worker in self.workers:
+            worker.kill()
+        self.workers = []
+
+
+_lock = threading.Lock()
+_pools: dict[bool, _Pool] = {}  # with and without SymPy
+_starter: ThreadPoolExecutor | None = None
+atexit.register(close)
+
+
+def _after_fork_in_child() -> None:
+    """The workers, their thread and a lock that another thread may hold are the parent's: start afresh."""
+    global _lock, _starter
+    _lock, _starter = threading.Lock(), None
+    while _pools:
+        for worker in _pools.popitem()[1].workers:
+            worker.release()
+            worker.process.returncode = 0  # not this process's child: nothing to wait for
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,1 @@
+"""Pure functions of numbers: intervals and paired tests, AUC, majority and weighted votes."""

@@ -1,0 +1,146 @@
+"""Checks of models, labels and prompts that take seconds, made before the first job of a run."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from gavel.common.errors import InputError
+from gavel.common.requirements import need
+from gavel.data.hub import download
+from gavel.jobs import serving
+from gavel.judge.kinds import KINDS
+from gavel.judge.prompting import example, phrasings
+from gavel.models import prompts
+from gavel.study import checks
+from gavel.study.layout import (
+    start_model,
+)
+from gavel.study.params import judge, student
+
+
+def check_tokenizers(student: dict, judge: dict, solution: dict, served: bool = False) -> None:
+    """Load tokenizers and prompts, and tokenise the judge's labels. Models that are yet to be made are passed over.
+
+    Args:
+        student: `model`, `pad_token`, `eos_token`.
+        judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
+            `chat_template_kwargs`.
+        solution: `prompt`.
+        served: the judge runs behind a server, which alone knows its tokenizer.
+
+    Raises:
+        InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, or the
+            judge's chat template opens a thought.
+    """
+    templates = check_prompts(judge, solution)
+    try:
+        from gavel.judge.prompting import check_template, label_tokens, templated
+        from gavel.models import loading  # seconds of imports, which a dry-run does not pay
+    except ImportError:
+        return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
+    here = {"student": student} | ({} if served else {"judge": judge})
+    for name, settings in here.items():
+        if settings["model"].endswith((f"models/{name}", f"hub/{name}")) and not Path(settings["model"]).exists():
+            continue  # made or fetched by a rule of this run
+        tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
+        tokenizer = loading.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
+        if name == "judge":
+            for template in templates:
+                text = example(template, KINDS[judge["kind"]].slots)
+                if settings["chat"]:
+                    check_template(tokenizer, text, settings.get("chat_template_kwargs"))
+                shown = templated(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
+                label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
+
+
+def check_prompts(judge: dict, solution: dict) -> list[str]:
+    """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
+    prompts.load(solution["prompt"])
+    kind = KINDS[judge["kind"]]
+    return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
+
+
+def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: bool) -> None:
+    """Packages and GPUs of the training and sampling jobs.
+
+    Args:
+        sft, rl, compute, evaluation: sections of the config.
+        here: the jobs run on this machine, not on a cluster's nodes.
+
+    Raises:
+        InputError: something that a key asks for is missing.
+    """
+    if find_spec("torch") is None:
+        return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
+    need_packages(sft, rl, compute, evaluation)
+    if here:
+        need_gpus(sft, rl, compute, evaluation)
+
+
+def need_packages(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+    """What the training and sampling jobs of a study need beyond the pinned packages.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
+        if settings["lora"]:
+            need("peft", key)
+    for key, settings in (("rl.vllm", rl), ("evaluation.vllm", evaluation)):
+        if settings["vllm"]:
+            need("vllm", key)
+    if compute["distributed"] == "deepspeed":
+        need("deepspeed", "compute.distributed 'deepspeed'")
+
+
+def need_gpus(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+    """Whether this machine's GPUs can do what the training and sampling jobs are asked to do.
+
+    Raises:
+        InputError: there are none, too few, or they do not compute in bfloat16.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for key, asked in (
+        ("rl.vllm", rl["vllm"]),
+        ("evaluation.vllm", evaluation["vllm"]),
+        (f"compute.distributed {compute['distributed']!r}", compute["distributed"] != "ddp"),
+    ):
+        if asked and not count:
+            raise InputError(f"{key} needs a GPU, but none is to be seen on this machine")
+    if compute["gpus"] and not count:
+        raise InputError(
+            f"compute.gpus is {compute['gpus']}, but no GPU is to be seen on this machine; set it to 0 to compute on "
+            "the processor"
+        )
+    if 0 < count < compute["processes"]:
+        raise InputError(
+            f"compute.processes is {compute['processes']}, but this machine has {count} GPUs: one for each"
+        )
+    for key, settings in (("sft.bf16", sft), ("rl.bf16", rl)):
+        if settings["bf16"] and count and not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise InputError(f"{key}: {torch.cuda.get_device_name(0)} does not compute in bfloat16; set it to false")
+
+
+def check(study: dict, here: bool) -> None:
+    """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
+    check_models(study)
+    checks.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
+    for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
+        if here and server and server["serve"] == "job":
+            serving.words(server["command"], key, model="")
+    _bring_served_judge(study)
+
+
+def _bring_served_judge(study: dict) -> None:
+    """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
+    judge, server = study["judge"], study["judge"]["server"]
+    own = server and server["serve"] == "job" and "{model}" in str(server["command"])
+    if own and not Path(judge["model"]).exists():
+        download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
+
+
+def check_models(study: dict) -> None:
+    """Tokens and prompts of the models that are here already. Raises `InputError`."""
+    asked = judge(study) | {"model": start_model(study, "judge")}
+    checks.check_tokenizers(student(study), asked, study["solution"], served=bool(study["judge"]["server"]))

@@ -1,0 +1,241 @@
+"""Config files as they stand, before YAML makes something else of them than was meant.
+
+A YAML loader silently keeps the last of two equal keys and reads `010` as 8, `1:30` as 90 and `2024-01-01` as a date.
+Snakemake loads the study's files itself, so the workflow checks them here once more. Which keys exist and which values
+they take is decided elsewhere (`gavel.study.schema.study`).
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+
+from gavel.common.errors import InputError
+from gavel.common.files import NOT_UTF8, half_a_character
+
+DEFAULT = "config/config.yaml"  # of the default study, from the working directory
+PATHS = {"results_dir", "path", "model"}  # keys where `~` is hardly meant as null
+_TAG = "tag:yaml.org,2002:"
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+
+
+def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict) -> None:
+    """What Snakemake was given: `--configfile`, `--config`, and what it made of both.
+
+    Args:
+        files: in the order given, none for the default study.
+        overrides: `name=value` entries of `--config`, which alone change the default study.
+        config: all of them merged.
+
+    Raises:
+        InputError: a file says something that YAML would read as something else, a key is given twice, or there are
+            files but none of them names its study.
+    """
+    for path in files:
+        read(path)
+    _check_overrides(overrides)
+    if "study" in config:
+        return
+    if files:
+        names = ", ".join(map(_shown, files))
+        raise InputError(
+            f"{names}: `study` is missing, so the results would take the place of the default study's; add a line such "
+            "as `study: mine` (to change single keys of the default study, use --config without --configfile)"
+        )
+    if Path(DEFAULT).exists():
+        read(DEFAULT)
+
+
+def read(path: str | Path) -> dict:
+    """A config file, YAML or JSON, with plain values.
+
+    Raises:
+        InputError: it is missing, not UTF-8, neither YAML nor JSON, no mapping; or a key is given twice or is no text,
+            or a value is not what it looks like. The message has the file, the line and the key.
+    """
+    name = _shown(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{name}: {NOT_UTF8}") from None
+    try:
+        found = _json(text, name)  # first, as Snakemake does
+        if found is None:
+            found = _yaml(text, name)
+    except RecursionError:
+        raise InputError(f"{name}: nested too deeply; a study's config has a few levels") from None
+    if not isinstance(found, dict):
+        kind = "nothing" if found is None else type(found).__name__
+        raise InputError(f"{name}: expected a study's config, found {kind}; write `key: value` lines at the top level")
+    return found
+
+
+def _yaml(text: str, name: str):
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _Checker(name).check(node)
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        place = error.problem_mark or error.context_mark
+        where = f"{name}:{place.line + 1}" if place else name
+        advice = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
+        raise InputError(f"{where}: not valid YAML ({error.problem or error.context}{advice})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
+
+
+class _Pairs(list):
+    """The pairs of a JSON object, among which a key may stand twice."""
+
+
+def _json(text: str, name: str):
+    """A JSON document; None where it is none."""
+
+    def plain(value, path: str):
+        if isinstance(value, _Pairs):
+            found = {}
+            for key, inner in value:
+                if key in found:
+                    raise InputError(f"{name}: key {_dotted(path, key)!r} is given twice; keep one of them")
+                found[key] = plain(inner, _dotted(path, key))
+            return found
+        if isinstance(value, list):
+            return [plain(inner, _dotted(path, place)) for place, inner in enumerate(value)]
+        if isinstance(value, str) and half_a_character(value):
+            raise InputError(f"{name}: {path}: {_HALF}")
+        return value
+
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except ValueError:
+        return None
+    return plain(pairs, "")
+
+
+_HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
+
+
+class _Checker:
+    """Walks the nodes of a YAML document.
+
+    Args:
+        name: of the file, for messages.
+        typed: whether plain values get types; those of `--config` stay texts.
+    """
+
+    def __init__(self, name: str, typed: bool = True) -> None:
+        self.name, self.typed = name, typed
+        self._open: set[int] = set()
+        self._done: set[int] = set()
+
+    def check(self, node: yaml.Node, path: str = "") -> None:
+        """Raises `InputError` for what is wrong in a node and below it."""
+        if id(node) in self._open:
+            raise self._error(node, path, "holds itself (an alias `*name` inside of its own anchor `&name`)")
+        if id(node) in self._done:
+            return
+        self._open.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            self._mapping(node, path)
+        elif isinstance(node, yaml.SequenceNode):
+            for place, inner in enumerate(node.value):
+                self.check(inner, _dotted(path, place))
+        else:
+            self._scalar(node, path)
+        self._open.discard(id(node))
+        self._done.add(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> None:
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self._error(key, path, "has a key that is no text but a list or a section")
+            own = _dotted(path, key.value)
+            if key.value in first:
+                before = f", first on line {first[key.value]}" if self.typed else ""
+                raise InputError(f"{self._place(key)}: key {own!r} is given twice{before}; keep one of them")
+            first[key.value] = key.start_mark.line + 1
+            if key.tag == f"{_TAG}merge":  # `<<: *common`, whose keys those beside it may replace
+                self.check(value, path)
+                continue
+            if key.tag != f"{_TAG}str":
+                kind = key.tag.removeprefix(_TAG)
+                raise self._error(key, own, f"is no text: YAML reads {key.value!r} as {kind}; put the key in quotes")
+            if half_a_character(key.value):
+                raise self._error(key, own, _HALF)
+            self.check(value, own)
+
+    def _scalar(self, node: yaml.ScalarNode, path: str) -> None:
+        kind, text = node.tag.removeprefix(_TAG), node.value
+        if half_a_character(text):
+            raise self._error(node, path, _HALF)
+        if not self.typed:
+            return
+        if kind in ("int", "float") and ":" in text:
+            raise self._error(
+                node, path, f"YAML reads {text} as a number to the base 60; write a plain number, or quotes for text"
+            )
+        if kind == "int" and _OCTAL.fullmatch(text):
+            raise self._error(
+                node,
+                path,
+                f"YAML reads {text} as an octal number; write it without the leading 0, or in quotes for text",
+            )
+        if kind == "int" and len(text) > sys.get_int_max_str_digits():
+            raise self._error(node, path, "is a number of too many digits")
+        if kind == "float" and text.lstrip("+-").lower() in (".inf", ".nan"):
+            raise self._error(node, path, f"expected a finite number, found {text}")
+        if kind == "null" and text == "~" and path.rpartition(".")[2] in PATHS:
+            raise self._error(node, path, "YAML reads ~ as null; put a path in quotes, or leave the key out")
+        if kind == "timestamp":
+            raise self._error(node, path, f"YAML reads {text} as a date; put it in quotes")
+
+    def _error(self, node: yaml.Node, path: str, problem: str) -> InputError:
+        return InputError(f"{self._place(node)}: {f'{path}: ' if path else ''}{problem}")
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}" if self.typed else self.name
+
+
+def _check_overrides(entries: Iterable[str]) -> None:
+    """Raises `InputError` where a key stands twice among `--config` entries, or cannot be a key's value."""
+    seen: list[str] = []
+    for entry in entries:
+        key, _, value = entry.partition("=")
+        if half_a_character(entry):  # how Python takes bytes of a command line that are not UTF-8
+            raise InputError(f"--config: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
+        try:
+            node = yaml.compose(value, Loader=yaml.BaseLoader)
+            if node is not None:
+                _Checker("--config", typed=False).check(node, key)
+            given = _leaves(node, key)
+        except yaml.YAMLError:  # Snakemake takes the value as text
+            given = [key]
+        except RecursionError:
+            raise InputError(f"--config: {key}: nested too deeply; a study's config has a few levels") from None
+        for own in given:
+            if any(f"{own}.".startswith(f"{other}.") or f"{other}.".startswith(f"{own}.") for other in seen):
+                raise InputError(f"--config: key {own!r} is given twice; keep one of them")
+        seen += given
+
+
+def _leaves(node: yaml.Node | None, path: str) -> list[str]:
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        return [path]
+    return [leaf for key, value in node.value for leaf in _leaves(value, _dotted(path, key.value))]
+
+
+def _dotted(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _shown(path: str | Path) -> str:
+    """A path as the user may have given it: from the working directory where it lies below."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,118 @@
+"""What each rule's job depends on."""
+
+from gavel.judge.kinds import KINDS, TASKS
+from gavel.study.layout import (
+    SELF_TAUGHT_STEPS,
+    judge_stages,
+    model,
+    start_model,
+)
+
+# What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
+# reruns nothing.
+JUDGE_KEYS = (
+    "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat chat_template_kwargs "
+    "max_tokens cache"
+).split()
+
+
+# How rollouts by vLLM are reached, which reruns nothing either.
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
+
+
+def student(study: dict) -> dict:
+    """The student's settings without its from-scratch recipe."""
+    return {key: value for key, value in study["student"].items() if key != "scratch"} | {
+        "model": model(study, "student")
+    }
+
+
+def judge(study: dict) -> dict:
+    """Keyword arguments of `gavel.judge.load.load` that its scores depend on.
+
+    Of a server that is how many tokens it lists; `gavel.judge.access` adds where it is.
+    """
+    server = study["judge"]["server"]
+    return {key: study["judge"][key] for key in JUDGE_KEYS} | {
+        "model": model(study, "judge"),
+        "server": server and {"top_logprobs": server["top_logprobs"]},
+    }
+
+
+def rl(study: dict) -> dict:
+    """What an RL run depends on of the section `rl`; `gavel.training.rl.rollout_server` adds how vLLM is reached."""
+    settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
+    vllm = settings["vllm"]
+    return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
+
+
+def scratch_prompts(study: dict) -> list[str]:
+    """Names of the judging prompts that a judge made from scratch learns; none where the judge is not made here."""
+    scratch = study["judge"]["scratch"]
+    made = [TASKS[task] for task in (scratch["tasks"] or () if scratch else ())]
+    return [KINDS[kind].defaults(reasons)["prompt"] for kind, reasons in made]
+
+
+def judge_prompts(study: dict) -> list[str]:
+    """The judging prompts, names and files."""
+    named = study["judge"]["prompt"]
+    return [named] if isinstance(named, str) else named
+
+
+def gpus(study: dict, rule: str) -> int:
+    """How many of `compute.gpus` a rule's job has a use for: 0 without any."""
+    given, server = study["compute"]["gpus"], study["judge"]["server"]
+    if not given or rule == "train_rl":
+        return given
+    if rule in ("train_sft", "train_judge"):
+        return study["compute"]["processes"]
+    if rule in ("solution_pairs", "benchmark_items", "judgments"):
+        return 1
+    if rule == "generate":
+        vllm = study["evaluation"]["vllm"]
+        return vllm["tensor_parallel_size"] if vllm else 1
+    if server and server["serve"] == "job":  # its GPUs are counted among all
+        return 0 if rule == "score" and not study["evaluation"]["judge"] else given
+    if rule == "score":
+        return int(study["evaluation"]["judge"] and not server)
+    if rule == "benchmark_judge":
+        return int(not server)
+    return 1
+
+
+def self_taught(study: dict) -> dict | None:
+    """What the pairs and judgments of a self-taught judge depend on."""
+    section = study["judge"]["self_taught"]
+    return section and {key: value for key, value in section.items() if key not in SELF_TAUGHT_STEPS}
+
+
+def self_taught_judge(study: dict, iteration: int) -> str:
+    """The folder of the judge that judges an iteration's pairs: the one that the iteration starts from."""
+    stages = judge_stages(study)
+    return next(about["start"] for stage, about in stages.items() if stage.startswith(f"iteration{iteration}-"))
+
+
+def judge_pairs(study: dict) -> dict[str, dict]:
+    """How the pairs with a known better solution are drawn: name -> which problems (`part`, and how many the
+    benchmark has), `samples` of each policy, `most` pairs of a problem, `seed`."""
+    benchmark, rl = study["judge"]["benchmark"], study["judge"]["rl"]
+    questions = benchmark["questions"] if benchmark else 0
+    like = benchmark or {"samples": 4, "seed": 0}
+    found = {"selection": {"part": "selection", "samples": like["samples"], "most": like["samples"]}}
+    found["benchmark"] = found["selection"] | {"part": "benchmark"}
+    found["labelled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
+    return {name: about | {"questions": questions, "seed": like["seed"]} for name, about in found.items()}
+
+
+def judges(study: dict) -> dict[str, dict]:
+    """The judge before, between and after its stages of training: name -> keyword arguments of `gavel.judge.load.load`.
+
+    The last one pays. One that is not trained is `pays`, alone; else the first is `start`, and the others are called
+    after what they have learnt from: `iteration1` and so on, `rl`.
+    """
+    stages, own = judge_stages(study), judge(study)
+    found = {"start" if stages else "pays": own | {"model": start_model(study, "judge")}}
+    for stage in stages:
+        name = stage.partition("-")[0]
+        found[name] = own | {"model": f"{study['results_dir']}/judge/training/{stage}/best"}
+    return found

@@ -1,0 +1,51 @@
+"""The reference of all config keys, written from the schema."""
+
+from gavel.study.schema.study import definition, schema
+
+
+def reference() -> str:
+    """The reference of all keys as Markdown tables, one a section."""
+    whole = schema()
+    lines: list[str] = []
+    for title, node in [("(top level)", whole), *whole["$defs"].items()]:
+        lines += [
+            "",
+            f"### {_heading(title)}",
+            "",
+            node.get("description", ""),
+            "",
+            "| key | default | meaning |",
+            "|---|---|---|",
+        ]
+        for key, field in node["properties"].items():
+            default = "required" if key in node.get("required", ()) else _default(field)
+            meaning = field.get("description") or definition(whole, field)["description"]
+            lines.append(f"| `{key}` | {default} | {meaning}{_choices(field, meaning)} |")
+    return "\n".join(lines).strip() + "\n"
+
+
+SECTIONS = {
+    "Source": "data.train, data.pretrain, data.tests.<name>",
+    "StudentScratch": "student.scratch",
+    "JudgeScratch": "judge.scratch",
+    "MonitorConfig": "rl.monitor",
+    "Ppo": "rl.ppo",
+}
+
+
+def _choices(field: dict, meaning: str) -> str:
+    """The values that a key may have, where it is one of a few and its meaning does not name them all."""
+    options = [field, *field.get("anyOf", ())]
+    values = next((option["enum"] for option in options if "enum" in option), [])
+    return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."
+
+
+def _heading(title: str) -> str:
+    return SECTIONS.get(title, title.lower())
+
+
+def _default(field: dict) -> str:
+    if "default" not in field:
+        return "see the section"
+    value = field["default"]
+    return "null" if value is None else f"`{value}`" if not isinstance(value, bool) else f"`{str(value).lower()}`"

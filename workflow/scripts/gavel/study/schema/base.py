@@ -1,0 +1,115 @@
+"""What every section of the config is made of."""
+
+import re
+import shlex
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from gavel.common.redaction import refuse_in_command, refuse_in_url
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_LEADING_ZERO = re.compile(r"\s*[-+]?0[0-9_]+\s*")
+_EXPONENT = re.compile(r"\s*[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\s*")
+
+
+class Section(BaseModel):
+    """A closed section: an unknown key is an error, and so is a value that YAML has made of something else."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def as_meant(cls, value: Any, info: ValidationInfo) -> Any:
+        """No number or text from `yes`, no `010`; `1e-5` and `1e3`, which YAML 1.1 leaves texts, are numbers."""
+        kinds = _kinds(cls.model_fields[info.field_name].annotation)
+        if dict in kinds or any(issubclass(kind, BaseModel) for kind in kinds):
+            return value
+        values = value if isinstance(value, list | tuple) else [value]
+        numeric = kinds & {int, float} and str not in kinds
+        if bool not in kinds and any(isinstance(one, bool) for one in values):
+            raise ValueError(
+                f"expected {'a number' if numeric else 'text'}; YAML reads yes, no, on and off as true and false, "
+                "unless they stand in quotes"
+            )
+        if not numeric:
+            return value
+        if any(isinstance(one, str) and _LEADING_ZERO.fullmatch(one) for one in values):
+            raise ValueError("write the number without a leading 0")
+        found = [float(one) if isinstance(one, str) and _EXPONENT.fullmatch(one) else one for one in values]
+        return found if isinstance(value, list | tuple) else found[0]
+
+
+def _kinds(annotation: Any) -> set[type]:
+    """The types in an annotation: `list[int] | None` has int and NoneType."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kinds(inner[0])
+    if get_origin(annotation) is Literal:
+        return {type(option) for option in inner}
+    if get_origin(annotation) is dict:
+        return {dict}
+    return {kind for part in inner for kind in _kinds(part)} if inner else {annotation}
+
+
+class Served(Section):
+    """A server that jobs ask."""
+
+    serve: Literal["external", "job"] = Field(
+        "external",
+        description="Who starts it: `external`, somebody else, and `base_url` says where it is; or each `job` that "
+        "asks it, on its own node and a free port of loopback, and ends it when it ends itself.",
+    )
+    base_url: str | None = Field(None, pattern=r"^https?://", description="Where an external one is.")
+    command: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="What a job starts, a line or a list of words; {model}, {host} and {port} are filled in."
+    )
+    gpus: list[Annotated[int, Field(ge=0)]] | None = Field(
+        None,
+        description="The GPUs that the job's server sees, counted from 0 among the job's `compute.gpus`; training "
+        "takes the first `compute.processes` of them. null shows it all, [] none.",
+    )
+    startup_s: Positive = Field(900.0, description="Seconds in which the job's server must be ready to answer.")
+
+    @field_validator("base_url")
+    @classmethod
+    def without_secret(cls, value):
+        if value is not None:
+            refuse_in_url(value)
+        return value
+
+    @field_validator("command")
+    @classmethod
+    def without_key(cls, value):
+        refuse_in_command(value)
+        return value
+
+    def check_served(self) -> None:
+        """Raises `ValueError` where keys contradict each other."""
+        if self.serve == "external":
+            if self.base_url is None:
+                raise ValueError("serve: 'external' needs `base_url`, where the server is; or write `serve: job`")
+            for key in ("command", "gpus"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: is for a server that the job starts; write `serve: job`, or leave it out")
+            return
+        if isinstance(self.command, str):
+            try:
+                shlex.split(self.command)
+            except ValueError as error:
+                raise ValueError(
+                    f"command: cannot be split into words ({str(error).lower()}); close the quote, or write a list of "
+                    f"words, found {self.command!r}"
+                ) from None
+        if self.base_url is not None:
+            raise ValueError("base_url: with `serve: job` the job chooses the address; leave one of them out")
+        text = self.command if isinstance(self.command, str) else " ".join(self.command)
+        if "\0" in text:
+            raise ValueError("command: has a NUL character in it, which no program can be given")
+        if "{port}" not in text:
+            raise ValueError("command: has no {port}, where the job puts the port that it found free")
+        if not text.split("{")[0].strip():
+            raise ValueError("command: must begin with a program")

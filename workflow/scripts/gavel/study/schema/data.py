@@ -1,0 +1,107 @@
+"""Where problems come from, how they are split, and how a student answers them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from gavel.data.readers import READERS, described
+from gavel.study.schema.base import Count, Section
+
+READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
+GENERATED = ("set", "size", "seed", "of")  # and of those that are generated
+
+
+class Source(Section):
+    """Where problems come from: the embedded generator, a local file or folder, or a hub data set."""
+
+    reader: Literal["generator", *READERS] = Field(
+        description=f"How to read it. `generator` makes problems; the others read published layouts. {described()}"
+    )
+    path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
+    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
+    split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
+    revision: str | None = Field(None, description="Hub commit or tag; null is the newest when it is fetched.")
+    limit: Count | None = Field(None, description="Keep only the first so many rows.")
+    skip_bad: bool = Field(
+        False,
+        description="Leave out rows that the reader cannot read, and count them in `splits.json` and the report; "
+        "otherwise the first one ends the job.",
+    )
+    set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
+        None,
+        description="Generator only: which kind of problems. `plus` perturbs the test set named by `of`.",
+    )
+    size: Count | None = Field(None, description="Generator only: number of problems.")
+    seed: int = Field(0, description="Generator only: another seed gives other problems.")
+    of: str | None = Field(None, description="Generator set `plus` only: the test set whose problems are perturbed.")
+
+    @model_validator(mode="after")
+    def complete(self):
+        generated = self.reader == "generator"
+        for key in READ if generated else GENERATED:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key}: reader {self.reader!r} would ignore it; leave it out"
+                    + (", or write `limit` for the first so many rows" if key == "size" else "")
+                )
+        if generated:
+            if self.set is None or self.size is None:
+                raise ValueError("reader 'generator' needs `set` and `size`")
+            if (self.set == "plus") != (self.of is not None):
+                raise ValueError("`of` names the perturbed test set: needed with set 'plus', and only there")
+        elif self.path is None:
+            raise ValueError(f"reader {self.reader!r} needs `path`")
+        return self
+
+
+class Data(Section):
+    """Problems and splits. Splits are disjoint by normalised question and decided by the seed and the row ids."""
+
+    seed: int = Field(0, description="Decides which problems go to which split.")
+    pretrain: Source | None = Field(
+        None, description="What models made from scratch read; null where models come from elsewhere."
+    )
+    train: Source = Field(description="Labelled, unlabelled and validation problems are drawn from here.")
+    labeled: int | float = Field(description="Labelled problems: a count, or a share of train between 0 and 1.")
+    unlabeled: int | float = Field(description="Unlabelled problems (answers removed): a count or a share.")
+    validation: int | float = Field(description="Validation problems: a count or a share. All selection uses these.")
+    tests: dict[str, Source] = Field(description="Test sets by name; read by evaluation and audit only.")
+    ngram: Count = Field(8, description="Word n-grams of this length count as overlap in the audit.")
+
+    @field_validator("labeled", "unlabeled", "validation")
+    @classmethod
+    def count_or_share(cls, value):
+        if value <= 0 or (isinstance(value, float) and not value.is_integer() and value >= 1):
+            raise ValueError(f"{value} is neither a count (1, 2, ...) nor a share between 0 and 1")
+        return value
+
+    @field_validator("tests")
+    @classmethod
+    def some_test(cls, value):
+        if not value:
+            raise ValueError("name at least one test set")
+        for name, source in value.items():
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"test set name {name!r} may hold letters, digits, '-' and '_' only")
+            if source.of is not None and (source.of == name or source.of not in value):
+                raise ValueError(f"test set {name!r} perturbs {source.of!r}, which is not another test set")
+        return value
+
+
+class Solution(Section):
+    """How the student answers."""
+
+    format: Literal["program", "text"] = Field(
+        "program",
+        description="`program`: a Python function whose return value is the answer; `text`: free text.",
+    )
+    prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
+    max_new_tokens: Count = Field(
+        64, description="Longest solution, in tokens; with any question it must fit the student's context."
+    )
+    batch_seconds: Annotated[float, Field(ge=2)] = Field(
+        60.0,
+        description="Time limit in seconds for running up to 1,024 programs; larger batches get proportionally more. "
+        "Programs that have not run by then count as missing, not wrong: they get no reward and are left out of "
+        "metrics, and the log and the report give their number. An endless program blocks one worker for a second.",
+    )

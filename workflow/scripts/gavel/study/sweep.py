@@ -1,0 +1,78 @@
+"""Variants of one study: a common config, and for each variant the keys in which it differs."""
+
+import json
+from pathlib import Path
+
+from gavel.common.errors import InputError
+from gavel.common.nested import _at, merged
+from gavel.study.resolve import resolve as resolve_study
+from gavel.study.schema.study import check_place, check_sweep
+
+# What a stage is made from: variants that agree in all of it share the stage.
+MADE_FROM = {
+    "student": ("data", "student"),
+    "judge": ("data", "student", "judge.model", "judge.scratch", "judge.labels"),
+    "sft": ("data", "student", "solution", "sft", "compute"),
+    "benchmark": ("data", "student", "solution", "sft", "compute", "rl.temperature", "judge.benchmark"),
+}
+
+
+def resolve(raw: dict, root: str | Path) -> dict:
+    """A sweep made ready for the workflow.
+
+    Args:
+        raw: the config as read, with `sweep`.
+        root: the project's folder.
+
+    Returns:
+        `study`, `question`, `results_dir`, `axis`, and `variants`: name -> resolved config of that study. Each lies in
+        `results_dir/<name>`; all share one MLflow store, and stages that are equal (`shared`).
+
+    Raises:
+        InputError: the sweep or one of its variants is wrong; the message names the variant.
+    """
+    common = {key: value for key, value in raw.items() if key != "sweep"}
+    common["study"], common["results_dir"] = check_place(raw)
+    about = check_sweep(raw["sweep"])
+    found: dict[str, dict] = {}
+    for name, overlay in about["variants"].items():
+        try:
+            found[name] = resolve_study(_variant(common, name, overlay), root)
+        except InputError as error:
+            raise InputError(f"sweep.variants.{name}: {str(error).removeprefix('config: ')}") from None
+    folder = common["results_dir"]
+    store = f"sqlite:///{Path(folder, 'mlflow.db').resolve()}"
+    for settings in found.values():
+        settings["tracking"]["uri"] = settings["tracking"]["uri"] or store
+    _share(found)
+    question = next(iter(found.values()))["question"]
+    return {"study": common["study"], "question": question, "results_dir": folder, "axis": about["axis"]} | {
+        "variants": found
+    }
+
+
+def _variant(common: dict, name: str, overlay: dict) -> dict:
+    for key in ("study", "results_dir", "sweep", "shared"):
+        if key in overlay:
+            raise InputError(f"{key!r} cannot differ between variants")
+    own = {"study": f"{common['study']}-{name}", "results_dir": f"{common['results_dir']}/{name}"}
+    return merged(common, overlay) | own
+
+
+def _share(variants: dict[str, dict]) -> None:
+    """Point each stage at the first variant whose stage is made from the same."""
+    first: dict[str, str] = {}
+    for settings in variants.values():
+        shared = {}
+        for stage, keys in MADE_FROM.items():
+            mark = stage + json.dumps([_at(settings, key) for key in keys], sort_keys=True)
+            home = first.setdefault(mark, settings["results_dir"])
+            shared[stage] = home if _made(settings, stage) and home != settings["results_dir"] else None
+        settings["shared"] = shared
+
+
+def _made(settings: dict, stage: str) -> bool:
+    """Whether the study makes it at all."""
+    if stage == "benchmark":
+        return settings["judge"]["benchmark"] is not None
+    return stage == "sft" or settings[stage]["model"] == "scratch"

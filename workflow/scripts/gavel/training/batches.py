@@ -1,0 +1,62 @@
+"""How a batch is cut for memory: one optimiser step's micro-batches, and each process's share of a rollout."""
+
+from gavel.common.errors import InputError
+
+
+def split(batch_size: int, processes: int, micro: int | None, key: str) -> tuple[int, int]:
+    """Micro-batch size and number of micro-batches of one optimiser step on `batch_size` examples, for one process.
+
+    Args:
+        micro: examples in memory at a time, at most the process's own, which None takes.
+        key: the section of the config, for messages.
+
+    Raises:
+        InputError: they do not divide.
+    """
+    own, rest = divmod(batch_size, processes)
+    if rest:
+        raise InputError(
+            f"{key}.batch_size is {batch_size}, which {processes} processes (compute.processes) cannot share evenly"
+        )
+    size = min(micro or own, own)
+    if own % size:
+        shared = f" ({batch_size} for {processes} processes)" if processes > 1 else ""
+        raise InputError(
+            f"{key}.micro_batch_size: {own} examples a step{shared} do not divide into micro-batches of {size}"
+        )
+    return size, own // size
+
+
+def share(
+    prompts: int, generations: int, processes: int, minibatches: int, micro: int | None, key: str = "rl"
+) -> tuple[int, int]:
+    """Micro-batch size and number of micro-batches of one optimiser step, for one process.
+
+    Args:
+        prompts: questions in a rollout (`rl.prompts_per_step`).
+        generations: completions of each (`rl.num_generations`).
+        processes: processes that train together; each takes whole groups of completions.
+        minibatches: optimiser steps in one pass over the rollout.
+        micro: completions in memory at a time, at most a whole mini-batch, which None takes.
+        key: the section of the config, for messages.
+
+    Raises:
+        InputError: they do not divide.
+    """
+    if prompts % processes:
+        raise InputError(
+            f"{key}.prompts_per_step: {prompts} questions a step do not divide among {processes} processes "
+            "(compute.processes); each takes whole groups of completions"
+        )
+    completions = prompts * generations // processes
+    most = completions // minibatches
+    size = min(micro or most, most)
+    accumulate = completions // (minibatches * size) if size else 0
+    if size * minibatches * accumulate != completions:
+        shared = f" / {processes} processes" if processes > 1 else ""
+        raise InputError(
+            f"{key}: {completions} completions a step (prompts_per_step * num_generations{shared}) do not divide into "
+            f"{minibatches} mini-batches of micro-batches of {size}; change {key}.micro_batch_size"
+            + (" or rl.ppo.minibatches" if minibatches > 1 else "")
+        )
+    return size, accumulate

@@ -1,0 +1,160 @@
+"""What SFT and RL training share: the callback that looks after a run while it trains, and what is left at its end."""
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from gavel.common.files import replacing, write_json
+from gavel.common.journal import Journal
+from gavel.common.log import say
+from gavel.common.redaction import redacted_config
+from gavel.models import loading
+from gavel.training import distributed
+from gavel.training.state import LOOK, Mirror, RunState, save_whole
+
+WALL_TIME = "wall_time"  # seconds since the step before was logged
+
+
+class Keeper(TrainerCallback):
+    """Journals every step, checks the policy on validation questions, marks checkpoints whole, feeds the mirror.
+
+    Of several processes the main one does all that; the others hear what it found, so that they react alike.
+
+    Args:
+        state: the run's state folder.
+        check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
+        check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
+        updates_per_step: optimiser steps in one step.
+        react: `(earlier looks, this one, step) -> what else to note`; a noted `ended` ends the training.
+        heed: called with all that a look noted, in every process.
+        mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        tokenizer: PreTrainedTokenizerBase,
+        check: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
+        *,
+        steps: int,
+        check_every: int,
+        save_every: int,
+        updates_per_step: int = 1,
+        react: Callable[[list[dict], dict, int], dict] = lambda past, found, step: {},
+        heed: Callable[[dict], None] = lambda noted: None,
+        mirror: Mirror | None = None,
+    ):
+        self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
+        self.react, self.heed, self.ended = react, heed, False
+        self.saved = 0  # step of the last checkpoint
+        self.clock = time.monotonic()
+        self.steps, self.check_every, self.save_every, self.updates = (
+            steps,
+            check_every,
+            save_every,
+            updates_per_step,
+        )
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        step = self.saved = state.global_step // self.updates
+        if distributed.on_main(lambda: self._begin(step)):
+            self._look(model, 0)
+
+    def _begin(self, step: int) -> bool:
+        """Forget what came after the checkpoint; whether the policy has to be looked at before the first step."""
+        for journal in (self.run.journal, self.run.checks):
+            journal.truncate(step)
+        self.run.prune_best(step)
+        return step == 0 and not any(True for _ in self.run.checks.rows())
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if state.global_step % self.updates or state.global_step == 0 or "train_runtime" in logs:
+            return
+        if not distributed.is_main():
+            return
+        numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+        before, self.clock = self.clock, time.monotonic()
+        numbers[WALL_TIME] = self.clock - before
+        self.run.journal.append(state.global_step // self.updates, numbers)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        step, rest = divmod(state.global_step, self.updates)
+        if rest == 0 and (step % self.check_every == 0 or step == self.steps):
+            self._look(model, step)
+        if rest == 0 and (step % self.save_every == 0 or step == self.steps or self.ended):
+            control.should_save = True
+        if self.ended:
+            control.should_training_stop = True
+        return control
+
+    def on_save(self, args, state, control, **kwargs):
+        distributed.wait()  # every process writes the state of its random numbers
+        self.saved = state.global_step // self.updates
+        if not distributed.is_main():
+            return
+        self.run.complete(self.run.checkpoints / f"checkpoint-{state.global_step}")
+        self.run.prune_best(self.saved)
+        if self.mirror is not None:
+            self.run.show(self.mirror, self.saved)
+
+    def seconds(self) -> float:
+        """What the run has taken, looks included: of steps that a kill made it take twice, the second time only."""
+        steps = (row["metrics"].get(WALL_TIME, 0.0) for row in self.run.journal.rows())
+        return sum(steps) + time.monotonic() - self.clock
+
+    def _look(self, model: PreTrainedModel, step: int) -> None:
+        with distributed.whole(model) as policy:
+            found, best = distributed.on_main(lambda: self._judged(policy, step))
+        self.heed(found)
+        self.ended = bool(found.get("ended"))
+        if best:
+            self.run.save_best(model, self.tokenizer, step)
+        if distributed.is_main():
+            self.run.checks.append(step, {LOOK + name: value for name, value in found.items()})
+            self.run.prune_best(self.saved)
+            shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
+            say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
+
+    def _judged(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool]:
+        """What a look found and what is to be done about it, and whether none before it was better."""
+        past = self.run.looks()
+        found = self.check(policy, self.tokenizer, step)
+        found |= self.react(past, found, step)
+        return found, found["greedy"] >= max((look["greedy"] for look in past), default=-1)
+
+
+def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mirror: Mirror | None = None) -> dict:
+    """Bring a trained run's results into its declared outputs: `final/`, `best/`, curves, `run.json`.
+
+    The mirror is shown all, since a kill may have come between the last checkpoint and its showing. Every process must
+    get here.
+    """
+    if mirror is not None:
+        run.show(mirror)
+    save_whole(model, tokenizer, output / "final")
+    return distributed.on_main(lambda: _finish(run, tokenizer, output, summary))
+
+
+def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
+    save_whole(loading.load_model(str(run.best)), tokenizer, output / "best")
+    write_curve(run.checks, output / "monitor.csv", LOOK)
+    write_curve(run.journal, output / "training.csv")
+    summary = summary | {"status": "finished", "best_step": run.best_step()}
+    write_json(output / "run.json", redacted_config(summary))
+    return summary
+
+
+def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
+    """Write a journal as CSV, one row a step, columns in order of appearance, and return its rows."""
+    rows = [
+        {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
+    ]
+    columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
+    with replacing(path, newline="") as handle:
+        writer = csv.DictWriter(handle, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows

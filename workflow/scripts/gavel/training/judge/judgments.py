@@ -1,0 +1,137 @@
+"""Judgments: what a judge that compares writes about a pair, sampled, checked and made into training data.
+
+As in the self-taught evaluators of Wang et al. 2024 (arXiv 2408.02666; we have read its code's README and configs) a
+judge is asked about pairs whose better solution is known, in both orders; judgments that reach it are kept (rejection
+sampling), as many for the first place as for the second, so that no place is learnt.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.judge import load
+from gavel.judge.backends.local import LocalBackend
+from gavel.judge.backends.reasoning import Reasoning
+from gavel.judge.pairwise import PairwiseJudge
+
+
+class Asked(NamedTuple):
+    """A pair in one order: the judging prompt, what stands between a reasoning and the label, the right label."""
+
+    id: str
+    prompt: str
+    cue: str
+    label: str
+
+
+def local(judge: PairwiseJudge) -> LocalBackend:
+    """The back end in which the judge's model is, below any reasoning."""
+    return judge.backend.backend if isinstance(judge.backend, Reasoning) else judge.backend
+
+
+def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
+    """Each pair (`id`, `prompt`, `chosen`, `rejected`) in both orders, by the judge's first phrasing."""
+    found = []
+    for pair in pairs:
+        for place, (first, second) in enumerate([("chosen", "rejected"), ("rejected", "chosen")]):
+            prompt = judge.render(pair["prompt"], pair[first], pair[second])[0]
+            text, cue = (prompt, "") if isinstance(prompt, str) else prompt
+            found.append(Asked(pair["id"], text, cue, judge.labels[place]))
+    return found
+
+
+def sampled(
+    judge: PairwiseJudge,
+    pairs: Sequence[Mapping],
+    *,
+    samples: int,
+    temperature: float,
+    seed: int,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[dict]:
+    """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
+    probability, as if the model had written it.
+
+    Returns:
+        `{"id", "prompt", "judgment", "label", "reached"}` for each sample: the prompt as the model reads it, the better
+        solution's label, and whether the judgment ends with it.
+    """
+    rng = random.Random(f"judgments-{seed}")
+    orders, model = both_orders(judge, pairs), local(judge)
+    replies = [[""] * samples for _ in orders]
+    if isinstance(judge.backend, Reasoning):
+        drawing = {"samples": samples, "temperature": temperature, "seed": seed}
+        replies = judge.backend.begun([(one.prompt, one.cue) for one in orders], progress, **drawing)
+    asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
+    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked], progress), strict=True))
+    rows = []
+    for one, own in zip(orders, replies, strict=True):
+        for reply in own:
+            drawn = judge.labels[rng.random() >= found[one.prompt, reply].probability]
+            about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + drawn}
+            rows.append(about | {"label": one.label, "reached": drawn == one.label})
+    return rows
+
+
+def make_judgments(
+    *,
+    pairs: str,
+    iteration: int,
+    judge_settings: dict,
+    settings: dict,
+    output: str,
+    progress: Callable[[Iterable], Iterable] = iter,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Write a judge's judgments (`sampled`) of an iteration's pairs.
+
+    Args:
+        judge_settings: keyword arguments of `gavel.judge.load.load` for the judge as the iteration before has left it.
+        settings: the config's `judge.self_taught`.
+    """
+    rows = sampled(
+        load.load(**judge_settings | {"cache": None}),
+        list(read_jsonl(pairs)),
+        samples=settings["samples"],
+        temperature=settings["temperature"],
+        seed=settings["seed"] + iteration,
+        progress=progress,
+    )
+    say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
+    write_jsonl(output, rows)
+
+
+def to_imitate(rows: Sequence[Mapping], seed: int) -> list[dict]:
+    """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
+    kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
+    return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
+
+
+def to_prefer(rows: Sequence[Mapping], seed: int) -> list[dict]:
+    """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
+    that did not, as many as there are of both; and as many for each label."""
+    by_prompt: dict[str, tuple[dict, dict]] = {}
+    for row in rows:
+        good, bad = by_prompt.setdefault(row["prompt"], ({}, {}))
+        (good if row["reached"] else bad)[row["judgment"]] = row
+    matched = [
+        {"prompt": prompt, "chosen": chosen, "rejected": rejected, "label": good[chosen]["label"]}
+        for prompt, (good, bad) in by_prompt.items()
+        for chosen, rejected in zip(good, bad, strict=False)
+    ]
+    return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balanced(matched, seed)]
+
+
+def balanced(rows: Iterable[Mapping], seed: int) -> list[Mapping]:
+    """As many rows of each of the two labels: of the more frequent one a random part, in a random order all."""
+    rng = random.Random(f"balance-{seed}")
+    by_label: dict[str, list[Mapping]] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    if len(by_label) < 2:
+        return []
+    least = min(map(len, by_label.values()))
+    kept = [row for own in by_label.values() for row in rng.sample(own, len(own))[:least]]
+    rng.shuffle(kept)
+    return kept

@@ -1,0 +1,297 @@
+"""A judge that compares learns to judge better: by imitating judgments, by preferring some, or by GRPO.
+
+`sft` and `dpo` read judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
+(arXiv 2408.02666) do one after the other. `grpo` reads pairs with a known better solution and nothing else, as the
+reward reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge is paid +1 when it prefers the right solution
+and -1 when it does not, and what it reasons is its own affair. We have read the former's code's README and configs, of
+the latter the abstract and reviews. Trainers are TRL's; a judge is chosen, like a student, by its accuracy on
+validation pairs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl
+from gavel.common.log import say
+from gavel.common.seeding import reshuffled
+from gavel.judge import load
+from gavel.models import loading
+from gavel.models.context import check_texts
+from gavel.stats.intervals import clustered_mean
+from gavel.training import batches, distributed, lora
+from gavel.training.callback import Keeper, finish_run
+from gavel.training.judge.judgments import both_orders, local, to_imitate, to_prefer
+from gavel.training.rl import algorithms
+from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo_config import trainer_config
+from gavel.training.rl.rollout import Rollout
+from gavel.training.state import Mirror, RunState
+
+VERDICT_TOKENS = 16  # room for what stands between a reasoning and the label, and for the label
+
+
+class Preferred:
+    """GRPO's reward of judgments: +1 where the label after the cue is the right one, else -1.
+
+    Guo et al. 2025 pay +1 and -1; a judgment without a label has not preferred the right solution.
+    """
+
+    __name__ = "preferred"
+
+    def __init__(self, cue: str):
+        self.cue = cue
+
+    def __call__(self, completions: Sequence[str], label: Sequence[str], **trl) -> list[float]:
+        reached = [self.verdict(text) == own.strip() for text, own in zip(completions, label, strict=True)]
+        if log := trl.get("log_metric"):
+            log("preferred", sum(reached) / len(reached))
+        return [1.0 if one else -1.0 for one in reached]
+
+    def verdict(self, text: str) -> str | None:
+        """The word after the cue; of a judge that answers at once the first word."""
+        after = text if not self.cue.strip() else text.partition(self.cue.strip())[2]
+        return next(iter(after.split()), None)
+
+
+def _common(settings: dict, folder: str) -> dict:
+    """What TRL's configs for SFT and DPO share."""
+    micro, accumulate = batches.split(
+        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "judge.self_taught"
+    )
+    return {
+        "output_dir": folder,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": accumulate,
+        "max_steps": settings["steps"],
+        "learning_rate": settings["learning_rate"],
+        "lr_scheduler_type": "linear",
+        "warmup_steps": _warmup(settings),
+        "max_grad_norm": settings["max_grad_norm"],
+        "bf16": settings["bf16"],
+        "use_cpu": loading.device().type == "cpu",
+        "gradient_checkpointing": settings["gradient_checkpointing"],
+        "ddp_find_unused_parameters": False,
+        "max_length": None,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": settings["seed"],
+    }
+
+
+def _warmup(settings: dict) -> int:
+    """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few steps."""
+    return min(settings["warmup"], settings["steps"] // 4)
+
+
+def _given(
+    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, keeper, key: str
+) -> dict:
+    """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
+    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    return {
+        "args": config,
+        "train_dataset": Dataset.from_list(examples),
+        "processing_class": tokenizer,
+        "callbacks": [keeper],
+        "peft_config": lora.adapters(settings["lora"], key),
+    }
+
+
+def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
+    config = SFTConfig(
+        **_common(settings, folder),
+        completion_only_loss=True,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+    )
+    return SFTTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.sft.lora"))
+
+
+def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
+    """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
+    nll = settings["nll"]
+    config = DPOConfig(
+        **_common(settings, folder),
+        beta=settings["beta"],
+        loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
+        loss_weights=[1.0, nll] if nll else None,
+        pad_token=tokenizer.pad_token,
+    )
+    return DPOTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.dpo.lora"))
+
+
+def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> GroupTrainer:
+    kind = algorithms.get("grpo")
+    reasoning = getattr(asked.backend, "drawing", None)
+    longest = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
+    settings = settings | {"vllm": None, "warmup": _warmup(settings)}
+    config = trainer_config(kind, settings, 1, 1, longest, settings["seed"], folder)
+    cue = both_orders(asked, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
+    return GroupTrainer(
+        model=model,
+        reward_funcs=Preferred(cue),
+        args=config,
+        train_dataset=Dataset.from_list(_repeated(examples, settings)),
+        processing_class=tokenizer,
+        callbacks=[keeper],
+        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not local(asked).chat),
+        peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
+    )
+
+
+def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
+    """As many prompts as all steps need, reshuffled whenever they run out."""
+    stream = reshuffled(examples, f"judge-{settings['seed']}")
+    return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
+
+
+TRAINERS = {"sft": _sft, "dpo": _dpo, "grpo": _grpo}
+
+
+class PairAccuracy:
+    """How often a judge prefers the right solution of a pair, both orders taken together; ties are half.
+
+    Args:
+        settings: keyword arguments of `gavel.judge.load.load`.
+        pairs: rows with `id`, `prompt`, `chosen`, `rejected`.
+    """
+
+    def __init__(self, settings: dict, pairs: Sequence[dict]):
+        self.judge = load.load(**settings)
+        self.pairs = pairs
+
+    def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
+        """`greedy` is the accuracy, the name by which the best step is chosen; `first_bias` and `flipped` beside it."""
+        training, local(self.judge).model = model.training, model
+        held = self.judge.held([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
+        model.train(training)
+        won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in held]
+        low, high = clustered_mean([pair["prompt"] for pair in self.pairs], won)
+        n = len(held)
+        return {"greedy": sum(won) / n, "greedy_low": low, "greedy_high": high, "n": n} | {
+            "first_bias": sum(one.first for one in held) / n - 0.5,
+            "flipped": sum(one.flipped for one in held) / n,
+        }
+
+
+def train(
+    *,
+    method: str,
+    start: str,
+    judge_settings: dict,
+    data: str,
+    selection: str,
+    output: str,
+    state: str,
+    digest: str,
+    settings: dict,
+    name: str,
+    mirror: Mirror | None = None,
+) -> dict:
+    """Train a judge, or go on from its last checkpoint.
+
+    Called with the same arguments in every process that trains; the main one writes.
+
+    Args:
+        method: `sft`, `dpo` or `grpo`.
+        start: folder or hub name of the judge as it is.
+        judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not looked at.
+        data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
+        selection: JSONL file of such pairs, from validation problems.
+        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
+        settings: the method's section of the config.
+
+    Returns:
+        What `run.json` holds: with `untrained`, the reason, where the judge is left as it was.
+
+    Raises:
+        InputError: `grpo` has no pairs to learn from, or one does not fit the judge's context.
+    """
+    rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
+    asked = judge_settings | {"model": start, "cache": None}
+    watch = PairAccuracy(asked, pairs)
+    backend = local(watch.judge)
+    _check_context(method, watch.judge, rows, data, start)
+    examples = _examples(method, watch.judge, rows, settings["seed"])
+    if not examples and method == "grpo":
+        raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
+    run = distributed.on_main(lambda: RunState(state, digest))
+    steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
+    steps = steps if examples else 0
+    keeper = Keeper(
+        run,
+        backend.tokenizer,
+        watch,
+        steps=steps,
+        check_every=settings["check_every"] or max(1, steps),
+        save_every=settings["check_every"] or max(1, steps),
+        mirror=mirror,
+    )
+    # Of its own, or the judge that looks would be the one that trains before a checkpoint is loaded into it.
+    model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
+    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
+    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
+    if not examples:  # a judge that is right on every pair, or on none, ends no study
+        keeper.on_train_begin(None, TrainerState(), None, model=model)
+        summary |= {"seconds": keeper.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
+        return finish_run(run, model, backend.tokenizer, Path(output), summary, mirror)
+    trainer = TRAINERS[method](
+        model=model,
+        tokenizer=backend.tokenizer,
+        examples=examples,
+        settings=settings | {"steps": steps},
+        asked=watch.judge,
+        folder=str(run.checkpoints),
+        keeper=keeper,
+    )
+    last = distributed.on_main(run.latest)
+    if last is not None:
+        say(f"resuming from {last.name}", console=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    summary |= {"seconds": keeper.seconds()}
+    alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
+    if alike and min(alike) == 1:
+        summary |= {"untrained": "all judgments of each prompt were paid alike; raise judge.rl.temperature"}
+    return finish_run(run, trainer.model, backend.tokenizer, Path(output), summary, mirror)
+
+
+_WANTING = {
+    "sft": "the judgments that reached the better solution are not of both labels; raise judge.self_taught.questions "
+    "or samples",
+    "dpo": "too few pairs have judgments that reached the better solution and others that did not; raise "
+    "judge.self_taught.questions, samples or temperature, or leave DPO out (dpo: null)",
+    "grpo": "no labelled question has both a right and a wrong solution; raise judge.rl.samples",
+}
+
+
+def _check_context(method: str, watcher, rows: Sequence[dict], data: str, model: str) -> None:
+    """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
+    backend, room = local(watcher), 0
+    texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
+    if method == "grpo":
+        texts = [(one.id, backend.templated(one.prompt)) for one in both_orders(watcher, rows)]
+        reasoning = getattr(watcher.backend, "drawing", None)
+        room = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
+    check_texts(texts, source=data, model=model, tokenizer=backend.tokenizer, room=room)
+
+
+def _examples(method: str, watcher, rows: Sequence[dict], seed: int) -> list[dict]:
+    if method == "grpo":
+        asked = both_orders(watcher, rows)
+        return [{"prompt": local(watcher).templated(one.prompt), "label": one.label} for one in asked]
+    found = (to_imitate if method == "sft" else to_prefer)(rows, seed)
+    own = _added(local(watcher).tokenizer) if local(watcher).chat else ""
+    return [one | {"prompt": one["prompt"].removeprefix(own)} for one in found]
+
+
+def _added(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What a tokenizer puts before every text: TRL lets it, and a chat template has put it there already."""
+    return tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""

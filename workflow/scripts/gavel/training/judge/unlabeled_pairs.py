@@ -1,0 +1,176 @@
+"""Pairs of solutions whose better one is known without a label (Self-Taught Evaluators, Wang et al. 2024).
+
+As there (arXiv 2408.02666; we have read its code's README and configs) the worse solution answers a changed question;
+an injected error is the other way. Which questions are worth it, what the better solution is and how a question is
+changed are our choice: those on which a policy's samples disagree, a solution that agrees with most of them, and
+another number.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.seeding import reshuffled
+from gavel.data.sizes import check_unlabeled
+from gavel.models import loading, prompts
+from gavel.models.sampling import sample
+from gavel.solutions.budget import NOT_RUN
+from gavel.solutions.mistakes import corrupted
+from gavel.solutions.verifier import solutions_to_answers, verify
+from gavel.stats.voting import majority_vote
+
+
+def make_pairs(
+    *,
+    unlabeled: str,
+    iteration: int,
+    policy: str,
+    student: dict,
+    prompt: str,
+    solution_format: str,
+    max_new_tokens: int,
+    temperature: float,
+    settings: dict,
+    output: str,
+    decoding: dict | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
+    iteration takes.
+
+    Args:
+        unlabeled: JSONL file of records without labels.
+        iteration: counted from 1.
+        policy: checkpoint folder of what answers the questions; `student` gives its dtype and tokens.
+        temperature: of its samples.
+        settings: the config's `judge.self_taught`.
+        decoding: what is decoded at a time, `gavel.models.limits.limits`.
+
+    Raises:
+        InputError: there are fewer unlabelled questions than all iterations take, or none is challenging.
+    """
+    rows, count = list(read_jsonl(unlabeled)), settings["questions"]
+    check_unlabeled(settings, len(rows))
+    stream = reshuffled(rows, f"self-taught-{settings['seed']}")
+    rows = [next(stream) for _ in range(count * iteration)][-count:]
+    template = prompts.load(prompt)
+    model = loading.load_model(policy, dtype=student["dtype"])
+    tokenizer = loading.load_tokenizer(policy, **{key: student.get(key) for key in ("pad_token", "eos_token")})
+    common = {"max_new_tokens": max_new_tokens, "seed": settings["seed"], "progress": progress, **(decoding or {})}
+
+    def answer_to(questions: Iterable[str]) -> list[str]:
+        texts = [prompts.fill(template, question=question) for question in questions]
+        return [group[0].text for group in sample(model, tokenizer, texts, **common)]
+
+    texts = [prompts.fill(template, question=row["question"]) for row in rows]
+    drawn = sample(model, tokenizer, texts, n=settings["policy_samples"], temperature=temperature, **common)
+    answers = iter(solutions_to_answers([one.text for group in drawn for one in group], solution_format))
+    samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, drawn, strict=True)}
+    samples = {name: [pair for pair in own if pair[1] is not NOT_RUN] for name, own in samples.items()}
+    low, high = settings["agreement"]
+    pairs = contrasting(
+        rows,
+        samples,
+        answer_to,
+        ways=settings["ways"],
+        low=low,
+        high=high,
+        solution_format=solution_format,
+        seed=settings["seed"] + iteration,
+    )
+    if not pairs:
+        raise InputError(
+            f"judge.self_taught: of none of {len(rows)} questions do {low:.0%} to {high:.0%} of the samples give one "
+            "answer; widen judge.self_taught.agreement, or raise questions"
+        )
+    say(f"{len(pairs)} pairs of {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
+    write_jsonl(output, pairs)
+
+
+NUMBER = re.compile(r"(?<![\d.,])\d+(?![\d]|[.,]\d)")
+BY = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # by which a question's number is changed
+
+Samples = Mapping[str, Sequence[tuple[str, str | None]]]  # question's id -> its solutions, each with its answer
+
+
+def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
+    """The questions on which a policy's samples neither agree nor scatter: id -> the answer that most of them give.
+
+    Args:
+        low, high: the share of the samples that gives it lies between these; a tie is passed over.
+    """
+    found = {}
+    for name, own in samples.items():
+        answers = [answer for _, answer in own]
+        winners = majority_vote(answers)
+        if len(winners) != 1:
+            continue
+        (winner,) = winners
+        if low <= answers.count(winner) / len(answers) <= high:
+            found[name] = winner
+    return found
+
+
+def changed(question: str, rng: random.Random) -> str | None:
+    """The question with one of its whole numbers replaced by another above 0; None where it has none."""
+    places = list(NUMBER.finditer(question))
+    if not places:
+        return None
+    place = rng.choice(places)
+    others = [value for value in (int(place[0]) + by for by in BY) if value > 0]
+    return f"{question[: place.start()]}{rng.choice(others)}{question[place.end() :]}"
+
+
+def contrasting(
+    rows: Sequence[dict],
+    samples: Samples,
+    answer_to: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    ways: Sequence[str],
+    low: float,
+    high: float,
+    solution_format: str,
+    seed: int,
+) -> list[dict]:
+    """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
+
+    A way has not come off where the worse solution has the better one's answer after all.
+
+    Args:
+        rows: unlabelled records.
+        ways: `changed-question`, `injected-error`, or both.
+        samples: of each row, by the policy.
+        answer_to: the policy's solutions to (changed) questions, one for each.
+
+    Returns:
+        Rows in RewardBench's layout: `{"id", "prompt" (the question), "chosen" (the better solution), "rejected",
+        "subset" (the way)}`.
+    """
+    rng = random.Random(f"contrasts-{seed}")
+    consensus = challenging(samples, low, high)
+    chosen = [row for row in rows if row["id"] in consensus]
+    better = {}
+    for row in chosen:
+        agreeing = [text for text, answer in samples[row["id"]] if answer == consensus[row["id"]]]
+        better[row["id"]] = rng.choice(agreeing)
+    made: list[tuple[dict, str, str]] = []
+    if "changed-question" in ways:
+        asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
+        for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
+            made.append((row, "changed-question", text))
+    if "injected-error" in ways:
+        for row in chosen:
+            made += [
+                (row, "injected-error", text)
+                for text in corrupted(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
+            ]
+    _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
+    kept: dict[str, list[dict]] = {row["id"]: [] for row in chosen}
+    for (row, way, text), alike in zip(made, same, strict=True):
+        if alike is False:  # and not None, for a program that did not run
+            about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
+            kept[row["id"]].append({"id": f"{row['id']}-{way}"} | about)
+    return [pair for own in kept.values() for pair in own]

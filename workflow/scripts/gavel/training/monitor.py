@@ -1,0 +1,202 @@
+"""Watching a policy while it trains: what the judge pays it against what is true, on validation questions.
+
+Labels of validation questions are read here and never reach a reward.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.common.errors import InputError
+from gavel.judge.verdict import Judge, tokens
+from gavel.models import prompts
+from gavel.models.sampling import Sample, sample
+from gavel.solutions.verifier import verify
+from gavel.stats.intervals import wilson
+
+# Completions: thousands of tokens, whose mean entropy and KL are known well; all would cost a look a third more.
+ENOUGH = 100
+
+
+def known(verdicts: Sequence[bool | None]) -> list[bool]:
+    """The verdicts of solutions that could be verified. Raises `InputError` where there is none."""
+    found = [verdict for verdict in verdicts if verdict is not None]
+    if not found:
+        raise InputError(
+            f"none of {len(verdicts)} programs ran within solution.batch_seconds; raise it, or run the same command on "
+            "a machine that is less busy"
+        )
+    return found
+
+
+class Monitor:
+    """Samples the policy once greedily and once at the training temperature for each validation question.
+
+    Args:
+        rows: validation records with answers.
+        prompt: solving prompt (name or file).
+        judge: asked about the sampled completions; None leaves the judge's columns and the sampling out. One that
+            compares has to be given `against`.
+        reference: the policy as it was at the start; None leaves the divergence from it out.
+        temperature: of the sampled completions.
+        seed: decides the samples, the same at every check.
+        decoding: `gavel.models.limits.limits`; by default those of `sample`.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict],
+        *,
+        prompt: str,
+        solution_format: str,
+        max_new_tokens: int,
+        judge: Judge | None = None,
+        reference: PreTrainedModel | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
+        decoding: Mapping | None = None,
+    ):
+        template = prompts.load(prompt)
+        self.questions = [row["question"] for row in rows]
+        self.gold = [row["answer"] for row in rows]
+        self.prompts = [prompts.fill(template, question=question) for question in self.questions]
+        self.format, self.judge, self.temperature = solution_format, judge, temperature
+        self.reference = reference
+        self.opponents: list[str] | None = None
+        self.sampling = {"max_new_tokens": max_new_tokens, "seed": seed, **(decoding or {})}
+
+    def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Have a judge that compares hold every sample against this policy's sample of the same question.
+
+        Both are drawn by the same random numbers, so a policy meets itself with equal samples, which tie.
+        """
+        self.opponents = [one.text for one in self._drawn(policy, tokenizer)]
+        _, self.opponents_right = verify(self.opponents, self.gold, self.format)
+
+    def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
+        """What a look finds.
+
+        Returns:
+            `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, of `n` questions; with a
+            judge also, of one sample a question, `accuracy` (with its interval), `unparsable`, `length`, `entropy`,
+            `kl`, `judge_tokens`, and unless the judge gave no answer: `judge` (mean score), `gap` (that less
+            accuracy), `judge_wrong` (share that it calls right and that is wrong). Where it compares, `judge` is its
+            win rate, how often it prefers the sample to the opponent's, `true_win_rate` how often the sample is right
+            and the opponent's is not (ties are half in both), `gap` the difference of the two, and `judge_wrong` the
+            share in which it prefers a wrong sample to a right one.
+        """
+        greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
+        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.format)
+        right = known(verdicts)
+        low, high = wilson(sum(right), len(right))
+        found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
+        if self.judge is None:
+            return found
+        drawn = self._drawn(model, tokenizer)
+        texts = [s.text for s in drawn]
+        answers, verdicts = verify(texts, self.gold, self.format)
+        before = tokens(self.judge)
+        judged = self._judged(texts, verdicts)
+        right = known(verdicts)
+        n = len(right)
+        low, high = wilson(sum(right), n)
+        found |= {
+            "accuracy": sum(right) / n,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "unparsable": (sum(answer is None for answer in answers) - verdicts.count(None)) / n,
+            "length": statistics.fmean(len(s.ids) for s in drawn),
+            "judge_tokens": tokens(self.judge) - before,
+        }
+        read, written = tokenizer(self.prompts[:ENOUGH])["input_ids"], [s.ids for s in drawn[:ENOUGH]]
+        found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
+        if kl is not None:
+            found["kl"] = kl
+        if judged:
+            found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
+        return found
+
+    def _drawn(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+        """One sample a question at the training temperature."""
+        drawn = sample(policy, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
+        return [group[0] for group in drawn]
+
+    def _judged(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
+        """The judge's columns, of solutions whose truth is known; empty where it gave no answer."""
+        if self.opponents is not None:
+            return self._compared(texts, right)
+        verdicts = self.judge.verdicts(self.questions, texts)
+        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if None not in (verdict.score, ok)]
+        if not asked:
+            return {}
+        return {
+            "judge": statistics.fmean(verdict.score for verdict, _ in asked),
+            "judge_wrong": statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked),
+        }
+
+    def _compared(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
+        """The same of a judge that compares, from groups of two."""
+        questions = [question for question in self.questions for _ in range(2)]
+        both = [text for pair in zip(texts, self.opponents, strict=True) for text in pair]
+        won = [verdict.probability for verdict in self.judge.verdicts(questions, both)[::2]]
+        asked = [one for one in zip(won, right, self.opponents_right, strict=True) if None not in one]
+        if not asked:
+            return {}
+        return {
+            "judge": statistics.fmean((rate > 0.5) + 0.5 * (rate == 0.5) for rate, _, _ in asked),
+            "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
+            "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
+        }
+
+
+@torch.inference_mode()
+def entropy_and_kl(
+    policy: PreTrainedModel,
+    reference: PreTrainedModel | None,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    *,
+    pad: int,
+    rows: int = 32,
+) -> tuple[float, float | None]:
+    """Means over the tokens of completions, in nats a token.
+
+    Args:
+        reference: the policy at its start; None leaves the divergence out.
+        prompts, completions: N lists of token ids; a prompt has at least one.
+        rows: sequences in one forward pass (whole vocabularies of float32 are held for each token).
+
+    Returns:
+        entropy, and KL(policy || reference) summed over the whole vocabulary at every token that the policy wrote (not
+        estimated from its samples).
+    """
+    entropy, kl, count = 0.0, 0.0, 0
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(completions[i]))
+    training = policy.training
+    policy.eval()
+    for start in range(0, len(order), rows):
+        part = order[start : start + rows]
+        texts = [[*prompts[i], *completions[i]] for i in part]
+        width = max(map(len, texts))
+        ids = torch.tensor([text + [pad] * (width - len(text)) for text in texts], device=policy.device)
+        mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts], device=policy.device)
+        written = torch.zeros(mask.shape, dtype=torch.bool)
+        for row, i in enumerate(part):
+            written[row, len(prompts[i]) - 1 : len(texts[row]) - 1] = True  # the positions that predict its tokens
+        logs = _log_probabilities(policy, ids, mask, written)
+        probabilities = logs.exp()
+        entropy -= (probabilities * logs).sum().item()
+        if reference is not None:
+            kl += (probabilities * (logs - _log_probabilities(reference, ids, mask, written))).sum().item()
+        count += len(logs)
+    policy.train(training)
+    count = max(count, 1)
+    return entropy / count, None if reference is None else kl / count
+
+
+def _log_probabilities(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, where: torch.Tensor):
+    """`(tokens, V)` log-probabilities at the marked positions; right padding is never attended to."""
+    logits = model(ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False).logits
+    return torch.log_softmax(logits[where.to(logits.device)].float(), -1)

@@ -1,0 +1,155 @@
+"""TRL's GRPOTrainer with each prompt computed once for its group of completions.
+
+TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. Three quarters of those
+tokens are repeated or padding when solutions are as short as programs are. Two overrides mend that: a rollout's groups
+stay whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`) before the
+model sees it. Two more make the baseline that of RLOO, and take the KL term out of the loss into the reward, where
+asked. Dropout is off, so that the ratio compares log-probabilities of the same network. Loss, rewards, logging and
+checkpoints stay TRL's, and so do the numbers, up to rounding.
+"""
+
+import torch
+from transformers import PreTrainedModel
+from trl import GRPOTrainer
+
+from gavel.common.log import say
+from gavel.models.loading import disable_dropout
+from gavel.training.rl.packing import Packed, pack, packable
+
+
+class GroupTrainer(GRPOTrainer):
+    """GRPOTrainer that packs groups where the model allows it, and is TRL's own where it does not.
+
+    Args:
+        leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
+        kl_in_reward: TRL's `beta` weighs log(policy / reference) of every token in the reward, instead of a KL in the
+            loss. Needs rewards that are not divided by their spread.
+    """
+
+    def __init__(
+        self, *args, model: PreTrainedModel, leave_one_out: bool = False, kl_in_reward: bool = False, **kwargs
+    ):
+        self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
+        self.packs = packable(model)
+        if not self.packs:
+            say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
+        super().__init__(*args, model=model, **kwargs)
+        for network in (self.model, self.ref_model):  # once the adapters are in the model
+            if network is not None:
+                disable_dropout(network)
+
+    def _calculate_rewards(self, *args, **kwargs):
+        self._rewards = super()._calculate_rewards(*args, **kwargs)
+        return self._rewards
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        if self.beta and self.kl_in_reward:
+            output["kl_rewards"] = self._kl_rewards(output)
+            paid = ~torch.isnan(self.own_rewards(len(inputs)))
+            sums = (output["kl_rewards"].sum(1) * paid).view(-1, self.num_generations)
+            count = paid.view(-1, self.num_generations).sum(1, keepdim=True).clamp(min=1)
+            centred = (sums - sums.sum(1, keepdim=True) / count).flatten() * paid
+            output["advantages"] = output["advantages"] + centred
+        if self.leave_one_out:  # r - mean of the others = (r - mean of all) * n / (n - 1)
+            output["advantages"] = output["advantages"] * self.num_generations / (self.num_generations - 1)
+        return output
+
+    def own_rewards(self, count: int) -> torch.Tensor:
+        """`(count,)` rewards of this process's completions, NaN where there is none."""
+        first = self.accelerator.process_index * count
+        return self._rewards[first : first + count, 0].to(self.accelerator.device)
+
+    def _kl_rewards(self, output) -> torch.Tensor:
+        """`(B, T)`: minus beta times log(policy / reference) of each token (ReFT, Luong et al. 2024)."""
+        mask, old = output["completion_mask"], output.get("old_per_token_logps")
+        if old is None:  # TRL leaves it out where one update follows each rollout
+            tokens = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+            whole = torch.cat([output["prompt_mask"], mask], dim=1)
+            size = self.args.per_device_train_batch_size
+            with torch.no_grad():
+                old, _, _ = self._get_per_token_logps_and_entropies(self.model, tokens, whole, mask.shape[1], size)
+        difference = (old - output["ref_per_token_logps"]) * mask
+        mean = difference.sum() / mask.sum().clamp(min=1)
+        self._metrics["train"]["kl"].append(self.accelerator.gather(mean).mean().item())
+        return -self.beta * difference
+
+    def _compute_loss(self, model, inputs):
+        beta, self.beta = self.beta, 0.0 if self.kl_in_reward else self.beta
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self.beta = beta
+
+    def _prepare_inputs(self, generation_batch):
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if not self.model.training or self._buffered_inputs is before:
+            return inputs
+        self._buffered_inputs = _regrouped(self._buffered_inputs)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model,
+        input_ids,
+        attention_mask,
+        logits_to_keep,
+        batch_size=None,
+        compute_entropy=False,
+        compute_aux_loss=False,
+        **images,
+    ):
+        if not self.packs or compute_aux_loss or any(value is not None for value in images.values()):
+            return super()._get_per_token_logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **images,
+            )
+        logps, entropies = [], []
+        size = batch_size or len(input_ids)
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            packed = self.packed(input_ids[rows], attention_mask[rows], logits_to_keep)
+            with self.accelerator.autocast():
+                output = model(
+                    input_ids=packed.ids,
+                    attention_mask=packed.mask(self.accelerator.unwrap_model(self.model)),
+                    position_ids=packed.positions,
+                    shift_labels=packed.labels,
+                    fused_lm_head=True,
+                )
+            logps.append(packed.unpack(output.log_probs))
+            if compute_entropy:
+                entropies.append(packed.unpack(output.entropy))
+        return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
+
+    def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> Packed:
+        """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""
+        inside = mask.bool()
+        split = tokens.shape[1] - completion_length
+        prompts = [row[keep].tolist() for row, keep in zip(tokens[:, :split], inside[:, :split], strict=True)]
+        completions = [row[keep].tolist() for row, keep in zip(tokens[:, split:], inside[:, split:], strict=True)]
+        return pack(prompts, completions, width=completion_length, device=tokens.device)
+
+
+def _regrouped(batches: list[dict]) -> list[dict]:
+    """Rows of a shuffled rollout with each prompt's completions side by side; prompts keep their shuffled order."""
+    whole = {
+        name: torch.cat([batch[name] for batch in batches]) if _has_rows(value) else value
+        for name, value in batches[0].items()
+    }
+    prompts = [tuple(row) for row in whole["prompt_ids"].tolist()]
+    rank = {prompt: i for i, prompt in reversed(list(enumerate(prompts)))}
+    order = torch.tensor(sorted(range(len(prompts)), key=lambda row: rank[prompts[row]]))
+    rows = order.to(whole["prompt_ids"].device).split(len(prompts) // len(batches))
+    return [{name: value[part] if _has_rows(value) else value for name, value in whole.items()} for part in rows]
+
+
+def _has_rows(value) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim > 0

@@ -1,0 +1,91 @@
+"""A grid cell in TRL's words: batches, optimiser, loss and back end of its GRPOConfig."""
+
+from trl import GRPOConfig
+
+from gavel.common.requirements import need
+from gavel.models import loading
+from gavel.training import batches, distributed
+from gavel.training.rl import algorithms
+
+
+def trainer_config(
+    kind: algorithms.Algorithm,
+    settings: dict,
+    epochs: int,
+    minibatches: int,
+    max_new_tokens: int,
+    seed: int,
+    folder: str,
+) -> GRPOConfig:
+    """TRL's configuration of one cell, for this process among those that train together.
+
+    Raises:
+        InputError: the questions of a step do not divide among the processes, or a process's completions into
+            mini-batches and micro-batches.
+    """
+    micro, accumulate = batches.share(
+        settings["prompts_per_step"],
+        settings["num_generations"],
+        distributed.processes(),
+        minibatches,
+        settings["micro_batch_size"],
+    )
+    updates = epochs * minibatches
+    config = GRPOConfig(
+        output_dir=folder,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=accumulate,
+        steps_per_generation=accumulate * minibatches,
+        num_iterations=epochs,
+        num_generations=settings["num_generations"],
+        max_steps=settings["steps"] * updates,
+        max_completion_length=max_new_tokens,
+        temperature=settings["temperature"],
+        learning_rate=settings["learning_rate"],
+        lr_scheduler_type=settings["lr_scheduler"],
+        warmup_steps=settings["warmup"] * updates,
+        weight_decay=0.0,
+        max_grad_norm=settings["max_grad_norm"],
+        beta=settings["kl"],
+        loss_type=kind.loss_type,
+        scale_rewards=kind.scale_rewards,
+        importance_sampling_level=kind.ratio,
+        epsilon=kind.clip[0],
+        epsilon_high=kind.clip[1],
+        shuffle_dataset=False,
+        **vllm_options(settings["vllm"]),
+        bf16=settings["bf16"],
+        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
+        gradient_checkpointing=settings["gradient_checkpointing"],
+        disable_dropout=True,  # and `gavel.models.loading.disable_dropout` where TRL's does not reach
+        ddp_find_unused_parameters=False,  # none is, and DDP could not see that the critic's are used
+        logging_steps=updates,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+    )
+    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    return config
+
+
+def vllm_options(vllm: dict | None) -> dict:
+    """TRL's keyword arguments for sampling with vLLM, of what `gavel.training.rl.rollout_server` gives.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if vllm is None:
+        return {"use_vllm": False}
+    need("vllm", "rl.vllm")
+    group = {"vllm_group_port": vllm["group_port"]} if "group_port" in vllm else {}
+    return group | {
+        "use_vllm": True,
+        "vllm_mode": vllm["mode"],
+        "vllm_server_base_url": vllm["base_url"],
+        "vllm_server_timeout": vllm["timeout_s"],
+        "vllm_gpu_memory_utilization": vllm["gpu_memory_utilization"],
+        "vllm_tensor_parallel_size": vllm["tensor_parallel_size"],
+        "vllm_max_model_length": vllm["max_model_length"],
+        "vllm_enable_sleep_mode": vllm["sleep"],
+    }

@@ -1,0 +1,213 @@
+"""PPO as GRPO's rollout with a critic: per-token advantages from GAE instead of group-centred rewards.
+
+TRL's PPOTrainer was removed (PR 7020); its GRPOTrainer takes per-token advantages from a subclass, so four small
+overrides are all there is. KL, clipping, logging and checkpoints stay TRL's. Settings after ReFT (Luong et al. 2024):
+gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a rollout.
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from gavel.models.loading import disable_dropout
+from gavel.training import lora
+from gavel.training.rl.grpo import GroupTrainer
+
+
+def gae(
+    rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: float, gae_lambda: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Generalised advantage estimation (Schulman et al. 2016) over right-padded completions.
+
+    Args:
+        rewards: `(B, T)`, the reward paid after each token.
+        values: `(B, T)`, the critic's value of the state before each token.
+        mask: `(B, T)`, 1 on completion tokens; beyond them nothing is paid and nothing is worth anything.
+        gamma: discount.
+        gae_lambda: between one-step (0) and Monte Carlo (1) estimates.
+
+    Returns:
+        advantages and returns (advantages + values), both `(B, T)` and 0 off the mask.
+    """
+    mask = mask.to(values.dtype)
+    values, rewards = values * mask, rewards * mask
+    advantages = torch.zeros_like(values)
+    following, next_value = torch.zeros_like(values[:, 0]), torch.zeros_like(values[:, 0])
+    for t in reversed(range(values.shape[1])):
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        following = (delta + gamma * gae_lambda * following) * mask[:, t]
+        advantages[:, t], next_value = following, values[:, t]
+    return advantages, (advantages + values) * mask
+
+
+def terminal_rewards(rewards: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Pay each completion's reward `(B,)` at its last token: `(B, T)`. NaN rewards (none) pay 0."""
+    paid = torch.zeros(mask.shape, dtype=rewards.dtype, device=rewards.device)
+    last = (mask.sum(1) - 1).clamp(min=0).long()
+    return paid.scatter(1, last.unsqueeze(1), torch.nan_to_num(rewards).unsqueeze(1))
+
+
+def whiten(values: torch.Tensor, mask: torch.Tensor, pools: torch.Tensor) -> torch.Tensor:
+    """Zero mean and unit variance over the tokens of each pool, apart.
+
+    A labelled question's reward mixes two parts and an unlabelled one's is the judge's alone, so the pools have
+    different scales; whitening them together would turn that difference into advantage.
+
+    Args:
+        values, mask: `(B, T)`.
+        pools: `(B,)` integers, a row's pool; negative rows are left out and get 0.
+    """
+    result = torch.zeros_like(values)
+    for pool in pools.unique().tolist():
+        inside = mask.bool() & (pools == pool).unsqueeze(1)
+        if pool < 0 or not inside.any():
+            continue
+        part = values[inside]
+        result[inside] = (part - part.mean()) / (part.std(correction=0) + 1e-8)
+    return result
+
+
+CRITIC = "critic.safetensors"  # in a checkpoint of adapters
+SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+
+
+class Critic(nn.Module):
+    """A value for each position from a trunk's hidden states; starts at 0 everywhere.
+
+    Args:
+        policy: whose trunk it copies, or with `shared` reads (as ReFT's does).
+    """
+
+    def __init__(self, policy: PreTrainedModel, shared: bool = False):
+        super().__init__()
+        self.trunk = None if shared else copy.deepcopy(policy.base_model)
+        self.head = nn.Linear(policy.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`(B, S, width)` hidden states to `(B, S)` values."""
+        return self.head(hidden).squeeze(-1)
+
+
+class PPOTrainer(GroupTrainer):
+    """GRPO's trainer with a critic.
+
+    Args:
+        critic: `trunk` (`own` or `shared`), `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`,
+            `critic_learning_rate`, `critic_warmup` (in rollouts during which only the critic learns).
+    """
+
+    def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
+        self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
+        value = Critic(model, self.shared)
+        super().__init__(*args, model=model, **kwargs)
+        # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
+        # finds in the policy, is in by now.
+        policy = lora.base(self.model)
+        disable_dropout(value)
+        policy.critic = value.to(policy.device)
+        if self.shared:
+            policy.base_model.register_forward_hook(self._keep_hidden)
+
+    @property
+    def critic(self) -> Critic:
+        return lora.base(self.model).critic
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """A checkpoint of adapters would hold no critic."""
+        super()._save(output_dir, state_dict)
+        if lora.base(self.model) is not self.model and self.args.should_save:
+            save_file(self.critic.state_dict(), Path(output_dir or self.args.output_dir) / CRITIC)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        saved = Path(resume_from_checkpoint) / CRITIC
+        if saved.exists():
+            self.critic.load_state_dict(load_file(saved))
+
+    def _keep_hidden(self, trunk, inputs, output) -> None:
+        """What the policy's trunk computed for the loss serves the critic too."""
+        self._hidden = output.last_hidden_state if torch.is_grad_enabled() else None
+
+    def create_optimizer(self, *args, **kwargs):
+        """AdamW with the critic's own learning rate."""
+        if self.optimizer is None:
+            critic = {id(p) for p in self.critic.parameters()}
+            policy = [p for p in self.model.parameters() if p.requires_grad and id(p) not in critic]
+            groups = [
+                {"params": policy, "lr": self.args.learning_rate},
+                {"params": list(self.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
+            ]
+            self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+        return self.optimizer
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        mask, device = output["completion_mask"], output["completion_ids"].device
+        first = self.accelerator.process_index * len(inputs)
+        own = slice(first, first + len(inputs))
+        rewards = self.own_rewards(len(inputs))
+        pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
+        pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
+        size = self.args.per_device_train_batch_size
+        with torch.no_grad():
+            parts = [
+                self._values({name: output[name][start : start + size] for name in SEQUENCES})
+                for start in range(0, len(mask), size)
+            ]
+        values = torch.cat(parts) * mask
+        by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
+        advantages, returns = gae(by_token, values, mask, self.ppo["gamma"], self.ppo["gae_lambda"])
+        paid = mask * (pools >= 0).unsqueeze(1)
+        inside = self._gathered(paid).bool()
+        residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
+        self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
+        white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
+        output["advantages"] = white[own, : mask.shape[1]]
+        paid_tokens = self.accelerator.reduce(paid.sum(), "sum").clamp(min=1)
+        return output | {"values": values, "returns": returns, "paid": paid, "paid_tokens": paid_tokens}
+
+    def _gathered(self, values: torch.Tensor) -> torch.Tensor:
+        """The rows `(B, T)` of every process, in order, to the width of the widest."""
+        return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
+
+    def _compute_loss(self, model, inputs):
+        policy_loss = super()._compute_loss(model, inputs)
+        rollout = self.state.global_step // (
+            self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
+        )
+        warming = rollout < self.ppo["critic_warmup"]
+        hidden, self._hidden = self._hidden, None
+        if hidden is not None and warming:  # the trunk is the policy's: only the head learns yet
+            hidden = hidden.detach()
+        values = self._values(inputs, hidden)
+        old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
+        clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
+        errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
+        # As TRL's "dapo" does for the policy: the mean over the tokens of the rollout, so that neither the length of a
+        # micro-batch's completions nor their number of missing rewards changes what a token weighs.
+        steps = self.args.steps_per_generation
+        value_loss = 0.5 * (errors * paid).sum() * steps * self.accelerator.num_processes / inputs["paid_tokens"]
+        self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
+        value_loss = value_loss / self.current_gradient_accumulation_steps
+        return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss
+
+    def _values(self, batch, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """Values `(B, T)` of the states before each completion token; `hidden` where a trunk has read the batch."""
+        tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        width = batch["completion_ids"].shape[1]
+        trunk = lora.base(self.model).base_model if self.shared else self.critic.trunk
+        rows = self.packed(tokens, mask, width) if self.packs else None
+        if hidden is None:
+            inputs = {"input_ids": tokens, "attention_mask": mask}
+            if rows is not None:
+                inputs = {"input_ids": rows.ids, "attention_mask": rows.mask(trunk), "position_ids": rows.positions}
+            hidden = trunk(**inputs, use_cache=False).last_hidden_state
+        values = self.critic(hidden)
+        return values[:, -width - 1 : -1] if rows is None else rows.unpack(values)

@@ -1,0 +1,217 @@
+"""Rewards: the verifiable one, and the mix with the judge's. The only place where the two meet."""
+
+import statistics
+from collections.abc import Sequence
+
+from transformers import TrainerCallback
+
+from gavel.common.errors import InputError
+from gavel.common.log import say
+from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import rewards as judge_rewards
+from gavel.solutions.verifier import verify
+from gavel.training import distributed
+
+
+def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
+    """One completion's reward from its parts.
+
+    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose weight is 0 is
+    not looked at; a part that is needed and missing makes the reward None, never 0. The published summaries of
+    arXiv 2604.02621 give the weight's role, not the formula: this is our reading.
+
+    Args:
+        v: verifiable reward in [0, 1], None for an unlabelled question, or where a solution could not be verified.
+        j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
+            range (-10 to 10) then outweighs `v` at any weight but a large one.
+        lam: weight of the verifiable reward, in [0, 1].
+        labeled: whether the question has a label; by default it has one where `v` is there.
+
+    Raises:
+        ValueError: `lam` outside [0, 1].
+    """
+    if not 0 <= lam <= 1:
+        raise ValueError(f"lambda={lam} is outside [0, 1]")
+    if lam == 0 or (v is None and not labeled):
+        return j
+    if lam == 1:
+        return v
+    return None if v is None or j is None else lam * v + (1 - lam) * j
+
+
+class MixingWeight:
+    """Lambda over the rollouts of one run.
+
+    It moves linearly from `start` to the cell's own value and stays there; a monitor may raise it for good. At 0 and 1
+    it is constant whatever `start` says: those cells are the baselines that read no answer and ask no judge.
+
+    Args:
+        own: the grid cell's lambda, in [0, 1].
+        start: lambda of the first rollout; None starts at `own`.
+        steps: the rollout (counted from 1) that first has `own`.
+
+    Attributes:
+        least: what a monitor has raised it to; it is never below that again.
+    """
+
+    def __init__(self, own: float, start: float | None = None, steps: int = 1):
+        self.own, self.steps, self.least = own, steps, 0.0
+        self.start = own if start is None or own in (0, 1) else start
+
+    def at(self, step: int) -> float:
+        """Lambda of a rollout, counted from 0."""
+        moved = min(1.0, step / (self.steps - 1)) if self.steps > 1 else 1.0
+        return max(self.least, self.start + moved * (self.own - self.start))
+
+    @property
+    def constant(self) -> bool:
+        return self.start == self.own and self.least <= self.own
+
+
+def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
+    """1 for a right answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024, pays 0.1)."""
+    if answer is None:
+        return 0.0
+    return 1.0 if correct else partial
+
+
+def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[float | None]:
+    """Each score less the mean of its question's scores; a missing one stays missing and does not count."""
+    known: dict[str, list[float]] = {}
+    for score, question in zip(scores, questions, strict=True):
+        if score is not None:
+            known.setdefault(question, []).append(score)
+    means = {question: statistics.fmean(values) for question, values in known.items()}
+    return [
+        None if score is None else score - means[question] for score, question in zip(scores, questions, strict=True)
+    ]
+
+
+class MixedReward:
+    """The one reward function that a TRL trainer gets.
+
+    TRL would score a missing part of several reward functions as 0, so the mix is made here. Each call is one rollout;
+    means and spreads of the parts are logged for labelled and unlabelled questions apart.
+
+    Args:
+        weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads an answer.
+        judge: may be None only at lambda 1.
+        solution_format: `program` or `text`.
+        partial: reward of a wrong answer.
+        max_missing: share of None rewards (the judge gave no answer, or a program did not run) above which the rollout
+            must not move the policy (`skip` is then True).
+        max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
+        center_judge: pay the judge's score less its mean over the question's completions.
+        length_penalty: what a completion of `max_new_tokens` tokens loses of its reward, a shorter one in proportion.
+        updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
+    """
+
+    __name__ = "mixed"
+
+    def __init__(
+        self,
+        *,
+        weight: MixingWeight,
+        judge: Judge | None,
+        solution_format: str,
+        partial: float,
+        max_missing: float,
+        max_skipped: int = 3,
+        center_judge: bool = False,
+        length_penalty: float = 0.0,
+        max_new_tokens: int = 1,
+        updates: int = 1,
+    ):
+        if judge is None and weight.own < 1:
+            raise ValueError(f"lambda={weight.own} needs a judge")
+        self.weight, self.format, self.partial = weight, solution_format, partial
+        self.judge = judge if weight.own < 1 else None
+        self.max_missing, self.max_skipped = max_missing, max_skipped
+        self.center_judge, self.per_token, self.updates = center_judge, length_penalty / max_new_tokens, updates
+        self.skip, self.skipped = False, 0  # this rollout; rollouts in a row
+        self.not_run = 0  # programs of this rollout
+
+    def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
+        """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
+        state = trl.get("trainer_state")
+        lam = self.weight.at(state.global_step // self.updates if state else 0)
+        v = self._verifiable(completions, answer)
+        j: list[float | None] = [None] * len(completions)
+        spent = cut = 0
+        if self.judge is not None:
+            spent = -tokens(self.judge)
+            verdicts = self.judge.verdicts(question, completions)
+            j = judge_rewards(self.judge, verdicts)
+            cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
+            spent += tokens(self.judge)
+        paid = centred(j, question) if self.center_judge else j
+        # At lambda 0 no answer is read, so nothing is missing there.
+        verified = [gold is not None and self.weight.own > 0 for gold in answer]
+        rewards = [mix(*parts, lam, known) for *parts, known in zip(v, paid, verified, strict=True)]
+        self.not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
+        if self.per_token:
+            lengths = map(len, trl["completion_ids"])
+            rewards = [
+                None if reward is None else reward - self.per_token * length
+                for reward, length in zip(rewards, lengths, strict=True)
+            ]
+        self._count_missing(rewards)
+        spent, cut = distributed.mean(spent) * distributed.processes(), distributed.mean(cut)
+        if log := trl.get("log_metric"):
+            log("judge_tokens", spent)
+            if cut:
+                log("judge_truncated", cut)
+            self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
+        return rewards
+
+    def _verifiable(self, completions: Sequence[str], answer: Sequence[str | None]) -> list[float | None]:
+        values: list[float | None] = [None] * len(completions)
+        if self.weight.own == 0:
+            return values
+        rows = [i for i, gold in enumerate(answer) if gold is not None]
+        answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.format)
+        for i, found, right in zip(rows, answers, correct, strict=True):
+            if right is not None:  # else the program did not run
+                values[i] = verifiable(found, right, self.partial)
+        return values
+
+    def _count_missing(self, rewards: Sequence[float | None]) -> None:
+        self.missing = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
+        self.skip = self.missing > self.max_missing
+        self.skipped = self.skipped + 1 if self.skip else 0
+        if self.skipped > self.max_skipped:
+            why = "the judge could not be asked"
+            if distributed.mean(self.not_run) > 0:
+                why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
+            raise InputError(
+                f"{why}: {self.missing:.0%} of the rewards are missing, and too many were in "
+                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
+            )
+
+    def _log(self, log, lam: float, j: Sequence, v: Sequence, rewards: Sequence, labeled: Sequence[bool]) -> None:
+        log("missing", self.missing)
+        if not_run := distributed.mean(self.not_run):
+            log("not_run", not_run * distributed.processes())
+        if not self.weight.constant:
+            log("lambda", lam)
+        if asked := getattr(self.judge, "prompts_asked", 0):
+            log("judge_cached", self.judge.prompts_cached / asked)
+        for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
+            for pool in (True, False):
+                part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
+                if part:
+                    suffix = "labeled" if pool else "unlabeled"
+                    log(f"{name}_{suffix}", statistics.fmean(part))
+                    log(f"{name}_{suffix}_std", statistics.pstdev(part))
+
+
+class SkipUnpaid(TrainerCallback):
+    """Does not take a step in which too many completions could not be paid: without gradients nothing moves."""
+
+    def __init__(self, reward: MixedReward):
+        self.reward = reward
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if self.reward.skip:
+            say(f"update {state.global_step + 1} not taken: too many rewards are missing", console=True)
+            model.zero_grad(set_to_none=True)

@@ -1,0 +1,87 @@
+"""Questions of each step, and their completions."""
+
+from collections.abc import Sequence
+
+from trl import GRPOTrainer
+
+from gavel.common.errors import InputError
+from gavel.common.seeding import reshuffled
+from gavel.models.sampling import count_occurrences, sample
+from gavel.training import distributed
+
+
+def question_order(
+    labeled: Sequence[dict],
+    unlabeled: Sequence[dict],
+    *,
+    lam: float,
+    steps: int,
+    per_step: int,
+    labeled_share: float,
+    seed: int,
+) -> list[dict]:
+    """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
+
+    At lambda 1 all are labelled questions. At lambda 0 answers are left behind here, so that no later code can read
+    one. Labelled questions are told from unlabelled ones by `labeled`.
+
+    Raises:
+        InputError: a pool that is needed is empty.
+    """
+    share = 1.0 if lam == 1 else labeled_share
+    from_labeled = round(per_step * share)
+    pools = (("labeled", labeled, from_labeled), ("unlabeled", unlabeled, per_step - from_labeled))
+    for name, pool, wanted in pools:
+        if wanted and not pool:
+            raise InputError(f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them")
+    streams = [(name, reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
+    rows = []
+    for _ in range(steps):
+        for name, stream, wanted in streams:
+            for row in (next(stream) for _ in range(wanted)):
+                answer = row["answer"] if name == "labeled" and lam > 0 else None
+                rows.append({"question": row["question"], "answer": answer, "labeled": name == "labeled"})
+    return rows
+
+
+class Rollout:
+    """TRL's `rollout_func` over our sampler: a group's prompt is computed once.
+
+    Its random numbers depend on the seed, the step, the prompt and the prompt's occurrence in the step: a question that
+    occurs twice in a rollout gets two different groups of completions. A resumed run draws the same samples as an
+    uninterrupted one, and several processes together draw the same samples as one.
+    """
+
+    def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
+        self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
+
+    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
+        n, tokenizer = trainer.num_generations, trainer.processing_class
+        if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
+            raise RuntimeError(
+                f"a group of {n} completions is split between processes: rl.prompts_per_step must divide among them"
+            )
+        step = trainer.state.global_step // self.updates
+        asked = texts[::n]
+        everyone = distributed.from_all(asked)  # each process has the next share of the rollout's questions
+        before = (text for share in everyone[: distributed.rank()] for text in share)
+        with distributed.whole(trainer.accelerator.unwrap_model(trainer.model)) as policy:
+            groups = sample(
+                policy,
+                tokenizer,
+                asked,
+                n=n,
+                temperature=trainer.args.temperature,
+                max_new_tokens=trainer.max_completion_length,
+                seed=self.seed * 1_000_003 + step,
+                occurrences=count_occurrences(asked, before),
+                batch_size=self.batch_size,
+                special_tokens=self.special_tokens,
+            )
+        read = tokenizer(asked, add_special_tokens=self.special_tokens)["input_ids"]
+        prompt_ids = [ids for ids in read for _ in range(n)]
+        return {
+            "prompt_ids": prompt_ids,
+            "completion_ids": [s.ids for group in groups for s in group],
+            "logprobs": None,
+        }

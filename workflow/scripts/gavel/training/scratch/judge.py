@@ -1,0 +1,147 @@
+"""A tiny judge made from scratch; it learns from samples of the student (`gavel.training.scratch.student`)."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from gavel.common.files import read_jsonl
+from gavel.data.generator.problems import WIDE
+from gavel.judge.prompting import label_tokens
+from gavel.models import loading, prompts
+from gavel.models.sampling import sample
+from gavel.solutions.mistakes import corrupt
+from gavel.solutions.programs import to_program
+from gavel.solutions.verifier import verify
+from gavel.training.scratch.judge_tasks import Example, examples, labels_of
+from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save, teller
+
+REPLY = 0.5  # what learning to write counts beside learning to answer
+
+
+def train_judge(
+    problems: Sequence[dict],
+    student: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    width: int = 128,
+    layers: int = 4,
+    heads: int = 4,
+    steps: int = 1200,
+    batch_size: int = 64,
+    reading_steps: int = 450,
+    samples: int = 4,
+    questions: int = 4000,
+    labels: tuple[str, str] | None = None,
+    tasks: Sequence[str] = ("single-token",),
+    seed: int = 0,
+    report: Callable[[int, float], None] = lambda step, loss: None,
+    say: Callable[[str], object] = lambda text: None,
+) -> LlamaForCausalLM:
+    """Train a judge from scratch on the pretrain split.
+
+    It first reads right solutions (language modelling). Then it learns to answer judging prompts with one word, where a
+    task wants it after its own solution, about corrupted programs and the untuned student's samples, whose verdicts
+    come from the verifier.
+
+    Args:
+        problems: records with solutions.
+        student, tokenizer: whose samples it learns from; the judge shares the tokenizer.
+        steps, reading_steps: optimiser steps of judging and of reading before it.
+        samples, questions: the student's solutions for each of so many problems, at temperature 1.
+        labels: the two words, each one token after the judging prompt; of several tasks each has its own.
+        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt at once.
+    """
+    model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
+    texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
+    read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
+    common = {"batch_size": batch_size, "report": report}
+    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, seed=seed, **common)
+    pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
+    say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
+    references = {row["question"]: to_program(row["solution"], row["answer"], row["question"]) for row in problems}
+    asked: list[tuple[list[int], list[float]]] = []
+    for task, words in labels_of(tasks, labels).items():
+        asked += weighted(examples(task, pairs, references, words, seed), words, tokenizer)
+    if len(tasks) > 1:
+        random.Random(f"tasks-{seed}").shuffle(asked)
+    sequences, weights = zip(*asked, strict=True)
+    fit(
+        model, sequences, tokenizer, loss=weighted_loss, weights=weights, steps=steps, seed=seed + 1, rate=0.5, **common
+    )
+    return model.eval()
+
+
+def weighted(
+    found: Sequence[Example], labels: Sequence[str], tokenizer: PreTrainedTokenizerFast
+) -> list[tuple[list[int], list[float]]]:
+    """Each example's tokens and what each counts in the loss: the label 1, the tokens of a reply `REPLY` in all.
+
+    The end token follows a reply, or a judge that writes would not learn where to stop.
+    """
+    words = label_tokens(tokenizer, found[0].prompt + found[0].reply, labels)
+    prompts_ids = tokenizer([one.prompt for one in found])["input_ids"]
+    whole_ids = tokenizer([one.prompt + one.reply for one in found])["input_ids"]
+    rows = []
+    for one, prompt, whole in zip(found, prompts_ids, whole_ids, strict=True):
+        written = len(whole) - len(prompt)
+        tokens = [*whole, words[labels.index(one.label)]]
+        counts = [0.0] * len(prompt) + [REPLY / max(1, written)] * written + [1.0]
+        if written:
+            tokens, counts = [*tokens, tokenizer.eos_token_id], [*counts, REPLY / written]
+        rows.append((tokens, counts))
+    return rows
+
+
+def weighted_loss(
+    model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of each token times its weight, over the number of examples."""
+    kept = weights > 0
+    first = int(kept.any(0).nonzero()[0])  # no logits are needed before that column
+    logits = model(tokens, attention_mask=mask, logits_to_keep=tokens.shape[1] - first + 1).logits[:, :-1]
+    kept = kept[:, first:]
+    each = cross_entropy(logits[kept], tokens[:, first:][kept], reduction="none")
+    return (each * weights[:, first:][kept]).sum() / len(tokens)
+
+
+def judging_pairs(
+    problems: Sequence[dict], student, tokenizer, *, samples: int, questions: int, seed: int
+) -> list[tuple[str, str, bool]]:
+    """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
+    rng = random.Random(f"judging-{seed}")
+    usable = [(row, to_program(row["solution"], row["answer"], row["question"])) for row in problems]
+    usable = [(row, program) for row, program in usable if program is not None]
+    pairs: list[tuple[str, str, str]] = []
+    for row, program in usable:
+        pairs.append((row["question"], program, row["answer"]))
+        pairs.append((row["question"], corrupt(program, rng), row["answer"]))
+    chosen = rng.sample(usable, min(questions, len(usable)))
+    template = prompts.load("solve")
+    asked = [prompts.fill(template, question=row["question"]) for row, _ in chosen]
+    drawn = sample(student, tokenizer, asked, n=samples, temperature=1.0, max_new_tokens=64, seed=seed)
+    for (row, _), group in zip(chosen, drawn, strict=True):
+        pairs += [(row["question"], text, row["answer"]) for text in sorted({s.text for s in group})]
+    rng.shuffle(pairs)
+    _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], "program")
+    return [
+        (question, solution, good)
+        for (question, solution, _), good in zip(pairs, right, strict=True)
+        if good is not None  # a program that did not run
+    ]
+
+
+def make_judge(
+    pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None, say: Callable[[str], object]
+) -> None:
+    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
+
+    It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same
+    number of steps it becomes a far better judge of the problems that it will be asked about.
+    """
+    tokenizer, untuned = loading.load_tokenizer(student), loading.load_model(student)
+    rows = [row for row in read_jsonl(pretrain) if row["kind"] != WIDE]
+    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
+    save(model, tokenizer, output, pretrain, recipe)

@@ -1,0 +1,144 @@
+"""A training run on disk: checkpoints, journals and best model, kept so that a kill at any moment costs little.
+
+It lies outside the workflow's declared outputs, because Snakemake deletes those before it runs a job again.
+"""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.common.files import replace_folder, sync_folder, write_text
+from gavel.common.journal import Journal
+from gavel.common.log import say
+from gavel.common.paths import JUDGE_CACHE
+from gavel.training import distributed, lora
+
+LOOK = "validation/"  # begins the name of a look's figure in the journal and in MLflow
+COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
+
+
+class Mirror(Protocol):
+    """Where a run's curves are shown while it trains; MLflow, or nothing."""
+
+    def mirror(self, journal: Journal, up_to_step: int | None) -> None: ...
+
+
+class RunState:
+    """The state folder of one training run, from which it goes on after a kill at any moment.
+
+    It holds one whole checkpoint (weights, optimizer, scheduler, random numbers, position in the data), the two
+    journals and the best model by validation. An older checkpoint is removed once a newer one is whole and on disk. A
+    best model is kept while the journal names it, as it stands or as it would be cut back to the checkpoint: mostly
+    one, two between a better look and the next checkpoint. With Adam a checkpoint is three times the weights, so that a
+    state needs four times their size and eight while a checkpoint is written.
+
+    A state whose digest is another's (the config, an input or the code has changed since) is never resumed: it is
+    renamed to `<folder>.stale`, replacing an older stale one, and the run starts afresh.
+    """
+
+    def __init__(self, folder: str | Path, digest: str):
+        self.folder = Path(folder)
+        mark = self.folder / "digest"
+        for path in self.folder.glob(".*.partial"):  # a kill while a small file was written
+            path.unlink()
+        if not mark.exists() or mark.read_text() != digest:
+            self._set_aside()
+        write_text(mark, digest)
+        self.journal = Journal(self.folder / "journal.jsonl")
+        self.checks = Journal(self.folder / "monitor.jsonl")
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Folder of the best model by the looks that are in the journal."""
+        return self.folder / f"best-{self.best_step()}"
+
+    def best_step(self, until: float = math.inf) -> int | None:
+        """Step of the best look; of equals the later one, which has learnt more than step 0. None without a look."""
+        looks = [(look["greedy"], look["step"]) for look in self.looks() if look["step"] <= until]
+        return max(looks, default=(None, None))[1]
+
+    def looks(self) -> list[dict]:
+        """What the looks found, in order: `step`, and the figures under their own names."""
+        return [
+            {name.removeprefix(LOOK): value for name, value in row["metrics"].items()} | {"step": row["step"]}
+            for row in self.checks.rows()
+        ]
+
+    def latest(self) -> Path | None:
+        """The newest whole checkpoint; all others, which a kill left behind, are removed."""
+        whole = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
+        newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        self._remove("checkpoints/checkpoint-*", {newest})
+        return newest
+
+    def complete(self, checkpoint: Path) -> None:
+        """Mark a checkpoint whole, then remove the others."""
+        sync_folder(checkpoint)
+        write_text(checkpoint / COMPLETE, "")
+        self._remove("checkpoints/checkpoint-*", {checkpoint})
+
+    def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
+        """Save the model of a look that is about to be noted; every process must get here."""
+        save_whole(model, tokenizer, self.folder / f"best-{step}")
+
+    def prune_best(self, saved: int) -> None:
+        """Remove the models that are best neither now nor in the journal cut back to the checkpoint of step `saved`."""
+        self._remove("best-*", {self.folder / f"best-{self.best_step(until)}" for until in (saved, math.inf)})
+
+    def show(self, mirror: Mirror, up_to_step: int | None = None) -> None:
+        for journal in (self.journal, self.checks):
+            mirror.mirror(journal, up_to_step)
+
+    def _remove(self, pattern: str, kept: set[Path | None]) -> None:
+        for path in self.folder.glob(pattern):
+            if path not in kept:
+                shutil.rmtree(path)
+
+    def _set_aside(self) -> None:
+        """Move away all but the lock, which this process holds, and the judge's answers, which stay true."""
+        stale, moving = (self.folder.with_name(self.folder.name + end) for end in (".stale", ".stale.partial"))
+        old = [path for path in self.folder.glob("*") if not path.name.startswith(("lock", JUDGE_CACHE))]
+        if not old and not moving.exists():
+            return
+        moving.mkdir(exist_ok=True)
+        # The digest goes first: what a kill leaves behind is then resumed by nobody and follows at the next start.
+        for path in sorted(old, key=lambda path: (path.name != "digest", path.name)):
+            shutil.move(path, moving / path.name)
+        replace_folder(moving, stale)
+        say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
+
+
+def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The policy's own weights: adapters merged, shards gathered, without a critic that may ride along in training."""
+    state = lora.merged(model) if hasattr(model, "peft_config") else distributed.whole_state(model)
+    return {name: value for name, value in state.items() if not name.startswith("critic.")}
+
+
+def save_policy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict | None = None
+) -> None:
+    """Save the policy, or this state of it, as a Hugging Face folder that loads everywhere."""
+    lora.base(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)
+    tokenizer.save_pretrained(folder)
+
+
+def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save the policy in place of an older folder; a kill in between loses the old one, never mixes the two.
+
+    Every process must get here; the main one writes.
+    """
+    state = policy_state(model)
+    if distributed.is_main():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        save_policy(model, tokenizer, partial, state)
+        replace_folder(partial, folder)
