@@ -15,7 +15,7 @@ from gavel.common.files import write_jsonl
 
 FETCH = """
 import json, sys
-from gavel import hub
+from gavel.data import hub
 from gavel.common.errors import InputError
 try:
     print(hub.fetch(**json.loads(sys.argv[1]), key="judge.model"))

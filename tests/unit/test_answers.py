@@ -356,21 +356,29 @@ def test_misuse_is_an_error():
 
 
 def test_nothing_else_decides_correctness():
-    """Rewards, monitor, calibration, evaluation and the command line ask `verify`; only `answers` runs programs."""
+    """Rewards, monitor, calibration, evaluation and the command line ask `verify`; only the verifier runs programs."""
     users: dict[str, set[str]] = {"verify": set(), "equal": set(), "run_programs": set()}
-    for path in Path(verifier.__file__).parent.rglob("*.py"):
+    library = Path(verifier.__file__).parents[1]
+    for path in library.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module in (
                 "gavel.solutions.verifier",
                 "gavel.solutions.sandbox.pool",
             ):
                 for alias in node.names:
-                    users.setdefault(alias.name, set()).add(path.stem)
+                    users.setdefault(alias.name, set()).add(path.relative_to(library).as_posix())
     assert users["verify"] == {
-        *("score", "monitor", "rewards", "scoring", "scratch_judge", "verdicts"),
-        *("benchmark_items", "contrasts", "judge_layouts"),
+        "cli/layouts.py",
+        "cli/score.py",
+        "evaluation/score.py",
+        "judge_eval/pairs.py",
+        "judge_eval/verdicts.py",
+        "training/judge/unlabeled_pairs.py",
+        "training/monitor.py",
+        "training/rl/rewards.py",
+        "training/scratch/judge.py",
     }
-    assert users["run_programs"] == {"answers"}
+    assert users["run_programs"] == {"solutions/verifier.py"}
     assert users["equal"] == set()
 
 

@@ -74,7 +74,7 @@ def test_another_pipe_s_error_is_not_taken_for_the_output_s(rows, monkeypatch):
     def broken(*arguments):
         raise BrokenPipeError("a worker's")
 
-    monkeypatch.setattr("gavel.solutions.verifier.verify", broken)
+    monkeypatch.setattr("gavel.cli.score.verify", broken)
     with pytest.raises(BrokenPipeError):
         main.main(["score", rows, "--format", "text"])
 
@@ -83,7 +83,7 @@ def test_ctrl_c_is_one_line(rows, monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gavel.solutions.verifier.verify", interrupted)
+    monkeypatch.setattr("gavel.cli.score.verify", interrupted)
     assert main.main(["score", rows, "--format", "text"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "gavel: interrupted\n"
 

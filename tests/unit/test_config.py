@@ -2,7 +2,6 @@
 
 import copy
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -251,7 +250,7 @@ def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
 
 
 def test_a_new_kind_of_judge_is_one_line(monkeypatch):
-    monkeypatch.setitem(KINDS, "shortest", replace(KINDS["single-token"], module="shortest"))
+    monkeypatch.setitem(KINDS, "shortest", KINDS["single-token"])
     for reasoning in (None, {"max_new_tokens": 8}):
         found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
         assert found["prompt"] == ("reasoning" if reasoning else "judge")

@@ -98,7 +98,7 @@ def test_a_data_set_is_read_from_its_folder(hub):
 def test_what_a_jobs_server_loads_is_in_the_cache_before_it_starts(monkeypatch, server, name, wanted):
     """Jobs do not ask the hub, so the server that one of them starts cannot either."""
     asked = []
-    monkeypatch.setattr(resolve, "download", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(checks, "download", lambda name, **_: asked.append(name))
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     resolved = resolve.resolve(raw | {"judge": {"model": name, "server": server}}, ROOT)
     checks.check(resolved, here=False)

@@ -54,7 +54,7 @@ def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
         asked.extend(prompts)
         return next_token_probabilities(model, prompts, *args, **options)
 
-    monkeypatch.setattr("gavel.models.prefixes.next_token_probabilities", counted)
+    monkeypatch.setattr("gavel.judge.backends.local.next_token_probabilities", counted)
     question, solution = rows[0]["question"], rows[0]["program"]
     scores = judge_verdict.score(single, [question] * 5, [solution] * 5)
     assert len(asked) == 1

@@ -14,7 +14,7 @@ from gavel.jobs import snakemake_lock
 from gavel.jobs.job import RunLock
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 
-LIBRARY = Path(snakemake_lock.__file__).parents[1]
+LIBRARY = Path(snakemake_lock.__file__).parents[2]
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(LIBRARY)!r})
@@ -174,7 +174,7 @@ def test_run_lock_waits_for_a_process_and_is_freed_by_its_death(tmp_path):
     code = f"""
 import sys, time
 sys.path.insert(0, {str(LIBRARY)!r})
-from gavel.jobs.snakemake_lock import RunLock
+from gavel.jobs.job import RunLock
 with RunLock({str(tmp_path)!r}, "grpo"):
     print("held", flush=True)
     time.sleep(60)

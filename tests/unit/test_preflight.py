@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from gavel.common import requirements
 from gavel.common.digests import file_digest
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
@@ -107,7 +108,8 @@ def machine(monkeypatch):
 
     def furnish(*, without: str = "", gpus: int = 0, bf16: bool = True):
         find = checks.find_spec
-        monkeypatch.setattr(checks, "find_spec", lambda name: None if name == without else find("torch"))
+        for module in (checks, requirements):
+            monkeypatch.setattr(module, "find_spec", lambda name: None if name == without else find("torch"))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)

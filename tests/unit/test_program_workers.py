@@ -20,7 +20,7 @@ from gavel.solutions.budget import NOT_RUN
 from gavel.solutions.sandbox import pool as programs
 from gavel.solutions.sandbox.pool import run_programs
 
-LIBRARY = Path(programs.__file__).parents[1]
+LIBRARY = Path(programs.__file__).parents[3]
 HONEST = "def solution():\n    return 18"
 
 
@@ -330,7 +330,7 @@ def test_late_programs_are_shared_among_all_workers(monkeypatch):
 @pytest.mark.parametrize("kind", [(), ("sympy",)])
 def test_busy_workers_die_with_their_parent(kind):
     code = (
-        "import threading, time\nfrom gavel import programs\n"
+        "import threading, time\nfrom gavel.solutions.sandbox import pool as programs\n"
         f"arguments = ('unchecked',) + (('sympy=' + programs._packages(),) if {kind!r} else ())\n"
         "pool = programs._Pool(1, arguments, grace=1000.0)\n"
         "pool.run(['def solution(): return 1'], 60)\n"
@@ -353,7 +353,7 @@ def test_busy_workers_die_with_their_parent(kind):
 
 def test_workers_outlive_the_thread_that_asked_first():
     code = (
-        "import threading\nfrom gavel import programs\n"
+        "import threading\nfrom gavel.solutions.sandbox import pool as programs\n"
         "thread = threading.Thread(target=lambda: programs.run_programs(['def solution(): return 1']))\n"
         "thread.start(); thread.join()\n"
         "before = [worker.process.pid for worker in programs._pools[False].workers]\n"
@@ -382,7 +382,7 @@ def test_no_folder_remains_after_a_signal(tmp_path, name):
 
 
 def test_the_next_run_removes_the_folder_of_a_process_that_was_killed_beside_it(tmp_path):
-    code = "import os\nfrom gavel import programs\nwith programs._scratch():\n    os.kill(os.getpid(), 9)"
+    code = "import os\nfrom gavel.solutions.sandbox import pool\nwith pool._scratch():\n    os.kill(os.getpid(), 9)"
     killed = started(code, TMPDIR=str(tmp_path))
     killed.communicate(timeout=60)
     (left,) = tmp_path.iterdir()

@@ -10,8 +10,8 @@ from gavel.common import log as progress
 
 HEAD = f"""
 import os, subprocess, sys
-sys.path.insert(0, {str(Path(progress.__file__).parents[1])!r})
-from gavel import progress
+sys.path.insert(0, {str(Path(progress.__file__).parents[2])!r})
+from gavel.common import log as progress
 from gavel.common.errors import InputError
 from gavel.common.log import bar, say, script_log
 """

@@ -227,7 +227,7 @@ def test_no_file_of_a_report_shows_a_secret(study):
 
 JOB = """
 import subprocess, sys
-from gavel import progress
+from gavel.common import log as progress
 from gavel.common.errors import InputError
 with progress.script_log("logs/job.log", "job"):
     progress.say("asking http://me:SECRET@host", console=True)

@@ -17,7 +17,7 @@ from gavel.tracking import store as tracking_store
 from gavel.tracking.mlflow import Tracker
 from gavel.tracking.store import create_store
 
-SCRIPTS = Path(mlflow.__file__).parents[1]
+SCRIPTS = Path(mlflow.__file__).parents[2]
 
 
 def test_create_store_is_idempotent_and_places_artifacts(made_store):

@@ -14,7 +14,7 @@ from gavel.common.errors import InputError
 from gavel.tracking import mlflow
 from gavel.tracking.store import ui_address
 
-SCRIPTS = Path(mlflow.__file__).parents[1]
+SCRIPTS = Path(mlflow.__file__).parents[2]
 
 
 def test_ui_address(made_store):

@@ -13,8 +13,8 @@ from gavel.judge import load as judge
 from gavel.judge.verdict import Verdict
 from gavel.models import loading
 from gavel.models.sampling import sample
-from gavel.training import callback, distributed
-from gavel.training.rl import algorithms, collapse, rollout
+from gavel.training import distributed
+from gavel.training.rl import algorithms, reactions, rollout
 from gavel.training.rl import train as rl_train
 from gavel.training.state import save_whole
 
@@ -101,9 +101,9 @@ class Deaf:
 
 def decisions(folder: Path, job: dict) -> None:
     """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
-    load, finish = judge.load, callback.finish_run
+    load, finish = judge.load, rl_train.finish_run
     judge.load = lambda **settings: Deaf(load(**settings))
-    collapse.collapsed = lambda looks, drop, patience: len(looks) > 3
+    reactions.collapsed = lambda looks, drop, patience: len(looks) > 3
 
     def note(run, policy, *arguments):
         sums: list = [None, None]
@@ -111,7 +111,7 @@ def decisions(folder: Path, job: dict) -> None:
         distributed.on_main(lambda: write_json(folder / "sums.json", sums))
         return finish(run, policy, *arguments)
 
-    callback.finish_run = note
+    rl_train.finish_run = note
     rl_train.train(**job)
 
 
