@@ -1,5 +1,6 @@
 """Jobs that log to a tracking server, as functions: for tests that run them in processes of their own."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,8 +42,23 @@ def log(folder: Path, uri: str, number: int, together=None, study: str = STUDY) 
         mirror.artifact(folder / f"{run}.txt", "notes")
 
 
-def train(folder: Path, uri: str, tiny: str, rows: list[dict], steps: int) -> None:
-    """What `train_rl.py` does, in `folder`."""
+class Held:
+    """A mirror that holds the run at its second half until a file is there: the run cannot end before the test acts."""
+
+    def __init__(self, mirror, gate: Path, step: int):
+        self.within, self.gate, self.step = mirror, gate, step
+
+    def mirror(self, journal: Journal, up_to_step: int | None = None) -> None:
+        self.within.mirror(journal, up_to_step)
+        while (up_to_step or 0) >= self.step and not self.gate.exists():
+            time.sleep(0.05)
+
+    def __getattr__(self, name: str):
+        return getattr(self.within, name)
+
+
+def train(folder: Path, uri: str, tiny: str, rows: list[dict], steps: int, gate: Path | None = None) -> None:
+    """What `train_rl.py` does, in `folder`; with a `gate` the second half of the steps waits for that file."""
     out, settings = folder / "out", {"steps": steps, "save_every": 3}
     workflow = SimpleNamespace(
         threads=1,
@@ -52,4 +68,6 @@ def train(folder: Path, uri: str, tiny: str, rows: list[dict], steps: int) -> No
         output={"run": out / "run.json", "monitor": out / "monitor.csv", "training": out / "training.csv"},
     )
     with script_log(folder / "log", RUN), training_job(workflow, "rl", RUN, settings, CELL) as job:
+        if gate:
+            job["mirror"] = Held(job["mirror"], gate, steps // 2)
         small_run(folder, tiny, rows, **job, **CELL, settings=settings, monitor={"every": 4})
