@@ -7,7 +7,7 @@ from small_run import small_run
 
 from gavel.common.log import script_log
 from gavel.jobs.job import training_job
-from gavel.tracking.store import create_store
+from gavel.tracking.store import experiment_id, store_lock
 
 RUN, STUDY = "grpo-lambda0.5-seed0", "killed"
 SETTINGS = {"steps": 96, "save_every": 3}
@@ -30,7 +30,8 @@ def train(folder: str, tiny: str, rows: list[dict], lam: float = 0.5) -> None:
         output={"run": out / "run.json", "monitor": out / "monitor.csv", "training": out / "training.csv"},
     )
     with script_log(folder / "log", RUN):
-        create_store(f"sqlite:///{folder / 'mlflow.db'}", STUDY)
+        store = f"sqlite:///{folder / 'mlflow.db'}"
+        experiment_id(store, STUDY, store_lock(store, folder))
         cell = {"algorithm": "grpo", "lam": lam, "seed": 0}
         with training_job(workflow, "rl", RUN, SETTINGS, cell) as job:
             small_run(folder, tiny, rows, **job, **cell, settings=SETTINGS, monitor={"every": LOOK_EVERY})

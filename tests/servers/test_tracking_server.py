@@ -19,8 +19,9 @@ from tracking_server import Postgres, Server, Unavailable
 
 from gavel.cli import main
 from gavel.common.journal import Journal
-from gavel.tracking.store import create_store
-from gavel.tracking.study import job_run, unsent_folder
+from gavel.tracking.record import unsent
+from gavel.tracking.store import experiment_id, store_lock
+from gavel.tracking.study import job_run, records
 
 PRELOAD = [
     "gavel.training.rl.train",
@@ -116,8 +117,9 @@ def told(*journals: Path) -> Counter:
     )
 
 
-def kept(results: Path) -> list[str]:
-    return sorted(path.stem for path in unsent_folder(results).glob("*.json"))
+def lacking(results: Path) -> list[str]:
+    """The ended jobs of which MLflow lacks something."""
+    return [record.path.stem for record in unsent(records(results))]
 
 
 def ended(process) -> None:
@@ -162,7 +164,7 @@ def test_twenty_jobs_at_once_lose_and_double_nothing(server, context, ask, tmp_p
         ("active", "FINISHED", len(tracked.PARAMS)): JOBS,
         ("active", "RUNNING", 0): 1,  # the study's, which its report ends
     }
-    assert kept(tmp_path) == []
+    assert lacking(tmp_path) == []
 
 
 @pytest.fixture(scope="module")
@@ -210,11 +212,11 @@ def test_a_server_stopped_in_mid_run(cleaned, context, ask, tiny, rows, undistur
     gate.touch()
     ended(job)
     if back == "after the run":
-        assert kept(tmp_path) == [f"rl-{RUN}"]
+        assert lacking(tmp_path) == [f"rl-{RUN}"]
         assert main.main(["track", str(tmp_path)]) == 2, "the server is still down"
         server.start()
         assert main.main(["track", str(tmp_path)]) == 0
-    assert kept(tmp_path) == []
+    assert lacking(tmp_path) == []
     journals = [state / "journal.jsonl", state / "monitor.jsonl"]
     assert stored(ask, STUDY)[study] == told(*journals)
     assert {row[:2] for row in counts(ask, STUDY).values()} == {("active", "FINISHED"), ("active", "RUNNING")}
@@ -240,7 +242,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
                 mirror.mirror(journal, step)
     assert time.monotonic() - begun < 2 * 2 + 5, "more than one request waited"
     assert len(said) == 1 and "going on without" in said[0]
-    assert kept(tmp_path) == ["rl-x"]
+    assert lacking(tmp_path) == ["rl-x"]
     server.thaw()
     assert main.main(["track", str(tmp_path)]) == 0
     assert stored(ask, "frozen")["frozen/rl/x"] == told(journal.path)
@@ -250,7 +252,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
 @pytest.mark.timeout(120)
 def test_a_frozen_server_does_not_make_jobs_queue_up(server, context, tmp_path, monkeypatch):
     """Each waits for its own time-out, none for the others'."""
-    create_store(server.uri, "queue")
+    experiment_id(server.uri, "queue", store_lock(server.uri, tmp_path))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     together = context.Barrier(7)
     jobs = [context.Process(target=waits, args=(tmp_path, server.uri, n, together)) for n in range(6)]
@@ -263,7 +265,7 @@ def test_a_frozen_server_does_not_make_jobs_queue_up(server, context, tmp_path, 
         ended(job)
     server.thaw()
     assert time.monotonic() - begun < 2 * 3 + 6
-    assert len(kept(tmp_path)) == 6
+    assert len(lacking(tmp_path)) == 6
 
 
 def waits(folder: Path, uri: str, number: int, together) -> None:
@@ -296,9 +298,9 @@ def test_a_server_with_passwords(database, tmp_path, monkeypatch):
         settings = tracked.config(results, server.uri, "guarded")
         with job_run(settings, "rl", "x", digest="a", params={}, say=said.append) as mirror:
             mirror.mirror([{"step": 1, "metrics": {"reward": 0.5}}])
-        assert len(said) == 1 and kept(results) == ["rl-x"]
+        assert len(said) == 1 and lacking(results) == ["rl-x"]
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secret)
-        assert main.main(["track", str(results)]) == 0 and kept(results) == []
+        assert main.main(["track", str(results)]) == 0 and lacking(results) == []
         (run,) = MlflowClient(server.uri).search_runs(
             [MlflowClient(server.uri).get_experiment_by_name("guarded").experiment_id], "tags.rule = 'rl'"
         )
@@ -330,7 +332,7 @@ class TestStudy:
             assert found[f"small/{'sft' if run == 'sft' else 'rl'}/{run}"] == expected
             assert set(found[f"small/evaluate/{run}"].values()) == {1}
         assert len(list(server.artifacts.rglob("report.html"))) == 1
-        assert kept(project.results) == []
+        assert lacking(project.results) == []
         shutil.rmtree(server.artifacts)
         clean(server, "small")
 
@@ -353,7 +355,7 @@ class TestStudy:
         done = project.run()
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         assert f"once it answers: .venv/bin/gavel track {project.results.relative_to(project.folder)}" in done.stderr
-        assert len(kept(project.results)) == 8
+        assert len(lacking(project.results)) == 8
         assert (project.results / "report.html").exists()
         server.start()
         assert main.main(["track", str(project.results)]) == 0

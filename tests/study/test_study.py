@@ -142,7 +142,7 @@ FROM_TRAINING = {
             "EDITED = True\n\n\ndef equal(",
             FROM_TRAINING,
         ),
-        (f"{LIBRARY}/tracking.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
+        (f"{LIBRARY}/tracking/tracker.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
     ],
     ids=["comment", "voting", "plot style", "sampler", "verifier", "tracking"],
 )

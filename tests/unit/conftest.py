@@ -6,7 +6,7 @@ import shutil
 import fake_results
 import pytest
 
-from gavel.tracking.store import create_store
+from gavel.tracking.store import experiment_id, store_lock
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def made_store(tmp_path_factory):
     """An SQLite store; its first migration takes seconds, so tests share it and differ in their keys."""
     folder = tmp_path_factory.mktemp("results")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return uri, create_store(uri, "gavel", folder / "mlartifacts")
+    return uri, experiment_id(uri, "gavel", store_lock(uri, folder))
 
 
 @pytest.fixture

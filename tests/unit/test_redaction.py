@@ -21,7 +21,8 @@ from gavel.report.page import render
 from gavel.study.resolve import read
 from gavel.study.schema import study as config
 from gavel.tracking import study as study_tracking
-from gavel.tracking.mlflow import Tracker
+from gavel.tracking.record import Record
+from gavel.tracking.tracker import Tracker
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2hush"
@@ -266,16 +267,14 @@ def test_no_error_message_shows_a_secret():
     assert SECRET not in first_line(OSError(f"http://me:{SECRET}@host refused"))
 
 
-def test_no_run_in_mlflow_and_no_kept_file_shows_a_secret(tmp_path):
+def test_no_run_in_mlflow_and_no_record_of_one_shows_a_secret(tmp_path):
     said = []
     uri = f"http://me:{SECRET}@127.0.0.1:9/?token={SECRET}"
     params = {"judge.server.base_url": f"http://me:{SECRET}@host", "vllm.command": ["x", "--api-key", SECRET]}
-    run = Tracker(
-        uri, "e", "key", "name", {"t": f"token={SECRET}"}, params, unsent=tmp_path / "u.json", say=said.append
-    )
-    assert SECRET not in str(run.params) + str(run.tags)
-    run.finish()
-    assert json.loads((tmp_path / "u.json").read_text())["run"]["uri"].startswith(f"http://{HIDDEN}@127.0.0.1:9/")
+    record = Record.create(tmp_path / "u.json", uri, "e", "key", "name", {"t": f"token={SECRET}"}, params)
+    assert SECRET not in str(record)
+    Tracker(record, uri, say=said.append).finish()
+    assert json.loads((tmp_path / "u.json").read_text())["uri"].startswith(f"http://{HIDDEN}@127.0.0.1:9/")
     assert SECRET not in contents(tmp_path) + " ".join(said)
     assert "cannot be used" in said[0]
 

@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.tracking import mlflow
+from gavel.tracking import store
 from gavel.tracking.store import ui_address
 
-SCRIPTS = Path(mlflow.__file__).parents[2]
+SCRIPTS = Path(store.__file__).parents[2]
 
 
 def test_ui_address(made_store):
     uri, experiment = made_store
-    page = ui_address(uri, "gavel", "127.0.0.1", 5000)
+    database = Path(uri.removeprefix("sqlite:///"))
+    page = ui_address(database, "gavel", "127.0.0.1", 5000)
     assert page == f"http://127.0.0.1:5000/#/experiments/{experiment}?workflowType=machine_learning"
     with pytest.raises(InputError, match="it holds: .*gavel"):
-        ui_address(uri, "missing", "127.0.0.1", 5000)
+        ui_address(database, "missing", "127.0.0.1", 5000)
 
 
 def free_port() -> int:

@@ -193,10 +193,11 @@ RERUNS = {
     "jobs.serving": set(),
     "jobs.serving_process": set(),
     "jobs.snakemake_lock": set(),
-    "tracking.mlflow": set(),
+    "tracking.exporter": set(),
+    "tracking.record": set(),
     "tracking.store": set(),
     "tracking.study": set(),
-    "tracking.unsent": set(),
+    "tracking.tracker": set(),
     "common.environment": {"render_report"},
     # The judge: only the rules that ask one.
     "judge.asker": ASKS_THE_JUDGE,

@@ -27,13 +27,12 @@ def main() -> int:
             raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
         if not _is_free(options.port):
             raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
-        uri = f"sqlite:///{database}"
-        print(f"Training runs: {ui_address(uri, options.experiment, HOST, options.port)}")
+        print(f"Training runs: {ui_address(database, options.experiment, HOST, options.port)}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("The + beside the study's name lists its jobs. Ctrl-C ends the server.", flush=True)
-    return _serve(uri, database.with_name("mlartifacts"), options.port)
+    return _serve(database, options.port)
 
 
 def _is_free(port: int) -> bool:
@@ -47,10 +46,17 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _serve(uri: str, artifacts: Path, port: int) -> int:
+def _serve(database: Path, port: int) -> int:
     """Run the server until it ends or Ctrl-C; it starts workers of its own, so its whole group is ended."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
-    command += ["--default-artifact-root", artifacts.as_uri(), "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}", "--host", HOST]
+    command += [
+        "--default-artifact-root",
+        database.with_name("mlartifacts").as_uri(),
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is born deaf to the first

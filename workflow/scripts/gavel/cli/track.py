@@ -17,20 +17,23 @@ def add_track(commands) -> None:
 
 
 def track(options: argparse.Namespace) -> None:
-    """`gavel track`: send the kept files of each folder; the first that the server does not take ends it."""
-    from gavel.tracking.study import unsent_folder  # seconds that the other commands need not wait
-    from gavel.tracking.unsent import send
+    """`gavel track`: send what MLflow lacks of each folder; the first run that the server does not take ends it."""
+    from gavel.tracking.exporter import Unavailable, export_unsent  # seconds that the other commands need not wait
+    from gavel.tracking.record import count_unsent
+    from gavel.tracking.study import records
 
     for folder in options.folders:
         if not Path(folder).is_dir():
             raise InputError(f"{folder}: no such folder; name a study's results, such as results/mine")
         places = (Path(folder), *sorted(Path(folder).iterdir()))
-        if not any((place / name).is_dir() for place in places for name in ("logs", "mlflow-unsent")):
+        if not any((place / "logs").is_dir() or records(place).is_dir() for place in places):
             raise InputError(f"{folder}: no study's results (there is no folder `logs`); name one such as results/mine")
-        count, said = 0, []
-        for results in places:
-            for path, sent in send(unsent_folder(results), said.append):
-                if not sent:
-                    raise InputError(f"{path} is kept for another try: {' '.join(said)}")
-                count += 1
-        print("\n".join([*said, f"{folder}: {count} runs sent" if count else f"{folder}: MLflow has everything"]))
+        said: list[str] = []
+        try:
+            sent = sum(1 for place in places for _ in export_unsent(records(place), said.append))
+        except Unavailable as error:
+            raise InputError(f"{folder}: {error}; what it lacks is kept for another try") from None
+        left = sum(count_unsent(records(place)) for place in places)
+        said += [f"{folder}: {sent} runs sent"] if sent else []
+        said += [f"{folder}: {left} runs are left to jobs that run"] if left else []
+        print("\n".join(said or [f"{folder}: MLflow has everything"]))

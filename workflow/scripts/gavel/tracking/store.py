@@ -1,19 +1,15 @@
-"""The MLflow store behind `gavel.tracking.mlflow`: its creation, a quiet client, what an outage is, its web page."""
+"""An MLflow store: its creation, a quiet client, what an outage is, its web page."""
 
-import fcntl
-import hashlib
 import logging
 import os
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
-from gavel.common.errors import InputError, first_line
-from gavel.common.redaction import redacted_url
+from filelock import FileLock
+
+from gavel.common.errors import InputError
 
 KEY = "gavel.key"  # the tag that names a run's job
 
@@ -32,60 +28,43 @@ OUTAGES = {
     "TEMPORARILY_UNAVAILABLE",
     "UNAUTHENTICATED",
 }
-# Nobody waits longer for the processes that open their runs; then the store counts as out of reach.
-_PATIENCE_S = 60.0
+PATIENCE_S = 60.0  # nobody waits longer for another process's lock; then the store counts as out of reach
 
 
-def create_store(
-    uri: str, experiment: str, artifact_root: str | Path | None = None, say: Callable[[str], object] = print
-) -> str | None:
-    """Create the tracking database and the experiment where they do not exist; returns the experiment's id.
-
-    Workflows call it in a rule of its own: processes that first open one SQLite file together race in its
-    migration. Where the store cannot be used it prints one warning and returns None; each Tracker tries
-    again.
-
-    Args:
-        uri: `sqlite:////absolute/path/mlflow.db`, or a server's `http://...`.
-        experiment: its name.
-        artifact_root: folder of the artifacts; by default `mlartifacts` beside an SQLite file, and a server's
-            own choice otherwise.
-    """
-    try:
-        return experiment_id(uri, experiment, artifact_root)
-    except failures() as error:
-        if getattr(error, "error_code", "INTERNAL_ERROR") not in OUTAGES:
-            raise
-        say(f"MLflow at {redacted_url(uri)} cannot be used, going on without ({first_line(error)})")
-        return None
-
-
-def ui_address(uri: str, experiment: str | None, host: str, port: int) -> str:
+def ui_address(database: Path, experiment: str | None, host: str, port: int) -> str:
     """The page of `mlflow server` that lists training runs; the server's front page shows GenAI traces.
 
     Args:
+        database: the SQLite file.
         experiment: its name; None takes the newest one in the store.
 
     Raises:
         InputError: there is no such experiment.
     """
-    with exclusive(lock_path(uri)):
+    uri = f"sqlite:///{database}"
+    with store_lock(uri, database.parent):
         found = client(uri).search_experiments(order_by=["creation_time DESC"])
     named = [entry for entry in found if entry.name == experiment or experiment is None and entry.name != "Default"]
     if not named:
         known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
-        raise InputError(
-            f"{redacted_url(uri)}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}"
-        )
+        raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}")
     return f"http://{host}:{port}/#/experiments/{named[0].experiment_id}?workflowType=machine_learning"
 
 
-def experiment_id(uri: str, experiment: str, artifact_root: str | Path | None) -> str:
+def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str | Path | None = None) -> str:
+    """The id of an experiment; it and the SQLite file are created where they do not exist. Raises `failures()`.
+
+    Args:
+        uri: `sqlite:////absolute/path/mlflow.db`, or a server's `http://...`.
+        lock: of `store_lock`: processes that first open one SQLite file together race in its migration.
+        artifact_root: folder of the artifacts; by default `mlartifacts` beside an SQLite file, and a server's
+            own choice otherwise.
+    """
     if database := _database(uri):
         database.parent.mkdir(parents=True, exist_ok=True)
         artifact_root = artifact_root or database.with_name("mlartifacts")
     # A server is asked without the lock, lest all jobs queue up for one that does not answer.
-    with nullcontext() if uri.startswith("http") else exclusive(lock_path(uri)):
+    with nullcontext() if uri.startswith("http") else lock:
         if database and not database.exists():
             _make_database(database, Path(artifact_root))
         return _find_experiment(client(uri), experiment, artifact_root)
@@ -156,28 +135,15 @@ def _database(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
-def lock_path(uri: str) -> Path:
-    if database := _database(uri):
-        return database.with_name(f"{database.name}.lock")
-    digest = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"gavel-mlflow-{os.getuid()}-{digest}.lock"
+def store_lock(uri: str, folder: str | Path) -> FileLock:
+    """By which processes agree who creates what a store lacks; raises TimeoutError when they keep it for a minute.
 
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file that other processes take too. Raises TimeoutError when they keep it for a minute."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + _PATIENCE_S
-    with open(path, "w") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{path} is locked by another process for {_PATIENCE_S:.0f} s") from None
-                time.sleep(0.02)
-        yield
+    Args:
+        folder: where the lock lies unless the store is an SQLite file; on a disk that all of the processes share.
+    """
+    database = _database(uri)
+    place = database.with_name(f"{database.name}.lock") if database else Path(folder, ".lock")
+    return FileLock(place, timeout=PATIENCE_S)
 
 
 def find_runs(uri: str, experiment: str) -> dict[str, tuple[str, str]]:

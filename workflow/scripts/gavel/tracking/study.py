@@ -8,9 +8,10 @@ from gavel.common.environment import git_commit
 from gavel.common.errors import InputError, first_line
 from gavel.common.nested import dotted
 from gavel.common.redaction import redacted_url
-from gavel.tracking.mlflow import Tracker
+from gavel.tracking.exporter import Unavailable, export_unsent
+from gavel.tracking.record import Record, count_unsent
 from gavel.tracking.store import failures, find_runs
-from gavel.tracking.unsent import kept, send
+from gavel.tracking.tracker import Tracker
 
 
 def store_uri(config: dict) -> str:
@@ -20,17 +21,7 @@ def store_uri(config: dict) -> str:
 
 def study_run(config: dict, say: Callable[[str], object]) -> Tracker:
     """The parent run of the study."""
-    return Tracker(
-        store_uri(config),
-        config["study"],
-        config["study"],
-        config["study"],
-        tags=_tags(config, "study"),
-        artifact_root=_artifacts(config),
-        lock=_lock(config),
-        unsent=unsent_folder(config["results_dir"]) / "study.json",
-        say=say,
-    )
+    return _tracker(config, "study", "study", say, key=config["study"], name=config["study"])
 
 
 def job_run(
@@ -44,42 +35,44 @@ def job_run(
     tags: dict | None = None,
 ) -> Tracker:
     """The run of one job, a child of the study's; the same job with the same digest continues its run."""
-    return Tracker(
-        store_uri(config),
-        config["study"],
-        f"{config['study']}/{rule}/{run}",
-        run if rule in ("sft", "rl") else f"{rule} {run}",
-        tags=_tags(config, rule) | (tags or {}),
-        params=dotted(params),
-        parent_key=config["study"],
-        digest=digest,
-        artifact_root=_artifacts(config),
-        lock=_lock(config),
-        unsent=unsent_folder(config["results_dir"]) / f"{rule}-{run}.json",
-        say=say,
-    )
+    key = f"{config['study']}/{rule}/{run}"
+    name = run if rule in ("sft", "rl") else f"{rule} {run}"
+    more = {"params": dotted(params), "parent": config["study"], "digest": digest}
+    return _tracker(config, rule, f"{rule}-{run}", say, tags, key=key, name=name, **more)
 
 
-def unsent_folder(results: str | Path) -> Path:
-    """Where a study's jobs keep what MLflow did not take."""
-    return Path(results, "mlflow-unsent")
+def _tracker(
+    config: dict, rule: str, job: str, say: Callable[[str], object], tags: dict | None = None, **more
+) -> Tracker:
+    uri, results = store_uri(config), Path(config["results_dir"])
+    tags = {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]} | (tags or {})
+    # A server keeps artifacts in a folder of its own, which it may reach where a job's folder is out of its reach.
+    own = uri.startswith(("http", "sqlite:///"))
+    artifacts = None if own else str(results.resolve() / "mlartifacts")
+    path = records(results) / f"{job}.json"
+    return Tracker(Record.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, say)
+
+
+def records(results: str | Path) -> Path:
+    """Where a study's jobs say what MLflow should have of them."""
+    return Path(results, "state", "tracking")
 
 
 def send_unsent(config: dict, say: Callable[[str], object]) -> None:
-    """Send what earlier jobs of the study had to keep, until the store does not answer; nothing here is fatal."""
+    """Send what MLflow lacks of the study's earlier jobs, until the store does not answer; nothing here is fatal."""
     try:
-        for path, sent in send(unsent_folder(config["results_dir"]), say):
-            if not sent:
-                break
-            say(f"MLflow has all of {path.stem} now")
+        for record in export_unsent(records(config["results_dir"]), say):
+            say(f"MLflow has all of {record.path.stem} now")
+    except Unavailable as error:
+        say(str(error))
     except (*failures(), InputError) as error:
-        say(f"what is kept for MLflow was not sent ({first_line(error)})")
+        say(f"what MLflow lacks was not sent ({first_line(error)})")
 
 
 def tell_unsent(config: dict) -> str | None:
     """A line that says of how many runs MLflow lacks something and which command sends it; None if of none."""
     results = config["results_dir"]
-    if count := len(kept(unsent_folder(results))):
+    if count := count_unsent(records(results)):
         return f"MLflow lacks something of {count} runs; once it answers: .venv/bin/gavel track {results}"
     return None
 
@@ -102,26 +95,3 @@ def run_links(config: dict) -> dict[str, dict]:
             )
             runs[rule.partition("/")[2]] = {"id": run, "url": page}
     return runs
-
-
-def _tags(config: dict, rule: str) -> dict:
-    return {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]}
-
-
-def _artifacts(config: dict) -> str | None:
-    """A server keeps them in a folder of its own, which it may reach where a job's folder is out of its reach."""
-    return None if store_uri(config).startswith("http") else str(_beside_store(config) / "mlartifacts")
-
-
-def _lock(config: dict) -> str:
-    return str(_beside_store(config) / ".mlflow-lock")
-
-
-def _beside_store(config: dict) -> Path:
-    """The folder of an SQLite store, which several studies may share; for a server the study's own."""
-    uri = store_uri(config)
-    return (
-        Path(uri.removeprefix("sqlite:///")).parent
-        if uri.startswith("sqlite:")
-        else Path(config["results_dir"]).resolve()
-    )

@@ -1,0 +1,162 @@
+"""From records to MLflow: a run is brought to what its record says, and only what it lacks is sent.
+
+A run has a stable key (the tag `gavel.key`) and exactly one active run holds it: the same job continues its run, a job
+whose inputs have changed (another `digest`) gets a new one and the old one is soft-deleted.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gavel.common.errors import first_line
+from gavel.common.redaction import redacted_url
+from gavel.tracking.record import RUNNING, Record, unsent
+from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, failures, store_lock
+
+DIGEST = "gavel.digest"
+# MLflow's limits on one request.
+_BATCH = 1000
+_PARAMS = 100
+
+
+class Unavailable(ConnectionError):
+    """The store cannot be used now; the message is one line that says which and why."""
+
+
+class Exporter:
+    """Sends one record, again and again while it grows; the caller holds it.
+
+    Args:
+        uri: of the store, should a password be in it; by default the record's.
+    """
+
+    def __init__(self, record: Record, uri: str | None = None):
+        self.record, self.uri = record, uri or record.uri
+        self.run_id: str | None = None
+        self._logged: dict[tuple[str, int], float] | None = None  # by metric and step, what the run has; None: unknown
+        self._attached: set[str] = set()
+        self._lock = store_lock(self.uri, record.path.parent)
+
+    def send(self) -> None:
+        """Bring MLflow to what the record says now.
+
+        Raises:
+            Unavailable: the store does not answer, or answers as one that is down.
+            MlflowException: it refuses what it was sent.
+            InputError: a journal cannot be read.
+        """
+        try:
+            if self.run_id is None:
+                self._open()
+            self._log_metrics()
+            self._attach()
+            if self.record.status != RUNNING:
+                client(self.uri).set_terminated(self.run_id, self.record.status, self.record.ended)
+        except failures() as error:
+            code = getattr(error, "error_code", "INTERNAL_ERROR")
+            # Writing to a run that somebody deleted meanwhile is an invalid request, but no mistake of ours.
+            if code not in OUTAGES and not self._is_deleted():
+                raise
+            if code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
+                self.run_id = None
+            place = redacted_url(self.uri)
+            raise Unavailable(f"MLflow at {place} cannot be used for {self.record.key} ({first_line(error)})") from None
+
+    def _is_deleted(self) -> bool:
+        if self.run_id is None:
+            return False
+        try:
+            return client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted"
+        except failures():  # removed for good, or the store went away in between
+            return True
+
+    def _open(self, replace: bool = False) -> None:
+        """Find or create the record's run, and its parent's, while no other process does."""
+        from mlflow.entities import Param, RunTag
+
+        record = self.record
+        experiment = experiment_id(self.uri, record.experiment, self._lock, record.artifact_root)
+        store = client(self.uri)
+        tags = {KEY: record.key, **record.tags}
+        if record.digest is not None:
+            tags[DIGEST] = record.digest
+        run = None
+        with self._lock:
+            if record.parent is not None:
+                tags["mlflow.parentRunId"] = self._parent(store, experiment)
+            for found in active_runs(store, experiment, record.key):
+                same = record.digest is None or found.data.tags.get(DIGEST) == record.digest
+                if run is None and same and not replace:
+                    run = found
+                else:
+                    store.delete_run(found.info.run_id)
+            if run is None:
+                run = store.create_run(experiment, start_time=record.begun, run_name=record.name, tags=tags)
+            else:
+                store.update_run(run.info.run_id, status=RUNNING, name=record.name)
+        params = [Param(key, value) for key, value in record.params.items() if key not in run.data.params]
+        for start in range(0, len(params), _PARAMS):
+            store.log_batch(run.info.run_id, params=params[start : start + _PARAMS])
+        store.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.run_id, self._logged, self._attached = run.info.run_id, None, set()
+
+    def _parent(self, store, experiment: str) -> str:
+        """The id of the parent run."""
+        key = self.record.parent
+        if found := active_runs(store, experiment, key):
+            return found[0].info.run_id
+        tags = {KEY: key, "study": key}
+        return store.create_run(experiment, start_time=self.record.begun, run_name=key, tags=tags).info.run_id
+
+    def _log_metrics(self) -> None:
+        """Log what the run lacks of the curves: a (metric, step) is never logged twice.
+
+        A run that has another value for one shows an earlier attempt whose checkpoints are gone: it is replaced by a
+        new run.
+        """
+        from mlflow.entities import Metric
+
+        store, wanted = client(self.uri), {}
+        for row in self.record.rows():
+            known = {name: value for name, value in row["metrics"].items() if value is not None}
+            wanted |= {(name, row["step"]): (value, row["time"]) for name, value in known.items()}
+        logged, self._logged = self._logged, None  # what a failure leaves is not known
+        if logged is None:
+            names = store.get_run(self.run_id).data.metrics
+            history = (point for name in names for point in store.get_metric_history(self.run_id, name))
+            logged = {(point.key, point.step): point.value for point in history}
+        if any(not math.isclose(value, logged.get(at, value)) for at, (value, _) in wanted.items()):
+            self._open(replace=True)
+            logged = {}
+        missing = [
+            Metric(key=name, value=value, timestamp=stamp, step=step)
+            for (name, step), (value, stamp) in wanted.items()
+            if (name, step) not in logged
+        ]
+        for start in range(0, len(missing), _BATCH):
+            store.log_batch(self.run_id, metrics=missing[start : start + _BATCH])
+        self._logged = logged | {(metric.key, metric.step): metric.value for metric in missing}
+
+    def _attach(self) -> None:
+        """Attach the files that this process has not attached yet; one that is there already is replaced."""
+        store = client(self.uri)
+        for name, folder in self.record.artifacts.items():
+            if name not in self._attached and (path := Path(name)).exists():
+                (store.log_artifacts if path.is_dir() else store.log_artifact)(self.run_id, name, folder)
+                self._attached.add(name)
+
+
+def export_unsent(folder: str | Path, say: Callable[[str], object] = print) -> Iterator[Record]:
+    """Send what MLflow lacks of the records in a folder, one after another; yields each that it has all of now.
+
+    Raises:
+        Unavailable: a store does not answer.
+        InputError: a record or a journal cannot be read.
+    """
+    for record in unsent(folder):
+        for path in record.gone():
+            say(f"{path} is gone and will be missing in the MLflow run {record.key}")
+        Exporter(record).send()
+        record.sent = True
+        record.save()
+        yield record
