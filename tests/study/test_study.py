@@ -122,29 +122,30 @@ FROM_TRAINING = {
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
-        (f"{LIBRARY}/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: ', set()),
+        (f"{LIBRARY}/training/rl/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: ', set()),
         (
-            f"{LIBRARY}/voting.py",
+            f"{LIBRARY}/stats/voting.py",
             "def pass_at_k(",
             "EDITED = True\n\n\ndef pass_at_k(",
             {"compute_metrics", "report_html"},
         ),
-        (f"{LIBRARY}/plots/style.py", "import ", "EDITED = True\nimport ", {"report_html"}),
+        (f"{LIBRARY}/report/plots/style.py", "import ", "EDITED = True\nimport ", {"report_html"}),
         (
-            f"{LIBRARY}/sampling.py",
+            f"{LIBRARY}/models/sampling.py",
             "@dataclass(frozen=True)\nclass Sample",
             "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
             FROM_TRAINING,
         ),
         (
-            f"{LIBRARY}/answers.py",
+            f"{LIBRARY}/solutions/verifier.py",
             "def equal(",
             "EDITED = True\n\n\ndef equal(",
             FROM_TRAINING,
         ),
+        ("resources/prompts/judge.txt", "?", " ?", FROM_TRAINING - {"train_sft"}),
         (f"{LIBRARY}/tracking/tracker.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
     ],
-    ids=["comment", "voting", "plot style", "sampler", "verifier", "tracking"],
+    ids=["comment", "voting", "plot style", "sampler", "verifier", "judging prompt", "tracking"],
 )
 def test_an_edit_reruns_what_it_affects(finished, path, old, new, expected):
     finished.edit(path, old, new)
