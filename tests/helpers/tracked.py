@@ -1,5 +1,6 @@
 """Jobs that log to a tracking server, as functions: for tests that run them in processes of their own."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,14 @@ def log(folder: Path, uri: str, number: int, together=None, study: str = STUDY) 
                 mirror.mirror(journal, step)
         (folder / f"{run}.txt").write_text(run)
         mirror.artifact(folder / f"{run}.txt", "notes")
+
+
+def waits(folder: Path, uri: str, number: int, together) -> None:
+    """A job that tells one metric, once `together` lets it; it waits three seconds for an answer."""
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
+    together.wait()
+    with job_run(config(folder, uri, "queue"), "rl", str(number), digest="a", params={}, say=print) as mirror:
+        mirror.mirror([{"step": 0, "metrics": {"x": 1.0}}])
 
 
 def train(folder: Path, uri: str, tiny: str, rows: list[dict], steps: int) -> None:

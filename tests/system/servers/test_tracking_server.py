@@ -242,7 +242,7 @@ def test_a_frozen_server_does_not_make_jobs_queue_up(server, context, tmp_path, 
     create_store(server.uri, "queue")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     together = context.Barrier(7)
-    jobs = [context.Process(target=waits, args=(tmp_path, server.uri, n, together)) for n in range(6)]
+    jobs = [context.Process(target=tracked.waits, args=(tmp_path, server.uri, n, together)) for n in range(6)]
     for job in jobs:
         job.start()
     server.freeze()
@@ -253,15 +253,6 @@ def test_a_frozen_server_does_not_make_jobs_queue_up(server, context, tmp_path, 
     server.thaw()
     assert time.monotonic() - begun < 2 * 3 + 6
     assert len(kept(tmp_path)) == 6
-
-
-def waits(folder: Path, uri: str, number: int, together) -> None:
-    import os
-
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
-    together.wait()
-    with job_run(tracked.config(folder, uri, "queue"), "rl", str(number), digest="a", params={}, say=print) as mirror:
-        mirror.mirror([{"step": 0, "metrics": {"x": 1.0}}])
 
 
 @pytest.mark.timeout(300)
