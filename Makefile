@@ -16,13 +16,13 @@ report: .venv/installed
 test: .venv/installed
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-# What measures times, kills processes or starts servers runs by itself.
+# What measures times, kills jobs or starts servers runs by itself.
 test-all: test
 	$(BIN)/pip install -q -e '.[test,servers]'
-	$(BIN)/pytest -q tests --ignore tests/unit --ignore tests/study
+	$(BIN)/pytest -q tests/system
 
 test-slurm: .venv/installed
-	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
+	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/system/slurm $(if $(ONLY),-k "$(ONLY)")
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/programs.py

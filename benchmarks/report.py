@@ -1,7 +1,7 @@
 """From 250,000 scored samples to tables and report: seconds and memory of each step, in a process of its own.
 
-Run by `make bench`. The samples are synthetic (tests/unit/fake_results.py), as many as the default study's: 7 runs on
-three test sets of 1,000, 600 and 600 questions, 16 samples and a greedy solution each. The bounds that the project
+Run by `make bench`. The samples are synthetic (tests/helpers/fake_results.py), as many as the default study's: 7 runs
+on three test sets of 1,000, 600 and 600 questions, 16 samples and a greedy solution each. The bounds that the project
 holds itself to are 120 s for both steps and 2 GiB for either.
 """
 
@@ -15,20 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests"))
 
 SIZES = {"main": 1000, "plus": 600, "svamp": 600}
 
 
 def build(folder: Path) -> None:
-    import fake_results
+    from helpers import fake_results
 
     config = fake_results.build(folder, SIZES, samples=16)
     (folder / "study.json").write_text(json.dumps(config))
 
 
 def metrics(folder: Path) -> None:
-    import fake_results
+    from helpers import fake_results
 
     fake_results.tables(folder, json.loads((folder / "study.json").read_text()))
 

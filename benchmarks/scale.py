@@ -1,8 +1,9 @@
 """A thousand cells, a hundred finished ones, a million questions: whether the workflow holds, each step by itself.
 
-Run by `make bench`. Nothing is trained: the finished study's files are empty or synthetic (tests/unit/fake_results.py)
-and have Snakemake's own records (`--touch`). The bounds that the project holds itself to stand in `BOUNDS`. Each
-step is one process at work, so on a machine that has more to do than cores its processor time is held against them.
+Run by `make bench`. Nothing is trained: the finished study's files are empty or synthetic
+(tests/helpers/fake_results.py) and have Snakemake's own records (`--touch`). The bounds that the project holds itself
+to stand in `BOUNDS`. Each step is one process at work, so on a machine that has more to do than cores its processor
+time is held against them.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests"))
 
 # Seconds, and MiB or (of the page) MB.
 BOUNDS = {
@@ -116,7 +117,7 @@ def overlaps(folder: Path) -> None:
 
 
 def build(folder: Path) -> None:
-    import fake_results
+    from helpers import fake_results
 
     sizes = {"main": 200, "plus": 80, "svamp": 80}
     config = fake_results.build(folder / "fake", sizes, samples=4, lambdas=("0", "0.5"), seeds=tuple(range(25)))
@@ -124,7 +125,7 @@ def build(folder: Path) -> None:
 
 
 def tables(folder: Path) -> None:
-    import fake_results
+    from helpers import fake_results
 
     fake_results.tables(folder / "fake", json.loads((folder / "fake.json").read_text()))
 

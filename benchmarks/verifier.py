@@ -4,7 +4,7 @@
 
 Three sources with known verdicts:
 
-- the corpus of `tests/unit/answer_corpus.py`: written cases and constructed classes;
+- the corpus of `tests/helpers/answer_corpus.py`: written cases and constructed classes;
 - the solutions of four models to GSM8K's test questions that OpenAI published with a flag `is_correct` each
   (`--data`; https://github.com/openai/grade-school-math, `example_model_solutions.jsonl`): 5,276 rows;
 - samples of the shipped student. It writes programs, whose verdict needs no text: they are run. Each is then written as
@@ -29,14 +29,14 @@ from pathlib import Path
 
 import math_verify
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
-from answer_corpus import HELD_OUT, Rates, Row, constructed, rates, written
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from gavel.common.files import write_text
 from gavel.data.generator.problems import generate
 from gavel.models import loading, prompts
 from gavel.models.sampling import sample
 from gavel.solutions import verifier as answers
+from helpers.answer_corpus import HELD_OUT, Rates, Row, constructed, rates, written
 
 ROOT = Path(__file__).parents[1]
 STUDENT = ROOT / "resources" / "models" / "student"

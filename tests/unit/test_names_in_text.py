@@ -1,4 +1,4 @@
-"""What docstrings, comments and pages call by name exists: modules, their members, and files of the library."""
+"""What docstrings, comments and pages call by name exists: modules, their members, files of library and tests."""
 
 import re
 from importlib import import_module
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from gavel.common.paths import ROOT
+
 LIBRARY = ROOT / "workflow" / "scripts"
 TEXTS = [
     path
@@ -21,7 +22,7 @@ TEXTS = [
         "tests/**/*.py",
     )
     for path in sorted(ROOT.glob(pattern))
-    if path.suffix in (".md", ".py", ".smk", ".j2") and path != Path(__file__)
+    if path.suffix in (".md", ".py", ".smk", ".j2") and path != Path(__file__).resolve()
 ]
 # Names of MLflow's tags and of things in tests, which only look like modules.
 OTHERS = {"gavel.digest", "gavel.json", "gavel.key", "gavel.yaml"}
@@ -51,5 +52,7 @@ def test_what_a_text_names_exists(path):
     names = set(re.findall(r"`(gavel(?:\.\w+)+)`", text)) - OTHERS
     assert [name for name in sorted(names) if not exists(name)] == []
     files = set(re.findall(r"(?<![\w.])(gavel/(?:\w+/)*\w+\.(?:py|txt|j2|css|js))", text))
-    files = {name for name in files if path.name != "test_provenance.py"}
+    files = {name for name in files if path.name != "test_code_digest.py"}
     assert [name for name in sorted(files) if not (LIBRARY / name).exists()] == []
+    tests = set(re.findall(r"(?<![\w./])tests/(?:\w+/)*\w+(?:\.(?:py|jsonl))?", text))
+    assert [name for name in sorted(tests) if not (ROOT / name).exists()] == []

@@ -1,8 +1,8 @@
 """Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
 
 A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
-one. Covered, each promise with an adversarial test in tests/unit (test_programs.py, test_program_texts.py,
-test_program_workers.py, test_confinement.py):
+one. Covered, each promise with an adversarial test in `tests/unit/solutions/sandbox` or, where the parent forks or
+dies, in `tests/integration/solutions/test_sandbox.py`:
 
 - language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
   conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,

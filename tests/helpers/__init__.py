@@ -1,0 +1,1 @@
+"""What tests share beyond fixtures: small runs and studies, synthetic results, and stand-ins for what is elsewhere."""

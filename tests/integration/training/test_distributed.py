@@ -1,0 +1,239 @@
+"""Two processes under gloo train what one would, through the launcher that the workflow uses."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gavel.common import log
+from gavel.common.errors import InputError
+from gavel.common.files import read_json
+from gavel.common.journal import Journal
+from gavel.common.paths import ACCELERATE, ROOT
+from gavel.jobs.launch import train
+from gavel.models import loading
+from gavel.models.sampling import sample
+from gavel.study.schema.training import Ppo
+from gavel.training import distributed
+from gavel.training.rl import algorithms, rollout
+from helpers import gradients
+from helpers.small_run import small_job, small_run
+
+TWO = {"processes": 2, "distributed": "ddp"}
+SETTINGS = {"prompts_per_step": 4, "ppo": Ppo(critic_warmup=1, minibatches=1).model_dump()}
+SAME = ("num_tokens", "completions/mean_length", "missing", "learning_rate")
+CLOSE = ("reward", "reward_labeled", "judge_unlabeled", "loss", "grad_norm", "entropy")
+
+# A job whose mirror kills it, as `kill -9` would, when its second step is saved.
+VICTIM = """
+import json, os, signal, sys
+from gavel.common.paths import ACCELERATE
+from gavel.jobs.launch import train
+
+class Killer:
+    def mirror(self, journal, up_to_step):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **json.load(sys.stdin))
+"""
+
+
+class Shown:
+    def __init__(self):
+        self.calls = []
+
+    def mirror(self, journal, up_to_step):
+        self.calls.append((journal.path.name, up_to_step))
+
+
+def curve(folder, name="training"):
+    return list(csv.DictReader((folder / "out" / f"{name}.csv").open()))
+
+
+def weights(folder):
+    return loading.load_model(str(folder)).state_dict()
+
+
+def assert_trained_alike(one, two, *more):
+    for a, b in zip(curve(one), curve(two), strict=True):
+        assert [a[name] for name in SAME] == [b[name] for name in SAME]
+        for name in (*CLOSE, *more):
+            assert float(a[name]) == pytest.approx(float(b[name]), rel=1e-3, abs=1e-5), name
+    first, second = weights(one / "out" / "final"), weights(two / "out" / "final")
+    assert max((first[name] - second[name]).abs().max() for name in first) < 1e-4
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "one", tmp_path / "two"
+
+
+def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows, folders):
+    one, two = folders
+    small_run(one, tiny, rows, settings=SETTINGS)
+    job = small_job(two, tiny, rows, settings=SETTINGS)
+    done = subprocess.run([sys.executable, "-c", VICTIM], input=json.dumps(job), capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    wait_for_the_end_of(two / "state.job.json")
+    assert max(row["step"] for row in Journal(two / "state" / "journal.jsonl").rows()) >= 2
+    assert not (two / "out" / "run.json").exists()
+    mirror = Shown()
+    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **job)
+    assert [int(row["step"]) for row in curve(two)] == [1, 2, 3, 4, 5, 6]
+    assert [int(row["step"]) for row in curve(two, "monitor")] == [0, 1, 2, 3, 4, 5, 6]
+    assert mirror.calls[-3:] == [("monitor.jsonl", 6), ("journal.jsonl", None), ("monitor.jsonl", None)]
+    assert_trained_alike(one, two)
+    assert not (two / "state.job.json").exists()
+
+
+def wait_for_the_end_of(task: Path) -> None:
+    """Until no process has this task on its command line."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
+        if not any(os.fsencode(task) in line for line in lines):
+            return
+        time.sleep(0.1)
+    raise AssertionError("a training process has outlived its job by 20 s")
+
+
+def readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
+def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders, monkeypatch):
+    one, two = folders
+    shown = []
+    settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
+    small_run(one, tiny, rows, algorithm="ppo", settings=settings)
+    monkeypatch.setattr(log, "show", shown.append)
+    train("gavel.training.rl.train", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
+    assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
+    assert_trained_alike(one, two, "value_loss", "explained_variance")
+
+
+@pytest.fixture(scope="module")
+def together(tiny, rows, tmp_path_factory):
+    """What `two_ranks` did, once for the tests below: its folder, and the error that the job got."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "notes").mkdir()
+    job = small_job(folder, tiny, rows, settings=SETTINGS, monitor={"action": "raise_lambda"})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
+        patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
+        train("helpers.two_ranks", TWO, 2, state=str(folder / "notes"), start=tiny, job=job)
+    return folder, str(error.value)
+
+
+def test_what_one_process_refuses_ends_the_job_with_its_line(together):
+    assert together[1] == "data.labeled: nothing there"
+
+
+def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
+    folder, _ = together
+    saved = loading.load_model(str(folder / "notes" / "sharded"))
+    assert not torch.equal(saved.state_dict()["lm_head.weight"], weights(tiny)["lm_head.weight"])
+    # The main process drew three samples of up to twelve tokens, from what it then saved.
+    again = sample(saved, tokenizer, ["Ben has 4 keys"], n=3, temperature=1.0, max_new_tokens=12)
+    assert read_json(folder / "notes" / "texts.json")[-1] == [s.text for s in again[0]]
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["all rewarded", "some rewards missing"])
+@pytest.mark.parametrize("kind", algorithms.ALGORITHMS)
+def test_the_gradient_of_two_processes_depends_on_neither_them_nor_micro_batches(
+    together, tiny, tokenizer, tmp_path, kind, missing
+):
+    whole, cut = (torch.load(together[0] / "notes" / f"{kind}-{missing}-{micro}.pt") for micro in (None, 2))
+    alone = None
+    if kind != "gspo":  # its four mini-batches are drawn by each process for itself
+        made = gradients.trainer(
+            kind, loading.load_model(tiny), tokenizer, tmp_path, missing=missing, ppo={"minibatches": 1}
+        )
+        alone = gradients.gradients(made)
+    for place, found in enumerate(cut):
+        for critic in {False, kind == "ppo"}:
+            assert gradients.difference(found, whole[place], critic) < 1e-5
+            if alone is not None:
+                assert gradients.difference(whole[place], alone[place], critic) < 1e-5
+
+
+def test_a_question_that_both_processes_have_gets_the_completions_that_one_would_draw(
+    together, tiny, tokenizer, tmp_path
+):
+    made = gradients.trainer("grpo", loading.load_model(tiny), tokenizer, tmp_path, prompts=gradients.REPEATED)
+    made.rollout_func = rollout.Rollout(0, 1, 64)
+    alone = gradients.completions(made._generate_and_score_completions(next(iter(made.get_train_dataloader()))))
+    assert read_json(together[0] / "notes" / "repeated.json") == alone
+    groups = [alone[start : start + gradients.GENERATIONS] for start in range(0, len(alone), gradients.GENERATIONS)]
+    assert groups[0] != groups[2] != groups[3] != groups[0]
+
+
+def test_what_one_process_sees_both_act_upon(together):
+    folder, _ = together
+    first, second = read_json(folder / "notes" / "sums.json")
+    assert first == second
+    steps = curve(folder)
+    assert [float(row["missing"]) for row in steps] == [0, 0.5, 0, 0, 0, 0]
+    assert [row["raised"] for row in curve(folder, "monitor")] == ["", "", "", "0.75", "", "", ""]
+    before, after = (float(steps[i]["reward_labeled"]) / float(steps[i]["judge_labeled"]) for i in (2, 3))
+    assert before == pytest.approx(0.5)  # nothing is right yet, so a labelled reward is the judge's weight
+    assert after == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("environment", "critic", "message"),
+    [
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, True, "'ppo' has a critic, .* take ddp"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, False, "fsdp_version 2"),
+        ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, False, "use stage 2"),
+    ],
+)
+def test_shards_that_would_go_wrong_are_refused(monkeypatch, environment, critic, message):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        distributed.check("ppo", critic)
+
+
+def set_by_accelerate(kind: str) -> dict[str, str]:
+    """The environment that `accelerate launch` gives its processes with one of our files."""
+    from accelerate.commands import launch
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+
+    words = [
+        "--config_file",
+        str(ACCELERATE / f"{kind}.yaml"),
+        "--num_processes",
+        "2",
+        "-m",
+        "gavel.jobs.launch",
+        "x.json",
+    ]
+    arguments, defaults, _ = launch._validate_launch_command(launch.launch_command_parser().parse_args(words))
+    if not arguments.use_deepspeed:
+        return prepare_multi_gpu_env(arguments)
+    arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
+    return prepare_deepspeed_cmd_env(arguments)[1]
+
+
+@pytest.mark.parametrize(("kind", "sharding"), [("ddp", None), ("fsdp", "fsdp"), ("deepspeed", "deepspeed")])
+def test_accelerate_reads_our_files_as_we_do(monkeypatch, kind, sharding):
+    for name, value in set_by_accelerate(kind).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert distributed.sharding() == sharding
+    distributed.check("grpo", critic=False)
+    if sharding:
+        with pytest.raises(InputError, match="take ddp"):
+            distributed.check("ppo", critic=True)

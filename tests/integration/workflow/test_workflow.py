@@ -1,0 +1,279 @@
+"""The workflow as Snakemake sees it: its graph, its rules, its answers to a wrong config. Nothing is run."""
+
+import ast
+import re
+from collections import defaultdict
+
+import pytest
+import yaml
+
+from gavel.common.paths import ROOT
+from gavel.study import params, resolve
+from gavel.study.code_digest import closure
+from helpers.workflow import snakemake
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+READS_TESTS = {"audit_data", "generate", "score", "compute_metrics", "report_html"}
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory) -> dict[str, set[str]]:
+    """Rule -> all files that its jobs read, from a dry-run of the default study in an empty folder."""
+    done = snakemake(
+        "-n", "--quiet", "host", "--configfile", str(ROOT / "config/config.yaml"), cwd=tmp_path_factory.mktemp("empty")
+    )
+    assert done.returncode == 0, done.stderr
+    found, rule = defaultdict(set), None
+    for line in (done.stdout + done.stderr).splitlines():
+        if match := re.match(r"(?:local)?rule (\w+):", line):
+            rule = match[1]
+        elif match := re.match(r"\s+input: (.*)", line):
+            found[rule] |= set(match[1].split(", "))
+    return found
+
+
+def test_only_evaluation_and_audit_read_the_test_sets(jobs):
+    tested = ("/test/", "/evaluation/")
+    readers = {rule for rule, files in jobs.items() if any(part in name for name in files for part in tested)}
+    assert {"generate", "score", "audit_data"} <= readers, "the dry-run's output was not understood"
+    assert readers <= READS_TESTS
+    assert "train_rl" in jobs
+    assert "train_sft" in jobs
+
+
+def test_no_training_rule_depends_on_one_that_reads_the_test_sets(jobs):
+    for rule in ("train_sft", "train_rl", "judge_policy", "calibrate_judge", "judge_trained"):
+        assert not any("/evaluation/" in name or name.endswith(("metrics.csv", "audit.json")) for name in jobs[rule])
+
+
+def test_labels_reach_rl_from_the_labelled_file_only(jobs):
+    data = {name for name in jobs["train_rl"] if name.startswith("results/data/")}
+    assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
+
+
+def test_the_report_waits_for_what_the_training_of_the_judge_leaves(jobs, tmp_path):
+    assert not any("/judge/training/" in name for name in jobs["report_html"])
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    trained = {"self_taught": {"iterations": 1, "dpo": None}, "rl": {"steps": 2}}
+    raw["judge"] = raw["judge"] | {"kind": "pairwise"} | trained
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", done.stdout + done.stderr, re.M))
+    files = [f"{stage}/{name}" for stage in ("iteration1-sft", "rl") for name in ("run.json", "monitor.csv")]
+    files += ["pairs1.jsonl", "judgments1.jsonl"]
+    assert {f"results/judge/training/{name}" for name in files} <= set(read["report_html"].split(", "))
+
+
+def test_judges_are_benchmarked_only_where_the_config_asks(jobs, tmp_path):
+    names = {"benchmark_items", "benchmark_judge", "benchmark_table"}
+    assert not names & set(jobs)
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = raw["judge"] | {"benchmark": {"questions": 50}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", text, re.M))
+    assert names <= set(read)
+    assert "results/data/validation.jsonl" in read["benchmark_items"]
+    assert not any("/test/" in read[name] or "/evaluation/" in read[name] for name in names)
+    assert "results/judge/benchmark/items.jsonl" in read["benchmark_judge"]
+    assert "results/judge/benchmark.csv" in read["report_html"]
+    assert "results/judge/benchmark" not in read["train_rl"]
+    raw["judge"]["benchmark"] = {"questions": 201}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
+    assert "judge.benchmark.questions: 201 of 400 validation problems" in done.stderr + done.stdout
+
+
+def test_jobs_ask_slurm_for_what_they_need(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["compute"] = {"gpus": 3, "processes": 2, "mem_mb": 5000, "runtime": 90}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    profile = ("--workflow-profile", str(ROOT / "profiles/slurm"))
+    done = snakemake("-n", "--quiet", "host", *profile, "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", done.stdout + done.stderr, re.M | re.S)
+    asked = {rule: set(resources.split(", ")) for rule, resources in jobs}
+    gpus = {"train_sft": 2, "train_rl": 3, "judge_policy": 1, "judge_trained": 1, "generate": 1, "score": 1}
+    for rule, count in gpus.items():
+        assert {"mem_mb=5000", "runtime=90", f"gpu={count}"} <= asked.pop(rule)
+    assert {"prepare_data", "audit_data", "calibrate_judge", "compute_metrics", "report_html"} <= set(asked)
+    for rule, resources in asked.items():
+        assert {"mem_mb=1500", "runtime=30"} <= resources, rule
+        assert not any(each.startswith("gpu") for each in resources), rule
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"compute": {"gpus": 0}}, {"train_rl": 0, "generate": 0, "score": 0, "judge_policy": 0}),
+        ({"evaluation": {"judge": False}}, {"score": 0, "judge_policy": 1}),
+        ({"evaluation": {"vllm": {"tensor_parallel_size": 2}}}, {"generate": 2, "score": 1}),
+        ({"judge": {"server": {"base_url": "http://x/v1"}}}, {"score": 0, "judge_policy": 1, "train_rl": 4}),
+        ({"judge": {"server": {"serve": "job", "gpus": [1, 2]}}}, {"score": 4, "judge_policy": 4, "train_sft": 1}),
+    ],
+)
+def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["compute"] = {"gpus": 4}
+    for section, values in changes.items():
+        raw[section] = raw[section] | values
+    resolved = resolve.resolve(raw, ROOT)
+    assert {rule: params.gpus(resolved, rule) for rule in counts} == counts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rl": {"algoritms": ["grpo"]}}, "unknown key 'rl.algoritms'; did you mean 'rl.algorithms'?"),
+        ({"rl": {"lambda": [0, 2]}}, "rl.lambda.1"),
+        ({"data": {"train": {"reader": "gsm8k", "path": "missing.jsonl"}}}, "data.train.path: no such file or folder"),
+        ({"student": {"model": "./nowhere"}}, "student.model: no such file or folder: ./nowhere"),
+    ],
+)
+def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path, change, message):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for section, values in change.items():
+        raw[section] = raw[section] | values
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_path):
+    """What Snakemake has merged shows none of this: the files are read again."""
+    text = (ROOT / "config/config.yaml").read_text().replace("results_dir: results\n", "")
+    nameless = text.replace("study: tiny\n", "")
+    mine = text.replace("study: tiny\n", "study: mine\n")
+    for file, more, message in (
+        (nameless, [], "mine.yaml: `study` is missing, so the results would take the place of the default study's"),
+        (mine + "rl: {steps: 3}\n", [], "mine.yaml:45: key 'rl' is given twice, first on line 29"),
+        (mine.replace("  steps: 60", "  steps: 010"), [], "mine.yaml:33: rl.steps: YAML reads 010 as an octal number"),
+        (mine, ["--config", "rl={steps: 3, steps: 4}"], "--config: key 'rl.steps' is given twice"),
+        (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs lies in the project's folder docs"),
+    ):
+        (tmp_path / "mine.yaml").write_text(file)
+        done = snakemake("-n", "--configfile", "mine.yaml", *more, cwd=tmp_path)
+        assert done.returncode != 0
+        assert message in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+
+
+def test_overrides_alone_build_on_the_default_study(tmp_path):
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    done = snakemake("-n", "--quiet", "host", "--config", "rl={lambda: [0.5]}", "results_dir=mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine/runs/grpo-lambda0.5-seed0/final" in done.stdout + done.stderr
+    assert "results/runs" not in done.stdout + done.stderr
+
+
+def scripts_of(module: str) -> set[str]:
+    """Workflow scripts whose code digest covers a library module."""
+    scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
+    return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel")}
+
+
+ASKS_THE_JUDGE = {"benchmark_judge", "judge_policy", "judgments", "score", "train_judge", "train_rl"}
+# What an edit of a module reruns, by the names of the rules' scripts.
+RERUNS = {
+    # Observers, and what is merely reported.
+    "common.log": set(),
+    "common.redaction": set(),
+    "jobs.serving": set(),
+    "jobs.serving_process": set(),
+    "jobs.snakemake_lock": set(),
+    "tracking.exporter": set(),
+    "tracking.record": set(),
+    "tracking.store": set(),
+    "tracking.study": set(),
+    "tracking.tracker": set(),
+    "common.environment": {"render_report"},
+    # The judge: only the rules that ask one.
+    "judge.asker": ASKS_THE_JUDGE,
+    "judge.backends.cache": ASKS_THE_JUDGE,
+    "judge.backends.local": ASKS_THE_JUDGE,
+    "judge.backends.reasoning": ASKS_THE_JUDGE,
+    "judge.backends.server": ASKS_THE_JUDGE,
+    "judge.pairwise": ASKS_THE_JUDGE,
+    "judge.ratings": ASKS_THE_JUDGE,
+    "judge.single_token": ASKS_THE_JUDGE,
+    "judge_eval.benchmark": {"benchmark_judge"},
+    "judge_eval.benchmark_figures": {"benchmark_table", "render_report", "compare_studies"},
+    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
+    "judge_eval.pairs": {"solution_pairs"},
+    # Training.
+    "training.batches": {"train_judge", "train_rl", "train_sft"},
+    "training.judge.judgments": {"judgments", "train_judge"},
+    "training.judge.unlabeled_pairs": {"contrasting_pairs"},
+    "training.rl.ppo": {"train_rl"},
+    "training.rl.rewards": {"train_rl"},
+    # After training.
+    "evaluation.generate": {"generate"},
+    "report.page": {"render_report", "compare_studies"},
+    "report.plots.results": {"render_report", "compare_studies"},
+    "stats.voting": {"contrasting_pairs", "compute_metrics", "render_report", "compare_studies"},
+    # Checked before the first job, and where a fetched model is checked.
+    "study.checks": {"fetch"},
+}
+
+
+@pytest.mark.parametrize("module", RERUNS)
+def test_an_edit_reruns_what_it_affects(module):
+    assert (SCRIPTS / "gavel" / f"{module.replace('.', '/')}.py").is_file()
+    assert scripts_of(module) == RERUNS[module]
+
+
+def test_the_verifier_and_the_sampler_rerun_no_more_than_they_must():
+    training = {"train_sft", "train_rl"}
+    assert {"score", "judge_policy"} | training <= scripts_of("solutions.verifier")
+    assert not scripts_of("solutions.verifier") & {"generate", "compute_metrics", "render_report", "prepare_data"}
+    assert {"generate"} | training <= scripts_of("models.sampling")
+    assert not scripts_of("models.sampling") & {"prepare_data", "audit_data", "compute_metrics", "render_report"}
+
+
+def test_sft_depends_on_no_judge_but_its_interface():
+    modules = closure(SCRIPTS / "train_sft.py", SCRIPTS / "gavel")
+    assert [name for name in modules if name.startswith("gavel.judge")] == ["gavel.judge", "gavel.judge.verdict"]
+
+
+def test_the_interface_of_the_judge_and_its_table_of_kinds_import_nothing_of_the_library():
+    for module in ("verdict", "kinds"):
+        assert "gavel" not in (SCRIPTS / f"gavel/judge/{module}.py").read_text().split("import ", 1)[1]
+
+
+def test_a_package_is_its_docstring():
+    for path in (SCRIPTS / "gavel").rglob("__init__.py"):
+        body = ast.parse(path.read_text()).body
+        rest = [ast.unparse(node) for node in body[1:]]
+        assert isinstance(body[0], ast.Expr), path
+        assert rest == (["__version__ = '0.1.0'"] if path.parent.name == "gavel" else []), path
+
+
+def test_a_prompt_is_an_input_of_the_rules_that_read_it(jobs):
+    solving, judging = (str(ROOT / f"resources/prompts/{name}.txt") for name in ("solve", "judge"))
+    assert {rule for rule, files in jobs.items() if judging in files} == {
+        "judge_policy", "judge_trained", "score", "train_rl",
+    }  # fmt: skip
+    assert {rule for rule, files in jobs.items() if solving in files} == {
+        "generate", "judge_policy", "judge_trained", "train_rl", "train_sft",
+    }  # fmt: skip
+    assert not any(name.endswith(".txt") for path in (SCRIPTS / "gavel").rglob("*") for name in [path.name])
+
+
+def test_every_rule_has_a_log_and_an_environment():
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            name = rule.split(":")[0]
+            assert "\n    log:" in rule, name
+            assert "\n    conda:" in rule, name
+            assert "\n    run:" not in rule, name
+
+
+def test_scripts_are_thin():
+    for path in SCRIPTS.glob("*.py"):
+        if "snakemake.script" in path.read_text():
+            assert len(path.read_text().splitlines()) <= 45, path.name

@@ -1,0 +1,122 @@
+"""The report in a browser, opened from disk: no request, no error, and everything that can be clicked does its work."""
+
+import pytest
+import yaml
+
+from gavel.report.comparison import page as comparison
+from gavel.report.page import render
+from helpers import fake_results
+from helpers.browsing import keep
+
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Addresses of a study's page and of a page that compares two."""
+    root = tmp_path_factory.mktemp("pages")
+    for name, seed in (("first", 0), ("second", 1)):
+        config = fake_results.build(root / name, {"main": 80, "plus": 48, "svamp": 30}, samples=4, seed=seed)
+        render(root / name, config, root / name / "report.html")
+        plain = {key: value for key, value in config.items() if key != "provenance"}
+        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(plain))
+    folders = {name: root / name for name in ("first", "second")}
+    comparison.render(folders, root / "comparison.html", title="two", question="Which?")
+    return {"study": (root / "first/report.html").as_uri(), "comparison": (root / "comparison.html").as_uri()}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", ["study", "comparison"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_without_requests_and_errors_and_fits_its_width(opened, pages, kind, width, scheme):
+    page, said, asked = opened(pages[kind], width, color_scheme=scheme)
+    page.mouse.wheel(0, 20_000)
+    assert said == []
+    assert [address for address in asked if not address.startswith("data:")] == [pages[kind]]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    keep(page, f"{kind}-{width}-{scheme}", full_page=True)
+
+
+def test_a_heading_sorts_by_its_column(opened, pages):
+    page, _, _ = opened(pages["study"])
+    table = page.locator("section[aria-labelledby=headline] table")
+    column = "xpath=//tbody/tr/*[2]"
+
+    def shown():
+        return [float(cell.get_attribute("data-sort")) for cell in table.locator(column).all()]
+
+    before = shown()
+    button = table.locator("thead tr:last-child th:nth-child(2) button")
+    button.click()
+    assert shown() == sorted(before, reverse=True) != before
+    assert table.locator("thead tr:last-child th:nth-child(2)").get_attribute("aria-sort") == "descending"
+    button.press("Enter")
+    assert shown() == sorted(before)
+
+
+def test_the_samples_are_filtered(opened, pages):
+    page, _, _ = opened(pages["study"])
+    cards = page.locator("#cards .card:visible")
+    assert 0 < cards.count() <= 12
+    page.locator("#filters select[data-key=verdict]").select_option("wrong")
+    page.locator("#filters select[data-key=score]").select_option("high (≥ 0.5)")
+    page.locator("#filters select[data-key=set]").select_option("svamp")
+    found = page.locator("#shown").inner_text()
+    assert cards.count() == int(found.split()[0]) > 0
+    for card in cards.all():
+        assert (card.get_attribute("data-verdict"), card.get_attribute("data-set")) == ("wrong", "svamp")
+        assert float(card.locator("progress").get_attribute("value")) >= 0.5
+    page.locator("#filters select[data-key=set]").select_option("")
+    count = cards.count()
+    page.locator("#more").click()
+    assert cards.count() > count
+
+
+def test_the_theme_is_switched_and_remembered(opened, pages):
+    page, _, _ = opened(pages["study"], color_scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(colour)
+    page.locator("#theme").click()
+    assert page.evaluate(colour) != before
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_it_can_be_used_without_a_mouse(opened, pages):
+    page, _, _ = opened(pages["study"])
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#answer"
+    # Wide tables can be scrolled by keys, and what is folded opens.
+    assert page.locator(".scroll:not([tabindex])").count() == 0
+    summary = page.locator("details:not([open]) > summary").first.element_handle()
+    summary.press("Enter")
+    assert summary.evaluate("node => node.parentElement.open")
+
+
+def test_pictures_have_words(opened, pages):
+    page, _, _ = opened(pages["study"])
+    labels = page.locator("svg[role=img]").evaluate_all("nodes => nodes.map(node => node.getAttribute('aria-label'))")
+    assert len(labels) > 20
+    assert all(label and len(label) > 20 for label in labels)
+    assert page.locator("svg:not([role=img])").count() == 0
+
+
+def test_a_printed_page_has_no_controls(opened, pages):
+    page, _, _ = opened(pages["study"])
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("h1").is_visible()
+    assert len(page.pdf(format="A4")) > 50_000
+
+
+def test_the_real_small_study_opens(opened, finished):
+    page, said, asked = opened((finished.results / "report.html").as_uri())
+    assert said == []
+    assert len([address for address in asked if not address.startswith("data:")]) == 1
+    assert page.locator("h1").inner_text() == "Does every part run?"
+    assert page.locator("section[aria-labelledby=provenance] figure svg").count() == 1  # the graph of rules
+    keep(page, "small-study", full_page=True)

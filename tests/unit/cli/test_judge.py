@@ -1,0 +1,119 @@
+"""`gavel judge`: the contract's keys, its agreement with the library, and what bad input gets."""
+
+import json
+
+import pytest
+import yaml
+
+from gavel.cli.main import main
+from gavel.common.paths import ROOT
+from gavel.judge import load, verdict
+from gavel.stats.auc import auc
+
+
+@pytest.fixture
+def file(tmp_path, rows):
+    path = tmp_path / "judged.jsonl"
+    lines = []
+    for row in rows[:10]:
+        other = row["program"].replace("+", "-", 1)
+        for response, correct in ((row["program"], True), (other, other == row["program"])):
+            lines.append({"question": row["question"], "response": response, "correct": correct})
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path
+
+
+def test_figures_are_those_of_the_library(file, tiny, capsys):
+    assert main(["judge", str(file), "--judge", tiny, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    within = "auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95"
+    assert list(found) == f"n accuracy accuracy_ci95 auc {within} ece off_label_mass solutions_per_second".split()
+    lines = [json.loads(line) for line in file.open()]
+    scores = verdict.score(load.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    assert found["n"] == 20
+    assert found["auc"] == pytest.approx(auc(scores, [r["correct"] for r in lines]), abs=1e-6)
+    assert found["solutions_per_second"] > 0
+
+
+def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = {"model": tiny, "labels": [" No", " Yes"]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml"), "--json"]) == 0
+    swapped = json.loads(capsys.readouterr().out)["auc"]
+    main(["judge", str(file), "--judge", tiny, "--json"])
+    assert swapped == pytest.approx(1 - json.loads(capsys.readouterr().out)["auc"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"question": "q", "response": "r"}', "'correct' must be true or false, found no such key"),
+        ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be a text"),
+        ("{", "not valid JSON"),
+        (r'{"question": "\ud800", "response": "r", "correct": true}', "half a character"),
+        ("", "no rows"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, tiny, capsys, line, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(line + "\n")
+    assert main(["judge", str(path), "--judge", tiny]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"gavel: {path}:1: ")
+    assert message in error
+
+
+def test_a_bad_last_row_is_found_before_the_judge_is_asked(file, tiny, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "late.jsonl"
+    path.write_text(file.read_text() + '{"question": "q", "response": "r"}\n')
+    monkeypatch.setattr(load, "load", lambda **settings: pytest.fail("the judge was loaded"))
+    assert main(["judge", str(path), "--judge", tiny]) == 2
+    assert f"late.jsonl:{len(path.read_text().splitlines())}: 'correct' must be" in capsys.readouterr().err
+
+
+def test_a_studys_judge_that_is_yet_to_be_trained_is_said_to_be(file, tiny, tmp_path, capsys):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = {"model": tiny, "kind": "pairwise", "labels": [" No", " Yes"], "rl": {}}
+    raw["results_dir"] = str(tmp_path / "results")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert "study.yaml trains its judge" in error and f"the model that it starts from: {tiny}" in error
+
+
+def test_a_judge_that_is_not_there_is_named(file, capsys):
+    assert main(["judge", str(file), "--judge", "./nowhere"]) == 2
+    assert "--judge: no such file or folder" in capsys.readouterr().err
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(file, tiny, capsys):
+    with file.open("a") as handle:
+        handle.write('{"question": "q", "response": "r"}\n')
+    assert main(["judge", str(file), "--judge", tiny, "--json", "--skip-bad"]) == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert (found["n"], found["skipped"]) == (20, 1)
+    assert "judged.jsonl:21: 'correct' must be true or false" in shown.err
+
+
+def test_a_misspelt_folder_is_not_taken_for_a_hub_name(file, tmp_path, monkeypatch, capsys):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["judge", str(file), "--judge", "models/jugde"]) == 2
+    assert "--judge: no such file or folder: models/jugde" in capsys.readouterr().err
+
+
+def test_a_sweep_has_several_judges_and_says_so(file, capsys):
+    assert main(["judge", str(file), "--judge", "config/judges.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert "config/judges.yaml: is a sweep of several studies" in err
+    assert "results/judges/<variant>/config.yaml, of single, reasoning, votes" in err
+
+
+def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = {"model": "m", "server": {"base_url": "http://127.0.0.1:9/v1", "retries": 0}, "cache": False}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
+    assert "the judge answered on no solution" in capsys.readouterr().err

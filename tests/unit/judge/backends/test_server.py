@@ -1,0 +1,264 @@
+"""The judge behind HTTP: the openai client against a small server in this process, which can fail in every way."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from gavel.common.errors import InputError
+from gavel.judge import verdict as judge_verdict
+from gavel.judge.backends import server as backend
+from gavel.training.rl.rewards import MixedReward, MixingWeight
+from helpers.judge_server import LISTED, Whole, connect, serving
+
+
+@pytest.mark.parametrize(("chat", "counts", "expected"), [(False, True, 4 * 7), (True, True, 4 * 7), (True, False, 0)])
+def test_tokens_are_counted_where_the_server_counts_them(chat, counts, expected):
+    with serving(lambda prompt: LISTED, counts) as server:
+        asked = connect(server, chat=chat)
+        asked.verdicts(["1+1?", "1+1?", "2+2?"], ["2", "3", "4"])  # and once to check the labels
+        assert asked.tokens_read == expected
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_the_score_is_the_renormalised_probability(chat):
+    with serving(lambda prompt: LISTED) as server:
+        verdict = connect(server, chat=chat).verdicts(["1+1?"], ["2"])[0]
+    assert verdict.score == pytest.approx(0.6 / 0.8)
+    assert verdict.off_label == pytest.approx(0.2)
+    _, body = server.bodies  # the first is the check of the labels
+    assert body["max_tokens"] == 1
+    assert (body["top_logprobs"] if chat else body["logprobs"]) == 20
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_two_solutions_are_held_against_each_other_over_http(chat):
+    """The server likes solution 9, and the first place a little."""
+
+    def reply(prompt):
+        ahead = prompt.find("9") < prompt.find("3")
+        return {" A": math.log(0.8 if ahead else 0.3), " B": math.log(0.2 if ahead else 0.7)}
+
+    with serving(reply) as server:
+        asked = connect(server, kind="pairwise", chat=chat)
+        scores = judge_verdict.score(asked, ["q", "q"], ["3", "9"])
+        assert scores == pytest.approx([0.25, 0.75])
+        assert asked.prompts_asked == 2
+        assert asked.verdicts(["q", "q"], ["3", "9"])[0].compared.first == pytest.approx(0.55)
+    assert len(server.bodies) == 1 + 2 * 2  # the check of the labels
+
+
+def test_comparisons_that_a_server_refuses_are_missing():
+    with serving(lambda prompt: 400 if "7" in prompt else {" A": math.log(0.6), " B": math.log(0.4)}) as server:
+        scores = judge_verdict.score(connect(server, kind="pairwise"), ["q"] * 4, ["3", "9", "5", "7"])
+    assert scores == pytest.approx([0.5, 0.5, 0.5, None])
+
+
+def test_answers_come_back_in_order_whatever_the_concurrency():
+    with serving(
+        lambda prompt: {" Yes": math.log((1 + int(prompt.split("s")[-1][0])) / 20), " No": math.log(0.5)}
+    ) as server:
+        single = connect(server)
+        single.templates = ["{question}s{solution}"]
+        found = judge_verdict.score(single, ["q"] * 9, [str(i) for i in range(9)])
+    expected = [(1 + i) / 10 for i in range(9)]
+    assert found == pytest.approx([p / (p + 1) for p in expected])
+
+
+def test_a_label_that_is_not_listed_counts_as_nothing():
+    with serving(lambda prompt: {" Yes": -0.1, " Perhaps": -3.0}) as server:
+        assert judge_verdict.score(connect(server), ["q"], ["s"]) == [1.0]
+
+
+def test_labels_that_the_server_never_lists_are_an_error():
+    message = r"neither of \[' Yes', ' No'\] .* \('Yes', 'No'\)"
+    with serving(lambda prompt: {"Yes": -0.1, "No": -3.0}) as server, pytest.raises(InputError, match=message):
+        judge_verdict.score(connect(server), ["q"], ["s"])
+
+
+def test_without_either_label_the_answer_is_unknown(capsys):
+    with serving(lambda prompt: LISTED if "good" in prompt or "1+1" in prompt else {"Well": -0.1}) as server:
+        assert judge_verdict.score(connect(server), ["q"] * 2, ["bad", "good"]) == [None, pytest.approx(0.75)]
+    assert "no label among the listed tokens: 'Well'" in capsys.readouterr().err
+
+
+def test_an_overloaded_server_is_asked_again():
+    replies = iter([LISTED, 429, 503, LISTED])  # the first is for the check of the labels
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge_verdict.score(connect(server, retries=3), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 4
+
+
+def test_what_could_not_be_asked_is_missing_and_said(capsys):
+    with serving(lambda prompt: 500 if "bad" in prompt else LISTED) as server:
+        assert judge_verdict.score(connect(server), ["q", "q"], ["good", "bad"]) == [pytest.approx(0.75), None]
+    assert "1 of 2 answers missing (InternalServerError" in capsys.readouterr().err
+
+
+def test_a_prompt_that_is_refused_costs_no_other():
+    with serving(lambda prompt: 400 if "bad" in prompt else LISTED) as server:
+        found = judge_verdict.score(connect(server, concurrency=1), ["q"] * 9, ["bad", "bad", *"1234567"])
+    assert found == [None, None, *[pytest.approx(0.75)] * 7]
+
+
+def with_choice(chat, usage=None, **choice) -> Whole:
+    """A reply whose only choice is as given, which is well-formed where nothing is given."""
+    entries = [{"token": token, "logprob": value} for token, value in LISTED.items()]
+    good = {"content": [entries[0] | {"top_logprobs": entries}]} if chat else {"top_logprobs": [LISTED]}
+    made = {"index": 0, "logprobs": good} | ({"message": {"content": "2"}} if chat else {"text": "2"})
+    return Whole({"choices": [made | choice]} | ({} if usage is None else {"usage": usage}))
+
+
+def listing(chat, found: dict) -> Whole:
+    """A reply that lists these log-probabilities, whatever they are."""
+    entries = [{"token": token, "logprob": value} for token, value in found.items()]
+    return with_choice(chat, logprobs={"content": [{"top_logprobs": entries}]} if chat else {"top_logprobs": [found]})
+
+
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+ONE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: "
+MALFORMED = {
+    "a page of HTML": lambda chat: ONE_HEAD + b"text/html\r\n\r\n" + HTML,
+    "HTML called JSON": lambda chat: HTML,
+    "an empty body": lambda chat: ONE_HEAD + b"application/json\r\nContent-Length: 0\r\n\r\n",
+    "half a document": lambda chat: b'{"choices": [{"index": 0, "logp',
+    "a connection cut off": lambda chat: ONE_HEAD + b'application/json\r\nContent-Length: 900\r\n\r\n{"choices": [',
+    "no UTF-8": lambda chat: b'{"choices": "\xff\xfe\xff"}',
+    "no gzip": lambda chat: ONE_HEAD + b"application/json\r\nContent-Encoding: gzip\r\n\r\n{}",
+    "too deep": lambda chat: b"[" * 100_000,
+    "a redirect to a page": lambda chat: b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
+    "a redirect nowhere": lambda chat: b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n",
+    "a redirect to itself": lambda chat: b"HTTP/1.1 307 T\r\nLocation: ?again\r\nContent-Length: 0\r\n\r\n",
+    "null": lambda chat: Whole(None),
+    "a number": lambda chat: Whole(7),
+    "a list": lambda chat: Whole([]),
+    "nothing in it": lambda chat: Whole({}),
+    "an error": lambda chat: Whole({"error": {"message": "overloaded"}}),
+    "an error in words": lambda chat: Whole({"error": "overloaded"}),
+    "no choices": lambda chat: Whole({"choices": []}),
+    "null choices": lambda chat: Whole({"choices": None}),
+    "choices by number": lambda chat: Whole({"choices": {"0": {}}}),
+    "a null choice": lambda chat: Whole({"choices": [None]}),
+    "no log-probabilities": lambda chat: with_choice(chat, logprobs=None),
+    "log-probabilities in words": lambda chat: with_choice(chat, logprobs="high"),
+    "empty log-probabilities": lambda chat: with_choice(chat, logprobs={}),
+    "empty content": lambda chat: with_choice(chat, logprobs={"content": [], "top_logprobs": []}),
+    "null content": lambda chat: with_choice(chat, logprobs={"content": [None], "top_logprobs": [None]}),
+    "an empty list": lambda chat: listing(chat, {}),
+    "a null log-probability": lambda chat: listing(chat, LISTED | {" No": None}),
+    "a log-probability in words": lambda chat: listing(chat, LISTED | {" No": "-0.5"}),
+    "a truth value": lambda chat: listing(chat, LISTED | {" No": False}),
+    "NaN": lambda chat: listing(chat, LISTED | {" Yes": math.nan}),
+    "NaN of another token": lambda chat: listing(chat, LISTED | {" Maybe": math.nan}),
+    "infinity": lambda chat: listing(chat, LISTED | {" Yes": math.inf}),
+    "minus infinity": lambda chat: listing(chat, LISTED | {" Yes": -math.inf}),
+    "a huge integer": lambda chat: listing(chat, LISTED | {" Yes": -(10**400)}),
+    "above 0": lambda chat: listing(chat, {" Yes": 0.7, " No": -3.0}),
+    "more than 1 in all": lambda chat: listing(chat, {" Yes": -0.1, " No": -0.1}),
+    "empty usage": lambda chat: with_choice(chat, usage={}),
+    "half of usage": lambda chat: with_choice(chat, usage={"prompt_tokens": 7}),
+    "null counts": lambda chat: with_choice(chat, usage={"prompt_tokens": None, "completion_tokens": 1}),
+    "counts in words": lambda chat: with_choice(chat, usage={"prompt_tokens": "7", "completion_tokens": 1}),
+    "negative counts": lambda chat: with_choice(chat, usage={"prompt_tokens": -7, "completion_tokens": 1}),
+}
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("fault", MALFORMED)
+def test_a_malformed_reply_is_a_missing_answer(fault, chat, capsys):
+    with serving(lambda prompt: LISTED if "1+1" in prompt else MALFORMED[fault](chat)) as server:
+        found = connect(server, chat=chat).verdicts(["1+1?", "q"], ["2", "s"])
+    assert [verdict.score for verdict in found] == [pytest.approx(0.75), None]
+    assert "1 of 2 answers missing (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("fault", ["a page of HTML", "no choices", "NaN", "empty usage"])
+def test_a_malformed_reply_is_asked_for_again(fault, chat, monkeypatch):
+    monkeypatch.setattr(backend, "FIRST_WAIT_S", 0.01)
+    replies = iter([LISTED, MALFORMED[fault](chat), MALFORMED[fault](chat), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge_verdict.score(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 4
+
+
+def test_a_server_that_names_a_wait_is_asked_again_after_it(monkeypatch):
+    waits = []
+    monkeypatch.setattr(backend, "time", SimpleNamespace(sleep=waits.append))
+    busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    replies = iter([LISTED, busy, 503, MALFORMED["no choices"](False), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge_verdict.score(connect(server, retries=4), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert waits == [7, 1, 2]
+
+
+def test_the_first_reply_of_all_may_be_malformed_too():
+    replies = iter([MALFORMED["a page of HTML"](False), LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        assert judge_verdict.score(connect(server), ["q"], ["s"]) == [pytest.approx(0.75)]
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize(
+    "choice",
+    [{"message": None, "text": None}, {"message": {"content": None}, "text": 7}, {"message": {}, "text": ["a"]}],
+)
+def test_a_reasoning_that_is_no_text_is_missing(choice, chat):
+    with serving(lambda prompt: LISTED) as server:
+        asked = connect(server, chat=chat, reasoning={"max_new_tokens": 8})
+        server.reply = lambda prompt: with_choice(chat, **choice)
+        assert judge_verdict.score(asked, ["q"], ["s"]) == [None]
+
+
+def test_malformed_replies_follow_the_rule_for_missing_rewards():
+    options = {"weight": MixingWeight(0.5), "solution_format": "text", "partial": 0.1, "max_missing": 0.25}
+    step = {"question": ["q"] * 4, "answer": ["1", "1", None, None]}
+    with serving(lambda prompt: LISTED) as server:
+        reward = MixedReward(judge=connect(server), max_skipped=1, **options)
+        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step) and not reward.skip
+        server.reply = lambda prompt: MALFORMED["NaN"](False)
+        assert reward(["#### 3", "#### 4", "c", "d"], **step) == [None] * 4 and reward.skip
+        with pytest.raises(InputError, match="could not be asked: 100% of the rewards are missing"):
+            reward(["#### 5", "#### 6", "e", "f"], **step)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_model_is_an_error(status):
+    with serving(lambda prompt: status) as server, pytest.raises(InputError, match="refuses key or model 'm'"):
+        judge_verdict.score(connect(server), ["q"], ["s"])
+
+
+def test_a_dead_server_is_not_asked_a_thousand_times(capsys):
+    with serving(lambda prompt: 503) as server:
+        found = judge_verdict.score(connect(server), ["q"] * 1000, [str(i) for i in range(1000)])
+        asked = len(server.bodies)
+    assert found == [None] * 1000
+    assert asked < 4 * 4 * 3  # four at a time, in four parts, and what was under way when the fourth failed
+    assert "256 of 256 answers missing (InternalServerError" in capsys.readouterr().err
+
+
+def test_only_answers_are_kept(tmp_path):
+    cache = str(tmp_path / "answers.sqlite")
+    replies = iter([LISTED, 500, LISTED])
+    with serving(lambda prompt: next(replies)) as server:
+        single = connect(server, cache=cache)
+        assert judge_verdict.score(single, ["q"], ["s"]) == [None]
+        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert len(server.bodies) == 3
+
+
+def test_a_server_that_dies_stops_training_after_so_many_steps():
+    logged = []
+    weight = MixingWeight(0.5)
+    options = {"weight": weight, "solution_format": "text", "partial": 0.1, "max_missing": 0.25, "max_skipped": 2}
+    with serving(lambda prompt: LISTED) as server:
+        reward = MixedReward(judge=connect(server, timeout_s=2.0), **options)
+        step = {"question": ["q"] * 4, "answer": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
+        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step)
+    for _ in range(2):
+        assert reward(["#### 1", "#### 2", "c", "d"], **step) == [None] * 4
+        assert reward.skip
+    assert ("missing", 1.0) in logged
+    with pytest.raises(InputError, match=r"could not be asked.*goes on from the last checkpoint"):
+        reward(["#### 3", "#### 4", "e", "f"], **step)

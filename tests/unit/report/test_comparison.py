@@ -1,0 +1,301 @@
+"""What a comparison of studies shows."""
+
+import copy
+import html.parser
+import re
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl, write_jsonl
+from gavel.report.comparison import cost, tables
+from gavel.report.comparison import page as comparison
+from gavel.report.comparison.tables import against_first, counterpart, differences, labels_for
+from helpers.fake_judges import judge_benchmark, judge_training
+from helpers.fake_results import build
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two studies with other numbers, the second with one run more."""
+    root = tmp_path_factory.mktemp("studies")
+    found = {}
+    for name, seed, lambdas in (("first", 0, ("0.5", "1")), ("second", 1, ("0", "0.5", "1"))):
+        made = build(root / name, {"main": 60}, samples=2, algorithms=("grpo",), lambdas=lambdas, seed=seed)
+        made = {key: value for key, value in made.items() if key != "provenance"}
+        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+        found[name] = root / name
+    return found
+
+
+class Text(html.parser.HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.cells, self.links, self.cell = [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("td", "th"):
+            self.cell = ""
+        if tag == "a":
+            self.links.append(dict(attrs).get("href"))
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.cells.append(" ".join(self.cell.split()))
+            self.cell = None
+
+
+@pytest.mark.parametrize("axis", [axis for axis in comparison.AXES if axis != "judge_tokens"])
+def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis):
+    out = tmp_path / "page.html"
+    comparison.render(folders, out, title="t", question="Which?", axis=axis, figures_dir=tmp_path / "figures")
+    page = Text(out.read_text())
+    assert {"first", "second"} <= set(page.cells)
+    assert any(link.endswith("second/report.html") for link in page.links)
+    drawn = list((tmp_path / "figures").glob("*.csv"))
+    assert len(drawn) == 1
+    lines = drawn[0].read_text().splitlines()
+    assert len(lines) == 1 + 3 + 4  # a heading, and SFT with two or three runs
+    svg = next((tmp_path / "figures").glob("*.svg")).read_text()
+    assert svg.count(">SFT<") == 1  # in the legend
+    assert "rl.lambda: [0.0, 0.5, 1.0]" in page.cells
+
+
+def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, tmp_path, capsys):
+    from gavel.cli.main import main
+
+    out = tmp_path / "page.html"
+    assert main(["report", *map(str, folders.values()), "--out", str(out), "--axis", "judge_auc"]) == 0
+    assert {"first", "second"} <= set(Text(out.read_text()).cells)
+    assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
+    assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
+    assert "the same folder is named twice" in capsys.readouterr().err
+
+
+def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    table = comparison.headline(studies, "main")
+    titles = [title for title, _ in table.columns]
+    place = titles.index("GRPO λ\u00a0=\u00a00")
+    assert [row[place].text for row in table.rows][0] == "–"
+    assert table.rows[1][place].text != "–"
+
+
+def test_studies_are_compared_question_by_question(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    table = against_first(studies, "main")
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        ["second", label, label] for label in ("SFT", "GRPO λ\u00a0=\u00a00.5", "GRPO λ\u00a0=\u00a01")
+    ]
+    own, other = (studies[name].metric("sft", "main", "greedy").value for name in ("second", "first"))
+    assert table.rows[0][3].sort == pytest.approx(own - other, abs=1e-6)
+
+
+def test_other_questions_under_the_same_ids_are_not_compared(folders, tmp_path):
+    shutil.copytree(folders["first"], tmp_path / "third")
+    for path in (tmp_path / "third/evaluation").rglob("samples.jsonl"):
+        write_jsonl(path, [row | {"question": "Another one?"} for row in read_jsonl(path)])
+    studies = {
+        name: comparison.load_study(folder) for name, folder in (folders | {"third": tmp_path / "third"}).items()
+    }
+    assert {row[0].text for row in against_first(studies, "main").rows} == {"second"}
+
+
+def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folders):
+    first, second = (comparison.load_study(folder) for folder in folders.values())
+    second.study = second.study | {"primary": second.study["primary"] | {"lambda": 0}}
+    assert counterpart(second, "grpo-lambda0-seed0", first) == "grpo-lambda0.5-seed0"
+    assert counterpart(second, "grpo-lambda1-seed0", first) == "grpo-lambda1-seed0"
+
+
+def test_accuracy_is_told_in_labels():
+    curve = [(20, 0.3), (40, 0.5), (160, 0.9)]
+    assert labels_for(0.2, curve) == labels_for(0.3, curve) == 20
+    assert labels_for(0.4, curve) == pytest.approx((20 * 40) ** 0.5)
+    assert labels_for(0.7, curve) == pytest.approx(80)
+    assert labels_for(0.9, curve) == pytest.approx(160)
+    assert labels_for(0.91, curve) is None
+    # Where more labels were worse, the first number that is enough counts.
+    assert labels_for(0.5, [(20, 0.3), (40, 0.5), (80, 0.4), (160, 0.6)]) == pytest.approx(40)
+
+
+def test_the_label_axis_says_what_sft_would_need(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    assert "In labels" not in comparison.answer(studies, "labels")  # both have the same number
+    for labels, found in zip((20, 80), studies.values(), strict=True):
+        found.splits = {"counts": {"labeled": labels}}
+    said = comparison.answer(studies, "labels")
+    assert "In labels: what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80, SFT alone would reach with " in said
+    assert "In labels" not in comparison.answer(studies, "variant")
+
+
+@pytest.fixture
+def costly(folders, tmp_path):
+    """Three studies: a judge that took a tenth of the tokens of the next, which has been trained, and one whose primary
+    run asked none."""
+    found = {name: tmp_path / name for name in ("cheap", "dear", "verified")}
+    for name, folder in found.items():
+        shutil.copytree(folders["second" if name == "dear" else "first"], folder)
+    path = found["dear"] / "runs/grpo-lambda0.5-seed0/training.csv"
+    rows = pd.read_csv(path)
+    rows.assign(judge_tokens=5000).to_csv(path, index=False)
+    config = yaml.safe_load((found["dear"] / comparison.CONFIG).read_text())
+    config = judge_training(found["dear"], config)
+    config["judge"] |= {"reasoning": {"samples": 4}, "scratch": {"steps": 1200}}
+    (found["dear"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    judge_benchmark(found["dear"], {"start": 0.1, "iteration1": 0.2, "iteration2": 0.2, "rl": 0.4}, compare=("rl",))
+    judge_benchmark(found["cheap"], {"pays": 0.2})
+    config = yaml.safe_load((found["verified"] / comparison.CONFIG).read_text())
+    config["primary"]["lambda"] = 1
+    (found["verified"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    return found
+
+
+def test_the_token_axis_has_a_point_a_judge_and_sft_as_a_line(costly, tmp_path):
+    out = tmp_path / "page.html"
+    comparison.render(costly, out, title="t", question="Which?", axis="judge_tokens", figures_dir=tmp_path / "figures")
+    rows = pd.read_csv(tmp_path / "figures/accuracy-against-judge-tokens.csv")
+    judges = rows[rows.run != "SFT"]
+    assert list(zip(judges.label, judges.tokens, strict=True)) == [("cheap", 40_000), ("dear", 400_000)]
+    assert list(rows.label[rows.run == "SFT"]) == ["SFT of cheap", "SFT of dear"]
+    svg = (tmp_path / "figures/accuracy-against-judge-tokens-main-greedy.svg").read_text()
+    assert {">cheap<", ">dear<"} <= set(re.findall(r">[^<>]*<", svg))
+    text = out.read_text()
+    assert "Not drawn, because their judge&#39;s tokens are not known: verified." in text
+    assert "Which judge, at which cost" in text
+    assert "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)" in Text(text).cells
+
+
+def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
+    studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
+    rows = comparison.against(studies, "judge_tokens").data
+    assert list(rows.label) == ["a", "b", "SFT"]
+
+
+def test_a_section_that_one_study_has_is_told_in_a_word(folders):
+    studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
+    for name, judge in {
+        "first": {"rl": None, "self_taught": {"iterations": 2}},
+        "second": {"rl": {"steps": 2}},
+    }.items():
+        studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
+    assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
+
+
+def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
+    judges = {"a": None, "b": {"samples": 1, "seed": 0}, "c": {"samples": 3, "seed": 0}}
+    studies = {name: SimpleNamespace(study={"judge": {"reasoning": judge}}) for name, judge in judges.items()}
+    assert differences(studies) == {
+        "a": "",
+        "b": "judge.reasoning: on (samples: 1)",
+        "c": "judge.reasoning: on (samples: 3)",
+    }
+
+
+def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
+    studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
+    table = cost.table(studies)
+    assert len(table.columns) == len(table.rows[0])
+    rows = {row[0].text: row for row in table.rows}
+    assert [cell.text for cell in rows["cheap"][1:3]] == ["pointwise", "as it comes"]
+    assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
+    assert rows["dear"][2].text == "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)"
+    paid = studies["dear"].judge_benchmark
+    paid = paid[(paid.judge == "rl") & (paid.by == "all")].iloc[0]
+    assert rows["dear"][7].sort == paid.accuracy
+    assert rows["dear"][7].sub == f"{100 * paid.low:.1f}–{100 * paid.high:.1f}"
+    assert rows["dear"][8].sub, "an AUC has an interval"
+    assert rows["dear"][9].sort == paid.tokens_read + paid.tokens_written
+    assert [row[5].text for row in table.rows] == ["40,000", "400,000", "–"]
+    assert [cell.text for cell in rows["dear"][10:12]] == ["50,000", "2.5 min"]
+    assert [cell.text for cell in rows["cheap"][10:12]] == ["–", "–"]
+    row = studies["dear"].metric("grpo-lambda0.5-seed0", "main", "greedy")
+    assert rows["dear"][3].sort == row.value
+    assert rows["dear"][4].sort == studies["dear"].comparison(row.run, "sft", "main", "greedy").difference
+    assert rows["verified"][7].text == "–"
+
+
+def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(costly):
+    studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
+    said = comparison.answer(studies, "judge_tokens")
+    assert "cheap (40,000 judge tokens) (GRPO λ\u00a0=\u00a00.5 on main): " in said
+    values = {name: studies[name].metric("grpo-lambda0.5-seed0", "main", "greedy").value for name in ("cheap", "dear")}
+    best = max(values, key=values.get)
+    assert f"In judge tokens: {best} comes farthest" in said
+    samples = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
+    for cheap, dear, expected in (
+        (0.5, 0.6, "cheap takes 10 times fewer (40,000) and is not told from it: "),
+        (0.0, 1.0, "all that cost less are below it, with paired 95\u00a0% intervals below zero."),
+        (0.8, 0.1, "cheap comes farthest, 80.0\u00a0% with 40,000, and no judge costs less."),
+    ):
+        for name, share, shift in (("cheap", cheap, 5), ("dear", dear, 0)):  # right on other questions
+            rows = [row for row in read_jsonl(costly[name] / samples) if row["sample"] < 0]
+            rows = [row | {"correct": (place + shift) % 10 < 10 * share} for place, row in enumerate(rows)]
+            write_jsonl(costly[name] / samples, rows)
+            rows = studies[name].metrics
+            here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
+            rows.loc[here, "value"] = share
+            studies[name].__dict__.pop("_metric_rows", None)
+        assert expected in cost.sentence(studies)
+    assert cost.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
+
+
+def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
+    ways = ("score", "elo", "knockout")
+    made = build(tmp_path, {"main": 60}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=ways)
+    made = {key: value for key, value in made.items() if key != "provenance"}
+    (tmp_path / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+    both = {"single": folders["first"], "pairs": tmp_path}
+    studies = {name: comparison.load_study(folder) for name, folder in both.items()}
+    table = tables.across(studies, "main")
+    assert [title for title, _ in table.columns[2:]] == ["n", "maj@n", "by score", "by Elo", "by knockout", "pass@n"]
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        ["single", "SFT", "2"],
+        ["single", "GRPO λ\u00a0=\u00a00.5", "2"],
+        ["pairs", "SFT", "4"],
+        ["pairs", "GRPO λ\u00a0=\u00a00.5", "4"],
+    ]
+    assert [cell.text == "–" for cell in table.rows[0][3:]] == [False, False, True, True, False]
+    assert table.rows[2][6].sort == studies["pairs"].metric("sft", "main", "best_of_knockout", 4).value
+    comparison.render(both, tmp_path / "page.html", title="t", question="Which?")
+    assert 'id="choices"' in (tmp_path / "page.html").read_text()
+    comparison.render(folders, tmp_path / "page.html", title="t", question="Which?")
+    assert 'id="choices"' not in (tmp_path / "page.html").read_text()
+
+
+def test_a_folder_without_a_study_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="config.yaml: no such file"):
+        comparison.load_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("config.yaml", "[", "not valid YAML"),
+        ("config.yaml", "- a", "expected a study's config, found list"),
+        ("metrics.csv", "x,y\n1,2\n", "metrics.csv: no column 'run'"),
+        ("comparisons.csv", "", "comparisons.csv: not a CSV table"),
+        ("metrics.csv", None, "metrics.csv is missing or empty"),
+    ],
+)
+def test_a_broken_study_is_named_in_one_line(folders, tmp_path, capsys, file, text, message):
+    from gavel.cli.main import main
+
+    shutil.copytree(folders["first"], tmp_path / "broken")
+    path = tmp_path / "broken" / file
+    path.unlink() if text is None else path.write_text(text)
+    assert main(["report", str(tmp_path / "broken"), "--out", str(tmp_path / "page.html")]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert main(["report", str(folders["first"]), "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err

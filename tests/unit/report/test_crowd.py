@@ -1,0 +1,72 @@
+"""A study of more runs than a figure can tell apart: what is drawn instead, and that the captions say so."""
+
+import pandas as pd
+import pytest
+
+from gavel.report import crowd
+from gavel.report import figure as figures_figure
+from gavel.report.results import load
+from gavel.report.sections import accuracy, training
+from helpers import fake_results
+
+SEEDS = 13
+KINDS = ["GRPO λ\u00a0=\u00a00", "PPO λ\u00a0=\u00a00"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("crowd") / "results"
+    config = fake_results.build(root, {"main": 12}, samples=2, lambdas=("0",), seeds=tuple(range(SEEDS)), judge=False)
+    config["primary"] = {"algorithm": "ppo", "lambda": 0.0, "seed": 3, "set": "main", "metric": "greedy"}
+    fake_results.tables(root, config)
+    return load(root, config)
+
+
+def test_one_seed_of_each_kind_is_shown_and_the_caption_counts_the_others(results):
+    assert list(crowd.kinds(results)) == KINDS
+    assert crowd.shown(results) == ["sft", "grpo-lambda0-seed3", "ppo-lambda0-seed3"]
+    figure = training.training(results)
+    assert [title for title, _ in figure.panels] == [f"{kind}, seed 3" for kind in KINDS]
+    assert "2 of 26 runs" in figure.caption
+    assert figure.data.run.nunique() == 26
+
+
+def test_diagnostics_are_means_over_seeds(results):
+    rewards = [results.training[f"grpo-lambda0-seed{seed}"].reward for seed in range(SEEDS)]
+    found = crowd.mean_by_step(results.training, crowd.kinds(results))[KINDS[0]]
+    assert found.reward.to_list() == pytest.approx((sum(rewards) / SEEDS).to_list())
+    assert "mean over the seeds" in training.diagnostics(results).caption
+
+
+def test_the_forest_has_a_row_for_each_kind_and_one_for_the_primary_comparison(results):
+    figure = accuracy.forest(results)
+    names = [f"{KINDS[1]}, seed 3 ★", *KINDS]
+    assert all(f">{name}<" in figure.panels[0][1] for name in names)
+    assert figure.panels[0][1].count("λ") == len(names)
+    assert len(figure.data) == 26
+
+
+def test_votes_are_means_with_the_lowest_and_the_highest_seed(results):
+    rows = crowd.mean_of_seeds(results.headline, crowd.kinds(results))
+    own = results.headline[(results.headline.algorithm == "grpo") & (results.headline.metric == "greedy")].value
+    row = rows[(rows.run == KINDS[0]) & (rows.metric == "greedy")].iloc[0]
+    assert (row.value, row.low, row.high) == pytest.approx((own.mean(), own.min(), own.max()))
+    assert "lowest and highest seed" in accuracy.votes(results).caption
+
+
+def test_few_runs_are_drawn_one_by_one(results):
+    few = {run: about for run, about in list(results.runs.items())[:20]}
+    results.runs, whole = few, results.runs
+    try:
+        assert crowd.kinds(results) == {}
+        assert crowd.shown(results) == list(few)
+        assert crowd.left_out(results) == crowd.averaged(results) == ""
+    finally:
+        results.runs = whole
+
+
+def test_a_large_table_is_linked_to_and_a_small_one_is_in_the_page():
+    figure = figures_figure.Figure("x", data=pd.DataFrame({"a": range(10)}), beside="figures/x.csv")
+    assert figure.link.startswith("data:text/csv")
+    figure.data = pd.DataFrame({"a": range(figures_figure.EMBEDDED)})
+    assert figure.link == "figures/x.csv"

@@ -1,0 +1,469 @@
+import re
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from gavel.common.files import read_json, read_jsonl, write_json
+from gavel.report import unfinished
+from gavel.report.cells import flat, points, seconds
+from gavel.report.page import render
+from gavel.report.results import load
+from gavel.report.sections import accuracy as tables
+from gavel.report.sections import answer, data_and_cost, kinds, votes, workflow
+from gavel.report.sections import training as hacking
+from gavel.report.sections.samples import QUOTAS, choose
+from helpers import fake_results
+from helpers.pages import Tags, cells
+
+SIZES = {"main": 60, "plus": 48, "svamp": 30}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study") / "results"
+    return root, fake_results.build(root, SIZES, samples=4)
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    root, config = study
+    render(root, config, root / "report.html", root / "figures")
+    return (root / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_stands_alone(page):
+    tags = Tags(page)
+    assert not tags.open
+    assert len(tags.ids) == len(set(tags.ids))
+    assert not [address for address in tags.addresses if "//" in address]
+    assert not re.search(r"@import|url\((?!#)|<script[^>]+src", page)
+    assert {address[1:] for address in tags.addresses if address.startswith("#")} <= set(tags.ids)
+    assert len(page) < 5e6
+
+
+def test_every_link_leads_to_a_file(page, study):
+    links = [a for a in Tags(page).addresses if not a.startswith(("#", "data:"))]
+    assert {"metrics.csv", "comparisons.csv"} <= set(links)
+    assert all((study[0] / link).exists() for link in links)
+
+
+def test_text_from_files_is_escaped(page):
+    assert "&lt;and&gt;" in page
+    assert "<and>" not in page
+
+
+def test_same_inputs_same_page(study, page, tmp_path):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    render(tmp_path / "results", config, tmp_path / "results" / "report.html")
+    assert (tmp_path / "results" / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_figures_are_written_beside_their_data(study, page):
+    found = {path.name for path in (study[0] / "figures").iterdir()}
+    assert {"accuracy-against-lambda-main-greedy.svg", "accuracy-against-lambda.csv"} <= found
+    rows = pd.read_csv(study[0] / "figures" / "difference-from-sft.csv")
+    assert set(rows.baseline) == {"sft"}
+
+
+def test_headline_numbers_are_those_of_the_table(study, page):
+    rows = load(*study)
+    row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
+    assert f"{100 * row.value:.1f}" in answer.answer(rows)[1]
+    assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in page
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.1, "Above the SFT baseline"),
+        (-0.01, 0.1, "No difference shown"),
+        (-0.1, -0.01, "Below the SFT baseline"),
+    ],
+)
+def test_the_answer_follows_the_interval(study, low, high, verdict):
+    results = load(*study)
+    primary = results.comparisons.primary
+    results.comparisons.loc[primary, ["low", "high"]] = [low, high]
+    assert answer.answer(results)[0] == verdict
+
+
+def test_bold_needs_an_interval_above_zero(study):
+    from gavel.report.sections.accuracy import headline
+
+    results = load(*study)
+    results.comparisons["low"] = -0.01
+    assert not any(cell.bold for row in headline(results).rows for cell in row)
+    results = load(*study)
+    results.comparisons["low"] = 0.01
+    bold = [cell for row in headline(results).rows for cell in row if cell.bold]
+    assert len(bold) >= 1
+    assert all(cell.sort >= results.metrics.value.min() for cell in bold)
+
+
+def test_collapses_are_named_and_so_is_that_there_was_none(study):
+    results = load(*study)
+    assert answer.collapses(results) == "The monitor called no collapse."
+    looks = results.monitors["ppo-lambda0-seed0"]
+    looks["collapsed"] = (looks.step >= 30).astype(int)
+    assert answer.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
+    results.monitors = {"sft": results.monitors["sft"]}
+    assert answer.collapses(results) is None
+
+
+def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
+    def told(judge, true, accuracy):
+        looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
+        runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
+        common = {"names": {"grpo": "GRPO"}, "study": {}, "collapse": lambda run: None}
+        return answer.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
+
+    assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
+    assert "being exploited" not in told([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
+    assert "being exploited" not in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
+    assert "the judge's win rate against SFT went from 0.50 to 0.60" in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
+
+
+def test_the_judges_choices_are_held_against_the_majority(study):
+    results = load(*study)
+    table = votes.judged(results, "main")
+    assert [title for title, _ in table.columns[:3]] == ["run", "maj@4", "weighted maj@4"]
+    assert [row[0] for row in cells(table)] == list(results.names.values())
+    row = results.metric("sft", "main", "best_of", 4)
+    assert table.rows[0][5].sort == row.value
+    assert table.rows[0][6].sort == pytest.approx(row.value - results.metric("sft", "main", "maj", 4).value, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A study whose judge compares, and picks the best of four samples in every way."""
+    root = tmp_path_factory.mktemp("compared")
+    ways = ("score", "elo", "knockout")
+    return root, fake_results.build(root, {"main": 60, "svamp": 30}, samples=4, algorithms=("grpo",), best_of=ways)
+
+
+def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
+    root, config = compared
+    results = load(root, config)
+    table = votes.best_of_n(results, "main")
+    titles = [title for title, _ in table.columns]
+    assert titles == ["run", "maj@4", "by score", "by Elo", "by knockout", "pass@4"] + [
+        "Elo − maj",
+        "knockout − maj",
+        "knockout − score",
+        "round robin",
+        "knockout",
+    ]
+    assert [span for _, span in table.groups] == [1, 5, 3, 2]
+    assert [row[0].text for row in table.rows] == list(results.names.values())
+    for run, row in zip(results.runs, table.rows, strict=True):
+        values = {m: results.metric(run, "main", m, 4) for m in votes.COLUMNS}
+        assert [cell.sort for cell in row[1:6]] == [found.value for found in values.values()]
+        assert row[4].sub == f"{100 * values['best_of_knockout'].low:.1f}–{100 * values['best_of_knockout'].high:.1f}"
+        best, knockout = values["best_of"].value, values["best_of_knockout"].value
+        assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
+        assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
+    assert votes.taken(results) == (
+        "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
+        "and a knockout took 6.0 prompts with 600 tokens."
+    )
+    render(root, config, root / "report.html", samples=root / "samples.parquet")
+    page = (root / "report.html").read_text(encoding="utf-8")
+    assert not Tags(page).open
+    assert "Best of n by comparing" in page
+    assert votes.taken(results) in page
+    kept = pd.read_parquet(root / "samples.parquet")
+    assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
+
+
+def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
+    results = load(tmp_path, config)
+    table = votes.best_of_n(results, "main")
+    titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
+    assert [title for title, _ in table.columns] == titles
+    assert not votes.judged(results, "main").rows
+    render(tmp_path, config, tmp_path / "report.html")
+
+
+def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
+    results = load(*study)
+    assert not votes.best_of_n(results, "main").rows
+    assert votes.taken(results) is None
+    assert "Best of n by comparing" not in page
+
+
+def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
+    results = load(*study)
+    table = kinds.drops(results, "plus")
+    assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
+    assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
+    # Six seed questions, each with its eight versions.
+    seeds = {f"main-{number}" for number in range(SIZES["plus"] // 8)}
+    rows = list(read_jsonl(study[0] / "evaluation/sft/main/samples.jsonl"))
+    original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
+    changed = results.metric("sft", "plus", "greedy").value
+    assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
+    assert not kinds.drops(results, "main").rows
+    split = kinds.split(results, "plus")
+    assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
+
+
+def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(study):
+    results = load(*study)
+    found = hacking.pairs(results)
+    assert {pair["run"] for pair in found} == set(results.names.values()) - {"SFT"}
+    for pair in found:
+        assert not pair["after"]["correct"]
+        assert pair["after"]["judge"] > 0.5
+        assert pair["before"]["correct"]
+        assert pair["after"]["response"] != pair["before"]["response"]
+    items = [row for row in read_jsonl(study[0] / "judge/calibration.jsonl") if row["kind"] is None]
+    called = [row for row in items if row["says_right"]]
+    share = 100 * sum(not row["correct"] for row in called) / len(called)
+    table = hacking.wrongly_paid(results)
+    assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}"]
+    low, high = map(float, table.rows[0][2].sub.split("–"))
+    assert low < share < high
+
+
+def test_tokens_are_counted_for_runs_and_rules(study):
+    results = load(*study)
+    assert data_and_cost.tokens(results, "grpo-lambda0.5-seed0") == (80_000, 80 * 500 + 9 * 100)
+    assert data_and_cost.tokens(results, "grpo-lambda1-seed0") == (80_000, 9 * 100)
+    training = results.training["ppo-lambda1-seed0"]
+    training["num_tokens"] = training.num_tokens.where(training.step <= 50, training.num_tokens - 50_000)
+    assert data_and_cost.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
+    results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
+
+
+def test_memory_is_that_of_the_training_job(study):
+    results = load(*study)
+    assert data_and_cost.memory(results, "sft") == 1203.5
+    assert data_and_cost.memory(results, "ppo-lambda0-seed0") is None
+    results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "ppo-lambda0-seed0", "memory": 800.0}
+    assert data_and_cost.memory(results, "ppo-lambda0-seed0") == 800
+
+
+def test_runs_lead_to_mlflow_where_there_is_a_server(study):
+    results = load(*study)
+    found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}
+    table = data_and_cost.costs(results, found)
+    assert [(row[-1].text, row[-1].link) for row in table.rows[:2]] == [("01234567", found["sft"]["url"]), ("–", None)]
+    assert "MLflow run" not in dict(data_and_cost.costs(results, {}).columns)
+
+
+def test_all_samples_are_kept_as_one_table(study, tmp_path):
+    root, config = study
+    render(root, config, tmp_path / "report.html", samples=tmp_path / "samples.parquet")
+    table = pd.read_parquet(tmp_path / "samples.parquet")
+    assert len(table) == 7 * 5 * sum(SIZES.values())
+    own = table[(table.run == "SFT") & (table.set == "main") & (table["sample"] < 0)]
+    assert own.correct.mean() == pytest.approx(load(*study).metric("sft", "main", "greedy").value, abs=1e-5)
+
+
+DOT = """digraph snakemake_dag {
+    graph[bgcolor=white, margin=0];
+	0[label = "report", color = "0.42 0.6 0.85", style="rounded"];
+	1[label = "train_rl", color = "0.12 0.6 0.85", style="rounded"];
+	2[label = "train_sft", color = "0.48 0.6 0.85", style="rounded"];
+	1 -> 0
+	2 -> 0
+	2 -> 1
+}
+"""
+
+
+def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
+    assert workflow.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
+    turns = "0 -> 0 0 -> 1 1 -> 0 2 -> 1 2 -> 0 0 -> 3 2 -> 3".replace(" 0 ->", "\n0 ->").replace(" 1 ->", "\n1 ->")
+    nodes = "\n".join(f'{i}[label = "{name}"' for i, name in enumerate(["train_judge", "judgments", "pairs", "report"]))
+    cyclic = nodes + "\n" + turns.replace(" 2 ->", "\n2 ->")
+    assert workflow.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
+    assert workflow.figure(cyclic).panels
+    shown = workflow.figure(DOT)
+    assert "The 3 rules" in shown.caption
+    assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))
+    assert not workflow.figure(None).panels
+
+
+def test_seeds_are_also_taken_together(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 40}, samples=2, algorithms=("grpo",), lambdas=("0.5",), seeds=(0, 1))
+    results = load(tmp_path, config)
+    table = tables.across_seeds(results)
+    assert [row[:4] for row in cells(table)] == [
+        ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
+    ]
+    render(tmp_path, config, tmp_path / "report.html")
+    assert "Over all seeds" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
+    root, config = study
+    config = config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}
+    unfinished.tell([config])
+    assert capsys.readouterr().err == ""  # nothing was evaluated yet
+    shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
+    for part in ("runs/ppo-lambda1-seed0", "evaluation/ppo-lambda1-seed0", "runs/ppo-lambda0-seed0/run.json"):
+        path = tmp_path / "results" / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(tmp_path / "results/evaluation/ppo-lambda0-seed0")
+    log = tmp_path / "results/logs/rl/ppo-lambda0-seed0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("12:00 started\n12:01 error: the judge could not be asked\n")
+    before = sorted(tmp_path.rglob("*"))
+    unfinished.tell([config])
+    page = tmp_path / "results/unfinished/report.html"
+    assert f"open {page}" in capsys.readouterr().err
+    text = page.read_text(encoding="utf-8")
+    assert "PPO λ\u00a0=\u00a00 failed; tables and figures leave it out." in text
+    assert "PPO λ\u00a0=\u00a01 left no result" in text
+    assert "The log of PPO λ\u00a0=\u00a00 ends: 12:01 error: the judge could not be asked" in text
+    row = load(root, config).metric("grpo-lambda0.5-seed0", "main", "greedy")
+    assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in text
+    made = set(tmp_path.rglob("*")) - set(before)
+    assert {path.parent for path in made} <= {page.parent, page.parent.parent}
+
+
+def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, capsys):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    (tmp_path / "results/runs/sft/run.json").write_text("{")
+    unfinished.tell([config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}])
+    assert "no report of what there is: InputError: " in capsys.readouterr().err
+
+
+def test_one_seed_is_said_and_two_are_named(page, tmp_path):
+    assert "One seed" in page
+    config = fake_results.build(tmp_path, {"main": 20}, samples=2, algorithms=("grpo",), seeds=(0, 1))
+    render(tmp_path, config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "2 seeds" in text
+    assert "One seed" not in text
+    assert "seed 1" in text
+
+
+def test_failed_runs_no_judge_and_one_set_are_said(tmp_path):
+    failed = ("grpo-lambda0.5-seed0", "ppo-lambda0-seed0")
+    config = fake_results.build(tmp_path, {"main": 20}, samples=2, failed=failed, judge=False)
+    render(tmp_path, config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "GRPO λ = 0.5 and PPO λ = 0 failed" in text
+    assert "No answer" in text
+    assert "There is one test set, main" in text
+    assert "no judge calibration" in text
+    assert "No test set has perturbation kinds" in text
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "metrics.csv comparisons.csv evaluation",
+        "runs",
+        "judge",
+        "data",
+        "benchmarks",
+        "comparisons.csv",
+        "runs/sft",
+    ],
+)
+def test_any_part_may_be_missing(study, tmp_path, gone):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("report.html", "figures"))
+    for name in gone.split():
+        path = tmp_path / "results" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'class="missing"' in text
+
+
+def test_an_empty_folder_and_a_bare_configuration_make_a_page(tmp_path):
+    render(tmp_path, {"study": "x"}, tmp_path / "report.html")
+    assert "No run has been evaluated" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_only_greedy_solutions(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 20}, samples=0)
+    render(tmp_path, config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Only greedy solutions were generated" in text
+    assert "maj@" not in text
+
+
+def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):
+    root, _ = study
+    sources = [("SFT", name, root / "evaluation" / "sft" / name / "samples.jsonl") for name in SIZES]
+    cards, total = choose(sources, 0)
+    assert total == sum(SIZES.values()) * 5
+    assert cards == choose(sources, 0)[0]
+    assert cards != choose(sources, 1)[0]
+    for name in SIZES:
+        for group, most in QUOTAS.items():
+            assert sum(card["set"] == name and card["bucket"] == group for card in cards) <= most
+    first = cards[0]
+    assert first["bucket"] == "sure and wrong"
+    assert not first["correct"]
+    assert first["judge"] >= 0.8
+
+
+def test_numbers_read_well():
+    assert points(-0.0001) == "0.0"
+    assert flat({"removed": {"in_test": {"main": 3}}, "x": ["y", None]}) == [
+        "removed, in test, main: 3",
+        "x: y",
+    ]
+    assert points(-0.0512) == "−5.1"
+    assert points(0.07) == "+7.0"
+    assert [seconds(value) for value in (42, 750, 10800, None)] == ["42 s", "12.5 min", "3.0 h", "–"]
+
+
+def test_a_judge_that_pays_for_a_trick_is_named(study, page):
+    from gavel.report.sections.judge import probes
+
+    rows = {row[0].text: row[-1].text for row in probes(load(*study).calibration).rows}
+    assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
+    assert rows["the reference solution (a control)"] == "control"
+    assert "Does it pay for tricks?" in page
+
+
+@pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
+def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
+    from gavel.report.sections.judge import probes
+
+    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
+    assert probes({"probes": [trick]}).rows[0][-1].text == verdict
+
+
+def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
+    from gavel.report.sections.judge import policies
+
+    assert "critical thinking" in page
+    assert [row[0].text for row in policies(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
+
+
+def test_a_weak_judge_is_said(study, tmp_path):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    path = tmp_path / "results" / "judge" / "calibration.json"
+    write_json(path, read_json(path) | {"too_weak": "AUC within questions is 0.500, below 0.8"})
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    assert "weaker than the study asks" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("interval", "told"), [([-0.011, 0.04], True), ([0.01, 0.04], False), (None, False)])
+def test_a_judge_that_pays_no_difference_is_said(study, tmp_path, interval, told):
+    root, config = study
+    shutil.copytree(root, tmp_path / "results")
+    path = tmp_path / "results" / "judge" / "calibration.json"
+    write_json(path, read_json(path) | {"margin_within": 0.015, "margin_within_ci95": interval})
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("(95 % interval -0.011 to 0.040) and not told from 0" in text) == told
+    assert "margin within questions" in text

@@ -1,0 +1,424 @@
+"""The config: closed, described, and the same in code, schema, documentation and shipped files."""
+
+import copy
+
+import pytest
+import yaml
+
+from gavel.common.errors import InputError
+from gavel.common.paths import ROOT
+from gavel.judge.kinds import KINDS
+from gavel.study.schema import study as config_study
+from gavel.study.schema import training
+from helpers.configs import default
+
+STUDIES = sorted((ROOT / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_shipped_studies_are_valid_and_keep_their_results_apart(path):
+    study = config_study.load(yaml.safe_load(path.read_text()))
+    expected = "results" if path.name == "config.yaml" else f"results/{study['study']}"
+    assert study["results_dir"] == expected
+
+
+def changed(path: str, value) -> dict:
+    raw = copy.deepcopy(default())
+    node = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node.setdefault(key, {})
+    node[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("rl.algoritms", ["grpo"], "unknown key 'rl.algoritms'; did you mean 'rl.algorithms'?"),
+        ("rl.ppo.gae_lamda", 0.9, "did you mean 'rl.ppo.gae_lambda'?"),
+        ("data.tests.main.sise", 3, "did you mean 'data.tests.main.size'?"),
+        ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
+        ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
+        ("rl.lambda", [0.5, 0.5], "names something twice"),
+        ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
+        ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
+        ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
+        ("data.labeled", 1.5, "neither a count"),
+        ("data.train", {"reader": "gsm8k"}, "needs `path`"),
+        ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
+        ("data.train", {"reader": "jsonl", "path": "x", "size": 5}, "data.train: size: reader 'jsonl' would ignore it"),
+        (
+            "data.train",
+            {"reader": "gsm8k", "path": "x", "set": "main"},
+            "set: reader 'gsm8k' would ignore it; leave it",
+        ),
+        ("data.train", {"reader": "gsm8k", "path": "x", "seed": 1}, "seed: reader 'gsm8k' would ignore it"),
+        ("data.tests.other", {"reader": "svamp", "path": "x", "of": "main"}, "of: reader 'svamp' would ignore it"),
+        ("data.train", {"reader": "gsm8k", "path": "x", "seed": 0, "size": None}, None),
+        *(
+            (
+                "data.pretrain",
+                {"reader": "generator", "set": "pretrain", "size": 30000, key: value},
+                f"data.pretrain: {key}: reader 'generator' would ignore it; leave it out",
+            )
+            for key, value in [("path", "x"), ("name", "x"), ("split", "x"), ("revision", "x")]
+            + [("limit", 5), ("skip_bad", True)]
+        ),
+        *(("rl.steps", value, "rl.steps: ") for value in (True, False, "yes", "010", "-010", "1:30", ".inf", "inf")),
+        ("rl.steps", True, "rl.steps: expected a number; YAML reads yes, no, on and off as true and false"),
+        ("rl.steps", "010", "rl.steps: write the number without a leading 0 (found '010')"),
+        ("rl.steps", "60", None),
+        ("rl.steps", "6e1", None),
+        ("rl.steps", "6.05e1", "rl.steps: Input should be a valid integer, got a number with a fractional part"),
+        *(("sft.learning_rate", value, "sft.learning_rate: ") for value in (True, "inf", "nan", "1e999", "01")),
+        ("sft.learning_rate", float("inf"), "sft.learning_rate: Input should be a finite number (found inf)"),
+        ("sft.learning_rate", float("nan"), "sft.learning_rate: "),
+        ("sft.learning_rate", "1e-5", None),
+        ("data.labeled", True, "data.labeled: expected a number"),
+        ("data.labeled", float("inf"), "data.labeled: Input should be a finite number"),
+        ("data.labeled", "1e2", None),
+        ("rl.lambda", [0, True, 0.5], "rl.lambda: expected a number"),
+        ("rl.lambda", [0, float("inf")], "rl.lambda.1: Input should be a finite number"),
+        ("rl.lambda", ["0", "5e-1"], None),
+        ("evaluation.ks", [1, True], "evaluation.ks: expected a number"),
+        ("evaluation.ks", ["01"], "evaluation.ks: write the number without a leading 0"),
+        ("rl.algorithms", ["grpo", True], "rl.algorithms: expected text; YAML reads yes, no, on and off as true and"),
+        ("judge.labels", [True, False], "judge.labels: expected text; YAML reads yes, no, on and off as true and"),
+        ("judge.labels", [1, 2], "judge.labels.0: Input should be a valid string; put it in quotes (found 1)"),
+        ("judge.cache", True, "judge.cache: expected text"),
+        ("judge.cache", False, None),
+        ("judge.chat", "yes", None),
+        ("rl", None, "rl: is a section of keys, found None (its keys belong below it, indented; or leave it out)"),
+        ("rl", [], "rl: is a section of keys, found []"),
+        *(
+            ("study", name, "study: expected a name with a letter or digit in it")
+            for name in (".", "..", "...", "-", "_")
+        ),
+        *(("study", name, "study: String should match pattern") for name in ("", "a/b", "../x", "a\n", "~", "a b")),
+        ("study", 8, "study: Input should be a valid string; put it in quotes (found 8)"),
+        ("study", "v1.0", None),
+        *(
+            ("results_dir", f"{name}{below}", f"lies in the project's folder {name}; name another folder")
+            for name in ("workflow", "tests", "config", "docs", "resources", "profiles", "envs", "benchmarks")
+            for below in ("", "/mine", "/../docs/../" + name)
+        ),
+        *(("results_dir", path, "results_dir: ") for path in ("", " ", "x ", "$HOME/x", "a{b}", "a\0b", "x" * 300)),
+        ("results_dir", ".", "results_dir: . is the project's own folder"),
+        ("results_dir", "results/..", "is the project's own folder"),
+        ("results_dir", str(ROOT), "is the project's own folder"),
+        ("results_dir", "..", "results_dir: .. holds the project itself"),
+        ("results_dir", "/", "results_dir: / holds the project itself"),
+        ("results_dir", "results/../docs", "lies in the project's folder docs"),
+        ("results_dir", ".venv/x", "lies in the project's folder .venv"),
+        ("results_dir", "Makefile", "results_dir: Makefile is a file"),
+        ("results_dir", "Makefile/x", "which is a file"),
+        ("results_dir", "results/data", "lies among the default study's results"),
+        ("results_dir", "results/judge/x", "lies among the default study's results"),
+        ("results_dir", "~nobody-of-this-name/x", "there is no user 'nobody-of-this-name' here"),
+        *(("results_dir", path, None) for path in ("results", "results/mine", "mine", "/tmp/mine", "../mine", None)),
+        ("judge.server", {"serve": "job", "command": "x '{port}"}, "command: cannot be split into words (no closing"),
+        ("judge.server", {"serve": "job", "command": 'x "{port}'}, "judge.server: command: cannot be split into words"),
+        (
+            "judge.server",
+            {"serve": "job", "command": "x {port} \\"},
+            "split into words (no escaped character)",
+        ),
+        ("judge.server", {"serve": "job", "command": "x {port}\0"}, "command: has a NUL character in it"),
+        ("judge.server", {"serve": "job", "command": ["it's", "{port}"]}, None),
+        (
+            "rl.vllm",
+            {"mode": "server", "serve": "job", "gpus": [1], "command": "x '{port}"},
+            "rl.vllm: command: cannot",
+        ),
+        ("data.tests.plus.of", "other", "'other', which is not another test set"),
+        ("evaluation.ks", [1, 64], "only 16 samples"),
+        ("evaluation.best_of", [], "evaluation.best_of: "),
+        ("evaluation.best_of", ["elo", "elo"], "best_of names something twice: elo, elo"),
+        ("evaluation.best_of", ["swiss"], "evaluation.best_of.0: Input should be 'score', 'elo' or 'knockout'"),
+        ("evaluation.best_of", ["score", "knockout"], "names 'knockout', which needs a judge that compares; a single-"),
+        ("evaluation", {"judge": False, "best_of": ["elo"]}, "'elo' asks the judge; write `judge: true`, or leave it"),
+        ("evaluation", {"ks": [1, 4], "best_of": ["knockout"]}, "is among all 16 samples; add 16 to `ks`"),
+        ("judge.kind", "oracle", "'oracle' does not exist"),
+        (
+            "judge.score",
+            "win-rate",
+            "judge: score: 'win-rate' is none of a single-token judge's: probability, log-odds",
+        ),
+        ("judge", {"model": "m", "kind": "pairwise", "score": "log-odds"}, "none of a pairwise judge's: win-rate, elo"),
+        ("judge", {"model": "m", "kind": "pairwise", "swap_labels": True}, "in both orders of the solutions; leave it"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "calibration_samples": 1},
+            "needs at least 2, to hold one against",
+        ),
+        (
+            "judge",
+            {"model": "scratch", "kind": "pairwise", "scratch": {"tasks": ["single-token", "reasoning"]}},
+            "do not make what this judge is; add 'pairwise'",
+        ),
+        ("judge", {"model": "scratch", "self_taught": {}}, "trains a judge that compares two solutions"),
+        (
+            "judge",
+            {"model": "x", "kind": "pairwise", "self_taught": {"questions": 3000}},
+            "2 iterations of 3000 need 6000 unlabelled questions, and there are 4000; ask for fewer",
+        ),
+        (
+            "judge",
+            {"model": "x", "kind": "pairwise", "rl": {"prompts_per_step": 3, "micro_batch_size": 7}},
+            "judge.rl: 24 completions a step (prompts_per_step * num_generations) do not divide",
+        ),
+        ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
+        ("judge", {"model": "m", "kind": "pairwise"}, None),
+        ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
+        ("sft", 3, "sft: is a section of keys, found 3"),
+        ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
+        ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
+        ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
+        ("rl.vllm", {"serve": "job"}, "rl.vllm: serve: is of vLLM's server; write `mode: server`"),
+        ("rl.vllm", {"mode": "server", "serve": "job"}, "rl.vllm: gpus: name those of the job's server"),
+        ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
+        ("judge.server", {}, "judge.server: serve: 'external' needs `base_url`, where the server is; or write `serve:"),
+        (
+            "judge.server",
+            {"serve": "job", "base_url": "http://x/v1"},
+            "base_url: with `serve: job` the job chooses the",
+        ),
+        ("judge.server", {"serve": "job", "command": "vllm serve m"}, "command: has no {port}"),
+        ("judge.server", {"serve": "job", "command": ["{port}"]}, "command: must begin with a program"),
+        ("judge.server", {"base_url": "http://x/v1", "gpus": [0]}, "gpus: is for a server that the job starts"),
+        (
+            "judge.server",
+            {"base_url": "http://x/v1", "command": "x {port}"},
+            "command: is for a server that the job st",
+        ),
+        ("judge.server", {"serve": "job", "gpus": [1]}, "judge.server.gpus names GPU 1, but compute.gpus is 0"),
+        ("judge.server", {"serve": "job", "gpus": []}, None),
+        ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
+        ("student.dtype", "bfloat16", "student.dtype is bfloat16, whose numbers lie too far apart for sft's"),
+        ("tracking.uri", "localhost:5000", "expected http://host:port of a server, found 'localhost:5000'"),
+        ("tracking.uri", "http://me:hush@host:5000", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ("tracking.uri", "postgresql://host/db?user=me&password=hush", "for a database PGUSER and PGPASSWORD"),
+        ("tracking.uri", "http://host:5000", None),
+        ("compute", {"processes": 5}, "which 5 processes (compute.processes) cannot share evenly"),
+        ("compute", {"processes": 16}, None),
+        ("rl.ppo.minibatches", 3, "256 completions a step"),
+        ("rl.micro_batch_size", 60, "mini-batches of micro-batches of 60; change rl.micro_batch_size"),
+        ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus 2"),
+        ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' has nothing to share among one process"),
+        ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' needs GPUs, but compute.gpus is 0"),
+        ("compute", {"processes": 2, "gpus": 2, "distributed": "fsdp"}, "does not train the critic of 'ppo'; take ddp"),
+        ("compute", {"processes": 2}, None),
+        ("sft.lora", {"r": 8}, None),
+        ("rl.lora", {"r": 8}, None),
+        ("sft.lora", {"r": 8, "dropout": 0.1}, None),
+        ("rl.lora", {"r": 8, "dropout": 0.1}, "rl.lora: dropout 0.1: RL runs without dropout"),
+        ("judge.rl", {"lora": {"r": 8, "dropout": 0.1}}, "judge.rl.lora: dropout 0.1: RL runs without dropout"),
+        ("sft.micro_batch_size", 5, "sft.micro_batch_size: 16 examples a step do not divide into micro-batches of 5"),
+        ("sft.micro_batch_size", 50, None),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "self_taught": {"dpo": {"micro_batch_size": 5}}},
+            "judge.self_taught.dpo.micro_batch_size: 32 examples a step do not divide into micro-batches of 5",
+        ),
+        ("data.pretrain", None, None),
+        ("student.model", "scratch", None),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(path, value, message):
+    if message is None:
+        config_study.load(changed(path, value))
+        return
+    with pytest.raises(InputError) as error:
+        config_study.load(changed(path, value))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "hush" not in str(error.value), "a password is repeated"
+
+
+def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
+    found = config_study.load(default())["judge"]
+    assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
+    found = config_study.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
+    assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
+
+
+def test_a_new_kind_of_judge_is_one_line(monkeypatch):
+    monkeypatch.setitem(KINDS, "shortest", KINDS["single-token"])
+    for reasoning in (None, {"max_new_tokens": 8}):
+        found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
+        assert found["prompt"] == ("reasoning" if reasoning else "judge")
+    with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
+        config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
+
+
+def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():
+    raw = changed("judge", {"model": "m", "kind": "pairwise"})
+    raw["evaluation"]["best_of"] = ["score", "elo", "knockout"]
+    assert config_study.load(raw)["evaluation"]["best_of"] == ["score", "elo", "knockout"]
+    assert config_study.load(default())["evaluation"]["best_of"] == ["score"]
+
+
+@pytest.mark.parametrize("action", ["flag", "stop", "rollback"])
+def test_the_monitor_may_act_under_a_judge_that_compares(action):
+    raw = changed("judge", {"model": "m", "kind": "pairwise"})
+    raw["rl"]["monitor"] = {"action": action}
+    assert config_study.load(raw)["rl"]["monitor"]["action"] == action
+
+
+def test_a_mistyped_key_is_named_before_what_is_missing():
+    with pytest.raises(InputError, match=r"unknown key 'studnt'; did you mean 'student'\? \(and [0-9]+ more\)"):
+        config_study.load({"study": "x", "studnt": {"model": "scratch"}, "data": {"train": {}}})
+
+
+def test_vllm_needs_a_gpu():
+    raw = changed("rl.algorithms", ["grpo"])
+    raw["rl"]["vllm"] = {}
+    with pytest.raises(InputError, match=r"rl.vllm needs a GPU, but compute.gpus is 0"):
+        config_study.load(raw)
+    raw["compute"] = {"gpus": 1}
+    assert config_study.load(raw)["rl"]["vllm"]["mode"] == "colocate"
+    raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
+    with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus 1"):
+        config_study.load(raw)
+
+
+def test_rollouts_by_a_job_s_own_server_need_gpus_beside_those_of_training():
+    raw = changed("rl.algorithms", ["grpo"])
+    raw["compute"] = {"gpus": 3, "processes": 2}
+    for gpus, message in (
+        ([3], "rl.vllm.gpus names GPU 3, but compute.gpus is 3"),
+        ([1, 2], "names GPU 1, on which the"),
+    ):
+        raw["rl"]["vllm"] = {"mode": "server", "serve": "job", "gpus": gpus}
+        with pytest.raises(InputError, match=message):
+            config_study.load(raw)
+    raw["rl"]["vllm"]["gpus"] = [2]
+    assert config_study.load(raw)["rl"]["vllm"]["command"].startswith("trl vllm-serve")
+
+
+def test_a_model_from_scratch_needs_something_to_read():
+    raw = changed("student.model", "scratch")
+    raw["data"]["pretrain"] = None
+    with pytest.raises(InputError, match=r"data.pretrain names nothing to read"):
+        config_study.load(raw)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
+        ({"lambda_steps": 8}, "lambda_steps without lambda_start"),
+        ({"labeled_share": 0}, "labeled_share 0: no labelled problem is in a rollout"),
+        ({"kl_in": "reward"}, "kl_in: 'reward' without kl"),
+        ({"monitor": {"every": 90, "action": "stop"}}, "monitor.every 90 is more than steps 80"),
+        ({"kl": 0.1, "kl_in": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        training.Rl(**settings)
+
+
+def test_lambda_keeps_its_name():
+    study = config_study.load(default())
+    assert study["rl"]["lambda"] == [0, 0.5, 1]
+    assert study["primary"]["lambda"] == 0.5
+
+
+def objects(node):
+    if isinstance(node, dict):
+        if node.get("type") == "object" and "properties" in node:
+            yield node
+        for value in node.values():
+            yield from objects(value)
+
+
+def test_every_section_is_closed_and_every_key_described():
+    for section in objects(config_study.schema()):
+        assert section["additionalProperties"] is False
+        for key, field in section["properties"].items():
+            assert field.get("description") or "$ref" in field, f"{section['title']}.{key}"
+
+
+def test_generated_files_are_current():
+    import sys
+
+    sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+    import write_reference
+
+    assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == write_reference.schema_text(), (
+        "run `make docs`"
+    )
+    readme = (ROOT / "config/README.md").read_text()
+    assert readme == write_reference.readme_text(readme), "run `make docs`"
+    assert (ROOT / "docs/cost.md").read_text() == write_reference.cost_text(), "run `make docs`"
+    assert (ROOT / "envs/gavel.yaml").read_text() == write_reference.environment_text(), "run `make docs`"
+
+
+def test_every_key_stands_in_the_readme():
+    readme = (ROOT / "config/README.md").read_text()
+    for section in objects(config_study.schema()):
+        for key in section["properties"]:
+            assert f"| `{key}` |" in readme
+
+
+def test_results_may_lie_in_the_home_folder_but_not_be_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, expected in (("~/mine", "mine"), ("~/a//mine/", "a/mine"), (f"{tmp_path}/b", "b")):
+        assert config_study.load(default() | {"results_dir": given})["results_dir"] == f"{tmp_path}/{expected}"
+    with pytest.raises(InputError, match="is your home folder"):
+        config_study.load(default() | {"results_dir": "~"})
+
+
+def test_links_are_followed_to_where_results_would_be(tmp_path):
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "away").symlink_to(tmp_path)
+    for path, message in (
+        ("docs", "project's folder docs"),
+        ("docs/x", "project's folder docs"),
+        ("gone/x", "is broken"),
+    ):
+        with pytest.raises(InputError, match=message):
+            config_study.load(default() | {"results_dir": str(tmp_path / path)})
+    assert config_study.load(default() | {"results_dir": str(tmp_path / "away" / "x")})["results_dir"].endswith(
+        "away/x"
+    )
+
+
+@pytest.mark.parametrize("name", ["data", "judge", "mlflow.db", "models"])
+def test_a_study_is_not_called_like_a_part_of_the_default_study_s_results(name):
+    raw = default() | {"study": name}
+    del raw["results_dir"]
+    with pytest.raises(InputError, match=f"results/{name} lies among the default study's results"):
+        config_study.load(raw)
+
+
+def test_a_study_that_names_no_folder_gets_one_of_its_own():
+    raw = default() | {"study": "mine"}
+    del raw["results_dir"]
+    assert config_study.load(raw)["results_dir"] == "results/mine"
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ({"below": "stop"}, None),
+        ({"below": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
+        ({"below": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
+        ({"max_off_label": 1.5}, "judge.max_off_label"),
+    ],
+)
+def test_a_judge_is_stopped_by_something(judge, message):
+    raw = default()
+    raw["judge"] = raw["judge"] | judge
+    if message is None:
+        assert config_study.load(raw)["judge"]["below"] == "stop"
+        return
+    with pytest.raises(InputError, match=message):
+        config_study.load(raw)
+
+
+def test_half_of_the_probability_may_fall_off_the_labels_where_a_config_does_not_say():
+    assert config_study.load(default())["judge"]["max_off_label"] == 0.5

@@ -1,0 +1,85 @@
+"""Packed groups: every completion's log-probabilities and gradients as if it stood alone."""
+
+import random
+
+import pytest
+import torch
+
+from gavel.training.rl.packing import IGNORED, pack, packable
+from helpers.architectures import EVERY, build
+
+WINDOWED, WITHOUT_POSITIONS = {"gemma2", "mistral"}, {"bloom"}
+
+
+def groups(seed=0, prompts=3, completions=4):
+    rng = random.Random(seed)
+    draw = lambda low, high: [rng.randrange(3, 64) for _ in range(rng.randint(low, high))]  # noqa: E731
+    asked = [draw(1, 8) for _ in range(prompts)]
+    return [p for p in asked for _ in range(completions)], [draw(1, 6) for _ in range(prompts * completions)]
+
+
+def alone(model, prompts, completions):
+    found = []
+    for prompt, completion in zip(prompts, completions, strict=True):
+        logits = model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1]
+        found.append(torch.log_softmax(logits, -1).gather(1, torch.tensor(completion).unsqueeze(1)).squeeze(1))
+    return torch.nn.utils.rnn.pad_sequence(found, batch_first=True)
+
+
+def together(model, prompts, completions):
+    packed = pack(prompts, completions)
+    logits = model(packed.ids, attention_mask=packed.mask(model), position_ids=packed.positions, use_cache=False).logits
+    picked = packed.labels.clamp(min=0).unsqueeze(2)
+    return packed.unpack(torch.log_softmax(logits, -1).gather(2, picked).squeeze(2))
+
+
+@pytest.mark.parametrize(("kind", "attention"), [pair for pair in EVERY if pair[0] not in WINDOWED | WITHOUT_POSITIONS])
+def test_log_probabilities_and_gradients_are_those_of_each_alone(kind, attention):
+    model = build(kind, attention)
+    assert packable(model)
+    prompts, completions = groups()
+    weights = torch.randn(len(prompts), max(map(len, completions)), generator=torch.Generator().manual_seed(0))
+    gradients, values = [], []
+    for compute in (alone, together):
+        model.zero_grad()
+        found = compute(model, prompts, completions)
+        (found * weights[:, : found.shape[1]]).sum().backward()
+        values.append(found.detach())
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert torch.allclose(*values, atol=1e-4)
+    for name, wanted in gradients[0].items():
+        assert torch.allclose(gradients[1][name], wanted, atol=1e-3 * max(1.0, wanted.abs().max().item())), name
+
+
+@pytest.mark.parametrize("kind", sorted(WINDOWED | WITHOUT_POSITIONS))
+def test_what_cannot_be_packed_is_found_out(kind):
+    assert not packable(build(kind))
+
+
+def test_a_model_that_ignores_our_mask_is_found_out(monkeypatch):
+    model = build("llama")
+    original = type(model).forward
+
+    def deaf(self, input_ids, attention_mask=None, position_ids=None, **options):
+        return original(self, input_ids, position_ids=position_ids, **options)
+
+    monkeypatch.setattr(type(model), "forward", deaf)
+    assert not packable(model)
+
+
+def test_a_prompt_stands_once_for_its_neighbours_only():
+    packed = pack([[3, 4, 5], [3, 4, 5], [9], [3, 4, 5]], [[6], [7, 8], [6, 6], [7]])
+    assert packed.ids.tolist() == [[3, 4, 5, 5, 7], [9, 6, 0, 0, 0], [3, 4, 5, 0, 0]]
+    assert packed.positions.tolist()[0] == [0, 1, 2, 2, 3]
+    assert packed.labels.tolist()[0] == [IGNORED, IGNORED, 6, 7, 8]
+    assert packed.places.tolist() == [[2, 0], [3, 4], [5, 6], [12, 0]]
+    assert packed.present.tolist() == [[True, False], [True, True], [True, True], [True, False]]
+    sees = packed.allowed[0, 0]
+    assert sees[4].tolist() == [True, True, False, True, True]  # the prompt and its own completion
+    assert not sees[2, 3]
+
+
+def test_a_completion_without_tokens_has_no_entries():
+    packed = pack([[3, 4], [3, 4]], [[], [5]], width=3)
+    assert packed.present.sum() == 1
+    assert packed.unpack(torch.ones(packed.ids.shape)).tolist() == [[0, 0, 0], [1, 0, 0]]

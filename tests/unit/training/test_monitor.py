@@ -1,0 +1,128 @@
+"""What a look finds: by a judge of single solutions, and by one that compares, against the SFT policy's samples."""
+
+import csv
+
+import pytest
+
+from gavel.judge.verdict import Verdict
+from gavel.models.sampling import Sample
+from gavel.training import monitor
+from gavel.training.monitor import Monitor
+from gavel.training.rl import reactions
+from helpers.small_run import small_run
+
+ROWS = [{"question": f"What is {i}?", "answer": str(i)} for i in range(4)]
+
+
+class Longest:
+    """Scores a solution by its length; says nothing of an empty one."""
+
+    tokens_read = tokens_written = 0
+
+    def verdicts(self, questions, solutions, progress=iter):
+        return [Verdict(min(1.0, len(text) / 10) if text else None) for text in solutions]
+
+
+class LongestOfTwo(Longest):
+    """Prefers the longer one of a group of two."""
+
+    def __init__(self):
+        self.asked = []
+
+    def verdicts(self, questions, solutions, progress=iter):
+        assert questions[::2] == questions[1::2]
+        self.asked += zip(solutions[::2], solutions[1::2], strict=True)
+        rates = [(len(a) > len(b)) + 0.5 * (len(a) == len(b)) for a, b in self.asked[-len(solutions) // 2 :]]
+        return [
+            Verdict(one) if text else Verdict(None)
+            for rate, text in zip(rates, solutions[::2], strict=True)
+            for one in (rate, 1 - rate)
+        ]
+
+
+@pytest.fixture
+def policy(monkeypatch):
+    """Policies are lists of texts, one a question."""
+
+    def drawn(model, tokenizer, prompts, *, temperature, **options):
+        return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in model]
+
+    monkeypatch.setattr(monitor, "sample", drawn)
+    monkeypatch.setattr(monitor, "entropy_and_kl", lambda *arguments, **options: (1.0, None))
+
+    class Tokenizer:
+        pad_token_id = 0
+
+        def __call__(self, texts):
+            return {"input_ids": [[1]] * len(texts)}
+
+    return Tokenizer()
+
+
+def watch(judge):
+    return Monitor(ROWS, prompt="solve", solution_format="text", max_new_tokens=4, judge=judge)
+
+
+def test_a_judge_of_single_solutions_is_held_against_accuracy(policy):
+    found = watch(Longest())(["#### 0", "#### 1", "#### 99999", ""], policy, 0)
+    assert found["accuracy"] == 0.5 and found["unparsable"] == 0.25
+    assert found["judge"] == pytest.approx((0.6 + 0.6 + 1.0) / 3)  # of those that it scored
+    assert found["judge_wrong"] == pytest.approx(1 / 3)
+    assert found["gap"] == pytest.approx(found["judge"] - 0.5)
+    assert "true_win_rate" not in found
+
+
+def test_a_judge_that_compares_is_held_against_the_true_win_rate(policy):
+    judge = LongestOfTwo()
+    look = watch(judge)
+    sft = ["#### 0", "#### 1", "#### 7", "#### 7"]  # two right
+    look.against(sft, policy)
+    begun = look(sft, policy, 0)
+    assert {begun["judge"], begun["true_win_rate"]} == {0.5} and begun["gap"] == begun["judge_wrong"] == 0
+    # A longer wrong one for a right one, a longer right one for a wrong one, and two of the same.
+    found = look(["#### 12345", "#### 1", "#### 2.0", "#### 7"], policy, 5)
+    assert judge.asked[4] == ("#### 12345", "#### 0")
+    assert found["accuracy"] == 0.5
+    assert found["judge"] == (1 + 0.5 + 1 + 0.5) / 4
+    assert found["true_win_rate"] == (0 + 0.5 + 1 + 0.5) / 4
+    assert found["gap"] == 0.25 and found["judge_wrong"] == 0.25
+
+
+def test_a_win_is_a_win_however_narrow(policy):
+    """A judge whose two orders contradict each other stays near 0.5, and may still prefer what is right."""
+    judge = LongestOfTwo()
+    narrow = judge.verdicts
+
+    def verdicts(questions, solutions, progress=iter):
+        return [Verdict(0.5 + (one.score - 0.5) / 50) for one in narrow(questions, solutions)]
+
+    judge.verdicts = verdicts
+    look = watch(judge)
+    look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    found = look(["#### 12345", "#### 1", "#### 9", "#### 99"], policy, 5)
+    assert found["judge"] == (1 + 0.5 + 0.5 + 1) / 4 and found["true_win_rate"] == (0 + 1 + 0.5 + 0.5) / 4
+    assert found["judge_wrong"] == 0.25
+
+
+def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
+    look = watch(LongestOfTwo())
+    look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    found = look(["", "#### 1", "", ""], policy, 5)
+    assert (found["judge"], found["true_win_rate"]) == (0.5, 1.0)
+    silent = look([""] * 4, policy, 10)
+    assert "accuracy" in silent and not {"judge", "gap", "judge_wrong", "true_win_rate"} & set(silent)
+
+
+def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(reactions, "collapsed", lambda looks, *rules: len(looks) == 3)
+    judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
+    watched = {"action": "stop", "reference": False, "questions": 4}
+    summary = small_run(tmp_path, tiny, rows, judge_settings=judge, monitor=watched)
+    assert summary["ended"] == {"step": 2, "action": "stop"}
+    with open(tmp_path / "out" / "monitor.csv", newline="") as handle:
+        looks = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(handle)]
+    begun = looks[0]
+    assert (begun["judge"], begun["true_win_rate"], begun["gap"]) == (0.5, 0.5, 0)
+    assert begun["judge_tokens"] == 0  # equal samples are not asked about
+    assert all("judge" in look and "kl" not in look for look in looks)
+    assert looks[-1]["judge_tokens"] > 0

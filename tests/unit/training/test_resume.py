@@ -1,0 +1,110 @@
+"""A run that was cut off goes on as if it had not been."""
+
+import csv
+
+import pytest
+import torch
+
+from gavel.common.files import write_jsonl
+from gavel.models import loading
+from gavel.study.schema.training import Sft
+from gavel.training import sft
+from helpers.small_run import small_run
+
+CLOCKS = ("time", "runtime", "per_second")
+
+
+class Cut(Exception):
+    pass
+
+
+class Cutter:
+    """Ends the process's training once a step is saved; stands where a study has MLflow."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def mirror(self, journal, up_to_step):
+        if up_to_step == self.step:
+            raise Cut
+
+
+def curves(folder, name):
+    rows = list(csv.DictReader((folder / "out" / f"{name}.csv").open()))
+    return [{key: value for key, value in row.items() if not any(word in key for word in CLOCKS)} for row in rows]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo", "gspo"])
+def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    settings = {"settings": {"micro_batch_size": 1}} if algorithm == "gspo" else {}
+    small_run(whole, tiny, rows, algorithm=algorithm, **settings)
+    for step in (2, 4, 6):  # the last is the run's end: nothing is left to train
+        with pytest.raises(Cut):
+            small_run(cut, tiny, rows, algorithm=algorithm, mirror=Cutter(step), **settings)
+    small_run(cut, tiny, rows, algorithm=algorithm, **settings)
+    first, second = (loading.load_model(str(folder / "out" / "final")).state_dict() for folder in (whole, cut))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert curves(whole, "monitor") == curves(cut, "monitor")
+    dropped = ("judge_cached", "num_tokens", "epoch")  # counted since the job's start
+    for a, b in zip(curves(whole, "training"), curves(cut, "training"), strict=True):
+        assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}
+
+
+def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
+    """Cut off after every epoch's checkpoint, the last one too."""
+    records = [
+        {"id": str(i), **{key: row[key] for key in ("question", "answer", "program")}} for i, row in enumerate(rows)
+    ]
+    write_jsonl(tmp_path / "labeled.jsonl", records[:8])
+    write_jsonl(tmp_path / "validation.jsonl", records[40:44])
+    settings = Sft(epochs=3, check_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
+
+    def fine_tune(folder, mirror=None):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return sft.train(
+            student={"model": tiny, "dtype": "float32"},
+            labeled=str(tmp_path / "labeled.jsonl"),
+            validation=str(tmp_path / "validation.jsonl"),
+            output=str(tmp_path / folder / "out"),
+            state=str(tmp_path / folder / "state"),
+            digest="d",
+            settings=settings,
+            solution_format="program",
+            prompt="solve",
+            max_new_tokens=8,
+            seed=0,
+            mirror=mirror,
+        )
+
+    fine_tune("whole")
+    for step in (4, 8, 12):
+        with pytest.raises(Cut):
+            fine_tune("cut", Cutter(step))
+    fine_tune("cut")
+    for name in ("final", "best"):
+        first, second = (loading.load_model(str(tmp_path / f / "out" / name)).state_dict() for f in ("whole", "cut"))
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert curves(tmp_path / "whole", "monitor") == curves(tmp_path / "cut", "monitor")
+    first, second = (curves(tmp_path / f, "training") for f in ("whole", "cut"))
+    assert [row["step"] for row in second] == [str(step) for step in range(1, 13)]
+    assert [row["loss"] for row in first] == [row["loss"] for row in second]
+
+
+def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
+    """Answers that would change every verifiable reward change nothing."""
+    found = []
+    for name, answer in (("true", None), ("poisoned", "none of your business")):
+        (tmp_path / name).mkdir()
+        part = rows if answer is None else [row | {"answer": answer} if i < 40 else row for i, row in enumerate(rows)]
+        small_run(tmp_path / name, tiny, part, lam=0.0)
+        found.append(loading.load_model(str(tmp_path / name / "out" / "final")).state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_lambda_is_logged_where_it_moves(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows, settings={"lambda_start": 0.9, "lambda_steps": 5})
+    logged = [float(row["lambda"]) for row in curves(tmp_path, "training")]
+    assert logged == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.5])
