@@ -47,6 +47,7 @@ lint: install-dev
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 format: install-dev
 	$(BIN)/ruff check --fix .

@@ -253,9 +253,9 @@ def verify(
     answers: list[str | None] = []
     correct: list[bool | None] = []
     for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
-        ran = not isinstance(answer, NotRun)
-        answers.append(answer if ran else None)
-        correct.append(equal(answer, gold) if ran else None)
+        known = None if isinstance(answer, NotRun) else answer
+        answers.append(known)
+        correct.append(None if isinstance(answer, NotRun) else equal(known, gold))
     return answers, correct
 
 
