@@ -131,7 +131,7 @@ def integer_power(base: Fraction, exponent: int) -> Fraction | None:
     if size > 1 and (size - 1) * abs(exponent) > MAX_BITS:
         return None
     if size == 1:  # 0, 1 and -1, whose power needs no work
-        return Fraction(1) if base == 1 or exponent % 2 == 0 and base else base
+        return Fraction(1) if base == 1 or (exponent % 2 == 0 and base) else base
     return base**exponent
 
 

@@ -319,7 +319,7 @@ def _box(text: str, marker: re.Match, last_digit: int) -> Reading | None:
 
 
 def _boxed(content: str) -> str | None:
-    """What a box holds: a number or formula, else the number in its words (`\\boxed{18 eggs a day}`)."""
+    r"""What a box holds: a number or formula, else the number in its words (`\boxed{18 eggs a day}`)."""
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
     content = re.split(r",?\s*\b(?:because|since)\b", content, maxsplit=1)[0]

@@ -80,7 +80,7 @@ def _problem(path: Path) -> str | None:
     if real == Path.home().resolve():
         return "is your home folder"
     if real.is_relative_to(ROOT):
-        first, *below = real.relative_to(ROOT).parts
+        first = real.relative_to(ROOT).parts[0]
         if first in PROJECT or first.startswith("."):
             return f"lies in the project's folder {first}"
     return None

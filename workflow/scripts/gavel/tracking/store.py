@@ -71,7 +71,7 @@ def ui_address(uri: str, experiment: str | None, host: str, port: int) -> str:
     """
     with exclusive(lock_path(uri)):
         found = client(uri).search_experiments(order_by=["creation_time DESC"])
-    named = [entry for entry in found if entry.name == experiment or experiment is None and entry.name != "Default"]
+    named = [entry for entry in found if entry.name == experiment or (experiment is None and entry.name != "Default")]
     if not named:
         known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
         raise InputError(
