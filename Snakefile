@@ -1,30 +1,6 @@
-from snakemake.utils import min_version
-
-min_version("9.27")
-
-
-# Refuses files that say something else than they seem to, or that name no study.
-include: "workflow/rules/config.smk"
+# `snakemake` finds this file by itself; the workflow is in workflow/Snakefile, where Snakemake's catalogue expects it.
+include: "workflow/Snakefile"
 
 
-# A study's file names `study`; `--config` alone changes single keys of the default study.
-if "study" not in config:
-
-    configfile: "config/config.yaml"
-
-
-# A study, or with `sweep` that study once for each variant and then their comparison.
-if config.get("sweep"):
-
-    include: "workflow/sweep.smk"
-
-else:
-
-    include: "workflow/study.smk"
-
-
-rule all:
-    default_target: True
-    input:
-        f"{RESULTS}/report.html",
-    localrule: True
+# An included file's default target is not taken over.
+workflow.default_target = "all"

@@ -1,4 +1,4 @@
-"""How often the verifier errs, beside two others: math-verify alone, and lm-eval's filters for GSM8K.
+r"""How often the verifier errs, beside two others: math-verify alone, and lm-eval's filters for GSM8K.
 
     python benchmarks/verifier.py --data gsm8k_model_solutions.jsonl --docs docs/evaluation.md
 
@@ -12,7 +12,7 @@ Three sources with known verdicts:
 
 math-verify (https://github.com/huggingface/Math-Verify) is used as its README has it: `verify(parse(gold),
 parse(response))`. lm-eval's filters are two regular expressions, written here from the task's public definition
-(lm-evaluation-harness, `lm_eval/tasks/gsm8k/gsm8k.yaml`): strict takes the first `#### (\\-?[0-9\\.\\,]+)`, flexible
+(lm-evaluation-harness, `lm_eval/tasks/gsm8k/gsm8k.yaml`): strict takes the first `#### (\-?[0-9\.\,]+)`, flexible
 the last `(-?[$0-9.,]{2,})|(-?[0-9]+)`; both are compared as text without case, after `,`, `$`, everything up to `#### `
 and a final full stop are taken out. The published solutions end in `A: 18`, which lm-eval's strict filter does not
 know: they are read as published, with that mark written `####`, and without their last line.

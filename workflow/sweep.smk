@@ -9,7 +9,7 @@ for variant, settings in VARIANTS.items():
     module:
         name: variant
         snakefile:
-            "../Snakefile"
+            "Snakefile"
         config:
             settings
 

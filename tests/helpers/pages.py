@@ -6,7 +6,7 @@ import html.parser
 class Tags(html.parser.HTMLParser):
     """Collects ids, addresses and whether every tag is closed."""
 
-    VOID = {"meta", "link", "br", "hr", "img", "input"}
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
 
     def __init__(self, text):
         super().__init__()

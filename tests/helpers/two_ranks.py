@@ -81,7 +81,7 @@ def repeated(folder: Path, start: str) -> None:
     made.rollout_func = rollout.Rollout(0, 1, 64)
     output = made._generate_and_score_completions(next(iter(made.get_train_dataloader())))
     shares = distributed.from_all(gradients.completions(output))
-    distributed.on_main(lambda: write_json(folder / "repeated.json", sum(shares, [])))
+    distributed.on_main(lambda: write_json(folder / "repeated.json", [each for share in shares for each in share]))
 
 
 class Deaf:

@@ -20,6 +20,7 @@ TEXTS = [
         "results/*.md",
         "workflow/**/*",
         "tests/**/*.py",
+        "tools/*",
     )
     for path in sorted(ROOT.glob(pattern))
     if path.suffix in (".md", ".py", ".smk", ".j2") and path != Path(__file__).resolve()

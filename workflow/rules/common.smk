@@ -3,10 +3,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
 from gavel.common.errors import InputError
+from gavel.common.paths import ACCELERATE, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
 from gavel.study import checks, layout, resolve
@@ -14,7 +12,7 @@ from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 
 try:
-    config = resolve.resolve(config, workflow.basedir)
+    config = resolve.resolve(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -77,9 +75,7 @@ def asks_for(rule):
 # What several processes train differs in its last digits from what one does.
 COMPUTE = {key: config["compute"][key] for key in ("processes", "distributed")}
 LAUNCHER = (
-    f"{SCRIPTS.parent}/accelerate/{COMPUTE['distributed']}.yaml"
-    if COMPUTE["processes"] > 1
-    else []
+    f"{ACCELERATE}/{COMPUTE['distributed']}.yaml" if COMPUTE["processes"] > 1 else []
 )
 
 

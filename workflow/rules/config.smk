@@ -3,7 +3,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+# Found from this file, not from `workflow.basedir`: another workflow may use this one as a module.
+sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from gavel.study import config_files
 from gavel.common.errors import InputError

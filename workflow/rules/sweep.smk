@@ -1,18 +1,13 @@
-import sys
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
 from gavel.common.errors import InputError
+from gavel.common.paths import ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
 from gavel.study import checks, sweep
 from gavel.study.code_digest import code_digest
 
 try:
-    SWEEP = sweep.resolve(config, workflow.basedir)
+    SWEEP = sweep.resolve(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -51,7 +51,7 @@ def test_completions_of_the_judge_s_calibrations(finished, counted):
 
 
 def test_steps_rollouts_and_looks(finished, counted):
-    work, longest = counted
+    work, _ = counted
     about = {run: json.loads((finished.results / f"runs/{run}/run.json").read_text()) for run in ("sft", *RL)}
     assert about["sft"]["steps"] * study.load(STUDY)["sft"]["batch_size"] == work["train_sft"].examples
     assert looked(finished.results / "runs/sft/monitor.csv") == work["train_sft"].completions

@@ -1,4 +1,4 @@
-"""`make ui`: MLflow's pages over a study's store."""
+"""`gavel ui`, which is `make ui`: MLflow's pages over a study's store."""
 
 import signal
 import socket
@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.common.paths import ROOT
 from gavel.tracking.store import ui_address
 
-SCRIPTS = ROOT / "workflow" / "scripts"
+UI = (sys.executable, "-m", "gavel.cli.main", "ui")
 
 
 def test_ui_address(made_store):
@@ -32,31 +31,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_ui_script_says_what_is_missing(tmp_path, made_store):
-    script = [sys.executable, SCRIPTS / "ui.py"]
-    done = subprocess.run([*script, "--results", tmp_path], capture_output=True, text=True, check=False)
+def test_ui_says_what_is_missing(tmp_path, made_store):
+    done = subprocess.run([*UI, "--results", tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "no such file yet" in done.stderr and done.stderr.count("\n") == 1
     results = Path(made_store[0].removeprefix("sqlite:///")).parent
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [*script, "--results", results, "--port", port]
+        command = [*UI, "--results", results, "--port", port]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and f"port {port} is taken" in done.stderr
 
 
 @pytest.mark.timeout(120)
-def test_ui_script_serves_the_store_and_ends_on_ctrl_c(made_store):
+def test_ui_serves_the_store_and_ends_on_ctrl_c(made_store):
     results, port = Path(made_store[0].removeprefix("sqlite:///")).parent, free_port()
-    command = [
-        sys.executable,
-        SCRIPTS / "ui.py",
-        "--results",
-        results,
-        "--experiment",
-        "gavel",
-        "--port",
-        str(port),
-    ]
+    command = [*UI, "--results", results, "--experiment", "gavel", "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert f"http://127.0.0.1:{port}/#/experiments/{made_store[1]}?" in server.stdout.readline()

@@ -265,7 +265,7 @@ def test_a_judge_s_answers_do_not_depend_on_the_port(tmp_path):
     for _ in range(2):
         with judge_access(study(tmp_path), tmp_path / "judge.log") as access:
             addresses.add(access["server"]["base_url"])
-            single = load.load(model="m", cache=cache, **{k: v for k, v in access.items()})
+            single = load.load(model="m", cache=cache, **access)
             assert all(verdict.score for verdict in single.verdicts(["q"] * 3, ["1", "2", "3"]))
             asked.append(single.prompts_cached)
     assert len(addresses) == 2

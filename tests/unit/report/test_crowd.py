@@ -55,7 +55,7 @@ def test_votes_are_means_with_the_lowest_and_the_highest_seed(results):
 
 
 def test_few_runs_are_drawn_one_by_one(results):
-    few = {run: about for run, about in list(results.runs.items())[:20]}
+    few = dict(list(results.runs.items())[:20])
     results.runs, whole = few, results.runs
     try:
         assert crowd.kinds(results) == {}

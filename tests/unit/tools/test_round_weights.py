@@ -1,29 +1,21 @@
 """The weak judge that is shipped: what it was made from, and how."""
 
-import importlib.util
-
 import torch
 from safetensors.torch import load_file
 
+import round_weights
 from gavel.common.paths import ROOT
 
 SHIPPED = ROOT / "resources" / "models"
 
 
-def script():
-    spec = importlib.util.spec_from_file_location("round_weights", ROOT / "workflow/scripts/round_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_a_row_keeps_as_many_levels_as_its_bits_have():
     weights = torch.tensor([[0.1, -0.9, 0.6, 1.0], [0.3, -2.0, 1.6, -1.4]])
-    assert script().rounded(weights, 2).tolist() == [[0.0, -1.0, 0.5, 0.5], [0.0, -2.0, 1.0, -1.0]]
+    assert round_weights.rounded(weights, 2).tolist() == [[0.0, -1.0, 0.5, 0.5], [0.0, -2.0, 1.0, -1.0]]
 
 
 def test_the_shipped_weak_judge_is_the_good_one_in_two_bits(tmp_path):
-    script().main(str(SHIPPED / "judges"), 2, str(tmp_path / "weak"))
+    round_weights.main(str(SHIPPED / "judges"), 2, str(tmp_path / "weak"))
     made, shipped = (
         load_file(folder / "model.safetensors") for folder in (tmp_path / "weak", SHIPPED / "two-bit-judge")
     )

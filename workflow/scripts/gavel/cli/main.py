@@ -18,9 +18,10 @@ from gavel.cli.report import add_report
 from gavel.cli.resources import add_resources
 from gavel.cli.score import add_score
 from gavel.cli.track import add_track
+from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
-COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track)
+COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track, add_ui)
 
 
 CLOSED = 128 + signal.SIGPIPE  # the status of other tools whose reader, such as `head`, has left
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0; 2 with one line on stderr for bad input; 130 after Ctrl-C; 141, silently, where the reader
-        of its output has gone.
+        The exit status: 0, or a subcommand's own; 2 with one line on stderr for bad input; 130 after Ctrl-C; 141,
+        silently, where the reader of its output has gone.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown escaped
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with redirect_stdout(_Output(sys.stdout)):
             try:
                 options = parser.parse_args(arguments)
-                options.run(options)
+                status = options.run(options)
             finally:
                 sys.stdout.flush()
     except InputError as error:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("interrupted")
         return 128 + signal.SIGINT
-    return 0
+    return status or 0
 
 
 class _Closed(Exception):

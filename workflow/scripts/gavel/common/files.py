@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from gavel.common.errors import InputError
 
@@ -118,7 +118,8 @@ def _elements(data: bytes, path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 def _skip(text: str, place: int) -> int:
     """The place of the next character that is no white space."""
-    return _SPACE.match(text, place).end()
+    found = _SPACE.match(text, place)
+    return found.end() if found else place
 
 
 def json_object(text: bytes, where: str) -> dict:
@@ -137,7 +138,7 @@ def json_object(text: bytes, where: str) -> dict:
     return row
 
 
-def read_json(path: str | Path):
+def read_json(path: str | Path) -> Any:
     """Load one JSON document. Raises `InputError` when it is missing or malformed."""
     try:
         text = Path(path).read_bytes()
@@ -146,7 +147,7 @@ def read_json(path: str | Path):
     return _loaded(text, str(path))
 
 
-def _loaded(text: bytes, where: str):
+def _loaded(text: bytes, where: str) -> Any:
     try:
         value = json.loads(text.decode("utf-8-sig"))
         if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
@@ -171,9 +172,10 @@ def _loaded(text: bytes, where: str):
     return value
 
 
-def _depth(value) -> int:
+def _depth(value: object) -> int:
     """How deep lists and objects lie in each other."""
-    deepest, left = 0, [(value, 1)]
+    deepest = 0
+    left: list[tuple[object, int]] = [(value, 1)]
     while left:
         inner, depth = left.pop()
         if isinstance(inner, dict | list):
@@ -210,7 +212,7 @@ def write_text(path: str | Path, text: str) -> None:
         handle.write(text)
 
 
-def write_json(path: str | Path, value) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write one JSON document atomically; floats keep full precision, NaN is refused."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

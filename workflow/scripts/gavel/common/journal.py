@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_text
@@ -73,7 +74,7 @@ def _finite(value: float | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _drop_torn_line(handle) -> None:
+def _drop_torn_line(handle: BinaryIO) -> None:
     """Cut a file that was opened with "ab+" back to its last line end."""
     end = handle.seek(0, os.SEEK_END)
     while end:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -123,7 +123,7 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "") -> 
 
     The log gets at most one line in `LINE_EVERY_S` seconds (count, rate, time left) and one at the end.
     """
-    total = len(iterable) if total is None and hasattr(iterable, "__len__") else total
+    total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     screen = _console or sys.stderr
     shown = None
     if screen.isatty():

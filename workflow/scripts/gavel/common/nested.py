@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 
 def dotted(section: Mapping, prefix: str = "") -> dict:
     """`{"rl": {"kl": 0.1}}` as `{"rl.kl": 0.1}`."""
-    flat = {}
+    flat: dict = {}
     for key, value in section.items():
         flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
@@ -21,7 +22,8 @@ def merged(common: Mapping, overlay: Mapping) -> dict:
     return result
 
 
-def _at(settings: dict, path: str):
+def _at(settings: Mapping, path: str) -> Any:
+    found: Any = settings
     for key in path.split("."):
-        settings = settings[key]
-    return settings
+        found = found[key]
+    return found

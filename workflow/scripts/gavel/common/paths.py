@@ -3,6 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
+SCRIPTS = ROOT / "workflow" / "scripts"  # of the rules; this library lies among them
 PROMPTS = ROOT / "resources" / "prompts"  # those that ship
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration a file
 

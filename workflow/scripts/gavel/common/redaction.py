@@ -57,7 +57,7 @@ _known: set[str] = set()
 
 def remember(*secrets: str | None) -> None:
     """Hide these texts from now on, wherever they stand."""
-    _known.update(text for text in secrets if _worth_hiding(text))
+    _known.update(text for text in secrets if text and _worth_hiding(text))
 
 
 def redacted(text: str) -> str:
@@ -211,8 +211,8 @@ def _harmless(value: str) -> bool:
     return bool(re.fullmatch(r"(?:\$\{?\w*\}?|\{\w*\}?|[\s:])*", value))
 
 
-def _worth_hiding(text: str | None) -> bool:
-    return bool(text) and len(text) >= SHORTEST and text.lower() not in PLACEHOLDERS
+def _worth_hiding(text: str) -> bool:
+    return len(text) >= SHORTEST and text.lower() not in PLACEHOLDERS
 
 
 def _of_environment() -> set[str]:

@@ -45,7 +45,7 @@ def _worked(steps: str, answer: str) -> str | None:
 def read_gsm8k(row: dict) -> dict:
     """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`; it is kept whole as solution."""
     solution = _text(row, "answer")
-    steps, mark, final = solution.rpartition("####")
+    _, mark, final = solution.rpartition("####")
     if not mark:
         raise InputError("no answer: expected 'answer' to end with '#### N'")
     return {"question": _text(row, "question"), "solution": solution, "answer": _answer(final.strip())}

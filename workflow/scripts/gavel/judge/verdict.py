@@ -46,7 +46,7 @@ class Verdict:
     phrasings: tuple[float, ...] = ()
     compared: Compared | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         numbers = (self.score, self.probability, self.off_label, *self.phrasings)
         if any(number is not None and not math.isfinite(number) for number in numbers):
             for name, value in {"score": None, "probability": None, "off_label": 0.0, "phrasings": ()}.items():

@@ -104,7 +104,8 @@ def extend(
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     """How many first tokens all prompts have in common, leaving each at least one."""
     first, last = min(prompts), max(prompts)
-    return min(len(os.path.commonprefix([list(first), list(last)])), min(map(len, prompts)) - 1)
+    common = os.path.commonprefix([list(first), list(last)])  # noqa: RUF071 (of token ids, not of paths)
+    return min(len(common), min(map(len, prompts)) - 1)
 
 
 def _can_continue(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> bool:

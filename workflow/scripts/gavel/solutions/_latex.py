@@ -172,13 +172,13 @@ def _tokens(text: str) -> list[tuple[str, str | Value]]:
 
 
 def _number(word: str, text: str, position: int) -> tuple[Value, int]:
-    """The value of a number and where it ends, a repeating part (`0.1\\overline{6}`) or dots after it included."""
+    r"""The value of a number and where it ends, a repeating part (`0.1\overline{6}`) or dots after it included."""
     value = plain_value(word)
     if value is None:
         raise _NoValue
     if "." in word and len(word) > SIGNIFICANT_DIGITS + 1:
         return float(value), position  # a longer decimal has been rounded by whoever computed it
-    whole, point, places = word.partition(".")
+    _, point, places = word.partition(".")
     if point or text.startswith(".", position):
         if not point and not _REPEATING.match(text, position + 1):  # `5.` ends on a full stop
             return value, position

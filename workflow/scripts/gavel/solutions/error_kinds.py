@@ -86,7 +86,7 @@ def _words(text: str) -> list[str]:
 
 def _steps(program: str) -> list[Step]:
     names: dict[str, str] = {}
-    found = []
+    found: list[Step] = []
     for line in program.splitlines():
         head, separator, expression = line.partition(" = ")
         if not separator:

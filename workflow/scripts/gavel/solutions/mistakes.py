@@ -22,7 +22,8 @@ def reference(row: Mapping, solution_format: str) -> str | None:
     if row.get("answer") in (None, UNANSWERABLE) or not row.get("solution"):
         return None
     if solution_format == "text":
-        return row["solution"]
+        text: str = row["solution"]
+        return text
     return to_program(row["solution"], row["answer"], row["question"]) or None
 
 
@@ -34,7 +35,7 @@ def references(rows: Sequence[Mapping], solution_format: str) -> dict[str, str]:
 
 def moved(answer: str, by: int) -> str:
     """The answer plus `by`, in canonical text."""
-    return canonical(fraction(answer) + by)
+    return canonical(fraction(answer) + by)  # type: ignore[return-value]  # None has more digits than any answer
 
 
 def corrupt(program: str, rng: random.Random) -> str:

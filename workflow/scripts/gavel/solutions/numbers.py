@@ -102,19 +102,19 @@ def number_value(match: re.Match) -> Fraction | None:
         whole, part, parts = (int(match[name]) for name in ("whole", "part", "parts"))
         if part >= parts:
             return None
-        value = Fraction(part, parts) + whole
+        value: Fraction | None = Fraction(part, parts) + whole
     else:
         top, bottom = plain_value(match["top"]), plain_value(match["bottom"] or "1")
         if top is None or not bottom:
             return None
-        value = top / bottom
+        value = plain = top / bottom
         scale, power = match["scale"] or match["scale_braced"], match["power"] or match["power_braced"]
         if scale:
-            value = None if abs(int(scale)) > MAX_DIGITS else value * Fraction(10) ** int(scale)
+            value = None if abs(int(scale)) > MAX_DIGITS else plain * Fraction(10) ** int(scale)
         elif power:
-            value = integer_power(value, int(power))
-        if value is None:
-            return None
+            value = integer_power(plain, int(power))
+    if value is None:
+        return None
     return -value if match["sign"] == "-" or match["inner"] else value
 
 
@@ -131,11 +131,11 @@ def integer_power(base: Fraction, exponent: int) -> Fraction | None:
     if size > 1 and (size - 1) * abs(exponent) > MAX_BITS:
         return None
     if size == 1:  # 0, 1 and -1, whose power needs no work
-        return Fraction(1) if base == 1 or exponent % 2 == 0 and base else base
+        return Fraction(1) if base == 1 or (exponent % 2 == 0 and base) else base
     return base**exponent
 
 
-def canonical(value) -> str | None:
+def canonical(value: object) -> str | None:
     """Canonical text of an int, float, Fraction, Decimal or the text of a number; None for anything else.
 
     Text may carry a currency sign, thousands commas or spaces, a percent sign (25% is 25, as the benchmarks

@@ -70,7 +70,7 @@ def to_program(solution: str, answer: str, question: str) -> str | None:
     for index, annotation in enumerate(annotations):
         expression = _expression(annotation)
         value = None if expression is None else _value(expression)
-        if value is None:
+        if expression is None or value is None:
             return None
         name = "result" if index == len(annotations) - 1 else string.ascii_lowercase[index]
         lines.append(f"    {name} = {_link(expression, values, given)}")
@@ -105,7 +105,7 @@ def _evaluate(node: ast.expr, text: str) -> Fraction:
     match node:
         case ast.Constant(value=int() | float()):
             # The source text, not the parsed float: 0.1 is one tenth here.
-            result = Fraction(ast.get_source_segment(text, node))
+            result = Fraction(ast.get_source_segment(text, node) or "")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             result = -_evaluate(operand, text)
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):

@@ -253,9 +253,9 @@ def verify(
     answers: list[str | None] = []
     correct: list[bool | None] = []
     for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
-        ran = not isinstance(answer, NotRun)
-        answers.append(answer if ran else None)
-        correct.append(equal(answer, gold) if ran else None)
+        known = None if isinstance(answer, NotRun) else answer
+        answers.append(known)
+        correct.append(None if isinstance(answer, NotRun) else equal(known, gold))
     return answers, correct
 
 
@@ -319,7 +319,7 @@ def _box(text: str, marker: re.Match, last_digit: int) -> Reading | None:
 
 
 def _boxed(content: str) -> str | None:
-    """What a box holds: a number or formula, else the number in its words (`\\boxed{18 eggs a day}`)."""
+    r"""What a box holds: a number or formula, else the number in its words (`\boxed{18 eggs a day}`)."""
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
     content = re.split(r",?\s*\b(?:because|since)\b", content, maxsplit=1)[0]

@@ -160,7 +160,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
     for i in range(min(only_a, only_b)):  # each binomial coefficient from the last: from nothing it costs minutes
         term = term * (discordant - i) // (i + 1)
         tail += term
-    return min(1.0, 2 * tail / 2**discordant)
+    p: float = min(1.0, 2 * tail / 2**discordant)
+    return p
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -176,13 +177,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _two_sided(means: np.ndarray) -> float:
     """p of a mean of 0, from resampled means; sums of floats that cancel count as ties, whatever their rounding."""
     below, above = np.count_nonzero(means <= 1e-12), np.count_nonzero(means >= -1e-12)
-    return min(1.0, 2 * (1 + min(below, above)) / (len(means) + 1))
+    p: float = min(1.0, 2 * (1 + min(below, above)) / (len(means) + 1))
+    return p
 
 
 def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Column sums of `resamples` draws of rows with replacement, shape (resamples, columns)."""
     size = len(table)
-    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=resamples) @ table
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=resamples)
+    sums: np.ndarray = drawn @ table
+    return sums
 
 
 def _resampled_means(values: Sequence[float], resamples: int, seed: int) -> np.ndarray:
@@ -196,4 +200,5 @@ def _resampled_means(values: Sequence[float], resamples: int, seed: int) -> np.n
         raise ValueError("no values: a mean needs at least one question")
     n = counts.sum()
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=resamples)
-    return drawn @ distinct / n
+    means: np.ndarray = drawn @ distinct / n
+    return means

@@ -4,7 +4,7 @@ Pure functions; no files, no models. Answers and ties are as in `gavel.stats.vot
 casts no vote, and is picked only from draws in which none has one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import combinations
 from math import comb, inf
@@ -71,7 +71,7 @@ def weighted_vote(
 def draws(n: int, k: int) -> np.ndarray:
     """Draws of k of n samples without replacement, (draws, n) of 0 and 1: all of them, or `DRAWS` seeded ones."""
     if comb(n, k) <= DRAWS:
-        chosen = list(combinations(range(n), k))
+        chosen: Sequence[Iterable[int]] = list(combinations(range(n), k))
     else:
         rng = np.random.default_rng((n, k))
         chosen = [rng.choice(n, k, replace=False) for _ in range(DRAWS)]

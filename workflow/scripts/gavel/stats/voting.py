@@ -86,7 +86,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 def _with_candidate(ways: dict, count: int, t: int, k: int, is_right: int) -> dict:
     """Extend the draws by a candidate with `count` samples: fewer than `t` votes, or `t` and on top."""
-    extended = defaultdict(int)
+    extended: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     for (drawn, right_top, wrong_top), number in ways.items():
         for votes in range(min(t - 1, k - drawn) + 1):
             extended[drawn + votes, right_top, wrong_top] += number * comb(count, votes)

@@ -143,7 +143,7 @@ def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
     The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
     picked by validation, and RL starts from it.
     """
-    return {"sft": ("best", "final")} | {run: ("final", "best") for run in cells(study)}
+    return {"sft": ("best", "final")} | dict.fromkeys(cells(study), ("final", "best"))
 
 
 def runs(study: dict) -> dict[str, dict]:

@@ -44,7 +44,7 @@ def ui_address(database: Path, experiment: str | None, host: str, port: int) -> 
     uri = f"sqlite:///{database}"
     with store_lock(uri, database.parent):
         found = client(uri).search_experiments(order_by=["creation_time DESC"])
-    named = [entry for entry in found if entry.name == experiment or experiment is None and entry.name != "Default"]
+    named = [entry for entry in found if entry.name == experiment or (experiment is None and entry.name != "Default")]
     if not named:
         known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
         raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}")

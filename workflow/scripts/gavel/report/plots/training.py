@@ -1,5 +1,7 @@
 """Figures of training and of the judge: curves of one run, diagnostics over runs, calibration."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -115,7 +117,7 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
 def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
     """How many right and wrong solutions got which score; wrong ones hang below the axis."""
     figure, axes = panel()
-    widths = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+    widths = [high - low for low, high in pairwise(edges)]
     axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="right", linewidth=0)
     axes.bar(
         edges[:-1],

@@ -139,7 +139,7 @@ def calibration(results: Results) -> Figure:
     if {"judge", "correct", "ci95"} <= set(bins):
         spread = bins.ci95.map(lambda pair: pair if isinstance(pair, list) else [None, None])
         bins = bins.assign(low95=[pair[0] for pair in spread], high95=[pair[1] for pair in spread]).drop(columns="ci95")
-        bins = bins.astype({column: float for column in ("judge", "correct", "low95", "high95")})
+        bins = bins.astype(dict.fromkeys(("judge", "correct", "low95", "high95"), float))
         figure.panels.append(("Reliability", plots.judge_reliability(bins)))
         figure.data = bins
     counts = (found or {}).get("histogram")

@@ -109,7 +109,8 @@ def filter_calls(libc: ctypes.CDLL) -> bool:
     program = struct.pack("@HP", len(steps), ctypes.addressof(buffer))
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    return libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, program, 0, 0) == 0
+    refused: int = libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, program, 0, 0)
+    return refused == 0
 
 
 def limit_processor_time(seconds: float) -> None:

@@ -255,7 +255,7 @@ class _Worker:
             del self.buffer[:end]
         return result
 
-    def understand(self, frame, answers: list[Answer]) -> bool:
+    def understand(self, frame: object, answers: list[Answer]) -> bool:
         """Take in one frame: what it is ready with, the next program's answer, or its end; False for anything else."""
         match frame:
             case {"layers": list(layers)} if self.layers is None:

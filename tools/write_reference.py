@@ -1,6 +1,5 @@
-"""Write the config's JSON schema, its reference, envs/gavel.yaml and docs/cost.md from their one source."""
+"""Write the JSON schema of the config, its reference, envs/gavel.yaml and docs/cost.md, each from its one source."""
 
-import tomllib
 from pathlib import Path
 
 import yaml
@@ -11,7 +10,7 @@ from gavel.study.cost.estimate import Assumed
 from gavel.study.reference import reference
 from gavel.study.schema import study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
 
 
@@ -26,11 +25,13 @@ def readme_text(readme: str) -> str:
 
 
 def environment_text() -> str:
-    """envs/gavel.yaml: the pins of pyproject.toml for `--sdm conda`, with the small package that LoRA needs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = sorted(project["dependencies"] + project["optional-dependencies"]["lora"])
+    """envs/gavel.yaml: what requirements.lock has, for `--sdm conda`.
+
+    Snakemake copies the file before conda reads it, so it cannot refer to another.
+    """
+    pins = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     packages = {"dependencies": ["python=3.11", "pip", {"pip": pins}]}
-    head = "# Written by `make docs` from pyproject.toml, where versions are chosen.\n"
+    head = "# Written by `make docs` from requirements.lock.\n"
     return head + yaml.safe_dump({"channels": ["conda-forge"], **packages}, sort_keys=False)
 
 

@@ -1,4 +1,4 @@
-"""`make ui`: serve the study's MLflow store on this machine; prints the page that lists its training runs."""
+"""`gavel ui`: MLflow's pages over a study's store, on this machine."""
 
 import argparse
 import os
@@ -9,28 +9,33 @@ import sys
 from pathlib import Path
 
 from gavel.common.errors import InputError
-from gavel.tracking.store import ui_address
 
 HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # for the server to end by itself
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", default="results", type=Path, help="results folder of the study")
+def add_ui(commands) -> None:
+    parser = commands.add_parser(
+        "ui",
+        help="serve a study's MLflow store on this machine",
+        description="Prints the address of the page that lists the study's training runs. Ctrl-C ends the server.",
+    )
+    parser.add_argument("--results", default="results", type=Path, help="results folder of the study (%(default)s)")
     parser.add_argument("--experiment", help="MLflow experiment; by default the newest in the store")
-    parser.add_argument("--port", default=5000, type=int)
-    options = parser.parse_args()
+    parser.add_argument("--port", default=5000, type=int, help="port to listen on (%(default)s)")
+    parser.set_defaults(run=ui)
+
+
+def ui(options: argparse.Namespace) -> int:
+    """`gavel ui`: serve the store until Ctrl-C; returns the server's exit status, 0 after Ctrl-C."""
+    from gavel.tracking.store import ui_address  # MLflow: seconds that the other commands need not wait
+
     database = (options.results / "mlflow.db").resolve()
-    try:
-        if not database.is_file():
-            raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
-        if not _is_free(options.port):
-            raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
-        print(f"Training runs: {ui_address(database, options.experiment, HOST, options.port)}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if not database.is_file():
+        raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
+    if not _is_free(options.port):
+        raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
+    print(f"Training runs: {ui_address(database, options.experiment, HOST, options.port)}")
     print("The + beside the study's name lists its jobs. Ctrl-C ends the server.", flush=True)
     return _serve(database, options.port)
 
@@ -73,7 +78,3 @@ def _serve(database: Path, port: int) -> int:
             except subprocess.TimeoutExpired:  # a busy machine, or a browser that keeps a connection open
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

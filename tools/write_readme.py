@@ -17,7 +17,7 @@ from gavel.report.results import Results
 from gavel.report.sections import judge_training
 from gavel.study import sweep
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
 
 

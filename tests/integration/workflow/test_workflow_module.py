@@ -1,0 +1,99 @@
+"""The workflow as a module of another workflow, from a folder that has none of Gavel's files."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from gavel.common.paths import ROOT
+
+SNAKEFILE = """
+configfile: "study.yaml"
+
+
+rule mine:
+    input:
+        "summary.txt",
+
+
+module gavel:
+    snakefile:
+        "{snakefile}"
+    config:
+        config
+
+
+use rule * from gavel as gavel_*
+
+
+rule summary:
+    input:
+        rules.{rule}.output.html,
+    output:
+        "summary.txt",
+    shell:
+        "cp {{input}} {{output}}"
+"""
+
+
+def workflow(folder: Path, study: dict, rule: str) -> None:
+    """Write a workflow that makes one file of what a rule of the module makes."""
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    (folder / "Snakefile").write_text(SNAKEFILE.format(snakefile=ROOT / "workflow" / "Snakefile", rule=rule))
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(said: str) -> dict[str, int]:
+    """Rule -> number of its jobs, from a dry run's table."""
+    table = said.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+
+
+def shipped(name: str) -> dict:
+    return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+
+
+def test_a_study_can_be_part_of_another_workflow(tmp_path):
+    workflow(tmp_path, shipped("config"), "gavel_report_html")
+    said = snakemake(tmp_path, "-n")
+    found = jobs(said)
+    assert found["mine"] == found["summary"] == 1, "the module took the default target"
+    assert "gavel_all" not in found
+    assert {name: found[f"gavel_{name}"] for name in ("prepare_data", "train_sft", "train_rl", "generate")} == {
+        "prepare_data": 1, "train_sft": 1, "train_rl": 6, "generate": 7,
+    }  # fmt: skip
+    read = dict(re.findall(r"rule (\w+):\n    input: (.*)", said))
+    assert read["summary"] == "results/report.html"
+    assert {f"{ROOT}/resources/models/student", f"{ROOT}/resources/prompts/solve.txt"} <= set(
+        read["gavel_train_sft"].split(", ")
+    )
+
+
+def test_a_job_of_several_processes_finds_its_launcher(tmp_path):
+    workflow(tmp_path, shipped("config") | {"compute": {"processes": 2}}, "gavel_report_html")
+    assert f"{ROOT}/workflow/accelerate/ddp.yaml" in snakemake(tmp_path, "-n", "gavel_sft")
+
+
+def test_a_sweep_can_be_part_of_another_workflow(tmp_path):
+    workflow(tmp_path, shipped("judge-strength"), "gavel_compare_variants")
+    found = jobs(snakemake(tmp_path, "-n"))
+    assert found["mine"] == found["summary"] == found["gavel_compare_variants"] == 1
+    assert found["gavel_weak_train_rl"] == found["gavel_strong_train_rl"] == 3
+
+
+def test_its_scripts_run(tmp_path):
+    study = shipped("config")
+    study["data"]["pretrain"]["size"] = 300
+    study["student"] = {"model": "scratch"}
+    study["judge"] = {"model": "scratch"}
+    workflow(tmp_path, study, "gavel_report_html")
+    snakemake(tmp_path, "--cores", "1", "gavel_data")
+    assert (tmp_path / "results/data/audit.json").exists()
