@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from asking import scores_of
 
 from gavel.cli.main import main
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.judge_eval.benchmark import ask
 from gavel.judge_eval.benchmark_figures import figures
 from gavel.stats.auc import auc
@@ -159,7 +160,7 @@ def test_each_model_s_solutions_have_their_figures(tmp_path, tiny, capsys):
     right = [number % 2 == 1 for number in range(8)]
     assert (large["n"], large["auc"]) == (
         8,
-        pytest.approx(auc(verdict.score(watcher, questions, texts), right), abs=0.07),
+        pytest.approx(auc(scores_of(watcher, questions, texts), right), abs=0.07),
     )
     assert found["models"]["small"]["auc"] is None  # all of them are wrong
     assert found["tokens_read"] > 0

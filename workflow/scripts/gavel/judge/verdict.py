@@ -79,11 +79,6 @@ class Judge(Protocol):
         """One verdict for each (question, solution), in order; the solutions of a question stand together."""
 
 
-def score(judge: Judge, questions: Sequence[str], solutions: Sequence[str]) -> list[float | None]:
-    """The rewards alone, `(N,)`."""
-    return [verdict.score for verdict in judge.verdicts(questions, solutions)]
-
-
 WIDEST = (-10.0, 10.0)  # of a score: that of log-odds
 
 

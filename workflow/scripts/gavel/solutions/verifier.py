@@ -55,8 +55,6 @@ from gavel.solutions.budget import Answer, NotRun
 from gavel.solutions.numbers import SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction, plain_signs
 from gavel.solutions.sandbox.pool import run_programs
 
-__all__ = ["canonical", "equal", "extract", "solutions_to_answers", "verify"]
-
 Format = Literal["text", "program"]
 
 # Noise of floating-point arithmetic and of irrational values, far below any difference that a word problem can mean.
