@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 
+from gavel.judge.verdict import MIN_KNOWN
+
 SCALE = 400 / math.log(10)  # Elo points of one unit of log-strength: 400 points are odds of ten to one
 PRIOR = 1.0
-KNOWN = 0.5  # of its comparisons a player needs at least this share to be rated
 STEPS, CLOSE = 100_000, 1e-10  # of the fit, and its last step in log-strength
 
 
@@ -29,7 +30,7 @@ def win_rates(table: np.ndarray) -> np.ndarray:
     """
     known = _known(table)
     counts = known.sum(1)
-    rated = (counts > 0) & (counts >= KNOWN * (len(table) - 1))
+    rated = (counts > 0) & (counts >= MIN_KNOWN * (len(table) - 1))
     return np.where(rated, np.where(known, table, 0).sum(1) / np.maximum(counts, 1), np.nan)
 
 

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+MAX_MISSING = 0.25  # of the answers that were asked for: with more of them missing a judge has no figures
+MIN_KNOWN = 0.5  # of what one answer is made of (comparisons, reasonings): with less of it the answer is missing
+
 
 @dataclass(frozen=True)
 class Compared:
