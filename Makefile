@@ -45,6 +45,7 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python workflow/scripts/write_reference.py
+	$(BIN)/python tools/draw_workflow.py
 
 readme: .venv/installed
 	$(BIN)/python workflow/scripts/write_readme.py

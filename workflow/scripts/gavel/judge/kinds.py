@@ -64,5 +64,5 @@ def task_of(kind: str, reasons: bool) -> str | None:
 
 
 def is_comparative(settings: Mapping) -> bool:
-    """Whether a judge of these settings (those of `gavel.judge.load.load`) compares solutions with each other."""
+    """Whether a judge made of these settings compares solutions; without `kind` it is a single-token judge."""
     return KINDS[settings.get("kind", "single-token")].relative
