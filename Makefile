@@ -56,6 +56,7 @@ format: install-dev
 
 docs: install
 	$(BIN)/python tools/write_reference.py
+	$(BIN)/python tools/draw_workflow.py
 
 readme: install
 	$(BIN)/python tools/write_readme.py

@@ -133,7 +133,7 @@ def share_of_rate(dtype: torch.dtype, rounds: int, device: str = "cpu", **shape)
     forward = 2 * weights * count * length + attention + 2 * count * width * 32000
     rate = 4 * 2 * batch * (4 * width * width + 3 * width * inner) / times["products"]
     return {
-        "parameters": loading.parameters(model),
+        "parameters": model.num_parameters(),
         "judge GFLOP/s": forward / times["judge"] / 1e9,
         "matrix products GFLOP/s": rate / 1e9,
         "share": forward / times["judge"] / rate,

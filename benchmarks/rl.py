@@ -28,7 +28,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from gavel.data.generator.problems import generate
 from gavel.jobs.threads import use_threads
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.models import loading, prompts
 from gavel.study.schema.training import Rl
 from gavel.training.rl import algorithms
@@ -205,7 +205,7 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     asked.backend.model.eval()
 
     def reward(completions, question, **_):
-        return verdict.score(asked, question, completions)
+        return [verdict.score for verdict in asked.verdicts(question, completions)]
 
     rows = [row for _, row in generate("main", STEPS * QUESTIONS, 5, "bench")]
     template = prompts.load("solve")
@@ -213,7 +213,7 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     config = our_config(True, folder, length)
     found = medians_of(turn(*ours(model, tokenizer, Dataset.from_list(fill), config, reward)))
     shares = {f"share of {name}": found[name] / found["step"] for name in ("generation", "reward", "update")}
-    sizes = {"student": loading.parameters(model), "judge": loading.parameters(asked.backend.model)}
+    sizes = {"student": model.num_parameters(), "judge": asked.backend.model.num_parameters()}
     return {"parameters": sizes, "seconds": found, "shares": shares}
 
 

@@ -1,8 +1,7 @@
 include: "rules/common.smk"
-include: "rules/hub.smk"
 include: "rules/data.smk"
-include: "rules/models.smk"
-include: "rules/shared_sft.smk" if config["shared"]["sft"] else "rules/sft.smk"
+include: "rules/scratch.smk"
+include: "rules/sft.smk"
 include: "rules/judge.smk"
 include: "rules/rl.smk"
 include: "rules/evaluate.smk"
@@ -15,10 +14,6 @@ if layout.judge_stages(config):
 
 if config["judge"]["benchmark"]:
 
-    include:
-        "rules/shared_benchmark_items.smk"
-        if config["shared"]["benchmark"]
-        else "rules/benchmark_items.smk"
     include: "rules/judge_benchmark.smk"
 
 

@@ -14,10 +14,10 @@ rule compare_variants:
     conda:
         "../../envs/gavel.yaml"
     params:
-        code=code_digest(SCRIPTS / "compare_studies.py", SCRIPTS / "gavel"),
+        code=code_digest(SCRIPTS / "compare_variants.py", SCRIPTS / "gavel"),
         names=list(VARIANTS),
         title=SWEEP["study"],
         question=SWEEP["question"],
         axis=SWEEP["axis"],
     script:
-        "../scripts/compare_studies.py"
+        "../scripts/compare_variants.py"

@@ -1,5 +1,25 @@
+import re
+
 DATA = layout.data(config)
 SOURCES = [DATA["train"], DATA["pretrain"], *DATA["tests"].values()]
+
+
+rule fetch:
+    output:
+        folder=directory(f"{RESULTS}/hub/{{what}}"),
+    log:
+        f"{RESULTS}/logs/hub/{{what}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/hub/{{what}}.tsv"
+    wildcard_constraints:
+        what="|".join(map(re.escape, HUB)) or "nothing",
+    localrule: True  # where Snakemake runs, there is a network; where jobs run, there may be none
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        wanted=lambda wildcards: HUB[wildcards.what],
+    script:
+        "../scripts/fetch.py"
 
 
 rule prepare_data:

@@ -33,7 +33,7 @@ rule report_html:
     conda:
         "../../envs/gavel.yaml"
     params:
-        code=code("render_report.py"),
+        code=code("report_html.py"),
         study=config,
     script:
-        "../scripts/render_report.py"
+        "../scripts/report_html.py"

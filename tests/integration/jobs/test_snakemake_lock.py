@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gavel.common.paths import ROOT
@@ -113,7 +114,7 @@ def edit_note(folder: Path, **changes):
     [
         ({}, False),
         ({"pid": 2**22 + 1}, True),
-        ({"started": "1"}, True),
+        ({"started": 1.0}, True),
         ({"boot": "another"}, True),
         ({"host": "another", "boot": "another"}, False),
         ({"pid": 2**22 + 1, "namespace": "pid:[1]"}, False),
@@ -162,13 +163,36 @@ def test_notes_of_the_dead_do_not_pile_up(locked):
     assert json.loads(note.read_text())["pid"] == os.getpid()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="zombies are read from /proc")
 def test_a_zombie_counts_as_dead():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert snakemake_lock._started(child.pid)
     child.stdin.close()
     wait_for(lambda: snakemake_lock._started(child.pid) is None)
     assert child.wait() is not None
+
+
+def test_a_process_that_the_machine_hides_counts_as_alive(locked, monkeypatch):
+    """With hidepid=2 another user's process has no folder in /proc, but may not be sent a signal."""
+    record_owner(locked)
+    edit_note(locked, pid=2**22 + 1)
+
+    def refuse(pid, signal):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert clear_stale_lock(locked) is None
+    monkeypatch.undo()
+    assert clear_stale_lock(locked)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere the kernel keeps the date of a process's start")
+def test_setting_the_clock_does_not_make_a_process_another_one(locked, monkeypatch):
+    record_owner(locked)
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil.boot_time", lambda: boot + 3600)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 3600)
+    assert psutil.Process().create_time() > time.time() + 1800
+    assert clear_stale_lock(locked) is None
 
 
 def test_run_lock_waits_for_a_process_and_is_freed_by_its_death(tmp_path):

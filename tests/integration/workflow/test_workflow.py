@@ -191,7 +191,7 @@ RERUNS = {
     "tracking.store": set(),
     "tracking.study": set(),
     "tracking.tracker": set(),
-    "common.environment": {"render_report"},
+    "common.environment": {"report_html"},
     # The judge: only the rules that ask one.
     "judge.asker": ASKS_THE_JUDGE,
     "judge.backends.cache": ASKS_THE_JUDGE,
@@ -202,7 +202,7 @@ RERUNS = {
     "judge.ratings": ASKS_THE_JUDGE,
     "judge.single_token": ASKS_THE_JUDGE,
     "judge_eval.benchmark": {"benchmark_judge"},
-    "judge_eval.benchmark_figures": {"benchmark_table", "render_report", "compare_studies"},
+    "judge_eval.benchmark_figures": {"benchmark_table", "report_html", "compare_variants"},
     "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
     "judge_eval.pairs": {"solution_pairs"},
     # Training.
@@ -213,9 +213,9 @@ RERUNS = {
     "training.rl.rewards": {"train_rl"},
     # After training.
     "evaluation.generate": {"generate"},
-    "report.page": {"render_report", "compare_studies"},
-    "report.plots.results": {"render_report", "compare_studies"},
-    "stats.voting": {"contrasting_pairs", "compute_metrics", "render_report", "compare_studies"},
+    "report.page": {"report_html", "compare_variants"},
+    "report.plots.results": {"report_html", "compare_variants"},
+    "stats.voting": {"contrasting_pairs", "compute_metrics", "report_html", "compare_variants"},
     # Checked before the first job, and where a fetched model is checked.
     "study.checks": {"fetch"},
 }
@@ -230,9 +230,9 @@ def test_an_edit_reruns_what_it_affects(module):
 def test_the_verifier_and_the_sampler_rerun_no_more_than_they_must():
     training = {"train_sft", "train_rl"}
     assert {"score", "judge_policy"} | training <= scripts_of("solutions.verifier")
-    assert not scripts_of("solutions.verifier") & {"generate", "compute_metrics", "render_report", "prepare_data"}
+    assert not scripts_of("solutions.verifier") & {"generate", "compute_metrics", "report_html", "prepare_data"}
     assert {"generate"} | training <= scripts_of("models.sampling")
-    assert not scripts_of("models.sampling") & {"prepare_data", "audit_data", "compute_metrics", "render_report"}
+    assert not scripts_of("models.sampling") & {"prepare_data", "audit_data", "compute_metrics", "report_html"}
 
 
 def test_sft_depends_on_no_judge_but_its_interface():
@@ -266,11 +266,11 @@ def test_a_prompt_is_an_input_of_the_rules_that_read_it(jobs):
 
 def test_every_rule_has_a_log_and_an_environment():
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+        for rule in re.split(r"^ *rule ", path.read_text(), flags=re.M)[1:]:
             name = rule.split(":")[0]
-            assert "\n    log:" in rule, name
-            assert "\n    conda:" in rule, name
-            assert "\n    run:" not in rule, name
+            assert re.search(r"^ +log:", rule, re.M), name
+            assert re.search(r"^ +conda:", rule, re.M), name
+            assert not re.search(r"^ +run:", rule, re.M), name
 
 
 def test_scripts_are_thin():

@@ -7,8 +7,9 @@ import yaml
 
 from gavel.cli.main import main
 from gavel.common.paths import ROOT
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.stats.auc import auc
+from helpers.asking import scores_of
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
     within = "auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95"
     assert list(found) == f"n accuracy accuracy_ci95 auc {within} ece off_label_mass solutions_per_second".split()
     lines = [json.loads(line) for line in file.open()]
-    scores = verdict.score(load.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    scores = scores_of(load.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
     assert found["n"] == 20
     assert found["auc"] == pytest.approx(auc(scores, [r["correct"] for r in lines]), abs=1e-6)
     assert found["solutions_per_second"] > 0

@@ -8,11 +8,12 @@ import yaml
 from gavel.cli import judge_files
 from gavel.cli.main import main
 from gavel.common.paths import ROOT
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.judge_eval.benchmark import ask
 from gavel.judge_eval.benchmark_figures import figures
 from gavel.stats.auc import auc
 from gavel.stats.intervals import clustered_mean
+from helpers.asking import scores_of
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_each_model_s_solutions_have_their_figures(tmp_path, tiny, capsys):
     right = [number % 2 == 1 for number in range(8)]
     assert (large["n"], large["auc"]) == (
         8,
-        pytest.approx(auc(verdict.score(watcher, questions, texts), right), abs=0.07),
+        pytest.approx(auc(scores_of(watcher, questions, texts), right), abs=0.07),
     )
     assert found["models"]["small"]["auc"] is None  # all of them are wrong
     assert found["tokens_read"] > 0

@@ -11,9 +11,10 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.evaluation.best_of import Once, choose
 from gavel.evaluation.question_values import question_values
 from gavel.evaluation.score import score
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.judge.ratings import bradley_terry, win_rates
 from gavel.judge.tournaments import SCORES, Held
+from helpers.asking import scores_of
 
 WAYS = ["score", "elo", "knockout"]
 
@@ -232,7 +233,7 @@ def test_rows_that_ask_for_scores_alone_are_as_ever(tiny, generated):
     assert costs == {}
     assert list(rows[0])[4:8] == ["answer", "correct", "judge", "tokens"]
     # Both questions have the same words, so all ten are one group, as the judge sees it.
-    alone = verdict.score(watcher, ["Which?"] * 10, [row["response"] for row in rows])
+    alone = scores_of(watcher, ["Which?"] * 10, [row["response"] for row in rows])
     assert [row["judge"] for row in rows] == alone
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
-from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, compare, samples_metrics, write_metrics
+from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, _summaries, compare, write_metrics
 from gavel.evaluation.question_values import question_values
 from gavel.stats.intervals import holm, wilson
 
@@ -64,7 +64,7 @@ def test_votes_and_passes_equal_brute_force_over_subsets():
 
 def test_greedy_is_a_plain_proportion_and_kinds_split_it():
     rows = [row(f"q{i}", -1, "1" if i < 6 else "2", kind="a" if i % 2 else "b") for i in range(10)]
-    found = {(r["metric"], r["k"]): r for r in samples_metrics(rows, [1, 4])}
+    found = {(r["metric"], r["k"]): r for r in _summaries(question_values(rows, [1, 4]))}
     assert found["greedy", 1]["value"] == 0.6
     assert (found["greedy", 1]["low"], found["greedy", 1]["high"]) == wilson(6, 10)
     assert found["greedy_kind:a", 1]["n"] == found["greedy_kind:b", 1]["n"] == 5
@@ -73,7 +73,7 @@ def test_greedy_is_a_plain_proportion_and_kinds_split_it():
 
 def test_k_above_the_number_of_samples_is_left_out_and_file_order_does_not_matter():
     rows = random_rows(2)
-    found = samples_metrics(rows, [1, 4, 8])
+    found = _summaries(question_values(rows, [1, 4, 8]))
     assert {r["k"] for r in found if r["metric"] == "maj"} == {1, 4}
     shuffled = sorted(rows, key=lambda r: (r["sample"], r["id"]))
     values, other = question_values(rows, [4]), question_values(shuffled, [4])
@@ -82,7 +82,7 @@ def test_k_above_the_number_of_samples_is_left_out_and_file_order_does_not_matte
 
 def test_side_measures():
     rows = [row("q", -1, "1"), row("q", 0, None), row("q", 1, "1")]
-    found = {r["metric"]: r["value"] for r in samples_metrics(rows, [])}
+    found = {r["metric"]: r["value"] for r in _summaries(question_values(rows, []))}
     assert found["unparsable"] == 0.5
     assert found["finished"] == 0.5
     assert found["tokens"] == 10.5

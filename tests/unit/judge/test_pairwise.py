@@ -15,11 +15,10 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.judge import load as judge_load
-from gavel.judge import verdict as judge_verdict
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
-from gavel.judge.tournaments import best, best_of_each
+from gavel.judge.tournaments import best_of_each
 from gavel.judge.verdict import Compared, Verdict
 from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
@@ -30,6 +29,7 @@ from gavel.report.sections.judge import parts
 from gavel.report.sections.judge import probes as probes_table
 from gavel.stats.auc import auc_within
 from gavel.training.rl.rewards import MixedReward, MixingWeight
+from helpers.asking import scores_of
 
 
 class Backend:
@@ -220,6 +220,11 @@ def test_rows_written_and_read_again_say_the_same():
     assert probes_table({"probes": tricks}).rows[0][-1].text == "–"
 
 
+def best(judge, question, solutions):
+    (place,) = best_of_each(judge, [question], [solutions])
+    return place
+
+
 def test_the_best_of_many_takes_n_minus_1_comparisons():
     solutions = [str(i) for i in (3, 1, 4, 1, 5, 9, 2, 6, 5, 9)]
     watcher = make()
@@ -243,7 +248,7 @@ def test_the_best_of_many_questions_shares_rounds():
 def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
     single = judge_load.load(model=tiny)
     question, solutions = rows[0]["question"], [row["program"] for row in rows[:6]]
-    scores = judge_verdict.score(single, [question] * 6, solutions)
+    scores = scores_of(single, [question] * 6, solutions)
     assert best(single, question, solutions) == scores.index(max(scores))
 
 
@@ -284,26 +289,26 @@ def test_a_real_model_is_asked_for_the_first_label_in_both_orders(tiny, group):
 
 def test_scores_of_a_real_model_do_not_depend_on_batches_or_order(tiny, group):
     questions, solutions = group
-    scores = judge_verdict.score(load(tiny), questions, solutions)
-    assert judge_verdict.score(load(tiny, batch_tokens=1), questions, solutions) == pytest.approx(scores, abs=1e-5)
-    assert judge_verdict.score(load(tiny, reuse=False), questions, solutions) == pytest.approx(scores, abs=1e-5)
-    assert judge_verdict.score(load(tiny), questions, solutions[::-1])[::-1] == pytest.approx(scores, abs=1e-5)
+    scores = scores_of(load(tiny), questions, solutions)
+    assert scores_of(load(tiny, batch_tokens=1), questions, solutions) == pytest.approx(scores, abs=1e-5)
+    assert scores_of(load(tiny, reuse=False), questions, solutions) == pytest.approx(scores, abs=1e-5)
+    assert scores_of(load(tiny), questions, solutions[::-1])[::-1] == pytest.approx(scores, abs=1e-5)
 
 
 def test_phrasings_are_averaged(tiny, group, tmp_path):
     questions, solutions = group
     other = tmp_path / "other.txt"
     other.write_text("{second}\nand before it\n{first}\nfor {question}: {labels}?")
-    each = [judge_verdict.score(load(tiny, prompt=name), questions, solutions) for name in ("pairwise", str(other))]
-    both = judge_verdict.score(load(tiny, prompt=["pairwise", str(other)]), questions, solutions)
+    each = [scores_of(load(tiny, prompt=name), questions, solutions) for name in ("pairwise", str(other))]
+    both = scores_of(load(tiny, prompt=["pairwise", str(other)]), questions, solutions)
     assert both == pytest.approx([(x + y) / 2 for x, y in zip(*each, strict=True)], abs=1e-5)
 
 
 def test_answers_are_kept_in_the_judges_cache(tiny, group, tmp_path):
     path = str(tmp_path / "answers.sqlite")
-    scores = judge_verdict.score(load(tiny, cache=path), *group)
+    scores = scores_of(load(tiny, cache=path), *group)
     again = load(tiny, cache=path)
-    assert judge_verdict.score(again, *group) == scores
+    assert scores_of(again, *group) == scores
     assert (again.prompts_asked, again.prompts_cached, again.tokens_read) == (12, 12, 0)
     single = judge_load.load(model=tiny, cache=path)
     single.verdicts(*group)
@@ -348,7 +353,7 @@ def test_gavel_judge_gives_what_can_be_said_of_it(study, tiny, group, tmp_path, 
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
     assert main(["judge", str(path), "--judge", study, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    scores = judge_verdict.score(load(tiny), [r["question"] for r in lines], [r["response"] for r in lines])
+    scores = scores_of(load(tiny), [r["question"] for r in lines], [r["response"] for r in lines])
     within = auc_within([r["question"] for r in lines], scores, [r["correct"] for r in lines])
     assert found["auc_within"] == pytest.approx(sum(within) / 2)
     assert (found["n"], found["accuracy"], found["auc"], found["ece"]) == (8, None, None, None)

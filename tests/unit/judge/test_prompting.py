@@ -7,11 +7,12 @@ import shutil
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.judge import load, verdict
+from gavel.judge import load
 from gavel.judge.prompting import check_template, example, open_thought, phrasings, templated
 from gavel.models import loading
 from gavel.study.checks import check_tokenizers as check
 from gavel.study.schema.study import load as load_config
+from helpers.asking import scores_of
 from helpers.configs import default
 from helpers.judge_server import LISTED, connect, serving
 
@@ -67,7 +68,7 @@ def test_an_argument_of_the_template_closes_the_thought(chatty, template):
     with pytest.raises(InputError, match="opens a thought"):
         load.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": True})
     asked = load.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": False})
-    assert 0 < verdict.score(asked, ["1+1?"], ["2"])[0] < 1
+    assert 0 < scores_of(asked, ["1+1?"], ["2"])[0] < 1
     (prompt,) = asked.render("1+1?", "2")
     assert open_thought(asked.backend.templated(prompt)) is None
     assert asked.backend.templated(prompt).startswith("user: ")

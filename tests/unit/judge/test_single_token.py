@@ -7,7 +7,6 @@ import torch
 
 from gavel.common.errors import InputError
 from gavel.judge import load
-from gavel.judge import verdict as judge_verdict
 from gavel.judge.backends import local
 from gavel.judge.backends.base import Answer
 from gavel.judge.load import load as make
@@ -16,6 +15,7 @@ from gavel.judge.prompting import label_tokens
 from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, SingleTokenJudge
 from gavel.models import loading
 from gavel.models.prefixes import next_token_probabilities
+from helpers.asking import scores_of
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def test_the_score_is_the_renormalised_probability_of_yes(single, rows):
 
 def test_scores_do_not_depend_on_batches_or_order(single, tiny, rows):
     questions, solutions = pairs(rows)
-    whole = judge_verdict.score(single, questions, solutions)
-    small = judge_verdict.score(make(model=tiny, batch_tokens=1), questions, solutions)
-    back = judge_verdict.score(single, questions[::-1], solutions[::-1])[::-1]
+    whole = scores_of(single, questions, solutions)
+    small = scores_of(make(model=tiny, batch_tokens=1), questions, solutions)
+    back = scores_of(single, questions[::-1], solutions[::-1])[::-1]
     assert small == pytest.approx(whole, abs=1e-5)
     assert back == pytest.approx(whole, abs=1e-5)
 
@@ -57,7 +57,7 @@ def test_equal_pairs_are_asked_once(single, rows, monkeypatch):
 
     monkeypatch.setattr(local, "next_token_probabilities", counted)
     question, solution = rows[0]["question"], rows[0]["program"]
-    scores = judge_verdict.score(single, [question] * 5, [solution] * 5)
+    scores = scores_of(single, [question] * 5, [solution] * 5)
     assert len(asked) == 1
     assert len(set(scores)) == 1
 
@@ -66,9 +66,7 @@ def test_sharing_questions_changes_no_score(single, tiny, rows):
     questions = [row["question"] for row in rows[:4] for _ in range(5)]
     solutions = [row["program"].replace("0", str(i)) for row in rows[:4] for i in range(5)]
     alone = make(model=tiny, reuse=False)
-    assert judge_verdict.score(single, questions, solutions) == pytest.approx(
-        judge_verdict.score(alone, questions, solutions), abs=1e-5
-    )
+    assert scores_of(single, questions, solutions) == pytest.approx(scores_of(alone, questions, solutions), abs=1e-5)
 
 
 def test_truncation_keeps_the_end_and_is_counted(tiny, rows):
@@ -127,7 +125,7 @@ def test_probabilities_that_are_no_numbers_pay_nothing(tiny):
     with torch.no_grad():
         broken.backend.model.lm_head.weight.fill_(math.nan)
     with pytest.raises(InputError, match="no numbers; set judge.dtype"):
-        judge_verdict.score(broken, ["q"], ["s"])
+        scores_of(broken, ["q"], ["s"])
 
 
 def test_auto_takes_bfloat16_where_it_is_computed_in(tiny):
@@ -137,11 +135,9 @@ def test_auto_takes_bfloat16_where_it_is_computed_in(tiny):
 
 def test_scores_in_bfloat16_are_near_those_in_float32_whatever_the_batch(tiny, rows):
     questions, solutions = pairs(rows)
-    exact = judge_verdict.score(load.load(model=tiny), questions, solutions)
+    exact = scores_of(load.load(model=tiny), questions, solutions)
     for batch_tokens in (1, 16384):
-        half = judge_verdict.score(
-            load.load(model=tiny, dtype="bfloat16", batch_tokens=batch_tokens), questions, solutions
-        )
+        half = scores_of(load.load(model=tiny, dtype="bfloat16", batch_tokens=batch_tokens), questions, solutions)
         assert half == pytest.approx(exact, abs=0.02)
 
 
@@ -197,13 +193,13 @@ def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch)
     questions, solutions = pairs(rows)
     path = str(tmp_path / "answers.sqlite")
     fresh = load.load(model=tiny, cache=path)
-    scores = judge_verdict.score(fresh, questions[:8], solutions[:8])
+    scores = scores_of(fresh, questions[:8], solutions[:8])
     assert (fresh.prompts_asked, fresh.prompts_cached) == (8, 0)
     again = load.load(model=tiny, cache=path)
     asked = []
     original = again.backend.answers
     monkeypatch.setattr(again.backend, "answers", lambda texts, *rest: asked.extend(texts) or original(texts, *rest))
-    assert judge_verdict.score(again, questions, solutions)[:8] == scores
+    assert scores_of(again, questions, solutions)[:8] == scores
     assert len(asked) == len(questions) - 8
     assert (again.prompts_asked, again.prompts_cached) == (len(questions), 8)
 
@@ -223,7 +219,7 @@ def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
     path.write_text("this is no database, but long enough to be taken for one" * 40)
     questions, solutions = pairs(rows)
     broken = load.load(model=tiny, cache=str(path))
-    assert None not in judge_verdict.score(broken, questions, solutions)
+    assert None not in scores_of(broken, questions, solutions)
     assert "judge cache not used" in capsys.readouterr().err
 
 
@@ -246,10 +242,10 @@ class Broken:
 )
 def test_answers_that_are_no_probabilities_are_missing_and_not_kept(right, wrong, tmp_path):
     cache = str(tmp_path / "answers.sqlite")
-    assert judge_verdict.score(SingleTokenJudge(Broken(right, wrong), cache=cache), ["q"], ["s"]) == [None]
-    assert judge_verdict.score(SingleTokenJudge(Broken(0.6, 0.2), cache=cache), ["q"], ["s"]) == [pytest.approx(0.75)]
+    assert scores_of(SingleTokenJudge(Broken(right, wrong), cache=cache), ["q"], ["s"]) == [None]
+    assert scores_of(SingleTokenJudge(Broken(0.6, 0.2), cache=cache), ["q"], ["s"]) == [pytest.approx(0.75)]
     pairwise = PairwiseJudge(Broken(right, wrong))
-    assert judge_verdict.score(pairwise, ["q", "q"], ["s", "t"]) == [None, None]
+    assert scores_of(pairwise, ["q", "q"], ["s", "t"]) == [None, None]
 
 
 def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
@@ -258,4 +254,4 @@ def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
     for broken in (math.nan, math.inf, 7.0):  # a NaN is NULL in the file
         (text,) = single.render("q", "s")
         single.cache.put({text: Answer(broken, 0.2)})
-        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(single, ["q"], ["s"]) == [pytest.approx(0.75)]

@@ -11,7 +11,6 @@ import pytest
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.judge import load as judge_load
-from gavel.judge import verdict
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.verdict import Verdict
@@ -24,6 +23,7 @@ from gavel.solutions.mistakes import corrupted, references
 from gavel.stats.intervals import clustered_mean
 from gavel.study import params
 from gavel.study.schema.study import load
+from helpers.asking import scores_of
 
 
 def program(*steps, result="result"):
@@ -364,7 +364,7 @@ def test_a_real_judges_rows_are_its_scores(tiny, rows):
         item(row["id"], row["question"], row["program"], row["program"].replace("+", "-", 1) + "\n") for row in rows[:4]
     ]
     found, cost = ask(watcher, asked)
-    scores = verdict.score(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
+    scores = scores_of(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
     assert [row["chosen"] for row in found] == pytest.approx(scores, abs=1e-5)
     assert cost["prompts"] == 8
     assert cost["tokens_read"] == watcher.tokens_read > 0

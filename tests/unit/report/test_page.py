@@ -268,29 +268,21 @@ def test_all_samples_are_kept_as_one_table(study, tmp_path):
     assert own.correct.mean() == pytest.approx(load(*study).metric("sft", "main", "greedy").value, abs=1e-5)
 
 
-DOT = """digraph snakemake_dag {
-    graph[bgcolor=white, margin=0];
-	0[label = "report", color = "0.42 0.6 0.85", style="rounded"];
-	1[label = "train_rl", color = "0.12 0.6 0.85", style="rounded"];
-	2[label = "train_sft", color = "0.48 0.6 0.85", style="rounded"];
-	1 -> 0
-	2 -> 0
-	2 -> 1
-}
-"""
-
-
-def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
-    assert workflow.edges(DOT) == [("train_rl", "report"), ("train_sft", "train_rl")]
-    turns = "0 -> 0 0 -> 1 1 -> 0 2 -> 1 2 -> 0 0 -> 3 2 -> 3".replace(" 0 ->", "\n0 ->").replace(" 1 ->", "\n1 ->")
-    nodes = "\n".join(f'{i}[label = "{name}"' for i, name in enumerate(["train_judge", "judgments", "pairs", "report"]))
-    cyclic = nodes + "\n" + turns.replace(" 2 ->", "\n2 ->")
-    assert workflow.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
-    assert workflow.figure(cyclic).panels
-    shown = workflow.figure(DOT)
-    assert "The 3 rules" in shown.caption
-    assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))
-    assert not workflow.figure(None).panels
+def test_the_page_shows_the_rules_of_the_workflow(study, tmp_path):
+    shown = workflow.figure()
+    rules = {*shown.data["rule"], *shown.data["needed_by"]}
+    assert f"The {len(rules)} rules that lead to the report of the default study" in shown.caption
+    root, config = study
+    render(root, config, tmp_path / "report.html", figures_dir=tmp_path / "figures")
+    page = (tmp_path / "report.html").read_text()
+    drawn = re.search(r'<svg role="img" aria-label="Rules: workflow;.*?</svg>', page, re.S)[0]
+    words = re.findall(r"<text[^>]*>([^<]+)</text>", drawn)
+    assert set(words) == {word for rule in rules for word in rule.split("_", 1)}
+    # The page's own colours, in both of its themes.
+    assert 'stroke="var(--blue)"' in drawn and 'fill="currentColor"' in drawn
+    assert not re.search(r"\bstyle=|<script|<style", drawn)
+    assert (tmp_path / "figures" / "workflow.csv").read_text().startswith("rule,needed_by\n")
+    assert list((tmp_path / "figures").glob("workflow*.svg"))
 
 
 def test_seeds_are_also_taken_together(tmp_path):

@@ -1,5 +1,7 @@
 """Intervals and tests against scipy, statsmodels and known properties."""
 
+from math import comb
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -99,6 +101,15 @@ def test_no_values_and_unpaired_values_are_errors():
 def test_mcnemar(only_a, only_b):
     expected = reference_mcnemar([[5, only_a], [only_b, 5]], exact=True).pvalue if only_a + only_b else 1
     assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_is_exact_for_all_small_counts():
+    """By whole numbers: two tails of the binomial distribution."""
+    for only_a in range(61):
+        for only_b in range(61):
+            count = only_a + only_b
+            tail = sum(comb(count, k) for k in range(min(only_a, only_b) + 1))
+            assert mcnemar(only_a, only_b) == pytest.approx(min(1.0, 2 * tail / 2**count), rel=1e-12)
 
 
 @pytest.mark.parametrize("p_values", [[], [0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 0.02]])

@@ -1,10 +1,11 @@
 """What `gavel cost` reckons, against figures worked out by hand."""
 
 import json
-import struct
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from gavel.cli import main
 from gavel.common.errors import InputError
@@ -158,9 +159,11 @@ def test_memory_by_hand():
 
 
 def test_a_models_size_is_read_from_its_files(tmp_path):
-    header = {"__metadata__": {"format": "pt"}, "a": {"shape": [3, 4]}, "b": {"shape": [5]}}
-    text = json.dumps(header).encode()
-    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(68))
+    save_file(
+        {"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float16)},
+        tmp_path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     about = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "num_key_value_heads": 1}
     (tmp_path / "config.json").write_text(json.dumps(about))
     found = size_of(str(tmp_path), "student.model")

@@ -172,7 +172,6 @@ def changed(path: str, value) -> dict:
         ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
         ("sft", 3, "sft: is a section of keys, found 3"),
-        ("rl.use_vllm", True, "rl: use_vllm has become `vllm`: write `vllm: {mode: colocate}`"),
         ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
         ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
         ("rl.vllm", {"serve": "job"}, "rl.vllm: serve: is of vLLM's server; write `mode: server`"),

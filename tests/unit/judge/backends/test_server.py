@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.judge import verdict as judge_verdict
 from gavel.judge.backends import server as backend
 from gavel.training.rl.rewards import MixedReward, MixingWeight
+from helpers.asking import scores_of
 from helpers.judge_server import LISTED, Whole, connect, serving
 
 
@@ -41,7 +41,7 @@ def test_two_solutions_are_held_against_each_other_over_http(chat):
 
     with serving(reply) as server:
         asked = connect(server, kind="pairwise", chat=chat)
-        scores = judge_verdict.score(asked, ["q", "q"], ["3", "9"])
+        scores = scores_of(asked, ["q", "q"], ["3", "9"])
         assert scores == pytest.approx([0.25, 0.75])
         assert asked.prompts_asked == 2
         assert asked.verdicts(["q", "q"], ["3", "9"])[0].compared.first == pytest.approx(0.55)
@@ -50,7 +50,7 @@ def test_two_solutions_are_held_against_each_other_over_http(chat):
 
 def test_comparisons_that_a_server_refuses_are_missing():
     with serving(lambda prompt: 400 if "7" in prompt else {" A": math.log(0.6), " B": math.log(0.4)}) as server:
-        scores = judge_verdict.score(connect(server, kind="pairwise"), ["q"] * 4, ["3", "9", "5", "7"])
+        scores = scores_of(connect(server, kind="pairwise"), ["q"] * 4, ["3", "9", "5", "7"])
     assert scores == pytest.approx([0.5, 0.5, 0.5, None])
 
 
@@ -60,44 +60,44 @@ def test_answers_come_back_in_order_whatever_the_concurrency():
     ) as server:
         single = connect(server)
         single.templates = ["{question}s{solution}"]
-        found = judge_verdict.score(single, ["q"] * 9, [str(i) for i in range(9)])
+        found = scores_of(single, ["q"] * 9, [str(i) for i in range(9)])
     expected = [(1 + i) / 10 for i in range(9)]
     assert found == pytest.approx([p / (p + 1) for p in expected])
 
 
 def test_a_label_that_is_not_listed_counts_as_nothing():
     with serving(lambda prompt: {" Yes": -0.1, " Perhaps": -3.0}) as server:
-        assert judge_verdict.score(connect(server), ["q"], ["s"]) == [1.0]
+        assert scores_of(connect(server), ["q"], ["s"]) == [1.0]
 
 
 def test_labels_that_the_server_never_lists_are_an_error():
     message = r"neither of \[' Yes', ' No'\] .* \('Yes', 'No'\)"
     with serving(lambda prompt: {"Yes": -0.1, "No": -3.0}) as server, pytest.raises(InputError, match=message):
-        judge_verdict.score(connect(server), ["q"], ["s"])
+        scores_of(connect(server), ["q"], ["s"])
 
 
 def test_without_either_label_the_answer_is_unknown(capsys):
     with serving(lambda prompt: LISTED if "good" in prompt or "1+1" in prompt else {"Well": -0.1}) as server:
-        assert judge_verdict.score(connect(server), ["q"] * 2, ["bad", "good"]) == [None, pytest.approx(0.75)]
+        assert scores_of(connect(server), ["q"] * 2, ["bad", "good"]) == [None, pytest.approx(0.75)]
     assert "no label among the listed tokens: 'Well'" in capsys.readouterr().err
 
 
 def test_an_overloaded_server_is_asked_again():
     replies = iter([LISTED, 429, 503, LISTED])  # the first is for the check of the labels
     with serving(lambda prompt: next(replies)) as server:
-        assert judge_verdict.score(connect(server, retries=3), ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(connect(server, retries=3), ["q"], ["s"]) == [pytest.approx(0.75)]
     assert len(server.bodies) == 4
 
 
 def test_what_could_not_be_asked_is_missing_and_said(capsys):
     with serving(lambda prompt: 500 if "bad" in prompt else LISTED) as server:
-        assert judge_verdict.score(connect(server), ["q", "q"], ["good", "bad"]) == [pytest.approx(0.75), None]
+        assert scores_of(connect(server), ["q", "q"], ["good", "bad"]) == [pytest.approx(0.75), None]
     assert "1 of 2 answers missing (InternalServerError" in capsys.readouterr().err
 
 
 def test_a_prompt_that_is_refused_costs_no_other():
     with serving(lambda prompt: 400 if "bad" in prompt else LISTED) as server:
-        found = judge_verdict.score(connect(server, concurrency=1), ["q"] * 9, ["bad", "bad", *"1234567"])
+        found = scores_of(connect(server, concurrency=1), ["q"] * 9, ["bad", "bad", *"1234567"])
     assert found == [None, None, *[pytest.approx(0.75)] * 7]
 
 
@@ -178,7 +178,7 @@ def test_a_malformed_reply_is_asked_for_again(fault, chat, monkeypatch):
     monkeypatch.setattr(backend, "FIRST_WAIT_S", 0.01)
     replies = iter([LISTED, MALFORMED[fault](chat), MALFORMED[fault](chat), LISTED])
     with serving(lambda prompt: next(replies)) as server:
-        assert judge_verdict.score(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]
     assert len(server.bodies) == 4
 
 
@@ -188,14 +188,14 @@ def test_a_server_that_names_a_wait_is_asked_again_after_it(monkeypatch):
     busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
     replies = iter([LISTED, busy, 503, MALFORMED["no choices"](False), LISTED])
     with serving(lambda prompt: next(replies)) as server:
-        assert judge_verdict.score(connect(server, retries=4), ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(connect(server, retries=4), ["q"], ["s"]) == [pytest.approx(0.75)]
     assert waits == [7, 1, 2]
 
 
 def test_the_first_reply_of_all_may_be_malformed_too():
     replies = iter([MALFORMED["a page of HTML"](False), LISTED])
     with serving(lambda prompt: next(replies)) as server:
-        assert judge_verdict.score(connect(server), ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(connect(server), ["q"], ["s"]) == [pytest.approx(0.75)]
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -207,7 +207,7 @@ def test_a_reasoning_that_is_no_text_is_missing(choice, chat):
     with serving(lambda prompt: LISTED) as server:
         asked = connect(server, chat=chat, reasoning={"max_new_tokens": 8})
         server.reply = lambda prompt: with_choice(chat, **choice)
-        assert judge_verdict.score(asked, ["q"], ["s"]) == [None]
+        assert scores_of(asked, ["q"], ["s"]) == [None]
 
 
 def test_malformed_replies_follow_the_rule_for_missing_rewards():
@@ -225,12 +225,12 @@ def test_malformed_replies_follow_the_rule_for_missing_rewards():
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_wrong_key_or_model_is_an_error(status):
     with serving(lambda prompt: status) as server, pytest.raises(InputError, match="refuses key or model 'm'"):
-        judge_verdict.score(connect(server), ["q"], ["s"])
+        scores_of(connect(server), ["q"], ["s"])
 
 
 def test_a_dead_server_is_not_asked_a_thousand_times(capsys):
     with serving(lambda prompt: 503) as server:
-        found = judge_verdict.score(connect(server), ["q"] * 1000, [str(i) for i in range(1000)])
+        found = scores_of(connect(server), ["q"] * 1000, [str(i) for i in range(1000)])
         asked = len(server.bodies)
     assert found == [None] * 1000
     assert asked < 4 * 4 * 3  # four at a time, in four parts, and what was under way when the fourth failed
@@ -242,9 +242,9 @@ def test_only_answers_are_kept(tmp_path):
     replies = iter([LISTED, 500, LISTED])
     with serving(lambda prompt: next(replies)) as server:
         single = connect(server, cache=cache)
-        assert judge_verdict.score(single, ["q"], ["s"]) == [None]
-        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
-        assert judge_verdict.score(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(single, ["q"], ["s"]) == [None]
+        assert scores_of(single, ["q"], ["s"]) == [pytest.approx(0.75)]
+        assert scores_of(single, ["q"], ["s"]) == [pytest.approx(0.75)]
     assert len(server.bodies) == 3
 
 

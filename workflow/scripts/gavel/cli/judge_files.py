@@ -76,7 +76,7 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
         watcher = load.load(**found)
         started = time.perf_counter()
         done: set[int] = set()  # questions of earlier batches
-        relative = kinds.KINDS[found.get("kind", "single-token")].relative
+        relative = kinds.is_comparative(found)
         for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False), whole=relative):
             questions, responses, right = zip(*batch, strict=True)
             if relative:

@@ -7,7 +7,7 @@ and paired tests resample questions; these are `gavel.stats.intervals`'. docs/ev
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gavel.common.errors import InputError
@@ -44,17 +44,12 @@ CHOICES = (
 RESAMPLES, RESAMPLES_EACH = 10_000, 50
 
 
-def samples_metrics(rows: Iterable[dict], ks: Sequence[int]) -> list[dict]:
+def _summaries(values: Values) -> list[dict]:
     """The metrics of one file of scored samples, each `{"metric", "k", "value", "low", "high", "n"}`.
 
     95 % intervals over questions: Wilson's where every question is right or wrong (greedy), bootstrap for
     the rest. `n` counts questions.
-    Raises what `question_values` raises.
     """
-    return _summaries(question_values(rows, ks))
-
-
-def _summaries(values: Values) -> list[dict]:
     found = []
     for (metric, k), by_question in values.items():
         numbers = list(by_question.values())

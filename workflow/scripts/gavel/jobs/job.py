@@ -1,11 +1,12 @@
 """What every workflow job does around its one library call: threads, state, digest and its MLflow run."""
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+
+from filelock import FileLock, Timeout
 
 from gavel.common.digests import job_digest
 from gavel.common.log import say
@@ -65,30 +66,22 @@ class RunLock:
         self.path = Path(state_dir) / "lock"
         self.label = label
         self.say = say
+        self._lock = FileLock(self.path, poll_interval=0.5, on_acquired=_write_process_id)
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Opened for appending: opening must not empty the file of the process that holds it.
-        self._handle = open(self.path, "a+")
         try:
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._handle.seek(0)
-                holder = self._handle.read().strip() or "?"
-                self.say(f"{self.label} is being trained by process {holder}; waiting for it")
-                fcntl.flock(self._handle, fcntl.LOCK_EX)
-            self._write(f"{os.getpid()}\n")
-        except BaseException:
-            self._handle.close()
-            raise
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            holder = self.path.read_text().strip() or "?"
+            self.say(f"{self.label} is being trained by process {holder}; waiting for it")
+            self._lock.acquire()
         return self
 
     def __exit__(self, *exception) -> None:
-        self._write("")
-        self._handle.close()
+        self.path.write_text("")
+        self._lock.release()
 
-    def _write(self, text: str) -> None:
-        self._handle.truncate(0)
-        self._handle.write(text)
-        self._handle.flush()
+
+def _write_process_id(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())

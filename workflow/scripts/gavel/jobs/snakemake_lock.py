@@ -9,19 +9,19 @@ Snakemake's own message explains `--unlock`. That is the case for a kill between
 persistence, which has no lock files.
 """
 
-import fcntl
 import json
 import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+from filelock import FileLock
+
 from gavel.common.files import write_json
 
 _NOTES = "gavel-owners"
-_HIDDEN = "hidden"
 
 
 def record_owner(workdir: str | Path = ".") -> None:
@@ -88,8 +88,7 @@ def _guard(folder: Path) -> Iterator[Path]:
     """Hold the folder of notes: nobody removes a lock file between another's look at it and its removal."""
     notes = folder / _NOTES
     notes.mkdir(parents=True, exist_ok=True)
-    with open(notes / ".guard", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with FileLock(notes / ".guard"):
         yield notes
 
 
@@ -107,7 +106,12 @@ def _is_dead(owner: dict) -> bool:
     # Another container on this machine: its processes cannot be seen from here.
     if owner["namespace"] != _namespace():
         return False
-    return _started(owner["pid"]) not in (owner["started"], _HIDDEN)
+    try:
+        started = _started(owner["pid"])
+    except psutil.AccessDenied:
+        return False
+    # The time of boot may be read as a second more or less.
+    return started is None or abs(started - owner["started"]) > 1.5
 
 
 def _host() -> str:
@@ -115,7 +119,7 @@ def _host() -> str:
 
 
 def _boot() -> str | None:
-    """Identity of this boot of the machine; None off Linux, where the start time is a date and suffices."""
+    """Identity of this boot of the machine; None off Linux."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -129,28 +133,24 @@ def _namespace() -> str | None:
         return None
 
 
-def _started(pid: int) -> str | None:
-    """When a process started (clock ticks since boot, or a date off Linux); None if there is no such process.
+def _started(pid: int) -> float | None:
+    """When a process started, in seconds after boot, which setting the clock does not change; None if it does not run.
 
-    `_HIDDEN` for one that exists but is another user's, where the machine hides those (hidepid). A zombie
-    counts as gone: it runs no more, and in a container without an init nobody ever reaps it.
+    A zombie counts as gone: it runs no more, and in a container without an init nobody ever reaps it.
+
+    Raises:
+        psutil.AccessDenied: it is another user's, and the machine hides those (hidepid).
     """
-    if not os.path.isdir("/proc/self"):
-        command = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
-        environment = {**os.environ, "LC_ALL": "C"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        state, _, started = done.stdout.strip().partition(" ")
-        return started.strip() if state and state[0] != "Z" else None
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        return process.create_time() - psutil.boot_time()
+    except psutil.NoSuchProcess:  # or a hidden one, which psutil cannot tell from none
         try:
             os.kill(pid, 0)
         except PermissionError:
-            return _HIDDEN
+            raise psutil.AccessDenied(pid) from None
         except ProcessLookupError:
             pass
         return None
-    # The command in parentheses may itself hold spaces and parentheses; then come fields 3 to 22 of proc(5).
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZXx" else fields[19]

@@ -3,6 +3,7 @@
 To add a kind, write `judge/<kind>.py`, one entry here and one line in `gavel.judge.load.MODULES`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -60,3 +61,8 @@ TASKS = {
 def task_of(kind: str, reasons: bool) -> str | None:
     """The task that makes a judge of this kind from scratch; None where none does."""
     return next((task for task, made in TASKS.items() if made == (kind, reasons)), None)
+
+
+def is_comparative(settings: Mapping) -> bool:
+    """Whether a judge made of these settings compares solutions; without `kind` it is a single-token judge."""
+    return KINDS[settings.get("kind", "single-token")].relative

@@ -2,19 +2,19 @@
 
 The fit is what rewards are made of, not Elo's own rule: it is the same whatever order the comparisons stand in, while a
 sequential rating remembers the last ones best, which suits players that change and not the solutions of a question.
-`sequential_elo` is there to compare. On a whole round robin win rate and fit order the players alike, since a player's
+On a whole round robin win rate and fit order the players alike, since a player's
 wins are all that the fit looks at (Bradley and Terry 1952); they differ in their spacing, and where comparisons are
 missing.
 """
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
+from gavel.judge.verdict import MIN_KNOWN
+
 SCALE = 400 / math.log(10)  # Elo points of one unit of log-strength: 400 points are odds of ten to one
 PRIOR = 1.0
-KNOWN = 0.5  # of its comparisons a player needs at least this share to be rated
 STEPS, CLOSE = 100_000, 1e-10  # of the fit, and its last step in log-strength
 
 
@@ -30,7 +30,7 @@ def win_rates(table: np.ndarray) -> np.ndarray:
     """
     known = _known(table)
     counts = known.sum(1)
-    rated = (counts > 0) & (counts >= KNOWN * (len(table) - 1))
+    rated = (counts > 0) & (counts >= MIN_KNOWN * (len(table) - 1))
     return np.where(rated, np.where(known, table, 0).sum(1) / np.maximum(counts, 1), np.nan)
 
 
@@ -66,25 +66,6 @@ def bradley_terry(table: np.ndarray, prior: float = PRIOR) -> np.ndarray:
         if step < CLOSE:
             return SCALE * (logs - logs.mean()) if len(logs) else logs
     raise ArithmeticError(f"the Bradley-Terry fit of {len(table)} players did not settle in {STEPS} steps")
-
-
-def sequential_elo(matches: Iterable[tuple[int, int, float]], players: int, k: float = 32.0) -> np.ndarray:
-    """Elo's own ratings after matches in the given order, from 0 with a fixed K; the order matters.
-
-    Args:
-        matches: (i, j, probability that i is better).
-        players: how many there are.
-        k: points that change hands where a sure loser wins.
-
-    Returns:
-        `(players,)`, with mean 0.
-    """
-    ratings = np.zeros(players)
-    for i, j, won in matches:
-        change = k * (won - expected(ratings[i] - ratings[j]))
-        ratings[i] += change
-        ratings[j] -= change
-    return ratings
 
 
 def expected(difference):

@@ -113,11 +113,6 @@ def _verdict(paid: float, rate: float, held: Sequence[Held]) -> Verdict:
     )
 
 
-def best(judge: Judge | Comparer, question: str, solutions: Sequence[str], seed: int = 0) -> int | None:
-    """The place of the best of one question's solutions, as `best_of_each` finds it."""
-    return best_of_each(judge, [question], [solutions], seed)[0]
-
-
 def best_of_each(
     judge: Judge | Comparer, questions: Sequence[str], groups: Sequence[Sequence[str]], seed: int = 0
 ) -> list[int | None]:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+MAX_MISSING = 0.25  # of the answers that were asked for: with more of them missing a judge has no figures
+MIN_KNOWN = 0.5  # of what one answer is made of (comparisons, reasonings): with less of it the answer is missing
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -77,11 +80,6 @@ class Judge(Protocol):
         progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
         """One verdict for each (question, solution), in order; the solutions of a question stand together."""
-
-
-def score(judge: Judge, questions: Sequence[str], solutions: Sequence[str]) -> list[float | None]:
-    """The rewards alone, `(N,)`."""
-    return [verdict.score for verdict in judge.verdicts(questions, solutions)]
 
 
 WIDEST = (-10.0, 10.0)  # of a score: that of log-odds

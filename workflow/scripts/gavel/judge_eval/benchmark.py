@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from gavel.common.errors import InputError
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.tournaments import Comparer
-from gavel.judge.verdict import Judge
+from gavel.judge.verdict import MAX_MISSING, Judge
 
-MAX_MISSING = 0.25  # of the pairs: with more of them unanswered there is no figure
 WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gavel.common.errors import InputError
-from gavel.judge.verdict import Compared, Verdict
+from gavel.judge.verdict import MAX_MISSING, Compared, Verdict
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
 
-MAX_MISSING, MIN_QUESTIONS = 0.25, 10  # for a judge to pass the gate
+MIN_QUESTIONS = 10  # for a judge to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
 # Figures of a probability that a solution is right, whichever others there are.
 ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")

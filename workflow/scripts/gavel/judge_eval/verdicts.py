@@ -7,15 +7,13 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import say
 from gavel.judge import kinds, load
-from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import MAX_MISSING, Judge, tokens
 from gavel.judge_eval import probes
 from gavel.models import loading, prompts
 from gavel.models.context import check_questions
 from gavel.models.sampling import sample
 from gavel.solutions.error_kinds import steps
 from gavel.solutions.verifier import verify
-
-MAX_MISSING = 0.25  # of the answers: with more of them missing there is no calibration
 
 
 def judge_policy(
@@ -77,8 +75,7 @@ def judge_policy(
     watcher = load.load(**judge_settings)
     write_jsonl(output, _judged(asked, watcher, solution_format, progress))
     if probes_output:
-        relative = kinds.KINDS[judge_settings.get("kind", "single-token")].relative
-        most = probes.PROBLEMS_IN_PAIRS if relative else probes.PROBLEMS
+        most = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
         tricks = probes.build(files[0][:most], solution_format)
         write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
     if usage_output:

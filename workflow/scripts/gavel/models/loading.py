@@ -240,8 +240,3 @@ def only_attends(model: PreTrainedModel) -> bool:
     """Whether every layer is attention, whose cache is keys and values of tokens (state spaces have another)."""
     kinds = getattr(model.config, "layer_types", None) or []
     return all(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)
-
-
-def parameters(model: PreTrainedModel) -> int:
-    """Number of trainable values, tied ones counted once."""
-    return sum(p.numel() for p in model.parameters())

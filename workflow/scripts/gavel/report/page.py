@@ -47,7 +47,6 @@ def render(
     out: str | Path,
     figures_dir: str | Path | None = None,
     *,
-    graph: str | None = None,
     mlflow: dict[str, dict] | None = None,
     samples: str | Path | None = None,
     tables: str | Path | None = None,
@@ -61,7 +60,6 @@ def render(
         out: the page to write, under 5 MB; links to files beside it are relative.
         figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
         CSV.
-        graph: the workflow's rules in the dot language (`gavel.report.sections.workflow.ask`).
         mlflow: run -> `{"id", "url"}`.
         tables: folder of metrics.csv and its like, if not `results_dir`.
         samples: if given, all scored samples are written there as one Parquet table.
@@ -83,7 +81,7 @@ def render(
         judge_benchmark.against_cost(judge_benchmark.labelled({"": results.judge_benchmark})),
         judge_training.figure(results, taught),
         training.sft(results),
-        workflow.figure(graph),
+        workflow.figure(),
     ]
     sources = [
         (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")

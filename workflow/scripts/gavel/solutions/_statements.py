@@ -9,8 +9,8 @@ from typing import NamedTuple
 from gavel.solutions._latex import latex_number
 from gavel.solutions.numbers import COMPOUND, CURRENCY, LETTER, NUMBER, UNANSWERABLE, canonical, match_text
 
-# A statement's answer stands at its beginning; the bound keeps adversarial text linear.
-MAX_STATEMENT = 200
+# An answer stands at the beginning of what a marker or a statement says; the bound keeps adversarial text linear.
+ANSWER_LENGTH = 200
 
 FLAT_NUMBER = re.sub(r"[?]P<[a-z_]+>", "?:", NUMBER.pattern)  # for use inside other patterns
 # Up to two words (`apples per day`) that belong to the number before.
@@ -44,7 +44,7 @@ _INSIDE = (
     rf"(?:\\(?:text|mathrm|mbox|operatorname)[ ]?\{{[^{{}}\n]{{0,40}}\}}|{_COMMAND}|\\[,;:!%]"
     r"|[-0-9.,+*/^!(){}\[\]|%_ ]|[xX](?=[ ]?[0-9\\]))"
 )
-_RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{MAX_STATEMENT}}}")
+_RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{ANSWER_LENGTH}}}")
 _STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
 _GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
 
@@ -163,13 +163,13 @@ class _Element(NamedTuple):
 
 
 def read(statement: str, bullets: bool = False) -> Reading:
-    """The answer at the beginning of a statement (at most `MAX_STATEMENT` characters of it).
+    """The answer at the beginning of a statement (at most `ANSWER_LENGTH` characters of it).
 
     Args:
         statement: what follows a marker.
         bullets: whether a dash and a space at the beginning are a list's, not a sign.
     """
-    statement = statement[:MAX_STATEMENT]
+    statement = statement[:ANSWER_LENGTH]
     if _NONE.fullmatch(statement.partition("</answer>")[0].partition("\n")[0]):
         return Reading(True, UNANSWERABLE, len(statement))
     start = _LEAD.match(statement).end()
@@ -183,7 +183,7 @@ def read(statement: str, bullets: bool = False) -> Reading:
 
 def in_words(statement: str, last: bool) -> Reading:
     """The answer of a statement that begins with words: after the last `=`, else its last (or first) number."""
-    statement = statement[:MAX_STATEMENT]
+    statement = statement[:ANSWER_LENGTH]
     if because := _BECAUSE.search(statement):
         statement = statement[: because.start()]
     tokens = list(_tokens(statement))

@@ -33,11 +33,6 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 
-def steps_of(solution: str) -> int:
-    """Number of calculator annotations `<<...>>` in a solution."""
-    return len(ANNOTATION.findall(solution))
-
-
 def to_program(solution: str, answer: str, question: str) -> str | None:
     """Rewrite an annotated solution as `def solution(): ... return result` without a trailing newline.
 

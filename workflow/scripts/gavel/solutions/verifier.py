@@ -40,6 +40,7 @@ from fractions import Fraction
 from typing import Literal
 
 from gavel.solutions._statements import (
+    ANSWER_LENGTH,
     FLAT_NUMBER,
     PARTS,
     UNITS,
@@ -55,8 +56,6 @@ from gavel.solutions.budget import Answer, NotRun
 from gavel.solutions.numbers import SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction, plain_signs
 from gavel.solutions.sandbox.pool import run_programs
 
-__all__ = ["canonical", "equal", "extract", "solutions_to_answers", "verify"]
-
 Format = Literal["text", "program"]
 
 # Noise of floating-point arithmetic and of irrational values, far below any difference that a word problem can mean.
@@ -71,9 +70,6 @@ ABSOLUTE_TOLERANCE = Fraction(1, 10**12)
 ROUNDED_PLACES = 2
 # ... and the difference is small relative to the number: 0.17 for 1/6 (2 %) passes, 0.05 for 0.0461 does not.
 ROUNDED_RELATIVE = Fraction(2, 100)
-
-# A marker's answer stands at its beginning; the bound keeps adversarial text linear.
-ANSWER_LENGTH = 200
 
 # Patterns of the markers by rule; of two at one place the later here decides. The second entry is a piece of text (in
 # lower case) without which there is none, which spares most texts most patterns.

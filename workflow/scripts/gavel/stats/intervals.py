@@ -155,13 +155,10 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
     Binomial with probability 1/2; 1 without any discordant question.
     """
+    from scipy.stats import binomtest  # here, since it takes a second to import
+
     discordant = only_a + only_b
-    tail = term = 1
-    for i in range(min(only_a, only_b)):  # each binomial coefficient from the last: from nothing it costs minutes
-        term = term * (discordant - i) // (i + 1)
-        tail += term
-    p: float = min(1.0, 2 * tail / 2**discordant)
-    return p
+    return float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

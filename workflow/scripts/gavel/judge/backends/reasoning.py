@@ -14,9 +14,9 @@ from typing import Literal
 
 from gavel.judge.backends.base import Answer, Writer
 from gavel.judge.prompting import Prompt
+from gavel.judge.verdict import MIN_KNOWN
 
 MAX_NEW_TOKENS = 512
-KNOWN = 0.5  # of a prompt's reasonings: with fewer verdicts than this it has no answer
 
 
 class Reasoning:
@@ -113,7 +113,7 @@ class Reasoning:
 
     def _voted(self, answers: Sequence[Answer | None]) -> Answer | None:
         known = [answer for answer in answers if answer is not None]
-        if not known or len(known) < KNOWN * self.samples:
+        if not known or len(known) < MIN_KNOWN * self.samples:
             return None
         right, wrong = (statistics.fmean(getattr(answer, label) for answer in known) for label in ("right", "wrong"))
         if self.vote == "majority":

@@ -9,7 +9,7 @@ they are made.
 from dataclasses import dataclass
 
 from gavel.common.errors import InputError
-from gavel.judge.kinds import KINDS
+from gavel.judge.kinds import is_comparative
 from gavel.judge_eval.probes import PROBES, PROBLEMS, PROBLEMS_IN_PAIRS
 from gavel.study import layout, params
 from gavel.training.rl.algorithms import ALGORITHMS
@@ -63,7 +63,7 @@ def work(config: dict) -> list[Work]:
     """
     sizes = questions(config)
     cells = layout.cells(config)
-    relative = KINDS[config["judge"]["kind"]].relative
+    relative = is_comparative(config["judge"])
     judge = config["judge"]["calibration_samples"]
     drawn = sizes["validation"] + sizes["perturbed"]
     probed = min(PROBLEMS_IN_PAIRS if relative else PROBLEMS, sizes["validation"])

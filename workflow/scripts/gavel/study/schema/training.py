@@ -249,13 +249,6 @@ class Rl(Section):
             )
         return self
 
-    @model_validator(mode="before")
-    @classmethod
-    def renamed(cls, values):
-        if isinstance(values, dict) and "use_vllm" in values:
-            raise ValueError("use_vllm has become `vllm`: write `vllm: {mode: colocate}`, or leave it out")
-        return values
-
     @model_validator(mode="after")
     def samplable(self):
         critics = [name for name in self.algorithms if ALGORITHMS[name].critic]

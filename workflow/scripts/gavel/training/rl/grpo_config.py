@@ -57,7 +57,6 @@ def trainer_config(
         bf16=settings["bf16"],
         use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
         gradient_checkpointing=settings["gradient_checkpointing"],
-        disable_dropout=True,  # and `gavel.models.loading.disable_dropout` where TRL's does not reach
         ddp_find_unused_parameters=False,  # none is, and DDP could not see that the critic's are used
         logging_steps=updates,
         save_strategy="no",

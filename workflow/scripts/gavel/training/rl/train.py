@@ -117,7 +117,7 @@ def train(
         max_new_tokens=max_new_tokens,
         updates=updates,
     )
-    compares = kinds.KINDS[judge_settings.get("kind", "single-token")].relative
+    compares = kinds.is_comparative(judge_settings)
     begun = None  # the policy as it is at the start, for the process that looks
     if (monitor["reference"] or compares) and distributed.is_main():
         begun = loading.load_model(start, dtype=student["dtype"])

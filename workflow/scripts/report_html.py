@@ -11,23 +11,20 @@ with script_log(snakemake.log[0], "report"):
     import yaml
 
     from gavel.common.files import write_text
-    from gavel.common.paths import ROOT, UNFINISHED
+    from gavel.common.paths import UNFINISHED
     from gavel.common.redaction import redacted_config
     from gavel.report import provenance
     from gavel.report.page import render
-    from gavel.report.sections import workflow
     from gavel.tracking.study import run_links, send_unsent, study_run, tell_unsent
 
     study, files = snakemake.params.study, snakemake.output
     send_unsent(snakemake.config, say)
     write_text(files.config, yaml.safe_dump(redacted_config(study), sort_keys=False, allow_unicode=True))
-    snakefile = ROOT / "Snakefile"
     render(
         study["results_dir"],
         study | provenance.gather(study, files.html),
         files.html,
         figures_dir=files.figures,
-        graph=workflow.ask(snakefile, files.config, files.html),
         mlflow=run_links(snakemake.config),
         samples=files.samples,
     )

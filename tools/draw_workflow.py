@@ -1,0 +1,150 @@
+"""Draw the graph of the default study's rules, which the report shows: `make docs` calls it.
+
+Snakemake gives the graph; Graphviz is not needed. Two files of the report's package are written: the drawing, and its
+arrows as a table.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from gavel.common.files import write_text
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / "workflow" / "scripts" / "gavel" / "report"
+NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"', re.MULTILINE)
+EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
+
+STEP_X, STEP_Y, MARGIN = 100, 46, 6  # from column to column, from row to row, and around all
+WIDTH, HEIGHT = 76, 30  # of a box
+# Those of the report's figures (`gavel.report.plots.style`): its page has a lighter blue for its dark theme, and text
+# takes the colour of the page around it.
+BLUE, GREY, INK = "#0072b2", "#8a8a8a", "currentColor"
+
+Edge = tuple[str, str]  # a rule, and one that takes its files
+Node = tuple[str, int]  # a rule in its column, or an arrow's way through a column between its ends
+
+
+def rulegraph() -> str:
+    """The rules that lead to the default study's report, in the dot language."""
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--quiet", "all", "--rulegraph", "dot"]
+    command += ["--configfile", "config/config.yaml", "--", "results/report.html"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def edges(dot: str) -> list[Edge]:
+    """The arrows of a graph, without those that follow from others.
+
+    Rules that take turns, as a self-taught judge's judgments and its training do, are one: their names with a comma.
+    """
+    names = dict(NODE.findall(dot))
+    found = {(names[a], names[b]) for a, b in EDGE.findall(dot)}
+    after = _followers(found)
+    turns = {
+        rule: ", ".join(sorted({rule} | {other for other in after[rule] if rule in after[other]})) for rule in after
+    }
+    found = {(turns[a], turns[b]) for a, b in found if turns[a] != turns[b]}
+    after = _followers(found)
+    return sorted((a, b) for a, b in found if not any(b in after[other] for o, other in found if o == a and other != b))
+
+
+def _followers(pairs: set[Edge]) -> dict[str, set[str]]:
+    """Rule -> all rules that come after it, itself too where it takes its own files."""
+    after: dict[str, set[str]] = {rule: set() for pair in pairs for rule in pair}
+    for rule, known in after.items():
+        waiting = [b for a, b in pairs if a == rule]
+        while waiting:
+            follower = waiting.pop()
+            if follower not in known:
+                known.add(follower)
+                waiting += [b for a, b in pairs if a == follower]
+    return after
+
+
+def table(pairs: Sequence[Edge]) -> str:
+    """The arrows as CSV."""
+    return "".join(f'"{a}","{b}"\n' if "," in a + b else f"{a},{b}\n" for a, b in [("rule", "needed_by"), *pairs])
+
+
+def svg(pairs: Sequence[Edge]) -> str:
+    """Boxes with arrows from left to right, each rule to the right of everything that it needs.
+
+    Args:
+        pairs: without cycles.
+    """
+    columns, lines = _layers(pairs)
+    rows = max(map(len, columns))
+    places = {
+        node: (MARGIN + WIDTH / 2 + x * STEP_X, MARGIN + HEIGHT / 2 + (_height(y, nodes) + (rows - 1) / 2) * STEP_Y)
+        for x, nodes in enumerate(columns)
+        for y, node in enumerate(nodes)
+    }
+    width = 2 * MARGIN + WIDTH + (len(columns) - 1) * STEP_X
+    height = 2 * MARGIN + HEIGHT + (rows - 1) * STEP_Y
+    said = "; ".join(f"{a} leads to {b}" for a, b in pairs)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f"<desc>{escape(said)}</desc>",
+        f'<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path d="M0 1 8 4 0 7z" fill="{GREY}"/></marker></defs>',
+        f'<g fill="none" stroke="{GREY}" stroke-width="1.2">',
+    ]
+    for line in lines:
+        # From the first one's right side to the last one's left, past the boxes of the columns between.
+        sides = [(x + side * WIDTH / 2, y) for x, y in (places[node] for node in line) for side in (-1, 1)]
+        way = " ".join(f"{x:g},{y:g}" for x, y in sides[1:-1])
+        parts.append(f'<polyline points="{way}" marker-end="url(#tip)"/>')
+    boxes = {rule: place for (rule, _), place in places.items() if rule in {end for pair in pairs for end in pair}}
+    parts += ["</g>", f'<g fill="none" stroke="{BLUE}" stroke-width="1.5">']
+    for x, y in boxes.values():
+        parts.append(f'<rect x="{x - WIDTH / 2:g}" y="{y - HEIGHT / 2:g}" width="{WIDTH}" height="{HEIGHT}" rx="5"/>')
+    font = "'DejaVu Sans', Verdana, sans-serif"
+    parts += ["</g>", f'<g fill="{INK}" font-family="{font}" font-size="10" text-anchor="middle">']
+    for rule, (x, y) in boxes.items():
+        words = rule.split(", ") if ", " in rule else rule.split("_", 1)
+        for place, word in enumerate(words):
+            baseline = y + 3.5 + (place - (len(words) - 1) / 2) * 11.5
+            parts.append(f'<text x="{x:g}" y="{baseline:g}">{escape(word)}</text>')
+    return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
+
+
+def _layers(pairs: Sequence[Edge]) -> tuple[list[list[Node]], list[list[Node]]]:
+    """The nodes of each column from top to bottom, and each arrow's nodes from column to column."""
+    needs: dict[str, list[str]] = {}
+    for a, b in pairs:
+        needs.setdefault(a, [])
+        needs.setdefault(b, []).append(a)
+
+    def depth(rule: str) -> int:
+        return 1 + max(map(depth, needs[rule]), default=-1)
+
+    depths = {rule: depth(rule) for rule in needs}
+    columns: list[list[Node]] = [[] for _ in range(1 + max(depths.values()))]
+    for rule in sorted(needs):
+        columns[depths[rule]].append((rule, depths[rule]))
+    lines, before = [], {}
+    for a, b in pairs:
+        passing = [(f"{a} to {b}", x) for x in range(depths[a] + 1, depths[b])]
+        lines.append([(a, depths[a]), *passing, (b, depths[b])])
+        for node in passing:
+            columns[node[1]].append(node)
+        for left, right in zip(lines[-1], lines[-1][1:], strict=False):
+            before.setdefault(right, []).append(left)
+    heights: dict[Node, float] = {}
+    for nodes in columns:  # each beside the mean place of what leads to it
+        nodes.sort(key=lambda node: sum(heights[left] for left in before.get(node, ())) / len(before.get(node, "x")))
+        heights |= {node: _height(y, nodes) for y, node in enumerate(nodes)}
+    return columns, lines
+
+
+def _height(place: int, nodes: Sequence[Node]) -> float:
+    return place - (len(nodes) - 1) / 2
+
+
+if __name__ == "__main__":
+    drawn = edges(rulegraph())
+    write_text(REPORT / "workflow.svg", svg(drawn))
+    write_text(REPORT / "workflow.csv", table(drawn))
