@@ -26,5 +26,5 @@ else:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
+        LAYOUT.report,
     localrule: True

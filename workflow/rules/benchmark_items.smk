@@ -5,16 +5,16 @@ rule benchmark_items:
         sft=rules.train_sft.output.best,
         prompts=SOLVING_PROMPT,
     output:
-        pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+        pairs=LAYOUT.judge.benchmark.items,
     log:
-        f"{RESULTS}/logs/judge-benchmark/items.log",
+        LAYOUT.log(RULES["benchmark_items"]),
     benchmark:
-        f"{RESULTS}/benchmarks/benchmark_items.tsv"
+        LAYOUT.benchmark(RULES["benchmark_items"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("solution_pairs"),
+        **asks_for("benchmark_items"),
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,

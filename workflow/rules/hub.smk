@@ -3,11 +3,11 @@ import re
 
 rule fetch:
     output:
-        folder=directory(f"{RESULTS}/hub/{{what}}"),
+        folder=directory(LAYOUT.hub("{what}")),
     log:
-        f"{RESULTS}/logs/hub/{{what}}.log",
+        LAYOUT.log(RULES["fetch"]),
     benchmark:
-        f"{RESULTS}/benchmarks/hub/{{what}}.tsv"
+        LAYOUT.benchmark(RULES["fetch"])
     wildcard_constraints:
         what="|".join(map(re.escape, HUB)) or "nothing",
     localrule: True  # where Snakemake runs, there is a network; where jobs run, there may be none

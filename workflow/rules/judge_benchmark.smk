@@ -6,13 +6,13 @@ rule benchmark_judge:
         ),
         prompts=JUDGING_PROMPTS,
     output:
-        answers=f"{RESULTS}/judge/benchmark/{{judge}}.jsonl",
-        cost=f"{RESULTS}/judge/benchmark/{{judge}}-cost.json",
-        written=f"{RESULTS}/judge/benchmark/{{judge}}-written.jsonl",
+        answers=LAYOUT.judge.benchmark.answers("{judge}"),
+        cost=LAYOUT.judge.benchmark.cost("{judge}"),
+        written=LAYOUT.judge.benchmark.written("{judge}"),
     log:
-        f"{RESULTS}/logs/judge-benchmark/{{judge}}.log",
+        LAYOUT.log(RULES["benchmark_judge"]),
     benchmark:
-        f"{RESULTS}/benchmarks/benchmark_judge/{{judge}}.tsv"
+        LAYOUT.benchmark(RULES["benchmark_judge"])
     wildcard_constraints:
         judge="|".join(JUDGES),
     conda:
@@ -39,7 +39,7 @@ rule benchmark_table:
             category="Tables",
         ),
     log:
-        f"{RESULTS}/logs/judge-benchmark/table.log",
+        LAYOUT.log(RULES["benchmark_table"]),
     conda:
         "../../envs/gavel.yaml"
     params:

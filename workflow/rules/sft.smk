@@ -6,15 +6,15 @@ rule train_sft:
         prompts=SOLVING_PROMPT,
         launcher=LAUNCHER,
     output:
-        best=directory(f"{RESULTS}/runs/sft/best"),
-        final=directory(f"{RESULTS}/runs/sft/final"),
-        monitor=f"{RESULTS}/runs/sft/monitor.csv",
-        training=f"{RESULTS}/runs/sft/training.csv",
-        run=f"{RESULTS}/runs/sft/run.json",
+        best=directory(LAYOUT.runs("sft").best),
+        final=directory(LAYOUT.runs("sft").final),
+        monitor=LAYOUT.runs("sft").monitor,
+        training=LAYOUT.runs("sft").training,
+        run=LAYOUT.runs("sft").run_json,
     log:
-        f"{RESULTS}/logs/sft.log",
+        LAYOUT.log(RULES["train_sft"]),
     benchmark:
-        f"{RESULTS}/benchmarks/sft.tsv"
+        LAYOUT.benchmark(RULES["train_sft"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS

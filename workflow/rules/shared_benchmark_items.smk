@@ -1,10 +1,10 @@
 rule benchmark_items:
     input:
-        pairs=f"{config['shared']['benchmark']}/judge/benchmark/items.jsonl",
+        pairs=Layout(config["shared"]["benchmark"]).judge.benchmark.items,
     output:
-        pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+        pairs=LAYOUT.judge.benchmark.items,
     log:
-        f"{RESULTS}/logs/judge-benchmark/items.log",
+        LAYOUT.log(RULES["benchmark_items"]),
     conda:
         "../../envs/gavel.yaml"
     script:

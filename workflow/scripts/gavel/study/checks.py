@@ -10,10 +10,7 @@ from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import example, phrasings
 from gavel.models import prompts
-from gavel.study import checks
-from gavel.study.layout import (
-    start_model,
-)
+from gavel.study.layout import start_model
 from gavel.study.params import judge, student
 
 
@@ -125,7 +122,7 @@ def need_gpus(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
 def check(study: dict, here: bool) -> None:
     """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
     check_models(study)
-    checks.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
+    check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
     for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
         if here and server and server["serve"] == "job":
             serving.words(server["command"], key, model="")
@@ -143,4 +140,4 @@ def _bring_served_judge(study: dict) -> None:
 def check_models(study: dict) -> None:
     """Tokens and prompts of the models that are here already. Raises `InputError`."""
     asked = judge(study) | {"model": start_model(study, "judge")}
-    checks.check_tokenizers(student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
+    check_tokenizers(student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
