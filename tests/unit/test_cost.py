@@ -90,9 +90,8 @@ def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
     assert (held["train_sft"], held["score"]) == (1, 1)
     served = study(compute={"gpus": 3}, judge={"server": {"serve": "job", "gpus": [1, 2]}})
     assert next(own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if own.work.jobs == 1) == 1
-    assert {
-        own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if own.work.rule == "train_rl"
-    } == {3}
+    training = [own for own in estimate.costs(served, estimate.Assumed()) if own.work.rule == "train_rl"]
+    assert {own.held / own.hours for own in training} == {3}
     trained = 2 * 125e6 * plain[0].trained
     assert estimate.costs(wide, estimate.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 

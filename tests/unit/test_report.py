@@ -17,6 +17,7 @@ from gavel.report.sections import accuracy as tables
 from gavel.report.sections import answer, data_and_cost, kinds, votes, workflow
 from gavel.report.sections import training as hacking
 from gavel.report.sections.samples import QUOTAS, choose
+from gavel.study.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"main": 60, "plus": 48, "svamp": 30}
@@ -140,7 +141,7 @@ def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
     def told(judge, true, accuracy):
         looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
-        common = {"names": {"grpo": "GRPO"}, "study": {}, "collapse": lambda run: None}
+        common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
         return answer.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
 
     assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
@@ -343,7 +344,7 @@ def test_seeds_are_also_taken_together(tmp_path):
 
 def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
     root, config = study
-    config = config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}
+    config = config | {"results_dir": str(tmp_path / "results")}
     unfinished.tell([config])
     assert capsys.readouterr().err == ""  # nothing was evaluated yet
     shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
@@ -372,7 +373,7 @@ def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, caps
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     (tmp_path / "results/runs/sft/run.json").write_text("{")
-    unfinished.tell([config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}])
+    unfinished.tell([config | {"results_dir": str(tmp_path / "results")}])
     assert "no report of what there is: InputError: " in capsys.readouterr().err
 
 
@@ -421,8 +422,9 @@ def test_any_part_may_be_missing(study, tmp_path, gone):
     assert 'class="missing"' in text
 
 
-def test_an_empty_folder_and_a_bare_configuration_make_a_page(tmp_path):
-    render(tmp_path, {"study": "x"}, tmp_path / "report.html")
+def test_an_empty_folder_makes_a_page(tmp_path):
+    config = {key: value for key, value in fake_results.STUDY.items() if key not in ("provenance", "unseen_kinds")}
+    render(tmp_path, config, tmp_path / "report.html")
     assert "No run has been evaluated" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -436,7 +438,7 @@ def test_only_greedy_solutions(tmp_path):
 
 def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):
     root, _ = study
-    sources = [("SFT", name, root / "evaluation" / "sft" / name / "samples.jsonl") for name in SIZES]
+    sources = [("SFT", name, Layout(root).evaluation("sft", name).samples) for name in SIZES]
     cards, total = choose(sources, 0)
     assert total == sum(SIZES.values()) * 5
     assert cards == choose(sources, 0)[0]

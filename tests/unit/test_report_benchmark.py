@@ -120,7 +120,7 @@ def folders(plain, tmp_path):
     for name, judges in {"weak": {"pays": 0.05}, "strong": {"start": 0.1, "pays": 0.4}, "bare": {}}.items():
         shutil.copytree(plain[0], tmp_path / name)
         config = {key: value for key, value in plain[1].items() if key != "provenance"}
-        (tmp_path / name / page.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(config)))
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(config)))
         if judges:
             fake_judges.judge_benchmark(tmp_path / name, judges)
         found[name] = tmp_path / name

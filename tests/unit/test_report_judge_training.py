@@ -185,7 +185,7 @@ def test_a_comparison_shows_how_each_trained_judge_came_to_be(plain, tmp_path):
             config = fake_judges.judge_training(folder, config, iterations=2 if name == "taught" else 0)
             judges = JUDGES if name == "taught" else {"start": 0.02, "rl": 0.4}
             fake_judges.judge_benchmark(folder, judges, compare=judges)
-        (folder / page.CONFIG).write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
     out = tmp_path / "page" / "report.html"
     page.render(folders, out, title="t", question="Which?", figures_dir=out.parent / "figures")
     text = out.read_text(encoding="utf-8")

@@ -122,7 +122,7 @@ def folders(tmp_path_factory):
     for name, seed, lambdas in (("first", 0, ("0.5", "1")), ("second", 1, ("0", "0.5", "1"))):
         made = build(root / name, {"main": 60}, samples=2, algorithms=("grpo",), lambdas=lambdas, seed=seed)
         made = {key: value for key, value in made.items() if key != "provenance"}
-        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+        (root / name / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(made)))
         found[name] = root / name
     return found
 
@@ -243,15 +243,15 @@ def costly(folders, tmp_path):
     path = found["dear"] / "runs/grpo-lambda0.5-seed0/training.csv"
     rows = pd.read_csv(path)
     rows.assign(judge_tokens=5000).to_csv(path, index=False)
-    config = yaml.safe_load((found["dear"] / comparison.CONFIG).read_text())
+    config = yaml.safe_load((found["dear"] / "config.yaml").read_text())
     config = judge_training(found["dear"], config)
     config["judge"] |= {"reasoning": {"samples": 4}, "scratch": {"steps": 1200}}
-    (found["dear"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (found["dear"] / "config.yaml").write_text(yaml.safe_dump(config))
     judge_benchmark(found["dear"], {"start": 0.1, "iteration1": 0.2, "iteration2": 0.2, "rl": 0.4}, compare=("rl",))
     judge_benchmark(found["cheap"], {"pays": 0.2})
-    config = yaml.safe_load((found["verified"] / comparison.CONFIG).read_text())
+    config = yaml.safe_load((found["verified"] / "config.yaml").read_text())
     config["primary"]["lambda"] = 1
-    (found["verified"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (found["verified"] / "config.yaml").write_text(yaml.safe_dump(config))
     return found
 
 
@@ -282,7 +282,7 @@ def test_a_section_that_one_study_has_is_told_in_a_word(folders):
         "first": {"rl": None, "self_taught": {"iterations": 2}},
         "second": {"rl": {"steps": 2}},
     }.items():
-        studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
+        studies[name].study = {"judge": {"self_taught": None} | judge, "solution": {"format": "text"}}
     assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
 
 
@@ -301,7 +301,7 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     table = cost.table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
-    assert [cell.text for cell in rows["cheap"][1:3]] == ["pointwise", "as it comes"]
+    assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "as it comes"]
     assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
     assert rows["dear"][2].text == "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)"
     paid = studies["dear"].judge_benchmark
@@ -348,7 +348,7 @@ def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     ways = ("score", "elo", "knockout")
     made = build(tmp_path, {"main": 60}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=ways)
     made = {key: value for key, value in made.items() if key != "provenance"}
-    (tmp_path / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(made)))
     both = {"single": folders["first"], "pairs": tmp_path}
     studies = {name: comparison.load_study(folder) for name, folder in both.items()}
     table = tables.across(studies, "main")
@@ -365,6 +365,25 @@ def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     assert 'id="choices"' in (tmp_path / "page.html").read_text()
     comparison.render(folders, tmp_path / "page.html", title="t", question="Which?")
     assert 'id="choices"' not in (tmp_path / "page.html").read_text()
+
+
+def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, capsys):
+    from gavel.cli.main import main
+
+    out = tmp_path / "page.html"
+    assert main(["report", *map(str, folders.values()), "--out", str(out)]) == 0
+    whole = out.read_text()
+    shutil.copytree(folders["second"], tmp_path / "second")
+    path = tmp_path / "second" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["solution"], config["tracking"], config["judge"]["reasoning"], config["judge"]["rl"]
+    del config["rl"]["monitor"], config["evaluation"]["best_of"]
+    path.write_text(yaml.safe_dump(config))
+    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
+    assert Text(out.read_text()).cells == Text(whole).cells
+    path.write_text(yaml.safe_dump({key: value for key, value in config.items() if key != "primary"}))
+    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == f"gavel: {path}: 'primary' is missing\n"
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path):

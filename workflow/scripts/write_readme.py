@@ -16,6 +16,7 @@ from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
 from gavel.study import sweep
+from gavel.study.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
@@ -28,13 +29,13 @@ def table(path: Path) -> list[dict]:
 
 def result(results: Path) -> str:
     """The headline checkpoints' greedy accuracy on every test set, and the difference from SFT on the first one."""
-    greedy = [row for row in table(results / "metrics.csv") if row["metric"] == "greedy"]
+    greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
     headline = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
     runs, sets = (list(dict.fromkeys(row[key] for row in headline)) for key in ("run", "set"))
     values = {(row["run"], row["set"]): row for row in headline}
     compared = {
         (row["run"], row["set"]): row
-        for row in table(results / "comparisons.csv")
+        for row in table(Path(Layout(results).comparisons))
         if (row["checkpoint"], row["baseline"], row["metric"]) == ("last", "sft", "greedy")
     }
     sizes = {name: int(float(values[runs[0], name]["n"])) for name in sets}
@@ -59,7 +60,7 @@ def compared(page: str) -> str:
     folder = ROOT / about["results_dir"]
     studies = {variant: comparison_page.load_study(folder / variant) for variant in about["variants"]}
     first = comparison_page.test_sets(studies)[0]
-    for path in sorted((folder / "figures").glob(f"*-{first}-greedy.svg")):
+    for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
     parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
@@ -82,7 +83,7 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
     if not stages:
         return []
     parts = [f"`{variant}`: {judge_training.sentence(study, stages)}"]
-    for path in sorted((study.root / "figures").glob("judge-training-judge-benchmark.svg")):
+    for path in sorted(Path(study.files.figures).glob("judge-training-judge-benchmark.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
         parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
     if (gains := judge_training.gains(study, stages)).rows:
@@ -106,9 +107,11 @@ def fill(page: Path, text: str) -> None:
 
 if __name__ == "__main__":
     results = ROOT / "results"
-    if (results / "metrics.csv").exists():
+    if Path(Layout(results).metrics).exists():
         fill(ROOT / "README.md", result(results))
-        shutil.copy(results / "figures" / "accuracy-against-lambda-main-greedy.svg", ROOT / "docs" / "accuracy.svg")
+        shutil.copy(
+            Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), ROOT / "docs" / "accuracy.svg"
+        )
     for page in sorted((ROOT / "docs").glob("*.md")):
-        if (results / page.stem / "report.html").exists():
+        if Path(Layout(results).variant(page.stem).report).exists():
             fill(page, compared(page.stem))

@@ -21,7 +21,8 @@ def merged(common: Mapping, overlay: Mapping) -> dict:
     return result
 
 
-def _at(settings: dict, path: str):
+def at(settings: Mapping, path: str):
+    """What stands under a dotted name. Raises `KeyError` where nothing does."""
     for key in path.split("."):
         settings = settings[key]
     return settings

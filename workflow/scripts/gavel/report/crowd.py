@@ -28,7 +28,7 @@ def shown(results: Results) -> list[str]:
     groups = kinds(results)
     if not groups:
         return list(results.runs)
-    seed = (results.study.get("primary") or {}).get("seed")
+    seed = results.study["primary"]["seed"]
     cells = [next((run for run in runs if results.runs[run]["seed"] == seed), runs[0]) for runs in groups.values()]
     return [*(run for run in results.runs if run == "sft"), *cells]
 

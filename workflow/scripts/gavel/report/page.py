@@ -38,6 +38,7 @@ from gavel.report.sections import (
 )
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
+SEED = 0  # of the samples and judgments that the page shows
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
 
 
@@ -86,17 +87,17 @@ def render(
         workflow.figure(graph),
     ]
     sources = [
-        (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")
+        (results.names[run], name, results.files.evaluation(run, name).samples)
         for run in results.runs
         for name in results.sets
     ]
     if samples is not None:
-        write_all(sources, Path(samples), (study.get("evaluation") or {}).get("best_of") or ())
+        write_all(sources, Path(samples), study["evaluation"]["best_of"])
     if figures_dir is not None:
         for figure in drawn:
-            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", Path(out))
+            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", out)
     context = {"figure": {figure.name: figure for figure in drawn}} | _context(
-        results, taught, sources, mlflow or {}, Path(out)
+        results, taught, sources, mlflow or {}, out
     )
     write_page("page.html.j2", context, out)
     if figures_dir is not None:
@@ -104,20 +105,19 @@ def render(
 
 
 def _context(
-    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: Path
+    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: str | Path
 ) -> dict:
-    study = results.study
+    study, files = results.study, results.files
     rows = results.comparisons
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
-    calibration = (results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl")
-    seed = int(study.get("seed") or 0)
-    cards, total = choose([*sources, calibration], seed)
+    calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
+    cards, total = choose([*sources, calibration], SEED)
     verdict, sentence = answer.answer(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
         "study": study,
-        "title": study.get("study", "study"),
-        "question": study.get("question") or "What does judge reward add to supervised fine-tuning?",
+        "title": study["study"],
+        "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
         "verdict": verdict,
         "answer": sentence,
         "absent": answer.absent(results),
@@ -147,19 +147,19 @@ def _context(
         "drops": _filled(results, kinds.drops),
         "splits_by_answer": _filled(results, kinds.split),
         "calibration": results.calibration,
-        "judge": (study.get("judge") or {}).get("model"),
+        "judge": study["judge"]["model"],
         "judge_trained": taught[-1].name if taught else None,
         "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
         "judge_parts": judge.parts(results.calibration or {}),
         "judge_probes": judge.probes(results.calibration or {}),
         "judge_policies": judge.policies(results),
         "judge_benchmark": _benchmark(results),
-        "judge_training": _judge_training(results, taught, seed),
+        "judge_training": _judge_training(results, taught),
         "cards": cards,
         "card_total": total,
         "card_rule": QUOTAS,
         "sure": SURE,
-        "seed": seed,
+        "seed": SEED,
         "audit": results.audit,
         "audit_tables": data_and_cost.audit(results.audit) if results.audit else [],
         "splits": results.splits,
@@ -175,24 +175,23 @@ def _context(
             allow_unicode=True,
         ),
         "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
-        "store": (study.get("tracking") or {}).get("uri")
-        or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
-        "evaluation": beside(results.root / "evaluation", out),
+        "store": study["tracking"]["uri"] or f"sqlite:///{study['results_dir']}/mlflow.db",
+        "evaluation": beside(files.evaluations, out),
         "links": {
-            name: address(results.root / name, out)
-            for name in (
-                "metrics.csv",
-                "comparisons.csv",
-                "seeds.csv",
-                "samples.parquet",
-                "judge/calibration.jsonl",
-                "judge/benchmark.csv",
-                "judge/benchmark/items.jsonl",
-                "judge/probes.jsonl",
-                "data/audit.json",
-                "evaluation",
+            path.removeprefix(f"{files.root}/"): address(path, out)
+            for path in (
+                files.metrics,
+                files.comparisons,
+                files.seeds,
+                files.samples,
+                files.judge.verdicts,
+                files.judge.benchmark_csv,
+                files.judge.benchmark.items,
+                files.judge.probes,
+                files.data.audit,
+                files.evaluations,
             )
-            if (results.root / name).exists()
+            if Path(path).exists()
         },
     }
 
@@ -206,7 +205,7 @@ def _benchmark(results: Results) -> dict | None:
     return tables | {"asked": judge_benchmark.asked(rows), "written": judge_benchmark.written(results)}
 
 
-def _judge_training(results: Results, taught: list[judge_training.Stage], seed: int) -> dict | None:
+def _judge_training(results: Results, taught: list[judge_training.Stage]) -> dict | None:
     """Tables, sentences and judgments of how the judge was trained; None where it pays as it is."""
     if not taught:
         return None
@@ -216,7 +215,7 @@ def _judge_training(results: Results, taught: list[judge_training.Stage], seed: 
         "gains": judge_training.gains(results, taught),
         "stages": judge_training.table(taught),
         "material": judge_training.material(results),
-        "judgments": judge_training.to_read(results, seed),
+        "judgments": judge_training.to_read(results, SEED),
     }
 
 
@@ -291,14 +290,14 @@ def _styled(html: str) -> tuple[str, str]:
     return html, "\n".join(rules)
 
 
-def address(path: Path, page: Path) -> str:
+def address(path: str | Path, page: str | Path) -> str:
     """A file's address as a page links to it, whatever its folders are called."""
     return quote(os.fsencode(beside(path, page)))
 
 
-def beside(path: Path, page: Path) -> str:
+def beside(path: str | Path, page: str | Path) -> str:
     """A file's path from the folder of a page."""
-    return os.path.relpath(path, page.parent).replace(os.sep, "/")
+    return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")
 
 
 def write_figures(drawn: Sequence[Figure], folder: Path) -> None:

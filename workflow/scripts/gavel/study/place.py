@@ -12,7 +12,7 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tes
 # What the default study, whose folder is `results`, has in it; another study's folder may lie beside these.
 DEFAULTS_OWN = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
-    "mlflow-unsent mlflow.db models report.html runs samples.parquet seeds.csv unfinished"
+    "mlflow-unsent mlflow.db models report.html runs samples.parquet seeds.csv state unfinished"
 ).split()
 
 

@@ -51,7 +51,7 @@ class Rule:
 
     Attributes:
         log: its log file below `logs/`, without `.log`; a job's wildcards in braces (`gavel.study.layout.Layout.log`).
-        benchmark: the file of its jobs' times and memory below `benchmarks/`, without `.tsv`; None where the rule has none.
+        benchmark: what its jobs took, below `benchmarks/`, without `.tsv`; None where the rule keeps no such file.
         light: asks for the profile's `default-resources`, one thread and no GPU; the others ask for `compute`.
         threads: where they are not those of `compute`.
         parallel: `compute.processes` share a job's work.

@@ -31,7 +31,7 @@ AXIS = "judge tokens in the training of the primary run"
 
 def tokens(study: Results) -> float | None:
     """Tokens that the judge took in the training of the primary run; None where that asked none or kept no count."""
-    training = study.training.get(study.primary.get("run"), pd.DataFrame())
+    training = study.training.get(study.primary["run"], pd.DataFrame())
     return (float(training.judge_tokens.sum()) or None) if "judge_tokens" in training else None
 
 
@@ -40,7 +40,7 @@ def against(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFram
     SFT as lines across; None where no such run is known."""
     rows, bases = [], {}
     for label, study in studies.items():
-        row = study.metric(study.primary.get("run"), name, "greedy")
+        row = study.metric(study.primary["run"], name, "greedy")
         if row is not None and tokens(study) is not None:
             about = {"label": label, "run": study.names[row.run], "set": name, "tokens": tokens(study)}
             rows.append(about | {"accuracy": row.value, "low": row.low, "high": row.high})
@@ -91,7 +91,7 @@ def table(studies: Mapping[str, Results]) -> Table:
     made.columns += [("training tokens", "that the judge was trained on")]
     made.columns += [("training time", "of its stages; below: of making what they learn from")]
     for label, study in studies.items():
-        run, name = study.primary.get("run"), study.primary.get("set")
+        run, name = study.primary["run"], study.primary["set"]
         gain = study.comparison(run, "sft", name, "greedy")
         took = (study.runs.get(run) or {}).get("seconds")
         taught = judge_training.stages(study)
@@ -109,7 +109,7 @@ def sentence(studies: Mapping[str, Results]) -> str | None:
     """The judge whose run comes farthest, and the cheapest that is not told from it; None without two to compare."""
     known = {}
     for name, study in studies.items():
-        row = study.metric(study.primary.get("run"), study.primary.get("set"), "greedy")
+        row = study.metric(study.primary["run"], study.primary["set"], "greedy")
         if row is not None and tokens(study) is not None:
             known[name] = row.value, tokens(study)
     if len(known) < 2:
@@ -141,25 +141,20 @@ def _difference(study: Results, best: Results):
 
 def _kind(study: Results) -> tuple[str, str]:
     """What the judge is asked, and whether it writes first."""
-    judge = study.study.get("judge") or {}
-    reasoning = judge.get("reasoning")
-    if not reasoning:
-        return str(judge.get("kind", "single-token")), "answers at once"
-    votes = reasoning.get("samples", 1)
-    return str(judge.get("kind", "single-token")), "writes first" + (f", {votes} votes" if votes > 1 else "")
+    judge = study.study["judge"]
+    if not judge["reasoning"]:
+        return judge["kind"], "answers at once"
+    votes = judge["reasoning"]["samples"]
+    return judge["kind"], "writes first" + (f", {votes} votes" if votes > 1 else "")
 
 
 def _training(study: Results) -> str:
-    judge = study.study.get("judge") or {}
-    taught, rl = judge.get("self_taught"), judge.get("rl")
-    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if _scratch(judge) else []
+    judge = study.study["judge"]
+    taught, rl = judge["self_taught"], judge["rl"]
+    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
     parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []
     parts += [f"RL ({rl['steps']:,} steps)"] if rl else []
     return ", ".join(parts) or "as it comes"
-
-
-def _scratch(judge: dict) -> bool:
-    return judge.get("model") == "scratch" and bool((judge.get("scratch") or {}).get("steps"))
 
 
 def _benchmark(study: Results, taught: list[judge_training.Stage]) -> tuple[Cell, Cell]:

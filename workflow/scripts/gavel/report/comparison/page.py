@@ -1,7 +1,7 @@
 """One page about several studies: their headline results side by side, and against what they differ in."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,8 @@ from gavel.report.plots import results
 from gavel.report.results import Results, load
 from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
+from gavel.study.layout import Layout
 
-CONFIG = "config.yaml"  # beside a study's report: its config as resolved
 AXES = {
     "variant": "",
     "labels": "labelled problems",
@@ -35,6 +35,7 @@ def render(
     axis: str = "variant",
     figures_dir: str | Path | None = None,
     command: str | None = None,
+    complete: Callable[[dict], dict] = dict,
 ) -> None:
     """Write the page.
 
@@ -44,11 +45,12 @@ def render(
         axis: a key of `AXES`: what accuracy is drawn against.
         figures_dir: if given, figures and their data are also written there.
         command: what made the page, to be shown on it.
+        complete: what fills in keys that the config of an earlier version lacks.
 
     Raises:
         InputError: a folder is not that of a study with a report.
     """
-    studies = {name: load_study(folder) for name, folder in folders.items()}
+    studies = {name: load_study(folder, complete) for name, folder in folders.items()}
     least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = against(studies, axis)
     tried = judge_benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
@@ -77,7 +79,7 @@ def render(
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "seeds": seeds(least),
-        "links": {name: page.address(study.root / "report.html", Path(out)) for name, study in studies.items()},
+        "links": {name: page.address(study.files.report, out) for name, study in studies.items()},
     }
     page.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
@@ -96,12 +98,23 @@ def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
     return found
 
 
-def load_study(folder: str | Path) -> Results:
-    """A finished study. Raises `InputError` where there is none."""
-    path = Path(folder) / CONFIG
+def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> Results:
+    """A finished study.
+
+    Args:
+        complete: what fills in keys that the config of an earlier version lacks.
+
+    Raises:
+        InputError: there is none, or one of its files is malformed.
+    """
+    path = Path(Layout(folder).config)
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    study = load(folder, config_files.read(path))
+    try:
+        config = complete(config_files.read(path))
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+    study = load(folder, config)
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
     return study
@@ -132,13 +145,10 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
 def answer(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison in every study; of a token axis first which judge comes farthest and which is cheapest."""
     shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
-    named = {name: study for name, study in studies.items() if study.primary}
-    if not named:
-        return "No study names a primary comparison."
-    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in named.items()}
+    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
     found, where = [], places(studies, axis)
-    for name, study in named.items():
+    for name, study in studies.items():
         wanted = study.primary
         row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
         place = shown.get(axis, "").format(where[name]) if where[name] is not None else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import exp, log
+from pathlib import Path
 from types import SimpleNamespace
 
 from gavel.common.files import read_jsonl
@@ -99,7 +100,7 @@ def across(studies: Mapping[str, Results], name: str) -> Table:
     table.columns += [(title.format(n="n"), hint + ", in %") for title, hint in COLUMNS.values()]
     for label, study in studies.items():
         n = samples(study, name) or study.top_k
-        for run in dict.fromkeys(["sft", study.primary.get("run")]):
+        for run in dict.fromkeys(["sft", study.primary["run"]]):
             found = [study.metric(run, name, metric, n) for metric in COLUMNS] if n else []
             if any(found):
                 cells = [text(label), text(study.names[run]), Cell(str(n), sort=n)]
@@ -128,7 +129,7 @@ def sentence(studies: Mapping[str, Results]) -> str | None:
     curve, reached = {}, []
     for study in studies.values():
         labels = ((study.splits or {}).get("counts") or {}).get("labeled")
-        if not (labels and study.primary):
+        if not labels:
             continue
         run, name = study.primary["run"], study.primary["set"]
         base, own = study.metric("sft", name, "greedy"), study.metric(run, name, "greedy")
@@ -152,8 +153,8 @@ def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], 
 
     The words are part of the key, since the same id may stand for another question in another study's data.
     """
-    path = study.root / "evaluation" / run / name / "samples.jsonl"
-    if not path.exists():
+    path = study.files.evaluation(run, name).samples
+    if not Path(path).exists():
         return {}
     rows = (row for row in read_jsonl(path) if row["sample"] < 0)  # the greedy one
     return {
@@ -166,7 +167,7 @@ def counterpart(study: Results, run: str, first: Results) -> str | None:
     """The run of `first` that a run is held against: its namesake, or for the primary run the primary one."""
     if run in first.runs:
         return run
-    return first.primary.get("run") if run == study.primary.get("run") else None
+    return first.primary["run"] if run == study.primary["run"] else None
 
 
 def against_first(studies: Mapping[str, Results], name: str) -> Table:

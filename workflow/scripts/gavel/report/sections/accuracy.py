@@ -32,9 +32,11 @@ def sizes(results: Results) -> str:
 
 def sampling(results: Results) -> str:
     """maj@16 over 16 samples at temperature 0.7."""
-    options = results.study.get("evaluation") or {}
-    about = f"maj@k: exact expectation over {options.get('samples', 'the')} samples per question"
-    return about + (f" at temperature {options['temperature']:g}" if "temperature" in options else "")
+    options = results.study["evaluation"]
+    return (
+        f"maj@k: exact expectation over {options['samples']} samples per question at temperature "
+        f"{options['temperature']:g}"
+    )
 
 
 def against_lambda(results: Results) -> Figure:

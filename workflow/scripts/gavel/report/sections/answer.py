@@ -8,8 +8,6 @@ from gavel.training.rl.collapse import seen
 
 def answer(results: Results) -> tuple[str, str]:
     """(verdict, sentence) of the primary comparison: above zero, not shown, below zero, or not available."""
-    if not results.primary:
-        return "No answer", "The configuration names no primary comparison."
     run, name, metric, k = results.primary.values()
     row = results.comparison(run, "sft", name, metric, k)
     own, base = results.metric(run, name, metric, k), results.metric("sft", name, metric, k)

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
-from gavel.report.results import Results, csv_table
+from gavel.report.results import Results, csv_table, matching
+from gavel.study.rules import RULES
 
 # What `run.json` names as the action that ended a run before its last step.
 ENDED = {
@@ -133,7 +134,8 @@ def trained_on(training: pd.DataFrame) -> float | None:
 def memory(results: Results, run: str) -> float | None:
     """Peak memory of a run's training job in MiB, where Snakemake kept its benchmark file."""
     jobs = results.benchmarks
-    own = jobs[(jobs.rule == ("sft" if run == "sft" else "rl")) & (jobs.job == run)].memory
+    rule = RULES["train_sft" if run == "sft" else "train_rl"]
+    own = jobs[(jobs.rule == rule.group) & (jobs.job == run)].memory
     return None if own.empty else own.max()
 
 
@@ -148,9 +150,11 @@ def stages(results: Results) -> Table | None:
     ]
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
-    used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
-    stages = [csv_table(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
-    used |= {"train_judge": (None, _sum(map(trained_on, stages)))}
+    trained = tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)
+    used = results.usage | {RULES["train_rl"].group: trained}
+    stages = matching(results.files, results.files.judge.training("*").training)
+    read = [csv_table(path) for path in stages if path.stat().st_size]
+    used |= {RULES["train_judge"].group: (None, _sum(map(trained_on, read)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]

@@ -1,6 +1,7 @@
 """The judge benchmark: how good judges are on pairs of solutions, as a whole and in parts, beside what they cost."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -117,8 +118,8 @@ def written(results: Results) -> list[dict]:
     names = list(dict.fromkeys(_whole(results.judge_benchmark).judge))
     cards: dict[tuple[str, str], dict] = {}
     for name in dict.fromkeys([*names[:1], *names[-1:]]):
-        path = results.root / "judge" / "benchmark" / f"{name}-written.jsonl"
-        for row in read_jsonl(path) if path.exists() else ():
+        path = results.files.judge.benchmark.written(name)
+        for row in read_jsonl(path) if Path(path).exists() else ():
             about = {"id": row["id"], "prompt": ending(row["prompt"]), "label": row["label"], "sides": []}
             side = {"judge": name, "judgment": short(row["judgment"].strip("\n")), "right": row["said"] == row["label"]}
             card = cards.setdefault((row["id"], row["prompt"]), about)

@@ -30,6 +30,7 @@ from gavel.report.sections.data_and_cost import trained_on
 from gavel.report.sections.samples import ending, short
 from gavel.stats.intervals import clustered_mean
 from gavel.study.layout import judge_stages
+from gavel.study.rules import RULES
 
 WAYS = {"changed-question": "another question's answer", "injected-error": "an injected error"}
 
@@ -96,10 +97,9 @@ def to_read(results: Results, seed: int) -> list[dict]:
 
 def _files(results: Results) -> list[tuple[Path, Path]]:
     """(pairs, judgments) of each iteration, there or not."""
-    taught = (results.study.get("judge") or {}).get("self_taught")
-    folder = results.root / "judge" / "training"
+    taught, files = results.study["judge"]["self_taught"], results.files.judge
     numbers = range(1, (taught["iterations"] if taught else 0) + 1)
-    return [(folder / f"pairs{number}.jsonl", folder / f"judgments{number}.jsonl") for number in numbers]
+    return [(Path(files.pairs(number)), Path(files.judgments(number))) for number in numbers]
 
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO"}
@@ -148,24 +148,20 @@ class Stage:
 
 def stages(results: Results) -> list[Stage]:
     """In order; none where the study's judge pays as it is."""
-    judge = results.study.get("judge") or {}
-    if not (judge.get("self_taught") or judge.get("rl")):
-        return []
     return [_stage(results, name, about["method"]) for name, about in judge_stages(results.study).items()]
 
 
 def _stage(results: Results, name: str, method: str) -> Stage:
-    folder, log = results.root / "judge" / "training" / name, results.root / "logs" / "judge-training" / f"{name}.log"
-    path = folder / "run.json"
-    run = read_json(path) if path.exists() else {}
+    left, log = results.files.judge.training(name), Path(results.files.log(RULES["train_judge"], stage=name))
+    run = read_json(left.run_json) if Path(left.run_json).exists() else {}
     status = run.get("status") or ("failed" if log.exists() else "missing")
     reason = last_line(log) if status == "failed" and log.exists() else ""
-    looks = _table(folder / "monitor.csv", *LOOKS)
-    return Stage(name, method, status, reason, run, looks, _table(folder / "training.csv"))
+    looks = _table(left.monitor, *LOOKS)
+    return Stage(name, method, status, reason, run, looks, _table(left.training))
 
 
-def _table(path, *columns: str) -> pd.DataFrame:
-    if not path.exists() or not path.stat().st_size:
+def _table(path: str, *columns: str) -> pd.DataFrame:
+    if not Path(path).exists() or not Path(path).stat().st_size:
         return pd.DataFrame()
     found = csv_table(path)
     return found if {"step", *columns} <= set(found) else pd.DataFrame()
@@ -327,9 +323,9 @@ def _share_of_gain(row):
 
 def _gain(results: Results, before: str, after: str):
     """The paired difference between two judges; None where their answers are not kept."""
-    folder = results.root / "judge" / "benchmark"
-    paths = [folder / f"{name}.jsonl" for name in ("items", before, after)]
-    if not all(path.exists() for path in paths):
+    files = results.files.judge.benchmark
+    paths = [files.items, files.answers(before), files.answers(after)]
+    if not all(Path(path).exists() for path in paths):
         return None
     items, first, second = (list(read_jsonl(path)) for path in paths)
     same = [row["id"] for row in items] == [row["id"] for row in first] == [row["id"] for row in second]

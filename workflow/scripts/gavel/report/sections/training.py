@@ -25,7 +25,6 @@ def training(results: Results) -> Figure:
     if not kept:
         return figure
     figure.data = pd.concat([table.assign(run=run) for run, table in kept.items()])
-    temperature = (results.study.get("rl") or {}).get("temperature")
     problems = {int(n) for table in kept.values() if "n" in table for n in table.n.dropna()}
     scored = any("judge" in table and table.judge.notna().any() for table in kept.values())
     watched = "the judge scored none of them. "
@@ -42,7 +41,7 @@ def training(results: Results) -> Figure:
         )
     figure.caption = (
         f"Samples of {listing([f'{n:,}' for n in sorted(problems)])} validation problems during training, "
-        f"{f'at temperature {temperature:g}' if temperature else 'sampled as in training'}. Blue: share "
+        f"at temperature {results.study['rl']['temperature']:g}. Blue: share "
         f"that is right, with its 95 % interval; {watched}Dashed line: the "
         "best step by "
         "validation; a line marked ‘collapse’: the monitor's alarm. "
@@ -198,12 +197,12 @@ def pairs(results: Results) -> list[dict]:
     Returns:
         `{"run", "question", "before", "after"}`, both `{"response", "judge", "correct"}`.
     """
-    start = _by_question(results.root / "judge" / "calibration.jsonl")
+    start = _by_question(results.files.judge.verdicts)
     liked = {name: max(rows, key=lambda row: (row["probability"], row["response"])) for name, rows in start.items()}
     known = {(name, row["response"]) for name, rows in start.items() for row in rows}
     found = []
     for run in crowd.shown(results):
-        rows = _rows(results.root / "judge" / "runs" / f"{run}.jsonl")
+        rows = _rows(results.files.judge.run_verdicts(run))
         fooled = [r for r in rows if _fooled(r) and r["id"] in liked and (r["id"], r["response"]) not in known]
         best: dict[str, dict] = {}
         for row in sorted(fooled, key=lambda r: (not liked[r["id"]]["correct"], -r["probability"], r["id"])):
@@ -221,8 +220,9 @@ def wrongly_paid(results: Results) -> Table:
     columns = [("policy", ""), ("called right", "solutions"), ("wrong among them, %", "95 % interval over questions")]
     table = Table(columns, [])
     for run in results.runs:
-        path = "calibration.jsonl" if run == "sft" else f"runs/{run}.jsonl"
-        rows = [row for row in _rows(results.root / "judge" / path) if row["kind"] is None and row["says_right"]]
+        judge = results.files.judge
+        path = judge.verdicts if run == "sft" else judge.run_verdicts(run)
+        rows = [row for row in _rows(path) if row["kind"] is None and row["says_right"]]
         if rows:
             wrong = [float(not row["correct"]) for row in rows]
             low, high = clustered_mean([row["id"] for row in rows], wrong)
@@ -231,9 +231,9 @@ def wrongly_paid(results: Results) -> Table:
     return table
 
 
-def _rows(path: Path) -> list[dict]:
+def _rows(path: str) -> list[dict]:
     """The judged solutions of a file; none where it is missing or was written without the judge's probability."""
-    rows = read_jsonl(path) if path.exists() else ()
+    rows = read_jsonl(path) if Path(path).exists() else ()
     return [row for row in rows if row.get("probability") is not None]
 
 
@@ -241,7 +241,7 @@ def _fooled(row: dict) -> bool:
     return row["kind"] is None and row["says_right"] and not row["correct"]
 
 
-def _by_question(path: Path) -> dict[str, list[dict]]:
+def _by_question(path: str) -> dict[str, list[dict]]:
     found: dict[str, list[dict]] = {}
     for row in _rows(path):
         if row["kind"] is None:

@@ -19,6 +19,10 @@ from gavel.study import layout, params
 from gavel.study.cost.workload import Work, work
 from gavel.study.rules import RULES
 
+FORWARD, TRAINING = 2, 6  # operations for each parameter and token
+RECOMPUTED = 2  # more of them in training with gradient checkpointing, which computes the forward pass twice
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
+
 
 @dataclass(frozen=True)
 class Size:
@@ -65,11 +69,6 @@ def _numbers(path: Path) -> int:
     with open(path, "rb") as handle:
         header = json.loads(handle.read(struct.unpack("<Q", handle.read(8))[0]))
     return sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
-
-
-FORWARD, TRAINING = 2, 6  # operations for each parameter and token
-RECOMPUTED = 2  # more of them in training with gradient checkpointing, which computes the forward pass twice
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
 
 
 @dataclass(frozen=True)
