@@ -13,9 +13,7 @@ from gavel.report import unfinished
 from gavel.report.cells import flat, points, seconds
 from gavel.report.page import render
 from gavel.report.results import load
-from gavel.report.sections import accuracy as tables
-from gavel.report.sections import answer, data_and_cost, kinds, votes, workflow
-from gavel.report.sections import training as hacking
+from gavel.report.sections import accuracy, answer, data_and_cost, kinds, training, votes, workflow
 from gavel.report.sections.samples import QUOTAS, choose
 from gavel.study.layout import Layout
 
@@ -95,7 +93,7 @@ def test_figures_are_written_beside_their_data(study, page):
 def test_headline_numbers_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
-    assert f"{100 * row.value:.1f}" in answer.answer(rows)[1]
+    assert f"{100 * row.value:.1f}" in answer.primary_answer(rows)[1]
     assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in page
 
 
@@ -111,18 +109,18 @@ def test_the_answer_follows_the_interval(study, low, high, verdict):
     results = load(*study)
     primary = results.comparisons.primary
     results.comparisons.loc[primary, ["low", "high"]] = [low, high]
-    assert answer.answer(results)[0] == verdict
+    assert answer.primary_answer(results)[0] == verdict
 
 
 def test_bold_needs_an_interval_above_zero(study):
-    from gavel.report.sections.accuracy import headline
+    from gavel.report.sections.accuracy import headline_table
 
     results = load(*study)
     results.comparisons["low"] = -0.01
-    assert not any(cell.bold for row in headline(results).rows for cell in row)
+    assert not any(cell.bold for row in headline_table(results).rows for cell in row)
     results = load(*study)
     results.comparisons["low"] = 0.01
-    bold = [cell for row in headline(results).rows for cell in row if cell.bold]
+    bold = [cell for row in headline_table(results).rows for cell in row if cell.bold]
     assert len(bold) >= 1
     assert all(cell.sort >= results.metrics.value.min() for cell in bold)
 
@@ -156,7 +154,7 @@ def cells(table):
 
 def test_the_judges_choices_are_held_against_the_majority(study):
     results = load(*study)
-    table = votes.judged(results, "main")
+    table = votes.judged_table(results, "main")
     assert [title for title, _ in table.columns[:3]] == ["run", "maj@4", "weighted maj@4"]
     assert [row[0] for row in cells(table)] == list(results.names.values())
     row = results.metric("sft", "main", "best_of", 4)
@@ -175,7 +173,7 @@ def compared(tmp_path_factory):
 def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     root, config = compared
     results = load(root, config)
-    table = votes.best_of_n(results, "main")
+    table = votes.best_of_n_table(results, "main")
     titles = [title for title, _ in table.columns]
     assert titles == ["run", "maj@4", "by score", "by Elo", "by knockout", "pass@4"] + [
         "Elo − maj",
@@ -193,7 +191,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
         best, knockout = values["best_of"].value, values["best_of_knockout"].value
         assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
         assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
-    assert votes.taken(results) == (
+    assert votes.contest_costs(results) == (
         "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
         "and a knockout took 6.0 prompts with 600 tokens."
     )
@@ -201,7 +199,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     page = (root / "report.html").read_text(encoding="utf-8")
     assert not Tags(page).open
     assert "Best of n by comparing" in page
-    assert votes.taken(results) in page
+    assert votes.contest_costs(results) in page
     kept = pd.read_parquet(root / "samples.parquet")
     assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
 
@@ -209,23 +207,23 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
 def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
     config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
     results = load(tmp_path, config)
-    table = votes.best_of_n(results, "main")
+    table = votes.best_of_n_table(results, "main")
     titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
     assert [title for title, _ in table.columns] == titles
-    assert not votes.judged(results, "main").rows
+    assert not votes.judged_table(results, "main").rows
     render(tmp_path, config, tmp_path / "report.html")
 
 
 def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
     results = load(*study)
-    assert not votes.best_of_n(results, "main").rows
-    assert votes.taken(results) is None
+    assert not votes.best_of_n_table(results, "main").rows
+    assert votes.contest_costs(results) is None
     assert "Best of n by comparing" not in page
 
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
     results = load(*study)
-    table = kinds.drops(results, "plus")
+    table = kinds.drop_table(results, "plus")
     assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
     assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
     # Six seed questions, each with its eight versions.
@@ -234,14 +232,14 @@ def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(stud
     original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
     changed = results.metric("sft", "plus", "greedy").value
     assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
-    assert not kinds.drops(results, "main").rows
-    split = kinds.split(results, "plus")
+    assert not kinds.drop_table(results, "main").rows
+    split = kinds.answerable_table(results, "plus")
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
 
 
 def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(study):
     results = load(*study)
-    found = hacking.pairs(results)
+    found = training.hacked_pairs(results)
     assert {pair["run"] for pair in found} == set(results.names.values()) - {"SFT"}
     for pair in found:
         assert not pair["after"]["correct"]
@@ -251,7 +249,7 @@ def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(stud
     items = [row for row in read_jsonl(study[0] / "judge/calibration.jsonl") if row["kind"] is None]
     called = [row for row in items if row["says_right"]]
     share = 100 * sum(not row["correct"] for row in called) / len(called)
-    table = hacking.wrongly_paid(results)
+    table = training.wrongly_paid_table(results)
     assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}"]
     low, high = map(float, table.rows[0][2].sub.split("–"))
     assert low < share < high
@@ -264,10 +262,10 @@ def test_tokens_are_counted_for_runs_and_rules(study):
     training = results.training["ppo-lambda1-seed0"]
     training["num_tokens"] = training.num_tokens.where(training.step <= 50, training.num_tokens - 50_000)
     assert data_and_cost.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.rule_table(results).rows}
     assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
     results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.rule_table(results).rows}
     assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
 
 
@@ -282,9 +280,9 @@ def test_memory_is_that_of_the_training_job(study):
 def test_runs_lead_to_mlflow_where_there_is_a_server(study):
     results = load(*study)
     found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}
-    table = data_and_cost.costs(results, found)
+    table = data_and_cost.run_table(results, found)
     assert [(row[-1].text, row[-1].link) for row in table.rows[:2]] == [("01234567", found["sft"]["url"]), ("–", None)]
-    assert "MLflow run" not in dict(data_and_cost.costs(results, {}).columns)
+    assert "MLflow run" not in dict(data_and_cost.run_table(results, {}).columns)
 
 
 def test_all_samples_are_kept_as_one_table(study, tmp_path):
@@ -314,27 +312,27 @@ def test_the_graph_of_rules_is_drawn_without_what_follows_from_other_edges():
     nodes = "\n".join(f'{i}[label = "{name}"' for i, name in enumerate(["train_judge", "judgments", "pairs", "report"]))
     cyclic = nodes + "\n" + turns.replace(" 2 ->", "\n2 ->")
     assert workflow.edges(cyclic) == [("judgments, train_judge", "report"), ("pairs", "judgments, train_judge")]
-    assert workflow.figure(cyclic).panels
-    shown = workflow.figure(DOT)
+    assert workflow.rule_figure(cyclic).panels
+    shown = workflow.rule_figure(DOT)
     assert "The 3 rules" in shown.caption
     assert all(f">{word}<" in shown.panels[0][1] for word in ("report", "train", "rl", "sft"))
-    assert not workflow.figure(None).panels
+    assert not workflow.rule_figure(None).panels
 
 
 def test_snakemake_tells_the_graph_of_a_study(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = ROOT / "config" / "config.yaml"
-    pairs = workflow.edges(workflow.ask(ROOT / "Snakefile", config, "results/report.html"))
+    pairs = workflow.edges(workflow.ask_snakemake(ROOT / "Snakefile", config, "results/report.html"))
     assert {("judge_policy", "train_rl"), ("score", "compute_metrics"), ("compute_metrics", "report_html")} <= set(
         pairs
     )
-    assert workflow.ask(tmp_path / "Snakefile", config, "x") is None
+    assert workflow.ask_snakemake(tmp_path / "Snakefile", config, "x") is None
 
 
 def test_seeds_are_also_taken_together(tmp_path):
     config = fake_results.build(tmp_path, {"main": 40}, samples=2, algorithms=("grpo",), lambdas=("0.5",), seeds=(0, 1))
     results = load(tmp_path, config)
-    table = tables.across_seeds(results)
+    table = accuracy.seeds_table(results)
     assert [row[:4] for row in cells(table)] == [
         ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
     ]
@@ -464,9 +462,9 @@ def test_numbers_read_well():
 
 
 def test_a_judge_that_pays_for_a_trick_is_named(study, page):
-    from gavel.report.sections.judge import probes
+    from gavel.report.sections.judge import probe_table
 
-    rows = {row[0].text: row[-1].text for row in probes(load(*study).calibration).rows}
+    rows = {row[0].text: row[-1].text for row in probe_table(load(*study).calibration).rows}
     assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
     assert rows["the reference solution (a control)"] == "control"
     assert "Does it pay for tricks?" in page
@@ -474,17 +472,17 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
 
 @pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
 def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
-    from gavel.report.sections.judge import probes
+    from gavel.report.sections.judge import probe_table
 
     trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
-    assert probes({"probes": [trick]}).rows[0][-1].text == verdict
+    assert probe_table({"probes": [trick]}).rows[0][-1].text == verdict
 
 
 def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
-    from gavel.report.sections.judge import policies
+    from gavel.report.sections.judge import policy_table
 
     assert "critical thinking" in page
-    assert [row[0].text for row in policies(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
+    assert [row[0].text for row in policy_table(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
 
 
 def test_a_weak_judge_is_said(study, tmp_path):

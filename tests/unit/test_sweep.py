@@ -18,7 +18,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
-from gavel.report.comparison.tables import against_first, counterpart, differences, labels_for
+from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
 from gavel.study import layout, sweep
 
 SWEEPS = ["judge-strength", "label-efficiency"]
@@ -178,7 +178,7 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
 
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    table = comparison.headline(studies, "main")
+    table = comparison.headline_table(studies, "main")
     titles = [title for title, _ in table.columns]
     place = titles.index("GRPO λ\u00a0=\u00a00")
     assert [row[place].text for row in table.rows][0] == "–"
@@ -187,7 +187,7 @@ def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
 
 def test_studies_are_compared_question_by_question(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    table = against_first(studies, "main")
+    table = paired_table(studies, "main")
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [
         ["second", label, label] for label in ("SFT", "GRPO λ\u00a0=\u00a00.5", "GRPO λ\u00a0=\u00a01")
     ]
@@ -202,7 +202,7 @@ def test_other_questions_under_the_same_ids_are_not_compared(folders, tmp_path):
     studies = {
         name: comparison.load_study(folder) for name, folder in (folders | {"third": tmp_path / "third"}).items()
     }
-    assert {row[0].text for row in against_first(studies, "main").rows} == {"second"}
+    assert {row[0].text for row in paired_table(studies, "main").rows} == {"second"}
 
 
 def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folders):
@@ -272,7 +272,7 @@ def test_the_token_axis_has_a_point_a_judge_and_sft_as_a_line(costly, tmp_path):
 
 def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
     studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
-    rows = comparison.against(studies, "judge_tokens").data
+    rows = comparison.accuracy_figure(studies, "judge_tokens").data
     assert list(rows.label) == ["a", "b", "SFT"]
 
 
@@ -298,7 +298,7 @@ def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    table = cost.table(studies)
+    table = cost.cost_table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
     assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "as it comes"]
@@ -340,8 +340,8 @@ def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(
             here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
             rows.loc[here, "value"] = share
             studies[name].__dict__.pop("_metric_rows", None)
-        assert expected in cost.sentence(studies)
-    assert cost.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
+        assert expected in cost.cost_sentence(studies)
+    assert cost.cost_sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
 def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
@@ -351,7 +351,7 @@ def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(made)))
     both = {"single": folders["first"], "pairs": tmp_path}
     studies = {name: comparison.load_study(folder) for name, folder in both.items()}
-    table = tables.across(studies, "main")
+    table = tables.choices_table(studies, "main")
     assert [title for title, _ in table.columns[2:]] == ["n", "maj@n", "by score", "by Elo", "by knockout", "pass@n"]
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [
         ["single", "SFT", "2"],

@@ -27,7 +27,7 @@ with script_log(snakemake.log[0], "report"):
         study | provenance.gather(study, files.html),
         files.html,
         figures_dir=files.figures,
-        graph=workflow.ask(snakefile, files.config, files.html),
+        graph=workflow.ask_snakemake(snakefile, files.config, files.html),
         mlflow=run_links(snakemake.config),
         samples=files.samples,
     )

@@ -64,17 +64,17 @@ def compared(page: str) -> str:
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
     parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
-        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.table(studies))]
+        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.cost_table(studies))]
     for variant, study in studies.items():
         parts += trained(page, variant, study)
     for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
-        parts += [markdown(comparison_page.headline(studies, name))]
+        parts += [markdown(comparison_page.headline_table(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
-        parts += [markdown(comparison_page.headline(studies, name, "best"))]
-        if (picks := tables.across(studies, name)).rows:
+        parts += [markdown(comparison_page.headline_table(studies, name, "best"))]
+        if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
-    return "\n\n".join([*parts, markdown(tables.overview(studies))]) + "\n"
+    return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"
 
 
 def trained(page: str, variant: str, study: Results) -> list[str]:
@@ -82,13 +82,13 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
     stages = judge_training.stages(study)
     if not stages:
         return []
-    parts = [f"`{variant}`: {judge_training.sentence(study, stages)}"]
+    parts = [f"`{variant}`: {judge_training.summary(study, stages)}"]
     for path in sorted(Path(study.files.figures).glob("judge-training-judge-benchmark.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
         parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
-    if (gains := judge_training.gains(study, stages)).rows:
+    if (gains := judge_training.gain_table(study, stages)).rows:
         parts.append(markdown(gains))
-    return [*parts, markdown(judge_training.table(stages))]
+    return [*parts, markdown(judge_training.stage_table(stages))]
 
 
 def markdown(table: Table) -> str:

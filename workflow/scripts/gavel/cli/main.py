@@ -21,8 +21,6 @@ from gavel.cli.track import add_track
 from gavel.common.errors import InputError
 
 COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track)
-
-
 CLOSED = 128 + signal.SIGPIPE  # the status of other tools whose reader, such as `head`, has left
 
 

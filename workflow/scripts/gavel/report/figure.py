@@ -57,7 +57,7 @@ class Figure:
         return "data:text/csv;base64," + base64.b64encode(text).decode()
 
 
-def settings(results: Results) -> str:
+def rl_settings(results: Results) -> str:
     """What all RL cells have in common, from the configuration."""
     rl = results.study["rl"]
     return (
@@ -66,7 +66,7 @@ def settings(results: Results) -> str:
     )
 
 
-def seeds(results: Results) -> str:
+def seeds_sentence(results: Results) -> str:
     """'One seed' where there is one: what the intervals do not cover."""
     number = len({about.get("seed") for run, about in results.runs.items() if run != "sft"})
     if number > 1:

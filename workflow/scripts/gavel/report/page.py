@@ -1,7 +1,8 @@
-"""The report: one HTML page, self-contained, made from the files of a results folder.
+"""The study's page, and what every page of the report is written with.
 
-It computes no metric and trains nothing. Whatever is missing from the folder is named on the page, so that a
-study that failed half-way has a report too.
+`render` reads a results folder and fills in `page.html.j2`; it computes no metric and trains nothing. Whatever is
+missing from the folder is named on the page, so that a study that failed half-way has a report too. A page is one HTML
+file that loads nothing (`write_page`); its figures can be written beside it (`write_figures`).
 """
 
 import base64
@@ -22,7 +23,7 @@ from gavel.common.files import write_text
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.report import crowd
 from gavel.report.cells import Table, flat
-from gavel.report.figure import Figure, seeds
+from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.results import Results, load, plain
 from gavel.report.sections import (
     accuracy,
@@ -40,6 +41,11 @@ from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
 SEED = 0  # of the samples and judgments that the page shows
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
+# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
+_POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
+_FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+_SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
+_ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
 
 
 def render(
@@ -62,7 +68,7 @@ def render(
         out: the page to write, under 5 MB; links to files beside it are relative.
         figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
         CSV.
-        graph: the workflow's rules in the dot language (`gavel.report.sections.workflow.ask`).
+        graph: the workflow's rules in the dot language (`gavel.report.sections.workflow.ask_snakemake`).
         mlflow: run -> `{"id", "url"}`.
         tables: folder of metrics.csv and its like, if not `results_dir`.
         samples: if given, all scored samples are written there as one Parquet table.
@@ -73,18 +79,18 @@ def render(
     results = load(results_dir, study, tables)
     taught = judge_training.stages(results)
     drawn = [
-        accuracy.against_lambda(results),
-        accuracy.forest(results),
-        training.training(results),
-        training.watched(results),
-        training.diagnostics(results),
-        accuracy.votes(results),
-        accuracy.kinds(results),
-        training.calibration(results),
-        judge_benchmark.against_cost(judge_benchmark.labelled({"": results.judge_benchmark})),
-        judge_training.figure(results, taught),
-        training.sft(results),
-        workflow.figure(graph),
+        accuracy.lambda_figure(results),
+        accuracy.difference_figure(results),
+        training.curves_figure(results),
+        training.monitor_figure(results),
+        training.diagnostics_figure(results),
+        accuracy.vote_figure(results),
+        accuracy.kinds_figure(results),
+        judge.calibration_figure(results),
+        judge_benchmark.cost_figure(judge_benchmark.labelled({"": results.judge_benchmark})),
+        judge_training.progress_figure(results, taught),
+        training.sft_figure(results),
+        workflow.rule_figure(graph),
     ]
     sources = [
         (results.names[run], name, results.files.evaluation(run, name).samples)
@@ -112,7 +118,7 @@ def _context(
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
     calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
     cards, total = choose([*sources, calibration], SEED)
-    verdict, sentence = answer.answer(results)
+    verdict, sentence = answer.primary_answer(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
         "study": study,
@@ -121,38 +127,38 @@ def _context(
         "verdict": verdict,
         "answer": sentence,
         "absent": answer.absent(results),
-        "seeds": seeds(results),
-        "headline": accuracy.headline(results) if results.sets else None,
-        "other": accuracy.headline(results, other=True),
-        "against_sft": accuracy.comparisons(results, tests),
-        "mixed": accuracy.comparisons(
+        "seeds": seeds_sentence(results),
+        "headline": accuracy.headline_table(results) if results.sets else None,
+        "other": accuracy.headline_table(results, other=True),
+        "against_sft": accuracy.comparison_table(results, tests),
+        "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
-        "across_seeds": accuracy.across_seeds(results),
-        "votes": votes.majority(results),
-        "judged_votes": _filled(results, votes.judged),
-        "best_of_n": _filled(results, votes.best_of_n),
-        "taken": votes.taken(results),
-        "pairs": training.pairs(results),
+        "across_seeds": accuracy.seeds_table(results),
+        "votes": votes.majority_table(results),
+        "judged_votes": _filled(results, votes.judged_table),
+        "best_of_n": _filled(results, votes.best_of_n_table),
+        "taken": votes.contest_costs(results),
+        "pairs": training.hacked_pairs(results),
         "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
-        "wrongly_paid": training.wrongly_paid(results),
+        "wrongly_paid": training.wrongly_paid_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": answer.judge_alone(results),
         "collapses": answer.collapses(results),
         "kinds": {
             name: table
             for name in results.sets
-            if (table := kinds.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
+            if (table := kinds.kind_table(results, name, set(study.get("unseen_kinds") or ()))).rows
         },
-        "drops": _filled(results, kinds.drops),
-        "splits_by_answer": _filled(results, kinds.split),
+        "drops": _filled(results, kinds.drop_table),
+        "splits_by_answer": _filled(results, kinds.answerable_table),
         "calibration": results.calibration,
         "judge": study["judge"]["model"],
         "judge_trained": taught[-1].name if taught else None,
-        "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
-        "judge_parts": judge.parts(results.calibration or {}),
-        "judge_probes": judge.probes(results.calibration or {}),
-        "judge_policies": judge.policies(results),
+        "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,
+        "judge_parts": judge.part_tables(results.calibration or {}),
+        "judge_probes": judge.probe_table(results.calibration or {}),
+        "judge_policies": judge.policy_table(results),
         "judge_benchmark": _benchmark(results),
         "judge_training": _judge_training(results, taught),
         "cards": cards,
@@ -161,12 +167,12 @@ def _context(
         "sure": SURE,
         "seed": SEED,
         "audit": results.audit,
-        "audit_tables": data_and_cost.audit(results.audit) if results.audit else [],
+        "audit_tables": data_and_cost.audit_tables(results.audit) if results.audit else [],
         "splits": results.splits,
         "notes": "; ".join(flat((results.splits or {}).get("notes"))),
-        "algorithms": data_and_cost.algorithms(results),
-        "costs": data_and_cost.costs(results, mlflow),
-        "stages": data_and_cost.stages(results),
+        "algorithms": data_and_cost.algorithm_table(results),
+        "costs": data_and_cost.run_table(results, mlflow),
+        "stages": data_and_cost.rule_table(results),
         "total_time": answer.total_time(results),
         "labels": answer.label_use(results),
         "config": yaml.safe_dump(
@@ -201,8 +207,8 @@ def _benchmark(results: Results) -> dict | None:
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
     if rows.empty:
         return None
-    tables = {"judges": judge_benchmark.judges(rows), "parts": judge_benchmark.parts(rows)}
-    return tables | {"asked": judge_benchmark.asked(rows), "written": judge_benchmark.written(results)}
+    tables = {"judges": judge_benchmark.judge_table(rows), "parts": judge_benchmark.part_tables(rows)}
+    return tables | {"asked": judge_benchmark.asked_about(rows), "written": judge_benchmark.written_cards(results)}
 
 
 def _judge_training(results: Results, taught: list[judge_training.Stage]) -> dict | None:
@@ -210,31 +216,18 @@ def _judge_training(results: Results, taught: list[judge_training.Stage]) -> dic
     if not taught:
         return None
     return {
-        "sentence": judge_training.sentence(results, taught),
-        "unfinished": judge_training.unfinished(taught),
-        "gains": judge_training.gains(results, taught),
-        "stages": judge_training.table(taught),
-        "material": judge_training.material(results),
-        "judgments": judge_training.to_read(results, SEED),
+        "sentence": judge_training.summary(results, taught),
+        "unfinished": judge_training.unfinished_stages(taught),
+        "gains": judge_training.gain_table(results, taught),
+        "stages": judge_training.stage_table(taught),
+        "material": judge_training.material_table(results),
+        "judgments": judge_training.sample_judgments(results, SEED),
     }
 
 
 def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:
     """Test set -> its table, where that has rows."""
     return {name: table for name in results.sets if (table := make(results, name)).rows}
-
-
-# Part of the code digest: an edit of the page remakes the report.
-
-
-# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
-_POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
-
-_FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
-
-_SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
-
-_ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
 
 
 def write_page(template: str, context: dict, out: str | Path) -> None:
@@ -290,16 +283,6 @@ def _styled(html: str) -> tuple[str, str]:
     return html, "\n".join(rules)
 
 
-def address(path: str | Path, page: str | Path) -> str:
-    """A file's address as a page links to it, whatever its folders are called."""
-    return quote(os.fsencode(beside(path, page)))
-
-
-def beside(path: str | Path, page: str | Path) -> str:
-    """A file's path from the folder of a page."""
-    return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")
-
-
 def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
     """Write every panel as an SVG file, and each figure's data as CSV."""
     for figure in drawn:
@@ -310,3 +293,13 @@ def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
             write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
         if figure.panels:
             write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))
+
+
+def address(path: str | Path, page: str | Path) -> str:
+    """A file's address as a page links to it, whatever its folders are called."""
+    return quote(os.fsencode(beside(path, page)))
+
+
+def beside(path: str | Path, page: str | Path) -> str:
+    """A file's path from the folder of a page."""
+    return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")

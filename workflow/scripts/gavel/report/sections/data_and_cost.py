@@ -14,7 +14,7 @@ ENDED = {
 }
 
 
-def audit(found: dict) -> list[tuple[str, Table]]:
+def audit_tables(found: dict) -> list[tuple[str, Table]]:
     """(title, table) of the overlap audit's parts."""
     parts = []
     overlap = Table(
@@ -58,7 +58,7 @@ def _overlap_cell(cell: dict | None) -> Cell:
     return Cell(f"{cell['count']:,}", share, sort=cell["count"])
 
 
-def algorithms(results: Results) -> Table | None:
+def algorithm_table(results: Results) -> Table | None:
     """A column per algorithm, a row per note of its run.json; None without notes."""
     notes = {
         about["algorithm"]: about["algorithm_notes"] for about in results.runs.values() if about.get("algorithm_notes")
@@ -77,7 +77,7 @@ def _note(value) -> str:
     return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
-def costs(results: Results, mlflow: dict[str, dict]) -> Table:
+def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
     """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
     columns = [
         ("run", ""),
@@ -139,7 +139,7 @@ def memory(results: Results, run: str) -> float | None:
     return None if own.empty else own.max()
 
 
-def stages(results: Results) -> Table | None:
+def rule_table(results: Results) -> Table | None:
     """Seconds, peak memory and tokens per rule, from the benchmark and usage files; None without any of the former."""
     if results.benchmarks.empty:
         return None

@@ -9,7 +9,7 @@ import pandas as pd
 from gavel.common.files import read_jsonl
 from gavel.report.cells import MISSING, Cell, Table, count, listing, points, share_cell, text
 from gavel.report.figure import Figure
-from gavel.report.plots import judges as plots
+from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections.samples import ending, short
 
@@ -37,7 +37,7 @@ def labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
-def judges(rows: pd.DataFrame) -> Table:
+def judge_table(rows: pd.DataFrame) -> Table:
     """Rows: judges. Columns: accuracy and AUC with 95 % intervals, how far the order of the two counts, and cost."""
     whole = _whole(rows)
     compares = whole.flipped.notna().any()
@@ -66,7 +66,7 @@ def judges(rows: pd.DataFrame) -> Table:
     return table
 
 
-def parts(rows: pd.DataFrame) -> list[tuple[str, Table]]:
+def part_tables(rows: pd.DataFrame) -> list[tuple[str, Table]]:
     """(title, table) for each way to tell pairs apart: a row a part, a column a judge with its accuracy."""
     names = list(dict.fromkeys(rows.label)) if len(rows) else []
     made = []
@@ -83,7 +83,7 @@ def parts(rows: pd.DataFrame) -> list[tuple[str, Table]]:
     return made
 
 
-def against_cost(rows: pd.DataFrame) -> Figure:
+def cost_figure(rows: pd.DataFrame) -> Figure:
     """Accuracy of every judge against the tokens that a pair costs; without panels for less than two judges."""
     figure = Figure("judge-accuracy-against-cost", missing="There is no judge benchmark with two judges to compare.")
     if not len(rows):
@@ -94,7 +94,7 @@ def against_cost(rows: pd.DataFrame) -> Figure:
     if len(drawn) < 2:
         return figure
     figure.data = drawn.drop(columns=["by", "part"])
-    figure.panels.append(("Judge benchmark", plots.accuracy_against_cost(drawn)))
+    figure.panels.append(("Judge benchmark", accuracy_against_cost(drawn)))
     uncounted = [name for name in whole.label if name not in set(drawn.label)]
     figure.caption = (
         "Share of pairs whose right solution the judge prefers, with 95 % intervals (a bootstrap over questions, or "
@@ -102,12 +102,12 @@ def against_cost(rows: pd.DataFrame) -> Figure:
         "against the tokens that its model reads and writes for a pair, on a logarithmic axis; "
         "judges are moved sideways a little, so that those that cost the same can be told apart. "
         + (f"Not drawn, because it counts no tokens or answered nothing: {listing(uncounted)}. " if uncounted else "")
-        + asked(rows)
+        + asked_about(rows)
     )
     return figure
 
 
-def written(results: Results) -> list[dict]:
+def written_cards(results: Results) -> list[dict]:
     """What the first and the last of a study's judges write about the same few pairs
     (`gavel.judge_eval.benchmark.written`); none of judges that answer at once.
 
@@ -127,7 +127,7 @@ def written(results: Results) -> list[dict]:
     return list(cards.values())
 
 
-def asked(rows: pd.DataFrame) -> str:
+def asked_about(rows: pd.DataFrame) -> str:
     """What the judges were asked about, in words."""
     whole = _whole(rows)
     pairs = listing([f"{number:,}" for number in dict.fromkeys(whole.n + whole.missing)])

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from gavel.report.figure import Figure
-from gavel.report.plots import rulegraph
+from gavel.report.plots.rulegraph import as_table, rulegraph
 
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
 
 
-def ask(snakefile: str | Path, config: str | Path, target: str | Path) -> str | None:
+def ask_snakemake(snakefile: str | Path, config: str | Path, target: str | Path) -> str | None:
     """Snakemake's graph of the rules that lead to a target, in the dot language; None where it gives none.
 
     Args:
@@ -56,12 +56,12 @@ def _followers(pairs: set[tuple[str, str]]) -> dict[str, set[str]]:
     return after
 
 
-def figure(dot: str | None) -> Figure:
+def rule_figure(dot: str | None) -> Figure:
     """The graph drawn from left to right."""
     shown = Figure("workflow", full=True, missing="The graph of rules could not be asked from Snakemake.")
     if dot and (pairs := edges(dot)):
-        shown.panels.append(("Rules", rulegraph.rulegraph(pairs)))
-        shown.data = rulegraph.as_table(pairs)
+        shown.panels.append(("Rules", rulegraph(pairs)))
+        shown.data = as_table(pairs)
         shown.caption = (
             f"The {len({rule for pair in pairs for rule in pair})} rules that lead to this report, as Snakemake orders "
             "them; lines that follow from others are left out. A rule may stand for a job of every run; rules in one "
