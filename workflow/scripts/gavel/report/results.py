@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,9 +16,16 @@ from gavel.common.redaction import redacted, redacted_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
 from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.plots.style import label
-from gavel.study.layout import Layout, primary_comparison
+from gavel.study.layout import Layout, Primary, primary_comparison
 from gavel.study.layout import runs as runs_of
 from gavel.study.rules import RULES
+
+
+class Tokens(NamedTuple):
+    """What a rule's jobs took: tokens that policies wrote, and those that the judge read and wrote; None if unknown."""
+
+    written: float | None = None
+    judge: float | None = None
 
 
 @dataclass
@@ -27,7 +35,7 @@ class Results:
     `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
     it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
     `training` hold the tables that exist and are not empty; `usage` maps groups of rules
-    (`gavel.study.rules.Rule.group`) to tokens (written, the judge's); `contests` maps runs to test sets to the round
+    (`gavel.study.rules.Rule.group`) to tokens; `contests` maps runs to test sets to the round
     robins and knockouts of samples and what those took (`gavel.evaluation.best_of`); `calibration`, `policies`, `audit`
     and `splits` are None where the file is missing, `judge_benchmark` has no rows then.
     """
@@ -46,7 +54,7 @@ class Results:
     audit: dict | None
     splits: dict | None
     benchmarks: pd.DataFrame
-    usage: dict[str, tuple[int | None, int | None]]
+    usage: dict[str, Tokens]
     contests: dict[str, dict[str, dict[str, dict]]]
     names: dict[str, str] = field(init=False)
 
@@ -64,8 +72,8 @@ class Results:
         return sorted(found, key=lambda name: name != self.primary["set"])
 
     @property
-    def primary(self) -> dict:
-        """The comparison with SFT that was named beforehand: `{"run", "set", "metric", "k"}`."""
+    def primary(self) -> Primary:
+        """The comparison with SFT that was named beforehand."""
         return primary_comparison(self.study["primary"], self.top_k)
 
     @property
@@ -229,19 +237,18 @@ def _benchmarks(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
 
 
-def _usage(files: Layout) -> dict[str, tuple[int | None, int | None]]:
-    """Group of rules -> (tokens that policies wrote, the judge's tokens), of the rules that keep count in files."""
-    found: dict[str, tuple[int | None, int | None]] = {}
+def _usage(files: Layout) -> dict[str, Tokens]:
+    """Group of rules -> tokens, of the rules that keep count in files."""
+    found: dict[str, Tokens] = {}
     if scored := [read_json(path) for path in _scored(files).values()]:
-        found[RULES["generate"].group] = sum(used["written"] for used in scored), None
-        found[RULES["score"].group] = None, sum(used["judge"] for used in scored)
+        found[RULES["generate"].group] = Tokens(written=sum(used["written"] for used in scored))
+        found[RULES["score"].group] = Tokens(judge=sum(used["judge"] for used in scored))
     if tried := [read_json(path) for path in matching(files, files.judge.benchmark.cost("*"))]:
         spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
-        found[RULES["benchmark_judge"].group] = None, spent
+        found[RULES["benchmark_judge"].group] = Tokens(judge=spent)
     patterns = (files.judge.usage, files.judge.run_usage("*"))
     if asked := [read_json(path) for pattern in patterns for path in matching(files, pattern)]:
-        written, read = (sum(used[key] for used in asked) for key in ("written", "judge"))
-        found[RULES["judge_policy"].group] = written, read
+        found[RULES["judge_policy"].group] = Tokens(*(sum(used[key] for used in asked) for key in Tokens._fields))
     return found
 
 

@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration of a self-taught judge, in this order
 
@@ -180,13 +180,23 @@ class JudgeBenchmarkFiles:
         return f"{self.folder}/{judge}-written.jsonl"
 
 
-def judge_stages(study: dict) -> dict[str, dict]:
-    """How the judge is trained before it pays: stage -> `method`, `start` (a folder), `data` (a file), `settings`.
+class JudgeStage(TypedDict):
+    """How the judge is trained in one stage: from the model folder `start`, on the file `data`."""
 
-    In order; each starts from the best judge of the one before. None where the judge pays as it is.
+    method: str
+    start: str
+    data: str
+    settings: dict
+
+
+def judge_stages(study: dict) -> dict[str, JudgeStage]:
+    """The stages in which the judge is trained before it pays, in order; none where it pays as it is.
+
+    Each starts from the best judge of the one before.
     """
     files, start = Layout(study["results_dir"]).judge, start_model(study, "judge")
-    taught, rl, found = study["judge"]["self_taught"], study["judge"]["rl"], {}
+    taught, rl = study["judge"]["self_taught"], study["judge"]["rl"]
+    found: dict[str, JudgeStage] = {}
 
     def add(stage: str, method: str, data: str, settings: dict) -> None:
         nonlocal start
@@ -262,15 +272,23 @@ def data(study: dict) -> dict:
     return section | named | {"tests": {name: local(test, f"tests.{name}") for name, test in section["tests"].items()}}
 
 
-def hub(study: dict) -> dict[str, dict]:
-    """What is to be fetched from the hub: folder below `hub/` -> its `kind` (model or dataset), `name` and `revision`.
+class Fetched(TypedDict):
+    """What is fetched from the hub; `kind` is `model` or `dataset`."""
+
+    kind: str
+    name: str
+    revision: str | None
+
+
+def hub(study: dict) -> dict[str, Fetched]:
+    """What is to be fetched from the hub, by the folder below `hub/`.
 
     The last part of the folder's name is that of the config's key.
     """
     tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
     named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
     named |= {f"data/{key}": source for key, source in tests.items()}
-    found = {
+    found: dict[str, Fetched] = {
         folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
         for folder, source in named.items()
         if source and source["path"] and not Path(source["path"]).exists()
@@ -287,8 +305,12 @@ def run_name(algorithm: str, weight: float, seed: int) -> str:
     return f"{algorithm}-lambda{weight:g}-seed{seed}"
 
 
-def grid(rl: Mapping) -> dict[str, dict]:
-    """Run -> its `algorithm`, `lambda` and `seed`, of a config's section `rl`."""
+# What tells a run from the others; SFT has neither lambda nor seed. (`lambda` is a keyword, hence not a class.)
+Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
+
+
+def grid(rl: Mapping) -> dict[str, Cell]:
+    """The runs of a config's section `rl`."""
     return {
         run_name(algorithm, weight, seed): {"algorithm": algorithm, "lambda": weight, "seed": seed}
         for algorithm in rl["algorithms"]
@@ -297,8 +319,8 @@ def grid(rl: Mapping) -> dict[str, dict]:
     }
 
 
-def runs(study: dict) -> dict[str, dict]:
-    """Run -> its `algorithm`, `lambda` and `seed`, SFT first; the latter two None for it."""
+def runs(study: dict) -> dict[str, Cell]:
+    """All runs of a study, SFT first."""
     return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study["rl"])
 
 
@@ -336,12 +358,21 @@ def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def primary_comparison(named: Mapping, votes: int | None) -> dict:
-    """The primary comparison, `{"run", "set", "metric", "k"}`; `votes` is the largest k of maj@k."""
+class Primary(TypedDict):
+    """The comparison with SFT that was named beforehand: of which run, on which test set, by which metric."""
+
+    run: str
+    set: str
+    metric: str
+    k: int | None
+
+
+def primary_comparison(named: Mapping, votes: int | None) -> Primary:
+    """The comparison that a config's section `primary` names; `votes` is the largest k of maj@k."""
     run = run_name(named["algorithm"], named["lambda"], named["seed"])
     return {"run": run, "set": named["set"], "metric": named["metric"], "k": votes if named["metric"] == "maj" else 1}
 
 
-def primary(study: dict) -> dict:
+def primary(study: dict) -> Primary:
     """The primary comparison as `gavel.evaluation.metrics.write_metrics` takes it."""
     return primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))

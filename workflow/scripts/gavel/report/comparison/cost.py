@@ -25,6 +25,7 @@ from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
+from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 
 AXIS = "judge tokens in the training of the primary run"
 
@@ -164,11 +165,10 @@ def _training(study: Results) -> str:
 def _benchmark(study: Results, taught: list[judge_training.Stage]) -> tuple[Cell, Cell]:
     """Accuracy and tokens a pair of the judge that pays."""
     rows, name = study.judge_benchmark, taught[-1].judge if taught else "pays"
-    for row in rows[(rows.by == "all") & (rows.judge == name)].itertuples():
-        shown = SimpleNamespace(value=row.accuracy, low=row.low, high=row.high)
+    for row in all_pairs(rows[rows.judge == name]).itertuples():
         both = [one for one in (row.tokens_read, row.tokens_written) if not pd.isna(one)]
         spent = Cell(f"{sum(both):,.1f}", sort=sum(both)) if both else MISSING
-        return MISSING if pd.isna(row.accuracy) else share_cell(shown), spent
+        return share_cell(accuracy_of(row)), spent
     return MISSING, MISSING
 
 

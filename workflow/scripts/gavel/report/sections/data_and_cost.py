@@ -3,7 +3,7 @@
 import pandas as pd
 
 from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
-from gavel.report.results import Results, csv_table, matching
+from gavel.report.results import Results, Tokens, csv_table, matching
 from gavel.study.rules import RULES
 
 # What `run.json` names as the action that ended a run before its last step.
@@ -116,11 +116,11 @@ def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
     return table
 
 
-def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
-    """(tokens that the policy read and wrote in training, those of the judge) of one run, where logged."""
+def tokens(results: Results, run: str) -> Tokens:
+    """Those that the policy read and wrote in the training of one run, and the judge's, where logged."""
     training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
     read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
-    return trained_on(training), sum(read) if read else None
+    return Tokens(trained_on(training), sum(read) if read else None)
 
 
 def trained_on(training: pd.DataFrame) -> float | None:
@@ -150,15 +150,15 @@ def rule_table(results: Results) -> Table | None:
     ]
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
-    trained = tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)
+    trained = Tokens(*(_sum(column) for column in zip(*cells, strict=True)))
     used = results.usage | {RULES["train_rl"].group: trained}
     stages = matching(results.files, results.files.judge.training("*").training)
     read = [csv_table(path) for path in stages if path.stat().st_size]
-    used |= {RULES["train_judge"].group: (None, _sum(map(trained_on, read)))}
+    used |= {RULES["train_judge"].group: Tokens(judge=_sum(map(trained_on, read)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]
-        spent = [count(number) for number in used.get(rule, (None, None))]
+        spent = [count(number) for number in used.get(rule, Tokens())]
         table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max()), *spent])
     return table
 

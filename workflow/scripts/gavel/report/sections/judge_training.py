@@ -14,6 +14,7 @@ from gavel.judge_eval.benchmark_figures import gain
 from gavel.report.cells import (
     MISSING,
     Cell,
+    Estimate,
     Table,
     count,
     difference_cell,
@@ -28,6 +29,7 @@ from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_progress, selection_curve
 from gavel.report.results import Results, csv_table, last_line
 from gavel.report.sections.data_and_cost import trained_on
+from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
 from gavel.stats.intervals import clustered_mean
 from gavel.study.layout import judge_stages
@@ -121,8 +123,8 @@ def summary(results: Results, found: list[Stage]) -> str:
         )
     names = trajectory(results, found)
     if len(names) > 1 and names[0] == "start":
-        rows = {row.judge: row for row in _whole(results).itertuples()}
-        first, last = _share_of_gain(rows[names[0]]), _share_of_gain(rows[names[-1]])
+        rows = {row.judge: row for row in all_pairs(results.judge_benchmark).itertuples()}
+        first, last = accuracy_of(rows[names[0]]), accuracy_of(rows[names[-1]])
         row = _gain(results, names[0], names[-1])
         if first and last and row:
             return (
@@ -164,19 +166,19 @@ def gain_table(results: Results, found: list[Stage]) -> Table:
     table.columns += [("Δ start", "from the judge as it came, in points, paired"), ("flips", "of the order, in %")]
     if len(names) < 2:
         return table
-    rows = {row.judge: row for row in _whole(results).itertuples()}
+    rows = {row.judge: row for row in all_pairs(results.judge_benchmark).itertuples()}
     for place, name in enumerate(names):
         row, steps = rows[name], [names[place - 1], names[0]] if place else []
         compared = [_gain(results, other, name) for other in steps] or [None, None]
         cells = [difference_cell(one, bold=one is not None and (one.low > 0 or one.high < 0)) for one in compared]
         flips = MISSING if pd.isna(row.flipped) else Cell(percent(row.flipped), sort=row.flipped)
-        table.rows.append([text(name), share_cell(_share_of_gain(row)), *cells, flips])
+        table.rows.append([text(name), share_cell(accuracy_of(row)), *cells, flips])
     return table
 
 
 def trajectory(results: Results, found: list[Stage]) -> list[str]:
     """The judges of the judge benchmark in the order in which training leaves them, those that are in its table."""
-    known = set(_whole(results).judge)
+    known = set(all_pairs(results.judge_benchmark).judge)
     return [name for name in dict.fromkeys(["start", *(one.judge for one in found)]) if name in known]
 
 
@@ -192,21 +194,12 @@ def _gain(results: Results, before: str, after: str):
     return found and SimpleNamespace(**found)
 
 
-def _share_of_gain(row):
-    known = SimpleNamespace(value=row.accuracy, low=row.low, high=row.high)
-    return None if pd.isna(row.accuracy) else known
-
-
-def _whole(results: Results) -> pd.DataFrame:
-    return results.judge_benchmark[results.judge_benchmark.by == "all"]
-
-
 def progress_figure(results: Results, found: list[Stage]) -> Figure:
     """Accuracy on the judge benchmark after each part of the training, and on selection pairs over the steps."""
     made = Figure("judge-training", missing="No stage of the judge's training left anything to draw.", wide=True)
     names, parts, caption = trajectory(results, found), [], []
     if len(names) > 1:
-        rows = _whole(results).set_index("judge").loc[names].reset_index()
+        rows = all_pairs(results.judge_benchmark).set_index("judge").loc[names].reset_index()
         rows = rows[["judge", "accuracy", "low", "high", "n", "questions"]]
         made.panels.append(("Judge benchmark", judge_progress(rows)))
         parts.append(rows.assign(on="judge benchmark"))
@@ -294,7 +287,7 @@ def _share(drawn: Iterable[tuple[str, float]]):
         return MISSING
     groups, values = zip(*drawn, strict=True)
     low, high = clustered_mean(groups, values)
-    return share_cell(SimpleNamespace(value=sum(values) / len(values), low=low, high=high))
+    return share_cell(Estimate(sum(values) / len(values), low, high))
 
 
 def sample_judgments(results: Results, seed: int) -> list[dict]:

@@ -1,13 +1,12 @@
 """Training as figures, SFT and then the RL runs; and what the judge pays for that is wrong, before and after."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 
 from gavel.common.files import read_jsonl
 from gavel.report import crowd
-from gavel.report.cells import Table, count, listing, share_cell, text
+from gavel.report.cells import Estimate, Table, count, listing, share_cell, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
 from gavel.report.plots.training import diagnostic, sft_curve, training_curve
 from gavel.report.results import Results
@@ -188,7 +187,7 @@ def wrongly_paid_table(results: Results) -> Table:
         if rows:
             wrong = [float(not row["correct"]) for row in rows]
             low, high = clustered_mean([row["id"] for row in rows], wrong)
-            share = SimpleNamespace(value=sum(wrong) / len(wrong), low=low, high=high)
+            share = Estimate(sum(wrong) / len(wrong), low, high)
             table.rows.append([text(results.names[run]), count(len(rows)), share_cell(share)])
     return table
 
