@@ -16,6 +16,7 @@ from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
 from gavel.study import sweep
+from gavel.study.layout import Layout
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
@@ -28,13 +29,13 @@ def table(path: Path) -> list[dict]:
 
 def result(results: Path) -> str:
     """The headline checkpoints' greedy accuracy on every test set, and the difference from SFT on the first one."""
-    greedy = [row for row in table(results / "metrics.csv") if row["metric"] == "greedy"]
+    greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
     headline = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
     runs, sets = (list(dict.fromkeys(row[key] for row in headline)) for key in ("run", "set"))
     values = {(row["run"], row["set"]): row for row in headline}
     compared = {
         (row["run"], row["set"]): row
-        for row in table(results / "comparisons.csv")
+        for row in table(Path(Layout(results).comparisons))
         if (row["checkpoint"], row["baseline"], row["metric"]) == ("last", "sft", "greedy")
     }
     sizes = {name: int(float(values[runs[0], name]["n"])) for name in sets}
@@ -59,21 +60,21 @@ def compared(page: str) -> str:
     folder = ROOT / about["results_dir"]
     studies = {variant: comparison_page.load_study(folder / variant) for variant in about["variants"]}
     first = comparison_page.test_sets(studies)[0]
-    for path in sorted((folder / "figures").glob(f"*-{first}-greedy.svg")):
+    for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
     parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
-        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.table(studies))]
+        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.cost_table(studies))]
     for variant, study in studies.items():
         parts += trained(page, variant, study)
     for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
-        parts += [markdown(comparison_page.headline(studies, name))]
+        parts += [markdown(comparison_page.headline_table(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
-        parts += [markdown(comparison_page.headline(studies, name, "best"))]
-        if (picks := tables.across(studies, name)).rows:
+        parts += [markdown(comparison_page.headline_table(studies, name, "best"))]
+        if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
-    return "\n\n".join([*parts, markdown(tables.overview(studies))]) + "\n"
+    return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"
 
 
 def trained(page: str, variant: str, study: Results) -> list[str]:
@@ -81,13 +82,13 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
     stages = judge_training.stages(study)
     if not stages:
         return []
-    parts = [f"`{variant}`: {judge_training.sentence(study, stages)}"]
-    for path in sorted((study.root / "figures").glob("judge-training-judge-benchmark.svg")):
+    parts = [f"`{variant}`: {judge_training.summary(study, stages)}"]
+    for path in sorted(Path(study.files.figures).glob("judge-training-judge-benchmark.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
         parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
-    if (gains := judge_training.gains(study, stages)).rows:
+    if (gains := judge_training.gain_table(study, stages)).rows:
         parts.append(markdown(gains))
-    return [*parts, markdown(judge_training.table(stages))]
+    return [*parts, markdown(judge_training.stage_table(stages))]
 
 
 def markdown(table: Table) -> str:
@@ -106,9 +107,11 @@ def fill(page: Path, text: str) -> None:
 
 if __name__ == "__main__":
     results = ROOT / "results"
-    if (results / "metrics.csv").exists():
+    if Path(Layout(results).metrics).exists():
         fill(ROOT / "README.md", result(results))
-        shutil.copy(results / "figures" / "accuracy-against-lambda-main-greedy.svg", ROOT / "docs" / "accuracy.svg")
+        shutil.copy(
+            Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), ROOT / "docs" / "accuracy.svg"
+        )
     for page in sorted((ROOT / "docs").glob("*.md")):
-        if (results / page.stem / "report.html").exists():
+        if Path(Layout(results).variant(page.stem).report).exists():
             fill(page, compared(page.stem))

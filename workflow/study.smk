@@ -46,7 +46,7 @@ rule judge:
 
 rule rl:
     input:
-        expand(f"{RESULTS}/runs/{{run}}/final", run=CELLS),
+        [LAYOUT.runs(run).final for run in CELLS],
     localrule: True
 
 

@@ -57,8 +57,8 @@ def judge_training(root: Path, study: dict, iterations: int = 2, rl: bool = True
     """
     rng = random.Random(len(root.name))
     taught = {"iterations": iterations, "sft": {"steps": 20}, "dpo": {"steps": 10}} if iterations else None
-    judge = study["judge"] | {"kind": "pairwise", "model": "scratch", "server": None, "self_taught": taught}
-    study = study | {"judge": judge | {"rl": {"steps": 40} if rl else None}, "shared": {"judge": None}}
+    judge = study["judge"] | {"kind": "pairwise", "model": "scratch", "self_taught": taught}
+    study = study | {"judge": judge | {"rl": {"steps": 40} if rl else None}}
     folder = root / "judge" / "training"
     accuracy = 0.55
     for name, about in layout.judge_stages(study).items():

@@ -10,6 +10,7 @@ from gavel.evaluation.metrics import write_metrics
 from gavel.judge_eval import probes
 from gavel.judge_eval.calibration import whole
 from gavel.study import layout
+from gavel.study.schema.study import load
 
 KINDS = (
     "numerical substitution",
@@ -24,28 +25,24 @@ KINDS = (
 # λ → how much a run differs from SFT, and how far its judge reward leaves the truth.
 EFFECT = {"0": (-0.13, 0.4), "0.5": (0.075, 0.06), "1": (0.04, 0.04)}
 SCORE = ("score",)
-STUDY = {
+RAW = {
     "study": "tiny",
     "question": "Does a one-word judge's reward on unlabelled questions help beyond what labels teach?",
-    "results_dir": "results",
-    "format": "program",
-    "seed": 0,
-    "data": {"labeled": 200, "unlabeled": 600, "validation": 300},
-    "student": {"checkpoint": "weights/student"},
-    "judge": {"checkpoint": "weights/judge", "kind": "pointwise"},
-    "sft": {"epochs": 12, "learning_rate": 4e-4},
-    "rl": {
-        "algorithms": ["grpo", "ppo"],
-        "lambda": [0, 0.5, 1],
-        "seeds": [0],
-        "steps": 80,
-        "prompts_per_step": 32,
-        "num_generations": 8,
-        "learning_rate": 1.5e-4,
-        "temperature": 1.0,
+    "results_dir": "/results",  # the check of a relative one depends on the working directory
+    "data": {
+        "train": {"reader": "generator", "set": "main", "size": 1100},
+        "labeled": 200,
+        "unlabeled": 600,
+        "validation": 300,
+        "tests": {name: {"reader": "generator", "set": "main", "size": 60} for name in ("main", "plus", "svamp")},
     },
-    "evaluation": {"samples": 16, "temperature": 0.7, "ks": [1, 2, 4, 8, 16]},
-    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"},
+    "student": {"model": "weights/student"},
+    "judge": {"model": "weights/judge"},
+    "rl": {"lambda": [0, 0.5, 1], "learning_rate": 1.5e-4},
+    "primary": {"algorithm": "grpo", "lambda": 0.5, "set": "main"},
+}
+STUDY = load(RAW) | {
+    "results_dir": "results",
     "unseen_kinds": ["problem understanding", "critical thinking"],
     "provenance": {
         "versions": {"python": "3.11.2", "torch": "2.13.0", "trl": "1.16.0"},
@@ -79,7 +76,7 @@ def build(
         best_of: by what the judge picks the best of a question's samples, as in the config.
 
     Returns:
-        STUDY with the grid of this call.
+        STUDY, a resolved config, with the grid of this call.
     """
     rng = random.Random(seed)
     runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}}

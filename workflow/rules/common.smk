@@ -10,6 +10,8 @@ from gavel.models import prompts
 from gavel.study import checks, layout, resolve
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
+from gavel.study.layout import Layout
+from gavel.study.rules import RULES
 
 try:
     config = resolve.resolve(config, ROOT)
@@ -46,7 +48,7 @@ def prompt_files(*names):
     ]
 
 
-RESULTS = config["results_dir"]
+LAYOUT = Layout(config["results_dir"])
 TESTS = list(config["data"]["tests"])
 CELLS = layout.cells(config)
 RUNS = ["sft", *CELLS]
@@ -55,7 +57,7 @@ STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = job_params.judge(config)
 JUDGES = job_params.judges(config)
-BENCHMARK = f"{RESULTS}/judge/benchmark.csv" if config["judge"]["benchmark"] else []
+BENCHMARK = LAYOUT.judge.benchmark_csv if config["judge"]["benchmark"] else []
 MODELS = layout.model_files(config)
 HUB = layout.hub(config)
 SHIPPED = layout.shipped(config)
@@ -68,7 +70,7 @@ RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runt
 def asks_for(rule):
     """What a rule that trains, samples or judges asks for."""
     # `gpu` is the name that Slurm's plugin takes both for the job and for the step within it.
-    count = job_params.gpus(config, rule)
+    count = RULES[rule].gpus(config)
     return RESOURCES | ({"gpu": count} if count else {})
 
 

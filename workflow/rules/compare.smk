@@ -1,16 +1,16 @@
 rule compare_variants:
     input:
-        configs=expand(f"{RESULTS}/{{variant}}/config.yaml", variant=VARIANTS),
-        reports=expand(f"{RESULTS}/{{variant}}/report.html", variant=VARIANTS),
+        configs=[LAYOUT.variant(name).config for name in VARIANTS],
+        reports=[LAYOUT.variant(name).report for name in VARIANTS],
     output:
         html=report(
-            f"{RESULTS}/report.html",
+            LAYOUT.report,
             caption="../report/study.rst",
             category="Comparison",
         ),
-        figures=directory(f"{RESULTS}/figures"),
+        figures=directory(LAYOUT.figures),
     log:
-        f"{RESULTS}/logs/comparison.log",
+        LAYOUT.log(RULES["compare_variants"]),
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -6,11 +6,11 @@ SOURCES = [DATA["train"], DATA["pretrain"], *DATA["tests"].values()]
 
 rule fetch:
     output:
-        folder=directory(f"{RESULTS}/hub/{{what}}"),
+        folder=directory(LAYOUT.hub("{what}")),
     log:
-        f"{RESULTS}/logs/hub/{{what}}.log",
+        LAYOUT.log(RULES["fetch"]),
     benchmark:
-        f"{RESULTS}/benchmarks/hub/{{what}}.tsv"
+        LAYOUT.benchmark(RULES["fetch"])
     wildcard_constraints:
         what="|".join(map(re.escape, HUB)) or "nothing",
     localrule: True  # where Snakemake runs, there is a network; where jobs run, there may be none
@@ -26,19 +26,19 @@ rule prepare_data:
     input:
         [source["path"] for source in SOURCES if source and source["path"]],
         # Whether every question fits the student is known before anything trains.
-        student=ancient(f"{RESULTS}/hub/student") if "student" in HUB else [],
+        student=ancient(LAYOUT.hub("student")) if "student" in HUB else [],
     output:
-        pretrain=f"{RESULTS}/data/pretrain.jsonl",
-        labeled=f"{RESULTS}/data/labeled.jsonl",
-        unlabeled=f"{RESULTS}/data/unlabeled.jsonl",
-        validation=f"{RESULTS}/data/validation.jsonl",
-        perturbed=f"{RESULTS}/data/validation-perturbed.jsonl",
-        tests=expand(f"{RESULTS}/data/test/{{set}}.jsonl", set=TESTS),
-        summary=f"{RESULTS}/data/splits.json",
+        pretrain=LAYOUT.data.pretrain,
+        labeled=LAYOUT.data.labeled,
+        unlabeled=LAYOUT.data.unlabeled,
+        validation=LAYOUT.data.validation,
+        perturbed=LAYOUT.data.perturbed,
+        tests=[LAYOUT.data.test(name) for name in TESTS],
+        summary=LAYOUT.data.splits,
     log:
-        f"{RESULTS}/logs/data.log",
+        LAYOUT.log(RULES["prepare_data"]),
     benchmark:
-        f"{RESULTS}/benchmarks/data.tsv"
+        LAYOUT.benchmark(RULES["prepare_data"])
     conda:
         "../../envs/gavel.yaml"
     params:
@@ -58,11 +58,11 @@ rule audit_data:
         validation=rules.prepare_data.output.validation,
         tests=rules.prepare_data.output.tests,
     output:
-        audit=f"{RESULTS}/data/audit.json",
+        audit=LAYOUT.data.audit,
     log:
-        f"{RESULTS}/logs/audit.log",
+        LAYOUT.log(RULES["audit_data"]),
     benchmark:
-        f"{RESULTS}/benchmarks/audit.tsv"
+        LAYOUT.benchmark(RULES["audit_data"])
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -1,19 +1,19 @@
-FILES = f"{RESULTS}/evaluation/{{{{run}}}}/{{set}}"
+EVALUATIONS = [LAYOUT.evaluation("{run}", name) for name in TESTS]
 
 
 rule generate:
     input:
-        headline=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][0]}",
-        alternate=lambda wildcards: f"{RESULTS}/runs/{wildcards.run}/{CHECKPOINTS[wildcards.run][1]}",
+        headline=lambda wildcards: CHECKPOINTS[wildcards.run][0],
+        alternate=lambda wildcards: CHECKPOINTS[wildcards.run][1],
         tests=rules.prepare_data.output.tests,
         prompts=SOLVING_PROMPT,
     output:
-        samples=expand(f"{FILES}/responses.jsonl", set=TESTS),
-        alternate=expand(f"{FILES}/alternate-responses.jsonl", set=TESTS),
+        samples=[files.responses for files in EVALUATIONS],
+        alternate=[files.alternate_responses for files in EVALUATIONS],
     log:
-        f"{RESULTS}/logs/generate/{{run}}.log",
+        LAYOUT.log(RULES["generate"]),
     benchmark:
-        f"{RESULTS}/benchmarks/generate/{{run}}.tsv"
+        LAYOUT.benchmark(RULES["generate"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
@@ -39,13 +39,13 @@ rule score:
         judge=MODELS.get("judge", []),
         prompts=JUDGING_PROMPTS if config["evaluation"]["judge"] else [],
     output:
-        samples=expand(f"{FILES}/samples.jsonl", set=TESTS),
-        alternate=expand(f"{FILES}/alternate.jsonl", set=TESTS),
-        usage=f"{RESULTS}/evaluation/{{run}}/usage.json",
+        samples=[files.samples for files in EVALUATIONS],
+        alternate=[files.alternate for files in EVALUATIONS],
+        usage=LAYOUT.usage("{run}"),
     log:
-        f"{RESULTS}/logs/score/{{run}}.log",
+        LAYOUT.log(RULES["score"]),
     benchmark:
-        f"{RESULTS}/benchmarks/score/{{run}}.tsv"
+        LAYOUT.benchmark(RULES["score"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
@@ -67,20 +67,20 @@ rule compute_metrics:
         alternate=kept(each_run(rules.score.output.alternate)),
     output:
         metrics=report(
-            f"{RESULTS}/metrics.csv",
+            LAYOUT.metrics,
             caption="../report/tables.rst",
             category="Tables",
         ),
         comparisons=report(
-            f"{RESULTS}/comparisons.csv",
+            LAYOUT.comparisons,
             caption="../report/tables.rst",
             category="Tables",
         ),
-        seeds=f"{RESULTS}/seeds.csv",
+        seeds=LAYOUT.seeds,
     log:
-        f"{RESULTS}/logs/metrics.log",
+        LAYOUT.log(RULES["compute_metrics"]),
     benchmark:
-        f"{RESULTS}/benchmarks/metrics.tsv"
+        LAYOUT.benchmark(RULES["compute_metrics"])
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -8,13 +8,13 @@ rule judge_policy:
         judge=MODELS.get("judge", []),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
-        verdicts=f"{RESULTS}/judge/calibration.jsonl",
-        probes=f"{RESULTS}/judge/probes.jsonl",
-        usage=f"{RESULTS}/judge/usage.json",
+        verdicts=LAYOUT.judge.verdicts,
+        probes=LAYOUT.judge.probes,
+        usage=LAYOUT.judge.usage,
     log:
-        f"{RESULTS}/logs/judge.log",
+        LAYOUT.log(RULES["judge_policy"]),
     benchmark:
-        f"{RESULTS}/benchmarks/judge.tsv"
+        LAYOUT.benchmark(RULES["judge_policy"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
@@ -36,9 +36,9 @@ rule calibrate_judge:
         verdicts=rules.judge_policy.output.verdicts,
         probes=rules.judge_policy.output.probes,
     output:
-        calibration=f"{RESULTS}/judge/calibration.json",
+        calibration=LAYOUT.judge.calibration,
     log:
-        f"{RESULTS}/logs/calibration.log",
+        LAYOUT.log(RULES["calibrate_judge"]),
     priority: 10  # its one line on the console should come before the first RL step
     conda:
         "../../envs/gavel.yaml"
@@ -55,9 +55,9 @@ rule gate_judge:
     input:
         calibration=rules.calibrate_judge.output.calibration,
     output:
-        gate=f"{RESULTS}/judge/gate.json",
+        gate=LAYOUT.judge.gate,
     log:
-        f"{RESULTS}/logs/gate.log",
+        LAYOUT.log(RULES["gate_judge"]),
     retries: 0  # a judge that is too weak stays so
     conda:
         "../../envs/gavel.yaml"

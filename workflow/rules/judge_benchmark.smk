@@ -2,11 +2,11 @@ if config["shared"]["benchmark"]:
 
     rule benchmark_items:
         input:
-            pairs=f"{config['shared']['benchmark']}/judge/benchmark/items.jsonl",
+            pairs=Layout(config["shared"]["benchmark"]).judge.benchmark.items,
         output:
-            pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+            pairs=LAYOUT.judge.benchmark.items,
         log:
-            f"{RESULTS}/logs/judge-benchmark/items.log",
+            LAYOUT.log(RULES["benchmark_items"]),
         conda:
             "../../envs/gavel.yaml"
         script:
@@ -21,16 +21,16 @@ else:
             sft=rules.train_sft.output.best,
             prompts=SOLVING_PROMPT,
         output:
-            pairs=f"{RESULTS}/judge/benchmark/items.jsonl",
+            pairs=LAYOUT.judge.benchmark.items,
         log:
-            f"{RESULTS}/logs/judge-benchmark/items.log",
+            LAYOUT.log(RULES["benchmark_items"]),
         benchmark:
-            f"{RESULTS}/benchmarks/benchmark_items.tsv"
+            LAYOUT.benchmark(RULES["benchmark_items"])
         conda:
             "../../envs/gavel.yaml"
         threads: THREADS
         resources:
-            **asks_for("solution_pairs"),
+            **asks_for("benchmark_items"),
         params:
             code=code("solution_pairs.py"),
             student=STUDENT_TOKENS,
@@ -49,13 +49,13 @@ rule benchmark_judge:
         ),
         prompts=JUDGING_PROMPTS,
     output:
-        answers=f"{RESULTS}/judge/benchmark/{{judge}}.jsonl",
-        cost=f"{RESULTS}/judge/benchmark/{{judge}}-cost.json",
-        written=f"{RESULTS}/judge/benchmark/{{judge}}-written.jsonl",
+        answers=LAYOUT.judge.benchmark.answers("{judge}"),
+        cost=LAYOUT.judge.benchmark.cost("{judge}"),
+        written=LAYOUT.judge.benchmark.written("{judge}"),
     log:
-        f"{RESULTS}/logs/judge-benchmark/{{judge}}.log",
+        LAYOUT.log(RULES["benchmark_judge"]),
     benchmark:
-        f"{RESULTS}/benchmarks/benchmark_judge/{{judge}}.tsv"
+        LAYOUT.benchmark(RULES["benchmark_judge"])
     wildcard_constraints:
         judge="|".join(JUDGES),
     conda:
@@ -82,7 +82,7 @@ rule benchmark_table:
             category="Tables",
         ),
     log:
-        f"{RESULTS}/logs/judge-benchmark/table.log",
+        LAYOUT.log(RULES["benchmark_table"]),
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -1,4 +1,4 @@
-TRAINING = f"{RESULTS}/judge/training"
+STAGE = LAYOUT.judge.training("{stage}")
 STAGES = layout.judge_stages(config)
 SELF_TAUGHT = job_params.self_taught(config)
 
@@ -10,16 +10,16 @@ rule selection_pairs:
         sft=rules.train_sft.output.best,
         prompts=SOLVING_PROMPT,
     output:
-        pairs=f"{TRAINING}/selection-pairs.jsonl",
+        pairs=LAYOUT.judge.selection_pairs,
     log:
-        f"{RESULTS}/logs/judge-training/selection-pairs.log",
+        LAYOUT.log(RULES["selection_pairs"]),
     benchmark:
-        f"{RESULTS}/benchmarks/selection_pairs.tsv"
+        LAYOUT.benchmark(RULES["selection_pairs"])
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("solution_pairs"),
+        **asks_for("selection_pairs"),
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
@@ -37,11 +37,11 @@ use rule selection_pairs as labelled_pairs with:
         sft=rules.train_sft.output.best,
         prompts=SOLVING_PROMPT,
     output:
-        pairs=f"{TRAINING}/labelled-pairs.jsonl",
+        pairs=LAYOUT.judge.labelled_pairs,
     log:
-        f"{RESULTS}/logs/judge-training/labelled-pairs.log",
+        LAYOUT.log(RULES["labelled_pairs"]),
     benchmark:
-        f"{RESULTS}/benchmarks/labelled_pairs.tsv"
+        LAYOUT.benchmark(RULES["labelled_pairs"])
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
@@ -56,18 +56,18 @@ rule contrasting_pairs:
         sft=rules.train_sft.output.best,
         prompts=SOLVING_PROMPT,
     output:
-        pairs=f"{TRAINING}/pairs{{iteration}}.jsonl",
+        pairs=LAYOUT.judge.pairs("{iteration}"),
     log:
-        f"{RESULTS}/logs/judge-training/pairs{{iteration}}.log",
+        LAYOUT.log(RULES["contrasting_pairs"]),
     benchmark:
-        f"{RESULTS}/benchmarks/contrasting_pairs/{{iteration}}.tsv"
+        LAYOUT.benchmark(RULES["contrasting_pairs"])
     wildcard_constraints:
         iteration=r"\d+",
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS
     resources:
-        **asks_for("solution_pairs"),
+        **asks_for("contrasting_pairs"),
     params:
         code=code("contrasting_pairs.py"),
         student=STUDENT_TOKENS,
@@ -86,11 +86,11 @@ rule judgments:
         ),
         prompts=JUDGING_PROMPTS,
     output:
-        judgments=f"{TRAINING}/judgments{{iteration}}.jsonl",
+        judgments=LAYOUT.judge.judgments("{iteration}"),
     log:
-        f"{RESULTS}/logs/judge-training/judgments{{iteration}}.log",
+        LAYOUT.log(RULES["judgments"]),
     benchmark:
-        f"{RESULTS}/benchmarks/judgments/{{iteration}}.tsv"
+        LAYOUT.benchmark(RULES["judgments"])
     wildcard_constraints:
         iteration=r"\d+",
     priority: 15
@@ -115,15 +115,15 @@ rule train_judge:
         prompts=JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:
-        best=directory(f"{TRAINING}/{{stage}}/best"),
-        final=directory(f"{TRAINING}/{{stage}}/final"),
-        monitor=f"{TRAINING}/{{stage}}/monitor.csv",
-        training=f"{TRAINING}/{{stage}}/training.csv",
-        run=f"{TRAINING}/{{stage}}/run.json",
+        best=directory(STAGE.best),
+        final=directory(STAGE.final),
+        monitor=STAGE.monitor,
+        training=STAGE.training,
+        run=STAGE.run_json,
     log:
-        f"{RESULTS}/logs/judge-training/{{stage}}.log",
+        LAYOUT.log(RULES["train_judge"]),
     benchmark:
-        f"{RESULTS}/benchmarks/train_judge/{{stage}}.tsv"
+        LAYOUT.benchmark(RULES["train_judge"])
     wildcard_constraints:
         stage="|".join(STAGES),
     priority: 15  # one stage after another, and RL waits for the last

@@ -4,9 +4,9 @@ rule report_html:
         comparisons=kept(rules.compute_metrics.output.comparisons),
         seeds=kept(rules.compute_metrics.output.seeds),
         samples=each_run(rules.score.output.samples),
-        monitors=expand(f"{RESULTS}/runs/{{run}}/monitor.csv", run=RUNS),
-        trainings=expand(f"{RESULTS}/runs/{{run}}/training.csv", run=RUNS),
-        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        monitors=[LAYOUT.runs(run).monitor for run in RUNS],
+        trainings=[LAYOUT.runs(run).training for run in RUNS],
+        runs=[LAYOUT.runs(run).run_json for run in RUNS],
         calibration=rules.calibrate_judge.output.calibration,
         verdicts=rules.judge_policy.output.verdicts,
         policies=rules.calibrate_trained.output.policies,
@@ -16,20 +16,20 @@ rule report_html:
         splits=rules.prepare_data.output.summary,
     output:
         html=report(
-            f"{RESULTS}/report.html",
+            LAYOUT.report,
             caption="../report/study.rst",
             category="Study",
         ),
         figures=report(
-            directory(f"{RESULTS}/figures"),
+            directory(LAYOUT.figures),
             patterns=["{figure}.svg"],
             caption="../report/figures.rst",
             category="Figures",
         ),
-        config=f"{RESULTS}/config.yaml",
-        samples=f"{RESULTS}/samples.parquet",
+        config=LAYOUT.config,
+        samples=LAYOUT.samples,
     log:
-        f"{RESULTS}/logs/report.log",
+        LAYOUT.log(RULES["report_html"]),
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -10,15 +10,15 @@ rule train_rl:
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:
-        best=directory(f"{RESULTS}/runs/{{run}}/best"),
-        final=directory(f"{RESULTS}/runs/{{run}}/final"),
-        monitor=f"{RESULTS}/runs/{{run}}/monitor.csv",
-        training=f"{RESULTS}/runs/{{run}}/training.csv",
-        run=f"{RESULTS}/runs/{{run}}/run.json",
+        best=directory(LAYOUT.runs("{run}").best),
+        final=directory(LAYOUT.runs("{run}").final),
+        monitor=LAYOUT.runs("{run}").monitor,
+        training=LAYOUT.runs("{run}").training,
+        run=LAYOUT.runs("{run}").run_json,
     log:
-        f"{RESULTS}/logs/rl/{{run}}.log",
+        LAYOUT.log(RULES["train_rl"]),
     benchmark:
-        f"{RESULTS}/benchmarks/rl/{{run}}.tsv"
+        LAYOUT.benchmark(RULES["train_rl"])
     wildcard_constraints:
         run="|".join(CELLS),
     priority: 5  # training is the long part, so evaluations wait for it
@@ -47,12 +47,12 @@ use rule judge_policy as judge_trained with:
         judge=MODELS.get("judge", []),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
-        verdicts=f"{RESULTS}/judge/runs/{{run}}.jsonl",
-        usage=f"{RESULTS}/judge/runs/{{run}}-usage.json",
+        verdicts=LAYOUT.judge.run_verdicts("{run}"),
+        usage=LAYOUT.judge.run_usage("{run}"),
     log:
-        f"{RESULTS}/logs/judge/{{run}}.log",
+        LAYOUT.log(RULES["judge_trained"]),
     benchmark:
-        f"{RESULTS}/benchmarks/judge/{{run}}.tsv"
+        LAYOUT.benchmark(RULES["judge_trained"])
     wildcard_constraints:
         run="|".join(CELLS),
 
@@ -61,9 +61,9 @@ rule calibrate_trained:
     input:
         verdicts=expand(rules.judge_trained.output.verdicts, run=CELLS),
     output:
-        policies=f"{RESULTS}/judge/policies.json",
+        policies=LAYOUT.judge.policies,
     log:
-        f"{RESULTS}/logs/policies.log",
+        LAYOUT.log(RULES["calibrate_trained"]),
     conda:
         "../../envs/gavel.yaml"
     params:

@@ -3,15 +3,15 @@ rule scratch_student:
         pretrain=rules.prepare_data.output.pretrain,
         prompts=prompt_files("solve", "judge"),
     output:
-        model=directory(f"{RESULTS}/models/student"),
+        model=directory(LAYOUT.model("student")),
     log:
-        f"{RESULTS}/logs/scratch-student.log",
+        LAYOUT.log(RULES["scratch_student"]),
     benchmark:
-        f"{RESULTS}/benchmarks/scratch-student.tsv"
+        LAYOUT.benchmark(RULES["scratch_student"])
     priority: 20  # everything waits for it
     conda:
         "../../envs/gavel.yaml"
-    threads: 4  # no more than --cores
+    threads: RULES["scratch_student"].threads  # no more than --cores
     resources:
         **RESOURCES,
     params:
@@ -27,11 +27,11 @@ rule scratch_judge:
         student=MODELS.get("student", []),
         prompts=prompt_files("solve", *job_params.scratch_prompts(config)),
     output:
-        model=directory(f"{RESULTS}/models/judge"),
+        model=directory(LAYOUT.model("judge")),
     log:
-        f"{RESULTS}/logs/scratch-judge.log",
+        LAYOUT.log(RULES["scratch_judge"]),
     benchmark:
-        f"{RESULTS}/benchmarks/scratch-judge.tsv"
+        LAYOUT.benchmark(RULES["scratch_judge"])
     priority: 20  # the longest chain of a study may begin with it
     conda:
         "../../envs/gavel.yaml"

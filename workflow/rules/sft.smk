@@ -1,22 +1,22 @@
 if config["shared"]["sft"]:
 
-    SFT = f"{config['shared']['sft']}/runs/sft"
+    SFT = Layout(config["shared"]["sft"]).runs("sft")
 
     rule train_sft:
         input:
-            best=f"{SFT}/best",
-            final=f"{SFT}/final",
-            monitor=f"{SFT}/monitor.csv",
-            training=f"{SFT}/training.csv",
-            run=f"{SFT}/run.json",
+            best=SFT.best,
+            final=SFT.final,
+            monitor=SFT.monitor,
+            training=SFT.training,
+            run=SFT.run_json,
         output:
-            best=directory(f"{RESULTS}/runs/sft/best"),
-            final=directory(f"{RESULTS}/runs/sft/final"),
-            monitor=f"{RESULTS}/runs/sft/monitor.csv",
-            training=f"{RESULTS}/runs/sft/training.csv",
-            run=f"{RESULTS}/runs/sft/run.json",
+            best=directory(LAYOUT.runs("sft").best),
+            final=directory(LAYOUT.runs("sft").final),
+            monitor=LAYOUT.runs("sft").monitor,
+            training=LAYOUT.runs("sft").training,
+            run=LAYOUT.runs("sft").run_json,
         log:
-            f"{RESULTS}/logs/sft.log",
+            LAYOUT.log(RULES["train_sft"]),
         conda:
             "../../envs/gavel.yaml"
         script:
@@ -32,15 +32,15 @@ else:
             prompts=SOLVING_PROMPT,
             launcher=LAUNCHER,
         output:
-            best=directory(f"{RESULTS}/runs/sft/best"),
-            final=directory(f"{RESULTS}/runs/sft/final"),
-            monitor=f"{RESULTS}/runs/sft/monitor.csv",
-            training=f"{RESULTS}/runs/sft/training.csv",
-            run=f"{RESULTS}/runs/sft/run.json",
+            best=directory(LAYOUT.runs("sft").best),
+            final=directory(LAYOUT.runs("sft").final),
+            monitor=LAYOUT.runs("sft").monitor,
+            training=LAYOUT.runs("sft").training,
+            run=LAYOUT.runs("sft").run_json,
         log:
-            f"{RESULTS}/logs/sft.log",
+            LAYOUT.log(RULES["train_sft"]),
         benchmark:
-            f"{RESULTS}/benchmarks/sft.tsv"
+            LAYOUT.benchmark(RULES["train_sft"])
         conda:
             "../../envs/gavel.yaml"
         threads: THREADS

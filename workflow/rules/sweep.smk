@@ -5,13 +5,15 @@ from gavel.common.paths import ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
 from gavel.study import checks, sweep
 from gavel.study.code_digest import code_digest
+from gavel.study.layout import Layout
+from gavel.study.rules import RULES
 
 try:
     SWEEP = sweep.resolve(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS, VARIANTS = SWEEP["results_dir"], SWEEP["variants"]
+LAYOUT, VARIANTS = Layout(SWEEP["results_dir"]), SWEEP["variants"]
 
 
 def check_variants():

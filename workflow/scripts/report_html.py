@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import say, script_log
@@ -11,10 +10,10 @@ with script_log(snakemake.log[0], "report"):
     import yaml
 
     from gavel.common.files import write_text
-    from gavel.common.paths import UNFINISHED
     from gavel.common.redaction import redacted_config
     from gavel.report import provenance
     from gavel.report.page import render
+    from gavel.study.layout import Layout
     from gavel.tracking.study import run_links, send_unsent, study_run, tell_unsent
 
     study, files = snakemake.params.study, snakemake.output
@@ -28,7 +27,7 @@ with script_log(snakemake.log[0], "report"):
         mlflow=run_links(snakemake.config),
         samples=files.samples,
     )
-    shutil.rmtree(Path(study["results_dir"], UNFINISHED), ignore_errors=True)
+    shutil.rmtree(Layout(study["results_dir"]).unfinished.root, ignore_errors=True)
     with study_run(snakemake.config, say) as mirror:
         for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):
             mirror.artifact(path, "figures" if path == files.figures else None)

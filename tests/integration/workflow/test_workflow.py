@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from gavel.common.paths import ROOT
-from gavel.study import params, resolve
+from gavel.study import resolve
 from gavel.study.code_digest import closure
+from gavel.study.layout import Layout
+from gavel.study.rules import RULES, timed
 from helpers.workflow import snakemake
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -121,7 +123,7 @@ def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
     for section, values in changes.items():
         raw[section] = raw[section] | values
     resolved = resolve.resolve(raw, ROOT)
-    assert {rule: params.gpus(resolved, rule) for rule in counts} == counts
+    assert {rule: RULES[rule].gpus(resolved) for rule in counts} == counts
 
 
 @pytest.mark.parametrize(
@@ -271,6 +273,58 @@ def test_every_rule_has_a_log_and_an_environment():
             assert re.search(r"^ +log:", rule, re.M), name
             assert re.search(r"^ +conda:", rule, re.M), name
             assert not re.search(r"^ +run:", rule, re.M), name
+
+
+def rules_of_the_workflow() -> dict[str, list[str]]:
+    """Rule -> its texts in workflow/rules, more than one where a stage may be taken from another study."""
+    found = defaultdict(list)
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for text in re.split(r"^(?= *(?:rule |use rule ))", path.read_text(), flags=re.M)[1:]:
+            within = len(text) - len(text.lstrip())  # a rule may stand in an `if`
+            text = "\n".join(line[min(within, len(line) - len(line.lstrip())) :] for line in text.split("\n"))
+            found[re.match(r"(?:use rule \w+ as |rule )(\w+)", text)[1]].append(text)
+    return found
+
+
+def test_the_table_of_rules_is_that_of_the_workflow():
+    written = rules_of_the_workflow()
+    assert set(RULES) == set(written)
+    for name, texts in written.items():
+        assert all(f'LAYOUT.log(RULES["{name}"])' in text for text in texts), name
+        assert {text for part in texts for text in re.findall(r'RULES\["(\w+)"\]', part)} == {name}
+        own = [text for text in texts if "share_stage.py" not in text]  # a shared stage is linked, which costs nothing
+        for text in own:
+            rule, asker = RULES[name], name
+            if base := re.match(r"use rule (\w+) as", text):
+                asker, text = base[1], text + "".join(written[base[1]])
+            assert ("\n    benchmark:\n" in text) == (rule.benchmark is not None), name
+            assert (f'asks_for("{asker}")' in text) == (rule.use is not None), name
+            assert ("\n    resources:\n" in text) != rule.light, name
+            assert ("COMPUTE" in text) == rule.parallel, name
+            assert ("threads: RULES" in text) == (rule.threads is not None), name
+            assert ("threads: THREADS" in text) == (not rule.light and rule.threads is None), name
+    with pytest.raises(KeyError):
+        RULES["train_grpo"]
+
+
+def test_a_benchmark_file_leads_to_its_rule():
+    files = {name: Layout("x").benchmark(rule) for name, rule in RULES.items() if rule.benchmark}
+    shared = files["judge_policy"], files["judge_trained"]
+    assert shared == ("x/benchmarks/judge.tsv", "x/benchmarks/judge/{run}.tsv")
+    for name, path in files.items():
+        below = path.removeprefix("x/benchmarks/").removesuffix(".tsv")
+        assert timed(re.sub(r"{\w+}", "some/thing", below)) == name
+    assert timed("metrics/sft") is None
+    with pytest.raises(ValueError, match="no benchmark file"):
+        Layout("x").benchmark(RULES["gate_judge"])
+
+
+def test_a_jobs_log_has_its_names():
+    files = Layout("x")
+    assert files.log(RULES["train_rl"]) == "x/logs/rl/{run}.log"
+    assert files.log(RULES["train_rl"], run="grpo-lambda1-seed0") == "x/logs/rl/grpo-lambda1-seed0.log"
+    with pytest.raises(KeyError):
+        files.log(RULES["train_rl"], stage="rl")
 
 
 def test_scripts_are_thin():

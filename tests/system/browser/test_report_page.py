@@ -19,7 +19,7 @@ def pages(tmp_path_factory):
         config = fake_results.build(root / name, {"main": 80, "plus": 48, "svamp": 30}, samples=4, seed=seed)
         render(root / name, config, root / name / "report.html")
         plain = {key: value for key, value in config.items() if key != "provenance"}
-        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(plain))
+        (root / name / "config.yaml").write_text(yaml.safe_dump(plain))
     folders = {name: root / name for name in ("first", "second")}
     comparison.render(folders, root / "comparison.html", title="two", question="Which?")
     return {"study": (root / "first/report.html").as_uri(), "comparison": (root / "comparison.html").as_uri()}

@@ -70,13 +70,3 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys, name, text, m
     assert message in capsys.readouterr().err
     assert main.main(["resources", str(tmp_path), "--margin", "0.5"]) == 2
     assert "--margin 0.5: give a number of 1 or more" in capsys.readouterr().err
-
-
-def test_every_benchmark_of_the_workflow_has_a_rule():
-    import re
-
-    rules = "".join(path.read_text() for path in (resources.ROOT / "workflow" / "rules").glob("*.smk"))
-    names = re.findall(r"benchmarks/([\w-]+)(/\{\{run\}\}|/\{run\})?\.tsv", rules)
-    assert names
-    assert {f"{name}/" if run else name for name, run in names} <= set(resources.RULES)
-    assert set(resources.RULES.values()) <= set(re.findall(r"rule (?:\w+ as )?(\w+)", rules))

@@ -24,9 +24,7 @@ from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
 from gavel.judge_eval.verdicts import _judged
 from gavel.report.sections.answer import collapses
-from gavel.report.sections.judge import calibration as calibration_table
-from gavel.report.sections.judge import parts
-from gavel.report.sections.judge import probes as probes_table
+from gavel.report.sections.judge import calibration_table, part_tables, probe_table
 from gavel.stats.auc import auc_within
 from gavel.training.rl.rewards import MixedReward, MixingWeight
 from helpers.asking import scores_of
@@ -214,10 +212,10 @@ def test_rows_written_and_read_again_say_the_same():
         == direct["comparisons"]
         == pytest.approx({"opponents": 2.0, "first_bias": 7 / 9 - 0.5, "flipped": 1.0})
     )
-    assert parts(found)[0][1].rows[0][3].text == "–"
+    assert part_tables(found)[0][1].rows[0][3].text == "–"
     tricks = probes.summary([row | {"probe": "claim"} for row in rows])
     assert tricks[0]["paid"] is None
-    assert probes_table({"probes": tricks}).rows[0][-1].text == "–"
+    assert probe_table({"probes": tricks}).rows[0][-1].text == "–"
 
 
 def best(judge, question, solutions):

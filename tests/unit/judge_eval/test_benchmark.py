@@ -22,6 +22,7 @@ from gavel.solutions.error_kinds import KINDS, error_kind
 from gavel.solutions.mistakes import corrupted, references
 from gavel.stats.intervals import clustered_mean
 from gavel.study import params
+from gavel.study.rules import RULES
 from gavel.study.schema.study import load
 from helpers.asking import scores_of
 
@@ -401,6 +402,6 @@ def test_a_benchmark_job_holds_a_gpu_only_where_a_model_is_in_it():
     local = load(config() | compute)
     away = load(config(server={"base_url": "http://x/v1"}) | compute)
     own = load(config(server={"serve": "job", "gpus": [1]}) | compute)
-    asked = {name: [params.gpus(c, name) for c in (local, away, own)] for name in ("solution_pairs", "benchmark_judge")}
-    assert asked == {"solution_pairs": [1, 1, 1], "benchmark_judge": [1, 0, 4]}
+    asked = {name: [RULES[name].gpus(c) for c in (local, away, own)] for name in ("selection_pairs", "benchmark_judge")}
+    assert asked == {"selection_pairs": [1, 1, 1], "benchmark_judge": [1, 0, 4]}
     assert params.judges(local) == {"pays": params.judge(local)}

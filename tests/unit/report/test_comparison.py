@@ -14,7 +14,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
-from gavel.report.comparison.tables import against_first, counterpart, differences, labels_for
+from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
 from helpers.fake_judges import judge_benchmark, judge_training
 from helpers.fake_results import build
 
@@ -27,7 +27,7 @@ def folders(tmp_path_factory):
     for name, seed, lambdas in (("first", 0, ("0.5", "1")), ("second", 1, ("0", "0.5", "1"))):
         made = build(root / name, {"main": 60}, samples=2, algorithms=("grpo",), lambdas=lambdas, seed=seed)
         made = {key: value for key, value in made.items() if key != "provenance"}
-        (root / name / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+        (root / name / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(made)))
         found[name] = root / name
     return found
 
@@ -83,7 +83,7 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
 
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    table = comparison.headline(studies, "main")
+    table = comparison.headline_table(studies, "main")
     titles = [title for title, _ in table.columns]
     place = titles.index("GRPO λ\u00a0=\u00a00")
     assert table.rows[0][place].text == "–"
@@ -92,7 +92,7 @@ def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
 
 def test_studies_are_compared_question_by_question(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    table = against_first(studies, "main")
+    table = paired_table(studies, "main")
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [
         ["second", label, label] for label in ("SFT", "GRPO λ\u00a0=\u00a00.5", "GRPO λ\u00a0=\u00a01")
     ]
@@ -107,7 +107,7 @@ def test_other_questions_under_the_same_ids_are_not_compared(folders, tmp_path):
     studies = {
         name: comparison.load_study(folder) for name, folder in (folders | {"third": tmp_path / "third"}).items()
     }
-    assert {row[0].text for row in against_first(studies, "main").rows} == {"second"}
+    assert {row[0].text for row in paired_table(studies, "main").rows} == {"second"}
 
 
 def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folders):
@@ -148,15 +148,15 @@ def costly(folders, tmp_path):
     path = found["dear"] / "runs/grpo-lambda0.5-seed0/training.csv"
     rows = pd.read_csv(path)
     rows.assign(judge_tokens=5000).to_csv(path, index=False)
-    config = yaml.safe_load((found["dear"] / comparison.CONFIG).read_text())
+    config = yaml.safe_load((found["dear"] / "config.yaml").read_text())
     config = judge_training(found["dear"], config)
     config["judge"] |= {"reasoning": {"samples": 4}, "scratch": {"steps": 1200}}
-    (found["dear"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (found["dear"] / "config.yaml").write_text(yaml.safe_dump(config))
     judge_benchmark(found["dear"], {"start": 0.1, "iteration1": 0.2, "iteration2": 0.2, "rl": 0.4}, compare=("rl",))
     judge_benchmark(found["cheap"], {"pays": 0.2})
-    config = yaml.safe_load((found["verified"] / comparison.CONFIG).read_text())
+    config = yaml.safe_load((found["verified"] / "config.yaml").read_text())
     config["primary"]["lambda"] = 1
-    (found["verified"] / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (found["verified"] / "config.yaml").write_text(yaml.safe_dump(config))
     return found
 
 
@@ -177,7 +177,7 @@ def test_the_token_axis_has_a_point_a_judge_and_sft_as_a_line(costly, tmp_path):
 
 def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
     studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
-    rows = comparison.against(studies, "judge_tokens").data
+    rows = comparison.accuracy_figure(studies, "judge_tokens").data
     assert list(rows.label) == ["a", "b", "SFT"]
 
 
@@ -187,7 +187,7 @@ def test_a_section_that_one_study_has_is_told_in_a_word(folders):
         "first": {"rl": None, "self_taught": {"iterations": 2}},
         "second": {"rl": {"steps": 2}},
     }.items():
-        studies[name].study = {"judge": {"self_taught": None} | judge, "seed": 0}
+        studies[name].study = {"judge": {"self_taught": None} | judge, "solution": {"format": "text"}}
     assert differences(studies) == {"first": "", "second": "judge.rl: on, judge.self_taught: off"}
 
 
@@ -203,10 +203,10 @@ def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    table = cost.table(studies)
+    table = cost.cost_table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
-    assert [cell.text for cell in rows["cheap"][1:3]] == ["pointwise", "as it comes"]
+    assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "as it comes"]
     assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
     assert rows["dear"][2].text == "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)"
     paid = studies["dear"].judge_benchmark
@@ -245,18 +245,18 @@ def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(
             here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
             rows.loc[here, "value"] = share
             studies[name].__dict__.pop("_metric_rows", None)
-        assert expected in cost.sentence(studies)
-    assert cost.sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
+        assert expected in cost.cost_sentence(studies)
+    assert cost.cost_sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
 def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     ways = ("score", "elo", "knockout")
     made = build(tmp_path, {"main": 60}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=ways)
     made = {key: value for key, value in made.items() if key != "provenance"}
-    (tmp_path / comparison.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(made)))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(made)))
     both = {"single": folders["first"], "pairs": tmp_path}
     studies = {name: comparison.load_study(folder) for name, folder in both.items()}
-    table = tables.across(studies, "main")
+    table = tables.choices_table(studies, "main")
     assert [title for title, _ in table.columns[2:]] == ["n", "maj@n", "by score", "by Elo", "by knockout", "pass@n"]
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [
         ["single", "SFT", "2"],
@@ -270,6 +270,25 @@ def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
     assert 'id="choices"' in (tmp_path / "page.html").read_text()
     comparison.render(folders, tmp_path / "page.html", title="t", question="Which?")
     assert 'id="choices"' not in (tmp_path / "page.html").read_text()
+
+
+def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, capsys):
+    from gavel.cli.main import main
+
+    out = tmp_path / "page.html"
+    assert main(["report", *map(str, folders.values()), "--out", str(out)]) == 0
+    whole = out.read_text()
+    shutil.copytree(folders["second"], tmp_path / "second")
+    path = tmp_path / "second" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["solution"], config["tracking"], config["judge"]["reasoning"], config["judge"]["rl"]
+    del config["rl"]["monitor"], config["evaluation"]["best_of"]
+    path.write_text(yaml.safe_dump(config))
+    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
+    assert Text(out.read_text()).cells == Text(whole).cells
+    path.write_text(yaml.safe_dump({key: value for key, value in config.items() if key != "primary"}))
+    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == f"gavel: {path}: 'primary' is missing\n"
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path):

@@ -23,9 +23,9 @@ def results(tmp_path_factory):
 
 
 def test_one_seed_of_each_kind_is_shown_and_the_caption_counts_the_others(results):
-    assert list(crowd.kinds(results)) == KINDS
-    assert crowd.shown(results) == ["sft", "grpo-lambda0-seed3", "ppo-lambda0-seed3"]
-    figure = training.training(results)
+    assert list(crowd.kinds_of_run(results)) == KINDS
+    assert crowd.shown_runs(results) == ["sft", "grpo-lambda0-seed3", "ppo-lambda0-seed3"]
+    figure = training.curves_figure(results)
     assert [title for title, _ in figure.panels] == [f"{kind}, seed 3" for kind in KINDS]
     assert "2 of 26 runs" in figure.caption
     assert figure.data.run.nunique() == 26
@@ -33,13 +33,13 @@ def test_one_seed_of_each_kind_is_shown_and_the_caption_counts_the_others(result
 
 def test_diagnostics_are_means_over_seeds(results):
     rewards = [results.training[f"grpo-lambda0-seed{seed}"].reward for seed in range(SEEDS)]
-    found = crowd.mean_by_step(results.training, crowd.kinds(results))[KINDS[0]]
+    found = crowd.mean_by_step(results.training, crowd.kinds_of_run(results))[KINDS[0]]
     assert found.reward.to_list() == pytest.approx((sum(rewards) / SEEDS).to_list())
-    assert "mean over the seeds" in training.diagnostics(results).caption
+    assert "mean over the seeds" in training.diagnostics_figure(results).caption
 
 
 def test_the_forest_has_a_row_for_each_kind_and_one_for_the_primary_comparison(results):
-    figure = accuracy.forest(results)
+    figure = accuracy.difference_figure(results)
     names = [f"{KINDS[1]}, seed 3 ★", *KINDS]
     assert all(f">{name}<" in figure.panels[0][1] for name in names)
     assert figure.panels[0][1].count("λ") == len(names)
@@ -47,19 +47,19 @@ def test_the_forest_has_a_row_for_each_kind_and_one_for_the_primary_comparison(r
 
 
 def test_votes_are_means_with_the_lowest_and_the_highest_seed(results):
-    rows = crowd.mean_of_seeds(results.headline, crowd.kinds(results))
+    rows = crowd.mean_of_seeds(results.headline, crowd.kinds_of_run(results))
     own = results.headline[(results.headline.algorithm == "grpo") & (results.headline.metric == "greedy")].value
     row = rows[(rows.run == KINDS[0]) & (rows.metric == "greedy")].iloc[0]
     assert (row.value, row.low, row.high) == pytest.approx((own.mean(), own.min(), own.max()))
-    assert "lowest and highest seed" in accuracy.votes(results).caption
+    assert "lowest and highest seed" in accuracy.vote_figure(results).caption
 
 
 def test_few_runs_are_drawn_one_by_one(results):
     few = dict(list(results.runs.items())[:20])
     results.runs, whole = few, results.runs
     try:
-        assert crowd.kinds(results) == {}
-        assert crowd.shown(results) == list(few)
+        assert crowd.kinds_of_run(results) == {}
+        assert crowd.shown_runs(results) == list(few)
         assert crowd.left_out(results) == crowd.averaged(results) == ""
     finally:
         results.runs = whole

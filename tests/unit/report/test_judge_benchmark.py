@@ -39,7 +39,7 @@ def test_what_the_first_and_the_last_judge_write_stands_side_by_side(study):
         about = {"id": "p1", "prompt": "Which <one>?", "judgment": f"by {name}\n{said}", "label": "A", "said": said}
         rows = [about | {"probability": 0.25 if said == "B" else 0.9}]
         write_jsonl(root / "judge" / "benchmark" / f"{name}-written.jsonl", rows)
-    (card,) = judge_benchmark.written(load(root, config))
+    (card,) = judge_benchmark.written_cards(load(root, config))
     assert [(side["judge"], side["right"]) for side in card["sides"]] == [("start", False), ("rl", True)]
     text = page_of(root, config)
     assert "by start" in text and "by rl" in text and "by iteration1" not in text
@@ -61,7 +61,7 @@ def test_one_judge_has_tables_with_intervals_and_no_plot(study):
     assert not (root / "figures/judge-accuracy-against-cost.csv").exists()
     results = load(root, config)
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
-    table = judge_benchmark.judges(rows)
+    table = judge_benchmark.judge_table(rows)
     assert "position bias" not in dict(table.columns)
     (row,) = table.rows
     whole = results.judge_benchmark.iloc[0]
@@ -69,7 +69,7 @@ def test_one_judge_has_tables_with_intervals_and_no_plot(study):
     assert (row[2].text, row[2].sub) == (f"{100 * whole.accuracy:.1f}", f"{100 * whole.low:.1f}–{100 * whole.high:.1f}")
     assert row[2].text in text
     assert [cell.text for cell in row[5:]] == ["80.0", "0.0", "0.015"]
-    parts = dict(judge_benchmark.parts(rows))
+    parts = dict(judge_benchmark.part_tables(rows))
     assert list(parts) == list(judge_benchmark.TITLES.values())
     assert [row[0].text for row in parts[judge_benchmark.TITLES["steps"]].rows] == ["2", "3", "4"]
     for part in parts.values():
@@ -86,7 +86,7 @@ def test_several_judges_are_drawn_against_their_tokens(study):
     rows = pd.read_csv(root / "figures/judge-accuracy-against-cost.csv")
     assert list(rows.label) == ["start", "pays", "pairwise"]
     assert list(rows.tokens) == [80, 640 + 10, 2160 + 20]
-    table = judge_benchmark.judges(judge_benchmark.labelled({"": load(root, config).judge_benchmark}))
+    table = judge_benchmark.judge_table(judge_benchmark.labelled({"": load(root, config).judge_benchmark}))
     assert dict(table.columns).keys() >= {"position bias", "flips"}
     shown = cells(table)
     assert [row[5] for row in shown] == ["–", "–", "+3.0"]
@@ -98,11 +98,11 @@ def test_judges_that_count_no_tokens_or_say_nothing_are_not_drawn(study):
     fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
     rows = judge_benchmark.labelled({"": load(root, config).judge_benchmark})
     rows.loc[rows.judge == "start", ["tokens_read", "tokens_written"]] = 0
-    figure = judge_benchmark.against_cost(rows)
+    figure = judge_benchmark.cost_figure(rows)
     assert "Not drawn, because it counts no tokens or answered nothing: start." in figure.caption
     rows.loc[rows.judge == "late", ["accuracy", "low", "high"]] = None
-    assert not judge_benchmark.against_cost(rows).panels
-    assert judge_benchmark.judges(rows).rows[2][2].text == "–"
+    assert not judge_benchmark.cost_figure(rows).panels
+    assert judge_benchmark.judge_table(rows).rows[2][2].text == "–"
 
 
 def test_a_broken_table_is_named(study):
@@ -120,7 +120,7 @@ def folders(plain, tmp_path):
     for name, judges in {"weak": {"pays": 0.05}, "strong": {"start": 0.1, "pays": 0.4}, "bare": {}}.items():
         shutil.copytree(plain[0], tmp_path / name)
         config = {key: value for key, value in plain[1].items() if key != "provenance"}
-        (tmp_path / name / page.CONFIG).write_text(yaml.safe_dump(copy.deepcopy(config)))
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(copy.deepcopy(config)))
         if judges:
             fake_judges.judge_benchmark(tmp_path / name, judges)
         found[name] = tmp_path / name

@@ -64,17 +64,17 @@ def test_before_and_after_are_compared_pair_by_pair(study):
     hits = [sum(one["preferred"] > 0.5 for one in own) / len(own) for own in (before, after)]
     assert row["difference"] == pytest.approx(hits[1] - hits[0])
     assert (row["n"], row["questions"]) == (240, 60)
-    said = judge_training.sentence(results, taught)
+    said = judge_training.summary(results, taught)
     assert f"a difference of +{100 * row['difference']:.1f} points (paired 95\u00a0% interval" in said
     assert f"{100 * hits[0]:.1f}" in said
     assert said.endswith("The interval lies above zero.")
-    table = judge_training.gains(results, taught)
+    table = judge_training.gain_table(results, taught)
     assert [line[0] for line in cells(table)] == list(JUDGES)
     assert cells(table)[0][2:4] == ["–", "–"]
     assert table.rows[3][3].sort == row["difference"]
     assert table.rows[1][2].sort == table.rows[1][3].sort, "iteration1 comes after start"
     write_jsonl(folder / "rl.jsonl", after[::-1])
-    assert judge_training.gains(results, taught).rows[3][3].text == "–", "other pairs are not compared"
+    assert judge_training.gain_table(results, taught).rows[3][3].text == "–", "other pairs are not compared"
 
 
 def test_the_stages_are_told_with_intervals_and_what_they_took(study):
@@ -82,14 +82,14 @@ def test_the_stages_are_told_with_intervals_and_what_they_took(study):
     results = load(root, fake_judges.judge_training(root, config))
     taught = judge_training.stages(results)
     assert [one.judge for one in taught] == ["iteration1", "iteration1", "iteration2", "iteration2", "rl"]
-    rows = cells(judge_training.table(taught))
+    rows = cells(judge_training.stage_table(taught))
     assert [row[:5] for row in rows[:2]] == [
         ["iteration1-sft", "SFT", "64", "20", "20"],
         ["iteration1-dpo", "DPO", "64", "10", "10"],
     ]
     assert rows[0][5:] == ["55.0", "59.0", "200", "21.0", "10,000", "30 s"]
-    assert judge_training.table(taught).rows[0][6].sub == "54.0–64.0"
-    assert judge_training.spent(taught) == (500 * (20 + 10 + 20 + 10 + 40), 150.0)
+    assert judge_training.stage_table(taught).rows[0][6].sub == "54.0–64.0"
+    assert judge_training.training_cost(taught) == (500 * (20 + 10 + 20 + 10 + 40), 150.0)
 
 
 def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
@@ -98,9 +98,9 @@ def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
     text = page_of(root, config)
     results = load(root, config)
     taught = judge_training.stages(results)
-    assert [title for title, _ in judge_training.figure(results, taught).panels] == ["Selection pairs"]
-    assert not judge_training.gains(results, taught).rows
-    said = judge_training.sentence(results, taught)
+    assert [title for title, _ in judge_training.progress_figure(results, taught).panels] == ["Selection pairs"]
+    assert not judge_training.gain_table(results, taught).rows
+    said = judge_training.summary(results, taught)
     assert said.startswith("There is no judge benchmark of the judge before and after. On 200 selection pairs")
     assert said in text
 
@@ -136,9 +136,9 @@ def test_a_stage_that_failed_is_shown_as_failed(study):
     assert "iteration2-dpo failed; its log ends: no &lt;GPU&gt; found" in text
     assert "rl left no result." in text
     taught = judge_training.stages(load(root, config))
-    rows = judge_training.table(taught).rows
+    rows = judge_training.stage_table(taught).rows
     assert [(row[0].sub, row[6].text) for row in rows[2:]] == [("", "67.0"), ("failed", "–"), ("missing", "–")]
-    assert judge_training.spent(taught) == (None, None)
+    assert judge_training.training_cost(taught) == (None, None)
     shutil.rmtree(root / "judge/training")
     text = page_of(root, config)
     assert "Nothing shows whether training made the judge better" in text
@@ -149,7 +149,7 @@ def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
     root, config = study
     config = fake_judges.judge_training(root, config)
     results = load(root, config)
-    rows = judge_training.material(results).rows
+    rows = judge_training.material_table(results).rows
     assert [[cell.text for cell in row[:5]] for row in rows[:3]] == [
         ["1", "all", "24", "12", "96"],
         ["1", "another question's answer", "12", "12", "48"],
@@ -158,18 +158,18 @@ def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
     drawn = list(read_jsonl(root / "judge/training/judgments1.jsonl"))
     assert rows[0][5].sort == sum(row["reached"] for row in drawn) / 96
     assert "–" in rows[0][5].sub
-    shown = judge_training.to_read(results, seed=0)
+    shown = judge_training.sample_judgments(results, seed=0)
     assert [(one["iteration"], one["reached"], one["label"]) for one in shown[:2]] == [(2, True, "A"), (2, True, "B")]
     assert not shown[2]["reached"]
-    assert shown == judge_training.to_read(results, seed=0)
+    assert shown == judge_training.sample_judgments(results, seed=0)
     text = page_of(root, config)
     assert "return 1 &lt;own&gt;" in text or "return 0 &lt;own&gt;" in text
     for number in (1, 2):
         path = root / f"judge/training/judgments{number}.jsonl"
         write_jsonl(path, [row | {"judgment": row["label"]} for row in read_jsonl(path)])
-    assert not judge_training.to_read(results, seed=0), "a label alone is nothing to read"
+    assert not judge_training.sample_judgments(results, seed=0), "a label alone is nothing to read"
     shutil.rmtree(root / "judge/training")
-    assert [row[5].text for row in judge_training.material(results).rows] == ["–", "–"]
+    assert [row[5].text for row in judge_training.material_table(results).rows] == ["–", "–"]
 
 
 def judged(wins):
@@ -185,7 +185,7 @@ def test_a_comparison_shows_how_each_trained_judge_came_to_be(plain, tmp_path):
             config = fake_judges.judge_training(folder, config, iterations=2 if name == "taught" else 0)
             judges = JUDGES if name == "taught" else {"start": 0.02, "rl": 0.4}
             fake_judges.judge_benchmark(folder, judges, compare=judges)
-        (folder / page.CONFIG).write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"results_dir": str(folder)}))
     out = tmp_path / "page" / "report.html"
     page.render(folders, out, title="t", question="Which?", figures_dir=out.parent / "figures")
     text = out.read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from gavel.cli import main
-from gavel.report.comparison import page as comparison
 from gavel.report.page import render
 from gavel.report.plots import judges, results
 from helpers import fake_results
@@ -70,7 +69,7 @@ def root(tmp_path_factory):
         for name in FOLDERS:
             config = fake_results.build(root / name, {"plus": 16}, samples=1, algorithms=("grpo",), lambdas=("0.5",))
             config = {key: value for key, value in config.items() if key != "provenance"} | {"question": HOSTILE}
-            (root / name / comparison.CONFIG).write_text(yaml.safe_dump(config))
+            (root / name / "config.yaml").write_text(yaml.safe_dump(config))
             (root / name / "report.html").write_text("a report")
     return root
 
@@ -86,7 +85,7 @@ def compared(root):
 @pytest.fixture(scope="module")
 def report(root):
     folder = root / FOLDERS[0]
-    config = yaml.safe_load((folder / comparison.CONFIG).read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text())
     render(folder, config, root / "pages?" / "study.html", root / "pages?" / "figures #2")
     return root / "pages?" / "study.html"
 
@@ -191,7 +190,7 @@ def test_a_folder_whose_name_is_not_utf8_is_compared(tmp_path):
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     config = {key: value for key, value in config.items() if key != "provenance"}
-    (odd / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (odd / "config.yaml").write_text(yaml.safe_dump(config))
     (odd / "report.html").touch()
     assert main.main(["report", str(odd), "--out", str(tmp_path / "c.html"), "--question", "caf\udce9?"]) == 0
     page = Page((tmp_path / "c.html").read_text())
@@ -203,7 +202,7 @@ def test_a_folder_whose_name_is_not_utf8_is_compared(tmp_path):
 def test_a_file_that_cannot_be_read_is_one_line(study, tmp_path, capsys, name, content):
     folder, config = study
     config = {key: value for key, value in config.items() if key != "provenance"}
-    (folder / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / name).write_bytes(content)
     status = main.main(["report", str(folder), "--out", str(tmp_path / "c.html")])
     error = capsys.readouterr().err
@@ -215,7 +214,7 @@ def test_a_file_that_cannot_be_read_is_one_line(study, tmp_path, capsys, name, c
 def test_a_page_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
     folder, config = study
     config = {key: value for key, value in config.items() if key != "provenance"}
-    (folder / comparison.CONFIG).write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "file").touch()
     assert main.main(["report", str(folder), "--out", str(tmp_path / "file" / "c.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -10,10 +10,9 @@ from gavel.report import unfinished
 from gavel.report.cells import flat, points, seconds
 from gavel.report.page import render
 from gavel.report.results import load
-from gavel.report.sections import accuracy as tables
-from gavel.report.sections import answer, data_and_cost, kinds, votes, workflow
-from gavel.report.sections import training as hacking
+from gavel.report.sections import accuracy, answer, data_and_cost, kinds, training, votes, workflow
 from gavel.report.sections.samples import QUOTAS, choose
+from gavel.study.layout import Layout
 from helpers import fake_results
 from helpers.pages import Tags, cells
 
@@ -71,7 +70,7 @@ def test_figures_are_written_beside_their_data(study, page):
 def test_headline_numbers_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
-    assert f"{100 * row.value:.1f}" in answer.answer(rows)[1]
+    assert f"{100 * row.value:.1f}" in answer.primary_answer(rows)[1]
     assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in page
 
 
@@ -87,18 +86,18 @@ def test_the_answer_follows_the_interval(study, low, high, verdict):
     results = load(*study)
     primary = results.comparisons.primary
     results.comparisons.loc[primary, ["low", "high"]] = [low, high]
-    assert answer.answer(results)[0] == verdict
+    assert answer.primary_answer(results)[0] == verdict
 
 
 def test_bold_needs_an_interval_above_zero(study):
-    from gavel.report.sections.accuracy import headline
+    from gavel.report.sections.accuracy import headline_table
 
     results = load(*study)
     results.comparisons["low"] = -0.01
-    assert not any(cell.bold for row in headline(results).rows for cell in row)
+    assert not any(cell.bold for row in headline_table(results).rows for cell in row)
     results = load(*study)
     results.comparisons["low"] = 0.01
-    bold = [cell for row in headline(results).rows for cell in row if cell.bold]
+    bold = [cell for row in headline_table(results).rows for cell in row if cell.bold]
     assert len(bold) >= 1
     assert all(cell.sort >= results.metrics.value.min() for cell in bold)
 
@@ -117,7 +116,7 @@ def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
     def told(judge, true, accuracy):
         looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
-        common = {"names": {"grpo": "GRPO"}, "study": {}, "collapse": lambda run: None}
+        common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
         return answer.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
 
     assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
@@ -128,7 +127,7 @@ def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
 
 def test_the_judges_choices_are_held_against_the_majority(study):
     results = load(*study)
-    table = votes.judged(results, "main")
+    table = votes.judged_table(results, "main")
     assert [title for title, _ in table.columns[:3]] == ["run", "maj@4", "weighted maj@4"]
     assert [row[0] for row in cells(table)] == list(results.names.values())
     row = results.metric("sft", "main", "best_of", 4)
@@ -147,7 +146,7 @@ def compared(tmp_path_factory):
 def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     root, config = compared
     results = load(root, config)
-    table = votes.best_of_n(results, "main")
+    table = votes.best_of_n_table(results, "main")
     titles = [title for title, _ in table.columns]
     assert titles == ["run", "maj@4", "by score", "by Elo", "by knockout", "pass@4"] + [
         "Elo − maj",
@@ -165,7 +164,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
         best, knockout = values["best_of"].value, values["best_of_knockout"].value
         assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
         assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
-    assert votes.taken(results) == (
+    assert votes.contest_costs(results) == (
         "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
         "and a knockout took 6.0 prompts with 600 tokens."
     )
@@ -173,7 +172,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     page = (root / "report.html").read_text(encoding="utf-8")
     assert not Tags(page).open
     assert "Best of n by comparing" in page
-    assert votes.taken(results) in page
+    assert votes.contest_costs(results) in page
     kept = pd.read_parquet(root / "samples.parquet")
     assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
 
@@ -181,23 +180,23 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
 def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
     config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
     results = load(tmp_path, config)
-    table = votes.best_of_n(results, "main")
+    table = votes.best_of_n_table(results, "main")
     titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
     assert [title for title, _ in table.columns] == titles
-    assert not votes.judged(results, "main").rows
+    assert not votes.judged_table(results, "main").rows
     render(tmp_path, config, tmp_path / "report.html")
 
 
 def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
     results = load(*study)
-    assert not votes.best_of_n(results, "main").rows
-    assert votes.taken(results) is None
+    assert not votes.best_of_n_table(results, "main").rows
+    assert votes.contest_costs(results) is None
     assert "Best of n by comparing" not in page
 
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
     results = load(*study)
-    table = kinds.drops(results, "plus")
+    table = kinds.drop_table(results, "plus")
     assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
     assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
     # Six seed questions, each with its eight versions.
@@ -206,14 +205,14 @@ def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(stud
     original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
     changed = results.metric("sft", "plus", "greedy").value
     assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
-    assert not kinds.drops(results, "main").rows
-    split = kinds.split(results, "plus")
+    assert not kinds.drop_table(results, "main").rows
+    split = kinds.answerable_table(results, "plus")
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
 
 
 def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(study):
     results = load(*study)
-    found = hacking.pairs(results)
+    found = training.hacked_pairs(results)
     assert {pair["run"] for pair in found} == set(results.names.values()) - {"SFT"}
     for pair in found:
         assert not pair["after"]["correct"]
@@ -223,7 +222,7 @@ def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(stud
     items = [row for row in read_jsonl(study[0] / "judge/calibration.jsonl") if row["kind"] is None]
     called = [row for row in items if row["says_right"]]
     share = 100 * sum(not row["correct"] for row in called) / len(called)
-    table = hacking.wrongly_paid(results)
+    table = training.wrongly_paid_table(results)
     assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}"]
     low, high = map(float, table.rows[0][2].sub.split("–"))
     assert low < share < high
@@ -236,10 +235,10 @@ def test_tokens_are_counted_for_runs_and_rules(study):
     training = results.training["ppo-lambda1-seed0"]
     training["num_tokens"] = training.num_tokens.where(training.step <= 50, training.num_tokens - 50_000)
     assert data_and_cost.tokens(results, "ppo-lambda1-seed0")[0] == 80_000  # killed and resumed at step 50
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.rule_table(results).rows}
     assert rows["judge"] == ["168,000", "840,000"]  # before training, and after each of six runs
     results.benchmarks.loc[len(results.benchmarks)] = {"rule": "rl", "job": "x", "seconds": 1.0, "memory": 1.0}
-    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.stages(results).rows}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in data_and_cost.rule_table(results).rows}
     assert rows["rl"] == ["480,000", f"{4 * 80 * 500 + 6 * 900:,}"]
 
 
@@ -254,9 +253,9 @@ def test_memory_is_that_of_the_training_job(study):
 def test_runs_lead_to_mlflow_where_there_is_a_server(study):
     results = load(*study)
     found = {"sft": {"id": "0123456789", "url": "http://host/#/experiments/1/runs/0123456789"}}
-    table = data_and_cost.costs(results, found)
+    table = data_and_cost.run_table(results, found)
     assert [(row[-1].text, row[-1].link) for row in table.rows[:2]] == [("01234567", found["sft"]["url"]), ("–", None)]
-    assert "MLflow run" not in dict(data_and_cost.costs(results, {}).columns)
+    assert "MLflow run" not in dict(data_and_cost.run_table(results, {}).columns)
 
 
 def test_all_samples_are_kept_as_one_table(study, tmp_path):
@@ -269,7 +268,7 @@ def test_all_samples_are_kept_as_one_table(study, tmp_path):
 
 
 def test_the_page_shows_the_rules_of_the_workflow(study, tmp_path):
-    shown = workflow.figure()
+    shown = workflow.rule_figure()
     rules = {*shown.data["rule"], *shown.data["needed_by"]}
     assert f"The {len(rules)} rules that lead to the report of the default study" in shown.caption
     root, config = study
@@ -288,7 +287,7 @@ def test_the_page_shows_the_rules_of_the_workflow(study, tmp_path):
 def test_seeds_are_also_taken_together(tmp_path):
     config = fake_results.build(tmp_path, {"main": 40}, samples=2, algorithms=("grpo",), lambdas=("0.5",), seeds=(0, 1))
     results = load(tmp_path, config)
-    table = tables.across_seeds(results)
+    table = accuracy.seeds_table(results)
     assert [row[:4] for row in cells(table)] == [
         ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
     ]
@@ -298,7 +297,7 @@ def test_seeds_are_also_taken_together(tmp_path):
 
 def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
     root, config = study
-    config = config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}
+    config = config | {"results_dir": str(tmp_path / "results")}
     unfinished.tell([config])
     assert capsys.readouterr().err == ""  # nothing was evaluated yet
     shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
@@ -327,7 +326,7 @@ def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, caps
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     (tmp_path / "results/runs/sft/run.json").write_text("{")
-    unfinished.tell([config | {"data": {"tests": SIZES}, "results_dir": str(tmp_path / "results")}])
+    unfinished.tell([config | {"results_dir": str(tmp_path / "results")}])
     assert "no report of what there is: InputError: " in capsys.readouterr().err
 
 
@@ -376,8 +375,9 @@ def test_any_part_may_be_missing(study, tmp_path, gone):
     assert 'class="missing"' in text
 
 
-def test_an_empty_folder_and_a_bare_configuration_make_a_page(tmp_path):
-    render(tmp_path, {"study": "x"}, tmp_path / "report.html")
+def test_an_empty_folder_makes_a_page(tmp_path):
+    config = {key: value for key, value in fake_results.STUDY.items() if key not in ("provenance", "unseen_kinds")}
+    render(tmp_path, config, tmp_path / "report.html")
     assert "No run has been evaluated" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -391,7 +391,7 @@ def test_only_greedy_solutions(tmp_path):
 
 def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):
     root, _ = study
-    sources = [("SFT", name, root / "evaluation" / "sft" / name / "samples.jsonl") for name in SIZES]
+    sources = [("SFT", name, Layout(root).evaluation("sft", name).samples) for name in SIZES]
     cards, total = choose(sources, 0)
     assert total == sum(SIZES.values()) * 5
     assert cards == choose(sources, 0)[0]
@@ -417,9 +417,9 @@ def test_numbers_read_well():
 
 
 def test_a_judge_that_pays_for_a_trick_is_named(study, page):
-    from gavel.report.sections.judge import probes
+    from gavel.report.sections.judge import probe_table
 
-    rows = {row[0].text: row[-1].text for row in probes(load(*study).calibration).rows}
+    rows = {row[0].text: row[-1].text for row in probe_table(load(*study).calibration).rows}
     assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
     assert rows["the reference solution (a control)"] == "control"
     assert "Does it pay for tricks?" in page
@@ -427,17 +427,17 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
 
 @pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
 def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
-    from gavel.report.sections.judge import probes
+    from gavel.report.sections.judge import probe_table
 
     trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
-    assert probes({"probes": [trick]}).rows[0][-1].text == verdict
+    assert probe_table({"probes": [trick]}).rows[0][-1].text == verdict
 
 
 def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
-    from gavel.report.sections.judge import policies
+    from gavel.report.sections.judge import policy_table
 
     assert "critical thinking" in page
-    assert [row[0].text for row in policies(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
+    assert [row[0].text for row in policy_table(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
 
 
 def test_a_weak_judge_is_said(study, tmp_path):

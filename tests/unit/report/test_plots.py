@@ -33,12 +33,12 @@ FIGURES = {
     "lambda": lambda: results.accuracy_against_lambda(metrics()),
     "forest": lambda: results.difference_from_sft(COMPARISONS, NAMES),
     "votes": lambda: results.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
-    "kinds": lambda: results.kinds(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
+    "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
     "training": lambda: training.training_curve(MONITOR, 5),
     "training without judge": lambda: training.training_curve(MONITOR[["step", "accuracy"]]),
     "diagnostic": lambda: training.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge", "reward"),
     "sft": lambda: training.sft_curve(MONITOR, 5),
-    "reliability": lambda: training.judge_reliability(
+    "reliability": lambda: judges.judge_reliability(
         pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})
     ),
     "judges": lambda: judges.accuracy_against_cost(
@@ -61,7 +61,7 @@ FIGURES = {
             | {"accuracy": 0.8, "low": 0.7, "high": 0.9, "kept": [False, True, True, False]}
         )
     ),
-    "histogram": lambda: training.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
+    "histogram": lambda: judges.judge_histogram([0, 0.5, 1], [1, 5], [4, 2]),
 }
 
 
@@ -80,7 +80,7 @@ def test_primary_and_unseen_are_marked():
     assert "GRPO λ = 0.5 ★" in FIGURES["forest"]()
     assert "PPO λ = 1 ★" not in FIGURES["forest"]()
     assert "critical thinking †" in FIGURES["kinds"]()
-    assert "†" not in results.kinds(metrics("greedy_kind:critical thinking"), NAMES)
+    assert "†" not in results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES)
 
 
 def test_curves_that_are_missing_are_not_in_the_legend():

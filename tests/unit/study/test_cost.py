@@ -44,7 +44,7 @@ def study(**changes) -> dict:
 
 
 def test_counts_by_hand():
-    found = {item.rule: item for item in workload.work(study())}
+    found = {item.label: item for item in workload.work(study())}
     # 20 labels make 2 whole batches of 8 an epoch: 8 steps, looked at before, after 6 and after 8.
     sft = found["train_sft"]
     assert (sft.examples, sft.completions) == (64, 30)
@@ -91,14 +91,15 @@ def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
     assert (held["train_sft"], held["score"]) == (1, 1)
     served = study(compute={"gpus": 3}, judge={"server": {"serve": "job", "gpus": [1, 2]}})
     assert next(own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if own.work.jobs == 1) == 1
-    assert {own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if "rl" in own.work.rule} == {3}
+    training = [own for own in estimate.costs(served, estimate.Assumed()) if own.work.rule == "train_rl"]
+    assert {own.held / own.hours for own in training} == {3}
     trained = 2 * 125e6 * plain[0].trained
     assert estimate.costs(wide, estimate.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
 
 
 def test_a_judge_that_compares_by_hand():
     found = {
-        item.rule: item for item in workload.work(study(judge={"kind": "pairwise", "benchmark": {"questions": 4}}))
+        item.label: item for item in workload.work(study(judge={"kind": "pairwise", "benchmark": {"questions": 4}}))
     }
     # Groups of four have six pairs, each in both orders: 30 rollouts; looks (32 of them a cell) hold one pair each.
     assert found["train_rl, grpo"].judged == 30 * 12 + 2 * 32 * 2

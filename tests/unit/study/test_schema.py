@@ -8,6 +8,9 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.judge.kinds import KINDS
+from gavel.study import place
+from gavel.study.layout import Layout
+from gavel.study.rules import RULES
 from gavel.study.schema import study as config_study
 from gavel.study.schema import training
 from helpers.configs import default
@@ -418,3 +421,12 @@ def test_a_judge_is_stopped_by_something(judge, message):
 
 def test_half_of_the_probability_may_fall_off_the_labels_where_a_config_does_not_say():
     assert config_study.load(default())["judge"]["max_off_label"] == 0.5
+
+
+def test_no_study_lies_among_the_files_of_the_default_one():
+    files = Layout("results")
+    made = [path for path in vars(files).values() if isinstance(path, str)]
+    made += [files.hub("student"), files.model("judge"), files.runs("sft").best, files.data.audit, files.judge.gate]
+    made += [files.unfinished.report, files.log(RULES["score"]), f"{files.root}/state/sft"]
+    first = {path.removeprefix("results/").partition("/")[0] for path in made} - {"results"}
+    assert first <= set(place.DEFAULTS_OWN)

@@ -99,7 +99,7 @@ def _study(name: str, config: dict, assumed: Assumed) -> str:
         models.append("the judge's own training is not counted, nor the pairs and judgments that it learns from")
     mean, most = costs(config, assumed), costs(config, assumed, longest=True)
     rows = [
-        [own.work.rule, own.work.jobs, own.work.completions]
+        [own.work.label, own.work.jobs, own.work.completions]
         + [*_sums([own]), *map(_hours, (own.hours, own.held, top.held))]
         for own, top in zip(mean, most, strict=True)
     ]

@@ -5,8 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from gavel.cli.layouts import JUDGE_LAYOUTS as LAYOUTS
-from gavel.cli.layouts import JudgeLayout as Layout
+from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
@@ -25,7 +24,7 @@ def add_judge(commands) -> None:
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
     parser.add_argument(
         "--layout",
-        choices=tuple(LAYOUTS),
+        choices=tuple(JUDGE_LAYOUTS),
         default="rows",
         help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), a study's judge benchmark too; "
         "'gsm8k-model-solutions' OpenAI's published file, with figures for each of its models",
@@ -39,7 +38,7 @@ def judge(options: argparse.Namespace) -> None:
 
     The file is read through once before, so that a bad row at its end costs no answers.
     """
-    layout = LAYOUTS[options.layout]
+    layout = JUDGE_LAYOUTS[options.layout]
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):
             pass
@@ -79,7 +78,7 @@ def _with_interval(name: str, value: float | str | None, interval: list[float] |
     return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
 
 
-def _rows(path: str, layout: Layout, skipped: Skipped | None) -> Iterator:
+def _rows(path: str, layout: JudgeLayout, skipped: Skipped | None) -> Iterator:
     for where, line in located(path):
         try:
             found = layout.read(parsed(line, where), where)

@@ -1,4 +1,8 @@
-"""`gavel judge`: one judge against a file of solutions with known verdicts."""
+"""`gavel judge` at work: one judge is asked about the rows of a file.
+
+These are solutions with known verdicts (`judge_file`), the same of several models (`judge_models`), or pairs of a right
+and a wrong solution (`judge_pairs`).
+"""
 
 import time
 from collections import Counter
@@ -27,6 +31,8 @@ FIGURES = (
     "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95 ece "
     "off_label_mass"
 ).split()
+# Of `gavel.judge_eval.benchmark_figures.PARTS` those that are told here.
+PARTS = {"error": "subsets", "steps": "steps"}
 
 
 def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict:
@@ -50,6 +56,34 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
             a question do not stand together.
     """
     return figures(asked(rows, path, name))
+
+
+def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict:
+    """Ask about every (model, question, response, correct) row.
+
+    Returns:
+        Of all rows what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and `seconds`;
+        and `models`: model -> the same figures of its own rows, without cost.
+
+    Raises:
+        InputError: as `gavel.cli.judge_files.judge_file`.
+    """
+    models: list[str] = []
+
+    def unnamed():
+        for model, *row in rows:
+            models.append(model)
+            yield tuple(row)
+
+    said = asked(unnamed(), path, name)
+    result = figures(said) | {key: getattr(said, key) for key in ("tokens_read", "tokens_written", "seconds")}
+    each = {}
+    for model in dict.fromkeys(models):
+        places = [place for place, other in enumerate(models) if other == model]
+        own = ([column[place] for place in places] for column in (said.groups, said.verdicts, said.correct))
+        each[model] = figures(Asked(*own, said.seconds, 0, 0))
+        del each[model]["solutions_per_second"]
+    return result | {"models": each}
 
 
 class Asked(NamedTuple):
@@ -88,23 +122,6 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
     return Asked(groups, verdicts, correct, seconds, watcher.tokens_read, watcher.tokens_written)
 
 
-def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
-    """The first row and the others; a wrong file should not wait for the model. Raises `InputError` without rows."""
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        raise InputError(f"{path}:1: no rows that could be read; expected one JSON object a line")
-    return first, rows
-
-
-def figures(said: Asked) -> dict:
-    """What `judge_file` returns."""
-    found = calibrate(said.groups, said.verdicts, said.correct)
-    missing = {key: found[key] for key in ("missing", "truncated") if found[key]}
-    shown = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
-    return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
-
-
 def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:
     """The rows in parts of `BATCH`; with `whole` a part goes on until the question changes."""
     batch: list[tuple] = []
@@ -126,34 +143,12 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
     done.update(own)
 
 
-@contextmanager
-def settings(name: str) -> Iterator[dict]:
-    """Keyword arguments of `gavel.judge.load.load` for a model's name or a study's YAML file.
-
-    Where the study's jobs start the judge's server, it runs while the block does.
-    """
-    if Path(name).suffix not in (".yaml", ".yml"):
-        model = resolve.find(name, ROOT, "--judge").removeprefix("./")
-        if not Path(model).exists():
-            model = str(download(model, kind="model", revision=None, key="--judge"))
-        yield {"model": model}
-        return
-    resolved = resolve.read(name, ROOT)
-    if layout.judge_stages(resolved) and not Path(layout.model(resolved, "judge")).exists():
-        raise InputError(
-            f"--judge: {name} trains its judge, and {layout.model(resolved, 'judge')} is not there yet; run the study "
-            "first (`snakemake judge` makes it), or name the model that it starts from: "
-            f"{layout.start_model(resolved, 'judge')}"
-        )
-    found = params.judge(resolved) | {"model": layout.model_now(resolved, "judge")}
-    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
-        yield found | access
-
-
-PARTS = {
-    "error": "subsets",
-    "steps": "steps",
-}  # of `gavel.judge_eval.benchmark_figures.PARTS`, those that are told here
+def figures(said: Asked) -> dict:
+    """What `judge_file` returns."""
+    found = calibrate(said.groups, said.verdicts, said.correct)
+    missing = {key: found[key] for key in ("missing", "truncated") if found[key]}
+    shown = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
+    return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
 
 
 def judge_pairs(items: Iterable[dict], path: str, name: str) -> dict:
@@ -208,29 +203,34 @@ def _accuracy(row: dict) -> dict:
     return {"accuracy": row["accuracy"], "accuracy_ci95": None if row["low"] is None else [row["low"], row["high"]]}
 
 
-def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict:
-    """Ask about every (model, question, response, correct) row.
+def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
+    """The first row and the others; a wrong file should not wait for the model. Raises `InputError` without rows."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise InputError(f"{path}:1: no rows that could be read; expected one JSON object a line")
+    return first, rows
 
-    Returns:
-        Of all rows what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and `seconds`;
-        and `models`: model -> the same figures of its own rows, without cost.
 
-    Raises:
-        InputError: as `gavel.cli.judge_files.judge_file`.
+@contextmanager
+def settings(name: str) -> Iterator[dict]:
+    """Keyword arguments of `gavel.judge.load.load` for a model's name or a study's YAML file.
+
+    Where the study's jobs start the judge's server, it runs while the block does.
     """
-    models: list[str] = []
-
-    def unnamed():
-        for model, *row in rows:
-            models.append(model)
-            yield tuple(row)
-
-    said = asked(unnamed(), path, name)
-    result = figures(said) | {key: getattr(said, key) for key in ("tokens_read", "tokens_written", "seconds")}
-    each = {}
-    for model in dict.fromkeys(models):
-        places = [place for place, other in enumerate(models) if other == model]
-        own = ([column[place] for place in places] for column in (said.groups, said.verdicts, said.correct))
-        each[model] = figures(Asked(*own, said.seconds, 0, 0))
-        del each[model]["solutions_per_second"]
-    return result | {"models": each}
+    if Path(name).suffix not in (".yaml", ".yml"):
+        model = resolve.find(name, ROOT, "--judge").removeprefix("./")
+        if not Path(model).exists():
+            model = str(download(model, kind="model", revision=None, key="--judge"))
+        yield {"model": model}
+        return
+    resolved = resolve.read(name, ROOT)
+    if layout.judge_stages(resolved) and not Path(layout.model(resolved, "judge")).exists():
+        raise InputError(
+            f"--judge: {name} trains its judge, and {layout.model(resolved, 'judge')} is not there yet; run the study "
+            "first (`snakemake judge` makes it), or name the model that it starts from: "
+            f"{layout.start_model(resolved, 'judge')}"
+        )
+    found = params.judge(resolved) | {"model": layout.model_now(resolved, "judge")}
+    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
+        yield found | access

@@ -1,4 +1,7 @@
-"""The layouts of rows that `gavel score` reads. A new one is one function and one line in `LAYOUTS`."""
+"""The layouts of rows that `gavel score` and `gavel judge` read.
+
+A new one is one function and one line in `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -96,7 +99,7 @@ def _names(row: dict) -> tuple[str | None, str | None]:
 
 
 # Layout -> makes what reads one file's rows, in order.
-LAYOUTS: dict[str, Callable[[], Read]] = {
+SCORE_LAYOUTS: dict[str, Callable[[], Read]] = {
     "rows": lambda: _row,
     "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
     "lm-eval": _lm_eval,
@@ -105,7 +108,7 @@ LAYOUTS: dict[str, Callable[[], Read]] = {
 
 
 class JudgeLayout(NamedTuple):
-    """A layout of rows.
+    """A layout of rows for `gavel judge`.
 
     Attributes:
         read: a row and its `file:line` to what `ask` takes of it.

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from gavel.common.errors import InputError
+from gavel.study.layout import Layout
 
 
 def add_report(commands) -> None:
@@ -29,6 +30,7 @@ def add_report(commands) -> None:
 def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
     from gavel.report.comparison import page  # matplotlib and pandas: seconds that the other commands need not wait
+    from gavel.study.schema.study import completed
 
     if Path(options.out).is_dir():
         raise InputError(f"--out {options.out}: is a folder; name the page to write")
@@ -41,6 +43,7 @@ def report(options: argparse.Namespace) -> None:
             question=_readable(options.question),
             axis=options.axis,
             command=_readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
+            complete=completed,
         )
     except OSError as error:
         raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
@@ -49,10 +52,9 @@ def report(options: argparse.Namespace) -> None:
 
 def _studies(folder: str) -> list[str]:
     """The folder, or those of its variants where it is a sweep's."""
-    from gavel.report.comparison.page import CONFIG
-
-    variants = sorted(str(path.parent) for path in Path(folder).glob(f"*/{CONFIG}"))
-    return variants if variants and not (Path(folder) / CONFIG).exists() else [folder]
+    if Path(Layout(folder).config).exists():
+        return [folder]
+    return sorted(str(path) for path in Path(folder).glob("*") if Path(Layout(path).config).exists()) or [folder]
 
 
 def _readable(text: str) -> str:

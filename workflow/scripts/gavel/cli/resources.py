@@ -12,32 +12,10 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
+from gavel.study.layout import Layout
+from gavel.study.rules import RULES, timed
 from gavel.study.schema.study import Compute
 
-# Benchmark file or folder -> rules; `judge.tsv` is one rule's, the folder `judge` another's.
-RULES = {
-    "data": "prepare_data",
-    "audit": "audit_data",
-    "scratch-student": "scratch_student",
-    "scratch-judge": "scratch_judge",
-    "sft": "train_sft",
-    "hub/": "fetch",
-    "judge": "judge_policy",
-    "judge/": "judge_trained",
-    "selection_pairs": "selection_pairs",
-    "labelled_pairs": "labelled_pairs",
-    "contrasting_pairs/": "contrasting_pairs",
-    "judgments/": "judgments",
-    "train_judge/": "train_judge",
-    "benchmark_items": "benchmark_items",
-    "benchmark_judge/": "benchmark_judge",
-    "rl/": "train_rl",
-    "generate/": "generate",
-    "score/": "score",
-    "metrics": "compute_metrics",
-}
-LIGHT = {"fetch", "prepare_data", "audit_data", "compute_metrics"}  # ask for the profile's default-resources
-MAKES_MODELS = {"scratch_student", "scratch_judge"}  # ask for `compute` but its GPUs and threads
 USED = ("s", "max_rss", "cpu_time")  # columns of Snakemake's benchmark files
 MIB = 2**20 / 1e6  # Snakemake measures MiB and asks for MB
 ROUND_MB, ROUND_MINUTES = 500, 10
@@ -68,20 +46,22 @@ def resources(options: argparse.Namespace) -> None:
     """`gavel resources`: measure and print."""
     if not 1 <= options.margin < math.inf:
         raise InputError(f"--margin {options.margin:g}: give a number of 1 or more")
-    root = Path(options.results)
-    print(page(used(root / "benchmarks"), asked(root), options.margin), end="")
+    files = Layout(options.results)
+    print(page(used(Path(files.benchmarks)), asked(Path(files.config)), options.margin), end="")
 
 
 def used(folder: Path) -> dict[str, Used]:
-    """Rule -> what its jobs used, from Snakemake's benchmark files.
+    """Rule -> what its jobs used, from Snakemake's benchmark files; the workflow's rules first, in their order.
+
+    Files of no rule, such as another version's, go by the name of the file or its folder.
 
     Raises:
         InputError: there are none, or one lacks a column.
     """
     found: dict[str, Used] = defaultdict(Used)
     for path in sorted(folder.rglob("*.tsv")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        name = RULES.get(f"{parts[0]}/" if len(parts) > 1 else parts[0], parts[0])
+        file = path.relative_to(folder).with_suffix("").as_posix()
+        name = timed(file) or file.partition("/")[0]
         with open(path, newline="", encoding="utf-8") as handle:
             try:
                 rows = [[_number(row[key]) for key in USED] for row in csv.DictReader(handle, delimiter="\t")]
@@ -94,7 +74,7 @@ def used(folder: Path) -> dict[str, Used]:
                 own.cores = max(own.cores, busy / seconds if seconds else 0.0)
     if not found:
         raise InputError(f"{folder}: no benchmark files; name the results folder of a study that has run")
-    return {name: found[name] for name in [*RULES.values(), *found] if name in found}
+    return {name: found[name] for name in [*RULES, *found] if name in found}
 
 
 def _number(text: str) -> float:
@@ -102,10 +82,9 @@ def _number(text: str) -> float:
     return 0.0 if text in ("NA", "-", "") else float(text)
 
 
-def asked(root: Path) -> dict[str, dict]:
-    """What jobs ask for: `compute` (the study's, or its defaults where config.yaml is missing) and the `light` ones'
-    default of the Slurm profile."""
-    path = root / "config.yaml"
+def asked(path: Path) -> dict[str, dict]:
+    """What jobs ask for: `compute` (the study's, or its defaults where its config.yaml is missing) and the `light`
+    ones' default of the Slurm profile."""
     compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
     if not isinstance(compute, dict):
         raise InputError(f"{path}: compute: is a section of keys, found {compute!r}")
@@ -121,7 +100,7 @@ def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:
     lines = [f"| {head} |", "|---|" + "---:|" * head.count(" | ")]
     short = []
     for rule, own in found.items():
-        ask = light if rule in LIGHT else compute | ({"threads": 4} if rule in MAKES_MODELS else {})
+        ask = light if _is_light(rule) else compute | _threads(rule)
         memory, minutes = own.memory * MIB, own.seconds / 60
         lines.append(
             f"| {rule} | {own.jobs:,} | {memory:,.0f} | {ask['mem_mb']:,} | {minutes:,.1f} | {ask['runtime']:,} | "
@@ -131,7 +110,7 @@ def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:
             short.append(f"{rule} used more than it asked for.")
         if own.cores > ask["threads"] + 0.5:
             short.append(f"{rule} used {own.cores:.1f} cores, but asked for {ask['threads']}.")
-    heavy = [own for rule, own in found.items() if rule not in LIGHT]
+    heavy = [own for rule, own in found.items() if not _is_light(rule)]
     lines += ["", *short, *([""] if short else []), f"With {margin:g} times what was used, in the study's YAML:", ""]
     if heavy:
         lines.append(f"    compute: {{threads: {compute['threads']}, {_wanted(heavy, margin)}}}")
@@ -140,6 +119,16 @@ def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:
         memory, minutes = _sizes([own], margin)
         lines += [f"      {rule}:", f"        mem_mb: {memory} * attempt", f"        runtime: {minutes} * attempt"]
     return "\n".join(lines) + "\n"
+
+
+def _is_light(rule: str) -> bool:
+    return rule in RULES and RULES[rule].light
+
+
+def _threads(rule: str) -> dict[str, int]:
+    """The threads of a rule's jobs, where they are not those of `compute`."""
+    threads = RULES[rule].threads if rule in RULES else None
+    return {"threads": threads} if threads else {}
 
 
 def _wanted(jobs: list[Used], margin: float) -> str:

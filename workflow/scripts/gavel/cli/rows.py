@@ -3,10 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from gavel.common.files import json_object as parsed
 from gavel.common.files import json_texts
-
-__all__ = ["add_options", "located", "parsed", "shown"]
 
 
 def add_options(parser) -> None:

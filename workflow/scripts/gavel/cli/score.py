@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gavel.cli.compare import Answered, Side, Tally, answered, comparison, lines
-from gavel.cli.layouts import LAYOUTS, Item, Read
+from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
@@ -123,7 +123,7 @@ def add_score(commands) -> None:
     parser.add_argument("--format", required=True, choices=("text", "program"), help="what the responses are")
     parser.add_argument(
         "--layout",
-        choices=tuple(LAYOUTS),
+        choices=tuple(SCORE_LAYOUTS),
         default="rows",
         help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models; 'lm-eval' reads "
         "lm-evaluation-harness's sample logs, 'greedy' the greedy solutions of a study's samples.jsonl",
@@ -198,7 +198,7 @@ def _read(
     summaries: dict[str | None, Summary] = {}
     kept: dict[str | None, list[Answered]] = {}
     skipped = Skipped() if options.skip_bad else None
-    items = _items(path, LAYOUTS[options.layout](), skipped, max(ks or [1]))
+    items = _items(path, SCORE_LAYOUTS[options.layout](), skipped, max(ks or [1]))
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
     if details:

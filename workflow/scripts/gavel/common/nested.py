@@ -22,7 +22,8 @@ def merged(common: Mapping, overlay: Mapping) -> dict:
     return result
 
 
-def _at(settings: Mapping, path: str) -> Any:
+def at(settings: Mapping, path: str) -> Any:
+    """What stands under a dotted name. Raises `KeyError` where nothing does."""
     found: Any = settings
     for key in path.split("."):
         found = found[key]

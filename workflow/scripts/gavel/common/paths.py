@@ -8,4 +8,3 @@ PROMPTS = ROOT / "resources" / "prompts"  # those that ship
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration a file
 
 JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: judge answers that have been paid for
-UNFINISHED = "unfinished"  # folder in the results folder, of the report of a study that ended before its own

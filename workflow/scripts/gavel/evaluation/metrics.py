@@ -1,7 +1,9 @@
 """From scored samples to `metrics.csv`, `comparisons.csv` and `seeds.csv`.
 
 Every figure is a mean over questions of one value per question (`gavel.evaluation.question_values`), so that intervals
-and paired tests resample questions; these are `gavel.stats.intervals`'. docs/evaluation.md defines every figure.
+and paired tests resample questions; these are `gavel.stats.intervals`'. Runs are summed up one by one, compared in
+pairs, held against the questions that a perturbed set was made from (drop rates), and taken together over seeds.
+docs/evaluation.md defines every figure.
 """
 
 import csv
@@ -28,6 +30,10 @@ METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low hi
 COMPARISON_COLUMNS = (
     "run checkpoint baseline set metric k difference low high p n p_adjusted primary gained lost mcnemar_p"
 ).split()
+SEED_COLUMNS = (
+    "algorithm lambda set metric k seeds value low high lowest highest difference difference_low difference_high p "
+    "p_adjusted"
+).split()
 # What every run is compared with: SFT's checkpoint with the best validation accuracy, where RL starts.
 BASELINE = ("sft", "best")
 # Two ways to choose among all samples of a run, at the largest k.
@@ -42,50 +48,7 @@ CHOICES = (
 # A p-value of the bootstrap is at least 2 / resamples, and Holm multiplies it by the number of comparisons: with fewer
 # resamples for each of them no corrected p could fall below 0.05.
 RESAMPLES, RESAMPLES_EACH = 10_000, 50
-
-
-def _summaries(values: Values) -> list[dict]:
-    """The metrics of one file of scored samples, each `{"metric", "k", "value", "low", "high", "n"}`.
-
-    95 % intervals over questions: Wilson's where every question is right or wrong (greedy), bootstrap for
-    the rest. `n` counts questions.
-    """
-    found = []
-    for (metric, k), by_question in values.items():
-        numbers = list(by_question.values())
-        low, high = bootstrap_mean(numbers) if metric == "tokens" else mean_interval(numbers)
-        value = sum(numbers) / len(numbers)
-        found.append({"metric": metric, "k": k, "value": value, "low": low, "high": high, "n": len(numbers)})
-    return found
-
-
-def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict:
-    """Paired difference, first − second, over the same questions, by `resamples` draws of the bootstrap.
-
-    Returns:
-        `{"difference", "low", "high", "p", "n", "gained", "lost", "mcnemar_p"}`: 95 % interval and two-sided
-        p of the paired bootstrap; questions that only the first (second) answers rightly and McNemar's p.
-        The last three are None unless every value is 0 or 1.
-
-    Raises:
-        InputError: the two cover different questions.
-    """
-    if first.keys() != second.keys():
-        odd = sorted(first.keys() ^ second.keys())
-        raise InputError(f"{len(odd)} questions are in only one of the two, such as {odd[0]}; evaluate both again")
-    a = list(first.values())
-    b = [second[name] for name in first]
-    difference, low, high, p = paired_bootstrap(a, b, resamples=resamples)
-    gained = lost = exact = None
-    if {*a, *b} <= {0, 1}:
-        gained = sum(x > y for x, y in zip(a, b, strict=True))
-        lost = sum(x < y for x, y in zip(a, b, strict=True))
-        exact = mcnemar(gained, lost)
-        if len(a) in (gained, lost):  # no spread to resample, which is no certainty
-            end = wilson(len(a), len(a))[0]
-            low, high, p = (end, 1.0, exact) if gained else (-1.0, -end, exact)
-    found = {"difference": difference, "low": low, "high": high, "p": p, "n": len(a)}
-    return found | {"gained": gained, "lost": lost, "mcnemar_p": exact}
+SEED_RESAMPLES = 10_000
 
 
 def write_metrics(
@@ -157,25 +120,6 @@ def write_metrics(
     write_text(out_seeds, _csv(SEED_COLUMNS, across_seeds(values, runs, BASELINE)))
 
 
-def _both_known(pair: tuple[dict[str, float], dict[str, float]], files: tuple[Values, Values]):
-    """The pair less the questions that only one side has a value of, because the other's programs did not run."""
-    lost = {name for values in files for name, share in values.get(("not_run", 1), {}).items() if share}
-    return tuple(
-        {name: value for name, value in side.items() if name not in lost or name in other}
-        for side, other in (pair, pair[::-1])
-    )
-
-
-def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: str, checkpoint: str, name: str):
-    """PDR of a set whose questions were made from another's; none where no seed is in another set."""
-    own = values[run, checkpoint, name].get(("greedy", 1), {})
-    seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
-    kinds = {question: kind for question, kind in links[name]["kind"].items() if kind}
-    others = (values[place].get(("greedy", 1), {}) for place in values if place[:2] == (run, checkpoint))
-    original = {question: value for other in others if other is not own for question, value in other.items()}
-    return drop_rates(own, seeds, original, kinds) if seeds else []
-
-
 def main_checkpoint(run: str) -> str:
     """Which checkpoint of a run counts: the last step of an RL run, SFT's best by validation."""
     return "best" if run == "sft" else "last"
@@ -205,29 +149,104 @@ def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
                 yield key, key, f"{first}-{second}", top, pair
 
 
-def _csv(columns: list[str], rows: list[dict]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row[column]) for column in columns])
-    return out.getvalue()
+def _both_known(pair: tuple[dict[str, float], dict[str, float]], files: tuple[Values, Values]):
+    """The pair less the questions that only one side has a value of, because the other's programs did not run."""
+    lost = {name for values in files for name, share in values.get(("not_run", 1), {}).items() if share}
+    return tuple(
+        {name: value for name, value in side.items() if name not in lost or name in other}
+        for side, other in (pair, pair[::-1])
+    )
 
 
-def _cell(value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
+def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict:
+    """Paired difference, first − second, over the same questions, by `resamples` draws of the bootstrap.
+
+    Returns:
+        `{"difference", "low", "high", "p", "n", "gained", "lost", "mcnemar_p"}`: 95 % interval and two-sided
+        p of the paired bootstrap; questions that only the first (second) answers rightly and McNemar's p.
+        The last three are None unless every value is 0 or 1.
+
+    Raises:
+        InputError: the two cover different questions.
+    """
+    if first.keys() != second.keys():
+        odd = sorted(first.keys() ^ second.keys())
+        raise InputError(f"{len(odd)} questions are in only one of the two, such as {odd[0]}; evaluate both again")
+    a = list(first.values())
+    b = [second[name] for name in first]
+    difference, low, high, p = paired_bootstrap(a, b, resamples=resamples)
+    gained = lost = exact = None
+    if {*a, *b} <= {0, 1}:
+        gained = sum(x > y for x, y in zip(a, b, strict=True))
+        lost = sum(x < y for x, y in zip(a, b, strict=True))
+        exact = mcnemar(gained, lost)
+        if len(a) in (gained, lost):  # no spread to resample, which is no certainty
+            end = wilson(len(a), len(a))[0]
+            low, high, p = (end, 1.0, exact) if gained else (-1.0, -end, exact)
+    found = {"difference": difference, "low": low, "high": high, "p": p, "n": len(a)}
+    return found | {"gained": gained, "lost": lost, "mcnemar_p": exact}
 
 
-SEED_COLUMNS = (
-    "algorithm lambda set metric k seeds value low high lowest highest difference difference_low difference_high p "
-    "p_adjusted"
-).split()
+def _summaries(values: Values) -> list[dict]:
+    found = []
+    for (metric, k), by_question in values.items():
+        numbers = list(by_question.values())
+        low, high = bootstrap_mean(numbers) if metric == "tokens" else mean_interval(numbers)
+        value = sum(numbers) / len(numbers)
+        found.append({"metric": metric, "k": k, "value": value, "low": low, "high": high, "n": len(numbers)})
+    return found
 
-SEED_RESAMPLES = 10_000
+
+def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: str, checkpoint: str, name: str):
+    """PDR of a set whose questions were made from another's; none where no seed is in another set."""
+    own = values[run, checkpoint, name].get(("greedy", 1), {})
+    seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
+    kinds = {question: kind for question, kind in links[name]["kind"].items() if kind}
+    others = (values[place].get(("greedy", 1), {}) for place in values if place[:2] == (run, checkpoint))
+    original = {question: value for other in others if other is not own for question, value in other.items()}
+    return drop_rates(own, seeds, original, kinds) if seeds else []
+
+
+def drop_rates(
+    perturbed: Mapping[str, float],
+    seed_of: Mapping[str, str],
+    original: Mapping[str, float],
+    kinds: Mapping[str, str],
+) -> list[dict]:
+    """The PDR over all perturbed questions whose seed was answered too, and per perturbation kind.
+
+    Args:
+        perturbed: question id -> greedy verdict, 0 or 1.
+        seed_of: question id -> id of the question that it was made from.
+        original: id of a question of another set -> greedy verdict of the same run.
+        kinds: question id -> perturbation kind.
+
+    Returns:
+        Rows `{"metric", "k", "value", "low", "high", "n"}`, metric `pdr` or `pdr_kind:<kind>`; 95 % interval from a
+        bootstrap over seed questions (where all perturbed questions came out the same, from Wilson's interval of their
+        accuracy), `n` perturbed questions. Where no seed is answered rightly there is no rate, and
+        no row.
+    """
+    linked = [name for name in perturbed if seed_of.get(name) in original]
+    groups = {"pdr": linked} | {
+        f"pdr_kind:{kind}": [name for name in linked if kinds.get(name) == kind] for kind in sorted(set(kinds.values()))
+    }
+    found = []
+    for metric, names in groups.items():
+        seeds = list(dict.fromkeys(seed_of[name] for name in names))
+        places = {seed: place for place, seed in enumerate(seeds)}
+        changed, sizes = [0.0] * len(seeds), [0] * len(seeds)
+        for name in names:
+            changed[places[seed_of[name]]] += perturbed[name]
+            sizes[places[seed_of[name]]] += 1
+        right = [original[seed] for seed in seeds]
+        if any(right):
+            value, low, high = ratio_drop(changed, sizes, right)
+            if sum(changed) in (0, len(names)):  # no spread to resample, which is no certainty
+                base = sum(right) / len(right)
+                low, high = (1 - rate / base for rate in reversed(wilson(sum(changed), len(names))))
+            found.append({"metric": metric, "k": 1, "value": value, "low": low, "high": high, "n": len(names)})
+    return found
 
 
 def across_seeds(
@@ -244,8 +263,8 @@ def across_seeds(
         baseline: (run, checkpoint) that differences are taken from.
 
     Returns:
-        Rows with the keys `COLUMNS`, for greedy accuracy and maj at the largest k of the last checkpoints; `lowest` and
-        `highest` are those of single seeds; `p_adjusted` is Holm's over the rows.
+        Rows with the keys `SEED_COLUMNS`, for greedy accuracy and maj at the largest k of the last checkpoints;
+        `lowest` and `highest` are those of single seeds; `p_adjusted` is Holm's over the rows.
     """
     groups = defaultdict(list)
     for run, about in runs.items():
@@ -293,43 +312,18 @@ def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: lis
     }
 
 
-def drop_rates(
-    perturbed: Mapping[str, float],
-    seed_of: Mapping[str, str],
-    original: Mapping[str, float],
-    kinds: Mapping[str, str],
-) -> list[dict]:
-    """The PDR over all perturbed questions whose seed was answered too, and per perturbation kind.
+def _csv(columns: list[str], rows: list[dict]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row[column]) for column in columns])
+    return out.getvalue()
 
-    Args:
-        perturbed: question id -> greedy verdict, 0 or 1.
-        seed_of: question id -> id of the question that it was made from.
-        original: id of a question of another set -> greedy verdict of the same run.
-        kinds: question id -> perturbation kind.
 
-    Returns:
-        Rows `{"metric", "k", "value", "low", "high", "n"}`, metric `pdr` or `pdr_kind:<kind>`; 95 % interval from a
-        bootstrap over seed questions (where all perturbed questions came out the same, from Wilson's interval of their
-        accuracy), `n` perturbed questions. Where no seed is answered rightly there is no rate, and
-        no row.
-    """
-    linked = [name for name in perturbed if seed_of.get(name) in original]
-    groups = {"pdr": linked} | {
-        f"pdr_kind:{kind}": [name for name in linked if kinds.get(name) == kind] for kind in sorted(set(kinds.values()))
-    }
-    found = []
-    for metric, names in groups.items():
-        seeds = list(dict.fromkeys(seed_of[name] for name in names))
-        places = {seed: place for place, seed in enumerate(seeds)}
-        changed, sizes = [0.0] * len(seeds), [0] * len(seeds)
-        for name in names:
-            changed[places[seed_of[name]]] += perturbed[name]
-            sizes[places[seed_of[name]]] += 1
-        right = [original[seed] for seed in seeds]
-        if any(right):
-            value, low, high = ratio_drop(changed, sizes, right)
-            if sum(changed) in (0, len(names)):  # no spread to resample, which is no certainty
-                base = sum(right) / len(right)
-                low, high = (1 - rate / base for rate in reversed(wilson(sum(changed), len(names))))
-            found.append({"metric": metric, "k": 1, "value": value, "low": low, "high": high, "n": len(names)})
-    return found
+def _cell(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

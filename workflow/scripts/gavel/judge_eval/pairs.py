@@ -1,8 +1,8 @@
-"""The judge benchmark's items: pairs of a right and a wrong solution of one validation problem, by several policies.
+"""Pairs of a right and a wrong solution of one problem: policies are sampled, and their solutions put in pairs.
 
-Judges are chosen on them, so they are made from validation problems alone (whose labels say what is right) and never
-from a test set. The layout is RewardBench's (Lambert et al. 2024, arXiv 2403.13787), with a column of ours, so that its
-tools read the file too. Here nothing is sampled (`gavel.judge_eval.pairs`) and no judge is asked
+The judge benchmark's items are such pairs. Judges are chosen on them, so they are made from validation problems alone
+(whose labels say what is right) and never from a test set. The layout is RewardBench's (Lambert et al. 2024, arXiv
+2403.13787), with a column of ours, so that its tools read the file too. No judge is asked here
 (`gavel.judge_eval.benchmark`).
 """
 
@@ -21,8 +21,15 @@ from gavel.solutions.error_kinds import error_kind, steps
 from gavel.solutions.verifier import verify
 
 COLUMNS = ("id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "subset", "steps")
-
 Solution = tuple[str, str]  # its policy and its text
+
+
+class Policy(NamedTuple):
+    """A checkpoint that is sampled; its greedy solutions come too where `greedy` names them."""
+
+    name: str
+    model: str
+    greedy: str | None = None
 
 
 class Checked(NamedTuple):
@@ -32,6 +39,15 @@ class Checked(NamedTuple):
     text: str
     answer: str | None
     correct: bool
+
+
+def problems_of(path: str, part: str, questions: int) -> list[dict]:
+    """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
+    `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split`."""
+    rows = list(read_jsonl(path))
+    if part == "all" or not questions:
+        return rows
+    return split(rows, questions)[part == "benchmark"]
 
 
 def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]:
@@ -44,6 +60,67 @@ def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]
     """
     check_validation(questions, len(rows))
     return list(rows[:-questions]), list(rows[-questions:])
+
+
+def make_items(
+    *,
+    rows: Sequence[dict],
+    policies: Sequence[Policy],
+    student: dict,
+    prompt: str,
+    solution_format: str,
+    max_new_tokens: int,
+    temperature: float,
+    samples: int,
+    most: int,
+    seed: int,
+    output: str,
+    decoding: dict | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
+
+    Beside them stand the reference solutions and references with one injected error each.
+
+    Args:
+        rows: records with answers and solutions.
+        policies: checkpoints, in the order in which a text that several gave is put down to one of them.
+        student: dtype and tokens of the checkpoints.
+        temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
+        samples: of each policy that is sampled, and so many spoilt references.
+        most: pairs of a problem.
+        seed: of the samples, the spoilt references and the choice.
+        output: JSONL file of the pairs.
+        decoding: what is decoded at a time, `gavel.models.limits.limits`.
+
+    Raises:
+        InputError: no problem gives a pair.
+    """
+    references = mistakes.references(rows, solution_format)
+    kept = [row for row in rows if row["id"] in references]
+    template = prompts.load(prompt)
+    texts = [prompts.fill(template, question=row["question"]) for row in kept]
+    found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
+    for policy in policies:
+        model = loading.load_model(policy.model, dtype=student["dtype"])
+        tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
+        tokenizer = loading.load_tokenizer(policy.model, **tokens)
+        common = {"max_new_tokens": max_new_tokens, "progress": progress, **(decoding or {})}
+        drawn = {policy.name: sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=seed, **common)}
+        if policy.greedy:
+            drawn[policy.greedy] = sample(model, tokenizer, texts, **common)
+        for name, groups in drawn.items():
+            for row, group in zip(kept, groups, strict=True):
+                found[row["id"]] += [(name, one.text) for one in group]
+    rng = random.Random(f"spoilt-{seed}")
+    for row in kept:
+        reference = references[row["id"]]
+        broken = mistakes.corrupted(reference, row["answer"], solution_format, samples, rng)
+        found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
+    items = pairs(kept, references, found, solution_format, most, seed)
+    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
+    write_jsonl(output, items)
 
 
 def pairs(
@@ -126,81 +203,3 @@ def _checked(
     verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
     found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
     return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run
-
-
-class Policy(NamedTuple):
-    """A checkpoint that is sampled; its greedy solutions come too where `greedy` names them."""
-
-    name: str
-    model: str
-    greedy: str | None = None
-
-
-def problems_of(path: str, part: str, questions: int) -> list[dict]:
-    """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
-    `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split`."""
-    rows = list(read_jsonl(path))
-    if part == "all" or not questions:
-        return rows
-    return split(rows, questions)[part == "benchmark"]
-
-
-def make_items(
-    *,
-    rows: Sequence[dict],
-    policies: Sequence[Policy],
-    student: dict,
-    prompt: str,
-    solution_format: str,
-    max_new_tokens: int,
-    temperature: float,
-    samples: int,
-    most: int,
-    seed: int,
-    output: str,
-    decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
-) -> None:
-    """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
-
-    Beside them stand the reference solutions and references with one injected error each.
-
-    Args:
-        rows: records with answers and solutions.
-        policies: checkpoints, in the order in which a text that several gave is put down to one of them.
-        student: dtype and tokens of the checkpoints.
-        temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
-        samples: of each policy that is sampled, and so many spoilt references.
-        most: pairs of a problem.
-        seed: of the samples, the spoilt references and the choice.
-        output: JSONL file of the pairs.
-        decoding: what is decoded at a time, `gavel.models.limits.limits`.
-
-    Raises:
-        InputError: no problem gives a pair.
-    """
-    references = mistakes.references(rows, solution_format)
-    kept = [row for row in rows if row["id"] in references]
-    template = prompts.load(prompt)
-    texts = [prompts.fill(template, question=row["question"]) for row in kept]
-    found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
-    for policy in policies:
-        model = loading.load_model(policy.model, dtype=student["dtype"])
-        tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
-        tokenizer = loading.load_tokenizer(policy.model, **tokens)
-        common = {"max_new_tokens": max_new_tokens, "progress": progress, **(decoding or {})}
-        drawn = {policy.name: sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=seed, **common)}
-        if policy.greedy:
-            drawn[policy.greedy] = sample(model, tokenizer, texts, **common)
-        for name, groups in drawn.items():
-            for row, group in zip(kept, groups, strict=True):
-                found[row["id"]] += [(name, one.text) for one in group]
-    rng = random.Random(f"spoilt-{seed}")
-    for row in kept:
-        reference = references[row["id"]]
-        broken = mistakes.corrupted(reference, row["answer"], solution_format, samples, rng)
-        found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
-    items = pairs(kept, references, found, solution_format, most, seed)
-    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
-    write_jsonl(output, items)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from gavel.solutions.mistakes import TRIES, corruptions, moved, reference
 
 PROBLEMS = 200  # validation problems that probes are made from
-PROBLEMS_IN_PAIRS = (
-    50  # for a pairwise judge, which compares each of a problem's probes with all others, in both orders
-)
+# The same for a judge that compares, which holds each of a problem's probes against all others, in both orders.
+PROBLEMS_IN_PAIRS = 50
 REPEATS = 12  # of a solution's steps in the 'very long' probe
 
 

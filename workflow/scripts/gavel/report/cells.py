@@ -1,6 +1,7 @@
 """Numbers as a reader sees them, and table cells made of them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -25,6 +26,14 @@ class Table:
     rows: list[list[Cell]]
     groups: list[tuple[str, int]] = ()
     caption: str = ""
+
+
+class Estimate(NamedTuple):
+    """A share with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 MISSING = Cell("–", sort=float("-inf"))

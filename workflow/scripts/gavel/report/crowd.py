@@ -13,7 +13,7 @@ MOST = 24  # RL runs of several seeds that figures still draw one by one
 Kinds = dict[str, list[str]]  # label of a kind of run -> its runs
 
 
-def kinds(results: Results) -> Kinds:
+def kinds_of_run(results: Results) -> Kinds:
     """The kinds of RL runs, in the order of the grid; empty where every run is drawn by itself."""
     cells = {run: about for run, about in results.runs.items() if run != "sft"}
     found: Kinds = {}
@@ -22,13 +22,13 @@ def kinds(results: Results) -> Kinds:
     return found if len(cells) > MOST and len(found) < len(cells) else {}
 
 
-def shown(results: Results) -> list[str]:
+def shown_runs(results: Results) -> list[str]:
     """Runs that are drawn or told one by one: all, or of each kind the one with the primary comparison's seed, else
     the first."""
-    groups = kinds(results)
+    groups = kinds_of_run(results)
     if not groups:
         return list(results.runs)
-    seed = (results.study.get("primary") or {}).get("seed")
+    seed = results.study["primary"]["seed"]
     cells = [next((run for run in runs if results.runs[run]["seed"] == seed), runs[0]) for runs in groups.values()]
     return [*(run for run in results.runs if run == "sft"), *cells]
 
@@ -56,7 +56,7 @@ def mean_of_seeds(rows: pd.DataFrame, groups: Kinds) -> pd.DataFrame:
 
 def left_out(results: Results, what: str = "Shown") -> str:
     """How many runs are not drawn; empty where all are."""
-    groups = kinds(results)
+    groups = kinds_of_run(results)
     if not groups:
         return ""
     count = sum(len(runs) for runs in groups.values())
@@ -65,4 +65,6 @@ def left_out(results: Results, what: str = "Shown") -> str:
 
 def averaged(results: Results) -> str:
     """That lines are means; empty where every run has its own."""
-    return " Each line is the mean over the seeds of an algorithm and λ; the CSV has every run." * bool(kinds(results))
+    return " Each line is the mean over the seeds of an algorithm and λ; the CSV has every run." * bool(
+        kinds_of_run(results)
+    )

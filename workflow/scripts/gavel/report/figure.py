@@ -57,18 +57,16 @@ class Figure:
         return "data:text/csv;base64," + base64.b64encode(text).decode()
 
 
-def settings(results: Results) -> str:
+def rl_settings(results: Results) -> str:
     """What all RL cells have in common, from the configuration."""
-    rl = results.study.get("rl") or {}
-    parts = [f"{rl['steps']} steps" if "steps" in rl else ""]
-    if {"prompts_per_step", "num_generations"} <= rl.keys():
-        parts.append(f"{rl['prompts_per_step']} questions × {rl['num_generations']} completions a step")
-    if "learning_rate" in rl:
-        parts.append(f"learning rate {rl['learning_rate']:g}")
-    return ", ".join(filter(None, parts))
+    rl = results.study["rl"]
+    return (
+        f"{rl['steps']} steps, {rl['prompts_per_step']} questions × {rl['num_generations']} completions a step, "
+        f"learning rate {rl['learning_rate']:g}"
+    )
 
 
-def seeds(results: Results) -> str:
+def seeds_sentence(results: Results) -> str:
     """'One seed' where there is one: what the intervals do not cover."""
     number = len({about.get("seed") for run, about in results.runs.items() if run != "sft"})
     if number > 1:

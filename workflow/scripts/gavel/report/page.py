@@ -1,7 +1,8 @@
-"""The report: one HTML page, self-contained, made from the files of a results folder.
+"""The study's page, and what every page of the report is written with.
 
-It computes no metric and trains nothing. Whatever is missing from the folder is named on the page, so that a
-study that failed half-way has a report too.
+`render` reads a results folder and fills in `page.html.j2`; it computes no metric and trains nothing. Whatever is
+missing from the folder is named on the page, so that a study that failed half-way has a report too. A page is one HTML
+file that loads nothing (`write_page`); its figures can be written beside it (`write_figures`).
 """
 
 import base64
@@ -22,7 +23,7 @@ from gavel.common.files import write_text
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.report import crowd
 from gavel.report.cells import Table, flat
-from gavel.report.figure import Figure, seeds
+from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.results import Results, load, plain
 from gavel.report.sections import (
     accuracy,
@@ -38,7 +39,13 @@ from gavel.report.sections import (
 )
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
+SEED = 0  # of the samples and judgments that the page shows
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
+# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
+_POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
+_FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+_SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
+_ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
 
 
 def render(
@@ -70,31 +77,31 @@ def render(
     results = load(results_dir, study, tables)
     taught = judge_training.stages(results)
     drawn = [
-        accuracy.against_lambda(results),
-        accuracy.forest(results),
-        training.training(results),
-        training.watched(results),
-        training.diagnostics(results),
-        accuracy.votes(results),
-        accuracy.kinds(results),
-        training.calibration(results),
-        judge_benchmark.against_cost(judge_benchmark.labelled({"": results.judge_benchmark})),
-        judge_training.figure(results, taught),
-        training.sft(results),
-        workflow.figure(),
+        accuracy.lambda_figure(results),
+        accuracy.difference_figure(results),
+        training.curves_figure(results),
+        training.monitor_figure(results),
+        training.diagnostics_figure(results),
+        accuracy.vote_figure(results),
+        accuracy.kinds_figure(results),
+        judge.calibration_figure(results),
+        judge_benchmark.cost_figure(judge_benchmark.labelled({"": results.judge_benchmark})),
+        judge_training.progress_figure(results, taught),
+        training.sft_figure(results),
+        workflow.rule_figure(),
     ]
     sources = [
-        (results.names[run], name, results.root / "evaluation" / run / name / "samples.jsonl")
+        (results.names[run], name, results.files.evaluation(run, name).samples)
         for run in results.runs
         for name in results.sets
     ]
     if samples is not None:
-        write_all(sources, Path(samples), (study.get("evaluation") or {}).get("best_of") or ())
+        write_all(sources, Path(samples), study["evaluation"]["best_of"])
     if figures_dir is not None:
         for figure in drawn:
-            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", Path(out))
+            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", out)
     context = {"figure": {figure.name: figure for figure in drawn}} | _context(
-        results, taught, sources, mlflow or {}, Path(out)
+        results, taught, sources, mlflow or {}, out
     )
     write_page("page.html.j2", context, out)
     if figures_dir is not None:
@@ -102,69 +109,68 @@ def render(
 
 
 def _context(
-    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: Path
+    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: str | Path
 ) -> dict:
-    study = results.study
+    study, files = results.study, results.files
     rows = results.comparisons
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
-    calibration = (results.names["sft"], "judge calibration", results.root / "judge" / "calibration.jsonl")
-    seed = int(study.get("seed") or 0)
-    cards, total = choose([*sources, calibration], seed)
-    verdict, sentence = answer.answer(results)
+    calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
+    cards, total = choose([*sources, calibration], SEED)
+    verdict, sentence = answer.primary_answer(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
         "study": study,
-        "title": study.get("study", "study"),
-        "question": study.get("question") or "What does judge reward add to supervised fine-tuning?",
+        "title": study["study"],
+        "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
         "verdict": verdict,
         "answer": sentence,
         "absent": answer.absent(results),
-        "seeds": seeds(results),
-        "headline": accuracy.headline(results) if results.sets else None,
-        "other": accuracy.headline(results, other=True),
-        "against_sft": accuracy.comparisons(results, tests),
-        "mixed": accuracy.comparisons(
+        "seeds": seeds_sentence(results),
+        "headline": accuracy.headline_table(results) if results.sets else None,
+        "other": accuracy.headline_table(results, other=True),
+        "against_sft": accuracy.comparison_table(results, tests),
+        "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
-        "across_seeds": accuracy.across_seeds(results),
-        "votes": votes.majority(results),
-        "judged_votes": _filled(results, votes.judged),
-        "best_of_n": _filled(results, votes.best_of_n),
-        "taken": votes.taken(results),
-        "pairs": training.pairs(results),
+        "across_seeds": accuracy.seeds_table(results),
+        "votes": votes.majority_table(results),
+        "judged_votes": _filled(results, votes.judged_table),
+        "best_of_n": _filled(results, votes.best_of_n_table),
+        "taken": votes.contest_costs(results),
+        "pairs": training.hacked_pairs(results),
         "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
-        "wrongly_paid": training.wrongly_paid(results),
+        "wrongly_paid": training.wrongly_paid_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": answer.judge_alone(results),
         "collapses": answer.collapses(results),
         "kinds": {
             name: table
             for name in results.sets
-            if (table := kinds.kinds(results, name, set(study.get("unseen_kinds") or ()))).rows
+            if (table := kinds.kind_table(results, name, set(study.get("unseen_kinds") or ()))).rows
         },
-        "drops": _filled(results, kinds.drops),
-        "splits_by_answer": _filled(results, kinds.split),
+        "drops": _filled(results, kinds.drop_table),
+        "splits_by_answer": _filled(results, kinds.answerable_table),
         "calibration": results.calibration,
-        "judge": (study.get("judge") or {}).get("model"),
+        "judge": study["judge"]["model"],
         "judge_trained": taught[-1].name if taught else None,
-        "calibration_table": judge.calibration(results.calibration) if results.calibration else None,
-        "judge_parts": judge.parts(results.calibration or {}),
-        "judge_probes": judge.probes(results.calibration or {}),
-        "judge_policies": judge.policies(results),
+        "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,
+        "judge_parts": judge.part_tables(results.calibration or {}),
+        "judge_probes": judge.probe_table(results.calibration or {}),
+        "judge_policies": judge.policy_table(results),
         "judge_benchmark": _benchmark(results),
-        "judge_training": _judge_training(results, taught, seed),
+        "judge_training": _judge_training(results, taught),
         "cards": cards,
         "card_total": total,
         "card_rule": QUOTAS,
         "sure": SURE,
-        "seed": seed,
+        "seed": SEED,
         "audit": results.audit,
-        "audit_tables": data_and_cost.audit(results.audit) if results.audit else [],
+        "audit_tables": data_and_cost.audit_tables(results.audit) if results.audit else [],
         "splits": results.splits,
         "notes": "; ".join(flat((results.splits or {}).get("notes"))),
-        "algorithms": data_and_cost.algorithms(results),
-        "costs": data_and_cost.costs(results, mlflow),
-        "stages": data_and_cost.stages(results),
+        "algorithms": data_and_cost.algorithm_table(results),
+        "costs": data_and_cost.run_table(results, mlflow),
+        "stages": data_and_cost.rule_table(results),
         "total_time": answer.total_time(results),
         "labels": answer.label_use(results),
         "config": yaml.safe_dump(
@@ -173,24 +179,23 @@ def _context(
             allow_unicode=True,
         ),
         "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
-        "store": (study.get("tracking") or {}).get("uri")
-        or f"sqlite:///{study.get('results_dir', 'results')}/mlflow.db",
-        "evaluation": beside(results.root / "evaluation", out),
+        "store": study["tracking"]["uri"] or f"sqlite:///{study['results_dir']}/mlflow.db",
+        "evaluation": beside(files.evaluations, out),
         "links": {
-            name: address(results.root / name, out)
-            for name in (
-                "metrics.csv",
-                "comparisons.csv",
-                "seeds.csv",
-                "samples.parquet",
-                "judge/calibration.jsonl",
-                "judge/benchmark.csv",
-                "judge/benchmark/items.jsonl",
-                "judge/probes.jsonl",
-                "data/audit.json",
-                "evaluation",
+            path.removeprefix(f"{files.root}/"): address(path, out)
+            for path in (
+                files.metrics,
+                files.comparisons,
+                files.seeds,
+                files.samples,
+                files.judge.verdicts,
+                files.judge.benchmark_csv,
+                files.judge.benchmark.items,
+                files.judge.probes,
+                files.data.audit,
+                files.evaluations,
             )
-            if (results.root / name).exists()
+            if Path(path).exists()
         },
     }
 
@@ -200,40 +205,27 @@ def _benchmark(results: Results) -> dict | None:
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
     if rows.empty:
         return None
-    tables = {"judges": judge_benchmark.judges(rows), "parts": judge_benchmark.parts(rows)}
-    return tables | {"asked": judge_benchmark.asked(rows), "written": judge_benchmark.written(results)}
+    tables = {"judges": judge_benchmark.judge_table(rows), "parts": judge_benchmark.part_tables(rows)}
+    return tables | {"asked": judge_benchmark.asked_about(rows), "written": judge_benchmark.written_cards(results)}
 
 
-def _judge_training(results: Results, taught: list[judge_training.Stage], seed: int) -> dict | None:
+def _judge_training(results: Results, taught: list[judge_training.Stage]) -> dict | None:
     """Tables, sentences and judgments of how the judge was trained; None where it pays as it is."""
     if not taught:
         return None
     return {
-        "sentence": judge_training.sentence(results, taught),
-        "unfinished": judge_training.unfinished(taught),
-        "gains": judge_training.gains(results, taught),
-        "stages": judge_training.table(taught),
-        "material": judge_training.material(results),
-        "judgments": judge_training.to_read(results, seed),
+        "sentence": judge_training.summary(results, taught),
+        "unfinished": judge_training.unfinished_stages(taught),
+        "gains": judge_training.gain_table(results, taught),
+        "stages": judge_training.stage_table(taught),
+        "material": judge_training.material_table(results),
+        "judgments": judge_training.sample_judgments(results, SEED),
     }
 
 
 def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:
     """Test set -> its table, where that has rows."""
     return {name: table for name in results.sets if (table := make(results, name)).rows}
-
-
-# Part of the code digest: an edit of the page remakes the report.
-
-
-# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
-_POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
-
-_FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
-
-_SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
-
-_ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
 
 
 def write_page(template: str, context: dict, out: str | Path) -> None:
@@ -289,16 +281,6 @@ def _styled(html: str) -> tuple[str, str]:
     return html, "\n".join(rules)
 
 
-def address(path: Path, page: Path) -> str:
-    """A file's address as a page links to it, whatever its folders are called."""
-    return quote(os.fsencode(beside(path, page)))
-
-
-def beside(path: Path, page: Path) -> str:
-    """A file's path from the folder of a page."""
-    return os.path.relpath(path, page.parent).replace(os.sep, "/")
-
-
 def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
     """Write every panel as an SVG file, and each figure's data as CSV."""
     for figure in drawn:
@@ -309,3 +291,13 @@ def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
             write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
         if figure.panels:
             write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))
+
+
+def address(path: str | Path, page: str | Path) -> str:
+    """A file's address as a page links to it, whatever its folders are called."""
+    return quote(os.fsencode(beside(path, page)))
+
+
+def beside(path: str | Path, page: str | Path) -> str:
+    """A file's path from the folder of a page."""
+    return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")

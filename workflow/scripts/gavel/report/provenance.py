@@ -7,6 +7,7 @@ from gavel.common.digests import HUB_RECORD, file_digest
 from gavel.common.environment import git_commit, hardware, versions
 from gavel.common.files import read_json
 from gavel.data.generator.perturbations import UNSEEN
+from gavel.study.layout import Layout
 
 
 def gather(study: dict, page: str | Path) -> dict:
@@ -17,8 +18,8 @@ def gather(study: dict, page: str | Path) -> dict:
             the hub by the commit.
         page: the report, as the command names it.
     """
-    files = sorted(Path(study["results_dir"], "data").rglob("*.jsonl"))
-    fetched = Path(study["results_dir"], "hub")
+    results = Layout(study["results_dir"])
+    files, fetched = sorted(Path(results.data.folder).rglob("*.jsonl")), Path(results.hub(""))
     records = {path.parent.relative_to(fetched).as_posix(): read_json(path) for path in fetched.rglob(HUB_RECORD)}
     generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
     return {

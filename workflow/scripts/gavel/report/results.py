@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,7 +16,16 @@ from gavel.common.redaction import redacted, redacted_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
 from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.plots.style import label
-from gavel.study.layout import grid, primary_comparison
+from gavel.study.layout import Layout, Primary, primary_comparison
+from gavel.study.layout import runs as runs_of
+from gavel.study.rules import RULES
+
+
+class Tokens(NamedTuple):
+    """What a rule's jobs took: tokens that policies wrote, and those that the judge read and wrote; None if unknown."""
+
+    written: float | None = None
+    judge: float | None = None
 
 
 @dataclass
@@ -24,13 +34,13 @@ class Results:
 
     `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
     it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
-    `training` hold the tables that exist and are not empty; `usage` maps rules to tokens (written, the judge's);
-    `contests` maps runs to test sets to the round robins and knockouts of samples and what those took
-    (`gavel.evaluation.best_of`); `calibration`, `policies`, `audit` and `splits` are None where the file is missing,
-    `judge_benchmark` has no rows then.
+    `training` hold the tables that exist and are not empty; `usage` maps groups of rules
+    (`gavel.study.rules.Rule.group`) to tokens; `contests` maps runs to test sets to the round
+    robins and knockouts of samples and what those took (`gavel.evaluation.best_of`); `calibration`, `policies`, `audit`
+    and `splits` are None where the file is missing, `judge_benchmark` has no rows then.
     """
 
-    root: Path
+    files: Layout
     study: dict
     metrics: pd.DataFrame
     comparisons: pd.DataFrame
@@ -44,7 +54,7 @@ class Results:
     audit: dict | None
     splits: dict | None
     benchmarks: pd.DataFrame
-    usage: dict[str, tuple[int | None, int | None]]
+    usage: dict[str, Tokens]
     contests: dict[str, dict[str, dict[str, dict]]]
     names: dict[str, str] = field(init=False)
 
@@ -59,14 +69,12 @@ class Results:
     def sets(self) -> list[str]:
         """Test sets, the primary comparison's first, then in the order of metrics.csv."""
         found = list(dict.fromkeys(self.metrics.set))
-        main = self.primary.get("set")
-        return sorted(found, key=lambda name: name != main)
+        return sorted(found, key=lambda name: name != self.primary["set"])
 
     @property
-    def primary(self) -> dict:
-        """The comparison with SFT that was named beforehand: `{"run", "set", "metric", "k"}`, or {}."""
-        named = self.study.get("primary")
-        return primary_comparison(named, self.top_k) if named else {}
+    def primary(self) -> Primary:
+        """The comparison with SFT that was named beforehand."""
+        return primary_comparison(self.study["primary"], self.top_k)
 
     @property
     def top_k(self) -> int | None:
@@ -110,43 +118,46 @@ class Results:
 
 
 def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
-    """Read a results folder, with the tables of the test results from another one if `tables` names it.
+    """Read a results folder.
 
-    Passwords and keys in the study's config are hidden.
+    Args:
+        root: the folder.
+        study: the resolved config; passwords and keys in it are hidden.
+        tables: folder of metrics.csv and its like, if not `root`.
 
-    Raises `InputError` for a JSON file that is there but malformed.
+    Raises:
+        InputError: a file is there but malformed.
     """
-    root, study = Path(root), redacted_config(study)
-    place = Path(tables or root)
-    runs = _runs(root, study)
+    files, study = Layout(root), redacted_config(study)
+    made = Layout(tables or root)
+    runs = _runs(files, study)
     return Results(
-        root=root,
+        files=files,
         study=study,
-        metrics=_table(place / "metrics.csv", METRIC_COLUMNS),
-        comparisons=_table(place / "comparisons.csv", COMPARISON_COLUMNS),
-        seeds=_table(place / "seeds.csv", SEED_COLUMNS),
+        metrics=_table(made.metrics, METRIC_COLUMNS),
+        comparisons=_table(made.comparisons, COMPARISON_COLUMNS),
+        seeds=_table(made.seeds, SEED_COLUMNS),
         runs=runs,
-        monitors=_tables(root, runs, "monitor"),
-        training=_tables(root, runs, "training"),
-        calibration=_optional(root / "judge" / "calibration.json"),
-        policies=_optional(root / "judge" / "policies.json"),
-        judge_benchmark=_table(root / "judge" / "benchmark.csv", list(BENCHMARK_COLUMNS)),
-        audit=_optional(root / "data" / "audit.json"),
-        splits=_optional(root / "data" / "splits.json"),
-        benchmarks=_benchmarks(root / "benchmarks"),
-        usage=_usage(root),
-        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(root).items()},
+        monitors=_tables({run: files.runs(run).monitor for run in runs}),
+        training=_tables({run: files.runs(run).training for run in runs}),
+        calibration=_optional(files.judge.calibration),
+        policies=_optional(files.judge.policies),
+        judge_benchmark=_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
+        audit=_optional(files.data.audit),
+        splits=_optional(files.data.splits),
+        benchmarks=_benchmarks(Path(files.benchmarks)),
+        usage=_usage(files),
+        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(files).items()},
     )
 
 
-def _runs(root: Path, study: dict) -> dict[str, dict]:
-    cells = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study.get("rl") or {})
-    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in cells.items()}
-    for path in sorted(root.glob("runs/*/run.json")):
+def _runs(files: Layout, study: dict) -> dict[str, dict]:
+    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in runs_of(study).items()}
+    for path in matching(files, files.runs("*").run_json):
         run = path.parent.name
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
     for run, about in runs.items():
-        log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
+        log = Path(files.log(RULES["train_sft"]) if run == "sft" else files.log(RULES["train_rl"], run=run))
         if about["status"] == "missing" and log.exists():
             about |= {"status": "failed", "reason": last_line(log)}
     return runs
@@ -166,13 +177,18 @@ def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
     return found
 
 
-def _optional(path: Path):
-    return read_json(path) if path.exists() else None
+def matching(files: Layout, pattern: str) -> list[Path]:
+    """The files whose path is one of `files`' with `*` for a name."""
+    return sorted(Path(files.root).glob(pattern.removeprefix(f"{files.root}/")))
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+def _optional(path: str):
+    return read_json(path) if Path(path).exists() else None
+
+
+def _table(path: str, columns: list[str]) -> pd.DataFrame:
     """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
-    if not path.exists():
+    if not Path(path).exists():
         return pd.DataFrame(columns=columns)
     try:
         # 'None' and 'NA' are names like any other here; only an empty cell is missing.
@@ -184,18 +200,18 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     return table
 
 
-def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:
+def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """Run -> its table, where that is there and has rows."""
     found = {}
-    for run in runs:
-        path = root / "runs" / run / f"{name}.csv"
-        if path.exists() and path.stat().st_size:
+    for run, path in paths.items():
+        if Path(path).exists() and Path(path).stat().st_size:
             table = csv_table(path)
             if len(table) and "step" in table:
                 found[run] = table
     return found
 
 
-def csv_table(path: Path) -> pd.DataFrame:
+def csv_table(path: str | Path) -> pd.DataFrame:
     """A table as it stands. Raises `InputError` where it is none."""
     try:
         return pd.read_csv(path)
@@ -203,17 +219,17 @@ def csv_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
 
 
-def _benchmarks(root: Path) -> pd.DataFrame:
-    """Snakemake's benchmark files: rule (first folder, or file name), job, seconds, peak memory in MiB."""
+def _benchmarks(folder: Path) -> pd.DataFrame:
+    """Snakemake's benchmark files: rule (as `gavel.study.rules.Rule.group`), job, seconds, peak memory in MiB."""
     rows = []
-    for path in sorted(root.rglob("*.tsv")):
+    for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="", encoding="utf-8", errors="replace") as handle:
             for row in csv.DictReader(handle, delimiter="\t"):
-                parts = path.relative_to(root).with_suffix("").parts
+                group, _, job = path.relative_to(folder).with_suffix("").as_posix().partition("/")
                 rows.append(
                     {
-                        "rule": parts[0],
-                        "job": "/".join(parts[1:]) or parts[0],
+                        "rule": group,
+                        "job": job or group,
                         "seconds": _number(row.get("s")),
                         "memory": _number(row.get("max_rss")),
                     }
@@ -221,23 +237,24 @@ def _benchmarks(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
 
 
-def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
-    """Rule -> (tokens that policies wrote, the judge's tokens), of the rules that keep count in files."""
-    scored = [read_json(path) for path in _scored(root).values()]
-    asked = [
-        read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
-    ]
-    written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
-    found = {"generate": (written, None), "score": (None, read)} if scored else {}
-    tried = [read_json(path) for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
-    spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
-    found |= {"benchmark_judge": (None, spent)} if tried else {}
-    return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
+def _usage(files: Layout) -> dict[str, Tokens]:
+    """Group of rules -> tokens, of the rules that keep count in files."""
+    found: dict[str, Tokens] = {}
+    if scored := [read_json(path) for path in _scored(files).values()]:
+        found[RULES["generate"].group] = Tokens(written=sum(used["written"] for used in scored))
+        found[RULES["score"].group] = Tokens(judge=sum(used["judge"] for used in scored))
+    if tried := [read_json(path) for path in matching(files, files.judge.benchmark.cost("*"))]:
+        spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
+        found[RULES["benchmark_judge"].group] = Tokens(judge=spent)
+    patterns = (files.judge.usage, files.judge.run_usage("*"))
+    if asked := [read_json(path) for pattern in patterns for path in matching(files, pattern)]:
+        found[RULES["judge_policy"].group] = Tokens(*(sum(used[key] for used in asked) for key in Tokens._fields))
+    return found
 
 
-def _scored(root: Path) -> dict[str, Path]:
+def _scored(files: Layout) -> dict[str, Path]:
     """Run -> what the scoring of its samples took."""
-    return {path.parent.name: path for path in sorted(root.glob("evaluation/*/usage.json"))}
+    return {path.parent.name: path for path in matching(files, files.usage("*"))}
 
 
 def _number(text: str | None) -> float:

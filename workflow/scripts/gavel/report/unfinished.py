@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gavel.common.errors import first_line
-from gavel.common.paths import UNFINISHED
 from gavel.evaluation.metrics import write_metrics
 from gavel.report.page import render
 from gavel.study import layout
-
-TABLES = ("metrics", "comparisons", "seeds")
 
 
 def tell(unfinished: Iterable[dict]) -> None:
@@ -37,19 +34,20 @@ def write(study: dict) -> Path | None:
     Returns:
         The page, or None where nothing has been evaluated yet.
     """
-    root = Path(study["results_dir"])
     files = [file for file in layout.scored_files(study) if Path(file[3]).exists()]
     if not files:
         return None
-    folder = root / UNFINISHED
+    made = layout.Layout(study["results_dir"]).unfinished
     write_metrics(
         files,
         layout.runs(study),
         study["evaluation"]["ks"],
         layout.primary(study),
-        *(folder / f"{name}.csv" for name in TABLES),
+        made.metrics,
+        made.comparisons,
+        made.seeds,
     )
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     facts = {"provenance": {"generated": f"{now}, before the study was finished"}}
-    render(root, study | facts, folder / "report.html", tables=folder)
-    return folder / "report.html"
+    render(study["results_dir"], study | facts, made.report, tables=made.root)
+    return Path(made.report)

@@ -1,4 +1,4 @@
-"""Checks of models, labels and prompts that take seconds, made before the first job of a run."""
+"""Checks of packages, GPUs, models, labels and prompts that take seconds, made before the first job of a run."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,13 +8,34 @@ from gavel.common.requirements import need
 from gavel.data.hub import download
 from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
-from gavel.judge.prompting import example, phrasings
+from gavel.judge.prompting import check_template, example, label_tokens, phrasings, templated
 from gavel.models import prompts
-from gavel.study import checks
-from gavel.study.layout import (
-    start_model,
-)
-from gavel.study.params import judge, student
+from gavel.study import params
+from gavel.study.layout import Layout, start_model
+
+
+def check(study: dict, here: bool) -> None:
+    """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
+    check_models(study)
+    check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
+    for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
+        if here and server and server["serve"] == "job":
+            serving.words(server["command"], key, model="")
+    _bring_served_judge(study)
+
+
+def _bring_served_judge(study: dict) -> None:
+    """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
+    judge, server = study["judge"], study["judge"]["server"]
+    own = server and server["serve"] == "job" and "{model}" in str(server["command"])
+    if own and not Path(judge["model"]).exists():
+        download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
+
+
+def check_models(study: dict) -> None:
+    """Tokens and prompts of the models that are here already. Raises `InputError`."""
+    asked = params.judge(study) | {"model": start_model(study, "judge")}
+    check_tokenizers(params.student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
 
 
 def check_tokenizers(student: dict, judge: dict, solution: dict, served: bool = False) -> None:
@@ -33,14 +54,14 @@ def check_tokenizers(student: dict, judge: dict, solution: dict, served: bool = 
     """
     templates = check_prompts(judge, solution)
     try:
-        from gavel.judge.prompting import check_template, label_tokens, templated
         from gavel.models import loading  # seconds of imports, which a dry-run does not pay
     except ImportError:
         return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
+    made = Layout("")  # every study's paths end like its
     here = {"student": student} | ({} if served else {"judge": judge})
     for name, settings in here.items():
-        if settings["model"].endswith((f"models/{name}", f"hub/{name}")) and not Path(settings["model"]).exists():
-            continue  # made or fetched by a rule of this run
+        if settings["model"].endswith((made.model(name), made.hub(name))) and not Path(settings["model"]).exists():
+            continue  # a rule of this run makes or fetches it
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = loading.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
         if name == "judge":
@@ -120,27 +141,3 @@ def need_gpus(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
     for key, settings in (("sft.bf16", sft), ("rl.bf16", rl)):
         if settings["bf16"] and count and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise InputError(f"{key}: {torch.cuda.get_device_name(0)} does not compute in bfloat16; set it to false")
-
-
-def check(study: dict, here: bool) -> None:
-    """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
-    check_models(study)
-    checks.check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
-    for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
-        if here and server and server["serve"] == "job":
-            serving.words(server["command"], key, model="")
-    _bring_served_judge(study)
-
-
-def _bring_served_judge(study: dict) -> None:
-    """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
-    judge, server = study["judge"], study["judge"]["server"]
-    own = server and server["serve"] == "job" and "{model}" in str(server["command"])
-    if own and not Path(judge["model"]).exists():
-        download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
-
-
-def check_models(study: dict) -> None:
-    """Tokens and prompts of the models that are here already. Raises `InputError`."""
-    asked = judge(study) | {"model": start_model(study, "judge")}
-    checks.check_tokenizers(student(study), asked, study["solution"], served=bool(study["judge"]["server"]))

@@ -20,6 +20,7 @@ DEFAULT = "config/config.yaml"  # of the default study, from the working directo
 PATHS = {"results_dir", "path", "model"}  # keys where `~` is hardly meant as null
 _TAG = "tag:yaml.org,2002:"
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
 
 
 def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict) -> None:
@@ -116,9 +117,6 @@ def _json(text: str, name: str):
     except ValueError:
         return None
     return plain(pairs, "")
-
-
-_HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
 
 
 class _Checker:

@@ -1,39 +1,234 @@
-"""Where a study's models and data are: local, made, fetched or trained by its rules; and what comes from the hub."""
+"""Where everything of a study is: the tree of its results folder, its runs, its models and its data.
 
+`Layout` is the only place that spells the tree; results/README.md says what is in the files.
+"""
+
+import os
 from collections.abc import Mapping
 from pathlib import Path
-
-from gavel.study import layout
+from typing import Protocol, TypedDict
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration of a self-taught judge, in this order
 
 
-def judge_stages(study: dict) -> dict[str, dict]:
-    """How the judge is trained before it pays: stage -> `method`, `start` (a folder), `data` (a file), `settings`.
+class Layout:
+    """The files and folders in a study's results folder.
 
-    In order; each starts from the best judge of the one before. None where the judge pays as it is.
+    Paths are texts that begin with the folder as it was given. A name in them, such as a run's, may also be a wildcard
+    of Snakemake's (`"{run}"`) or of a glob (`"*"`).
     """
-    folder, start = f"{study['results_dir']}/judge/training", start_model(study, "judge")
-    taught, rl, found = study["judge"]["self_taught"], study["judge"]["rl"], {}
+
+    def __init__(self, results_dir: str | os.PathLike) -> None:
+        self.root = root = os.fspath(results_dir)
+        self.report = f"{root}/report.html"
+        self.figures = f"{root}/figures"  # folder
+        self.config = f"{root}/config.yaml"  # as resolved
+        self.metrics = f"{root}/metrics.csv"
+        self.comparisons = f"{root}/comparisons.csv"
+        self.seeds = f"{root}/seeds.csv"
+        self.samples = f"{root}/samples.parquet"
+        self.data = DataFiles(f"{root}/data")
+        self.judge = JudgeFiles(f"{root}/judge")
+        self.evaluations = f"{root}/evaluation"  # folder
+        self.benchmarks = f"{root}/benchmarks"  # folder
+
+    @property
+    def unfinished(self) -> "Layout":
+        """Report and tables of a study that ended before its own."""
+        return Layout(f"{self.root}/unfinished")
+
+    def variant(self, name: str) -> "Layout":
+        """The results folder of one of a sweep's variants."""
+        return Layout(f"{self.root}/{name}")
+
+    def hub(self, what: str) -> str:
+        """A folder that was fetched from the hub: the model `student` or `judge`, or `data/<key of a source>`."""
+        return f"{self.root}/hub/{what}"
+
+    def model(self, which: str) -> str:
+        """The folder of a `student` or `judge` made from scratch."""
+        return f"{self.root}/models/{which}"
+
+    def runs(self, run: str) -> "RunFiles":
+        """What the training of a policy leaves; `run` is `sft` or a cell of the grid."""
+        return RunFiles(f"{self.root}/runs/{run}")
+
+    def evaluation(self, run: str, name: str) -> "EvaluationFiles":
+        """A run's samples of the test set `name`."""
+        return EvaluationFiles(f"{self.evaluations}/{run}/{name}")
+
+    def usage(self, run: str) -> str:
+        """Tokens of a run's responses on all test sets, and of the judge's prompts about them."""
+        return f"{self.evaluations}/{run}/usage.json"
+
+    def log(self, rule: "Logged", **wildcards: str) -> str:
+        """The log file of a rule's job; without `wildcards` of all its jobs, as Snakemake writes that.
+
+        Raises:
+            KeyError: one of several wildcards is left out.
+        """
+        return f"{self.root}/logs/{rule.log.format_map(wildcards) if wildcards else rule.log}.log"
+
+    def benchmark(self, rule: "Logged") -> str:
+        """What a rule's jobs took, a file each, as Snakemake writes that.
+
+        Raises:
+            ValueError: the rule keeps no such file.
+        """
+        if rule.benchmark is None:
+            raise ValueError(f"{rule} has no benchmark file")
+        return f"{self.benchmarks}/{rule.benchmark}.tsv"
+
+
+class Logged(Protocol):
+    """A rule of the workflow (`gavel.study.rules.Rule`), as far as its own files go."""
+
+    log: str
+    benchmark: str | None
+
+
+class DataFiles:
+    """The splits, in `data`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.pretrain = f"{folder}/pretrain.jsonl"
+        self.labeled = f"{folder}/labeled.jsonl"
+        self.unlabeled = f"{folder}/unlabeled.jsonl"
+        self.validation = f"{folder}/validation.jsonl"
+        self.perturbed = f"{folder}/validation-perturbed.jsonl"
+        self.splits = f"{folder}/splits.json"
+        self.audit = f"{folder}/audit.json"
+
+    def test(self, name: str) -> str:
+        return f"{self.folder}/test/{name}.jsonl"
+
+
+class RunFiles:
+    """What training leaves: of a policy in `runs/<run>`, of a judge in `judge/training/<stage>`."""
+
+    def __init__(self, folder: str) -> None:
+        self.best = f"{folder}/best"  # checkpoint, a folder
+        self.final = f"{folder}/final"  # likewise
+        self.monitor = f"{folder}/monitor.csv"
+        self.training = f"{folder}/training.csv"
+        self.run_json = f"{folder}/run.json"
+
+
+class EvaluationFiles:
+    """A run's samples of a test set, in `evaluation/<run>/<set>`; `alternate` ones are of the checkpoint that does not
+    count."""
+
+    def __init__(self, folder: str) -> None:
+        self.responses = f"{folder}/responses.jsonl"
+        self.alternate_responses = f"{folder}/alternate-responses.jsonl"
+        self.samples = f"{folder}/samples.jsonl"  # the responses, scored
+        self.alternate = f"{folder}/alternate.jsonl"
+
+
+class JudgeFiles:
+    """What the judge says of policies, and how it is trained, in `judge`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.verdicts = f"{folder}/calibration.jsonl"  # on samples of the SFT policy
+        self.probes = f"{folder}/probes.jsonl"
+        self.usage = f"{folder}/usage.json"  # of verdicts and probes
+        self.calibration = f"{folder}/calibration.json"
+        self.gate = f"{folder}/gate.json"
+        self.policies = f"{folder}/policies.json"  # the calibration on every RL run's samples
+        self.benchmark_csv = f"{folder}/benchmark.csv"
+        self.benchmark = JudgeBenchmarkFiles(f"{folder}/benchmark")
+        self.labelled_pairs = f"{folder}/training/labelled-pairs.jsonl"
+        self.selection_pairs = f"{folder}/training/selection-pairs.jsonl"
+
+    def run_verdicts(self, run: str) -> str:
+        """On samples of the last step of an RL run."""
+        return f"{self.folder}/runs/{run}.jsonl"
+
+    def run_usage(self, run: str) -> str:
+        return f"{self.folder}/runs/{run}-usage.json"
+
+    def training(self, stage: str) -> RunFiles:
+        """What a stage of the judge's training leaves."""
+        return RunFiles(f"{self.folder}/training/{stage}")
+
+    def pairs(self, iteration: int | str) -> str:
+        """Solutions of unlabelled questions that a self-taught judge is asked about in an iteration."""
+        return f"{self.folder}/training/pairs{iteration}.jsonl"
+
+    def judgments(self, iteration: int | str) -> str:
+        """What it says of them."""
+        return f"{self.folder}/training/judgments{iteration}.jsonl"
+
+
+class JudgeBenchmarkFiles:
+    """What each judge is asked and answers on the judge benchmark, in `judge/benchmark`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.items = f"{folder}/items.jsonl"  # the pairs of solutions
+
+    def answers(self, judge: str) -> str:
+        return f"{self.folder}/{judge}.jsonl"
+
+    def cost(self, judge: str) -> str:
+        return f"{self.folder}/{judge}-cost.json"
+
+    def written(self, judge: str) -> str:
+        """What a judge writes about a few of the pairs."""
+        return f"{self.folder}/{judge}-written.jsonl"
+
+
+class JudgeStage(TypedDict):
+    """How the judge is trained in one stage: from the model folder `start`, on the file `data`."""
+
+    method: str
+    start: str
+    data: str
+    settings: dict
+
+
+def judge_stages(study: dict) -> dict[str, JudgeStage]:
+    """The stages in which the judge is trained before it pays, in order; none where it pays as it is.
+
+    Each starts from the best judge of the one before.
+    """
+    files, start = Layout(study["results_dir"]).judge, start_model(study, "judge")
+    taught, rl = study["judge"]["self_taught"], study["judge"]["rl"]
+    found: dict[str, JudgeStage] = {}
 
     def add(stage: str, method: str, data: str, settings: dict) -> None:
         nonlocal start
-        found[stage] = {"method": method, "start": start, "data": f"{folder}/{data}", "settings": settings}
-        start = f"{folder}/{stage}/best"
+        found[stage] = {"method": method, "start": start, "data": data, "settings": settings}
+        start = files.training(stage).best
 
     for number in range(1, (taught["iterations"] if taught else 0) + 1):
         for method in SELF_TAUGHT_STEPS:
             if taught[method]:
-                add(f"iteration{number}-{method}", method, f"judgments{number}.jsonl", {"steps": None} | taught[method])
+                settings = {"steps": None} | taught[method]
+                add(f"iteration{number}-{method}", method, files.judgments(number), settings)
     if rl:
-        add("rl", "grpo", "labelled-pairs.jsonl", rl)
+        add("rl", "grpo", files.labelled_pairs, rl)
     return found
+
+
+def judge_training_files(study: dict) -> list[str]:
+    """What the training of a study's judge leaves for its report; none where the judge pays as it is."""
+    found, files = [], Layout(study["results_dir"]).judge
+    for stage in judge_stages(study):
+        left = files.training(stage)
+        found += [left.run_json, left.monitor, left.training]
+        if stage.startswith("iteration"):
+            number = stage.removeprefix("iteration").partition("-")[0]
+            found += [files.judgments(number), files.pairs(number)]
+    return list(dict.fromkeys(found))
 
 
 def model(study: dict, which: str) -> str:
     """Where a model's files are: its folder, or where a rule makes, fetches or trains it; a server's name for it."""
     if which == "judge" and (stages := judge_stages(study)):
-        return f"{study['results_dir']}/judge/training/{list(stages)[-1]}/best"
+        return Layout(study["results_dir"]).judge.training(list(stages)[-1]).best
     return start_model(study, which)
 
 
@@ -41,8 +236,8 @@ def start_model(study: dict, which: str) -> str:
     """As `model`, of a judge before it is trained."""
     name = study[which]["model"]
     if name == "scratch":
-        return f"{study['shared'][which] or study['results_dir']}/models/{which}"
-    return f"{study['results_dir']}/hub/{which}" if which in hub(study) else name
+        return Layout(study["shared"][which] or study["results_dir"]).model(which)
+    return Layout(study["results_dir"]).hub(which) if which in hub(study) else name
 
 
 def model_now(study: dict, which: str, trained: bool = True) -> str:
@@ -57,28 +252,43 @@ def model_files(study: dict) -> dict[str, str]:
     return {which: model(study, which) for which in local}
 
 
+def shipped(study: dict) -> dict[str, str]:
+    """The models among student and judge that neither this study makes nor the hub gives: key -> folder."""
+    fetched = hub(study)
+    found = {which: start_model(study, which) for which in model_files(study)}
+    return {key: path for key, path in found.items() if study[key]["model"] != "scratch" and key not in fetched}
+
+
 def data(study: dict) -> dict:
     """The section `data`, less what only the audit reads, with the folders of what is fetched from the hub."""
-    wanted = hub(study)
+    wanted, files = hub(study), Layout(study["results_dir"])
 
     def local(source: dict | None, key: str) -> dict | None:
-        path = f"data/{key}"
-        return source | {"path": f"{study['results_dir']}/hub/{path}", "revision": None} if path in wanted else source
+        what = f"data/{key}"
+        return source | {"path": files.hub(what), "revision": None} if what in wanted else source
 
     section = {key: value for key, value in study["data"].items() if key != "ngram"}
     named = {key: local(section[key], key) for key in ("train", "pretrain")}
     return section | named | {"tests": {name: local(test, f"tests.{name}") for name, test in section["tests"].items()}}
 
 
-def hub(study: dict) -> dict[str, dict]:
-    """What is to be fetched from the hub: folder below `hub/` -> its `kind` (model or dataset), `name` and `revision`.
+class Fetched(TypedDict):
+    """What is fetched from the hub; `kind` is `model` or `dataset`."""
+
+    kind: str
+    name: str
+    revision: str | None
+
+
+def hub(study: dict) -> dict[str, Fetched]:
+    """What is to be fetched from the hub, by the folder below `hub/`.
 
     The last part of the folder's name is that of the config's key.
     """
     tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
     named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
     named |= {f"data/{key}": source for key, source in tests.items()}
-    found = {
+    found: dict[str, Fetched] = {
         folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
         for folder, source in named.items()
         if source and source["path"] and not Path(source["path"]).exists()
@@ -91,49 +301,34 @@ def hub(study: dict) -> dict[str, dict]:
     return found
 
 
-def shipped(study: dict) -> dict[str, str]:
-    """The models among student and judge that neither this study makes nor the hub gives: key -> folder."""
-    fetched = hub(study)
-    found = {which: start_model(study, which) for which in model_files(study)}
-    return {key: path for key, path in found.items() if study[key]["model"] != "scratch" and key not in fetched}
-
-
-def judge_training_files(study: dict) -> list[str]:
-    """What the training of a study's judge leaves for its report; none where the judge pays as it is."""
-    found = []
-    for stage, about in judge_stages(study).items():
-        folder = f"{study['results_dir']}/judge/training"
-        found += [f"{folder}/{stage}/{name}" for name in ("run.json", "monitor.csv", "training.csv")]
-        if stage.startswith("iteration"):
-            found += [about["data"], about["data"].replace("judgments", "pairs")]
-    return list(dict.fromkeys(found))
-
-
 def run_name(algorithm: str, weight: float, seed: int) -> str:
     return f"{algorithm}-lambda{weight:g}-seed{seed}"
 
 
-def grid(rl: Mapping) -> dict[str, dict]:
-    """Run -> its `algorithm`, `lambda` and `seed`; none where a config's section names none."""
+# What tells a run from the others; SFT has neither lambda nor seed. (`lambda` is a keyword, hence not a class.)
+Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
+
+
+def grid(rl: Mapping) -> dict[str, Cell]:
+    """The runs of a config's section `rl`."""
     return {
         run_name(algorithm, weight, seed): {"algorithm": algorithm, "lambda": weight, "seed": seed}
-        for algorithm in rl.get("algorithms", ())
-        for weight in rl.get("lambda", ())
-        for seed in rl.get("seeds", ())
+        for algorithm in rl["algorithms"]
+        for weight in rl["lambda"]
+        for seed in rl["seeds"]
     }
 
 
-def primary_comparison(named: Mapping, votes: int | None) -> dict:
-    """The primary comparison, `{"run", "set", "metric", "k"}`; `votes` is the largest k of maj@k."""
-    run = run_name(named["algorithm"], named["lambda"], named["seed"])
-    return {"run": run, "set": named["set"], "metric": named["metric"], "k": votes if named["metric"] == "maj" else 1}
+def runs(study: dict) -> dict[str, Cell]:
+    """All runs of a study, SFT first."""
+    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study["rl"])
 
 
 def cells(study: dict) -> dict[str, dict]:
     """The grid: run name (`<algorithm>-lambda<lambda>-seed<seed>`) -> its algorithm, lambda (`lam`) and seed."""
     return {
         run: {"algorithm": cell["algorithm"], "lam": cell["lambda"], "seed": cell["seed"]}
-        for run, cell in layout.grid(study["rl"]).items()
+        for run, cell in grid(study["rl"]).items()
     }
 
 
@@ -143,12 +338,9 @@ def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
     The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
     picked by validation, and RL starts from it.
     """
-    return {"sft": ("best", "final")} | dict.fromkeys(cells(study), ("final", "best"))
-
-
-def runs(study: dict) -> dict[str, dict]:
-    """Run -> its `algorithm`, `lambda` and `seed`, SFT first; the latter two None for it."""
-    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | layout.grid(study["rl"])
+    files = Layout(study["results_dir"])
+    found = {run: (files.runs(run).final, files.runs(run).best) for run in cells(study)}
+    return {"sft": (files.runs("sft").best, files.runs("sft").final)} | found
 
 
 def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
@@ -156,15 +348,31 @@ def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
 
     Checkpoints are called as in metrics.csv: `last` or `best`.
     """
-    names = {"final": "last", "best": "best"}
-    return [
-        (run, names[folders[rank]], name, f"{study['results_dir']}/evaluation/{run}/{name}/{kind}.jsonl")
-        for rank, kind in enumerate(("samples", "alternate"))
-        for run, folders in checkpoints(study).items()
-        for name in study["data"]["tests"]
-    ]
+    files = Layout(study["results_dir"])
+    names = {run: ("best", "last") if run == "sft" else ("last", "best") for run in runs(study)}
+    found = []
+    for rank, kind in enumerate(("samples", "alternate")):
+        for run in names:
+            for name in study["data"]["tests"]:
+                found.append((run, names[run][rank], name, getattr(files.evaluation(run, name), kind)))
+    return found
 
 
-def primary(study: dict) -> dict:
+class Primary(TypedDict):
+    """The comparison with SFT that was named beforehand: of which run, on which test set, by which metric."""
+
+    run: str
+    set: str
+    metric: str
+    k: int | None
+
+
+def primary_comparison(named: Mapping, votes: int | None) -> Primary:
+    """The comparison that a config's section `primary` names; `votes` is the largest k of maj@k."""
+    run = run_name(named["algorithm"], named["lambda"], named["seed"])
+    return {"run": run, "set": named["set"], "metric": named["metric"], "k": votes if named["metric"] == "maj" else 1}
+
+
+def primary(study: dict) -> Primary:
     """The primary comparison as `gavel.evaluation.metrics.write_metrics` takes it."""
-    return layout.primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))
+    return primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))

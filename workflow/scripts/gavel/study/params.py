@@ -1,12 +1,7 @@
 """What each rule's job depends on."""
 
 from gavel.judge.kinds import KINDS, TASKS
-from gavel.study.layout import (
-    SELF_TAUGHT_STEPS,
-    judge_stages,
-    model,
-    start_model,
-)
+from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, start_model
 
 # What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
 # reruns nothing.
@@ -14,8 +9,6 @@ JUDGE_KEYS = (
     "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat chat_template_kwargs "
     "max_tokens cache"
 ).split()
-
-
 # How rollouts by vLLM are reached, which reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
 
@@ -59,27 +52,6 @@ def judge_prompts(study: dict) -> list[str]:
     return [named] if isinstance(named, str) else named
 
 
-def gpus(study: dict, rule: str) -> int:
-    """How many of `compute.gpus` a rule's job has a use for: 0 without any."""
-    given, server = study["compute"]["gpus"], study["judge"]["server"]
-    if not given or rule == "train_rl":
-        return given
-    if rule in ("train_sft", "train_judge"):
-        return study["compute"]["processes"]
-    if rule in ("solution_pairs", "benchmark_items", "judgments"):
-        return 1
-    if rule == "generate":
-        vllm = study["evaluation"]["vllm"]
-        return vllm["tensor_parallel_size"] if vllm else 1
-    if server and server["serve"] == "job":  # its GPUs are counted among all
-        return 0 if rule == "score" and not study["evaluation"]["judge"] else given
-    if rule == "score":
-        return int(study["evaluation"]["judge"] and not server)
-    if rule == "benchmark_judge":
-        return int(not server)
-    return 1
-
-
 def self_taught(study: dict) -> dict | None:
     """What the pairs and judgments of a self-taught judge depend on."""
     section = study["judge"]["self_taught"]
@@ -110,9 +82,9 @@ def judges(study: dict) -> dict[str, dict]:
     The last one pays. One that is not trained is `pays`, alone; else the first is `start`, and the others are called
     after what they have learnt from: `iteration1` and so on, `rl`.
     """
-    stages, own = judge_stages(study), judge(study)
+    stages, own, files = judge_stages(study), judge(study), Layout(study["results_dir"]).judge
     found = {"start" if stages else "pays": own | {"model": start_model(study, "judge")}}
     for stage in stages:
         name = stage.partition("-")[0]
-        found[name] = own | {"model": f"{study['results_dir']}/judge/training/{stage}/best"}
+        found[name] = own | {"model": files.training(stage).best}
     return found

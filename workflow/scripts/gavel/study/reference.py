@@ -2,6 +2,14 @@
 
 from gavel.study.schema.study import definition, schema
 
+SECTIONS = {
+    "Source": "data.train, data.pretrain, data.tests.<name>",
+    "StudentScratch": "student.scratch",
+    "JudgeScratch": "judge.scratch",
+    "MonitorConfig": "rl.monitor",
+    "Ppo": "rl.ppo",
+}
+
 
 def reference() -> str:
     """The reference of all keys as Markdown tables, one a section."""
@@ -22,15 +30,6 @@ def reference() -> str:
             meaning = field.get("description") or definition(whole, field)["description"]
             lines.append(f"| `{key}` | {default} | {meaning}{_choices(field, meaning)} |")
     return "\n".join(lines).strip() + "\n"
-
-
-SECTIONS = {
-    "Source": "data.train, data.pretrain, data.tests.<name>",
-    "StudentScratch": "student.scratch",
-    "JudgeScratch": "judge.scratch",
-    "MonitorConfig": "rl.monitor",
-    "Ppo": "rl.ppo",
-}
 
 
 def _choices(field: dict, meaning: str) -> str:

@@ -5,19 +5,7 @@ from pathlib import Path
 
 from gavel.common.errors import InputError
 from gavel.study import checks, config_files
-from gavel.study.layout import (
-    data,
-    hub,
-    judge_stages,
-    judge_training_files,
-    model,
-    model_files,
-    model_now,
-    shipped,
-)
 from gavel.study.schema.study import check_place, load
-
-__all__ = ["data", "hub", "judge_stages", "judge_training_files", "model", "model_files", "model_now", "shipped"]
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gavel.common.errors import InputError
-from gavel.common.nested import _at, merged
+from gavel.common.nested import at, merged
 from gavel.study.resolve import resolve as resolve_study
 from gavel.study.schema.study import check_place, check_sweep
 
@@ -65,7 +65,7 @@ def _share(variants: dict[str, dict]) -> None:
     for settings in variants.values():
         shared = {}
         for stage, keys in MADE_FROM.items():
-            mark = stage + json.dumps([_at(settings, key) for key in keys], sort_keys=True)
+            mark = stage + json.dumps([at(settings, key) for key in keys], sort_keys=True)
             home = first.setdefault(mark, settings["results_dir"])
             shared[stage] = home if _made(settings, stage) and home != settings["results_dir"] else None
         settings["shared"] = shared

@@ -21,28 +21,50 @@ from gavel.report.cells import (
     text,
 )
 from gavel.report.comparison.tables import verdicts
-from gavel.report.figure import Figure, seeds
-from gavel.report.plots import judges
+from gavel.report.figure import Figure, seeds_sentence
+from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
+from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 
 AXIS = "judge tokens in the training of the primary run"
 
 
-def tokens(study: Results) -> float | None:
+def judge_tokens(study: Results) -> float | None:
     """Tokens that the judge took in the training of the primary run; None where that asked none or kept no count."""
-    training = study.training.get(study.primary.get("run"), pd.DataFrame())
+    training = study.training.get(study.primary["run"], pd.DataFrame())
     return (float(training.judge_tokens.sum()) or None) if "judge_tokens" in training else None
 
 
-def against(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame] | None:
+def cost_figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
+    """A panel per test set, a colour and marker per study."""
+    made = Figure("accuracy-against-judge-tokens", missing="No primary run has asked a judge and been evaluated.")
+    found = {name: panel for name in names if (panel := _panel(studies, name)) is not None}
+    if not found:
+        return made
+    made.panels = [(f"{name}, greedy", svg) for name, (svg, _) in found.items()]
+    made.data = pd.concat([data for _, data in found.values()])
+    unknown = [name for name, study in studies.items() if judge_tokens(study) is None]
+    runs = dict.fromkeys(made.data.run[made.data.run != "SFT"])
+    made.caption = (
+        f"Greedy accuracy of each study's primary run ({listing(list(runs))}) at its last step, with Wilson's 95 % "
+        "intervals over questions, against the tokens that its judge read and wrote to pay for it, on a logarithmic "
+        "axis. Grey: SFT at its best by validation, which asks no judge. Judges are moved sideways a little, so that "
+        "those that cost the same can be told apart. "
+        + (f"Not drawn, because their judge's tokens are not known: {listing(unknown)}. " if unknown else "")
+        + seeds_sentence(next(iter(studies.values())))
+    )
+    return made
+
+
+def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame] | None:
     """A test set's panel and its data: greedy accuracy of each study's primary run against its judge's tokens, and of
     SFT as lines across; None where no such run is known."""
     rows, bases = [], {}
     for label, study in studies.items():
-        row = study.metric(study.primary.get("run"), name, "greedy")
-        if row is not None and tokens(study) is not None:
-            about = {"label": label, "run": study.names[row.run], "set": name, "tokens": tokens(study)}
+        row = study.metric(study.primary["run"], name, "greedy")
+        if row is not None and judge_tokens(study) is not None:
+            about = {"label": label, "run": study.names[row.run], "set": name, "tokens": judge_tokens(study)}
             rows.append(about | {"accuracy": row.value, "low": row.low, "high": row.high})
             if (base := study.metric("sft", name, "greedy")) is not None:
                 bases.setdefault((base.value, base.low, base.high), []).append(label)
@@ -55,63 +77,16 @@ def against(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFram
         for level, value, low, high in levels
     ]
     table = pd.DataFrame(rows)
-    return judges.accuracy_against_cost(table, AXIS, levels), pd.concat([table, pd.DataFrame(lines)])
+    return accuracy_against_cost(table, AXIS, levels), pd.concat([table, pd.DataFrame(lines)])
 
 
-def figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
-    """A panel per test set, a colour and marker per study."""
-    made = Figure("accuracy-against-judge-tokens", missing="No primary run has asked a judge and been evaluated.")
-    found = {name: panel for name in names if (panel := against(studies, name)) is not None}
-    if not found:
-        return made
-    made.panels = [(f"{name}, greedy", svg) for name, (svg, _) in found.items()]
-    made.data = pd.concat([data for _, data in found.values()])
-    unknown = [name for name, study in studies.items() if tokens(study) is None]
-    runs = dict.fromkeys(made.data.run[made.data.run != "SFT"])
-    made.caption = (
-        f"Greedy accuracy of each study's primary run ({listing(list(runs))}) at its last step, with Wilson's 95 % "
-        "intervals over questions, against the tokens that its judge read and wrote to pay for it, on a logarithmic "
-        "axis. Grey: SFT at its best by validation, which asks no judge. Judges are moved sideways a little, so that "
-        "those that cost the same can be told apart. "
-        + (f"Not drawn, because their judge's tokens are not known: {listing(unknown)}. " if unknown else "")
-        + seeds(next(iter(studies.values())))
-    )
-    return made
-
-
-def table(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: their judge, how far the primary run comes with it and what it took, how good the judge
-    is, and what its training took."""
-    made = Table([("study", ""), ("judge", ""), ("trained", "before it pays, in the study")], [])
-    made.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in points, paired")]
-    made.columns += [("judge tokens", "read and written to pay for the primary run"), ("RL time", "of that run")]
-    made.columns += [("benchmark", "right solution preferred on the judge benchmark, in %")]
-    made.columns += [("AUC within", "questions, on the SFT policy's solutions of validation problems")]
-    made.columns += [("tokens a pair", "read and written, on the judge benchmark")]
-    made.columns += [("training tokens", "that the judge was trained on")]
-    made.columns += [("training time", "of its stages; below: of making what they learn from")]
-    for label, study in studies.items():
-        run, name = study.primary.get("run"), study.primary.get("set")
-        gain = study.comparison(run, "sft", name, "greedy")
-        took = (study.runs.get(run) or {}).get("seconds")
-        taught = judge_training.stages(study)
-        right, each = _benchmark(study, taught)
-        learnt, lasted = judge_training.spent(taught)
-        cells = [text(label), text(*_kind(study)), text(_training(study))]
-        cells += [share_cell(study.metric(run, name, "greedy"))]
-        cells += [difference_cell(gain, bold=gain is not None and gain.low > 0), count(tokens(study)), _time(took)]
-        cells += [right, _auc(study), each, count(learnt), _time(lasted, _preparing(study))]
-        made.rows.append(cells)
-    return made
-
-
-def sentence(studies: Mapping[str, Results]) -> str | None:
+def cost_sentence(studies: Mapping[str, Results]) -> str | None:
     """The judge whose run comes farthest, and the cheapest that is not told from it; None without two to compare."""
     known = {}
     for name, study in studies.items():
-        row = study.metric(study.primary.get("run"), study.primary.get("set"), "greedy")
-        if row is not None and tokens(study) is not None:
-            known[name] = row.value, tokens(study)
+        row = study.metric(study.primary["run"], study.primary["set"], "greedy")
+        if row is not None and judge_tokens(study) is not None:
+            known[name] = row.value, judge_tokens(study)
     if len(known) < 2:
         return None
     best = max(known, key=lambda name: (known[name][0], -known[name][1]))
@@ -139,37 +114,61 @@ def _difference(study: Results, best: Results):
     return SimpleNamespace(**compare(own, other)) if own and own.keys() == other.keys() else None
 
 
+def cost_table(studies: Mapping[str, Results]) -> Table:
+    """Rows: studies. Columns: their judge, how far the primary run comes with it and what it took, how good the judge
+    is, and what its training took."""
+    made = Table([("study", ""), ("judge", ""), ("trained", "before it pays, in the study")], [])
+    made.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in points, paired")]
+    made.columns += [("judge tokens", "read and written to pay for the primary run"), ("RL time", "of that run")]
+    made.columns += [("benchmark", "right solution preferred on the judge benchmark, in %")]
+    made.columns += [("AUC within", "questions, on the SFT policy's solutions of validation problems")]
+    made.columns += [("tokens a pair", "read and written, on the judge benchmark")]
+    made.columns += [("training tokens", "that the judge was trained on")]
+    made.columns += [("training time", "of its stages; below: of making what they learn from")]
+    for label, study in studies.items():
+        run, name = study.primary["run"], study.primary["set"]
+        gain = study.comparison(run, "sft", name, "greedy")
+        took = (study.runs.get(run) or {}).get("seconds")
+        taught = judge_training.stages(study)
+        right, each = _benchmark(study, taught)
+        learnt, lasted = judge_training.training_cost(taught)
+        cells = [text(label), text(*_kind(study)), text(_training(study))]
+        cells += [share_cell(study.metric(run, name, "greedy"))]
+        cells += [
+            difference_cell(gain, bold=gain is not None and gain.low > 0),
+            count(judge_tokens(study)),
+            _time(took),
+        ]
+        cells += [right, _auc(study), each, count(learnt), _time(lasted, _preparing(study))]
+        made.rows.append(cells)
+    return made
+
+
 def _kind(study: Results) -> tuple[str, str]:
     """What the judge is asked, and whether it writes first."""
-    judge = study.study.get("judge") or {}
-    reasoning = judge.get("reasoning")
-    if not reasoning:
-        return str(judge.get("kind", "single-token")), "answers at once"
-    votes = reasoning.get("samples", 1)
-    return str(judge.get("kind", "single-token")), "writes first" + (f", {votes} votes" if votes > 1 else "")
+    judge = study.study["judge"]
+    if not judge["reasoning"]:
+        return judge["kind"], "answers at once"
+    votes = judge["reasoning"]["samples"]
+    return judge["kind"], "writes first" + (f", {votes} votes" if votes > 1 else "")
 
 
 def _training(study: Results) -> str:
-    judge = study.study.get("judge") or {}
-    taught, rl = judge.get("self_taught"), judge.get("rl")
-    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if _scratch(judge) else []
+    judge = study.study["judge"]
+    taught, rl = judge["self_taught"], judge["rl"]
+    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
     parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []
     parts += [f"RL ({rl['steps']:,} steps)"] if rl else []
     return ", ".join(parts) or "as it comes"
 
 
-def _scratch(judge: dict) -> bool:
-    return judge.get("model") == "scratch" and bool((judge.get("scratch") or {}).get("steps"))
-
-
 def _benchmark(study: Results, taught: list[judge_training.Stage]) -> tuple[Cell, Cell]:
     """Accuracy and tokens a pair of the judge that pays."""
     rows, name = study.judge_benchmark, taught[-1].judge if taught else "pays"
-    for row in rows[(rows.by == "all") & (rows.judge == name)].itertuples():
-        shown = SimpleNamespace(value=row.accuracy, low=row.low, high=row.high)
+    for row in all_pairs(rows[rows.judge == name]).itertuples():
         both = [one for one in (row.tokens_read, row.tokens_written) if not pd.isna(one)]
         spent = Cell(f"{sum(both):,.1f}", sort=sum(both)) if both else MISSING
-        return MISSING if pd.isna(row.accuracy) else share_cell(shown), spent
+        return share_cell(accuracy_of(row)), spent
     return MISSING, MISSING
 
 

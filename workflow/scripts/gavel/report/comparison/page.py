@@ -1,7 +1,7 @@
 """One page about several studies: their headline results side by side, and against what they differ in."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +10,14 @@ from gavel.common.errors import InputError
 from gavel.report import page
 from gavel.report.cells import Table, difference_cell, interval, listing, points, share_cell, text
 from gavel.report.comparison import cost, tables
-from gavel.report.comparison.tables import against_first, overview
-from gavel.report.figure import Figure, seeds
-from gavel.report.plots import results
+from gavel.report.comparison.tables import overview_table, paired_table
+from gavel.report.figure import Figure, seeds_sentence
+from gavel.report.plots.results import accuracy_against
 from gavel.report.results import Results, load
 from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
+from gavel.study.layout import Layout
 
-CONFIG = "config.yaml"  # beside a study's report: its config as resolved
 AXES = {
     "variant": "",
     "labels": "labelled problems",
@@ -35,6 +35,7 @@ def render(
     axis: str = "variant",
     figures_dir: str | Path | None = None,
     command: str | None = None,
+    complete: Callable[[dict], dict] = dict,
 ) -> None:
     """Write the page.
 
@@ -44,40 +45,43 @@ def render(
         axis: a key of `AXES`: what accuracy is drawn against.
         figures_dir: if given, figures and their data are also written there.
         command: what made the page, to be shown on it.
+        complete: what fills in keys that the config of an earlier version lacks.
 
     Raises:
         InputError: a folder is not that of a study with a report.
     """
-    studies = {name: load_study(folder) for name, folder in folders.items()}
+    studies = {name: load_study(folder, complete) for name, folder in folders.items()}
     least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
-    figure = against(studies, axis)
+    figure = accuracy_figure(studies, axis)
     tried = judge_benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
-    costs, trained = judge_benchmark.against_cost(tried), trained_judges(studies)
+    costs, trained = judge_benchmark.cost_figure(tried), trained_judges(studies)
     context = {
         "title": title,
         "question": question,
         "answer": answer(studies, axis),
         "figure": figure,
-        "tables": [(sized(studies, name), headline(studies, name)) for name in test_sets(studies)],
-        "best": [(sized(studies, name), headline(studies, name, "best")) for name in test_sets(studies)],
+        "tables": [(sized(studies, name), headline_table(studies, name)) for name in test_sets(studies)],
+        "best": [(sized(studies, name), headline_table(studies, name, "best")) for name in test_sets(studies)],
         "choices": {
-            sized(studies, name): table for name in test_sets(studies) if (table := tables.across(studies, name)).rows
+            sized(studies, name): table
+            for name in test_sets(studies)
+            if (table := tables.choices_table(studies, name)).rows
         },
         "first": next(iter(studies)),
         "paired": {
-            sized(studies, name): table for name in test_sets(studies) if (table := against_first(studies, name)).rows
+            sized(studies, name): table for name in test_sets(studies) if (table := paired_table(studies, name)).rows
         },
         "judges": None
         if tried.empty
-        else {"table": judge_benchmark.judges(tried), "asked": judge_benchmark.asked(tried)},
+        else {"table": judge_benchmark.judge_table(tried), "asked": judge_benchmark.asked_about(tried)},
         "costs": costs,
         "judge_training": trained,
-        "spending": cost.table(studies) if axis == "judge_tokens" else None,
-        "about": overview(studies),
+        "spending": cost.cost_table(studies) if axis == "judge_tokens" else None,
+        "about": overview_table(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
-        "seeds": seeds(least),
-        "links": {name: page.address(study.root / "report.html", Path(out)) for name, study in studies.items()},
+        "seeds": seeds_sentence(least),
+        "links": {name: page.address(study.files.report, out) for name, study in studies.items()},
     }
     page.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
@@ -89,19 +93,33 @@ def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
     found = {}
     for name, study in studies.items():
         if taught := judge_training.stages(study):
-            figure = judge_training.figure(study, taught)
+            figure = judge_training.progress_figure(study, taught)
             figure.name += f"-{name}"
-            about = {"sentence": judge_training.sentence(study, taught), "gains": judge_training.gains(study, taught)}
-            found[name] = about | {"figure": figure, "unfinished": judge_training.unfinished(taught)}
+            about = {
+                "sentence": judge_training.summary(study, taught),
+                "gains": judge_training.gain_table(study, taught),
+            }
+            found[name] = about | {"figure": figure, "unfinished": judge_training.unfinished_stages(taught)}
     return found
 
 
-def load_study(folder: str | Path) -> Results:
-    """A finished study. Raises `InputError` where there is none."""
-    path = Path(folder) / CONFIG
+def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> Results:
+    """A finished study.
+
+    Args:
+        complete: what fills in keys that the config of an earlier version lacks.
+
+    Raises:
+        InputError: there is none, or one of its files is malformed.
+    """
+    path = Path(Layout(folder).config)
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    study = load(folder, config_files.read(path))
+    try:
+        config = complete(config_files.read(path))
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+    study = load(folder, config)
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
     return study
@@ -125,20 +143,17 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
     if axis == "judge_auc":
         return {name: (study.calibration or {}).get("auc_within") for name, study in studies.items()}
     if axis == "judge_tokens":
-        return {name: cost.tokens(study) for name, study in studies.items()}
+        return {name: cost.judge_tokens(study) for name, study in studies.items()}
     return {name: float(number) for number, name in enumerate(studies)}
 
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison in every study; of a token axis first which judge comes farthest and which is cheapest."""
     shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
-    named = {name: study for name, study in studies.items() if study.primary}
-    if not named:
-        return "No study names a primary comparison."
-    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in named.items()}
+    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
     found, where = [], places(studies, axis)
-    for name, study in named.items():
+    for name, study in studies.items():
         wanted = study.primary
         row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
         place = shown.get(axis, "").format(where[name]) if where[name] is not None else ""
@@ -148,16 +163,16 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
         )
     what = next(iter(kinds.values())) if alike else "The primary run of each"
     text = f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
-    first = cost.sentence(studies) if axis == "judge_tokens" else None
-    last = tables.sentence(studies) if axis == "labels" else None
+    first = cost.cost_sentence(studies) if axis == "judge_tokens" else None
+    last = tables.labels_sentence(studies) if axis == "labels" else None
     return " ".join(filter(None, (first, text, last)))
 
 
-def against(studies: Mapping[str, Results], axis: str) -> Figure:
+def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     """Greedy accuracy of every kind of run (of the judge's tokens: of the primary one) against the axis, a panel per
     test set."""
     if axis == "judge_tokens":
-        return cost.figure(studies, test_sets(studies))
+        return cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
     where, kept = places(studies, axis), []
     for name in test_sets(studies):
@@ -175,7 +190,7 @@ def against(studies: Mapping[str, Results], axis: str) -> Figure:
         if rows:
             table = pd.DataFrame(rows)
             kept.append(table)
-            figure.panels.append((f"{name}, greedy", results.accuracy_against(table, AXES[axis])))
+            figure.panels.append((f"{name}, greedy", accuracy_against(table, AXES[axis])))
     if not kept:
         return figure
     figure.data = pd.concat(kept)
@@ -185,12 +200,12 @@ def against(studies: Mapping[str, Results], axis: str) -> Figure:
         "validation. "
         "Points at the same place are drawn side by side. "
         + (f"Not drawn, because their place is not known: {listing(unknown)}. " if unknown else "")
-        + seeds(next(iter(studies.values())))
+        + seeds_sentence(next(iter(studies.values())))
     )
     return figure
 
 
-def headline(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
+def headline_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
     """Rows: studies. Columns: greedy accuracy of SFT, then each kind of run and its paired difference from SFT.
 
     Args:

@@ -1,7 +1,9 @@
-"""What the studies of a comparison differ in, and what became of them."""
+"""The studies of a comparison side by side: what they differ in and what became of them, their runs question by
+question, their votes, and their gains in labels."""
 
 from collections.abc import Mapping, Sequence
 from math import exp, log
+from pathlib import Path
 from types import SimpleNamespace
 
 from gavel.common.files import read_jsonl
@@ -20,10 +22,36 @@ from gavel.report.cells import (
     text,
 )
 from gavel.report.results import Results
-from gavel.report.sections.votes import COLUMNS, samples
+from gavel.report.sections.votes import COLUMNS, picked_from
 from gavel.stats.intervals import holm
 
 NAMING = ("study", "question", "results_dir", "tracking", "shared", "sweep", "provenance")  # tell no study's settings
+
+
+def overview_table(studies: Mapping[str, Results]) -> Table:
+    """Rows: studies. Columns: what differs, labels, the judge's figures, which runs collapsed or were ended."""
+    first = next(iter(studies))
+    columns = [("study", ""), (f"differs from {first} in", "keys of the config")]
+    columns += [("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
+    table = Table([*columns, ("collapsed", "as the monitor defines it"), ("ended early", "")], [])
+    different = differences(studies)
+    for label, study in studies.items():
+        counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
+        auc, right = judge.get("auc_within"), judge.get("accuracy")
+        fallen = [study.names[run] for run in study.monitors if study.collapse(run) is not None]
+        table.rows.append(
+            [
+                text(label),
+                text(different[label] or ("–" if label == first else "nothing")),
+                count(counts.get("labeled")),
+                count(counts.get("unlabeled")),
+                MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
+                MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
+                text(listing(fallen)),
+                text(listing([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
+            ]
+        )
+    return table
 
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
@@ -61,115 +89,7 @@ def _own(leaves: dict, section: str, every: Sequence[dict]) -> str:
     return f" ({', '.join(varied)})" if varied else ""
 
 
-def overview(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: what differs, labels, the judge's figures, which runs collapsed or were ended."""
-    first = next(iter(studies))
-    columns = [("study", ""), (f"differs from {first} in", "keys of the config")]
-    columns += [("labels", ""), ("unlabelled", ""), ("judge: AUC within questions", ""), ("accuracy", "")]
-    table = Table([*columns, ("collapsed", "as the monitor defines it"), ("ended early", "")], [])
-    different = differences(studies)
-    for label, study in studies.items():
-        counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
-        auc, right = judge.get("auc_within"), judge.get("accuracy")
-        fallen = [study.names[run] for run in study.monitors if study.collapse(run) is not None]
-        table.rows.append(
-            [
-                text(label),
-                text(different[label] or ("–" if label == first else "nothing")),
-                count(counts.get("labeled")),
-                count(counts.get("unlabeled")),
-                MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
-                MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
-                text(listing(fallen)),
-                text(listing([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
-            ]
-        )
-    return table
-
-
-def across(studies: Mapping[str, Results], name: str) -> Table:
-    """One test set: rows are SFT and the primary run of each study, columns the votes and choices among all samples.
-
-    A study whose judge scores single solutions has no ratings and no knockout, and stands beside those that have; no
-    rows where none has them.
-    """
-    if all(samples(study, name) is None for study in studies.values()):
-        return Table([], [])
-    table = Table([("study", ""), ("run", ""), ("n", "samples of a question")], [])
-    table.columns += [(title.format(n="n"), hint + ", in %") for title, hint in COLUMNS.values()]
-    for label, study in studies.items():
-        n = samples(study, name) or study.top_k
-        for run in dict.fromkeys(["sft", study.primary.get("run")]):
-            found = [study.metric(run, name, metric, n) for metric in COLUMNS] if n else []
-            if any(found):
-                cells = [text(label), text(study.names[run]), Cell(str(n), sort=n)]
-                table.rows.append(cells + [share_cell(row) for row in found])
-    return table
-
-
-def labels_for(value: float, curve: Sequence[tuple[int, float]]) -> float | None:
-    """Where a curve of (labels, accuracy), labels rising, first reaches a value; None if it never does.
-
-    Straight lines between its points, labels on a logarithmic scale; its first number of labels for a value below it.
-    """
-    before, low = curve[0]
-    if value <= low:
-        return float(before)
-    for labels, accuracy in curve[1:]:
-        if accuracy >= value:
-            part = (value - low) / (accuracy - low)
-            return exp(log(before) + part * (log(labels) - log(before)))
-        before, low = labels, accuracy
-    return None
-
-
-def sentence(studies: Mapping[str, Results]) -> str | None:
-    """The primary runs' accuracies in labels; None unless two studies that differ in labels have what it takes."""
-    curve, reached = {}, []
-    for study in studies.values():
-        labels = ((study.splits or {}).get("counts") or {}).get("labeled")
-        if not (labels and study.primary):
-            continue
-        run, name = study.primary["run"], study.primary["set"]
-        base, own = study.metric("sft", name, "greedy"), study.metric(run, name, "greedy")
-        if base and own:
-            curve[labels] = base.value
-            reached.append((labels, own.value, f"{study.names[run]} on {name}"))
-    if len(curve) < 2 or len({what for *_, what in reached}) > 1:
-        return None
-    points, reached = sorted(curve.items()), sorted(reached)
-    needed = [labels_for(value, points) for _, value, _ in reached]
-    told = [f"about {number:,.0f}" if number else f"more than {points[-1][0]:,}" for number in needed]
-    return (
-        f"In labels: what {reached[0][2]} reaches with {listing([f'{labels:,}' for labels, *_ in reached])}, SFT alone "
-        f"would reach with {listing(told)} (straight lines between the SFT baselines, labels on a logarithmic scale)."
-    )
-
-
-def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
-    """(id, question, gold answer) of a test set -> 1.0 where a run's greedy solution is right, None where its program
-    did not run; empty without samples.
-
-    The words are part of the key, since the same id may stand for another question in another study's data.
-    """
-    path = study.root / "evaluation" / run / name / "samples.jsonl"
-    if not path.exists():
-        return {}
-    rows = (row for row in read_jsonl(path) if row["sample"] < 0)  # the greedy one
-    return {
-        (row["id"], row["question"], row["gold"]): None if row["correct"] is None else float(row["correct"])
-        for row in rows
-    }
-
-
-def counterpart(study: Results, run: str, first: Results) -> str | None:
-    """The run of `first` that a run is held against: its namesake, or for the primary run the primary one."""
-    if run in first.runs:
-        return run
-    return first.primary.get("run") if run == study.primary.get("run") else None
-
-
-def against_first(studies: Mapping[str, Results], name: str) -> Table:
+def paired_table(studies: Mapping[str, Results], name: str) -> Table:
     """Rows: runs of the later studies that have a counterpart in the first one and the same questions; an SFT baseline
     with the very same answers, as studies of a sweep share it, is left out.
 
@@ -200,3 +120,85 @@ def against_first(studies: Mapping[str, Results], name: str) -> Table:
         shown = [text(other), text(run), text(partner), difference_cell(SimpleNamespace(**row), bold=p < 0.05)]
         table.rows.append([*shown, p_cell(row["mcnemar_p"]), p_cell(p)])
     return table
+
+
+def counterpart(study: Results, run: str, first: Results) -> str | None:
+    """The run of `first` that a run is held against: its namesake, or for the primary run the primary one."""
+    if run in first.runs:
+        return run
+    return first.primary["run"] if run == study.primary["run"] else None
+
+
+def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
+    """(id, question, gold answer) of a test set -> 1.0 where a run's greedy solution is right, None where its program
+    did not run; empty without samples.
+
+    The words are part of the key, since the same id may stand for another question in another study's data.
+    """
+    path = study.files.evaluation(run, name).samples
+    if not Path(path).exists():
+        return {}
+    rows = (row for row in read_jsonl(path) if row["sample"] < 0)  # the greedy one
+    return {
+        (row["id"], row["question"], row["gold"]): None if row["correct"] is None else float(row["correct"])
+        for row in rows
+    }
+
+
+def choices_table(studies: Mapping[str, Results], name: str) -> Table:
+    """One test set: rows are SFT and the primary run of each study, columns the votes and choices among all samples.
+
+    A study whose judge scores single solutions has no ratings and no knockout, and stands beside those that have; no
+    rows where none has them.
+    """
+    if all(picked_from(study, name) is None for study in studies.values()):
+        return Table([], [])
+    table = Table([("study", ""), ("run", ""), ("n", "samples of a question")], [])
+    table.columns += [(title.format(n="n"), hint + ", in %") for title, hint in COLUMNS.values()]
+    for label, study in studies.items():
+        n = picked_from(study, name) or study.top_k
+        for run in dict.fromkeys(["sft", study.primary["run"]]):
+            found = [study.metric(run, name, metric, n) for metric in COLUMNS] if n else []
+            if any(found):
+                cells = [text(label), text(study.names[run]), Cell(str(n), sort=n)]
+                table.rows.append(cells + [share_cell(row) for row in found])
+    return table
+
+
+def labels_sentence(studies: Mapping[str, Results]) -> str | None:
+    """The primary runs' accuracies in labels; None unless two studies that differ in labels have what it takes."""
+    curve, reached = {}, []
+    for study in studies.values():
+        labels = ((study.splits or {}).get("counts") or {}).get("labeled")
+        if not labels:
+            continue
+        run, name = study.primary["run"], study.primary["set"]
+        base, own = study.metric("sft", name, "greedy"), study.metric(run, name, "greedy")
+        if base and own:
+            curve[labels] = base.value
+            reached.append((labels, own.value, f"{study.names[run]} on {name}"))
+    if len(curve) < 2 or len({what for *_, what in reached}) > 1:
+        return None
+    points, reached = sorted(curve.items()), sorted(reached)
+    needed = [labels_for(value, points) for _, value, _ in reached]
+    told = [f"about {number:,.0f}" if number else f"more than {points[-1][0]:,}" for number in needed]
+    return (
+        f"In labels: what {reached[0][2]} reaches with {listing([f'{labels:,}' for labels, *_ in reached])}, SFT alone "
+        f"would reach with {listing(told)} (straight lines between the SFT baselines, labels on a logarithmic scale)."
+    )
+
+
+def labels_for(value: float, curve: Sequence[tuple[int, float]]) -> float | None:
+    """Where a curve of (labels, accuracy), labels rising, first reaches a value; None if it never does.
+
+    Straight lines between its points, labels on a logarithmic scale; its first number of labels for a value below it.
+    """
+    before, low = curve[0]
+    if value <= low:
+        return float(before)
+    for labels, accuracy in curve[1:]:
+        if accuracy >= value:
+            part = (value - low) / (accuracy - low)
+            return exp(log(before) + part * (log(labels) - log(before)))
+        before, low = labels, accuracy
+    return None

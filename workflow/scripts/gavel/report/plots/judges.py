@@ -1,5 +1,6 @@
-"""Figures that hold judges against each other."""
+"""Figures of judges: how far their scores can be trusted, how good they are, and at which cost."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from gavel.report.plots.style import (
     BLUE,
     GREEN,
     GREY,
+    INK,
     MARKERS,
     ORANGE,
     PURPLE,
@@ -29,8 +31,47 @@ BESIDE = 0.012  # of the axis, between judges that cost the same
 TICKED = 300.0  # an axis of a smaller ratio has ticks at 2 and 5, too
 UPRIGHT = 3  # more names of stages than this are written aslant
 LEVELS = ("--", ":", "-.")  # dashes of what judges are held against
-
 Level = tuple[str, float, float, float]  # name, value, low, high
+
+
+@drawn
+def judge_reliability(bins: pd.DataFrame) -> Figure:
+    """Share of right solutions against the judge's score, by bin: judge, correct, low95, high95, n."""
+    figure, axes = panel()
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
+    known = bins.dropna(subset=["judge", "correct"])
+    spread = [(known.correct - known.low95).clip(lower=0), (known.high95 - known.correct).clip(lower=0)]
+    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("judge's score, mean of the bin")
+    axes.set_ylabel("share that is right")
+    legend(figure, axes, 2)
+    return figure
+
+
+@drawn
+def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
+    """How many right and wrong solutions got which score; wrong ones hang below the axis."""
+    figure, axes = panel()
+    widths = [high - low for low, high in itertools.pairwise(edges)]
+    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="right", linewidth=0)
+    axes.bar(
+        edges[:-1],
+        [-count for count in wrong],
+        widths,
+        align="edge",
+        color=VERMILLION,
+        label="wrong",
+        linewidth=0,
+    )
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("judge's score")
+    axes.set_ylabel("solutions")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    legend(figure, axes, 2)
+    return figure
 
 
 @drawn

@@ -1,4 +1,4 @@
-"""Figures of the test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds."""
+"""Figures of the test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds, several studies."""
 
 from collections.abc import Collection, Sequence
 
@@ -24,6 +24,8 @@ from gavel.report.plots.style import (
 )
 
 BARRED = 5  # runs at one λ that have room for bars beside each other
+CROWDED = 4  # more names than this are written aslant
+WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
 
 
 @drawn
@@ -138,7 +140,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
 
 
 @drawn
-def kinds(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
+def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
     """Greedy accuracy per perturbation kind, a dot with its interval per run.
 
     Args:
@@ -174,21 +176,6 @@ def kinds(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = (
     return figure
 
 
-def _plain(runs: pd.DataFrame):
-    """Rows (run, lambda, algorithm) under names that itertuples accepts: `lambda` is a keyword."""
-    return runs[["lambda", "run", "algorithm"]].itertuples()
-
-
-def _cycle(colours: Sequence[str]):
-    while True:
-        yield from colours
-
-
-CROWDED = 4  # more names than this are written aslant
-
-WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
-
-
 @drawn
 def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     """Accuracy of every kind of run on one test set against what the studies differ in.
@@ -221,3 +208,13 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     accuracy_axis(axes)
     legend(figure, axes, 3)
     return figure
+
+
+def _plain(runs: pd.DataFrame):
+    """Rows (run, lambda, algorithm) under names that itertuples accepts: `lambda` is a keyword."""
+    return runs[["lambda", "run", "algorithm"]].itertuples()
+
+
+def _cycle(colours: Sequence[str]):
+    while True:
+        yield from colours

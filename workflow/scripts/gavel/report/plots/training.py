@@ -1,12 +1,10 @@
-"""Figures of training and of the judge: curves of one run, diagnostics over runs, calibration."""
-
-from itertools import pairwise
+"""Figures of training: curves of one run, and diagnostics over runs."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gavel.report.plots.style import BLUE, GREEN, GREY, INK, VERMILLION, drawn, legend, panel, run_styles
+from gavel.report.plots.style import BLUE, GREY, VERMILLION, drawn, legend, panel, run_styles
 
 POINTS = 200  # of a curve; one of more is drawn as the means of so many blocks
 
@@ -93,45 +91,5 @@ def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
     axes.set_xlabel(x)
     axes.set_ylabel("greedy accuracy, %")
     axes.set_ylim(bottom=0)
-    legend(figure, axes, 2)
-    return figure
-
-
-@drawn
-def judge_reliability(bins: pd.DataFrame) -> Figure:
-    """Share of right solutions against the judge's score, by bin: judge, correct, low95, high95, n."""
-    figure, axes = panel()
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
-    known = bins.dropna(subset=["judge", "correct"])
-    spread = [(known.correct - known.low95).clip(lower=0), (known.high95 - known.correct).clip(lower=0)]
-    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("judge's score, mean of the bin")
-    axes.set_ylabel("share that is right")
-    legend(figure, axes, 2)
-    return figure
-
-
-@drawn
-def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
-    """How many right and wrong solutions got which score; wrong ones hang below the axis."""
-    figure, axes = panel()
-    widths = [high - low for low, high in pairwise(edges)]
-    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="right", linewidth=0)
-    axes.bar(
-        edges[:-1],
-        [-count for count in wrong],
-        widths,
-        align="edge",
-        color=VERMILLION,
-        label="wrong",
-        linewidth=0,
-    )
-    axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("judge's score")
-    axes.set_ylabel("solutions")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     legend(figure, axes, 2)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of the test results: which panels each has, its computed caption, and the data behind it."""
+"""The test results: figures with computed captions and the data behind them, then tables."""
 
 from types import SimpleNamespace
 
@@ -20,24 +20,22 @@ from gavel.report.cells import (
     stands_out,
     text,
 )
-from gavel.report.figure import Figure, seeds, settings
-from gavel.report.plots import results as plots
+from gavel.report.figure import Figure, rl_settings, seeds_sentence
+from gavel.report.plots.results import (
+    BARRED,
+    accuracy_against_lambda,
+    accuracy_per_kind,
+    difference_from_sft,
+    maj_curves,
+)
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
-
-def sizes(results: Results) -> str:
-    return listing([f"{name} ({results.size(name):,} questions)" for name in results.sets])
-
-
-def sampling(results: Results) -> str:
-    """maj@16 over 16 samples at temperature 0.7."""
-    options = results.study.get("evaluation") or {}
-    about = f"maj@k: exact expectation over {options.get('samples', 'the')} samples per question"
-    return about + (f" at temperature {options['temperature']:g}" if "temperature" in options else "")
+GREEDY = "share of questions whose single greedy solution is right, in %"
+BARS = "Bars at the largest k: 95 % bootstrap interval over questions."
 
 
-def against_lambda(results: Results) -> Figure:
+def lambda_figure(results: Results) -> Figure:
     """Greedy and maj@k accuracy against λ on every test set."""
     rows, k = results.headline, results.top_k
     figure = Figure(
@@ -52,25 +50,25 @@ def against_lambda(results: Results) -> Figure:
         for name in results.sets:
             own = rows[(rows.metric == metric) & (rows.k == number) & (rows.set == name)]
             if set(own.run) - {"sft"}:
-                figure.panels.append((f"{name}, {title}", plots.accuracy_against_lambda(own)))
+                figure.panels.append((f"{name}, {title}", accuracy_against_lambda(own)))
                 kept.append(own)
     figure.data = pd.concat(kept)
     figure.caption = (
-        f"Accuracy against λ on {sizes(results)}. Greedy: one solution per question. "
-        + (f"{sampling(results)}; k = {k}. " if k else "")
+        f"Accuracy against λ on {_sizes(results)}. Greedy: one solution per question. "
+        + (f"{_sampling(results)}; k = {k}. " if k else "")
         + "Bars and the grey band of SFT: 95 % intervals over questions (Wilson for greedy, bootstrap "
         "otherwise). "
-        + f"Last step of every run ({settings(results)}), SFT at its best validation step. {seeds(results)}"
+        + f"Last step of every run ({rl_settings(results)}), SFT at its best validation step. {seeds_sentence(results)}"
         + (
-            f" With more than {plots.BARRED} seeds, single runs are points without bars."
-            if crowd.kinds(results)
+            f" With more than {BARRED} seeds, single runs are points without bars."
+            if crowd.kinds_of_run(results)
             else ""
         )
     )
     return figure
 
 
-def forest(results: Results) -> Figure:
+def difference_figure(results: Results) -> Figure:
     """Differences from SFT, a panel per test set."""
     rows = results.comparisons
     rows = rows[(rows.baseline == "sft") & (rows.metric == "greedy") & (rows.checkpoint == "last")]
@@ -80,19 +78,19 @@ def forest(results: Results) -> Figure:
         missing="There is no comparison with SFT: SFT or every RL run is missing.",
     )
     order = {run: place for place, run in enumerate(results.runs)}
-    groups = crowd.kinds(results)
+    groups = crowd.kinds_of_run(results)
     for name in results.sets:
         own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
         if groups:
             own = pd.concat([own[own.primary.astype(bool)], _over_seeds(results, name)])
         if len(own):
-            figure.panels.append((name, plots.difference_from_sft(own, results.names | {k: k for k in groups})))
+            figure.panels.append((name, difference_from_sft(own, results.names | {k: k for k in groups})))
     figure.caption = (
         "Greedy accuracy of each run minus SFT's on the same questions, with the paired 95 % bootstrap "
         "interval. "
         "Blue: above zero; orange: below; grey: the interval contains zero. Intervals are not corrected "
         "for their "
-        f"number, the p-values below are. ★: the primary comparison, named before any run. {seeds(results)}"
+        f"number, the p-values below are. ★: the primary comparison, named before any run. {seeds_sentence(results)}"
     )
     if groups:
         count = sum(len(runs) for runs in groups.values())
@@ -111,34 +109,31 @@ def _over_seeds(results: Results, name: str) -> pd.DataFrame:
     return rows.assign(run=labels, primary=False, **bounds)
 
 
-BARS = "Bars at the largest k: 95 % bootstrap interval over questions."
-
-
-def votes(results: Results) -> Figure:
+def vote_figure(results: Results) -> Figure:
     """maj@k curves of every run, a panel per test set."""
     rows = results.headline
     rows = rows[rows.metric.isin(["greedy", "maj"])]
     figure = Figure("maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show.")
     if not results.top_k:
         return figure
-    groups = crowd.kinds(results)
+    groups = crowd.kinds_of_run(results)
     if groups:
         rows = crowd.mean_of_seeds(rows, groups)
     for name in results.sets:
         own = rows[rows.set == name]
         if (own.metric == "maj").any():
-            figure.panels.append((name, plots.maj_curves(own, results.names | {k: k for k in groups})))
+            figure.panels.append((name, maj_curves(own, results.names | {k: k for k in groups})))
     figure.caption = (
-        f"Majority vote of k samples against k, greedy at the left edge, on {sizes(results)}. "
-        f"{sampling(results)}; ties "
+        f"Majority vote of k samples against k, greedy at the left edge, on {_sizes(results)}. "
+        f"{_sampling(results)}; ties "
         "count by expectation, samples without an answer do not vote. "
-        + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds(results)}")
+        + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds_sentence(results)}")
         + crowd.averaged(results)
     )
     return figure
 
 
-def kinds(results: Results) -> Figure:
+def kinds_figure(results: Results) -> Figure:
     """Greedy accuracy per perturbation kind: for each such test set, a panel per algorithm."""
     figure = Figure("accuracy-per-kind", wide=True, missing="No test set has perturbation kinds.")
     rows = results.headline
@@ -152,7 +147,7 @@ def kinds(results: Results) -> Figure:
             }
             own = rows[(rows.set == name) & rows.run.isin(runs | {"sft"})]
             if len(own):
-                svg = plots.kinds(own, results.names, results.study.get("unseen_kinds") or ())
+                svg = accuracy_per_kind(own, results.names, results.study.get("unseen_kinds") or ())
                 figure.panels.append((f"{name}, {algorithm.upper()}", svg))
     figure.data = rows
     unseen = results.study.get("unseen_kinds")
@@ -166,10 +161,20 @@ def kinds(results: Results) -> Figure:
     return figure
 
 
-GREEDY = "share of questions whose single greedy solution is right, in %"
+def _sizes(results: Results) -> str:
+    return listing([f"{name} ({results.size(name):,} questions)" for name in results.sets])
 
 
-def headline(results: Results, *, other: bool = False) -> Table:
+def _sampling(results: Results) -> str:
+    """maj@16 over 16 samples at temperature 0.7."""
+    options = results.study["evaluation"]
+    return (
+        f"maj@k: exact expectation over {options['samples']} samples per question at temperature "
+        f"{options['temperature']:g}"
+    )
+
+
+def headline_table(results: Results, *, other: bool = False) -> Table:
     """Rows: runs. Columns: for each test set greedy, maj@k and the difference from SFT, with 95 % intervals.
 
     The best of a column is bold only where its own difference from SFT has an interval above zero. With
@@ -207,7 +212,7 @@ def headline(results: Results, *, other: bool = False) -> Table:
     return table
 
 
-def comparisons(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
+def comparison_table(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
     """Rows of comparisons.csv; `matched` adds whether steps, completions and learning rate agree."""
     columns = [
         ("set", "test set"),
@@ -250,7 +255,7 @@ def _budget(results: Results, first: str, second: str) -> Cell:
     return text("; ".join(odd)) if odd else text("the same")
 
 
-def across_seeds(results: Results) -> Table:
+def seeds_table(results: Results) -> Table:
     """Runs of several seeds taken together: mean accuracy and difference from SFT per test set; empty for one seed."""
     columns = [("run", ""), ("set", "test set"), ("metric", ""), ("seeds", ""), ("mean", "over seeds, in %")]
     columns += [("single seeds", "lowest and highest, in %"), ("Δ SFT", "in points, seeds and questions resampled")]

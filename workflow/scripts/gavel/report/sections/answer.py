@@ -6,10 +6,8 @@ from gavel.report.results import Results
 from gavel.training.rl.collapse import seen
 
 
-def answer(results: Results) -> tuple[str, str]:
+def primary_answer(results: Results) -> tuple[str, str]:
     """(verdict, sentence) of the primary comparison: above zero, not shown, below zero, or not available."""
-    if not results.primary:
-        return "No answer", "The configuration names no primary comparison."
     run, name, metric, k = results.primary.values()
     row = results.comparison(run, "sft", name, metric, k)
     own, base = results.metric(run, name, metric, k), results.metric("sft", name, metric, k)
@@ -79,7 +77,7 @@ def judge_alone(results: Results) -> list[str]:
     """What judge reward and true accuracy did over each λ = 0 run, whatever it was (of many seeds: of those that are
     drawn)."""
     found = []
-    for run in crowd.shown(results):
+    for run in crowd.shown_runs(results):
         table = results.monitors.get(run, ())
         if run == "sft" or results.runs[run]["lambda"] != 0 or not {"judge", "accuracy"} <= set(table):
             continue

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
-from gavel.report.results import Results, csv_table
+from gavel.report.results import Results, Tokens, csv_table, matching
+from gavel.study.rules import RULES
 
 # What `run.json` names as the action that ended a run before its last step.
 ENDED = {
@@ -13,7 +14,7 @@ ENDED = {
 }
 
 
-def audit(found: dict) -> list[tuple[str, Table]]:
+def audit_tables(found: dict) -> list[tuple[str, Table]]:
     """(title, table) of the overlap audit's parts."""
     parts = []
     overlap = Table(
@@ -57,7 +58,7 @@ def _overlap_cell(cell: dict | None) -> Cell:
     return Cell(f"{cell['count']:,}", share, sort=cell["count"])
 
 
-def algorithms(results: Results) -> Table | None:
+def algorithm_table(results: Results) -> Table | None:
     """A column per algorithm, a row per note of its run.json; None without notes."""
     notes = {
         about["algorithm"]: about["algorithm_notes"] for about in results.runs.values() if about.get("algorithm_notes")
@@ -76,7 +77,7 @@ def _note(value) -> str:
     return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
-def costs(results: Results, mlflow: dict[str, dict]) -> Table:
+def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
     """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
     columns = [
         ("run", ""),
@@ -115,11 +116,11 @@ def costs(results: Results, mlflow: dict[str, dict]) -> Table:
     return table
 
 
-def tokens(results: Results, run: str) -> tuple[float | None, float | None]:
-    """(tokens that the policy read and wrote in training, those of the judge) of one run, where logged."""
+def tokens(results: Results, run: str) -> Tokens:
+    """Those that the policy read and wrote in the training of one run, and the judge's, where logged."""
     training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
     read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
-    return trained_on(training), sum(read) if read else None
+    return Tokens(trained_on(training), sum(read) if read else None)
 
 
 def trained_on(training: pd.DataFrame) -> float | None:
@@ -133,11 +134,12 @@ def trained_on(training: pd.DataFrame) -> float | None:
 def memory(results: Results, run: str) -> float | None:
     """Peak memory of a run's training job in MiB, where Snakemake kept its benchmark file."""
     jobs = results.benchmarks
-    own = jobs[(jobs.rule == ("sft" if run == "sft" else "rl")) & (jobs.job == run)].memory
+    rule = RULES["train_sft" if run == "sft" else "train_rl"]
+    own = jobs[(jobs.rule == rule.group) & (jobs.job == run)].memory
     return None if own.empty else own.max()
 
 
-def stages(results: Results) -> Table | None:
+def rule_table(results: Results) -> Table | None:
     """Seconds, peak memory and tokens per rule, from the benchmark and usage files; None without any of the former."""
     if results.benchmarks.empty:
         return None
@@ -148,13 +150,15 @@ def stages(results: Results) -> Table | None:
     ]
     table = Table(columns, [])
     cells = [tokens(results, run) for run in results.runs if run != "sft"]
-    used = results.usage | {"rl": tuple(_sum(column) for column in zip(*cells, strict=True)) or (None, None)}
-    stages = [csv_table(path) for path in results.root.glob("judge/training/*/training.csv") if path.stat().st_size]
-    used |= {"train_judge": (None, _sum(map(trained_on, stages)))}
+    trained = Tokens(*(_sum(column) for column in zip(*cells, strict=True)))
+    used = results.usage | {RULES["train_rl"].group: trained}
+    stages = matching(results.files, results.files.judge.training("*").training)
+    read = [csv_table(path) for path in stages if path.stat().st_size]
+    used |= {RULES["train_judge"].group: Tokens(judge=_sum(map(trained_on, read)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]
-        spent = [count(number) for number in used.get(rule, (None, None))]
+        spent = [count(number) for number in used.get(rule, Tokens())]
         table.rows.append([text(rule), count(len(jobs)), *times, count(jobs.memory.max()), *spent])
     return table
 

@@ -1,14 +1,51 @@
-"""Tables of the judge: its calibration, in parts and over training, and what fools it."""
+"""The judge: its calibration as a figure and in tables, in parts and over training, and what fools it."""
 
 import math
 
+import pandas as pd
+
 from gavel.report.cells import Cell, Table, text
+from gavel.report.figure import Figure
+from gavel.report.plots.judges import judge_histogram, judge_reliability
 from gavel.report.results import Results
 
 PAYS, SOMETIMES = 0.5, 0.1  # a trick that the judge calls right at least so often is one that it pays
 
 
-def calibration(found: dict) -> Table:
+def calibration_figure(results: Results) -> Figure:
+    """The judge's reliability and the distribution of its scores."""
+    found = results.calibration
+    figure = Figure("judge-calibration", missing="This study has no judge, or its calibration is missing.")
+    bins = pd.DataFrame((found or {}).get("reliability") or [])
+    if {"judge", "correct", "ci95"} <= set(bins):
+        spread = bins.ci95.map(lambda pair: pair if isinstance(pair, list) else [None, None])
+        bins = bins.assign(low95=[pair[0] for pair in spread], high95=[pair[1] for pair in spread]).drop(columns="ci95")
+        bins = bins.astype(dict.fromkeys(("judge", "correct", "low95", "high95"), float))
+        figure.panels.append(("Reliability", judge_reliability(bins)))
+        figure.data = bins
+    counts = (found or {}).get("histogram")
+    if counts:
+        svg = judge_histogram(counts["edges"], counts["right"], counts["wrong"])
+        figure.panels.append(("Scores of right and wrong solutions", svg))
+        if len(figure.data) == len(counts["right"]):
+            figure.data = figure.data.assign(right=counts["right"], wrong=counts["wrong"])
+    if found:
+        figure.caption = (
+            f"{found.get('n', 0):,} solutions of {found.get('questions', 0):,} validation problems, "
+            f"sampled from the SFT "
+            "model before any reward was paid. "
+        )
+        figure.caption += (
+            "Scores say how a solution stands among those of its question, so they are not held against the share that "
+            "is right; wrong ones hang below the line."
+            if found.get("comparisons")
+            else "Left: share that is right against the judge's mean score, by bin, with "
+            "95 % intervals. Right: number of solutions by score; wrong ones hang below the line."
+        )
+    return figure
+
+
+def calibration_table(found: dict) -> Table:
     """The judge's figures with what each means; those that are missing are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
@@ -69,7 +106,7 @@ def calibration(found: dict) -> Table:
     return table
 
 
-def parts(found: dict) -> list[tuple[str, Table]]:
+def part_tables(found: dict) -> list[tuple[str, Table]]:
     """(title, table) of the breakdowns that there are: by kind of problem, by length, by number of steps."""
     titles = {
         "by_kind": "By kind of problem (validation problems perturbed as GSM-Plus does)",
@@ -91,7 +128,7 @@ def parts(found: dict) -> list[tuple[str, Table]]:
     return made
 
 
-def probes(found: dict) -> Table:
+def probe_table(found: dict) -> Table:
     """The known tricks: what the judge makes of each, and whether it pays."""
     columns = [("solution", ""), ("n", ""), ("right", "by the verifier"), ("judge", "mean score")]
     columns += [("called right", "by the judge"), ("", "")]
@@ -112,7 +149,7 @@ def _paid(share: float | None) -> str:
     return "PAYS" if share >= PAYS else "sometimes" if share >= SOMETIMES else "does not pay"
 
 
-def policies(results: Results) -> Table:
+def policy_table(results: Results) -> Table:
     """The judge on samples of the SFT model and of every trained policy: does it still tell right from wrong?"""
     columns = [("policy", ""), ("right", "share"), ("judge", "mean score"), ("AUC within", "questions")]
     columns += [("accuracy at 0.5", "95 % interval"), ("calibration", "error")]

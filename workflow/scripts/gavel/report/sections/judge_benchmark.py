@@ -1,14 +1,14 @@
 """The judge benchmark: how good judges are on pairs of solutions, as a whole and in parts, beside what they cost."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
+from pathlib import Path
 
 import pandas as pd
 
 from gavel.common.files import read_jsonl
-from gavel.report.cells import MISSING, Cell, Table, count, listing, points, share_cell, text
+from gavel.report.cells import MISSING, Cell, Estimate, Table, count, listing, points, share_cell, text
 from gavel.report.figure import Figure
-from gavel.report.plots import judges as plots
+from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections.samples import ending, short
 
@@ -36,10 +36,10 @@ def labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
-def judges(rows: pd.DataFrame) -> Table:
+def judge_table(rows: pd.DataFrame) -> Table:
     """Rows: judges. Columns: accuracy and AUC with 95 % intervals, how far the order of the two counts, and cost."""
-    whole = _whole(rows)
-    compares = whole.flipped.notna().any()
+    every = all_pairs(rows)
+    compares = every.flipped.notna().any()
     columns = [
         ("judge", ""),
         ("pairs", "that it answered on"),
@@ -51,7 +51,7 @@ def judges(rows: pd.DataFrame) -> Table:
         columns += [("flips", "share of pairs whose winner changes with the order, in %")]
     columns += [("tokens read", "a pair"), ("written", "tokens a pair"), ("seconds", "a pair")]
     table = Table(columns, [])
-    for row in whole.itertuples():
+    for row in every.itertuples():
         within = MISSING
         if not pd.isna(row.auc_within):
             within = Cell(
@@ -59,13 +59,17 @@ def judges(rows: pd.DataFrame) -> Table:
             )
         bias = [_shown(row.first_bias, points), _shown(row.flipped, lambda value: f"{100 * value:.1f}")]
         cost = [_shown(row.tokens_read, "{:,.1f}".format), _shown(row.tokens_written, "{:,.1f}".format)]
-        cells = [text(row.label, f"{row.missing:,} not answered" if row.missing else ""), count(row.n), _accuracy(row)]
+        cells = [
+            text(row.label, f"{row.missing:,} not answered" if row.missing else ""),
+            count(row.n),
+            share_cell(accuracy_of(row)),
+        ]
         cells += [_shown(row.auc, "{:.3f}".format), within, *(bias if compares else []), *cost]
         table.rows.append([*cells, _shown(row.seconds, "{:.2g}".format)])
     return table
 
 
-def parts(rows: pd.DataFrame) -> list[tuple[str, Table]]:
+def part_tables(rows: pd.DataFrame) -> list[tuple[str, Table]]:
     """(title, table) for each way to tell pairs apart: a row a part, a column a judge with its accuracy."""
     names = list(dict.fromkeys(rows.label)) if len(rows) else []
     made = []
@@ -75,38 +79,38 @@ def parts(rows: pd.DataFrame) -> list[tuple[str, Table]]:
         for part in dict.fromkeys(own.part if len(own) else ()):
             of = {row.label: row for row in own[own.part == part].itertuples()}
             pairs = max(row.n + row.missing for row in of.values())
-            cells = [_accuracy(of[name]) if name in of else MISSING for name in names]
+            cells = [share_cell(accuracy_of(of[name])) if name in of else MISSING for name in names]
             table.rows.append([text(part), count(pairs), *cells])
         if table.rows:
             made.append((title, table))
     return made
 
 
-def against_cost(rows: pd.DataFrame) -> Figure:
+def cost_figure(rows: pd.DataFrame) -> Figure:
     """Accuracy of every judge against the tokens that a pair costs; without panels for less than two judges."""
     figure = Figure("judge-accuracy-against-cost", missing="There is no judge benchmark with two judges to compare.")
     if not len(rows):
         return figure
-    whole = _whole(rows)
-    whole = whole.assign(tokens=whole.tokens_read.fillna(0) + whole.tokens_written.fillna(0))
-    drawn = whole[(whole.tokens > 0) & whole.accuracy.notna()]
+    every = all_pairs(rows)
+    every = every.assign(tokens=every.tokens_read.fillna(0) + every.tokens_written.fillna(0))
+    drawn = every[(every.tokens > 0) & every.accuracy.notna()]
     if len(drawn) < 2:
         return figure
     figure.data = drawn.drop(columns=["by", "part"])
-    figure.panels.append(("Judge benchmark", plots.accuracy_against_cost(drawn)))
-    uncounted = [name for name in whole.label if name not in set(drawn.label)]
+    figure.panels.append(("Judge benchmark", accuracy_against_cost(drawn)))
+    uncounted = [name for name in every.label if name not in set(drawn.label)]
     figure.caption = (
         "Share of pairs whose right solution the judge prefers, with 95 % intervals (a bootstrap over questions, or "
         "Wilson's, which is wider, where all pairs are won), "
         "against the tokens that its model reads and writes for a pair, on a logarithmic axis; "
         "judges are moved sideways a little, so that those that cost the same can be told apart. "
         + (f"Not drawn, because it counts no tokens or answered nothing: {listing(uncounted)}. " if uncounted else "")
-        + asked(rows)
+        + asked_about(rows)
     )
     return figure
 
 
-def written(results: Results) -> list[dict]:
+def written_cards(results: Results) -> list[dict]:
     """What the first and the last of a study's judges write about the same few pairs
     (`gavel.judge_eval.benchmark.written`); none of judges that answer at once.
 
@@ -114,11 +118,11 @@ def written(results: Results) -> list[dict]:
         `{"id", "prompt" (its end), "label" (the right one), "sides"}`; a side has `judge`, `judgment`, `right`,
         `probability` (of the right label).
     """
-    names = list(dict.fromkeys(_whole(results.judge_benchmark).judge))
+    names = list(dict.fromkeys(all_pairs(results.judge_benchmark).judge))
     cards: dict[tuple[str, str], dict] = {}
     for name in dict.fromkeys([*names[:1], *names[-1:]]):
-        path = results.root / "judge" / "benchmark" / f"{name}-written.jsonl"
-        for row in read_jsonl(path) if path.exists() else ():
+        path = results.files.judge.benchmark.written(name)
+        for row in read_jsonl(path) if Path(path).exists() else ():
             about = {"id": row["id"], "prompt": ending(row["prompt"]), "label": row["label"], "sides": []}
             side = {"judge": name, "judgment": short(row["judgment"].strip("\n")), "right": row["said"] == row["label"]}
             card = cards.setdefault((row["id"], row["prompt"]), about)
@@ -126,11 +130,11 @@ def written(results: Results) -> list[dict]:
     return list(cards.values())
 
 
-def asked(rows: pd.DataFrame) -> str:
+def asked_about(rows: pd.DataFrame) -> str:
     """What the judges were asked about, in words."""
-    whole = _whole(rows)
-    pairs = listing([f"{number:,}" for number in dict.fromkeys(whole.n + whole.missing)])
-    same = whole["items"].nunique() == 1
+    every = all_pairs(rows)
+    pairs = listing([f"{number:,}" for number in dict.fromkeys(every.n + every.missing)])
+    same = every["items"].nunique() == 1
     return (
         f"{pairs} pairs of a right and a wrong solution of one validation problem, by the untuned student, SFT, the "
         "reference and references with an injected error; validation labels say which is right. "
@@ -138,13 +142,14 @@ def asked(rows: pd.DataFrame) -> str:
     )
 
 
-def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+def all_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of benchmark.csv about all pairs, one for each judge."""
     return rows[rows.by == "all"]
 
 
-def _accuracy(row) -> Cell:
-    known = SimpleNamespace(value=row.accuracy, low=row.low, high=row.high)
-    return MISSING if pd.isna(row.accuracy) else share_cell(known)
+def accuracy_of(row) -> Estimate | None:
+    """A judge's accuracy by a row of benchmark.csv; None where it answered on no pair."""
+    return None if pd.isna(row.accuracy) else Estimate(row.accuracy, row.low, row.high)
 
 
 def _shown(value, form) -> Cell:

@@ -1,4 +1,5 @@
-"""Whether training made a judge better: on the judge benchmark before, between and after, and on selection pairs."""
+"""How the judge was trained: its stages, whether they made it better (on the judge benchmark before, between and after,
+and on selection pairs), and what it learnt from."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from gavel.judge_eval.benchmark_figures import gain
 from gavel.report.cells import (
     MISSING,
     Cell,
+    Estimate,
     Table,
     count,
     difference_cell,
@@ -24,87 +26,17 @@ from gavel.report.cells import (
     text,
 )
 from gavel.report.figure import Figure
-from gavel.report.plots import judges
+from gavel.report.plots.judges import judge_progress, selection_curve
 from gavel.report.results import Results, csv_table, last_line
 from gavel.report.sections.data_and_cost import trained_on
+from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
 from gavel.stats.intervals import clustered_mean
 from gavel.study.layout import judge_stages
-
-WAYS = {"changed-question": "another question's answer", "injected-error": "an injected error"}
-
-
-def material(results: Results) -> Table:
-    """Rows: each iteration's pairs, all and by the way in which the worse solution was made. Columns: how many, of how
-    many questions, and the share of judgments that reached the better solution."""
-    columns = [("iteration", ""), ("worse solution by", ""), ("pairs", ""), ("questions", "")]
-    columns += [("judgments", "drawn, in both orders"), ("reached", "the better solution, in %")]
-    table = Table(columns, [])
-    for number, (pairs, path) in enumerate(_files(results), 1):
-        about = {row["id"]: row for row in read_jsonl(pairs)} if pairs.exists() else {}
-        said: dict[str, list[bool]] = {}
-        for row in read_jsonl(path) if path.exists() else ():
-            said.setdefault(row["id"], []).append(row["reached"])
-        ways = list(dict.fromkeys(row["subset"] for row in about.values()))
-        for way in ["all", *(ways if len(ways) > 1 else [])]:
-            own = {name: row for name, row in about.items() if way in ("all", row["subset"])}
-            drawn = [(own[name]["prompt"], float(one)) for name in own for one in said.get(name, ())]
-            cells = [text(number), text(WAYS.get(way, way)), count(len(own) or None)]
-            cells += [count(len({row["prompt"] for row in own.values()}) or None), count(len(drawn) or None)]
-            table.rows.append([*cells, _share(drawn)])
-    return table
-
-
-def _share(drawn: Iterable[tuple[str, float]]):
-    """A share with its interval over questions."""
-    if not drawn:
-        return MISSING
-    groups, values = zip(*drawn, strict=True)
-    low, high = clustered_mean(groups, values)
-    return share_cell(SimpleNamespace(value=sum(values) / len(values), low=low, high=high))
-
-
-def to_read(results: Results, seed: int) -> list[dict]:
-    """Up to three judgments of the last iteration: one that reached the better solution for each label, and one that
-    did not; none of a judge that writes nothing before its label.
-
-    Args:
-        seed: of the choice, which depends on nothing but it and the judgments.
-
-    Returns:
-        `{"iteration", "id", "prompt" (its end), "judgment", "label", "reached"}`.
-    """
-    written = [(number, path) for number, (_, path) in enumerate(_files(results), 1) if path.exists()]
-    if not written:
-        return []
-    number, path = written[-1]
-    first: dict[tuple, tuple[bytes, dict]] = {}
-    for row in read_jsonl(path):
-        if len(row["judgment"].split()) < 2:
-            continue
-        group = (not row["reached"], row["label"] if row["reached"] else "")
-        key = f"{seed}/{row['prompt']}/{row['judgment']}".encode()
-        draw = hashlib.blake2b(key, digest_size=8).digest()
-        if group not in first or draw < first[group][0]:
-            first[group] = draw, row
-    return [
-        {"iteration": number, "id": row["id"], "label": row["label"].strip(), "reached": row["reached"]}
-        | {"prompt": ending(row["prompt"]), "judgment": short(row["judgment"].strip("\n"))}
-        for _, (_, row) in sorted(first.items(), key=lambda item: item[0])
-    ]
-
-
-def _files(results: Results) -> list[tuple[Path, Path]]:
-    """(pairs, judgments) of each iteration, there or not."""
-    taught = (results.study.get("judge") or {}).get("self_taught")
-    folder = results.root / "judge" / "training"
-    numbers = range(1, (taught["iterations"] if taught else 0) + 1)
-    return [(folder / f"pairs{number}.jsonl", folder / f"judgments{number}.jsonl") for number in numbers]
-
+from gavel.study.rules import RULES
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO"}
-
-
+WAYS = {"changed-question": "another question's answer", "injected-error": "an injected error"}
 LOOKS = ("greedy", "greedy_low", "greedy_high", "n", "flipped")  # of monitor.csv: accuracy on selection pairs
 
 
@@ -148,30 +80,26 @@ class Stage:
 
 def stages(results: Results) -> list[Stage]:
     """In order; none where the study's judge pays as it is."""
-    judge = results.study.get("judge") or {}
-    if not (judge.get("self_taught") or judge.get("rl")):
-        return []
     return [_stage(results, name, about["method"]) for name, about in judge_stages(results.study).items()]
 
 
 def _stage(results: Results, name: str, method: str) -> Stage:
-    folder, log = results.root / "judge" / "training" / name, results.root / "logs" / "judge-training" / f"{name}.log"
-    path = folder / "run.json"
-    run = read_json(path) if path.exists() else {}
+    left, log = results.files.judge.training(name), Path(results.files.log(RULES["train_judge"], stage=name))
+    run = read_json(left.run_json) if Path(left.run_json).exists() else {}
     status = run.get("status") or ("failed" if log.exists() else "missing")
     reason = last_line(log) if status == "failed" and log.exists() else ""
-    looks = _table(folder / "monitor.csv", *LOOKS)
-    return Stage(name, method, status, reason, run, looks, _table(folder / "training.csv"))
+    looks = _table(left.monitor, *LOOKS)
+    return Stage(name, method, status, reason, run, looks, _table(left.training))
 
 
-def _table(path, *columns: str) -> pd.DataFrame:
-    if not path.exists() or not path.stat().st_size:
+def _table(path: str, *columns: str) -> pd.DataFrame:
+    if not Path(path).exists() or not Path(path).stat().st_size:
         return pd.DataFrame()
     found = csv_table(path)
     return found if {"step", *columns} <= set(found) else pd.DataFrame()
 
 
-def unfinished(found: list[Stage]) -> list[str]:
+def unfinished_stages(found: list[Stage]) -> list[str]:
     """A sentence for each stage that left no judge, or the one that it began with."""
     told = []
     for one in found:
@@ -184,98 +112,7 @@ def unfinished(found: list[Stage]) -> list[str]:
     return told
 
 
-def table(found: list[Stage]) -> Table:
-    """Rows: stages. Columns: what was learnt from and for how long, accuracy on selection pairs before and after."""
-    columns = [("stage", ""), ("method", ""), ("examples", "judgments, pairs of judgments, or judging prompts")]
-    columns += [("steps", "of the optimiser"), ("kept step", "the best one on selection pairs")]
-    columns += [("before", "right solution preferred at step 0, in %; selection pairs")]
-    columns += [("after", "the same at the kept step"), ("pairs", "for selection")]
-    columns += [("flips", "share of them whose winner changes with the order, at the kept step, in %")]
-    made = Table([*columns, ("tokens", "of prompts and judgments trained on"), ("time", "of the training job")], [])
-    for one in found:
-        before, after = one.look(0), one.look(one.best_step)
-        cells = [
-            text(one.name, "" if one.status == "finished" else one.status),
-            text(METHODS.get(one.method, one.method)),
-        ]
-        cells += [count(one.run.get(key)) for key in ("examples", "steps", "best_step")]
-        cells += [share_cell(before), share_cell(after), count((after or before) and (after or before).n)]
-        cells.append(MISSING if after is None else Cell(percent(after.flipped), sort=after.flipped))
-        took = one.run.get("seconds")
-        made.rows.append([*cells, count(trained_on(one.training)), Cell(seconds(took), sort=took or 0)])
-    return made
-
-
-def spent(found: list[Stage]) -> tuple[float | None, float | None]:
-    """(tokens, seconds) of all stages together; None where one of them did not count, or there is none."""
-    tokens, took = [trained_on(one.training) for one in found], [one.run.get("seconds") for one in found]
-    return tuple(None if not parts or None in parts else sum(parts) for parts in (tokens, took))
-
-
-def trajectory(results: Results, found: list[Stage]) -> list[str]:
-    """The judges of the judge benchmark in the order in which training leaves them, those that are in its table."""
-    known = set(_whole(results).judge)
-    return [name for name in dict.fromkeys(["start", *(one.judge for one in found)]) if name in known]
-
-
-def figure(results: Results, found: list[Stage]) -> Figure:
-    """Accuracy on the judge benchmark after each part of the training, and on selection pairs over the steps."""
-    made = Figure("judge-training", missing="No stage of the judge's training left anything to draw.", wide=True)
-    names, parts, caption = trajectory(results, found), [], []
-    if len(names) > 1:
-        rows = _whole(results).set_index("judge").loc[names].reset_index()
-        rows = rows[["judge", "accuracy", "low", "high", "n", "questions"]]
-        made.panels.append(("Judge benchmark", judges.judge_progress(rows)))
-        parts.append(rows.assign(on="judge benchmark"))
-        caption.append(
-            "Share of pairs whose right solution the judge prefers, ties half, with 95 % intervals over questions. "
-            "Judge benchmark: the judge as training found it and as each part left it, on pairs that no training and "
-            "no choice of a step has seen."
-        )
-    looks = _looks(found)
-    if len(looks):
-        made.panels.append(("Selection pairs", judges.selection_curve(looks)))
-        parts.append(looks.rename(columns={"stage": "judge"}).assign(on="selection pairs"))
-        caption.append(
-            "Selection pairs: other validation problems, looked at while a judge trains; each stage starts from the "
-            "step that the one before has kept (star), and is drawn as wide as the others."
-        )
-    made.data = pd.concat(parts) if parts else made.data
-    made.caption = " ".join(caption)
-    return made
-
-
-def _looks(found: list[Stage]) -> pd.DataFrame:
-    kept = [
-        pd.DataFrame({"stage": one.name, "method": METHODS.get(one.method, one.method), "step": one.looks.step})
-        .assign(accuracy=one.looks.greedy, low=one.looks.greedy_low, high=one.looks.greedy_high, n=one.looks.n)
-        .assign(kept=one.looks.step == one.best_step)
-        for one in found
-        if len(one.looks)
-    ]
-    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
-
-
-def gains(results: Results, found: list[Stage]) -> Table:
-    """Rows: judges of the benchmark in training's order. Columns: accuracy, and the paired differences from the judge
-    before and from the first; no rows without a benchmark of at least two of them."""
-    names = trajectory(results, found)
-    table = Table([("judge", ""), ("accuracy", "on the judge benchmark, in %")], [])
-    table.columns += [("Δ previous", "from the judge before, in points, paired")]
-    table.columns += [("Δ start", "from the judge as it came, in points, paired"), ("flips", "of the order, in %")]
-    if len(names) < 2:
-        return table
-    rows = {row.judge: row for row in _whole(results).itertuples()}
-    for place, name in enumerate(names):
-        row, steps = rows[name], [names[place - 1], names[0]] if place else []
-        compared = [_gain(results, other, name) for other in steps] or [None, None]
-        cells = [difference_cell(one, bold=one is not None and (one.low > 0 or one.high < 0)) for one in compared]
-        flips = MISSING if pd.isna(row.flipped) else Cell(percent(row.flipped), sort=row.flipped)
-        table.rows.append([text(name), share_cell(_share_of_gain(row)), *cells, flips])
-    return table
-
-
-def sentence(results: Results, found: list[Stage]) -> str:
+def summary(results: Results, found: list[Stage]) -> str:
     """What training has made of the judge, before and after."""
     if found and all(one.status == "finished" and one.untrained for one in found):
         return "Training has left the judge as it was: no stage had anything to learn from."
@@ -286,8 +123,8 @@ def sentence(results: Results, found: list[Stage]) -> str:
         )
     names = trajectory(results, found)
     if len(names) > 1 and names[0] == "start":
-        rows = {row.judge: row for row in _whole(results).itertuples()}
-        first, last = _share_of_gain(rows[names[0]]), _share_of_gain(rows[names[-1]])
+        rows = {row.judge: row for row in all_pairs(results.judge_benchmark).itertuples()}
+        first, last = accuracy_of(rows[names[0]]), accuracy_of(rows[names[-1]])
         row = _gain(results, names[0], names[-1])
         if first and last and row:
             return (
@@ -320,16 +157,36 @@ def _told(row) -> str:
     return f"{percent(row.value)}\u00a0% ({percent(row.low)}–{percent(row.high)})"
 
 
-def _share_of_gain(row):
-    known = SimpleNamespace(value=row.accuracy, low=row.low, high=row.high)
-    return None if pd.isna(row.accuracy) else known
+def gain_table(results: Results, found: list[Stage]) -> Table:
+    """Rows: judges of the benchmark in training's order. Columns: accuracy, and the paired differences from the judge
+    before and from the first; no rows without a benchmark of at least two of them."""
+    names = trajectory(results, found)
+    table = Table([("judge", ""), ("accuracy", "on the judge benchmark, in %")], [])
+    table.columns += [("Δ previous", "from the judge before, in points, paired")]
+    table.columns += [("Δ start", "from the judge as it came, in points, paired"), ("flips", "of the order, in %")]
+    if len(names) < 2:
+        return table
+    rows = {row.judge: row for row in all_pairs(results.judge_benchmark).itertuples()}
+    for place, name in enumerate(names):
+        row, steps = rows[name], [names[place - 1], names[0]] if place else []
+        compared = [_gain(results, other, name) for other in steps] or [None, None]
+        cells = [difference_cell(one, bold=one is not None and (one.low > 0 or one.high < 0)) for one in compared]
+        flips = MISSING if pd.isna(row.flipped) else Cell(percent(row.flipped), sort=row.flipped)
+        table.rows.append([text(name), share_cell(accuracy_of(row)), *cells, flips])
+    return table
+
+
+def trajectory(results: Results, found: list[Stage]) -> list[str]:
+    """The judges of the judge benchmark in the order in which training leaves them, those that are in its table."""
+    known = set(all_pairs(results.judge_benchmark).judge)
+    return [name for name in dict.fromkeys(["start", *(one.judge for one in found)]) if name in known]
 
 
 def _gain(results: Results, before: str, after: str):
     """The paired difference between two judges; None where their answers are not kept."""
-    folder = results.root / "judge" / "benchmark"
-    paths = [folder / f"{name}.jsonl" for name in ("items", before, after)]
-    if not all(path.exists() for path in paths):
+    files = results.files.judge.benchmark
+    paths = [files.items, files.answers(before), files.answers(after)]
+    if not all(Path(path).exists() for path in paths):
         return None
     items, first, second = (list(read_jsonl(path)) for path in paths)
     same = [row["id"] for row in items] == [row["id"] for row in first] == [row["id"] for row in second]
@@ -337,5 +194,134 @@ def _gain(results: Results, before: str, after: str):
     return found and SimpleNamespace(**found)
 
 
-def _whole(results: Results) -> pd.DataFrame:
-    return results.judge_benchmark[results.judge_benchmark.by == "all"]
+def progress_figure(results: Results, found: list[Stage]) -> Figure:
+    """Accuracy on the judge benchmark after each part of the training, and on selection pairs over the steps."""
+    made = Figure("judge-training", missing="No stage of the judge's training left anything to draw.", wide=True)
+    names, parts, caption = trajectory(results, found), [], []
+    if len(names) > 1:
+        rows = all_pairs(results.judge_benchmark).set_index("judge").loc[names].reset_index()
+        rows = rows[["judge", "accuracy", "low", "high", "n", "questions"]]
+        made.panels.append(("Judge benchmark", judge_progress(rows)))
+        parts.append(rows.assign(on="judge benchmark"))
+        caption.append(
+            "Share of pairs whose right solution the judge prefers, ties half, with 95 % intervals over questions. "
+            "Judge benchmark: the judge as training found it and as each part left it, on pairs that no training and "
+            "no choice of a step has seen."
+        )
+    looks = _looks(found)
+    if len(looks):
+        made.panels.append(("Selection pairs", selection_curve(looks)))
+        parts.append(looks.rename(columns={"stage": "judge"}).assign(on="selection pairs"))
+        caption.append(
+            "Selection pairs: other validation problems, looked at while a judge trains; each stage starts from the "
+            "step that the one before has kept (star), and is drawn as wide as the others."
+        )
+    made.data = pd.concat(parts) if parts else made.data
+    made.caption = " ".join(caption)
+    return made
+
+
+def _looks(found: list[Stage]) -> pd.DataFrame:
+    kept = [
+        pd.DataFrame({"stage": one.name, "method": METHODS.get(one.method, one.method), "step": one.looks.step})
+        .assign(accuracy=one.looks.greedy, low=one.looks.greedy_low, high=one.looks.greedy_high, n=one.looks.n)
+        .assign(kept=one.looks.step == one.best_step)
+        for one in found
+        if len(one.looks)
+    ]
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
+
+
+def stage_table(found: list[Stage]) -> Table:
+    """Rows: stages. Columns: what was learnt from and for how long, accuracy on selection pairs before and after."""
+    columns = [("stage", ""), ("method", ""), ("examples", "judgments, pairs of judgments, or judging prompts")]
+    columns += [("steps", "of the optimiser"), ("kept step", "the best one on selection pairs")]
+    columns += [("before", "right solution preferred at step 0, in %; selection pairs")]
+    columns += [("after", "the same at the kept step"), ("pairs", "for selection")]
+    columns += [("flips", "share of them whose winner changes with the order, at the kept step, in %")]
+    made = Table([*columns, ("tokens", "of prompts and judgments trained on"), ("time", "of the training job")], [])
+    for one in found:
+        before, after = one.look(0), one.look(one.best_step)
+        cells = [
+            text(one.name, "" if one.status == "finished" else one.status),
+            text(METHODS.get(one.method, one.method)),
+        ]
+        cells += [count(one.run.get(key)) for key in ("examples", "steps", "best_step")]
+        cells += [share_cell(before), share_cell(after), count((after or before) and (after or before).n)]
+        cells.append(MISSING if after is None else Cell(percent(after.flipped), sort=after.flipped))
+        took = one.run.get("seconds")
+        made.rows.append([*cells, count(trained_on(one.training)), Cell(seconds(took), sort=took or 0)])
+    return made
+
+
+def training_cost(found: list[Stage]) -> tuple[float | None, float | None]:
+    """(tokens, seconds) of all stages together; None where one of them did not count, or there is none."""
+    tokens, took = [trained_on(one.training) for one in found], [one.run.get("seconds") for one in found]
+    return tuple(None if not parts or None in parts else sum(parts) for parts in (tokens, took))
+
+
+def material_table(results: Results) -> Table:
+    """Rows: each iteration's pairs, all and by the way in which the worse solution was made. Columns: how many, of how
+    many questions, and the share of judgments that reached the better solution."""
+    columns = [("iteration", ""), ("worse solution by", ""), ("pairs", ""), ("questions", "")]
+    columns += [("judgments", "drawn, in both orders"), ("reached", "the better solution, in %")]
+    table = Table(columns, [])
+    for number, (pairs, path) in enumerate(_files(results), 1):
+        about = {row["id"]: row for row in read_jsonl(pairs)} if pairs.exists() else {}
+        said: dict[str, list[bool]] = {}
+        for row in read_jsonl(path) if path.exists() else ():
+            said.setdefault(row["id"], []).append(row["reached"])
+        ways = list(dict.fromkeys(row["subset"] for row in about.values()))
+        for way in ["all", *(ways if len(ways) > 1 else [])]:
+            own = {name: row for name, row in about.items() if way in ("all", row["subset"])}
+            drawn = [(own[name]["prompt"], float(one)) for name in own for one in said.get(name, ())]
+            cells = [text(number), text(WAYS.get(way, way)), count(len(own) or None)]
+            cells += [count(len({row["prompt"] for row in own.values()}) or None), count(len(drawn) or None)]
+            table.rows.append([*cells, _share(drawn)])
+    return table
+
+
+def _share(drawn: Iterable[tuple[str, float]]):
+    """A share with its interval over questions."""
+    if not drawn:
+        return MISSING
+    groups, values = zip(*drawn, strict=True)
+    low, high = clustered_mean(groups, values)
+    return share_cell(Estimate(sum(values) / len(values), low, high))
+
+
+def sample_judgments(results: Results, seed: int) -> list[dict]:
+    """Up to three judgments of the last iteration: one that reached the better solution for each label, and one that
+    did not; none of a judge that writes nothing before its label.
+
+    Args:
+        seed: of the choice, which depends on nothing but it and the judgments.
+
+    Returns:
+        `{"iteration", "id", "prompt" (its end), "judgment", "label", "reached"}`.
+    """
+    written = [(number, path) for number, (_, path) in enumerate(_files(results), 1) if path.exists()]
+    if not written:
+        return []
+    number, path = written[-1]
+    first: dict[tuple, tuple[bytes, dict]] = {}
+    for row in read_jsonl(path):
+        if len(row["judgment"].split()) < 2:
+            continue
+        group = (not row["reached"], row["label"] if row["reached"] else "")
+        key = f"{seed}/{row['prompt']}/{row['judgment']}".encode()
+        draw = hashlib.blake2b(key, digest_size=8).digest()
+        if group not in first or draw < first[group][0]:
+            first[group] = draw, row
+    return [
+        {"iteration": number, "id": row["id"], "label": row["label"].strip(), "reached": row["reached"]}
+        | {"prompt": ending(row["prompt"]), "judgment": short(row["judgment"].strip("\n"))}
+        for _, (_, row) in sorted(first.items(), key=lambda item: item[0])
+    ]
+
+
+def _files(results: Results) -> list[tuple[Path, Path]]:
+    """(pairs, judgments) of each iteration, there or not."""
+    taught, files = results.study["judge"]["self_taught"], results.files.judge
+    numbers = range(1, (taught["iterations"] if taught else 0) + 1)
+    return [(Path(files.pairs(number)), Path(files.judgments(number))) for number in numbers]

@@ -4,7 +4,7 @@ from gavel.report.cells import MISSING, Cell, Table, count, percent, share_cell,
 from gavel.report.results import Results
 
 
-def kinds(results: Results, name: str, unseen: set[str]) -> Table:
+def kind_table(results: Results, name: str, unseen: set[str]) -> Table:
     """Greedy accuracy of every run per perturbation kind of one test set."""
     rows = results.headline
     rows = rows[(rows.set == name) & rows.metric.str.startswith("greedy_kind:")]
@@ -24,7 +24,7 @@ def kinds(results: Results, name: str, unseen: set[str]) -> Table:
     return table
 
 
-def drops(results: Results, name: str) -> Table:
+def drop_table(results: Results, name: str) -> Table:
     """Rows: all kinds together, then each. Columns: the drop rate (PDR) of each run in %, with its interval."""
     rows = results.headline
     rows = rows[(rows.set == name) & ((rows.metric == "pdr") | rows.metric.str.startswith("pdr_kind:"))]
@@ -37,7 +37,7 @@ def drops(results: Results, name: str) -> Table:
     return table
 
 
-def split(results: Results, name: str) -> Table:
+def answerable_table(results: Results, name: str) -> Table:
     """Rows: runs. Columns: greedy accuracy on questions that can be answered, and on those that cannot."""
     parts = {"greedy_answerable": "answerable", "greedy_unanswerable": "cannot be answered"}
     rows = results.headline

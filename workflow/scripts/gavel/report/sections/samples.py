@@ -33,7 +33,7 @@ def bucket(row: dict) -> str:
     return "right" if row["correct"] else "wrong"
 
 
-def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict], int]:
+def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], int]:
     """Pick samples to show.
 
     Args:
@@ -46,7 +46,7 @@ def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict],
     """
     kept, total = [], 0
     for run, name, path in sources:
-        if not path.exists():
+        if not Path(path).exists():
             continue
         heaps: dict[str, list] = {group: [] for group in QUOTAS}
         for place, row in enumerate(read_jsonl(path)):
@@ -68,7 +68,7 @@ def choose(sources: list[tuple[str, str, Path]], seed: int) -> tuple[list[dict],
     return [card for *_, card in sorted(kept, key=lambda item: item[:3])][:MOST], total
 
 
-def write_all(sources: list[tuple[str, str, Path]], out: Path, best_of: Collection[str] = ()) -> None:
+def write_all(sources: list[tuple[str, str, str]], out: Path, best_of: Collection[str] = ()) -> None:
     """All samples that cards are chosen from, as one Parquet table: run, set, the columns of `SCHEMA`, and those of
     `CHOICES` that `best_of` names."""
     schema = SCHEMA
@@ -76,7 +76,7 @@ def write_all(sources: list[tuple[str, str, Path]], out: Path, best_of: Collecti
         schema = schema.append(pa.field(name, kind)) if name in best_of else schema
     with pq.ParquetWriter(out, schema) as writer:
         for run, name, path in sources:
-            rows = [_plain(run, name, row, schema) for row in read_jsonl(path)] if path.exists() else []
+            rows = [_plain(run, name, row, schema) for row in read_jsonl(path)] if Path(path).exists() else []
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 

@@ -1,4 +1,5 @@
-"""Tables of the best of n: what a judge that compares picks from all samples of a question, and what each way takes."""
+"""Tables of what is made of a question's samples: majority vote, the judge's score, and the best of all n of a judge
+that compares, with what each way takes."""
 
 from gavel.evaluation.question_values import PICKS
 from gavel.report.cells import MISSING, Cell, Table, difference_cell, listing, p_cell, share_cell, stands_out, text
@@ -15,18 +16,57 @@ COLUMNS = {
 NAMES = {metric: title.partition("@")[0].removeprefix("by ") for metric, (title, _) in COLUMNS.items()}
 DIFFERENCES = [(metric, "maj") for metric in PICKS] + [("best_of_knockout", "best_of")]
 TAKEN = {"round-robin": "round robin", "knockout": "knockout"}
+JUDGED = {
+    "weighted_maj": "each sample's vote counts as much as the judge's score of it",
+    "best_of": "the answer of the sample that the judge likes best",
+}
 
 
-def samples(results: Results, name: str) -> int | None:
-    """How many samples of a question the judge picked from by more than its score; None where it did not."""
-    rows = results.metrics[(results.metrics.set == name) & results.metrics.metric.isin(PICKS)]
-    return None if rows.empty else int(rows.k.max())
+def majority_table(results: Results) -> Table:
+    """maj@k minus greedy of the same run: rows are runs, columns the test sets."""
+    rows = results.comparisons[results.comparisons.metric == "maj-greedy"]
+    table = Table([("run", "")], [], [("", 1)])
+    sets = [name for name in results.sets if name in set(rows.set)]
+    for name in sets:
+        k = rows[rows.set == name].k.max()
+        table.groups.append((name, 2))
+        table.columns += [(f"maj@{k} − greedy", "points, paired"), ("p, Holm", "corrected")]
+    for run in [run for run in results.runs if run in set(rows.run)]:
+        cells = [text(results.names[run])]
+        for name in sets:
+            row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
+            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(p_cell(row and row.p_adjusted))
+        table.rows.append(cells)
+    return table
 
 
-def best_of_n(results: Results, name: str) -> Table:
+def judged_table(results: Results, name: str) -> Table:
+    """One test set: rows are runs, columns maj@k and the judge's two choices with their paired difference from it."""
+    rows = results.comparisons
+    rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in JUDGED])]
+    if rows.empty:
+        return Table([], [])
+    k = int(rows.k.max())
+    table = Table([("run", ""), (f"maj@{k}", "majority vote, in %")], [])
+    for metric, meaning in JUDGED.items():
+        title = {"weighted_maj": f"weighted maj@{k}", "best_of": f"best of {k}"}[metric]
+        table.columns += [(title, meaning + ", in %"), ("− maj", "in points, paired"), ("p, Holm", "corrected")]
+    for run in [run for run in results.runs if run in set(rows.run)]:
+        cells = [text(results.names[run]), share_cell(results.metric(run, name, "maj", k))]
+        for metric in JUDGED:
+            row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
+            cells.append(share_cell(results.metric(run, name, metric, k)))
+            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(p_cell(row and row.p_adjusted))
+        table.rows.append(cells)
+    return table
+
+
+def best_of_n_table(results: Results, name: str) -> Table:
     """One test set: rows are runs, columns the votes and choices, their paired differences, and the prompts that each
     way takes a question; no rows where the judge did not pick by more than its score."""
-    n = samples(results, name)
+    n = picked_from(results, name)
     if n is None:
         return Table([], [])
     rows = results.comparisons[(results.comparisons.set == name) & (results.comparisons.k == n)]
@@ -49,6 +89,12 @@ def best_of_n(results: Results, name: str) -> Table:
     return table
 
 
+def picked_from(results: Results, name: str) -> int | None:
+    """How many samples of a question the judge picked from by more than its score; None where it did not."""
+    rows = results.metrics[(results.metrics.set == name) & results.metrics.metric.isin(PICKS)]
+    return None if rows.empty else int(rows.k.max())
+
+
 def _taken(cost: dict | None) -> Cell:
     if not cost or not cost["questions"]:
         return MISSING
@@ -56,7 +102,7 @@ def _taken(cost: dict | None) -> Cell:
     return Cell(f"{prompts:,.1f}", f"{comparisons:,.1f} pairs", sort=prompts)
 
 
-def taken(results: Results) -> str | None:
+def contest_costs(results: Results) -> str | None:
     """What each way took a question, over all runs and test sets, in one sentence; None where none was played."""
     found = []
     for way, name in TAKEN.items():
@@ -68,50 +114,3 @@ def taken(results: Results) -> str | None:
             spent = f"{read:,.0f} tokens" if not written else f"{read:,.0f} tokens read and {written:,.0f} written"
             found.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
     return f"For a question, on average over all runs and test sets, {listing(found)}." if found else None
-
-
-JUDGED = {
-    "weighted_maj": "each sample's vote counts as much as the judge's score of it",
-    "best_of": "the answer of the sample that the judge likes best",
-}
-
-
-def majority(results: Results) -> Table:
-    """maj@k minus greedy of the same run: rows are runs, columns the test sets."""
-    rows = results.comparisons[results.comparisons.metric == "maj-greedy"]
-    table = Table([("run", "")], [], [("", 1)])
-    sets = [name for name in results.sets if name in set(rows.set)]
-    for name in sets:
-        k = rows[rows.set == name].k.max()
-        table.groups.append((name, 2))
-        table.columns += [(f"maj@{k} − greedy", "points, paired"), ("p, Holm", "corrected")]
-    for run in [run for run in results.runs if run in set(rows.run)]:
-        cells = [text(results.names[run])]
-        for name in sets:
-            row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
-            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
-            cells.append(p_cell(row and row.p_adjusted))
-        table.rows.append(cells)
-    return table
-
-
-def judged(results: Results, name: str) -> Table:
-    """One test set: rows are runs, columns maj@k and the judge's two choices with their paired difference from it."""
-    rows = results.comparisons
-    rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in JUDGED])]
-    if rows.empty:
-        return Table([], [])
-    k = int(rows.k.max())
-    table = Table([("run", ""), (f"maj@{k}", "majority vote, in %")], [])
-    for metric, meaning in JUDGED.items():
-        title = {"weighted_maj": f"weighted maj@{k}", "best_of": f"best of {k}"}[metric]
-        table.columns += [(title, meaning + ", in %"), ("− maj", "in points, paired"), ("p, Holm", "corrected")]
-    for run in [run for run in results.runs if run in set(rows.run)]:
-        cells = [text(results.names[run]), share_cell(results.metric(run, name, "maj", k))]
-        for metric in JUDGED:
-            row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
-            cells.append(share_cell(results.metric(run, name, metric, k)))
-            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
-            cells.append(p_cell(row and row.p_adjusted))
-        table.rows.append(cells)
-    return table

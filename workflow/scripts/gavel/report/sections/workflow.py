@@ -7,7 +7,7 @@ import pandas as pd
 from gavel.report.figure import Figure
 
 
-def figure() -> Figure:
+def rule_figure() -> Figure:
     """The rules of the default study, each to the right of everything that it needs."""
     folder = files("gavel.report")
     with folder.joinpath("workflow.csv").open(encoding="utf-8") as handle:

@@ -17,6 +17,11 @@ from gavel.judge.kinds import KINDS
 from gavel.models.limits import AT_A_TIME
 from gavel.study import layout, params
 from gavel.study.cost.workload import Work, work
+from gavel.study.rules import RULES
+
+FORWARD, TRAINING = 2, 6  # operations for each parameter and token
+RECOMPUTED = 2  # more of them in training with gradient checkpointing, which computes the forward pass twice
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,6 @@ def _numbers(path: Path) -> int:
     """Numbers in a safetensors file, of which only the header is read."""
     with safe_open(path, "numpy") as tensors:
         return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-
-
-FORWARD, TRAINING = 2, 6  # operations for each parameter and token
-RECOMPUTED = 2  # more of them in training with gradient checkpointing, which computes the forward pass twice
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,13 @@ def _cost(
         + judging_flops * read_by_judge,
         "reasoning": judging_flops * written_by_judge,
     }
-    by_vllm = config["evaluation"]["vllm"] if item.rule == "generate" else config["rl"]["vllm"] and "rl" in item.rule
-    rates = {"writing": assumed.vllm if by_vllm else assumed.writing, "reasoning": assumed.writing}
+    vllm = {"generate": config["evaluation"]["vllm"], "train_rl": config["rl"]["vllm"]}
+    rates = {"writing": assumed.vllm if vllm.get(item.rule) else assumed.writing, "reasoning": assumed.writing}
     rates |= {kind: getattr(assumed, kind) for kind in ("training", "reading")}
     hours = sum(count / (assumed.peak * rates[kind]) for kind, count in flops.items()) / 3600
-    used = config["compute"]["processes"] if item.rule.startswith("train_") else 1
-    held = hours * max(1, params.gpus(config, item.rule.split(",")[0])) / used
+    rule = RULES[item.rule]
+    used = config["compute"]["processes"] if rule.parallel else 1
+    held = hours * max(1, rule.gpus(config)) / used
     judged = read_by_judge + written_by_judge
     return Cost(item, written, trained, judged, sum(flops.values()), hours, held)
 

@@ -27,9 +27,10 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Work:
-    """What all jobs of a rule do together.
+    """What all jobs of a rule do together, or those of one RL algorithm.
 
     Attributes:
+        rule: a name in `gavel.study.rules.RULES`.
         prompts: read for generation; completions of one prompt share it.
         completions: written by the student.
         examples: prompts with a completion that the student takes a training pass over.
@@ -39,6 +40,7 @@ class Work:
         judged: judging prompts of one phrasing, at most (equal solutions are asked about once): one a solution, of a
             judge that compares two a pair.
         epochs_of_labels: whether the examples are the labelled solutions, not the student's own completions.
+        algorithm: of the grid, of an RL run.
     """
 
     rule: str
@@ -50,6 +52,11 @@ class Work:
     read: int = 0
     judged: int = 0
     epochs_of_labels: bool = False
+    algorithm: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.rule}, {self.algorithm}" if self.algorithm else self.rule
 
 
 def work(config: dict) -> list[Work]:
@@ -127,7 +134,7 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative:
     own = kind.critic and settings["ppo"]["trunk"] == "own"
     drawn = 2 * asked + relative * min(watch["questions"], sizes["validation"])
     return Work(
-        f"train_rl, {algorithm}",
+        "train_rl",
         len(cells),
         len(cells) * (rolled + drawn),
         len(cells) * (completions + drawn),
@@ -135,6 +142,7 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative:
         critic=len(cells) * completions * epochs * own,
         read=len(cells) * completions * before,
         judged=paid * prompts_for(rolled, settings["num_generations"], relative) + len(cells) * asked * (1 + relative),
+        algorithm=algorithm,
     )
 
 

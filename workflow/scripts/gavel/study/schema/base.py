@@ -25,12 +25,12 @@ class Section(BaseModel):
     @classmethod
     def as_meant(cls, value: Any, info: ValidationInfo) -> Any:
         """No number or text from `yes`, no `010`; `1e-5` and `1e3`, which YAML 1.1 leaves texts, are numbers."""
-        kinds = _kinds(cls.model_fields[info.field_name].annotation)
-        if dict in kinds or any(issubclass(kind, BaseModel) for kind in kinds):
+        known = types_in(cls.model_fields[info.field_name].annotation)
+        if dict in known or any(issubclass(kind, BaseModel) for kind in known):
             return value
         values = value if isinstance(value, list | tuple) else [value]
-        numeric = kinds & {int, float} and str not in kinds
-        if bool not in kinds and any(isinstance(one, bool) for one in values):
+        numeric = known & {int, float} and str not in known
+        if bool not in known and any(isinstance(one, bool) for one in values):
             raise ValueError(
                 f"expected {'a number' if numeric else 'text'}; YAML reads yes, no, on and off as true and false, "
                 "unless they stand in quotes"
@@ -43,16 +43,16 @@ class Section(BaseModel):
         return found if isinstance(value, list | tuple) else found[0]
 
 
-def _kinds(annotation: Any) -> set[type]:
+def types_in(annotation: Any) -> set[type]:
     """The types in an annotation: `list[int] | None` has int and NoneType."""
     inner = get_args(annotation)
     if get_origin(annotation) is Annotated:
-        return _kinds(inner[0])
+        return types_in(inner[0])
     if get_origin(annotation) is Literal:
         return {type(option) for option in inner}
     if get_origin(annotation) is dict:
         return {dict}
-    return {kind for part in inner for kind in _kinds(part)} if inner else {annotation}
+    return {kind for part in inner for kind in types_in(part)} if inner else {annotation}
 
 
 class Served(Section):

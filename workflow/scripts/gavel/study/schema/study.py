@@ -1,7 +1,7 @@
 """The config, typed once: defaults, checks, the JSON schema and the reference in config/README.md come from here.
 
-No other library module imports this one. The Snakefile validates with it and hands plain values on, so that a change
-of one key reruns the rules that use that key and no others.
+No job imports it, since its descriptions would be part of every digest. The Snakefile validates with it and hands
+plain values on, so that a change of one key reruns the rules that use that key and no others.
 """
 
 import difflib
@@ -16,31 +16,15 @@ from gavel.data.sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
 from gavel.study.place import Place
-from gavel.study.schema.base import Count, Positive, Section, Share
+from gavel.study.schema.base import Count, Positive, Section, Share, types_in
 from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.models import Judge, Student
-from gavel.study.schema.training import Lora, MonitorConfig, Ppo, Rl, Sft, Vllm
+from gavel.study.schema.training import Rl, Sft
 from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS
 
 COMPARISONS_OWN = ("figures", "logs", "mlartifacts")  # folders beside those of a sweep's variants
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
-
-__all__ = [
-    "Compute",
-    "Config",
-    "Evaluation",
-    "Lora",
-    "MonitorConfig",
-    "Ppo",
-    "Rl",
-    "Sft",
-    "Vllm",
-    "check_place",
-    "check_sweep",
-    "load",
-    "schema",
-]
 
 
 class EvaluationVllm(Section):
@@ -318,6 +302,30 @@ def load(raw: dict) -> dict:
         InputError: one line for the first problem: the key, what was found, what is expected, the nearest key.
     """
     return _checked(Config, raw)
+
+
+def completed(study: dict) -> dict:
+    """A resolved config, perhaps an earlier version's, with the defaults of the keys that it lacks; nothing is checked.
+
+    Raises:
+        InputError: a key is missing that has no default.
+    """
+    return _completed(Config, study)
+
+
+def _completed(section: type[Section], values: dict, *path: str) -> dict:
+    found = dict(values)
+    for name, field in section.model_fields.items():
+        key = field.alias or name
+        inner = next((kind for kind in types_in(field.annotation) if issubclass(kind, Section)), None)
+        if key not in values:
+            if field.is_required():
+                raise InputError(f"{'.'.join([*path, key])!r} is missing")
+            default = field.get_default(call_default_factory=True)
+            found[key] = default.model_dump(by_alias=True, mode="json") if isinstance(default, Section) else default
+        elif inner and isinstance(values[key], dict):
+            found[key] = _completed(inner, values[key], *path, key)
+    return found
 
 
 def check_sweep(raw: dict) -> dict:

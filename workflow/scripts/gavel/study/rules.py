@@ -1,0 +1,121 @@
+"""The rules of the workflow in one table: their log and benchmark files, and what their jobs ask a scheduler for.
+
+The rule files, `gavel resources`, `gavel cost` and the report take it from here; a test holds it equal to the rule
+files. A name that is not in the table is a `KeyError`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+GPUs = Callable[[dict], int]  # of a resolved config: how many of `compute.gpus` a job can use, where there are any
+
+
+def _all(study: dict) -> int:
+    return study["compute"]["gpus"]
+
+
+def _one(study: dict) -> int:
+    return 1
+
+
+def _processes(study: dict) -> int:
+    return study["compute"]["processes"]
+
+
+def _sampler(study: dict) -> int:
+    vllm = study["evaluation"]["vllm"]
+    return vllm["tensor_parallel_size"] if vllm else 1
+
+
+def _own_server(study: dict) -> bool:
+    """Whether each job that asks the judge starts the server, whose GPUs are counted among the job's."""
+    server = study["judge"]["server"]
+    return bool(server) and server["serve"] == "job"
+
+
+def _policy_and_judge(study: dict) -> int:
+    return _all(study) if _own_server(study) else 1
+
+
+def _judge(study: dict) -> int:
+    return _all(study) if _own_server(study) else int(not study["judge"]["server"])
+
+
+def _judge_if_asked(study: dict) -> int:
+    return _judge(study) if study["evaluation"]["judge"] else 0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the workflow.
+
+    Attributes:
+        log: its log file below `logs/`, without `.log`; a job's wildcards in braces (`gavel.study.layout.Layout.log`).
+        benchmark: what its jobs took, below `benchmarks/`, without `.tsv`; None where the rule keeps no such file.
+        light: asks for the profile's `default-resources`, one thread and no GPU; the others ask for `compute`.
+        threads: where they are not those of `compute`.
+        parallel: `compute.processes` share a job's work.
+        use: how many GPUs a job can use; None where it uses none.
+    """
+
+    log: str
+    benchmark: str | None = None
+    light: bool = False
+    threads: int | None = None
+    parallel: bool = False
+    use: GPUs | None = None
+
+    @property
+    def group(self) -> str:
+        """The file or folder of `benchmarks/` with what its jobs took; rules of one subject may share it."""
+        return (self.benchmark or "").partition("/")[0]
+
+    def gpus(self, study: dict) -> int:
+        """How many of `compute.gpus` a job asks for; 0 where the study has none.
+
+        Args:
+            study: the resolved config.
+        """
+        return self.use(study) if self.use and study["compute"]["gpus"] else 0
+
+
+RULES = {
+    "fetch": Rule("hub/{what}", "hub/{what}", light=True),
+    "prepare_data": Rule("data", "data", light=True),
+    "audit_data": Rule("audit", "audit", light=True),
+    "scratch_student": Rule("scratch-student", "scratch-student", threads=4),
+    "scratch_judge": Rule("scratch-judge", "scratch-judge"),
+    "train_sft": Rule("sft", "sft", parallel=True, use=_processes),
+    "judge_policy": Rule("judge", "judge", use=_policy_and_judge),
+    "judge_trained": Rule("judge/{run}", "judge/{run}", use=_policy_and_judge),
+    "calibrate_judge": Rule("calibration", light=True),
+    "gate_judge": Rule("gate", light=True),
+    "calibrate_trained": Rule("policies", light=True),
+    "selection_pairs": Rule("judge-training/selection-pairs", "selection_pairs", use=_one),
+    "labelled_pairs": Rule("judge-training/labelled-pairs", "labelled_pairs", use=_one),
+    "contrasting_pairs": Rule("judge-training/pairs{iteration}", "contrasting_pairs/{iteration}", use=_one),
+    "judgments": Rule("judge-training/judgments{iteration}", "judgments/{iteration}", use=_one),
+    "train_judge": Rule("judge-training/{stage}", "train_judge/{stage}", parallel=True, use=_processes),
+    "benchmark_items": Rule("judge-benchmark/items", "benchmark_items", use=_one),
+    "benchmark_judge": Rule("judge-benchmark/{judge}", "benchmark_judge/{judge}", use=_judge),
+    "benchmark_table": Rule("judge-benchmark/table", light=True),
+    "train_rl": Rule("rl/{run}", "rl/{run}", parallel=True, use=_all),
+    "generate": Rule("generate/{run}", "generate/{run}", use=_sampler),
+    "score": Rule("score/{run}", "score/{run}", use=_judge_if_asked),
+    "compute_metrics": Rule("metrics", "metrics", light=True),
+    "report_html": Rule("report", light=True),
+    "compare_variants": Rule("comparison", light=True),
+}
+
+
+def timed(file: str) -> str | None:
+    """The rule that a benchmark file is of, such as `rl/grpo-lambda1-seed0`; None where the workflow writes no such.
+
+    Args:
+        file: below `benchmarks/`, without its suffix; `judge` is another rule's than `judge/<run>`.
+    """
+    group, below, _ = file.partition("/")
+    for name, rule in RULES.items():
+        if rule.benchmark and (rule.group, "/" in rule.benchmark) == (group, bool(below)):
+            return name
+    return None
