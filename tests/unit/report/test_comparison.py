@@ -154,6 +154,10 @@ def costly(folders, tmp_path):
     (found["dear"] / "config.yaml").write_text(yaml.safe_dump(config))
     judge_benchmark(found["dear"], {"start": 0.1, "iteration1": 0.2, "iteration2": 0.2, "rl": 0.4}, compare=("rl",))
     judge_benchmark(found["cheap"], {"pays": 0.2})
+    for name in ("selection_pairs", "judgments/1", "train_judge/rl"):
+        path = found["dear"] / "benchmarks" / f"{name}.tsv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("s\tmax_rss\n20.5\t900.0\n")
     config = yaml.safe_load((found["verified"] / "config.yaml").read_text())
     config["primary"]["lambda"] = 1
     (found["verified"] / "config.yaml").write_text(yaml.safe_dump(config))
@@ -217,6 +221,7 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     assert rows["dear"][9].sort == paid.tokens_read + paid.tokens_written
     assert [row[5].text for row in table.rows] == ["40,000", "400,000", "–"]
     assert [cell.text for cell in rows["dear"][10:12]] == ["50,000", "2.5 min"]
+    assert rows["dear"][11].sub == "and 41 s"
     assert [cell.text for cell in rows["cheap"][10:12]] == ["–", "–"]
     row = studies["dear"].metric("grpo-lambda0.5-seed0", "main", "greedy")
     assert rows["dear"][3].sort == row.value

@@ -26,8 +26,15 @@ from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
 from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
+from gavel.study.rules import RULES
 
 AXIS = "judge tokens in the training of the primary run"
+PREPARING = (
+    "selection_pairs",
+    "labelled_pairs",
+    "contrasting_pairs",
+    "judgments",
+)  # rules that make what it learns from
 
 
 def judge_tokens(study: Results) -> float | None:
@@ -186,6 +193,5 @@ def _time(value: float | None, sub: str = "") -> Cell:
 
 def _preparing(study: Results) -> str:
     """What making pairs and judgments took besides, by Snakemake's clock."""
-    jobs = study.benchmarks[study.benchmarks.rule == "judge_training"]
-    jobs = jobs[jobs.job.str.contains("pairs|judgments")]
+    jobs = study.benchmarks[study.benchmarks.rule.isin([RULES[rule].group for rule in PREPARING])]
     return f"and {seconds(jobs.seconds.sum())}" if len(jobs) else ""
