@@ -235,7 +235,7 @@ class Broken:
     def __init__(self, right, wrong):
         self.answer = Answer(right, wrong)
 
-    def answers(self, texts, groups, progress=iter):
+    def answers(self, texts, groups):
         return [self.answer] * len(texts)
 
 

@@ -163,10 +163,9 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
         pairs(rows, references(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
 
 
-def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path):
+def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path, capsys):
     path, out = tmp_path / "validation.jsonl", tmp_path / "items.jsonl"
     write_jsonl(path, rows[:24])
-    said = []
 
     def made(questions=8, **changes):
         make_items(
@@ -178,7 +177,6 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
             max_new_tokens=12,
             temperature=1.0,
             output=str(out),
-            say=said.append,
             **({"samples": 3, "most": 3, "seed": 0} | changes),
         )
         return list(read_jsonl(out))
@@ -189,7 +187,7 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
     assert {item["rejected_model"] for item in items} == {"student", "sft-greedy", "spoilt"}
     assert {item["chosen_model"] for item in items} == {"reference"}
     assert max(Counter(item["prompt"] for item in items).values()) == 3
-    assert said == [f"{len(items)} pairs of 8 of 8 problems"]
+    assert capsys.readouterr().err.endswith(f" {len(items)} pairs of 8 of 8 problems\n")
     assert made() == items != made(seed=1)
     with pytest.raises(InputError, match="13 of 24 validation problems"):
         made(questions=13)
@@ -201,7 +199,7 @@ class Scorer:
     def __init__(self, score=float):
         self.score, self.asked, self.tokens_read, self.tokens_written = score, [], 100, 7
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         self.asked += zip(questions, solutions, strict=True)
         self.tokens_read += 10 * len(solutions)
         self.tokens_written += len(solutions)
@@ -249,7 +247,7 @@ class Numbers:
 
     identity, tokens_read, tokens_written = "by rule", 0, 0
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.tokens_read += 5 * len(texts)
         shown = [[float(part) for part in text.split("\n")[2:5:2]] for text in texts]
         first = [min(1.0, 0.5 + a - b + 0.1) for a, b in shown]

@@ -18,7 +18,7 @@ class Longest:
 
     tokens_read = tokens_written = 0
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         return [Verdict(min(1.0, len(text) / 10) if text else None) for text in solutions]
 
 
@@ -28,7 +28,7 @@ class LongestOfTwo(Longest):
     def __init__(self):
         self.asked = []
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         assert questions[::2] == questions[1::2]
         self.asked += zip(solutions[::2], solutions[1::2], strict=True)
         rates = [(len(a) > len(b)) + 0.5 * (len(a) == len(b)) for a, b in self.asked[-len(solutions) // 2 :]]
@@ -92,7 +92,7 @@ def test_a_win_is_a_win_however_narrow(policy):
     judge = LongestOfTwo()
     narrow = judge.verdicts
 
-    def verdicts(questions, solutions, progress=iter):
+    def verdicts(questions, solutions):
         return [Verdict(0.5 + (one.score - 0.5) / 50) for one in narrow(questions, solutions)]
 
     judge.verdicts = verdicts

@@ -39,7 +39,7 @@ class Backend:
         self.tokens_read = self.tokens_written = 0
         self.asked, self.groups, self.calls = [], [], 0
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.calls += 1
         self.asked += texts
         pairs = [[float(part) for part in text.split("\n")[2:5:2]] for text in texts]
@@ -202,9 +202,9 @@ def test_rows_written_and_read_again_say_the_same():
     texts = ["def solution():\n    return 2", "def solution():\n    return 3", "def solution():\n    return 4"]
     rule = make(lambda a, b: 0.7)
     rule.templates = ["{question}\n\n{first}\n\n{second}"]
-    rule.backend.answers = lambda asked, groups, progress: [Answer(0.7, 0.2) for _ in asked]
+    rule.backend.answers = lambda asked, groups: [Answer(0.7, 0.2) for _ in asked]
     asked = [{"id": "1", "question": "1+1?", "response": text, "gold": "2", "kind": None} for text in texts]
-    rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program", iter)]
+    rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None
     found = whole(json.loads(json.dumps(rows)))
     direct = calibrate(["1"] * 3, rule.verdicts(["1+1?"] * 3, texts), [True, False, False])

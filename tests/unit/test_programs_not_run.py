@@ -42,7 +42,7 @@ def late(monkeypatch):
 class Judge:
     tokens_read = tokens_written = 0
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         return [Verdict(0.5, probability=0.5) for _ in solutions]
 
 
@@ -103,11 +103,11 @@ def test_a_judged_solution_without_a_verdict_is_left_out(late):
     rows = [
         {"id": str(i), "question": "q", "response": text, "gold": "4"} for i, text in enumerate([RIGHT, LATE, WRONG])
     ]
-    assert [(row["id"], row["correct"]) for row in _judged(rows, Judge(), "program", iter)] == [
+    assert [(row["id"], row["correct"]) for row in _judged(rows, Judge(), "program")] == [
         ("0", True),
         ("2", False),
     ]
-    assert list(_judged([], Judge(), "program", iter)) == []
+    assert list(_judged([], Judge(), "program")) == []
 
 
 def test_an_unverified_contrast_is_no_pair(late):

@@ -28,7 +28,7 @@ class Writer:
         self.tokens_written += n * len(texts)
         return [[None if place in self.missing else self.replies(text, place) for place in range(n)] for text in texts]
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.texts += texts
         self.groups += groups
         return [self._answer(prompt, begun) for prompt, begun in texts]
@@ -51,7 +51,7 @@ def test_the_verdict_stands_after_the_reasoning():
     )
     assert right.score == pytest.approx(8 / 9) and right.off_label == pytest.approx(0.1)
     assert wrong.score == pytest.approx(0.25)
-    assert writer.settings == {"max_new_tokens": 512, "temperature": 0.7, "seed": 0, "progress": iter}
+    assert writer.settings == {"max_new_tokens": 512, "temperature": 0.7, "seed": 0}
     assert writer.stop == ["\nIs this answer right?"] * 2
 
 

@@ -24,7 +24,7 @@ class FixedJudge:
     def tokens_read(self):
         return 10 * self.asked
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         self.asked += len(solutions)
         return [Verdict(self.paid) for _ in solutions]
 

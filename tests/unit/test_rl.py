@@ -83,7 +83,7 @@ class HalfJudge:
 
     tokens_read = tokens_written = 0
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         from gavel.judge.verdict import Verdict
 
         return [Verdict((len(text) % 7) / 7) for text in solutions]

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, say, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -26,6 +26,4 @@ with script_log(snakemake.log[0], "contrasting pairs"):
         settings=params.settings,
         output=snakemake.output.pairs,
         decoding=limits(snakemake.config["evaluation"]),
-        progress=bar,
-        say=say,
     )

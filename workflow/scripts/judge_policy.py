@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -30,5 +30,4 @@ with script_log(snakemake.log[0], "judge"):
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
             decoding=limits(snakemake.config["evaluation"]),
-            progress=bar,
         )

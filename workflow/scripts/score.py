@@ -2,7 +2,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -33,7 +33,6 @@ with script_log(snakemake.log[0], f"score {run}"):
                     solution_format=snakemake.params.solution_format,
                     judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
                     best_of=snakemake.params.best_of,
-                    progress=bar,
                 )
                 written += tokens
                 if kind == "samples":

@@ -5,7 +5,7 @@ nothing is missing, score and ratings order a question's samples alike (`gavel.j
 where the judge is not consistent: where A beats B, B beats C and C beats A.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -32,22 +32,18 @@ class Comparing(Judge, Comparer, Protocol):
 
 
 class Once:
-    """Asks a judge about no two solutions twice, and counts what that took.
+    """Asks a judge about no two solutions twice, and counts what that took."""
 
-    Args:
-        progress: of each set of comparisons.
-    """
-
-    def __init__(self, judge: Comparing, progress: Callable[[Iterable], Iterable] = iter):
-        self.judge, self.progress = judge, progress
+    def __init__(self, judge: Comparing):
+        self.judge = judge
         self.known: dict[Match, Held | None] = {}
         self.before = self._counted()
 
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
+    def held(self, matches: Sequence[Match]) -> list[Held | None]:
         """As `gavel.judge.tournaments.Comparer` says; what could not be asked is not asked again either."""
         fresh = [match for match in dict.fromkeys(matches) if not {match, _turned(match)} & self.known.keys()]
         if fresh:
-            self.known.update(zip(fresh, self.judge.held(fresh, self.progress), strict=True))
+            self.known.update(zip(fresh, self.judge.held(fresh), strict=True))
         return [self._of(match) for match in matches]
 
     def _of(self, match: Match) -> Held | None:
@@ -71,7 +67,6 @@ def choose(
     questions: Sequence[str],
     groups: Sequence[Sequence[str]],
     ways: Sequence[str],
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[dict[str, list[list]], dict[str, dict[str, int]]]:
     """What the judge makes of each question's samples, all questions together in each set of forward passes.
 
@@ -90,7 +85,7 @@ def choose(
     Raises:
         ValueError: a question without samples.
     """
-    asked = Once(judge, progress)
+    asked = Once(judge)
     values: dict[str, list[list]] = {}
     costs: dict[str, dict[str, int]] = {}
     if "knockout" in ways:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import bar
+from gavel.common.log import say
 from gavel.models import loading, prompts
 from gavel.models.context import check_questions
 from gavel.models.sampling import sample
@@ -63,13 +63,11 @@ def generate(
         rows = list(read_jsonl(questions))
         asked = [prompts.fill(template, question=row["question"]) for row in rows]
         common = {"max_new_tokens": max_new_tokens, "seed": seed}
-        name = Path(questions).stem
-        greedy = draw(asked, temperature=0.0, progress=partial(bar, label=f"{name}, greedy"), **common)
+        greedy = draw(asked, temperature=0.0, **common)
         drawn = [[] for _ in rows]
         if n:
-            drawn = draw(
-                asked, n=n, temperature=temperature, progress=partial(bar, label=f"{name}, {n} each"), **common
-            )
+            drawn = draw(asked, n=n, temperature=temperature, **common)
+        say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} completions each")
         write_jsonl(
             output,
             (

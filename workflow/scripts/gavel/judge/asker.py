@@ -43,7 +43,7 @@ class Asker:
         """Tokens of reasoning so far."""
         return self.backend.tokens_written
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
         known = self.cache.get(texts) if self.cache else {}
         known = {text: values for text, values in known.items() if Answer(*values).valid}
@@ -51,7 +51,7 @@ class Asker:
         fresh: list[Answer | None] = []
         size = getattr(self.backend, "chunk", None) or max(1, len(rest))
         for part in (rest[start : start + size] for start in range(0, len(rest), size)):
-            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress))
+            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part]))
             if self.cache:
                 self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
             fresh += found

@@ -9,7 +9,7 @@ stands alone.
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from gavel.common.errors import InputError
 from gavel.judge import tournaments
@@ -62,12 +62,11 @@ class PairwiseJudge(Asker):
         self,
         questions: Sequence[str],
         solutions: Sequence[str],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
         """As `gavel.judge.tournaments.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
-        return tournaments.verdicts(self, questions, solutions, self.score, progress)
+        return tournaments.verdicts(self, questions, solutions, self.score)
 
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
+    def held(self, matches: Sequence[Match]) -> list[Held | None]:
         """As `gavel.judge.tournaments.Comparer` says: two prompts a match for each phrasing, all in one set."""
         orders = [order for q, a, b in matches for order in ((q, a, b), (q, b, a))]
         rendered = {order: self.render(*order) for order in dict.fromkeys(orders)}
@@ -80,7 +79,7 @@ class PairwiseJudge(Asker):
             for place, text in enumerate(own)
         }
         texts = list(alike)
-        found = dict(zip(texts, self.answers(texts, list(alike.values()), progress), strict=True))
+        found = dict(zip(texts, self.answers(texts, list(alike.values())), strict=True))
         answers = [[found[text] for text in rendered[order]] for order in orders]
         return [_held(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
 

@@ -6,7 +6,7 @@ by a knockout; of a judge that scores solutions one by one the best is the one t
 
 import hashlib
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
@@ -41,7 +41,7 @@ class Held:
 class Comparer(Protocol):
     """A judge that says which of two solutions is better."""
 
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
+    def held(self, matches: Sequence[Match]) -> list[Held | None]:
         """One answer a match, None where it could not be asked; the matches of one call are one set of passes."""
 
 
@@ -60,7 +60,6 @@ def verdicts(
     questions: Sequence[str],
     solutions: Sequence[str],
     score: Callable[[np.ndarray], np.ndarray],
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[Verdict]:
     """One verdict a solution, from a round robin of the solutions of each question.
 
@@ -79,7 +78,7 @@ def verdicts(
     record: dict[tuple[int, int], Held] = {}
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        found = comparer.held([(*players[i], players[j][1]) for i, j in pairs], progress)
+        found = comparer.held([(*players[i], players[j][1]) for i, j in pairs])
         record.update({pair: one for pair, one in zip(pairs, found, strict=True) if one is not None})
         return [one and one.probability for one in found]
 

@@ -5,7 +5,7 @@ the same place.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,7 +74,6 @@ class Judge(Protocol):
         self,
         questions: Sequence[str],
         solutions: Sequence[str],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
         """One verdict for each (question, solution), in order; the solutions of a question stand together."""
 

@@ -5,7 +5,7 @@ What follows from its answers is in `gavel.judge_eval.benchmark_figures`, so tha
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from gavel.common.errors import InputError
 from gavel.judge.backends.reasoning import Reasoning
@@ -17,9 +17,7 @@ WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes;
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
-def ask(
-    judge: Judge | Comparer, items: Sequence[dict], progress: Callable[[Iterable], Iterable] = iter
-) -> tuple[list[dict], dict]:
+def ask(judge: Judge | Comparer, items: Sequence[dict]) -> tuple[list[dict], dict]:
     """Ask a judge about pairs of solutions of one question each.
 
     A judge that holds two solutions against each other (`gavel.judge.tournaments.Comparer`) is asked about the pairs.
@@ -28,7 +26,6 @@ def ask(
 
     Args:
         items: rows with at least `id`, `prompt`, `chosen` (the right solution) and `rejected`.
-        progress: wraps the judge's batches.
 
     Returns:
         A row an item, `{"id", "chosen", "rejected", "preferred"}`: the probabilities that the judge gives each solution
@@ -38,7 +35,7 @@ def ask(
         judge does not count its prompts; seconds of the clock, without the time to load the judge.
     """
     before, started = _spent(judge), time.perf_counter()
-    rows, asked = (_compared if hasattr(judge, "held") else _scored)(judge, items, progress)
+    rows, asked = (_compared if hasattr(judge, "held") else _scored)(judge, items)
     seconds = time.perf_counter() - started
     spent = {key: now - before[key] for key, now in _spent(judge).items()}
     return rows, {"prompts": asked} | spent | {"seconds": seconds}
@@ -66,7 +63,7 @@ def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN
     replies = [(prompt[0], text) for _, prompt, _, text in known]
     rows = []
     for (name, prompt, right, text), answer in zip(
-        known, backend.backend.answers(replies, range(len(replies)), iter), strict=True
+        known, backend.backend.answers(replies, range(len(replies))), strict=True
     ):
         if answer is not None:
             said = judge.labels[answer.probability < 0.5]
@@ -102,10 +99,10 @@ def _spent(judge) -> dict[str, int]:
     return {name: getattr(judge, key) for key, name in counted.items() if hasattr(judge, key)}
 
 
-def _compared(judge: Comparer, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+def _compared(judge: Comparer, items: Sequence[dict]) -> tuple[list[dict], int]:
     matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
     different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
-    held = dict(zip(different, judge.held(different, progress), strict=True))
+    held = dict(zip(different, judge.held(different), strict=True))
     rows = []
     for item, match in zip(items, matches, strict=True):
         one = held.get(match)
@@ -116,12 +113,12 @@ def _compared(judge: Comparer, items: Sequence[dict], progress) -> tuple[list[di
     return rows, len(different)
 
 
-def _scored(judge: Judge, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+def _scored(judge: Judge, items: Sequence[dict]) -> tuple[list[dict], int]:
     by_question: dict[str, dict[str, None]] = {}
     for item in items:
         by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})
     asked = [(question, text) for question, texts in by_question.items() for text in texts]
-    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked], progress)
+    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked])
     # What a score makes of a probability (0 or 1, say) is the reward's business: every kind is measured by the latter.
     said = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
     rows = []

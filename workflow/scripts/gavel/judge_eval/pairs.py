@@ -8,11 +8,12 @@ tools read the file too. Here nothing is sampled (`gavel.judge_eval.pairs`) and 
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.data.sizes import check_validation
 from gavel.models import loading, prompts
 from gavel.models.sampling import sample
@@ -159,8 +160,6 @@ def make_items(
     seed: int,
     output: str,
     decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
 ) -> None:
     """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
 
@@ -189,7 +188,7 @@ def make_items(
         model = loading.load_model(policy.model, dtype=student["dtype"])
         tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = loading.load_tokenizer(policy.model, **tokens)
-        common = {"max_new_tokens": max_new_tokens, "progress": progress, **(decoding or {})}
+        common = {"max_new_tokens": max_new_tokens, **(decoding or {})}
         drawn = {policy.name: sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=seed, **common)}
         if policy.greedy:
             drawn[policy.greedy] = sample(model, tokenizer, texts, **common)

@@ -1,6 +1,6 @@
 """A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from gavel.common.errors import InputError
@@ -33,7 +33,6 @@ def judge_policy(
     probes_output: str | None = None,
     usage_output: str | None = None,
     decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
 
@@ -65,7 +64,6 @@ def judge_policy(
         n=samples,
         temperature=temperature,
         max_new_tokens=max_new_tokens,
-        progress=progress,
         **(decoding or {}),
     )
     asked = [
@@ -75,18 +73,18 @@ def judge_policy(
         for s in group
     ]
     watcher = load.load(**judge_settings)
-    write_jsonl(output, _judged(asked, watcher, solution_format, progress))
+    write_jsonl(output, _judged(asked, watcher, solution_format))
     if probes_output:
         relative = kinds.KINDS[judge_settings.get("kind", "single-token")].relative
         most = probes.PROBLEMS_IN_PAIRS if relative else probes.PROBLEMS
         tricks = probes.build(files[0][:most], solution_format)
-        write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
+        write_jsonl(probes_output, _judged(tricks, watcher, solution_format))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
         write_json(usage_output, {"written": written, "judge": tokens(watcher)})
 
 
-def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str, progress) -> Iterator[dict]:
+def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str) -> Iterator[dict]:
     """The rows with the verifier's and the judge's verdicts instead of the true answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
@@ -94,7 +92,7 @@ def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str, progress
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
     correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]
-    verdicts = watcher.verdicts([row["question"] for row in rows], texts, progress)
+    verdicts = watcher.verdicts([row["question"] for row in rows], texts)
     silent = sum(verdict.score is None for verdict in verdicts)
     if silent > MAX_MISSING * len(rows):
         raise InputError(

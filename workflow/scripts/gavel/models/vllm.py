@@ -1,6 +1,6 @@
 """Sampling with vLLM in place of `gavel.models.sampling`, for the evaluation of models too large for the latter."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
@@ -46,9 +46,8 @@ class VllmSampler:
         temperature: float = 0.0,
         max_new_tokens: int,
         seed: int = 0,
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[list[Sample]]:
-        """As `gavel.models.sampling.sample`; vLLM makes its own batches, so `progress` sees one."""
+        """As `gavel.models.sampling.sample`; vLLM makes its own batches."""
         encoded = self.tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
         options = [
             self.params(
@@ -60,11 +59,8 @@ class VllmSampler:
             )
             for prompt, occurrence in zip(prompts, count_occurrences(prompts), strict=True)
         ]
-        found: list[list[Sample]] = []
-        for ids, params in progress([(encoded, options)]):
-            answers = self.engine.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
-            found += [[self._sample(output) for output in answer.outputs] for answer in answers]
-        return found
+        answers = self.engine.generate([{"prompt_token_ids": ids} for ids in encoded], options, use_tqdm=False)
+        return [[self._sample(output) for output in answer.outputs] for answer in answers]
 
     def _sample(self, output) -> Sample:
         ids = list(output.token_ids)

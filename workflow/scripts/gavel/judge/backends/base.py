@@ -1,6 +1,6 @@
 """What a back end answers."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,9 +41,7 @@ class Backend(Protocol):
     tokens_read: int  # of prompts so far, whether computed anew or not
     tokens_written: int  # before the label words; 0 of one that answers at once
 
-    def answers(
-        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
-    ) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
 
 
@@ -59,7 +57,6 @@ class Writer(Backend, Protocol):
         max_new_tokens: int,
         seed: int,
         stop: Sequence[str],
-        progress: Callable[[Iterable], Iterable],
     ) -> list[list[str | None]]:
         """`n` replies to each prompt, None where one could not be had.
 

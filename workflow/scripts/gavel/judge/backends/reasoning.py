@@ -7,7 +7,7 @@ a verdict too, and none has to be parsed. The same model without reasoning is th
 """
 
 import statistics
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
@@ -62,17 +62,16 @@ class Reasoning:
         self,
         texts: Sequence[tuple[str, str]],
         groups: Sequence[Hashable],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Answer | None]:
         """As `gavel.judge.backends.base.Backend` says; the prompts have room for a reasoning."""
-        written = self.begun(texts, progress)
+        written = self.begun(texts)
         asked: list[Prompt] = []
         alike: list[Hashable] = []
         for place, ((prompt, _), own) in enumerate(zip(texts, written, strict=True)):
             known = [(prompt, text) for text in own if text is not None]
             asked += known
             alike += [groups[place] if self.samples == 1 else place] * len(known)
-        answers = iter(self.backend.answers(asked, alike, progress) if asked else ())
+        answers = iter(self.backend.answers(asked, alike) if asked else ())
         voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
         if not hasattr(self.backend, "cuts"):  # behind a server nobody here knows
             return voted
@@ -85,7 +84,6 @@ class Reasoning:
     def begun(
         self,
         texts: Sequence[tuple[str, str]],
-        progress: Callable[[Iterable], Iterable] = iter,
         *,
         samples: int | None = None,
         **drawing,
@@ -103,7 +101,6 @@ class Reasoning:
             [prompt for prompt, _ in texts],
             n=samples or self.samples,
             stop=cues,
-            progress=progress,
             **self.drawing | drawing,
         )
         return [

@@ -6,10 +6,11 @@ sampling), as many for the first place as for the second, so that no place is le
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.judge import load
 from gavel.judge.backends.local import LocalBackend
 from gavel.judge.backends.reasoning import Reasoning
@@ -48,7 +49,6 @@ def sampled(
     samples: int,
     temperature: float,
     seed: int,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict]:
     """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
     probability, as if the model had written it.
@@ -62,9 +62,9 @@ def sampled(
     replies = [[""] * samples for _ in orders]
     if isinstance(judge.backend, Reasoning):
         drawing = {"samples": samples, "temperature": temperature, "seed": seed}
-        replies = judge.backend.begun([(one.prompt, one.cue) for one in orders], progress, **drawing)
+        replies = judge.backend.begun([(one.prompt, one.cue) for one in orders], **drawing)
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
-    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked], progress), strict=True))
+    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
     rows = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
@@ -81,8 +81,6 @@ def make_judgments(
     judge_settings: dict,
     settings: dict,
     output: str,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
 
@@ -96,7 +94,6 @@ def make_judgments(
         samples=settings["samples"],
         temperature=settings["temperature"],
         seed=settings["seed"] + iteration,
-        progress=progress,
     )
     say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
     write_jsonl(output, rows)

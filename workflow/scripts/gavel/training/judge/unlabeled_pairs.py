@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.common.seeding import reshuffled
 from gavel.data.sizes import check_unlabeled
 from gavel.models import loading, prompts
@@ -35,8 +36,6 @@ def make_pairs(
     settings: dict,
     output: str,
     decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
     iteration takes.
@@ -59,7 +58,7 @@ def make_pairs(
     template = prompts.load(prompt)
     model = loading.load_model(policy, dtype=student["dtype"])
     tokenizer = loading.load_tokenizer(policy, **{key: student.get(key) for key in ("pad_token", "eos_token")})
-    common = {"max_new_tokens": max_new_tokens, "seed": settings["seed"], "progress": progress, **(decoding or {})}
+    common = {"max_new_tokens": max_new_tokens, "seed": settings["seed"], **(decoding or {})}
 
     def answer_to(questions: Iterable[str]) -> list[str]:
         texts = [prompts.fill(template, question=question) for question in questions]

@@ -1,13 +1,14 @@
 """A tiny judge made from scratch; it learns from samples of the student (`gavel.training.scratch.student`)."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gavel.common.files import read_jsonl
+from gavel.common.log import say
 from gavel.data.generator.problems import WIDE
 from gavel.judge.prompting import label_tokens
 from gavel.models import loading, prompts
@@ -16,7 +17,7 @@ from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
 from gavel.solutions.verifier import verify
 from gavel.training.scratch.judge_tasks import Example, examples, labels_of
-from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save, teller
+from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save
 
 REPLY = 0.5  # what learning to write counts beside learning to answer
 
@@ -37,8 +38,6 @@ def train_judge(
     labels: tuple[str, str] | None = None,
     tasks: Sequence[str] = ("single-token",),
     seed: int = 0,
-    report: Callable[[int, float], None] = lambda step, loss: None,
-    say: Callable[[str], object] = lambda text: None,
 ) -> LlamaForCausalLM:
     """Train a judge from scratch on the pretrain split.
 
@@ -57,8 +56,7 @@ def train_judge(
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
     texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    common = {"batch_size": batch_size, "report": report}
-    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, seed=seed, **common)
+    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
     references = {row["question"]: to_program(row["solution"], row["answer"], row["question"]) for row in problems}
@@ -69,7 +67,15 @@ def train_judge(
         random.Random(f"tasks-{seed}").shuffle(asked)
     sequences, weights = zip(*asked, strict=True)
     fit(
-        model, sequences, tokenizer, loss=weighted_loss, weights=weights, steps=steps, seed=seed + 1, rate=0.5, **common
+        model,
+        sequences,
+        tokenizer,
+        loss=weighted_loss,
+        weights=weights,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed + 1,
+        rate=0.5,
     )
     return model.eval()
 
@@ -133,9 +139,7 @@ def judging_pairs(
     ]
 
 
-def make_judge(
-    pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None, say: Callable[[str], object]
-) -> None:
+def make_judge(pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
     It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same
@@ -143,5 +147,5 @@ def make_judge(
     """
     tokenizer, untuned = loading.load_tokenizer(student), loading.load_model(student)
     rows = [row for row in read_jsonl(pretrain) if row["kind"] != WIDE]
-    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
+    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels)
     save(model, tokenizer, output, pretrain, recipe)
