@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import rebuilt
 from gavel.study.schema.training import Rl
 from gavel.training.rl import train
 
 
 def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mirror=None, **changes) -> dict:
     """Train, or go on, in `folder`; returns the run's summary. Arguments as of `small_job`."""
-    return train.train(**small_job(folder, tiny, rows, output, **changes), mirror=mirror)
+    job = rebuilt(train.train, small_job(folder, tiny, rows, output, **changes))
+    return train.train(**job, mirror=mirror)
 
 
 def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **changes) -> dict:
@@ -38,8 +40,6 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
         "judge_settings": {"model": tiny, "cache": "run"},
         "state": str(folder / "state"),
         "digest": "d",
-        "solution_format": "program",
-        "prompt": "solve",
-        "max_new_tokens": 8,
+        "task": {"prompt": "solve", "format": "program", "max_new_tokens": 8},
     }
     return files | common | changes | {"settings": settings, "output": str(folder / output)}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from small_run import small_job
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
 from gavel.evaluation import generate
+from gavel.jobs.launch import rebuilt
 from gavel.judge import load
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge_eval import verdicts
 from gavel.models import loading, prompts
 from gavel.models.context import check_files
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.study import resolve
 from gavel.training import sft
 from gavel.training.judge import train
@@ -24,6 +28,7 @@ from gavel.training.rl.rewards import MixedReward, MixingWeight
 
 ROOT = Path(__file__).parents[2]
 CONTEXT, NEW = 120, 24
+TASK = Task("solve", "program", NEW)
 
 
 @pytest.fixture
@@ -44,7 +49,8 @@ def long(row: dict) -> dict:
 def job(short, rows, tmp_path):
     """Arguments of an RL run whose files are `labeled`, `unlabeled` and `validation`."""
     made = small_job(tmp_path, short, rows)
-    return made | {"judge_settings": {"model": short, "cache": "off"}, "max_new_tokens": NEW}
+    changed = {"judge_settings": {"model": short, "cache": "off"}, "task": TASK}
+    return rebuilt(rl.train, made) | changed
 
 
 def lengthen(path: str, place: int) -> None:
@@ -56,9 +62,9 @@ def lengthen(path: str, place: int) -> None:
 def sft_arguments(job, **changes) -> dict:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings = {key: value for key, value in resolve.resolve(raw, ROOT)["sft"].items() if key != "seed"}
-    keys = ("labeled", "validation", "output", "state", "digest", "solution_format", "prompt", "max_new_tokens")
+    keys = ("labeled", "validation", "output", "state", "digest", "task")
     asked = {key: job[key] for key in keys} | {"seed": 0, "settings": settings | {"epochs": 1, "batch_size": 2}}
-    return asked | {"student": job["student"] | {"model": job["start"]}} | changes
+    return asked | {"student": Student(job["start"])} | changes
 
 
 MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, with 24 of "
@@ -91,7 +97,7 @@ def test_a_solution_that_does_not_fit_is_named(job):
 
 def test_a_budget_that_leaves_no_row_room_is_named_once(job):
     with pytest.raises(InputError, match=r"labeled.jsonl:1: row .* with 119 of .*more rows do not fit\)"):
-        sft.train(**sft_arguments(job, max_new_tokens=CONTEXT - 1))
+        sft.train(**sft_arguments(job, task=replace(TASK, max_new_tokens=CONTEXT - 1)))
 
 
 def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
@@ -99,10 +105,17 @@ def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
     for name, own in {"first": rows[:3], "second": [rows[0], long(rows[1])]}.items():
         write_jsonl(tmp_path / f"{name}.jsonl", own)
         files.append((str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}-out.jsonl")))
-    options = {"model": short, "student": {"dtype": "float32"}, "files": files, "prompt": "solve", "n": 1}
-    options |= {"max_new_tokens": NEW, "temperature": 1.0, "seed": 0, "batch_size": 8}
+    options = {
+        "model": short,
+        "student": Student(),
+        "task": TASK,
+        "files": files,
+        "n": 1,
+        "temperature": 1.0,
+        "seed": 0,
+    }
     with pytest.raises(InputError, match=MESSAGE.format(name="second")):
-        generate.generate(**options)
+        generate.generate(**options, n=1, temperature=1.0, seed=0)
     assert not list(tmp_path.glob("*-out.jsonl"))
 
 
@@ -111,12 +124,10 @@ def test_the_calibration_names_the_row(short, rows, tmp_path):
     with pytest.raises(InputError, match=MESSAGE.format(name="validation")):
         verdicts.judge_policy(
             model=short,
-            student={"dtype": "float32"},
+            student=Student(),
+            task=TASK,
             judge_settings={"model": short},
             problems=[str(tmp_path / "validation.jsonl")],
-            prompt="solve",
-            solution_format="program",
-            max_new_tokens=NEW,
             samples=1,
             temperature=1.0,
             output=str(tmp_path / "out.jsonl"),

@@ -18,7 +18,9 @@ from gavel.judge.verdict import Verdict
 from gavel.judge_eval.benchmark import ask, check
 from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
-from gavel.judge_eval.pairs import Policy, make_items, pairs, problems_of, split
+from gavel.judge_eval.pairs import Source, make_items, pairs, problems_of, split
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.solutions.error_kinds import KINDS, error_kind
 from gavel.solutions.mistakes import corrupted, references
 from gavel.stats.intervals import clustered_mean
@@ -170,11 +172,9 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path,
     def made(questions=8, **changes):
         make_items(
             rows=problems_of(str(path), "benchmark", questions),
-            policies=[Policy("student", tiny), Policy("sft", tiny, greedy="sft-greedy")],
-            student={"dtype": "float32"},
-            prompt="solve",
-            solution_format="program",
-            max_new_tokens=12,
+            sources=[Source("student", tiny), Source("sft", tiny, greedy="sft-greedy")],
+            student=Student(),
+            task=Task("solve", "program", 12),
             temperature=1.0,
             output=str(out),
             **({"samples": 3, "most": 3, "seed": 0} | changes),

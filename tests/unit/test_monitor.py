@@ -7,6 +7,7 @@ from small_run import small_run
 
 from gavel.judge.verdict import Verdict
 from gavel.models.sampling import Sample
+from gavel.models.task import Task
 from gavel.training import monitor
 from gavel.training.monitor import Monitor
 
@@ -43,10 +44,14 @@ class LongestOfTwo(Longest):
 def policy(monkeypatch):
     """Policies are lists of texts, one a question."""
 
-    def drawn(model, tokenizer, prompts, *, temperature, **options):
-        return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in model]
+    class Said:
+        def __init__(self, model, tokenizer, limits):
+            self.texts = model
 
-    monkeypatch.setattr(monitor, "sample", drawn)
+        def solve(self, questions, task, **options):
+            return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in self.texts]
+
+    monkeypatch.setattr(monitor, "Policy", Said)
     monkeypatch.setattr(monitor, "entropy_and_kl", lambda *arguments, **options: (1.0, None))
 
     class Tokenizer:
@@ -59,7 +64,7 @@ def policy(monkeypatch):
 
 
 def watch(judge):
-    return Monitor(ROWS, prompt="solve", solution_format="text", max_new_tokens=4, judge=judge)
+    return Monitor(ROWS, Task("solve", "text", 4), judge=judge)
 
 
 def test_a_judge_of_single_solutions_is_held_against_accuracy(policy):

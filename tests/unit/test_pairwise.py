@@ -23,6 +23,8 @@ from gavel.judge.verdict import Compared, Verdict
 from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
 from gavel.judge_eval.verdicts import _judged
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.report.sections.answer import collapses
 from gavel.report.sections.judge import calibration as calibration_table
 from gavel.report.sections.judge import parts
@@ -133,19 +135,16 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
         tmp_path / "validation.jsonl", [row | {"solution": f"{row['answer']}\n#### {row['answer']}"} for row in rows]
     )
     drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
-    monkeypatch.setattr(verdicts, "sample", lambda *_, **__: drawn)
-    known = {"load_model": lambda *_, **__: None, "load_tokenizer": lambda *_, **__: None}
-    monkeypatch.setattr(verdicts, "loading", SimpleNamespace(**known))
+    policy = SimpleNamespace(solve=lambda *_, **__: drawn)
+    monkeypatch.setattr(verdicts, "Policy", SimpleNamespace(load=lambda *_: policy))
     monkeypatch.setattr(verdicts.load, "load", lambda **_: None)
     monkeypatch.setattr(verdicts, "_judged", lambda rows, *_: rows)
     verdicts.judge_policy(
         model="m",
-        student={"dtype": "float32"},
+        student=Student(),
+        task=Task("solve", "text", 8),
         judge_settings={"kind": kind},
         problems=[tmp_path / "validation.jsonl"],
-        prompt="solve",
-        solution_format="text",
-        max_new_tokens=8,
         samples=1,
         temperature=1.0,
         output=str(tmp_path / "calibration.jsonl"),

@@ -9,6 +9,7 @@ from torch.distributed.fsdp import fully_shard
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
+from gavel.jobs.launch import rebuilt
 from gavel.judge import load as judge
 from gavel.judge.verdict import Verdict
 from gavel.models import loading
@@ -112,7 +113,7 @@ def decisions(folder: Path, job: dict) -> None:
         return finish(run, policy, *arguments)
 
     rl_train.finish_run = note
-    rl_train.train(**job)
+    rl_train.train(**rebuilt(rl_train.train, job))
 
 
 def refuse() -> None:

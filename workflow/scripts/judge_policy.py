@@ -10,6 +10,8 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.judge.access import judge_access
     from gavel.judge_eval.verdicts import judge_policy
     from gavel.models.limits import limits
+    from gavel.models.loading import Student
+    from gavel.models.task import Task
     from gavel.solutions.budget import use_budget
 
     use_threads(snakemake.threads)
@@ -18,16 +20,14 @@ with script_log(snakemake.log[0], "judge"):
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         judge_policy(
             model=str(snakemake.input.model),
-            student=params.student,
+            student=Student(**params.student),
+            task=Task.of(params.solution),
             judge_settings=params.judge | access,
             problems=snakemake.input.problems,
-            prompt=params.solution["prompt"],
-            solution_format=params.solution["format"],
-            max_new_tokens=params.solution["max_new_tokens"],
             samples=params.samples,
             temperature=params.temperature,
             output=snakemake.output.verdicts,
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
-            decoding=limits(snakemake.config["evaluation"]),
+            limits=limits(snakemake.config["evaluation"]),
         )

@@ -12,6 +12,8 @@ with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.jobs.launch import train
     from gavel.judge.access import judge_access
     from gavel.models.limits import limits
+    from gavel.models.loading import Student
+    from gavel.models.task import Task
     from gavel.training.rl.rollout_server import rollout_access
 
     params = snakemake.params
@@ -28,7 +30,8 @@ with script_log(snakemake.log[0], f"rl {run}"):
             **job,
             **params.cell,
             name=run,
-            student=params.student,
+            student=Student(**params.student),
+            task=Task.of(params.solution),
             start=str(snakemake.input.start),
             labeled=snakemake.input.labeled,
             unlabeled=snakemake.input.unlabeled,
@@ -36,8 +39,5 @@ with script_log(snakemake.log[0], f"rl {run}"):
             judge_settings=params.judge | judge,
             output=str(Path(snakemake.output.run).parent),
             settings=params.settings | {"vllm": vllm},
-            solution_format=params.solution["format"],
-            prompt=params.solution["prompt"],
-            max_new_tokens=params.solution["max_new_tokens"],
-            decoding=limits(snakemake.config["evaluation"]),
+            limits=limits(config["evaluation"]),
         )

@@ -11,6 +11,8 @@ with script_log(snakemake.log[0], "sft"):
     from gavel.jobs.job import training_job
     from gavel.jobs.launch import train
     from gavel.models.limits import limits
+    from gavel.models.loading import Student
+    from gavel.models.task import Task
 
     params = snakemake.params
     with training_job(snakemake, "sft", "sft", params.settings) as job:
@@ -19,16 +21,14 @@ with script_log(snakemake.log[0], "sft"):
             snakemake.config["compute"],
             snakemake.threads,
             **job,
-            student=params.student,
+            student=Student(**params.student),
+            task=Task.of(params.solution),
             labeled=snakemake.input.labeled,
             validation=snakemake.input.validation,
             output=str(Path(snakemake.output.run).parent),
             settings={key: value for key, value in params.settings.items() if key != "seed"},
-            solution_format=params.solution["format"],
-            prompt=params.solution["prompt"],
-            max_new_tokens=params.solution["max_new_tokens"],
             seed=params.settings["seed"],
-            decoding=limits(snakemake.config["evaluation"]),
+            limits=limits(snakemake.config["evaluation"]),
         )
         summary = read_json(snakemake.output.run)
     say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

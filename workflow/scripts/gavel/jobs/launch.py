@@ -13,10 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_type_hints
 
 from gavel.common import log
 from gavel.common.errors import InputError
@@ -39,7 +40,7 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
         threads: CPU threads of the job, which its processes share.
         state: the run's state folder; the arguments of several processes are written beside it.
         mirror: a `gavel.training.state.Mirror`, fed by this process.
-        arguments: the others of `train`, plain values.
+        arguments: the others of `train`: plain values, and dataclasses of such (`rebuilt`).
 
     Raises:
         InputError: a process raised one.
@@ -47,7 +48,8 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
     """
     processes = compute["processes"]
     if processes == 1:
-        import_module(module).train(**arguments, state=state, mirror=mirror)
+        function = import_module(module).train
+        function(**rebuilt(function, arguments | {"state": state}), mirror=mirror)
         return
     share = max(1, threads // processes)
     task = {"module": module, "function": "train", "arguments": arguments | {"state": state}, "threads": share}
@@ -56,7 +58,7 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
     _follow(command, task, Path(state).with_name(f"{Path(state).name}.job.json"), mirror)
 
 
-def apart(function: Callable[..., None], task: str | Path, threads: int, **arguments) -> None:
+def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments) -> None:
     """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
 
     It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
@@ -65,7 +67,7 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, **argum
     Args:
         task: file for the arguments while the process runs.
         threads: CPU threads of the process.
-        arguments: of the function, plain values.
+        arguments: of the function: plain values, and dataclasses of such (`rebuilt`).
 
     Raises:
         InputError: the function raised one.
@@ -75,9 +77,19 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, **argum
     _follow([], call, Path(task), None)
 
 
+def rebuilt(function: Callable, arguments: Mapping) -> dict:
+    """The arguments, with a dataclass again where the function is annotated with one and gets its fields."""
+    hints = get_type_hints(function)
+    return {
+        name: hints[name](**value) if isinstance(value, dict) and is_dataclass(hints.get(name)) else value
+        for name, value in arguments.items()
+    }
+
+
 def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
     """Start `python -m [launcher] gavel.jobs.launch path`, do what it asks for, and raise what it raised."""
-    write_json(path, task | {"alone": not launcher, "batch_seconds": budget()})
+    plain = {name: asdict(value) if is_dataclass(value) else value for name, value in task["arguments"].items()}
+    write_json(path, task | {"arguments": plain, "alone": not launcher, "batch_seconds": budget()})
     library = str(Path(__file__).parents[2])
     search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     errors = []
@@ -141,7 +153,8 @@ def run(path: str) -> int:
         log.relay(lambda text: tell(channel, say=text))
     mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
     try:
-        getattr(import_module(task["module"]), task["function"])(**task["arguments"], **mirror)
+        function = getattr(import_module(task["module"]), task["function"])
+        function(**rebuilt(function, task["arguments"]), **mirror)
     except InputError as error:
         tell(channel, error=str(error))
         return 1

@@ -3,7 +3,7 @@
 It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset
@@ -12,8 +12,11 @@ from trl import SFTConfig, SFTTrainer
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.log import say
-from gavel.models import loading, prompts
+from gavel.models import loading
 from gavel.models.context import check_questions
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.training import batches, distributed, lora
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
@@ -35,18 +38,16 @@ def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[s
 
 def train(
     *,
-    student: dict,
+    student: Student,
+    task: Task,
     labeled: str,
     validation: str,
     output: str,
     state: str,
     digest: str,
     settings: dict,
-    solution_format: str,
-    prompt: str,
-    max_new_tokens: int,
     seed: int,
-    decoding: dict | None = None,
+    limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Fine-tune the student and keep its best and last checkpoint.
@@ -54,14 +55,14 @@ def train(
     Called with the same arguments in every process that trains; the main one writes.
 
     Args:
-        student: `model` (hub name or folder), `pad_token`, `eos_token`, `dtype`, `revision`.
+        student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
         output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
         state: folder for checkpoints, outside the workflow's outputs.
         digest: of all that the result depends on; decides whether `state` may be resumed.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
-        decoding: what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -70,20 +71,14 @@ def train(
         InputError: a row has no solution, or does not fit the model's context.
     """
     rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
-    template = prompts.load(prompt)
-    texts = solutions(rows, solution_format, labeled)
-    data = Dataset.from_list(
-        [
-            {"prompt": prompts.fill(template, question=row["question"]), "completion": text}
-            for row, text in zip(rows, texts, strict=True)
-        ]
-    )
-    tokens = {name: student.get(name) for name in ("pad_token", "eos_token")}
-    tokenizer = loading.load_tokenizer(student["model"], **tokens)
-    asked = {"model": student["model"], "tokenizer": tokenizer, "prompt": prompt, "max_new_tokens": max_new_tokens}
-    check_questions(rows, source=labeled, solutions=texts, **asked)
-    check_questions(checked, source=validation, **asked)
-    model = loading.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
+    texts = solutions(rows, task.format, labeled)
+    asked = task.prompts(row["question"] for row in rows)
+    data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
+    fits = {"model": student.model, "student": student, "task": task}
+    check_questions(rows, source=labeled, solutions=texts, **fits)
+    check_questions(checked, source=validation, **fits)
+    policy = Policy.load(student.model, student)
+    tokenizer = policy.tokenizer
     distributed.check("sft", critic=False)
     run = distributed.on_main(lambda: RunState(state, digest))
     micro, accumulate = batches.split(
@@ -91,14 +86,7 @@ def train(
     )
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    watch = Monitor(
-        checked,
-        prompt=prompt,
-        solution_format=solution_format,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        decoding=decoding,
-    )
+    watch = Monitor(checked, task, seed=seed, limits=limits)
     every = per_epoch * settings["check_every"]
     keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
     config = SFTConfig(
@@ -128,7 +116,7 @@ def train(
     )
     config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
     trainer = SFTTrainer(
-        model=model,
+        model=policy.model,
         args=config,
         train_dataset=data,
         processing_class=tokenizer,

@@ -6,6 +6,7 @@ cell differs from another in its algorithm, its lambda and its seed and in nothi
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from datasets import Dataset
@@ -14,8 +15,10 @@ from gavel.common.files import read_jsonl
 from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
 from gavel.judge import kinds, load
-from gavel.models import loading, prompts
 from gavel.models.context import check_questions
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.training import distributed, lora
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
@@ -37,7 +40,8 @@ def train(
     algorithm: str,
     lam: float,
     seed: int,
-    student: dict,
+    student: Student,
+    task: Task,
     start: str,
     labeled: str,
     unlabeled: str,
@@ -47,10 +51,7 @@ def train(
     state: str,
     digest: str,
     settings: dict,
-    solution_format: str,
-    prompt: str,
-    max_new_tokens: int,
-    decoding: dict | None = None,
+    limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
@@ -62,14 +63,14 @@ def train(
         name: the run's name, for messages.
         algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
         lam: weight of the verifiable reward on labelled questions.
-        student: `dtype`, `pad_token`, `eos_token`.
+        student: how its checkpoints are loaded.
         start: folder of the SFT checkpoint.
         labeled, unlabeled, validation: JSONL files of records.
         judge_settings: keyword arguments of `gavel.judge.load.load`.
         output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
         state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
         settings: the `rl` section of the config, without the grid.
-        decoding: what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -85,15 +86,15 @@ def train(
         labeled_share=settings["labeled_share"],
         seed=seed,
     )
-    template = prompts.load(prompt)
-    data = Dataset.from_list([row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows])
+    asked = task.prompts(row["question"] for row in rows)
+    data = Dataset.from_list([row | {"prompt": prompt} for row, prompt in zip(rows, asked, strict=True)])
     checked = list(read_jsonl(validation))
-    tokenizer = loading.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
     longest = (settings["vllm"] or {}).get("max_model_length")
     for path in (labeled, unlabeled, validation):
         about = {"source": path, "model": start, "limit": None if path == validation else longest}
-        check_questions(read_jsonl(path), tokenizer=tokenizer, prompt=prompt, max_new_tokens=max_new_tokens, **about)
-    model = loading.load_model(start, dtype=student["dtype"])
+        check_questions(read_jsonl(path), student=student, task=task, **about)
+    policy = Policy.load(start, student)
+    tokenizer = policy.tokenizer
     # The judge watches every run, but it pays none at lambda 1.
     if judge_settings.get("cache") == "run":
         judge_settings = judge_settings | {"cache": str(Path(state) / JUDGE_CACHE)}
@@ -107,30 +108,28 @@ def train(
     reward = MixedReward(
         weight=weight,
         judge=watcher if lam < 1 else None,
-        solution_format=solution_format,
+        solution_format=task.format,
         partial=settings["partial_credit"],
         max_missing=settings["max_missing_rewards"],
         # DeepSpeed takes a step before a callback could hinder it.
         max_skipped=0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"],
         center_judge=settings["center_judge"],
         length_penalty=settings["length_penalty"],
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=task.max_new_tokens,
         updates=updates,
     )
     compares = kinds.KINDS[judge_settings.get("kind", "single-token")].relative
     begun = None  # the policy as it is at the start, for the process that looks
     if (monitor["reference"] or compares) and distributed.is_main():
-        begun = loading.load_model(start, dtype=student["dtype"])
+        begun = student.load_model(start)
     watch = Monitor(
         checked[: monitor["questions"]],
-        prompt=prompt,
-        solution_format=solution_format,
-        max_new_tokens=max_new_tokens,
+        task,
         judge=watcher,
         reference=begun if monitor["reference"] else None,
         temperature=settings["temperature"],
         seed=seed,
-        decoding=decoding,
+        limits=limits,
     )
     if compares and begun is not None:
         watch.against(begun, tokenizer)
@@ -149,12 +148,12 @@ def train(
         heed=reaction.heed,
         mirror=mirror,
     )
-    config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
+    config = trainer_config(kind, settings, epochs, minibatches, task.max_new_tokens, seed, str(run.checkpoints))
     extra = {"critic": ppo} if kind.critic else {"leave_one_out": kind.leave_one_out}
     extra["kl_in_reward"] = settings["kl_in"] == "reward"
     adapters = lora.adapters(settings["lora"], "rl.lora")
     trainer = (PPOTrainer if kind.critic else GroupTrainer)(
-        model=model,
+        model=policy.model,
         reward_funcs=reward,
         args=config,
         train_dataset=data,
@@ -166,17 +165,17 @@ def train(
     )
     last = distributed.on_main(run.latest)
     ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
-    policy = trainer.model
+    trained = trainer.model
     if ended is not None:  # all but moving the results was done
-        policy = loading.load_model(start if adapters else str(last), dtype=student["dtype"])
-        policy = lora.load(policy, last) if adapters else policy
+        trained = student.load_model(start if adapters else str(last))
+        trained = lora.load(trained, last) if adapters else trained
     else:
         if last is not None:
             say(f"resuming from {last.name} ({updates} updates a step)", console=True)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         ended = reaction.resume(trainer.state.global_step // updates)
     if ended and ended["action"] in ROLLS_BACK:
-        policy = loading.load_model(str(run.best), dtype=student["dtype"])
+        trained = student.load_model(str(run.best))
     steps = ended["step"] if ended else settings["steps"]
     rows = rows[: steps * settings["prompts_per_step"]]
     used = {row["question"] for row in rows if row["labeled"]}
@@ -194,4 +193,4 @@ def train(
         "algorithm_notes": kind.describe() | {"epochs": epochs, "minibatches": minibatches},
         "seconds": keeper.seconds(),
     }
-    return finish_run(run, policy, tokenizer, Path(output), summary, mirror)
+    return finish_run(run, trained, tokenizer, Path(output), summary, mirror)
