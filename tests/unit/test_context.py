@@ -105,15 +105,7 @@ def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
     for name, own in {"first": rows[:3], "second": [rows[0], long(rows[1])]}.items():
         write_jsonl(tmp_path / f"{name}.jsonl", own)
         files.append((str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}-out.jsonl")))
-    options = {
-        "model": short,
-        "student": Student(),
-        "task": TASK,
-        "files": files,
-        "n": 1,
-        "temperature": 1.0,
-        "seed": 0,
-    }
+    options = {"model": short, "student": Student(), "task": TASK, "files": files}
     with pytest.raises(InputError, match=MESSAGE.format(name="second")):
         generate.generate(**options, n=1, temperature=1.0, seed=0)
     assert not list(tmp_path.glob("*-out.jsonl"))

@@ -11,13 +11,11 @@ from trl import SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
-from gavel.models import loading
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.training import batches, distributed, lora
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.state import Mirror, RunState
@@ -81,40 +79,25 @@ def train(
     tokenizer = policy.tokenizer
     distributed.check("sft", critic=False)
     run = distributed.on_main(lambda: RunState(state, digest))
-    micro, accumulate = batches.split(
-        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "sft"
-    )
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(checked, task, seed=seed, limits=limits)
     every = per_epoch * settings["check_every"]
     keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
-    config = SFTConfig(
-        output_dir=str(run.checkpoints),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=accumulate,
+    config = trl.supervised(
+        SFTConfig,
+        settings,
+        run.checkpoints,
+        "sft",
         max_steps=steps,
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type="linear",
         warmup_steps=settings["warmup"],
         weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["max_grad_norm"],
-        bf16=settings["bf16"],
-        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
-        gradient_checkpointing=settings["gradient_checkpointing"],
-        ddp_find_unused_parameters=False,
         completion_only_loss=True,
         dataloader_drop_last=True,
         eos_token=tokenizer.eos_token,
         pad_token=tokenizer.pad_token,
-        max_length=None,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         seed=seed,
     )
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
     trainer = SFTTrainer(
         model=policy.model,
         args=config,
@@ -123,10 +106,7 @@ def train(
         callbacks=[keeper],
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
-    last = distributed.on_main(run.latest)
-    if last is not None:
-        say(f"resuming from {last.name}", console=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trl.resume(trainer, run)
     return finish_run(
         run,
         trainer.model,

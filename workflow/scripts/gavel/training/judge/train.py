@@ -17,13 +17,12 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
 from gavel.common.seeding import reshuffled
 from gavel.judge import load
 from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
-from gavel.training import batches, distributed, lora
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.judge.judgments import both_orders, local, to_imitate, to_prefer
 from gavel.training.rl import algorithms
@@ -58,31 +57,10 @@ class Preferred:
         return next(iter(after.split()), None)
 
 
-def _common(settings: dict, folder: str) -> dict:
-    """What TRL's configs for SFT and DPO share."""
-    micro, accumulate = batches.split(
-        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "judge.self_taught"
-    )
-    return {
-        "output_dir": folder,
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": accumulate,
-        "max_steps": settings["steps"],
-        "learning_rate": settings["learning_rate"],
-        "lr_scheduler_type": "linear",
-        "warmup_steps": _warmup(settings),
-        "max_grad_norm": settings["max_grad_norm"],
-        "bf16": settings["bf16"],
-        "use_cpu": loading.device().type == "cpu",
-        "gradient_checkpointing": settings["gradient_checkpointing"],
-        "ddp_find_unused_parameters": False,
-        "max_length": None,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "seed": settings["seed"],
-    }
+def _config(kind: type[trl.Config], settings: dict, folder: str, **options) -> trl.Config:
+    """TRL's configuration for SFT or DPO."""
+    own = {"max_steps": settings["steps"], "warmup_steps": _warmup(settings), "seed": settings["seed"]}
+    return trl.supervised(kind, settings, folder, "judge.self_taught", **own, **options)
 
 
 def _warmup(settings: dict) -> int:
@@ -94,7 +72,6 @@ def _given(
     config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, keeper, key: str
 ) -> dict:
     """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
     return {
         "args": config,
         "train_dataset": Dataset.from_list(examples),
@@ -105,20 +82,18 @@ def _given(
 
 
 def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
-    config = SFTConfig(
-        **_common(settings, folder),
-        completion_only_loss=True,
-        eos_token=tokenizer.eos_token,
-        pad_token=tokenizer.pad_token,
-    )
+    tokens = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token}
+    config = _config(SFTConfig, settings, folder, completion_only_loss=True, **tokens)
     return SFTTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.sft.lora"))
 
 
 def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
     nll = settings["nll"]
-    config = DPOConfig(
-        **_common(settings, folder),
+    config = _config(
+        DPOConfig,
+        settings,
+        folder,
         beta=settings["beta"],
         loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
         loss_weights=[1.0, nll] if nll else None,
@@ -252,10 +227,7 @@ def train(
         folder=str(run.checkpoints),
         keeper=keeper,
     )
-    last = distributed.on_main(run.latest)
-    if last is not None:
-        say(f"resuming from {last.name}", console=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trl.resume(trainer, run)
     summary |= {"seconds": keeper.seconds()}
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:

@@ -12,14 +12,13 @@ from pathlib import Path
 from datasets import Dataset
 
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
 from gavel.judge import kinds, load
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.training import distributed, lora
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.rl import algorithms
@@ -170,9 +169,7 @@ def train(
         trained = student.load_model(start if adapters else str(last))
         trained = lora.load(trained, last) if adapters else trained
     else:
-        if last is not None:
-            say(f"resuming from {last.name} ({updates} updates a step)", console=True)
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trl.resume(trainer, run)
         ended = reaction.resume(trainer.state.global_step // updates)
     if ended and ended["action"] in ROLLS_BACK:
         trained = student.load_model(str(run.best))
