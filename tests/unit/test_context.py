@@ -14,7 +14,6 @@ from gavel.common.files import write_jsonl
 from gavel.evaluation import generate
 from gavel.jobs.launch import rebuilt
 from gavel.judge import load
-from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge_eval import verdicts
 from gavel.models import loading, prompts
 from gavel.models.context import check_files
@@ -188,7 +187,7 @@ def test_a_judge_cuts_to_its_context_and_counts(short, rows, capsys):
     found = asked.verdicts(questions, [row["program"] for row in rows[:2]])
     assert [verdict.truncated for verdict in found] == [False, True]
     assert all(0 < verdict.score < 1 for verdict in found)
-    assert asked.tokens_read <= 2 * CONTEXT
+    assert asked.usage.read <= 2 * CONTEXT
 
 
 def test_cut_judging_prompts_are_counted_in_training(short, rows):
@@ -209,7 +208,7 @@ def test_a_reasoning_has_room_and_a_prompt_cut_for_it_counts(short, rows):
     with pytest.raises(InputError, match=r"judge.reasoning.max_new_tokens: 120 leaves no room .* 120 tokens"):
         load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": CONTEXT})
     asked = load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": 60, "temperature": 0.0})
-    assert isinstance(asked.backend, Reasoning)
+    assert asked.reasoner is not None
     found = asked.verdicts(["1+1?"] * 2, ["2", "2 " * 80])
     assert [verdict.truncated for verdict in found] == [False, True]
 

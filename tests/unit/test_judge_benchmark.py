@@ -14,7 +14,7 @@ from gavel.judge import load as judge_load
 from gavel.judge import verdict
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.judge_eval.benchmark import ask, check
 from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
@@ -193,16 +193,20 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path,
         made(questions=13)
 
 
-class Scorer:
+class Scorer(Judge):
     """A judge of single solutions: their numbers are the probabilities; 'silence' gets no answer."""
 
     def __init__(self, score=float):
-        self.score, self.asked, self.tokens_read, self.tokens_written = score, [], 100, 7
+        self.score, self.asked, self.spent = score, [], Usage(3, 100, 7)
+
+    @property
+    def usage(self):
+        return self.spent
 
     def verdicts(self, questions, solutions):
         self.asked += zip(questions, solutions, strict=True)
-        self.tokens_read += 10 * len(solutions)
-        self.tokens_written += len(solutions)
+        n = len(solutions)
+        self.spent = Usage(self.spent.prompts + n, self.spent.read + 10 * n, self.spent.written + n)
         known = [None if text == "silence" else float(text) for text in solutions]
         return [Verdict(p if p is None else self.score(p), probability=p) for p in known]
 
@@ -265,7 +269,7 @@ def test_a_judge_that_compares_is_asked_about_the_pairs():
         item("a-2", "a", "0.5", "0.3"),
     ]
     rows, cost = ask(watcher, asked)
-    assert watcher.prompts_asked == cost["prompts"] == 2 * 4, (
+    assert watcher.usage.prompts == cost["prompts"] == 2 * 4, (
         "equal solutions and equal pairs are not asked about again"
     )
     assert cost["tokens_read"] == 40
@@ -365,7 +369,7 @@ def test_a_real_judges_rows_are_its_scores(tiny, rows):
     scores = verdict.score(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
     assert [row["chosen"] for row in found] == pytest.approx(scores, abs=1e-5)
     assert cost["prompts"] == 8
-    assert cost["tokens_read"] == watcher.tokens_read > 0
+    assert cost["tokens_read"] == watcher.usage.read > 0
     assert json.loads(json.dumps(found)) == found
 
 

@@ -98,7 +98,7 @@ def test_tokens_are_counted_where_the_server_counts_them(chat, counts, expected)
     with serving(lambda prompt: LISTED, counts) as server:
         asked = connect(server, chat=chat)
         asked.verdicts(["1+1?", "1+1?", "2+2?"], ["2", "3", "4"])  # and once to check the labels
-        assert asked.tokens_read == expected
+        assert asked.usage.read == expected
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -124,7 +124,7 @@ def test_two_solutions_are_held_against_each_other_over_http(chat):
         asked = connect(server, kind="pairwise", chat=chat)
         scores = judge_verdict.score(asked, ["q", "q"], ["3", "9"])
         assert scores == pytest.approx([0.25, 0.75])
-        assert asked.prompts_asked == 2
+        assert asked.usage.prompts == 2
         assert asked.verdicts(["q", "q"], ["3", "9"])[0].compared.first == pytest.approx(0.55)
     assert len(server.bodies) == 1 + 2 * 2  # the check of the labels
 

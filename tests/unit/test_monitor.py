@@ -5,7 +5,7 @@ import csv
 import pytest
 from small_run import small_run
 
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.training import monitor
@@ -14,10 +14,8 @@ from gavel.training.monitor import Monitor
 ROWS = [{"question": f"What is {i}?", "answer": str(i)} for i in range(4)]
 
 
-class Longest:
+class Longest(Judge):
     """Scores a solution by its length; says nothing of an empty one."""
-
-    tokens_read = tokens_written = 0
 
     def verdicts(self, questions, solutions):
         return [Verdict(min(1.0, len(text) / 10) if text else None) for text in solutions]

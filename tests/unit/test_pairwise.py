@@ -18,8 +18,9 @@ from gavel.judge import verdict as judge_verdict
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
+from gavel.judge.single_token import SingleTokenJudge
 from gavel.judge.tournaments import best, best_of_each
-from gavel.judge.verdict import Compared, Verdict
+from gavel.judge.verdict import Compared, Comparer, Usage, Verdict
 from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
 from gavel.judge_eval.verdicts import _judged
@@ -87,7 +88,7 @@ def test_a_group_costs_both_orders_of_each_pair_of_different_solutions():
     watcher = make()
     solutions = ["1", "2", "3", "2", "4", "5"]
     found = watcher.verdicts(["q"] * 6 + ["other"] * 2, [*solutions, "1", "2"])
-    assert len(watcher.backend.asked) == len(set(watcher.backend.asked)) == watcher.prompts_asked == 5 * 4 + 2
+    assert len(watcher.backend.asked) == len(set(watcher.backend.asked)) == watcher.usage.prompts == 5 * 4 + 2
     assert watcher.backend.calls == 1, "a round is one set of passes"
     beginnings: dict = {}
     for text, group in zip(watcher.backend.asked, watcher.backend.groups, strict=True):
@@ -153,6 +154,14 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
     assert len({row["id"] for row in read_jsonl(tmp_path / "calibration.jsonl")}) == 300
     tried = list(read_jsonl(tmp_path / "probes.jsonl"))
     assert len({row["id"] for row in tried}) == problems and len(tried) == 10 * problems
+
+
+def test_what_a_judge_can_do_is_said_by_its_interface():
+    single = SingleTokenJudge(Backend(larger))
+    assert isinstance(make(), Comparer) and not isinstance(single, Comparer)
+    assert make().reasoner is None
+    assert Usage(5, 40, 3, 2).since(Usage(1, 30, 3)) == (4, 10, 0, 2)
+    assert Usage(5, 40, 3).tokens == 43
 
 
 def test_position_bias_is_told():
@@ -274,7 +283,7 @@ def probability(watcher, text):
 def test_a_real_model_is_asked_for_the_first_label_in_both_orders(tiny, group):
     (question, *_), (a, b, *_) = group
     watcher = load(tiny)
-    (held,) = watcher.held([(question, a, b)])
+    (held,) = watcher.compare([(question, a, b)])
     ahead, behind = (probability(watcher, watcher.render(question, *order)[0]) for order in ((a, b), (b, a)))
     assert held.probability == pytest.approx((ahead + 1 - behind) / 2, rel=1e-5)
     assert held.first == pytest.approx((ahead + behind) / 2, rel=1e-5)
@@ -302,10 +311,10 @@ def test_answers_are_kept_in_the_judges_cache(tiny, group, tmp_path):
     scores = judge_verdict.score(load(tiny, cache=path), *group)
     again = load(tiny, cache=path)
     assert judge_verdict.score(again, *group) == scores
-    assert (again.prompts_asked, again.prompts_cached, again.tokens_read) == (12, 12, 0)
+    assert again.usage == (12, 0, 0, 12)
     single = judge_load.load(model=tiny, cache=path)
     single.verdicts(*group)
-    assert single.prompts_cached == 0
+    assert single.usage.cached == 0
 
 
 def test_long_prompts_are_counted_as_cut(tiny, group):

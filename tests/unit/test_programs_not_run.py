@@ -12,7 +12,7 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.evaluation import score as scoring
 from gavel.evaluation.metrics import write_metrics
 from gavel.evaluation.question_values import question_values
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.judge_eval.verdicts import _judged
 from gavel.report.page import render
 from gavel.report.results import load as load_report
@@ -39,9 +39,7 @@ def late(monkeypatch):
     monkeypatch.setattr(verifier, "run_programs", run)
 
 
-class Judge:
-    tokens_read = tokens_written = 0
-
+class Half(Judge):
     def verdicts(self, questions, solutions):
         return [Verdict(0.5, probability=0.5) for _ in solutions]
 
@@ -68,7 +66,7 @@ def test_the_mix(v, j, lam, labeled, expected):
 
 def reward(lam: float, **settings) -> MixedReward:
     settings = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25} | settings
-    return MixedReward(weight=MixingWeight(lam), judge=Judge(), **settings)
+    return MixedReward(weight=MixingWeight(lam), judge=Half(), **settings)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +101,11 @@ def test_a_judged_solution_without_a_verdict_is_left_out(late):
     rows = [
         {"id": str(i), "question": "q", "response": text, "gold": "4"} for i, text in enumerate([RIGHT, LATE, WRONG])
     ]
-    assert [(row["id"], row["correct"]) for row in _judged(rows, Judge(), "program")] == [
+    assert [(row["id"], row["correct"]) for row in _judged(rows, Half(), "program")] == [
         ("0", True),
         ("2", False),
     ]
-    assert list(_judged([], Judge(), "program")) == []
+    assert list(_judged([], Half(), "program")) == []
 
 
 def test_an_unverified_contrast_is_no_pair(late):

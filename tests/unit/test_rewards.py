@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.training.rl.rewards import MixedReward, MixingWeight, centred, mix, verifiable
 
 RIGHT, WRONG, NONE = (
@@ -12,17 +12,15 @@ RIGHT, WRONG, NONE = (
 )
 
 
-class FixedJudge:
+class FixedJudge(Judge):
     """Pays 0.25 for everything, or nothing at all, and counts how often it is asked."""
 
     def __init__(self, score=0.25):
         self.paid, self.asked = score, 0
 
-    tokens_written = 0
-
     @property
-    def tokens_read(self):
-        return 10 * self.asked
+    def usage(self):
+        return Usage(read=10 * self.asked)
 
     def verdicts(self, questions, solutions):
         self.asked += len(solutions)

@@ -10,6 +10,7 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from gavel.common.errors import InputError
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
@@ -78,14 +79,10 @@ def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches,
     assert made.max_steps == 2 * updates_per_rollout
 
 
-class HalfJudge:
+class HalfJudge(Judge):
     """Pays by the length of the solution, so that groups have spread."""
 
-    tokens_read = tokens_written = 0
-
     def verdicts(self, questions, solutions):
-        from gavel.judge.verdict import Verdict
-
         return [Verdict((len(text) % 7) / 7) for text in solutions]
 
 

@@ -11,7 +11,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_json
 from gavel.jobs.launch import rebuilt
 from gavel.judge import load as judge
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.training import distributed
@@ -85,10 +85,8 @@ def repeated(folder: Path, start: str) -> None:
     distributed.on_main(lambda: write_json(folder / "repeated.json", sum(shares, [])))
 
 
-class Deaf:
+class Deaf(Judge):
     """A judge that the second process cannot reach in the second step."""
-
-    prompts_asked = tokens_read = tokens_written = 0
 
     def __init__(self, inner):
         self.inner, self.calls = inner, 0

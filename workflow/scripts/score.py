@@ -12,7 +12,7 @@ with script_log(snakemake.log[0], f"score {run}"):
     from gavel.common.files import write_json
     from gavel.evaluation.score import score
     from gavel.jobs.job import plain_job
-    from gavel.judge import load, verdict
+    from gavel.judge import load
     from gavel.judge.access import judge_access
 
     asked = snakemake.params.judge
@@ -39,6 +39,6 @@ with script_log(snakemake.log[0], f"score {run}"):
                     name = Path(output).parent.name
                     met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        spent = verdict.tokens(watcher) if watcher else 0
+        spent = watcher.usage.tokens if watcher else 0
         write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
         mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])

@@ -7,7 +7,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import say
 from gavel.judge import kinds, load
-from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import Judge
 from gavel.judge_eval import probes
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
@@ -70,7 +70,7 @@ def judge_policy(
         write_jsonl(probes_output, _judged(tricks, watcher, task.format))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
-        write_json(usage_output, {"written": written, "judge": tokens(watcher)})
+        write_json(usage_output, {"written": written, "judge": watcher.usage.tokens})
 
 
 def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str) -> Iterator[dict]:

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
-from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import Judge
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
@@ -94,7 +94,7 @@ class Monitor:
         drawn = self._drawn(policy)
         texts = [s.text for s in drawn]
         answers, verdicts = verify(texts, self.gold, self.task.format)
-        before = tokens(self.judge)
+        before = self.judge.usage
         judged = self._judged(texts, verdicts)
         right = known(verdicts)
         n = len(right)
@@ -105,7 +105,7 @@ class Monitor:
             "accuracy_high": high,
             "unparsable": (sum(answer is None for answer in answers) - verdicts.count(None)) / n,
             "length": statistics.fmean(len(s.ids) for s in drawn),
-            "judge_tokens": tokens(self.judge) - before,
+            "judge_tokens": self.judge.usage.since(before).tokens,
         }
         read = tokenizer(self.task.prompts(self.questions[:ENOUGH]))["input_ids"]
         written = [s.ids for s in drawn[:ENOUGH]]

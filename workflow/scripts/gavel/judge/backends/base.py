@@ -35,18 +35,24 @@ class Answer:
 
 
 class Backend(Protocol):
-    """Where the judge's model runs."""
+    """What answers judging prompts: a model, or a reasoning around one."""
 
     identity: str  # of what answers: another model has another one
-    tokens_read: int  # of prompts so far, whether computed anew or not
-    tokens_written: int  # before the label words; 0 of one that answers at once
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
 
 
 class Writer(Backend, Protocol):
-    """A back end whose model can also write."""
+    """Where the judge's model runs: it answers, and can also write.
+
+    Attributes:
+        tokens_read: of prompts so far, whether computed anew or not.
+        tokens_written: before the label words; 0 of a model that was only asked to answer.
+    """
+
+    tokens_read: int
+    tokens_written: int
 
     def write(
         self,

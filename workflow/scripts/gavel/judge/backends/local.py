@@ -1,9 +1,12 @@
 """A judge's model in this process: one forward pass a solution, what prompts share computed once."""
 
+import copy
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
+from transformers import PreTrainedModel
 
 from gavel.common.digests import folder_digest
 from gavel.common.errors import InputError
@@ -67,6 +70,12 @@ class LocalBackend:
             say(f"judge.max_tokens {max_tokens} is above the context of {model!r}; prompts are cut to {self.context}")
         self.source, self.revision = model, revision
         self.tokens_read = self.tokens_written = 0
+
+    def with_model(self, model: PreTrainedModel) -> Self:
+        """The same back end with another model of the same tokenizer, such as one that is being trained."""
+        found = copy.copy(self)
+        found.model = model
+        return found
 
     @property
     def identity(self) -> str:

@@ -12,8 +12,6 @@ from typing import NamedTuple
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.judge import load
-from gavel.judge.backends.local import LocalBackend
-from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
 
 
@@ -24,11 +22,6 @@ class Asked(NamedTuple):
     prompt: str
     cue: str
     label: str
-
-
-def local(judge: PairwiseJudge) -> LocalBackend:
-    """The back end in which the judge's model is, below any reasoning."""
-    return judge.backend.backend if isinstance(judge.backend, Reasoning) else judge.backend
 
 
 def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
@@ -58,11 +51,11 @@ def sampled(
         solution's label, and whether the judgment ends with it.
     """
     rng = random.Random(f"judgments-{seed}")
-    orders, model = both_orders(judge, pairs), local(judge)
+    orders, model = both_orders(judge, pairs), judge.base
     replies = [[""] * samples for _ in orders]
-    if isinstance(judge.backend, Reasoning):
+    if judge.reasoner is not None:
         drawing = {"samples": samples, "temperature": temperature, "seed": seed}
-        replies = judge.backend.begun([(one.prompt, one.cue) for one in orders], **drawing)
+        replies = judge.reasoner.reason([(one.prompt, one.cue) for one in orders], **drawing)
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
     found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
     rows = []

@@ -7,7 +7,7 @@ from transformers import TrainerCallback
 
 from gavel.common.errors import InputError
 from gavel.common.log import say
-from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
@@ -139,11 +139,11 @@ class MixedReward:
         j: list[float | None] = [None] * len(completions)
         spent = cut = 0
         if self.judge is not None:
-            spent = -tokens(self.judge)
+            before = self.judge.usage
             verdicts = self.judge.verdicts(question, completions)
             j = judge_rewards(self.judge, verdicts)
             cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
-            spent += tokens(self.judge)
+            spent = self.judge.usage.since(before).tokens
         paid = centred(j, question) if self.center_judge else j
         # At lambda 0 no answer is read, so nothing is missing there.
         verified = [gold is not None and self.weight.own > 0 for gold in answer]
@@ -194,8 +194,8 @@ class MixedReward:
             log("not_run", not_run * distributed.processes())
         if not self.weight.constant:
             log("lambda", lam)
-        if asked := getattr(self.judge, "prompts_asked", 0):
-            log("judge_cached", self.judge.prompts_cached / asked)
+        if self.judge is not None and (usage := self.judge.usage).prompts:
+            log("judge_cached", usage.cached / usage.prompts)
         for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
             for pool in (True, False):
                 part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
