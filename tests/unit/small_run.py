@@ -19,7 +19,8 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
 
     Args:
         rows: at least 44 problems with programs.
-        changes: of `gavel.training.rl.train.train`'s arguments; `settings` and `monitor` are merged into the defaults.
+        changes: of `gavel.training.rl.train.train`'s arguments, or of its cell's fields; `settings` and `monitor` are
+            merged into the defaults.
     """
     keys = ("question", "answer", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
@@ -30,16 +31,14 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
     settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
     settings["monitor"] = settings["monitor"] | {"questions": 2, "every": 1} | changes.pop("monitor", {})
+    cell = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
     common = {
-        "name": "x",
-        "algorithm": "grpo",
-        "lam": 0.5,
-        "seed": 0,
+        "cell": {"name": "x", "algorithm": "grpo", "lam": 0.5, "seed": 0} | cell,
+        "run": {"output": str(folder / output), "state": str(folder / "state"), "digest": "d"},
+        "data": files,
         "student": {"dtype": "float32"},
         "start": tiny,
-        "judge_settings": {"model": tiny, "cache": "run"},
-        "state": str(folder / "state"),
-        "digest": "d",
+        "judge": {"model": tiny, "cache": "run"},
         "task": {"prompt": "solve", "format": "program", "max_new_tokens": 8},
     }
-    return files | common | changes | {"settings": settings, "output": str(folder / output)}
+    return common | changes | {"settings": settings}

@@ -12,7 +12,7 @@ from small_run import small_job
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
 from gavel.evaluation import generate
-from gavel.jobs.launch import rebuilt
+from gavel.jobs.launch import RunFolders, rebuilt
 from gavel.judge import load
 from gavel.judge_eval import verdicts
 from gavel.models import loading, prompts
@@ -23,7 +23,7 @@ from gavel.study import resolve
 from gavel.training import sft
 from gavel.training.judge import train
 from gavel.training.rl import train as rl
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 
 ROOT = Path(__file__).parents[2]
 CONTEXT, NEW = 120, 24
@@ -48,7 +48,7 @@ def long(row: dict) -> dict:
 def job(short, rows, tmp_path):
     """Arguments of an RL run whose files are `labeled`, `unlabeled` and `validation`."""
     made = small_job(tmp_path, short, rows)
-    changed = {"judge_settings": {"model": short, "cache": "off"}, "task": TASK}
+    changed = {"judge": {"model": short, "cache": "off"}, "task": TASK}
     return rebuilt(rl.train, made) | changed
 
 
@@ -61,9 +61,9 @@ def lengthen(path: str, place: int) -> None:
 def sft_arguments(job, **changes) -> dict:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings = {key: value for key, value in resolve.resolve(raw, ROOT)["sft"].items() if key != "seed"}
-    keys = ("labeled", "validation", "output", "state", "digest", "task")
-    asked = {key: job[key] for key in keys} | {"seed": 0, "settings": settings | {"epochs": 1, "batch_size": 2}}
-    return asked | {"student": Student(job["start"])} | changes
+    files = {"labeled": job["data"].labeled, "validation": job["data"].validation}
+    asked = files | {key: job[key] for key in ("run", "task")} | {"seed": 0, "student": Student(job["start"])}
+    return asked | {"settings": settings | {"epochs": 1, "batch_size": 2}} | changes
 
 
 MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, with 24 of "
@@ -72,24 +72,24 @@ MESSAGE += r"solution.max_new_tokens that is \d+, and the context is 120;"
 
 @pytest.mark.parametrize("name", ["labeled", "unlabeled", "validation"])
 def test_rl_names_the_row_and_the_model_before_it_trains(job, name, tmp_path):
-    lengthen(job[name], 1)
+    lengthen(getattr(job["data"], name), 1)
     with pytest.raises(InputError, match=MESSAGE.format(name=name)):
         rl.train(**job)
-    assert not list(Path(job["state"]).rglob("checkpoint-*"))
+    assert not list(Path(job["run"].state).rglob("checkpoint-*"))
 
 
 @pytest.mark.parametrize("name", ["labeled", "validation"])
 def test_sft_names_the_row_and_the_model_before_it_trains(job, name):
-    lengthen(job[name], 1)
+    lengthen(getattr(job["data"], name), 1)
     with pytest.raises(InputError, match=MESSAGE.format(name=name)):
         sft.train(**sft_arguments(job))
-    assert not Path(job["state"]).exists()
+    assert not Path(job["run"].state).exists()
 
 
 def test_a_solution_that_does_not_fit_is_named(job):
-    rows = [json.loads(line) for line in Path(job["labeled"]).read_text().splitlines()]
+    rows = [json.loads(line) for line in Path(job["data"].labeled).read_text().splitlines()]
     rows[2] |= {"id": "wordy", "program": rows[2]["program"] + "\n    # and so on" * CONTEXT}
-    write_jsonl(job["labeled"], rows)
+    write_jsonl(job["data"].labeled, rows)
     with pytest.raises(InputError, match=r"labeled.jsonl:3: row wordy .* of its solution that is"):
         sft.train(**sft_arguments(job))
 
@@ -193,9 +193,7 @@ def test_a_judge_cuts_to_its_context_and_counts(short, rows, capsys):
 def test_cut_judging_prompts_are_counted_in_training(short, rows):
     logged = {}
     weight = MixingWeight(0.5)
-    reward = MixedReward(
-        weight=weight, judge=load.load(model=short), solution_format="program", partial=0.1, max_missing=0.25
-    )
+    reward = MixedReward(weight, load.load(model=short), RewardRules("program"), MissingRewards(0.25))
     questions = [rows[0]["question"], long(rows[1])["question"]]
     reward(["x", "y"], question=questions, answer=[None, None], log_metric=logged.__setitem__)
     assert logged["judge_truncated"] == 0.5
@@ -230,9 +228,7 @@ def test_training_a_judge_names_the_pair_that_does_not_fit(short, rows, tmp_path
             judge_settings={"kind": "pairwise", "model": short, "labels": (" Yes", " No"), "dtype": "float32"},
             data=str(tmp_path / "pairs.jsonl"),
             selection=str(tmp_path / "selection.jsonl"),
-            output=str(tmp_path / "out"),
-            state=str(tmp_path / "state"),
-            digest="d",
+            run=RunFolders(str(tmp_path / "out"), str(tmp_path / "state"), "d"),
             settings={"seed": 0, "steps": 1},
             name="rl",
         )

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from small_run import small_job, small_run
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.models import loading
 from gavel.models.loading import Student
 from gavel.models.task import Task
@@ -92,7 +93,7 @@ def test_the_baseline_trains_adapters_too(tiny, rows, tmp_path):
     job = small_job(tmp_path, tiny, rows)
     sft.train(
         **files,
-        **{key: job[key] for key in ("output", "state", "digest")},
+        run=RunFolders(**job["run"]),
         student=Student(tiny),
         task=Task(**job["task"]),
         settings=settings,

@@ -31,7 +31,7 @@ from gavel.report.sections.judge import calibration as calibration_table
 from gavel.report.sections.judge import parts
 from gavel.report.sections.judge import probes as probes_table
 from gavel.stats.auc import auc_within
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 
 
 class Backend:
@@ -255,7 +255,7 @@ def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
 
 
 def test_it_is_paid_beside_a_verifiable_reward():
-    reward = MixedReward(weight=MixingWeight(0.5), judge=make(), solution_format="text", partial=0.1, max_missing=0.5)
+    reward = MixedReward(MixingWeight(0.5), make(), RewardRules("text"), MissingRewards(0.5))
     paid = reward(["1", "2", "3", "4"], ["a", "a", "b", "b"], ["2", "2", None, None])
     assert paid == pytest.approx([0.05 + larger(1, 2) / 2, 0.5 + larger(2, 1) / 2, larger(3, 4), larger(4, 3)])
 

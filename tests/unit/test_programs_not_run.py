@@ -23,7 +23,7 @@ from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.study.schema.study import load
 from gavel.training.judge.unlabeled_pairs import contrasting
 from gavel.training.monitor import known
-from gavel.training.rl.rewards import MixedReward, MixingWeight, mix
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, mix
 
 RIGHT, WRONG, LATE, BROKEN = ("def solution():\n    return " + text for text in ("4", "5", "4 + 0", "1 / 0"))
 
@@ -64,9 +64,8 @@ def test_the_mix(v, j, lam, labeled, expected):
     assert mix(v, j, lam, labeled) == expected
 
 
-def reward(lam: float, **settings) -> MixedReward:
-    settings = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25} | settings
-    return MixedReward(weight=MixingWeight(lam), judge=Half(), **settings)
+def reward(lam: float, max_skipped: int = 3) -> MixedReward:
+    return MixedReward(MixingWeight(lam), Half(), RewardRules("program"), MissingRewards(0.25, max_skipped))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_too_many_missing_rewards_skip_the_step_and_then_say_why(late):
     mixed = reward(1.0, max_skipped=0)
     with pytest.raises(InputError, match=r"solution\.batch_seconds.*100% of the rewards are missing"):
         mixed([LATE] * 4, ["q"] * 4, ["4"] * 4)
-    assert mixed.skip
+    assert mixed.missing.skip
 
 
 def test_a_look_counts_what_ran():

@@ -7,6 +7,7 @@ import torch
 from small_run import small_run
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.models import loading
 from gavel.models.loading import Student
 from gavel.models.task import Task
@@ -71,9 +72,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
             task=Task("solve", "program", 8),
             labeled=str(tmp_path / "labeled.jsonl"),
             validation=str(tmp_path / "validation.jsonl"),
-            output=str(tmp_path / folder / "out"),
-            state=str(tmp_path / folder / "state"),
-            digest="d",
+            run=RunFolders(str(tmp_path / folder / "out"), str(tmp_path / folder / "state"), "d"),
             settings=settings,
             seed=0,
             mirror=mirror,

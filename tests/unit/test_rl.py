@@ -17,7 +17,7 @@ from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl import rollout as rl_rollout
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.ppo import Critic, PPOTrainer
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 
 LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
 UNLABELED = [{"question": f"u{i}", "answer": None} for i in range(7)]
@@ -97,9 +97,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     ]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
-        reward_funcs=MixedReward(
-            weight=MixingWeight(0.5), judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5
-        ),
+        reward_funcs=MixedReward(MixingWeight(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
         args=grpo_config.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,

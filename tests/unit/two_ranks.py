@@ -9,7 +9,7 @@ from torch.distributed.fsdp import fully_shard
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
-from gavel.jobs.launch import rebuilt
+from gavel.jobs.launch import RunFolders, rebuilt
 from gavel.judge import load as judge
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
@@ -20,11 +20,12 @@ from gavel.training.rl import train as rl_train
 from gavel.training.state import save_whole
 
 
-def train(state: str, start: str, job: dict, mirror) -> None:
-    shards(Path(state), start)
-    cuts(Path(state), start)
-    repeated(Path(state), start)
-    decisions(Path(state), job)
+def train(run: RunFolders, start: str, job: dict, mirror) -> None:
+    notes = Path(run.state)
+    shards(notes, start)
+    cuts(notes, start)
+    repeated(notes, start)
+    decisions(notes, job)
     refuse()
 
 

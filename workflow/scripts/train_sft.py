@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import say, script_log
@@ -11,7 +10,6 @@ with script_log(snakemake.log[0], "sft"):
     from gavel.jobs.job import training_job
     from gavel.jobs.launch import train
     from gavel.models.limits import limits
-    from gavel.models.loading import Student
     from gavel.models.task import Task
 
     params = snakemake.params
@@ -21,11 +19,10 @@ with script_log(snakemake.log[0], "sft"):
             snakemake.config["compute"],
             snakemake.threads,
             **job,
-            student=Student(**params.student),
+            student=params.student,
             task=Task.of(params.solution),
             labeled=snakemake.input.labeled,
             validation=snakemake.input.validation,
-            output=str(Path(snakemake.output.run).parent),
             settings={key: value for key, value in params.settings.items() if key != "seed"},
             seed=params.settings["seed"],
             limits=limits(snakemake.config["evaluation"]),

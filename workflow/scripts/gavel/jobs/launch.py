@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -31,16 +31,31 @@ MARK = "@gavel "  # begins a line for the job
 PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
 
 
-def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, **arguments) -> None:
+@dataclass(frozen=True)
+class RunFolders:
+    """Where a training run keeps and leaves its files.
+
+    Attributes:
+        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: checkpoints and journals, outside the workflow's outputs.
+        digest: of all that the result depends on; decides whether `state` may be resumed.
+    """
+
+    output: str
+    state: str
+    digest: str
+
+
+def train(module: str, compute: Mapping, threads: int, run: RunFolders, mirror=None, **arguments) -> None:
     """Call a module's `train` here, or with the same arguments in every process that the config asks for.
 
     Args:
         module: of the library, such as `gavel.training.rl.train`.
         compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
         threads: CPU threads of the job, which its processes share.
-        state: the run's state folder; the arguments of several processes are written beside it.
+        run: the arguments of several processes are written beside its state.
         mirror: a `gavel.training.state.Mirror`, fed by this process.
-        arguments: the others of `train`: plain values, and dataclasses of such (`rebuilt`).
+        arguments: the others of `train`, plain values; where it is annotated with a dataclass, that or its fields.
 
     Raises:
         InputError: a process raised one.
@@ -49,13 +64,13 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
     processes = compute["processes"]
     if processes == 1:
         function = import_module(module).train
-        function(**rebuilt(function, arguments | {"state": state}), mirror=mirror)
+        function(**rebuilt(function, arguments | {"run": run}), mirror=mirror)
         return
     share = max(1, threads // processes)
-    task = {"module": module, "function": "train", "arguments": arguments | {"state": state}, "threads": share}
+    task = {"module": module, "function": "train", "arguments": arguments | {"run": run}, "threads": share}
     command = ["accelerate.commands.launch", "--config_file", str(ACCELERATE / f"{compute['distributed']}.yaml")]
     command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share), "-m"]
-    _follow(command, task, Path(state).with_name(f"{Path(state).name}.job.json"), mirror)
+    _follow(command, task, Path(run.state).with_name(f"{Path(run.state).name}.job.json"), mirror)
 
 
 def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments) -> None:
@@ -67,7 +82,7 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, /, **ar
     Args:
         task: file for the arguments while the process runs.
         threads: CPU threads of the process.
-        arguments: of the function: plain values, and dataclasses of such (`rebuilt`).
+        arguments: of the function, plain values; where it is annotated with a dataclass, that or its fields.
 
     Raises:
         InputError: the function raised one.

@@ -11,6 +11,7 @@ from trl import SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
@@ -40,9 +41,7 @@ def train(
     task: Task,
     labeled: str,
     validation: str,
-    output: str,
-    state: str,
-    digest: str,
+    run: RunFolders,
     settings: dict,
     seed: int,
     limits: Mapping[str, int | None] | None = None,
@@ -55,9 +54,6 @@ def train(
     Args:
         student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: folder for checkpoints, outside the workflow's outputs.
-        digest: of all that the result depends on; decides whether `state` may be resumed.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
         limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
@@ -78,16 +74,16 @@ def train(
     policy = Policy.load(student.model, student)
     tokenizer = policy.tokenizer
     distributed.check("sft", critic=False)
-    run = distributed.on_main(lambda: RunState(state, digest))
+    state = distributed.on_main(lambda: RunState(run.state, run.digest))
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(checked, task, seed=seed, limits=limits)
     every = per_epoch * settings["check_every"]
-    keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
+    keeper = Keeper(state, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
     config = trl.supervised(
         SFTConfig,
         settings,
-        run.checkpoints,
+        state.checkpoints,
         "sft",
         max_steps=steps,
         warmup_steps=settings["warmup"],
@@ -106,12 +102,12 @@ def train(
         callbacks=[keeper],
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
-    trl.resume(trainer, run)
+    trl.resume(trainer, state)
     return finish_run(
-        run,
+        state,
         trainer.model,
         tokenizer,
-        Path(output),
+        Path(run.output),
         {
             "run": "sft",
             "algorithm": "sft",

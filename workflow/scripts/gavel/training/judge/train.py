@@ -18,6 +18,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.seeding import reshuffled
+from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.models import loading
@@ -168,9 +169,7 @@ def train(
     judge_settings: dict,
     data: str,
     selection: str,
-    output: str,
-    state: str,
-    digest: str,
+    run: RunFolders,
     settings: dict,
     name: str,
     mirror: Mirror | None = None,
@@ -185,8 +184,6 @@ def train(
         judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not looked at.
         data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
         selection: JSONL file of such pairs, from validation problems.
-        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
         settings: the method's section of the config.
 
     Returns:
@@ -203,11 +200,11 @@ def train(
     examples = _examples(method, watch.judge, rows, settings["seed"])
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
-    run = distributed.on_main(lambda: RunState(state, digest))
+    state = distributed.on_main(lambda: RunState(run.state, run.digest))
     steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
     steps = steps if examples else 0
     keeper = Keeper(
-        run,
+        state,
         tokenizer,
         watch,
         steps=steps,
@@ -222,22 +219,22 @@ def train(
     if not examples:  # a judge that is right on every pair, or on none, ends no study
         keeper.on_train_begin(None, TrainerState(), None, model=model)
         summary |= {"seconds": keeper.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
-        return finish_run(run, model, tokenizer, Path(output), summary, mirror)
+        return finish_run(state, model, tokenizer, Path(run.output), summary, mirror)
     trainer = TRAINERS[method](
         model=model,
         tokenizer=tokenizer,
         examples=examples,
         settings=settings | {"steps": steps},
         asked=watch.judge,
-        folder=str(run.checkpoints),
+        folder=str(state.checkpoints),
         keeper=keeper,
     )
-    trl.resume(trainer, run)
+    trl.resume(trainer, state)
     summary |= {"seconds": keeper.seconds()}
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
         summary |= {"untrained": "all judgments of each prompt were paid alike; raise judge.rl.temperature"}
-    return finish_run(run, trainer.model, tokenizer, Path(output), summary, mirror)
+    return finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror)
 
 
 _WANTING = {
