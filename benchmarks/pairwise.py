@@ -50,7 +50,7 @@ def main() -> None:
     whole, pairwise = (load.load(kind="pairwise", model=MODEL, labels=LABELS, reuse=reuse) for reuse in (False, True))
     by_question = load.load(kind="pairwise", model=MODEL, labels=LABELS)
     answers = by_question.answers
-    by_question.answers = lambda texts, alike, progress: answers(texts, [key[:2] for key in alike], progress)
+    by_question.answers = lambda texts, alike: answers(texts, [key[:2] for key in alike])
     watchers = {"in full": whole, "question": by_question, "first": pairwise, "single": load.load(model=MODEL)}
     for size in SIZES:
         asked, counts = groups(size), {}

@@ -199,10 +199,8 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     asked = load.load(model=judge_path, batch_tokens=16384)
     with torch.device(loading.device()):
         model = OPTForCausalLM(small)
-        asked.backend.model = LlamaForCausalLM._from_config(
-            LlamaConfig(vocab_size=32000, **grader), dtype=torch.bfloat16
-        )
-    asked.backend.model.eval()
+        judging = LlamaForCausalLM._from_config(LlamaConfig(vocab_size=32000, **grader), dtype=torch.bfloat16)
+    asked = asked.with_model(judging.eval())
 
     def reward(completions, question, **_):
         return [verdict.score for verdict in asked.verdicts(question, completions)]
@@ -213,7 +211,7 @@ def large_pair(path: str, judge_path: str, folder: str, length: int = 128, stude
     config = our_config(True, folder, length)
     found = medians_of(turn(*ours(model, tokenizer, Dataset.from_list(fill), config, reward)))
     shares = {f"share of {name}": found[name] / found["step"] for name in ("generation", "reward", "update")}
-    sizes = {"student": model.num_parameters(), "judge": asked.backend.model.num_parameters()}
+    sizes = {"student": model.num_parameters(), "judge": judging.num_parameters()}
     return {"parameters": sizes, "seconds": found, "shares": shares}
 
 

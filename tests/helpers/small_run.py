@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import rebuilt
 from gavel.study.schema.training import Rl
 from gavel.training.rl import train
 
 
 def small_run(folder: Path, tiny: str, rows: list[dict], output: str = "out", mirror=None, **changes) -> dict:
     """Train, or go on, in `folder`; returns the run's summary. Arguments as of `small_job`."""
-    return train.train(**small_job(folder, tiny, rows, output, **changes), mirror=mirror)
+    job = rebuilt(train.train, small_job(folder, tiny, rows, output, **changes))
+    return train.train(**job, mirror=mirror)
 
 
 def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **changes) -> dict:
@@ -17,7 +19,8 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
 
     Args:
         rows: at least 44 problems with programs.
-        changes: of `gavel.training.rl.train.train`'s arguments; `settings` and `monitor` are merged into the defaults.
+        changes: of `gavel.training.rl.train.train`'s arguments, or of its cell's fields; `settings` and `monitor` are
+            merged into the defaults.
     """
     keys = ("question", "answer", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
@@ -28,18 +31,14 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
     settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
     settings["monitor"] = settings["monitor"] | {"questions": 2, "every": 1} | changes.pop("monitor", {})
+    cell = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
     common = {
-        "name": "x",
-        "algorithm": "grpo",
-        "lam": 0.5,
-        "seed": 0,
+        "cell": {"name": "x", "algorithm": "grpo", "lam": 0.5, "seed": 0} | cell,
+        "run": {"output": str(folder / output), "state": str(folder / "state"), "digest": "d"},
+        "data": files,
         "student": {"dtype": "float32"},
         "start": tiny,
-        "judge_settings": {"model": tiny, "cache": "run"},
-        "state": str(folder / "state"),
-        "digest": "d",
-        "solution_format": "program",
-        "prompt": "solve",
-        "max_new_tokens": 8,
+        "judge": {"model": tiny, "cache": "run"},
+        "task": {"prompt": "solve", "format": "program", "max_new_tokens": 8},
     }
-    return files | common | changes | {"settings": settings, "output": str(folder / output)}
+    return common | changes | {"settings": settings}

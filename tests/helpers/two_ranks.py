@@ -8,8 +8,9 @@ from torch.distributed.fsdp import fully_shard
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
+from gavel.jobs.launch import RunFolders, rebuilt
 from gavel.judge import load as judge
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.training import distributed
@@ -19,11 +20,12 @@ from gavel.training.state import save_whole
 from helpers import gradients
 
 
-def train(state: str, start: str, job: dict, mirror) -> None:
-    shards(Path(state), start)
-    cuts(Path(state), start)
-    repeated(Path(state), start)
-    decisions(Path(state), job)
+def train(run: RunFolders, start: str, job: dict, mirror) -> None:
+    notes = Path(run.state)
+    shards(notes, start)
+    cuts(notes, start)
+    repeated(notes, start)
+    decisions(notes, job)
     refuse()
 
 
@@ -84,10 +86,8 @@ def repeated(folder: Path, start: str) -> None:
     distributed.on_main(lambda: write_json(folder / "repeated.json", [each for share in shares for each in share]))
 
 
-class Deaf:
+class Deaf(Judge):
     """A judge that the second process cannot reach in the second step."""
-
-    prompts_asked = tokens_read = tokens_written = 0
 
     def __init__(self, inner):
         self.inner, self.calls = inner, 0
@@ -112,7 +112,7 @@ def decisions(folder: Path, job: dict) -> None:
         return finish(run, policy, *arguments)
 
     rl_train.finish_run = note
-    rl_train.train(**job)
+    rl_train.train(**rebuilt(rl_train.train, job))
 
 
 def refuse() -> None:

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -17,7 +17,7 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
         # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
         watcher = load.load(**snakemake.params.judge | access | {"cache": "off"})
         items = list(read_jsonl(snakemake.input.pairs))
-        rows, cost = ask(watcher, items, bar)
+        rows, cost = ask(watcher, items)
         check(rows)
         write_jsonl(snakemake.output.written, written(watcher, items))
     write_jsonl(snakemake.output.answers, rows)

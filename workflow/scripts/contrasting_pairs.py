@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, say, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -8,6 +8,9 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "contrasting pairs"):
     from gavel.jobs.threads import use_threads
     from gavel.models.limits import limits
+    from gavel.models.loading import Student
+    from gavel.models.policy import Policy
+    from gavel.models.task import Task
     from gavel.solutions.budget import use_budget
     from gavel.training.judge.unlabeled_pairs import make_pairs
 
@@ -17,15 +20,9 @@ with script_log(snakemake.log[0], "contrasting pairs"):
     make_pairs(
         unlabeled=snakemake.input.unlabeled,
         iteration=int(snakemake.wildcards.iteration),
-        policy=str(snakemake.input.sft),
-        student=params.student,
-        prompt=params.solution["prompt"],
-        solution_format=params.solution["format"],
-        max_new_tokens=params.solution["max_new_tokens"],
+        policy=Policy.load(str(snakemake.input.sft), Student(**params.student), limits(snakemake.config["evaluation"])),
+        task=Task.of(params.solution),
         temperature=params.temperature,
         settings=params.settings,
         output=snakemake.output.pairs,
-        decoding=limits(snakemake.config["evaluation"]),
-        progress=bar,
-        say=say,
     )

@@ -10,6 +10,8 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     from gavel.evaluation.generate import generate
     from gavel.jobs.launch import apart
     from gavel.jobs.threads import use_threads
+    from gavel.models.loading import Student
+    from gavel.models.task import Task
 
     use_threads(snakemake.threads)
     params, files = snakemake.params, snakemake.input
@@ -20,15 +22,13 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     ):
         arguments = dict(
             model=str(model),
-            student=params.student,
+            student=Student(**params.student),
+            task=Task.of(params.solution),
             files=list(zip(files.tests, outputs, strict=True)),
-            prompt=params.solution["prompt"],
-            max_new_tokens=params.solution["max_new_tokens"],
             n=n,
             temperature=sampling["temperature"],
             seed=sampling["seed"],
-            batch_size=settings["batch_size"],
-            batch_tokens=settings["batch_tokens"],
+            limits={key: settings[key] for key in ("batch_size", "batch_tokens")},
             vllm=sampling["vllm"],
         )
         if sampling["vllm"]:  # its engine gives the GPU's memory back when its process ends, not before

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -10,6 +10,8 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.judge.access import judge_access
     from gavel.judge_eval.verdicts import judge_policy
     from gavel.models.limits import limits
+    from gavel.models.loading import Student
+    from gavel.models.task import Task
     from gavel.solutions.budget import use_budget
 
     use_threads(snakemake.threads)
@@ -18,17 +20,14 @@ with script_log(snakemake.log[0], "judge"):
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         judge_policy(
             model=str(snakemake.input.model),
-            student=params.student,
+            student=Student(**params.student),
+            task=Task.of(params.solution),
             judge_settings=params.judge | access,
             problems=snakemake.input.problems,
-            prompt=params.solution["prompt"],
-            solution_format=params.solution["format"],
-            max_new_tokens=params.solution["max_new_tokens"],
             samples=params.samples,
             temperature=params.temperature,
             output=snakemake.output.verdicts,
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
-            decoding=limits(snakemake.config["evaluation"]),
-            progress=bar,
+            limits=limits(snakemake.config["evaluation"]),
         )

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, say, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -17,6 +17,4 @@ with script_log(snakemake.log[0], "judgments"):
         judge_settings=params.judge | {"model": str(snakemake.input.judge)},
         settings=params.settings,
         output=snakemake.output.judgments,
-        progress=bar,
-        say=say,
     )

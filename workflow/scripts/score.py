@@ -2,7 +2,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.common.log import bar, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -12,7 +12,7 @@ with script_log(snakemake.log[0], f"score {run}"):
     from gavel.common.files import write_json
     from gavel.evaluation.score import score
     from gavel.jobs.job import plain_job
-    from gavel.judge import load, verdict
+    from gavel.judge import load
     from gavel.judge.access import judge_access
 
     asked = snakemake.params.judge
@@ -33,13 +33,12 @@ with script_log(snakemake.log[0], f"score {run}"):
                     solution_format=snakemake.params.solution_format,
                     judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
                     best_of=snakemake.params.best_of,
-                    progress=bar,
                 )
                 written += tokens
                 if kind == "samples":
                     name = Path(output).parent.name
                     met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        spent = verdict.tokens(watcher) if watcher else 0
+        spent = watcher.usage.tokens if watcher else 0
         write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
         mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -16,5 +16,4 @@ with script_log(snakemake.log[0], "judge from scratch"):
         snakemake.output.model,
         snakemake.params.recipe,
         tuple(snakemake.params.labels),
-        say,
     )

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -10,4 +10,4 @@ with script_log(snakemake.log[0], "student from scratch"):
     from gavel.training.scratch.student import make_student
 
     use_threads(snakemake.threads)
-    make_student(snakemake.input.pretrain, snakemake.output.model, snakemake.params.recipe, say)
+    make_student(snakemake.input.pretrain, snakemake.output.model, snakemake.params.recipe)

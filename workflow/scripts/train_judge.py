@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import say, script_log
@@ -24,7 +23,6 @@ with script_log(snakemake.log[0], f"judge {stage}"):
             judge_settings=params.judge,
             data=snakemake.input.data,
             selection=snakemake.input.selection,
-            output=str(Path(snakemake.output.run).parent),
             settings=params.settings,
             name=stage,
         )

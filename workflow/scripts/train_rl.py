@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import script_log
@@ -12,6 +11,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.jobs.launch import train
     from gavel.judge.access import judge_access
     from gavel.models.limits import limits
+    from gavel.models.task import Task
     from gavel.training.rl.rollout_server import rollout_access
 
     params = snakemake.params
@@ -26,18 +26,12 @@ with script_log(snakemake.log[0], f"rl {run}"):
             config["compute"],
             snakemake.threads,
             **job,
-            **params.cell,
-            name=run,
+            cell={"name": run} | params.cell,
             student=params.student,
+            task=Task.of(params.solution),
             start=str(snakemake.input.start),
-            labeled=snakemake.input.labeled,
-            unlabeled=snakemake.input.unlabeled,
-            validation=snakemake.input.validation,
-            judge_settings=params.judge | judge,
-            output=str(Path(snakemake.output.run).parent),
+            data={name: snakemake.input[name] for name in ("labeled", "unlabeled", "validation")},
+            judge=params.judge | judge,
             settings=params.settings | {"vllm": vllm},
-            solution_format=params.solution["format"],
-            prompt=params.solution["prompt"],
-            max_new_tokens=params.solution["max_new_tokens"],
-            decoding=limits(snakemake.config["evaluation"]),
+            limits=limits(config["evaluation"]),
         )

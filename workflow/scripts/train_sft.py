@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import say, script_log
@@ -11,6 +10,7 @@ with script_log(snakemake.log[0], "sft"):
     from gavel.jobs.job import training_job
     from gavel.jobs.launch import train
     from gavel.models.limits import limits
+    from gavel.models.task import Task
 
     params = snakemake.params
     with training_job(snakemake, "sft", "sft", params.settings) as job:
@@ -20,15 +20,12 @@ with script_log(snakemake.log[0], "sft"):
             snakemake.threads,
             **job,
             student=params.student,
+            task=Task.of(params.solution),
             labeled=snakemake.input.labeled,
             validation=snakemake.input.validation,
-            output=str(Path(snakemake.output.run).parent),
             settings={key: value for key, value in params.settings.items() if key != "seed"},
-            solution_format=params.solution["format"],
-            prompt=params.solution["prompt"],
-            max_new_tokens=params.solution["max_new_tokens"],
             seed=params.settings["seed"],
-            decoding=limits(snakemake.config["evaluation"]),
+            limits=limits(snakemake.config["evaluation"]),
         )
         summary = read_json(snakemake.output.run)
     say(f"best step {summary['best_step']} of {summary['steps']}", console=True)

@@ -80,6 +80,14 @@ def test_a_loop_writes_few_lines_where_nobody_watches(tmp_path):
     assert "eval 3/7 in 0:00, " in log and " left" in log and done.stderr == "after\n"
 
 
+def test_a_loop_of_every_step_is_told_of_only_where_it_is_long(tmp_path):
+    body = "progress.LINE_EVERY_S = {}\nassert list(bar(range(3), label='batches', brief=False)) == [0, 1, 2]"
+    _, log = script(tmp_path, body.format(30))
+    assert "batches" not in log
+    _, log = script(tmp_path, body.format(0))
+    assert "batches 2/3 in 0:00, " in log and "batches 3/3 in 0:00" in log
+
+
 def test_a_terminal_gets_a_bar(tmp_path):
     leader, follower = pty.openpty()
     done, log = script(

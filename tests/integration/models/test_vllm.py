@@ -9,6 +9,8 @@ from gavel.common.files import read_json, read_jsonl, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.evaluation.generate import generate
 from gavel.jobs.launch import apart
+from gavel.models.loading import Student
+from gavel.models.task import Task
 
 SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
 STAND_INS = ROOT / "tests" / "helpers" / "stand_ins"
@@ -39,8 +41,8 @@ def arguments(tiny, folder, files, **settings):
         rows = [{"id": f"q{i}", "question": text} for i, text in enumerate(questions)]
         write_jsonl(folder / f"{name}.jsonl", rows)
     pairs = [(str(folder / f"{name}.jsonl"), str(folder / f"{name}.out.jsonl")) for name in files]
-    options = {"model": str(tiny), "student": {"dtype": "float32"}, "prompt": "solve", "max_new_tokens": 6, "seed": 3}
-    return options | {"n": 3, "temperature": 1.0, "batch_size": 8, "files": pairs, **settings}
+    options = {"model": str(tiny), "student": Student(), "task": Task("solve", "program", 6), "seed": 3}
+    return options | {"n": 3, "temperature": 1.0, "limits": {"batch_size": 8}, "files": pairs, **settings}
 
 
 def rows(tiny, folder, questions, **settings):

@@ -16,7 +16,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.common.journal import Journal
 from gavel.common.paths import ACCELERATE, ROOT
-from gavel.jobs.launch import train
+from gavel.jobs.launch import RunFolders, rebuilt, train
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.study.schema.training import Ppo
@@ -34,13 +34,14 @@ CLOSE = ("reward", "reward_labeled", "judge_unlabeled", "loss", "grad_norm", "en
 VICTIM = """
 import json, os, signal, sys
 from gavel.common.paths import ACCELERATE
-from gavel.jobs.launch import train
+from gavel.jobs.launch import rebuilt, train
 
 class Killer:
     def mirror(self, journal, up_to_step):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **json.load(sys.stdin))
+job = json.load(sys.stdin)
+train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **rebuilt(train, job))
 """
 
 
@@ -86,7 +87,7 @@ def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows
     assert max(row["step"] for row in Journal(two / "state" / "journal.jsonl").rows()) >= 2
     assert not (two / "out" / "run.json").exists()
     mirror = Shown()
-    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **job)
+    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **rebuilt(train, job))
     assert [int(row["step"]) for row in curve(two)] == [1, 2, 3, 4, 5, 6]
     assert [int(row["step"]) for row in curve(two, "monitor")] == [0, 1, 2, 3, 4, 5, 6]
     assert mirror.calls[-3:] == [("monitor.jsonl", 6), ("journal.jsonl", None), ("monitor.jsonl", None)]
@@ -119,7 +120,8 @@ def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders
     settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
     small_run(one, tiny, rows, algorithm="ppo", settings=settings)
     monkeypatch.setattr(log, "show", shown.append)
-    train("gavel.training.rl.train", TWO, 2, **small_job(two, tiny, rows, algorithm="ppo", settings=settings))
+    job = small_job(two, tiny, rows, algorithm="ppo", settings=settings)
+    train("gavel.training.rl.train", TWO, 2, **rebuilt(train, job))
     assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
     assert_trained_alike(one, two, "value_loss", "explained_variance")
 
@@ -132,7 +134,8 @@ def together(tiny, rows, tmp_path_factory):
     job = small_job(folder, tiny, rows, settings=SETTINGS, monitor={"action": "raise_lambda"})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
-        train("helpers.two_ranks", TWO, 2, state=str(folder / "notes"), start=tiny, job=job)
+        run = RunFolders(str(folder), str(folder / "notes"), "d")
+        train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job)
     return folder, str(error.value)
 
 

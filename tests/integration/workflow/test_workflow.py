@@ -209,6 +209,7 @@ RERUNS = {
     "judge_eval.pairs": {"solution_pairs"},
     # Training.
     "training.batches": {"train_judge", "train_rl", "train_sft"},
+    "training.trl": {"train_judge", "train_rl", "train_sft"},
     "training.judge.judgments": {"judgments", "train_judge"},
     "training.judge.unlabeled_pairs": {"contrasting_pairs"},
     "training.rl.ppo": {"train_rl"},

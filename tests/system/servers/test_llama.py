@@ -74,9 +74,9 @@ def test_a_killed_server_ends_training_which_goes_on_when_it_is_back(path, tiny,
                 running.kill()
 
     def go(mirror=None):
-        judge_settings = {"model": "tiny", "cache": "run", "server": settings(running, retries=0)}
+        judge = {"model": "tiny", "cache": "run", "server": settings(running, retries=0)}
         changes = {"settings": {"save_every": 1, "max_skipped_steps": 0}, "monitor": {"every": 6}}
-        return small_run(tmp_path, tiny, rows, mirror=mirror, judge_settings=judge_settings, **changes)
+        return small_run(tmp_path, tiny, rows, mirror=mirror, judge=judge, **changes)
 
     try:
         with pytest.raises(InputError, match="could not be asked"):

@@ -267,7 +267,7 @@ def test_a_judge_s_answers_do_not_depend_on_the_port(tmp_path):
             addresses.add(access["server"]["base_url"])
             single = load.load(model="m", cache=cache, **access)
             assert all(verdict.score for verdict in single.verdicts(["q"] * 3, ["1", "2", "3"]))
-            asked.append(single.prompts_cached)
+            asked.append(single.usage.cached)
     assert len(addresses) == 2
     assert asked == [0, 3]
     assert (tmp_path / "judge.judge-server.log").exists()

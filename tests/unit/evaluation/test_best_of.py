@@ -13,7 +13,8 @@ from gavel.evaluation.question_values import question_values
 from gavel.evaluation.score import score
 from gavel.judge import load
 from gavel.judge.ratings import bradley_terry, win_rates
-from gavel.judge.tournaments import SCORES, Held
+from gavel.judge.tournaments import SCORES
+from gavel.judge.verdict import Comparison, Usage
 from helpers.asking import scores_of
 
 WAYS = ["score", "elo", "knockout"]
@@ -28,20 +29,14 @@ class Oracle:
         self.rule, self.missing = rule, missing
         self.asked, self.calls = [], 0
 
-    def held(self, matches, progress=iter):
+    def compare(self, matches):
         self.calls += 1
         self.asked += matches
-        return [None if {a, b} & {*self.missing} else Held(self.rule(a, b), 0.5, False) for _, a, b in matches]
+        return [None if {a, b} & {*self.missing} else Comparison(self.rule(a, b), 0.5, False) for _, a, b in matches]
 
     @property
-    def prompts_asked(self):
-        return 2 * len(self.asked)
-
-    @property
-    def tokens_read(self):
-        return 5 * len(self.asked)
-
-    tokens_written = 0
+    def usage(self):
+        return Usage(prompts=2 * len(self.asked), read=5 * len(self.asked))
 
 
 def larger(a, b):
@@ -166,9 +161,9 @@ def test_what_the_judge_does_not_say_is_not_known_and_not_asked_again():
 
 def test_a_pair_is_known_in_both_orders():
     asked = Once(Oracle(lambda a, b: 0.8))
-    (held,) = asked.held([("q", "a", "b")])
-    (turned,) = asked.held([("q", "b", "a")])
-    assert (held.probability, turned.probability) == (0.8, pytest.approx(0.2))
+    (found,) = asked.compare([("q", "a", "b")])
+    (turned,) = asked.compare([("q", "b", "a")])
+    assert (found.probability, turned.probability) == (0.8, pytest.approx(0.2))
     assert asked.spent() == {"comparisons": 1, "prompts": 2, "read": 5, "written": 0}
 
 
@@ -241,7 +236,7 @@ def test_a_real_model_plays_both(tiny, generated):
     watcher = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     rows, costs = scored(generated, watcher, best_of=WAYS)
     assert [costs[way]["prompts"] for way in ("knockout", "round-robin")] == [4, 6]
-    assert 0 < costs["knockout"]["read"] < costs["round-robin"]["read"] == watcher.tokens_read
+    assert 0 < costs["knockout"]["read"] < costs["round-robin"]["read"] == watcher.usage.read
     apart = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     only, less = scored(generated, apart, best_of=["knockout"])
     assert [row["knockout"] for row in only] == [row["knockout"] for row in rows]

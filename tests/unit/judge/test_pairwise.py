@@ -18,15 +18,18 @@ from gavel.judge import load as judge_load
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
+from gavel.judge.single_token import SingleTokenJudge
 from gavel.judge.tournaments import best_of_each
-from gavel.judge.verdict import Compared, Verdict
+from gavel.judge.verdict import Compared, Comparer, Usage, Verdict
 from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
 from gavel.judge_eval.verdicts import _judged
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.report.sections.answer import collapses
 from gavel.report.sections.judge import calibration_table, part_tables, probe_table
 from gavel.stats.auc import auc_within
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 from helpers.asking import scores_of
 
 
@@ -38,7 +41,7 @@ class Backend:
         self.tokens_read = self.tokens_written = 0
         self.asked, self.groups, self.calls = [], [], 0
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.calls += 1
         self.asked += texts
         pairs = [[float(part) for part in text.split("\n")[2:5:2]] for text in texts]
@@ -84,7 +87,7 @@ def test_a_group_costs_both_orders_of_each_pair_of_different_solutions():
     watcher = make()
     solutions = ["1", "2", "3", "2", "4", "5"]
     found = watcher.verdicts(["q"] * 6 + ["other"] * 2, [*solutions, "1", "2"])
-    assert len(watcher.backend.asked) == len(set(watcher.backend.asked)) == watcher.prompts_asked == 5 * 4 + 2
+    assert len(watcher.backend.asked) == len(set(watcher.backend.asked)) == watcher.usage.prompts == 5 * 4 + 2
     assert watcher.backend.calls == 1, "a round is one set of passes"
     beginnings: dict = {}
     for text, group in zip(watcher.backend.asked, watcher.backend.groups, strict=True):
@@ -132,19 +135,16 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
         tmp_path / "validation.jsonl", [row | {"solution": f"{row['answer']}\n#### {row['answer']}"} for row in rows]
     )
     drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
-    monkeypatch.setattr(verdicts, "sample", lambda *_, **__: drawn)
-    known = {"load_model": lambda *_, **__: None, "load_tokenizer": lambda *_, **__: None}
-    monkeypatch.setattr(verdicts, "loading", SimpleNamespace(**known))
+    policy = SimpleNamespace(solve=lambda *_, **__: drawn)
+    monkeypatch.setattr(verdicts, "Policy", SimpleNamespace(load=lambda *_: policy))
     monkeypatch.setattr(verdicts.load, "load", lambda **_: None)
     monkeypatch.setattr(verdicts, "_judged", lambda rows, *_: rows)
     verdicts.judge_policy(
         model="m",
-        student={"dtype": "float32"},
+        student=Student(),
+        task=Task("solve", "text", 8),
         judge_settings={"kind": kind},
         problems=[tmp_path / "validation.jsonl"],
-        prompt="solve",
-        solution_format="text",
-        max_new_tokens=8,
         samples=1,
         temperature=1.0,
         output=str(tmp_path / "calibration.jsonl"),
@@ -153,6 +153,14 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
     assert len({row["id"] for row in read_jsonl(tmp_path / "calibration.jsonl")}) == 300
     tried = list(read_jsonl(tmp_path / "probes.jsonl"))
     assert len({row["id"] for row in tried}) == problems and len(tried) == 10 * problems
+
+
+def test_what_a_judge_can_do_is_said_by_its_interface():
+    single = SingleTokenJudge(Backend(larger))
+    assert isinstance(make(), Comparer) and not isinstance(single, Comparer)
+    assert make().reasoner is None
+    assert Usage(5, 40, 3, 2).since(Usage(1, 30, 3)) == (4, 10, 0, 2)
+    assert Usage(5, 40, 3).tokens == 43
 
 
 def test_position_bias_is_told():
@@ -201,9 +209,9 @@ def test_rows_written_and_read_again_say_the_same():
     texts = ["def solution():\n    return 2", "def solution():\n    return 3", "def solution():\n    return 4"]
     rule = make(lambda a, b: 0.7)
     rule.templates = ["{question}\n\n{first}\n\n{second}"]
-    rule.backend.answers = lambda asked, groups, progress: [Answer(0.7, 0.2) for _ in asked]
+    rule.backend.answers = lambda asked, groups: [Answer(0.7, 0.2) for _ in asked]
     asked = [{"id": "1", "question": "1+1?", "response": text, "gold": "2", "kind": None} for text in texts]
-    rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program", iter)]
+    rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None
     found = whole(json.loads(json.dumps(rows)))
     direct = calibrate(["1"] * 3, rule.verdicts(["1+1?"] * 3, texts), [True, False, False])
@@ -251,7 +259,7 @@ def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
 
 
 def test_it_is_paid_beside_a_verifiable_reward():
-    reward = MixedReward(weight=MixingWeight(0.5), judge=make(), solution_format="text", partial=0.1, max_missing=0.5)
+    reward = MixedReward(MixingWeight(0.5), make(), RewardRules("text"), MissingRewards(0.5))
     paid = reward(["1", "2", "3", "4"], ["a", "a", "b", "b"], ["2", "2", None, None])
     assert paid == pytest.approx([0.05 + larger(1, 2) / 2, 0.5 + larger(2, 1) / 2, larger(3, 4), larger(4, 3)])
 
@@ -279,7 +287,7 @@ def probability(watcher, text):
 def test_a_real_model_is_asked_for_the_first_label_in_both_orders(tiny, group):
     (question, *_), (a, b, *_) = group
     watcher = load(tiny)
-    (held,) = watcher.held([(question, a, b)])
+    (held,) = watcher.compare([(question, a, b)])
     ahead, behind = (probability(watcher, watcher.render(question, *order)[0]) for order in ((a, b), (b, a)))
     assert held.probability == pytest.approx((ahead + 1 - behind) / 2, rel=1e-5)
     assert held.first == pytest.approx((ahead + behind) / 2, rel=1e-5)
@@ -307,10 +315,10 @@ def test_answers_are_kept_in_the_judges_cache(tiny, group, tmp_path):
     scores = scores_of(load(tiny, cache=path), *group)
     again = load(tiny, cache=path)
     assert scores_of(again, *group) == scores
-    assert (again.prompts_asked, again.prompts_cached, again.tokens_read) == (12, 12, 0)
+    assert again.usage == (12, 0, 0, 12)
     single = judge_load.load(model=tiny, cache=path)
     single.verdicts(*group)
-    assert single.prompts_cached == 0
+    assert single.usage.cached == 0
 
 
 def test_long_prompts_are_counted_as_cut(tiny, group):

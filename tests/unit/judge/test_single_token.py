@@ -181,12 +181,12 @@ def test_the_tokens_that_the_judge_reads_are_counted(tiny, rows, tmp_path):
     texts = [text for pair in dict.fromkeys(zip(questions, solutions, strict=True)) for text in watcher.render(*pair)]
     expected = sum(len(watcher.backend.tokenizer(text)["input_ids"]) for text in texts)
     watcher.verdicts(questions, solutions)
-    assert watcher.tokens_read == expected > 0
+    assert watcher.usage.read == expected > 0
     watcher.verdicts(questions, solutions)
-    assert watcher.tokens_read == expected  # the cache knew
+    assert watcher.usage.read == expected  # the cache knew
     short = load.load(model=tiny, max_tokens=12)
     short.verdicts(questions, solutions)
-    assert short.tokens_read == 12 * len(texts)
+    assert short.usage.read == 12 * len(texts)
 
 
 def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch):
@@ -194,14 +194,30 @@ def test_what_was_answered_is_not_asked_again(tiny, rows, tmp_path, monkeypatch)
     path = str(tmp_path / "answers.sqlite")
     fresh = load.load(model=tiny, cache=path)
     scores = scores_of(fresh, questions[:8], solutions[:8])
-    assert (fresh.prompts_asked, fresh.prompts_cached) == (8, 0)
+    assert (fresh.usage.prompts, fresh.usage.cached) == (8, 0)
     again = load.load(model=tiny, cache=path)
     asked = []
     original = again.backend.answers
     monkeypatch.setattr(again.backend, "answers", lambda texts, *rest: asked.extend(texts) or original(texts, *rest))
     assert scores_of(again, questions, solutions)[:8] == scores
     assert len(asked) == len(questions) - 8
-    assert (again.prompts_asked, again.prompts_cached) == (len(questions), 8)
+    assert (again.usage.prompts, again.usage.cached) == (len(questions), 8)
+
+
+@pytest.mark.parametrize("reasoning", [None, {"max_new_tokens": 4, "temperature": 0.0}])
+def test_a_judge_with_another_model_asks_it_anew(tiny, model, rows, tmp_path, reasoning):
+    questions, solutions = pairs(rows[:3])
+    about = {"prompt": "reasoning", "reasoning": reasoning} if reasoning else {}
+    own = load.load(model=tiny, cache=str(tmp_path / "answers.sqlite"), **about)
+    scores = scores_of(own, questions, solutions)
+    same = own.with_model(model)
+    assert scores_of(same, questions, solutions) == scores and same.usage.cached == 0
+    with torch.no_grad():
+        model.lm_head.weight.add_(torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(0)))
+    assert scores_of(same, questions, solutions) != scores
+    assert same.base.model is model and own.base.model is not model
+    assert scores_of(own, questions, solutions) == scores
+    assert (own.usage.cached, same.usage.cached) == (len(questions), 0)
 
 
 @pytest.mark.parametrize("change", [{"labels": (" No", " Yes")}, {"max_tokens": 12}, {"dtype": "bfloat16"}])
@@ -211,7 +227,7 @@ def test_another_judge_meets_no_old_answer(tiny, rows, tmp_path, change):
     load.load(model=tiny, cache=path).verdicts(questions, solutions)
     other = load.load(model=tiny, cache=path, **change)
     other.verdicts(questions, solutions)
-    assert other.prompts_cached == 0
+    assert other.usage.cached == 0
 
 
 def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
@@ -232,7 +248,7 @@ class Broken:
     def __init__(self, right, wrong):
         self.answer = Answer(right, wrong)
 
-    def answers(self, texts, groups, progress=iter):
+    def answers(self, texts, groups):
         return [self.answer] * len(texts)
 
 

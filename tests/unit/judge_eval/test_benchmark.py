@@ -13,11 +13,13 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.judge import load as judge_load
 from gavel.judge.backends.base import Answer
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.judge_eval.benchmark import ask, check
 from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
-from gavel.judge_eval.pairs import Policy, make_items, pairs, problems_of, split
+from gavel.judge_eval.pairs import Source, make_items, pairs, problems_of, split
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.solutions.error_kinds import KINDS, error_kind
 from gavel.solutions.mistakes import corrupted, references
 from gavel.stats.intervals import clustered_mean
@@ -164,22 +166,18 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
         pairs(rows, references(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
 
 
-def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path):
+def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path, capsys):
     path, out = tmp_path / "validation.jsonl", tmp_path / "items.jsonl"
     write_jsonl(path, rows[:24])
-    said = []
 
     def made(questions=8, **changes):
         make_items(
             rows=problems_of(str(path), "benchmark", questions),
-            policies=[Policy("student", tiny), Policy("sft", tiny, greedy="sft-greedy")],
-            student={"dtype": "float32"},
-            prompt="solve",
-            solution_format="program",
-            max_new_tokens=12,
+            sources=[Source("student", tiny), Source("sft", tiny, greedy="sft-greedy")],
+            student=Student(),
+            task=Task("solve", "program", 12),
             temperature=1.0,
             output=str(out),
-            say=said.append,
             **({"samples": 3, "most": 3, "seed": 0} | changes),
         )
         return list(read_jsonl(out))
@@ -190,22 +188,26 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path)
     assert {item["rejected_model"] for item in items} == {"student", "sft-greedy", "spoilt"}
     assert {item["chosen_model"] for item in items} == {"reference"}
     assert max(Counter(item["prompt"] for item in items).values()) == 3
-    assert said == [f"{len(items)} pairs of 8 of 8 problems"]
+    assert capsys.readouterr().err.endswith(f" {len(items)} pairs of 8 of 8 problems\n")
     assert made() == items != made(seed=1)
     with pytest.raises(InputError, match="13 of 24 validation problems"):
         made(questions=13)
 
 
-class Scorer:
+class Scorer(Judge):
     """A judge of single solutions: their numbers are the probabilities; 'silence' gets no answer."""
 
     def __init__(self, score=float):
-        self.score, self.asked, self.tokens_read, self.tokens_written = score, [], 100, 7
+        self.score, self.asked, self.spent = score, [], Usage(3, 100, 7)
 
-    def verdicts(self, questions, solutions, progress=iter):
+    @property
+    def usage(self):
+        return self.spent
+
+    def verdicts(self, questions, solutions):
         self.asked += zip(questions, solutions, strict=True)
-        self.tokens_read += 10 * len(solutions)
-        self.tokens_written += len(solutions)
+        n = len(solutions)
+        self.spent = Usage(self.spent.prompts + n, self.spent.read + 10 * n, self.spent.written + n)
         known = [None if text == "silence" else float(text) for text in solutions]
         return [Verdict(p if p is None else self.score(p), probability=p) for p in known]
 
@@ -250,7 +252,7 @@ class Numbers:
 
     identity, tokens_read, tokens_written = "by rule", 0, 0
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.tokens_read += 5 * len(texts)
         shown = [[float(part) for part in text.split("\n")[2:5:2]] for text in texts]
         first = [min(1.0, 0.5 + a - b + 0.1) for a, b in shown]
@@ -268,7 +270,7 @@ def test_a_judge_that_compares_is_asked_about_the_pairs():
         item("a-2", "a", "0.5", "0.3"),
     ]
     rows, cost = ask(watcher, asked)
-    assert watcher.prompts_asked == cost["prompts"] == 2 * 4, (
+    assert watcher.usage.prompts == cost["prompts"] == 2 * 4, (
         "equal solutions and equal pairs are not asked about again"
     )
     assert cost["tokens_read"] == 40
@@ -368,7 +370,7 @@ def test_a_real_judges_rows_are_its_scores(tiny, rows):
     scores = scores_of(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
     assert [row["chosen"] for row in found] == pytest.approx(scores, abs=1e-5)
     assert cost["prompts"] == 8
-    assert cost["tokens_read"] == watcher.tokens_read > 0
+    assert cost["tokens_read"] == watcher.usage.read > 0
     assert json.loads(json.dumps(found)) == found
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,22 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
 from gavel.common.paths import ROOT
 from gavel.evaluation import generate
+from gavel.jobs.launch import RunFolders, rebuilt
 from gavel.judge import load
-from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge_eval import verdicts
 from gavel.models import loading, prompts
 from gavel.models.context import check_files
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.study import resolve
 from gavel.training import sft
 from gavel.training.judge import train
 from gavel.training.rl import train as rl
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 from helpers.small_run import small_job
 
 CONTEXT, NEW = 120, 24
+TASK = Task("solve", "program", NEW)
 
 
 @pytest.fixture
@@ -44,7 +48,8 @@ def long(row: dict) -> dict:
 def job(short, rows, tmp_path):
     """Arguments of an RL run whose files are `labeled`, `unlabeled` and `validation`."""
     made = small_job(tmp_path, short, rows)
-    return made | {"judge_settings": {"model": short, "cache": "off"}, "max_new_tokens": NEW}
+    changed = {"judge": {"model": short, "cache": "off"}, "task": TASK}
+    return rebuilt(rl.train, made) | changed
 
 
 def lengthen(path: str, place: int) -> None:
@@ -56,9 +61,9 @@ def lengthen(path: str, place: int) -> None:
 def sft_arguments(job, **changes) -> dict:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings = {key: value for key, value in resolve.resolve(raw, ROOT)["sft"].items() if key != "seed"}
-    keys = ("labeled", "validation", "output", "state", "digest", "solution_format", "prompt", "max_new_tokens")
-    asked = {key: job[key] for key in keys} | {"seed": 0, "settings": settings | {"epochs": 1, "batch_size": 2}}
-    return asked | {"student": job["student"] | {"model": job["start"]}} | changes
+    files = {"labeled": job["data"].labeled, "validation": job["data"].validation}
+    asked = files | {key: job[key] for key in ("run", "task")} | {"seed": 0, "student": Student(job["start"])}
+    return asked | {"settings": settings | {"epochs": 1, "batch_size": 2}} | changes
 
 
 MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, with 24 of "
@@ -67,31 +72,31 @@ MESSAGE += r"solution.max_new_tokens that is \d+, and the context is 120;"
 
 @pytest.mark.parametrize("name", ["labeled", "unlabeled", "validation"])
 def test_rl_names_the_row_and_the_model_before_it_trains(job, name, tmp_path):
-    lengthen(job[name], 1)
+    lengthen(getattr(job["data"], name), 1)
     with pytest.raises(InputError, match=MESSAGE.format(name=name)):
         rl.train(**job)
-    assert not list(Path(job["state"]).rglob("checkpoint-*"))
+    assert not list(Path(job["run"].state).rglob("checkpoint-*"))
 
 
 @pytest.mark.parametrize("name", ["labeled", "validation"])
 def test_sft_names_the_row_and_the_model_before_it_trains(job, name):
-    lengthen(job[name], 1)
+    lengthen(getattr(job["data"], name), 1)
     with pytest.raises(InputError, match=MESSAGE.format(name=name)):
         sft.train(**sft_arguments(job))
-    assert not Path(job["state"]).exists()
+    assert not Path(job["run"].state).exists()
 
 
 def test_a_solution_that_does_not_fit_is_named(job):
-    rows = [json.loads(line) for line in Path(job["labeled"]).read_text().splitlines()]
+    rows = [json.loads(line) for line in Path(job["data"].labeled).read_text().splitlines()]
     rows[2] |= {"id": "wordy", "program": rows[2]["program"] + "\n    # and so on" * CONTEXT}
-    write_jsonl(job["labeled"], rows)
+    write_jsonl(job["data"].labeled, rows)
     with pytest.raises(InputError, match=r"labeled.jsonl:3: row wordy .* of its solution that is"):
         sft.train(**sft_arguments(job))
 
 
 def test_a_budget_that_leaves_no_row_room_is_named_once(job):
     with pytest.raises(InputError, match=r"labeled.jsonl:1: row .* with 119 of .*more rows do not fit\)"):
-        sft.train(**sft_arguments(job, max_new_tokens=CONTEXT - 1))
+        sft.train(**sft_arguments(job, task=replace(TASK, max_new_tokens=CONTEXT - 1)))
 
 
 def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
@@ -99,10 +104,9 @@ def test_sampling_names_the_row_before_it_samples(short, rows, tmp_path):
     for name, own in {"first": rows[:3], "second": [rows[0], long(rows[1])]}.items():
         write_jsonl(tmp_path / f"{name}.jsonl", own)
         files.append((str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}-out.jsonl")))
-    options = {"model": short, "student": {"dtype": "float32"}, "files": files, "prompt": "solve", "n": 1}
-    options |= {"max_new_tokens": NEW, "temperature": 1.0, "seed": 0, "batch_size": 8}
+    options = {"model": short, "student": Student(), "task": TASK, "files": files}
     with pytest.raises(InputError, match=MESSAGE.format(name="second")):
-        generate.generate(**options)
+        generate.generate(**options, n=1, temperature=1.0, seed=0)
     assert not list(tmp_path.glob("*-out.jsonl"))
 
 
@@ -111,12 +115,10 @@ def test_the_calibration_names_the_row(short, rows, tmp_path):
     with pytest.raises(InputError, match=MESSAGE.format(name="validation")):
         verdicts.judge_policy(
             model=short,
-            student={"dtype": "float32"},
+            student=Student(),
+            task=TASK,
             judge_settings={"model": short},
             problems=[str(tmp_path / "validation.jsonl")],
-            prompt="solve",
-            solution_format="program",
-            max_new_tokens=NEW,
             samples=1,
             temperature=1.0,
             output=str(tmp_path / "out.jsonl"),
@@ -185,15 +187,13 @@ def test_a_judge_cuts_to_its_context_and_counts(short, rows, capsys):
     found = asked.verdicts(questions, [row["program"] for row in rows[:2]])
     assert [verdict.truncated for verdict in found] == [False, True]
     assert all(0 < verdict.score < 1 for verdict in found)
-    assert asked.tokens_read <= 2 * CONTEXT
+    assert asked.usage.read <= 2 * CONTEXT
 
 
 def test_cut_judging_prompts_are_counted_in_training(short, rows):
     logged = {}
     weight = MixingWeight(0.5)
-    reward = MixedReward(
-        weight=weight, judge=load.load(model=short), solution_format="program", partial=0.1, max_missing=0.25
-    )
+    reward = MixedReward(weight, load.load(model=short), RewardRules("program"), MissingRewards(0.25))
     questions = [rows[0]["question"], long(rows[1])["question"]]
     reward(["x", "y"], question=questions, answer=[None, None], log_metric=logged.__setitem__)
     assert logged["judge_truncated"] == 0.5
@@ -206,7 +206,7 @@ def test_a_reasoning_has_room_and_a_prompt_cut_for_it_counts(short, rows):
     with pytest.raises(InputError, match=r"judge.reasoning.max_new_tokens: 120 leaves no room .* 120 tokens"):
         load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": CONTEXT})
     asked = load.load(model=short, prompt="reasoning", reasoning={"max_new_tokens": 60, "temperature": 0.0})
-    assert isinstance(asked.backend, Reasoning)
+    assert asked.reasoner is not None
     found = asked.verdicts(["1+1?"] * 2, ["2", "2 " * 80])
     assert [verdict.truncated for verdict in found] == [False, True]
 
@@ -228,9 +228,7 @@ def test_training_a_judge_names_the_pair_that_does_not_fit(short, rows, tmp_path
             judge_settings={"kind": "pairwise", "model": short, "labels": (" Yes", " No"), "dtype": "float32"},
             data=str(tmp_path / "pairs.jsonl"),
             selection=str(tmp_path / "selection.jsonl"),
-            output=str(tmp_path / "out"),
-            state=str(tmp_path / "state"),
-            digest="d",
+            run=RunFolders(str(tmp_path / "out"), str(tmp_path / "state"), "d"),
             settings={"seed": 0, "steps": 1},
             name="rl",
         )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gavel.models import sampling
 from gavel.models.sampling import batches, count_occurrences, sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
@@ -36,11 +37,12 @@ def test_batches_keep_both_limits_and_put_like_lengths_together():
     assert batches([], 1, 4, batch_size=2, batch_tokens=10) == []
 
 
-def test_samples_do_not_depend_on_a_token_budget(model, tokenizer):
+def test_samples_do_not_depend_on_a_token_budget(model, tokenizer, monkeypatch):
     common = {"n": 4, "temperature": 1.0, "max_new_tokens": 8, "seed": 3}
     whole = sample(model, tokenizer, PROMPTS, **common)
     seen = []
-    parts = sample(model, tokenizer, PROMPTS, **common, batch_tokens=64, progress=lambda b: seen.extend(b) or iter(b))
+    monkeypatch.setattr(sampling, "bar", lambda batches, **shown: seen.extend(batches) or iter(batches))
+    parts = sample(model, tokenizer, PROMPTS, **common, batch_tokens=64)
     assert len(seen) == 3
     assert texts(whole) == texts(parts)
 

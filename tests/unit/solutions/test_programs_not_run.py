@@ -11,7 +11,7 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.evaluation import score as scoring
 from gavel.evaluation.metrics import write_metrics
 from gavel.evaluation.question_values import question_values
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.judge_eval.verdicts import _judged
 from gavel.report.page import render
 from gavel.report.results import load as load_report
@@ -22,7 +22,7 @@ from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.study.schema.study import load
 from gavel.training.judge.unlabeled_pairs import contrasting
 from gavel.training.monitor import known
-from gavel.training.rl.rewards import MixedReward, MixingWeight, mix
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, mix
 from helpers import fake_results
 
 RIGHT, WRONG, LATE, BROKEN = ("def solution():\n    return " + text for text in ("4", "5", "4 + 0", "1 / 0"))
@@ -39,10 +39,8 @@ def late(monkeypatch):
     monkeypatch.setattr(verifier, "run_programs", run)
 
 
-class Judge:
-    tokens_read = tokens_written = 0
-
-    def verdicts(self, questions, solutions, progress=iter):
+class Half(Judge):
+    def verdicts(self, questions, solutions):
         return [Verdict(0.5, probability=0.5) for _ in solutions]
 
 
@@ -66,9 +64,8 @@ def test_the_mix(v, j, lam, labeled, expected):
     assert mix(v, j, lam, labeled) == expected
 
 
-def reward(lam: float, **settings) -> MixedReward:
-    settings = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25} | settings
-    return MixedReward(weight=MixingWeight(lam), judge=Judge(), **settings)
+def reward(lam: float, max_skipped: int = 3) -> MixedReward:
+    return MixedReward(MixingWeight(lam), Half(), RewardRules("program"), MissingRewards(0.25, max_skipped))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +87,7 @@ def test_too_many_missing_rewards_skip_the_step_and_then_say_why(late):
     mixed = reward(1.0, max_skipped=0)
     with pytest.raises(InputError, match=r"solution\.batch_seconds.*100% of the rewards are missing"):
         mixed([LATE] * 4, ["q"] * 4, ["4"] * 4)
-    assert mixed.skip
+    assert mixed.missing.skip
 
 
 def test_a_look_counts_what_ran():
@@ -103,11 +100,11 @@ def test_a_judged_solution_without_a_verdict_is_left_out(late):
     rows = [
         {"id": str(i), "question": "q", "response": text, "gold": "4"} for i, text in enumerate([RIGHT, LATE, WRONG])
     ]
-    assert [(row["id"], row["correct"]) for row in _judged(rows, Judge(), "program", iter)] == [
+    assert [(row["id"], row["correct"]) for row in _judged(rows, Half(), "program")] == [
         ("0", True),
         ("2", False),
     ]
-    assert list(_judged([], Judge(), "program", iter)) == []
+    assert list(_judged([], Half(), "program")) == []
 
 
 def test_an_unverified_contrast_is_no_pair(late):

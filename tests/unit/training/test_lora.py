@@ -6,7 +6,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.models import loading
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.study.schema.training import Lora, Ppo, Sft
 from gavel.training import lora, sft
 from gavel.training.rl import grpo, reactions
@@ -90,8 +93,9 @@ def test_the_baseline_trains_adapters_too(tiny, rows, tmp_path):
     job = small_job(tmp_path, tiny, rows)
     sft.train(
         **files,
-        **{key: job[key] for key in ("output", "state", "digest", "solution_format", "prompt", "max_new_tokens")},
-        student={"model": tiny, "dtype": "float32"},
+        run=RunFolders(**job["run"]),
+        student=Student(tiny),
+        task=Task(**job["task"]),
         settings=settings,
         seed=0,
     )

@@ -4,8 +4,9 @@ import csv
 
 import pytest
 
-from gavel.judge.verdict import Verdict
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models.sampling import Sample
+from gavel.models.task import Task
 from gavel.training import monitor
 from gavel.training.monitor import Monitor
 from gavel.training.rl import reactions
@@ -14,12 +15,10 @@ from helpers.small_run import small_run
 ROWS = [{"question": f"What is {i}?", "answer": str(i)} for i in range(4)]
 
 
-class Longest:
+class Longest(Judge):
     """Scores a solution by its length; says nothing of an empty one."""
 
-    tokens_read = tokens_written = 0
-
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         return [Verdict(min(1.0, len(text) / 10) if text else None) for text in solutions]
 
 
@@ -29,7 +28,7 @@ class LongestOfTwo(Longest):
     def __init__(self):
         self.asked = []
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         assert questions[::2] == questions[1::2]
         self.asked += zip(solutions[::2], solutions[1::2], strict=True)
         rates = [(len(a) > len(b)) + 0.5 * (len(a) == len(b)) for a, b in self.asked[-len(solutions) // 2 :]]
@@ -44,10 +43,14 @@ class LongestOfTwo(Longest):
 def policy(monkeypatch):
     """Policies are lists of texts, one a question."""
 
-    def drawn(model, tokenizer, prompts, *, temperature, **options):
-        return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in model]
+    class Said:
+        def __init__(self, model, tokenizer, limits):
+            self.texts = model
 
-    monkeypatch.setattr(monitor, "sample", drawn)
+        def solve(self, questions, task, **options):
+            return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in self.texts]
+
+    monkeypatch.setattr(monitor, "Policy", Said)
     monkeypatch.setattr(monitor, "entropy_and_kl", lambda *arguments, **options: (1.0, None))
 
     class Tokenizer:
@@ -60,7 +63,7 @@ def policy(monkeypatch):
 
 
 def watch(judge):
-    return Monitor(ROWS, prompt="solve", solution_format="text", max_new_tokens=4, judge=judge)
+    return Monitor(ROWS, Task("solve", "text", 4), judge=judge)
 
 
 def test_a_judge_of_single_solutions_is_held_against_accuracy(policy):
@@ -93,7 +96,7 @@ def test_a_win_is_a_win_however_narrow(policy):
     judge = LongestOfTwo()
     narrow = judge.verdicts
 
-    def verdicts(questions, solutions, progress=iter):
+    def verdicts(questions, solutions):
         return [Verdict(0.5 + (one.score - 0.5) / 50) for one in narrow(questions, solutions)]
 
     judge.verdicts = verdicts
@@ -117,7 +120,7 @@ def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tin
     monkeypatch.setattr(reactions, "collapsed", lambda looks, *rules: len(looks) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
     watched = {"action": "stop", "reference": False, "questions": 4}
-    summary = small_run(tmp_path, tiny, rows, judge_settings=judge, monitor=watched)
+    summary = small_run(tmp_path, tiny, rows, judge=judge, monitor=watched)
     assert summary["ended"] == {"step": 2, "action": "stop"}
     with open(tmp_path / "out" / "monitor.csv", newline="") as handle:
         looks = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(handle)]

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.models import loading
+from gavel.models.loading import Student
+from gavel.models.task import Task
 from gavel.study.schema.training import Sft
 from gavel.training import sft
 from helpers.small_run import small_run
@@ -65,16 +68,12 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
     def fine_tune(folder, mirror=None):
         (tmp_path / folder).mkdir(exist_ok=True)
         return sft.train(
-            student={"model": tiny, "dtype": "float32"},
+            student=Student(tiny),
+            task=Task("solve", "program", 8),
             labeled=str(tmp_path / "labeled.jsonl"),
             validation=str(tmp_path / "validation.jsonl"),
-            output=str(tmp_path / folder / "out"),
-            state=str(tmp_path / folder / "state"),
-            digest="d",
+            run=RunFolders(str(tmp_path / folder / "out"), str(tmp_path / folder / "state"), "d"),
             settings=settings,
-            solution_format="program",
-            prompt="solve",
-            max_new_tokens=8,
             seed=0,
             mirror=mirror,
         )

@@ -28,7 +28,7 @@ class Writer:
         self.tokens_written += n * len(texts)
         return [[None if place in self.missing else self.replies(text, place) for place in range(n)] for text in texts]
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.texts += texts
         self.groups += groups
         return [self._answer(prompt, begun) for prompt, begun in texts]
@@ -51,7 +51,7 @@ def test_the_verdict_stands_after_the_reasoning():
     )
     assert right.score == pytest.approx(8 / 9) and right.off_label == pytest.approx(0.1)
     assert wrong.score == pytest.approx(0.25)
-    assert writer.settings == {"max_new_tokens": 512, "temperature": 0.7, "seed": 0, "progress": iter}
+    assert writer.settings == {"max_new_tokens": 512, "temperature": 0.7, "seed": 0}
     assert writer.stop == ["\nIs this answer right?"] * 2
 
 
@@ -94,7 +94,7 @@ def test_two_solutions_are_compared_after_a_reasoning():
 
     writer = Comparing()
     watcher = PairwiseJudge(Reasoning(writer), prompt="pairwise-reasoning", reasons=True)
-    (held,) = watcher.held([("1+1?", "3", "2")])
+    (held,) = watcher.compare([("1+1?", "3", "2")])
     assert held.probability == pytest.approx(0.05) and not held.flipped
     assert [prompt for prompt, _ in writer.texts] == [
         f"Question: 1+1?\nAnswer A:\n{a}\nAnswer B:\n{b}\nMy own solution:\n" for a, b in ("32", "23")
@@ -109,7 +109,7 @@ def test_answers_are_kept_by_the_settings_of_the_reasoning(tmp_path):
             Reasoning(writer, **settings), prompt="reasoning", reasons=True, cache=str(tmp_path / "kept.sqlite")
         )
         watcher.verdicts(["1+1?"], ["2"])
-        return watcher.tokens_written
+        return watcher.usage.written
 
     assert [ask(), ask(), ask(samples=2), ask(samples=2), ask(seed=1)] == [1, 0, 2, 0, 1]
 
@@ -131,18 +131,18 @@ def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
     alone = load.load(model=tiny, reasoning=reasoning).verdicts(questions[2:3], solutions[2:3])
     assert alone[0].score == pytest.approx(together[2].score, abs=1e-5)
     assert all(0 < verdict.score < 1 for verdict in together)
-    assert 0 < watcher.tokens_written <= 6 * 3 * 12
+    assert 0 < watcher.usage.written <= 6 * 3 * 12
     asked = [
-        len(watcher.backend.backend.tokenizer(watcher.render(*pair)[0][0])["input_ids"])
+        len(watcher.base.tokenizer(watcher.render(*pair)[0][0])["input_ids"])
         for pair in zip(questions, solutions, strict=True)
     ]
-    assert watcher.tokens_read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
+    assert watcher.usage.read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
     other = load.load(model=tiny, reasoning=reasoning | {"seed": 1}).verdicts(questions, solutions)
     assert [v.score for v in other] != [v.score for v in together]
     greedy = load.load(
         model=tiny, kind="pairwise", labels=(" Yes", " No"), reasoning=reasoning | {"samples": 1, "temperature": 0}
     )
-    assert greedy.held([(questions[0], solutions[0], solutions[1])])[0].probability > 0
+    assert greedy.compare([(questions[0], solutions[0], solutions[1])])[0].probability > 0
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -165,7 +165,7 @@ def test_a_server_reasons_and_then_answers(chat):
         else:
             assert body["prompt"] == head + "two\nIs this answer right?"
     assert len(answered) == 2
-    assert asked.tokens_read == 7 * 5 and asked.tokens_written == 2
+    assert asked.usage.read == 7 * 5 and asked.usage.written == 2
 
 
 def test_the_config_says_what_cannot_be():

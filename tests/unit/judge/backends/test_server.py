@@ -7,7 +7,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.judge.backends import server as backend
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 from helpers.asking import scores_of
 from helpers.judge_server import LISTED, Whole, connect, serving
 
@@ -17,7 +17,7 @@ def test_tokens_are_counted_where_the_server_counts_them(chat, counts, expected)
     with serving(lambda prompt: LISTED, counts) as server:
         asked = connect(server, chat=chat)
         asked.verdicts(["1+1?", "1+1?", "2+2?"], ["2", "3", "4"])  # and once to check the labels
-        assert asked.tokens_read == expected
+        assert asked.usage.read == expected
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -43,7 +43,7 @@ def test_two_solutions_are_held_against_each_other_over_http(chat):
         asked = connect(server, kind="pairwise", chat=chat)
         scores = scores_of(asked, ["q", "q"], ["3", "9"])
         assert scores == pytest.approx([0.25, 0.75])
-        assert asked.prompts_asked == 2
+        assert asked.usage.prompts == 2
         assert asked.verdicts(["q", "q"], ["3", "9"])[0].compared.first == pytest.approx(0.55)
     assert len(server.bodies) == 1 + 2 * 2  # the check of the labels
 
@@ -211,13 +211,13 @@ def test_a_reasoning_that_is_no_text_is_missing(choice, chat):
 
 
 def test_malformed_replies_follow_the_rule_for_missing_rewards():
-    options = {"weight": MixingWeight(0.5), "solution_format": "text", "partial": 0.1, "max_missing": 0.25}
     step = {"question": ["q"] * 4, "answer": ["1", "1", None, None]}
     with serving(lambda prompt: LISTED) as server:
-        reward = MixedReward(judge=connect(server), max_skipped=1, **options)
-        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step) and not reward.skip
+        missing = MissingRewards(0.25, max_skipped=1)
+        reward = MixedReward(MixingWeight(0.5), connect(server), RewardRules("text"), missing)
+        assert None not in reward(["#### 1", "#### 2", "a", "b"], **step) and not missing.skip
         server.reply = lambda prompt: MALFORMED["NaN"](False)
-        assert reward(["#### 3", "#### 4", "c", "d"], **step) == [None] * 4 and reward.skip
+        assert reward(["#### 3", "#### 4", "c", "d"], **step) == [None] * 4 and missing.skip
         with pytest.raises(InputError, match="could not be asked: 100% of the rewards are missing"):
             reward(["#### 5", "#### 6", "e", "f"], **step)
 
@@ -250,15 +250,14 @@ def test_only_answers_are_kept(tmp_path):
 
 def test_a_server_that_dies_stops_training_after_so_many_steps():
     logged = []
-    weight = MixingWeight(0.5)
-    options = {"weight": weight, "solution_format": "text", "partial": 0.1, "max_missing": 0.25, "max_skipped": 2}
+    missing = MissingRewards(0.25, max_skipped=2)
     with serving(lambda prompt: LISTED) as server:
-        reward = MixedReward(judge=connect(server, timeout_s=2.0), **options)
+        reward = MixedReward(MixingWeight(0.5), connect(server, timeout_s=2.0), RewardRules("text"), missing)
         step = {"question": ["q"] * 4, "answer": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
         assert None not in reward(["#### 1", "#### 2", "a", "b"], **step)
     for _ in range(2):
         assert reward(["#### 1", "#### 2", "c", "d"], **step) == [None] * 4
-        assert reward.skip
+        assert missing.skip
     assert ("missing", 1.0) in logged
     with pytest.raises(InputError, match=r"could not be asked.*goes on from the last checkpoint"):
         reward(["#### 3", "#### 4", "e", "f"], **step)

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
+from gavel.jobs.launch import RunFolders
 from gavel.judge import kinds, load
 from gavel.study import layout, params, resolve
 from gavel.study.schema.judge_training import JudgeDpo, JudgeRl, JudgeSft
@@ -59,9 +60,7 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
         "judge_settings": asked,
         "data": str(data),
         "selection": str(tmp_path / "pairs.jsonl"),
-        "output": str(tmp_path / "out"),
-        "state": str(tmp_path / "state"),
-        "digest": "d",
+        "run": RunFolders(str(tmp_path / "out"), str(tmp_path / "state"), "d"),
         "settings": SECTIONS[method],
         "name": method,
     }
@@ -81,7 +80,7 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
     best = looks[looks.step == summary["best_step"]].greedy.item()
     assert best == looks.greedy.max()
     again = PairAccuracy(settings(str(out / "best"), reasons) | {"cache": None}, pairs)
-    found = again(again.judge.backend.backend.model if reasons else again.judge.backend.model, None, 0)
+    found = again(again.judge.base.model, None, 0)
     assert found["greedy"] == pytest.approx(best), "what is kept is what was looked at"
     assert len(pd.read_csv(out / "training.csv")) == summary["steps"]
 

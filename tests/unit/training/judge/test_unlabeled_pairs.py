@@ -98,7 +98,7 @@ class Writer:
     def templated(self, text):
         return text
 
-    def answers(self, texts, groups, progress):
+    def answers(self, texts, groups):
         self.asked = texts
         return [Answer(0.75, 0.25) for _ in texts]
 
@@ -115,8 +115,8 @@ def test_judgments_are_drawn_in_both_orders():
     assert "Answer A:\nright\nAnswer B:\nwrong" in first.prompt and first.label == " A"
     assert "Answer A:\nwrong\nAnswer B:\nright" in second.prompt and second.label == " B"
     rows = sampled(judge, PAIRS, samples=4, temperature=0.7, seed=3)
-    assert judge.backend.backend.settings == {"n": 4, "seed": 3, "temperature": 0.7}
-    assert len(rows) == 200 * 2 * 4 and len(judge.backend.backend.asked) == 200 * 2 * 2, "equal reasonings once"
+    assert judge.base.settings == {"n": 4, "seed": 3, "temperature": 0.7}
+    assert len(rows) == 200 * 2 * 4 and len(judge.base.asked) == 200 * 2 * 2, "equal reasonings once"
     assert {row["judgment"] for row in rows} == {
         f"thought {i}\nThe better answer is answer {label}" for i in "01" for label in "AB"
     }

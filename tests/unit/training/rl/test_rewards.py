@@ -4,27 +4,25 @@ import math
 
 import pytest
 
-from gavel.judge.verdict import Verdict
-from gavel.training.rl.rewards import MixedReward, MixingWeight, centred, mix, verifiable
+from gavel.judge.verdict import Judge, Usage, Verdict
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, centred, mix, verifiable
 
 RIGHT, WRONG, NONE = (
     f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")
 )
 
 
-class FixedJudge:
+class FixedJudge(Judge):
     """Pays 0.25 for everything, or nothing at all, and counts how often it is asked."""
 
     def __init__(self, score=0.25):
         self.paid, self.asked = score, 0
 
-    tokens_written = 0
-
     @property
-    def tokens_read(self):
-        return 10 * self.asked
+    def usage(self):
+        return Usage(read=10 * self.asked)
 
-    def verdicts(self, questions, solutions, progress=iter):
+    def verdicts(self, questions, solutions):
         self.asked += len(solutions)
         return [Verdict(self.paid) for _ in solutions]
 
@@ -36,11 +34,9 @@ class Poison:
         raise AssertionError(f"touched: {name}")
 
 
-def reward(lam, judge, **settings):
-    defaults = {"solution_format": "program", "partial": 0.1, "max_missing": 0.25}
-    return MixedReward(
-        weight=lam if isinstance(lam, MixingWeight) else MixingWeight(lam), judge=judge, **(defaults | settings)
-    )
+def reward(lam, judge, most=0.25, updates=1, **rules):
+    weight = lam if isinstance(lam, MixingWeight) else MixingWeight(lam)
+    return MixedReward(weight, judge, RewardRules("program", **rules), MissingRewards(most), updates)
 
 
 def test_verifiable_rewards():
@@ -88,13 +84,13 @@ def test_at_lambda_zero_no_answer_is_read():
 def test_a_judge_that_cannot_be_asked_leaves_rewards_missing_and_the_step_untaken():
     mixed = reward(0.5, FixedJudge(score=None))
     assert mixed([RIGHT, RIGHT], ["q", "q"], ["4", None]) == [None, None]
-    assert mixed.skip
+    assert mixed.missing.skip
 
 
 def test_a_few_missing_rewards_do_not_stop_a_step():
-    mixed = reward(0.5, FixedJudge(score=None), max_missing=1.0)
+    mixed = reward(0.5, FixedJudge(score=None), most=1.0)
     mixed([RIGHT], ["q"], [None])
-    assert not mixed.skip
+    assert not mixed.missing.skip
 
 
 def test_a_judge_is_needed_below_one():
@@ -165,7 +161,7 @@ def test_a_centred_judge_pays_nothing_for_a_question_that_it_finds_equally_well_
 
 
 def test_long_completions_lose_in_proportion():
-    mixed = reward(1.0, None, length_penalty=0.4, max_new_tokens=8)
+    mixed = reward(1.0, None, per_token=0.4 / 8)
     paid = mixed([RIGHT, RIGHT], ["q", "q"], ["4", "4"], completion_ids=[[1] * 8, [1] * 2])
     assert paid == [pytest.approx(0.6), pytest.approx(0.9)]
 
@@ -175,7 +171,7 @@ def test_a_score_that_is_no_number_or_out_of_range_is_missing_and_counted(score)
     fixed = FixedJudge(score)
     mixed = reward(0.5, fixed)
     assert mixed([RIGHT, WRONG], question=["q", "q"], answer=["4", None]) == [None, None]
-    assert mixed.missing == 1.0 and mixed.skip
+    assert mixed.missing.share == 1.0 and mixed.missing.skip
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])

@@ -9,13 +9,14 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from gavel.common.errors import InputError
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl import rollout as rl_rollout
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.ppo import Critic, PPOTrainer
-from gavel.training.rl.rewards import MixedReward, MixingWeight
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 from helpers import gradients
 
 LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
@@ -78,14 +79,10 @@ def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches,
     assert made.max_steps == 2 * updates_per_rollout
 
 
-class HalfJudge:
+class HalfJudge(Judge):
     """Pays by the length of the solution, so that groups have spread."""
 
-    tokens_read = tokens_written = 0
-
-    def verdicts(self, questions, solutions, progress=iter):
-        from gavel.judge.verdict import Verdict
-
+    def verdicts(self, questions, solutions):
         return [Verdict((len(text) % 7) / 7) for text in solutions]
 
 
@@ -100,9 +97,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     ]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
-        reward_funcs=MixedReward(
-            weight=MixingWeight(0.5), judge=HalfJudge(), solution_format="program", partial=0.1, max_missing=0.5
-        ),
+        reward_funcs=MixedReward(MixingWeight(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
         args=grpo_config.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,

@@ -119,7 +119,7 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
-    return Asked(groups, verdicts, correct, seconds, watcher.tokens_read, watcher.tokens_written)
+    return Asked(groups, verdicts, correct, seconds, watcher.usage.read, watcher.usage.written)
 
 
 def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:

@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 # How much of a failed script's log the console shows, and how often a long loop writes a line.
 TAIL_LINES = 20
 LINE_EVERY_S = 30.0
+BAR_AFTER_S = 1.0  # of a loop whose brief runs are not shown
 
 # The stderr that the process started with, while `script_log` has put the log in its place.
 _console: TextIO | None = None
@@ -118,10 +119,14 @@ def relay(console: Callable[[str], None]) -> None:
     _relay = console
 
 
-def bar(iterable: Iterable[Item], total: int | None = None, label: str = "") -> Iterator[Item]:
+def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", brief: bool = True) -> Iterator[Item]:
     """Yield the items, showing how far they are: a bar where the console is a terminal, and lines in the log.
 
     The log gets at most one line in `LINE_EVERY_S` seconds (count, rate, time left) and one at the end.
+
+    Args:
+        brief: whether brief loops are shown too. False, for loops that a training run enters at every step, shows
+            nothing of one that ends within `BAR_AFTER_S` (the bar) or `LINE_EVERY_S` (the line at the end).
     """
     total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     screen = _console or sys.stderr
@@ -129,7 +134,8 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "") -> 
     if screen.isatty():
         from tqdm import tqdm
 
-        shown = tqdm(total=total, desc=f"{_label} {label}".strip(), file=screen, leave=False)
+        delay = 0.0 if brief else BAR_AFTER_S
+        shown = tqdm(total=total, desc=f"{_label} {label}".strip(), file=screen, leave=False, delay=delay)
     begun = told = time.monotonic()
     done = 0
     try:
@@ -145,8 +151,9 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "") -> 
     finally:
         if shown is not None:
             shown.close()
-        if shown is None or _console is not None:
-            say(_line(label, done, total, time.monotonic() - begun))
+        elapsed = time.monotonic() - begun
+        if (brief or elapsed >= LINE_EVERY_S) and (shown is None or _console is not None):
+            say(_line(label, done, total, elapsed))
 
 
 def _line(label: str, done: int, total: int | None, elapsed: float) -> str:

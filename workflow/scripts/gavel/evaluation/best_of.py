@@ -5,15 +5,15 @@ nothing is missing, score and ratings order a question's samples alike (`gavel.j
 where the judge is not consistent: where A beats B, B beats C and C beats A.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from gavel.judge.ratings import bradley_terry, win_rates
-from gavel.judge.tournaments import Comparer, Held, Match, best_of_each, round_robin
-from gavel.judge.verdict import Judge
+from gavel.judge.tournaments import best_of_each, round_robin
+from gavel.judge.verdict import Comparer, Comparison, Judge, Match
 
 # Of ratings, in points: coarser than what the fit leaves open, so that those that are equal are written alike.
 DIGITS = 3
@@ -24,33 +24,27 @@ class Comparing(Judge, Comparer, Protocol):
 
     Attributes:
         score: what it pays, from a round robin's table (`gavel.judge.tournaments.SCORES`).
-        prompts_asked: so far; those that a cache answered are among them.
     """
 
     score: Callable[[np.ndarray], np.ndarray]
-    prompts_asked: int
 
 
 class Once:
-    """Asks a judge about no two solutions twice, and counts what that took.
+    """Asks a judge about no two solutions twice, and counts what that took."""
 
-    Args:
-        progress: of each set of comparisons.
-    """
+    def __init__(self, judge: Comparing):
+        self.judge = judge
+        self.known: dict[Match, Comparison | None] = {}
+        self.before = judge.usage
 
-    def __init__(self, judge: Comparing, progress: Callable[[Iterable], Iterable] = iter):
-        self.judge, self.progress = judge, progress
-        self.known: dict[Match, Held | None] = {}
-        self.before = self._counted()
-
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
-        """As `gavel.judge.tournaments.Comparer` says; what could not be asked is not asked again either."""
+    def compare(self, matches: Sequence[Match]) -> list[Comparison | None]:
+        """As `gavel.judge.verdict.Comparer` says; what could not be asked is not asked again either."""
         fresh = [match for match in dict.fromkeys(matches) if not {match, _turned(match)} & self.known.keys()]
         if fresh:
-            self.known.update(zip(fresh, self.judge.held(fresh, self.progress), strict=True))
+            self.known.update(zip(fresh, self.judge.compare(fresh), strict=True))
         return [self._of(match) for match in matches]
 
-    def _of(self, match: Match) -> Held | None:
+    def _of(self, match: Match) -> Comparison | None:
         if match in self.known:
             return self.known[match]
         other = self.known[_turned(match)]
@@ -58,12 +52,9 @@ class Once:
 
     def spent(self) -> dict[str, int]:
         """Since it was made: `comparisons`, `prompts`, and tokens that the judge `read` and has `written`."""
-        grown = {key: now - self.before[key] for key, now in self._counted().items()}
-        return {"comparisons": len(self.known)} | grown
-
-    def _counted(self) -> dict[str, int]:
-        judge = self.judge
-        return {"prompts": judge.prompts_asked, "read": judge.tokens_read, "written": judge.tokens_written}
+        spent = self.judge.usage.since(self.before)
+        counted = {"comparisons": len(self.known), "prompts": spent.prompts}
+        return counted | {"read": spent.read, "written": spent.written}
 
 
 def choose(
@@ -71,7 +62,6 @@ def choose(
     questions: Sequence[str],
     groups: Sequence[Sequence[str]],
     ways: Sequence[str],
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[dict[str, list[list]], dict[str, dict[str, int]]]:
     """What the judge makes of each question's samples, all questions together in each set of forward passes.
 
@@ -90,7 +80,7 @@ def choose(
     Raises:
         ValueError: a question without samples.
     """
-    asked = Once(judge, progress)
+    asked = Once(judge)
     values: dict[str, list[list]] = {}
     costs: dict[str, dict[str, int]] = {}
     if "knockout" in ways:
@@ -123,7 +113,7 @@ def _tables(asked: Once, questions: Sequence[str], groups: Sequence[Sequence[str
         players += [(question, text) for text in distinct]
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        return [one and one.probability for one in asked.held([(*players[i], players[j][1]) for i, j in pairs])]
+        return [one and one.probability for one in asked.compare([(*players[i], players[j][1]) for i, j in pairs])]
 
     tables = []
     for own, table in zip(groups, round_robin(numbers, compare), strict=True):

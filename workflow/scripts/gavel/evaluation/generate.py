@@ -1,14 +1,14 @@
 """Test-time generation, a step of its own over files: a new verifier or judge never costs a generation."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import bar
-from gavel.models import loading, prompts
+from gavel.common.log import say
 from gavel.models.context import check_questions
-from gavel.models.sampling import sample
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 
 GREEDY = -1  # the `sample` number of the greedy completion; sampled ones count from 0
 
@@ -16,15 +16,13 @@ GREEDY = -1  # the `sample` number of the greedy completion; sampled ones count 
 def generate(
     *,
     model: str,
-    student: dict,
+    student: Student,
+    task: Task,
     files: Sequence[tuple[str, str]],
-    prompt: str,
-    max_new_tokens: int,
     n: int,
     temperature: float,
     seed: int,
-    batch_size: int,
-    batch_tokens: int | None = None,
+    limits: Mapping[str, int | None] | None = None,
     vllm: dict | None = None,
 ) -> None:
     """Write one greedy completion and `n` sampled ones for each question of each file, with one checkpoint.
@@ -33,43 +31,35 @@ def generate(
     first with sample -1 and temperature 0.
 
     Args:
-        model: checkpoint folder; `student` gives its dtype and tokens.
+        model: checkpoint folder; `student` says how it is loaded.
         files: JSONL files of records, whose answers are not read, each with the file to write for it.
         n: 0 writes the greedy completion only.
-        batch_size, batch_tokens: limits of a batch, as in `gavel.models.sampling.sample`.
-        vllm: sample with vLLM, with these settings (`gavel.models.vllm.VllmSampler`); it makes its own batches.
+        limits: of a batch, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
+        vllm: sample with vLLM, with these settings (`gavel.models.vllm.VllmPolicy`); it makes its own batches.
     """
-    tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
-    tokenizer = loading.load_tokenizer(model, **tokens)
-    template = prompts.load(prompt)
     for questions, _ in files:  # before the first file is sampled
         check_questions(
             read_jsonl(questions),
             source=questions,
             model=model,
-            tokenizer=tokenizer,
-            prompt=prompt,
-            max_new_tokens=max_new_tokens,
+            student=student,
+            task=task,
             limit=vllm and vllm.get("max_model_length"),
         )
     if vllm:
-        from gavel.models.vllm import VllmSampler
+        from gavel.models.vllm import VllmPolicy
 
-        draw = VllmSampler(model, tokenizer, dtype=student["dtype"], settings=vllm).sample
+        policy = VllmPolicy(model, student, vllm)
     else:
-        network = loading.load_model(model, dtype=student["dtype"])
-        draw = partial(sample, network, tokenizer, batch_size=batch_size, batch_tokens=batch_tokens)
+        policy = Policy.load(model, student, limits)
     for questions, output in files:
         rows = list(read_jsonl(questions))
-        asked = [prompts.fill(template, question=row["question"]) for row in rows]
-        common = {"max_new_tokens": max_new_tokens, "seed": seed}
-        name = Path(questions).stem
-        greedy = draw(asked, temperature=0.0, progress=partial(bar, label=f"{name}, greedy"), **common)
+        asked = [row["question"] for row in rows]
+        greedy = policy.solve(asked, task, seed=seed)
         drawn = [[] for _ in rows]
         if n:
-            drawn = draw(
-                asked, n=n, temperature=temperature, progress=partial(bar, label=f"{name}, {n} each"), **common
-            )
+            drawn = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
+        say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} completions each")
         write_jsonl(
             output,
             (

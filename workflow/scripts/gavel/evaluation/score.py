@@ -1,6 +1,6 @@
 """Scoring of generated responses: the verifier's verdict and, for the report only, the judge's."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gavel.common.errors import InputError
@@ -18,7 +18,6 @@ def score(
     solution_format: str,
     judge: Judge | None = None,
     best_of: Sequence[str] = ("score",),
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[dict[str, float], int, dict[str, dict[str, int]]]:
     """Write scored samples, with the question's own columns beside them.
 
@@ -48,9 +47,9 @@ def score(
     answers, correct = verify(texts, [asked[row["id"]]["answer"] for row in rows], solution_format)
     judged, costs = [{"judge": None} for _ in rows], {}
     if judge is not None and list(best_of) != ["score"]:
-        judged, costs = _chosen(judge, rows, {name: row["question"] for name, row in asked.items()}, best_of, progress)
+        judged, costs = _chosen(judge, rows, {name: row["question"] for name, row in asked.items()}, best_of)
     elif judge is not None:
-        verdicts = judge.verdicts([asked[row["id"]]["question"] for row in rows], texts, progress)
+        verdicts = judge.verdicts([asked[row["id"]]["question"] for row in rows], texts)
         judged = [{"judge": verdict.score} for verdict in verdicts]
     write_jsonl(
         output,
@@ -80,7 +79,6 @@ def _chosen(
     rows: Sequence[dict],
     questions: dict[str, str],
     ways: Sequence[str],
-    progress: Callable[[Iterable], Iterable],
 ) -> tuple[list[dict], dict[str, dict[str, int]]]:
     """The judge's columns of each row, and what they took; `questions` are by id."""
     places: dict[str, list[int]] = {}
@@ -88,7 +86,7 @@ def _chosen(
         if row["sample"] >= 0:
             places.setdefault(row["id"], []).append(place)
     groups = [[rows[place]["response"] for place in own] for own in places.values()]
-    values, costs = choose(judge, [questions[name] for name in places], groups, ways, progress)
+    values, costs = choose(judge, [questions[name] for name in places], groups, ways)
     columns = [{"judge": None} | {way: None for way in ("elo", "knockout") if way in ways} for _ in rows]
     for way, found in values.items():
         for own, group in zip(places.values(), found, strict=True):

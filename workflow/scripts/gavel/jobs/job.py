@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from gavel.common.digests import job_digest
 from gavel.common.log import say
+from gavel.jobs.launch import RunFolders
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import use_budget
 from gavel.tracking.study import job_run
@@ -17,7 +18,7 @@ from gavel.tracking.study import job_run
 
 @contextmanager
 def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping | None = None) -> Iterator[dict]:
-    """Hold the run's lock and its MLflow run while it trains; yields `state`, `digest` and `mirror`.
+    """Hold the run's lock and its MLflow run while it trains; yields `run` and `mirror`.
 
     Args:
         workflow: the script's `snakemake` object: `config`, `params`, `input`, `output`, `threads`.
@@ -34,7 +35,8 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
         RunLock(folder, run, say=lambda text: say(text, console=True)),
         job_run(config, rule, run, digest=digest, params=params, tags=tags, say=say) as mirror,
     ):
-        yield {"state": str(folder), "digest": digest, "mirror": mirror}
+        output = str(Path(workflow.output["run"]).parent)
+        yield {"run": RunFolders(output, str(folder), digest), "mirror": mirror}
         for name in ("run", "monitor", "training"):
             mirror.artifact(workflow.output[name])
 

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_type_hints
 
 from gavel.common import log
 from gavel.common.errors import InputError
@@ -30,16 +31,31 @@ MARK = "@gavel "  # begins a line for the job
 PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
 
 
-def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, **arguments) -> None:
+@dataclass(frozen=True)
+class RunFolders:
+    """Where a training run keeps and leaves its files.
+
+    Attributes:
+        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: checkpoints and journals, outside the workflow's outputs.
+        digest: of all that the result depends on; decides whether `state` may be resumed.
+    """
+
+    output: str
+    state: str
+    digest: str
+
+
+def train(module: str, compute: Mapping, threads: int, run: RunFolders, mirror=None, **arguments) -> None:
     """Call a module's `train` here, or with the same arguments in every process that the config asks for.
 
     Args:
         module: of the library, such as `gavel.training.rl.train`.
         compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
         threads: CPU threads of the job, which its processes share.
-        state: the run's state folder; the arguments of several processes are written beside it.
+        run: the arguments of several processes are written beside its state.
         mirror: a `gavel.training.state.Mirror`, fed by this process.
-        arguments: the others of `train`, plain values.
+        arguments: the others of `train`, plain values; where it is annotated with a dataclass, that or its fields.
 
     Raises:
         InputError: a process raised one.
@@ -47,16 +63,17 @@ def train(module: str, compute: Mapping, threads: int, state: str, mirror=None, 
     """
     processes = compute["processes"]
     if processes == 1:
-        import_module(module).train(**arguments, state=state, mirror=mirror)
+        function = import_module(module).train
+        function(**rebuilt(function, arguments | {"run": run}), mirror=mirror)
         return
     share = max(1, threads // processes)
-    task = {"module": module, "function": "train", "arguments": arguments | {"state": state}, "threads": share}
+    task = {"module": module, "function": "train", "arguments": arguments | {"run": run}, "threads": share}
     command = ["accelerate.commands.launch", "--config_file", str(ACCELERATE / f"{compute['distributed']}.yaml")]
     command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share), "-m"]
-    _follow(command, task, Path(state).with_name(f"{Path(state).name}.job.json"), mirror)
+    _follow(command, task, Path(run.state).with_name(f"{Path(run.state).name}.job.json"), mirror)
 
 
-def apart(function: Callable[..., None], task: str | Path, threads: int, **arguments) -> None:
+def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments) -> None:
     """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
 
     It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
@@ -65,7 +82,7 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, **argum
     Args:
         task: file for the arguments while the process runs.
         threads: CPU threads of the process.
-        arguments: of the function, plain values.
+        arguments: of the function, plain values; where it is annotated with a dataclass, that or its fields.
 
     Raises:
         InputError: the function raised one.
@@ -75,9 +92,19 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, **argum
     _follow([], call, Path(task), None)
 
 
+def rebuilt(function: Callable, arguments: Mapping) -> dict:
+    """The arguments, with a dataclass again where the function is annotated with one and gets its fields."""
+    hints = get_type_hints(function)
+    return {
+        name: hints[name](**value) if isinstance(value, dict) and is_dataclass(hints.get(name)) else value
+        for name, value in arguments.items()
+    }
+
+
 def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
     """Start `python -m [launcher] gavel.jobs.launch path`, do what it asks for, and raise what it raised."""
-    write_json(path, task | {"alone": not launcher, "batch_seconds": budget()})
+    plain = {name: asdict(value) if is_dataclass(value) else value for name, value in task["arguments"].items()}
+    write_json(path, task | {"arguments": plain, "alone": not launcher, "batch_seconds": budget()})
     library = str(Path(__file__).parents[2])
     search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     errors = []
@@ -141,7 +168,8 @@ def run(path: str) -> int:
         log.relay(lambda text: tell(channel, say=text))
     mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
     try:
-        getattr(import_module(task["module"]), task["function"])(**task["arguments"], **mirror)
+        function = getattr(import_module(task["module"]), task["function"])
+        function(**rebuilt(function, task["arguments"]), **mirror)
     except InputError as error:
         tell(channel, error=str(error))
         return 1

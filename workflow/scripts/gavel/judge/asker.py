@@ -4,17 +4,24 @@ Every kind of judge whose answer is one of two label words asks through `Asker`,
 model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
 """
 
+import copy
 from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Self
 
 from gavel.common.errors import InputError
 from gavel.common.log import say
 from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.backends.cache import Cache
+from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
 from gavel.judge.kinds import Kind
 from gavel.judge.prompting import Prompt, example, phrasings
+from gavel.judge.verdict import Judge, Usage
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
-class Asker:
+class Asker(Judge):
     """Asks a back end, and a cache before it.
 
     Args:
@@ -24,26 +31,29 @@ class Asker:
 
     Attributes:
         labels: the two words.
-        prompts_asked, prompts_cached: so far; those among them that the cache answered.
+        base: the back end that runs the model, around which a reasoning may be.
     """
 
     def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
         self.backend = backend
         self.labels = tuple(labels)
         self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
-        self.prompts_asked = self.prompts_cached = 0
+        self.reasoner = backend if isinstance(backend, Reasoning) else None
+        self.base = self.reasoner.writer if self.reasoner else backend
+        self._prompts = self._cached = 0
 
     @property
-    def tokens_read(self) -> int:
-        """Tokens of judging prompts so far; answers from the cache cost none."""
-        return self.backend.tokens_read
+    def usage(self) -> Usage:
+        """Tokens are those of judging prompts (read) and of reasoning (written)."""
+        return Usage(self._prompts, self.base.tokens_read, self.base.tokens_written, self._cached)
 
-    @property
-    def tokens_written(self) -> int:
-        """Tokens of reasoning so far."""
-        return self.backend.tokens_written
+    def with_model(self, model: "PreTrainedModel") -> Self:
+        """The same judge with another model of the same tokenizer in this process; it keeps no answers."""
+        judge = copy.copy(self)
+        Asker.__init__(judge, self.backend.with_model(model), self.labels)
+        return judge
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
         known = self.cache.get(texts) if self.cache else {}
         known = {text: values for text, values in known.items() if Answer(*values).valid}
@@ -51,12 +61,12 @@ class Asker:
         fresh: list[Answer | None] = []
         size = getattr(self.backend, "chunk", None) or max(1, len(rest))
         for part in (rest[start : start + size] for start in range(0, len(rest), size)):
-            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part], progress))
+            found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part]))
             if self.cache:
                 self.cache.put({texts[i]: a for i, a in zip(part, found, strict=True) if a is not None})
             fresh += found
-        self.prompts_asked += len(texts)
-        self.prompts_cached += len(texts) - len(rest)
+        self._prompts += len(texts)
+        self._cached += len(texts) - len(rest)
         answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
         return [Answer(*known[text]) if text in known else answers[text] for text in texts]
 
@@ -102,8 +112,6 @@ def backend(
     Raises:
         InputError: model or tokenizer do not load, or a label is not one token.
     """
-    from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
-
     shown = example(template, slots)
     if server:
         from gavel.judge.backends.server import ServerBackend

@@ -9,7 +9,7 @@ stands alone.
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from gavel.common.errors import InputError
 from gavel.judge import tournaments
@@ -17,8 +17,8 @@ from gavel.judge.asker import Asker, check_choices, made
 from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import Prompt, phrasings, render
-from gavel.judge.tournaments import SCORES, Held, Match
-from gavel.judge.verdict import Verdict
+from gavel.judge.tournaments import SCORES
+from gavel.judge.verdict import Comparison, Match, Verdict
 
 KIND = KINDS["pairwise"]
 
@@ -62,13 +62,12 @@ class PairwiseJudge(Asker):
         self,
         questions: Sequence[str],
         solutions: Sequence[str],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
         """As `gavel.judge.tournaments.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
-        return tournaments.verdicts(self, questions, solutions, self.score, progress)
+        return tournaments.verdicts(self, questions, solutions, self.score)
 
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
-        """As `gavel.judge.tournaments.Comparer` says: two prompts a match for each phrasing, all in one set."""
+    def compare(self, matches: Sequence[Match]) -> list[Comparison | None]:
+        """As `gavel.judge.verdict.Comparer` says: two prompts a match for each phrasing, all in one set."""
         orders = [order for q, a, b in matches for order in ((q, a, b), (q, b, a))]
         rendered = {order: self.render(*order) for order in dict.fromkeys(orders)}
         # What stands before the second solution is alike for all opponents of the first, so it is computed once; where
@@ -80,17 +79,17 @@ class PairwiseJudge(Asker):
             for place, text in enumerate(own)
         }
         texts = list(alike)
-        found = dict(zip(texts, self.answers(texts, list(alike.values()), progress), strict=True))
+        found = dict(zip(texts, self.answers(texts, list(alike.values())), strict=True))
         answers = [[found[text] for text in rendered[order]] for order in orders]
-        return [_held(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
+        return [_comparison(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
 
 
-def _held(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Held | None:
+def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Comparison | None:
     """From the answers with the match's first solution standing ahead and standing behind."""
     if any(answer is None for answer in (*ahead, *behind)):
         return None
     p, q = (statistics.fmean(answer.probability for answer in answers) for answers in (ahead, behind))
-    return Held(
+    return Comparison(
         probability=(p + 1 - q) / 2,
         first=(p + q) / 2,
         flipped=(p - 0.5) * (q - 0.5) > 0,

@@ -6,7 +6,7 @@ judge answers in a single token whose probability is the reward; prompt, label w
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from gavel.judge.asker import Asker, check_choices, made
 from gavel.judge.backends.base import Answer, Backend
@@ -67,7 +67,6 @@ class SingleTokenJudge(Asker):
         self,
         questions: Sequence[str],
         solutions: Sequence[str],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Verdict]:
         """Score solutions; equal (question, solution) pairs are asked once."""
         pairs = list(zip(questions, solutions, strict=True))
@@ -75,7 +74,7 @@ class SingleTokenJudge(Asker):
         rendered = [self.render(*pair) for pair in unique]
         answers: list[list[Answer | None]] = [[] for _ in unique]
         for texts in zip(*rendered, strict=True):
-            found = self.answers(texts, [question for question, _ in unique], progress)
+            found = self.answers(texts, [question for question, _ in unique])
             for row, answer in zip(answers, found, strict=True):
                 row.append(answer)
         found = dict(zip(unique, map(self._verdict, answers), strict=True))

@@ -1,49 +1,18 @@
-"""Judges that hold two solutions against each other, at work on the solutions of many questions.
+"""Judges that compare two solutions, at work on the solutions of many questions.
 
-Whatever has a `held` (`Comparer`) gets verdicts from a round robin of each question's solutions, and the best of many
+A `gavel.judge.verdict.Comparer` gets verdicts from a round robin of each question's solutions, and the best of many
 by a knockout; of a judge that scores solutions one by one the best is the one that scores highest.
 """
 
 import hashlib
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 
 from gavel.judge import ratings
-from gavel.judge.verdict import Compared, Judge, Verdict
-
-Match = tuple[str, str, str]  # question and two different solutions
-
-
-@dataclass(frozen=True)
-class Held:
-    """Two solutions of a question, asked about in both orders.
-
-    Attributes:
-        probability: that the first of the match is better, the mean over both orders.
-        first: that whichever stands first in the prompt is better, the mean over both orders.
-        flipped: each order has another winner.
-        off_label: probability that fell on neither label word, the mean of both.
-        truncated: one of the prompts was too long.
-    """
-
-    probability: float
-    first: float
-    flipped: bool
-    off_label: float = 0.0
-    truncated: bool = False
-
-
-class Comparer(Protocol):
-    """A judge that says which of two solutions is better."""
-
-    def held(self, matches: Sequence[Match], progress: Callable[[Iterable], Iterable] = iter) -> list[Held | None]:
-        """One answer a match, None where it could not be asked; the matches of one call are one set of passes."""
-
+from gavel.judge.verdict import Compared, Comparer, Comparison, Judge, Verdict
 
 # What a judge that compares may pay, from a round robin's table. Both lie in [0, 1] with the middle at 0.5, as a
 # verifiable reward of 0 and 1 does, so that lambda means what it says; ratings in Elo points would drown it.
@@ -60,12 +29,11 @@ def verdicts(
     questions: Sequence[str],
     solutions: Sequence[str],
     score: Callable[[np.ndarray], np.ndarray],
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[Verdict]:
     """One verdict a solution, from a round robin of the solutions of each question.
 
     Equal solutions are one player and tie with each other (0.5, not asked). A solution that is alone has nothing to be
-    held against: its verdict is missing, as it is where fewer than half of its comparisons could be asked.
+    compared with: its verdict is missing, as it is where fewer than half of its comparisons could be asked.
 
     Args:
         score: what is paid, one of `SCORES`.
@@ -76,15 +44,15 @@ def verdicts(
     for question, solution in zip(questions, solutions, strict=True):
         members.setdefault(question, []).append(number[question, solution])
     groups = {question: list(dict.fromkeys(own)) for question, own in members.items()}
-    record: dict[tuple[int, int], Held] = {}
+    record: dict[tuple[int, int], Comparison] = {}
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        found = comparer.held([(*players[i], players[j][1]) for i, j in pairs], progress)
+        found = comparer.compare([(*players[i], players[j][1]) for i, j in pairs])
         record.update({pair: one for pair, one in zip(pairs, found, strict=True) if one is not None})
         return [one and one.probability for one in found]
 
     tables = round_robin(list(groups.values()), compare)
-    of_player: dict[int, list[Held]] = {}
+    of_player: dict[int, list[Comparison]] = {}
     for pair, one in record.items():
         for player in pair:
             of_player.setdefault(player, []).append(one)
@@ -97,18 +65,20 @@ def verdicts(
     return [found[number[player]] for player in zip(questions, solutions, strict=True)]
 
 
-def _verdict(paid: float, rate: float, held: Sequence[Held]) -> Verdict:
+def _verdict(paid: float, rate: float, comparisons: Sequence[Comparison]) -> Verdict:
     if np.isnan(rate):
         return Verdict(None)
-    if not held:  # all solutions of the question are this one
+    if not comparisons:  # all solutions of the question are this one
         return Verdict(paid, probability=rate, compared=Compared(0, 0.5, 0.0))
     return Verdict(
         paid,
-        statistics.fmean(one.off_label for one in held),
-        any(one.truncated for one in held),
+        statistics.fmean(one.off_label for one in comparisons),
+        any(one.truncated for one in comparisons),
         rate,
         compared=Compared(
-            len(held), statistics.fmean(one.first for one in held), statistics.fmean(one.flipped for one in held)
+            len(comparisons),
+            statistics.fmean(one.first for one in comparisons),
+            statistics.fmean(one.flipped for one in comparisons),
         ),
     )
 
@@ -134,7 +104,7 @@ def best_of_each(
     """
     if any(not group for group in groups):
         raise ValueError("a question without solutions has no best one")
-    if not hasattr(judge, "held"):
+    if not isinstance(judge, Comparer):
         return _highest(judge, questions, groups)
     players = [(q, text) for q, own in zip(questions, groups, strict=True) for text in dict.fromkeys(own)]
     brackets, begun = [], 0
@@ -144,7 +114,7 @@ def best_of_each(
         begun += len(distinct)
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        found = judge.held([(*players[i], players[j][1]) for i, j in pairs])
+        found = judge.compare([(*players[i], players[j][1]) for i, j in pairs])
         return [one and one.probability for one in found]
 
     winners = knockout(brackets, compare)

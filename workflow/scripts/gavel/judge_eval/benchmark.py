@@ -5,45 +5,39 @@ What follows from its answers is in `gavel.judge_eval.benchmark_figures`, so tha
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from gavel.common.errors import InputError
-from gavel.judge.backends.reasoning import Reasoning
-from gavel.judge.tournaments import Comparer
-from gavel.judge.verdict import MAX_MISSING, Judge
+from gavel.judge.verdict import MAX_MISSING, Comparer, Judge
 
 WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
-def ask(
-    judge: Judge | Comparer, items: Sequence[dict], progress: Callable[[Iterable], Iterable] = iter
-) -> tuple[list[dict], dict]:
+def ask(judge: Judge, items: Sequence[dict]) -> tuple[list[dict], dict]:
     """Ask a judge about pairs of solutions of one question each.
 
-    A judge that holds two solutions against each other (`gavel.judge.tournaments.Comparer`) is asked about the pairs.
+    A judge that compares two solutions (`gavel.judge.verdict.Comparer`) is asked about the pairs.
     Another one scores solutions, each different one of a question once, and prefers the one that scores higher; of two
     that score alike it prefers neither (0.5).
 
     Args:
         items: rows with at least `id`, `prompt`, `chosen` (the right solution) and `rejected`.
-        progress: wraps the judge's batches.
 
     Returns:
         A row an item, `{"id", "chosen", "rejected", "preferred"}`: the probabilities that the judge gives each solution
         of being right (None of a judge that compares), and the probability that the right one is better; None where the
-        judge could not be asked. A judge that compares adds `first` and `flipped` (`gavel.judge.tournaments.Held`). And
-        the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: solutions or pairs asked about where the
-        judge does not count its prompts; seconds of the clock, without the time to load the judge.
+        judge could not be asked. A judge that compares adds `first` and `flipped` (`gavel.judge.verdict.Comparison`).
+        And the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: seconds of the clock, without the time
+        to load the judge.
     """
-    before, started = _spent(judge), time.perf_counter()
-    rows, asked = (_compared if hasattr(judge, "held") else _scored)(judge, items, progress)
-    seconds = time.perf_counter() - started
-    spent = {key: now - before[key] for key, now in _spent(judge).items()}
-    return rows, {"prompts": asked} | spent | {"seconds": seconds}
+    before, started = judge.usage, time.perf_counter()
+    rows = _compared(judge, items) if isinstance(judge, Comparer) else _scored(judge, items)
+    seconds, spent = time.perf_counter() - started, judge.usage.since(before)
+    return rows, dict(zip(COSTS, (spent.prompts, spent.read, spent.written, seconds), strict=True))
 
 
-def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> list[dict]:
+def written(judge: Judge, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> list[dict]:
     """What a judge that reasons writes about a few of the pairs, for people to read.
 
     It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so
@@ -55,21 +49,19 @@ def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN
         first of its reasonings, the right label, the likelier one, and the probability of the right one. Rows without
         an answer are left out; [] of a judge that answers at once.
     """
-    backend = getattr(judge, "backend", None)
-    if not isinstance(backend, Reasoning):
+    if judge.reasoner is None:
         return []
     chosen = sorted(items, key=lambda item: hashlib.sha256(item["id"].encode()).digest())[:count]
     asked = [(item["id"], *one) for item in chosen for one in _prompts(judge, item)]
-    begun = [texts[0] for texts in backend.begun([prompt for _, prompt, _ in asked], samples=1)]
+    begun = [texts[0] for texts in judge.reasoner.reason([prompt for _, prompt, _ in asked], samples=1)]
     known = [(*one, text) for one, text in zip(asked, begun, strict=True) if text is not None]
     replies = [(prompt[0], text) for _, prompt, _, text in known]
     rows = []
-    for (name, prompt, right, text), answer in zip(
-        known, backend.backend.answers(replies, range(len(replies)), iter), strict=True
-    ):
-        if answer is not None:
-            said = judge.labels[answer.probability < 0.5]
-            own = answer.probability if right == judge.labels[0] else 1 - answer.probability
+    probabilities = judge.reasoner.probabilities(replies, range(len(replies)))
+    for (name, prompt, right, text), probability in zip(known, probabilities, strict=True):
+        if probability is not None:
+            said = judge.labels[probability < 0.5]
+            own = probability if right == judge.labels[0] else 1 - probability
             about = {"id": name, "prompt": prompt[0], "judgment": text + said}
             rows.append(about | {"label": right.strip(), "said": said.strip(), "probability": own})
     return rows
@@ -78,7 +70,7 @@ def written(judge: Judge | Comparer, items: Sequence[dict], count: int = WRITTEN
 def _prompts(judge, item: dict) -> list[tuple[tuple[str, str], str]]:
     """The judging prompts of a pair by the first phrasing, each with its right label."""
     sides = ("chosen", "rejected")
-    if hasattr(judge, "held"):
+    if isinstance(judge, Comparer):
         places = [(item[one], item[other]) for one, other in (sides, sides[::-1])]
         prompts = [judge.render(item["prompt"], *texts)[0] for texts in places]
     else:
@@ -96,31 +88,26 @@ def check(rows: Sequence[dict]) -> None:
         )
 
 
-def _spent(judge) -> dict[str, int]:
-    counted = {"prompts_asked": "prompts", "tokens_read": "tokens_read", "tokens_written": "tokens_written"}
-    return {name: getattr(judge, key) for key, name in counted.items() if hasattr(judge, key)}
-
-
-def _compared(judge: Comparer, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+def _compared(judge: Comparer, items: Sequence[dict]) -> list[dict]:
     matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
     different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
-    held = dict(zip(different, judge.held(different, progress), strict=True))
+    found = dict(zip(different, judge.compare(different), strict=True))
     rows = []
     for item, match in zip(items, matches, strict=True):
-        one = held.get(match)
+        one = found.get(match)
         # Equal solutions are never asked about: they tie, and say nothing of the order.
         preferred = 0.5 if match[1] == match[2] else one and one.probability
         order = {"first": one and one.first, "flipped": one and one.flipped}
         rows.append({"id": item["id"], "chosen": None, "rejected": None, "preferred": preferred} | order)
-    return rows, len(different)
+    return rows
 
 
-def _scored(judge: Judge, items: Sequence[dict], progress) -> tuple[list[dict], int]:
+def _scored(judge: Judge, items: Sequence[dict]) -> list[dict]:
     by_question: dict[str, dict[str, None]] = {}
     for item in items:
         by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})
     asked = [(question, text) for question, texts in by_question.items() for text in texts]
-    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked], progress)
+    verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked])
     # What a score makes of a probability (0 or 1, say) is the reward's business: every kind is measured by the latter.
     said = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
     rows = []
@@ -129,4 +116,4 @@ def _scored(judge: Judge, items: Sequence[dict], progress) -> tuple[list[dict], 
         known = chosen is not None and rejected is not None
         preferred = ((chosen > rejected) + (chosen >= rejected)) / 2 if known else None
         rows.append({"id": item["id"], "chosen": chosen, "rejected": rejected, "preferred": preferred})
-    return rows, len(asked)
+    return rows

@@ -8,14 +8,16 @@ The judge benchmark's items are such pairs. Judges are chosen on them, so they a
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.data.sizes import check_validation
-from gavel.models import loading, prompts
-from gavel.models.sampling import sample
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.solutions import mistakes
 from gavel.solutions.error_kinds import error_kind, steps
 from gavel.solutions.verifier import verify
@@ -24,7 +26,7 @@ COLUMNS = ("id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model
 Solution = tuple[str, str]  # its policy and its text
 
 
-class Policy(NamedTuple):
+class Source(NamedTuple):
     """A checkpoint that is sampled; its greedy solutions come too where `greedy` names them."""
 
     name: str
@@ -65,60 +67,52 @@ def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]
 def make_items(
     *,
     rows: Sequence[dict],
-    policies: Sequence[Policy],
-    student: dict,
-    prompt: str,
-    solution_format: str,
-    max_new_tokens: int,
+    sources: Sequence[Source],
+    student: Student,
+    task: Task,
     temperature: float,
     samples: int,
     most: int,
     seed: int,
     output: str,
-    decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
+    limits: Mapping[str, int | None] | None = None,
 ) -> None:
-    """Sample the policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
+    """Sample policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
 
     Beside them stand the reference solutions and references with one injected error each.
 
     Args:
         rows: records with answers and solutions.
-        policies: checkpoints, in the order in which a text that several gave is put down to one of them.
-        student: dtype and tokens of the checkpoints.
+        sources: checkpoints, in the order in which a text that several gave is put down to one of them.
+        student: how the checkpoints are loaded.
         temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
         samples: of each policy that is sampled, and so many spoilt references.
         most: pairs of a problem.
         seed: of the samples, the spoilt references and the choice.
         output: JSONL file of the pairs.
-        decoding: what is decoded at a time, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time, `gavel.models.limits.limits`.
 
     Raises:
         InputError: no problem gives a pair.
     """
-    references = mistakes.references(rows, solution_format)
+    references = mistakes.references(rows, task.format)
     kept = [row for row in rows if row["id"] in references]
-    template = prompts.load(prompt)
-    texts = [prompts.fill(template, question=row["question"]) for row in kept]
+    questions = [row["question"] for row in kept]
     found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
-    for policy in policies:
-        model = loading.load_model(policy.model, dtype=student["dtype"])
-        tokens = {key: student.get(key) for key in ("pad_token", "eos_token")}
-        tokenizer = loading.load_tokenizer(policy.model, **tokens)
-        common = {"max_new_tokens": max_new_tokens, "progress": progress, **(decoding or {})}
-        drawn = {policy.name: sample(model, tokenizer, texts, n=samples, temperature=temperature, seed=seed, **common)}
-        if policy.greedy:
-            drawn[policy.greedy] = sample(model, tokenizer, texts, **common)
+    for source in sources:
+        policy = Policy.load(source.model, student, limits)
+        drawn = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
+        if source.greedy:
+            drawn[source.greedy] = policy.solve(questions, task)
         for name, groups in drawn.items():
             for row, group in zip(kept, groups, strict=True):
                 found[row["id"]] += [(name, one.text) for one in group]
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
-        broken = mistakes.corrupted(reference, row["answer"], solution_format, samples, rng)
+        broken = mistakes.corrupted(reference, row["answer"], task.format, samples, rng)
         found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
-    items = pairs(kept, references, found, solution_format, most, seed)
+    items = pairs(kept, references, found, task.format, most, seed)
     say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
     write_jsonl(output, items)
 

@@ -1,17 +1,18 @@
 """A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import say
 from gavel.judge import kinds, load
-from gavel.judge.verdict import MAX_MISSING, Judge, tokens
+from gavel.judge.verdict import MAX_MISSING, Judge
 from gavel.judge_eval import probes
-from gavel.models import loading, prompts
 from gavel.models.context import check_questions
-from gavel.models.sampling import sample
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.solutions.error_kinds import steps
 from gavel.solutions.verifier import verify
 
@@ -19,19 +20,16 @@ from gavel.solutions.verifier import verify
 def judge_policy(
     *,
     model: str,
-    student: dict,
+    student: Student,
+    task: Task,
     judge_settings: dict,
     problems: Sequence[str],
-    prompt: str,
-    solution_format: str,
-    max_new_tokens: int,
     samples: int,
     temperature: float,
     output: str,
     probes_output: str | None = None,
     usage_output: str | None = None,
-    decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
+    limits: Mapping[str, int | None] | None = None,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
 
@@ -40,50 +38,39 @@ def judge_policy(
     `compared` (`gavel.judge.verdict.Compared`), and `says_right` is then None.
 
     Args:
-        model: checkpoint folder of the policy; `student` gives its dtype and tokens.
+        model: checkpoint folder of the policy; `student` says how it is loaded.
         judge_settings: keyword arguments of `gavel.judge.load.load`.
         problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
         samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will pay.
         probes_output: where the verdicts on `gavel.judge_eval.probes` of the first file's first problems go, if
             anywhere.
-        decoding: what is decoded at a time, `gavel.models.limits.limits`.
         usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
+        limits: of what is decoded at a time, `gavel.models.limits.limits`.
     """
     files = [list(read_jsonl(path)) for path in problems]
     rows = [row for part in files for row in part]
-    template = prompts.load(prompt)
-    tokenizer = loading.load_tokenizer(model, **{key: student.get(key) for key in ("pad_token", "eos_token")})
-    asked = {"model": model, "tokenizer": tokenizer, "prompt": prompt, "max_new_tokens": max_new_tokens}
     for path, part in zip(problems, files, strict=True):
-        check_questions(part, source=path, **asked)
-    drawn = sample(
-        loading.load_model(model, dtype=student["dtype"]),
-        tokenizer,
-        [prompts.fill(template, question=row["question"]) for row in rows],
-        n=samples,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        progress=progress,
-        **(decoding or {}),
-    )
+        check_questions(part, source=path, model=model, student=student, task=task)
+    policy = Policy.load(model, student, limits)
+    drawn = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
     asked = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["answer"]}
-        | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, solution_format)}
+        | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
         for row, group in zip(rows, drawn, strict=True)
         for s in group
     ]
     watcher = load.load(**judge_settings)
-    write_jsonl(output, _judged(asked, watcher, solution_format, progress))
+    write_jsonl(output, _judged(asked, watcher, task.format))
     if probes_output:
         most = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
-        tricks = probes.build(files[0][:most], solution_format)
-        write_jsonl(probes_output, _judged(tricks, watcher, solution_format, progress))
+        tricks = probes.build(files[0][:most], task.format)
+        write_jsonl(probes_output, _judged(tricks, watcher, task.format))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
-        write_json(usage_output, {"written": written, "judge": tokens(watcher)})
+        write_json(usage_output, {"written": written, "judge": watcher.usage.tokens})
 
 
-def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str, progress) -> Iterator[dict]:
+def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str) -> Iterator[dict]:
     """The rows with the verifier's and the judge's verdicts instead of the true answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
@@ -91,7 +78,7 @@ def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str, progress
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
     correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]
-    verdicts = watcher.verdicts([row["question"] for row in rows], texts, progress)
+    verdicts = watcher.verdicts([row["question"] for row in rows], texts)
     silent = sum(verdict.score is None for verdict in verdicts)
     if silent > MAX_MISSING * len(rows):
         raise InputError(

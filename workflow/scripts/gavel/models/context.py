@@ -10,7 +10,8 @@ from pathlib import Path
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.models import loading, prompts
+from gavel.models import loading
+from gavel.models.task import Task
 
 AT_A_TIME = 1000  # texts tokenised at once: memory stays flat
 
@@ -20,9 +21,8 @@ def check_questions(
     *,
     source: str,
     model: str,
-    tokenizer,
-    prompt: str,
-    max_new_tokens: int,
+    student: loading.Student,
+    task: Task,
     solutions: Sequence[str] = (),
     limit: int | None = None,
 ) -> None:
@@ -32,8 +32,8 @@ def check_questions(
         rows: records with `id` and `question`.
         source: the file that they come from, one a line.
         model: folder, whose config.json says what fits; all models of a study's jobs are in one.
-        prompt: solving prompt (name or file).
-        max_new_tokens: room for the completion, `solution.max_new_tokens`.
+        student: how the model's tokenizer is loaded.
+        task: whose prompt is asked, and whose `max_new_tokens` are the room for a completion.
         solutions: for each row, what is trained on after the prompt; it must fit too.
         limit: of the program that runs the model, where that is lower (`max_model_length` of vLLM).
     """
@@ -41,18 +41,18 @@ def check_questions(
     longest = min((length for length in (context, limit) if length is not None), default=None)
     if longest is None:
         return
-    template = prompts.load(prompt)
     rows = list(rows)
-    asked = _lengths(tokenizer, [prompts.fill(template, question=row["question"]) for row in rows])
-    room = [max_new_tokens] * len(rows)
+    tokenizer = student.load_tokenizer(model)
+    asked = _lengths(tokenizer, task.prompts(row["question"] for row in rows))
+    room = [task.max_new_tokens] * len(rows)
     if solutions:
         # And the end token after a solution.
-        room = [max(max_new_tokens, length + 1) for length in _lengths(tokenizer, solutions, special=False)]
+        room = [max(task.max_new_tokens, length + 1) for length in _lengths(tokenizer, solutions, special=False)]
     over = [i for i, (read, written) in enumerate(zip(asked, room, strict=True)) if read + written > longest]
     if not over:
         return
     i = over[0]
-    what = "solution.max_new_tokens" if room[i] == max_new_tokens else "its solution"
+    what = "solution.max_new_tokens" if room[i] == task.max_new_tokens else "its solution"
     whose = "the context" if longest == context else "vLLM's max_model_length"
     raise InputError(
         f"{source}:{i + 1}: row {rows[i].get('id', i + 1)} does not fit the model {model!r}: its prompt has {asked[i]} "
@@ -88,16 +88,16 @@ def check_files(study: Mapping, files: Iterable[str], model: str) -> None:
     """
     if not Path(model).is_dir():
         return
-    student, solution, vllm = study["student"], study["solution"], study["evaluation"]["vllm"]
-    tokenizer = loading.load_tokenizer(model, **{key: student[key] for key in ("pad_token", "eos_token")})
+    vllm = study["evaluation"]["vllm"]
+    student = loading.Student(**{key: study["student"][key] for key in ("pad_token", "eos_token")})
+    task = Task.of(study["solution"])
     for path in files:
         check_questions(
             read_jsonl(path),
             source=str(path),
             model=model,
-            tokenizer=tokenizer,
-            prompt=solution["prompt"],
-            max_new_tokens=solution["max_new_tokens"],
+            student=student,
+            task=task,
             limit=vllm["max_model_length"] if vllm and Path(path).parent.name == "test" else None,
         )
 

@@ -6,6 +6,7 @@ Not a trainer and not a recipe: tiny models from scratch are `gavel.training.scr
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -101,6 +102,32 @@ def load_model(
         logging.set_verbosity(before)
     _check_weights(model, report, f"{key}: the weights in {path!r}")
     return model.to(device()).eval()
+
+
+@dataclass(frozen=True)
+class Student:
+    """The config's `student`: how each of its checkpoints is loaded.
+
+    Attributes:
+        model: hub name or folder of the student before any training; None where only later checkpoints are loaded.
+        dtype: of the weights.
+        pad_token, eos_token: as in `load_tokenizer`.
+        revision: of `model` on the hub; other checkpoints have none.
+    """
+
+    model: str | None = None
+    dtype: str = "float32"
+    pad_token: str | None = None
+    eos_token: str | None = None
+    revision: str | None = None
+
+    def load_tokenizer(self, folder: str) -> PreTrainedTokenizerBase:
+        """As the function of this name."""
+        return load_tokenizer(folder, pad_token=self.pad_token, eos_token=self.eos_token)
+
+    def load_model(self, folder: str) -> PreTrainedModel:
+        """As the function of this name."""
+        return load_model(folder, dtype=self.dtype, revision=self.revision if folder == self.model else None)
 
 
 def _check_weights(model: PreTrainedModel, report: Mapping, about: str) -> None:

@@ -6,12 +6,13 @@ are computed once and continued from their key-value cache. Sharing is found in 
 
 import copy
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from gavel.common.log import bar
 from gavel.models.loading import attention_window, only_attends
 
 WORTHWHILE = 16  # fewer tokens saved are not worth a pass of their own
@@ -41,7 +42,6 @@ def next_token_probabilities(
     pad: int,
     batch_tokens: int,
     reuse: bool = True,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> torch.Tensor:
     """Probabilities of some tokens after each prompt.
 
@@ -52,7 +52,6 @@ def next_token_probabilities(
         pad: id of the padding token.
         batch_tokens: number of prompts in one pass times the longest of them; a single prompt may be longer.
         reuse: False computes every prompt in full.
-        progress: wraps the list of batches, for a progress bar.
 
     Returns:
         `(N, K)` float64 on the CPU, in the order of `prompts`.
@@ -64,7 +63,7 @@ def next_token_probabilities(
     start = extend(model, None, [prompts[0][:common]], pad)[0] if common else None
     alike, alone = _grouped(prompts, groups, common) if reuse else ([], [[i] for i in range(len(prompts))])
     batches = [*_batches(alike, prompts, batch_tokens), *_batches(alone, prompts, batch_tokens)]
-    for batch in progress(batches):
+    for batch in bar(batches, label="batches of prompts", brief=False):
         state, begun = None, [common] * len(batch)
         if start is not None:
             state = copy.deepcopy(start).rows([0] * len(batch))

@@ -6,12 +6,13 @@ or a rollout gets other samples the second time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from gavel.common.log import bar
 from gavel.common.seeding import prompt_seed
 from gavel.models._branches import continuing
 from gavel.models.limits import AT_A_TIME
@@ -45,7 +46,6 @@ def sample(
     batch_tokens: int | None = None,
     special_tokens: bool = True,
     max_prompt_tokens: int | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[list[Sample]]:
     """Draw `n` completions for each prompt.
 
@@ -59,7 +59,6 @@ def sample(
             prompt's completions are decoded together in any case.
         special_tokens: let the tokenizer add its own; a text made with a chat template has them already.
         max_prompt_tokens: of a longer prompt the beginning is cut; None cuts none.
-        progress: wraps the list of batches, for a progress bar.
 
     Returns:
         One list of `n` samples for each prompt, in the order of `prompts`.
@@ -73,7 +72,8 @@ def sample(
     encoded = [ids[-max_prompt_tokens:] if max_prompt_tokens else ids for ids in encoded]
     numbers = count_occurrences(prompts) if occurrences is None else occurrences
     results: list[list[Sample]] = [[] for _ in prompts]
-    for batch in progress(batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)):
+    parts = batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)
+    for batch in bar(parts, label="batches of completions", brief=False):
         seeds = [prompt_seed(seed, prompts[i], numbers[i], 7) for i in batch]
         uniforms = None
         if temperature > 0:

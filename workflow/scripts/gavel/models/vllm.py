@@ -1,70 +1,60 @@
 """Sampling with vLLM in place of `gavel.models.sampling`, for the evaluation of models too large for the latter."""
 
-from collections.abc import Callable, Iterable, Sequence
-
-from transformers import PreTrainedTokenizerBase
+from collections.abc import Iterable
 
 from gavel.common.requirements import need
 from gavel.common.seeding import prompt_seed
+from gavel.models.loading import Student
 from gavel.models.sampling import Sample, count_occurrences
+from gavel.models.task import Task
 
 
-class VllmSampler:
+class VllmPolicy:
     """vLLM over one checkpoint, on this machine's GPUs.
 
     Every occurrence of a prompt has a seed of its own, so that its samples do not depend on other prompts; they differ
     from those of `gavel.models.sampling`.
 
     Args:
-        model: checkpoint folder.
-        dtype: of the weights, as for the student.
+        folder: of the checkpoint; `student` says how it is loaded.
         settings: `gpu_memory_utilization`, `tensor_parallel_size`, `max_model_length` (`evaluation.vllm`).
 
     Raises:
-        InputError: the package vllm is not installed.
+        InputError: the package vllm is not installed, or the tokenizer does not load.
     """
 
-    def __init__(self, model: str, tokenizer: PreTrainedTokenizerBase, *, dtype: str, settings: dict):
+    def __init__(self, folder: str, student: Student, settings: dict):
         need("vllm", "evaluation.vllm")
         import vllm
 
-        self.tokenizer, self.params = tokenizer, vllm.SamplingParams
+        self.tokenizer, self.params = student.load_tokenizer(folder), vllm.SamplingParams
         self.engine = vllm.LLM(
-            model=model,
-            dtype=dtype,
+            model=folder,
+            dtype=student.dtype,
             trust_remote_code=False,
             gpu_memory_utilization=settings["gpu_memory_utilization"],
             tensor_parallel_size=settings["tensor_parallel_size"],
             max_model_len=settings["max_model_length"],
         )
 
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        temperature: float = 0.0,
-        max_new_tokens: int,
-        seed: int = 0,
-        progress: Callable[[Iterable], Iterable] = iter,
+    def solve(
+        self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
     ) -> list[list[Sample]]:
-        """As `gavel.models.sampling.sample`; vLLM makes its own batches, so `progress` sees one."""
-        encoded = self.tokenizer(list(prompts), add_special_tokens=True)["input_ids"] if prompts else []
+        """As `gavel.models.policy.Policy.solve`; vLLM makes its own batches."""
+        prompts = task.prompts(questions)
+        encoded = self.tokenizer(prompts, add_special_tokens=True)["input_ids"] if prompts else []
         options = [
             self.params(
                 n=n,
                 temperature=temperature,
-                max_tokens=max_new_tokens,
+                max_tokens=task.max_new_tokens,
                 seed=prompt_seed(seed, prompt, occurrence, 4),
                 stop_token_ids=[self.tokenizer.eos_token_id],
             )
             for prompt, occurrence in zip(prompts, count_occurrences(prompts), strict=True)
         ]
-        found: list[list[Sample]] = []
-        for ids, params in progress([(encoded, options)]):
-            answers = self.engine.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
-            found += [[self._sample(output) for output in answer.outputs] for answer in answers]
-        return found
+        answers = self.engine.generate([{"prompt_token_ids": ids} for ids in encoded], options, use_tqdm=False)
+        return [[self._sample(output) for output in answer.outputs] for answer in answers]
 
     def _sample(self, output) -> Sample:
         ids = list(output.token_ids)

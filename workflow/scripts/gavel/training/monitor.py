@@ -10,9 +10,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
-from gavel.judge.verdict import Judge, tokens
-from gavel.models import prompts
-from gavel.models.sampling import Sample, sample
+from gavel.judge.verdict import Judge
+from gavel.models.policy import Policy
+from gavel.models.sampling import Sample
+from gavel.models.task import Task
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
 
@@ -36,44 +37,39 @@ class Monitor:
 
     Args:
         rows: validation records with answers.
-        prompt: solving prompt (name or file).
+        task: what the policy is asked.
         judge: asked about the sampled completions; None leaves the judge's columns and the sampling out. One that
             compares has to be given `against`.
         reference: the policy as it was at the start; None leaves the divergence from it out.
         temperature: of the sampled completions.
         seed: decides the samples, the same at every check.
-        decoding: `gavel.models.limits.limits`; by default those of `sample`.
+        limits: of what is decoded at a time, `gavel.models.limits.limits`.
     """
 
     def __init__(
         self,
         rows: Sequence[dict],
+        task: Task,
         *,
-        prompt: str,
-        solution_format: str,
-        max_new_tokens: int,
         judge: Judge | None = None,
         reference: PreTrainedModel | None = None,
         temperature: float = 1.0,
         seed: int = 0,
-        decoding: Mapping | None = None,
+        limits: Mapping[str, int | None] | None = None,
     ):
-        template = prompts.load(prompt)
         self.questions = [row["question"] for row in rows]
         self.gold = [row["answer"] for row in rows]
-        self.prompts = [prompts.fill(template, question=question) for question in self.questions]
-        self.format, self.judge, self.temperature = solution_format, judge, temperature
-        self.reference = reference
+        self.task, self.judge, self.reference, self.limits = task, judge, reference, limits or {}
+        self.temperature, self.seed = temperature, seed
         self.opponents: list[str] | None = None
-        self.sampling = {"max_new_tokens": max_new_tokens, "seed": seed, **(decoding or {})}
 
     def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Have a judge that compares hold every sample against this policy's sample of the same question.
 
         Both are drawn by the same random numbers, so a policy meets itself with equal samples, which tie.
         """
-        self.opponents = [one.text for one in self._drawn(policy, tokenizer)]
-        _, self.opponents_right = verify(self.opponents, self.gold, self.format)
+        self.opponents = [one.text for one in self._drawn(Policy(policy, tokenizer, self.limits))]
+        _, self.opponents_right = verify(self.opponents, self.gold, self.task.format)
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """What a look finds.
@@ -87,17 +83,18 @@ class Monitor:
             and the opponent's is not (ties are half in both), `gap` the difference of the two, and `judge_wrong` the
             share in which it prefers a wrong sample to a right one.
         """
-        greedy = sample(model, tokenizer, self.prompts, temperature=0.0, **self.sampling)
-        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.format)
+        policy = Policy(model, tokenizer, self.limits)
+        greedy = policy.solve(self.questions, self.task, seed=self.seed)
+        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.task.format)
         right = known(verdicts)
         low, high = wilson(sum(right), len(right))
         found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
         if self.judge is None:
             return found
-        drawn = self._drawn(model, tokenizer)
+        drawn = self._drawn(policy)
         texts = [s.text for s in drawn]
-        answers, verdicts = verify(texts, self.gold, self.format)
-        before = tokens(self.judge)
+        answers, verdicts = verify(texts, self.gold, self.task.format)
+        before = self.judge.usage
         judged = self._judged(texts, verdicts)
         right = known(verdicts)
         n = len(right)
@@ -108,9 +105,10 @@ class Monitor:
             "accuracy_high": high,
             "unparsable": (sum(answer is None for answer in answers) - verdicts.count(None)) / n,
             "length": statistics.fmean(len(s.ids) for s in drawn),
-            "judge_tokens": tokens(self.judge) - before,
+            "judge_tokens": self.judge.usage.since(before).tokens,
         }
-        read, written = tokenizer(self.prompts[:ENOUGH])["input_ids"], [s.ids for s in drawn[:ENOUGH]]
+        read = tokenizer(self.task.prompts(self.questions[:ENOUGH]))["input_ids"]
+        written = [s.ids for s in drawn[:ENOUGH]]
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:
             found["kl"] = kl
@@ -118,9 +116,9 @@ class Monitor:
             found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
         return found
 
-    def _drawn(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+    def _drawn(self, policy: Policy) -> list[Sample]:
         """One sample a question at the training temperature."""
-        drawn = sample(policy, tokenizer, self.prompts, temperature=self.temperature, **self.sampling)
+        drawn = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
         return [group[0] for group in drawn]
 
     def _judged(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:

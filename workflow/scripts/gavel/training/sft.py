@@ -3,7 +3,7 @@
 It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset
@@ -11,10 +11,12 @@ from trl import SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
-from gavel.models import loading, prompts
+from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
-from gavel.training import batches, distributed, lora
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.state import Mirror, RunState
@@ -35,18 +37,14 @@ def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[s
 
 def train(
     *,
-    student: dict,
+    student: Student,
+    task: Task,
     labeled: str,
     validation: str,
-    output: str,
-    state: str,
-    digest: str,
+    run: RunFolders,
     settings: dict,
-    solution_format: str,
-    prompt: str,
-    max_new_tokens: int,
     seed: int,
-    decoding: dict | None = None,
+    limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Fine-tune the student and keep its best and last checkpoint.
@@ -54,14 +52,11 @@ def train(
     Called with the same arguments in every process that trains; the main one writes.
 
     Args:
-        student: `model` (hub name or folder), `pad_token`, `eos_token`, `dtype`, `revision`.
+        student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: folder for checkpoints, outside the workflow's outputs.
-        digest: of all that the result depends on; decides whether `state` may be resumed.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
-        decoding: what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -70,80 +65,49 @@ def train(
         InputError: a row has no solution, or does not fit the model's context.
     """
     rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
-    template = prompts.load(prompt)
-    texts = solutions(rows, solution_format, labeled)
-    data = Dataset.from_list(
-        [
-            {"prompt": prompts.fill(template, question=row["question"]), "completion": text}
-            for row, text in zip(rows, texts, strict=True)
-        ]
-    )
-    tokens = {name: student.get(name) for name in ("pad_token", "eos_token")}
-    tokenizer = loading.load_tokenizer(student["model"], **tokens)
-    asked = {"model": student["model"], "tokenizer": tokenizer, "prompt": prompt, "max_new_tokens": max_new_tokens}
-    check_questions(rows, source=labeled, solutions=texts, **asked)
-    check_questions(checked, source=validation, **asked)
-    model = loading.load_model(student["model"], dtype=student["dtype"], revision=student.get("revision"))
+    texts = solutions(rows, task.format, labeled)
+    asked = task.prompts(row["question"] for row in rows)
+    data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
+    fits = {"model": student.model, "student": student, "task": task}
+    check_questions(rows, source=labeled, solutions=texts, **fits)
+    check_questions(checked, source=validation, **fits)
+    policy = Policy.load(student.model, student)
+    tokenizer = policy.tokenizer
     distributed.check("sft", critic=False)
-    run = distributed.on_main(lambda: RunState(state, digest))
-    micro, accumulate = batches.split(
-        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "sft"
-    )
+    state = distributed.on_main(lambda: RunState(run.state, run.digest))
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    watch = Monitor(
-        checked,
-        prompt=prompt,
-        solution_format=solution_format,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        decoding=decoding,
-    )
+    watch = Monitor(checked, task, seed=seed, limits=limits)
     every = per_epoch * settings["check_every"]
-    keeper = Keeper(run, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
-    config = SFTConfig(
-        output_dir=str(run.checkpoints),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=accumulate,
+    keeper = Keeper(state, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
+    config = trl.supervised(
+        SFTConfig,
+        settings,
+        state.checkpoints,
+        "sft",
         max_steps=steps,
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type="linear",
         warmup_steps=settings["warmup"],
         weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["max_grad_norm"],
-        bf16=settings["bf16"],
-        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
-        gradient_checkpointing=settings["gradient_checkpointing"],
-        ddp_find_unused_parameters=False,
         completion_only_loss=True,
         dataloader_drop_last=True,
         eos_token=tokenizer.eos_token,
         pad_token=tokenizer.pad_token,
-        max_length=None,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         seed=seed,
     )
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
     trainer = SFTTrainer(
-        model=model,
+        model=policy.model,
         args=config,
         train_dataset=data,
         processing_class=tokenizer,
         callbacks=[keeper],
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
-    last = distributed.on_main(run.latest)
-    if last is not None:
-        say(f"resuming from {last.name}", console=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trl.resume(trainer, state)
     return finish_run(
-        run,
+        state,
         trainer.model,
         tokenizer,
-        Path(output),
+        Path(run.output),
         {
             "run": "sft",
             "algorithm": "sft",

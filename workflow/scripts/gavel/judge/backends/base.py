@@ -1,6 +1,6 @@
 """What a back end answers."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,20 +35,24 @@ class Answer:
 
 
 class Backend(Protocol):
-    """Where the judge's model runs."""
+    """What answers judging prompts: a model, or a reasoning around one."""
 
     identity: str  # of what answers: another model has another one
-    tokens_read: int  # of prompts so far, whether computed anew or not
-    tokens_written: int  # before the label words; 0 of one that answers at once
 
-    def answers(
-        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable]
-    ) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
 
 
 class Writer(Backend, Protocol):
-    """A back end whose model can also write."""
+    """Where the judge's model runs: it answers, and can also write.
+
+    Attributes:
+        tokens_read: of prompts so far, whether computed anew or not.
+        tokens_written: before the label words; 0 of a model that was only asked to answer.
+    """
+
+    tokens_read: int
+    tokens_written: int
 
     def write(
         self,
@@ -59,7 +63,6 @@ class Writer(Backend, Protocol):
         max_new_tokens: int,
         seed: int,
         stop: Sequence[str],
-        progress: Callable[[Iterable], Iterable],
     ) -> list[list[str | None]]:
         """`n` replies to each prompt, None where one could not be had.
 

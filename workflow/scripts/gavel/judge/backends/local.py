@@ -1,9 +1,12 @@
 """A judge's model in this process: one forward pass a solution, what prompts share computed once."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import copy
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
+from transformers import PreTrainedModel
 
 from gavel.common.digests import folder_digest
 from gavel.common.errors import InputError
@@ -68,6 +71,12 @@ class LocalBackend:
         self.source, self.revision = model, revision
         self.tokens_read = self.tokens_written = 0
 
+    def with_model(self, model: PreTrainedModel) -> Self:
+        """The same back end with another model of the same tokenizer, such as one that is being trained."""
+        found = copy.copy(self)
+        found.model = model
+        return found
+
     @property
     def identity(self) -> str:
         digest = folder_digest(self.source) if Path(self.source).is_dir() else self.source
@@ -98,9 +107,7 @@ class LocalBackend:
         shown = [self.templated(text) for text in texts]
         return [len(ids) > room for ids in self.tokenizer(shown, add_special_tokens=not self.chat)["input_ids"]]
 
-    def answers(
-        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
-    ) -> list[Answer]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer]:
         """As `gavel.judge.backends.base.Backend` says; never None."""
         encoded = [
             self.tokenizer(self.templated(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
@@ -115,7 +122,6 @@ class LocalBackend:
             pad=self.tokenizer.pad_token_id,
             batch_tokens=self.batch_tokens,
             reuse=self.reuse,
-            progress=progress,
         )
         if not torch.isfinite(probabilities).all():
             raise InputError(
@@ -136,7 +142,6 @@ class LocalBackend:
         max_new_tokens: int,
         seed: int = 0,
         stop: Sequence[str] = (),
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[list[str]]:
         """See `gavel.judge.backends.base.Writer`; never None. `stop` is not heeded: a reply ends at the end token."""
         drawn = sample(
@@ -151,7 +156,6 @@ class LocalBackend:
             batch_tokens=self.batch_tokens,
             special_tokens=not self.chat,
             max_prompt_tokens=self.longest_prompt(max_new_tokens),
-            progress=progress,
         )
         self.tokens_read += sum(group[0].read for group in drawn)
         self.tokens_written += sum(len(one.ids) for group in drawn for one in group)

@@ -6,15 +6,19 @@ of the label words after the reasoning, in the place where the prompt puts it, s
 a verdict too, and none has to be parsed. The same model without reasoning is their DirectJudge.
 """
 
+import copy
 import statistics
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from gavel.judge.backends.base import Answer, Writer
 from gavel.judge.prompting import Prompt
 from gavel.judge.verdict import MIN_KNOWN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MAX_NEW_TOKENS = 512
 
@@ -23,7 +27,7 @@ class Reasoning:
     """A back end that lets another one write.
 
     Args:
-        backend: where the model runs.
+        writer: where the model runs.
         max_new_tokens: the budget of one reasoning.
         samples: reasonings of each prompt, drawn apart.
         temperature: at which they are drawn; 0 takes the likeliest token, and is for one sample.
@@ -34,7 +38,7 @@ class Reasoning:
 
     def __init__(
         self,
-        backend: Writer,
+        writer: Writer,
         *,
         max_new_tokens: int = MAX_NEW_TOKENS,
         samples: int = 1,
@@ -42,74 +46,73 @@ class Reasoning:
         vote: Literal["mean", "majority"] = "mean",
         seed: int = 0,
     ):
-        self.backend, self.samples, self.vote = backend, samples, vote
-        self.drawing = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-        self.chunk = getattr(backend, "chunk", None)
+        self.writer, self.samples, self.vote = writer, samples, vote
+        self.max_new_tokens, self.temperature, self.seed = max_new_tokens, temperature, seed
+        self.chunk = getattr(writer, "chunk", None)
+
+    def with_model(self, model: "PreTrainedModel") -> Self:
+        """The same back end around a model in this process that another one takes the place of."""
+        found = copy.copy(self)
+        found.writer = self.writer.with_model(model)
+        return found
 
     @property
     def identity(self) -> str:
-        return f"{self.backend.identity} reasoning {self.samples} {self.vote} {sorted(self.drawing.items())}"
-
-    @property
-    def tokens_read(self) -> int:
-        return self.backend.tokens_read
-
-    @property
-    def tokens_written(self) -> int:
-        return self.backend.tokens_written
+        drawing = [(name, getattr(self, name)) for name in ("max_new_tokens", "seed", "temperature")]
+        return f"{self.writer.identity} reasoning {self.samples} {self.vote} {drawing}"
 
     def answers(
         self,
         texts: Sequence[tuple[str, str]],
         groups: Sequence[Hashable],
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[Answer | None]:
         """As `gavel.judge.backends.base.Backend` says; the prompts have room for a reasoning."""
-        written = self.begun(texts, progress)
+        written = self.reason(texts)
         asked: list[Prompt] = []
         alike: list[Hashable] = []
         for place, ((prompt, _), own) in enumerate(zip(texts, written, strict=True)):
             known = [(prompt, text) for text in own if text is not None]
             asked += known
             alike += [groups[place] if self.samples == 1 else place] * len(known)
-        answers = iter(self.backend.answers(asked, alike, progress) if asked else ())
+        answers = iter(self.writer.answers(asked, alike) if asked else ())
         voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
-        if not hasattr(self.backend, "cuts"):  # behind a server nobody here knows
+        if not hasattr(self.writer, "cuts"):  # behind a server nobody here knows
             return voted
-        cut_off = self.backend.cuts([prompt for prompt, _ in texts], self.drawing["max_new_tokens"])
+        cut_off = self.writer.cuts([prompt for prompt, _ in texts], self.max_new_tokens)
         return [
             replace(answer, truncated=True) if answer is not None and lost else answer
             for answer, lost in zip(voted, cut_off, strict=True)
         ]
 
-    def begun(
+    def reason(
         self,
-        texts: Sequence[tuple[str, str]],
-        progress: Callable[[Iterable], Iterable] = iter,
+        prompts: Sequence[tuple[str, str]],
         *,
         samples: int | None = None,
-        **drawing,
+        temperature: float | None = None,
+        seed: int | None = None,
     ) -> list[list[str | None]]:
-        """The beginnings of replies to each prompt: a reasoning and what stands between it and the label.
+        """As `gavel.judge.verdict.Reasoner` says.
 
         A reasoning is cut where the model goes on to the verdict by itself.
-
-        Args:
-            samples: of each prompt; None is as many as vote.
-            drawing: `temperature` and `seed` where they are not this judge's.
         """
-        cues = [cue for _, cue in texts]
-        drawn = self.backend.write(
-            [prompt for prompt, _ in texts],
+        cues = [cue for _, cue in prompts]
+        drawn = self.writer.write(
+            [text for text, _ in prompts],
             n=samples or self.samples,
+            temperature=self.temperature if temperature is None else temperature,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed if seed is None else seed,
             stop=cues,
-            progress=progress,
-            **self.drawing | drawing,
         )
         return [
             [None if text is None else cut(text, cue) + cue for text in own]
             for own, cue in zip(drawn, cues, strict=True)
         ]
+
+    def probabilities(self, replies: Sequence[tuple[str, str]], groups: Sequence[Hashable]) -> list[float | None]:
+        """As `gavel.judge.verdict.Reasoner` says."""
+        return [answer and answer.probability for answer in self.writer.answers(replies, groups)]
 
     def _voted(self, answers: Sequence[Answer | None]) -> Answer | None:
         known = [answer for answer in answers if answer is not None]

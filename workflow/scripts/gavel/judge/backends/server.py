@@ -14,13 +14,13 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
 from gavel.common.errors import InputError, first_line
-from gavel.common.log import say
+from gavel.common.log import bar, say
 from gavel.common.redaction import filled, remember
 from gavel.jobs.serving import is_gone, wait_for
 from gavel.judge.backends.base import Answer
@@ -102,12 +102,10 @@ class ServerBackend:
         self.checked = False
         self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
 
-    def answers(
-        self, texts: Sequence[Prompt], groups: Sequence[Hashable], progress: Callable[[Iterable], Iterable] = iter
-    ) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """As `gavel.judge.backends.base.Backend` says. When many requests in a row fail the rest is not asked."""
         self._ready()
-        return self._all([partial(self._answer, text) for text in texts], progress)
+        return self._all([partial(self._answer, text) for text in texts])
 
     def write(
         self,
@@ -118,7 +116,6 @@ class ServerBackend:
         max_new_tokens: int,
         seed: int = 0,
         stop: Sequence[str] = (),
-        progress: Callable[[Iterable], Iterable] = iter,
     ) -> list[list[str | None]]:
         """See `gavel.judge.backends.base.Writer`; one request a reply. Servers differ in how they use a seed."""
         self._ready()
@@ -129,7 +126,7 @@ class ServerBackend:
             for text, end in zip(texts, ends, strict=True)
             for place in range(n)
         ]
-        replies = iter(self._all(asked, progress))
+        replies = iter(self._all(asked))
         return [list(islice(replies, n)) for _ in texts]
 
     def _ready(self) -> None:
@@ -138,12 +135,12 @@ class ServerBackend:
         if not self.checked:
             self._check()
 
-    def _all(self, requests: Sequence[Callable], progress) -> list:
+    def _all(self, requests: Sequence[Callable]) -> list:
         """What the requests give, in order; None for those that failed, which are told of."""
         failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
             asked = [pool.submit(self._tried, request, failures) for request in requests]
-            found = [answer.result() for answer in progress(asked)]
+            found = [answer.result() for answer in bar(asked, label="judge requests", brief=False)]
         if failures.total:
             say(
                 f"judge server {self.base_url}: {failures.total} of {len(requests)} answers missing ({failures.last})",

@@ -6,13 +6,12 @@ sampling), as many for the first place as for the second, so that no place is le
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.judge import load
-from gavel.judge.backends.local import LocalBackend
-from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
 
 
@@ -23,11 +22,6 @@ class Asked(NamedTuple):
     prompt: str
     cue: str
     label: str
-
-
-def local(judge: PairwiseJudge) -> LocalBackend:
-    """The back end in which the judge's model is, below any reasoning."""
-    return judge.backend.backend if isinstance(judge.backend, Reasoning) else judge.backend
 
 
 def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
@@ -48,7 +42,6 @@ def sampled(
     samples: int,
     temperature: float,
     seed: int,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict]:
     """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
     probability, as if the model had written it.
@@ -58,13 +51,13 @@ def sampled(
         solution's label, and whether the judgment ends with it.
     """
     rng = random.Random(f"judgments-{seed}")
-    orders, model = both_orders(judge, pairs), local(judge)
+    orders, model = both_orders(judge, pairs), judge.base
     replies = [[""] * samples for _ in orders]
-    if isinstance(judge.backend, Reasoning):
+    if judge.reasoner is not None:
         drawing = {"samples": samples, "temperature": temperature, "seed": seed}
-        replies = judge.backend.begun([(one.prompt, one.cue) for one in orders], progress, **drawing)
+        replies = judge.reasoner.reason([(one.prompt, one.cue) for one in orders], **drawing)
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
-    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked], progress), strict=True))
+    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
     rows = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
@@ -81,8 +74,6 @@ def make_judgments(
     judge_settings: dict,
     settings: dict,
     output: str,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
 
@@ -96,7 +87,6 @@ def make_judgments(
         samples=settings["samples"],
         temperature=settings["temperature"],
         seed=settings["seed"] + iteration,
-        progress=progress,
     )
     say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
     write_jsonl(output, rows)

@@ -17,15 +17,16 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
 from gavel.common.seeding import reshuffled
+from gavel.jobs.launch import RunFolders
 from gavel.judge import load
+from gavel.judge.pairwise import PairwiseJudge
 from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
-from gavel.training import batches, distributed, lora
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
-from gavel.training.judge.judgments import both_orders, local, to_imitate, to_prefer
+from gavel.training.judge.judgments import both_orders, to_imitate, to_prefer
 from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
@@ -58,31 +59,10 @@ class Preferred:
         return next(iter(after.split()), None)
 
 
-def _common(settings: dict, folder: str) -> dict:
-    """What TRL's configs for SFT and DPO share."""
-    micro, accumulate = batches.split(
-        settings["batch_size"], distributed.processes(), settings["micro_batch_size"], "judge.self_taught"
-    )
-    return {
-        "output_dir": folder,
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": accumulate,
-        "max_steps": settings["steps"],
-        "learning_rate": settings["learning_rate"],
-        "lr_scheduler_type": "linear",
-        "warmup_steps": _warmup(settings),
-        "max_grad_norm": settings["max_grad_norm"],
-        "bf16": settings["bf16"],
-        "use_cpu": loading.device().type == "cpu",
-        "gradient_checkpointing": settings["gradient_checkpointing"],
-        "ddp_find_unused_parameters": False,
-        "max_length": None,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "seed": settings["seed"],
-    }
+def _config(kind: type[trl.Config], settings: dict, folder: str, **options) -> trl.Config:
+    """TRL's configuration for SFT or DPO."""
+    own = {"max_steps": settings["steps"], "warmup_steps": _warmup(settings), "seed": settings["seed"]}
+    return trl.supervised(kind, settings, folder, "judge.self_taught", **own, **options)
 
 
 def _warmup(settings: dict) -> int:
@@ -94,7 +74,6 @@ def _given(
     config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, keeper, key: str
 ) -> dict:
     """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
     return {
         "args": config,
         "train_dataset": Dataset.from_list(examples),
@@ -105,20 +84,18 @@ def _given(
 
 
 def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
-    config = SFTConfig(
-        **_common(settings, folder),
-        completion_only_loss=True,
-        eos_token=tokenizer.eos_token,
-        pad_token=tokenizer.pad_token,
-    )
+    tokens = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token}
+    config = _config(SFTConfig, settings, folder, completion_only_loss=True, **tokens)
     return SFTTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.sft.lora"))
 
 
 def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
     nll = settings["nll"]
-    config = DPOConfig(
-        **_common(settings, folder),
+    config = _config(
+        DPOConfig,
+        settings,
+        folder,
         beta=settings["beta"],
         loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
         loss_weights=[1.0, nll] if nll else None,
@@ -129,10 +106,8 @@ def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOT
 
 def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> GroupTrainer:
     kind = algorithms.get("grpo")
-    reasoning = getattr(asked.backend, "drawing", None)
-    longest = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
     settings = settings | {"vllm": None, "warmup": _warmup(settings)}
-    config = trainer_config(kind, settings, 1, 1, longest, settings["seed"], folder)
+    config = trainer_config(kind, settings, 1, 1, _longest_judgment(asked), settings["seed"], folder)
     cue = both_orders(asked, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
     return GroupTrainer(
         model=model,
@@ -141,9 +116,14 @@ def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> Gro
         train_dataset=Dataset.from_list(_repeated(examples, settings)),
         processing_class=tokenizer,
         callbacks=[keeper],
-        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not local(asked).chat),
+        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not asked.base.chat),
         peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
     )
+
+
+def _longest_judgment(judge: PairwiseJudge) -> int:
+    """Tokens that the judge may write, its label included."""
+    return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
 def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
@@ -169,15 +149,16 @@ class PairAccuracy:
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """`greedy` is the accuracy, the name by which the best step is chosen; `first_bias` and `flipped` beside it."""
-        training, local(self.judge).model = model.training, model
-        held = self.judge.held([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
+        training = model.training
+        self.judge = self.judge.with_model(model)  # whose own model is needed no more
+        found = self.judge.compare([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
         model.train(training)
-        won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in held]
+        won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in found]
         low, high = clustered_mean([pair["prompt"] for pair in self.pairs], won)
-        n = len(held)
+        n = len(found)
         return {"greedy": sum(won) / n, "greedy_low": low, "greedy_high": high, "n": n} | {
-            "first_bias": sum(one.first for one in held) / n - 0.5,
-            "flipped": sum(one.flipped for one in held) / n,
+            "first_bias": sum(one.first for one in found) / n - 0.5,
+            "flipped": sum(one.flipped for one in found) / n,
         }
 
 
@@ -188,9 +169,7 @@ def train(
     judge_settings: dict,
     data: str,
     selection: str,
-    output: str,
-    state: str,
-    digest: str,
+    run: RunFolders,
     settings: dict,
     name: str,
     mirror: Mirror | None = None,
@@ -205,8 +184,6 @@ def train(
         judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not looked at.
         data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
         selection: JSONL file of such pairs, from validation problems.
-        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
         settings: the method's section of the config.
 
     Returns:
@@ -218,17 +195,17 @@ def train(
     rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
     asked = judge_settings | {"model": start, "cache": None}
     watch = PairAccuracy(asked, pairs)
-    backend = local(watch.judge)
+    tokenizer = watch.judge.base.tokenizer
     _check_context(method, watch.judge, rows, data, start)
     examples = _examples(method, watch.judge, rows, settings["seed"])
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
-    run = distributed.on_main(lambda: RunState(state, digest))
+    state = distributed.on_main(lambda: RunState(run.state, run.digest))
     steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
     steps = steps if examples else 0
     keeper = Keeper(
-        run,
-        backend.tokenizer,
+        state,
+        tokenizer,
         watch,
         steps=steps,
         check_every=settings["check_every"] or max(1, steps),
@@ -242,25 +219,22 @@ def train(
     if not examples:  # a judge that is right on every pair, or on none, ends no study
         keeper.on_train_begin(None, TrainerState(), None, model=model)
         summary |= {"seconds": keeper.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
-        return finish_run(run, model, backend.tokenizer, Path(output), summary, mirror)
+        return finish_run(state, model, tokenizer, Path(run.output), summary, mirror)
     trainer = TRAINERS[method](
         model=model,
-        tokenizer=backend.tokenizer,
+        tokenizer=tokenizer,
         examples=examples,
         settings=settings | {"steps": steps},
         asked=watch.judge,
-        folder=str(run.checkpoints),
+        folder=str(state.checkpoints),
         keeper=keeper,
     )
-    last = distributed.on_main(run.latest)
-    if last is not None:
-        say(f"resuming from {last.name}", console=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trl.resume(trainer, state)
     summary |= {"seconds": keeper.seconds()}
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
         summary |= {"untrained": "all judgments of each prompt were paid alike; raise judge.rl.temperature"}
-    return finish_run(run, trainer.model, backend.tokenizer, Path(output), summary, mirror)
+    return finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror)
 
 
 _WANTING = {
@@ -272,23 +246,22 @@ _WANTING = {
 }
 
 
-def _check_context(method: str, watcher, rows: Sequence[dict], data: str, model: str) -> None:
+def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict], data: str, model: str) -> None:
     """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
-    backend, room = local(watcher), 0
+    room = 0
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
     if method == "grpo":
-        texts = [(one.id, backend.templated(one.prompt)) for one in both_orders(watcher, rows)]
-        reasoning = getattr(watcher.backend, "drawing", None)
-        room = reasoning["max_new_tokens"] + VERDICT_TOKENS if reasoning else 1
-    check_texts(texts, source=data, model=model, tokenizer=backend.tokenizer, room=room)
+        texts = [(one.id, judge.base.templated(one.prompt)) for one in both_orders(judge, rows)]
+        room = _longest_judgment(judge)
+    check_texts(texts, source=data, model=model, tokenizer=judge.base.tokenizer, room=room)
 
 
-def _examples(method: str, watcher, rows: Sequence[dict], seed: int) -> list[dict]:
+def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict], seed: int) -> list[dict]:
     if method == "grpo":
-        asked = both_orders(watcher, rows)
-        return [{"prompt": local(watcher).templated(one.prompt), "label": one.label} for one in asked]
+        asked = both_orders(judge, rows)
+        return [{"prompt": judge.base.templated(one.prompt), "label": one.label} for one in asked]
     found = (to_imitate if method == "sft" else to_prefer)(rows, seed)
-    own = _added(local(watcher).tokenizer) if local(watcher).chat else ""
+    own = _added(judge.base.tokenizer) if judge.base.chat else ""
     return [one | {"prompt": one["prompt"].removeprefix(own)} for one in found]
 
 

@@ -9,13 +9,15 @@ another number.
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.log import say
 from gavel.common.seeding import reshuffled
 from gavel.data.sizes import check_unlabeled
-from gavel.models import loading, prompts
-from gavel.models.sampling import sample
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.solutions.budget import NOT_RUN
 from gavel.solutions.mistakes import corrupted
 from gavel.solutions.verifier import solutions_to_answers, verify
@@ -26,17 +28,11 @@ def make_pairs(
     *,
     unlabeled: str,
     iteration: int,
-    policy: str,
-    student: dict,
-    prompt: str,
-    solution_format: str,
-    max_new_tokens: int,
+    policy: Policy,
+    task: Task,
     temperature: float,
     settings: dict,
     output: str,
-    decoding: dict | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-    say: Callable[[str], object] = print,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
     iteration takes.
@@ -44,10 +40,9 @@ def make_pairs(
     Args:
         unlabeled: JSONL file of records without labels.
         iteration: counted from 1.
-        policy: checkpoint folder of what answers the questions; `student` gives its dtype and tokens.
+        policy: what answers the questions.
         temperature: of its samples.
         settings: the config's `judge.self_taught`.
-        decoding: what is decoded at a time, `gavel.models.limits.limits`.
 
     Raises:
         InputError: there are fewer unlabelled questions than all iterations take, or none is challenging.
@@ -56,18 +51,13 @@ def make_pairs(
     check_unlabeled(settings, len(rows))
     stream = reshuffled(rows, f"self-taught-{settings['seed']}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
-    template = prompts.load(prompt)
-    model = loading.load_model(policy, dtype=student["dtype"])
-    tokenizer = loading.load_tokenizer(policy, **{key: student.get(key) for key in ("pad_token", "eos_token")})
-    common = {"max_new_tokens": max_new_tokens, "seed": settings["seed"], "progress": progress, **(decoding or {})}
+    draw = partial(policy.solve, task=task, seed=settings["seed"])
 
     def answer_to(questions: Iterable[str]) -> list[str]:
-        texts = [prompts.fill(template, question=question) for question in questions]
-        return [group[0].text for group in sample(model, tokenizer, texts, **common)]
+        return [group[0].text for group in draw(questions)]
 
-    texts = [prompts.fill(template, question=row["question"]) for row in rows]
-    drawn = sample(model, tokenizer, texts, n=settings["policy_samples"], temperature=temperature, **common)
-    answers = iter(solutions_to_answers([one.text for group in drawn for one in group], solution_format))
+    drawn = draw([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
+    answers = iter(solutions_to_answers([one.text for group in drawn for one in group], task.format))
     samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, drawn, strict=True)}
     samples = {name: [pair for pair in own if pair[1] is not NOT_RUN] for name, own in samples.items()}
     low, high = settings["agreement"]
@@ -78,7 +68,7 @@ def make_pairs(
         ways=settings["ways"],
         low=low,
         high=high,
-        solution_format=solution_format,
+        solution_format=task.format,
         seed=settings["seed"] + iteration,
     )
     if not pairs:

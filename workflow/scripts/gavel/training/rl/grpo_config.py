@@ -3,8 +3,7 @@
 from trl import GRPOConfig
 
 from gavel.common.requirements import need
-from gavel.models import loading
-from gavel.training import batches, distributed
+from gavel.training import batches, distributed, trl
 from gavel.training.rl import algorithms
 
 
@@ -23,7 +22,7 @@ def trainer_config(
         InputError: the questions of a step do not divide among the processes, or a process's completions into
             mini-batches and micro-batches.
     """
-    micro, accumulate = batches.share(
+    size, accumulate = batches.share(
         settings["prompts_per_step"],
         settings["num_generations"],
         distributed.processes(),
@@ -31,21 +30,20 @@ def trainer_config(
         settings["micro_batch_size"],
     )
     updates = epochs * minibatches
-    config = GRPOConfig(
-        output_dir=folder,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=accumulate,
+    return trl.config(
+        GRPOConfig,
+        settings,
+        folder,
+        (size, accumulate),
         steps_per_generation=accumulate * minibatches,
         num_iterations=epochs,
         num_generations=settings["num_generations"],
         max_steps=settings["steps"] * updates,
         max_completion_length=max_new_tokens,
         temperature=settings["temperature"],
-        learning_rate=settings["learning_rate"],
         lr_scheduler_type=settings["lr_scheduler"],
         warmup_steps=settings["warmup"] * updates,
         weight_decay=0.0,
-        max_grad_norm=settings["max_grad_norm"],
         beta=settings["kl"],
         loss_type=kind.loss_type,
         scale_rewards=kind.scale_rewards,
@@ -54,18 +52,9 @@ def trainer_config(
         epsilon_high=kind.clip[1],
         shuffle_dataset=False,
         **vllm_options(settings["vllm"]),
-        bf16=settings["bf16"],
-        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
-        gradient_checkpointing=settings["gradient_checkpointing"],
-        ddp_find_unused_parameters=False,  # none is, and DDP could not see that the critic's are used
         logging_steps=updates,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         seed=seed,
     )
-    config._n_gpu = min(config.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
-    return config
 
 
 def vllm_options(vllm: dict | None) -> dict:

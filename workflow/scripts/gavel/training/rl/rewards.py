@@ -1,16 +1,20 @@
 """Rewards: the verifiable one, and the mix with the judge's. The only place where the two meet."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from transformers import TrainerCallback
 
 from gavel.common.errors import InputError
 from gavel.common.log import say
-from gavel.judge.verdict import Judge, tokens
+from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
+
+Log = Callable[[str, float], object]  # TRL's, of a figure of the step
 
 
 def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
@@ -87,6 +91,80 @@ def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[fl
     ]
 
 
+def shortened(
+    rewards: Sequence[float | None], completions: Sequence[Sequence[int]], per_token: float
+) -> list[float | None]:
+    """Each reward less what its completion's tokens cost; a missing one stays missing."""
+    return [
+        None if reward is None else reward - per_token * len(ids)
+        for reward, ids in zip(rewards, completions, strict=True)
+    ]
+
+
+class MissingRewards:
+    """Counts rewards that are missing: the judge gave no answer, or a program did not run.
+
+    Args:
+        most: share of a rollout's rewards above which it must not move the policy.
+        max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
+
+    Attributes:
+        share: of the last rollout's rewards, over all processes.
+        skip: whether the last rollout must not move the policy.
+        skipped: such rollouts in a row.
+    """
+
+    def __init__(self, most: float, max_skipped: int = 3):
+        self.most, self.max_skipped = most, max_skipped
+        self.share, self.skip, self.skipped = 0.0, False, 0
+
+    def count(self, rewards: Sequence[float | None], not_run: int) -> None:
+        """Count a rollout's missing rewards; every process must get here.
+
+        Args:
+            not_run: this process's programs that did not run.
+
+        Raises:
+            InputError: too many rewards were missing in too many rollouts in a row.
+        """
+        self.share = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
+        self.skip = self.share > self.most
+        self.skipped = self.skipped + 1 if self.skip else 0
+        if self.skipped > self.max_skipped:
+            why = "the judge could not be asked"
+            if distributed.mean(not_run) > 0:
+                why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
+            raise InputError(
+                f"{why}: {self.share:.0%} of the rewards are missing, and too many were in "
+                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
+            )
+
+
+@dataclass(frozen=True)
+class RewardRules:
+    """How the parts of a reward are made, whatever lambda is.
+
+    Attributes:
+        format: of the solutions, `program` or `text`.
+        partial: reward of a wrong answer.
+        center_judge: pay the judge's score less its mean over the question's completions.
+        per_token: what a completion loses of its reward for each of its tokens.
+    """
+
+    format: str
+    partial: float = 0.1
+    center_judge: bool = False
+    per_token: float = 0.0
+
+
+class Judged(NamedTuple):
+    """What the judge says of a rollout: scores, the tokens that they took, the share of prompts that were cut."""
+
+    scores: list[float | None]
+    tokens: int = 0
+    truncated: float = 0.0
+
+
 class MixedReward:
     """The one reward function that a TRL trainer gets.
 
@@ -96,72 +174,42 @@ class MixedReward:
     Args:
         weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads an answer.
         judge: may be None only at lambda 1.
-        solution_format: `program` or `text`.
-        partial: reward of a wrong answer.
-        max_missing: share of None rewards (the judge gave no answer, or a program did not run) above which the rollout
-            must not move the policy (`skip` is then True).
-        max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
-        center_judge: pay the judge's score less its mean over the question's completions.
-        length_penalty: what a completion of `max_new_tokens` tokens loses of its reward, a shorter one in proportion.
+        missing: counts what could not be rewarded.
         updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
     """
 
     __name__ = "mixed"
 
     def __init__(
-        self,
-        *,
-        weight: MixingWeight,
-        judge: Judge | None,
-        solution_format: str,
-        partial: float,
-        max_missing: float,
-        max_skipped: int = 3,
-        center_judge: bool = False,
-        length_penalty: float = 0.0,
-        max_new_tokens: int = 1,
-        updates: int = 1,
+        self, weight: MixingWeight, judge: Judge | None, rules: RewardRules, missing: MissingRewards, updates: int = 1
     ):
         if judge is None and weight.own < 1:
             raise ValueError(f"lambda={weight.own} needs a judge")
-        self.weight, self.format, self.partial = weight, solution_format, partial
+        self.weight, self.rules, self.missing, self.updates = weight, rules, missing, updates
         self.judge = judge if weight.own < 1 else None
-        self.max_missing, self.max_skipped = max_missing, max_skipped
-        self.center_judge, self.per_token, self.updates = center_judge, length_penalty / max_new_tokens, updates
-        self.skip, self.skipped = False, 0  # this rollout; rollouts in a row
-        self.not_run = 0  # programs of this rollout
 
     def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
         state = trl.get("trainer_state")
         lam = self.weight.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, answer)
-        j: list[float | None] = [None] * len(completions)
-        spent = cut = 0
-        if self.judge is not None:
-            spent = -tokens(self.judge)
-            verdicts = self.judge.verdicts(question, completions)
-            j = judge_rewards(self.judge, verdicts)
-            cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
-            spent += tokens(self.judge)
-        paid = centred(j, question) if self.center_judge else j
+        judged = self._judged(question, completions)
+        j = centred(judged.scores, question) if self.rules.center_judge else judged.scores
         # At lambda 0 no answer is read, so nothing is missing there.
         verified = [gold is not None and self.weight.own > 0 for gold in answer]
-        rewards = [mix(*parts, lam, known) for *parts, known in zip(v, paid, verified, strict=True)]
-        self.not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
-        if self.per_token:
-            lengths = map(len, trl["completion_ids"])
-            rewards = [
-                None if reward is None else reward - self.per_token * length
-                for reward, length in zip(rewards, lengths, strict=True)
-            ]
-        self._count_missing(rewards)
-        spent, cut = distributed.mean(spent) * distributed.processes(), distributed.mean(cut)
+        rewards = [mix(*parts, lam, known) for *parts, known in zip(v, j, verified, strict=True)]
+        not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
+        if self.rules.per_token:
+            rewards = shortened(rewards, trl["completion_ids"], self.rules.per_token)
+        self.missing.count(rewards, not_run)
+        spent, cut = distributed.mean(judged.tokens) * distributed.processes(), distributed.mean(judged.truncated)
         if log := trl.get("log_metric"):
             log("judge_tokens", spent)
             if cut:
                 log("judge_truncated", cut)
-            self._log(log, lam, j, v, rewards, trl.get("labeled", [gold is not None for gold in answer]))
+            self._log_rollout(log, lam, not_run)
+            labeled = trl.get("labeled", [gold is not None for gold in answer])
+            log_parts(log, labeled, judge=judged.scores, verifiable=v, reward=rewards)
         return rewards
 
     def _verifiable(self, completions: Sequence[str], answer: Sequence[str | None]) -> list[float | None]:
@@ -169,49 +217,48 @@ class MixedReward:
         if self.weight.own == 0:
             return values
         rows = [i for i, gold in enumerate(answer) if gold is not None]
-        answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.format)
+        answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.rules.format)
         for i, found, right in zip(rows, answers, correct, strict=True):
             if right is not None:  # else the program did not run
-                values[i] = verifiable(found, right, self.partial)
+                values[i] = verifiable(found, right, self.rules.partial)
         return values
 
-    def _count_missing(self, rewards: Sequence[float | None]) -> None:
-        self.missing = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
-        self.skip = self.missing > self.max_missing
-        self.skipped = self.skipped + 1 if self.skip else 0
-        if self.skipped > self.max_skipped:
-            why = "the judge could not be asked"
-            if distributed.mean(self.not_run) > 0:
-                why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
-            raise InputError(
-                f"{why}: {self.missing:.0%} of the rewards are missing, and too many were in "
-                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
-            )
+    def _judged(self, question: Sequence[str], completions: Sequence[str]) -> Judged:
+        if self.judge is None:
+            return Judged([None] * len(completions))
+        before = self.judge.usage
+        verdicts = self.judge.verdicts(question, completions)
+        cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
+        return Judged(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
 
-    def _log(self, log, lam: float, j: Sequence, v: Sequence, rewards: Sequence, labeled: Sequence[bool]) -> None:
-        log("missing", self.missing)
-        if not_run := distributed.mean(self.not_run):
-            log("not_run", not_run * distributed.processes())
+    def _log_rollout(self, log: Log, lam: float, not_run: int) -> None:
+        log("missing", self.missing.share)
+        if lost := distributed.mean(not_run):
+            log("not_run", lost * distributed.processes())
         if not self.weight.constant:
             log("lambda", lam)
-        if asked := getattr(self.judge, "prompts_asked", 0):
-            log("judge_cached", self.judge.prompts_cached / asked)
-        for name, values in (("judge", j), ("verifiable", v), ("reward", rewards)):
-            for pool in (True, False):
-                part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
-                if part:
-                    suffix = "labeled" if pool else "unlabeled"
-                    log(f"{name}_{suffix}", statistics.fmean(part))
-                    log(f"{name}_{suffix}_std", statistics.pstdev(part))
+        if self.judge is not None and (usage := self.judge.usage).prompts:
+            log("judge_cached", usage.cached / usage.prompts)
+
+
+def log_parts(log: Log, labeled: Sequence[bool], **parts: Sequence[float | None]) -> None:
+    """Log mean and spread of each part of a rollout's rewards, for labelled and unlabelled questions apart."""
+    for name, values in parts.items():
+        for pool in (True, False):
+            part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
+            if part:
+                suffix = "labeled" if pool else "unlabeled"
+                log(f"{name}_{suffix}", statistics.fmean(part))
+                log(f"{name}_{suffix}_std", statistics.pstdev(part))
 
 
 class SkipUnpaid(TrainerCallback):
     """Does not take a step in which too many completions could not be paid: without gradients nothing moves."""
 
-    def __init__(self, reward: MixedReward):
-        self.reward = reward
+    def __init__(self, missing: MissingRewards):
+        self.missing = missing
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if self.reward.skip:
+        if self.missing.skip:
             say(f"update {state.global_step + 1} not taken: too many rewards are missing", console=True)
             model.zero_grad(set_to_none=True)

@@ -5,52 +5,110 @@ the rollout (`gavel.models.sampling`, through TRL's `rollout_func`) and the rewa
 cell differs from another in its algorithm, its lambda and its seed and in nothing else.
 """
 
+import math
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from datasets import Dataset
+from transformers import PreTrainedModel
 
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
-from gavel.judge import kinds, load
-from gavel.models import loading, prompts
+from gavel.jobs.launch import RunFolders
+from gavel.judge import load
+from gavel.judge.verdict import Comparer, Judge
 from gavel.models.context import check_questions
-from gavel.training import distributed, lora
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
+from gavel.training import distributed, lora, trl
 from gavel.training.callback import Keeper, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.rl import algorithms
+from gavel.training.rl.algorithms import Algorithm
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.reactions import ROLLS_BACK, Reaction
-from gavel.training.rl.rewards import MixedReward, MixingWeight, SkipUnpaid
+from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, SkipUnpaid
 from gavel.training.rl.rollout import Rollout, question_order
 from gavel.training.state import Mirror, RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the grid: all that tells its run from the study's other runs.
+
+    Attributes:
+        name: of the run.
+        algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
+        lam: weight of the verifiable reward on labelled questions.
+    """
+
+    name: str
+    algorithm: str
+    lam: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """JSONL files of records."""
+
+    labeled: str
+    unlabeled: str
+    validation: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and how.
+
+    Attributes:
+        settings: the `rl` section of the config, without the grid.
+    """
+
+    cell: Cell
+    task: Task
+    settings: dict
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return algorithms.get(self.cell.algorithm)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Passes over one rollout, and optimiser steps in each."""
+        return self.algorithm.passes(self.settings["ppo"])
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps on one rollout."""
+        return math.prod(self.passes)
+
+    @property
+    def weight(self) -> MixingWeight:
+        """Lambda over the run, at its beginning."""
+        steps = self.settings["lambda_steps"] or self.settings["steps"]
+        return MixingWeight(self.cell.lam, self.settings["lambda_start"], steps)
+
+
 def train(
     *,
-    name: str,
-    algorithm: str,
-    lam: float,
-    seed: int,
-    student: dict,
+    cell: Cell,
+    run: RunFolders,
+    data: SplitFiles,
     start: str,
-    labeled: str,
-    unlabeled: str,
-    validation: str,
-    judge_settings: dict,
-    output: str,
-    state: str,
-    digest: str,
+    student: Student,
+    task: Task,
+    judge: dict,
     settings: dict,
-    solution_format: str,
-    prompt: str,
-    max_new_tokens: int,
-    decoding: dict | None = None,
+    limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
 ) -> dict:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
@@ -59,139 +117,171 @@ def train(
     questions, the main one writes.
 
     Args:
-        name: the run's name, for messages.
-        algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
-        lam: weight of the verifiable reward on labelled questions.
-        student: `dtype`, `pad_token`, `eos_token`.
         start: folder of the SFT checkpoint.
-        labeled, unlabeled, validation: JSONL files of records.
-        judge_settings: keyword arguments of `gavel.judge.load.load`.
-        output: run folder; gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: folder for checkpoints and journals; `digest` decides whether it may be resumed.
+        student: how its checkpoints are loaded.
+        judge: keyword arguments of `gavel.judge.load.load`.
         settings: the `rl` section of the config, without the grid.
-        decoding: what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
+
+    Raises:
+        InputError: the settings do not fit the data, the model or the processes.
     """
-    kind = algorithms.get(algorithm)
-    distributed.check(algorithm, kind.critic)
-    rows = question_order(
-        list(read_jsonl(labeled)),
-        list(read_jsonl(unlabeled)),
-        lam=lam,
-        steps=settings["steps"],
-        per_step=settings["prompts_per_step"],
-        labeled_share=settings["labeled_share"],
-        seed=seed,
+    plan = Plan(cell, task, settings)
+    distributed.check(cell.algorithm, plan.algorithm.critic)
+    rows = _questions(plan, data)
+    _check_context(plan, data, start, student)
+    policy = Policy.load(start, student, limits)
+    asked = _load_judge(judge, run)
+    state = distributed.on_main(lambda: RunState(run.state, run.digest))
+    weight = plan.weight
+    reward = _reward(plan, weight, asked)
+    monitor = _monitor(plan, data, policy, asked, lambda: student.load_model(start))
+    rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
+    reaction = Reaction(state, weight, **{name: settings["monitor"][name] for name in rules})
+    keeper = _keeper(plan, state, policy, monitor, reaction, mirror)
+    trainer = _trainer(plan, state, policy, rows, reward, keeper)
+    trained, ended = _fit(plan, trainer, state, reaction, start, student)
+    summary = _summary(plan, rows, ended) | {"seconds": keeper.seconds()}
+    return finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror)
+
+
+def _questions(plan: Plan, data: SplitFiles) -> list[dict]:
+    """The questions of every step, in order."""
+    return question_order(
+        list(read_jsonl(data.labeled)),
+        list(read_jsonl(data.unlabeled)),
+        lam=plan.cell.lam,
+        steps=plan.settings["steps"],
+        per_step=plan.settings["prompts_per_step"],
+        labeled_share=plan.settings["labeled_share"],
+        seed=plan.cell.seed,
     )
-    template = prompts.load(prompt)
-    data = Dataset.from_list([row | {"prompt": prompts.fill(template, question=row["question"])} for row in rows])
-    checked = list(read_jsonl(validation))
-    tokenizer = loading.load_tokenizer(start, **{key: student.get(key) for key in ("pad_token", "eos_token")})
-    longest = (settings["vllm"] or {}).get("max_model_length")
-    for path in (labeled, unlabeled, validation):
-        about = {"source": path, "model": start, "limit": None if path == validation else longest}
-        check_questions(read_jsonl(path), tokenizer=tokenizer, prompt=prompt, max_new_tokens=max_new_tokens, **about)
-    model = loading.load_model(start, dtype=student["dtype"])
-    # The judge watches every run, but it pays none at lambda 1.
-    if judge_settings.get("cache") == "run":
-        judge_settings = judge_settings | {"cache": str(Path(state) / JUDGE_CACHE)}
-    watcher = load.load(**judge_settings)
+
+
+def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -> None:
+    """Raises `InputError` where a question does not fit the model, or what is trained on does not fit vLLM."""
+    longest = (plan.settings["vllm"] or {}).get("max_model_length")
+    for path, limit in ((data.labeled, longest), (data.unlabeled, longest), (data.validation, None)):
+        about = {"source": path, "model": start, "student": student, "task": plan.task, "limit": limit}
+        check_questions(read_jsonl(path), **about)
+
+
+def _load_judge(settings: dict, run: RunFolders) -> Judge:
+    """The judge, which watches every run but pays none at lambda 1; every process must get here."""
+    if settings.get("cache") == "run":
+        settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
+    found = load.load(**settings)
     distributed.wait()  # until all have opened the judge's cache there; an old state may be moved from under them
-    run = distributed.on_main(lambda: RunState(state, digest))
-    ppo, monitor = settings["ppo"], settings["monitor"]
-    epochs, minibatches = kind.passes(ppo)
-    updates = epochs * minibatches
-    weight = MixingWeight(lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
-    reward = MixedReward(
-        weight=weight,
-        judge=watcher if lam < 1 else None,
-        solution_format=solution_format,
-        partial=settings["partial_credit"],
-        max_missing=settings["max_missing_rewards"],
-        # DeepSpeed takes a step before a callback could hinder it.
-        max_skipped=0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"],
-        center_judge=settings["center_judge"],
-        length_penalty=settings["length_penalty"],
-        max_new_tokens=max_new_tokens,
-        updates=updates,
-    )
-    compares = kinds.is_comparative(judge_settings)
-    begun = None  # the policy as it is at the start, for the process that looks
-    if (monitor["reference"] or compares) and distributed.is_main():
-        begun = loading.load_model(start, dtype=student["dtype"])
-    watch = Monitor(
-        checked[: monitor["questions"]],
-        prompt=prompt,
-        solution_format=solution_format,
-        max_new_tokens=max_new_tokens,
-        judge=watcher,
-        reference=begun if monitor["reference"] else None,
-        temperature=settings["temperature"],
-        seed=seed,
-        decoding=decoding,
+    return found
+
+
+def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
+    settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
+    rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
+    # DeepSpeed takes a step before a callback could hinder it.
+    skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
+    return MixedReward(weight, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
+
+
+def _monitor(
+    plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, load_start: Callable[[], PreTrainedModel]
+) -> Monitor:
+    """What validates the policy, in the process that looks against the policy as it is at the start."""
+    settings, compares = plan.settings["monitor"], isinstance(judge, Comparer)
+    begun = load_start() if (settings["reference"] or compares) and distributed.is_main() else None
+    found = Monitor(
+        list(read_jsonl(data.validation))[: settings["questions"]],
+        plan.task,
+        judge=judge,
+        reference=begun if settings["reference"] else None,
+        temperature=plan.settings["temperature"],
+        seed=plan.cell.seed,
+        limits=policy.limits,
     )
     if compares and begun is not None:
-        watch.against(begun, tokenizer)
-    del begun
-    rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
-    reaction = Reaction(run, weight, **{name: monitor[name] for name in rules})
-    keeper = Keeper(
-        run,
-        tokenizer,
-        watch,
-        steps=settings["steps"],
-        check_every=monitor["every"],
-        save_every=settings["save_every"],
-        updates_per_step=updates,
+        found.against(begun, policy.tokenizer)
+    return found
+
+
+def _keeper(
+    plan: Plan, state: RunState, policy: Policy, monitor: Monitor, reaction: Reaction, mirror: Mirror | None
+) -> Keeper:
+    return Keeper(
+        state,
+        policy.tokenizer,
+        monitor,
+        steps=plan.settings["steps"],
+        check_every=plan.settings["monitor"]["every"],
+        save_every=plan.settings["save_every"],
+        updates_per_step=plan.updates,
         react=reaction,
         heed=reaction.heed,
         mirror=mirror,
     )
-    config = trainer_config(kind, settings, epochs, minibatches, max_new_tokens, seed, str(run.checkpoints))
-    extra = {"critic": ppo} if kind.critic else {"leave_one_out": kind.leave_one_out}
-    extra["kl_in_reward"] = settings["kl_in"] == "reward"
-    adapters = lora.adapters(settings["lora"], "rl.lora")
-    trainer = (PPOTrainer if kind.critic else GroupTrainer)(
-        model=model,
+
+
+def _trainer(
+    plan: Plan, state: RunState, policy: Policy, rows: Sequence[dict], reward: MixedReward, keeper: Keeper
+) -> GroupTrainer:
+    settings, seed = plan.settings, plan.cell.seed
+    longest = plan.task.max_new_tokens
+    config = trainer_config(plan.algorithm, settings, *plan.passes, longest, seed, str(state.checkpoints))
+    asked = plan.task.prompts(row["question"] for row in rows)
+    critic = plan.algorithm.critic
+    own = {"critic": settings["ppo"]} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
+    return (PPOTrainer if critic else GroupTrainer)(
+        model=policy.model,
         reward_funcs=reward,
         args=config,
-        train_dataset=data,
-        processing_class=tokenizer,
-        callbacks=[keeper, SkipUnpaid(reward)],
-        rollout_func=None if config.use_vllm else Rollout(seed, updates, settings["micro_rollout"]),
-        peft_config=adapters,
-        **extra,
+        train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
+        processing_class=policy.tokenizer,
+        callbacks=[keeper, SkipUnpaid(reward.missing)],
+        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["micro_rollout"]),
+        peft_config=lora.adapters(settings["lora"], "rl.lora"),
+        kl_in_reward=settings["kl_in"] == "reward",
+        **own,
     )
-    last = distributed.on_main(run.latest)
-    ended = reaction.resume(int(last.name.split("-")[1]) // updates) if last else None
-    policy = trainer.model
+
+
+def _fit(
+    plan: Plan, trainer: GroupTrainer, state: RunState, reaction: Reaction, start: str, student: Student
+) -> tuple[torch.nn.Module, dict | None]:
+    """Train, or go on; the run's result, and where and why it ended before its last step, if it did."""
+    last = distributed.on_main(state.latest)
+    ended = reaction.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
+    trained = trainer.model
     if ended is not None:  # all but moving the results was done
-        policy = loading.load_model(start if adapters else str(last), dtype=student["dtype"])
-        policy = lora.load(policy, last) if adapters else policy
+        adapters = plan.settings["lora"] is not None
+        trained = student.load_model(start if adapters else str(last))
+        trained = lora.load(trained, last) if adapters else trained
     else:
-        if last is not None:
-            say(f"resuming from {last.name} ({updates} updates a step)", console=True)
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-        ended = reaction.resume(trainer.state.global_step // updates)
+        trl.resume(trainer, state)
+        ended = reaction.resume(trainer.state.global_step // plan.updates)
     if ended and ended["action"] in ROLLS_BACK:
-        policy = loading.load_model(str(run.best), dtype=student["dtype"])
+        trained = student.load_model(str(state.best))
+    return trained, ended
+
+
+def _summary(plan: Plan, rows: Sequence[dict], ended: dict | None) -> dict:
+    """What `run.json` says of the run, but for its duration."""
+    cell, settings = plan.cell, plan.settings
     steps = ended["step"] if ended else settings["steps"]
     rows = rows[: steps * settings["prompts_per_step"]]
     used = {row["question"] for row in rows if row["labeled"]}
-    summary = {
-        "run": name,
-        "algorithm": algorithm,
-        "lambda": lam,
-        "seed": seed,
+    epochs, minibatches = plan.passes
+    return {
+        "run": cell.name,
+        "algorithm": cell.algorithm,
+        "lambda": cell.lam,
+        "seed": cell.seed,
         "steps": steps,
         "ended": ended,
-        "labels": len(used) if lam > 0 else 0,
+        "labels": len(used) if cell.lam > 0 else 0,
         "unlabeled": len({row["question"] for row in rows} - used),
         "completions": len(rows) * settings["num_generations"],
         "settings": settings,
-        "algorithm_notes": kind.describe() | {"epochs": epochs, "minibatches": minibatches},
-        "seconds": keeper.seconds(),
+        "algorithm_notes": plan.algorithm.describe() | {"epochs": epochs, "minibatches": minibatches},
     }
-    return finish_run(run, policy, tokenizer, Path(output), summary, mirror)

@@ -1,30 +1,32 @@
 """A tiny judge made from scratch; it learns from samples of the student (`gavel.training.scratch.student`)."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gavel.common.files import read_jsonl
+from gavel.common.log import say
 from gavel.data.generator.problems import WIDE
 from gavel.judge.prompting import label_tokens
-from gavel.models import loading, prompts
-from gavel.models.sampling import sample
+from gavel.models.loading import Student
+from gavel.models.policy import Policy
+from gavel.models.task import Task
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
 from gavel.solutions.verifier import verify
 from gavel.training.scratch.judge_tasks import Example, examples, labels_of
-from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save, teller
+from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save
 
+TASK = Task("solve", "program", 64)  # of the student's samples
 REPLY = 0.5  # what learning to write counts beside learning to answer
 
 
 def train_judge(
     problems: Sequence[dict],
-    student: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    student: Policy,
     *,
     width: int = 128,
     layers: int = 4,
@@ -37,8 +39,6 @@ def train_judge(
     labels: tuple[str, str] | None = None,
     tasks: Sequence[str] = ("single-token",),
     seed: int = 0,
-    report: Callable[[int, float], None] = lambda step, loss: None,
-    say: Callable[[str], object] = lambda text: None,
 ) -> LlamaForCausalLM:
     """Train a judge from scratch on the pretrain split.
 
@@ -48,18 +48,18 @@ def train_judge(
 
     Args:
         problems: records with solutions.
-        student, tokenizer: whose samples it learns from; the judge shares the tokenizer.
+        student: whose samples it learns from; the judge shares its tokenizer.
         steps, reading_steps: optimiser steps of judging and of reading before it.
         samples, questions: the student's solutions for each of so many problems, at temperature 1.
         labels: the two words, each one token after the judging prompt; of several tasks each has its own.
         tasks: keys of `gavel.judge.kinds.TASKS`, all learnt at once.
     """
+    tokenizer = student.tokenizer
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
     texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    common = {"batch_size": batch_size, "report": report}
-    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, seed=seed, **common)
-    pairs = judging_pairs(problems, student, tokenizer, samples=samples, questions=questions, seed=seed)
+    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, batch_size=batch_size, seed=seed)
+    pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
     references = {row["question"]: to_program(row["solution"], row["answer"], row["question"]) for row in problems}
     asked: list[tuple[list[int], list[float]]] = []
@@ -69,7 +69,15 @@ def train_judge(
         random.Random(f"tasks-{seed}").shuffle(asked)
     sequences, weights = zip(*asked, strict=True)
     fit(
-        model, sequences, tokenizer, loss=weighted_loss, weights=weights, steps=steps, seed=seed + 1, rate=0.5, **common
+        model,
+        sequences,
+        tokenizer,
+        loss=weighted_loss,
+        weights=weights,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed + 1,
+        rate=0.5,
     )
     return model.eval()
 
@@ -108,7 +116,7 @@ def weighted_loss(
 
 
 def judging_pairs(
-    problems: Sequence[dict], student, tokenizer, *, samples: int, questions: int, seed: int
+    problems: Sequence[dict], student: Policy, *, samples: int, questions: int, seed: int
 ) -> list[tuple[str, str, bool]]:
     """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
@@ -119,13 +127,11 @@ def judging_pairs(
         pairs.append((row["question"], program, row["answer"]))
         pairs.append((row["question"], corrupt(program, rng), row["answer"]))
     chosen = rng.sample(usable, min(questions, len(usable)))
-    template = prompts.load("solve")
-    asked = [prompts.fill(template, question=row["question"]) for row, _ in chosen]
-    drawn = sample(student, tokenizer, asked, n=samples, temperature=1.0, max_new_tokens=64, seed=seed)
+    drawn = student.solve([row["question"] for row, _ in chosen], TASK, n=samples, temperature=1.0, seed=seed)
     for (row, _), group in zip(chosen, drawn, strict=True):
         pairs += [(row["question"], text, row["answer"]) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
-    _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], "program")
+    _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], TASK.format)
     return [
         (question, solution, good)
         for (question, solution, _), good in zip(pairs, right, strict=True)
@@ -133,15 +139,13 @@ def judging_pairs(
     ]
 
 
-def make_judge(
-    pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None, say: Callable[[str], object]
-) -> None:
+def make_judge(pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
     It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same
     number of steps it becomes a far better judge of the problems that it will be asked about.
     """
-    tokenizer, untuned = loading.load_tokenizer(student), loading.load_model(student)
+    untuned = Policy.load(student, Student())
     rows = [row for row in read_jsonl(pretrain) if row["kind"] != WIDE]
-    model = train_judge(rows, untuned, tokenizer, **recipe, labels=labels, report=teller(say), say=say)
-    save(model, tokenizer, output, pretrain, recipe)
+    model = train_judge(rows, untuned, **recipe, labels=labels)
+    save(model, untuned.tokenizer, output, pretrain, recipe)

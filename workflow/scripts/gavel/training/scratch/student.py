@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
+from gavel.common.log import say
 from gavel.data.origin import ORIGIN
 from gavel.models import loading, prompts
 from gavel.solutions.mistakes import corrupt
@@ -25,6 +26,7 @@ from gavel.solutions.programs import to_program
 # Program boilerplate as single tokens, so that a tiny model spends its few positions on the arithmetic.
 BOILERPLATE = ["def solution():\n", "    result = ", "\n    return result", *(f"    {v} = " for v in "abcde")]
 LABELS = (" Yes", " No")  # the judge's words
+SHOWN_EVERY = 50  # steps between two lines of the log
 SPLIT = r"\d| ?\p{L}+|\s|[^\s\p{L}\d]"  # digits stand alone; a word keeps the space before it
 
 
@@ -109,7 +111,6 @@ def train_student(
     wrong: float = 0.25,
     bare: float = 0.2,
     seed: int = 0,
-    report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Pretrain a student from scratch on the pretrain split.
 
@@ -119,19 +120,18 @@ def train_student(
         steps, batch_size: optimiser steps and documents a step.
         wrong: share of documents whose program is wrong; it sets how much is left for SFT and RL to learn.
         bare: share of documents without a question.
-        report: called with (step, loss).
     """
     texts = pretraining_texts(problems, wrong=wrong, bare=bare, seed=seed)
     tokenizer = build_tokenizer([*texts, *judge_words()])
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed)
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    fit(model, ids, tokenizer, loss=next_token_loss, steps=steps, batch_size=batch_size, seed=seed, report=report)
+    fit(model, ids, tokenizer, loss=next_token_loss, steps=steps, batch_size=batch_size, seed=seed)
     return model.eval(), tokenizer
 
 
-def make_student(pretrain: str, output: str, recipe: dict, say: Callable[[str], object]) -> None:
+def make_student(pretrain: str, output: str, recipe: dict) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
-    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe, report=teller(say))
+    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
@@ -139,10 +139,6 @@ def save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
     loading.save(model, tokenizer, output)
     origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
     write_json(f"{output}/{ORIGIN}", origin)
-
-
-def teller(say: Callable[[str], object]) -> Callable[[int, float], None]:
-    return lambda step, loss: say(f"step {step}: loss {loss:.3f}") if step % 50 == 0 else None
 
 
 def fit(
@@ -154,7 +150,6 @@ def fit(
     steps: int,
     batch_size: int,
     seed: int,
-    report: Callable[[int, float], None],
     rate: float = 1.0,
     weights: Sequence[Sequence[float]] | None = None,
 ) -> None:
@@ -168,7 +163,8 @@ def fit(
         more = [] if weights is None else [_pad([weights[i] for i in rows], 0.0)[0]]
         value = loss(model, tokens, mask, *more)
         _update(value, model, optimizers)
-        report(step, value.item())
+        if step % SHOWN_EVERY == 0:
+            say(f"step {step}: loss {value.item():.3f}")
 
 
 def next_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,28 @@
+"""What every TRL configuration is given, whatever it trains."""
+
+import pytest
+from trl import DPOConfig, SFTConfig
+
+from gavel.common.errors import InputError
+from gavel.training import distributed, trl
+
+SETTINGS = {"learning_rate": 1e-3, "max_grad_norm": 0.5, "bf16": False, "gradient_checkpointing": True}
+SPLIT = {"batch_size": 12, "micro_batch_size": 4}
+
+
+@pytest.mark.parametrize("kind", [SFTConfig, DPOConfig])
+def test_a_trainer_saves_and_reports_nothing_itself(kind, tmp_path):
+    made = trl.supervised(kind, SETTINGS | SPLIT, tmp_path, "sft", max_steps=7, seed=5)
+    assert (made.save_strategy, made.report_to, made.disable_tqdm) == ("no", [], True)
+    assert (made.learning_rate, made.max_grad_norm, made.gradient_checkpointing) == (1e-3, 0.5, True)
+    assert (made.max_steps, made.seed, made.max_length, made.logging_steps) == (7, 5, None, 1)
+    assert (made.per_device_train_batch_size, made.gradient_accumulation_steps) == (4, 3)
+    assert made.use_cpu and made._n_gpu <= 1 and made.output_dir == str(tmp_path)
+
+
+def test_a_batch_that_does_not_divide_is_named_by_its_section(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"judge\.self_taught\.micro_batch_size: 12 examples a step do not divide"):
+        trl.supervised(SFTConfig, SETTINGS | SPLIT | {"micro_batch_size": 5}, tmp_path, "judge.self_taught")
+    monkeypatch.setattr(distributed, "processes", lambda: 5)
+    with pytest.raises(InputError, match=r"sft\.batch_size is 12, which 5 processes"):
+        trl.supervised(SFTConfig, SETTINGS | SPLIT, tmp_path, "sft")

@@ -1,0 +1,61 @@
+"""A policy: a causal language model that solves questions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from gavel.models.loading import Student
+from gavel.models.sampling import Sample, sample
+from gavel.models.task import Task
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model with its tokenizer.
+
+    Attributes:
+        limits: of what is decoded at a time (`gavel.models.limits.limits`); by default those of
+            `gavel.models.sampling.sample`. They change no solution.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    limits: Mapping[str, int | None] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: str, student: Student, limits: Mapping[str, int | None] | None = None) -> Self:
+        """Load a checkpoint of the student.
+
+        Raises:
+            InputError: the weights or the tokenizer do not load.
+        """
+        return cls(student.load_model(folder), student.load_tokenizer(folder), limits or {})
+
+    def solve(
+        self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
+    ) -> list[list[Sample]]:
+        """Draw `n` solutions of each question, as `gavel.models.sampling.sample` does of its prompt.
+
+        Args:
+            temperature: 0 takes the most probable token (then `n` must be 1).
+            seed: with a prompt's text and its occurrence it decides all random numbers.
+
+        Returns:
+            One list of `n` samples for each question, in the order of `questions`.
+
+        Raises:
+            InputError: the task's prompt cannot be read.
+            ValueError: `n > 1` at temperature 0.
+        """
+        return sample(
+            self.model,
+            self.tokenizer,
+            task.prompts(questions),
+            n=n,
+            temperature=temperature,
+            max_new_tokens=task.max_new_tokens,
+            seed=seed,
+            **self.limits,
+        )

@@ -1,0 +1,37 @@
+"""What a policy is asked to do with a question: the config's `solution`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Self
+
+from gavel.models import prompts
+
+
+@dataclass(frozen=True)
+class Task:
+    """How questions become prompts, and what is expected after them.
+
+    Attributes:
+        prompt: solving prompt (name or file); it is read once.
+        format: of the solutions, `program` or `text`.
+        max_new_tokens: longest solution, in tokens.
+    """
+
+    prompt: str
+    format: str
+    max_new_tokens: int
+
+    @classmethod
+    def of(cls, solution: Mapping) -> Self:
+        """The task in a config's section `solution`, whose other keys change no solution."""
+        return cls(**{field.name: solution[field.name] for field in fields(cls)})
+
+    @cached_property
+    def template(self) -> str:
+        """The solving prompt's text. Raises `InputError` where it cannot be read or has no slot `{question}`."""
+        return prompts.load(self.prompt)
+
+    def prompts(self, questions: Iterable[str]) -> list[str]:
+        """One prompt a question; raises `InputError` as `template`."""
+        return [prompts.fill(self.template, question=question) for question in questions]

@@ -1,0 +1,70 @@
+"""What every trainer of TRL's is given here, whatever it trains, and how its training goes on after a kill."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from transformers import Trainer, TrainingArguments
+
+from gavel.common.log import say
+from gavel.models import loading
+from gavel.training import batches, distributed
+from gavel.training.state import RunState
+
+Config = TypeVar("Config", bound=TrainingArguments)
+
+
+def config(
+    kind: type[Config], settings: Mapping, folder: str | Path, micro_batches: tuple[int, int], **options
+) -> Config:
+    """A trainer's configuration, for this process among those that train together.
+
+    Checkpoints, progress and curves are `gavel.training.callback.Keeper`'s, so TRL saves, shows and reports nothing.
+
+    Args:
+        kind: of the configuration, such as `trl.SFTConfig`.
+        settings: `learning_rate`, `max_grad_norm`, `bf16` and `gradient_checkpointing`.
+        folder: of the checkpoints.
+        micro_batches: size and number of one optimiser step's micro-batches.
+        options: what is this trainer's own.
+    """
+    size, accumulate = micro_batches
+    made = kind(
+        output_dir=str(folder),
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=accumulate,
+        learning_rate=settings["learning_rate"],
+        max_grad_norm=settings["max_grad_norm"],
+        bf16=settings["bf16"],
+        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
+        gradient_checkpointing=settings["gradient_checkpointing"],
+        ddp_find_unused_parameters=False,  # none is, and DDP could not see that a critic's are used
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **options,
+    )
+    made._n_gpu = min(made.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    return made
+
+
+def supervised(kind: type[Config], settings: Mapping, folder: str | Path, key: str, **options) -> Config:
+    """`config` for training on given texts of any length, each optimiser step on `settings["batch_size"]` of them.
+
+    Args:
+        key: the settings' section of the config, for messages.
+
+    Raises:
+        InputError: an optimiser step's examples do not divide into processes and micro-batches.
+    """
+    split = batches.split(settings["batch_size"], distributed.processes(), settings["micro_batch_size"], key)
+    common = {"lr_scheduler_type": "linear", "max_length": None, "logging_steps": 1}
+    return config(kind, settings, folder, split, **common, **options)
+
+
+def resume(trainer: Trainer, run: RunState) -> None:
+    """Train, from the run's last checkpoint on where it has one; every process must get here."""
+    last = distributed.on_main(run.latest)
+    if last is not None:
+        say(f"resuming from {last.name}", console=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
