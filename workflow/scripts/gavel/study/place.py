@@ -8,7 +8,7 @@ from gavel.common.paths import ROOT
 from gavel.study.schema.base import Section
 
 # Folders of the project that are no study's; whatever begins with a dot (.git, .venv) is none either.
-PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "workflow")
+PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "tools", "workflow")
 # What the default study, whose folder is `results`, has in it; another study's folder may lie beside these.
 DEFAULTS_OWN = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
