@@ -29,7 +29,7 @@ rule all:
     input: "done"
 rule slow:
     output: "done"
-    shell: "touch started; if [ -e quick ]; then touch {{output}}; else sleep 60; fi"
+    shell: "touch started; if [ -e quick ]; then touch {{output}}; else sleep 600; fi"
 """
 
 
