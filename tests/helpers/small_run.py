@@ -19,8 +19,8 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
 
     Args:
         rows: at least 44 problems with programs.
-        changes: of `gavel.training.rl.train.train`'s arguments, or of its cell's fields; `settings` and `monitor` are
-            merged into the defaults.
+        changes: of `gavel.training.rl.train.train`'s arguments, of its cell's fields, or the `digest`; `settings` and
+            `monitor` are merged into the defaults.
     """
     keys = ("question", "answer", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
@@ -34,7 +34,7 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
     cell = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
     common = {
         "cell": {"name": "x", "algorithm": "grpo", "lam": 0.5, "seed": 0} | cell,
-        "run": {"output": str(folder / output), "state": str(folder / "state"), "digest": "d"},
+        "run": {"output": str(folder / output), "state": str(folder / "state"), "digest": changes.pop("digest", "d")},
         "data": files,
         "student": {"dtype": "float32"},
         "start": tiny,

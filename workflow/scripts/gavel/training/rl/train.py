@@ -7,13 +7,12 @@ cell differs from another in its algorithm, its lambda and its seed and in nothi
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel
 
 from gavel.common.files import read_jsonl
 from gavel.common.paths import JUDGE_CACHE
@@ -91,12 +90,6 @@ class Plan:
         """Optimiser steps on one rollout."""
         return math.prod(self.passes)
 
-    @property
-    def weight(self) -> MixingWeight:
-        """Lambda over the run, at its beginning."""
-        steps = self.settings["lambda_steps"] or self.settings["steps"]
-        return MixingWeight(self.cell.lam, self.settings["lambda_start"], steps)
-
 
 def train(
     *,
@@ -134,11 +127,11 @@ def train(
     rows = _questions(plan, data)
     _check_context(plan, data, start, student)
     policy = Policy.load(start, student, limits)
-    asked = _load_judge(judge, run)
+    loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    weight = plan.weight
-    reward = _reward(plan, weight, asked)
-    monitor = _monitor(plan, data, policy, asked, lambda: student.load_model(start))
+    weight = MixingWeight(cell.lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
+    reward = _reward(plan, weight, loaded)
+    monitor = _monitor(plan, data, policy, loaded, start, student)
     rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
     reaction = Reaction(state, weight, **{name: settings["monitor"][name] for name in rules})
     keeper = _keeper(plan, state, policy, monitor, reaction, mirror)
@@ -186,12 +179,12 @@ def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
     return MixedReward(weight, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
 
 
-def _monitor(
-    plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, load_start: Callable[[], PreTrainedModel]
-) -> Monitor:
-    """What validates the policy, in the process that looks against the policy as it is at the start."""
+def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
+    """What looks at the policy on validation problems, beside the policy as it is at the start where that is needed."""
     settings, compares = plan.settings["monitor"], isinstance(judge, Comparer)
-    begun = load_start() if (settings["reference"] or compares) and distributed.is_main() else None
+    begun = None
+    if (settings["reference"] or compares) and distributed.is_main():  # the process that looks
+        begun = student.load_model(start)
     found = Monitor(
         list(read_jsonl(data.validation))[: settings["questions"]],
         plan.task,
