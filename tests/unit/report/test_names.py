@@ -147,6 +147,8 @@ def test_figures_look_on_the_page_as_in_their_files(report):
     """The styles of a figure's elements have become classes, whose rules are those styles."""
     rules = Page(report.read_text()).styles[0]
     for path in sorted((report.parent / "figures #2").glob("*.svg")):
+        if path.stem == "workflow-rules":
+            continue  # not matplotlib's: it has attributes in place of styles
         root = ElementTree.parse(path).getroot()
         styles = [element.attrib["style"] for element in root.iter() if "style" in element.attrib][1:]
         assert styles, path.name
