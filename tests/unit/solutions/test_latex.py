@@ -82,7 +82,8 @@ def test_values(formula, value):
         "x + 1", "5x", r"2\pi r", "5i", r"\sqrt{-1}", r"\frac{1}{0}", r"0^{-1}", r"\sqrt{x}", r"\sqrt{", "", r"\pm 5",
         "2, 3", "(2, 3)", r"\{2, 3\}", r"2 \text{ or } 3", "x = 2, y = 3", r"x \in \{5\}", "x > 5", "3:45", "4 10/3",
         r"4\frac{10}{3}", "5 3", r"\sqrt{4}3", "12!!", "2^{3}!", r"5\text{ hours }30\text{ minutes}", r"\int_0^1 x",
-        "12_2", "10_{16}", "10_2_2", "5K", "10_", r"2\text{ million }3", "1.200,50", r"\overline{3}", r"2 \\ 3", r"\tan 90^\circ", r"\log 0", r"\log_1 5", r"\arcsin 2",
+        "12_2", "10_{16}", "10_2_2", "5K", "10_", r"2\text{ million }3",
+        "1.200,50", r"\overline{3}", r"2 \\ 3", r"\tan 90^\circ", r"\log 0", r"\log_1 5", r"\arcsin 2",
     ],
 )  # fmt: skip
 def test_what_has_no_single_value_within_the_bounds(formula):

@@ -324,7 +324,7 @@ def test_equality_of_numbers_is_symmetric_and_reflexive(a, b):
         "1*",
         "\n",
         "wait ",
-    "3:45 ",
+        "3:45 ",
         ".",
         "a",
         "the answer is not ",
