@@ -97,6 +97,7 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
             "The answer is {n}. Scratch that.",
             "The answer is {n}. Hmm, I was wrong, it must be {m}.",
             "The answer is {n}. On second thought, {m}.",
+            "The answer is {n}. Let me recompute: the total is {m}.",
         ],
     ),
     "echo of the question": (
@@ -172,6 +173,7 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
             "The answer is {n} hours and {m} minutes.",
             "The answer is {m} because 2 * 3 = {n}.",
             "{m} cm^{n}",
+            "The answer is {n} million.",
         ],
     ),
     "truncated reasoning": (
@@ -220,7 +222,7 @@ HELD_OUT: dict[str, tuple[list[str], list[str]]] = {
             "First I thought {m}. Now I see that it is {n}.",
         ],
         [
-            "The answer is {n}. Let me recompute: the total is {m}.",
+            "The answer is {n}. Strike that: {m}.",
             "#### {n}\nOn reflection the total is {m}.",
             "The answer is {n}. Ignore that. It is {m}.",
             "\\boxed{{{n}}} is not what they want; they want {m}.",
@@ -260,7 +262,7 @@ HELD_OUT: dict[str, tuple[list[str], list[str]]] = {
         [
             "The answer is {n} tenths.",
             "Call {n}-{m}.",
-            "The answer is {n} million.",
+            "The answer is {n} parts in {m}.",
             "The answer is version {n}.{m}.1.",
         ],
     ),

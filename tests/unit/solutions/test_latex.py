@@ -59,6 +59,13 @@ HUGE = ["99999999", "49999999", "9" * 50, "9" * 399, "1" + "0" * 150, "2E9999999
         (r"\begin{aligned} x &= 3 \\ &= 4 \end{aligned}", 4),
         (r"\frac{1}{2^{60}}", Fraction(1, 2**60)),
         ("1^{99999999999}", 1),
+        ("10_2", 2),
+        ("1011_{2}", 11),
+        ("6!/(3!3!)", 20),
+        ("sqrt(16)", 4),
+        (r"2\text{ million}", 2_000_000),
+        (r"\pounds 1560", 1560),
+        ("300 K", 300),
     ],
 )
 def test_values(formula, value):
@@ -75,6 +82,7 @@ def test_values(formula, value):
         "x + 1", "5x", r"2\pi r", "5i", r"\sqrt{-1}", r"\frac{1}{0}", r"0^{-1}", r"\sqrt{x}", r"\sqrt{", "", r"\pm 5",
         "2, 3", "(2, 3)", r"\{2, 3\}", r"2 \text{ or } 3", "x = 2, y = 3", r"x \in \{5\}", "x > 5", "3:45", "4 10/3",
         r"4\frac{10}{3}", "5 3", r"\sqrt{4}3", "12!!", "2^{3}!", r"5\text{ hours }30\text{ minutes}", r"\int_0^1 x",
+        "12_2", "10_{16}", "10_2_2", "5K", "10_", r"2\text{ million }3",
         "1.200,50", r"\overline{3}", r"2 \\ 3", r"\tan 90^\circ", r"\log 0", r"\log_1 5", r"\arcsin 2",
     ],
 )  # fmt: skip

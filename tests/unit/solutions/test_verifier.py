@@ -136,6 +136,8 @@ def test_canonical(value, text):
         ("0.5", "1/2", True),
         ("1200", "1,200", True),
         ("4.33", "13/3", True),
+        ("0.00", "0.004", False),  # a rounding of it, but off by more than 2 %
+        ("2.50", "2.504", False),  # zeros at the end are no places
         ("4.33333333333", "4.33", True),
         ("26.67", "80/3", True),
         ("70.125", "70.13", True),
@@ -325,11 +327,27 @@ def test_equality_of_numbers_is_symmetric_and_reflexive(a, b):
         "3:45 ",
         ".",
         "a",
+        "the answer is not ",
+        "the answer might be 5 or ",
+        "#### Week 4\n",
+        "### Question\n",
+        "<|endoftext|>",
+        "I cannot answer ",
+        "5! ",
+        "5 more than ",
+        "twenty ",
+        "million ",
+        "0.(3)",
+        "10_2 ",
+        "sqrt(",
+        "–",
+        "\\boxed{5}, ",
+        "The answer is 5. Actually, let me recheck. ",
     ],
 )
 @pytest.mark.timeout(60)  # a second or two; a quadratic pattern would need hours
 def test_long_adversarial_text_comes_back(piece):
-    assert extract(piece * (200_000 // len(piece))) in (None, "1", "-1")
+    assert extract(piece * (200_000 // len(piece))) in (None, "0", "1", "-1", "5", "20", "1/3", "2")
 
 
 def test_programs_and_text_through_the_same_verifier():

@@ -7,7 +7,8 @@ exceeds one of them, or holds anything that is not listed here, has no value: no
 
 What it knows: + - * / ^ ! and their LaTeX forms, brackets, fractions, mixed numbers, percent and degrees, roots,
 repeating decimals, binomials, gcd, lcm, max, min, absolute values, floor and ceiling, pi, e, exp, logarithms and
-trigonometric functions. `a = b = c` has the value of c. Units and words may stand before the value or after an operand.
+trigonometric functions, whole numbers with a base (`10_2`), and `2 million`. `a = b = c` has the value of c. Units and
+words may stand before the value or after an operand.
 """
 
 import math
@@ -18,6 +19,7 @@ from functools import lru_cache
 from gavel.solutions.numbers import (
     EXPONENT,
     LETTER,
+    MAGNITUDES,
     MAX_BITS,
     PLAIN,
     SIGNIFICANT_DIGITS,
@@ -49,7 +51,10 @@ _RELATION = re.compile(
     r"|\\(?:approx|simeq|cong|equiv|doteq|Rightarrow|Longrightarrow|implies|rightarrow|to)(?![A-Za-z])"
 )
 _SEVERAL = re.compile(r",(?![0-9]{3})|;|\b(?:or|and)\b")
-_MONEY = re.compile(r"\\?[$]|[€£¥₹]|\b(?:Rs|INR|USD|EUR|GBP)\b\.?(?=[ ]*[0-9])")
+_MONEY = re.compile(
+    r"\\?[$]|[€£¥₹]|\\(?:pounds|euro|yen|EUR|(?:text|math)(?:dollar|euro|sterling|yen))(?![A-Za-z])"
+    r"|\b(?:Rs|INR|USD|EUR|GBP)\b\.?(?=[ ]*[0-9])"
+)
 _OPTION = re.compile(r"^\s*\(?[A-E][).:]\s+")
 # Words before the value: `Total: 18`. A function's name or a negation is no such word.
 _BEFORE = re.compile(
@@ -159,6 +164,8 @@ def _tokens(text: str) -> list[tuple[str, str | Value]]:
             if tokens[-1][0] == "digits":
                 tokens[-1] = ("digits", word)
         elif kind == "word":
+            if word == "K" and text[match.start() - 1 : match.start()].isdigit():
+                raise _NoValue  # 5 K is a temperature, 5K may be 5,000
             function = word in _LISTS | _FUNCTIONS | {"sqrt"} and text[position:].lstrip()[:1] in ("(", "{")
             tokens.append(("sign" if function or word == "e" else "word", word))
         else:
@@ -229,6 +236,8 @@ class _Parser:
             elif self.word() in ("x", "X") and self.kind(1) in ("number", "digits"):
                 self.take()
                 value = _times(value, self.signed())
+            elif self.kind() in ("number", "digits") and self.tokens[self.at - 1] == ("sign", "!"):
+                value = _times(value, self.power())  # 3!3!
             elif sign in _STARTS and self.kind(-1) != "word" and not (self.bars and sign in ("|", "vert")):
                 # `2\\frac{1}{2}` is a mixed number, which `operand` has read; `4\\frac{10}{3}` reads two ways.
                 if self.kind(-1) in ("number", "digits") and self.simple_fraction():
@@ -274,6 +283,8 @@ class _Parser:
 
     def operand(self) -> Value:
         whole = self.kind() == "digits"
+        if whole and self.kind(1) == "sign" and self.tokens[self.at + 1][1] == "_":
+            return self.in_base()
         value = self.primary()
         if whole and (found := self.simple_fraction()):
             top, bottom, end = found
@@ -288,10 +299,22 @@ class _Parser:
                 value = _divided(value, Fraction(100))  # 25% is 25, but 25% of a sum is a quarter
         return self.units(value)
 
+    def in_base(self) -> Value:
+        """A whole number with a base of two to ten: `1011_2`, `12_{8}`."""
+        digits = self.take()
+        self.take()
+        base = _whole(self.argument())
+        if not 2 <= base <= 10 or int(max(digits)) >= base:
+            raise _NoValue
+        return _bounded(Fraction(int(digits, base)))
+
     def units(self, value: Value) -> Value:
-        """Skip the unit after an operand: `m^2`, `miles per hour`, `m/s`, a degree sign."""
+        """Skip the unit after an operand: `m^2`, `miles per hour`, `m/s`, a degree sign. `million` multiplies it."""
         if self.sign() == "degree":
             self.take()
+        while (word := (self.word() or "").lower().removesuffix("s")) in MAGNITUDES:
+            self.take()
+            value = _times(value, Fraction(MAGNITUDES[word]))
         while self.is_unit():
             self.take()
             if self.sign() == "^":

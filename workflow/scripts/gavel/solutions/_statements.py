@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gavel.solutions._latex import latex_number
-from gavel.solutions.numbers import COMPOUND, CURRENCY, LETTER, NUMBER, UNANSWERABLE, canonical, match_text
+from gavel.solutions.numbers import (
+    COMPOUND,
+    CURRENCY,
+    LETTER,
+    NUMBER,
+    NUMBER_WORDS,
+    UNANSWERABLE,
+    canonical,
+    match_text,
+    words_value,
+)
 
 # An answer stands at the beginning of what a marker or a statement says; the bound keeps adversarial text linear.
 ANSWER_LENGTH = 200
@@ -19,7 +29,8 @@ UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?!and\b|or\b|to\b|x[ ]?[0-9])[{LETTER}]
 # The same inside a computation, where no word may turn to something else.
 _TURNS = (
     "because|since|as|if|when|where|for|with|using|by|from|so|after|at|given|and|or|to|in|of|thanks|considering|seeing"
-    "|is|which|that|but|while|plus|minus|times|equals|makes|making|gives|giving|comes|resulting|x|X"
+    "|is|which|that|but|while|plus|minus|times|divided|multiplied|equals|makes|making|gives|giving|comes|resulting"
+    "|namely|x|X"
 )
 _OPERAND_UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?:/[ ]?)?(?!(?:{_TURNS})\b)[{LETTER}]+\b){{0,4}}(?:\*\*|_)?"
 
@@ -39,14 +50,23 @@ _MATH = (
 )
 _MATH_HERE = re.compile(_MATH)
 # A formula without delimiters: commands, numbers and signs.
-_COMMAND = r"\\(?!(?:boxed|fbox|text|mathrm|mbox|[()\[\]])(?![a-z]))[A-Za-z]+"
+_COMMAND = (
+    r"(?:\\(?!(?:boxed|fbox|text|mathrm|mbox|[()\[\]])(?![a-z]))[A-Za-z]+"
+    rf"|(?<![{LETTER}\\])(?:sqrt|gcd|lcm|max|min|log|ln)(?=\())"
+)
 _INSIDE = (
     rf"(?:\\(?:text|mathrm|mbox|operatorname)[ ]?\{{[^{{}}\n]{{0,40}}\}}|{_COMMAND}|\\[,;:!%]"
     r"|[-0-9.,+*/^!(){}\[\]|%_ ]|[xX](?=[ ]?[0-9\\]))"
 )
 _RUN = re.compile(rf"(?:-?{CURRENCY}[ ]?)?{_INSIDE}{{1,{ANSWER_LENGTH}}}")
 _STARTS_FORMULA = re.compile(rf"[-( ]{{0,4}}{_COMMAND}")
-_GOES_ON_AS_FORMULA = re.compile(rf"[ ]?(?:{_COMMAND}|\^)|\.\\(?:overline|bar|dot)")
+_GOES_ON_AS_FORMULA = re.compile(
+    rf"[ ]?(?:{_COMMAND}|\^)|_(?:[0-9]|\{{[0-9])|\.\\(?:overline|bar|dot)"
+    # A factorial, not an exclamation: `5! = 120`, `6!/(3!3!)`, `(5!)/2`, `5! ways = 120`, `5!, which is 120`.
+    r"|!(?:[ ]?[=≈^]|[ ]?[-+*/×÷·⋅][ ]?[0-9(\\]|[0-9(]|\)[ ]?[-+*/×÷·⋅=]|(?:[ ][a-z]+){1,3}[ ]?="
+    r"|,?[ ](?:which|that)[ ](?:is|equals|makes|gives|comes)\b|,[ ](?:or|so|i\.e\.|namely|giving|making)[ ,]+[0-9]"
+    rf"|[ ](?:is|equals|makes|gives)[ ][0-9])|[ ]?[*×·/][ ]?{_COMMAND}"
+)
 
 _COUNTS = re.compile(rf"{FLAT_NUMBER}|\\[dt]?frac|\\sqrt|\\pi")  # a formula that is a quantity, not only a name
 
@@ -55,15 +75,16 @@ _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern
 # What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
     r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
-    r"|\\(?:pi|times|cdot|div|sqrt)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
-    r"|%?[ ]of[ ][$€£]?[0-9]|[ ](?:squared|cubed|factorial)\b"
+    r"|\\(?:pi|times|cdot|div|sqrt|pm|mp)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
+    r"|\([0-9]+\)|%?[ ]of[ ][$€£]?[0-9]|[ ](?:squared|cubed|factorial)\b"
     r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
-_VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvw])(?![{LETTER}0-9'])")
+# Not a unit: `5x`, `5k`. A suffix such as k or M may be thousands and millions, or not.
+_VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvwKMB]|bn|mn)(?![{LETTER}0-9'])")
 _SECOND = re.compile(
-    rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/:][ ])|[ ]+)"
+    rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/:][ ])|(?:[ ]?[{LETTER}]+)?[ ]+)"
     rf"(?:(?:maybe|perhaps|possibly|even)[ ])?[*_\\(]*(?P<other>{FLAT_NUMBER})[*_]*{UNITS}[ ]*"
-    r"(?:[.;!,\"')\]}$&]|\\[)\]]|and\b|or\b|$)"
+    r"(?:!(?!\))|[.;,\"')\]}$&]|\\[)\]]|and\b|or\b|$)"
 )
 # Where the sentence turns from the answer to its reason.
 _REASON = re.compile(
@@ -77,11 +98,79 @@ _SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)[.!?](?=[\s\"'*_)$\\]|$)")
 # The rest of a computation after its first number, with units: ` boxes * 3 apples`, `% of 50`.
 _OPERATIONS = re.compile(
     rf"{_OPERAND_UNITS}(?:[ ]?(?:[-+×÷*/·⋅xX]|\\times|\\cdot|\\div|(?:plus|minus|times|of|multiplied by|divided by)\b)"
-    rf"[ ]?[*_(\[]*{FLAT_NUMBER}[)\]]*{_OPERAND_UNITS})*[)_]*"
+    rf"[ ]?[*_(\[]*{FLAT_NUMBER}(?:!(?=[ ]?[-+*/×÷=≈)]))?[)\]]*{_OPERAND_UNITS})*[)_]*"
 )
 _RESULT = re.compile(
     r"(?:,?[ ](?:which|that|so|so it|so that)?[ ]?(?:is equal to|is|equals|makes|gives|comes to|or)"
-    r"|,?[ ](?:or|so|giving|making|resulting in|for a total of|i\.e\.)),?[ ]+"
+    r"|,?[ ](?:or|so|giving|making|yielding|leaving|resulting in|for a total of|namely|i\.e\.)),?[ ]+"
+)
+# The same further on in the sentence, after `5 more than 10` or `the sum of 4 and 5`.
+_GIVES = re.compile(
+    r"(?:,|;|[ ]-)?[ ](?:which|that|this|so[ ](?:it|that|this))[ ](?:is equal to|is|equals|makes|gives|comes to)\b,?[ ]"
+    r"|,[ ](?:so|or|i\.e\.|namely|giving|making|yielding|leaving|resulting in|that is|for a total of),?[ ]|[ ]?[=≈]"
+)
+# A number that is compared with another is no result: `5 more than 10`, `3 times as many`.
+_COMPARES = re.compile(
+    rf"(?:%|[ ]percent\b)?(?:[ ](?!(?:{_TURNS}|er)\b)[a-z]+){{0,3}}?[ ](?:more|less|fewer|[a-z]{{3,12}}er)\b"
+    rf"(?:[ ](?!(?:{_TURNS}|than)\b)[a-z]+){{0,3}}?[ ]than\b(?P<other>[ ](?:the[ ])?(?={FLAT_NUMBER}))?"
+    r"|[ ]times[ ](?:as|more|that|this|the)\b|[ ](?:halved|doubled|tripled|squared|cubed)\b"
+    r"|(?:[ ][a-z]+)?[ ](?:(?:in|de)creased|reduced|raised|lowered|added|subtracted|taken)[ ](?:by|to|from)\b",
+    re.IGNORECASE,
+)
+# Words that make the number after them an operand: `twice 15`, `half of 84`, `the square root of 16`.
+_OPERATES = (
+    r"(?:\b(?:twice|thrice|double|triple|half|sqrt|(?:thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)[ ]of"
+    r"|(?:square|cube|root|factorial|multiple|fraction|percent|opposite|reciprocal|inverse)[ ]of)(?:[ ](?:of|the))*[ ]"
+    r"|(?<![a-zA-Z])(?:[a-zA-Z]|abs|floor|ceil|round|int|cbrt|root|sin|cos|tan|exp|fact|factorial)\(|±[ ]?"
+    r"|\\[pm]{2}[ ]*)"
+    r"[$€£]?$"
+)
+_OPERAND_WORDS = re.compile(_OPERATES, re.IGNORECASE)
+_COMBINES = re.compile(r"\b(?:sum|difference|product|quotient|average|mean)\b[^0-9.;,=]{0,30}$", re.IGNORECASE)
+
+# A text that says that it does not answer.
+_CANNOT = (
+    r"(?:cannot|can't|can[ ]not|could[ ]not|couldn't|do[ ]not|don't"
+    r"|(?:am|'m|are|'re|is|was|were|be)[ ](?:unable|not[ ]able)[ ]to)"
+)
+_SOLVE = (
+    r"(?:answer|determine|solve|calculate|compute|tell|know|find|help|say|work[ ]out|figure[ ]out|provide|conclude"
+    r"|assist|deduce|infer|be[ ](?:sure|certain))"
+)
+_REFUSES = re.compile(
+    rf"\b(?:i|we|you|one|nobody)(?:[ ](?:really|simply|just|still|therefore"
+    rf"|also))?[ ]?{_CANNOT}[ ](?:\w+ly[ ])?{_SOLVE}\b"
+    r"|\b(?:cannot|can't|can[ ]not|could[ ]not|couldn't)[ ]be[ ](?:\w+ly[ ])?"
+    r"(?:answered|determined|solved|calculated|computed|found|known|deduced|inferred|worked[ ]out|figured[ ]out)\b"
+    rf"|\b(?:impossible|not[ ]possible|no[ ]way|unable|not[ ]able)[ ](?:for[ ]\w+[ ])?(?:of[ ]\w+ing|to[ ]{_SOLVE})\b"
+    r"|(?:\b(?:not|no)|n't)[ ](?:\w+[ ]){0,3}?(?:enough|sufficient|adequate)[ ](?:\w+[ ]){0,2}?"
+    r"(?:information|info|data|details?|context|facts|to[ ](?:answer|determine|solve|tell|know|decide|calculate))\b"
+    r"|\b(?:insufficient|inadequate|incomplete|missing|too[ ]little|lack[ ]of|lacks|lacking)[ ](?:\w+[ ]){0,2}?"
+    r"(?:information|info|data|details?|context)\b|\b(?:information|info|data)(?:[ ]\w+){0,3}?[ ](?:is|are)[ ]"
+    r"(?:not[ ](?:enough|sufficient|given"
+    r"|provided)|insufficient|inadequate|incomplete|missing|lacking)\b"
+    r"|\b(?:question|problem|text|statement|story|exercise)[ ]d(?:oes|id)(?:n't|[ ]not)[ ](?:\w+ly[ ])?"
+    r"(?:say|state|tell|give|specify|provide|mention|contain|include|indicate|reveal)\b"
+    r"|\b(?:answer|result|number|value|total|amount|price|cost)[ ](?:is|remains)[ ](?:unknown|undetermined"
+    r"|indeterminate"
+    r"|undefined|unclear|impossible|not[ ](?:given|known|stated|specified|provided|determinable))\b"
+    r"|\bneeds?[ ](?:more|further|additional)[ ](?:information|info|data|details?)\b|\b(?:unanswerable|unsolvable)\b"
+    r"|\bi[ ](?:have[ ]no[ ]idea|refuse|(?:must|have[ ]to)[ ]decline)\b",
+    re.IGNORECASE,
+)
+# What comes to a result after all: `we cannot know x yet, but 3 + 4 = 7`.
+_RESULTS = re.compile(
+    r"[=≈][ ]*[*_$€£(\\-]*[0-9]|^[ \t$*_]*+-?[0-9][0-9.,]*+[ \t*_]*$"
+    r"|\b(?:so(?![ ]far)|therefore|thus|hence|altogether|in[ ]total)\b[^\n?.]{0,80}[0-9]",
+    re.MULTILINE | re.IGNORECASE,
+)
+# `none of the above` is no number.
+_NONE_OF = re.compile(r"\W{0,10}(?:none|neither|not[ ]any|no[ ]one)[ ](?:of\b|option\b)", re.IGNORECASE)
+_WORDS_HERE = re.compile(
+    rf"(?P<words>{NUMBER_WORDS})(?P<unit>[*_\"'`)]*(?:[ ](?!and\b|or\b|to\b|of\b|than\b|must\b|can\b|should\b"
+    rf"|that\b|which\b)"
+    rf"[{LETTER}]+){{0,2}})(?=[*_\"'`)\]]*[ ]?(?:[.,;:!\n(<]|$))",
+    re.IGNORECASE,
 )
 _EQUALS = re.compile(r"[ ]*(?:[=≈]|\\approx)")
 
@@ -145,6 +234,32 @@ _BOUND_BEFORE = re.compile(
 )
 
 
+# Nouns that number what a heading names, besides `PARTS`.
+_NAMED = (
+    "Day|Week|Month|Year|Hour|Minute|Quarter|Season|Semester|Period|Round|Person|Player|Child|Student|Worker|Team|Group"
+    "|Class|Scenario|Chapter|Lesson|Unit|Module|Page|Trip|Item|Batch|Lap|Level|Set|Trial|Attempt|Approach|Alternative"
+    "|Strategy|Task|Exercise|Row|Table|Figure|Box|Room|Car|Bus|Train|House|Store|Shop|Game|Point|Fact|Condition"
+    "|Scene|Act|Iteration|Version|Session|Shift|Visit|Purchase|Order|Payment|Interval|Segment|Leg|Stop|Type|Plan"
+)
+_NUMERAL = r"(?:[0-9]{1,4}|[A-Z]|[IVX]{1,4}|one|two|three|four|five|six|seven|eight|nine|ten)"
+_LABELLED = re.compile(rf"[^\w$€£\\]*(?:{PARTS}|{_NAMED})s?[ ]\#?\(?{_NUMERAL}\)?[ ]*(?:$|[-:.)(—,])", re.IGNORECASE)
+_ONLY_NUMBER = re.compile(rf"[^\w]*{FLAT_NUMBER}[^\w]*")
+_ORDINAL = re.compile(
+    r"\W*[0-9]{1,4}(?:(?:st|nd|rd|th)\b|[ ][a-z]+[ ](?:later|earlier|ago|before|after)\W*$)", re.IGNORECASE
+)
+_STATES = re.compile(
+    r"[:=≈>][ ]*\W*$|\b(?:is|are|was|were|be|equals?|has|have|had|gets?|got|makes?|made|costs|(?<=\w[ ])cost"
+    r"|needs?|needed|pays?|paid"
+    r"|earns?|earned|spends?|spent|left|leaves|becomes|remains?|saves?|saved|takes?|took|sells?|sold|eats?|ate|uses?"
+    r"|used|buys|bought|gives?|gave|will|can|must|should|reads?|receives?|travels?|lasts?)\b"
+    r"|^\W*(?:so|thus|hence|therefore|total|sum|result|altogether|in total|answer|final answer)\b,?(?:[ ](?!for\b|of\b"
+    r"|after\b|in\b|per\b)[a-z]+){0,2}[ ]\W*$",
+    re.IGNORECASE,
+)
+_STATED = re.compile(rf"(?:\b(?:is|are|equals|was)[ ]|[=:][ ]?)[*_$(\\]*(?={FLAT_NUMBER})")
+_HEADING = re.compile(r"^[ \t]*(?:(#)\#{0,5}[ \t]|\*\*(?=[^*\n]{1,100}\*\*[ \t]*$))([^\n]{1,200})$", re.MULTILINE)
+
+
 class Reading(NamedTuple):
     """What a statement says: whether it begins with a number (or formula, or None), which answer that is, and where it
     ends. `answer` is None where what it begins with is no single number."""
@@ -166,12 +281,14 @@ def read(statement: str, bullets: bool = False) -> Reading:
     """The answer at the beginning of a statement (at most `ANSWER_LENGTH` characters of it).
 
     Args:
-        statement: what follows a marker.
+        statement: what follows a marker. A number in words counts where only a unit follows it.
         bullets: whether a dash and a space at the beginning are a list's, not a sign.
     """
     statement = statement[:ANSWER_LENGTH]
     if _NONE.fullmatch(statement.partition("</answer>")[0].partition("\n")[0]):
         return Reading(True, UNANSWERABLE, len(statement))
+    if _NONE_OF.match(statement):
+        return Reading(True, None, len(statement))
     start = _LEAD.match(statement).end()
     if bullets and statement.startswith("- ", start):
         start += 2
@@ -184,11 +301,17 @@ def read(statement: str, bullets: bool = False) -> Reading:
 def in_words(statement: str, last: bool) -> Reading:
     """The answer of a statement that begins with words: after the last `=`, else its last (or first) number."""
     statement = statement[:ANSWER_LENGTH]
+    if _REFUSES.search(statement):
+        return Reading(True, None, len(statement))
     if because := _BECAUSE.search(statement):
         statement = statement[: because.start()]
     tokens = list(_tokens(statement))
     if not tokens:
         return Reading(False, None, 0)
+    before = statement[: tokens[0].start()]
+    if (operates := _OPERAND_WORDS.search(before)) or _COMBINES.search(before):
+        if (result := _given(statement, tokens[0].end())) or operates:
+            return Reading(True, result and _alone(statement, result), result.end if result else tokens[0].end())
     statement = statement[: _statement_end(statement, tokens[0].end())]
     tokens = [token for token in tokens if token.end() <= len(statement)]
     if _HEDGE.search(statement) or _BOUND.match(statement.lstrip(" :*_")):
@@ -197,8 +320,13 @@ def in_words(statement: str, last: bool) -> Reading:
         reading = read(statement[equals.end() :])
         if reading.starts:
             return Reading(True, reading.answer, equals.end() + reading.end)
-    token = tokens[-1 if last else 0]
-    if last and any(pattern.search(statement[: token.start()]) for pattern in (_LIST_BEFORE, _OPERAND_BEFORE)):
+    stated = _STATED.search(statement)
+    token = (
+        tokens[-1] if last else next((token for token in tokens if stated and token.start() >= stated.end()), tokens[0])
+    )
+    if last and any(
+        pattern.search(statement[: token.start()]) for pattern in (_LIST_BEFORE, _OPERAND_BEFORE, _OPERAND_WORDS)
+    ):
         return Reading(True, None, token.end())
     element = _of_token(statement, token)
     return Reading(True, _alone(statement, element), element.end)
@@ -206,7 +334,9 @@ def in_words(statement: str, last: bool) -> Reading:
 
 def bare(text: str) -> str | None:
     """The last number or formula of a text, where the text does not end on something else (rule 4)."""
-    text = _STEP.sub(" ", without_denied(text))
+    if refuses(text):
+        return None
+    text = _STEP.sub(" ", without_denied(without_headings(text)))
     if len(_ITEM.findall(text)) > 1:
         text = _ITEM.sub(" ", text)
     token = None
@@ -221,7 +351,7 @@ def bare(text: str) -> str | None:
     if asks or _ASKS.match(after) or _BREAKS_OFF.match(after):
         return None
     if not element.formula and any(
-        pattern.search(before) for pattern in (_OPERAND_BEFORE, _LIST_BEFORE, _BOUND_BEFORE)
+        pattern.search(before) for pattern in (_OPERAND_BEFORE, _OPERAND_WORDS, _LIST_BEFORE, _BOUND_BEFORE)
     ):
         return None
     if _UNFINISHED.match(after) or _VARIABLE.match(after):
@@ -232,6 +362,46 @@ def bare(text: str) -> str | None:
 def without_denied(text: str) -> str:
     """The text without the numbers that it denies (`not 10`, `10 is wrong`)."""
     return _DENIED.sub(" ", text)
+
+
+def refuses(text: str) -> bool:
+    """Whether the text says that it cannot answer, and comes to no result after that."""
+    last = None
+    for last in _REFUSES.finditer(text):  # noqa: B007
+        pass
+    return last is not None and not _RESULTS.search(text, last.end())
+
+
+def names(line: str, below: bool) -> bool:
+    """Whether the line of a Markdown heading names what comes below, rather than stating a number.
+
+    `Week 4` does; other words before a number do (`Cost of 3 shirts`), and a colon at the end, where numbers follow
+    below. A number at the beginning (`18 dollars`), `=`, a colon or a verb before the number state it.
+    """
+    line = line.strip(" \t*_#")
+    if _LABELLED.match(line) or (line.endswith(("?", ":")) and not _ONLY_NUMBER.fullmatch(line)):
+        return True
+    if not below:
+        return False
+    first = next(_tokens(line), None)
+    if first is None or _ORDINAL.match(line):
+        return True
+    if _STATED.search(line) or _element(line, _LEAD.match(line).end()):
+        return False
+    return bool(re.search(f"[{LETTER}]", line[: first.start()])) and not _STATES.search(line[: first.start()])
+
+
+def without_headings(text: str) -> str:
+    """The text without the headings that only name something and hold a number (`### Week 4`)."""
+    if "#" not in text and "**" not in text:
+        return text
+    last_digit = max(map(text.rfind, "0123456789"))
+
+    def kept(match: re.Match) -> str:
+        below = match[1] == "#" and match.end() < last_digit
+        return " " if re.search("[0-9]", match[2]) and names(match[2], below) else match[0]
+
+    return _HEADING.sub(kept, text)
 
 
 def value(formula: str) -> str | None:
@@ -256,6 +426,10 @@ def _element(text: str, start: int) -> _Element | None:
         return _Element(answer, math.end(), formula=True)
     sign = _SIGNED.match(text, start)
     number = NUMBER.match(text, sign.end())
+    if number is None and (words := _WORDS_HERE.match(text, sign.end())):
+        amount = words_value(words["words"])
+        if amount is not None:
+            return _Element(canonical(-amount if sign["outer"] or sign["inside"] else amount), words.end("words"))
     if _STARTS_FORMULA.match(text, start) or (number and _GOES_ON_AS_FORMULA.match(text, number.end())):
         return _formula(text, start)
     if number is None:
@@ -291,14 +465,37 @@ def _result(statement: str, first: _Element) -> str | None:
     A computation is numbers (and units) with operators between them, then `=` or `which is`; what comes after anything
     else (`41 because 6*7=42`) is not part of it.
     """
+    compares = None if first.formula else _COMPARES.match(statement, first.end)
+    if compares and (given := _given(statement, compares.end())):
+        first = given
+    elif compares and compares["other"] is not None:
+        return None
     result, element = (None, first) if _UNFINISHED.match(statement, first.end) and not first.formula else (first, first)
     while element:
         end = _OPERATIONS.match(statement, element.end).end()
-        follows = _EQUALS.match(statement, end) or (_RESULT.match(statement, end) if result is None else None)
+        follows = _EQUALS.match(statement, end) or (
+            _RESULT.match(statement, end) if result is None or result.answer is None else None
+        )
         element = follows and _element(statement, _LEAD.match(statement, follows.end()).end())
-        if element and not _UNFINISHED.match(statement, element.end):
+        if element and not _UNFINISHED.match(statement, element.end) and not _restates(statement, element, result):
             result = element
     return _alone(statement, result) if result else None
+
+
+def _restates(statement: str, element: _Element, result: _Element | None) -> bool:
+    """Whether an element is the factorial that the result before it is: `24 = 4!`."""
+    if result is None or not statement.startswith("!", element.end):
+        return False
+    return value(f"{element.answer}!") == result.answer
+
+
+def _given(statement: str, start: int) -> _Element | None:
+    """The first number of the sentence that is said to be a result, after `start`."""
+    end = _SENTENCE_END.search(statement, start)
+    for gives in _GIVES.finditer(statement, start, end.start() if end else len(statement)):
+        if element := _element(statement, _LEAD.match(statement, gives.end()).end()):
+            return element
+    return None
 
 
 def _alone(statement: str, element: _Element) -> str | None:

@@ -35,6 +35,10 @@ CURRENCY = (
     r"|(?:Rs|INR|USD|EUR|GBP|CAD|AUD|NZD|JPY|CNY|RMB|CHF)\.?(?=[ ]?[-0-9.]))"
 )
 
+# Words that multiply the number before them (`2 million`). `dozen` and `lakh` are units, which questions ask for.
+MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_MAGNITUDE = f"(?:{'|'.join(MAGNITUDES)})"
+
 # Thousands as in 1,200 and 1 200, and as India groups them: 1,00,000.
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]{1,3}(?:[ ][0-9]{3})+(?![0-9])|[0-9]+)"
 PLAIN = rf"(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)"
@@ -57,6 +61,7 @@ NUMBER = re.compile(
     rf"(?P<sign>(?<![0-9A-Za-z_)\]}}%])[-+])?{_START}(?:{CURRENCY}[ ]?(?P<inner>-[ ]?)?)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})[ ](?P<part>[0-9]{{1,9}})/(?P<parts>[0-9]{{1,9}})"
     rf"|(?P<top>{PLAIN}{EXPONENT})(?:{_SCALE}|{_POWER}|[ ]?/[ ]?(?P<bottom>{PLAIN}))?){_END}"
+    rf"(?:[ -](?P<magnitude>(?i:{_MAGNITUDE}(?:[ ]{_MAGNITUDE})?))s?(?![{LETTER}0-9]))?"
 )
 # Digits that are no single number: 3:45, 1/2/2020, 2020-01-05, 2,3,4, 3.5.2.
 COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|[0-9]+(?:[.,:/'][0-9]+)+)(?![0-9])")
@@ -73,6 +78,8 @@ CHARACTERS = str.maketrans(
         "\uff05": "%",
         "⁄": "/",
         "π": r"\pi ",
+        "±": r"\pm ",
+        "∓": r"\mp ",
         "½": " 1/2",
         "¼": " 1/4",
         "¾": " 3/4",
@@ -115,6 +122,8 @@ def number_value(match: re.Match) -> Fraction | None:
             value = integer_power(plain, int(power))
     if value is None:
         return None
+    for magnitude in (match["magnitude"] or "").lower().split():
+        value *= MAGNITUDES[magnitude]
     return -value if match["sign"] == "-" or match["inner"] else value
 
 
@@ -139,8 +148,8 @@ def canonical(value: object) -> str | None:
     """Canonical text of an int, float, Fraction, Decimal or the text of a number; None for anything else.
 
     Text may carry a currency sign, thousands commas or spaces, a percent sign (25% is 25, as the benchmarks
-    write it) and a full stop, but no words. `1.200,50` is not understood; booleans, NaN and infinities are
-    not numbers.
+    write it), a word of `MAGNITUDES` (`2 million`) and a full stop, but no other words. `1.200,50` is not
+    understood; booleans, NaN and infinities are not numbers.
 
     >>> canonical("$1,200.50"), canonical(0.1 + 0.2), canonical("3/4"), canonical("None"), canonical("many")
     ('1200.5', '0.3', '0.75', 'None', None)
@@ -183,6 +192,74 @@ def _canonical_text(text: str) -> str | None:
     text = re.sub(r"^-[ ]", "-", text).rstrip(".").rstrip("%").rstrip()
     match = NUMBER.fullmatch(text)
     return match_text(match) if match else None
+
+
+def words_value(text: str) -> Fraction | None:
+    """Value of a number in English words, None where they are no single number.
+
+    >>> words_value("twenty-one"), words_value("one hundred and five"), words_value("three and a half")
+    (Fraction(21, 1), Fraction(105, 1), Fraction(7, 2))
+    >>> words_value("a dozen"), words_value("two thirds"), words_value("two three")
+    (Fraction(12, 1), Fraction(2, 3), None)
+    """
+    words = re.split(r"[ -]+", text.lower())
+    whole, group, scale = 0, -1, math.inf  # -1: no word of this group of three digits yet
+    for index, word in enumerate(words):
+        last = index == len(words) - 1
+        if word in ("a", "an"):
+            follows = words[index + 1] if not last else ""
+            if group >= 0 and follows in _PARTS:  # three and a half
+                return whole + group + Fraction(1, _PARTS[follows]) if index + 2 == len(words) else None
+            if index or not (follows in MAGNITUDES or follows in _PARTS or follows == "dozen"):
+                return None
+            group = 1
+        elif word == "and":
+            if last or (group < 1 and not whole):
+                return None
+        elif word == "dozen":
+            return Fraction(12) if last and words[:-1] in ([], ["a"]) else None
+        elif word in _PARTS:
+            one = group if group >= 0 else 1
+            return Fraction(one, _PARTS[word]) if last and not whole and 0 < one < 20 and "and" not in words else None
+        elif word in _SMALL:
+            value = _SMALL[word]
+            free = group % 100 == 0 if value >= 10 else group % 10 == 0 and (group % 100 == 0 or group % 100 >= 20)
+            if group >= 0 and (not free or not value or not group):
+                return None
+            group = max(group, 0) + value
+        elif word == "hundred":
+            if not 0 < group < 20:
+                return None
+            group *= 100
+        elif word in MAGNITUDES:
+            if group < 1 or MAGNITUDES[word] >= scale:
+                return None
+            scale = MAGNITUDES[word]
+            whole, group = whole + group * scale, 0 if last else -1
+        else:
+            return None
+    return Fraction(whole + group) if group >= 0 else None
+
+
+_SMALL = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen "
+        "eighteen nineteen".split()
+    )
+} | {
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_PARTS = {
+    word + plural: value
+    for value, word in enumerate("third quarter fifth sixth seventh eighth ninth tenth".split(), start=3)
+    for plural in ("", "s")
+} | {"half": 2, "halves": 2, "fourth": 4, "fourths": 4}
+_WORD = "|".join(sorted([*_SMALL, *_PARTS, *MAGNITUDES, "dozen"], key=len, reverse=True))
+# Words that may be a number; `words_value` says whether they are one.
+NUMBER_WORDS = rf"(?:an?[ ])?(?:{_WORD})(?:(?:[ ]and(?:[ ]an?)?)?[ -](?:{_WORD}))*(?![A-Za-z0-9])"
 
 
 def plain_value(text: str) -> Fraction | None:

@@ -5,30 +5,42 @@ the final answer.
 Program solutions answer what they return (`gavel.solutions.sandbox.pool` runs them). A text answers by these rules, in
 order:
 
-1. What precedes `</think>` is no solution, where something follows. Once an answer has been given, a line that begins
-   with the prompt's cue (`Question:`, `Q:`) begins another problem, and the text ends there.
+1. What precedes `</think>` is no solution, where something follows; a thought that has not ended is none either. The
+   text ends where it turns to another problem, at a line with the prompt's cue (`Question:`, `Q:`, `Q)`, a heading
+   `### Question`): after a marker's answer at any cue, and after any other number that stands as an answer at a cue
+   whose question has numbers of its own. Marks of a turn's end (`<|endoftext|>`, `</s>`) end it after either.
 2. The last marker that holds an answer decides (`_MARKERS`, `_RULES`):
-   - `#### 18`: the number, or the line below it. A Markdown heading (`#### Step 1`, `#### Solution`) is no marker;
-   - `\boxed{18}`: a number or a formula (`gavel.solutions._latex`). Boxes that make a list (`\boxed{2}, \boxed{3}`) are
-     no answer;
+   - `#### 18`: the number, or the line below it. A Markdown heading is no marker: one without a number, with the number
+     of a part (`#### Step 1`, `#### Week 4`), with a colon or question mark at its end, or, where numbers follow
+     below, with words before the number that do not state it (`#### Cost of 3 shirts`);
+   - `\boxed{18}`: a number or a formula (`gavel.solutions._latex`). Different boxes in a list or in one sentence
+     (`Ann: \boxed{2}, Ben: \boxed{3}`) are no answer, unless words or signs lead from one to the other (`so`, `=`);
    - `A: 18`, `Answer: 18` at the start of a line or sentence, a heading 'Final Answer', `<answer> 18 </answer>`: the
      number it begins with; if it begins with words (`A: Let's see. ...`), what follows is read by rule 4;
    - `the answer is 18`, `the answer (arabic numerals) is 18`, `the final answer: 18`, `18 is the answer`: the number in
-     that sentence, before any reason (`because`, `since`, `(`); a sentence without a number, or one that denies or
-     asks, does not count.
-   A correction right after it ("Wait, that's wrong. ...", "No, it's 19") replaces it.
+     that sentence, before any reason (`because`, `since`, `(`); a sentence without a number, or one that denies, asks
+     or tells what was believed (`I thought the answer is 8`), does not count. `might be 8`, and `would be 8` after an
+     `if`, count only where no number follows in another sentence.
+   A correction right after it ("Wait, that's wrong. ...", "No, it's 19", "Actually, let me recheck: 19") replaces it;
+   "it could also be 19" leaves none.
 3. In a marker a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`), and is no answer
-   without one (`5 - 3`). A formula between `$` signs, or in LaTeX, is evaluated. A list, an alternative (`2 or 3`), a
-   range, a bound (`at least 5`), a time, a variable (`5x`) and words (`unknown`) are no answer.
+   without one (`5 - 3`), in words too (`5 more than 10, i.e. 15`, `twice 15`); without a number to compare with, `5
+   more than Tom` is 5. `5! = 120` has a factorial, `5!` at a sentence's end an exclamation. A formula between `$`
+   signs, or in LaTeX, is evaluated. A list, an alternative (`2 or 3`), a range, a bound (`at least 5`), a time, two
+   units (`5 hours 30 minutes`), both signs (`± 5`), a variable (`5x`) and words (`unknown`, `none of these`) are no
+   answer. A number in words is one where only a unit follows it.
 4. Without a marker the last number (or formula) of the text is the answer. Numbers of steps, numbers that are denied
-   (`not 10`) and digits inside words do not count; where the text breaks off in a computation, or ends with the
-   question, there is none.
+   (`not 10`), in headings that name a part, and digits inside words do not count; where the text breaks off in a
+   computation, ends with the question, or refuses (`I cannot answer this`, `not enough information`) and comes to no
+   result after that, there is none.
 
-Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`,
-`1 200`, `1,00,000`) are stripped; signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and
-powers of ten (`1e3`, `1.5 x 10^3`) are read; `25%` is 25; words such as 'million' or 'dozen' count as units. 'Cannot be
-answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`, `the answer is
-None`): a lower-case `none` may well mean zero. No answer is Python's None and equals nothing.
+Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`, `1
+200`, `1,00,000`) are stripped; signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and powers
+of ten (`1e3`, `1.5 x 10^3`) are read; `25%` is 25; hundred to trillion multiply (`2 million`), and k, M and bn after a
+currency sign (`$5k`; without one they may be units, and there is no answer); `dozen` and `lakh` are units. `1'200` and
+`12,50` are no numbers. 'Cannot be answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`,
+`\boxed{None}`, `the answer is None`): a lower-case `none` may well mean zero. No answer is Python's None and equals
+nothing.
 
 The work is linear in the text's length: a marker reads at most `ANSWER_LENGTH` characters, and a formula is evaluated
 within the bounds of `gavel.solutions._latex`.
@@ -37,7 +49,7 @@ within the bounds of `gavel.solutions._latex`.
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gavel.solutions._statements import (
     ANSWER_LENGTH,
@@ -48,12 +60,21 @@ from gavel.solutions._statements import (
     asks,
     bare,
     in_words,
+    names,
     read,
     value,
     without_denied,
 )
 from gavel.solutions.budget import Answer, NotRun
-from gavel.solutions.numbers import SIGNIFICANT_DIGITS, UNANSWERABLE, canonical, fraction, plain_signs
+from gavel.solutions.numbers import (
+    NUMBER_WORDS,
+    SIGNIFICANT_DIGITS,
+    UNANSWERABLE,
+    canonical,
+    fraction,
+    plain_signs,
+    words_value,
+)
 from gavel.solutions.sandbox.pool import run_programs
 
 Format = Literal["text", "program"]
@@ -88,7 +109,8 @@ _MARKERS = {
     "phrase": (
         re.compile(
             r"\banswer[*_]*(?:[ ]\([^()\n]{1,40}\))?(?:[ ]to[ ][\w' ]{1,60})?"
-            r"[ ](?:is|will[ ]be|would[ ]be|should[ ]be|must[ ]be|equals|=)(?![\w'])"
+            r"[ ](?:is|(?:will|should|must)[ ]be|(?P<weak>(?:would|might|may|could)[ ](?:also[ ]|then[ ]|well[ ])?(?:be"
+            r"|have[ ]been))|equals|=)(?![\w'])"
             r"|\b(?:the|my|our|final|correct)[ ](?:final[ ])?answer[*_]*[ ]?[:=]",
             re.IGNORECASE,
         ),
@@ -113,15 +135,20 @@ _MARKERS = {
 _DENIED_STATEMENT = re.compile(
     r"(?:(?:n't|\bnot|\bnever|\bcannot|\bnobody)[ ](?:\w{1,20}[ ])?"
     r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)(?:[ ](?:that|if|whether))?"
-    r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that))"
-    r"(?:[ ](?:the|my|our|final|correct)){0,3}[ ]answer\b[^.!?\n]{0,200}",
+    r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that)"
+    # What was believed, or might be: `first I thought the answer is 8, but`.
+    r"|\b(?:thought|assumed|believed|guessed|figured|supposed|expected|(?:might|may"
+    r"|could)[ ](?:have[ ])?(?:thought|think"
+    r"|say|guess|assume|believe|expect))(?:[ ](?:at[ ]first|initially|first))?(?:[ ]that)?)"
+    r"(?:[ ](?:the|my|our|final|correct)){0,3}[ ]answer\b(?:(?!,?[ ]but\b|;)[^.!?\n]){0,200}",
     re.IGNORECASE,
 )
 # A correction right after an answer: "Wait, that's wrong. ...", "No, it's 19."
-_TURN = (
+_SELF_CORRECTION = (
     r"[\s.,;:!?*_$)\\}<>/-]*"
-    r"(?:(?:oh[ ]no|no|wait|hmm|oops|actually|sorry|hold[ ]on|correction|but|rather|on[ ]second[ ]thought)\b[\s,.:!-]*)"
+    r"(?:(?:oh[ ]no|no|wait|hmm|oops|actually|sorry|hold[ ]on|correction|on[ ]second[ ]thought)\b[\s,.:!-]*)"
 )
+_TURN = _SELF_CORRECTION.replace("|on[", "|but|rather|on[")
 _WITHDRAWN = re.compile(
     rf"(?:{_TURN}){{0,3}}[\s.,;:!*_$)\\}}]*"
     r"(?:(?:that|this|it|which)(?:'s|[ ]is|[ ]was)[ ](?:wrong|incorrect|a[ ]mistake|not[ ](?:right|correct))"
@@ -134,19 +161,50 @@ _REPLACED = re.compile(
     rf"[*_]*(?P<number>{FLAT_NUMBER})[*_]*{UNITS}[ ]*(?:[.!]|\n|$)",
     re.IGNORECASE,
 )
+# An answer is taken up again: "Actually, let me recheck: 13", "Wait, each box holds 3, so it's 12." What confirms it
+# does not.
+_REOPENED = re.compile(
+    rf"(?:{_TURN}){{0,2}}(?:{_SELF_CORRECTION})|[\s.,;:!*_$)\\}}]*(?=let(?:'s|[ ]me|[ ]us)[ ](?:redo|recompute"
+    rf"|recalculate|start[ ]over|try[ ]again)\b)",
+    re.IGNORECASE,
+)
+_RECHECKS = re.compile(
+    r"let(?:'s|[ ]me|[ ]us)\b|\bi[ ](?:need|should|must|have)\b|=[ ]*[*_$€£(\\-]*[0-9]"
+    r"|\b(?:so|therefore|thus|hence|altogether)\b[^\n?]{0,80}[0-9]",
+    re.IGNORECASE,
+)
+_CONFIRMS = re.compile(
+    r"\b(?:yes|correct|right|matches|confirm\w*|works|checks?[ ]out|consistent|indeed|good|fine|verified)\b",
+    re.IGNORECASE,
+)
+# `The answer is 5, but it could also be 7.`
+_OR_ELSE = re.compile(
+    rf"{UNITS}[*_$)\\}}]*[.,;]?\s+(?:(?:but|or|and|though|although|maybe|perhaps)[ ])?(?:(?:it|that|this"
+    rf"|the[ ]answer)[ ])?"
+    rf"(?:could|might|may|can)(?:[ ](?:also|even|equally|well"
+    rf"|just[ ]as[ ]well))*[ ]be[ ][*_$]*(?P<number>{FLAT_NUMBER})",
+    re.IGNORECASE,
+)
+_IF = re.compile(r"\b(?:if|had|were|without|unless|suppose|supposing|assuming|otherwise)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
-# The prompt's cues, and the marks that end a turn.
+# The prompt's cues (`cue`), and what ends or begins a turn.
 _CUE = re.compile(
-    r"^[ \t]*+[#*_>]*+[ \t]*+(?:Next[ ])?(?:Question|Q|Problem|Human|User|Instruction)"
-    r"(?:[*_]*[ \t]*:|[ ]?\#?[0-9]{1,3}[*_]*[ \t]*(?::|$))"
-    r"|<\|(?:im_end|endoftext|eot_id)\|>|</s>|<end_of_turn>",
+    r"^[ \t]*+[#*_>]*+[ \t]*+(?P<cue>(?:(?:Next|New|Another)[ ])?(?:Question|Q|Problem|Instruction)"
+    r"(?:[*_]*[ \t]*:|[ ]?\#?[0-9]{1,3}[*_]*[ \t]*(?:[:.)]|$)|(?<=Q)[).]))"
+    r"|^[ \t]*(?P<heading>\#{1,6}[ \t]*[*_]*|[*_]{2})(?:(?:Next|New|Another)[ ])?(?:Question|Problem)[*_]*[ \t]*$"
+    r"|^[ \t]*+[#*_>]*+[ \t]*+(?:Human|User)[*_]*[ \t]*:"
+    r"|<\|(?:im_end|endoftext|end_of_text|eot_id|end)\|>|</s>|<end_of_turn>|<eos>",
     re.MULTILINE | re.IGNORECASE,
 )
-# Without a marker an answer has been given where a result stands.
-_CONCLUDES = re.compile(
-    r"=[ ]*[$€£(\\-]*[0-9]|^[ \t$*_]*+-?[0-9][0-9.,]*+[ \t*_]*$"
-    r"|\b(?:so|therefore|thus|hence|total|altogether)\b[^\n?]{0,80}[0-9]",
+# A cue's question, up to its question mark, a blank line, or an answer; numbers in it.
+_ASKED = re.compile(r"\?|\n[ \t]*\n|^[#*_ \t]*(?:A|Answer|Solution)[*_]*[ \t]*(?:[:).]|$)|\bthe answer\b", re.M | re.I)
+_DATA = re.compile(rf"[0-9]|\b(?!one\b|second\b){NUMBER_WORDS}", re.IGNORECASE)
+# A heading under which the answer stands, which makes earlier ones with a number headings, too: `#### 3 shirts`.
+_TOTAL = re.compile(
+    r"^[ \t]*\#{1,6}[ \t*_]*(?:(?:the|grand|final|overall)[ ])*(?:total|sum|result|answer|altogether|in[ ]total"
+    r"|combined)\b"
+    r"[^\n0-9]{0,80}$",
     re.MULTILINE | re.IGNORECASE,
 )
 # A heading begins with such a word, unless it gives a number (`#### Conclusion: 42`); or it is numbered.
@@ -163,6 +221,17 @@ _BOX_BEFORE = re.compile(
     r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}[\s$]*(?:\\[)\]])?[\s$]*"
     r"(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\}|(?<=\}))[ $]*(?:\\[(\[])?[ $]*$"
 )
+# Another box of the same sentence (`Alice: \boxed{5}, Bob: \boxed{6}`), unless the words between lead from it to this.
+_BOX_IN_SENTENCE = re.compile(
+    r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}(?P<between>(?:(?!\\boxed|\\fbox|[.!?](?:\s"
+    r"|$))[^\n])*+)$"
+)
+_LEADS_ON = re.compile(
+    r"[=+×→]|\b(?:so|therefore|thus|hence|we[ ](?:get|find|have)|gives?|makes?|no|not|wait|actually|correct\w*"
+    r"|rather|sorry"
+    r"|oops|instead|becomes|wrong|final\w*)\b",
+    re.IGNORECASE,
+)
 
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
 _BACKSLASHES = (
@@ -170,7 +239,36 @@ _BACKSLASHES = (
     (re.compile(r"\{,\}(?=[0-9]{3})|(?<=[0-9])\\[,!](?=[0-9]{3})"), ","),
     (re.compile(r"\\ "), " "),
 )
+# What is written in several ways, or needs more context than a number has.
+_WAYS = (
+    # A dash before a clause is none between numbers: `15 – 3 people with 5 apples each`.
+    (
+        "–",
+        re.compile(
+            r"[ ]–(?=[ ][$€£]?[0-9][0-9.,]*+(?:(?:[ ][A-Za-z',]+){3}|[ ][a-z]+[ ](?:with|who|at|for|get|have|in)\b)"
+            r"(?![^.!?\n]{0,150}(?:[≈]|\b(?:which|that|or|giving|making|i\.e\.|equals|namely)\b)))"
+        ),
+        " —",
+    ),
+    ("+/-", re.compile(r"\+/-"), "±"),
+    ("plus or minus", re.compile(r"\bplus or minus(?=[ ][0-9])"), "±"),
+    ("_", re.compile(r"(?<=[0-9])_(?=[0-9]{3}(?![0-9_]|\{))(?<![0-9]{4}_)"), ","),
+    (".", re.compile(r"(?<![0-9.,])([0-9]+\.[0-9]*)\(([0-9]{1,20})\)"), r"\1\\overline{\2}"),
+    # `$5k`, `$2M`, `$3bn`; without a currency sign such a letter may be a unit.
+    ("k", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?[kK](?![A-Za-z0-9])"), r"\1 thousand"),
+    ("m", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?(?:[mM]n?|MM)(?![A-Za-z0-9])"), r"\1 million"),
+    ("b", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?[bB]n?(?![A-Za-z0-9])"), r"\1 billion"),
+)
 _FENCE = re.compile(r"```(?:python|py)?[ ]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+class _Places(NamedTuple):
+    """Of a text: where its last digit is, and the last heading such as `#### Total` (-1 where there is none). Of the
+    marker at hand: where a later one has been found to hold no answer (the text's length where none has)."""
+
+    last_digit: int
+    last_total: int
+    end: int
 
 
 def extract(text: str) -> str | None:
@@ -178,10 +276,17 @@ def extract(text: str) -> str | None:
 
     Never raises, whatever the text; the rules are in the module's docstring.
     """
-    text = plain_signs(_ANNOTATION.sub("", text))
+    text = _ANNOTATION.sub("", text)
+    lower = text.lower()
+    for needs, pattern, replacement in _WAYS:
+        if needs in lower:
+            text = pattern.sub(replacement, text)
+    text = plain_signs(text)
     _, thought, solution = text.rpartition("</think>")
     if thought and solution.strip():
         text = solution
+    if text.rfind("<think>") > text.rfind("</think>"):
+        text = text[: text.rfind("<think>")]  # the thought has not ended
     if "\\" in text:
         for pattern, replacement in _BACKSLASHES:
             text = pattern.sub(replacement, text)
@@ -189,8 +294,8 @@ def extract(text: str) -> str | None:
         text = _DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)
-    # A box that has been begun, and a thought that has not ended: the text breaks off.
-    if decided or "\\boxed" in text or "\\fbox" in text or ("<think>" in text and not thought):
+    # A box that has been begun: the text breaks off.
+    if decided or "\\boxed" in text or "\\fbox" in text:
         return answer
     return bare(text)
 
@@ -257,13 +362,25 @@ def verify(
 
 def _first_problem(text: str) -> str:
     """The text up to where it turns to another problem (rule 1). Each part between two cues is read once."""
-    start = 0
+    start, asked = 0, False
     for cue in _CUE.finditer(text):
         part = text[start : cue.start()]
-        if part.strip() and (_CONCLUDES.search(part) or _marked(part)[0]):
-            return text[: cue.start()]
-        start = cue.start()
+        if part.strip():
+            if _marked(part)[0]:
+                return text[: cue.start()]
+            # Without its first line, which repeats the question.
+            stated = bare(part.partition("\n")[2] if asked else part) is not None
+            if stated and (not (cue["cue"] or cue["heading"]) or _poses(text, cue.end())):
+                return text[: cue.start()]
+        start, asked = cue.start(), bool(cue["cue"] or cue["heading"])
     return text
+
+
+def _poses(text: str, start: int) -> bool:
+    """Whether the question at a cue is another problem: it has numbers of its own."""
+    window = text[start : start + 5 * ANSWER_LENGTH].lstrip(" \t\n*_")
+    end = _ASKED.search(window)
+    return bool(_DATA.search(window[: end.start()] if end else window))
 
 
 def _marked(text: str) -> tuple[bool, str | None]:
@@ -276,41 +393,53 @@ def _marked(text: str) -> tuple[bool, str | None]:
         for match in pattern.finditer(text)
     ]
     markers.sort(key=lambda marker: marker[:2])
-    last_digit = max(map(text.rfind, "0123456789")) if markers else -1
-    for _, _, kind, match in reversed(markers):
-        if (reading := _RULES[kind](text, match, last_digit)) is not None:
+    if not markers:
+        return False, None
+    last_total = max((total.start() for total in _TOTAL.finditer(text)), default=-1)
+    places = _Places(max(map(text.rfind, "0123456789")), last_total, len(text))
+    for start, _, kind, match in reversed(markers):
+        if (reading := _RULES[kind](text, match, places)) is not None:
             return True, _corrected(text, reading)
+        places = places._replace(end=start)
     return False, None
 
 
-def _hash(text: str, marker: re.Match, last_digit: int) -> Reading | None:
-    """`#### 18`. A Markdown heading of that level is no marker: one that begins with a word such as 'Step', or holds
-    words only while numbers follow below."""
+def _hash(text: str, marker: re.Match, places: _Places) -> Reading | None:
+    """`#### 18`. A Markdown heading of that level is no marker: one that begins with a word such as 'Step', or names
+    what comes below (`names`)."""
     line, start, end = _line(text, marker.end())
     line, below = without_denied(line), "\n" in text[marker.end() : start]
     heads = not text[text.rfind("\n", 0, marker.start()) + 1 : marker.start()].strip(" \t*_>")
     if not heads and (below or not line):
         return None  # the end of a closed heading: `#### 18 ####`
-    part = _STRUCTURE.match(line)
-    if heads and part and (not part["numbered"] or last_digit >= end):
+    part, follows = _STRUCTURE.match(line), places.last_digit >= end
+    if heads and ((part and (not part["numbered"] or follows)) or (not below and names(line, follows))):
+        return None
+    if heads and end <= places.last_total < places.last_digit and not _NUMBER_ALONE.fullmatch(line):
         return None
     reading = read(line, bullets=below)
     if not reading.starts:
         reading = in_words(line, last=False)
-        if not reading.starts and heads and last_digit >= end:
+        if not reading.starts and heads and follows:
             return None
+    elif not any(map(str.isdigit, line)) and heads and follows and reading.answer != UNANSWERABLE:
+        return None  # `#### Two hats`
     return _moved(reading, start)
 
 
-def _box(text: str, marker: re.Match, last_digit: int) -> Reading | None:
+def _box(text: str, marker: re.Match, places: _Places) -> Reading | None:
     content, end = _braced(text, marker.end())
     if content is None:
         return None
     answer = _boxed(content)
     window = text[max(0, marker.start() - ANSWER_LENGTH) : marker.start()]
-    if previous := _BOX_BEFORE.search(window):
-        if _boxed(previous["content"]) != answer:
-            answer = None
+    previous = _BOX_BEFORE.search(window)
+    if previous is None:
+        previous = _BOX_IN_SENTENCE.search(window)
+        if previous and _LEADS_ON.search(previous["between"]):
+            previous = None
+    if previous and _boxed(previous["content"]) != answer:
+        answer = None
     return Reading(True, answer, end)
 
 
@@ -319,39 +448,56 @@ def _boxed(content: str) -> str | None:
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
     content = re.split(r",?\s*\b(?:because|since)\b", content, maxsplit=1)[0]
+    words = re.fullmatch(rf"(?:\\text\w*[ ]?\{{)?\s*({NUMBER_WORDS})(?:\s[A-Za-z ]*)?[}}.\s]*", content, re.IGNORECASE)
+    if words and (amount := words_value(words[1])) is not None:
+        return canonical(amount)
     answer = value(content.strip(" \t\n$*_"))
-    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠{]|[0-9)!]!", content):
+    if answer is not None or re.search(r"[\\^=<>+*/|≤≥≠{±]|[0-9)!]!|[0-9)]_", content):
         return answer
     content = without_denied(content)
     reading = read(content)
     return (reading if reading.starts else in_words(content, last=False)).answer
 
 
-def _tag(text: str, marker: re.Match, last_digit: int) -> Reading | None:
+def _tag(text: str, marker: re.Match, places: _Places) -> Reading | None:
     end = text.find("</answer>", marker.end(), marker.end() + 2 * ANSWER_LENGTH)
     content = text[marker.end() : end if end >= 0 else marker.end() + ANSWER_LENGTH].strip()
     return _moved(_begun(content, content), marker.end()) if content else None
 
 
-def _letter(text: str, marker: re.Match, last_digit: int) -> Reading | None:
+def _letter(text: str, marker: re.Match, places: _Places) -> Reading | None:
     line, start, _ = _line(text, marker.end())
     reading = read(line, bullets="\n" in text[marker.end() : start])
     return _moved(reading, start) if reading.starts else Reading(True, bare(text[marker.end() :]), len(text))
 
 
-def _phrase(text: str, marker: re.Match, last_digit: int) -> Reading | None:
+def _phrase(text: str, marker: re.Match, places: _Places) -> Reading | None:
     line, start, _ = _line(text, marker.end())
-    if start > last_digit and UNANSWERABLE not in line:
-        return None
-    denied = without_denied(line)
+    denied = without_denied(line[: max(0, places.end - start)])
     reading = read(denied, bullets="\n" in text[marker.end() : start])
+    if marker["weak"] and _supposes(text, marker, start, reading, places):
+        return None
     if reading.starts:
         return None if asks(denied, reading.end) else _moved(reading, start)
     reading = in_words(denied, last=True)
     return _moved(reading, start) if reading.starts else None
 
 
-def _after(text: str, marker: re.Match, last_digit: int) -> Reading | None:
+def _supposes(text: str, marker: re.Match, start: int, reading: Reading, places: _Places) -> bool:
+    """Whether `the answer would be 8`, `might be 8` does not decide: it depends on an `if`, or is no more than a guess,
+    and numbers follow in other sentences."""
+    if not marker["weak"].lower().startswith("would"):
+        if not reading.starts and not re.match(r"\W*(?:either|between)\b", text[start : start + 20], re.IGNORECASE):
+            return True  # `the answer could be found by adding 3 and 4`
+    elif not _IF.search(re.split(r"[.!?]\s|\n", text[max(0, marker.start() - 150) : marker.start()])[-1]):
+        return False
+    end = _SENTENCE_END.search(text, start + reading.end, start + ANSWER_LENGTH)
+    if end is None or places.last_digit < end.end():
+        return False
+    return not _OR_ELSE.match(text, start + reading.end, start + 2 * ANSWER_LENGTH)
+
+
+def _after(text: str, marker: re.Match, places: _Places) -> Reading | None:
     """`18 is the answer`, `18 eggs is the answer`."""
     sentence = text[max(0, marker.start() - 60) : marker.start()].rpartition("\n")[2]
     match = _ENDS_ON_NUMBER.search(sentence)
@@ -361,8 +507,9 @@ def _after(text: str, marker: re.Match, last_digit: int) -> Reading | None:
     return None if answer is None else Reading(True, answer, marker.end())
 
 
+_NUMBER_ALONE = re.compile(rf"[^\w]*{FLAT_NUMBER}[^\w]*")
 _ENDS_ON_NUMBER = re.compile(rf"{FLAT_NUMBER}[*_$]*{UNITS}[*_$]*$")
-_RULES: dict[str, Callable[[str, re.Match, int], Reading | None]] = {
+_RULES: dict[str, Callable[[str, re.Match, _Places], Reading | None]] = {
     "heading": _letter,
     "hash": _hash,
     "box": _box,
@@ -398,7 +545,22 @@ def _corrected(text: str, reading: Reading) -> str | None:
             return canonical(re.sub(r"[*_]", "", match["number"]))
         if match := _WITHDRAWN.match(text, start, start + ANSWER_LENGTH):
             return bare(text[match.end() :])
+        match = _OR_ELSE.match(text, start, start + ANSWER_LENGTH)
+        if match and canonical(match["number"]) != reading.answer:
+            return None
+        if match := _REOPENED.match(text, start, start + ANSWER_LENGTH):
+            return _redone(text[match.end() :], reading.answer)
     return reading.answer
+
+
+def _redone(rest: str, answer: str | None) -> str | None:
+    """What a text comes to after "Actually, let me recheck": its new result, or the answer where it has none, names the
+    answer again, or confirms it."""
+    if _CONFIRMS.search(rest) or not _RECHECKS.search(rest[:ANSWER_LENGTH]):
+        return answer
+    if answer is not None and re.search(rf"(?<![0-9.,]){re.escape(answer)}(?![0-9]|[.,][0-9])", rest):
+        return answer
+    return bare(rest) or answer
 
 
 def _braced(text: str, start: int) -> tuple[str | None, int]:
