@@ -60,11 +60,9 @@ from pathlib import Path
 from gavel.common.log import say
 from gavel.solutions.budget import BATCH, NOT_RUN, Answer, budget
 from gavel.solutions.numbers import UNANSWERABLE, canonical
-from gavel.solutions.sandbox import confinement, sympy_subset
 from gavel.solutions.sandbox import worker as worker_process
 
-# Imported for their paths alone, so that whatever reads imports (digests, packagers) sees that they belong here.
-WORKER, _PARTS = Path(worker_process.__file__), (confinement, sympy_subset)
+WORKER = Path(worker_process.__file__)
 
 # Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
 # overloaded.
