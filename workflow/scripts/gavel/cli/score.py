@@ -220,7 +220,7 @@ def _seconds(given: str | float) -> float:
     except ValueError:
         seconds = nan
     if not 2 <= seconds < inf:
-        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {given}")
+        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {given!r}")
     return seconds
 
 

@@ -443,6 +443,8 @@ def _program(response: str) -> str:
     for fence in _FENCE.finditer(response):
         if _DEFINITION not in fence["code"]:
             continue
+        if not found and _DEFINITION in (head := response[: fence.start()]) and (first := _first_program(head)) != head:
+            return first
         if found and _CUE.search(response, found.end(), fence.start()):
             break
         found = fence

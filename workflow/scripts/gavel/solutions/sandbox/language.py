@@ -1,11 +1,11 @@
 """The language of programs: checks and rewrites one program's syntax tree, runs it, says what it returned.
 
-A construct that is not allowed becomes a call that refuses the program, so that only what is executed matters.
-Unlike these, names that begin with two underscores where something is bound, and relative imports, refuse the program
-before it runs. What a program finds by its names is in `gavel.solutions.sandbox.stand_ins`; why what is not allowed
-is not, in `gavel.solutions.sandbox.pool`.
+A construct that is not allowed becomes a call that refuses the program, so that only what is executed matters. Two
+refuse it before it runs: binding a name that begins with two underscores, and a relative import. What a program finds
+by its names is in `gavel.solutions.sandbox.stand_ins`; why what is not allowed is not, in
+`gavel.solutions.sandbox.pool`.
 
-Standard library only: `gavel.solutions.sandbox.worker` runs this.
+Standard library only: `gavel.solutions.sandbox.worker` imports this.
 """
 
 import ast
@@ -22,9 +22,9 @@ RESULT_BITS = 1_400  # about 420 digits, a little more than gavel.solutions.numb
 RESULT_TEXT = 450
 
 NODES = """
-Module FunctionDef arguments arg Return Delete Assign AugAssign AnnAssign For While If Break Continue Pass Expr Raise Try
-ExceptHandler Assert Import ImportFrom alias Global Nonlocal Lambda NamedExpr BoolOp BinOp UnaryOp IfExp Compare Call
-keyword Name Constant Attribute Subscript Slice Starred List Tuple Set Dict ListComp SetComp DictComp GeneratorExp
+Module FunctionDef arguments arg Return Delete Assign AugAssign AnnAssign For While If Break Continue Pass Expr Raise
+Try ExceptHandler Assert Import ImportFrom alias Global Nonlocal Lambda NamedExpr BoolOp BinOp UnaryOp IfExp Compare
+Call keyword Name Constant Attribute Subscript Slice Starred List Tuple Set Dict ListComp SetComp DictComp GeneratorExp
 comprehension JoinedStr FormattedValue Match match_case MatchValue MatchSingleton MatchSequence MatchMapping MatchStar
 MatchAs MatchOr Load Store Del And Or Add Sub Mult MatMult Div FloorDiv Mod Pow LShift RShift BitOr BitXor BitAnd UAdd
 USub Not Invert Eq NotEq Lt LtE Gt GtE Is IsNot In NotIn
@@ -257,7 +257,9 @@ def refusal(node: ast.AST) -> ast.Call:
     return called("__refuse__", node, ast.Constant(getattr(node, "id", type(node).__name__)))
 
 
-def run(source: str, check: Callable[[str], str | ast.Module] = checked, names: dict = BUILTIN_NAMES) -> tuple[str, str]:
+def run(
+    source: str, check: Callable[[str], str | ast.Module] = checked, names: dict = BUILTIN_NAMES
+) -> tuple[str, str]:
     """Run one program: `(kind, text)` as in the worker's protocol. Whatever the program does, this does not raise."""
     over = [False]  # whether the program met a limit inside of a `try`
     namespace = HELPERS | {"__builtins__": names, "__name__": "program", "__over__": over}

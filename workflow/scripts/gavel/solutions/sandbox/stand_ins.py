@@ -8,7 +8,7 @@ Three kinds of value stand for what programs may not have:
 - `ABSENT` for all other modules, builtins and classes: whoever uses it is refused. A mere import does no harm.
 - an exception, `Refused`, for a construct of the language that is not allowed, at the moment when it would be executed.
 
-Standard library only: `gavel.solutions.sandbox.worker` runs this.
+Standard library only: `gavel.solutions.sandbox.worker` imports this.
 """
 
 import _strptime  # noqa: F401  (datetime.strptime imports it at its first use, when no file can be opened any more)
@@ -41,9 +41,10 @@ EXCEPTIONS = tuple(
     if isinstance(value, type) and issubclass(value, BaseException) and not issubclass(value, BaseExceptionGroup)
 )
 BUILTINS = """
-abs all any bin bool callable chr complex dict divmod enumerate filter float format frozenset hex int isinstance iter len
-list map max min next oct ord range repr reversed round set slice sorted str sum tuple zip
+abs all any bin bool callable chr complex dict divmod enumerate filter float format frozenset hex int isinstance iter
+len list map max min next oct ord range repr reversed round set slice sorted str sum tuple zip
 """.split()
+CONSTANTS = ("True", "False", "None", "NotImplemented", "Ellipsis")
 MODULES = {
     math: """
     acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees dist e erf exp exp2 expm1 fabs floor fmod
@@ -62,8 +63,8 @@ MODULES = {
     calendar: "isleap leapdays monthrange weekday",
     collections: "Counter OrderedDict defaultdict deque",
     itertools: """
-    accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse groupby islice
-    pairwise permutations product repeat starmap takewhile zip_longest
+    accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse groupby
+    islice pairwise permutations product repeat starmap takewhile zip_longest
     """,
     functools: "cache cmp_to_key lru_cache reduce",
     operator: "add floordiv itemgetter mod mul neg sub truediv",  # not `pow`, which is bounded, nor `attrgetter`
@@ -85,9 +86,9 @@ total_seconds union update upper values weekday year zfill
 # Libraries whose functions compute, draw or measure something and leave alone what they are given.
 LIBRARIES = frozenset(
     """
-    abc cmath copy dataclasses dateutil enum json locale logging matplotlib mpmath networkx numbers numpy pandas platform
-    plotly pprint pytz random re scipy seaborn secrets sklearn statsmodels string tabulate textwrap time timeit torch
-    traceback typing uuid warnings zoneinfo
+    abc cmath copy dataclasses dateutil enum json locale logging matplotlib mpmath networkx numbers numpy pandas
+    platform plotly pprint pytz random re scipy seaborn secrets sklearn statsmodels string tabulate textwrap time
+    timeit torch traceback typing uuid warnings zoneinfo
     """.split()
 )
 CHANGERS = frozenset({"shuffle"})  # of these libraries, those that change what they are given
@@ -108,9 +109,6 @@ class Refused(Exception):
 
 class Unsure(Refused):
     """The program needs the value of something unknown."""
-
-
-# --- What stands for the rest
 
 
 class Unknown:
@@ -209,9 +207,6 @@ def formatted(value, conversion: int, specification: str = "") -> str:
 
 def joined(*parts: str) -> str:
     return "".join(parts)
-
-
-# --- Guards around what may grow or reach too far
 
 
 def power(base, exponent, modulus=None):
@@ -324,9 +319,6 @@ def refuse(what: str):
     raise Refused(f"{what} is not allowed")
 
 
-# --- Modules
-
-
 def stand_ins() -> dict[str, types.SimpleNamespace]:
     """Stand-ins for the modules, holding the listed names and nothing else (no `statistics.sys`)."""
     result = {
@@ -371,10 +363,13 @@ def import_loaded(name: str, *_, **__) -> None:
 BUILTIN_NAMES: dict[str, object] = {
     name: ABSENT for name in (*vars(builtins), "exit", "quit") if not name.startswith("_")
 }
-BUILTIN_NAMES |= {name: getattr(builtins, name) for name in (*BUILTINS, *EXCEPTIONS)}
-BUILTIN_NAMES |= {"__import__": import_loaded, "pow": power, "print": lambda *values, **options: NO_ANSWER, "type": kind}
-for _constant in ("True", "False", "None", "NotImplemented", "Ellipsis"):
-    BUILTIN_NAMES[_constant] = getattr(builtins, _constant)
+BUILTIN_NAMES |= {name: getattr(builtins, name) for name in (*BUILTINS, *EXCEPTIONS, *CONSTANTS)}
+BUILTIN_NAMES |= {
+    "__import__": import_loaded,
+    "pow": power,
+    "print": lambda *values, **options: NO_ANSWER,
+    "type": kind,
+}
 
 # What the rewritten tree of a program calls (`gavel.solutions.sandbox.language`).
 HELPERS: dict[str, object] = {

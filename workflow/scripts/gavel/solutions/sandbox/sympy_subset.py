@@ -29,11 +29,12 @@ from gavel.solutions.sandbox.stand_ins import FACTORIAL_ARGUMENT, POWER_BITS, ch
 
 FUNCTIONS = """
 Abs Add And Eq FiniteSet Float Ge Gt Integer Integral Interval Le Lt Matrix Max Min Mod Mul N Ne Not Or Piecewise Pow
-Product Rational Sum acos apart asin atan atan2 binomial cancel cbrt ceiling collect cos cosh deg denom diff divisors
-divisor_count divisor_sigma exp expand eye factor factorial factorint fibonacci floor fraction gcd gcdex ilcm igcd im
-integrate isprime lcm limit linsolve ln log mod_inverse multiplicity nextprime nonlinsolve nroots
-nsimplify nsolve numer perfect_power prevprime prime primefactors primepi primerange product rad radsimp re
-reduce_inequalities root roots sign simplify sin sinh solve solve_univariate_inequality solveset sqrt summation tan tanh together totient trigsimp zeros
+Product Rational Sum acos apart asin atan atan2 binomial cancel cbrt ceiling collect cos cosh deg denom diff
+divisor_count divisor_sigma divisors exp expand eye factor factorial factorint fibonacci floor fraction gcd gcdex igcd
+ilcm im integrate isprime lcm limit linsolve ln log mod_inverse multiplicity nextprime nonlinsolve nroots nsimplify
+nsolve numer perfect_power prevprime prime primefactors primepi primerange product rad radsimp re reduce_inequalities
+root roots sign simplify sin sinh solve solve_univariate_inequality solveset sqrt summation tan tanh together totient
+trigsimp zeros
 """
 CONSTANTS = "E I false nan oo pi true zoo"
 SINGLETONS = """
@@ -86,7 +87,9 @@ OPERATORS = [
 ] + ["__lt__", "__le__", "__gt__", "__ge__"]
 
 # Where SymPy imports modules at their first use, from one another.
-PACKAGES = "assumptions calculus concrete core discrete integrals logic matrices ntheory polys series sets simplify solvers"
+PACKAGES = (
+    "assumptions calculus concrete core discrete integrals logic matrices ntheory polys series sets simplify solvers"
+)
 
 SIGNS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Div: truediv, ast.Pow: pow}
 NUMBERS = frozenset("Catalan E EulerGamma GoldenRatio TribonacciConstant pi".split())  # a name is what `str` writes
@@ -214,12 +217,13 @@ def without_texts(sympy) -> None:
 
         return call
 
-    waiting, classes = [sympy.Basic, sympy.MatrixBase, sympy.NDimArray], set()
+    waiting, seen = [sympy.Basic, sympy.MatrixBase, sympy.NDimArray], set()
     while waiting:
         found = waiting.pop()
-        if found not in classes:
-            classes.update(part for part in found.__mro__ if part.__module__.startswith("sympy."))
+        if found not in seen:
+            seen.add(found)
             waiting += type.__subclasses__(found)
+    classes = {part for found in seen for part in found.__mro__ if str(part.__module__).startswith("sympy.")}
     for found in classes:
         for name in OPERATORS:
             if isinstance(method := vars(found).get(name), FunctionType):
