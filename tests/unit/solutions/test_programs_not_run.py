@@ -255,8 +255,10 @@ def test_gavel_score_without_any_that_ran_is_an_error(late, tmp_path, capsys, mo
     assert main.main(["score", file_of(tmp_path / "a.jsonl", [[LATE]]), "--format", "program"]) == 2
     assert "none of 1 programs ran" in capsys.readouterr().err
     path = file_of(tmp_path / "a.jsonl", [[RIGHT]])
-    assert main.main(["score", path, "--format", "program", "--batch-seconds", "0.5"]) == 2
-    assert "--batch-seconds: is a number of seconds, at least 2, found 0.5" in capsys.readouterr().err
+    for wrong in ("0.5", "0", "-3", "nan", "inf", "abc", "", "1e999", "2 s"):
+        assert main.main(["score", path, "--format", "program", f"--batch-seconds={wrong}"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"--batch-seconds: is a number of seconds, at least 2, found {wrong!r}" in line
 
 
 def test_gavel_score_takes_a_time(tmp_path, capsys, monkeypatch):

@@ -366,6 +366,63 @@ def test_programs_and_text_through_the_same_verifier():
     assert solutions_to_answers([], "text") == []
 
 
+RIGHT, OTHER = "def solution():\n    return 18\n", "def solution():\n    return 5\n"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        *(
+            f"Here it is:\n\n{fence}{name}\n{RIGHT}{fence}\nDone.\n"
+            for fence in ("```", "~~~", "````")
+            for name in (
+                *("", "py", "python", "Python", "PYTHON", "python3", "python3.11", " python", "Python 3", "{python}"),
+                *("{.python}", 'python title="a.py"', "code", "python  "),
+            )
+        ),
+        f"```python\n{RIGHT}```".replace("\n", "\r\n"),
+        f"~~~\n{RIGHT}",
+        f"```python3\n{RIGHT}",
+        f"Here: ```python\n{RIGHT}```",
+        f"{RIGHT}```\nDone.",  # the prompt has opened the block
+        "1. Program:\n   ```python\n   def solution():\n       return 18\n   ```\n",
+        f"```text\nsolution\n```\n```python\n{RIGHT}```\n```output\n18\n```",
+        f"Use ```x``` or ```y```:\n```python\n{RIGHT}```",
+        f"```python\n{OTHER}```\nWait, that is wrong:\n```python\n{RIGHT}```",
+        f"<think>\n```python\n{OTHER}```\nQuestion: is it?\n</think>\n```python\n{RIGHT}```",
+        f"<think>\n{RIGHT}</think>\nIt is done.".replace("<think>\n", "```python\n").replace(
+            "</think>", "```\n</think>"
+        ),
+        f"Question: how many?\n\n```python\n{RIGHT}```",
+        # what follows a new question does not count
+        f"{RIGHT}\nQ: other\n{OTHER}",
+        f"{RIGHT}\n\nQuestion: other\n\n{OTHER}",
+        f"{RIGHT}\nQuestion: How many more?\nAnswer:",
+        f"{RIGHT}\n# Question 2: other\n{OTHER}",
+        f"{RIGHT}\n### Problem 2:\n```\n{OTHER}",
+        f"```python\n{RIGHT}```\nQ: other\n```python\n{OTHER}```",
+        f"```python\n{RIGHT}\n\nQuestion: other\n{OTHER}```",
+        f"{RIGHT.strip()}<|im_end|>\n<|im_start|>user",
+        f"{RIGHT}\nQ: other\n{OTHER}".replace("\n", "\r\n"),
+        # a program's own words end nothing
+        'def solution():\n    """\nQuestion: How many?\n    """\n    return 18\n',
+        "def solution():\n    # Q: how many?\n    if False:\n        return 5\n    # Problem: eggs\n    return 18\n",
+        "def solution():\n    if False:\n        return 5\n# Problem: eggs\n# in all\n    return 18\n",
+    ],
+)
+def test_the_program_of_a_response(response):
+    assert verify([response], ["18"], "program") == (["18"], [True])
+
+
+@pytest.mark.parametrize(
+    "piece", ["```python\n", "`", "~", " ", "\t", "Q: 1\n", " return\n", "# Q:\n", "1. ", "</think>"]
+)
+@pytest.mark.timeout(60)  # a second; a quadratic pattern would need hours
+def test_a_program_is_found_in_long_adversarial_text(piece):
+    for head in ("", RIGHT):
+        assert verify([head + piece * (200_000 // len(piece))], ["18"], "program")[0][0] in (None, "18")
+
+
 def test_misuse_is_an_error():
     with pytest.raises(ValueError, match="2 responses but 1"):
         verify(["1", "2"], ["1"], "text")

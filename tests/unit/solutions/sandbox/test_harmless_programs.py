@@ -93,11 +93,174 @@ ENDINGS = {
     "a formatted call": "def solution():\n    return 18\n\nresult = solution()\nprint('{}!'.format(result))",
     "a Windows file": "import numpy as np\r\ndef solution():\r\n    return 18\r\n",
 }
-HARMLESS = IMPORTS | FORMATS | NAMES | ENDINGS
+
+
+def body(*lines: str) -> str:
+    return "def solution():\n" + "".join(f"    {line}\n" for line in lines)
+
+
+DATES = {
+    "strptime": body("from datetime import datetime", "d = datetime.strptime('18/05/24', '%d/%m/%y')", "return d.day"),
+    "strptime of a module": body("import datetime as dt", "return dt.datetime.strptime('18:30', '%H:%M').hour"),
+    "strftime": body("from datetime import date", "return date(2024, 5, 18).strftime('%d')"),
+    "a date in an f-string": body("from datetime import date", "return f'{date(2024, 5, 18):%d}'"),
+    "a date in a format": body("from datetime import date", "return '{:%d}'.format(date(2024, 5, 18))"),
+    "an unused now": body("from datetime import datetime", "now = datetime.now()", "return 18"),
+    "a printed now": body(
+        "import datetime",
+        "now = datetime.datetime.now()",
+        "print(now, f'{now:%Y-%m-%d}', now.strftime('%H'), 'at ' + str(now), now - datetime.timedelta(days=2))",
+        "return 18",
+    ),
+    "an unused today": body("from datetime import date", "age = int(date.today().year) - 1990", "return 18"),
+    "isocalendar": body("from datetime import date", "return date(2024, 5, 1).isocalendar()[1]"),
+    "calendar": body("import calendar", "return calendar.monthrange(2024, 2)[1] - 11"),
+}
+EXCEPTIONS = {
+    "a raise that never runs": body("if False: raise ValueError('x')", "return 18"),
+    "a handled division": body("try:", "    return 1 / 0", "except ZeroDivisionError:", "    return 18"),
+    "a handled error with its name": body(
+        "try:",
+        "    x = int('a')",
+        "except (ValueError, TypeError) as e:",
+        "    print(f'{e}')",
+        "    x = 18",
+        "return x",
+    ),
+    "else and finally": body(
+        "try:",
+        "    x = 9",
+        "except Exception:",
+        "    x = 1",
+        "else:",
+        "    x *= 2",
+        "finally:",
+        "    print(x)",
+        "return x",
+    ),
+    "a bare except": body("try:", "    return [][0]", "except:", "    return 18"),
+    "raised and handled": body("try: raise KeyError('a') from None", "except LookupError: return 18"),
+    "raised again": body(
+        "try:", "    try: return {}['a']", "    except KeyError: raise", "except KeyError as e: return 17 + len(e.args)"
+    ),
+    "an unused helper": "def safe(a, b):\n    try:\n        return a / b\n    except:\n        return 0\n\n"
+    + body("return 18"),
+    "numpy if it is there": "try:\n    import numpy as np\nexcept ImportError:\n    np = None\n" + body("return 18"),
+    "a finally that returns": body("try: return 1 / 0", "finally: return 18"),
+    "an assertion": body("try: assert 1 == 2, 'no'", "except AssertionError: return 18"),
+}
+UNUSED = {
+    "numpy in a branch": body("import numpy as np", "if False: return np.sum([1])", "return 18"),
+    "numpy in a helper": "import numpy as np\ndef mean(a):\n    return np.mean(a)\n" + body("return 18"),
+    "numpy printed": body("import numpy as np", "print(np.pi, f'{np.mean([1, 2]):.2f}')", "return 18"),
+    "numpy printed in many ways": body(
+        "import numpy as np",
+        "m = np.array([1, 2]).mean() * 2 + 1",
+        "print('m: ' + str(m), '%.2f' % m, '{:.1f}'.format(m), round(m, 2), int(m), m > 2, -m, m[0], len(m))",
+        "return 18",
+    ),
+    "numpy's value unused": body("import numpy as np", "mean = float(np.mean([1, 2]))", "return 18"),
+    "numpy's seed": body("import numpy as np", "np.random.seed(0)", "np.set_printoptions(precision=2)", "return 18"),
+    "random's seed": body("import random", "random.seed(42)", "return 18"),
+    "a kept unknown": body("import numpy as np", "found = [1]", "found.append(np.pi)", "return len(found) + 16"),
+    "time": body("import time", "t = time.time()", "print(f'{time.time() - t:.3f} s')", "return 18"),
+    "warnings": body("import warnings", "warnings.filterwarnings('ignore')", "return 18"),
+    "the recursion limit": body("import sys", "sys.setrecursionlimit(10 ** 6)", "return 18"),
+    "a plot": body("import matplotlib.pyplot as plt", "plt.plot([1], [2])", "plt.show()", "return 18"),
+    "a table": body(
+        "import pandas as pd", "d = pd.DataFrame({'a': [1]})", "d['b'] = d['a'] * 2", "print(d)", "return 18"
+    ),
+    "a class": body("class Shop:", "    def __init__(self): self.eggs = 3", "return 18"),
+    "a dataclass": "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n" + body("return 18"),
+    "a generator": body("def numbers():", "    yield 1", "return 18"),
+    "a file": body("def read():", "    with open('x') as f: return f.read()", "return 18"),
+    "forbidden attributes": body("def name(x): return x.__class__.__name__, x.nothing", "return 18"),
+    "os in a branch": body("import os", "if False: os.system('ls')", "return 18"),
+    "async": body("async def f(): await g()", "return 18"),
+}
+EXPRESSIONS = {
+    "sets": body("return len({1, 2} | {3}) * len({1, 2} & {2}) * len({1, 2, 3} - {1}) * len({1, 2} ^ {2, 3, 4})"),
+    "bits": body("x = 1 << 3", "x <<= 1", "return (x >> 2 | 16 & 31 ^ 4) + ~1"),
+    "characters": body("return ord('S') - ord('A') + len(chr(66)) - 1"),
+    "digits": body("return bin(7).count('1') * len(hex(255)) + len(oct(8)) + 2"),
+    "iterators": body("numbers = iter([17, 18])", "next(numbers)", "return next(numbers, 0)"),
+    "types": body(
+        "x = 18", "print(type(x), type('a').__name__)", "return x if type(x) == int and isinstance(x, int) else 0"
+    ),
+    "del": body("x = [0, 9, 9]", "del x[0]", "y = 1", "del y", "return sum(x)"),
+    "match": body("match 3:", "    case 1 | 2: return 0", "    case [a, *b]: return 1", "    case x: return x * 6"),
+    "precision": body("from decimal import Decimal, getcontext", "getcontext().prec = 30", "return Decimal(9) * 2"),
+    "Counter": body("from collections import Counter", "return Counter('aab').most_common(1)[0][1] * 9"),
+    "defaultdict": body("from collections import defaultdict", "d = defaultdict(int)", "d['a'] += 18", "return d['a']"),
+    "itertools": body("import itertools", "return len(list(itertools.combinations(range(4), 2))) * 3"),
+    "reduce": body("from functools import reduce", "return reduce(lambda a, b: a * b, [1, 2, 9])"),
+    "a cache": (
+        "from functools import lru_cache\n@lru_cache(maxsize=None)\ndef f(n):\n"
+        "    return n if n < 2 else f(n - 1) + f(n - 2)\n" + body("return f(60) - 1548008755902")
+    ),
+    "heapq": body("import heapq", "h = [30, 18]", "heapq.heapify(h)", "return heapq.heappop(h)"),
+    "a large choice": body("from math import comb", "return comb(10000, 2) - 49994982"),
+}
+X = ("from sympy import *", "x, y = symbols('x y')")
+
+
+def sympy(*lines: str) -> str:
+    return X[0] + "\n" + body(X[1], *lines)
+
+
+SYMPY = {
+    line: sympy(*line.split("; "))
+    for line in """
+    return factorial(4) - 6
+    return binomial(4, 2) * 3
+    return diff(9 * x**2, x).subs(x, 1)
+    return (x**3).diff(x, 2).subs(x, 3)
+    return integrate(2 * x, (x, 0, sqrt(18)))
+    return integrate(x * exp(-x), (x, 0, oo)) * 18
+    return list(linsolve([x + y - 20, x - y - 16], (x, y)))[0][0]
+    return linsolve([Eq(x + y, 20), Eq(x - y, 16)], x, y).args[0][0]
+    return list(solveset(x**2 - 324, x, domain=S.Reals))[1]
+    return list(solveset(Eq(x, 18), x))[0]
+    return summation(x, (x, 1, 4)) + 8
+    return summation(1 / 2**x, (x, 0, oo)) * 9
+    return log(E**18) + ln(1)
+    return log(8, 2) * 6
+    return limit(18 * sin(x) / x, x, 0)
+    return limit(1 / x, x, 0, '+') == oo and 18
+    return limit((x**2 - 81) / (x - 9), x, 9)
+    return S(36) / 2 * S.One
+    return 18 if isprime(7) and not isprime(8) else 0
+    return sum(divisors(12)) - 10
+    return max(primefactors(36)) * 6 + factorint(36)[3] - 2
+    return Piecewise((x, x < 5), (2 * x, True)).subs(x, 9)
+    return solve(Symbol('number of apples') - 18)[0]
+    return solve(Symbol("Tom's age (years)", positive=True)**2 - 324)[0]
+    a, b = symbols('x1:3'); return solve([a + b - 20, a - b - 16], [a, b])[a]
+    return len(symbols('a:r'))
+    a, b = symbols(['a', 'b']); return solve(a - 18, a)[0]
+    init_printing(); print(x); pprint(x); return 18
+    return [s for s in solve(x**2 - 324, x) if s.is_positive][0]
+    return [s for s in solve(x**4 - 18**4, x) if s.is_real and s > 0][0]
+    return solve(x**2 - 324, x, dict=True)[1][x]
+    return Matrix([[1, 1], [1, -1]]).LUsolve(Matrix([20, 16]))[0]
+    return sin(pi / 2) * 18 + cos(pi / 2) + tan(0)
+    return (cos(x)**2 + sin(x)**2).simplify() * 18
+    return Rational(18, 5).p
+    print('%d' % Integer(3), 'a' + str(x), f'{x + 1}'); return 18
+    """.strip().split("\n")
+    for line in [line.strip()]
+} | {
+    "solvers": "from sympy.solvers import solve\nfrom sympy import Symbol\n"
+    + body("x = Symbol('x')", "return solve(x - 18)[0]"),
+    "abc": "from sympy.abc import x, y, alpha\nfrom sympy import solve\n" + body("return solve(x - 18, x)[0]"),
+    "a helper": "import sympy as sp\n"
+    + body("try: return sp.solve(sp.Symbol('x') - 18)[0]", "except Exception: return 1"),
+}
+HARMLESS = IMPORTS | FORMATS | NAMES | ENDINGS | DATES | EXCEPTIONS | UNUSED | EXPRESSIONS | SYMPY
 
 
 def test_there_are_many_kinds():
-    assert len(HARMLESS) > 50
+    assert len(HARMLESS) > 140
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -113,6 +276,33 @@ def test_what_does_no_harm_does_not_matter(name):
         "import numpy as np\n\ndef solution():\n    return np",
         "import numpy as np\n\ndef solution():\n    return int(np)",
         "import numpy as np\n\ndef solution():\n    return np + 18",
+        body("import numpy as np", "if np.any([1]): return 18", "return 18"),
+        body("import numpy as np", "for _ in np.arange(3): pass", "return 18"),
+        body("import numpy as np", "return [18, 18][np.int64(1)]"),
+        body("import numpy as np", "return len(f'{np.pi}') + 1 - 1"),
+        body("import numpy as np", "return 18 if isinstance(np.pi, float) else 18"),
+        body("import numpy as np", "try:", "    if np.pi > 3: return 18", "except Exception: return 18"),
+        body("import random", "xs = [18, 18]", "random.shuffle(xs)", "return xs[0]"),
+        body("from random import shuffle", "xs = [18, 18]", "shuffle(xs)", "return xs[0]"),
+        body("import heapq, numpy as np", "h = [1]", "heapq.heappush(h, np.pi)", "return len(h) + 16"),
+        body("import random", "return random.randint(18, 18)"),
+        body("import time", "return int(time.time()) * 0 + 18"),
+        body("from datetime import datetime", "return datetime.now().year * 0 + 18"),
+        body("from datetime import date", "return 18 if date.today().year > 1 else 18"),
+        body("class A:", "    x = 18", "return A.x"),
+        body("class A: pass", "a = A()", "return 18"),
+        body("def numbers(): yield 18", "return next(numbers())"),
+        body("with open('x') as f: pass", "return 18"),
+        body("try: open('x')", "except: return 18"),
+        body("try: (18).nothing", "except AttributeError: return 18"),
+        body("match 18:", "    case int(real=x): return x"),
+        body("raise ValueError('18')"),
+        body("return [18]"),
+        body("return (18,)"),
+        body("return {18}"),
+        "from sympy import *\n" + body("return solve(Symbol('x') - 18)"),
+        "from sympy import *\n" + body("return FiniteSet(18)"),
+        "solution = lambda: 18",
         "import os\n\ndef solution():\n    return os.getpid()",
         "from os import getpid\n\ndef solution():\n    return getpid()",
         "from numpy import sum\n\ndef solution():\n    return sum([18])",

@@ -1,16 +1,14 @@
 """No text of a program is evaluated by SymPy, by whatever route it comes, and ordinary uses of SymPy still work."""
 
+import time
+
 import pytest
 
 from gavel.solutions.sandbox import pool as programs
 from gavel.solutions.sandbox.pool import run_programs
 
 HONEST = "def solution():\n    return 18"
-HEAD = (
-    "from sympy import Abs, Add, E, Eq, Float, Ge, Integer, Max, Min, Mod, Mul, N, Pow, Rational, Sum, ceiling, "
-    "expand, "
-    "factor, floor, gcd, lcm, nsolve, pi, root, simplify, solve, sqrt, symbols, Symbol\n"
-)
+HEAD = "import operator\nfrom functools import reduce\nfrom sympy import *\n"
 
 
 def body(*lines: str) -> str:
@@ -24,6 +22,45 @@ OPERATORS = [
     for left, right in (("Integer(1)", "'6*7'"), ("'6*7'", "x"), ("Rational(1, 2)", "'6*7'"), ("sqrt(2)", "'6*7'"))
 ] + [
     f"{left} {operator} '6*7'" for operator in ("<", "<=", ">", ">=") for left in ("Integer(1)", "x", "Float(1)", "pi")
+]
+# SymPy reads the text of a plain number without its evaluator, by other ways than that of an expression.
+NUMBERS = [
+    f"{left} {operator} {right}"
+    for operator in ("+", "-", "*", "/", "//", "%", "**", "<<", ">>", "|", "&", "^", "@")
+    for number in ("Integer(2)", "Rational(1, 2)", "Float(2)", "x", "pi", "sqrt(2)", "Matrix([2])", "Eq(x, 2)")
+    for left, right in ((number, "'84'"), ("' 42 '", number))
+    # Python alone formats or repeats a text.
+    if (left, operator) != ("' 42 '", "%") and (left, operator) != ("Integer(2)", "*")
+] + [
+    "'84' // Integer(2)",
+    "' 42 ' // Integer(1)",
+    "b'84' // Integer(2)",
+    "divmod('84', Integer(2))[0]",
+    "divmod(Integer(84), '2')[0]",
+    "pow('2', Integer(3))",
+    "pow(Integer(2), '3')",
+    "pow(Integer(2), 3, '100')",
+    "sum(['84'], Integer(0))",
+    "reduce(lambda a, b: a // b, ['84', Integer(2)])",
+    "operator.floordiv('84', Integer(2))",
+    "Integer(84).gcd('42')",
+    "Integer(21).lcm('2')",
+    "x.subs(x, '42')",
+    "x.subs({x: '42'})",
+    "x.xreplace({x: '42'})",
+    "Integer(42).evalf('15')",
+    "Integer(42).n('15')",
+    "Integer(42).equals('42') and 42",
+    "Rational(85, 2).limit_denominator('1')",
+    "round(Float(42.04), '1')",
+    "Integer(42).coeff('42')",
+    "Matrix(['42'])[0]",
+    "Matrix([[42]]).subs(x, '1')[0]",
+    "Matrix(1, 1, lambda i, j: '42')[0]",
+    "Matrix([1]).applyfunc(lambda t: '42')[0]",
+    "max(Integer(1), '42')",
+    "sorted(['42', Integer(1)])[0]",
+    "42 if Integer(41) < '42' else 0",
 ]
 CALLS = [
     "divmod(Integer(100), '6*7')[1]",
@@ -128,10 +165,63 @@ CALLS = [
     "(lambda t: t + Integer(0))('6*7')",
     "[Integer(0) + t for t in ('6*7',)][0]",
     "Integer(0).__add__('6*7')",
+    "S('6*7')",
+    "S('42')",
+    "S(['42'])[0]",
+    "S.Reals.contains('42') and 42",
+    "sympify('42')",
+    "factorial('4')",
+    "binomial('42', 1)",
+    "log('42')",
+    "exp('0') + 41",
+    "sin('0') + 42",
+    "diff('42*x', x)",
+    "diff(42 * x, 'x')",
+    "(42 * x).diff('x')",
+    "integrate('42', (x, 0, 1))",
+    "integrate(42, ('x', 0, 1))",
+    "integrate(42, (x, 0, '1'))",
+    "integrate(84 * x, (x, 0, 1), conds='6*7')",
+    "limit('42*x', x, 1)",
+    "limit(42 * x, x, '1')",
+    "limit(42 * x, x, 1, '6*7')",
+    "summation('42', (x, 1, 1))",
+    "product('42', (x, 1, 1))",
+    "linsolve(['x - 42'], x).args[0][0]",
+    "linsolve([x - 42], 'x').args[0][0]",
+    "nonlinsolve(['x - 42'], [x]).args[0][0]",
+    "list(solveset('x - 42', x))[0]",
+    "list(solveset(x - 42, 'x'))[0]",
+    "list(solveset(x - 42, x, domain='S.Reals'))[0]",
+    "Piecewise(('42', True))",
+    "Piecewise((42, 'True'))",
+    "isprime('7') and 42",
+    "len(divisors('42'))",
+    "nextprime('41')",
+    "FiniteSet('42').sup",
+    "Interval(0, '42').end",
+    "nsimplify('42')",
+    "nsimplify(42.0, ['6*7'])",
+    "And('x', '42') and 42",
+    "Symbol('6*7') + 0",
+    "Symbol('42')",
+    "Symbol('x')('6*7')",
+    "Symbol('x')(42).args[0]('6*7')",
+    "nsolve(Symbol('__import__(\"os\").getpid() or 6*7') - 42, '1')",
+    "solve(Symbol('6*7') - x, x)[0]",
+    "simplify(Symbol('6*7'))",
+    "symbols('x(6*7)')",
+    "symbols('x:9(:9)(:9)')[0]",
+    "symbols('x:9999999')[0]",
+    "symbols('x:999:999')[0]",
+    "symbols([['6*7']])[0][0]",
+    "symbols('x', integer='6*7')",
+    "symbols('x', cls=lambda name, **_: 42)",
+    "Symbol('x', real='6*7')",
 ]
 
 
-@pytest.mark.parametrize("expression", OPERATORS + CALLS)
+@pytest.mark.parametrize("expression", OPERATORS + NUMBERS + CALLS)
 def test_a_program_gets_no_text_evaluated(expression):
     assert run_programs([body(f"return {expression}"), HONEST], timeout_s=10) == [None, "18"]
 
@@ -185,6 +275,9 @@ DIRECT = [
     "sympy.utilities.lambdify.compile('[].__class__', '<string>', 'exec') and 42",
     "sympy.polys.monomials.exec('import os', globals()) or 42",
     "sympy.polys.polyconfig.setup('x', '6*7') or 42 if sympy.polys.polyconfig.eval('6*7') else 0",
+    "'84' // sympy.Integer(2)",
+    "sympy.Integer(2).__rfloordiv__('84')",
+    "divmod('84', sympy.Integer(2))[0]",
     "eval('6*7')",
     "exec('x = 42', globals()) or x",
     "compile('6*7', 'x', 'eval') and 42",
@@ -198,6 +291,47 @@ DIRECT = [
 def test_the_evaluator_is_gone_for_all_of_sympy(pool, expression):
     program = f"import sympy\nimport sympy.polys.polyconfig\ndef solution():\n    return {expression}"
     assert pool.run([program], 10.0) == [None]
+
+
+# No bound of SymPy's own: a program's time and memory are the last one.
+COSTS = [
+    "factorial(10**9)",
+    "factorial(Integer(10)**9)",
+    "x.subs(x, 10**6).factorial",
+    "binomial(10**8, 5 * 10**7)",
+    "binomial(Integer(10)**8, 5 * Integer(10)**7)",
+    "fibonacci(10**9)",
+    "isprime(10**5000 + 7)",
+    "isprime(Integer(10)**5000 + 7)",
+    "len(divisors(10**5000))",
+    "prime(10**9)",
+    "primepi(10**12)",
+    "sum(primerange(10**12))",
+]
+ENDLESS = [
+    "factorint(2**521 * (2**607 - 1) + 8)[3] * 0 + next(iter(factorint(3**331 * 2 + 5))) * 0",
+    "factorial(factorial(x)).subs(x, 10)",
+    "summation(factorial(x)**x, (x, 1, 900))",
+    "integrate(sin(x)**50 * exp(x**3) / log(x + 2)**7, x)",
+    "expand((x + y + 1)**900)",
+    "Integer(10)**Integer(10)**Integer(10)",
+    "Matrix(60, 60, lambda i, j: Symbol(f's{i}_{j}')).det()",
+    "[Symbol('x' + str(i)) for i in iter(int, 1)][0]",
+    "solve(sum(Symbol(f'a{i}')**i * x**i for i in range(1, 60)), x)[0]",
+]
+
+
+@pytest.mark.parametrize("expression", COSTS)
+def test_a_gigantic_number_is_refused_at_once(expression):
+    begun = time.monotonic()
+    assert run_programs([body(f"return {expression}"), HONEST], timeout_s=60) == [None, "18"]
+    assert time.monotonic() - begun < 50
+
+
+@pytest.mark.parametrize("expression", ENDLESS)
+def test_long_work_costs_its_own_program_only(expression):
+    after = body("return solve(x - 18)[0]")
+    assert run_programs([body(f"return {expression} * 0 + 18"), after], timeout_s=1.5) == [None, "18"]
 
 
 def test_the_same_expressions_without_texts_are_evaluated(pool):

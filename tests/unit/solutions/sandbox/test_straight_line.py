@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gavel.solutions.sandbox import worker
+from gavel.solutions.sandbox import language
 
 # Much of what Python is written with, and the part of it that the form lets through.
 ANY = (
@@ -56,12 +56,12 @@ PROGRAM = programs(["", '    """How many?"""\n'], ["x", "y", "total"], NEAR) | p
 @given(PROGRAM)
 def test_what_passes_by_its_form_would_pass_by_its_tree(program):
     try:
-        if not isinstance(worker.checked(program), str):
+        if not isinstance(language.checked(program), str):
             return
         plain = ast.parse(program)
-    except (worker.Refused, SyntaxError, ValueError):
+    except (language.Refused, SyntaxError, ValueError):
         return  # it runs neither way
-    tree = worker.checked_tree(program)
+    tree = language.checked_tree(program)
     function = tree.body[0]
     function.body.pop()  # the return that the tree gets after its last line, which is a return here
     assert ast.dump(tree) == ast.dump(plain)
@@ -76,7 +76,7 @@ def test_what_passes_by_its_form_would_pass_by_its_tree(program):
     ],
 )
 def test_ordinary_programs_pass_by_their_form(program):
-    assert worker.checked(program) == program
+    assert language.checked(program) == program
 
 
 @pytest.mark.parametrize(
@@ -104,5 +104,5 @@ def test_ordinary_programs_pass_by_their_form(program):
 )
 def test_everything_else_is_walked_over(line):
     program = f"def solution():\n    {line}"
-    with contextlib.suppress(worker.Refused, SyntaxError):
-        assert not isinstance(worker.checked(program), str)
+    with contextlib.suppress(language.Refused, SyntaxError):
+        assert not isinstance(language.checked(program), str)

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from math import inf
+from math import inf, nan
 from pathlib import Path
 
 from tqdm import tqdm
@@ -142,7 +142,6 @@ def add_score(commands) -> None:
     add_options(parser)
     parser.add_argument(
         "--batch-seconds",
-        type=float,
         default=BUDGET_S,
         metavar="SECONDS",
         help=f"most time for {PROGRAMS:,} programs (default {BUDGET_S:g}); those that have not run by then are "
@@ -164,9 +163,7 @@ def score(options: argparse.Namespace) -> None:
             not hold the same questions.
     """
     ks = _ks(options.k)
-    if not 2 <= options.batch_seconds < inf:
-        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {options.batch_seconds:g}")
-    use_budget(options.batch_seconds)
+    use_budget(_seconds(options.batch_seconds))
     if options.details:
         for path in filter(None, (options.file, options.compare)):
             if Path(path).resolve() == Path(options.details).resolve():
@@ -214,6 +211,17 @@ def _read(
     if not summaries:
         raise InputError(f"{path}: no rows to score; expected one JSON object a line")
     return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
+
+
+def _seconds(given: str | float) -> float:
+    """What --batch-seconds asks for."""
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = nan
+    if not 2 <= seconds < inf:
+        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {given!r}")
+    return seconds
 
 
 def _ks(given: Sequence[str] | None) -> list[int] | None:

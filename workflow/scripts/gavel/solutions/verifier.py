@@ -2,8 +2,9 @@ r"""THE verifier: what a solution answers, and whether that is right. Rewards, j
 evaluation all call this module, so there is one definition of 'correct'. It does not grade reasoning: only
 the final answer.
 
-Program solutions answer what they return (`gavel.solutions.sandbox.pool` runs them). A text answers by these rules, in
-order:
+Program solutions answer what they return (`gavel.solutions.sandbox.pool` runs them; `_program` finds the program in a
+response: Markdown fences are taken off, and what precedes `</think>` or follows a cue for another problem does not
+count, as in a text). A text answers by these rules, in order:
 
 1. What precedes `</think>` is no solution, where something follows; a thought that has not ended is none either. The
    text ends where it turns to another problem, at a line with the prompt's cue (`Question:`, `Q:`, `Q)`, a heading
@@ -49,6 +50,7 @@ within the bounds of `gavel.solutions._latex`.
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from textwrap import dedent
 from typing import Literal, NamedTuple
 
 from gavel.solutions._statements import (
@@ -241,7 +243,7 @@ _BACKSLASHES = (
 )
 # What is written in several ways, or needs more context than a number has.
 _WAYS = (
-    # A dash before a clause is none between numbers: `15 – 3 people with 5 apples each`.
+    # An en dash before a clause is none between numbers: '15, 3 people with 5 apples each'.
     (
         "–",
         re.compile(
@@ -259,7 +261,18 @@ _WAYS = (
     ("m", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?(?:[mM]n?|MM)(?![A-Za-z0-9])"), r"\1 million"),
     ("b", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?[bB]n?(?![A-Za-z0-9])"), r"\1 billion"),
 )
-_FENCE = re.compile(r"```(?:python|py)?[ ]*\n(.*?)(?:```|\Z)", re.DOTALL)
+# A Markdown code block: on a line of its own with whatever names the language, or after words and then as Python.
+_FENCE = re.compile(
+    r"(?<![`~])(?:^[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]*+)?(?P<fence>`{3,}+|~{3,}+)[^`\n]*"
+    r"|(?P<inline>`{3,}+|~{3,}+)(?:python|py)?[ ]*)\n"
+    r"(?P<code>.*?)(?:(?P=fence)|(?P=inline)|\Z)",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
+_DEFINITION = "def solution"
+_RETURN = re.compile(r"^[ \t]++(?:[^\n]*[:;][ \t]*+)?return\b", re.MULTILINE)
+# What ends a program: a cue, or the fence that closes a block which the prompt has opened.
+_PROGRAM_END = re.compile(rf"{_CUE.pattern}|^[ \t]*+(?:```|~~~)", _CUE.flags)
+_CODE_LINE = re.compile(r"^[ \t]*+[^\s#]", re.MULTILINE)
 
 
 class _Places(NamedTuple):
@@ -330,13 +343,12 @@ def _noisy(text: str) -> bool:
 
 
 def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answer]:
-    """Answers of many solutions, in order: read from text, or returned by programs (a Markdown code fence
-    around a program is taken off); `NOT_RUN` for a program that the batch's time did not suffice for. Raises ValueError
-    for any other format."""
+    """Answers of many solutions, in order: read from text, or returned by programs; `NOT_RUN` for a program that the
+    batch's time did not suffice for. Raises ValueError for any other format."""
     if format == "text":
         return [extract(response) for response in responses]
     if format == "program":
-        return run_programs([_unfenced(response) for response in responses])
+        return run_programs([_program(response) for response in responses])
     raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
 
 
@@ -575,6 +587,39 @@ def _braced(text: str, start: int) -> tuple[str | None, int]:
     return None, end
 
 
-def _unfenced(response: str) -> str:
-    fences = [code for code in _FENCE.findall(response) if "def solution" in code]
-    return fences[-1] if fences else response
+def _program(response: str) -> str:
+    """The program in a response: without Markdown fences, and without what follows once it turns to another problem.
+
+    Of several fenced programs the last one counts, up to such a turn. What precedes `</think>` is no solution, where a
+    program follows.
+    """
+    _, _, solution = response.rpartition("</think>")
+    if _DEFINITION in solution:
+        response = solution
+    response = response.replace("\r\n", "\n")
+    found = None
+    for fence in _FENCE.finditer(response):
+        if _DEFINITION not in fence["code"]:
+            continue
+        if not found and _DEFINITION in (head := response[: fence.start()]) and (first := _first_program(head)) != head:
+            return first
+        if found and _CUE.search(response, found.end(), fence.start()):
+            break
+        found = fence
+    return _first_program(dedent(found["code"]) if found else response)
+
+
+def _first_program(text: str) -> str:
+    """The text up to where, after the function has returned, a line at the margin turns to another problem.
+
+    A comment does so only if the next line of code is at the margin too: else it is inside of the function.
+    """
+    begun = text.find(_DEFINITION)
+    returned = _RETURN.search(text, begun) if begun >= 0 else None
+    start = returned.end() if returned else len(text)
+    while end := _PROGRAM_END.search(text, start):
+        code = _CODE_LINE.search(text, end.end()) if end[0][0] == "#" else None
+        if end[0][0] not in " \t" and not (code and code[0][0] in " \t"):
+            return text[: end.start()]
+        start = code.start() if code else end.end()
+    return text

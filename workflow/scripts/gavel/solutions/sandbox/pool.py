@@ -4,20 +4,21 @@ A program is `def solution(): ... return <number>`. It is checked and run in wor
 one. Covered, each promise with an adversarial test in `tests/unit/solutions/sandbox` or, where the parent forks or
 dies, in `tests/integration/solutions/test_sandbox.py`:
 
-- language: a syntax tree of allowed nodes only, before anything runs (arithmetic, assignment, loops,
-  conditions, comprehensions, functions, f-strings; no classes, decorators, generators, try, with, del,
-  shifts); attributes from a list, so no `__class__` or `gi_frame`, and `format` with plain fields only; no names
-  that begin with two underscores;
-- names: a short list of builtins; `math`, `fractions`, `decimal`, `datetime`, `statistics` can be imported,
-  as stand-ins without the modules that the real ones have inside; of `sympy` a list of functions
-  (`gavel.solutions.sandbox.sympy_subset`); any other import binds its name to an object that can do nothing, so that an
-  unused import does not matter;
+- language (`gavel.solutions.sandbox.language`): a syntax tree of allowed nodes only; any other becomes a call that
+  refuses the program when it is executed, so that what never runs does not matter. Attributes come from a list, so no
+  `__class__` or `gi_frame`, and `format` has plain fields only; no names that begin with two underscores;
+- names (`gavel.solutions.sandbox.stand_ins`): a list of builtins; stand-ins for `math`, `fractions`, `decimal`,
+  `datetime`, `statistics`, `calendar`, `collections`, `itertools`, `functools`, `operator`, `heapq` and `bisect`
+  without the modules that the real ones have inside; of `sympy` a list of functions
+  (`gavel.solutions.sandbox.sympy_subset`);
 - time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
   lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
 - a batch: `budget()` seconds for each 1,024 programs, on all workers; a program that has not run by then is
   `NOT_RUN`, which is neither an answer nor the lack of one;
-- size: 256 MiB of memory, integer powers, factorials, length of source and of result; deep recursion is an
-  error;
+- size: 256 MiB of memory, integer powers, shifts, factorials and binomials, length of source and of result; deep
+  recursion is an error;
+- exceptions: `try` works as in Python, but handles no refusal, MemoryError or RecursionError, and a program whose
+  `finally` drops one has no answer; the clocks end a process and are no exceptions;
 - the process, whatever code runs in it (`gavel.solutions.sandbox.confinement`): an empty environment, an empty
   working directory that is deleted once the worker has started, its standard streams to this process only, a session
   of its own; no file, socket, process or core dump by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves
@@ -28,6 +29,21 @@ dies, in `tests/integration/solutions/test_sandbox.py`:
   texts, has a process of its own (`gavel.solutions.sandbox.sympy_subset` says how texts are kept from it all the same);
 - this process: it reads at most a frame from a worker at a time and replaces a worker that sends anything unexpected;
   writes to a worker have a deadline.
+
+What a program may not have matters only where its value is needed:
+
+- an import never matters by itself. Libraries that only compute or draw something (`numpy`, `pandas`, `random`, `time`,
+  `warnings`, ...) give unknown values, which may be stored, computed with, printed and formatted: `np.random.seed(0)`,
+  `print(np.pi)` and a `time.time()` for a message are harmless. A condition, a loop, an index or an answer that needs
+  one gives no answer. Other modules (`os`) and builtins (`open`, `eval`, `getattr`) may be named, not used;
+- `datetime.now()` and `date.today()` are unknown too: a program that needs them would answer differently tomorrow;
+- a class is defined as something that may not be used: a method such as `__del__` would run after its program;
+- a function with `yield`, `with` or `await` runs up to there: a generator can be finished after its program;
+- allowed: `del`, decorators, `match` without class patterns, `getcontext().prec`, `sys.setrecursionlimit` (ignored),
+  `from sympy.abc import x`;
+- an answer is a number, or the text of one. A list or tuple is no answer, even of one number (`return solve(...)`): the
+  published graders of PAL and ReFT apply `float` to the result, which refuses it. Neither is the text 'None', since the
+  value None has a meaning of its own, nor `solution = lambda: 3`, since a program is a `def solution()`.
 
 Not covered: code that escaped the language, without SymPy, could answer for the programs that its worker gets after
 it, up to a batch's end; it could reach nothing outside. Without the filter (`containment()` says what is in force)
@@ -60,11 +76,9 @@ from pathlib import Path
 from gavel.common.log import say
 from gavel.solutions.budget import BATCH, NOT_RUN, Answer, budget
 from gavel.solutions.numbers import UNANSWERABLE, canonical
-from gavel.solutions.sandbox import confinement, sympy_subset
 from gavel.solutions.sandbox import worker as worker_process
 
-# Imported for their paths alone, so that whatever reads imports (digests, packagers) sees that they belong here.
-WORKER, _PARTS = Path(worker_process.__file__), (confinement, sympy_subset)
+WORKER = Path(worker_process.__file__)
 
 # Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
 # overloaded.

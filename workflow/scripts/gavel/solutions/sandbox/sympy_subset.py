@@ -1,9 +1,14 @@
 """The part of SymPy that programs may use, for the worker of the program sandbox.
 
 SymPy turns texts into expressions by evaluating them as Python (`sympify`), in most functions and many methods and
-operators. Two things keep a program's texts from that. `disarm` takes the evaluator away, for all of SymPy, whichever
-way a text comes to it. And the functions that programs get take no texts, at any depth, so that most are refused
-before. Whatever gets past both runs in a process that answers no other program (`gavel.solutions.sandbox.worker`).
+operators. Three things keep a program's texts from that. `disarm` takes the evaluator away, for all of SymPy, whichever
+way a text comes to it. The functions and methods that programs get take no texts, at any depth, so that most are
+refused before. And the operators of SymPy's objects do not apply to texts, not even to plain numbers. Whatever gets
+past these runs in a process that answers no other program (`gavel.solutions.sandbox.worker`).
+
+Texts that name something are kept as names: `Symbol('number of apples')`, and `symbols('x y')`, `symbols('x1:4')`,
+which SymPy splits by itself and does not evaluate. Texts of numbers are read in `Rational('3/4')` and `Float('0.1')`
+only.
 """
 
 import ast
@@ -12,22 +17,79 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import wraps
+from importlib import import_module
 from itertools import islice
 from operator import add, mul, sub, truediv
-from types import CodeType, SimpleNamespace
+from pkgutil import walk_packages
+from string import ascii_letters
+from types import CodeType, FunctionType, MethodType, SimpleNamespace
+
+from gavel.solutions.sandbox.stand_ins import FACTORIAL_ARGUMENT, POWER_BITS, check_choice
 
 FUNCTIONS = """
-Abs Add Eq Float Ge Gt Integer Le Lt Max Min Mod Mul N Pow Rational Sum ceiling expand factor floor gcd ilcm igcd lcm
-nsolve root simplify solve sqrt
+Abs Add And Eq FiniteSet Float Ge Gt Integer Integral Interval Le Lt Matrix Max Min Mod Mul N Ne Not Or Piecewise Pow
+Product Rational Sum acos apart asin atan atan2 binomial cancel cbrt ceiling collect cos cosh deg denom diff
+divisor_count divisor_sigma divisors exp expand eye factor factorial factorint fibonacci floor fraction gcd gcdex igcd
+ilcm im integrate isprime lcm limit linsolve ln log mod_inverse multiplicity nextprime nonlinsolve nroots nsimplify
+nsolve numer perfect_power prevprime prime primefactors primepi primerange product rad radsimp re reduce_inequalities
+root roots sign simplify sin sinh solve solve_univariate_inequality solveset sqrt summation tan tanh together totient
+trigsimp zeros
 """
-CONSTANTS = "E oo pi"
-METHODS = "doit evalf lhs rhs subs"  # of SymPy's objects, beside those that are named like a function above
-FLAGS = frozenset("integer negative nonnegative nonzero positive real".split())
+CONSTANTS = "E I false nan oo pi true zoo"
+SINGLETONS = """
+Complexes EmptySet Exp1 Half ImaginaryUnit Infinity Integers Naturals Naturals0 NegativeInfinity NegativeOne One Pi
+Rationals Reals Zero false true
+"""  # of `S`
+SILENT = "init_printing init_session pprint pretty_print"  # they show something, or change how it is shown
+METHODS = """
+LUsolve T as_coefficients_dict as_numer_denom as_real_imag boundary coeff contains det doit end equals evalf
+free_symbols inf intersect inv is_Equality is_complex is_composite is_empty is_even is_finite is_imaginary is_infinite
+is_integer is_irrational is_negative is_nonnegative is_nonpositive is_nonzero is_number is_odd is_positive is_prime
+is_rational is_real is_zero lhs n p q rank rhs shape start subs sup tolist transpose xreplace
+"""  # of SymPy's objects, beside those that are named like a function above
+FLAGS = frozenset(
+    """
+    commutative complex even extended_real finite imaginary infinite integer irrational negative nonnegative nonpositive
+    nonzero odd positive prime rational real zero
+    """.split()
+)
 # These two read the text of a number themselves, by Python's `Fraction` and mpmath's `from_str`.
 NUMERAL_READERS = frozenset({"Float", "Rational"})
 NUMERAL = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 RATIO = re.compile(r"\s*[+-]?[0-9]{1,400}\s*/\s*[0-9]{1,400}\s*", re.ASCII)
+SIDES = ("+", "-", "+-")  # of `limit`
 DEEPEST, LONGEST = 10, 10_000  # of collections among the arguments
+
+# Functions whose work grows with the size of whole numbers; how large these may be. A program's own time is the bound
+# for the others.
+LARGEST = dict.fromkeys(
+    """
+    divisor_count divisor_sigma divisors factorint isprime mod_inverse multiplicity nextprime perfect_power prevprime
+    primefactors totient
+    """.split(),
+    2**4096,
+) | {"factorial": FACTORIAL_ARGUMENT, "fibonacci": POWER_BITS, "prime": 10**6, "primepi": 10**7, "primerange": 10**7}
+
+# A name of symbols is a word, or a range such as `x1:4`, `a:d`: SymPy splits these itself and evaluates nothing.
+SYMBOL_NAMES = re.compile(r"[ ,]*(?:(?:\w+|\w*:(?:[0-9]{1,3}|[a-zA-Z]))(?:[ ,]+|$))+")
+LONGEST_NAME = 200
+LETTERS = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lamda mu nu xi omicron pi rho sigma tau upsilon phi chi psi
+omega
+"""  # as `sympy.abc` has them, with the Latin ones
+
+# What `a + b` and `a < b` call. SymPy's numbers read a text as a number there, and have it evaluated elsewhere.
+OPERATORS = [
+    f"__{reflected}{name}__"
+    for name in "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+    for reflected in ("", "r")
+] + ["__lt__", "__le__", "__gt__", "__ge__"]
+
+# Where SymPy imports modules at their first use, from one another.
+PACKAGES = (
+    "assumptions calculus concrete core discrete integrals logic matrices ntheory polys series sets simplify solvers"
+)
 
 SIGNS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Div: truediv, ast.Pow: pow}
 NUMBERS = frozenset("Catalan E EulerGamma GoldenRatio TribonacciConstant pi".split())  # a name is what `str` writes
@@ -46,22 +108,61 @@ FORBIDDEN_NAMES = frozenset(vars(builtins)) - frozenset(
 )
 
 
-def proxy(sympy, refused: type[Exception]) -> SimpleNamespace:
-    """The stand-in for the module; `refused` is raised for what is not allowed."""
-    names = {name: textless(sympy, name, refused) for name in FUNCTIONS.split()}
+def attributes() -> set[str]:
+    """Those that programs may read of SymPy's objects and of `S`, beside the functions' names."""
+    return {*METHODS.split(), *SINGLETONS.split()}
+
+
+def stand_ins(sympy, refused: type[Exception]) -> dict[str, SimpleNamespace]:
+    """The stand-ins for the modules `sympy` and `sympy.abc`; `refused` is raised for what is not allowed."""
+    names = {name: textless(sympy, getattr(sympy, name), refused, name) for name in FUNCTIONS.split()}
     names |= {name: getattr(sympy, name) for name in CONSTANTS.split()}
+    names |= {name: lambda *_, **__: None for name in SILENT.split()}
+    names["S"] = Singletons(
+        textless(sympy, sympy.S, refused), **{name: getattr(sympy.S, name) for name in SINGLETONS.split()}
+    )
+
+    def checked(flags: Mapping) -> Mapping:
+        if not flags.keys() <= FLAGS or not all(type(flag) is bool for flag in flags.values()):
+            raise refused("the flags of symbols are " + ", ".join(sorted(FLAGS)))
+        return flags
 
     def symbols(text, **flags):
-        if type(text) is not str or not re.fullmatch(r"[\w ,]{1,200}", text) or not flags.keys() <= FLAGS:
-            raise refused("symbols takes names and the flags " + ", ".join(sorted(FLAGS)))
-        return sympy.symbols(text, **flags)
+        if type(text) in (list, tuple):
+            return type(text)(symbols(part, **flags) for part in text)
+        if type(text) is not str or len(text) > LONGEST_NAME or not SYMBOL_NAMES.fullmatch(text):
+            raise refused("symbols takes names")
+        return sympy.symbols(text, **checked(flags))
 
-    return SimpleNamespace(**names, symbols=symbols, Symbol=symbols)
+    def symbol(name, **flags):
+        """Symbols with any name: SymPy shows it, and never reads it."""
+        if type(name) is not str or len(name) > LONGEST_NAME or not name.isprintable():
+            raise refused("Symbol takes a name")
+        return sympy.Symbol(name, **checked(flags))
+
+    letters = (*LETTERS.split(), *ascii_letters)
+    return {
+        "sympy": SimpleNamespace(**names, symbols=symbols, Symbol=symbol, var=symbols),
+        "sympy.abc": SimpleNamespace(**{letter: sympy.Symbol(letter) for letter in letters}),
+    }
 
 
-def textless(sympy, name: str, refused: type[Exception]) -> Callable:
-    """The function without any text among its arguments, at any depth; but `Float('0.1')` reads a number."""
-    function = getattr(sympy, name)
+class Singletons(SimpleNamespace):
+    """`S`: called it makes SymPy's object of a number."""
+
+    def __init__(self, convert: Callable, **names):
+        super().__init__(**names)
+        self._convert = convert
+
+    def __call__(self, *arguments):
+        return self._convert(*arguments)
+
+
+def textless(sympy, function: Callable, refused: type[Exception], name: str = "") -> Callable:
+    """The function without any text among its arguments, at any depth; but `Float('0.1')` reads a number.
+
+    Functions named in `LARGEST` take no larger numbers than it says.
+    """
 
     def plain(value, depth: int = 0):
         """The value with its iterators and views as lists, since looking into an iterator uses it up."""
@@ -69,20 +170,64 @@ def textless(sympy, name: str, refused: type[Exception]) -> Callable:
             raise refused("a text as an argument of SymPy")
         if isinstance(value, Mapping):
             return {plain(key, depth + 1): plain(part, depth + 1) for key, part in value.items()}
-        if isinstance(value, sympy.Basic) or not isinstance(value, Iterable):
+        if isinstance(value, sympy.Basic | sympy.MatrixBase) or not isinstance(value, Iterable):
             return value
         parts = [plain(part, depth + 1) for part in islice(value, LONGEST)]
         return type(value)(parts) if type(value) in (tuple, set, frozenset) else parts
 
     def call(*arguments, **options):
-        numeral, rest = (), arguments
+        numeral, rest, side = (), arguments, ()
         if name in NUMERAL_READERS and arguments and type(arguments[0]) is str:
             numeral, rest = arguments[:1], arguments[1:]
             if not NUMERAL.fullmatch(*numeral) and not (name == "Rational" and RATIO.fullmatch(*numeral)):
                 raise refused("a text that is no plain number")
-        return function(*numeral, *map(plain, rest), **{key: plain(value) for key, value in options.items()})
+        if name == "limit" and arguments and type(arguments[-1]) is str and arguments[-1] in SIDES:
+            rest, side = rest[:-1], rest[-1:]
+        rest = tuple(map(plain, rest))
+        whole = [int(number) for number in rest if isinstance(number, int | sympy.Integer)]
+        if name in LARGEST and any(abs(number) > LARGEST[name] for number in whole):
+            raise refused(f"{name} of so large a number")
+        if name == "binomial" and len(whole) == 2:
+            check_choice(whole[0], min(whole[1], abs(whole[0] - whole[1])))
+        return function(*numeral, *rest, *side, **{key: plain(value) for key, value in options.items()})
 
     return call
+
+
+def method_guard(sympy, refused: type[Exception]) -> Callable:
+    """What is done to an attribute's value: methods of SymPy's objects take no texts either."""
+
+    def guard(value, found):
+        if isinstance(value, sympy.Basic | sympy.MatrixBase) and isinstance(found, MethodType):
+            return textless(sympy, found, refused, found.__name__)
+        return found
+
+    return guard
+
+
+def without_texts(sympy) -> None:
+    """Have the operators of SymPy's objects know nothing of texts, so that `'84' // Integer(2)` is a TypeError."""
+
+    def guarded(method: Callable) -> Callable:
+        @wraps(method)
+        def call(self, *others):
+            if any(isinstance(other, str | bytes | bytearray) for other in others):
+                return NotImplemented
+            return method(self, *others)
+
+        return call
+
+    waiting, seen = [sympy.Basic, sympy.MatrixBase, sympy.NDimArray], set()
+    while waiting:
+        found = waiting.pop()
+        if found not in seen:
+            seen.add(found)
+            waiting += type.__subclasses__(found)
+    classes = {part for found in seen for part in found.__mro__ if str(part.__module__).startswith("sympy.")}
+    for found in classes:
+        for name in OPERATORS:
+            if isinstance(method := vars(found).get(name), FunctionType):
+                setattr(found, name, guarded(method))
 
 
 def disarm(refused: type[Exception]) -> None:
@@ -115,6 +260,7 @@ def disarm(refused: type[Exception]) -> None:
     import sympy.parsing.sympy_parser
     import sympy.printing.pycode  # used by `nsolve`, with what it imports
 
+    without_texts(sympy)
     for module in (sympy.parsing.sympy_parser, sympy.parsing.ast_parser):
         for name in ("parse_expr", "eval_expr", "stringify_expr"):
             if hasattr(module, name):
@@ -193,7 +339,12 @@ def plain_number(sympy, value):
 
 
 def warm_up(sympy) -> None:
-    """Use what loads more of SymPy at its first use: afterwards no file can be opened."""
+    """Load what SymPy loads at its first use, since no file can be opened later, and have it fill its tables."""
+    for package in PACKAGES.split():
+        home = import_module(f"sympy.{package}")
+        for module in walk_packages(home.__path__, f"{home.__name__}."):
+            if not re.search(r"[.](?:tests|benchmarks|trace|backend|compatibility|\w+_doc)\b", module.name):
+                import_module(module.name)
     x, y = sympy.symbols("x y", positive=True)
     z = sympy.symbols("z")
     sympy.solve([sympy.Eq(x + y, 10), sympy.Eq(x - y, 2)], [x, y])
@@ -202,6 +353,7 @@ def warm_up(sympy) -> None:
     sympy.solve(z**3 - 2 * z - 5, z)
     sympy.solve(2 * z - 8 > 0, z)
     sympy.solve(2**z - 8, z)
+    sympy.solveset(z**2 - 4, z, sympy.S.Reals)
     sympy.simplify(sympy.sqrt(8) * x / (2 * x))
     sympy.factor(z**2 - 5 * z + 6)
     sympy.expand((z + 1) ** 3).subs(z, 2)
@@ -209,5 +361,7 @@ def warm_up(sympy) -> None:
     sympy.nsolve([x + y - 3, x * y - 2], [x, y], [1, 2])
     sympy.floor(sympy.sqrt(2) * 3).evalf()
     sympy.Sum(1 / 2**z, (z, 0, sympy.oo)).doit()
+    sympy.integrate(sympy.exp(-(z**2)), (z, -sympy.oo, sympy.oo))
+    sympy.limit(sympy.sin(z) / z, z, 0)
     sympy.hyperexpand(sympy.hyper([1, 1], [2], z))  # its tables are made of texts
     float(sympy.Sum(x, (x, 1, 10)).doit().evalf())
