@@ -81,7 +81,7 @@ def test_a_k_above_a_rows_responses_names_the_row(write, capsys, more):
 def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(command_score, "BATCH", 3)
     rows = [{"response": [f"#### {i}"] * (i % 4 + 1), "answer": i - i % 2} for i in range(20)]
-    out = tmp_path / "new" / "details.jsonl"
+    out = tmp_path / "details.jsonl"
     assert score(capsys, write(*rows), "--format", "text", "--details", str(out))[0] == 0
     details = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["row"] for row in details] == list(range(20))

@@ -2,6 +2,7 @@
 
 import copy
 import html.parser
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
 from gavel.report.comparison.tables import against_first, counterpart, differences, labels_for
+from helpers.devices import read_pipe
 from helpers.fake_judges import judge_benchmark, judge_training
 from helpers.fake_results import build
 
@@ -79,6 +81,20 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
     assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
     assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
     assert "the same folder is named twice" in capsys.readouterr().err
+
+
+def test_a_page_goes_into_a_pipe_and_takes_the_place_of_what_a_link_leads_to(folders, tmp_path, capsys):
+    from gavel.cli.main import main
+
+    asked = ["report", *map(str, folders.values()), "--out"]
+    os.mkfifo(tmp_path / "pipe")
+    with read_pipe(tmp_path / "pipe") as found:
+        assert main([*asked, str(tmp_path / "pipe")]) == 0
+    assert capsys.readouterr().out == ""  # there is nothing to open
+    (tmp_path / "link").symlink_to("page.html")
+    assert main([*asked, str(tmp_path / "link")]) == 0
+    assert (tmp_path / "link").is_symlink() and "</html>" in found[0]
+    assert "</html>" in (tmp_path / "page.html").read_text()
 
 
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):

@@ -5,7 +5,9 @@ import os
 import shlex
 from pathlib import Path
 
+from gavel.cli import output_file
 from gavel.common.errors import InputError
+from gavel.common.files import is_replaced
 
 
 def add_report(commands) -> None:
@@ -15,7 +17,12 @@ def add_report(commands) -> None:
         description="Each folder is a study's results, with its report.html and config.yaml, or a sweep's.",
     )
     parser.add_argument("folders", metavar="RESULTS", nargs="+")
-    parser.add_argument("--out", default="comparison.html", metavar="PAGE.html", help="page to write (%(default)s)")
+    parser.add_argument(
+        "--out",
+        default="comparison.html",
+        metavar="PAGE.html",
+        help=f"page to write (%(default)s), {output_file.HELP}",
+    )
     parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
     parser.add_argument(
         "--axis",
@@ -30,8 +37,7 @@ def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
     from gavel.report.comparison import page  # matplotlib and pandas: seconds that the other commands need not wait
 
-    if Path(options.out).is_dir():
-        raise InputError(f"--out {options.out}: is a folder; name the page to write")
+    output_file.check("--out", options.out)
     names = _names([study for folder in options.folders for study in _studies(folder)])
     try:
         page.render(
@@ -44,7 +50,8 @@ def report(options: argparse.Namespace) -> None:
         )
     except OSError as error:
         raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
-    print(f"open {options.out}")
+    if is_replaced(options.out):  # and is no terminal or pipe that has just shown the page
+        print(f"open {options.out}")
 
 
 def _studies(folder: str) -> list[str]:
