@@ -9,6 +9,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.jobs import serving
 from gavel.study import config_files, resolve, sweep
+from helpers.planted import SECRET
 
 DEFAULT = (ROOT / "config" / "config.yaml").read_text()
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -122,8 +123,19 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
             ":3: not valid YAML (found character '\\t' that cannot start any token;",
         ),
         ("study: x\nrl: {steps: 1\n", ":3: not valid YAML ("),
-        ("study: *x\n", ":1: not valid YAML (found undefined alias 'x')"),
-        ("study: !!python/object:os.system x\n", ":1: not valid YAML (could not determine a constructor"),
+        (
+            "study: *x\n",
+            ":1: not valid YAML (found undefined alias in column 8; text that begins with * stands in quotes)",
+        ),
+        (
+            "study: !!python/object:os.system x\n",
+            ":1: not valid YAML (could not determine a constructor for the tag in column 8; text that begins with !",
+        ),
+        *(
+            (f"study: !!{tag} {SECRET}\n", ": not valid YAML (a value that does not fit its tag")
+            for tag in ("int", "float", "bool")
+        ),
+        ("study: !!timestamp x\n", ":1: study: YAML reads x as a date"),
         ("study: x\n---\nstudy: y\n", ":2: not valid YAML (but found another document)"),
         ("", ": expected a study's config, found nothing; write"),
         ("# nothing\n", ": expected a study's config, found nothing; write"),
@@ -139,6 +151,40 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
 )
 def test_a_file_that_holds_no_config_is_one_line(refused, text, message):
     assert refused(text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"*{SECRET}",
+        f"!{SECRET}",
+        f"!{SECRET} x",
+        f"!<{SECRET}> x",
+        f"!{SECRET}!x y",
+        f"!!{SECRET} x",
+        f"&{SECRET} 1\n  timeout_s: &{SECRET} 2",
+        f"!!int {SECRET}",
+        f"'{SECRET}",
+        f'"\\{SECRET}"',
+        f"%{SECRET}",
+        f"@{SECRET}",
+        f"|{SECRET}",
+        f"[{SECRET}",
+        f"a: {SECRET}: b",
+    ],
+)
+def test_what_yaml_does_not_understand_is_not_repeated(refused, value):
+    """A password that begins with a sign of YAML's, and stands without quotes."""
+    message = refused(f"study: x\nserver:\n  api_key_env: {value}\n")
+    assert SECRET not in message and SECRET[1:] not in message
+    assert value.startswith("!!int") or message.startswith((":3: ", ":4: "))
+
+
+@pytest.mark.parametrize("value", ["012345", "12:34:56", "2024-01-01"])
+@pytest.mark.parametrize("key", ["api_key_env", "base_url", "command", "uri"])
+def test_a_number_that_may_be_a_password_is_not_repeated(refused, key, value):
+    message = refused(f"a:\n  {key}: {value}\n")
+    assert message.startswith(f":2: a.{key}: YAML reads what stands here as ") and value not in message
 
 
 def test_a_missing_file_is_one_line(tmp_path):

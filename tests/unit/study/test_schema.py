@@ -196,7 +196,7 @@ def changed(path: str, value) -> dict:
         ("judge.server", {"serve": "job", "gpus": []}, None),
         ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
         ("student.dtype", "bfloat16", "student.dtype is bfloat16, whose numbers lie too far apart for sft's"),
-        ("tracking.uri", "localhost:5000", "expected http://host:port of a server, found 'localhost:5000'"),
+        ("tracking.uri", "localhost:5000", "tracking: uri: expected http://host:port of a server; what was"),
         ("tracking.uri", "http://me:hush@host:5000", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         ("tracking.uri", "postgresql://host/db?user=me&password=hush", "for a database PGUSER and PGPASSWORD"),
         ("tracking.uri", "http://host:5000", None),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.common.redaction import refuse_as_name, refuse_in_url
+from gavel.common.redaction import refuse_as_name, refuse_in_options, refuse_in_url
 from gavel.judge.kinds import KINDS, TASKS, task_of
 from gavel.study.schema.base import Count, Positive, Section, Served, Share
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught
@@ -243,6 +243,12 @@ class Judge(Model):
     @classmethod
     def off(cls, value):
         return "off" if value is False else value  # what YAML makes of it
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def without_secret(cls, value):
+        refuse_in_options(value)
+        return value
 
     @field_validator("labels")
     @classmethod

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gavel.common.errors import InputError
-from gavel.common.redaction import redacted_url, refuse_in_url, shown
+from gavel.common.redaction import refuse_in_url, shown, shown_key
 from gavel.data.sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
@@ -24,6 +24,7 @@ from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS
 
 COMPARISONS_OWN = ("figures", "logs", "mlartifacts")  # folders beside those of a sweep's variants
+NOT_SHOWN = "what was found is not shown, in case it holds a password or key"
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
 __all__ = [
@@ -123,7 +124,7 @@ class Tracking(Section):
             return self
         scheme, found, _ = self.uri.partition("://")
         if not found or scheme.partition("+")[0] not in STORES:
-            raise ValueError(f"uri: expected http://host:port of a server, found {redacted_url(self.uri)!r}")
+            raise ValueError(f"uri: expected http://host:port of a server; {NOT_SHOWN}")
         try:
             refuse_in_url(self.uri.replace("#", "") if scheme == "sqlite" else self.uri)
         except ValueError as error:
@@ -358,6 +359,8 @@ def _explain(problem: dict) -> str:
             if near
             else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
         )
+        if shown_key(parts[-1]) is None:
+            return f"{'.'.join(parts[:-1]) or 'top level'}: unknown key ({NOT_SHOWN}){hint}"
         return f"unknown key {key!r}{hint}"
     if problem["type"] == "missing":
         return f"{key!r} is missing"
@@ -365,16 +368,22 @@ def _explain(problem: dict) -> str:
         hints = {True: " (write {} for its defaults)", None: " (its keys belong below it, indented; or leave it out)"}
         value = problem["input"]
         hint = hints[value] if value is True or value is None else ""
-        found = shown(parts, value) or "something else, which is not shown"
-        return f"{key}: is a section of keys, found {found}{hint}"
+        found = shown(parts, value)
+        return f"{key}: is a section of keys{f', found {found}' if found else f'; {NOT_SHOWN}'}{hint}"
     if parts[-1:] in (["int"], ["float"], ["str"]):  # of a key that may be either
         parts = parts[:-1]
         key = ".".join(parts)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
         message += "; put it in quotes"
-    found = None if isinstance(problem["input"], dict) else shown(parts, problem["input"])
-    return f"{key}: {message}{f' (found {found})' if found else ''}" if key else message
+    if problem["type"] == "string_pattern_mismatch" and parts[-1] == "base_url":
+        message = "expected an address that begins with http:// or https://"
+    if isinstance(problem["input"], dict) or not key:
+        return f"{key}: {message}" if key else message
+    if found := shown(parts, problem["input"]):
+        return f"{key}: {message} (found {found})"
+    own = problem["type"] == "value_error"  # which says so where that is to be known
+    return f"{key}: {message}{'' if own else f' ({NOT_SHOWN})'}"
 
 
 def _siblings(parts: list[str]) -> list[str]:
