@@ -271,6 +271,64 @@ def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(
         assert "\n" not in str(error.value)
 
 
+LOCAL = "has no effect on what is local"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values", "message"),
+    [
+        ("train", "revision", {"revision": "abc"}, LOCAL),
+        ("train", "name", {"name": "foo"}, LOCAL),
+        ("pretrain", "revision", {"revision": "abc"}, LOCAL),
+        ("tests.main", "name", {"name": "foo"}, LOCAL),
+        ("train", None, {"split": "train", "limit": 3, "skip_bad": True}, None),
+    ],
+)
+@pytest.mark.parametrize("place", ["rows.jsonl", "saved", "layout"])
+def test_a_key_of_the_hub_beside_a_local_path_is_named(tmp_path, section, key, values, message, place):
+    (tmp_path / "rows.jsonl").write_text('{"question": "q", "answer": 1}\n')
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").touch()
+    (tmp_path / "layout").mkdir()
+    raw = yaml.safe_load(DEFAULT)
+    source = {"reader": "jsonl", "path": str(tmp_path / place)} | values
+    top, _, test = section.partition(".")
+    raw["data"][top] = raw["data"]["tests"] | {test: source} if test else source
+    if message is None or (key == "name" and place == "layout"):  # whose configurations are folders
+        resolve.resolve(raw, ROOT)
+        return
+    with pytest.raises(InputError, match=rf"^config: data.{section}.{key}: {message} \({tmp_path}"):
+        resolve.resolve(raw, ROOT)
+
+
+SERVED = {"serve": "job", "gpus": [], "command": "serve {model} {port}"}
+
+
+@pytest.mark.parametrize(
+    ("which", "about", "message"),
+    [
+        ("student", {"model": "resources/models/student"}, "has no effect on what is local"),
+        ("judge", {"model": "resources/models/judge"}, "has no effect on what is local"),
+        ("student", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
+        ("judge", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
+        ("judge", {"model": "a/b", "server": {"base_url": "http://h/v1"}}, "has no effect on a server's model"),
+        ("judge", {"model": "a/b", "server": SERVED | {"command": "serve a/b {port}"}}, "on a server's model"),
+        ("judge", {"model": "resources/models/judge", "server": SERVED}, "has no effect on what is local"),
+        ("judge", {"model": "a/b", "server": SERVED}, None),  # it is downloaded for the server
+        ("student", {"model": "a/b"}, None),
+        ("judge", {"model": "a/b"}, None),
+    ],
+)
+def test_a_revision_that_would_do_nothing_is_named(which, about, message):
+    raw = yaml.safe_load(DEFAULT)
+    raw[which] = about | {"revision": "abc"}
+    if message is None:
+        assert resolve.resolve(raw, ROOT)[which]["revision"] == "abc"
+        return
+    with pytest.raises(InputError, match=f"^config: {which}.revision: .*{message}"):
+        resolve.resolve(raw, ROOT)
+
+
 @pytest.mark.parametrize("command", ["x '{port}", 'x "{port}', "x {port} \\", " "])
 def test_a_server_s_command_that_is_no_line_of_words_is_named(command):
     with pytest.raises(InputError, match="^judge.server.command: ") as error:

@@ -3,10 +3,11 @@
 import argparse
 import os
 import shlex
+import traceback
 from pathlib import Path
 
 from gavel.cli import output_file
-from gavel.common.errors import InputError
+from gavel.common.errors import InputError, first_line
 from gavel.common.files import is_replaced
 
 
@@ -39,19 +40,31 @@ def report(options: argparse.Namespace) -> None:
 
     output_file.check("--out", options.out)
     names = _names([study for folder in options.folders for study in _studies(folder)])
+    about = {
+        "title": "comparison",
+        "question": _readable(options.question),
+        "axis": options.axis,
+        "command": _readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
+    }
     try:
-        page.render(
-            names,
-            options.out,
-            title="comparison",
-            question=_readable(options.question),
-            axis=options.axis,
-            command=_readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
-        )
+        page.render(names, options.out, **about)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
+    except Exception as error:  # a folder that somebody put together can be wrong in more ways than are looked for
+        raise InputError(
+            f"{', '.join(options.folders)}: a file there is not as a study writes it ({first_line(error)}, in "
+            f"{_place(error)}); run the study to its end with this version, or leave it out"
+        ) from error
     if is_replaced(options.out):  # and is no terminal or pipe that has just shown the page
         print(f"open {options.out}")
+
+
+def _place(error: Exception) -> str:
+    """Where in this project an error came up."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gavel" in Path(frame.filename).parts]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _studies(folder: str) -> list[str]:

@@ -6,8 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
@@ -16,6 +18,14 @@ from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_CO
 from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.plots.style import label
 from gavel.study.layout import grid, primary_comparison
+
+AGAIN = "delete it and run the study again"  # to a file that is not as the study writes it
+NUMBER = int | float
+TEXTS = set(
+    "algorithm run checkpoint set metric baseline primary judge by part items".split()
+)  # columns without numbers
+MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")  # of a run, as it went
+RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
 @dataclass
@@ -114,7 +124,7 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
 
     Passwords and keys in the study's config are hidden.
 
-    Raises `InputError` for a JSON file that is there but malformed.
+    Raises `InputError` for a file that is there but not as a study writes it.
     """
     root, study = Path(root), redacted_config(study)
     place = Path(tables or root)
@@ -128,23 +138,33 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
         runs=runs,
         monitors=_tables(root, runs, "monitor"),
         training=_tables(root, runs, "training"),
-        calibration=_optional(root / "judge" / "calibration.json"),
+        calibration=_optional(root / "judge" / "calibration.json", auc_within=NUMBER | None, accuracy=NUMBER | None),
         policies=_optional(root / "judge" / "policies.json"),
         judge_benchmark=_table(root / "judge" / "benchmark.csv", list(BENCHMARK_COLUMNS)),
         audit=_optional(root / "data" / "audit.json"),
-        splits=_optional(root / "data" / "splits.json"),
+        splits=_optional(root / "data" / "splits.json", counts=dict | None),
         benchmarks=_benchmarks(root / "benchmarks"),
         usage=_usage(root),
-        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(root).items()},
+        contests={
+            run: read_object(path, comparisons=dict | None).get("comparisons") or {}
+            for run, path in _scored(root).items()
+        },
     )
 
 
 def _runs(root: Path, study: dict) -> dict[str, dict]:
     cells = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study.get("rl") or {})
+    if named := study.get("primary"):  # one of the grid's in a study's own config, and told as missing in another
+        cells.setdefault(
+            primary_comparison(named, None)["run"], {key: named[key] for key in ("algorithm", "lambda", "seed")}
+        )
     runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in cells.items()}
     for path in sorted(root.glob("runs/*/run.json")):
         run = path.parent.name
-        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
+        found = read_object(path, **RUN)
+        if "status" not in found:
+            raise InputError(f"{path}: no 'status'; {AGAIN}")
+        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
     for run, about in runs.items():
         log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
         if about["status"] == "missing" and log.exists():
@@ -166,8 +186,19 @@ def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
     return found
 
 
-def _optional(path: Path):
-    return read_json(path) if path.exists() else None
+def read_object(path: Path, **kinds: type | UnionType) -> dict:
+    """A JSON object in which some keys, where they are there, have values of some types. Raises `InputError` else."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; {AGAIN}")
+    for key, kind in kinds.items():
+        if key in found and not isinstance(found[key], kind):
+            raise InputError(f"{path}: {key!r} is {type(found[key]).__name__}, which no study writes there; {AGAIN}")
+    return found
+
+
+def _optional(path: Path, **kinds: type | UnionType) -> dict | None:
+    return read_object(path, **kinds) if path.exists() else None
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -178,10 +209,16 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
         # 'None' and 'NA' are names like any other here; only an empty cell is missing.
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
     if lost := [name for name in columns if name not in table]:
-        raise InputError(f"{path}: no column {lost[0]!r}; delete it and run the study again")
+        raise InputError(f"{path}: no column {lost[0]!r}; {AGAIN}")
+    if wrong := [name for name in columns if name not in TEXTS and not _numeric(table[name])]:
+        raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
     return table
+
+
+def _numeric(column: pd.Series) -> bool:
+    return is_numeric_dtype(column) or column.isna().all()
 
 
 def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFrame]:
@@ -190,6 +227,8 @@ def _tables(root: Path, runs: dict[str, dict], name: str) -> dict[str, pd.DataFr
         path = root / "runs" / run / f"{name}.csv"
         if path.exists() and path.stat().st_size:
             table = csv_table(path)
+            if wrong := [name for name in MEASURED if name in table and not _numeric(table[name])]:
+                raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
             if len(table) and "step" in table:
                 found[run] = table
     return found
@@ -200,7 +239,7 @@ def csv_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except ValueError as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
 
 
 def _benchmarks(root: Path) -> pd.DataFrame:
@@ -223,16 +262,25 @@ def _benchmarks(root: Path) -> pd.DataFrame:
 
 def _usage(root: Path) -> dict[str, tuple[int | None, int | None]]:
     """Rule -> (tokens that policies wrote, the judge's tokens), of the rules that keep count in files."""
-    scored = [read_json(path) for path in _scored(root).values()]
+    both = ("written", "judge")
+    scored = [_counts(path, *both) for path in _scored(root).values()]
     asked = [
-        read_json(path) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
+        _counts(path, *both) for path in [*root.glob("judge/usage.json"), *sorted(root.glob("judge/runs/*-usage.json"))]
     ]
-    written, read = (sum(used[key] for used in scored) for key in ("written", "judge"))
+    written, read = (sum(used[key] for used in scored) for key in both)
     found = {"generate": (written, None), "score": (None, read)} if scored else {}
-    tried = [read_json(path) for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
-    spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
-    found |= {"benchmark_judge": (None, spent)} if tried else {}
-    return found | ({"judge": tuple(sum(used[key] for used in asked) for key in ("written", "judge"))} if asked else {})
+    pair = ("tokens_read", "tokens_written")
+    tried = [_counts(path, *pair) for path in sorted(root.glob("judge/benchmark/*-cost.json"))]
+    found |= {"benchmark_judge": (None, sum(sum(cost[key] for key in pair) for cost in tried))} if tried else {}
+    return found | ({"judge": tuple(sum(used[key] for used in asked) for key in both)} if asked else {})
+
+
+def _counts(path: Path, *keys: str) -> dict:
+    """A JSON object with numbers under some keys. Raises `InputError` where one is missing."""
+    found = read_object(path, **dict.fromkeys(keys, NUMBER))
+    if lost := [key for key in keys if key not in found]:
+        raise InputError(f"{path}: no {lost[0]!r}; {AGAIN}")
+    return found
 
 
 def _scored(root: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 
 import pandas as pd
 
@@ -13,11 +14,27 @@ from gavel.report.comparison import cost, tables
 from gavel.report.comparison.tables import against_first, overview
 from gavel.report.figure import Figure, seeds
 from gavel.report.plots import results
-from gavel.report.results import Results, load
+from gavel.report.results import NUMBER, Results, load
 from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
 
 CONFIG = "config.yaml"  # beside a study's report: its config as resolved
+# What the page reads of it, where it is there. Other keys may be another version's.
+SHAPES: dict[str, type | UnionType] = {
+    "primary": dict | None,
+    "rl": dict | None,
+    "judge": dict | None,
+    "evaluation": dict | None,
+    "rl.algorithms": list,
+    "rl.lambda": list,
+    "rl.seeds": list,
+    "primary.algorithm": str,
+    "primary.lambda": NUMBER,
+    "primary.seed": NUMBER,
+    "primary.set": str,
+    "primary.metric": str,
+}
+LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 AXES = {
     "variant": "",
     "labels": "labelled problems",
@@ -101,10 +118,30 @@ def load_study(folder: str | Path) -> Results:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    study = load(folder, config_files.read(path))
+    config = config_files.read(path)
+    _check_config(config, path)
+    study = load(folder, config)
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
     return study
+
+
+def _check_config(config: dict, path: Path) -> None:
+    """Raises `InputError` where a study's config is not as the page needs it."""
+    copy = "copy the file again from the study's results"
+    for key, kind in SHAPES.items():
+        section, _, name = key.partition(".")
+        where = (config.get(section) or {}) if name else config
+        if (name or section) in where:
+            value = where[name or section]
+            if not _is(value, kind) or (key in LISTED and not all(_is(one, LISTED[key]) for one in value)):
+                raise InputError(f"{path}: {key} is not as a study's config has it, found {value!r}; {copy}")
+        elif section == "primary" and name and where:
+            raise InputError(f"{path}: {key} is missing, without which no comparison is named; {copy}")
+
+
+def _is(value: object, kind: type | UnionType) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def test_sets(studies: Mapping[str, Results]) -> list[str]:

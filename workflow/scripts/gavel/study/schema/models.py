@@ -54,7 +54,9 @@ class Model(Section):
     """A causal language model."""
 
     model: str = Field(description="Hub name, local folder, or `scratch`.")
-    revision: str | None = Field(None, description="Hub commit or tag; null is the newest when it is fetched.")
+    revision: str | None = Field(
+        None, description="Hub commit or tag; null is the newest when it is fetched. Not of what is local."
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Type of the weights.")
     pad_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `<pad>`).")
     eos_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `</s>`).")

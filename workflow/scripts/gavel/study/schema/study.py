@@ -221,6 +221,8 @@ class Config(Place):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        if self.primary.metric == "maj" and not self.evaluation.ks:
+            raise ValueError("primary.metric 'maj' is of the largest k, but evaluation.ks is an empty list; name some")
         self.check_training()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
@@ -336,8 +338,10 @@ def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
     except ValidationError as error:
-        # A mistyped key first: what is missing may be what it was meant to be.
-        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        # A mistyped key first: what is missing may be what it was meant to be. Of what may be a text or a list, an
+        # empty list next: it is no text either.
+        ranks = {"extra_forbidden": 0, "too_short": 1}
+        first = min(error.errors(), key=lambda problem: ranks.get(problem["type"], 2))
         more = error.error_count() - 1
         suffix = f" (and {more} more)" if more else ""
         problem = {**first, "loc": (*path, *first["loc"])}
@@ -370,7 +374,7 @@ def _explain(problem: dict) -> str:
         hint = hints[value] if value is True or value is None else ""
         found = shown(parts, value)
         return f"{key}: is a section of keys{f', found {found}' if found else f'; {NOT_SHOWN}'}{hint}"
-    if parts[-1:] in (["int"], ["float"], ["str"]):  # of a key that may be either
+    if parts and (parts[-1] in ("int", "float", "str") or parts[-1].startswith("list[")):  # of a key that may be either
         parts = parts[:-1]
         key = ".".join(parts)
     message = problem["msg"].removeprefix("Value error, ")
@@ -378,6 +382,8 @@ def _explain(problem: dict) -> str:
         message += "; put it in quotes"
     if problem["type"] == "string_pattern_mismatch" and parts[-1] == "base_url":
         message = "expected an address that begins with http:// or https://"
+    if problem["type"] == "too_short" and isinstance(problem["input"], list) and not problem["input"]:
+        return f"{key}: is an empty list; name at least one, or leave the key out"
     if isinstance(problem["input"], dict) or not key:
         return f"{key}: {message}" if key else message
     if found := shown(parts, problem["input"]):
