@@ -14,10 +14,13 @@ from helpers.configs import default
 
 def test_the_list_of_folders_in_use_has_all_that_a_results_folder_is_said_to_hold():
     text = (ROOT / "results" / "README.md").read_text()
-    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    cells += re.findall(r"`results/(slurm)/`", text)
-    named = {name for cell in cells for name in re.findall(r"`([a-z][a-z.]*)(?:/[^`]*)?`", cell)}
-    named |= set(re.findall(r"`(seeds\.csv)`", text))
+    named = set()
+    for cell in (line.split("|")[1] for line in text.splitlines() if line.startswith("| `")):
+        paths = [path.rstrip("/") for path in re.findall(r"`([a-z][^`]*)`", cell)]
+        if "/" in paths[0]:  # names without a folder lie in that of the first
+            paths = [path for path in paths if "/" in path]
+        named |= {path.split("/")[0] for path in paths}
+    named |= set(re.findall(r"`results/([a-z]+)/`", text)) | set(re.findall(r"`(seeds\.csv)`", text))
     assert {"data", "state", "slurm", "mlflow.db", "report.html", "hub", "unfinished", "seeds.csv"} <= named
     assert named | {"README.md"} <= set(place.DEFAULTS_OWN)
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,11 @@ from gavel.study.layout import grid, primary_comparison
 
 AGAIN = "delete it and run the study again"  # to a file that is not as the study writes it
 NUMBER = int | float
-TEXTS = set(
-    "algorithm run checkpoint set metric baseline primary judge by part items".split()
-)  # columns without numbers
+# Columns without numbers, and those of a test's results that every row has.
+TEXTS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
+FILLED = set("run checkpoint baseline set metric k n".split())
 MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")  # of a run, as it went
+CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
 RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
@@ -132,13 +133,13 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
     return Results(
         root=root,
         study=study,
-        metrics=_table(place / "metrics.csv", METRIC_COLUMNS),
-        comparisons=_table(place / "comparisons.csv", COMPARISON_COLUMNS),
+        metrics=_table(place / "metrics.csv", METRIC_COLUMNS, FILLED),
+        comparisons=_table(place / "comparisons.csv", COMPARISON_COLUMNS, FILLED),
         seeds=_table(place / "seeds.csv", SEED_COLUMNS),
         runs=runs,
         monitors=_tables(root, runs, "monitor"),
         training=_tables(root, runs, "training"),
-        calibration=_optional(root / "judge" / "calibration.json", auc_within=NUMBER | None, accuracy=NUMBER | None),
+        calibration=_optional(root / "judge" / "calibration.json", **CALIBRATION),
         policies=_optional(root / "judge" / "policies.json"),
         judge_benchmark=_table(root / "judge" / "benchmark.csv", list(BENCHMARK_COLUMNS)),
         audit=_optional(root / "data" / "audit.json"),
@@ -165,6 +166,8 @@ def _runs(root: Path, study: dict) -> dict[str, dict]:
         if "status" not in found:
             raise InputError(f"{path}: no 'status'; {AGAIN}")
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
+        if runs[run]["algorithm"] != "sft" and runs[run]["lambda"] is None:
+            raise InputError(f"{path}: no 'lambda' of an RL run; {AGAIN}")
     for run, about in runs.items():
         log = root / "logs" / ("sft.log" if run == "sft" else f"rl/{run}.log")
         if about["status"] == "missing" and log.exists():
@@ -201,7 +204,7 @@ def _optional(path: Path, **kinds: type | UnionType) -> dict | None:
     return read_object(path, **kinds) if path.exists() else None
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+def _table(path: Path, columns: list[str], filled: Iterable[str] = ()) -> pd.DataFrame:
     """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
     if not path.exists():
         return pd.DataFrame(columns=columns)
@@ -214,6 +217,8 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
         raise InputError(f"{path}: no column {lost[0]!r}; {AGAIN}")
     if wrong := [name for name in columns if name not in TEXTS and not _numeric(table[name])]:
         raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
+    if gaps := [name for name in columns if name in filled and table[name].isna().any()]:
+        raise InputError(f"{path}: a row has no {gaps[0]!r}, as in a file that is cut off; {AGAIN}")
     return table
 
 

@@ -28,6 +28,11 @@ SHAPES: dict[str, type | UnionType] = {
     "rl.algorithms": list,
     "rl.lambda": list,
     "rl.seeds": list,
+    "judge.reasoning": dict | None,
+    "judge.self_taught": dict | None,
+    "judge.rl": dict | None,
+    "judge.scratch": dict | None,
+    "judge.scratch.steps": NUMBER,
     "primary.algorithm": str,
     "primary.lambda": NUMBER,
     "primary.seed": NUMBER,
@@ -130,13 +135,15 @@ def _check_config(config: dict, path: Path) -> None:
     """Raises `InputError` where a study's config is not as the page needs it."""
     copy = "copy the file again from the study's results"
     for key, kind in SHAPES.items():
-        section, _, name = key.partition(".")
-        where = (config.get(section) or {}) if name else config
-        if (name or section) in where:
-            value = where[name or section]
+        *sections, name = key.split(".")
+        where = config
+        for section in sections:
+            where = where.get(section) or {}
+        if name in where:
+            value = where[name]
             if not _is(value, kind) or (key in LISTED and not all(_is(one, LISTED[key]) for one in value)):
                 raise InputError(f"{path}: {key} is not as a study's config has it, found {value!r}; {copy}")
-        elif section == "primary" and name and where:
+        elif sections == ["primary"] and where:
             raise InputError(f"{path}: {key} is missing, without which no comparison is named; {copy}")
 
 
