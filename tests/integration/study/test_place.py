@@ -15,3 +15,8 @@ def test_no_folder_of_the_project_takes_results():
         pytest.skip("not a git checkout")
     folders = {line.split("/")[0] for line in tracked.stdout.splitlines() if "/" in line}
     assert {name for name in folders if not name.startswith(".")} - {"results"} == set(place.PROJECT)
+
+
+def test_the_list_of_folders_in_use_has_all_that_a_study_leaves(finished):
+    left = {path.name for path in finished.results.iterdir() if not path.name.startswith(".")}
+    assert left <= set(place.DEFAULTS_OWN)

@@ -81,7 +81,7 @@ def test_a_k_above_a_rows_responses_names_the_row(write, capsys, more):
 def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(command_score, "BATCH", 3)
     rows = [{"response": [f"#### {i}"] * (i % 4 + 1), "answer": i - i % 2} for i in range(20)]
-    out = tmp_path / "new" / "details.jsonl"
+    out = tmp_path / "details.jsonl"
     assert score(capsys, write(*rows), "--format", "text", "--details", str(out))[0] == 0
     details = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["row"] for row in details] == list(range(20))
@@ -135,6 +135,42 @@ def test_bad_rows_exit_2_with_file_line_and_reason(write, capsys, bad, reason):
     assert err.startswith(f"gavel: {path}:3: ")
     assert reason in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("answer", ["9" * 401, "-" + "9" * 450, "1e500", "0." + "3" * 500, "2^9999", 10**401])
+def test_an_answer_that_is_too_long_is_called_so(write, capsys, answer):
+    path = write({"response": "1", "answer": answer})
+    status, _, err = score(capsys, path, "--format", "text")
+    assert status == 2 and err.startswith(f"gavel: {path}:1: 'answer' must be a number")
+    assert err.endswith("(too long: a number has 400 digits at most)\n") and len(err) < 400
+
+
+@pytest.mark.parametrize("answer", ["9" * 401 + "x", "x" * 500, "3/0", "many", True, [1], ""])
+def test_another_answer_that_is_no_number_is_not_called_too_long(write, capsys, answer):
+    status, _, err = score(capsys, write({"response": "1", "answer": answer}), "--format", "text")
+    assert status == 2 and "too long" not in err
+
+
+@pytest.mark.parametrize(
+    ("row", "told", "hint"),
+    [
+        ({"response": "1", "answer": None}, "'answer' must be", True),
+        ({"response": None, "answer": 1}, "'response' must be", False),
+    ],
+)
+def test_only_of_a_missing_answer_is_it_said_that_it_cannot_be_scored(write, capsys, row, told, hint):
+    status, _, err = score(capsys, write(row), "--format", "text")
+    assert status == 2 and told in err and "found null" in err
+    assert ("no label; such rows cannot be scored" in err) == hint
+
+
+@pytest.mark.parametrize("layout", ["rows", "lm-eval", "greedy", "gsm8k-model-solutions"])
+@pytest.mark.parametrize("text", ["[]", "[\n]\n", " [ ]\n", ""])
+def test_a_list_without_elements_has_no_rows(tmp_path, capsys, layout, text):
+    (tmp_path / "rows.jsonl").write_text(text)
+    status, out, err = score(capsys, str(tmp_path / "rows.jsonl"), "--format", "text", "--layout", layout)
+    assert (status, out) == (2, "")
+    assert err == f"gavel: {tmp_path / 'rows.jsonl'}: no rows to score; expected one JSON object a line\n"
 
 
 def test_bad_rows_can_be_left_out_and_are_counted(write, capsys, tmp_path):

@@ -1,13 +1,18 @@
-"""JSON from other people's files: one line for what cannot be read, and one JSON list in place of JSON Lines."""
+"""JSON from other people's files: one line for what cannot be read, and one JSON list in place of JSON Lines.
+
+Files to write: what is there and is no regular file stays. Devices are made here; never are those of the machine tried.
+"""
 
 import json
 import os
+import stat
 import threading
 
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.common.files import json_texts, read_json, read_jsonl
+from gavel.common.files import is_replaced, json_texts, read_json, read_jsonl, replacing, write_text
+from helpers.devices import device, read_pipe
 
 TOO_LONG = "9" * 5000
 ROWS = [{"a": 1, "b": "ä\u2028 [ ] , {"}, {"a": [{"c": 2}]}, {"a": 3}]
@@ -83,10 +88,20 @@ def test_elements_of_a_list_have_the_lines_on_which_they_begin(tmp_path):
     path.write_text(json.dumps(ROWS, indent=2))
     lines = path.read_text().splitlines()
     assert [number for number, _ in json_texts(path)] == [n for n, line in enumerate(lines, 1) if line == "  {"]
-    path.write_text("[]\n")
-    assert list(json_texts(path)) == [(1, b"[]\n")]  # one line, on which no row stands
-    path.write_text("[\n]\n")
+
+
+@pytest.mark.parametrize("text", ["[]", "[]\n", "\n[ ]\n\n", "[\n]\n", "\ufeff[]", ""])
+def test_a_list_without_elements_has_no_rows(tmp_path, text):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
     assert list(json_texts(path)) == []
+
+
+def test_an_empty_list_among_rows_is_no_row(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('[]\n{"a": 1}\n')
+    with pytest.raises(InputError, match=f"{path}:1: expected a JSON object, found list"):
+        list(read_jsonl(path))
 
 
 def test_a_list_may_come_through_a_pipe(tmp_path):
@@ -119,3 +134,101 @@ def test_a_broken_list_is_named_with_its_line(tmp_path, text, where, reason):
         list(read_jsonl(path))
     assert str(error.value).startswith(f"{path}:{where}: ") and reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def others(folder):
+    """What lies beside the files that a test has made itself."""
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "old")
+    before = path.stat().st_ino
+    with pytest.raises(KeyError), replacing(path) as handle:
+        handle.write("half")
+        raise KeyError
+    assert path.read_text() == "old"
+    write_text(path, "whole")
+    assert path.read_text() == "whole" and path.stat().st_ino != before
+    assert others(path.parent) == {"a.txt"}
+
+
+def test_a_folder_is_not_made_where_that_is_not_asked(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "new" / "a.txt", make_folder=False):
+        pass
+    assert others(tmp_path) == set()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_link_the_target_is_replaced(tmp_path, there):
+    (tmp_path / "far").mkdir()
+    target, between, link = tmp_path / "far" / "target", tmp_path / "far" / "between", tmp_path / "link"
+    between.symlink_to("target")
+    link.symlink_to(between)
+    if there:
+        target.write_text("old")
+    before = target.stat().st_ino if there else None
+    write_text(link, "new")
+    assert link.is_symlink() and between.is_symlink() and not target.is_symlink()
+    assert target.read_text() == "new" and target.stat().st_ino != before
+    assert others(tmp_path) == {"far", "link"} and others(tmp_path / "far") == {"target", "between"}
+
+
+def test_a_link_that_leads_to_itself_is_an_error_and_stays(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").is_symlink() and (tmp_path / "b").is_symlink()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_device_is_written_into_and_stays(tmp_path, linked):
+    null, full = device(tmp_path / "null", 3), device(tmp_path / "full", 7)
+    if linked:
+        for name in ("null", "full"):
+            (tmp_path / f"{name}-link").symlink_to(name)
+    suffix = "-link" if linked else ""
+    write_text(tmp_path / f"null{suffix}", "gone")
+    with pytest.raises(OSError, match="No space left on device"):
+        write_text(tmp_path / f"full{suffix}", "more")
+    assert stat.S_ISCHR(null.stat().st_mode) and stat.S_ISCHR(full.stat().st_mode)
+    assert not is_replaced(null)
+    assert others(tmp_path) == {"null", "full"} | ({"null-link", "full-link"} if linked else set())
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_into_and_stays(tmp_path, linked):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if linked:
+        (tmp_path / "link").symlink_to(pipe)
+    with read_pipe(pipe) as found:
+        write_text(tmp_path / ("link" if linked else "pipe"), "through")
+    assert found == ["through"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "new")
+    assert others(tmp_path.parent) >= {tmp_path.name} and others(tmp_path) == set()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_this_process_has_open_is_written_on_and_not_from_its_beginning(tmp_path, linked):
+    """As `--details /dev/stdout > out.txt` has it, where opening the file anew would write over it."""
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("no /proc here")
+    with open(tmp_path / "out.txt", "w") as out:
+        out.write("first\n")
+        out.flush()
+        path = f"/proc/self/fd/{out.fileno()}"
+        if linked:
+            (tmp_path / "link").symlink_to(path)
+            path = tmp_path / "link"
+        assert not is_replaced(path)
+        write_text(path, "second\n")
+        out.write("third\n")
+    assert (tmp_path / "out.txt").read_text() == "first\nsecond\nthird\n"
+    assert others(tmp_path) == {"out.txt"} | ({"link"} if linked else set())

@@ -45,6 +45,23 @@ from helpers.planted import SECRET, contents
         f"x._api_key={SECRET}",
         f"a.b-c?key={SECRET}",
         f"--key={SECRET}",
+        f"found 'u:{SECRET}@h/v1'",
+        f"found '//u:{SECRET}@h/v1'",
+        f"//u:{SECRET}@[::1]/v1",
+        f"me:{SECRET}@host",
+        f"--pw {SECRET}",
+        f"PW={SECRET} serve",
+        f"--passcode={SECRET}",
+        f"-H 'Cookie: {SECRET}'",
+        f"curl -u user:{SECRET} http://h",
+        f"curl --user user:{SECRET} http://h",
+        f"curl --user=user:{SECRET}",
+        f"curl -U user:{SECRET}",
+        f"['curl', '-u', 'user:{SECRET}']",
+        f"srv --api-key '{SECRET} --port 80",
+        f'srv --api-key "a {SECRET} --port 80',
+        f"http://h/v1;token={SECRET}",
+        f"http://h/api_key={SECRET}/v1",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text):
@@ -70,6 +87,9 @@ def test_keys_of_known_forms_are_hidden_anywhere(key):
         "vllm serve {model} --host {host} --port {port} --api-key ${JUDGE_KEY}",
         "https://${USER}:${PASS}@host/v1",
         "a task-specific key, the author: me",
+        "docker run --user 1000:1000 -u vllm:vllm image:tag",
+        "python -u http://host/x",
+        "at 10:30 @home, a.py:12: @decorated",
     ],
 )
 def test_other_text_is_left_as_it_is(text):
@@ -134,6 +154,62 @@ REFUSED = [
     ("tracking", {"uri": f"me:{SECRET}@host:5000"}),
     ("tracking", {"uri": f"host:5000?token={SECRET}"}),
     ("tracking", {"uri": [f"http://me:{SECRET}@host:5000"]}),
+    *(
+        (section, values)
+        for address in (
+            f"u:{SECRET}@h/v1",
+            f"//u:{SECRET}@h/v1",
+            SECRET,
+            f"/{SECRET}",
+            f"http:/u:{SECRET}@h",
+            f"http:\\\\u:{SECRET}@h",
+            f" http://u:{SECRET}@h/v1",
+            f"http://u%3A{SECRET}%40h/v1",
+            f"http://h:{SECRET}/v1",
+            f"http://h:80:{SECRET}/v1",
+            f"http://h/v1;token={SECRET}",
+            f"http://h/v1;{SECRET}",
+            f"http://h/v1%3Btoken%3D{SECRET}",
+            f"http://h/api_key={SECRET}/v1",
+            f"http://h/x={SECRET}/v1",
+            f"http://h/;token={SECRET}",
+            f"http://[{SECRET}",
+            {"a": SECRET},
+        )
+        for section, values in (
+            ("judge", {"server": {"base_url": address}}),
+            ("rl", {"algorithms": ["grpo"], "vllm": {"mode": "server", "base_url": address}}),
+            ("tracking", {"uri": address}),
+        )
+    ),
+    ("tracking", {"uri": f"postgresql://host/db;password={SECRET}"}),
+    ("tracking", {"uri": f"postgresql://host:{SECRET}/db"}),
+    ("tracking", {"uri": f"sqlite:////x/token={SECRET}/mlflow.db"}),
+    ("judge", {"server": {"base_url": "http://h/v1", f"api_key {SECRET}": None}}),
+    ("judge", {"server": {"base_url": "http://h/v1", SECRET: None}}),
+    ("judge", {"server": {"base_url": "http://h/v1", "timeout_s": SECRET}}),
+    ("judge", {"server": {"base_url": f"http://h/v1;token=${{A}}{SECRET}"}}),
+    ("rl", {"vllm": SECRET}),
+    ("rl", {"vllm": {"mode": SECRET}}),
+    *(
+        ("judge", {"server": SERVED | {"command": command}})
+        for command in (
+            f"srv --api-key '{SECRET} --port {{port}}",
+            f'srv --api-key "{SECRET} --port {{port}}',
+            f"srv '{SECRET} --port {{port}}",
+            f"srv {SECRET} --port {{port}} \\",
+            f"srv --pw {SECRET} --port {{port}}",
+            f"bash -c 'curl -u user:{SECRET} http://h; srv {{port}}'",
+            ["curl", "-u", f"user:{SECRET}", "{port}"],
+            ["curl", f"--user=user:{SECRET}", "{port}"],
+            [SECRET],
+        )
+    ),
+    ("judge", {"chat": True, "chat_template_kwargs": {"token": SECRET}}),
+    ("judge", {"chat": True, "chat_template_kwargs": {"api_key": SECRET}}),
+    ("judge", {"chat": True, "chat_template_kwargs": {"x": f"sk-{SECRET}"}}),
+    ("judge", {"chat": True, "chat_template_kwargs": {"token": [SECRET]}}),
+    ("judge", {"chat": True, "chat_template_kwargs": [SECRET]}),
     ("tracking", f"http://me:{SECRET}@host:5000"),
 ]
 
@@ -162,6 +238,17 @@ def test_a_config_that_holds_a_secret_is_refused_and_the_secret_not_repeated(sec
         ),
         ("tracking", {"uri": "postgresql://host/db?sslmode=require&connect_timeout=5"}),
         ("tracking", {"uri": "sqlite:////home/me@work/#1/mlflow.db"}),
+        ("tracking", {"uri": "sqlite:////home/a;b=c/mlflow.db"}),
+        ("tracking", {"uri": "http://[::1]:5000/a/b"}),
+        ("judge", {"model": "m", "server": {"base_url": "http://${H}:${P}/v1;token=${T}/x"}}),
+        ("judge", {"model": "m", "server": SERVED | {"command": "docker run -u 1000:1000 -p {port}:80 a:b"}}),
+        (
+            "judge",
+            {
+                "chat": True,
+                "chat_template_kwargs": {"enable_thinking": False, "add_bos_token": True, "bos_token": "<s>"},
+            },
+        ),
     ],
 )
 def test_a_config_without_secrets_or_with_references_is_taken(section, values):

@@ -442,6 +442,28 @@ def test_a_log_of_an_old_harness_is_one_list_in_a_jsonl_file(tmp_path):
         read("lm_eval", str(path))
 
 
+@pytest.mark.parametrize("reader", ["lm_eval", "jsonl"])
+@pytest.mark.parametrize("text", ["[]", "[\n]\n"])
+def test_a_list_without_elements_has_no_rows(tmp_path, reader, text):
+    (tmp_path / "rows.jsonl").write_text(text)
+    with pytest.raises(InputError, match=r"rows.jsonl has no rows; give a data set with at least one"):
+        read(reader, str(tmp_path / "rows.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("reader", "row"),
+    [
+        ("jsonl", {"question": "q", "answer": "9" * 401}),
+        ("gsm8k", {"question": "q", "answer": "#### " + "9" * 401}),
+        ("lm_eval", LM_EVAL_ROW | {"target": "9" * 401}),
+        ("lm_eval", LM_EVAL_ROW | {"target": "#### " + "9" * 401}),
+    ],
+)
+def test_an_answer_that_is_too_long_is_called_so(written, reader, row):
+    with pytest.raises(InputError, match=r"\(too long: a number has 400 digits at most\)"):
+        read(reader, written([row]))
+
+
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.parquet", "rows.xml"])
 @pytest.mark.parametrize(
     "content",

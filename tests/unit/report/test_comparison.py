@@ -2,6 +2,8 @@
 
 import copy
 import html.parser
+import json
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
+from helpers.devices import read_pipe
 from helpers.fake_judges import judge_benchmark, judge_training
 from helpers.fake_results import build
 
@@ -79,6 +82,20 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
     assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
     assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
     assert "the same folder is named twice" in capsys.readouterr().err
+
+
+def test_a_page_goes_into_a_pipe_and_takes_the_place_of_what_a_link_leads_to(folders, tmp_path, capsys):
+    from gavel.cli.main import main
+
+    asked = ["report", *map(str, folders.values()), "--out"]
+    os.mkfifo(tmp_path / "pipe")
+    with read_pipe(tmp_path / "pipe") as found:
+        assert main([*asked, str(tmp_path / "pipe")]) == 0
+    assert capsys.readouterr().out == ""  # there is nothing to open
+    (tmp_path / "link").symlink_to("page.html")
+    assert main([*asked, str(tmp_path / "link")]) == 0
+    assert (tmp_path / "link").is_symlink() and "</html>" in found[0]
+    assert "</html>" in (tmp_path / "page.html").read_text()
 
 
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
@@ -323,3 +340,119 @@ def test_a_broken_study_is_named_in_one_line(folders, tmp_path, capsys, file, te
     assert said.count("\n") == 1
     assert main(["report", str(folders["first"]), "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
+
+
+def damaged(folder, file: str, change):
+    """Change one file of a study: its text, or its JSON or YAML document; with None delete it."""
+    path = folder / file
+    if change is None:
+        path.unlink()
+    elif isinstance(change, str):
+        path.write_text(change)
+    elif path.suffix == ".yaml":
+        path.write_text(yaml.safe_dump(change(yaml.safe_load(path.read_text()))))
+    else:
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def told(folder, tmp_path, capsys, *others) -> tuple[int, str]:
+    from gavel.cli.main import main
+
+    status = main(["report", str(folder), *map(str, others), "--out", str(tmp_path / "page.html")])
+    return status, capsys.readouterr().err
+
+
+PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"}
+RUN = "runs/grpo-lambda0.5-seed0/run.json"
+SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("config.yaml", lambda c: c | {"primary": {"set": "main"}}, "config.yaml: primary.algorithm is missing"),
+        *(
+            ("config.yaml", lambda c, key=key: c | {"primary": PRIMARY | {key: [1]}}, f"config.yaml: primary.{key} is")
+            for key in PRIMARY
+        ),
+        ("config.yaml", lambda c: c | {"primary": "x"}, "config.yaml: primary is not as a study's config has it"),
+        ("config.yaml", lambda c: c | {"rl": [1]}, "config.yaml: rl is not"),
+        ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda is not"),
+        ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds is not"),
+        ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "does not say how the judge was trained"),
+        ("config.yaml", lambda c: c | {"judge": {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
+        ("config.yaml", "", "config.yaml: expected a study's config, found nothing"),
+        ("config.yaml", "a: [", "config.yaml:1: not valid YAML"),
+        (RUN, "", "run.json: not valid JSON"),
+        (RUN, '{"status": "finis', "run.json: not valid JSON"),
+        (RUN, "[]", "run.json: expected a JSON object, found list"),
+        (RUN, "{}", "run.json: no 'status'"),
+        (RUN, lambda run: run | {"status": 3}, "run.json: 'status' is int"),
+        (RUN, lambda run: run | {"lambda": None}, "run.json: no 'lambda' of an RL run"),
+        ("runs/grpo-lambda0.5-seed0/monitor.csv", "step,accuracy\nx,y\n", "the column 'step' holds something else"),
+        ("metrics.csv", "", "metrics.csv: not a CSV table"),
+        ("metrics.csv", "run,checkpoint\n", "metrics.csv: no column"),
+        ("comparisons.csv", "x\n1\n", "comparisons.csv: no column 'run'"),
+        ("judge/calibration.json", "[]", "calibration.json: expected a JSON object"),
+        ("judge/calibration.json", lambda c: c | {"auc_within": "x"}, "calibration.json: 'auc_within' is str"),
+        ("judge/usage.json", "{}", "usage.json: no 'written'"),
+        ("data/splits.json", lambda c: {"counts": 3}, "splits.json: 'counts' is int"),
+    ],
+)
+def test_a_folder_that_somebody_put_together_is_named_in_one_line(folders, tmp_path, capsys, file, change, message):
+    shutil.copytree(folders["first"], tmp_path / "made")
+    damaged(tmp_path / "made", file, change)
+    status, error = told(tmp_path / "made", tmp_path, capsys)
+    assert status == 2 and error.count("\n") == 1
+    assert error.startswith(f"gavel: {tmp_path / 'made'}") and message in error
+
+
+def test_a_table_that_is_cut_off_is_named(folders, tmp_path, capsys):
+    shutil.copytree(folders["first"], tmp_path / "made")
+    rows = (folders["first"] / "metrics.csv").read_text().splitlines()
+    (tmp_path / "made" / "metrics.csv").write_text("\n".join([*rows[:3], rows[3][:20]]))
+    status, error = told(tmp_path / "made", tmp_path, capsys)
+    assert status == 2 and "metrics.csv: a row has no " in error and "cut off" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", ["{}", '{"id": 1, "sample": -1, "question": "q", "gold": "1", "correct": true}'])
+def test_samples_that_are_none_are_named(folders, tmp_path, capsys, row):
+    shutil.copytree(folders["second"], tmp_path / "made")
+    (tmp_path / "made" / SAMPLES).write_text(row + "\n")
+    status, error = told(folders["first"], tmp_path, capsys, tmp_path / "made")
+    assert status == 2 and f"{SAMPLES}: a row is no scored sample" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("config.yaml", lambda c: c | {"primary": PRIMARY | {"lambda": 0.25}}),  # whose run is not there
+        ("config.yaml", lambda c: c | {"rl": c["rl"] | {"new": 1}, "newer": {"a": 1}}),  # of another version
+        ("config.yaml", "study: x\n"),
+        (RUN, None),
+        ("comparisons.csv", None),
+        ("judge/calibration.json", None),
+        ("data/splits.json", None),
+        (SAMPLES, None),
+    ],
+)
+def test_what_is_missing_is_left_out_of_the_page(folders, tmp_path, capsys, file, change):
+    shutil.copytree(folders["first"], tmp_path / "made")
+    damaged(tmp_path / "made", file, change)
+    assert told(tmp_path / "made", tmp_path, capsys, folders["second"]) == (0, "")
+
+
+def test_a_primary_run_that_is_not_among_the_results_has_no_result(folders, tmp_path):
+    shutil.copytree(folders["first"], tmp_path / "made")
+    damaged(tmp_path / "made", "config.yaml", lambda c: c | {"primary": PRIMARY | {"lambda": 0.25}})
+    found = comparison.load_study(tmp_path / "made")
+    assert list(found.runs)[-1] == "grpo-lambda0.25-seed0"
+    assert found.runs["grpo-lambda0.25-seed0"]["status"] == "missing"
+    assert "made: no result" in comparison.answer({"made": found}, "variant")
+
+
+def test_an_error_that_nobody_thought_of_is_one_line_with_its_place(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(comparison, "headline", lambda *arguments: {}["algorithm"])
+    status, error = told(folders["first"], tmp_path, capsys)
+    assert status == 2 and error.count("\n") == 1
+    assert "a file there is not as a study writes it (KeyError: 'algorithm', in " in error

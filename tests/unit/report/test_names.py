@@ -78,6 +78,7 @@ def root(tmp_path_factory):
 def compared(root):
     folders = [str(root / name) for name in FOLDERS]
     out = root / "out" / "comparison.html"
+    out.parent.mkdir()
     assert main.main(["report", *folders, "--out", str(out), "--question", HOSTILE, "--axis", "labels"]) == 0
     return out
 

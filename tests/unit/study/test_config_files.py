@@ -9,6 +9,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.jobs import serving
 from gavel.study import config_files, resolve, sweep
+from helpers.planted import SECRET
 
 DEFAULT = (ROOT / "config" / "config.yaml").read_text()
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -122,8 +123,19 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
             ":3: not valid YAML (found character '\\t' that cannot start any token;",
         ),
         ("study: x\nrl: {steps: 1\n", ":3: not valid YAML ("),
-        ("study: *x\n", ":1: not valid YAML (found undefined alias 'x')"),
-        ("study: !!python/object:os.system x\n", ":1: not valid YAML (could not determine a constructor"),
+        (
+            "study: *x\n",
+            ":1: not valid YAML (found undefined alias in column 8; text that begins with * stands in quotes)",
+        ),
+        (
+            "study: !!python/object:os.system x\n",
+            ":1: not valid YAML (could not determine a constructor for the tag in column 8; text that begins with !",
+        ),
+        *(
+            (f"study: !!{tag} {SECRET}\n", ": not valid YAML (a value that does not fit its tag")
+            for tag in ("int", "float", "bool")
+        ),
+        ("study: !!timestamp x\n", ":1: study: YAML reads x as a date"),
         ("study: x\n---\nstudy: y\n", ":2: not valid YAML (but found another document)"),
         ("", ": expected a study's config, found nothing; write"),
         ("# nothing\n", ": expected a study's config, found nothing; write"),
@@ -139,6 +151,40 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
 )
 def test_a_file_that_holds_no_config_is_one_line(refused, text, message):
     assert refused(text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"*{SECRET}",
+        f"!{SECRET}",
+        f"!{SECRET} x",
+        f"!<{SECRET}> x",
+        f"!{SECRET}!x y",
+        f"!!{SECRET} x",
+        f"&{SECRET} 1\n  timeout_s: &{SECRET} 2",
+        f"!!int {SECRET}",
+        f"'{SECRET}",
+        f'"\\{SECRET}"',
+        f"%{SECRET}",
+        f"@{SECRET}",
+        f"|{SECRET}",
+        f"[{SECRET}",
+        f"a: {SECRET}: b",
+    ],
+)
+def test_what_yaml_does_not_understand_is_not_repeated(refused, value):
+    """A password that begins with a sign of YAML's, and stands without quotes."""
+    message = refused(f"study: x\nserver:\n  api_key_env: {value}\n")
+    assert SECRET not in message and SECRET[1:] not in message
+    assert value.startswith("!!int") or message.startswith((":3: ", ":4: "))
+
+
+@pytest.mark.parametrize("value", ["012345", "12:34:56", "2024-01-01"])
+@pytest.mark.parametrize("key", ["api_key_env", "base_url", "command", "uri"])
+def test_a_number_that_may_be_a_password_is_not_repeated(refused, key, value):
+    message = refused(f"a:\n  {key}: {value}\n")
+    assert message.startswith(f":2: a.{key}: YAML reads what stands here as ") and value not in message
 
 
 def test_a_missing_file_is_one_line(tmp_path):
@@ -223,6 +269,64 @@ def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(
         with pytest.raises(InputError, match="data.train.path: ") as error:
             resolve.find(name, ROOT, "data.train.path")
         assert "\n" not in str(error.value)
+
+
+LOCAL = "has no effect on what is local"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values", "message"),
+    [
+        ("train", "revision", {"revision": "abc"}, LOCAL),
+        ("train", "name", {"name": "foo"}, LOCAL),
+        ("pretrain", "revision", {"revision": "abc"}, LOCAL),
+        ("tests.main", "name", {"name": "foo"}, LOCAL),
+        ("train", None, {"split": "train", "limit": 3, "skip_bad": True}, None),
+    ],
+)
+@pytest.mark.parametrize("place", ["rows.jsonl", "saved", "layout"])
+def test_a_key_of_the_hub_beside_a_local_path_is_named(tmp_path, section, key, values, message, place):
+    (tmp_path / "rows.jsonl").write_text('{"question": "q", "answer": 1}\n')
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").touch()
+    (tmp_path / "layout").mkdir()
+    raw = yaml.safe_load(DEFAULT)
+    source = {"reader": "jsonl", "path": str(tmp_path / place)} | values
+    top, _, test = section.partition(".")
+    raw["data"][top] = raw["data"]["tests"] | {test: source} if test else source
+    if message is None or (key == "name" and place == "layout"):  # whose configurations are folders
+        resolve.resolve(raw, ROOT)
+        return
+    with pytest.raises(InputError, match=rf"^config: data.{section}.{key}: {message} \({tmp_path}"):
+        resolve.resolve(raw, ROOT)
+
+
+SERVED = {"serve": "job", "gpus": [], "command": "serve {model} {port}"}
+
+
+@pytest.mark.parametrize(
+    ("which", "about", "message"),
+    [
+        ("student", {"model": "resources/models/student"}, "has no effect on what is local"),
+        ("judge", {"model": "resources/models/judge"}, "has no effect on what is local"),
+        ("student", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
+        ("judge", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
+        ("judge", {"model": "a/b", "server": {"base_url": "http://h/v1"}}, "has no effect on a server's model"),
+        ("judge", {"model": "a/b", "server": SERVED | {"command": "serve a/b {port}"}}, "on a server's model"),
+        ("judge", {"model": "resources/models/judge", "server": SERVED}, "has no effect on what is local"),
+        ("judge", {"model": "a/b", "server": SERVED}, None),  # it is downloaded for the server
+        ("student", {"model": "a/b"}, None),
+        ("judge", {"model": "a/b"}, None),
+    ],
+)
+def test_a_revision_that_would_do_nothing_is_named(which, about, message):
+    raw = yaml.safe_load(DEFAULT)
+    raw[which] = about | {"revision": "abc"}
+    if message is None:
+        assert resolve.resolve(raw, ROOT)[which]["revision"] == "abc"
+        return
+    with pytest.raises(InputError, match=f"^config: {which}.revision: .*{message}"):
+        resolve.resolve(raw, ROOT)
 
 
 @pytest.mark.parametrize("command", ["x '{port}", 'x "{port}', "x {port} \\", " "])

@@ -44,6 +44,13 @@ def changed(path: str, value) -> dict:
         ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
         ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
+        *((f"rl.{key}", [], f"rl.{key}: is an empty list, which") for key in ("lambda", "algorithms", "seeds")),
+        ("rl.lora", {"target_modules": []}, "rl.lora.target_modules: is an empty list; name at least one"),
+        ("judge.prompt", [], "judge.prompt: is an empty list"),
+        ("judge.scratch", {"tasks": []}, "judge.scratch.tasks: is an empty list"),
+        ("judge.server", {"serve": "job", "command": []}, "judge.server.command: is an empty list"),
+        ("evaluation.best_of", [], "evaluation.best_of: is an empty list"),
+        ("evaluation.ks", [], None),
         ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
         ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
@@ -100,7 +107,9 @@ def changed(path: str, value) -> dict:
         ),
         *(("study", name, "study: String should match pattern") for name in ("", "a/b", "../x", "a\n", "~", "a b")),
         ("study", 8, "study: Input should be a valid string; put it in quotes (found 8)"),
-        ("study", "v1.0", None),
+        ("study", "-n", "study: must not begin with a dash, which programs take for an option"),
+        ("study", "jt", "results_dir: results is the default study's own, of study 'tiny', whose results it would"),
+        ("results_dir", "-n", "results_dir: must not begin with a dash"),
         *(
             ("results_dir", f"{name}{below}", f"lies in the project's folder {name}; name another folder")
             for name in ("workflow", "tests", "config", "docs", "resources", "profiles", "envs", "benchmarks")
@@ -134,6 +143,7 @@ def changed(path: str, value) -> dict:
             {"mode": "server", "serve": "job", "gpus": [1], "command": "x '{port}"},
             "rl.vllm: command: cannot",
         ),
+        ("data.tests.-n", {"reader": "gsm8k", "path": "x"}, "test set name '-n' must not begin with a dash"),
         ("data.tests.plus.of", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("evaluation.best_of", [], "evaluation.best_of: "),
@@ -198,7 +208,7 @@ def changed(path: str, value) -> dict:
         ("judge.server", {"serve": "job", "gpus": []}, None),
         ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
         ("student.dtype", "bfloat16", "student.dtype is bfloat16, whose numbers lie too far apart for sft's"),
-        ("tracking.uri", "localhost:5000", "expected http://host:port of a server, found 'localhost:5000'"),
+        ("tracking.uri", "localhost:5000", "tracking: uri: expected http://host:port of a server; what was"),
         ("tracking.uri", "http://me:hush@host:5000", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         ("tracking.uri", "postgresql://host/db?user=me&password=hush", "for a database PGUSER and PGPASSWORD"),
         ("tracking.uri", "http://host:5000", None),
@@ -266,6 +276,13 @@ def test_the_monitor_may_act_under_a_judge_that_compares(action):
     raw = changed("judge", {"model": "m", "kind": "pairwise"})
     raw["rl"]["monitor"] = {"action": action}
     assert config_study.load(raw)["rl"]["monitor"]["action"] == action
+
+
+def test_a_vote_needs_a_k():
+    raw = changed("evaluation.ks", [])
+    raw["primary"]["metric"] = "maj"
+    with pytest.raises(InputError, match="primary.metric 'maj' is of the largest k, but evaluation.ks is an empty"):
+        config_study.load(raw)
 
 
 def test_a_mistyped_key_is_named_before_what_is_missing():

@@ -151,7 +151,6 @@ MALFORMED = {
     "NaN": lambda chat: listing(chat, LISTED | {" Yes": math.nan}),
     "NaN of another token": lambda chat: listing(chat, LISTED | {" Maybe": math.nan}),
     "infinity": lambda chat: listing(chat, LISTED | {" Yes": math.inf}),
-    "minus infinity": lambda chat: listing(chat, LISTED | {" Yes": -math.inf}),
     "a huge integer": lambda chat: listing(chat, LISTED | {" Yes": -(10**400)}),
     "above 0": lambda chat: listing(chat, {" Yes": 0.7, " No": -3.0}),
     "more than 1 in all": lambda chat: listing(chat, {" Yes": -0.1, " No": -0.1}),
@@ -170,6 +169,29 @@ def test_a_malformed_reply_is_a_missing_answer(fault, chat, capsys):
         found = connect(server, chat=chat).verdicts(["1+1?", "q"], ["2", "s"])
     assert [verdict.score for verdict in found] == [pytest.approx(0.75), None]
     assert "1 of 2 answers missing (" in capsys.readouterr().err
+
+
+# How vLLM, llama.cpp's server and Python's own encoder write the logarithm of 0.
+IMPOSSIBLE = {"vllm": -9999.0, "llama.cpp": -3.4028234663852886e38, "python": -math.inf}
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("server", IMPOSSIBLE)
+def test_a_label_that_cannot_be_has_a_probability_of_0(server, chat, capsys):
+    never = IMPOSSIBLE[server]
+    replies = {"no": LISTED | {" Yes": never}, "yes": LISTED | {" No": never}, "other": LISTED | {" Maybe": never}}
+    replies |= {"neither": {"Well": -0.1, " Yes": never, " No": never}, "alone": {"Well": -0.1, " No": never}}
+
+    def reply(prompt):
+        return listing(chat, next((found for name, found in replies.items() if name in prompt), LISTED))
+
+    with serving(reply) as asked:
+        found = connect(asked, chat=chat).verdicts(["1+1?"] * 3, ["<no>", "<yes>", "<other>"])
+        assert [verdict.score for verdict in found] == pytest.approx([0, 1, 0.75])
+        for name, said in (("neither", "' Yes' and ' No' is 0"), ("alone", "' No' is 0")):
+            assert connect(asked, chat=chat).verdicts(["1+1?"], [f"<{name}>"])[0].score is None
+            error = capsys.readouterr().err
+            assert f"1 of 1 answers missing (the probability of {said}; listed are 'Well', " in error
 
 
 @pytest.mark.parametrize("chat", [False, True])

@@ -6,7 +6,7 @@ A new one is one function and one line in `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gavel.cli.rows import shown
+from gavel.cli.rows import answer_shown, shown
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.solutions.numbers import canonical
@@ -45,7 +45,8 @@ def _row(number: int, where: str, row: dict) -> list[Item]:
     gold = canonical(row.get("answer"))
     if gold is None:
         raise InputError(
-            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found {shown(row, 'answer')}"
+            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found "
+            f"{answer_shown(row, 'answer')}"
         )
     return [Item(number, None, responses, gold, *_names(row))]
 
@@ -54,7 +55,7 @@ def gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
     """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
     gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
     if gold is None:
-        found = shown(row, "ground_truth")
+        found = answer_shown(row, "ground_truth")
         raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
     models = [name for name, value in row.items() if isinstance(value, dict)]
     if not models:
@@ -87,7 +88,7 @@ def _greedy(number: int, where: str, row: dict) -> list[Item]:
     if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
         raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
     if (gold := canonical(row.get("gold"))) is None:
-        raise InputError(f"{where}: 'gold' must be a number or the string None, found {shown(row, 'gold')}")
+        raise InputError(f"{where}: 'gold' must be a number or the string None, found {answer_shown(row, 'gold')}")
     return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
 
 

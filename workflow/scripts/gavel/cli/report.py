@@ -3,9 +3,12 @@
 import argparse
 import os
 import shlex
+import traceback
 from pathlib import Path
 
-from gavel.common.errors import InputError
+from gavel.cli import output_file
+from gavel.common.errors import InputError, first_line
+from gavel.common.files import is_replaced
 from gavel.study.layout import Layout
 
 
@@ -16,7 +19,12 @@ def add_report(commands) -> None:
         description="Each folder is a study's results, with its report.html and config.yaml, or a sweep's.",
     )
     parser.add_argument("folders", metavar="RESULTS", nargs="+")
-    parser.add_argument("--out", default="comparison.html", metavar="PAGE.html", help="page to write (%(default)s)")
+    parser.add_argument(
+        "--out",
+        default="comparison.html",
+        metavar="PAGE.html",
+        help=f"page to write (%(default)s), {output_file.HELP}",
+    )
     parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
     parser.add_argument(
         "--axis",
@@ -32,22 +40,33 @@ def report(options: argparse.Namespace) -> None:
     from gavel.report.comparison import page  # matplotlib and pandas: seconds that the other commands need not wait
     from gavel.study.schema.study import completed
 
-    if Path(options.out).is_dir():
-        raise InputError(f"--out {options.out}: is a folder; name the page to write")
+    output_file.check("--out", options.out)
     names = _names([study for folder in options.folders for study in _studies(folder)])
+    about = {
+        "title": "comparison",
+        "question": _readable(options.question),
+        "axis": options.axis,
+        "command": _readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
+    }
     try:
-        page.render(
-            names,
-            options.out,
-            title="comparison",
-            question=_readable(options.question),
-            axis=options.axis,
-            command=_readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
-            complete=completed,
-        )
+        page.render(names, options.out, **about, complete=completed)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
-    print(f"open {options.out}")
+    except Exception as error:  # a folder that somebody put together can be wrong in more ways than are looked for
+        raise InputError(
+            f"{', '.join(options.folders)}: a file there is not as a study writes it ({first_line(error)}, in "
+            f"{_place(error)}); run the study to its end with this version, or leave it out"
+        ) from error
+    if is_replaced(options.out):  # and is no terminal or pipe that has just shown the page
+        print(f"open {options.out}")
+
+
+def _place(error: Exception) -> str:
+    """Where in this project an error came up."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gavel" in Path(frame.filename).parts]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _studies(folder: str) -> list[str]:

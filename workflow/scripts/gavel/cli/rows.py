@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from gavel.common.files import json_texts
+from gavel.solutions.numbers import TOO_LONG, too_long
 
 
 def add_options(parser) -> None:
@@ -21,5 +22,12 @@ def located(path: str) -> Iterator[tuple[str, bytes]]:
 def shown(row: dict, key: str) -> str:
     if key not in row:
         return "no such key"
-    text = json.dumps(row[key])
-    return "null (no label; such rows cannot be scored)" if text == "null" else text[:60]
+    return json.dumps(row[key])[:60]
+
+
+def answer_shown(row: dict, key: str) -> str:
+    """As `shown`, of an answer: also why it is none, where that cannot be seen."""
+    found = shown(row, key)
+    if found == "null":
+        return "null (no label; such rows cannot be scored)"
+    return f"{found} ({TOO_LONG})" if too_long(row.get(key)) else found

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gavel.cli import output_file
 from gavel.cli.compare import Answered, Side, Tally, answered, comparison, lines
 from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
-from gavel.common.files import write_jsonl
 from gavel.data.sources import Skipped
 from gavel.solutions.budget import BATCH as PROGRAMS
 from gavel.solutions.budget import BUDGET_S, use_budget
@@ -150,7 +150,7 @@ def add_score(commands) -> None:
     parser.add_argument(
         "--details",
         metavar="OUT.jsonl",
-        help="also write each row's answers and verdicts, rows numbered from 0",
+        help=f"also write each row's answers and verdicts, rows numbered from 0; {output_file.HELP}",
     )
     parser.set_defaults(run=score)
 
@@ -165,6 +165,7 @@ def score(options: argparse.Namespace) -> None:
     ks = _ks(options.k)
     use_budget(_seconds(options.batch_seconds))
     if options.details:
+        output_file.check("--details", options.details)
         for path in filter(None, (options.file, options.compare)):
             if Path(path).resolve() == Path(options.details).resolve():
                 raise InputError(f"--details {options.details}: would write over the responses; name another file")
@@ -199,10 +200,9 @@ def _read(
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
     if details:
-        try:
-            write_jsonl(details, rows)
-        except OSError as error:
-            raise InputError(f"{details}: cannot be written ({error.strerror}); check the path") from None
+        with output_file.opened("--details", details) as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
     else:
         for _ in rows:
             pass

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from gavel.common.errors import InputError
 NOT_UTF8 = "not UTF-8 text; convert the file to UTF-8"
 TOO_DEEP = "nested too deeply"
 DEEPEST = 100  # of lists and objects in each other; far more than this cannot be written again
+LINKS = 40  # that lead to each other; the kernel follows no more
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK = b" \t\r\n\xef\xbb\xbf"  # with the byte order mark
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -37,7 +39,7 @@ def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """The JSON texts of a file, each with the number of its line: its lines, or the elements of its one list.
 
     Blank lines are passed over. A file is one list where its first line that is not blank is `[` or begins with `[{`
-    and is no JSON by itself, or is the only one; it is then loaded whole.
+    and is no JSON by itself, or is the only one; it is then loaded whole. A file with nothing but `[]` has no texts.
 
     Raises:
         InputError: the file is missing, or is a list that cannot be taken apart.
@@ -70,7 +72,7 @@ def _on_lines(lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 
 
 def _opens_list(line: bytes, alone: bool) -> bool:
-    if not re.match(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|$)", line):
+    if not re.match(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|\]?\s*$)", line):
         return False
     try:
         json.loads(line)
@@ -190,10 +192,27 @@ def half_a_character(text: str) -> bool:
 
 
 @contextmanager
-def replacing(path: str | Path, newline: str | None = None) -> Iterator[TextIO]:
-    """A text file to write that takes the place of `path` when the block ends well, and is gone when it does not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def replacing(path: str | Path, newline: str | None = None, make_folder: bool = True) -> Iterator[TextIO]:
+    """A text file to write that takes the place of `path` when the block ends well, and is gone when it does not.
+
+    Of a link it is the target whose place is taken. What is there and is no regular file, such as a device or a pipe,
+    stays and is written into as the block goes.
+
+    Args:
+        make_folder: whether to make the folder of `path` where it is missing.
+
+    Raises:
+        OSError: it cannot be written; a folder never can.
+    """
+    if make_folder:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if not is_replaced(path):
+        # Nothing of a device or pipe is on a disk to wait for.
+        number = _own_descriptor(path)
+        with open(path if number is None else os.dup(number), "w", encoding="utf-8", newline=newline) as handle:
+            yield handle
+        return
+    path = Path(os.path.realpath(path))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "w", encoding="utf-8", newline=newline) as handle:
@@ -206,8 +225,32 @@ def replacing(path: str | Path, newline: str | None = None) -> Iterator[TextIO]:
         partial.unlink(missing_ok=True)
 
 
+def is_replaced(path: str | Path) -> bool:
+    """Whether `replacing` puts a new file there; not where a device, a pipe or a folder is, or is opened already."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode) and _own_descriptor(path) is None
+    except FileNotFoundError:
+        return True
+
+
+def _own_descriptor(path: str | Path) -> int | None:
+    """The number of this process's open file that a path such as /dev/stdout stands for; None of another path.
+
+    Where that is a regular file, opening it once more would write over what has been written into it.
+    """
+    path = os.path.abspath(path)
+    for _ in range(LINKS):
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if match := re.fullmatch(rf"/proc/{os.getpid()}/fd/([0-9]+)", path):
+            return int(match[1])
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return None
+
+
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically (temporary file beside it, then rename), making its folder."""
+    """Write a text file atomically (`replacing`), making its folder."""
     with replacing(path) as handle:
         handle.write(text)
 

@@ -20,17 +20,21 @@ PLACEHOLDERS = {"dummy", "empty", "false", "no-key", "nokey", "none", "not-neede
 
 # What the name of a flag, variable, header or option ends with whose value is a secret; then single last words of one.
 _ENDS = ("apikey", "api_key", "access_key", "auth_key", "private_key", "secret_key", "passphrase", "passwd", "password")
-_LAST = {"auth", "authorization", "bearer", "credential", "credentials", "pass", "pwd", "secret", "sig", "signature"}
+_LAST = {"auth", "authorization", "bearer", "cookie", "credential", "credentials", "pass", "passcode", "psw", "pw"}
+_LAST |= {"pwd", "secret", "sig", "signature"}
 # Before `token`: then it is a tokenizer's.
 _TOKENIZER = {"bos", "cls", "end", "eos", "first", "image", "last", "mask", "new", "next", "pad", "per", "sep", "stop"}
 _TOKENIZER |= {"start", "unk"}
 # Each pattern begins where a run of its letters does, or a long line without blanks would take minutes.
 _NAMED = re.compile(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z0-9_.-]+)["']?\s*(?:=|:(?!//))\s*\[?""")
 _FLAG = re.compile(r"""(?<![A-Za-z0-9_-])["']?--?(?P<name>[A-Za-z][\w.-]*)["']?,?\s+(?![-{])""")
-_VALUE = re.compile(r"""[bru]?"[^"\n]*"|[bru]?'[^'\n]*'|[^\s"'&;,)\]}]+\}?""")
+# A quote that is not closed may hold a secret up to the line's end.
+_VALUE = re.compile(r"""[bru]?"[^"\n]*"?|[bru]?'[^'\n]*'?|[^\s"'&;,)\]}]+\}?""")
 _SCHEME = re.compile(r"\b((?:bearer|basic)\s+)([A-Za-z0-9+/=_.~-]{6,})", re.I)
 _USER = re.compile(r"(?<![a-z0-9+.-])(?!sqlite)([a-z][a-z0-9+.-]*:/{1,2})([^\s'\"<>]+)@", re.I)
-_BARE_USER = re.compile(r"(?<![\w/.-])[\w.-]+:[^\s@/:'\"]+@(?=[\w.-]+:\d)")
+_BARE_USER = re.compile(r"(?:(?<=//)|(?<![\w/.-]))[\w.-]+:[^\s@/:'\"]+@(?=[\w\[-])")
+# As curl and docker have it; `--user 1000:1000` is a user and a group.
+_LOGIN = re.compile(r"""(?<![\w-])(-[uU]|--(?:proxy-)?user)(["']?,?\s+["']?|=["']?)([^\s:'"]+):([^\s'"]+)""")
 _FORMS = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-[A-Za-z0-9_-]{8,}|hf_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|"
@@ -38,7 +42,10 @@ _FORMS = re.compile(
     r"AKIA[0-9A-Z]{16}|AIza[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
     r")"
 )
+_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[]*)(?::(?P<port>.*))?", re.DOTALL)
+_NAMED_REFERENCE = re.compile(r";?[\w.-]*=\$\{\w+\}(?=[/;]|$)")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z_-]{0,40}[0-9]{0,2}")
 _ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SECRET_VARIABLE = re.compile(
     r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PGPASSWORD|CREDENTIALS?)$|^PGPASSWORD$"
@@ -51,6 +58,10 @@ DATABASE_OPTIONS = {
     "sslrootcert", "target_session_attrs", "timeout", "trusted_connection", "trustservercertificate", "uri",
     "write_timeout",
 }  # fmt: skip
+
+# Keys of a config whose values may be or hold a secret, and sections of which others may be one by mistake.
+_HOLDERS = {"api_key_env", "base_url", "command", "uri"}
+_SECTIONS = {"chat_template_kwargs", "server", "tracking", "vllm"}
 
 _known: set[str] = set()
 
@@ -65,10 +76,22 @@ def redacted(text: str) -> str:
     text = str(text)
     for secret in sorted(_known | _of_environment(), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
+    return _forms_hidden(text)
+
+
+def _forms_hidden(text: str) -> str:
+    """A text without what looks like a secret."""
     text = _USER.sub(lambda match: match[0] if _harmless(match[2]) else f"{match[1]}{HIDDEN}@", text)
     text = _BARE_USER.sub(f"{HIDDEN}@", text)
+    text = _LOGIN.sub(_without_login, text)
     text = _SCHEME.sub(rf"\1{HIDDEN}", text)
     return _FORMS.sub(HIDDEN, _values_hidden(_values_hidden(text, _NAMED), _FLAG))
+
+
+def _without_login(match: re.Match) -> str:
+    flag, between, name, word = match.groups()
+    harmless = _harmless(word) or word == name or word.startswith("//") or (name + word).isdigit()
+    return match[0] if harmless else f"{flag}{between}{HIDDEN}"
 
 
 def _values_hidden(text: str, names: re.Pattern) -> str:
@@ -130,14 +153,19 @@ def refuse_in_url(url: str, references: bool = False) -> None:
         references: `${NAME}` may stand for one.
     """
     hint = "write ${NAME} in its place and export NAME" if references else "hand it over in the environment"
+    invalid = "is not a valid address (not shown, in case it holds a password)"
     try:
         parts = urlsplit(url)
         user, options = parts.netloc.rpartition("@")[0], parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
-        raise ValueError("is not a valid address (not shown, in case it holds a password)") from None
-    found = next((match[2] for match in _USER.finditer(url)), user)
+        raise ValueError(invalid) from None
+    forms = dict.fromkeys((url, unquote(url)))  # a sign may be written as `%40`
+    found = next((match[2] for form in forms for match in _USER.finditer(form)), user)
     if found and not (references and _harmless(found)):
         raise ValueError(f"a name or password in it would be written into results; {hint}")
+    port = _PORT.fullmatch(parts.netloc.rpartition("@")[2])
+    if not port or not (re.fullmatch("[0-9]{0,5}", port["port"] or "") or (references and _harmless(port["port"]))):
+        raise ValueError(invalid)
     if parts.fragment:
         raise ValueError(f"ends with a '#' and more, which is not sent; if that is a key, {hint}")
     if parts.scheme in ("http", "https") and (options or parts.query):
@@ -146,7 +174,10 @@ def refuse_in_url(url: str, references: bool = False) -> None:
         if name.lower() not in DATABASE_OPTIONS or redacted(value) != value:
             shown = repr(name) if redacted(name) == name and len(name) <= 30 else "one of its options"
             raise ValueError(f"{shown} after '?' may be a secret, which would be written into results; {hint}")
-    if _FORMS.search(url):
+    path = unquote(parts.path)
+    if parts.scheme != "sqlite" and re.search("[;=]", _NAMED_REFERENCE.sub("", path) if references else path):
+        raise ValueError(f"has a ';' or '=' and more in its path (not shown); if that is a key, {hint}")
+    if any(_forms_hidden(form) != form for form in forms):
         raise ValueError(f"holds what looks like a key (not shown); {hint}")
 
 
@@ -172,11 +203,29 @@ def refuse_as_name(name: str) -> None:
         )
 
 
+def refuse_in_options(options: Mapping[str, Any]) -> None:
+    """Raises `ValueError`, which does not repeat it, where an option of a model's or template's holds a secret."""
+    for name, value in options.items():
+        secret = _announces(name, alone=True) and not isinstance(value, bool) and not _harmless(str(value))
+        if secret or _forms_hidden(str(value)) != str(value):
+            raise ValueError(
+                f"{_forms_hidden(name)!r} holds what looks like a password or key (not shown), which would be written "
+                "into results and logs; leave it out"
+            )
+
+
 def shown(place: Sequence[str], value: Any) -> str | None:
     """A wrong value in a config as an error may repeat it; None where it may not."""
-    if any(part in ("api_key_env", "command", "base_url", "uri", "server", "tracking") for part in place):
-        return repr(redacted_url(value)) if isinstance(value, str) and place[-1] in ("base_url", "uri") else None
+    if any(part in _HOLDERS or _announces(part, alone=True) for part in place):
+        return None
+    if any(part in _SECTIONS for part in place) and not isinstance(value, int | float | None):
+        return None
     return redacted(repr(value))
+
+
+def shown_key(name: str) -> str | None:
+    """An unknown key as an error may repeat it; None of what is no name but a value that stands in a key's place."""
+    return redacted(name) if _KEY.fullmatch(name) and not _FORMS.search(name) else None
 
 
 def filled(text: str, key: str) -> str:
@@ -200,6 +249,8 @@ def _hide(word: str, before: str) -> str:
     """A command's word without secrets; the word before it may be a flag that announces one."""
     flag = re.fullmatch(r"--?([A-Za-z][\w.-]*)", before)
     if flag and _announces(flag[1], alone=True) and not word.startswith("-") and not _harmless(word):
+        return HIDDEN
+    if flag and _LOGIN.sub(_without_login, f"{before} {word}") != f"{before} {word}":
         return HIDDEN
     return redacted(word)
 

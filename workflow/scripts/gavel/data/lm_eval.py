@@ -16,15 +16,17 @@ import json
 from hashlib import blake2b
 
 from gavel.common.errors import InputError
-from gavel.solutions.numbers import canonical
+from gavel.solutions.numbers import TOO_LONG, canonical, too_long
 
 
 def gold(row: dict) -> str:
     """Canonical gold answer from `target`, which is a number or ends with `#### N`. Raises `InputError` otherwise."""
     target = row.get("target")
-    answer = canonical(target.rpartition("####")[2] if isinstance(target, str) else target)
+    value = target.rpartition("####")[2] if isinstance(target, str) else target
+    answer = canonical(value)
     if answer is None:
-        raise InputError(f"'target' is neither a number nor None nor ends with '#### N': {_shown(target)}")
+        why = f" ({TOO_LONG})" if too_long(value) else ""
+        raise InputError(f"'target' is neither a number nor None nor ends with '#### N': {_shown(target)}{why}")
     return answer
 
 

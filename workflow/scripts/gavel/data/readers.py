@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.data.records import FIELDS
-from gavel.solutions.numbers import canonical
+from gavel.solutions.numbers import TOO_LONG, canonical, too_long
 
 # `9 (apples)`: an answer of ASDiv with its unit.
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
@@ -28,7 +28,8 @@ def _answer(value) -> str:
     """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
     answer = None if value is None or isinstance(value, bool) else canonical(value)
     if answer is None:
-        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None")
+        why = f" ({TOO_LONG})" if too_long(value) else ""
+        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{why}")
     return answer
 
 

@@ -2,13 +2,15 @@
 
 import csv
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import NamedTuple
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
@@ -26,6 +28,16 @@ class Tokens(NamedTuple):
 
     written: float | None = None
     judge: float | None = None
+
+
+AGAIN = "delete it and run the study again"  # to a file that is not as the study writes it
+NUMBER = int | float
+# Columns without numbers, and those of a test's results that every row has.
+TEXTS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
+FILLED = set("run checkpoint baseline set metric k n".split())
+MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")  # of a run, as it went
+CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
+RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
 @dataclass
@@ -126,7 +138,7 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
         tables: folder of metrics.csv and its like, if not `root`.
 
     Raises:
-        InputError: a file is there but malformed.
+        InputError: a file is there but not as a study writes it.
     """
     files, study = Layout(root), redacted_config(study)
     made = Layout(tables or root)
@@ -134,28 +146,41 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
     return Results(
         files=files,
         study=study,
-        metrics=_table(made.metrics, METRIC_COLUMNS),
-        comparisons=_table(made.comparisons, COMPARISON_COLUMNS),
+        metrics=_table(made.metrics, METRIC_COLUMNS, FILLED),
+        comparisons=_table(made.comparisons, COMPARISON_COLUMNS, FILLED),
         seeds=_table(made.seeds, SEED_COLUMNS),
         runs=runs,
         monitors=_tables({run: files.runs(run).monitor for run in runs}),
         training=_tables({run: files.runs(run).training for run in runs}),
-        calibration=_optional(files.judge.calibration),
+        calibration=_optional(files.judge.calibration, **CALIBRATION),
         policies=_optional(files.judge.policies),
         judge_benchmark=_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
         audit=_optional(files.data.audit),
-        splits=_optional(files.data.splits),
+        splits=_optional(files.data.splits, counts=dict | None),
         benchmarks=_benchmarks(Path(files.benchmarks)),
         usage=_usage(files),
-        contests={run: read_json(path).get("comparisons") or {} for run, path in _scored(files).items()},
+        contests={
+            run: read_object(path, comparisons=dict | None).get("comparisons") or {}
+            for run, path in _scored(files).items()
+        },
     )
 
 
 def _runs(files: Layout, study: dict) -> dict[str, dict]:
-    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in runs_of(study).items()}
+    planned, named = runs_of(study), study["primary"]
+    # In a study's own config it is one of the grid's; in another one it is told as missing.
+    planned.setdefault(
+        primary_comparison(named, None)["run"], {key: named[key] for key in ("algorithm", "lambda", "seed")}
+    )
+    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in planned.items()}
     for path in matching(files, files.runs("*").run_json):
         run = path.parent.name
-        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | read_json(path)
+        found = read_object(path, **RUN)
+        if "status" not in found:
+            raise InputError(f"{path}: no 'status'; {AGAIN}")
+        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
+        if runs[run]["algorithm"] != "sft" and runs[run]["lambda"] is None:
+            raise InputError(f"{path}: no 'lambda' of an RL run; {AGAIN}")
     for run, about in runs.items():
         log = Path(files.log(RULES["train_sft"]) if run == "sft" else files.log(RULES["train_rl"], run=run))
         if about["status"] == "missing" and log.exists():
@@ -182,11 +207,22 @@ def matching(files: Layout, pattern: str) -> list[Path]:
     return sorted(Path(files.root).glob(pattern.removeprefix(f"{files.root}/")))
 
 
-def _optional(path: str):
-    return read_json(path) if Path(path).exists() else None
+def read_object(path: Path, **kinds: type | UnionType) -> dict:
+    """A JSON object in which some keys, where they are there, have values of some types. Raises `InputError` else."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; {AGAIN}")
+    for key, kind in kinds.items():
+        if key in found and not isinstance(found[key], kind):
+            raise InputError(f"{path}: {key!r} is {type(found[key]).__name__}, which no study writes there; {AGAIN}")
+    return found
 
 
-def _table(path: str, columns: list[str]) -> pd.DataFrame:
+def _optional(path: str, **kinds: type | UnionType) -> dict | None:
+    return read_object(Path(path), **kinds) if Path(path).exists() else None
+
+
+def _table(path: str, columns: list[str], filled: Iterable[str] = ()) -> pd.DataFrame:
     """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
     if not Path(path).exists():
         return pd.DataFrame(columns=columns)
@@ -194,10 +230,18 @@ def _table(path: str, columns: list[str]) -> pd.DataFrame:
         # 'None' and 'NA' are names like any other here; only an empty cell is missing.
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
     if lost := [name for name in columns if name not in table]:
-        raise InputError(f"{path}: no column {lost[0]!r}; delete it and run the study again")
+        raise InputError(f"{path}: no column {lost[0]!r}; {AGAIN}")
+    if wrong := [name for name in columns if name not in TEXTS and not _numeric(table[name])]:
+        raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
+    if gaps := [name for name in columns if name in filled and table[name].isna().any()]:
+        raise InputError(f"{path}: a row has no {gaps[0]!r}, as in a file that is cut off; {AGAIN}")
     return table
+
+
+def _numeric(column: pd.Series) -> bool:
+    return is_numeric_dtype(column) or column.isna().all()
 
 
 def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
@@ -206,6 +250,8 @@ def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
     for run, path in paths.items():
         if Path(path).exists() and Path(path).stat().st_size:
             table = csv_table(path)
+            if wrong := [name for name in MEASURED if name in table and not _numeric(table[name])]:
+                raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
             if len(table) and "step" in table:
                 found[run] = table
     return found
@@ -216,7 +262,7 @@ def csv_table(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except ValueError as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); delete it and run the study again") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
 
 
 def _benchmarks(folder: Path) -> pd.DataFrame:
@@ -240,15 +286,23 @@ def _benchmarks(folder: Path) -> pd.DataFrame:
 def _usage(files: Layout) -> dict[str, Tokens]:
     """Group of rules -> tokens, of the rules that keep count in files."""
     found: dict[str, Tokens] = {}
-    if scored := [read_json(path) for path in _scored(files).values()]:
+    if scored := [_counts(path, *Tokens._fields) for path in _scored(files).values()]:
         found[RULES["generate"].group] = Tokens(written=sum(used["written"] for used in scored))
         found[RULES["score"].group] = Tokens(judge=sum(used["judge"] for used in scored))
-    if tried := [read_json(path) for path in matching(files, files.judge.benchmark.cost("*"))]:
-        spent = sum(cost["tokens_read"] + cost["tokens_written"] for cost in tried)
-        found[RULES["benchmark_judge"].group] = Tokens(judge=spent)
+    both = ("tokens_read", "tokens_written")
+    if tried := [_counts(path, *both) for path in matching(files, files.judge.benchmark.cost("*"))]:
+        found[RULES["benchmark_judge"].group] = Tokens(judge=sum(cost[key] for cost in tried for key in both))
     patterns = (files.judge.usage, files.judge.run_usage("*"))
-    if asked := [read_json(path) for pattern in patterns for path in matching(files, pattern)]:
+    if asked := [_counts(path, *Tokens._fields) for pattern in patterns for path in matching(files, pattern)]:
         found[RULES["judge_policy"].group] = Tokens(*(sum(used[key] for used in asked) for key in Tokens._fields))
+    return found
+
+
+def _counts(path: Path, *keys: str) -> dict:
+    """A JSON object with numbers under some keys. Raises `InputError` where one is missing."""
+    found = read_object(path, **dict.fromkeys(keys, NUMBER))
+    if lost := [key for key in keys if key not in found]:
+        raise InputError(f"{path}: no {lost[0]!r}; {AGAIN}")
     return found
 
 

@@ -26,6 +26,7 @@ SIGNIFICANT_DIGITS = 12
 # digits.
 MAX_DIGITS = 400
 MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10))
+TOO_LONG = f"too long: a number has {MAX_DIGITS} digits at most"
 
 # Letters that make digits after them part of a word (`AZYUK2A`). Chinese and Japanese are left out: they write
 # numbers without spaces around them.
@@ -170,6 +171,16 @@ def canonical(value: object) -> str | None:
     return None
 
 
+def too_long(value: object) -> bool:
+    """Whether an int, or the text of a number, is no number to `canonical` because it has too many digits."""
+    if isinstance(value, str):
+        text = _stripped(value)
+        match = NUMBER.fullmatch(text)
+        large = len(text) > MAX_DIGITS or re.search("[eE^*×]", text)
+        return match is not None and bool(large) and match_text(match) is None
+    return isinstance(value, int) and canonical(value) is None and not isinstance(value, bool)
+
+
 def match_text(match: re.Match) -> str | None:
     """Canonical text of a `NUMBER` match; None as `number_value` has it."""
     value = number_value(match)
@@ -186,12 +197,15 @@ def fraction(text: str) -> Fraction:
 
 @lru_cache(maxsize=65536)
 def _canonical_text(text: str) -> str | None:
-    text = text.translate(CHARACTERS).strip()
-    if text == UNANSWERABLE:
-        return text
-    text = re.sub(r"^-[ ]", "-", text).rstrip(".").rstrip("%").rstrip()
-    match = NUMBER.fullmatch(text)
+    if text.translate(CHARACTERS).strip() == UNANSWERABLE:
+        return UNANSWERABLE
+    match = NUMBER.fullmatch(_stripped(text))
     return match_text(match) if match else None
+
+
+def _stripped(text: str) -> str:
+    """A number's text without what may stand around it."""
+    return re.sub(r"^-[ ]", "-", text.translate(CHARACTERS).strip()).rstrip(".").rstrip("%").rstrip()
 
 
 def words_value(text: str) -> Fraction | None:

@@ -15,10 +15,12 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import NOT_UTF8, half_a_character
+from gavel.common.redaction import shown
 
 DEFAULT = "config/config.yaml"  # of the default study, from the working directory
 PATHS = {"results_dir", "path", "model"}  # keys where `~` is hardly meant as null
 _TAG = "tag:yaml.org,2002:"
+_NAMED = re.compile(r"\b(alias|anchor|tag handle|tag)(?= ')")  # before a name, in what is said of a wrong one
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
 
@@ -85,10 +87,27 @@ def _yaml(text: str, name: str):
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         where = f"{name}:{place.line + 1}" if place else name
-        advice = "; indent with spaces" if "'\\t'" in str(error.problem) else ""
-        raise InputError(f"{where}: not valid YAML ({error.problem or error.context}{advice})") from None
+        raise InputError(f"{where}: not valid YAML ({_problem(error)})") from None
     except yaml.YAMLError as error:
         raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
+    except InputError:
+        raise
+    except (ValueError, LookupError, AttributeError, TypeError):  # of `!!int x`; the message would repeat x
+        raise InputError(f"{name}: not valid YAML (a value that does not fit its tag, as in `!!int x`)") from None
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, without names of aliases and tags: a password that begins with * or ! is taken for one."""
+    problem = str(error.problem or error.context)
+    place = error.problem_mark or error.context_mark
+    named = _NAMED.search(problem)
+    if named and place:
+        sign = {"alias": "*", "anchor": "&"}.get(named[1], "!")
+        return (
+            f"{problem[: named.start()]}{named[0]} in column {place.column + 1}; text that begins with {sign} stands "
+            "in quotes"
+        )
+    return problem + ("; indent with spaces" if "'\\t'" in problem else "")
 
 
 class _Pairs(list):
@@ -175,15 +194,16 @@ class _Checker:
             raise self._error(node, path, _HALF)
         if not self.typed:
             return
+        told = text if shown(path.split("."), text) else "what stands here"
         if kind in ("int", "float") and ":" in text:
             raise self._error(
-                node, path, f"YAML reads {text} as a number to the base 60; write a plain number, or quotes for text"
+                node, path, f"YAML reads {told} as a number to the base 60; write a plain number, or quotes for text"
             )
         if kind == "int" and _OCTAL.fullmatch(text):
             raise self._error(
                 node,
                 path,
-                f"YAML reads {text} as an octal number; write it without the leading 0, or in quotes for text",
+                f"YAML reads {told} as an octal number; write it without the leading 0, or in quotes for text",
             )
         if kind == "int" and len(text) > sys.get_int_max_str_digits():
             raise self._error(node, path, "is a number of too many digits")
@@ -192,7 +212,7 @@ class _Checker:
         if kind == "null" and text == "~" and path.rpartition(".")[2] in PATHS:
             raise self._error(node, path, "YAML reads ~ as null; put a path in quotes, or leave the key out")
         if kind == "timestamp":
-            raise self._error(node, path, f"YAML reads {text} as a date; put it in quotes")
+            raise self._error(node, path, f"YAML reads {told} as a date; put it in quotes")
 
     def _error(self, node: yaml.Node, path: str, problem: str) -> InputError:
         return InputError(f"{self._place(node)}: {f'{path}: ' if path else ''}{problem}")

@@ -4,26 +4,33 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
+from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
+from gavel.study import config_files
 from gavel.study.schema.base import Section
 
 # Folders of the project that are no study's; whatever begins with a dot (.git, .venv) is none either.
 PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "tools", "workflow")
-# What the default study, whose folder is `results`, has in it; another study's folder may lie beside these.
+# What the default study, whose folder is `results`, and jobs on Slurm have in there; another study's folder may lie
+# beside these. A test holds it against results/README.md, the rules and what a study leaves.
 DEFAULTS_OWN = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
-    "mlflow.db models report.html runs samples.parquet seeds.csv state unfinished"
+    "mlflow.db mlflow.db-journal mlflow.db.lock models report.html runs samples.parquet seeds.csv slurm state "
+    "unfinished"
 ).split()
 
 
 class Place(Section):
     """A study's name and the folder of its results."""
 
-    study: str = Field(description="Short name; MLflow's experiment.", pattern=r"^[A-Za-z0-9_.-]+$")
+    study: str = Field(
+        description="Short name, of letters, digits, '_', '.' and '-', the last two not first; MLflow's experiment.",
+        pattern=r"^[A-Za-z0-9_.-]+$",
+    )
     results_dir: str | None = Field(
         None,
-        description="Where everything goes; `results/<study>` if not given. `~` is your home folder; a folder of the "
-        "project itself is refused.",
+        description="Where everything goes; `results/<study>` if not given. `~` is your home folder. Refused are a "
+        "folder of the project itself, and that of the default study, or one in use in there, for another study.",
     )
 
     @field_validator("study")
@@ -31,6 +38,9 @@ class Place(Section):
     def a_name(cls, value):
         if not any(character.isalnum() for character in value):
             raise ValueError("expected a name with a letter or digit in it; it becomes a folder's name")
+        if value[0] in "-.":
+            sign = {"-": "dash, which programs take for an option", ".": "dot, which hides the folder"}[value[0]]
+            raise ValueError(f"must not begin with a {sign}; begin with a letter, a digit or '_'")
         return value
 
     @field_validator("results_dir")
@@ -42,6 +52,8 @@ class Place(Section):
             raise ValueError("expected a folder's path without spaces around it; leave the key out for results/<study>")
         if any(character in "{}" or not character.isprintable() for character in value):
             raise ValueError("a folder with braces or control characters in its path cannot hold results; name another")
+        if value.startswith("-"):
+            raise ValueError("must not begin with a dash, which programs take for an option; name another folder")
         if value.startswith("$"):
             raise ValueError("environment variables are not filled in here; write the path itself")
         try:
@@ -53,12 +65,26 @@ class Place(Section):
     def placed(self):
         self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
         try:
-            problem = _problem(Path(self.results_dir))
+            problem = _default_s_own(Path(self.results_dir), self.study) or _problem(Path(self.results_dir))
         except OSError as error:
             problem = f"cannot be used ({error.strerror})"
         if problem:
             raise ValueError(f"results_dir: {self.results_dir} {problem}; name another folder, such as results/mine")
         return self
+
+
+def _default_s_own(path: Path, study: str) -> str | None:
+    """Why a folder cannot be that of a study of this name, where it is the default study's; None if it can."""
+    for base in dict.fromkeys((Path.cwd(), ROOT)):
+        try:
+            default = config_files.read(base / config_files.DEFAULT)
+        except InputError:  # there is none here, or the workflow says what is wrong with it
+            continue
+        name, folder = default.get("study"), default.get("results_dir") or f"results/{default.get('study')}"
+        same = isinstance(folder, str) and (base / Path(folder).expanduser()).resolve() == path.resolve()
+        if same and name != study:
+            return f"is the default study's own, of study {name!r}, whose results it would overwrite"
+    return None
 
 
 def _problem(path: Path) -> str | None:

@@ -39,12 +39,39 @@ def resolve(raw: dict, root: str | Path) -> dict:
     for key, source in sources.items():
         if source and source["path"]:
             source["path"] = find(source["path"], root, f"config: data.{key}.path")
+            _check_local_data(source, f"config: data.{key}")
     for key in ("student", "judge"):
         served = key == "judge" and study["judge"]["server"]  # then it is the server's name for it
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
+        _check_revision(study[key], f"config: {key}.revision")
     checks.check_prompts(study["judge"], study["solution"])
     return study
+
+
+def _check_local_data(source: dict, key: str) -> None:
+    """Raises `InputError` where a key of a hub data set stands beside a local path, on which it would do nothing."""
+    path = Path(source["path"])
+    if not path.exists():
+        return
+    saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))  # as `save_to_disk` does
+    for name in ("revision", "name") if path.is_file() or saved else ("revision",):
+        if source[name] is not None:
+            raise InputError(f"{key}.{name}: has no effect on what is local ({path}); leave it out")
+
+
+def _check_revision(about: dict, key: str) -> None:
+    """Raises `InputError` where a model's `revision` would do nothing."""
+    if about["revision"] is None:
+        return
+    server, local = about.get("server"), about["model"] == "scratch" or Path(about["model"]).exists()
+    if server and (server["serve"] == "external" or "{model}" not in str(server["command"])):
+        raise InputError(
+            f"{key}: has no effect on a server's model; leave it out, or write it into the server's command"
+        )
+    if local:
+        what = "a model made from scratch" if about["model"] == "scratch" else f"what is local ({about['model']})"
+        raise InputError(f"{key}: has no effect on {what}; leave it out")
 
 
 def find(name: str, root: str | Path, key: str) -> str:

@@ -2,6 +2,11 @@
 
 Proxies answer with pages of HTML, overloaded servers with half a reply, and a server's numbers can be none. Nothing of
 that may become a reward, nor end a job.
+
+A token that the model cannot say is listed with the logarithm of 0, for which JSON has no number. vLLM writes -9999,
+llama.cpp's server the lowest number of 32 bits, and Python's own encoder `-Infinity`: all are a probability of 0.
+`null` is malformed: encoders that write minus infinity so, such as orjson and nlohmann's, write it for NaN too, which a
+broken model gives and which is no probability.
 """
 
 import json
@@ -24,7 +29,8 @@ class Reply:
 
     Attributes:
         text: what the model wrote; "" where log-probabilities were asked for.
-        listed: (token, log-probability) of the likeliest tokens, where they were asked for.
+        listed: (token, log-probability) of the likeliest tokens, where they were asked for; minus infinity of one that
+            cannot be.
         read, written: tokens of prompt and completion; 0 of a server that does not count.
     """
 
@@ -89,7 +95,7 @@ def _checked(listed: list[tuple[str, object]]) -> list[tuple[str, float]]:
     for token, value in listed:
         # An integer may be too large for a float; compared with one it need not be made one.
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not -sys.float_info.max <= value <= sys.float_info.max:
+        if not number or not (-sys.float_info.max <= value <= sys.float_info.max or value == -math.inf):
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {str(value)[:SHOWN]}")
         if value > ROUNDING:
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {value:g}, above 0")

@@ -1,9 +1,9 @@
 """A judge's model behind an OpenAI-compatible server (vLLM, llama.cpp, hosted ones): one token a solution over HTTP.
 
 Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
-among them counts as 0 (its probability is below that of the last one listed); with neither there the answer is unknown,
-as it is when the server could not be asked or its reply is malformed (`gavel.judge.backends.replies`), after as many
-retries. Too long a prompt is the server's to cut or to refuse.
+among them counts as 0 (its probability is below that of the last one listed); with neither there, or both at 0, the
+answer is unknown, as it is when the server could not be asked or its reply is malformed
+(`gavel.judge.backends.replies`), after as many retries. Too long a prompt is the server's to cut or to refuse.
 
 A judge that reasons asks twice: for the reasoning, and for the token after it. By the chat endpoint the second request
 ends with the beginning of the assistant's message, which the server must go on with: vLLM and SGLang are told so by
@@ -218,7 +218,10 @@ class ServerBackend:
         listed = self._asked(text, **self._one_token()).listed
         right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
         if right + wrong == 0:
-            raise _NoLabel(f"no label among the listed tokens: {', '.join(repr(token) for token, _ in listed[:5])}")
+            shown = ", ".join(repr(token) for token, _ in listed[:5])
+            if found := [label for label in self.labels if any(token == label for token, _ in listed)]:
+                raise _NoLabel(f"the probability of {' and '.join(map(repr, found))} is 0; listed are {shown}")
+            raise _NoLabel(f"no label among the listed tokens: {shown}")
         return Answer(min(1.0, right), min(1.0, wrong))
 
     def _one_token(self) -> dict:
@@ -270,7 +273,7 @@ def _asked_to_wait(error) -> float | None:
 
 
 class _NoLabel(Exception):
-    """A server's list of likely tokens has neither label."""
+    """A server's list of likely tokens has neither label, or with a probability of 0 only."""
 
 
 class _Failures:

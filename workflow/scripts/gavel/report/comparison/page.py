@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import UnionType
 
 import pandas as pd
 
@@ -13,11 +14,32 @@ from gavel.report.comparison import cost, tables
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.results import accuracy_against
-from gavel.report.results import Results, load
+from gavel.report.results import NUMBER, Results, load
 from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
 from gavel.study.layout import Layout
 
+# What the page reads of a study's config, where it is there. Other keys may be another version's.
+SHAPES: dict[str, type | UnionType] = {
+    "primary": dict | None,
+    "rl": dict | None,
+    "judge": dict | None,
+    "evaluation": dict | None,
+    "rl.algorithms": list,
+    "rl.lambda": list,
+    "rl.seeds": list,
+    "judge.reasoning": dict | None,
+    "judge.self_taught": dict | None,
+    "judge.rl": dict | None,
+    "judge.scratch": dict | None,
+    "judge.scratch.steps": NUMBER,
+    "primary.algorithm": str,
+    "primary.lambda": NUMBER,
+    "primary.seed": NUMBER,
+    "primary.set": str,
+    "primary.metric": str,
+}
+LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 AXES = {
     "variant": "",
     "labels": "labelled problems",
@@ -115,14 +137,36 @@ def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> R
     path = Path(Layout(folder).config)
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
+    config = config_files.read(path)
+    _check_config(config, path)
     try:
-        config = complete(config_files.read(path))
+        config = complete(config)
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
     study = load(folder, config)
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
     return study
+
+
+def _check_config(config: dict, path: Path) -> None:
+    """Raises `InputError` where a study's config is not as the page needs it."""
+    copy = "copy the file again from the study's results"
+    for key, kind in SHAPES.items():
+        *sections, name = key.split(".")
+        where = config
+        for section in sections:
+            where = where.get(section) or {}
+        if name in where:
+            value = where[name]
+            if not _is(value, kind) or (key in LISTED and not all(_is(one, LISTED[key]) for one in value)):
+                raise InputError(f"{path}: {key} is not as a study's config has it, found {value!r}; {copy}")
+        elif sections == ["primary"] and where:
+            raise InputError(f"{path}: {key} is missing, without which no comparison is named; {copy}")
+
+
+def _is(value: object, kind: type | UnionType) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def test_sets(studies: Mapping[str, Results]) -> list[str]:

@@ -6,6 +6,7 @@ from math import exp, log
 from pathlib import Path
 from types import SimpleNamespace
 
+from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.nested import dotted
 from gavel.evaluation.metrics import compare
@@ -138,11 +139,15 @@ def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], 
     path = study.files.evaluation(run, name).samples
     if not Path(path).exists():
         return {}
-    rows = (row for row in read_jsonl(path) if row["sample"] < 0)  # the greedy one
-    return {
-        (row["id"], row["question"], row["gold"]): None if row["correct"] is None else float(row["correct"])
-        for row in rows
-    }
+    found = {}
+    for row in read_jsonl(path):
+        fits = all(isinstance(row.get(key), str) for key in ("id", "question", "gold"))
+        fits = fits and isinstance(row.get("sample"), int) and isinstance(row.get("correct", ""), bool | None)
+        if not fits:
+            raise InputError(f"{path}: a row is no scored sample; delete it and run the study again")
+        if row["sample"] < 0:  # the greedy one
+            found[row["id"], row["question"], row["gold"]] = None if row["correct"] is None else float(row["correct"])
+    return found
 
 
 def choices_table(studies: Mapping[str, Results], name: str) -> Table:

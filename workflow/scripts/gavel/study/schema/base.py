@@ -102,7 +102,7 @@ class Served(Section):
             except ValueError as error:
                 raise ValueError(
                     f"command: cannot be split into words ({str(error).lower()}); close the quote, or write a list of "
-                    f"words, found {self.command!r}"
+                    "words"
                 ) from None
         if self.base_url is not None:
             raise ValueError("base_url: with `serve: job` the job chooses the address; leave one of them out")

@@ -18,9 +18,15 @@ class Source(Section):
         description=f"How to read it. `generator` makes problems; the others read published layouts. {described()}"
     )
     path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
-    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k.")
-    split: str | None = Field(None, description="Hub split, such as `train` or `testmini`.")
-    revision: str | None = Field(None, description="Hub commit or tag; null is the newest when it is fetched.")
+    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k; not of a file.")
+    split: str | None = Field(
+        None,
+        description="Hub split, such as `train` or `testmini`; of a local file a name of its rows, as in "
+        "`gsm8k-train-00012`.",
+    )
+    revision: str | None = Field(
+        None, description="Hub commit or tag; null is the newest when it is fetched. Not of what is local."
+    )
     limit: Count | None = Field(None, description="Keep only the first so many rows.")
     skip_bad: bool = Field(
         False,
@@ -83,6 +89,10 @@ class Data(Section):
         for name, source in value.items():
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"test set name {name!r} may hold letters, digits, '-' and '_' only")
+            if name.startswith("-"):
+                raise ValueError(
+                    f"test set name {name!r} must not begin with a dash, which programs take for an option"
+                )
             if source.of is not None and (source.of == name or source.of not in value):
                 raise ValueError(f"test set {name!r} perturbs {source.of!r}, which is not another test set")
         return value

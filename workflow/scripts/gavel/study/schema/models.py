@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.common.redaction import refuse_as_name, refuse_in_url
+from gavel.common.redaction import refuse_as_name, refuse_in_options, refuse_in_url
 from gavel.judge.kinds import KINDS, TASKS, task_of
 from gavel.study.schema.base import Count, Positive, Section, Served, Share
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught
@@ -54,7 +54,9 @@ class Model(Section):
     """A causal language model."""
 
     model: str = Field(description="Hub name, local folder, or `scratch`.")
-    revision: str | None = Field(None, description="Hub commit or tag; null is the newest when it is fetched.")
+    revision: str | None = Field(
+        None, description="Hub commit or tag; null is the newest when it is fetched. Not of what is local."
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Type of the weights.")
     pad_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `<pad>`).")
     eos_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `</s>`).")
@@ -243,6 +245,12 @@ class Judge(Model):
     @classmethod
     def off(cls, value):
         return "off" if value is False else value  # what YAML makes of it
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def without_secret(cls, value):
+        refuse_in_options(value)
+        return value
 
     @field_validator("labels")
     @classmethod

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gavel.common.errors import InputError
-from gavel.common.redaction import redacted_url, refuse_in_url, shown
+from gavel.common.redaction import refuse_in_url, shown, shown_key
 from gavel.data.sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
@@ -24,6 +24,7 @@ from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS
 
 COMPARISONS_OWN = ("figures", "logs", "mlartifacts")  # folders beside those of a sweep's variants
+NOT_SHOWN = "what was found is not shown, in case it holds a password or key"
 STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")  # what `tracking.uri` may begin with
 
 
@@ -107,7 +108,7 @@ class Tracking(Section):
             return self
         scheme, found, _ = self.uri.partition("://")
         if not found or scheme.partition("+")[0] not in STORES:
-            raise ValueError(f"uri: expected http://host:port of a server, found {redacted_url(self.uri)!r}")
+            raise ValueError(f"uri: expected http://host:port of a server; {NOT_SHOWN}")
         try:
             refuse_in_url(self.uri.replace("#", "") if scheme == "sqlite" else self.uri)
         except ValueError as error:
@@ -204,6 +205,8 @@ class Config(Place):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        if self.primary.metric == "maj" and not self.evaluation.ks:
+            raise ValueError("primary.metric 'maj' is of the largest k, but evaluation.ks is an empty list; name some")
         self.check_training()
         if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
@@ -343,8 +346,10 @@ def _checked(section: type[Section], raw: dict, *path: str) -> dict:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
     except ValidationError as error:
-        # A mistyped key first: what is missing may be what it was meant to be.
-        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        # A mistyped key first: what is missing may be what it was meant to be. Of what may be a text or a list, an
+        # empty list next: it is no text either.
+        ranks = {"extra_forbidden": 0, "too_short": 1}
+        first = min(error.errors(), key=lambda problem: ranks.get(problem["type"], 2))
         more = error.error_count() - 1
         suffix = f" (and {more} more)" if more else ""
         problem = {**first, "loc": (*path, *first["loc"])}
@@ -366,6 +371,8 @@ def _explain(problem: dict) -> str:
             if near
             else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
         )
+        if shown_key(parts[-1]) is None:
+            return f"{'.'.join(parts[:-1]) or 'top level'}: unknown key ({NOT_SHOWN}){hint}"
         return f"unknown key {key!r}{hint}"
     if problem["type"] == "missing":
         return f"{key!r} is missing"
@@ -373,16 +380,24 @@ def _explain(problem: dict) -> str:
         hints = {True: " (write {} for its defaults)", None: " (its keys belong below it, indented; or leave it out)"}
         value = problem["input"]
         hint = hints[value] if value is True or value is None else ""
-        found = shown(parts, value) or "something else, which is not shown"
-        return f"{key}: is a section of keys, found {found}{hint}"
-    if parts[-1:] in (["int"], ["float"], ["str"]):  # of a key that may be either
+        found = shown(parts, value)
+        return f"{key}: is a section of keys{f', found {found}' if found else f'; {NOT_SHOWN}'}{hint}"
+    if parts and (parts[-1] in ("int", "float", "str") or parts[-1].startswith("list[")):  # of a key that may be either
         parts = parts[:-1]
         key = ".".join(parts)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
         message += "; put it in quotes"
-    found = None if isinstance(problem["input"], dict) else shown(parts, problem["input"])
-    return f"{key}: {message}{f' (found {found})' if found else ''}" if key else message
+    if problem["type"] == "string_pattern_mismatch" and parts[-1] == "base_url":
+        message = "expected an address that begins with http:// or https://"
+    if problem["type"] == "too_short" and isinstance(problem["input"], list) and not problem["input"]:
+        return f"{key}: is an empty list; name at least one, or leave the key out"
+    if isinstance(problem["input"], dict) or not key:
+        return f"{key}: {message}" if key else message
+    if found := shown(parts, problem["input"]):
+        return f"{key}: {message} (found {found})"
+    own = problem["type"] == "value_error"  # which says so where that is to be known
+    return f"{key}: {message}{'' if own else f' ({NOT_SHOWN})'}"
 
 
 def _siblings(parts: list[str]) -> list[str]:

@@ -17,7 +17,9 @@ class Lora(Section):
         0.0, description="Dropout before the adapters; for SFT and DPO only, since RL runs without dropout."
     )
     target_modules: list[str] | None = Field(
-        None, description="Names of the layers that get adapters, such as [q_proj, v_proj]; null takes all linear ones."
+        None,
+        min_length=1,
+        description="Names of the layers that get adapters, such as [q_proj, v_proj]; null takes all linear ones.",
     )
 
 
@@ -261,6 +263,8 @@ class Rl(Section):
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod
     def distinct(cls, value):
+        if not value:
+            raise ValueError("is an empty list, which leaves no run; name at least one")
         if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):
             raise ValueError(f"{value} names something twice (run names show six digits of a lambda)")
         return value
