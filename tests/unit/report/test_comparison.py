@@ -379,9 +379,10 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
         ("config.yaml", lambda c: c | {"rl": [1]}, "config.yaml: rl is not"),
         ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda is not"),
         ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds is not"),
-        ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "does not say how the judge was trained"),
+        ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "config.yaml: 'judge.model' is missing"),
         ("config.yaml", lambda c: c | {"judge": {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
         ("config.yaml", "", "config.yaml: expected a study's config, found nothing"),
+        ("config.yaml", "study: x\n", " is missing"),
         ("config.yaml", "a: [", "config.yaml:1: not valid YAML"),
         (RUN, "", "run.json: not valid JSON"),
         (RUN, '{"status": "finis', "run.json: not valid JSON"),
@@ -428,7 +429,6 @@ def test_samples_that_are_none_are_named(folders, tmp_path, capsys, row):
     [
         ("config.yaml", lambda c: c | {"primary": PRIMARY | {"lambda": 0.25}}),  # whose run is not there
         ("config.yaml", lambda c: c | {"rl": c["rl"] | {"new": 1}, "newer": {"a": 1}}),  # of another version
-        ("config.yaml", "study: x\n"),
         (RUN, None),
         ("comparisons.csv", None),
         ("judge/calibration.json", None),
@@ -452,7 +452,7 @@ def test_a_primary_run_that_is_not_among_the_results_has_no_result(folders, tmp_
 
 
 def test_an_error_that_nobody_thought_of_is_one_line_with_its_place(folders, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(comparison, "headline", lambda *arguments: {}["algorithm"])
+    monkeypatch.setattr(comparison, "headline_table", lambda *arguments: {}["algorithm"])
     status, error = told(folders["first"], tmp_path, capsys)
     assert status == 2 and error.count("\n") == 1
     assert "a file there is not as a study writes it (KeyError: 'algorithm', in " in error

@@ -255,10 +255,10 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
             read()
     (tmp_path / "config.yaml").write_bytes(b"compute: {threads: 1}\ncaf\xe9: 1")
     with pytest.raises(InputError, match="config.yaml: not UTF-8 text"):
-        resources.asked(tmp_path)
+        resources.asked(tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text("compute: 3")
     with pytest.raises(InputError, match="config.yaml: compute: is a section of keys, found 3"):
-        resources.asked(tmp_path)
+        resources.asked(tmp_path / "config.yaml")
 
 
 def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """Where results may lie: not where they would overwrite those of the default study."""
 
+import inspect
 import re
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import place, sweep
+from gavel.study.layout import Layout
 from gavel.study.schema import study
 from helpers.configs import default
 
@@ -26,8 +28,7 @@ def test_the_list_of_folders_in_use_has_all_that_a_results_folder_is_said_to_hol
 
 
 def test_the_list_of_folders_in_use_has_all_that_rules_write():
-    rules = "".join(path.read_text() for path in (ROOT / "workflow").rglob("*.smk"))
-    written = set(re.findall(r"\{RESULTS\}/([A-Za-z][A-Za-z._]*)", rules))
+    written = set(re.findall(r"\{(?:self\.)?root\}/([A-Za-z][A-Za-z._]*)", inspect.getsource(Layout)))
     written |= set(re.findall(r"results/([a-z]+)", (ROOT / "profiles/slurm/config.yaml").read_text())) - {"report"}
     assert {"data", "judge", "runs", "slurm"} <= written
     assert written <= set(place.DEFAULTS_OWN)

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json, read_jsonl
 from gavel.judge_eval.benchmark_figures import gain
 from gavel.report.cells import (
@@ -81,14 +80,7 @@ class Stage:
 
 def stages(results: Results) -> list[Stage]:
     """In order; none where the study's judge pays as it is."""
-    try:
-        planned = judge_stages(results.study)
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{results.files.config}: it does not say how the judge was trained ({first_line(error)}); copy the file "
-            "again from the study's results"
-        ) from None
-    return [_stage(results, name, about["method"]) for name, about in planned.items()]
+    return [_stage(results, name, about["method"]) for name, about in judge_stages(results.study).items()]
 
 
 def _stage(results: Results, name: str, method: str) -> Stage:
