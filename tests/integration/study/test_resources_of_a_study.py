@@ -8,7 +8,7 @@ MOST_CORES = 1.5  # by a job of one thread: one that used all of two cores would
 def test_no_rule_takes_more_threads_memory_or_time_than_it_asks_for(finished):
     found = resources.used(finished.results / "benchmarks")
     assert {"prepare_data", "train_sft", "train_rl", "generate", "score", "judge_policy"} <= set(found)
-    given = resources.asked(finished.results)
+    given = resources.asked(finished.results / "config.yaml")
     assert given["compute"]["threads"] == 1
     assert {rule: own.cores for rule, own in found.items() if own.cores > MOST_CORES} == {}
     text = resources.page(found, given, 1.5)

@@ -16,7 +16,7 @@ RL = ["grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0"]
 @pytest.fixture(scope="module")
 def counted():
     resolved = study.load(STUDY)
-    return {item.rule: item for item in workload.work(resolved)}, resolved["solution"]["max_new_tokens"]
+    return {item.label: item for item in workload.work(resolved)}, resolved["solution"]["max_new_tokens"]
 
 
 def lines(path) -> int:

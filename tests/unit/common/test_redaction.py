@@ -285,7 +285,7 @@ def test_what_is_left_of_a_config_is_of_use():
 
 def test_no_file_of_a_report_shows_a_secret(study):
     root, settings = study
-    whole = settings | planted() | {"rl": settings["rl"] | planted()["rl"]}
+    whole = settings | planted() | {key: settings[key] | planted()[key] for key in ("judge", "rl")}
     (root / "logs" / "rl").mkdir(parents=True, exist_ok=True)
     (root / "logs" / "sft.log").write_text(f"failed: http://me:{SECRET}@host\n")
     (root / "runs" / "sft" / "run.json").unlink()
