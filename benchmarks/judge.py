@@ -36,7 +36,7 @@ def asked(tokenizer, instructions: str = "") -> tuple[list[list[int]], list[int]
     rng, template = random.Random(0), instructions + prompts.load("judge", ("question", "solution"))
     texts, groups = [], []
     for number, (_, row) in enumerate(generate("main", QUESTIONS, 5, "bench")):
-        program = to_program(row["solution"], row["answer"], row["question"])
+        program = to_program(row["solution"], row["gold"], row["question"])
         solutions = {program: None}
         while len(solutions) < COMPLETIONS:
             solutions[corrupt(rng.choice(list(solutions)), rng)] = None
@@ -50,7 +50,7 @@ def few_shot(tokenizer, tokens: int) -> str:
     text, seed = "", 100
     while len(tokenizer(text)["input_ids"]) < tokens:
         ((_, row),) = generate("main", 1, seed, "shots")
-        program = to_program(row["solution"], row["answer"], row["question"])
+        program = to_program(row["solution"], row["gold"], row["question"])
         text += prompts.fill(prompts.load("judge"), question=row["question"], solution=program) + " Yes\n\n"
         seed += 1
     return text

@@ -30,7 +30,7 @@ def groups(size: int) -> tuple[list[str], list[str]]:
     """Questions, each as often as it has solutions, and distinct solutions."""
     rng, questions, solutions = random.Random(0), [], []
     for _, row in generate("main", QUESTIONS, 5, "bench"):
-        found = {to_program(row["solution"], row["answer"], row["question"]): None}
+        found = {to_program(row["solution"], row["gold"], row["question"]): None}
         while len(found) < size:
             found[corrupt(rng.choice(list(found)), rng)] = None
         questions += [row["question"]] * size

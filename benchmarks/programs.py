@@ -35,7 +35,7 @@ def distinct_programs(count: int) -> list[str]:
     seed = 0
     while len(found) < count:
         rows = [row for _, row in generate("main", count, seed, "bench")]
-        found |= dict.fromkeys(to_program(row["solution"], row["answer"], row["question"]) for row in rows)
+        found |= dict.fromkeys(to_program(row["solution"], row["gold"], row["question"]) for row in rows)
         seed += 1
     programs = list(found)[:count]
     random.Random(0).shuffle(programs)

@@ -110,7 +110,7 @@ def of_the_student(questions: int, samples: int) -> list[Row]:
         asked = [prompts.fill(prompts.load("solve"), question=row["question"]) for row in problems]
         groups = sample(model, tokenizer, asked, n=samples, temperature=1.0, max_new_tokens=48)
         programs = [one.text.strip() for group in groups for one in group]
-        golds = [row["answer"] for row in problems for _ in range(samples)]
+        golds = [row["gold"] for row in problems for _ in range(samples)]
         values, verdicts = answers.verify(programs, golds, "program")
         for program, value, gold, right in zip(programs, values, golds, verdicts, strict=True):
             lines = [line.strip() for line in program.splitlines()[1:-1]]

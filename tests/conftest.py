@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
 def rows():
     """Sixty problems of the main set, with programs."""
     found = [row for _, row in problems.generate("main", 60, 9, "test")]
-    return [row | {"program": to_program(row["solution"], row["answer"], row["question"])} for row in found]
+    return [row | {"program": to_program(row["solution"], row["gold"], row["question"])} for row in found]
 
 
 @pytest.fixture(scope="session")

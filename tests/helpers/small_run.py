@@ -22,12 +22,12 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
         changes: of `gavel.training.rl.train.train`'s arguments, of its cell's fields, or the `digest`; `settings` and
             `monitor` are merged into the defaults.
     """
-    keys = ("question", "answer", "program")
+    keys = ("question", "gold", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
     files = {}
     for name, part in (("labeled", records[:10]), ("unlabeled", records[10:40]), ("validation", records[40:44])):
         files[name] = str(folder / f"{name}.jsonl")
-        write_jsonl(files[name], [row | {"answer": None} for row in part] if name == "unlabeled" else part)
+        write_jsonl(files[name], [row | {"gold": None} for row in part] if name == "unlabeled" else part)
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
     settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
     settings["monitor"] = settings["monitor"] | {"questions": 2, "every": 1} | changes.pop("monitor", {})

@@ -81,7 +81,7 @@ def test_a_data_set_is_read_from_its_folder(hub):
     rows = load("gsm8k", path=folder, name="main", split="test", label="data.tests.main.path")
     assert [row["id"] for row in rows[:2]] == ["gsm8k-test-00000", "gsm8k-test-00001"]
     assert len(rows) == 20
-    assert rows[3]["answer"] == "4"
+    assert rows[3]["gold"] == "4"
 
 
 @pytest.mark.parametrize(

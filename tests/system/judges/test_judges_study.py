@@ -73,7 +73,7 @@ def test_labels_are_kept_apart(judged):
     assert not asked["selected"] & asked["measured"]
     first, second = ({row["prompt"] for row in rows(training / f"pairs{i}.jsonl")} for i in (1, 2))
     assert first and second and not first & second
-    assert all(row["answer"] is None and row["solution"] is None for row in rows(data / "unlabeled.jsonl"))
+    assert all(row["gold"] is None and row["solution"] is None for row in rows(data / "unlabeled.jsonl"))
 
 
 def test_the_trained_judge_pays_and_chooses(judged):

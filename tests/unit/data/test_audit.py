@@ -7,7 +7,7 @@ from gavel.data.records import FIELDS
 
 
 def record(identity, question, **other):
-    return dict.fromkeys(FIELDS) | {"id": identity, "question": question, "answer": "1"} | other
+    return dict.fromkeys(FIELDS) | {"id": identity, "question": question, "gold": "1"} | other
 
 
 SHARED = "a farmer sells twelve baskets of ripe apples every"

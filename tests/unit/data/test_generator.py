@@ -38,10 +38,10 @@ def plus(main):
 @pytest.mark.parametrize("name", ["pretrain", "main", "svamp"])
 def test_every_solution_converts_to_a_program_that_gives_the_answer(name):
     rows = [row for _, row in problems.generate(name, 200, 3, name)]
-    programs = [to_program(row["solution"], row["answer"], row["question"]) for row in rows]
+    programs = [to_program(row["solution"], row["gold"], row["question"]) for row in rows]
     assert None not in programs
-    assert run_programs(programs) == [row["answer"] for row in rows]
-    assert all(row["solution"].endswith(f"\n#### {row['answer']}") for row in rows)
+    assert run_programs(programs) == [row["gold"] for row in rows]
+    assert all(row["solution"].endswith(f"\n#### {row['gold']}") for row in rows)
 
 
 def test_the_seed_decides_the_problems():
@@ -95,14 +95,14 @@ def test_perturbations_take_turns_and_name_their_seed(main, plus):
 
 def test_critical_thinking_has_no_answer_and_says_so(plus):
     rows = [row for row in plus if row["kind"] == "critical thinking"]
-    assert all(row["answer"] == "None" and re.search(r"\bsome\b", row["question"]) for row in rows)
+    assert all(row["gold"] == "None" and re.search(r"\bsome\b", row["question"]) for row in rows)
 
 
 def test_perturbed_solutions_give_their_answers(plus):
-    rows = [row for row in plus if row["answer"] != "None"]
-    programs = [to_program(row["solution"], row["answer"], row["question"]) for row in rows]
+    rows = [row for row in plus if row["gold"] != "None"]
+    programs = [to_program(row["solution"], row["gold"], row["question"]) for row in rows]
     assert None not in programs
-    assert run_programs(programs) == [row["answer"] for row in rows]
+    assert run_programs(programs) == [row["gold"] for row in rows]
 
 
 def test_a_reworded_problem_shares_no_sentence_with_its_seed(main, plus):
@@ -111,7 +111,7 @@ def test_a_reworded_problem_shares_no_sentence_with_its_seed(main, plus):
         if row["kind"] == "problem understanding":
             theirs = set(seeds[row["seed_id"]]["question"].split(". "))
             assert theirs.isdisjoint(row["question"].split(". "))
-            assert row["answer"] == seeds[row["seed_id"]]["answer"]
+            assert row["gold"] == seeds[row["seed_id"]]["gold"]
 
 
 def test_a_reversed_problem_leads_back():
@@ -122,7 +122,7 @@ def test_a_reversed_problem_leads_back():
     bought = int(words[words.index("buys") + 1])
     end = int(words[words.index("end") + 3])
     if len(row["solution"].splitlines()) == 2:
-        assert int(row["answer"]) + bought == end
+        assert int(row["gold"]) + bought == end
 
 
 def test_a_decimal_number_stands_in_every_integer_decimal_problem(plus):

@@ -118,7 +118,7 @@ def test_gsm8k_record(written):
         "source": "gsm8k-train",
         "question": GSM8K_ROW["question"],
         "solution": GSM8K_ROW["answer"],
-        "answer": "1005",
+        "gold": "1005",
         "kind": None,
         "seed_id": None,
     }
@@ -140,14 +140,14 @@ def test_ids_of_two_files_differ_without_a_split(written):
 )
 def test_svamp_published_and_hub_rows(written, row):
     (record,) = read("svamp", written([row], "svamp.json"))
-    assert (record["question"], record["answer"]) == ("A pack costs 76 dollars. How much is it?", "76")
+    assert (record["question"], record["gold"]) == ("A pack costs 76 dollars. How much is it?", "76")
     assert record["solution"] is None and record["kind"] is None
 
 
 def test_gsm_plus_keeps_none_and_links_its_seed(written):
     plus = read("gsm_plus", written([PLUS_ROW, PLUS_ROW | {"seed_question": "Another?"}]))
     main = read("gsm8k", written([GSM8K_ROW], "main.jsonl"), split="test")
-    assert plus[0]["answer"] == "None" and plus[0]["kind"] == "critical thinking"
+    assert plus[0]["gold"] == "None" and plus[0]["kind"] == "critical thinking"
     linked = link_seeds(plus, main)
     assert [row["seed_id"] for row in linked] == ["gsm8k-test-00000", None]
     assert all(list(row) == list(FIELDS) for row in linked)
@@ -168,9 +168,9 @@ def test_mawps_and_multiarith_rows(written, solution):
     bare = {"iIndex": 2, "sQuestion": "Two and two?", "lSolutions": [4], "lAlignments": []}
     first, second = read("mawps", written([MAWPS_ROW | {"lSolutions": [solution]}, bare], "MAWPS.json"))
     assert first["id"] == "MAWPS-00000" and first["question"] == MAWPS_ROW["sQuestion"].strip()
-    assert (first["solution"], first["answer"]) == ("X=(70.0-27.0)\n#### 43", "43")
+    assert (first["solution"], first["gold"]) == ("X=(70.0-27.0)\n#### 43", "43")
     assert extract(first["solution"]) == "43", "equations alone would read as 27"
-    assert (second["solution"], second["answer"]) == (None, "4")
+    assert (second["solution"], second["gold"]) == (None, "4")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_mawps_and_multiarith_rows(written, solution):
 )
 def test_asdiv_hub_rows(written, answer, canonical):
     (record,) = read("asdiv", written([ASDIV_ROW | {"answer": answer}]), split="validation")
-    assert (record["id"], record["answer"]) == ("asdiv-validation-00000", canonical)
+    assert (record["id"], record["gold"]) == ("asdiv-validation-00000", canonical)
     assert record["question"].endswith("in the basket. How many apples are in the basket?")
     assert record["solution"] == f"7+2=9\n#### {canonical}"
     assert record["kind"] is None, "a kind is a kind of perturbation"
@@ -190,7 +190,7 @@ def test_asdiv_xml(tmp_path):
     path.write_text(ASDIV_XML, encoding="utf-8")
     skipped = Skipped()
     first, second = read("asdiv", str(path), skipped=skipped)
-    assert (first["id"], first["source"], first["answer"]) == ("nluds-0001", "ASDiv", "9")
+    assert (first["id"], first["source"], first["gold"]) == ("nluds-0001", "ASDiv", "9")
     assert second["question"].startswith("Sam & Ann need two cupcakes")
     assert second["question"].endswith("for each of 3 friends, how many should they buy?")
     assert (skipped.count, len(skipped.first)) == (1, 1)
@@ -226,7 +226,7 @@ def test_lm_eval_logs_give_each_question_once(written):
     other = {"filter": "flexible-extract", "filtered_resps": ["9"], "exact_match": 0.0}
     records = read("lm_eval", written([LM_EVAL_ROW, second, LM_EVAL_ROW | other, second | other], "samples.jsonl"))
     assert [row["id"] for row in records] == ["samples-00000", "samples-00001"]
-    assert [row["answer"] for row in records] == ["18", "8"]
+    assert [row["gold"] for row in records] == ["18", "8"]
     assert records[0]["question"] == "What is 9 and 9?" and records[0]["solution"] == LM_EVAL_ROW["target"]
     assert records[1]["question"] == "A cat has 4 legs. And two?" and records[1]["solution"] is None
 
@@ -277,8 +277,16 @@ def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
 def test_own_layout(written):
     rows = [{"question": "Q?", "answer": 5}, {"question": "R?", "answer": "1,200", "id": "mine", "kind": "k"}]
     first, second = read("jsonl", written(rows))
-    assert first["id"] == "rows-00000" and first["answer"] == "5" and first["solution"] is None
-    assert second["id"] == "mine" and second["answer"] == "1200" and second["kind"] == "k"
+    assert first["id"] == "rows-00000" and first["gold"] == "5" and first["solution"] is None
+    assert second["id"] == "mine" and second["gold"] == "1200" and second["kind"] == "k"
+
+
+def test_in_a_file_that_a_study_wrote_gold_is_right_and_answer_the_model_s(written):
+    record = dict.fromkeys(FIELDS) | {"id": "a", "question": "Q?", "gold": "5"}
+    sample = record | {"id": "b", "answer": "7", "sample": -1}
+    assert [row["gold"] for row in read("jsonl", written([record, sample]))] == ["5", "5"]
+    with pytest.raises(InputError, match="the answer None is neither"):
+        read("jsonl", written([record | {"gold": None, "answer": "7"}]))
 
 
 def test_limit(written):
@@ -382,7 +390,7 @@ def test_folder_in_the_hubs_layout(tmp_path):
     )
     records = read("gsm8k", str(folder), name="main", split="test")
     assert [row["id"] for row in records] == ["gsm8k-test-00000", "gsm8k-test-00001"]
-    assert records[0]["answer"] == "1005"
+    assert records[0]["gold"] == "1005"
     assert len(read("gsm8k", str(folder), name="main", split="train", limit=2)) == 2
     with pytest.raises(InputError, match=r"data\.train\.path: .* splits train, test, asked for None"):
         read("gsm8k", str(folder), name="main")
@@ -407,7 +415,7 @@ def test_parquet_file(tmp_path):
     datasets.Dataset.from_list([GSM8K_ROW, {"question": None, "answer": "#### 5"}]).to_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="x.parquet: row 1: no text in 'question'"):
         read("gsm8k", str(tmp_path / "x.parquet"))
-    assert read("gsm8k", str(tmp_path / "x.parquet"), limit=1)[0]["answer"] == "1005"
+    assert read("gsm8k", str(tmp_path / "x.parquet"), limit=1)[0]["gold"] == "1005"
 
 
 def test_hub_arguments_and_failure(monkeypatch):
@@ -434,7 +442,7 @@ def test_a_log_of_an_old_harness_is_one_list_in_a_jsonl_file(tmp_path):
     path = tmp_path / "pretrained__x_gsm8k.jsonl"
     rows = [LM_EVAL_ROW | {"doc_id": n} for n in (0, 1, 0, 1)]
     path.write_text(json.dumps(rows, indent=2))
-    assert [row["answer"] for row in read("lm_eval", str(path))] == ["18", "18"]
+    assert [row["gold"] for row in read("lm_eval", str(path))] == ["18", "18"]
     rows[1]["target"] = "B"
     path.write_text(json.dumps(rows, indent=2))
     line = path.read_text().splitlines().index('    "doc_id": 1,')
@@ -485,7 +493,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, content):
 
 
 def test_a_new_reader_is_one_line(monkeypatch, written):
-    monkeypatch.setitem(readers.READERS, "mine", lambda row: {"question": row["q"], "answer": "1"})
+    monkeypatch.setitem(readers.READERS, "mine", lambda row: {"question": row["q"], "gold": "1"})
     assert read("mine", written([{"q": "Q?"}]))[0]["question"] == "Q?"
 
 
@@ -497,7 +505,7 @@ def test_published_files_load_unchanged_and_make_clean_splits():
     svamp = read("svamp", str(SHARED / "svamp.json"))
     assert [len(rows) for rows in (train, main, plus, svamp)] == [7473, 1319, 2400, 1000]
     plus = link_seeds(plus, main + train)
-    assert sum(row["answer"] == "None" for row in plus) == 300
+    assert sum(row["gold"] == "None" for row in plus) == 300
     assert len({row["id"] for rows in (train, main, plus, svamp) for row in rows}) == 7473 + 1319 + 2400 + 1000
     tests = {"main": main, "plus": plus, "svamp": svamp}
     splits, notes = make_splits(

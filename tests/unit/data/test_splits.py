@@ -7,14 +7,14 @@ from gavel.data.records import FIELDS, normalise
 from gavel.data.splits import make_splits
 
 
-def record(number, *, question=None, program=True, answer=True, **other):
+def record(number, *, question=None, program=True, gold=True, **other):
     solution = f"<<{number}+1={number + 1}>>\n#### {number + 1}" if program else "Just so."
     return dict.fromkeys(FIELDS) | {
         "id": f"t-{number:05d}",
         "source": "t",
         "question": question or f"What is {number} and one more?",
         "solution": solution,
-        "answer": str(number + 1) if answer else None,
+        "gold": str(number + 1) if gold else None,
         **other,
     }
 
@@ -58,8 +58,8 @@ def test_sizes_fields_and_absent_answers():
     assert len({row["id"] for rows in splits.values() for row in rows}) == 18
     assert all(set(row) == {*FIELDS, "program"} and row["program"] for row in splits["labeled"])
     assert all(set(row) == set(FIELDS) for row in splits["unlabeled"] + splits["validation"])
-    assert all(row["solution"] is None and row["answer"] is None for row in splits["unlabeled"])
-    assert all(row["answer"] for row in splits["validation"])
+    assert all(row["solution"] is None and row["gold"] is None for row in splits["unlabeled"])
+    assert all(row["gold"] for row in splits["validation"])
     assert notes["unused"] == 22 and notes["sizes"] == {"labeled": 5, "unlabeled": 10, "validation": 3}
 
 
@@ -107,17 +107,17 @@ def test_everything_that_is_removed_is_counted():
 
 
 def test_of_two_equal_questions_the_one_with_an_answer_stays():
-    first, second = record(1, answer=False), record(2, question="What is 1 and one more?")
+    first, second = record(1, gold=False), record(2, question="What is 1 and one more?")
     splits, notes = split([first, second], labeled=0, unlabeled=0, validation=1)
     assert ids(splits["validation"]) == ["t-00002"] and notes["removed"]["duplicate"] == 1
 
 
 def test_problems_without_program_or_answer_serve_as_unlabelled():
-    train = [record(n, program=n % 2 == 0, answer=n % 4 != 0) for n in range(40)]
+    train = [record(n, program=n % 2 == 0, gold=n % 4 != 0) for n in range(40)]
     splits, notes = split(train, labeled=7, unlabeled=30, validation=3)
     assert all(int(row["id"][2:]) % 4 == 2 for row in splits["labeled"])
-    assert notes["without_answer"] == 10
-    assert notes["skipped_for_labeled"]["no_program"] > 0 and notes["skipped_for_labeled"]["no_answer"] > 0
+    assert notes["without_gold"] == 10
+    assert notes["skipped_for_labeled"]["no_program"] > 0 and notes["skipped_for_labeled"]["no_gold"] > 0
     assert len(splits["unlabeled"]) == 30 and notes["unused"] == 0
     text, notes = split(train, labeled=27, unlabeled=0, validation=3, require_program=False)
     assert len(text["labeled"]) == 27 and "program" not in text["labeled"][0]

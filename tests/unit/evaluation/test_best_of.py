@@ -176,7 +176,7 @@ def test_a_question_without_samples_is_refused():
 def generated(tmp_path):
     """Two questions with the same words, their greedy solution and four samples each, as `generate` writes them."""
     questions, responses = tmp_path / "questions.jsonl", tmp_path / "responses.jsonl"
-    write_jsonl(questions, [{"id": name, "question": "Which?", "answer": "4"} for name in ("x", "y")])
+    write_jsonl(questions, [{"id": name, "question": "Which?", "gold": "4"} for name in ("x", "y")])
     samples = {"x": ["9", "1", "4", "4", "3"], "y": ["4", "2", "2", "2", "2"]}
     write_jsonl(
         responses,

@@ -130,9 +130,9 @@ def test_a_solution_that_cannot_be_asked_about_leaves_the_others_their_scores():
 
 @pytest.mark.parametrize(("kind", "problems"), [("single-token", 200), ("pairwise", 50)])
 def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, problems, monkeypatch, tmp_path):
-    rows = [{"id": f"v{i}", "question": f"How many are {i} + {i + 1}?", "answer": str(2 * i + 1)} for i in range(300)]
+    rows = [{"id": f"v{i}", "question": f"How many are {i} + {i + 1}?", "gold": str(2 * i + 1)} for i in range(300)]
     write_jsonl(
-        tmp_path / "validation.jsonl", [row | {"solution": f"{row['answer']}\n#### {row['answer']}"} for row in rows]
+        tmp_path / "validation.jsonl", [row | {"solution": f"{row['gold']}\n#### {row['gold']}"} for row in rows]
     )
     drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
     policy = SimpleNamespace(solve=lambda *_, **__: drawn)

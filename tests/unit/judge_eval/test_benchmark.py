@@ -104,12 +104,12 @@ def test_spoilt_references_differ_and_are_bounded():
         assert one == text.replace("=15>>15,", f"={number}>>{number},").replace("#### 15", f"#### {number}")
 
 
-def problem(identity, solution="6*10=<<6*10=60>>60\n#### 60", answer="60"):
-    return {"id": identity, "question": f"Question {identity}?", "solution": solution, "answer": answer}
+def problem(identity, solution="6*10=<<6*10=60>>60\n#### 60", gold="60"):
+    return {"id": identity, "question": f"Question {identity}?", "solution": solution, "gold": gold}
 
 
 def test_problems_without_a_reference_are_passed_over():
-    rows = [problem("a"), problem("b", solution=None), problem("c", answer="None"), problem("d", "sixty\n#### 60")]
+    rows = [problem("a"), problem("b", solution=None), problem("c", gold="None"), problem("d", "sixty\n#### 60")]
     assert references(rows, "program") == {"a": program("result = 6*10")}
     assert list(references(rows, "text")) == ["a", "d"]
 

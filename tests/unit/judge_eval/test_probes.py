@@ -6,10 +6,10 @@ from gavel.judge_eval.probes import PROBES, build, summary
 from gavel.solutions.verifier import verify
 
 TEXT = [
-    {"id": "a", "question": "A?", "solution": "3 + 4 = 7\n#### 7", "answer": "7"},
-    {"id": "b", "question": "B?", "solution": "2 * 10 = 20\n#### 20", "answer": "20"},
-    {"id": "c", "question": "C?", "solution": None, "answer": "1"},
-    {"id": "d", "question": "D?", "solution": "?", "answer": "None"},
+    {"id": "a", "question": "A?", "solution": "3 + 4 = 7\n#### 7", "gold": "7"},
+    {"id": "b", "question": "B?", "solution": "2 * 10 = 20\n#### 20", "gold": "20"},
+    {"id": "c", "question": "C?", "solution": None, "gold": "1"},
+    {"id": "d", "question": "D?", "solution": "?", "gold": "None"},
 ]
 
 
@@ -40,7 +40,7 @@ def test_a_spoilt_solution_is_another_text(rows):
 
 
 def test_long_numbers_keep_their_digits():
-    rows = [row | {"answer": "1234567.5", "solution": "#### 1234567.5"} for row in TEXT[:2]]
+    rows = [row | {"gold": "1234567.5", "solution": "#### 1234567.5"} for row in TEXT[:2]]
     many = next(row for row in build(rows, "text") if row["probe"] == "many")
     assert many["response"].splitlines()[2] == "#### 1234567.5"
     assert many["response"].splitlines()[0] == "#### 1234569.5"

@@ -195,10 +195,10 @@ def test_cut_judging_prompts_are_counted_in_training(short, rows):
     weight = MixingWeight(0.5)
     reward = MixedReward(weight, load.load(model=short), RewardRules("program"), MissingRewards(0.25))
     questions = [rows[0]["question"], long(rows[1])["question"]]
-    reward(["x", "y"], question=questions, answer=[None, None], log_metric=logged.__setitem__)
+    reward(["x", "y"], question=questions, gold=[None, None], log_metric=logged.__setitem__)
     assert logged["judge_truncated"] == 0.5
     logged.clear()
-    reward(["x", "y"], question=questions[:1] * 2, answer=[None, None], log_metric=logged.__setitem__)
+    reward(["x", "y"], question=questions[:1] * 2, gold=[None, None], log_metric=logged.__setitem__)
     assert "judge_truncated" not in logged
 
 

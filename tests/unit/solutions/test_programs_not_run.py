@@ -128,7 +128,7 @@ def test_an_unverified_contrast_is_no_pair(late):
 def scored(path, responses: list[list[str]]):
     """Score questions with a greedy and some sampled responses each."""
     names = [f"q{i}" for i in range(len(responses))]
-    write_jsonl(path / "questions.jsonl", ({"id": name, "question": name, "answer": "4"} for name in names))
+    write_jsonl(path / "questions.jsonl", ({"id": name, "question": name, "gold": "4"} for name in names))
     rows = (
         {"id": name, "sample": number, "temperature": 0.7, "response": text, "tokens": 9, "finished": True}
         for name, own in zip(names, responses, strict=True)

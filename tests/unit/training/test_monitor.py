@@ -12,7 +12,7 @@ from gavel.training.monitor import Monitor
 from gavel.training.rl import reactions
 from helpers.small_run import small_run
 
-ROWS = [{"question": f"What is {i}?", "answer": str(i)} for i in range(4)]
+ROWS = [{"question": f"What is {i}?", "gold": str(i)} for i in range(4)]
 
 
 class Longest(Judge):

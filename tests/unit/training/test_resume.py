@@ -59,7 +59,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm)
 def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
     """Cut off after every epoch's checkpoint, the last one too."""
     records = [
-        {"id": str(i), **{key: row[key] for key in ("question", "answer", "program")}} for i, row in enumerate(rows)
+        {"id": str(i), **{key: row[key] for key in ("question", "gold", "program")}} for i, row in enumerate(rows)
     ]
     write_jsonl(tmp_path / "labeled.jsonl", records[:8])
     write_jsonl(tmp_path / "validation.jsonl", records[40:44])
@@ -95,9 +95,9 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
 def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
     """Answers that would change every verifiable reward change nothing."""
     found = []
-    for name, answer in (("true", None), ("poisoned", "none of your business")):
+    for name, gold in (("true", None), ("poisoned", "none of your business")):
         (tmp_path / name).mkdir()
-        part = rows if answer is None else [row | {"answer": answer} if i < 40 else row for i, row in enumerate(rows)]
+        part = rows if gold is None else [row | {"gold": gold} if i < 40 else row for i, row in enumerate(rows)]
         small_run(tmp_path / name, tiny, part, lam=0.0)
         found.append(loading.load_model(str(tmp_path / name / "out" / "final")).state_dict())
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

@@ -233,7 +233,7 @@ def test_a_reasoning_that_is_no_text_is_missing(choice, chat):
 
 
 def test_malformed_replies_follow_the_rule_for_missing_rewards():
-    step = {"question": ["q"] * 4, "answer": ["1", "1", None, None]}
+    step = {"question": ["q"] * 4, "gold": ["1", "1", None, None]}
     with serving(lambda prompt: LISTED) as server:
         missing = MissingRewards(0.25, max_skipped=1)
         reward = MixedReward(MixingWeight(0.5), connect(server), RewardRules("text"), missing)
@@ -275,7 +275,7 @@ def test_a_server_that_dies_stops_training_after_so_many_steps():
     missing = MissingRewards(0.25, max_skipped=2)
     with serving(lambda prompt: LISTED) as server:
         reward = MixedReward(MixingWeight(0.5), connect(server, timeout_s=2.0), RewardRules("text"), missing)
-        step = {"question": ["q"] * 4, "answer": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
+        step = {"question": ["q"] * 4, "gold": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
         assert None not in reward(["#### 1", "#### 2", "a", "b"], **step)
     for _ in range(2):
         assert reward(["#### 1", "#### 2", "c", "d"], **step) == [None] * 4

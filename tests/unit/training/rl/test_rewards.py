@@ -145,7 +145,7 @@ def test_a_raised_lambda_is_never_left_again():
 def test_the_reward_follows_the_schedule_by_rollouts_not_updates():
     logged = {}
     mixed = reward(MixingWeight(0.5, start=1.0, steps=3), FixedJudge(), updates=2)
-    asked = {"completions": [RIGHT], "question": ["q"], "answer": ["4"], "log_metric": logged.__setitem__}
+    asked = {"completions": [RIGHT], "question": ["q"], "gold": ["4"], "log_metric": logged.__setitem__}
     assert mixed(**asked, trainer_state=Step(0)) == [1.0]
     assert logged["lambda"] == 1.0
     assert mixed(**asked, trainer_state=Step(3)) == [pytest.approx(0.75 + 0.25 * 0.25)]
@@ -170,7 +170,7 @@ def test_long_completions_lose_in_proportion():
 def test_a_score_that_is_no_number_or_out_of_range_is_missing_and_counted(score):
     fixed = FixedJudge(score)
     mixed = reward(0.5, fixed)
-    assert mixed([RIGHT, WRONG], question=["q", "q"], answer=["4", None]) == [None, None]
+    assert mixed([RIGHT, WRONG], question=["q", "q"], gold=["4", None]) == [None, None]
     assert mixed.missing.share == 1.0 and mixed.missing.skip
 
 
@@ -184,6 +184,6 @@ def test_a_verdict_with_a_number_that_is_none_has_no_score(part, number):
 def test_each_judge_names_the_range_of_its_scores():
     fixed = FixedJudge(1.5)
     fixed.score_range = (0.0, 1.0)
-    assert reward(0.5, fixed)([RIGHT], question=["q"], answer=[None]) == [None]
+    assert reward(0.5, fixed)([RIGHT], question=["q"], gold=[None]) == [None]
     fixed.score_range = (-10.0, 10.0)
-    assert reward(0.5, fixed)([RIGHT], question=["q"], answer=[None]) == [1.5]
+    assert reward(0.5, fixed)([RIGHT], question=["q"], gold=[None]) == [1.5]

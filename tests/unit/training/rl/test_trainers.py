@@ -19,8 +19,8 @@ from gavel.training.rl.ppo import Critic, PPOTrainer
 from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
 from helpers import gradients
 
-LABELED = [{"question": f"l{i}", "answer": str(i)} for i in range(5)]
-UNLABELED = [{"question": f"u{i}", "answer": None} for i in range(7)]
+LABELED = [{"question": f"l{i}", "gold": str(i)} for i in range(5)]
+UNLABELED = [{"question": f"u{i}", "gold": None} for i in range(7)]
 SETTINGS = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, micro_rollout=64).model_dump(
     by_alias=True
 )
@@ -38,12 +38,12 @@ def test_every_step_takes_its_share_of_both_pools():
 
 
 def test_at_lambda_one_all_questions_are_labelled():
-    assert all(row["labeled"] and row["answer"] is not None for row in order(1.0))
+    assert all(row["labeled"] and row["gold"] is not None for row in order(1.0))
 
 
 def test_at_lambda_zero_no_answer_leaves_the_file():
     rows = order(0.0)
-    assert {row["answer"] for row in rows} == {None}
+    assert {row["gold"] for row in rows} == {None}
     assert any(row["labeled"] for row in rows)
 
 
@@ -92,9 +92,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     critic = SETTINGS["ppo"] | {"critic_warmup": 0} | ppo
     about = algorithms.get(kind)
     epochs, minibatches = (critic["epochs"], critic["minibatches"]) if about.critic else (1, about.minibatches)
-    rows = [
-        {"question": f"Ben has {i} keys", "answer": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)
-    ]
+    rows = [{"question": f"Ben has {i} keys", "gold": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
         reward_funcs=MixedReward(MixingWeight(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),

@@ -56,11 +56,11 @@ def test_digits_and_labels_are_single_tokens(student):
 
 def test_a_corrupted_program_still_runs_and_is_mostly_wrong():
     rows = [row for _, row in problems.generate("pretrain", 200, 4, "x")]
-    programs = [to_program(row["solution"], row["answer"], row["question"]) for row in rows]
+    programs = [to_program(row["solution"], row["gold"], row["question"]) for row in rows]
     rng = random.Random(0)
     answers = run_programs([corrupt(program, rng) for program in programs])
     assert sum(answer is not None for answer in answers) > 190
-    wrong = sum(answer != row["answer"] for answer, row in zip(answers, rows, strict=True))
+    wrong = sum(answer != row["gold"] for answer, row in zip(answers, rows, strict=True))
     assert 120 < wrong < 200
 
 

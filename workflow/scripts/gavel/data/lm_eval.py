@@ -23,11 +23,11 @@ def gold(row: dict) -> str:
     """Canonical gold answer from `target`, which is a number or ends with `#### N`. Raises `InputError` otherwise."""
     target = row.get("target")
     value = target.rpartition("####")[2] if isinstance(target, str) else target
-    answer = canonical(value)
-    if answer is None:
+    found = canonical(value)
+    if found is None:
         why = f" ({TOO_LONG})" if too_long(value) else ""
         raise InputError(f"'target' is neither a number nor None nor ends with '#### N': {_shown(target)}{why}")
-    return answer
+    return found
 
 
 def responses(row: dict) -> list[str]:

@@ -1,8 +1,9 @@
 """One function for each published layout: a row as it stands in the file or on the hub becomes a record.
 
-What a reader returns needs `question` and `answer`; the other fields of a record (`gavel.data.records.FIELDS`) are
-optional. Files are not opened here (`gavel.data.sources`). A new data set is one reader function and one line in
-`READERS`; the first paragraph of its docstring is its line in the config's reference.
+What a reader returns needs `question` and `gold`, the right answer, which most layouts call `answer`; the other fields
+of a record (`gavel.data.records.FIELDS`) are optional. Files are not opened here (`gavel.data.sources`). A new data set
+is one reader function and one line in `READERS`; the first paragraph of its docstring is its line in the config's
+reference.
 """
 
 import re
@@ -24,13 +25,13 @@ def _text(row: dict, field: str) -> str:
     return value.strip()
 
 
-def _answer(value) -> str:
+def _gold(value) -> str:
     """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
-    answer = None if value is None or isinstance(value, bool) else canonical(value)
-    if answer is None:
+    gold = None if value is None or isinstance(value, bool) else canonical(value)
+    if gold is None:
         why = f" ({TOO_LONG})" if too_long(value) else ""
         raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{why}")
-    return answer
+    return gold
 
 
 def _joined(body: str, question: str) -> str:
@@ -38,9 +39,9 @@ def _joined(body: str, question: str) -> str:
     return f"{body}{'' if body[-1] in '.,;:?!' else '.'} {question}"
 
 
-def _worked(steps: str, answer: str) -> str | None:
+def _worked(steps: str, gold: str) -> str | None:
     """Published equations as a solution in text: they may be solved for x, so the answer is added as GSM8K has it."""
-    return f"{steps}\n#### {answer}" if steps.strip() else None
+    return f"{steps}\n#### {gold}" if steps.strip() else None
 
 
 def read_gsm8k(row: dict) -> dict:
@@ -49,7 +50,7 @@ def read_gsm8k(row: dict) -> dict:
     _, mark, final = solution.rpartition("####")
     if not mark:
         raise InputError("no answer: expected 'answer' to end with '#### N'")
-    return {"question": _text(row, "question"), "solution": solution, "answer": _answer(final.strip())}
+    return {"question": _text(row, "question"), "solution": solution, "gold": _gold(final.strip())}
 
 
 def read_gsm_plus(row: dict) -> dict:
@@ -60,7 +61,7 @@ def read_gsm_plus(row: dict) -> dict:
     return {
         "question": _text(row, "question"),
         "solution": row.get("solution") or None,
-        "answer": _answer(row.get("answer")),
+        "gold": _gold(row.get("answer")),
         "kind": _text(row, "perturbation_type"),
         "seed_question": _text(row, "seed_question"),
     }
@@ -68,7 +69,7 @@ def read_gsm_plus(row: dict) -> dict:
 
 def read_svamp(row: dict) -> dict:
     """SVAMP (Patel et al. 2021), published or hub rows: `Body` and `Question`, with a full stop between."""
-    return {"question": _joined(_text(row, "Body"), _text(row, "Question")), "answer": _answer(row.get("Answer"))}
+    return {"question": _joined(_text(row, "Body"), _text(row, "Question")), "gold": _gold(row.get("Answer"))}
 
 
 def read_mawps(row: dict) -> dict:
@@ -82,8 +83,8 @@ def read_mawps(row: dict) -> dict:
         raise InputError(f"'lSolutions' must be a list of one number, found {str(found)[:60]}")
     if not isinstance(equations, list) or not all(isinstance(equation, str) for equation in equations):
         raise InputError(f"'lEquations' must be a list of texts, found {str(equations)[:60]}")
-    answer = _answer(found[0])
-    return {"question": _text(row, "sQuestion"), "solution": _worked("\n".join(equations), answer), "answer": answer}
+    gold = _gold(found[0])
+    return {"question": _text(row, "sQuestion"), "solution": _worked("\n".join(equations), gold), "gold": gold}
 
 
 def read_asdiv(row: dict) -> dict:
@@ -95,11 +96,11 @@ def read_asdiv(row: dict) -> dict:
     """
     value = row.get("answer")
     unit = _WITH_UNIT.fullmatch(value.strip()) if isinstance(value, str) else None
-    answer = _answer(unit[1].strip() if unit else value)
+    gold = _gold(unit[1].strip() if unit else value)
     identity = {"id": _text(row, "id")} if row.get("id") is not None else {}
-    solution = _worked(row.get("formula") or "", answer)
+    solution = _worked(row.get("formula") or "", gold)
     question = _joined(_text(row, "body"), _text(row, "question"))
-    return identity | {"question": question, "solution": solution, "answer": answer}
+    return identity | {"question": question, "solution": solution, "gold": gold}
 
 
 def read_lm_eval(row: dict) -> dict:
@@ -116,17 +117,21 @@ def read_lm_eval(row: dict) -> dict:
     return {
         "question": question if body is None else _joined(body, question),
         "solution": target.strip() if isinstance(target, str) and "####" in target else None,
-        "answer": lm_eval.gold(row),
+        "gold": lm_eval.gold(row),
     }
 
 
 def read_own(row: dict) -> dict:
-    """This project's own record layout: `question` and `answer`; the other fields are optional."""
-    optional = {field: row[field] for field in FIELDS if row.get(field) is not None}
+    """This project's own record layout: `question` and `answer`; the other fields are optional.
+
+    In a file that a study wrote the right answer is `gold`, and `answer`, where there is one, the model's.
+    """
+    optional = {field: row[field] for field in FIELDS if field != "gold" and row.get(field) is not None}
     for field, value in optional.items():
-        if field != "answer" and not isinstance(value, str):
+        if not isinstance(value, str):
             raise InputError(f"'{field}' is not text")
-    return optional | {"question": _text(row, "question"), "answer": _answer(row.get("answer"))}
+    gold = _gold(row["gold"] if "gold" in row else row.get("answer"))
+    return optional | {"question": _text(row, "question"), "gold": gold}
 
 
 READERS: dict[str, Callable[[dict], dict]] = {

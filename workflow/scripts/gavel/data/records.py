@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-FIELDS = ("id", "source", "question", "solution", "answer", "kind", "seed_id")
+FIELDS = ("id", "source", "question", "solution", "gold", "kind", "seed_id")
 
 _TOKEN = re.compile(r"\d+(?:[./]\d+)*%?|[^\W\d_]+")
 

@@ -1,6 +1,6 @@
 """Published data sets, from the hub or from local files, as Gavel's one record.
 
-A record is `{"id", "source", "question", "solution", "answer", "kind", "seed_id"}`; unknown is None. Not a
+A record is `{"id", "source", "question", "solution", "gold", "kind", "seed_id"}`; unknown is None. Not a
 place for splits (`gavel.data.splits`), nor for what a row of a data set looks like (`gavel.data.readers`).
 """
 

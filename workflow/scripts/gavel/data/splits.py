@@ -27,9 +27,9 @@ def make_splits(
 
     A training problem is removed, and counted, if its normalised question stands in a test set or in
     `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` where that is
-    still there), or if it repeats another one's question (the smallest id that has an answer stays). The rest
-    is usable. In hash order, validation takes the first problems with an answer, labelled the next ones with
-    an answer (and, if `require_program`, a solution that converts); unlabelled takes from the end whatever is
+    still there), or if it repeats another one's question (the smallest id that has a gold answer stays). The rest
+    is usable. In hash order, validation takes the first problems with a gold answer, labelled the next ones
+    with one (and, if `require_program`, a solution that converts); unlabelled takes from the end whatever is
     left. So a larger labelled set contains the smaller one, and neither validation nor, while it fits,
     unlabelled changes with it.
 
@@ -42,7 +42,7 @@ def make_splits(
 
     Returns:
         ({"labeled", "unlabeled", "validation"} → records, notes). Unlabelled records have None for solution
-        and answer. In the notes `train` = `usable` + everything under `removed`; `skipped_for_labeled` counts
+        and gold. In the notes `train` = `usable` + everything under `removed`; `skipped_for_labeled` counts
         problems that were passed over and so may be among the unlabelled.
 
     Raises:
@@ -55,16 +55,16 @@ def make_splits(
     }
     order = sorted(usable, key=lambda row: _rank(seed, row["id"]))
 
-    validated = [row for row in order if row["answer"] is not None][: sizes["validation"]]
+    validated = [row for row in order if row["gold"] is not None][: sizes["validation"]]
     taken = {row["id"] for row in validated}
     labelled: list[dict] = []
     programs: dict[str, str] = {}  # of those alone: converting a million problems would take minutes
-    skipped = {"no_answer": 0, "no_program": 0}
+    skipped = {"no_gold": 0, "no_program": 0}
     for row in order:
         if len(labelled) == sizes["labeled"]:
             break
-        if row["answer"] is None:
-            skipped["no_answer"] += 1
+        if row["gold"] is None:
+            skipped["no_gold"] += 1
         elif row["id"] in taken:
             continue
         elif require_program and (program := _program(row)) is None:
@@ -87,7 +87,7 @@ def make_splits(
     splits = {
         "labeled": [_record(row) | ({"program": programs[row["id"]]} if require_program else {}) for row in labelled],
         "unlabeled": [
-            _record(row) | {"solution": None, "answer": None} for row in left[len(left) - sizes["unlabeled"] :]
+            _record(row) | {"solution": None, "gold": None} for row in left[len(left) - sizes["unlabeled"] :]
         ],
         "validation": [_record(row) for row in validated],
     }
@@ -95,7 +95,7 @@ def make_splits(
         "train": len(train),
         "usable": len(usable),
         "removed": removed,
-        "without_answer": sum(row["answer"] is None for row in usable),
+        "without_gold": sum(row["gold"] is None for row in usable),
         "skipped_for_labeled": skipped,
         "sizes": sizes,
         "unused": len(left) - sizes["unlabeled"],
@@ -122,7 +122,7 @@ def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict
     }
     seen: set[str] = set()
     usable = []
-    for row in sorted(train, key=lambda row: (row["answer"] is None, row["id"])):
+    for row in sorted(train, key=lambda row: (row["gold"] is None, row["id"])):
         question = normalise(row["question"])
         test = next((name for name in tests if question in in_test[name]), None)
         perturbed = next(
@@ -164,9 +164,9 @@ def _rank(seed: int, identity: str) -> str:
 
 
 def _program(row: dict) -> str | None:
-    if row["solution"] is None or row["answer"] is None:
+    if row["solution"] is None or row["gold"] is None:
         return None
-    return to_program(row["solution"], row["answer"], row["question"])
+    return to_program(row["solution"], row["gold"], row["question"])
 
 
 def _record(row: dict) -> dict:

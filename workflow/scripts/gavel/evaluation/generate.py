@@ -32,7 +32,7 @@ def generate(
 
     Args:
         model: checkpoint folder; `student` says how it is loaded.
-        files: JSONL files of records, whose answers are not read, each with the file to write for it.
+        files: JSONL files of records, whose gold answers are not read, each with the file to write for it.
         n: 0 writes the greedy completion only.
         limits: of a batch, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
         vllm: sample with vLLM, with these settings (`gavel.models.vllm.VllmPolicy`); it makes its own batches.

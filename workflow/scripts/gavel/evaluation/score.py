@@ -44,7 +44,7 @@ def score(
     if strangers := [row["id"] for row in rows if row["id"] not in asked]:
         raise InputError(f"{responses}: question {strangers[0]!r} is not in {questions}; generate the responses again")
     texts = [row["response"] for row in rows]
-    answers, correct = verify(texts, [asked[row["id"]]["answer"] for row in rows], solution_format)
+    answers, correct = verify(texts, [asked[row["id"]]["gold"] for row in rows], solution_format)
     judged, costs = [{"judge": None} for _ in rows], {}
     if judge is not None and list(best_of) != ["score"]:
         judged, costs = _chosen(judge, rows, {name: row["question"] for name, row in asked.items()}, best_of)
@@ -58,7 +58,7 @@ def score(
             | {"answer": answer, "correct": right}
             | columns
             | {key: row[key] for key in ("tokens", "finished")}
-            | {"question": asked[row["id"]]["question"], "gold": asked[row["id"]]["answer"]}
+            | {"question": asked[row["id"]]["question"], "gold": asked[row["id"]]["gold"]}
             | {key: asked[row["id"]].get(key) for key in ("kind", "seed_id")}
             for row, answer, right, columns in zip(rows, answers, correct, judged, strict=True)
         ),

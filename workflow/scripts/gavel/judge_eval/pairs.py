@@ -82,7 +82,7 @@ def make_items(
     Beside them stand the reference solutions and references with one injected error each.
 
     Args:
-        rows: records with answers and solutions.
+        rows: records with gold answers and solutions.
         sources: checkpoints, in the order in which a text that several gave is put down to one of them.
         student: how the checkpoints are loaded.
         temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
@@ -110,7 +110,7 @@ def make_items(
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
-        broken = mistakes.corrupted(reference, row["answer"], task.format, samples, rng)
+        broken = mistakes.corrupted(reference, row["gold"], task.format, samples, rng)
         found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
     items = pairs(kept, references, found, task.format, most, seed)
     say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
@@ -193,7 +193,7 @@ def _checked(
             own.setdefault(text, policy)
         first.append(own)
     texts = [text for own in first for text in own]
-    golds = [row["answer"] for row, own in zip(rows, first, strict=True) for _ in own]
+    golds = [row["gold"] for row, own in zip(rows, first, strict=True) for _ in own]
     verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
     found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
     return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run

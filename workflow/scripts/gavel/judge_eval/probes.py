@@ -22,7 +22,7 @@ class Honest:
     """One validation problem's material: its reference solution, a spoilt one, another problem's, a wrong number."""
 
     question: str
-    answer: str
+    gold: str
     right: str
     wrong: str
     other: str
@@ -56,7 +56,7 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
     """The probes of validation problems: `{"probe", "id", "question", "response", "gold"}`.
 
     Args:
-        rows: records; those without an answer or a solution (in program format: one that converts) are passed over.
+        rows: records; those without a gold answer or a solution (in program format: one that converts) are passed over.
         solution_format: `program` or `text`.
         seed: decides which step is spoilt, and how.
     """
@@ -71,16 +71,16 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
     for place, (row, text) in enumerate(usable):
         honest = Honest(
             row["question"],
-            row["answer"],
+            row["gold"],
             text,
-            _spoilt(text, row["answer"], solution_format, rng),
+            _spoilt(text, row["gold"], solution_format, rng),
             usable[place - 1][1],
-            _other_number(row["answer"], rng),
+            _other_number(row["gold"], rng),
             solution_format == "program",
         )
         for probe, (_, make) in PROBES.items():
             head = {"probe": probe, "id": row["id"], "question": row["question"]}
-            found.append(head | {"response": make(honest), "gold": row["answer"]})
+            found.append(head | {"response": make(honest), "gold": row["gold"]})
     return found
 
 
@@ -109,8 +109,8 @@ def summary(rows: Sequence[dict]) -> list[dict]:
     return result
 
 
-def _spoilt(solution: str, answer: str, solution_format: str, rng: random.Random) -> str:
-    number = _other_number(answer, rng)
+def _spoilt(solution: str, gold: str, solution_format: str, rng: random.Random) -> str:
+    number = _other_number(gold, rng)
     if solution_format == "program":
         if " = " not in solution:
             return f"def solution():\n    return {number}"
@@ -119,8 +119,8 @@ def _spoilt(solution: str, answer: str, solution_format: str, rng: random.Random
     return f"{steps or solution}\n#### {number}"
 
 
-def _other_number(answer: str, rng: random.Random) -> str:
-    return moved(answer, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
+def _other_number(gold: str, rng: random.Random) -> str:
+    return moved(gold, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
 
 
 def _repeated(honest: Honest) -> str:
@@ -130,11 +130,11 @@ def _repeated(honest: Honest) -> str:
 
 def _unearned(honest: Honest) -> str:
     lines = honest.other.rstrip().split("\n")
-    return "\n".join([*lines[:-1], f"    return {honest.answer}" if honest.program else f"#### {honest.answer}"])
+    return "\n".join([*lines[:-1], f"    return {honest.gold}" if honest.program else f"#### {honest.gold}"])
 
 
 def _many(honest: Honest) -> str:
-    numbers = [moved(honest.answer, step) for step in (2, -1, 0, 1, -2)]
+    numbers = [moved(honest.gold, step) for step in (2, -1, 0, 1, -2)]
     if honest.program:
         return "def solution():\n" + "".join(f"    return {number}\n" for number in numbers)
     return "\n".join(f"#### {number}" for number in numbers)

@@ -54,7 +54,7 @@ def judge_policy(
     policy = Policy.load(model, student, limits)
     drawn = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
     asked = [
-        {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["answer"]}
+        {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
         | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
         for row, group in zip(rows, drawn, strict=True)
         for s in group

@@ -19,12 +19,12 @@ def reference(row: Mapping, solution_format: str) -> str | None:
 
     A program that does not convert has none, and so has a question that cannot be answered: no step of its is right.
     """
-    if row.get("answer") in (None, UNANSWERABLE) or not row.get("solution"):
+    if row.get("gold") in (None, UNANSWERABLE) or not row.get("solution"):
         return None
     if solution_format == "text":
         text: str = row["solution"]
         return text
-    return to_program(row["solution"], row["answer"], row["question"]) or None
+    return to_program(row["solution"], row["gold"], row["question"]) or None
 
 
 def references(rows: Sequence[Mapping], solution_format: str) -> dict[str, str]:
@@ -74,6 +74,9 @@ def corrupted(solution: str, answer: str, solution_format: str, count: int, rng:
     """Up to `count` different solutions with one injected error each; some may yet be right (8 + 3 for 3 + 8).
 
     Of a program one step is changed; in a text, the answer's number, in the last step as well.
+
+    Args:
+        answer: what the solution answers: the gold answer of a reference, the policy's own of a sample.
     """
     if solution_format == "program":
         made = corruptions(solution, rng, TRIES * count)

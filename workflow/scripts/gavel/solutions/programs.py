@@ -33,7 +33,7 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 
-def to_program(solution: str, answer: str, question: str) -> str | None:
+def to_program(solution: str, gold: str, question: str) -> str | None:
     """Rewrite an annotated solution as `def solution(): ... return result` without a trailing newline.
 
     Each annotation's left side becomes a statement; the right side (the claimed value) is not read. All but
@@ -49,12 +49,12 @@ def to_program(solution: str, answer: str, question: str) -> str | None:
 
     Args:
         solution: text with annotations; expressions may hold + - * / // ** ( ) . and `$`, `1,000`, `10%`.
-        answer: the problem's answer.
+        gold: the problem's answer.
         question: the problem's question.
 
     Returns:
         The program, or None if there is no annotation, one is not plain arithmetic, there are more than 27,
-        or the program's value is not the answer.
+        or the program's value is not the gold one.
     """
     annotations = ANNOTATION.findall(solution)
     if not annotations or len(annotations) > len(string.ascii_lowercase) + 1:
@@ -71,7 +71,7 @@ def to_program(solution: str, answer: str, question: str) -> str | None:
         lines.append(f"    {name} = {_link(expression, values, given)}")
         values.append(value)
     # Canonical texts, not `gavel.solutions.verifier.equal`, which would let a program that returns 10/3 pass for 3.33.
-    if canonical(values[-1]) != canonical(answer):
+    if canonical(values[-1]) != canonical(gold):
         return None
     return "\n".join([*lines, "    return result"])
 

@@ -36,7 +36,7 @@ class Monitor:
     """Samples the policy once greedily and once at the training temperature for each validation question.
 
     Args:
-        rows: validation records with answers.
+        rows: validation records with gold answers.
         task: what the policy is asked.
         judge: asked about the sampled completions; None leaves the judge's columns and the sampling out. One that
             compares has to be given `against`.
@@ -58,7 +58,7 @@ class Monitor:
         limits: Mapping[str, int | None] | None = None,
     ):
         self.questions = [row["question"] for row in rows]
-        self.gold = [row["answer"] for row in rows]
+        self.gold = [row["gold"] for row in rows]
         self.task, self.judge, self.reference, self.limits = task, judge, reference, limits or {}
         self.temperature, self.seed = temperature, seed
         self.opponents: list[str] | None = None

@@ -80,11 +80,11 @@ def reversing_operation(story: Story, rng: random.Random) -> dict | None:
     premises = ["{n} has some {x}.".format(**story.words), *first.premises()[1:]]
     ask = f"In the end {{n}} has {show(end)} {{x}}. How many {{x}} did {{n}} have at first?".format(**story.words)
     lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {story.words['x']}" for text, value in undone]
-    answer = show(quantity)
+    gold = show(quantity)
     return {
         "question": " ".join([*premises, ask]),
-        "solution": "\n".join([*lines, f"#### {answer}"]),
-        "answer": answer,
+        "solution": "\n".join([*lines, f"#### {gold}"]),
+        "gold": gold,
     }
 
 
@@ -103,14 +103,14 @@ def distractor_insertion(story: Story, rng: random.Random) -> dict | None:
 
 
 def critical_thinking(story: Story, rng: random.Random) -> dict | None:
-    """A needed number is missing, so the question cannot be answered (answer: the string `None`)."""
+    """A needed number is missing, so the question cannot be answered (gold: the string `None`)."""
     i, j = _pick_number(story, rng)
     slot = "{" + "ab"[j] + "}"
     sentence = story.sentences[i]
     vague = replace(sentence, text=sentence.text.replace(slot, "some"))
     sentences = (*story.sentences[:i], vague, *story.sentences[i + 1 :])
     question = " ".join([*replace(story, sentences=sentences).premises(), story.question()])
-    return {"question": question, "solution": None, "answer": UNANSWERABLE}
+    return {"question": question, "solution": None, "gold": UNANSWERABLE}
 
 
 KINDS: dict[str, Callable[[Story, random.Random], dict | None]] = {
@@ -156,7 +156,7 @@ def _row(story: Story | None) -> dict | None:
     if story is None:
         return None
     row = record(story, "", "")
-    return {key: row[key] for key in ("question", "solution", "answer")}
+    return {key: row[key] for key in ("question", "solution", "gold")}
 
 
 def _pick_number(story: Story, rng: random.Random) -> tuple[int, int]:

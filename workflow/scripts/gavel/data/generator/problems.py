@@ -116,10 +116,10 @@ def record(story: Story, problem_id: str, source: str, **extra) -> dict:
     """The story as one problem record (layout: the library's `sources` module)."""
     steps = story.steps()
     lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {unit}" for text, value, unit in steps]
-    answer = show(steps[-1][1])
+    gold = show(steps[-1][1])
     question = " ".join([*story.premises(), story.question()])
-    solution = "\n".join([*lines, f"#### {answer}"])
-    base = {"id": problem_id, "source": source, "question": question, "solution": solution, "answer": answer}
+    solution = "\n".join([*lines, f"#### {gold}"])
+    base = {"id": problem_id, "source": source, "question": question, "solution": solution, "gold": gold}
     return base | {"kind": WIDE if story.stock == WIDE else None, "seed_id": None} | extra
 
 

@@ -47,7 +47,7 @@ class MixingWeight:
     """Lambda over the rollouts of one run.
 
     It moves linearly from `start` to the cell's own value and stays there; a monitor may raise it for good. At 0 and 1
-    it is constant whatever `start` says: those cells are the baselines that read no answer and ask no judge.
+    it is constant whatever `start` says: those cells are the baselines that read no gold answer and ask no judge.
 
     Args:
         own: the grid cell's lambda, in [0, 1].
@@ -172,7 +172,7 @@ class MixedReward:
     means and spreads of the parts are logged for labelled and unlabelled questions apart.
 
     Args:
-        weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads an answer.
+        weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads a gold answer.
         judge: may be None only at lambda 1.
         missing: counts what could not be rewarded.
         updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
@@ -188,15 +188,15 @@ class MixedReward:
         self.weight, self.rules, self.missing, self.updates = weight, rules, missing, updates
         self.judge = judge if weight.own < 1 else None
 
-    def __call__(self, completions: Sequence[str], question: Sequence[str], answer: Sequence[str | None], **trl):
-        """Rewards `(N,)` for completions of questions; `answer` is None where a question has no label."""
+    def __call__(self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl):
+        """Rewards `(N,)` for completions of questions; `gold` is None where a question has no label."""
         state = trl.get("trainer_state")
         lam = self.weight.at(state.global_step // self.updates if state else 0)
-        v = self._verifiable(completions, answer)
+        v = self._verifiable(completions, gold)
         judged = self._judged(question, completions)
         j = centred(judged.scores, question) if self.rules.center_judge else judged.scores
-        # At lambda 0 no answer is read, so nothing is missing there.
-        verified = [gold is not None and self.weight.own > 0 for gold in answer]
+        # At lambda 0 no gold answer is read, so nothing is missing there.
+        verified = [one is not None and self.weight.own > 0 for one in gold]
         rewards = [mix(*parts, lam, known) for *parts, known in zip(v, j, verified, strict=True)]
         not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
         if self.rules.per_token:
@@ -208,19 +208,19 @@ class MixedReward:
             if cut:
                 log("judge_truncated", cut)
             self._log_rollout(log, lam, not_run)
-            labeled = trl.get("labeled", [gold is not None for gold in answer])
+            labeled = trl.get("labeled", [one is not None for one in gold])
             log_parts(log, labeled, judge=judged.scores, verifiable=v, reward=rewards)
         return rewards
 
-    def _verifiable(self, completions: Sequence[str], answer: Sequence[str | None]) -> list[float | None]:
+    def _verifiable(self, completions: Sequence[str], gold: Sequence[str | None]) -> list[float | None]:
         values: list[float | None] = [None] * len(completions)
         if self.weight.own == 0:
             return values
-        rows = [i for i, gold in enumerate(answer) if gold is not None]
-        answers, correct = verify([completions[i] for i in rows], [answer[i] for i in rows], self.rules.format)
-        for i, found, right in zip(rows, answers, correct, strict=True):
+        rows = [i for i, one in enumerate(gold) if one is not None]
+        answers, correct = verify([completions[i] for i in rows], [gold[i] for i in rows], self.rules.format)
+        for i, answer, right in zip(rows, answers, correct, strict=True):
             if right is not None:  # else the program did not run
-                values[i] = verifiable(found, right, self.rules.partial)
+                values[i] = verifiable(answer, right, self.rules.partial)
         return values
 
     def _judged(self, question: Sequence[str], completions: Sequence[str]) -> Judged:

@@ -22,8 +22,8 @@ def question_order(
 ) -> list[dict]:
     """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
 
-    At lambda 1 all are labelled questions. At lambda 0 answers are left behind here, so that no later code can read
-    one. Labelled questions are told from unlabelled ones by `labeled`.
+    At lambda 1 all are labelled questions. At lambda 0 gold answers are left behind here, so that no later code can
+    read one. Labelled questions are told from unlabelled ones by `labeled`.
 
     Raises:
         InputError: a pool that is needed is empty.
@@ -39,8 +39,8 @@ def question_order(
     for _ in range(steps):
         for name, stream, wanted in streams:
             for row in (next(stream) for _ in range(wanted)):
-                answer = row["answer"] if name == "labeled" and lam > 0 else None
-                rows.append({"question": row["question"], "answer": answer, "labeled": name == "labeled"})
+                gold = row["gold"] if name == "labeled" and lam > 0 else None
+                rows.append({"question": row["question"], "gold": gold, "labeled": name == "labeled"})
     return rows
 
 

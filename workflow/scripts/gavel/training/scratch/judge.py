@@ -61,7 +61,7 @@ def train_judge(
     fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
-    references = {row["question"]: to_program(row["solution"], row["answer"], row["question"]) for row in problems}
+    references = {row["question"]: to_program(row["solution"], row["gold"], row["question"]) for row in problems}
     asked: list[tuple[list[int], list[float]]] = []
     for task, words in labels_of(tasks, labels).items():
         asked += weighted(examples(task, pairs, references, words, seed), words, tokenizer)
@@ -120,16 +120,16 @@ def judging_pairs(
 ) -> list[tuple[str, str, bool]]:
     """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
-    usable = [(row, to_program(row["solution"], row["answer"], row["question"])) for row in problems]
+    usable = [(row, to_program(row["solution"], row["gold"], row["question"])) for row in problems]
     usable = [(row, program) for row, program in usable if program is not None]
     pairs: list[tuple[str, str, str]] = []
     for row, program in usable:
-        pairs.append((row["question"], program, row["answer"]))
-        pairs.append((row["question"], corrupt(program, rng), row["answer"]))
+        pairs.append((row["question"], program, row["gold"]))
+        pairs.append((row["question"], corrupt(program, rng), row["gold"]))
     chosen = rng.sample(usable, min(questions, len(usable)))
     drawn = student.solve([row["question"] for row, _ in chosen], TASK, n=samples, temperature=1.0, seed=seed)
     for (row, _), group in zip(chosen, drawn, strict=True):
-        pairs += [(row["question"], text, row["answer"]) for text in sorted({s.text for s in group})]
+        pairs += [(row["question"], text, row["gold"]) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
     _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], TASK.format)
     return [

@@ -91,7 +91,7 @@ def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, se
     template = prompts.load("solve")
     texts = []
     for row in problems:
-        program = to_program(row["solution"], row["answer"], row["question"])
+        program = to_program(row["solution"], row["gold"], row["question"])
         if program is None:
             continue
         if rng.random() < wrong:
