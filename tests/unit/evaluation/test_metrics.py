@@ -295,8 +295,8 @@ def test_a_knockout_alone_is_held_against_the_majority(tmp_path):
 
 def test_runs_of_several_seeds_are_also_taken_together(tmp_path):
     runs = {"sft": RUNS["sft"]} | {
-        f"grpo-lambda{weight:g}-seed{seed}": {"algorithm": "grpo", "lambda": weight, "seed": seed}
-        for weight, seed in ((0.5, 0), (0.5, 1), (1.0, 0))
+        f"grpo-lambda{lam:g}-seed{seed}": {"algorithm": "grpo", "lambda": lam, "seed": seed}
+        for lam, seed in ((0.5, 0), (0.5, 1), (1.0, 0))
     }
     rows = {("sft", "best", "main"): random_rows(0, share=0.4)}
     for place, run in enumerate(list(runs)[1:], start=1):

@@ -29,7 +29,7 @@ from gavel.models.task import Task
 from gavel.report.sections.answer import collapses
 from gavel.report.sections.judge import calibration_table, part_tables, probe_table
 from gavel.stats.auc import auc_within
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers.asking import scores_of
 
 
@@ -259,7 +259,7 @@ def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
 
 
 def test_it_is_paid_beside_a_verifiable_reward():
-    reward = MixedReward(MixingWeight(0.5), make(), RewardRules("text"), MissingRewards(0.5))
+    reward = MixedReward(LambdaSchedule(0.5), make(), RewardRules("text"), MissingRewards(0.5))
     paid = reward(["1", "2", "3", "4"], ["a", "a", "b", "b"], ["2", "2", None, None])
     assert paid == pytest.approx([0.05 + larger(1, 2) / 2, 0.5 + larger(2, 1) / 2, larger(3, 4), larger(4, 3)])
 

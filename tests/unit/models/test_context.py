@@ -23,7 +23,7 @@ from gavel.study import resolve
 from gavel.training import sft
 from gavel.training.judge import train
 from gavel.training.rl import train as rl
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers.small_run import small_job
 
 CONTEXT, NEW = 120, 24
@@ -192,8 +192,8 @@ def test_a_judge_cuts_to_its_context_and_counts(short, rows, capsys):
 
 def test_cut_judging_prompts_are_counted_in_training(short, rows):
     logged = {}
-    weight = MixingWeight(0.5)
-    reward = MixedReward(weight, load.load(model=short), RewardRules("program"), MissingRewards(0.25))
+    schedule = LambdaSchedule(0.5)
+    reward = MixedReward(schedule, load.load(model=short), RewardRules("program"), MissingRewards(0.25))
     questions = [rows[0]["question"], long(rows[1])["question"]]
     reward(["x", "y"], question=questions, gold=[None, None], log_metric=logged.__setitem__)
     assert logged["judge_truncated"] == 0.5

@@ -22,7 +22,7 @@ from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.study.schema.study import load
 from gavel.training.judge.unlabeled_pairs import contrasting
 from gavel.training.monitor import known
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, mix
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, mix
 from helpers import fake_results
 
 RIGHT, WRONG, LATE, BROKEN = ("def solution():\n    return " + text for text in ("4", "5", "4 + 0", "1 / 0"))
@@ -65,7 +65,7 @@ def test_the_mix(v, j, lam, labeled, expected):
 
 
 def reward(lam: float, max_skipped: int = 3) -> MixedReward:
-    return MixedReward(MixingWeight(lam), Half(), RewardRules("program"), MissingRewards(0.25, max_skipped))
+    return MixedReward(LambdaSchedule(lam), Half(), RewardRules("program"), MissingRewards(0.25, max_skipped))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.judge.backends import server as backend
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers.asking import scores_of
 from helpers.judge_server import LISTED, Whole, connect, serving
 
@@ -236,7 +236,7 @@ def test_malformed_replies_follow_the_rule_for_missing_rewards():
     step = {"question": ["q"] * 4, "gold": ["1", "1", None, None]}
     with serving(lambda prompt: LISTED) as server:
         missing = MissingRewards(0.25, max_skipped=1)
-        reward = MixedReward(MixingWeight(0.5), connect(server), RewardRules("text"), missing)
+        reward = MixedReward(LambdaSchedule(0.5), connect(server), RewardRules("text"), missing)
         assert None not in reward(["#### 1", "#### 2", "a", "b"], **step) and not missing.skip
         server.reply = lambda prompt: MALFORMED["NaN"](False)
         assert reward(["#### 3", "#### 4", "c", "d"], **step) == [None] * 4 and missing.skip
@@ -274,7 +274,7 @@ def test_a_server_that_dies_stops_training_after_so_many_steps():
     logged = []
     missing = MissingRewards(0.25, max_skipped=2)
     with serving(lambda prompt: LISTED) as server:
-        reward = MixedReward(MixingWeight(0.5), connect(server, timeout_s=2.0), RewardRules("text"), missing)
+        reward = MixedReward(LambdaSchedule(0.5), connect(server, timeout_s=2.0), RewardRules("text"), missing)
         step = {"question": ["q"] * 4, "gold": ["1", "1", None, None], "log_metric": lambda *m: logged.append(m)}
         assert None not in reward(["#### 1", "#### 2", "a", "b"], **step)
     for _ in range(2):

@@ -12,7 +12,7 @@ from gavel.models import loading
 from gavel.study.schema.study import load
 from gavel.training.rl import grpo, reactions
 from gavel.training.rl.reactions import Reaction
-from gavel.training.rl.rewards import MixingWeight
+from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
 from helpers.small_run import small_run
 
@@ -79,13 +79,13 @@ def test_raising_lambda_goes_on_with_more_weight_for_labels(train, tmp_path):
 
 def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
     train("raise_lambda")
-    weight = MixingWeight(0.5)
+    schedule = LambdaSchedule(0.5)
     run = RunState(tmp_path / "state", "raise_lambda")
-    reaction = Reaction(run, weight, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
+    reaction = Reaction(run, schedule, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
     assert reaction.resume(2) is None
-    assert weight.at(2) == 0.5
+    assert schedule.at(2) == 0.5
     reaction.resume(6)
-    assert weight.at(6) == 0.75
+    assert schedule.at(6) == 0.75
 
 
 def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):

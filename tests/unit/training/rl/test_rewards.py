@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gavel.judge.verdict import Judge, Usage, Verdict
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, centred, mix, verifiable
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, centred, mix, verifiable
 
 RIGHT, WRONG, NONE = (
     f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")
@@ -35,8 +35,8 @@ class Poison:
 
 
 def reward(lam, judge, most=0.25, updates=1, **rules):
-    weight = lam if isinstance(lam, MixingWeight) else MixingWeight(lam)
-    return MixedReward(weight, judge, RewardRules("program", **rules), MissingRewards(most), updates)
+    schedule = lam if isinstance(lam, LambdaSchedule) else LambdaSchedule(lam)
+    return MixedReward(schedule, judge, RewardRules("program", **rules), MissingRewards(most), updates)
 
 
 def test_verifiable_rewards():
@@ -124,27 +124,27 @@ class Step:
 
 
 def test_lambda_moves_linearly_to_the_cells_own():
-    weight = MixingWeight(0.5, start=1.0, steps=5)
-    assert [weight.at(step) for step in range(6)] == [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]
-    assert not weight.constant
+    schedule = LambdaSchedule(0.5, start=1.0, steps=5)
+    assert [schedule.at(step) for step in range(6)] == [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]
+    assert not schedule.constant
 
 
-@pytest.mark.parametrize("own", [0, 1])
-def test_the_baselines_keep_their_lambda(own):
-    weight = MixingWeight(own, start=0.5, steps=4)
-    assert weight.constant
-    assert weight.at(0) == own
+@pytest.mark.parametrize("lam", [0, 1])
+def test_the_baselines_keep_their_lambda(lam):
+    schedule = LambdaSchedule(lam, start=0.5, steps=4)
+    assert schedule.constant
+    assert schedule.at(0) == lam
 
 
 def test_a_raised_lambda_is_never_left_again():
-    weight = MixingWeight(0.25, start=0.75, steps=3)
-    weight.least = 0.5
-    assert [weight.at(step) for step in range(4)] == [0.75, 0.5, 0.5, 0.5]
+    schedule = LambdaSchedule(0.25, start=0.75, steps=3)
+    schedule.minimum = 0.5
+    assert [schedule.at(step) for step in range(4)] == [0.75, 0.5, 0.5, 0.5]
 
 
 def test_the_reward_follows_the_schedule_by_rollouts_not_updates():
     logged = {}
-    mixed = reward(MixingWeight(0.5, start=1.0, steps=3), FixedJudge(), updates=2)
+    mixed = reward(LambdaSchedule(0.5, start=1.0, steps=3), FixedJudge(), updates=2)
     asked = {"completions": [RIGHT], "question": ["q"], "gold": ["4"], "log_metric": logged.__setitem__}
     assert mixed(**asked, trainer_state=Step(0)) == [1.0]
     assert logged["lambda"] == 1.0

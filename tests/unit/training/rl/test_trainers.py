@@ -16,7 +16,7 @@ from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl import rollout as rl_rollout
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.ppo import Critic, PPOTrainer
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers import gradients
 
 LABELED = [{"question": f"l{i}", "gold": str(i)} for i in range(5)]
@@ -95,7 +95,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     rows = [{"question": f"Ben has {i} keys", "gold": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
-        reward_funcs=MixedReward(MixingWeight(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
+        reward_funcs=MixedReward(LambdaSchedule(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
         args=grpo_config.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,

@@ -271,7 +271,7 @@ def across_seeds(
         if run != baseline[0]:
             groups[about["algorithm"], about["lambda"]].append(run)
     rows = []
-    for (algorithm, weight), members in groups.items():
+    for (algorithm, lam), members in groups.items():
         for name in dict.fromkeys(name for _, _, name in values):
             tables = [values[run, "last", name] for run in members if (run, "last", name) in values]
             if len(tables) < 2:
@@ -285,7 +285,7 @@ def across_seeds(
                 names = [name_ for name_ in base if all(name_ in table[measure] for table in tables)]
                 if not names:
                     continue
-                about = {"algorithm": algorithm, "lambda": weight, "set": name, "metric": measure[0], "k": measure[1]}
+                about = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
                 rows.append(about | _seed_row([table[measure] for table in tables], base, names))
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = adjusted

@@ -301,8 +301,8 @@ def hub(study: dict) -> dict[str, Fetched]:
     return found
 
 
-def run_name(algorithm: str, weight: float, seed: int) -> str:
-    return f"{algorithm}-lambda{weight:g}-seed{seed}"
+def run_name(algorithm: str, lam: float, seed: int) -> str:
+    return f"{algorithm}-lambda{lam:g}-seed{seed}"
 
 
 # What tells a run from the others; SFT has neither lambda nor seed. (`lambda` is a keyword, hence not a class.)
@@ -312,9 +312,9 @@ Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int 
 def grid(rl: Mapping) -> dict[str, Cell]:
     """The runs of a config's section `rl`."""
     return {
-        run_name(algorithm, weight, seed): {"algorithm": algorithm, "lambda": weight, "seed": seed}
+        run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed}
         for algorithm in rl["algorithms"]
-        for weight in rl["lambda"]
+        for lam in rl["lambda"]
         for seed in rl["seeds"]
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from gavel.common.log import say
 from gavel.training.rl.collapse import collapsed, stale
-from gavel.training.rl.rewards import MixingWeight
+from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
 
 # At lambda 1 the unlabelled questions of a mixed run would have no reward at all.
@@ -18,9 +18,9 @@ class Reaction:
 
     Args:
         run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
-        weight: lambda over the run, which an action may raise.
+        schedule: lambda over the run, which an action may raise.
         action: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
-            validation; `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
+            validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and goes on.
         collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
         early_stop: looks without a better greedy accuracy after which the run ends with its best checkpoint; None
             never does.
@@ -29,14 +29,14 @@ class Reaction:
     def __init__(
         self,
         run: RunState,
-        weight: MixingWeight,
+        schedule: LambdaSchedule,
         *,
         action: str,
         collapse_drop: float,
         collapse_patience: int,
         early_stop: int | None = None,
     ):
-        self.run, self.weight, self.action = run, weight, action
+        self.run, self.schedule, self.action = run, schedule, action
         self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
 
     def __call__(self, past: list[dict], found: dict, step: int) -> dict:
@@ -68,7 +68,7 @@ class Reaction:
 
     def heed(self, noted: dict) -> None:
         """Do what a look noted."""
-        self.weight.least = noted.get("raised", self.weight.least)
+        self.schedule.minimum = noted.get("raised", self.schedule.minimum)
 
     def stop(self, step: int) -> dict:
         say(f"stopped at step {step}", console=True)
@@ -79,7 +79,7 @@ class Reaction:
         return {"ended": 1.0}
 
     def raise_lambda(self, step: int) -> dict:
-        lam = self.weight.at(step)
+        lam = self.schedule.at(step)
         raised = max(lam, min(HIGHEST, lam + STEP))
         say(f"lambda is at least {raised:g} from step {step} on", console=True)
         return {"raised": raised}

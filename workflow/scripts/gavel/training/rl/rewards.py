@@ -20,15 +20,15 @@ Log = Callable[[str, float], object]  # TRL's, of a figure of the step
 def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
     """One completion's reward from its parts.
 
-    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose weight is 0 is
-    not looked at; a part that is needed and missing makes the reward None, never 0. The published summaries of
-    arXiv 2604.02621 give the weight's role, not the formula: this is our reading.
+    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose factor is 0 is
+    not read; a part that is needed and missing makes the reward None, never 0. The published summaries of
+    arXiv 2604.02621 give lambda's role, not the formula: this is our reading.
 
     Args:
         v: verifiable reward in [0, 1], None for an unlabelled question, or where a solution could not be verified.
         j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
-            range (-10 to 10) then outweighs `v` at any weight but a large one.
-        lam: weight of the verifiable reward, in [0, 1].
+            range (-10 to 10) then outweighs `v` at any lambda but a large one.
+        lam: lambda, the share of the verifiable reward, in [0, 1].
         labeled: whether the question has a label; by default it has one where `v` is there.
 
     Raises:
@@ -43,33 +43,33 @@ def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = Non
     return None if v is None or j is None else lam * v + (1 - lam) * j
 
 
-class MixingWeight:
+class LambdaSchedule:
     """Lambda over the rollouts of one run.
 
     It moves linearly from `start` to the cell's own value and stays there; a monitor may raise it for good. At 0 and 1
     it is constant whatever `start` says: those cells are the baselines that read no gold answer and ask no judge.
 
     Args:
-        own: the grid cell's lambda, in [0, 1].
-        start: lambda of the first rollout; None starts at `own`.
-        steps: the rollout (counted from 1) that first has `own`.
+        lam: the grid cell's lambda, in [0, 1].
+        start: lambda of the first rollout; None starts at `lam`.
+        steps: the rollout (counted from 1) that first has `lam`.
 
     Attributes:
-        least: what a monitor has raised it to; it is never below that again.
+        minimum: what a monitor has raised it to; it is never below that again.
     """
 
-    def __init__(self, own: float, start: float | None = None, steps: int = 1):
-        self.own, self.steps, self.least = own, steps, 0.0
-        self.start = own if start is None or own in (0, 1) else start
+    def __init__(self, lam: float, start: float | None = None, steps: int = 1):
+        self.lam, self.steps, self.minimum = lam, steps, 0.0
+        self.start = lam if start is None or lam in (0, 1) else start
 
     def at(self, step: int) -> float:
         """Lambda of a rollout, counted from 0."""
         moved = min(1.0, step / (self.steps - 1)) if self.steps > 1 else 1.0
-        return max(self.least, self.start + moved * (self.own - self.start))
+        return max(self.minimum, self.start + moved * (self.lam - self.start))
 
     @property
     def constant(self) -> bool:
-        return self.start == self.own and self.least <= self.own
+        return self.start == self.lam and self.minimum <= self.lam
 
 
 def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
@@ -172,7 +172,7 @@ class MixedReward:
     means and spreads of the parts are logged for labelled and unlabelled questions apart.
 
     Args:
-        weight: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads a gold answer.
+        schedule: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads a gold answer.
         judge: may be None only at lambda 1.
         missing: counts what could not be rewarded.
         updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
@@ -181,22 +181,27 @@ class MixedReward:
     __name__ = "mixed"
 
     def __init__(
-        self, weight: MixingWeight, judge: Judge | None, rules: RewardRules, missing: MissingRewards, updates: int = 1
+        self,
+        schedule: LambdaSchedule,
+        judge: Judge | None,
+        rules: RewardRules,
+        missing: MissingRewards,
+        updates: int = 1,
     ):
-        if judge is None and weight.own < 1:
-            raise ValueError(f"lambda={weight.own} needs a judge")
-        self.weight, self.rules, self.missing, self.updates = weight, rules, missing, updates
-        self.judge = judge if weight.own < 1 else None
+        if judge is None and schedule.lam < 1:
+            raise ValueError(f"lambda={schedule.lam} needs a judge")
+        self.schedule, self.rules, self.missing, self.updates = schedule, rules, missing, updates
+        self.judge = judge if schedule.lam < 1 else None
 
     def __call__(self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl):
         """Rewards `(N,)` for completions of questions; `gold` is None where a question has no label."""
         state = trl.get("trainer_state")
-        lam = self.weight.at(state.global_step // self.updates if state else 0)
+        lam = self.schedule.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, gold)
         judged = self._judged(question, completions)
         j = centred(judged.scores, question) if self.rules.center_judge else judged.scores
         # At lambda 0 no gold answer is read, so nothing is missing there.
-        verified = [one is not None and self.weight.own > 0 for one in gold]
+        verified = [one is not None and self.schedule.lam > 0 for one in gold]
         rewards = [mix(*parts, lam, known) for *parts, known in zip(v, j, verified, strict=True)]
         not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
         if self.rules.per_token:
@@ -214,7 +219,7 @@ class MixedReward:
 
     def _verifiable(self, completions: Sequence[str], gold: Sequence[str | None]) -> list[float | None]:
         values: list[float | None] = [None] * len(completions)
-        if self.weight.own == 0:
+        if self.schedule.lam == 0:
             return values
         rows = [i for i, one in enumerate(gold) if one is not None]
         answers, correct = verify([completions[i] for i in rows], [gold[i] for i in rows], self.rules.format)
@@ -235,7 +240,7 @@ class MixedReward:
         log("missing", self.missing.share)
         if lost := distributed.mean(not_run):
             log("not_run", lost * distributed.processes())
-        if not self.weight.constant:
+        if not self.schedule.constant:
             log("lambda", lam)
         if self.judge is not None and (usage := self.judge.usage).prompts:
             log("judge_cached", usage.cached / usage.prompts)

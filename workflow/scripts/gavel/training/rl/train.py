@@ -32,7 +32,7 @@ from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.reactions import ROLLS_BACK, Reaction
-from gavel.training.rl.rewards import MissingRewards, MixedReward, MixingWeight, RewardRules, SkipUnpaid
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipUnpaid
 from gavel.training.rl.rollout import Rollout, question_order
 from gavel.training.state import Mirror, RunState
 
@@ -46,7 +46,7 @@ class Cell:
     Attributes:
         name: of the run.
         algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
-        lam: weight of the verifiable reward on labelled questions.
+        lam: lambda, the share of the verifiable reward on labelled questions.
     """
 
     name: str
@@ -129,11 +129,11 @@ def train(
     policy = Policy.load(start, student, limits)
     loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    weight = MixingWeight(cell.lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
-    reward = _reward(plan, weight, loaded)
+    schedule = LambdaSchedule(cell.lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
+    reward = _reward(plan, schedule, loaded)
     monitor = _monitor(plan, data, policy, loaded, start, student)
     rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
-    reaction = Reaction(state, weight, **{name: settings["monitor"][name] for name in rules})
+    reaction = Reaction(state, schedule, **{name: settings["monitor"][name] for name in rules})
     keeper = _keeper(plan, state, policy, monitor, reaction, mirror)
     trainer = _trainer(plan, state, policy, rows, reward, keeper)
     trained, ended = _fit(plan, trainer, state, reaction, start, student)
@@ -171,12 +171,12 @@ def _load_judge(settings: dict, run: RunFolders) -> Judge:
     return found
 
 
-def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
+def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
     rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
     # DeepSpeed takes a step before a callback could hinder it.
     skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
-    return MixedReward(weight, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
+    return MixedReward(schedule, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
