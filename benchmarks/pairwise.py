@@ -51,12 +51,12 @@ def main() -> None:
     by_question = load.load(kind="pairwise", model=MODEL, labels=LABELS)
     answers = by_question.answers
     by_question.answers = lambda texts, alike: answers(texts, [key[:2] for key in alike])
-    watchers = {"in full": whole, "question": by_question, "first": pairwise, "single": load.load(model=MODEL)}
+    judges = {"in full": whole, "question": by_question, "first": pairwise, "single": load.load(model=MODEL)}
     for size in SIZES:
         asked, counts = groups(size), {}
-        for name, watcher in watchers.items():
+        for name, judge in judges.items():
             computed = 0
-            watcher.verdicts(*asked)
+            judge.verdicts(*asked)
             counts[name] = computed
         questions = asked[0][::size]
         alternatives = [asked[1][begin : begin + size] for begin in range(0, len(asked[1]), size)]

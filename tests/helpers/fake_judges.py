@@ -67,14 +67,14 @@ def judge_training(root: Path, study: dict, iterations: int = 2, rl: bool = True
             (root / "logs" / "judge-training" / f"{name}.log").write_text("began\nno <GPU> found\n")
             continue
         steps = about["settings"]["steps"]
-        looks = []
+        validations = []
         for step in range(0, steps + 1, steps // 2):
-            look = {"step": step, "greedy": accuracy, "greedy_low": accuracy - 0.05, "greedy_high": accuracy + 0.05}
-            looks.append(look | {"n": 200, "first_bias": 0.1, "flipped": 0.8 - accuracy})
+            row = {"step": step, "greedy": accuracy, "greedy_low": accuracy - 0.05, "greedy_high": accuracy + 0.05}
+            validations.append(row | {"n": 200, "first_bias": 0.1, "flipped": 0.8 - accuracy})
             accuracy += 0.02
         accuracy -= 0.02
         training = [{"step": step, "loss": rng.random(), "num_tokens": 500 * step} for step in range(1, steps + 1)]
-        for kind, rows in {"monitor": looks, "training": training}.items():
+        for kind, rows in {"monitor": validations, "training": training}.items():
             write_csv(folder / name / f"{kind}.csv", rows)
         info = {"run": name, "algorithm": about["method"], "steps": steps, "best_step": steps, "status": "finished"}
         write_json(folder / name / "run.json", info | {"examples": 64, "selected_on": 200, "seconds": 30.0})

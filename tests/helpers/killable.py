@@ -10,7 +10,7 @@ from helpers.small_run import small_run
 
 RUN, STUDY = "grpo-lambda0.5-seed0", "killed"
 SETTINGS = {"steps": 96, "save_every": 3}
-LOOK_EVERY = 2
+VALIDATE_EVERY = 2
 
 
 def nothing() -> None:
@@ -33,4 +33,4 @@ def train(folder: str, tiny: str, rows: list[dict], lam: float = 0.5) -> None:
         experiment_id(store, STUDY, store_lock(store, folder))
         cell = {"algorithm": "grpo", "lam": lam, "seed": 0}
         with training_job(workflow, "rl", RUN, SETTINGS, cell) as job:
-            small_run(folder, tiny, rows, **job, **cell, settings=SETTINGS, monitor={"every": LOOK_EVERY})
+            small_run(folder, tiny, rows, **job, **cell, settings=SETTINGS, monitor={"every": VALIDATE_EVERY})

@@ -14,7 +14,7 @@ from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.training import distributed
-from gavel.training.rl import algorithms, reactions, rollout
+from gavel.training.rl import algorithms, collapse_handler, rollout
 from gavel.training.rl import train as rl_train
 from gavel.training.state import save_whole
 from helpers import gradients
@@ -103,7 +103,7 @@ def decisions(folder: Path, job: dict) -> None:
     """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
     load, finish = judge.load, rl_train.finish_run
     judge.load = lambda **settings: Deaf(load(**settings))
-    reactions.collapsed = lambda looks, drop, patience: len(looks) > 3
+    collapse_handler.collapsed = lambda validations, drop, patience: len(validations) > 3
 
     def note(run, policy, *arguments):
         sums: list = [None, None]

@@ -36,7 +36,7 @@ else:
             student=STUDENT_TOKENS,
             temperature=config["rl"]["temperature"],
             solution=config["solution"],
-            drawn=job_params.judge_pairs(config)["benchmark"],
+            sampling=job_params.judge_pairs(config)["benchmark"],
         script:
             "../scripts/solution_pairs.py"
 

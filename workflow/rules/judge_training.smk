@@ -25,7 +25,7 @@ rule selection_pairs:
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        drawn=job_params.judge_pairs(config)["selection"],
+        sampling=job_params.judge_pairs(config)["selection"],
     script:
         "../scripts/solution_pairs.py"
 
@@ -47,7 +47,7 @@ use rule selection_pairs as labelled_pairs with:
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        drawn=job_params.judge_pairs(config)["labelled"],
+        sampling=job_params.judge_pairs(config)["labelled"],
 
 
 rule contrasting_pairs:

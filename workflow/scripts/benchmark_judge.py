@@ -15,10 +15,10 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
     use_threads(snakemake.threads)
     with judge_access(snakemake.config, snakemake.log[0]) as access:
         # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
-        watcher = load.load(**snakemake.params.judge | access | {"cache": "off"})
+        judge = load.load(**snakemake.params.judge | access | {"cache": "off"})
         items = list(read_jsonl(snakemake.input.pairs))
-        rows, cost = ask(watcher, items)
+        rows, cost = ask(judge, items)
         check(rows)
-        write_jsonl(snakemake.output.written, written(watcher, items))
+        write_jsonl(snakemake.output.written, written(judge, items))
     write_jsonl(snakemake.output.answers, rows)
     write_json(snakemake.output.cost, cost)

@@ -20,7 +20,7 @@ with script_log(snakemake.log[0], f"score {run}"):
         plain_job(snakemake, "evaluate", run) as mirror,
         judge_access(snakemake.config, snakemake.log[0]) if asked else nullcontext() as access,
     ):
-        watcher = load.load(**asked | access) if asked else None
+        judge = load.load(**asked | access) if asked else None
         numbers, written, met = {}, 0, {}
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(
@@ -31,7 +31,7 @@ with script_log(snakemake.log[0], f"score {run}"):
                     responses=responses,
                     output=output,
                     solution_format=snakemake.params.solution_format,
-                    judge=watcher if kind == "samples" else None,  # nothing asks for the alternate's
+                    judge=judge if kind == "samples" else None,  # nothing asks for the alternate's
                     best_of=snakemake.params.best_of,
                 )
                 written += tokens
@@ -39,6 +39,6 @@ with script_log(snakemake.log[0], f"score {run}"):
                     name = Path(output).parent.name
                     met |= {name: spent} if spent else {}
                     numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        spent = watcher.usage.tokens if watcher else 0
+        spent = judge.usage.tokens if judge else 0
         write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
         mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])

@@ -17,12 +17,12 @@ with script_log(snakemake.log[0], "pairs of solutions"):
     use_budget(snakemake.params.solution["batch_seconds"])
     params, files = snakemake.params, snakemake.input
     make_items(
-        rows=problems_of(files.problems, params.drawn["part"], params.drawn["questions"]),
+        rows=problems_of(files.problems, params.sampling["part"], params.sampling["questions"]),
         sources=[Source("student", str(files.student)), Source("sft", str(files.sft), greedy="sft-greedy")],
         student=Student(**params.student),
         task=Task.of(params.solution),
         temperature=params.temperature,
-        **{key: params.drawn[key] for key in ("samples", "most", "seed")},
+        **{key: params.sampling[key] for key in ("samples", "most", "seed")},
         output=snakemake.output.pairs,
         limits=limits(snakemake.config["evaluation"]),
     )

@@ -175,7 +175,7 @@ def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
 def test_the_judge_was_tried_on_kinds_tricks_and_every_policy(finished):
     found = json.loads((finished.results / "judge/calibration.json").read_text())
     assert {"as drawn", "critical thinking", "digit expansion"} <= {part["part"] for part in found["by_kind"]}
-    controls = {probe["probe"]: probe["paid"] for probe in found["probes"]}
+    controls = {probe["probe"]: probe["rewarded"] for probe in found["probes"]}
     assert controls["reference"] > controls["spoilt"]
     policies = json.loads((finished.results / "judge/policies.json").read_text())
     assert set(policies) == set(RUNS[1:])

@@ -23,7 +23,7 @@ def lines(path) -> int:
     return sum(1 for _ in path.open())
 
 
-def looked(path) -> int:
+def validated(path) -> int:
     return sum(int(float(row["n"])) for row in csv.DictReader(path.open()))
 
 
@@ -54,10 +54,10 @@ def test_steps_rollouts_and_looks(finished, counted):
     work, _ = counted
     about = {run: json.loads((finished.results / f"runs/{run}/run.json").read_text()) for run in ("sft", *RL)}
     assert about["sft"]["steps"] * study.load(STUDY)["sft"]["batch_size"] == work["train_sft"].examples
-    assert looked(finished.results / "runs/sft/monitor.csv") == work["train_sft"].completions
+    assert validated(finished.results / "runs/sft/monitor.csv") == work["train_sft"].completions
     for run in RL:
         own = work[f"train_rl, {about[run]['algorithm']}"]
-        seen = looked(finished.results / f"runs/{run}/monitor.csv")
+        seen = validated(finished.results / f"runs/{run}/monitor.csv")
         assert about[run]["completions"] + 2 * seen == own.completions
         assert about[run]["completions"] + seen == own.judged
         trained = list(csv.DictReader((finished.results / f"runs/{run}/training.csv").open()))

@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from gavel.common.journal import Journal
 from helpers import killable
-from helpers.killable import LOOK_EVERY, RUN, SETTINGS, STUDY
+from helpers.killable import RUN, SETTINGS, STUDY, VALIDATE_EVERY
 
 SEED = int(os.environ.get("KILL_SEED", "0"))  # other kill times than those of every day
 # Forked from a process that has these, a run begins at once: kills would hit little but imports otherwise.
@@ -132,12 +132,12 @@ def kill(context, run, tiny, rows, moment, delay) -> float | None:
 
 def check_what_is_left(run, known: list[dict]) -> list[dict]:
     """Everything up to the last checkpoint, which is at most `save_every` steps ago; returns those steps' rows."""
-    saved, rows, looks = run.checkpoint(), run.rows(), run.rows("monitor")
+    saved, rows, validations = run.checkpoint(), run.rows(), run.rows("monitor")
     assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
-    assert [row["step"] for row in looks] == list(range(0, len(looks) * LOOK_EVERY, LOOK_EVERY))
+    assert [row["step"] for row in validations] == list(range(0, len(validations) * VALIDATE_EVERY, VALIDATE_EVERY))
     assert len(rows) - saved <= SETTINGS["save_every"]
     assert rows[: len(known)] == known, "a step before a checkpoint was told anew"
-    kept = [(look["metrics"]["validation/greedy"], look["step"]) for look in looks if look["step"] <= saved]
+    kept = [(row["metrics"]["validation/greedy"], row["step"]) for row in validations if row["step"] <= saved]
     if kept:
         with safe_open(run.state / f"best-{max(kept)[1]}" / "model.safetensors", "pt") as weights:
             tensors = weights.keys()

@@ -91,9 +91,10 @@ def test_the_trained_judge_pays_and_chooses(judged):
 
 
 def test_the_monitor_holds_the_policy_against_sft(judged):
-    looks = pd.read_csv(judged.results / "runs/grpo-lambda0.5-seed0/monitor.csv")
-    assert (looks.judge[0], looks.true_win_rate[0], looks.gap[0], looks.judge_tokens[0]) == (0.5, 0.5, 0, 0)
-    assert looks.judge.between(0, 1).all() and looks.judge_tokens.iloc[-1] > 0
+    validations = pd.read_csv(judged.results / "runs/grpo-lambda0.5-seed0/monitor.csv")
+    first = validations.iloc[0]
+    assert (first.judge, first.true_win_rate, first.gap, first.judge_tokens) == (0.5, 0.5, 0, 0)
+    assert validations.judge.between(0, 1).all() and validations.judge_tokens.iloc[-1] > 0
 
 
 def test_all_judges_write_about_the_same_pairs(judged):

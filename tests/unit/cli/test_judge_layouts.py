@@ -43,8 +43,8 @@ def test_rewardbench_s_figures_are_those_of_the_benchmark(file, items, tiny, cap
     found = json.loads(capsys.readouterr().out)
     names = "n questions accuracy accuracy_ci95 auc auc_within auc_within_ci95 subsets".split()
     assert list(found) == [*names, "prompts", "tokens_read", "tokens_written", "seconds"]
-    watcher = load.load(model=tiny)
-    rows, cost = ask(watcher, items)
+    judge = load.load(model=tiny)
+    rows, cost = ask(judge, items)
     whole = figures(items, rows, cost)[0]
     assert (found["n"], found["questions"]) == (12, 12)
     assert found["accuracy"] == whole["accuracy"]
@@ -156,12 +156,12 @@ def test_each_model_s_solutions_have_their_figures(tmp_path, tiny, capsys):
     assert found["n"] == 16
     assert list(found["models"]) == ["small", "large"]
     large = found["models"]["large"]
-    watcher = load.load(model=tiny)
+    judge = load.load(model=tiny)
     questions, texts = [row["question"] for row in rows], [row["large"]["solution"] for row in rows]
     right = [number % 2 == 1 for number in range(8)]
     assert (large["n"], large["auc"]) == (
         8,
-        pytest.approx(auc(scores_of(watcher, questions, texts), right), abs=0.07),
+        pytest.approx(auc(scores_of(judge, questions, texts), right), abs=0.07),
     )
     assert found["models"]["small"]["auc"] is None  # all of them are wrong
     assert found["tokens_read"] > 0

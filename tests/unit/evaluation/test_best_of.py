@@ -127,8 +127,8 @@ def test_each_way_takes_what_it_takes_and_no_pair_is_asked_twice(ways):
     groups = groups_of(1, questions=8)
     distinct = [len(set(own)) for own in groups]
     whole, few = sum(n * (n - 1) // 2 for n in distinct), sum(n - 1 for n in distinct)
-    watcher = Oracle(any_rule(1))
-    _, costs = choose(watcher, [f"q{i}" for i in range(8)], groups, ways)
+    judge = Oracle(any_rule(1))
+    _, costs = choose(judge, [f"q{i}" for i in range(8)], groups, ways)
     spent = {"knockout": few, "round-robin": whole}
     played = (["knockout"] if "knockout" in ways else []) + (["round-robin"] if {"score", "elo"} & set(ways) else [])
     assert costs == {
@@ -136,10 +136,10 @@ def test_each_way_takes_what_it_takes_and_no_pair_is_asked_twice(ways):
         | {"written": 0}
         for way in played
     }
-    pairs = [(question, frozenset(pair)) for question, *pair in watcher.asked]
+    pairs = [(question, frozenset(pair)) for question, *pair in judge.asked]
     assert len(pairs) == len(set(pairs)) == max(spent[way] for way in played)
     rounds = math.ceil(math.log2(max(distinct))) if "knockout" in ways else 0
-    assert watcher.calls == rounds + ("round-robin" in played), "a round is one set of passes"
+    assert judge.calls == rounds + ("round-robin" in played), "a round is one set of passes"
 
 
 def test_a_round_robin_changes_no_winner():
@@ -151,12 +151,12 @@ def test_a_round_robin_changes_no_winner():
 
 
 def test_what_the_judge_does_not_say_is_not_known_and_not_asked_again():
-    watcher = Oracle(larger, missing=["2"])
-    values, costs = choose(watcher, ["q", "r"], [["1", "2", "3", "4"], ["5", "6"]], WAYS)
+    judge = Oracle(larger, missing=["2"])
+    values, costs = choose(judge, ["q", "r"], [["1", "2", "3", "4"], ["5", "6"]], WAYS)
     assert values["knockout"] == [[None] * 4, [False, True]]
     assert [value is None for value in values["score"][0]] == [False, True, False, False]
     assert [value is None for value in values["elo"][0]] == [False, True, False, False]
-    assert costs["round-robin"]["comparisons"] == len(watcher.asked) == 6 + 1
+    assert costs["round-robin"]["comparisons"] == len(judge.asked) == 6 + 1
 
 
 def test_a_pair_is_known_in_both_orders():
@@ -189,8 +189,8 @@ def generated(tmp_path):
     return {"questions": str(questions), "responses": str(responses), "output": tmp_path / "samples.jsonl"}
 
 
-def scored(generated, watcher, **settings):
-    *_, costs = score(**generated, solution_format="text", judge=watcher, **settings)
+def scored(generated, judge, **settings):
+    *_, costs = score(**generated, solution_format="text", judge=judge, **settings)
     return list(read_jsonl(generated["output"])), costs
 
 
@@ -223,20 +223,20 @@ def test_a_knockout_alone_leaves_the_scores_empty(generated):
 
 
 def test_rows_that_ask_for_scores_alone_are_as_ever(tiny, generated):
-    watcher = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
-    rows, costs = scored(generated, watcher)
+    judge = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
+    rows, costs = scored(generated, judge)
     assert costs == {}
     assert list(rows[0])[4:8] == ["answer", "correct", "judge", "tokens"]
     # Both questions have the same words, so all ten are one group, as the judge sees it.
-    alone = scores_of(watcher, ["Which?"] * 10, [row["response"] for row in rows])
+    alone = scores_of(judge, ["Which?"] * 10, [row["response"] for row in rows])
     assert [row["judge"] for row in rows] == alone
 
 
 def test_a_real_model_plays_both(tiny, generated):
-    watcher = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
-    rows, costs = scored(generated, watcher, best_of=WAYS)
+    judge = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
+    rows, costs = scored(generated, judge, best_of=WAYS)
     assert [costs[way]["prompts"] for way in ("knockout", "round-robin")] == [4, 6]
-    assert 0 < costs["knockout"]["read"] < costs["round-robin"]["read"] == watcher.usage.read
+    assert 0 < costs["knockout"]["read"] < costs["round-robin"]["read"] == judge.usage.read
     apart = load.load(kind="pairwise", model=tiny, labels=(" Yes", " No"))
     only, less = scored(generated, apart, best_of=["knockout"])
     assert [row["knockout"] for row in only] == [row["knockout"] for row in rows]

@@ -255,8 +255,8 @@ def test_the_judge_chooses_among_samples_where_it_scored_them(tmp_path):
 def picked(name, samples):
     """A question's rows from (answer, score, Elo rating, whether it won the knockout)."""
     rows = [row(name, -1, "2") | {"judge": None, "elo": None, "knockout": None}]
-    for number, (answer, paid, elo, won) in enumerate(samples):
-        rows.append(row(name, number, answer) | {"judge": paid, "elo": elo, "knockout": won})
+    for number, (answer, score, elo, won) in enumerate(samples):
+        rows.append(row(name, number, answer) | {"judge": score, "elo": elo, "knockout": won})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The pairwise judge: both orders, no solution asked about twice, what is paid, and how it is reported."""
+"""The pairwise judge: both orders, no solution asked about twice, its reward, and how it is reported."""
 
 import json
 import random
@@ -84,13 +84,13 @@ def test_a_win_rate_is_over_the_group_and_both_orders():
 
 
 def test_a_group_costs_both_orders_of_each_pair_of_different_solutions():
-    watcher = make()
+    judge = make()
     solutions = ["1", "2", "3", "2", "4", "5"]
-    found = watcher.verdicts(["q"] * 6 + ["other"] * 2, [*solutions, "1", "2"])
-    assert len(watcher.backend.asked) == len(set(watcher.backend.asked)) == watcher.usage.prompts == 5 * 4 + 2
-    assert watcher.backend.calls == 1, "a round is one set of passes"
+    found = judge.verdicts(["q"] * 6 + ["other"] * 2, [*solutions, "1", "2"])
+    assert len(judge.backend.asked) == len(set(judge.backend.asked)) == judge.usage.prompts == 5 * 4 + 2
+    assert judge.backend.calls == 1, "a round is one set of passes"
     beginnings: dict = {}
-    for text, group in zip(watcher.backend.asked, watcher.backend.groups, strict=True):
+    for text, group in zip(judge.backend.asked, judge.backend.groups, strict=True):
         beginnings.setdefault(group, set()).add(text.split("Answer B")[0])
     assert sorted(map(len, beginnings.values())) == [1] * 5 + [2], "of two solutions only the question is alike"
     assert found[1] == found[3]
@@ -101,11 +101,11 @@ def test_a_group_costs_both_orders_of_each_pair_of_different_solutions():
 
 
 def test_equal_solutions_tie_and_one_alone_is_not_judged():
-    watcher = make()
-    equal = watcher.verdicts(["q"] * 3 + ["alone"], ["7"] * 4)
+    judge = make()
+    equal = judge.verdicts(["q"] * 3 + ["alone"], ["7"] * 4)
     assert [v.score for v in equal] == [0.5, 0.5, 0.5, None]
     assert equal[0].compared == Compared(0, 0.5, 0.0)
-    assert watcher.backend.asked == []
+    assert judge.backend.asked == []
 
 
 def test_elo_is_the_chance_against_an_average_solution():
@@ -197,7 +197,7 @@ def test_only_figures_within_questions_are_given():
 
 
 def test_a_monitor_that_saw_no_scores_calls_nothing():
-    """As where the judge's server was down at every look."""
+    """As where the judge's server was down at every validation."""
     tables = {"grpo": pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.1]})}
     results = SimpleNamespace(monitors=tables, names={"grpo": "GRPO"}, collapse=lambda run: None)
     assert collapses(results).startswith("The monitor could call no collapse")
@@ -222,7 +222,7 @@ def test_rows_written_and_read_again_say_the_same():
     )
     assert part_tables(found)[0][1].rows[0][3].text == "–"
     tricks = probes.summary([row | {"probe": "claim"} for row in rows])
-    assert tricks[0]["paid"] is None
+    assert tricks[0]["rewarded"] is None
     assert probe_table({"probes": tricks}).rows[0][-1].text == "–"
 
 
@@ -233,10 +233,10 @@ def best(judge, question, solutions):
 
 def test_the_best_of_many_takes_n_minus_1_comparisons():
     solutions = [str(i) for i in (3, 1, 4, 1, 5, 9, 2, 6, 5, 9)]
-    watcher = make()
-    assert best(watcher, "q", solutions) == 5
-    assert len(watcher.backend.asked) == 2 * (7 - 1)  # seven are different
-    assert watcher.backend.calls == 3
+    judge = make()
+    assert best(judge, "q", solutions) == 5
+    assert len(judge.backend.asked) == 2 * (7 - 1)  # seven are different
+    assert judge.backend.calls == 3
     mixed = random.Random(0).sample(solutions, 10)
     assert mixed[best(make(), "q", mixed)] == "9"
     assert best(make(), "q", ["8"]) == 0
@@ -245,9 +245,9 @@ def test_the_best_of_many_takes_n_minus_1_comparisons():
 
 
 def test_the_best_of_many_questions_shares_rounds():
-    watcher = make()
-    assert best_of_each(watcher, ["a", "b", "c"], [["1", "3", "2"], ["1"], ["5", "6", "7", "8"]]) == [1, 0, 3]
-    assert watcher.backend.calls == 2
+    judge = make()
+    assert best_of_each(judge, ["a", "b", "c"], [["1", "3", "2"], ["1"], ["5", "6", "7", "8"]]) == [1, 0, 3]
+    assert judge.backend.calls == 2
     assert best_of_each(make(missing=[3.0]), ["a", "c"], [["1", "3", "2"], ["5", "6"]]) == [None, 1]
 
 
@@ -260,8 +260,8 @@ def test_the_best_by_a_judge_of_single_solutions_is_its_highest(tiny, rows):
 
 def test_it_is_paid_beside_a_verifiable_reward():
     reward = MixedReward(LambdaSchedule(0.5), make(), RewardRules("text"), MissingRewards(0.5))
-    paid = reward(["1", "2", "3", "4"], ["a", "a", "b", "b"], ["2", "2", None, None])
-    assert paid == pytest.approx([0.05 + larger(1, 2) / 2, 0.5 + larger(2, 1) / 2, larger(3, 4), larger(4, 3)])
+    rewards = reward(["1", "2", "3", "4"], ["a", "a", "b", "b"], ["2", "2", None, None])
+    assert rewards == pytest.approx([0.05 + larger(1, 2) / 2, 0.5 + larger(2, 1) / 2, larger(3, 4), larger(4, 3)])
 
 
 LABELS = (" Yes", " No")  # words that the tiny tokenizer has
@@ -277,18 +277,18 @@ def load(tiny, **settings):
     return judge_load.load(kind="pairwise", model=tiny, **({"labels": LABELS} | settings))
 
 
-def probability(watcher, text):
+def probability(judge, text):
     with torch.no_grad():
-        logits = watcher.backend.model(**watcher.backend.tokenizer(text, return_tensors="pt")).logits[0, -1]
-    first, second = torch.softmax(logits.double(), -1)[watcher.backend.labels].tolist()
+        logits = judge.backend.model(**judge.backend.tokenizer(text, return_tensors="pt")).logits[0, -1]
+    first, second = torch.softmax(logits.double(), -1)[judge.backend.labels].tolist()
     return first / (first + second)
 
 
 def test_a_real_model_is_asked_for_the_first_label_in_both_orders(tiny, group):
     (question, *_), (a, b, *_) = group
-    watcher = load(tiny)
-    (held,) = watcher.compare([(question, a, b)])
-    ahead, behind = (probability(watcher, watcher.render(question, *order)[0]) for order in ((a, b), (b, a)))
+    judge = load(tiny)
+    (held,) = judge.compare([(question, a, b)])
+    ahead, behind = (probability(judge, judge.render(question, *order)[0]) for order in ((a, b), (b, a)))
     assert held.probability == pytest.approx((ahead + 1 - behind) / 2, rel=1e-5)
     assert held.first == pytest.approx((ahead + behind) / 2, rel=1e-5)
 

@@ -177,13 +177,13 @@ def test_swapping_needs_a_slot_to_swap_in(tiny):
 def test_the_tokens_that_the_judge_reads_are_counted(tiny, rows, tmp_path):
     questions, solutions = pairs(rows)
     path = str(tmp_path / "answers.sqlite")
-    watcher = load.load(model=tiny, cache=path)
-    texts = [text for pair in dict.fromkeys(zip(questions, solutions, strict=True)) for text in watcher.render(*pair)]
-    expected = sum(len(watcher.backend.tokenizer(text)["input_ids"]) for text in texts)
-    watcher.verdicts(questions, solutions)
-    assert watcher.usage.read == expected > 0
-    watcher.verdicts(questions, solutions)
-    assert watcher.usage.read == expected  # the cache knew
+    judge = load.load(model=tiny, cache=path)
+    texts = [text for pair in dict.fromkeys(zip(questions, solutions, strict=True)) for text in judge.render(*pair)]
+    expected = sum(len(judge.backend.tokenizer(text)["input_ids"]) for text in texts)
+    judge.verdicts(questions, solutions)
+    assert judge.usage.read == expected > 0
+    judge.verdicts(questions, solutions)
+    assert judge.usage.read == expected  # the cache knew
     short = load.load(model=tiny, max_tokens=12)
     short.verdicts(questions, solutions)
     assert short.usage.read == 12 * len(texts)

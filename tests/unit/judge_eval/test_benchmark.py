@@ -227,9 +227,9 @@ ITEMS = [
 
 
 def test_a_judge_of_single_solutions_scores_each_once_and_prefers_by_score():
-    watcher = Scorer()
-    rows, cost = ask(watcher, ITEMS)
-    assert watcher.asked == [
+    judge = Scorer()
+    rows, cost = ask(judge, ITEMS)
+    assert judge.asked == [
         ("a", "0.9"), ("a", "0.1"), ("a", "0.95"), ("b", "0.4"), ("b", "0.6"), ("c", "0.7"), ("c", "silence")
     ]  # fmt: skip
     assert [row["preferred"] for row in rows] == [1, 0, 0.5, 1, None]
@@ -260,7 +260,7 @@ class Numbers:
 
 
 def test_a_judge_that_compares_is_asked_about_the_pairs():
-    watcher = PairwiseJudge(Numbers())
+    judge = PairwiseJudge(Numbers())
     asked = [
         item("a-0", "a", "0.5", "0.3"),
         item("a-1", "a", "0.3", "0.35"),
@@ -269,10 +269,8 @@ def test_a_judge_that_compares_is_asked_about_the_pairs():
         item("b-2", "b", "0.5", "0.3"),
         item("a-2", "a", "0.5", "0.3"),
     ]
-    rows, cost = ask(watcher, asked)
-    assert watcher.usage.prompts == cost["prompts"] == 2 * 4, (
-        "equal solutions and equal pairs are not asked about again"
-    )
+    rows, cost = ask(judge, asked)
+    assert judge.usage.prompts == cost["prompts"] == 2 * 4, "equal solutions and equal pairs are not asked about again"
     assert cost["tokens_read"] == 40
     assert [row["preferred"] for row in rows] == [
         pytest.approx(v) if v else None for v in (0.7, 0.45, 0.5, None, 0.7, 0.7)
@@ -362,15 +360,15 @@ def test_what_is_missing_is_counted_and_no_answer_at_all_has_no_accuracy(tmp_pat
 
 
 def test_a_real_judges_rows_are_its_scores(tiny, rows):
-    watcher = judge_load.load(model=tiny)
+    judge = judge_load.load(model=tiny)
     asked = [
         item(row["id"], row["question"], row["program"], row["program"].replace("+", "-", 1) + "\n") for row in rows[:4]
     ]
-    found, cost = ask(watcher, asked)
+    found, cost = ask(judge, asked)
     scores = scores_of(judge_load.load(model=tiny), [r["prompt"] for r in asked], [r["chosen"] for r in asked])
     assert [row["chosen"] for row in found] == pytest.approx(scores, abs=1e-5)
     assert cost["prompts"] == 8
-    assert cost["tokens_read"] == watcher.usage.read > 0
+    assert cost["tokens_read"] == judge.usage.read > 0
     assert json.loads(json.dumps(found)) == found
 
 

@@ -85,10 +85,10 @@ def test_a_judge_that_was_never_reached_is_an_error():
 
 
 def test_figures_are_of_the_probability_whatever_is_paid():
-    paid = [Verdict(score, probability=p) for score, p in ((2.2, 0.9), (-2.2, 0.1), (0.0, 0.4))]
+    log_odds = [Verdict(score, probability=p) for score, p in ((2.2, 0.9), (-2.2, 0.1), (0.0, 0.4))]
     plain = [Verdict(p) for p in (0.9, 0.1, 0.4)]
     truth = [True, False, True]
-    assert calibrate(["a"] * 3, paid, truth) == calibrate(["a"] * 3, plain, truth)
+    assert calibrate(["a"] * 3, log_odds, truth) == calibrate(["a"] * 3, plain, truth)
 
 
 def test_parts_are_judged_apart():

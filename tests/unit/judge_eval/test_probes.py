@@ -65,4 +65,6 @@ def test_the_summary_counts_what_the_judge_calls_right():
         [row | {"judge": 0.9, "says_right": True}, row | {"judge": 0.3, "says_right": False}]
         + [row | {"judge": None, "says_right": False}]
     )
-    assert [(r["probe"], r["n"], r["judge"], r["paid"], r["correct"]) for r in found] == [("claim", 2, 0.6, 0.5, 0.0)]
+    assert [(r["probe"], r["n"], r["judge"], r["rewarded"], r["correct"]) for r in found] == [
+        ("claim", 2, 0.6, 0.5, 0.0)
+    ]

@@ -230,12 +230,12 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "as it comes"]
     assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
     assert rows["dear"][2].text == "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)"
-    paid = studies["dear"].judge_benchmark
-    paid = paid[(paid.judge == "rl") & (paid.by == "all")].iloc[0]
-    assert rows["dear"][7].sort == paid.accuracy
-    assert rows["dear"][7].sub == f"{100 * paid.low:.1f}–{100 * paid.high:.1f}"
+    final = studies["dear"].judge_benchmark
+    final = final[(final.judge == "rl") & (final.by == "all")].iloc[0]
+    assert rows["dear"][7].sort == final.accuracy
+    assert rows["dear"][7].sub == f"{100 * final.low:.1f}–{100 * final.high:.1f}"
     assert rows["dear"][8].sub, "an AUC has an interval"
-    assert rows["dear"][9].sort == paid.tokens_read + paid.tokens_written
+    assert rows["dear"][9].sort == final.tokens_read + final.tokens_written
     assert [row[5].text for row in table.rows] == ["40,000", "400,000", "–"]
     assert [cell.text for cell in rows["dear"][10:12]] == ["50,000", "2.5 min"]
     assert rows["dear"][11].sub == "and 41 s"

@@ -105,8 +105,8 @@ def test_bold_needs_an_interval_above_zero(study):
 def test_collapses_are_named_and_so_is_that_there_was_none(study):
     results = load(*study)
     assert answer.collapses(results) == "The monitor called no collapse."
-    looks = results.monitors["ppo-lambda0-seed0"]
-    looks["collapsed"] = (looks.step >= 30).astype(int)
+    validations = results.monitors["ppo-lambda0-seed0"]
+    validations["collapsed"] = (validations.step >= 30).astype(int)
     assert answer.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
     assert answer.collapses(results) is None
@@ -114,10 +114,10 @@ def test_collapses_are_named_and_so_is_that_there_was_none(study):
 
 def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
     def told(judge, true, accuracy):
-        looks = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
+        validations = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
-        return answer.judge_alone(SimpleNamespace(monitors={"grpo": looks}, runs=runs, **common))[0]
+        return answer.judge_alone(SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common))[0]
 
     assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
     assert "being exploited" not in told([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
@@ -425,11 +425,11 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
     assert "Does it pay for tricks?" in page
 
 
-@pytest.mark.parametrize(("paid", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
-def test_the_right_number_after_wrong_steps_is_a_trick_too(paid, verdict):
+@pytest.mark.parametrize(("share", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
+def test_the_right_number_after_wrong_steps_is_a_trick_too(share, verdict):
     from gavel.report.sections.judge import probe_table
 
-    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "paid": paid, "correct": 1.0}
+    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "rewarded": share, "correct": 1.0}
     assert probe_table({"probes": [trick]}).rows[0][-1].text == verdict
 
 

@@ -45,14 +45,14 @@ def study(**changes) -> dict:
 
 def test_counts_by_hand():
     found = {item.label: item for item in workload.work(study())}
-    # 20 labels make 2 whole batches of 8 an epoch: 8 steps, looked at before, after 6 and after 8.
+    # 20 labels make 2 whole batches of 8 an epoch: 8 steps, validated before, after 6 and after 8.
     sft = found["train_sft"]
     assert (sft.examples, sft.completions) == (64, 30)
-    # 5 steps x 6 problems x 4 completions; looks at steps 0, 2, 4 and 5, each of 8 problems, twice; two cells.
+    # 5 steps x 6 problems x 4 completions; validations at steps 0, 2, 4 and 5, each of 8 problems, twice; two cells.
     grpo, ppo = found["train_rl, grpo"], found["train_rl, ppo"]
     assert (grpo.jobs, grpo.completions, grpo.examples) == (2, 2 * (120 + 64), 240)
     assert (grpo.critic, grpo.read) == (0, 0)
-    # Judged: the rollouts of the cell at 0.5 alone, the looks of both.
+    # Judged: the rollouts of the cell at 0.5 alone, the validations of both.
     assert grpo.judged == 120 + 2 * 32
     # Two passes of policy and critic; log-probabilities before the first of them.
     assert (ppo.examples, ppo.critic, ppo.read) == (480, 480, 240)
@@ -66,7 +66,7 @@ def test_counts_by_hand():
 
 @pytest.mark.parametrize(("steps", "every", "times"), [(10, 5, 3), (11, 5, 4), (4, 5, 2)])
 def test_looks_are_before_between_and_after(steps, every, times):
-    assert workload.looks(steps, every) == times
+    assert workload.validations(steps, every) == times
 
 
 def test_operations_and_hours_by_hand():
@@ -101,9 +101,9 @@ def test_a_judge_that_compares_by_hand():
     found = {
         item.label: item for item in workload.work(study(judge={"kind": "pairwise", "benchmark": {"questions": 4}}))
     }
-    # Groups of four have six pairs, each in both orders: 30 rollouts; looks (32 of them a cell) hold one pair each.
+    # Groups of four have six pairs, each in both orders: 30 rollouts; validations (32 a cell) hold one pair each.
     assert found["train_rl, grpo"].judged == 30 * 12 + 2 * 32 * 2
-    # SFT's samples of the 8 problems that are looked at are drawn once a cell besides.
+    # SFT's samples of the 8 validation problems are drawn once a cell besides.
     assert found["train_rl, grpo"].completions == 2 * (120 + 64 + 8)
     # Three samples of 20 problems, and all tricks on 10.
     assert found["judge_policy"].judged == 20 * 6 + 10 * len(PROBES) * (len(PROBES) - 1)

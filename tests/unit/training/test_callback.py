@@ -8,8 +8,8 @@ from gavel.common.digests import job_digest
 from gavel.common.journal import Journal
 from gavel.models import loading
 from gavel.training import callback
-from gavel.training.callback import Keeper, write_curve
-from gavel.training.rl.reactions import Reaction
+from gavel.training.callback import RunCallback, write_curve
+from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import COMPLETE, RunState, policy_state
 
@@ -64,41 +64,43 @@ class Mirrored:
 
 
 @pytest.fixture
-def keeper(tmp_path, model, tokenizer):
-    looks = iter([0.2, 0.5, 0.4])
-    check = lambda model, tokenizer, step: {"greedy": next(looks)}  # noqa: E731
+def run_callback(tmp_path, model, tokenizer):
+    found = iter([0.2, 0.5, 0.4])
+    validate = lambda model, tokenizer, step: {"greedy": next(found)}  # noqa: E731
     run = RunState(tmp_path / "run", "a")
-    return Keeper(run, tokenizer, check, steps=4, check_every=2, save_every=2, updates_per_step=2, mirror=Mirrored())
+    return RunCallback(
+        run, tokenizer, validate, steps=4, validate_every=2, save_every=2, updates_per_step=2, mirror=Mirrored()
+    )
 
 
-def test_a_step_is_a_rollout_however_many_updates_it_has(keeper, model):
+def test_a_step_is_a_rollout_however_many_updates_it_has(run_callback, model):
     control = SimpleNamespace(should_save=False)
-    keeper.on_train_begin(None, SimpleNamespace(global_step=0), control, model=model)
+    run_callback.on_train_begin(None, SimpleNamespace(global_step=0), control, model=model)
     saved = []
     for update in range(1, 9):
         state = SimpleNamespace(global_step=update)
-        keeper.on_log(None, state, control, logs={"reward": 0.1 * update, "note": "x"})
-        keeper.on_step_end(None, state, control, model=model)
+        run_callback.on_log(None, state, control, logs={"reward": 0.1 * update, "note": "x"})
+        run_callback.on_step_end(None, state, control, model=model)
         if control.should_save:
             saved.append(update)
-            (keeper.run.checkpoints / f"checkpoint-{update}").mkdir(parents=True)
-            keeper.on_save(None, state, control)
+            (run_callback.run.checkpoints / f"checkpoint-{update}").mkdir(parents=True)
+            run_callback.on_save(None, state, control)
             control.should_save = False
     assert saved == [4, 8]
-    assert [row["step"] for row in keeper.run.checks.rows()] == [0, 2, 4]
-    assert [row["step"] for row in keeper.run.journal.rows()] == [1, 2, 3, 4]
-    assert keeper.run.latest().name == "checkpoint-8"
-    assert not (keeper.run.checkpoints / "checkpoint-4").exists()
-    assert keeper.mirror.calls[-1] == ("monitor.jsonl", 4)
-    assert (keeper.run.best / "model.safetensors").exists()
+    assert [row["step"] for row in run_callback.run.validation.rows()] == [0, 2, 4]
+    assert [row["step"] for row in run_callback.run.journal.rows()] == [1, 2, 3, 4]
+    assert run_callback.run.latest().name == "checkpoint-8"
+    assert not (run_callback.run.checkpoints / "checkpoint-4").exists()
+    assert run_callback.mirror.calls[-1] == ("monitor.jsonl", 4)
+    assert (run_callback.run.best / "model.safetensors").exists()
 
 
-def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tokenizer, monkeypatch):
+def test_a_resumed_run_has_taken_what_its_steps_have_taken(run_callback, tmp_path, tokenizer, monkeypatch):
     now = iter([100.0, 103.0, 104.0, 200.0, 205.0, 207.0])
     monkeypatch.setattr(callback, "time", SimpleNamespace(monotonic=lambda: next(now)))
 
     def started():
-        return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, check_every=2, save_every=2)
+        return RunCallback(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, validate_every=2, save_every=2)
 
     first = started()
     for step in (1, 2):
@@ -110,13 +112,13 @@ def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tok
     assert again.seconds() == 3 + 5 + 2
 
 
-def test_a_resumed_run_forgets_the_steps_after_its_checkpoint(keeper, model):
+def test_a_resumed_run_forgets_the_steps_after_its_checkpoint(run_callback, model):
     for step in range(1, 6):
-        keeper.run.journal.append(step, {"reward": 0.1})
-        keeper.run.checks.append(step, {"validation/greedy": 0.1})
-    keeper.on_train_begin(None, SimpleNamespace(global_step=6), None, model=model)
-    assert [row["step"] for row in keeper.run.journal.rows()] == [1, 2, 3]
-    assert [row["step"] for row in keeper.run.checks.rows()] == [1, 2, 3]
+        run_callback.run.journal.append(step, {"reward": 0.1})
+        run_callback.run.validation.append(step, {"validation/greedy": 0.1})
+    run_callback.on_train_begin(None, SimpleNamespace(global_step=6), None, model=model)
+    assert [row["step"] for row in run_callback.run.journal.rows()] == [1, 2, 3]
+    assert [row["step"] for row in run_callback.run.validation.rows()] == [1, 2, 3]
 
 
 def test_a_critic_is_not_part_of_the_saved_policy(model):
@@ -135,26 +137,26 @@ def test_curves_keep_steps_and_missing_values(tmp_path):
     assert (tmp_path / "monitor.csv").read_text().splitlines() == ["step,greedy,judge", "0,0.1,", "5,0.2,"]
 
 
-def test_a_saved_best_model_loads(keeper, model, tokenizer):
-    keeper.run.save_best(model, tokenizer, 3)
-    keeper.run.checks.append(3, {"validation/greedy": 0.1})
-    again = loading.load_model(str(keeper.run.best))
+def test_a_saved_best_model_loads(run_callback, model, tokenizer):
+    run_callback.run.save_best(model, tokenizer, 3)
+    run_callback.run.validation.append(3, {"validation/greedy": 0.1})
+    again = loading.load_model(str(run_callback.run.best))
     assert again.num_parameters() == model.num_parameters()
 
 
-def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokenizer, capsys):
-    looks = iter([(0.6, 0.6), (0.4, 0.7), (0.3, 0.8), (0.2, 0.9)])
+def test_a_collapse_is_said_once_and_noted_at_every_validation(tmp_path, model, tokenizer, capsys):
+    found = iter([(0.6, 0.6), (0.4, 0.7), (0.3, 0.8), (0.2, 0.9)])
 
-    def check(model, tokenizer, step):
-        accuracy, judge = next(looks)
+    def validate(model, tokenizer, step):
+        accuracy, judge = next(found)
         return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
 
     run = RunState(tmp_path / "run", "a")
-    reaction = Reaction(run, LambdaSchedule(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
-    keeper = Keeper(run, tokenizer, check, steps=3, check_every=1, save_every=9, react=reaction)
+    handler = CollapseHandler(run, LambdaSchedule(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
+    run_callback = RunCallback(run, tokenizer, validate, steps=3, validate_every=1, save_every=9, decide=handler)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
-    keeper.on_train_begin(None, state, control, model=model)
+    run_callback.on_train_begin(None, state, control, model=model)
     for state.global_step in (1, 2, 3):
-        keeper.on_step_end(None, state, control, model=model)
-    assert [row["metrics"]["validation/collapsed"] for row in run.checks.rows()] == [0.0, 0.0, 1.0, 1.0]
+        run_callback.on_step_end(None, state, control, model=model)
+    assert [row["metrics"]["validation/collapsed"] for row in run.validation.rows()] == [0.0, 0.0, 1.0, 1.0]
     assert capsys.readouterr().err.count("true accuracy has fallen") == 1

@@ -15,7 +15,7 @@ import pytest
 from gavel.common.journal import Journal
 from gavel.training import callback
 from gavel.training import state as run_state
-from gavel.training.callback import Keeper, finish_run
+from gavel.training.callback import RunCallback, finish_run
 from gavel.training.state import RunState
 
 STEPS = 12
@@ -84,22 +84,24 @@ def weights(monkeypatch):
 
 
 def train(folder, shown, digest="a", greedy=None):
-    """Train, or go on, with three updates in a step, a look at every second step and a checkpoint at every third."""
+    """Train, or go on, with three updates a step, a validation every second step and a checkpoint every third."""
     greedy = greedy or GREEDY[digest]
     run = RunState(folder / "state", digest)
-    check = lambda model, tokenizer, step: {"greedy": greedy[step // 2]}  # noqa: E731
-    keeper = Keeper(run, None, check, steps=STEPS, check_every=2, save_every=3, updates_per_step=3, mirror=shown)
+    validate = lambda model, tokenizer, step: {"greedy": greedy[step // 2]}  # noqa: E731
+    run_callback = RunCallback(
+        run, None, validate, steps=STEPS, validate_every=2, save_every=3, updates_per_step=3, mirror=shown
+    )
     last = run.latest()
     begun = int((last / "weights").read_text()) * 3 if last else 0
     state, control = SimpleNamespace(global_step=begun), SimpleNamespace(should_save=False)
-    keeper.on_train_begin(None, state, control, model=str(begun // 3))
+    run_callback.on_train_begin(None, state, control, model=str(begun // 3))
     for state.global_step in range(begun + 1, STEPS * 3 + 1):
         model = str(state.global_step // 3)
-        keeper.on_step_end(None, state, control, model=model)
-        keeper.on_log(None, state, control, logs={"reward": state.global_step / 100})
+        run_callback.on_step_end(None, state, control, model=model)
+        run_callback.on_log(None, state, control, logs={"reward": state.global_step / 100})
         if control.should_save:
             run_state.save_policy(model, None, run.checkpoints / f"checkpoint-{state.global_step}")
-            keeper.on_save(None, state, control)
+            run_callback.on_save(None, state, control)
             control.should_save = False
     return finish_run(run, str(STEPS), None, folder / "out", {}, shown)
 
@@ -172,8 +174,8 @@ def test_a_cut_while_another_configs_state_is_set_aside(tmp_path, monkeypatch):
         assert files(folder / "out") == files(tmp_path / "whole/out"), f"cut at change {after}"
 
 
-def test_a_best_look_that_is_forgotten_and_not_found_again_is_not_the_best(tmp_path, monkeypatch):
-    """On a GPU a repeated look may come out otherwise: the best of the journal counts, and its model is still there."""
+def test_a_best_validation_that_is_forgotten_and_not_found_again_is_not_the_best(tmp_path, monkeypatch):
+    """On a GPU a repeated validation may differ: the best of the journal counts, and its model is still there."""
     folder, other = tmp_path / "run", [0.1, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
     count = changes(monkeypatch, tmp_path / "counted")
     for after in range(count):

@@ -12,7 +12,7 @@ from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.study.schema.training import Lora, Ppo, Sft
 from gavel.training import lora, sft
-from gavel.training.rl import grpo, reactions
+from gavel.training.rl import collapse_handler, grpo
 from gavel.training.state import policy_state, save_policy
 from helpers.small_run import small_job, small_run
 
@@ -72,7 +72,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, monkeypatch, action):
-    monkeypatch.setattr(reactions, "collapsed", lambda looks, drop, patience: len(looks) > 3)
+    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
     changes = {"settings": LORA, "monitor": {"action": action}}
     assert small_run(tmp_path, tiny, rows, **changes)["ended"] == {"step": 3, "action": action}
     monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))

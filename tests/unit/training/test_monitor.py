@@ -1,4 +1,4 @@
-"""What a look finds: by a judge of single solutions, and by one that compares, against the SFT policy's samples."""
+"""What a validation finds: by a judge of single solutions, and by one that compares with the SFT policy's samples."""
 
 import csv
 
@@ -9,7 +9,7 @@ from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.training import monitor
 from gavel.training.monitor import Monitor
-from gavel.training.rl import reactions
+from gavel.training.rl import collapse_handler
 from helpers.small_run import small_run
 
 ROWS = [{"question": f"What is {i}?", "gold": str(i)} for i in range(4)]
@@ -62,12 +62,12 @@ def policy(monkeypatch):
     return Tokenizer()
 
 
-def watch(judge):
+def monitor_with(judge):
     return Monitor(ROWS, Task("solve", "text", 4), judge=judge)
 
 
 def test_a_judge_of_single_solutions_is_held_against_accuracy(policy):
-    found = watch(Longest())(["#### 0", "#### 1", "#### 99999", ""], policy, 0)
+    found = monitor_with(Longest())(["#### 0", "#### 1", "#### 99999", ""], policy, 0)
     assert found["accuracy"] == 0.5 and found["unparsable"] == 0.25
     assert found["judge"] == pytest.approx((0.6 + 0.6 + 1.0) / 3)  # of those that it scored
     assert found["judge_wrong"] == pytest.approx(1 / 3)
@@ -77,13 +77,13 @@ def test_a_judge_of_single_solutions_is_held_against_accuracy(policy):
 
 def test_a_judge_that_compares_is_held_against_the_true_win_rate(policy):
     judge = LongestOfTwo()
-    look = watch(judge)
+    validate = monitor_with(judge)
     sft = ["#### 0", "#### 1", "#### 7", "#### 7"]  # two right
-    look.against(sft, policy)
-    begun = look(sft, policy, 0)
+    validate.against(sft, policy)
+    begun = validate(sft, policy, 0)
     assert {begun["judge"], begun["true_win_rate"]} == {0.5} and begun["gap"] == begun["judge_wrong"] == 0
     # A longer wrong one for a right one, a longer right one for a wrong one, and two of the same.
-    found = look(["#### 12345", "#### 1", "#### 2.0", "#### 7"], policy, 5)
+    found = validate(["#### 12345", "#### 1", "#### 2.0", "#### 7"], policy, 5)
     assert judge.asked[4] == ("#### 12345", "#### 0")
     assert found["accuracy"] == 0.5
     assert found["judge"] == (1 + 0.5 + 1 + 0.5) / 4
@@ -100,32 +100,32 @@ def test_a_win_is_a_win_however_narrow(policy):
         return [Verdict(0.5 + (one.score - 0.5) / 50) for one in narrow(questions, solutions)]
 
     judge.verdicts = verdicts
-    look = watch(judge)
-    look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
-    found = look(["#### 12345", "#### 1", "#### 9", "#### 99"], policy, 5)
+    validate = monitor_with(judge)
+    validate.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    found = validate(["#### 12345", "#### 1", "#### 9", "#### 99"], policy, 5)
     assert found["judge"] == (1 + 0.5 + 0.5 + 1) / 4 and found["true_win_rate"] == (0 + 1 + 0.5 + 0.5) / 4
     assert found["judge_wrong"] == 0.25
 
 
 def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
-    look = watch(LongestOfTwo())
-    look.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
-    found = look(["", "#### 1", "", ""], policy, 5)
+    validate = monitor_with(LongestOfTwo())
+    validate.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    found = validate(["", "#### 1", "", ""], policy, 5)
     assert (found["judge"], found["true_win_rate"]) == (0.5, 1.0)
-    silent = look([""] * 4, policy, 10)
+    silent = validate([""] * 4, policy, 10)
     assert "accuracy" in silent and not {"judge", "gap", "judge_wrong", "true_win_rate"} & set(silent)
 
 
 def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(reactions, "collapsed", lambda looks, *rules: len(looks) == 3)
+    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, *rules: len(validations) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
     watched = {"action": "stop", "reference": False, "questions": 4}
     summary = small_run(tmp_path, tiny, rows, judge=judge, monitor=watched)
     assert summary["ended"] == {"step": 2, "action": "stop"}
     with open(tmp_path / "out" / "monitor.csv", newline="") as handle:
-        looks = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(handle)]
-    begun = looks[0]
+        validations = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(handle)]
+    begun = validations[0]
     assert (begun["judge"], begun["true_win_rate"], begun["gap"]) == (0.5, 0.5, 0)
     assert begun["judge_tokens"] == 0  # equal samples are not asked about
-    assert all("judge" in look and "kl" not in look for look in looks)
-    assert looks[-1]["judge_tokens"] > 0
+    assert all("judge" in row and "kl" not in row for row in validations)
+    assert validations[-1]["judge_tokens"] > 0

@@ -93,8 +93,8 @@ def test_two_solutions_are_compared_after_a_reasoning():
             return Answer(0.9 * (first == own) + 0.05, 0.9 * (second == own) + 0.05)
 
     writer = Comparing()
-    watcher = PairwiseJudge(Reasoning(writer), prompt="pairwise-reasoning", reasons=True)
-    (held,) = watcher.compare([("1+1?", "3", "2")])
+    judge = PairwiseJudge(Reasoning(writer), prompt="pairwise-reasoning", reasons=True)
+    (held,) = judge.compare([("1+1?", "3", "2")])
     assert held.probability == pytest.approx(0.05) and not held.flipped
     assert [prompt for prompt, _ in writer.texts] == [
         f"Question: 1+1?\nAnswer A:\n{a}\nAnswer B:\n{b}\nMy own solution:\n" for a, b in ("32", "23")
@@ -105,11 +105,11 @@ def test_two_solutions_are_compared_after_a_reasoning():
 def test_answers_are_kept_by_the_settings_of_the_reasoning(tmp_path):
     def ask(**settings):
         writer = Writer()
-        watcher = SingleTokenJudge(
+        judge = SingleTokenJudge(
             Reasoning(writer, **settings), prompt="reasoning", reasons=True, cache=str(tmp_path / "kept.sqlite")
         )
-        watcher.verdicts(["1+1?"], ["2"])
-        return watcher.usage.written
+        judge.verdicts(["1+1?"], ["2"])
+        return judge.usage.written
 
     assert [ask(), ask(), ask(samples=2), ask(samples=2), ask(seed=1)] == [1, 0, 2, 0, 1]
 
@@ -126,17 +126,17 @@ def test_the_slot_belongs_to_judges_that_reason():
 def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
     questions, solutions = [row["question"] for row in rows[:6]], [row["program"] for row in rows[:6]]
     reasoning = {"max_new_tokens": 12, "samples": 3}
-    watcher = load.load(model=tiny, reasoning=reasoning)
-    together = watcher.verdicts(questions, solutions)
+    judge = load.load(model=tiny, reasoning=reasoning)
+    together = judge.verdicts(questions, solutions)
     alone = load.load(model=tiny, reasoning=reasoning).verdicts(questions[2:3], solutions[2:3])
     assert alone[0].score == pytest.approx(together[2].score, abs=1e-5)
     assert all(0 < verdict.score < 1 for verdict in together)
-    assert 0 < watcher.usage.written <= 6 * 3 * 12
+    assert 0 < judge.usage.written <= 6 * 3 * 12
     asked = [
-        len(watcher.base.tokenizer(watcher.render(*pair)[0][0])["input_ids"])
+        len(judge.base.tokenizer(judge.render(*pair)[0][0])["input_ids"])
         for pair in zip(questions, solutions, strict=True)
     ]
-    assert watcher.usage.read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
+    assert judge.usage.read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
     other = load.load(model=tiny, reasoning=reasoning | {"seed": 1}).verdicts(questions, solutions)
     assert [v.score for v in other] != [v.score for v in together]
     greedy = load.load(
@@ -201,9 +201,9 @@ def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
 
 def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     settings = {"model": tiny, "kind": "pairwise", "labels": [" Yes", " No"]}
-    watcher = load.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
+    judge = load.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
     items = [{"id": row["id"], "prompt": row["question"], "chosen": "1", "rejected": "2"} for row in rows[:3]]
-    first, second, *_ = written(watcher, items)
+    first, second, *_ = written(judge, items)
     assert first["id"] == second["id"] and (first["label"], second["label"]) == ("Yes", "No")
     assert first["prompt"].index("\n1\n") < first["prompt"].index("\n2\n")
     assert second["prompt"].index("\n2\n") < second["prompt"].index("\n1\n")

@@ -52,8 +52,8 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
     data = tmp_path / "pairs.jsonl"
     if method != "grpo":
         data = tmp_path / "judgments.jsonl"
-        watcher = load.load(**asked | {"cache": None})
-        write_jsonl(data, sampled(watcher, pairs, samples=4, temperature=1.0, seed=0))
+        judge = load.load(**asked | {"cache": None})
+        write_jsonl(data, sampled(judge, pairs, samples=4, temperature=1.0, seed=0))
     arguments = {
         "method": method,
         "start": tiny,
@@ -74,38 +74,38 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
     out = tmp_path / "out"
     assert summary == json.loads((out / "run.json").read_text())
     assert summary["algorithm"] == method and summary["status"] == "finished" and summary["examples"] > 0
-    looks = pd.read_csv(out / "monitor.csv")
-    assert looks.step.iloc[0] == 0 and looks.step.iloc[-1] == summary["steps"]
-    assert ((looks.greedy_low <= looks.greedy) & (looks.greedy <= looks.greedy_high)).all()
-    best = looks[looks.step == summary["best_step"]].greedy.item()
-    assert best == looks.greedy.max()
+    validations = pd.read_csv(out / "monitor.csv")
+    assert validations.step.iloc[0] == 0 and validations.step.iloc[-1] == summary["steps"]
+    assert ((validations.greedy_low <= validations.greedy) & (validations.greedy <= validations.greedy_high)).all()
+    best = validations[validations.step == summary["best_step"]].greedy.item()
+    assert best == validations.greedy.max()
     again = PairAccuracy(settings(str(out / "best"), reasons) | {"cache": None}, pairs)
     found = again(again.judge.base.model, None, 0)
-    assert found["greedy"] == pytest.approx(best), "what is kept is what was looked at"
+    assert found["greedy"] == pytest.approx(best), "what is kept is what was validated"
     assert len(pd.read_csv(out / "training.csv")) == summary["steps"]
 
 
 def test_imitation_learns_an_easy_preference(tmp_path, tiny, pairs):
     section = SECTIONS["sft"] | {"epochs": 30}
     run(tmp_path, tiny, pairs, "sft", False, settings=section)
-    looks = pd.read_csv(tmp_path / "out" / "monitor.csv")
-    assert looks.greedy.iloc[0] < 0.9 < looks.greedy.max()
+    validations = pd.read_csv(tmp_path / "out" / "monitor.csv")
+    assert validations.greedy.iloc[0] < 0.9 < validations.greedy.max()
 
 
 @pytest.mark.parametrize("method", ["sft", "grpo"])
 def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pairs, method, monkeypatch):
-    from gavel.training.callback import Keeper
+    from gavel.training.callback import RunCallback
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     run(whole, tiny, pairs, method, True)
-    ended = Keeper.on_save
+    ended = RunCallback.on_save
 
     def killed(self, args, state, control, **kwargs):
         ended(self, args, state, control, **kwargs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Keeper, "on_save", killed)
+    monkeypatch.setattr(RunCallback, "on_save", killed)
     with pytest.raises(KeyboardInterrupt):
         run(cut, tiny, pairs, method, True)
     monkeypatch.undo()
@@ -138,7 +138,7 @@ def test_rl_without_pairs_is_an_error(tmp_path, tiny, pairs):
 def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tiny, pairs, monkeypatch):
     monkeypatch.setattr(Preferred, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
     summary = run(tmp_path, tiny, pairs, "grpo", False)
-    assert summary["untrained"] == "all judgments of each prompt were paid alike; raise judge.rl.temperature"
+    assert summary["untrained"] == "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"
     assert weights(tmp_path / "out/final") == weights(tiny)
 
 
@@ -151,9 +151,9 @@ def test_a_training_of_few_steps_moves_the_judge(tmp_path, tiny, pairs, method):
 
 def test_a_judgment_is_paid_by_the_label_after_the_cue():
     logged = {}
-    paid = Preferred("\nThe better answer is answer")
+    reward = Preferred("\nThe better answer is answer")
     texts = ["so\nThe better answer is answer A", "The better answer is answer B", "A", "The better answer is answer"]
-    assert paid(texts, [" A"] * 4, log_metric=logged.__setitem__) == [1.0, -1.0, -1.0, -1.0]
+    assert reward(texts, [" A"] * 4, log_metric=logged.__setitem__) == [1.0, -1.0, -1.0, -1.0]
     assert logged == {"preferred": 0.25}
     assert Preferred("")([" A", " B and A", ""], [" A"] * 3) == [1.0, -1.0, -1.0]
 

@@ -5,20 +5,20 @@ import pytest
 from gavel.training.rl.collapse import collapsed, stale
 
 
-def looks(*pairs):
+def validations(*pairs):
     return [{"accuracy": accuracy, "judge": judge} for accuracy, judge in pairs]
 
 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        (looks((0.6, 0.6), (0.5, 0.7), (0.4, 0.8)), True),
-        (looks((0.6, 0.6), (0.7, 0.7), (0.5, 0.7), (0.5, 0.8)), True),
-        (looks((0.6, 0.6), (0.5, 0.5), (0.4, 0.8)), False),  # the judge saw the first fall
-        (looks((0.6, 0.6), (0.2, 0.2), (0.0, 0.1)), True),  # the judge saw it all, and nothing is left
-        (looks((0.6, 0.6), (0.58, 0.7), (0.4, 0.8)), False),  # the first fall is within the noise
-        (looks((0.6, 0.6), (0.7, 0.8)), False),  # too few looks
-        (looks((0.6, 0.6), (0.5, 0.7), (0.4, 0.8), (0.65, 0.8)), False),  # it came back
+        (validations((0.6, 0.6), (0.5, 0.7), (0.4, 0.8)), True),
+        (validations((0.6, 0.6), (0.7, 0.7), (0.5, 0.7), (0.5, 0.8)), True),
+        (validations((0.6, 0.6), (0.5, 0.5), (0.4, 0.8)), False),  # the judge saw the first fall
+        (validations((0.6, 0.6), (0.2, 0.2), (0.0, 0.1)), True),  # the judge saw it all, and nothing is left
+        (validations((0.6, 0.6), (0.58, 0.7), (0.4, 0.8)), False),  # the first fall is within the noise
+        (validations((0.6, 0.6), (0.7, 0.8)), False),  # too few validations
+        (validations((0.6, 0.6), (0.5, 0.7), (0.4, 0.8), (0.65, 0.8)), False),  # it came back
         ([], False),
         ([{"greedy": 0.5}] * 5, False),  # a study without a judge
     ],
@@ -52,7 +52,7 @@ def test_a_judge_that_compares_is_held_against_the_true_win_rate(seen, expected)
         ([0.5, 0.6, 0.55, 0.59], True),
         ([0.5, 0.6, 0.55, 0.6], True),  # as good as the best is not better
         ([0.5, 0.6, 0.55, 0.61], False),
-        ([0.6, 0.5], False),  # too few looks
+        ([0.6, 0.5], False),  # too few validations
         ([], False),
     ],
 )

@@ -9,8 +9,8 @@ MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
 
 
 def test_a_reward_is_paid_at_the_last_token():
-    paid = terminal_rewards(torch.tensor([0.5, 1.0]), MASK)
-    assert paid.tolist() == [[0, 0, 0.5, 0], [1.0, 0, 0, 0]]
+    rewards = terminal_rewards(torch.tensor([0.5, 1.0]), MASK)
+    assert rewards.tolist() == [[0, 0, 0.5, 0], [1.0, 0, 0, 0]]
 
 
 def test_a_missing_reward_pays_nothing():

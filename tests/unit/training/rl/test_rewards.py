@@ -16,7 +16,7 @@ class FixedJudge(Judge):
     """Pays 0.25 for everything, or nothing at all, and counts how often it is asked."""
 
     def __init__(self, score=0.25):
-        self.paid, self.asked = score, 0
+        self.score, self.asked = score, 0
 
     @property
     def usage(self):
@@ -24,7 +24,7 @@ class FixedJudge(Judge):
 
     def verdicts(self, questions, solutions):
         self.asked += len(solutions)
-        return [Verdict(self.paid) for _ in solutions]
+        return [Verdict(self.score) for _ in solutions]
 
 
 class Poison:
@@ -68,8 +68,8 @@ def test_lambda_outside_its_range_is_refused(lam):
 
 def test_labelled_and_unlabelled_questions_are_paid_as_designed():
     judge = FixedJudge()
-    paid = reward(0.5, judge)([RIGHT, WRONG, NONE, RIGHT], ["2+2?"] * 4, ["4", "4", "4", None])
-    assert paid == [pytest.approx(x) for x in (0.625, 0.175, 0.125, 0.25)]
+    rewards = reward(0.5, judge)([RIGHT, WRONG, NONE, RIGHT], ["2+2?"] * 4, ["4", "4", "4", None])
+    assert rewards == [pytest.approx(x) for x in (0.625, 0.175, 0.125, 0.25)]
     assert judge.asked == 4
 
 
@@ -162,8 +162,8 @@ def test_a_centred_judge_pays_nothing_for_a_question_that_it_finds_equally_well_
 
 def test_long_completions_lose_in_proportion():
     mixed = reward(1.0, None, per_token=0.4 / 8)
-    paid = mixed([RIGHT, RIGHT], ["q", "q"], ["4", "4"], completion_ids=[[1] * 8, [1] * 2])
-    assert paid == [pytest.approx(0.6), pytest.approx(0.9)]
+    rewards = mixed([RIGHT, RIGHT], ["q", "q"], ["4", "4"], completion_ids=[[1] * 8, [1] * 2])
+    assert rewards == [pytest.approx(0.6), pytest.approx(0.9)]
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 11.0, -11.0])

@@ -269,8 +269,8 @@ def test_kl_in_the_reward_of_groups_is_part_of_what_is_centred(model, tokenizer,
 def test_kl_in_the_reward_of_ppo_is_paid_token_by_token(model, tokenizer, tmp_path):
     made = with_moved_reference("ppo", model, tokenizer, tmp_path, gamma=1.0, gae_lambda=1.0)
     output = rollout(made)
-    paid = -0.3 * log_ratios(made, output)
-    still_to_come = paid.flip(1).cumsum(1).flip(1) + made._rewards[:, :1]
+    kl_rewards = -0.3 * log_ratios(made, output)
+    still_to_come = kl_rewards.flip(1).cumsum(1).flip(1) + made._rewards[:, :1]
     assert torch.allclose(output["returns"], still_to_come * output["completion_mask"], atol=1e-5)
 
 

@@ -107,7 +107,7 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
     first, rows = begun(rows, path)
     groups, verdicts, correct = [], [], []
     with settings(name) as found:
-        watcher = load.load(**found)
+        judge = load.load(**found)
         started = time.perf_counter()
         done: set[int] = set()  # questions of earlier batches
         relative = kinds.is_comparative(found)
@@ -115,11 +115,11 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
             questions, responses, right = zip(*batch, strict=True)
             if relative:
                 _check_together(done, questions, path)
-            verdicts += watcher.verdicts(questions, responses)
+            verdicts += judge.verdicts(questions, responses)
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
-    return Asked(groups, verdicts, correct, seconds, watcher.usage.read, watcher.usage.written)
+    return Asked(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
 
 
 def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:
@@ -172,10 +172,10 @@ def judge_pairs(items: Iterable[dict], path: str, name: str) -> dict:
     first, items = begun(items, path)
     kept, rows, cost = [], [], Counter()
     with settings(name) as found:
-        watcher = load.load(**found | {"cache": "off"})
+        judge = load.load(**found | {"cache": "off"})
         every = iter(tqdm(chain([first], items), disable=None, unit=" pairs", leave=False))
         while batch := list(islice(every, BATCH)):
-            answers, spent = ask(watcher, [item | {"id": len(kept)} for item in batch])
+            answers, spent = ask(judge, [item | {"id": len(kept)} for item in batch])
             rows += answers
             kept += [
                 {key: hash(item[key]) for key in ("prompt", "chosen", "rejected")}

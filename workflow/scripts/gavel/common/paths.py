@@ -7,4 +7,4 @@ SCRIPTS = ROOT / "workflow" / "scripts"  # of the rules; this library lies among
 PROMPTS = ROOT / "resources" / "prompts"  # those that ship
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration a file
 
-JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: judge answers that have been paid for
+JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: judge answers that have been asked for

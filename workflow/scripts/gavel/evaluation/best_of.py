@@ -23,7 +23,7 @@ class Comparing(Judge, Comparer, Protocol):
     """A judge that compares, as `gavel.judge.pairwise.PairwiseJudge`.
 
     Attributes:
-        score: what it pays, from a round robin's table (`gavel.judge.tournaments.SCORES`).
+        score: its reward, from a round robin's table (`gavel.judge.tournaments.SCORES`).
     """
 
     score: Callable[[np.ndarray], np.ndarray]
@@ -70,7 +70,7 @@ def choose(
         ways: some of `score`, `elo` and `knockout`.
 
     Returns:
-        (values, costs). values: way -> for each question one value a sample: what the judge pays, the Elo rating in
+        (values, costs). values: way -> for each question one value a sample: the judge's reward, the Elo rating in
         points with mean 0 over the samples, whether it is the knockout's winner (equal samples are all or none). None
         where the judge could not be asked, and of a knockout without a winner for all.
         costs: `knockout` and `round-robin`, as far as played -> `{"questions", "comparisons", "prompts", "read",

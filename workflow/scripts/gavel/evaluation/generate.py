@@ -56,9 +56,9 @@ def generate(
         rows = list(read_jsonl(questions))
         asked = [row["question"] for row in rows]
         greedy = policy.solve(asked, task, seed=seed)
-        drawn = [[] for _ in rows]
+        sampled = [[] for _ in rows]
         if n:
-            drawn = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
+            sampled = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
         say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} completions each")
         write_jsonl(
             output,
@@ -71,7 +71,7 @@ def generate(
                     "tokens": len(completion.ids),
                     "finished": completion.finished,
                 }
-                for row, first, others in zip(rows, greedy, drawn, strict=True)
+                for row, first, others in zip(rows, greedy, sampled, strict=True)
                 for number, completion in enumerate([*first, *others], start=GREEDY)
             ),
         )

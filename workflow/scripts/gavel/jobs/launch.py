@@ -28,7 +28,7 @@ from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import budget, use_budget
 
 MARK = "@gavel "  # begins a line for the job
-PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to look at validation problems
+PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to validate
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Asker(Judge):
     Args:
         backend: where the model runs.
         labels: the two words, the first of which `Answer.right` is about.
-        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
 
     Attributes:
         labels: the two words.
@@ -84,7 +84,7 @@ def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], mean
     """Raises `InputError` where there are not two labels, or no such score.
 
     Args:
-        scores: what the kind of judge may pay.
+        scores: what the kind of judge may give as a reward.
         meanings: what its two labels stand for, in words.
     """
     if score not in scores:

@@ -13,7 +13,7 @@ class Kind:
 
     Attributes:
         slots: of its judging prompts.
-        scores: what it may pay, the default first.
+        scores: what its reward may be, the default first.
         prompt, reasoning_prompt, labels: the defaults; the second of a judge that writes before it answers.
         relative: a score says how a solution stands among those of its group, nothing about one that is alone.
     """

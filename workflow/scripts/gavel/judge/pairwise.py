@@ -2,7 +2,7 @@
 
 As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the judge
 sees a question and exactly two solutions; ours answers in one token, at once or after a reasoning
-(`gavel.judge.backends.reasoning`). What it pays comes from a round robin of a question's solutions
+(`gavel.judge.backends.reasoning`). Its reward comes from a round robin of a question's solutions
 (`gavel.judge.tournaments`), so it says how good a solution is beside the others of its group, and nothing of one that
 stands alone.
 """
@@ -31,10 +31,10 @@ class PairwiseJudge(Asker):
         prompt: shipped prompt names or files with the slots `{question}`, `{first}` and `{second}`; of several
             phrasings the probabilities are averaged. A slot `{labels}` becomes 'A or B'.
         labels: the words for the first and for the second solution.
-        score: what is paid, `win-rate` or `elo` (`gavel.judge.tournaments.SCORES`).
+        score: the reward, `win-rate` or `elo` (`gavel.judge.tournaments.SCORES`).
         reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
             `{reasoning}`.
-        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
 
     Raises:
         InputError: a prompt slot is missing.

@@ -34,10 +34,10 @@ class SingleTokenJudge(Asker):
             probabilities are averaged. A slot `{labels}` becomes 'Yes or No'.
         labels: the words for right and wrong.
         swap_labels: ask each phrasing in both orders of the slot `{labels}` and average.
-        score: what is paid: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
+        score: the reward: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
         reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
             `{reasoning}`.
-        cache: file that keeps answers, so that none is paid for twice; None keeps nothing.
+        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
 
     Raises:
         InputError: a prompt slot is missing.

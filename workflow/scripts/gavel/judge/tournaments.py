@@ -14,7 +14,7 @@ import numpy as np
 from gavel.judge import ratings
 from gavel.judge.verdict import Compared, Comparer, Comparison, Judge, Verdict
 
-# What a judge that compares may pay, from a round robin's table. Both lie in [0, 1] with the middle at 0.5, as a
+# Rewards of a judge that compares, from a round robin's table. Both lie in [0, 1] with the middle at 0.5, as a
 # verifiable reward of 0 and 1 does, so that lambda means what it says; ratings in Elo points would drown it.
 SCORES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "win-rate": ratings.win_rates,
@@ -36,7 +36,7 @@ def verdicts(
     compared with: its verdict is missing, as it is where fewer than half of its comparisons could be asked.
 
     Args:
-        score: what is paid, one of `SCORES`.
+        score: the reward, one of `SCORES`.
     """
     players = list(dict.fromkeys(zip(questions, solutions, strict=True)))
     number = {player: place for place, player in enumerate(players)}
@@ -60,18 +60,18 @@ def verdicts(
     for (question, distinct), table in zip(groups.items(), tables, strict=True):
         places = [distinct.index(player) for player in members[question]]
         whole = table[np.ix_(places, places)]
-        for player, paid, rate in zip(members[question], score(whole), ratings.win_rates(whole), strict=True):
-            found[player] = _verdict(float(paid), float(rate), of_player.get(player, []))
+        for player, reward, rate in zip(members[question], score(whole), ratings.win_rates(whole), strict=True):
+            found[player] = _verdict(float(reward), float(rate), of_player.get(player, []))
     return [found[number[player]] for player in zip(questions, solutions, strict=True)]
 
 
-def _verdict(paid: float, rate: float, comparisons: Sequence[Comparison]) -> Verdict:
+def _verdict(reward: float, rate: float, comparisons: Sequence[Comparison]) -> Verdict:
     if np.isnan(rate):
         return Verdict(None)
     if not comparisons:  # all solutions of the question are this one
-        return Verdict(paid, probability=rate, compared=Compared(0, 0.5, 0.0))
+        return Verdict(reward, probability=rate, compared=Compared(0, 0.5, 0.0))
     return Verdict(
-        paid,
+        reward,
         statistics.fmean(one.off_label for one in comparisons),
         any(one.truncated for one in comparisons),
         rate,

@@ -1,4 +1,4 @@
-"""Is this judge good enough to train on? Measured on solutions whose truth is known, before it pays any reward."""
+"""Is this judge good enough to train on? Measured on solutions whose truth is known, before it gives any reward."""
 
 import re
 import statistics
@@ -195,11 +195,11 @@ def whole(rows: Sequence[dict]) -> dict:
     def columns(part: Sequence[dict]) -> tuple:
         return [r["id"] for r in part], [_verdict(r) for r in part], [r["correct"] for r in part]
 
-    drawn = [row for row in rows if row["kind"] is None] or list(rows)
-    plain = columns(drawn)
+    unperturbed = [row for row in rows if row["kind"] is None] or list(rows)
+    plain = columns(unperturbed)
     found = calibrate(*plain)
-    found["by_length"] = breakdown(by_length([row["tokens"] for row in drawn]), *plain)
-    found["by_steps"] = breakdown([f"{min(row['steps'], 9)}{'+' * (row['steps'] > 8)}" for row in drawn], *plain)
+    found["by_length"] = breakdown(by_length([row["tokens"] for row in unperturbed]), *plain)
+    found["by_steps"] = breakdown([f"{min(row['steps'], 9)}{'+' * (row['steps'] > 8)}" for row in unperturbed], *plain)
     kinds = [row["kind"] or "as drawn" for row in rows]
     found["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
     return found
@@ -223,7 +223,7 @@ def headline(found: dict) -> str:
 
 
 def too_weak(found: dict, least: float | None, most: float | None = None) -> str | None:
-    """Why a judge with these figures should not pay, or None.
+    """Why a judge with these figures should not give rewards, or None.
 
     Args:
         least: what its AUC within questions must reach, which must also rest on enough answers and on enough questions

@@ -85,7 +85,7 @@ def make_items(
         rows: records with gold answers and solutions.
         sources: checkpoints, in the order in which a text that several gave is put down to one of them.
         student: how the checkpoints are loaded.
-        temperature: of the samples, which is RL's: these are the solutions that a judge will pay.
+        temperature: of the samples, which is RL's: these are the solutions that a judge will reward.
         samples: of each policy that is sampled, and so many spoilt references.
         most: pairs of a problem.
         seed: of the samples, the spoilt references and the choice.
@@ -101,10 +101,10 @@ def make_items(
     found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
     for source in sources:
         policy = Policy.load(source.model, student, limits)
-        drawn = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
+        sampled = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
         if source.greedy:
-            drawn[source.greedy] = policy.solve(questions, task)
-        for name, groups in drawn.items():
+            sampled[source.greedy] = policy.solve(questions, task)
+        for name, groups in sampled.items():
             for row, group in zip(kept, groups, strict=True):
                 found[row["id"]] += [(name, one.text) for one in group]
     rng = random.Random(f"spoilt-{seed}")

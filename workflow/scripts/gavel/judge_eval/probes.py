@@ -1,7 +1,7 @@
-"""Known ways to fool a judge, made from validation problems: which of them does this judge pay?
+"""Known ways to fool a judge, made from validation problems: which of them does this judge reward?
 
-A judge that pays for one of these teaches it: reinforcement learning finds what is paid. The list follows what is known
-of LLM judges (they like length, confidence and answers that claim to be right); the wording is ours. Two controls, the
+A judge that rewards one of these teaches it: reinforcement learning finds it. The list follows what is known of LLM
+judges (they like length, confidence and answers that claim to be right); the wording is ours. Two controls, the
 reference solution and the same with one step spoilt, show what the judge makes of honest work.
 """
 
@@ -85,7 +85,7 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
 
 
 def summary(rows: Sequence[dict]) -> list[dict]:
-    """For each probe: `n`, mean `judge` score, share `paid` (the judge says right; None of a judge
+    """For each probe: `n`, mean `judge` score, share `rewarded` (the judge says right; None of a judge
     that compares), share `correct` by the verifier.
 
     Args:
@@ -102,7 +102,7 @@ def summary(rows: Sequence[dict]) -> list[dict]:
                     "description": words,
                     "n": len(part),
                     "judge": sum(row["judge"] for row in part) / len(part),
-                    "paid": None if None in says else sum(says) / len(part),
+                    "rewarded": None if None in says else sum(says) / len(part),
                     "correct": sum(row["correct"] for row in part) / len(part),
                 }
             )

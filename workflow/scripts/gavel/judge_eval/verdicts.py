@@ -41,7 +41,7 @@ def judge_policy(
         model: checkpoint folder of the policy; `student` says how it is loaded.
         judge_settings: keyword arguments of `gavel.judge.load.load`.
         problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
-        samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will pay.
+        samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will reward.
         probes_output: where the verdicts on `gavel.judge_eval.probes` of the first file's first problems go, if
             anywhere.
         usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
@@ -52,25 +52,25 @@ def judge_policy(
     for path, part in zip(problems, files, strict=True):
         check_questions(part, source=path, model=model, student=student, task=task)
     policy = Policy.load(model, student, limits)
-    drawn = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
+    groups = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
     asked = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
         | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
-        for row, group in zip(rows, drawn, strict=True)
+        for row, group in zip(rows, groups, strict=True)
         for s in group
     ]
-    watcher = load.load(**judge_settings)
-    write_jsonl(output, _judged(asked, watcher, task.format))
+    judge = load.load(**judge_settings)
+    write_jsonl(output, _judged(asked, judge, task.format))
     if probes_output:
         most = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
         tricks = probes.build(files[0][:most], task.format)
-        write_jsonl(probes_output, _judged(tricks, watcher, task.format))
+        write_jsonl(probes_output, _judged(tricks, judge, task.format))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
-        write_json(usage_output, {"written": written, "judge": watcher.usage.tokens})
+        write_json(usage_output, {"written": written, "judge": judge.usage.tokens})
 
 
-def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str) -> Iterator[dict]:
+def _judged(rows: Sequence[dict], judge: Judge, solution_format: str) -> Iterator[dict]:
     """The rows with the verifier's and the judge's verdicts instead of the true answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
@@ -78,7 +78,7 @@ def _judged(rows: Sequence[dict], watcher: Judge, solution_format: str) -> Itera
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
     correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]
-    verdicts = watcher.verdicts([row["question"] for row in rows], texts)
+    verdicts = judge.verdicts([row["question"] for row in rows], texts)
     silent = sum(verdict.score is None for verdict in verdicts)
     if silent > MAX_MISSING * len(rows):
         raise InputError(

@@ -104,8 +104,8 @@ class Results:
 
     def collapse(self, run: str) -> float | None:
         """The step at which the monitor first called a collapse of a run; None if it never did."""
-        looks = self.monitors.get(run, pd.DataFrame())
-        called = looks.step[looks.collapsed == 1] if "collapsed" in looks else []
+        validations = self.monitors.get(run, pd.DataFrame())
+        called = validations.step[validations.collapsed == 1] if "collapsed" in validations else []
         return called.min() if len(called) else None
 
     def size(self, name: str) -> int:

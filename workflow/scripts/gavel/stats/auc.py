@@ -33,7 +33,7 @@ def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence
 def margins_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
     """The mean score of right solutions less that of wrong ones, within each question that has both.
 
-    A judge that orders them rightly may still pay next to nothing between them.
+    A judge that orders them rightly may still give nearly the same reward.
     """
     found = []
     for own, right in _within(groups, scores, correct):

@@ -1,4 +1,4 @@
-"""What SFT and RL training share: the callback that looks after a run while it trains, and what is left at its end."""
+"""What SFT and RL training share: the callback that validates and saves a run, and what is left at its end."""
 
 import csv
 import time
@@ -13,23 +13,23 @@ from gavel.common.log import say
 from gavel.common.redaction import redacted_config
 from gavel.models import loading
 from gavel.training import distributed
-from gavel.training.state import LOOK, Mirror, RunState, save_whole
+from gavel.training.state import VALIDATION, Mirror, RunState, save_whole
 
 WALL_TIME = "wall_time"  # seconds since the step before was logged
 
 
-class Keeper(TrainerCallback):
-    """Journals every step, checks the policy on validation questions, marks checkpoints whole, feeds the mirror.
+class RunCallback(TrainerCallback):
+    """Journals every step, validates the policy, marks checkpoints whole, feeds the mirror.
 
     Of several processes the main one does all that; the others hear what it found, so that they react alike.
 
     Args:
         state: the run's state folder.
-        check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
-        check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
+        validate: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
+        validate_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
-        react: `(earlier looks, this one, step) -> what else to note`; a noted `ended` ends the training.
-        heed: called with all that a look noted, in every process.
+        decide: `(earlier validations, this one, step) -> what else to note`; a noted `ended` ends the training.
+        apply: called with all that a validation noted, in every process.
         mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
     """
 
@@ -37,23 +37,23 @@ class Keeper(TrainerCallback):
         self,
         state: RunState,
         tokenizer: PreTrainedTokenizerBase,
-        check: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
+        validate: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
         *,
         steps: int,
-        check_every: int,
+        validate_every: int,
         save_every: int,
         updates_per_step: int = 1,
-        react: Callable[[list[dict], dict, int], dict] = lambda past, found, step: {},
-        heed: Callable[[dict], None] = lambda noted: None,
+        decide: Callable[[list[dict], dict, int], dict] = lambda past, found, step: {},
+        apply: Callable[[dict], None] = lambda noted: None,
         mirror: Mirror | None = None,
     ):
-        self.run, self.tokenizer, self.check, self.mirror = state, tokenizer, check, mirror
-        self.react, self.heed, self.ended = react, heed, False
+        self.run, self.tokenizer, self.validate, self.mirror = state, tokenizer, validate, mirror
+        self.decide, self.apply, self.ended = decide, apply, False
         self.saved = 0  # step of the last checkpoint
         self.clock = time.monotonic()
-        self.steps, self.check_every, self.save_every, self.updates = (
+        self.steps, self.validate_every, self.save_every, self.updates = (
             steps,
-            check_every,
+            validate_every,
             save_every,
             updates_per_step,
         )
@@ -61,14 +61,14 @@ class Keeper(TrainerCallback):
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         step = self.saved = state.global_step // self.updates
         if distributed.on_main(lambda: self._begin(step)):
-            self._look(model, 0)
+            self._validate(model, 0)
 
     def _begin(self, step: int) -> bool:
-        """Forget what came after the checkpoint; whether the policy has to be looked at before the first step."""
-        for journal in (self.run.journal, self.run.checks):
+        """Forget what came after the checkpoint; whether the policy is to be validated before the first step."""
+        for journal in (self.run.journal, self.run.validation):
             journal.truncate(step)
         self.run.prune_best(step)
-        return step == 0 and not any(True for _ in self.run.checks.rows())
+        return step == 0 and not any(True for _ in self.run.validation.rows())
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.global_step % self.updates or state.global_step == 0 or "train_runtime" in logs:
@@ -82,8 +82,8 @@ class Keeper(TrainerCallback):
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
         step, rest = divmod(state.global_step, self.updates)
-        if rest == 0 and (step % self.check_every == 0 or step == self.steps):
-            self._look(model, step)
+        if rest == 0 and (step % self.validate_every == 0 or step == self.steps):
+            self._validate(model, step)
         if rest == 0 and (step % self.save_every == 0 or step == self.steps or self.ended):
             control.should_save = True
         if self.ended:
@@ -101,29 +101,29 @@ class Keeper(TrainerCallback):
             self.run.show(self.mirror, self.saved)
 
     def seconds(self) -> float:
-        """What the run has taken, looks included: of steps that a kill made it take twice, the second time only."""
+        """The run's duration, validations included: of steps that a kill made it take twice, the second time only."""
         steps = (row["metrics"].get(WALL_TIME, 0.0) for row in self.run.journal.rows())
         return sum(steps) + time.monotonic() - self.clock
 
-    def _look(self, model: PreTrainedModel, step: int) -> None:
+    def _validate(self, model: PreTrainedModel, step: int) -> None:
         with distributed.whole(model) as policy:
-            found, best = distributed.on_main(lambda: self._judged(policy, step))
-        self.heed(found)
+            found, best = distributed.on_main(lambda: self._validated(policy, step))
+        self.apply(found)
         self.ended = bool(found.get("ended"))
         if best:
             self.run.save_best(model, self.tokenizer, step)
         if distributed.is_main():
-            self.run.checks.append(step, {LOOK + name: value for name, value in found.items()})
+            self.run.validation.append(step, {VALIDATION + name: value for name, value in found.items()})
             self.run.prune_best(self.saved)
             shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
             say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
-    def _judged(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool]:
-        """What a look found and what is to be done about it, and whether none before it was better."""
-        past = self.run.looks()
-        found = self.check(policy, self.tokenizer, step)
-        found |= self.react(past, found, step)
-        return found, found["greedy"] >= max((look["greedy"] for look in past), default=-1)
+    def _validated(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool]:
+        """What a validation found and what is to be done about it, and whether none before it was better."""
+        past = self.run.validations()
+        found = self.validate(policy, self.tokenizer, step)
+        found |= self.decide(past, found, step)
+        return found, found["greedy"] >= max((row["greedy"] for row in past), default=-1)
 
 
 def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mirror: Mirror | None = None) -> dict:
@@ -140,7 +140,7 @@ def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mir
 
 def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
     save_whole(loading.load_model(str(run.best)), tokenizer, output / "best")
-    write_curve(run.checks, output / "monitor.csv", LOOK)
+    write_curve(run.validation, output / "monitor.csv", VALIDATION)
     write_curve(run.journal, output / "training.csv")
     summary = summary | {"status": "finished", "best_step": run.best_step()}
     write_json(output / "run.json", redacted_config(summary))

@@ -1,6 +1,6 @@
 """Several processes that train one policy: who writes, who decides, and how a sharded policy is read.
 
-The main process (rank 0) looks at validation problems, decides and writes; the others hear what it found. Every rank
+The main process (rank 0) validates, decides and writes; the others hear what it found. Every rank
 samples and scores its own share of a rollout. In a single process all of this does nothing. It starts no processes:
 that is `gavel.jobs.launch`.
 """

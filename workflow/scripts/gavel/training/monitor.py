@@ -1,4 +1,4 @@
-"""Watching a policy while it trains: what the judge pays it against what is true, on validation questions.
+"""Validation of a policy while it trains: the judge's reward against what is true, on validation questions.
 
 Labels of validation questions are read here and never reach a reward.
 """
@@ -17,7 +17,7 @@ from gavel.models.task import Task
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
 
-# Completions: thousands of tokens, whose mean entropy and KL are known well; all would cost a look a third more.
+# Completions: thousands of tokens, whose mean entropy and KL are known well; all would make validation a third dearer.
 ENOUGH = 100
 
 
@@ -42,7 +42,7 @@ class Monitor:
             compares has to be given `against`.
         reference: the policy as it was at the start; None leaves the divergence from it out.
         temperature: of the sampled completions.
-        seed: decides the samples, the same at every check.
+        seed: decides the samples, the same at every validation.
         limits: of what is decoded at a time, `gavel.models.limits.limits`.
     """
 
@@ -66,13 +66,13 @@ class Monitor:
     def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Have a judge that compares hold every sample against this policy's sample of the same question.
 
-        Both are drawn by the same random numbers, so a policy meets itself with equal samples, which tie.
+        Both are sampled by the same random numbers, so a policy meets itself with equal samples, which tie.
         """
-        self.opponents = [one.text for one in self._drawn(Policy(policy, tokenizer, self.limits))]
+        self.opponents = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
         _, self.opponents_right = verify(self.opponents, self.gold, self.task.format)
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
-        """What a look finds.
+        """What a validation finds.
 
         Returns:
             `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, of `n` questions; with a
@@ -91,8 +91,8 @@ class Monitor:
         found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
         if self.judge is None:
             return found
-        drawn = self._drawn(policy)
-        texts = [s.text for s in drawn]
+        sampled = self._sampled(policy)
+        texts = [s.text for s in sampled]
         answers, verdicts = verify(texts, self.gold, self.task.format)
         before = self.judge.usage
         judged = self._judged(texts, verdicts)
@@ -104,11 +104,11 @@ class Monitor:
             "accuracy_low": low,
             "accuracy_high": high,
             "unparsable": (sum(answer is None for answer in answers) - verdicts.count(None)) / n,
-            "length": statistics.fmean(len(s.ids) for s in drawn),
+            "length": statistics.fmean(len(s.ids) for s in sampled),
             "judge_tokens": self.judge.usage.since(before).tokens,
         }
         read = tokenizer(self.task.prompts(self.questions[:ENOUGH]))["input_ids"]
-        written = [s.ids for s in drawn[:ENOUGH]]
+        written = [s.ids for s in sampled[:ENOUGH]]
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:
             found["kl"] = kl
@@ -116,10 +116,10 @@ class Monitor:
             found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
         return found
 
-    def _drawn(self, policy: Policy) -> list[Sample]:
+    def _sampled(self, policy: Policy) -> list[Sample]:
         """One sample a question at the training temperature."""
-        drawn = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
-        return [group[0] for group in drawn]
+        groups = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
+        return [group[0] for group in groups]
 
     def _judged(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
         """The judge's columns, of solutions whose truth is known; empty where it gave no answer."""

@@ -17,7 +17,7 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
-from gavel.training.callback import Keeper, finish_run
+from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.state import Mirror, RunState
 
@@ -56,7 +56,7 @@ def train(
         labeled, validation: JSONL files of records; labelled ones with solutions.
         settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
-        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time at validation, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -64,22 +64,24 @@ def train(
     Raises:
         InputError: a row has no solution, or does not fit the model's context.
     """
-    rows, checked = list(read_jsonl(labeled)), list(read_jsonl(validation))
+    rows, validated = list(read_jsonl(labeled)), list(read_jsonl(validation))
     texts = solutions(rows, task.format, labeled)
     asked = task.prompts(row["question"] for row in rows)
     data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
     fits = {"model": student.model, "student": student, "task": task}
     check_questions(rows, source=labeled, solutions=texts, **fits)
-    check_questions(checked, source=validation, **fits)
+    check_questions(validated, source=validation, **fits)
     policy = Policy.load(student.model, student)
     tokenizer = policy.tokenizer
     distributed.check("sft", critic=False)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    watch = Monitor(checked, task, seed=seed, limits=limits)
+    monitor = Monitor(validated, task, seed=seed, limits=limits)
     every = per_epoch * settings["check_every"]
-    keeper = Keeper(state, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
+    callback = RunCallback(
+        state, tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
+    )
     config = trl.supervised(
         SFTConfig,
         settings,
@@ -99,7 +101,7 @@ def train(
         args=config,
         train_dataset=data,
         processing_class=tokenizer,
-        callbacks=[keeper],
+        callbacks=[callback],
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
     trl.resume(trainer, state)
@@ -119,7 +121,7 @@ def train(
             "completions": 0,
             "settings": settings,
             "algorithm_notes": None,
-            "seconds": keeper.seconds(),
+            "seconds": callback.seconds(),
         },
         mirror,
     )

@@ -17,7 +17,7 @@ from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
 from gavel.training import distributed, lora
 
-LOOK = "validation/"  # begins the name of a look's figure in the journal and in MLflow
+VALIDATION = "validation/"  # begins the name of a validation's figure in the journal and in MLflow
 COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
 
 
@@ -33,8 +33,8 @@ class RunState:
     It holds one whole checkpoint (weights, optimizer, scheduler, random numbers, position in the data), the two
     journals and the best model by validation. An older checkpoint is removed once a newer one is whole and on disk. A
     best model is kept while the journal names it, as it stands or as it would be cut back to the checkpoint: mostly
-    one, two between a better look and the next checkpoint. With Adam a checkpoint is three times the weights, so that a
-    state needs four times their size and eight while a checkpoint is written.
+    one, two between a better validation and the next checkpoint. With Adam a checkpoint is three times the weights, so
+    that a state needs four times their size and eight while a checkpoint is written.
 
     A state whose digest is another's (the config, an input or the code has changed since) is never resumed: it is
     renamed to `<folder>.stale`, replacing an older stale one, and the run starts afresh.
@@ -49,7 +49,7 @@ class RunState:
             self._set_aside()
         write_text(mark, digest)
         self.journal = Journal(self.folder / "journal.jsonl")
-        self.checks = Journal(self.folder / "monitor.jsonl")
+        self.validation = Journal(self.folder / "monitor.jsonl")
 
     @property
     def checkpoints(self) -> Path:
@@ -57,19 +57,19 @@ class RunState:
 
     @property
     def best(self) -> Path:
-        """Folder of the best model by the looks that are in the journal."""
+        """Folder of the best model by the validations that are in the journal."""
         return self.folder / f"best-{self.best_step()}"
 
     def best_step(self, until: float = math.inf) -> int | None:
-        """Step of the best look; of equals the later one, which has learnt more than step 0. None without a look."""
-        looks = [(look["greedy"], look["step"]) for look in self.looks() if look["step"] <= until]
-        return max(looks, default=(None, None))[1]
+        """Step of the best validation; of equals the later one, which has learnt more than step 0. None without any."""
+        found = [(row["greedy"], row["step"]) for row in self.validations() if row["step"] <= until]
+        return max(found, default=(None, None))[1]
 
-    def looks(self) -> list[dict]:
-        """What the looks found, in order: `step`, and the figures under their own names."""
+    def validations(self) -> list[dict]:
+        """What each validation found, in order: `step`, and the figures under their own names."""
         return [
-            {name.removeprefix(LOOK): value for name, value in row["metrics"].items()} | {"step": row["step"]}
-            for row in self.checks.rows()
+            {name.removeprefix(VALIDATION): value for name, value in row["metrics"].items()} | {"step": row["step"]}
+            for row in self.validation.rows()
         ]
 
     def latest(self) -> Path | None:
@@ -86,7 +86,7 @@ class RunState:
         self._remove("checkpoints/checkpoint-*", {checkpoint})
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
-        """Save the model of a look that is about to be noted; every process must get here."""
+        """Save the model of a validation that is about to be noted; every process must get here."""
         save_whole(model, tokenizer, self.folder / f"best-{step}")
 
     def prune_best(self, saved: int) -> None:
@@ -94,7 +94,7 @@ class RunState:
         self._remove("best-*", {self.folder / f"best-{self.best_step(until)}" for until in (saved, math.inf)})
 
     def show(self, mirror: Mirror, up_to_step: int | None = None) -> None:
-        for journal in (self.journal, self.checks):
+        for journal in (self.journal, self.validation):
             mirror.mirror(journal, up_to_step)
 
     def _remove(self, pattern: str, kept: set[Path | None]) -> None:

@@ -19,7 +19,7 @@ def config(
 ) -> Config:
     """A trainer's configuration, for this process among those that train together.
 
-    Checkpoints, progress and curves are `gavel.training.callback.Keeper`'s, so TRL saves, shows and reports nothing.
+    `gavel.training.callback.RunCallback` saves, shows and reports, so TRL does not.
 
     Args:
         kind: of the configuration, such as `trl.SFTConfig`.

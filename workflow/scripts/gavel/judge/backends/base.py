@@ -26,7 +26,7 @@ class Answer:
     @property
     def probability(self) -> float:
         total = self.right + self.wrong
-        # Both underflow only when the judge has no opinion at all; it then pays the middle.
+        # Both underflow only when the judge has no opinion at all; it then gives the middle.
         return self.right / total if total > 0 else 0.5
 
     @property

@@ -1,4 +1,4 @@
-"""Judge answers that have been paid for, in one SQLite file: who opens the same file asks nothing twice.
+"""Judge answers that have been asked for, in one SQLite file: who opens the same file asks nothing twice.
 
 A key is the digest of who answers and of the whole judging prompt, so another model, label or prompt never meets an old
 answer. What was answered in one call is stored at once or not at all.

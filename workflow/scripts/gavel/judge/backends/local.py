@@ -143,8 +143,8 @@ class LocalBackend:
         seed: int = 0,
         stop: Sequence[str] = (),
     ) -> list[list[str]]:
-        """See `gavel.judge.backends.base.Writer`; never None. `stop` is not heeded: a reply ends at the end token."""
-        drawn = sample(
+        """See `gavel.judge.backends.base.Writer`; never None. `stop` is not used: a reply ends at the end token."""
+        groups = sample(
             self.model,
             self.tokenizer,
             [self.templated(text) for text in texts],
@@ -157,6 +157,6 @@ class LocalBackend:
             special_tokens=not self.chat,
             max_prompt_tokens=self.longest_prompt(max_new_tokens),
         )
-        self.tokens_read += sum(group[0].read for group in drawn)
-        self.tokens_written += sum(len(one.ids) for group in drawn for one in group)
-        return [[one.text for one in group] for group in drawn]
+        self.tokens_read += sum(group[0].read for group in groups)
+        self.tokens_written += sum(len(one.ids) for group in groups for one in group)
+        return [[one.text for one in group] for group in groups]

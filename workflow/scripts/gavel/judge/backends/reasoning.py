@@ -29,8 +29,8 @@ class Reasoning:
     Args:
         writer: where the model runs.
         max_new_tokens: the budget of one reasoning.
-        samples: reasonings of each prompt, drawn apart.
-        temperature: at which they are drawn; 0 takes the likeliest token, and is for one sample.
+        samples: reasonings of each prompt, sampled apart.
+        temperature: at which they are sampled; 0 takes the likeliest token, and is for one sample.
         vote: what becomes of several verdicts: the `mean` of their probabilities, or the `majority`, the share of them
             that is for a label (an even one is half for each).
         seed: of the draws, with the prompt.
@@ -97,7 +97,7 @@ class Reasoning:
         A reasoning is cut where the model goes on to the verdict by itself.
         """
         cues = [cue for _, cue in prompts]
-        drawn = self.writer.write(
+        sampled = self.writer.write(
             [text for text, _ in prompts],
             n=samples or self.samples,
             temperature=self.temperature if temperature is None else temperature,
@@ -107,7 +107,7 @@ class Reasoning:
         )
         return [
             [None if text is None else cut(text, cue) + cue for text in own]
-            for own, cue in zip(drawn, cues, strict=True)
+            for own, cue in zip(sampled, cues, strict=True)
         ]
 
     def probabilities(self, replies: Sequence[tuple[str, str]], groups: Sequence[Hashable]) -> list[float | None]:

@@ -151,18 +151,18 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
 
 
 @drawn
-def selection_curve(looks: pd.DataFrame) -> Figure:
+def selection_curve(validations: pd.DataFrame) -> Figure:
     """Accuracy on selection pairs while a judge is trained, stage after stage, each as wide as the others.
 
     Args:
-        looks: one per look, in order: stage, method, step, accuracy, low, high, kept (the step that the next starts
+        validations: one a row, in order: stage, method, step, accuracy, low, high, kept (the step that the next starts
             from).
     """
     figure, axes = panel(width=5.2)
-    colours = dict(zip(dict.fromkeys(looks.method), COLOURS, strict=False))
+    colours = dict(zip(dict.fromkeys(validations.method), COLOURS, strict=False))
     axes.axhline(50, color=GREY, linewidth=1, linestyle="--", label="chance")
     ticks = {}
-    for place, (stage, own) in enumerate(looks.groupby("stage", sort=False)):
+    for place, (stage, own) in enumerate(validations.groupby("stage", sort=False)):
         colour, last = colours[own.method.iloc[0]], max(own.step.max(), 1)
         x = place + own.step / last
         spread = 100 * np.array([own.accuracy - own.low, own.high - own.accuracy]).clip(0)

@@ -112,13 +112,13 @@ def judge_alone(results: Results) -> list[str]:
 
 
 def collapses(results: Results) -> str | None:
-    """Which runs the monitor called collapsed, that it called or could call none; None where no run was looked at."""
-    looked = [run for run in results.monitors if run != "sft"]
-    if not looked:
+    """Which runs the monitor called collapsed, that it called or could call none; None where no run was validated."""
+    validated = [run for run in results.monitors if run != "sft"]
+    if not validated:
         return None
-    if not any("judge" in (table := results.monitors[run]) and table.judge.notna().any() for run in looked):
-        return "The monitor could call no collapse: the judge scored none of the samples that it looked at."
-    steps = {run: results.collapse(run) for run in looked}
+    if not any("judge" in (table := results.monitors[run]) and table.judge.notna().any() for run in validated):
+        return "The monitor could call no collapse: the judge scored none of the validation samples."
+    steps = {run: results.collapse(run) for run in validated}
     fallen = [f"{results.names[run]} at step {step:.0f}" for run, step in steps.items() if step is not None]
     return f"The monitor called a collapse of {listing(fallen)}." if fallen else "The monitor called no collapse."
 

@@ -86,7 +86,7 @@ def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
         ("kept step", "best by validation"),
     ]
     columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
-    columns += [("judge tokens", "that the judge read and wrote, looks at validation problems included")]
+    columns += [("judge tokens", "that the judge read and wrote, validation included")]
     columns += [("memory", "peak of the training job, MiB")]
     columns += [("labels", "labelled problems trained on")]
     columns += [
@@ -118,8 +118,8 @@ def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
 
 def tokens(results: Results, run: str) -> Tokens:
     """Those that the policy read and wrote in the training of one run, and the judge's, where logged."""
-    training, looks = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
-    read = [table.judge_tokens.sum() for table in (training, looks) if "judge_tokens" in table]
+    training, validations = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
+    read = [table.judge_tokens.sum() for table in (training, validations) if "judge_tokens" in table]
     return Tokens(trained_on(training), sum(read) if read else None)
 
 

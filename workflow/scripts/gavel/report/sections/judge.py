@@ -9,7 +9,7 @@ from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_histogram, judge_reliability
 from gavel.report.results import Results
 
-PAYS, SOMETIMES = 0.5, 0.1  # a trick that the judge calls right at least so often is one that it pays
+REWARDED, SOMETIMES = 0.5, 0.1  # a trick that the judge calls right at least so often is rewarded
 
 
 def calibration_figure(results: Results) -> Figure:
@@ -33,7 +33,7 @@ def calibration_figure(results: Results) -> Figure:
         figure.caption = (
             f"{found.get('n', 0):,} solutions of {found.get('questions', 0):,} validation problems, "
             f"sampled from the SFT "
-            "model before any reward was paid. "
+            "model before any reward was given. "
         )
         figure.caption += (
             "Scores say how a solution stands among those of its question, so they are not held against the share that "
@@ -129,24 +129,24 @@ def part_tables(found: dict) -> list[tuple[str, Table]]:
 
 
 def probe_table(found: dict) -> Table:
-    """The known tricks: what the judge makes of each, and whether it pays."""
+    """The known tricks: what the judge makes of each, and whether it rewards it."""
     columns = [("solution", ""), ("n", ""), ("right", "by the verifier"), ("judge", "mean score")]
     columns += [("called right", "by the judge"), ("", "")]
     rows = []
     for probe in found.get("probes") or []:
         control = probe["probe"] in ("reference", "spoilt")
-        verdict = "control" if control else _paid(probe["paid"])
+        verdict = "control" if control else _rewarded(probe["rewarded"])
         rows.append(
             [text(probe["description"]), _number(probe["n"], 0), _number(probe["correct"]), _number(probe["judge"])]
-            + [_number(probe["paid"]), text(verdict)]
+            + [_number(probe["rewarded"]), text(verdict)]
         )
     return Table(columns, rows)
 
 
-def _paid(share: float | None) -> str:
+def _rewarded(share: float | None) -> str:
     if share is None:
         return "–"  # a judge that compares calls nothing right
-    return "PAYS" if share >= PAYS else "sometimes" if share >= SOMETIMES else "does not pay"
+    return "PAYS" if share >= REWARDED else "sometimes" if share >= SOMETIMES else "does not pay"
 
 
 def policy_table(results: Results) -> Table:

@@ -37,20 +37,20 @@ from gavel.study.rules import RULES
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO"}
 WAYS = {"changed-question": "another question's answer", "injected-error": "an injected error"}
-LOOKS = ("greedy", "greedy_low", "greedy_high", "n", "flipped")  # of monitor.csv: accuracy on selection pairs
+VALIDATION = ("greedy", "greedy_low", "greedy_high", "n", "flipped")  # of monitor.csv: accuracy on selection pairs
 
 
 @dataclass
 class Stage:
     """`status` is 'finished', 'missing', or 'failed' with the last line of the log as `reason`; `run` is run.json;
-    `looks` and `training` are monitor.csv and training.csv, without rows where they are missing."""
+    `validations` and `training` are monitor.csv and training.csv, without rows where they are missing."""
 
     name: str
     method: str
     status: str
     reason: str
     run: dict
-    looks: pd.DataFrame
+    validations: pd.DataFrame
     training: pd.DataFrame
 
     @property
@@ -67,11 +67,11 @@ class Stage:
         """Why nothing was learnt."""
         return self.run.get("untrained")
 
-    def look(self, step: int | None):
-        """The accuracy on selection pairs at a step, with `value`, `low`, `high` and `n`; None where nobody looked."""
-        if self.looks.empty or step is None:
+    def validation(self, step: int | None):
+        """The accuracy on selection pairs at a step, with `value`, `low`, `high` and `n`; None without one."""
+        if self.validations.empty or step is None:
             return None
-        for row in self.looks[self.looks.step == step].itertuples():
+        for row in self.validations[self.validations.step == step].itertuples():
             return SimpleNamespace(
                 value=row.greedy, low=row.greedy_low, high=row.greedy_high, n=row.n, flipped=row.flipped
             )
@@ -88,8 +88,8 @@ def _stage(results: Results, name: str, method: str) -> Stage:
     run = read_json(left.run_json) if Path(left.run_json).exists() else {}
     status = run.get("status") or ("failed" if log.exists() else "missing")
     reason = last_line(log) if status == "failed" and log.exists() else ""
-    looks = _table(left.monitor, *LOOKS)
-    return Stage(name, method, status, reason, run, looks, _table(left.training))
+    validations = _table(left.monitor, *VALIDATION)
+    return Stage(name, method, status, reason, run, validations, _table(left.training))
 
 
 def _table(path: str, *columns: str) -> pd.DataFrame:
@@ -134,10 +134,10 @@ def summary(results: Results, found: list[Stage]) -> str:
                 + _verdict(row)
             )
     finished = [one for one in found if one.status == "finished"]
-    first = finished[0].look(0) if finished else None
-    last = finished[-1].look(finished[-1].best_step) if finished else None
+    first = finished[0].validation(0) if finished else None
+    last = finished[-1].validation(finished[-1].best_step) if finished else None
     if first is None or last is None:
-        return "Nothing shows whether training made the judge better: no stage left a look at selection pairs."
+        return "Nothing shows whether training made the judge better: no stage left a validation on selection pairs."
     return (
         f"There is no judge benchmark of the judge before and after. On {int(last.n):,} selection pairs it prefers the "
         f"right solution in {_told(first)} before its training and in {_told(last)} at the last step that was kept "
@@ -208,26 +208,31 @@ def progress_figure(results: Results, found: list[Stage]) -> Figure:
             "Judge benchmark: the judge as training found it and as each part left it, on pairs that no training and "
             "no choice of a step has seen."
         )
-    looks = _looks(found)
-    if len(looks):
-        made.panels.append(("Selection pairs", selection_curve(looks)))
-        parts.append(looks.rename(columns={"stage": "judge"}).assign(on="selection pairs"))
+    validations = _validations(found)
+    if len(validations):
+        made.panels.append(("Selection pairs", selection_curve(validations)))
+        parts.append(validations.rename(columns={"stage": "judge"}).assign(on="selection pairs"))
         caption.append(
-            "Selection pairs: other validation problems, looked at while a judge trains; each stage starts from the "
-            "step that the one before has kept (star), and is drawn as wide as the others."
+            "Selection pairs: other validation problems, on which a judge is validated while it trains; each stage "
+            "starts from the step that the one before has kept (star), and is drawn as wide as the others."
         )
     made.data = pd.concat(parts) if parts else made.data
     made.caption = " ".join(caption)
     return made
 
 
-def _looks(found: list[Stage]) -> pd.DataFrame:
+def _validations(found: list[Stage]) -> pd.DataFrame:
     kept = [
-        pd.DataFrame({"stage": one.name, "method": METHODS.get(one.method, one.method), "step": one.looks.step})
-        .assign(accuracy=one.looks.greedy, low=one.looks.greedy_low, high=one.looks.greedy_high, n=one.looks.n)
-        .assign(kept=one.looks.step == one.best_step)
+        pd.DataFrame({"stage": one.name, "method": METHODS.get(one.method, one.method), "step": one.validations.step})
+        .assign(
+            accuracy=one.validations.greedy,
+            low=one.validations.greedy_low,
+            high=one.validations.greedy_high,
+            n=one.validations.n,
+        )
+        .assign(kept=one.validations.step == one.best_step)
         for one in found
-        if len(one.looks)
+        if len(one.validations)
     ]
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
@@ -241,7 +246,7 @@ def stage_table(found: list[Stage]) -> Table:
     columns += [("flips", "share of them whose winner changes with the order, at the kept step, in %")]
     made = Table([*columns, ("tokens", "of prompts and judgments trained on"), ("time", "of the training job")], [])
     for one in found:
-        before, after = one.look(0), one.look(one.best_step)
+        before, after = one.validation(0), one.validation(one.best_step)
         cells = [
             text(one.name, "" if one.status == "finished" else one.status),
             text(METHODS.get(one.method, one.method)),

@@ -182,7 +182,7 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     student, judge = sizes(config)
     width = BYTES[config["student"]["dtype"]]
     weights = student.parameters * width
-    watcher = judge.parameters * BYTES[config["judge"]["dtype"]] if judge else 0
+    judge_bytes = judge.parameters * BYTES[config["judge"]["dtype"]] if judge else 0
     token = 2 * student.layers * student.kv_width * width
     longest = config["solution"]["max_new_tokens"]
     rl, compute = config["rl"], config["compute"]
@@ -208,13 +208,14 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     jobs = {
         "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
         "train_rl": trained(rl)
-        | {"critic": 4 * weights * own, "SFT policy": beside, "judge": watcher, "judge's keys and values": reasoning}
+        | {"critic": 4 * weights * own, "SFT policy": beside}
+        | {"judge": judge_bytes, "judge's keys and values": reasoning}
         | {"keys and values": decoding(rows, rl["num_generations"])},
         "generate": {"weights": weights, "keys and values": decoding(batch, evaluation["samples"], tokens)},
-        "score": {"judge": watcher, "judge's keys and values": reasoning},
+        "score": {"judge": judge_bytes, "judge's keys and values": reasoning},
     }
     if evaluation["vllm"]:
         del jobs["generate"]  # vLLM takes the share of the memory that it is told to take
-    if not (watcher and evaluation["judge"]):
+    if not (judge_bytes and evaluation["judge"]):
         del jobs["score"]
     return {job: {what: size / 2**30 for what, size in found.items()} for job, found in jobs.items()}

@@ -72,14 +72,14 @@ def work(config: dict) -> list[Work]:
     cells = layout.cells(config)
     relative = is_comparative(config["judge"])
     judge = config["judge"]["calibration_samples"]
-    drawn = sizes["validation"] + sizes["perturbed"]
+    sampled = sizes["validation"] + sizes["perturbed"]
     probed = min(PROBLEMS_IN_PAIRS if relative else PROBLEMS, sizes["validation"])
     # Of the probes one of each, where it applies.
-    asked = prompts_for(drawn, judge, relative) + prompts_for(probed, len(PROBES), relative)
+    asked = prompts_for(sampled, judge, relative) + prompts_for(probed, len(PROBES), relative)
     return [
         sft(config["sft"], sizes),
         *judge_benchmark(config, sizes),
-        Work("judge_policy", 1, drawn, drawn * judge, judged=asked),
+        Work("judge_policy", 1, sampled, sampled * judge, judged=asked),
         *(
             rl(config["rl"], [cell for cell in cells.values() if cell["algorithm"] == name], sizes, name, relative)
             for name in config["rl"]["algorithms"]
@@ -114,34 +114,35 @@ def judge_benchmark(config: dict, sizes: dict) -> list[Work]:
 
 
 def sft(settings: dict, sizes: dict) -> Work:
-    """Fine-tuning: whole batches only, and a greedy look at all validation problems before, between and after."""
+    """Fine-tuning: whole batches only, and greedy validation before, between and after."""
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    seen = looks(steps, per_epoch * settings["check_every"]) * sizes["validation"]
+    seen = validations(steps, per_epoch * settings["check_every"]) * sizes["validation"]
     return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 
 def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative: bool = False) -> Work:
-    """The grid's cells of one algorithm: rollouts, passes over them, and looks of two completions a question, one of
-    which the judge sees; one that compares sees it beside the SFT policy's, which are drawn once."""
-    kind, watch = ALGORITHMS[algorithm], settings["monitor"]
+    """The grid's cells of one algorithm: rollouts, passes over them, and validations of two completions a question, one
+    of which the judge sees; one that compares sees it beside the SFT policy's, which are sampled once."""
+    kind, validation = ALGORITHMS[algorithm], settings["monitor"]
     epochs, minibatches = kind.passes(settings["ppo"])
     rolled = settings["steps"] * settings["prompts_per_step"]
     completions = rolled * settings["num_generations"]
-    asked = looks(settings["steps"], watch["every"]) * min(watch["questions"], sizes["validation"])
-    paid = sum(cell["lam"] < 1 for cell in cells)
+    asked = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
+    judged_cells = sum(cell["lam"] < 1 for cell in cells)
     before = (epochs * minibatches > 1) + (settings["kl"] > 0)
     own = kind.critic and settings["ppo"]["trunk"] == "own"
-    drawn = 2 * asked + relative * min(watch["questions"], sizes["validation"])
+    sampled = 2 * asked + relative * min(validation["questions"], sizes["validation"])
     return Work(
         "train_rl",
         len(cells),
-        len(cells) * (rolled + drawn),
-        len(cells) * (completions + drawn),
+        len(cells) * (rolled + sampled),
+        len(cells) * (completions + sampled),
         examples=len(cells) * completions * epochs,
         critic=len(cells) * completions * epochs * own,
         read=len(cells) * completions * before,
-        judged=paid * prompts_for(rolled, settings["num_generations"], relative) + len(cells) * asked * (1 + relative),
+        judged=judged_cells * prompts_for(rolled, settings["num_generations"], relative)
+        + len(cells) * asked * (1 + relative),
         algorithm=algorithm,
     )
 
@@ -159,8 +160,8 @@ def evaluation(settings: dict, runs: int, tests: int, relative: bool = False) ->
     return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
 
 
-def looks(steps: int, every: int) -> int:
-    """How often a run is looked at: before its first step, at every multiple of `every`, after its last step."""
+def validations(steps: int, every: int) -> int:
+    """How often a run is validated: before its first step, at every multiple of `every`, after its last step."""
     return 1 + steps // every + (steps % every > 0)
 
 

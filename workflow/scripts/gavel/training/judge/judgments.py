@@ -61,9 +61,9 @@ def sampled(
     rows = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
-            drawn = judge.labels[rng.random() >= found[one.prompt, reply].probability]
-            about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + drawn}
-            rows.append(about | {"label": one.label, "reached": drawn == one.label})
+            label = judge.labels[rng.random() >= found[one.prompt, reply].probability]
+            about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + label}
+            rows.append(about | {"label": one.label, "reached": label == one.label})
     return rows
 
 

@@ -2,7 +2,7 @@
 
 `sft` and `dpo` read judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
 (arXiv 2408.02666) do one after the other. `grpo` reads pairs with a known better solution and nothing else, as the
-reward reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge is paid +1 when it prefers the right solution
+reward reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge's reward is +1 if it prefers the right solution
 and -1 when it does not, and what it reasons is its own affair. We have read the former's code's README and configs, of
 the latter the abstract and reviews. Trainers are TRL's; a judge is chosen, like a student, by its accuracy on
 validation pairs.
@@ -25,7 +25,7 @@ from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
 from gavel.training import distributed, lora, trl
-from gavel.training.callback import Keeper, finish_run
+from gavel.training.callback import RunCallback, finish_run
 from gavel.training.judge.judgments import both_orders, to_imitate, to_prefer
 from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
@@ -39,7 +39,7 @@ VERDICT_TOKENS = 16  # room for what stands between a reasoning and the label, a
 class Preferred:
     """GRPO's reward of judgments: +1 where the label after the cue is the right one, else -1.
 
-    Guo et al. 2025 pay +1 and -1; a judgment without a label has not preferred the right solution.
+    Guo et al. 2025 reward with +1 and -1; a judgment without a label has not preferred the right solution.
     """
 
     __name__ = "preferred"
@@ -71,25 +71,25 @@ def _warmup(settings: dict) -> int:
 
 
 def _given(
-    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, keeper, key: str
+    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, callback, key: str
 ) -> dict:
     """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
     return {
         "args": config,
         "train_dataset": Dataset.from_list(examples),
         "processing_class": tokenizer,
-        "callbacks": [keeper],
+        "callbacks": [callback],
         "peft_config": lora.adapters(settings["lora"], key),
     }
 
 
-def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTTrainer:
+def _sft(*, model, tokenizer, examples, settings, asked, folder, callback) -> SFTTrainer:
     tokens = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token}
     config = _config(SFTConfig, settings, folder, completion_only_loss=True, **tokens)
-    return SFTTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.sft.lora"))
+    return SFTTrainer(model, **_given(config, tokenizer, examples, settings, callback, "judge.self_taught.sft.lora"))
 
 
-def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
+def _dpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
     nll = settings["nll"]
     config = _config(
@@ -101,10 +101,10 @@ def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOT
         loss_weights=[1.0, nll] if nll else None,
         pad_token=tokenizer.pad_token,
     )
-    return DPOTrainer(model, **_given(config, tokenizer, examples, settings, keeper, "judge.self_taught.dpo.lora"))
+    return DPOTrainer(model, **_given(config, tokenizer, examples, settings, callback, "judge.self_taught.dpo.lora"))
 
 
-def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> GroupTrainer:
+def _grpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> GroupTrainer:
     kind = algorithms.get("grpo")
     settings = settings | {"vllm": None, "warmup": _warmup(settings)}
     config = trainer_config(kind, settings, 1, 1, _longest_judgment(asked), settings["seed"], folder)
@@ -115,7 +115,7 @@ def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> Gro
         args=config,
         train_dataset=Dataset.from_list(_repeated(examples, settings)),
         processing_class=tokenizer,
-        callbacks=[keeper],
+        callbacks=[callback],
         rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not asked.base.chat),
         peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
     )
@@ -181,7 +181,7 @@ def train(
     Args:
         method: `sft`, `dpo` or `grpo`.
         start: folder or hub name of the judge as it is.
-        judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not looked at.
+        judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not used.
         data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
         selection: JSONL file of such pairs, from validation problems.
         settings: the method's section of the config.
@@ -194,46 +194,46 @@ def train(
     """
     rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
     asked = judge_settings | {"model": start, "cache": None}
-    watch = PairAccuracy(asked, pairs)
-    tokenizer = watch.judge.base.tokenizer
-    _check_context(method, watch.judge, rows, data, start)
-    examples = _examples(method, watch.judge, rows, settings["seed"])
+    accuracy = PairAccuracy(asked, pairs)
+    tokenizer = accuracy.judge.base.tokenizer
+    _check_context(method, accuracy.judge, rows, data, start)
+    examples = _examples(method, accuracy.judge, rows, settings["seed"])
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
     steps = steps if examples else 0
-    keeper = Keeper(
+    callback = RunCallback(
         state,
         tokenizer,
-        watch,
+        accuracy,
         steps=steps,
-        check_every=settings["check_every"] or max(1, steps),
+        validate_every=settings["check_every"] or max(1, steps),
         save_every=settings["check_every"] or max(1, steps),
         mirror=mirror,
     )
-    # Of its own, or the judge that looks would be the one that trains before a checkpoint is loaded into it.
+    # Of its own, or the judge that validates would be the one that trains before a checkpoint is loaded into it.
     model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
     summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
     summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
     if not examples:  # a judge that is right on every pair, or on none, ends no study
-        keeper.on_train_begin(None, TrainerState(), None, model=model)
-        summary |= {"seconds": keeper.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
+        callback.on_train_begin(None, TrainerState(), None, model=model)
+        summary |= {"seconds": callback.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
         return finish_run(state, model, tokenizer, Path(run.output), summary, mirror)
     trainer = TRAINERS[method](
         model=model,
         tokenizer=tokenizer,
         examples=examples,
         settings=settings | {"steps": steps},
-        asked=watch.judge,
+        asked=accuracy.judge,
         folder=str(state.checkpoints),
-        keeper=keeper,
+        callback=callback,
     )
     trl.resume(trainer, state)
-    summary |= {"seconds": keeper.seconds()}
+    summary |= {"seconds": callback.seconds()}
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
-        summary |= {"untrained": "all judgments of each prompt were paid alike; raise judge.rl.temperature"}
+        summary |= {"untrained": "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"}
     return finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror)
 
 

@@ -56,9 +56,9 @@ def make_pairs(
     def answer_to(questions: Iterable[str]) -> list[str]:
         return [group[0].text for group in draw(questions)]
 
-    drawn = draw([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
-    answers = iter(solutions_to_answers([one.text for group in drawn for one in group], task.format))
-    samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, drawn, strict=True)}
+    groups = draw([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
+    answers = iter(solutions_to_answers([one.text for group in groups for one in group], task.format))
+    samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, groups, strict=True)}
     samples = {name: [pair for pair in own if pair[1] is not NOT_RUN] for name, own in samples.items()}
     low, high = settings["agreement"]
     pairs = contrasting(

@@ -46,10 +46,10 @@ class GroupTrainer(GRPOTrainer):
         output = super()._generate_and_score_completions(inputs)
         if self.beta and self.kl_in_reward:
             output["kl_rewards"] = self._kl_rewards(output)
-            paid = ~torch.isnan(self.own_rewards(len(inputs)))
-            sums = (output["kl_rewards"].sum(1) * paid).view(-1, self.num_generations)
-            count = paid.view(-1, self.num_generations).sum(1, keepdim=True).clamp(min=1)
-            centred = (sums - sums.sum(1, keepdim=True) / count).flatten() * paid
+            rewarded = ~torch.isnan(self.own_rewards(len(inputs)))
+            sums = (output["kl_rewards"].sum(1) * rewarded).view(-1, self.num_generations)
+            count = rewarded.view(-1, self.num_generations).sum(1, keepdim=True).clamp(min=1)
+            centred = (sums - sums.sum(1, keepdim=True) / count).flatten() * rewarded
             output["advantages"] = output["advantages"] + centred
         if self.leave_one_out:  # r - mean of the others = (r - mean of all) * n / (n - 1)
             output["advantages"] = output["advantages"] * self.num_generations / (self.num_generations - 1)

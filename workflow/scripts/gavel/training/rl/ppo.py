@@ -24,9 +24,9 @@ def gae(
     """Generalised advantage estimation (Schulman et al. 2016) over right-padded completions.
 
     Args:
-        rewards: `(B, T)`, the reward paid after each token.
+        rewards: `(B, T)`, the reward after each token.
         values: `(B, T)`, the critic's value of the state before each token.
-        mask: `(B, T)`, 1 on completion tokens; beyond them nothing is paid and nothing is worth anything.
+        mask: `(B, T)`, 1 on completion tokens; beyond them there is no reward and no value.
         gamma: discount.
         gae_lambda: between one-step (0) and Monte Carlo (1) estimates.
 
@@ -45,10 +45,10 @@ def gae(
 
 
 def terminal_rewards(rewards: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Pay each completion's reward `(B,)` at its last token: `(B, T)`. NaN rewards (none) pay 0."""
-    paid = torch.zeros(mask.shape, dtype=rewards.dtype, device=rewards.device)
+    """Each completion's reward `(B,)` at its last token: `(B, T)`. NaN rewards (missing) become 0."""
+    by_token = torch.zeros(mask.shape, dtype=rewards.dtype, device=rewards.device)
     last = (mask.sum(1) - 1).clamp(min=0).long()
-    return paid.scatter(1, last.unsqueeze(1), torch.nan_to_num(rewards).unsqueeze(1))
+    return by_token.scatter(1, last.unsqueeze(1), torch.nan_to_num(rewards).unsqueeze(1))
 
 
 def whiten(values: torch.Tensor, mask: torch.Tensor, pools: torch.Tensor) -> torch.Tensor:
@@ -153,7 +153,7 @@ class PPOTrainer(GroupTrainer):
         own = slice(first, first + len(inputs))
         rewards = self.own_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
-        pools = pools.masked_fill(torch.isnan(rewards), -1)  # unpaid: no advantage, and nothing for the critic to fit
+        pools = pools.masked_fill(torch.isnan(rewards), -1)  # none: no advantage, and nothing for the critic to fit
         size = self.args.per_device_train_batch_size
         with torch.no_grad():
             parts = [
@@ -163,14 +163,14 @@ class PPOTrainer(GroupTrainer):
         values = torch.cat(parts) * mask
         by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
         advantages, returns = gae(by_token, values, mask, self.ppo["gamma"], self.ppo["gae_lambda"])
-        paid = mask * (pools >= 0).unsqueeze(1)
-        inside = self._gathered(paid).bool()
+        rewarded = mask * (pools >= 0).unsqueeze(1)
+        inside = self._gathered(rewarded).bool()
         residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
         self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
         white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
         output["advantages"] = white[own, : mask.shape[1]]
-        paid_tokens = self.accelerator.reduce(paid.sum(), "sum").clamp(min=1)
-        return output | {"values": values, "returns": returns, "paid": paid, "paid_tokens": paid_tokens}
+        rewarded_tokens = self.accelerator.reduce(rewarded.sum(), "sum").clamp(min=1)
+        return output | {"values": values, "returns": returns, "rewarded": rewarded, "rewarded_tokens": rewarded_tokens}
 
     def _gathered(self, values: torch.Tensor) -> torch.Tensor:
         """The rows `(B, T)` of every process, in order, to the width of the widest."""
@@ -186,13 +186,14 @@ class PPOTrainer(GroupTrainer):
         if hidden is not None and warming:  # the trunk is the policy's: only the head learns yet
             hidden = hidden.detach()
         values = self._values(inputs, hidden)
-        old, returns, paid = inputs["values"], inputs["returns"], inputs["paid"]
+        old, returns, rewarded = inputs["values"], inputs["returns"], inputs["rewarded"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
         # As TRL's "dapo" does for the policy: the mean over the tokens of the rollout, so that neither the length of a
         # micro-batch's completions nor their number of missing rewards changes what a token weighs.
         steps = self.args.steps_per_generation
-        value_loss = 0.5 * (errors * paid).sum() * steps * self.accelerator.num_processes / inputs["paid_tokens"]
+        tokens = inputs["rewarded_tokens"]
+        value_loss = 0.5 * (errors * rewarded).sum() * steps * self.accelerator.num_processes / tokens
         self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
         value_loss = value_loss / self.current_gradient_accumulation_steps
         return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss

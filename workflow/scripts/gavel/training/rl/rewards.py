@@ -73,7 +73,7 @@ class LambdaSchedule:
 
 
 def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
-    """1 for a right answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024, pays 0.1)."""
+    """1 for a right answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024: 0.1)."""
     if answer is None:
         return 0.0
     return 1.0 if correct else partial
@@ -147,7 +147,7 @@ class RewardRules:
     Attributes:
         format: of the solutions, `program` or `text`.
         partial: reward of a wrong answer.
-        center_judge: pay the judge's score less its mean over the question's completions.
+        center_judge: reward with the judge's score less its mean over the question's completions.
         per_token: what a completion loses of its reward for each of its tokens.
     """
 
@@ -257,13 +257,14 @@ def log_parts(log: Log, labeled: Sequence[bool], **parts: Sequence[float | None]
                 log(f"{name}_{suffix}_std", statistics.pstdev(part))
 
 
-class SkipUnpaid(TrainerCallback):
-    """Does not take a step in which too many completions could not be paid: without gradients nothing moves."""
+class SkipMissingRewards(TrainerCallback):
+    """Zeroes the gradients of a step with too many missing rewards, so that nothing moves."""
 
     def __init__(self, missing: MissingRewards):
         self.missing = missing
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
         if self.missing.skip:
-            say(f"update {state.global_step + 1} not taken: too many rewards are missing", console=True)
+            share = f"{self.missing.share:.0%} of the rewards are missing"
+            say(f"skipped optimiser step {state.global_step + 1}: {share}", console=True)
             model.zero_grad(set_to_none=True)

@@ -24,15 +24,15 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
-from gavel.training.callback import Keeper, finish_run
+from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Algorithm
+from gavel.training.rl.collapse_handler import ROLLS_BACK, CollapseHandler
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
-from gavel.training.rl.reactions import ROLLS_BACK, Reaction
-from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipUnpaid
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import Rollout, question_order
 from gavel.training.state import Mirror, RunState
 
@@ -114,7 +114,7 @@ def train(
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
         settings: the `rl` section of the config, without the grid.
-        limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
+        limits: of what is decoded at a time at validation, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -133,11 +133,11 @@ def train(
     reward = _reward(plan, schedule, loaded)
     monitor = _monitor(plan, data, policy, loaded, start, student)
     rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
-    reaction = Reaction(state, schedule, **{name: settings["monitor"][name] for name in rules})
-    keeper = _keeper(plan, state, policy, monitor, reaction, mirror)
-    trainer = _trainer(plan, state, policy, rows, reward, keeper)
-    trained, ended = _fit(plan, trainer, state, reaction, start, student)
-    summary = _summary(plan, rows, ended) | {"seconds": keeper.seconds()}
+    handler = CollapseHandler(state, schedule, **{name: settings["monitor"][name] for name in rules})
+    callback = _callback(plan, state, policy, monitor, handler, mirror)
+    trainer = _trainer(plan, state, policy, rows, reward, callback)
+    trained, ended = _fit(plan, trainer, state, handler, start, student)
+    summary = _summary(plan, rows, ended) | {"seconds": callback.seconds()}
     return finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror)
 
 
@@ -163,7 +163,7 @@ def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -
 
 
 def _load_judge(settings: dict, run: RunFolders) -> Judge:
-    """The judge, which watches every run but pays none at lambda 1; every process must get here."""
+    """The judge, which scores every run's validation samples, at lambda 1 too; every process must get here."""
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
     found = load.load(**settings)
@@ -180,10 +180,10 @@ def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
-    """What looks at the policy on validation problems, beside the policy as it is at the start where that is needed."""
+    """What validates the policy, beside the policy as it is at the start where that is needed."""
     settings, compares = plan.settings["monitor"], isinstance(judge, Comparer)
     begun = None
-    if (settings["reference"] or compares) and distributed.is_main():  # the process that looks
+    if (settings["reference"] or compares) and distributed.is_main():  # the process that validates
         begun = student.load_model(start)
     found = Monitor(
         list(read_jsonl(data.validation))[: settings["questions"]],
@@ -199,25 +199,25 @@ def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: 
     return found
 
 
-def _keeper(
-    plan: Plan, state: RunState, policy: Policy, monitor: Monitor, reaction: Reaction, mirror: Mirror | None
-) -> Keeper:
-    return Keeper(
+def _callback(
+    plan: Plan, state: RunState, policy: Policy, monitor: Monitor, handler: CollapseHandler, mirror: Mirror | None
+) -> RunCallback:
+    return RunCallback(
         state,
         policy.tokenizer,
         monitor,
         steps=plan.settings["steps"],
-        check_every=plan.settings["monitor"]["every"],
+        validate_every=plan.settings["monitor"]["every"],
         save_every=plan.settings["save_every"],
         updates_per_step=plan.updates,
-        react=reaction,
-        heed=reaction.heed,
+        decide=handler,
+        apply=handler.apply,
         mirror=mirror,
     )
 
 
 def _trainer(
-    plan: Plan, state: RunState, policy: Policy, rows: Sequence[dict], reward: MixedReward, keeper: Keeper
+    plan: Plan, state: RunState, policy: Policy, rows: Sequence[dict], reward: MixedReward, callback: RunCallback
 ) -> GroupTrainer:
     settings, seed = plan.settings, plan.cell.seed
     longest = plan.task.max_new_tokens
@@ -231,7 +231,7 @@ def _trainer(
         args=config,
         train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
         processing_class=policy.tokenizer,
-        callbacks=[keeper, SkipUnpaid(reward.missing)],
+        callbacks=[callback, SkipMissingRewards(reward.missing)],
         rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["micro_rollout"]),
         peft_config=lora.adapters(settings["lora"], "rl.lora"),
         kl_in_reward=settings["kl_in"] == "reward",
@@ -240,11 +240,11 @@ def _trainer(
 
 
 def _fit(
-    plan: Plan, trainer: GroupTrainer, state: RunState, reaction: Reaction, start: str, student: Student
+    plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
 ) -> tuple[torch.nn.Module, dict | None]:
     """Train, or go on; the run's result, and where and why it ended before its last step, if it did."""
     last = distributed.on_main(state.latest)
-    ended = reaction.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
+    ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
     trained = trainer.model
     if ended is not None:  # all but moving the results was done
         adapters = plan.settings["lora"] is not None
@@ -252,7 +252,7 @@ def _fit(
         trained = lora.load(trained, last) if adapters else trained
     else:
         trl.resume(trainer, state)
-        ended = reaction.resume(trainer.state.global_step // plan.updates)
+        ended = handler.resume(trainer.state.global_step // plan.updates)
     if ended and ended["action"] in ROLLS_BACK:
         trained = student.load_model(str(state.best))
     return trained, ended

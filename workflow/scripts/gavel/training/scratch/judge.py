@@ -127,8 +127,8 @@ def judging_pairs(
         pairs.append((row["question"], program, row["gold"]))
         pairs.append((row["question"], corrupt(program, rng), row["gold"]))
     chosen = rng.sample(usable, min(questions, len(usable)))
-    drawn = student.solve([row["question"] for row, _ in chosen], TASK, n=samples, temperature=1.0, seed=seed)
-    for (row, _), group in zip(chosen, drawn, strict=True):
+    groups = student.solve([row["question"] for row, _ in chosen], TASK, n=samples, temperature=1.0, seed=seed)
+    for (row, _), group in zip(chosen, groups, strict=True):
         pairs += [(row["question"], text, row["gold"]) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
     _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], TASK.format)

@@ -156,9 +156,9 @@ def fit(
     """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)`, their mask, and padded `weights`
     of the tokens where there are any."""
     model.train()
-    drawn, optimizers = _batches(len(sequences), batch_size, seed), _optimizers(model, steps, rate)
+    batches, optimizers = _batches(len(sequences), batch_size, seed), _optimizers(model, steps, rate)
     for step in range(1, steps + 1):
-        rows = next(drawn)
+        rows = next(batches)
         tokens, mask = _pad([sequences[i] for i in rows], tokenizer.pad_token_id)
         more = [] if weights is None else [_pad([weights[i] for i in rows], 0.0)[0]]
         value = loss(model, tokens, mask, *more)

@@ -1,4 +1,4 @@
-"""What a training run does about its looks at validation problems: the table of actions, and early stopping."""
+"""What a training run does about what its validations find: the table of actions, and early stopping."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,8 @@ EARLY = "early_stop"
 ROLLS_BACK = ("rollback", EARLY)  # the run's result is then its best checkpoint by validation
 
 
-class Reaction:
-    """Watches the looks of one run and acts on a collapse, or when nothing more is learnt.
+class CollapseHandler:
+    """Follows the validations of one run and acts on a collapse, or when nothing more is learnt.
 
     Args:
         run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
@@ -22,7 +22,7 @@ class Reaction:
         action: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
             validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and goes on.
         collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
-        early_stop: looks without a better greedy accuracy after which the run ends with its best checkpoint; None
+        early_stop: validations without a better greedy accuracy after which the run ends with its best checkpoint; None
             never does.
     """
 
@@ -40,34 +40,34 @@ class Reaction:
         self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
 
     def __call__(self, past: list[dict], found: dict, step: int) -> dict:
-        """What to note beside a look's figures; a noted `ended` ends the training.
+        """What to note beside a validation's figures; a noted `ended` ends the training.
 
-        Of several processes the main one decides; `heed` then makes all act alike.
+        Of several processes the main one decides; `apply` then makes all act alike.
 
         Args:
-            past: earlier looks, in order; `found` is the newest.
+            past: earlier validations, in order; `found` is the newest.
             step: rollouts done.
         """
-        looks, notes = [*past, found], {}
+        validations, notes = [*past, found], {}
         if "judge" in found:
-            notes["collapsed"] = float(self.collapsed(looks))
+            notes["collapsed"] = float(self.collapsed(validations))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
             say(
                 f"step {step}: true accuracy has fallen, and the judge does not see it or little is left of it",
                 console=True,
             )
             notes |= ACTIONS[self.action](self, step)
-        if self.early_stop and not notes.get("ended") and stale(looks, self.early_stop):
+        if self.early_stop and not notes.get("ended") and stale(validations, self.early_stop):
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
-    def collapsed(self, looks: list[dict]) -> bool:
-        """Whether the looks since lambda was last raised show a collapse."""
-        begun = max((i + 1 for i, look in enumerate(looks) if look.get("raised")), default=0)
-        return collapsed(looks[begun:], self.drop, self.patience)
+    def collapsed(self, validations: list[dict]) -> bool:
+        """Whether the validations since lambda was last raised show a collapse."""
+        begun = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
+        return collapsed(validations[begun:], self.drop, self.patience)
 
-    def heed(self, noted: dict) -> None:
-        """Do what a look noted."""
+    def apply(self, noted: dict) -> None:
+        """Do what a validation noted."""
         self.schedule.minimum = noted.get("raised", self.schedule.minimum)
 
     def stop(self, step: int) -> dict:
@@ -85,22 +85,22 @@ class Reaction:
         return {"raised": raised}
 
     def resume(self, step: int) -> dict | None:
-        """Take up what looks until `step` have noted.
+        """Take up what validations until `step` have noted.
 
         Returns:
             Where and why the run had ended, as `run.json` has it; None if it had not.
         """
-        for look in self.run.looks():
-            if look["step"] <= step:
-                self.heed(look)
-                if look.get("ended"):
-                    return {"step": look["step"], "action": EARLY if look.get(EARLY) else self.action}
+        for row in self.run.validations():
+            if row["step"] <= step:
+                self.apply(row)
+                if row.get("ended"):
+                    return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.action}
         return None
 
 
-ACTIONS: dict[str, Callable[[Reaction, int], dict]] = {
-    "flag": lambda reaction, step: {},
-    "stop": Reaction.stop,
-    "rollback": Reaction.rollback,
-    "raise_lambda": Reaction.raise_lambda,
+ACTIONS: dict[str, Callable[[CollapseHandler, int], dict]] = {
+    "flag": lambda handler, step: {},
+    "stop": CollapseHandler.stop,
+    "rollback": CollapseHandler.rollback,
+    "raise_lambda": CollapseHandler.raise_lambda,
 }

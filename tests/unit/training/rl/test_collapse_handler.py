@@ -1,4 +1,4 @@
-"""What a run does on a collapse: a whole small training with an alarm at a known look."""
+"""What a run does on a collapse: a whole small training with an alarm at a known validation."""
 
 import csv
 
@@ -10,8 +10,8 @@ from gavel.common.files import read_json
 from gavel.common.paths import ROOT
 from gavel.models import loading
 from gavel.study.schema.study import load
-from gavel.training.rl import grpo, reactions
-from gavel.training.rl.reactions import Reaction
+from gavel.training.rl import collapse_handler, grpo
+from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
 from helpers.small_run import small_run
@@ -19,8 +19,8 @@ from helpers.small_run import small_run
 
 @pytest.fixture
 def train(tiny, rows, tmp_path, monkeypatch):
-    """A run whose alarm goes off at the third look after step 0."""
-    monkeypatch.setattr(reactions, "collapsed", lambda looks, drop, patience: len(looks) > 3)
+    """A run whose alarm goes off at the third validation after step 0."""
+    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
 
     def go(action, algorithm="grpo", output="out"):
         changes = {"algorithm": algorithm, "digest": action, "monitor": {"action": action}}
@@ -29,7 +29,7 @@ def train(tiny, rows, tmp_path, monkeypatch):
     return go
 
 
-def looks(tmp_path):
+def validations(tmp_path):
     return list(csv.DictReader((tmp_path / "out" / "monitor.csv").open()))
 
 
@@ -44,14 +44,14 @@ def same(a, b):
 def test_a_flag_changes_nothing(train, tmp_path):
     summary = train("flag")
     assert (summary["steps"], summary["ended"]) == (6, None)
-    assert [float(row["collapsed"]) for row in looks(tmp_path)] == [0, 0, 0, 1, 1, 1, 1]
+    assert [float(row["collapsed"]) for row in validations(tmp_path)] == [0, 0, 0, 1, 1, 1, 1]
 
 
 def test_stopping_keeps_the_policy_of_that_step(train, tmp_path):
     summary = train("stop")
     assert summary["ended"] == {"step": 3, "action": "stop"}
     assert (summary["steps"], summary["completions"]) == (3, 3 * 2 * 2)
-    assert len(looks(tmp_path)) == 4
+    assert len(validations(tmp_path)) == 4
     assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
 
 
@@ -73,23 +73,23 @@ def test_a_run_that_had_ended_is_not_trained_further(train, tmp_path, monkeypatc
 def test_raising_lambda_goes_on_with_more_weight_for_labels(train, tmp_path):
     summary = train("raise_lambda")
     assert (summary["steps"], summary["ended"]) == (6, None)
-    raised = [row["raised"] for row in looks(tmp_path)]
-    assert raised == ["", "", "", "0.75", "", "", ""]  # the rule begins anew after it: two looks are too few
+    raised = [row["raised"] for row in validations(tmp_path)]
+    assert raised == ["", "", "", "0.75", "", "", ""]  # the rule begins anew after it: two validations are too few
 
 
 def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
     train("raise_lambda")
     schedule = LambdaSchedule(0.5)
     run = RunState(tmp_path / "state", "raise_lambda")
-    reaction = Reaction(run, schedule, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
-    assert reaction.resume(2) is None
+    handler = CollapseHandler(run, schedule, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
+    assert handler.resume(2) is None
     assert schedule.at(2) == 0.5
-    reaction.resume(6)
+    handler.resume(6)
     assert schedule.at(6) == 0.75
 
 
 def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(reactions, "stale", lambda looks, patience: len(looks) > patience + 1)
+    monkeypatch.setattr(collapse_handler, "stale", lambda validations, patience: len(validations) > patience + 1)
     summary = small_run(tmp_path, tiny, rows, monitor={"early_stop": 2})
     assert summary["ended"] == {"step": 3, "action": "early_stop"}
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))
