@@ -15,7 +15,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.judge import load as judge_load
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected, win_rates
 from gavel.judge.single_token import SingleTokenJudge
@@ -33,12 +33,13 @@ from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedRewar
 from helpers.asking import scores_of
 
 
-class Backend:
+class ByRule(Backend):
     """Answers by a rule on the two solutions, which are numbers; counts its calls and prompts."""
 
+    identity = "by rule"
+
     def __init__(self, first_wins, missing=()):
-        self.first_wins, self.missing, self.identity = first_wins, missing, "by rule"
-        self.tokens_read = self.tokens_written = 0
+        self.first_wins, self.missing = first_wins, missing
         self.asked, self.groups, self.calls = [], [], 0
 
     def answers(self, texts, groups):
@@ -61,7 +62,7 @@ def larger(a, b):
 
 
 def make(rule=larger, missing=(), **settings):
-    return PairwiseJudge(Backend(rule, missing), **settings)
+    return PairwiseJudge(ByRule(rule, missing), **settings)
 
 
 def test_prompts_show_the_solutions_in_their_places():
@@ -156,7 +157,7 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
 
 
 def test_what_a_judge_can_do_is_said_by_its_interface():
-    single = SingleTokenJudge(Backend(larger))
+    single = SingleTokenJudge(ByRule(larger))
     assert isinstance(make(), Comparer) and not isinstance(single, Comparer)
     assert make().reasoner is None
     assert Usage(5, 40, 3, 2).since(Usage(1, 30, 3)) == (4, 10, 0, 2)

@@ -8,7 +8,7 @@ import torch
 from gavel.common.errors import InputError
 from gavel.judge import load
 from gavel.judge.backends import local
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.load import load as make
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import label_tokens
@@ -215,7 +215,7 @@ def test_a_judge_with_another_model_asks_it_anew(tiny, model, rows, tmp_path, re
     with torch.no_grad():
         model.lm_head.weight.add_(torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(0)))
     assert scores_of(same, questions, solutions) != scores
-    assert same.base.model is model and own.base.model is not model
+    assert same.resident.model is model and own.resident.model is not model
     assert scores_of(own, questions, solutions) == scores
     assert (own.usage.cached, same.usage.cached) == (len(questions), 0)
 
@@ -239,11 +239,10 @@ def test_a_broken_cache_is_named_and_gone_without(tiny, rows, tmp_path, capsys):
     assert "judge cache not used" in capsys.readouterr().err
 
 
-class Broken:
+class Broken(Backend):
     """A back end whose answers are as given."""
 
     identity = "broken"
-    tokens_read = tokens_written = 0
 
     def __init__(self, right, wrong):
         self.answer = Answer(right, wrong)

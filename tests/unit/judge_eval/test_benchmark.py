@@ -11,7 +11,7 @@ import pytest
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.judge import load as judge_load
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.judge_eval.benchmark import ask, check
@@ -247,10 +247,10 @@ def test_a_judge_that_leaves_too_much_unanswered_has_no_figures():
         check([{"preferred": value} for value in (1, None, 1, None)])
 
 
-class Numbers:
+class Numbers(Backend):
     """A back end that prefers the larger number, and leans to the first."""
 
-    identity, tokens_read, tokens_written = "by rule", 0, 0
+    identity, tokens_read = "by rule", 0
 
     def answers(self, texts, groups):
         self.tokens_read += 5 * len(texts)

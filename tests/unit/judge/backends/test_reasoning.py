@@ -4,7 +4,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.judge import load
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Writer
 from gavel.judge.backends.reasoning import Reasoning, cut
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import example, phrasings, render
@@ -15,12 +15,14 @@ from helpers.configs import default
 from helpers.judge_server import LISTED, connect, serving
 
 
-class Writer:
+class ByRule(Writer):
     """Writes a number, and answers that the solution is right if it is that number."""
 
+    identity = "by rule"
+    tokens_written = 0
+
     def __init__(self, replies=lambda prompt, place: "2\n", missing=()):
-        self.replies, self.missing, self.identity = replies, missing, "by rule"
-        self.tokens_read = self.tokens_written = 0
+        self.replies, self.missing = replies, missing
         self.texts, self.groups = [], []
 
     def write(self, texts, *, n, stop, **settings):
@@ -43,7 +45,7 @@ def single(writer, **settings):
 
 
 def test_the_verdict_stands_after_the_reasoning():
-    writer = Writer()
+    writer = ByRule()
     right, wrong = single(writer).verdicts(["1+1?"] * 2, ["2", "3"])
     assert writer.texts[0] == (
         "Question: 1+1?\nAnswer:\n2\nMy own solution:\n",
@@ -57,7 +59,7 @@ def test_the_verdict_stands_after_the_reasoning():
 
 def test_what_the_model_writes_beyond_its_reasoning_is_left_out():
     """A model that has learnt the form goes on to cue and verdict by itself; the prompt's own stand there instead."""
-    writer = Writer(lambda prompt, place: "2\nIs this answer right? No\nQuestion: and so on")
+    writer = ByRule(lambda prompt, place: "2\nIs this answer right? No\nQuestion: and so on")
     (verdict,) = single(writer).verdicts(["1+1?"], ["2"])
     assert writer.texts[0][1] == "2\nIs this answer right?" and verdict.says_right
     assert cut("2 \n", "\nVerdict:") == "2" and cut("2\n", "") == "2"
@@ -65,7 +67,7 @@ def test_what_the_model_writes_beyond_its_reasoning_is_left_out():
 
 @pytest.mark.parametrize(("vote", "expected"), [("mean", (8 + 2 + 2) / (9 + 8 + 8) * 1), ("majority", 1 / 3)])
 def test_reasonings_vote(vote, expected):
-    writer = Writer(lambda prompt, place: "213"[place])
+    writer = ByRule(lambda prompt, place: "213"[place])
     (verdict,) = single(writer, samples=3, vote=vote).verdicts(["1+1?"], ["2"])
     assert verdict.score == pytest.approx(expected)
     assert verdict.off_label == pytest.approx((0.1 + 0.2 + 0.2) / 3)
@@ -73,21 +75,21 @@ def test_reasonings_vote(vote, expected):
 
 
 def test_an_even_vote_is_half_for_each():
-    (verdict,) = single(Writer(lambda prompt, place: "23"[place]), samples=2, vote="majority").verdicts(["?"], ["2"])
+    (verdict,) = single(ByRule(lambda prompt, place: "23"[place]), samples=2, vote="majority").verdicts(["?"], ["2"])
     assert verdict.score == pytest.approx(0.5)
 
 
 def test_missing_reasonings():
     """Half of them are enough to answer; fewer are none."""
     for missing, asked in (({0}, True), ({0, 1}, True), ({0, 1, 2}, False)):
-        (verdict,) = single(Writer(missing=missing), samples=4).verdicts(["1+1?"], ["2"])
+        (verdict,) = single(ByRule(missing=missing), samples=4).verdicts(["1+1?"], ["2"])
         assert (verdict.score is not None) == asked
-    (nothing,) = single(Writer(missing={0})).verdicts(["1+1?"], ["2"])
+    (nothing,) = single(ByRule(missing={0})).verdicts(["1+1?"], ["2"])
     assert nothing.score is None
 
 
 def test_two_solutions_are_compared_after_a_reasoning():
-    class Comparing(Writer):
+    class Comparing(ByRule):
         def _answer(self, prompt, begun):
             first, second, own = prompt.split("\n")[2], prompt.split("\n")[4], begun.split("\n")[0]
             return Answer(0.9 * (first == own) + 0.05, 0.9 * (second == own) + 0.05)
@@ -104,7 +106,7 @@ def test_two_solutions_are_compared_after_a_reasoning():
 
 def test_answers_are_kept_by_the_settings_of_the_reasoning(tmp_path):
     def ask(**settings):
-        writer = Writer()
+        writer = ByRule()
         judge = SingleTokenJudge(
             Reasoning(writer, **settings), prompt="reasoning", reasons=True, cache=str(tmp_path / "kept.sqlite")
         )
@@ -133,7 +135,7 @@ def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
     assert all(0 < verdict.score < 1 for verdict in together)
     assert 0 < judge.usage.written <= 6 * 3 * 12
     asked = [
-        len(judge.base.tokenizer(judge.render(*pair)[0][0])["input_ids"])
+        len(judge.resident.tokenizer(judge.render(*pair)[0][0])["input_ids"])
         for pair in zip(questions, solutions, strict=True)
     ]
     assert judge.usage.read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
@@ -184,7 +186,7 @@ ITEMS = [{"id": f"p{i}", "prompt": f"{i}+{i}?", "chosen": f"{2 * i}", "rejected"
 
 def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
     """Its own solution is always 2, so of the first problem alone it is right about both."""
-    rows = written(single(Writer(), samples=3), ITEMS, count=8)
+    rows = written(single(ByRule(), samples=3), ITEMS, count=8)
     assert len(rows) == 16 and {row["id"] for row in rows} == {one["id"] for one in ITEMS}
     chosen, rejected = (row for row in rows if row["id"] == "p1")
     assert chosen["prompt"] == "Question: 1+1?\nAnswer:\n2\nMy own solution:\n"
@@ -193,10 +195,10 @@ def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
     assert (chosen["probability"], rejected["probability"]) == pytest.approx((8 / 9, 3 / 4))
     other = next(row for row in rows if row["id"] == "p4" and row["label"] == "Yes")
     assert other["said"] == "No" and other["probability"] == pytest.approx(0.25)
-    few = written(single(Writer()), ITEMS)
-    assert len(few) == 4 and few == written(single(Writer()), ITEMS[::-1])
-    assert written(SingleTokenJudge(Writer()), ITEMS) == []
-    assert len(written(single(Writer(missing=[0])), ITEMS)) == 0
+    few = written(single(ByRule()), ITEMS)
+    assert len(few) == 4 and few == written(single(ByRule()), ITEMS[::-1])
+    assert written(SingleTokenJudge(ByRule()), ITEMS) == []
+    assert len(written(single(ByRule(missing=[0])), ITEMS)) == 0
 
 
 def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
@@ -211,3 +213,16 @@ def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
         assert row["judgment"].endswith(row["said"]) and "The better answer is answer" in row["judgment"]
         assert (row["said"] == row["label"]) == (row["probability"] > 0.5)
     assert written(load.load(**settings), items) == []
+
+
+def test_a_prompt_without_a_place_for_a_reasoning_is_refused():
+    with pytest.raises(ValueError, match="no place for a reasoning"):
+        Reasoning(ByRule()).answers(["1+1?\n2"], [0])
+
+
+def test_a_model_that_runs_elsewhere_gives_its_place_to_none():
+    judge = single(ByRule())
+    with pytest.raises(TypeError, match="ByRule: the judge's model does not run in this process"):
+        _ = judge.resident
+    with pytest.raises(TypeError, match="ByRule: its model does not run here"):
+        judge.with_model(None)

@@ -80,7 +80,7 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
     best = validations[validations.step == summary["best_step"]].greedy.item()
     assert best == validations.greedy.max()
     again = PairAccuracy(settings(str(out / "best"), reasons) | {"cache": None}, pairs)
-    found = again(again.judge.base.model, None, 0)
+    found = again(again.judge.resident.model, None, 0)
     assert found["greedy"] == pytest.approx(best), "what is kept is what was validated"
     assert len(pd.read_csv(out / "training.csv")) == summary["steps"]
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Resident
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.solutions.verifier import solutions_to_answers
@@ -86,10 +86,10 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         assert pair["prompt"] == ROWS[place]["question"]
 
 
-class Writer:
+class Writer(Resident):
     """Writes what it is seeded to, and prefers whatever stands first with 0.75."""
 
-    chat, tokens_read, tokens_written, identity = False, 0, 0, "w"
+    chat, identity = False, "w"
 
     def write(self, texts, *, n, seed, temperature, **settings):
         self.settings = {"n": n, "seed": seed, "temperature": temperature}
@@ -115,8 +115,8 @@ def test_judgments_are_drawn_in_both_orders():
     assert "Answer A:\nright\nAnswer B:\nwrong" in first.prompt and first.label == " A"
     assert "Answer A:\nwrong\nAnswer B:\nright" in second.prompt and second.label == " B"
     rows = sampled(judge, PAIRS, samples=4, temperature=0.7, seed=3)
-    assert judge.base.settings == {"n": 4, "seed": 3, "temperature": 0.7}
-    assert len(rows) == 200 * 2 * 4 and len(judge.base.asked) == 200 * 2 * 2, "equal reasonings once"
+    assert judge.resident.settings == {"n": 4, "seed": 3, "temperature": 0.7}
+    assert len(rows) == 200 * 2 * 4 and len(judge.resident.asked) == 200 * 2 * 2, "equal reasonings once"
     assert {row["judgment"] for row in rows} == {
         f"thought {i}\nThe better answer is answer {label}" for i in "01" for label in "AB"
     }

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gavel.cli.layouts import Item
 from gavel.cli.rows import located
@@ -54,7 +54,7 @@ def answered(item: Item, tally: Tally) -> Answered:
     return Answered(item.row, item.id, digest, item.gold, tally)
 
 
-def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> dict:
+def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> dict[str, Any]:
     """Paired differences, first minus second, over the same questions.
 
     Questions are matched by `id` where every row of both files has one, else by their text and answer (a text that is
@@ -94,7 +94,7 @@ def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> di
     return {"file": second.path} | found.get(None, {"models": found})
 
 
-def lines(found: dict) -> list[str]:
+def lines(found: dict[str, Any]) -> list[str]:
     """One comparison in words."""
     value = found["accuracy"]
     text = [f"difference  {_points(value)}, {value['n']} questions matched by {found['matched_by']}"]
@@ -103,12 +103,12 @@ def lines(found: dict) -> list[str]:
     return text + [f"{f'maj@{k}':<11} {_points(value)}" for k, value in found["maj_at"].items()]
 
 
-def _points(value: dict) -> str:
+def _points(value: dict[str, Any]) -> str:
     difference, low, high = (f"{100 * value[key]:+.2f}" for key in ("difference", "low", "high"))
     return f"{difference} points (95 % interval {low} to {high}, p = {value['p']:.2g})"
 
 
-def _compared(pairs: list[tuple[Answered, Answered]], of: Callable[[Answered], float]) -> dict:
+def _compared(pairs: list[tuple[Answered, Answered]], of: Callable[[Answered], float]) -> dict[str, Any]:
     first, second = ({str(n): of(pair[side]) for n, pair in enumerate(pairs)} for side in (0, 1))
     return compare(first, second)
 
@@ -152,7 +152,7 @@ def _matched(
     return by, [(question, other[key]) for key, question in own.items()]
 
 
-def _keyed(path: str, questions: list[Answered], by: str) -> dict:
+def _keyed(path: str, questions: list[Answered], by: str) -> dict[str, Any]:
     times: Counter = Counter()
     keyed = {}
     for question in questions:

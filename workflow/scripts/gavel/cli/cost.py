@@ -4,6 +4,7 @@ import argparse
 import math
 import shlex
 from dataclasses import asdict, fields
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
@@ -58,7 +59,7 @@ def page(configs: list[str], assumed: Assumed) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _studies(name: str) -> dict[str, dict]:
+def _studies(name: str) -> dict[str, dict[str, Any]]:
     """Title -> resolved config: of a sweep one for each variant, each as if it were run alone."""
     raw = config_files.read(name)
     if not raw.get("sweep"):
@@ -88,7 +89,7 @@ def _assumptions(a: Assumed) -> str:
 - Data sets count whole: repeated questions are left out later."""
 
 
-def _study(name: str, config: dict, assumed: Assumed) -> str:
+def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
     student, judge = sizes(config)
     models = [f"student `{config['student']['model']}` ({student.parameters / 1e6:,.0f} million parameters)"]
     if judge:

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located
@@ -58,7 +59,7 @@ def judge(options: argparse.Namespace) -> None:
     print("\n".join(_lines(figures)))
 
 
-def _lines(figures: dict) -> Iterator[str]:
+def _lines(figures: dict[str, Any]) -> Iterator[str]:
     """A line a figure; those of a part, such as a subset or a model, follow under its name."""
     for name, value in figures.items():
         if isinstance(value, dict):

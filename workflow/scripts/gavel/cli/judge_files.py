@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -35,7 +35,7 @@ FIGURES = (
 PARTS = {"error": "subsets", "steps": "steps"}
 
 
-def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict:
+def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict[str, Any]:
     """Ask about every (question, response, correct) row.
 
     Args:
@@ -58,7 +58,7 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
     return figures(asked(rows, path, name))
 
 
-def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict:
+def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict[str, Any]:
     """Ask about every (model, question, response, correct) row.
 
     Returns:
@@ -143,7 +143,7 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
     done.update(own)
 
 
-def figures(said: Asked) -> dict:
+def figures(said: Asked) -> dict[str, Any]:
     """What `judge_file` returns."""
     found = calibrate(said.groups, said.verdicts, said.correct)
     missing = {key: found[key] for key in ("missing", "truncated") if found[key]}
@@ -151,7 +151,7 @@ def figures(said: Asked) -> dict:
     return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
 
 
-def judge_pairs(items: Iterable[dict], path: str, name: str) -> dict:
+def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[str, Any]:
     """Ask about pairs of solutions, as the judge benchmark does (`gavel.judge_eval.benchmark`), with no answer kept.
 
     Args:
@@ -199,7 +199,7 @@ def judge_pairs(items: Iterable[dict], path: str, name: str) -> dict:
     return result | ({"missing": whole["missing"]} if whole["missing"] else {})
 
 
-def _accuracy(row: dict) -> dict:
+def _accuracy(row: dict[str, Any]) -> dict[str, Any]:
     return {"accuracy": row["accuracy"], "accuracy_ci95": None if row["low"] is None else [row["low"], row["high"]]}
 
 
@@ -213,7 +213,7 @@ def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
 
 
 @contextmanager
-def settings(name: str) -> Iterator[dict]:
+def settings(name: str) -> Iterator[dict[str, Any]]:
     """Keyword arguments of `gavel.judge.load.load` for a model's name or a study's YAML file.
 
     Where the study's jobs start the judge's server, it runs while the block does.

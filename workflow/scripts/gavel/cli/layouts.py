@@ -4,7 +4,7 @@ A new one is one function and one line in `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gavel.cli.rows import answer_shown, shown
 from gavel.common.errors import InputError
@@ -27,10 +27,10 @@ class Item(NamedTuple):
     question: str | None
 
 
-Read = Callable[[int, str, dict], list[Item]]
+Read = Callable[[int, str, dict[str, Any]], list[Item]]
 
 
-def _row(number: int, where: str, row: dict) -> list[Item]:
+def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     if {"gold", "sample"} <= row.keys():
         raise InputError(
             f"{where}: a study's own samples, whose 'answer' is the model's (the right one is 'gold'); "
@@ -51,7 +51,7 @@ def _row(number: int, where: str, row: dict) -> list[Item]:
     return [Item(number, None, responses, gold, *_names(row))]
 
 
-def gsm8k_model_solutions(number: int, where: str, row: dict) -> list[Item]:
+def gsm8k_model_solutions(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
     gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
     if gold is None:
@@ -71,7 +71,7 @@ def _lm_eval() -> Read:
     """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, whatever the number of filters."""
     new = lm_eval.Once()
 
-    def read(number: int, where: str, row: dict) -> list[Item]:
+    def read(number: int, where: str, row: dict[str, Any]) -> list[Item]:
         try:
             if not new(row):
                 return []
@@ -83,7 +83,7 @@ def _lm_eval() -> Read:
     return read
 
 
-def _greedy(number: int, where: str, row: dict) -> list[Item]:
+def _greedy(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     """A study's `samples.jsonl` or `alternate.jsonl`: the greedy solutions; metrics.csv has the others' figures."""
     if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
         raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
@@ -92,7 +92,7 @@ def _greedy(number: int, where: str, row: dict) -> list[Item]:
     return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
 
 
-def _names(row: dict) -> tuple[str | None, str | None]:
+def _names(row: dict[str, Any]) -> tuple[str | None, str | None]:
     """The row's `id` and `question`, each None where it is not there or is no name."""
     identity, question = row.get("id"), row.get("question")
     named = isinstance(identity, str | int) and not isinstance(identity, bool)
@@ -117,19 +117,19 @@ class JudgeLayout(NamedTuple):
         note: what to say beside the figures.
     """
 
-    read: Callable[[dict, str], list]
-    ask: Callable[..., dict]
+    read: Callable[[dict[str, Any], str], list]
+    ask: Callable[..., dict[str, Any]]
     note: str | None = None
 
 
-def _judge_row(row: dict, where: str) -> list[tuple[str, str, bool]]:
+def _judge_row(row: dict[str, Any], where: str) -> list[tuple[str, str, bool]]:
     _texts(row, where, "question", "response")
     if not isinstance(row.get("correct"), bool):
         raise InputError(f"{where}: 'correct' must be true or false, found {shown(row, 'correct')}")
     return [(row["question"], row["response"], row["correct"])]
 
 
-def _rewardbench(row: dict, where: str) -> list[dict]:
+def _rewardbench(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
     """RewardBench's columns, and `steps` of a judge benchmark; what else there is, such as models, is passed over."""
     _texts(row, where, "prompt", "chosen", "rejected")
     subset, steps = row.get("subset"), row.get("steps")
@@ -138,7 +138,7 @@ def _rewardbench(row: dict, where: str) -> list[dict]:
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} | {"subset": subset, "steps": steps}]
 
 
-def _gsm8k_model_solutions(row: dict, where: str) -> list[tuple[str, str, str, bool]]:
+def _gsm8k_model_solutions(row: dict[str, Any], where: str) -> list[tuple[str, str, str, bool]]:
     """Each model's solution, right or wrong by the verifier, which agrees with every one of the file's own flags."""
     _texts(row, where, "question")
     items = gsm8k_model_solutions(0, where, row)
@@ -147,26 +147,26 @@ def _gsm8k_model_solutions(row: dict, where: str) -> list[tuple[str, str, str, b
     return [(item.model, row["question"], text, right) for item, text, right in zip(items, texts, correct, strict=True)]
 
 
-def _texts(row: dict, where: str, *keys: str) -> None:
+def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
     for key in keys:
         if not isinstance(row.get(key), str):
             raise InputError(f"{where}: '{key}' must be a text, found {shown(row, key)}")
 
 
 # Imported when used: judges bring heavy packages, and `gavel --help` should not wait for them.
-def _judge_file(*arguments) -> dict:
+def _judge_file(*arguments) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_file
 
     return judge_file(*arguments)
 
 
-def _judge_pairs(*arguments) -> dict:
+def _judge_pairs(*arguments) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_pairs
 
     return judge_pairs(*arguments)
 
 
-def _judge_models(*arguments) -> dict:
+def _judge_models(*arguments) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_models
 
     return judge_models(*arguments)

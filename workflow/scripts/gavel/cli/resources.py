@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -82,7 +83,7 @@ def _number(text: str) -> float:
     return 0.0 if text in ("NA", "-", "") else float(text)
 
 
-def asked(path: Path) -> dict[str, dict]:
+def asked(path: Path) -> dict[str, dict[str, Any]]:
     """What jobs ask for: `compute` (the study's, or its defaults where its config.yaml is missing) and the `light`
     ones' default of the Slurm profile."""
     compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
@@ -93,7 +94,7 @@ def asked(path: Path) -> dict[str, dict]:
     return {"compute": Compute().model_dump() | compute, "light": light | {"threads": 1}}
 
 
-def page(found: dict[str, Used], given: dict[str, dict], margin: float) -> str:
+def page(found: dict[str, Used], given: dict[str, dict[str, Any]], margin: float) -> str:
     """The table, what is too little, and lines of YAML for what was measured times `margin`."""
     compute, light = given["compute"], given["light"]
     head = "rule | jobs | largest MB | asked | longest, min | asked | cores in use | threads"

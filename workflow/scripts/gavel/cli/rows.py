@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from gavel.common.files import json_texts
 from gavel.solutions.numbers import TOO_LONG, too_long
@@ -19,13 +20,13 @@ def located(path: str) -> Iterator[tuple[str, bytes]]:
         yield f"{path}:{number}", text
 
 
-def shown(row: dict, key: str) -> str:
+def shown(row: dict[str, Any], key: str) -> str:
     if key not in row:
         return "no such key"
     return json.dumps(row[key])[:60]
 
 
-def answer_shown(row: dict, key: str) -> str:
+def answer_shown(row: dict[str, Any], key: str) -> str:
     """As `shown`, of an answer: also why it is none, where that cannot be seen."""
     found = shown(row, key)
     if found == "null":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -56,7 +57,7 @@ class Summary:
             self.tallies[votes] += 1
         return votes
 
-    def figures(self, ks: Sequence[int] | None = None) -> dict:
+    def figures(self, ks: Sequence[int] | None = None) -> dict[str, Any]:
         """The contract's keys: accuracies, and maj@k and pass@k for `ks`, none above the smallest row's number of
         responses; by default for the powers of two up to that number, and that number. Where programs did not run,
         also `missing`, their number: a row then has the responses that are left, and is no part of the figures for a k
@@ -191,7 +192,7 @@ def score(options: argparse.Namespace) -> None:
 
 def _read(
     path: str, options: argparse.Namespace, ks: Sequence[int] | None, details: str | None = None
-) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict]:
+) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict[str, Any]]:
     """A file's summaries by model, what --compare needs of its questions, and the count of rows that were left out."""
     summaries: dict[str | None, Summary] = {}
     kept: dict[str | None, list[Answered]] = {}
@@ -240,7 +241,7 @@ def _scored(
     form: str,
     summaries: dict[str | None, Summary],
     kept: dict[str | None, list[Answered]] | None = None,
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     """Score items in batches, add them to their model's summary (and to `kept`, if it is given), and yield the detail
     rows in input order."""
     items = iter(items)
@@ -283,7 +284,7 @@ def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> It
             yield item
 
 
-def _lines(values: dict) -> list[str]:
+def _lines(values: dict[str, Any]) -> list[str]:
     figures = {"accuracy": (values["accuracy"], values["accuracy_ci95"])}
     for name in ("maj", "pass"):
         at, spread = values[f"{name}_at"], values[f"{name}_at_ci95"]

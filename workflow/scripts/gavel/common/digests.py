@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # In a folder that was fetched from the hub (`gavel.data.hub`): which commit its files are.
@@ -35,7 +35,7 @@ def folder_digest(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def job_digest(settings: dict, inputs: Iterable[str | Path]) -> str:
+def job_digest(settings: Mapping[str, object], inputs: Iterable[str | Path]) -> str:
     """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in inputs:

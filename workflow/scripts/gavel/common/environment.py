@@ -6,12 +6,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 # Distributions whose version can change a number in the report.
 PACKAGES = (
     "accelerate", "datasets", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "peft", "scipy", "snakemake",
     "tokenizers", "torch", "transformers", "trl", "vllm",
 )  # fmt: skip
+
+
+class Hardware(TypedDict):
+    """`cores` are those that this process may use; `gpus` are names."""
+
+    cpu: str
+    cores: int | None
+    memory_gib: float | None
+    gpus: list[str]
 
 
 def versions() -> dict[str, str]:
@@ -29,8 +39,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware() -> dict:
-    """`{"cpu": model, "cores": usable by this process, "memory_gib": float | None, "gpus": [name, ...]}`."""
+def hardware() -> Hardware:
+    """What this process computes on; `memory_gib` is None where the system does not say."""
     affinity = getattr(os, "sched_getaffinity", None)
     try:
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)

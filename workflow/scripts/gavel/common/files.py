@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,7 +25,7 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"  # with the byte order mark
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def read_jsonl(path: str | Path) -> Iterator[dict]:
+def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON Lines file, in order, without loading it whole; of one JSON list, its elements.
 
     Raises:
@@ -124,7 +124,7 @@ def _skip(text: str, place: int) -> int:
     return found.end() if found else place
 
 
-def json_object(text: bytes, where: str) -> dict:
+def json_object(text: bytes, where: str) -> dict[str, Any]:
     """One JSON object.
 
     Args:
@@ -260,7 +260,7 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_jsonl(path: str | Path, rows: Iterable[dict]) -> None:
+def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as JSON Lines atomically."""
     with replacing(path) as handle:
         for row in rows:

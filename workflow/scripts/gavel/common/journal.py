@@ -11,10 +11,18 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, TypedDict
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_text
+
+
+class Row(TypedDict):
+    """The metrics of one step; `time` in ms since 1970."""
+
+    step: int
+    time: int
+    metrics: dict[str, float | None]
 
 
 class Journal:
@@ -26,7 +34,7 @@ class Journal:
     def __init__(self, path: str | Path):
         self.path = Path(path)
 
-    def append(self, step: int, metrics: Mapping[str, float]) -> None:
+    def append(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """Add one step's metrics (numbers, or None) and wait until they are on disk."""
         values = {name: _finite(value) for name, value in metrics.items()}
         row = {"step": int(step), "time": int(time.time() * 1000), "metrics": values}
@@ -45,7 +53,7 @@ class Journal:
             write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         return len(rows) - len(kept)
 
-    def rows(self) -> Iterator[dict]:
+    def rows(self) -> Iterator[Row]:
         """Yield the rows in the order of their writing; none if the file does not exist yet.
 
         A last line without its line end was cut off by a kill and is passed over.
@@ -65,6 +73,12 @@ class Journal:
                 except (ValueError, TypeError, KeyError, AttributeError):
                     raise InputError(f"{self.path}:{number}: not a journal row; delete the run's state") from None
                 yield row
+
+
+class Mirror(Protocol):
+    """Where a run's curves are shown while it trains; MLflow, or nothing."""
+
+    def mirror(self, journal: Journal, up_to_step: int | None) -> None: ...
 
 
 def _finite(value: float | None) -> float | None:

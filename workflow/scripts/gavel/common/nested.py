@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def dotted(section: Mapping, prefix: str = "") -> dict:
+def dotted(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"rl": {"kl": 0.1}}` as `{"rl.kl": 0.1}`."""
-    flat: dict = {}
+    flat: dict[str, Any] = {}
     for key, value in section.items():
         flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
 
 
-def merged(common: Mapping, overlay: Mapping) -> dict:
+def merged(common: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
     """`common` with the keys of `overlay` put in; mappings are merged, everything else is replaced."""
     result = copy.deepcopy(dict(common))
     for key, value in overlay.items():
@@ -22,7 +22,7 @@ def merged(common: Mapping, overlay: Mapping) -> dict:
     return result
 
 
-def at(settings: Mapping, path: str) -> Any:
+def at(settings: Mapping[str, Any], path: str) -> Any:
     """What stands under a dotted name. Raises `KeyError` where nothing does."""
     found: Any = settings
     for key in path.split("."):

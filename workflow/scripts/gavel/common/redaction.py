@@ -88,13 +88,13 @@ def _forms_hidden(text: str) -> str:
     return _FORMS.sub(HIDDEN, _values_hidden(_values_hidden(text, _NAMED), _FLAG))
 
 
-def _without_login(match: re.Match) -> str:
+def _without_login(match: re.Match[str]) -> str:
     flag, between, name, word = match.groups()
     harmless = _harmless(word) or word == name or word.startswith("//") or (name + word).isdigit()
     return match[0] if harmless else f"{flag}{between}{HIDDEN}"
 
 
-def _values_hidden(text: str, names: re.Pattern) -> str:
+def _values_hidden(text: str, names: re.Pattern[str]) -> str:
     """A text without the values that follow names of secrets."""
     parts, done = [], 0
     while match := names.search(text, done):
@@ -235,7 +235,7 @@ def filled(text: str, key: str) -> str:
         ValueError: a variable is not set; the message names `key` and the variable.
     """
 
-    def value(match: re.Match) -> str:
+    def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if not found:
             raise ValueError(f"{key}: needs the environment variable {match[1]}, which is not set; export it")

@@ -4,9 +4,12 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Row = TypeVar("Row")
 
 
-def reshuffled(rows: Sequence[dict], seed: str) -> Iterator[dict]:
+def reshuffled(rows: Sequence[Row], seed: str) -> Iterator[Row]:
     """The rows over and over, each time in another order."""
     rng = random.Random(seed)
     for _ in range(math.ceil(1e9 / max(1, len(rows)))):

@@ -1,10 +1,10 @@
 """What every workflow job does around its one library call: threads, state, digest and its MLflow run."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self, TypedDict
 
 from filelock import FileLock, Timeout
 
@@ -14,14 +14,34 @@ from gavel.jobs.launch import RunFolders
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import use_budget
 from gavel.tracking.study import job_run
+from gavel.tracking.tracker import Tracker
+
+
+class Workflow(Protocol):
+    """What is needed of a script's `snakemake` object."""
+
+    config: dict[str, Any]
+    params: Mapping[str, Any]
+    input: Iterable[str]
+    output: Mapping[str, str]
+    threads: int
+
+
+class TrainingJob(TypedDict):
+    """What a training job has of its run, as keyword arguments of `gavel.jobs.launch.train`."""
+
+    run: RunFolders
+    mirror: Tracker
 
 
 @contextmanager
-def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping | None = None) -> Iterator[dict]:
-    """Hold the run's lock and its MLflow run while it trains; yields `run` and `mirror`.
+def training_job(
+    workflow: Workflow, rule: str, run: str, settings: Mapping[str, Any], cell: Mapping[str, Any] | None = None
+) -> Iterator[TrainingJob]:
+    """Hold the run's lock and its MLflow run while it trains.
 
     Args:
-        workflow: the script's `snakemake` object: `config`, `params`, `input`, `output`, `threads`.
+        workflow: the script's `snakemake` object.
         settings: shown as the MLflow run's params.
         cell: `algorithm`, `lam` and `seed` of a grid cell.
     """
@@ -42,7 +62,7 @@ def training_job(workflow, rule: str, run: str, settings: Mapping, cell: Mapping
 
 
 @contextmanager
-def plain_job(workflow, rule: str, run: str, params: Mapping | None = None) -> Iterator:
+def plain_job(workflow: Workflow, rule: str, run: str, params: Mapping[str, Any] | None = None) -> Iterator[Tracker]:
     """The MLflow run of a job that keeps no state, with some params; yields it."""
     _begin(workflow)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
@@ -50,7 +70,7 @@ def plain_job(workflow, rule: str, run: str, params: Mapping | None = None) -> I
         yield mirror
 
 
-def _begin(workflow) -> None:
+def _begin(workflow: Workflow) -> None:
     use_threads(workflow.threads)
     if solution := workflow.config.get("solution"):
         use_budget(solution["batch_seconds"])
@@ -79,7 +99,7 @@ class RunLock:
             self._lock.acquire()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.path.write_text("")
         self._lock.release()
 

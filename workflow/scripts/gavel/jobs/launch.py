@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO, get_type_hints
+from typing import Any, TextIO, get_type_hints
 
 from gavel.common import log
 from gavel.common.errors import InputError
 from gavel.common.files import read_json, write_json
-from gavel.common.journal import Journal
+from gavel.common.journal import Journal, Mirror
 from gavel.common.paths import ACCELERATE
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import budget, use_budget
@@ -46,7 +46,14 @@ class RunFolders:
     digest: str
 
 
-def train(module: str, compute: Mapping, threads: int, run: RunFolders, mirror=None, **arguments) -> None:
+def train(
+    module: str,
+    compute: Mapping[str, Any],
+    threads: int,
+    run: RunFolders,
+    mirror: Mirror | None = None,
+    **arguments: Any,
+) -> None:
     """Call a module's `train` here, or with the same arguments in every process that the config asks for.
 
     Args:
@@ -54,7 +61,7 @@ def train(module: str, compute: Mapping, threads: int, run: RunFolders, mirror=N
         compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
         threads: CPU threads of the job, which its processes share.
         run: the arguments of several processes are written beside its state.
-        mirror: a `gavel.training.state.Mirror`, fed by this process.
+        mirror: fed by this process.
         arguments: the others of `train`, plain values; where it is annotated with a dataclass, that or its fields.
 
     Raises:
@@ -73,7 +80,7 @@ def train(module: str, compute: Mapping, threads: int, run: RunFolders, mirror=N
     _follow(command, task, Path(run.state).with_name(f"{Path(run.state).name}.job.json"), mirror)
 
 
-def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments) -> None:
+def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments: Any) -> None:
     """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
 
     It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
@@ -92,7 +99,7 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, /, **ar
     _follow([], call, Path(task), None)
 
 
-def rebuilt(function: Callable, arguments: Mapping) -> dict:
+def rebuilt(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with a dataclass again where the function is annotated with one and gets its fields."""
     hints = get_type_hints(function)
     return {
@@ -101,13 +108,16 @@ def rebuilt(function: Callable, arguments: Mapping) -> dict:
     }
 
 
-def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
+def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirror | None) -> None:
     """Start `python -m [launcher] gavel.jobs.launch path`, do what it asks for, and raise what it raised."""
-    plain = {name: asdict(value) if is_dataclass(value) else value for name, value in task["arguments"].items()}
+    plain = {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in task["arguments"].items()
+    }
     write_json(path, task | {"arguments": plain, "alone": not launcher, "batch_seconds": budget()})
     library = str(Path(__file__).parents[2])
     search = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
-    errors = []
+    errors: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-m", *launcher, "gavel.jobs.launch", str(path)],
         stdin=subprocess.PIPE,
@@ -115,6 +125,7 @@ def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
         text=True,
         env=os.environ | {"PYTHONPATH": search},
     ) as job:
+        assert job.stdout  # a pipe
         try:
             for line in job.stdout:
                 if line.startswith(MARK):
@@ -131,7 +142,7 @@ def _follow(launcher: list[str], task: dict, path: Path, mirror) -> None:
         raise RuntimeError(f"a process of {task['module']}.{task['function']} has failed (status {job.returncode})")
 
 
-def _heed(message: dict, mirror, errors: list[str]) -> None:
+def _heed(message: dict[str, Any], mirror: Mirror | None, errors: list[str]) -> None:
     if "say" in message:
         log.show(message["say"])
     if "error" in message:
@@ -146,11 +157,11 @@ class Relay:
     def __init__(self, channel: TextIO):
         self.channel = channel
 
-    def mirror(self, journal: Journal, up_to_step: int) -> None:
+    def mirror(self, journal: Journal, up_to_step: int | None) -> None:
         tell(self.channel, journal=str(journal.path), step=up_to_step)
 
 
-def tell(channel: TextIO, **message) -> None:
+def tell(channel: TextIO, **message: object) -> None:
     channel.write(f"{MARK}{json.dumps(message)}\n")  # one short write: lines of two processes do not mix
     channel.flush()
 
@@ -181,7 +192,8 @@ def _join() -> int:
     import torch
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE).process_index
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+    return int(state.process_index)
 
 
 def _end_with_the_job() -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_json
@@ -95,6 +96,7 @@ def serving(
         text=True,
         env=environment,
     )
+    assert process.stdin and process.stdout  # pipes
     try:
         reply = json.loads(process.stdout.readline() or '{"error": "the process that was to start it has ended"}')
         if "error" in reply:
@@ -138,7 +140,7 @@ def wait_for(name: str, status: str | Path) -> None:
 def is_gone(status: str | Path) -> bool:
     """Whether a server that did not answer has died for good."""
     time.sleep(3 * serving_process.POLL_S)  # which is noticed in a moment
-    return _read(status)["state"] == "gone"
+    return bool(_read(status)["state"] == "gone")
 
 
 def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
@@ -186,16 +188,17 @@ def free_port() -> int:
     """A port of loopback that nothing uses at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
-def _read(status: str | Path) -> dict:
+def _read(status: str | Path) -> dict[str, Any]:
     with suppress(InputError):
-        return read_json(status)
+        found: dict[str, Any] = read_json(status)
+        return found
     return {"state": "stopped", "why": "it was stopped", "until": None}
 
 
-def _lost(name: str, found: dict) -> str:
+def _lost(name: str, found: dict[str, Any]) -> str:
     why = found["why"] or "it did not come back"
     return f"the {name} is gone: {why} (the log says more); give the same command to go on"
 

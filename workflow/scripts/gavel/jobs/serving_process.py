@@ -22,8 +22,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from threading import Thread
+from types import FrameType, ModuleType
+from typing import IO
 
 POLL_S = 0.2
 GRACE_S = 5.0  # between asking a server to end and killing it
@@ -35,10 +38,12 @@ TAKEN = ("address already in use", "address in use", "eaddrinuse", "errno 98")
 PR_SET_PDEATHSIG = 1
 
 
-def _redaction():
+def _redaction() -> ModuleType:
     """The module, from its file: the library's folder must not come before the standard library's."""
     library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     spec = spec_from_file_location("redaction", os.path.join(library, "common", "redaction.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{library}: no module common/redaction.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -85,7 +90,7 @@ class Supervisor:
         self.startup_s, self.restarts, self.ends_job_after = startup_s, restarts, ends_job_after
         self.job = os.getppid()
         self.held: socket.socket | None = None
-        self.server: subprocess.Popen | None = None
+        self.server: subprocess.Popen[bytes] | None = None
         self.logging: Thread | None = None
 
     def run(self) -> None:
@@ -196,7 +201,7 @@ class Supervisor:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(self.url + path, timeout=ANSWER_S) as reply:
-                return reply.status
+                return int(reply.status)
         except urllib.error.HTTPError as error:
             return error.code
         except (OSError, ValueError):
@@ -243,7 +248,7 @@ class Supervisor:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {text}", file=sys.stderr, flush=True)
 
 
-def _copy(printed, log: str) -> None:
+def _copy(printed: IO[bytes], log: str) -> None:
     """Copy what a server prints to its log, a line at a time, without passwords and keys."""
     with printed, open(log, "ab", buffering=0) as handle:
         for line in printed:
@@ -255,7 +260,7 @@ def _ended(status: int) -> str:
     return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
-def _death_signal():
+def _death_signal() -> Callable[[], object] | None:
     """What a child calls to be killed when this process dies; nothing elsewhere than on Linux."""
     if sys.platform != "linux":
         return None
@@ -263,7 +268,7 @@ def _death_signal():
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end(number, frame):
+def _end(number: int, frame: FrameType | None) -> None:
     raise JobEnded
 
 

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock
@@ -53,7 +54,7 @@ def clear_stale_lock(workdir: str | Path = ".") -> str | None:
     with _guard(folder) as notes:
         owners = [owner for _, owner in _read_notes(notes)]
         locks = _lock_files(folder)
-        stale: dict[Path, list[dict]] = {}
+        stale: dict[Path, list[dict[str, Any]]] = {}
         for mark, path in locks.items():
             claimed = [owner for owner in owners if mark in owner["locks"]]
             if claimed and all(_is_dead(owner) for owner in claimed):
@@ -78,7 +79,7 @@ def _lock_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read_notes(notes: Path) -> Iterator[tuple[Path, dict]]:
+def _read_notes(notes: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in sorted(notes.glob("*.json")):
         yield path, json.loads(path.read_text())
 
@@ -92,12 +93,12 @@ def _guard(folder: Path) -> Iterator[Path]:
         yield notes
 
 
-def _identity() -> dict:
+def _identity() -> dict[str, Any]:
     pid = os.getpid()
     return {"pid": pid, "started": _started(pid), "boot": _boot(), "namespace": _namespace(), "host": _host()}
 
 
-def _is_dead(owner: dict) -> bool:
+def _is_dead(owner: dict[str, Any]) -> bool:
     """True only if the process that wrote this note certainly does not run any more."""
     if owner["host"] != _host():
         return False
@@ -145,7 +146,7 @@ def _started(pid: int) -> float | None:
         process = psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-        return process.create_time() - psutil.boot_time()
+        return float(process.create_time() - psutil.boot_time())
     except psutil.NoSuchProcess:  # or a hidden one, which psutil cannot tell from none
         try:
             os.kill(pid, 0)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gavel.common.paths import JUDGE_CACHE
 from gavel.common.redaction import remember
@@ -18,7 +19,7 @@ ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split(
 
 
 @contextmanager
-def judge_access(study: dict, log: str | Path) -> Iterator[dict]:
+def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, Any]]:
     """Keyword arguments of `gavel.judge.load.load` beside those of `gavel.study.params.judge`.
 
     With `judge.server.serve: job` the judge's server runs while the block does, one for all processes of the job.

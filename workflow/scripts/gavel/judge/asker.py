@@ -5,12 +5,12 @@ model runs is a back end's business: `judge.local` in this process, `judge.serve
 """
 
 import copy
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gavel.common.errors import InputError
 from gavel.common.log import say
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Answer, Backend, Resident, Writer
 from gavel.judge.backends.cache import Cache
 from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
 from gavel.judge.kinds import Kind
@@ -19,6 +19,8 @@ from gavel.judge.verdict import Judge, Usage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+Kindred = TypeVar("Kindred", bound="Asker")  # a kind of judge
 
 
 class Asker(Judge):
@@ -31,7 +33,6 @@ class Asker(Judge):
 
     Attributes:
         labels: the two words.
-        base: the back end that runs the model, around which a reasoning may be.
     """
 
     def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
@@ -39,13 +40,24 @@ class Asker(Judge):
         self.labels = tuple(labels)
         self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
         self.reasoner = backend if isinstance(backend, Reasoning) else None
-        self.base = self.reasoner.writer if self.reasoner else backend
         self._prompts = self._cached = 0
 
     @property
     def usage(self) -> Usage:
         """Tokens are those of judging prompts (read) and of reasoning (written)."""
-        return Usage(self._prompts, self.base.tokens_read, self.base.tokens_written, self._cached)
+        return Usage(self._prompts, self.backend.tokens_read, self.backend.tokens_written, self._cached)
+
+    @property
+    def resident(self) -> Resident:
+        """The model that is asked, where it runs in this process.
+
+        Raises:
+            TypeError: it runs elsewhere.
+        """
+        base = self.backend.writer if isinstance(self.backend, Reasoning) else self.backend
+        if not isinstance(base, Resident):
+            raise TypeError(f"{type(base).__name__}: the judge's model does not run in this process")
+        return base
 
     def with_model(self, model: "PreTrainedModel") -> Self:
         """The same judge with another model of the same tokenizer in this process; it keeps no answers."""
@@ -56,10 +68,10 @@ class Asker(Judge):
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
         known = self.cache.get(texts) if self.cache else {}
-        known = {text: values for text, values in known.items() if Answer(*values).valid}
+        known = {text: answer for text, answer in known.items() if answer.valid}
         rest = [i for i, text in enumerate(texts) if text not in known]
         fresh: list[Answer | None] = []
-        size = getattr(self.backend, "chunk", None) or max(1, len(rest))
+        size = self.backend.chunk or max(1, len(rest))
         for part in (rest[start : start + size] for start in range(0, len(rest), size)):
             found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part]))
             if self.cache:
@@ -68,7 +80,7 @@ class Asker(Judge):
         self._prompts += len(texts)
         self._cached += len(texts) - len(rest)
         answers = {texts[i]: answer for i, answer in zip(rest, fresh, strict=True)}
-        return [Answer(*known[text]) if text in known else answers[text] for text in texts]
+        return [known[text] if text in known else answers[text] for text in texts]
 
 
 def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
@@ -99,9 +111,9 @@ def backend(
     template: str,
     *,
     slots: Sequence[str],
-    server: dict | None,
-    reasoning: dict | None = None,
-    **local,
+    server: dict[str, Any] | None,
+    reasoning: dict[str, Any] | None = None,
+    **local: Any,
 ) -> Backend:
     """The model in this process, or with `server` settings (`gavel.judge.backends.server.ServerBackend`) behind HTTP.
 
@@ -113,6 +125,7 @@ def backend(
         InputError: model or tokenizer do not load, or a label is not one token.
     """
     shown = example(template, slots)
+    found: Writer
     if server:
         from gavel.judge.backends.server import ServerBackend
 
@@ -121,27 +134,27 @@ def backend(
     else:
         from gavel.judge.backends.local import LocalBackend
 
-        found = LocalBackend(model, labels, example=shown, **local)
+        found = here = LocalBackend(model, labels, example=shown, **local)
         if reasoning:
-            found.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
+            here.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
     if not reasoning:
         return found
     return Reasoning(found, **reasoning)
 
 
 def made(
-    judge: type[Asker],
+    judge: Callable[..., Kindred],
     kind: Kind,
     *,
     model: str,
     prompt: str | Sequence[str],
     labels: Sequence[str],
-    own: dict,
-    reasoning: dict | None = None,
+    own: dict[str, Any],
+    reasoning: dict[str, Any] | None = None,
     cache: str | None = None,
-    server: dict | None = None,
-    **local,
-) -> Asker:
+    server: dict[str, Any] | None = None,
+    **local: Any,
+) -> Kindred:
     """A judge of that class, its model in this process, or with `server` settings behind HTTP; with `reasoning`
     settings it writes before it answers.
 

@@ -5,6 +5,7 @@ To add a kind, write `judge/<kind>.py`, one entry here and one line in `gavel.ju
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Kind:
     labels: tuple[str, str]
     relative: bool = False
 
-    def defaults(self, reasons: bool) -> dict:
+    def defaults(self, reasons: bool) -> dict[str, Any]:
         """What `prompt`, `labels` and `score` are where a config does not say."""
         prompt = self.reasoning_prompt if reasons else self.prompt
         return {"prompt": prompt, "labels": self.labels, "score": self.scores[0]}
@@ -63,6 +64,6 @@ def task_of(kind: str, reasons: bool) -> str | None:
     return next((task for task, made in TASKS.items() if made == (kind, reasons)), None)
 
 
-def is_comparative(settings: Mapping) -> bool:
+def is_comparative(settings: Mapping[str, Any]) -> bool:
     """Whether a judge made of these settings compares solutions; without `kind` it is a single-token judge."""
     return KINDS[settings.get("kind", "single-token")].relative

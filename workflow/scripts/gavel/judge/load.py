@@ -1,6 +1,7 @@
 """Make a judge from its settings."""
 
 from importlib import import_module
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge.kinds import KINDS
@@ -10,7 +11,7 @@ from gavel.judge.verdict import Judge
 MODULES = {"single-token": "gavel.judge.single_token", "pairwise": "gavel.judge.pairwise"}
 
 
-def load(*, kind: str = "single-token", **settings) -> Judge:
+def load(*, kind: str = "single-token", **settings: Any) -> Judge:
     """Make a judge from its kind and settings.
 
     Raises:
@@ -22,4 +23,5 @@ def load(*, kind: str = "single-token", **settings) -> Judge:
         settings["cache"] = None
     own = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
     settings |= {key: value for key, value in own.items() if settings.get(key) is None}
-    return import_module(MODULES[kind]).make(**settings)
+    judge: Judge = import_module(MODULES[kind]).make(**settings)
+    return judge

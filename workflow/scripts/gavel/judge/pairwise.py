@@ -10,6 +10,7 @@ stands alone.
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge import tournaments
@@ -86,19 +87,21 @@ class PairwiseJudge(Asker):
 
 def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Comparison | None:
     """From the answers with the match's first solution standing ahead and standing behind."""
-    if any(answer is None for answer in (*ahead, *behind)):
+    known = [[answer for answer in answers if answer is not None] for answers in (ahead, behind)]
+    both = [*known[0], *known[1]]
+    if len(both) < len(ahead) + len(behind):
         return None
-    p, q = (statistics.fmean(answer.probability for answer in answers) for answers in (ahead, behind))
+    p, q = (statistics.fmean(answer.probability for answer in answers) for answers in known)
     return Comparison(
         probability=(p + 1 - q) / 2,
         first=(p + q) / 2,
         flipped=(p - 0.5) * (q - 0.5) > 0,
-        off_label=statistics.fmean(answer.off_label for answer in (*ahead, *behind)),
-        truncated=any(answer.truncated for answer in (*ahead, *behind)),
+        off_label=statistics.fmean(answer.off_label for answer in both),
+        truncated=any(answer.truncated for answer in both),
     )
 
 
-def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> PairwiseJudge:
+def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> PairwiseJudge:
     """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
 
     Raises:

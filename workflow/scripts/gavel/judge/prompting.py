@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import jinja2.meta
 
 from gavel.common.errors import InputError
 from gavel.models import prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # What a model is asked: a text, or a text and how its reply goes on. Of a prompt that is still to be reasoned about
 # (`judge.reasoning`) the second is what stands between the reasoning and the label; else it begins with the reasoning.
@@ -74,7 +78,9 @@ GIVEN = {
 }  # fmt: skip
 
 
-def templated(tokenizer, text: Prompt, chat: bool, template_kwargs: Mapping | None = None) -> str:
+def templated(
+    tokenizer: "PreTrainedTokenizerBase", text: Prompt, chat: bool, template_kwargs: Mapping[str, Any] | None = None
+) -> str:
     """A judging prompt as the model reads it, and the beginning of its reply where it has one.
 
     Args:
@@ -98,10 +104,12 @@ def templated(tokenizer, text: Prompt, chat: bool, template_kwargs: Mapping | No
             f"judge.chat: the judge's chat template cannot be filled in ({error}); check judge.chat_template_kwargs, "
             "or set judge.chat to false"
         ) from None
-    return shown + begun
+    return f"{shown}{begun}"
 
 
-def check_template(tokenizer, text: Prompt, template_kwargs: Mapping | None = None) -> None:
+def check_template(
+    tokenizer: "PreTrainedTokenizerBase", text: Prompt, template_kwargs: Mapping[str, Any] | None = None
+) -> None:
     """Whether the chat template leaves room for the label: inside a thought a label is not the model's answer.
 
     Args:
@@ -134,7 +142,7 @@ def open_thought(text: str) -> str | None:
     return None
 
 
-def _arguments(tokenizer) -> set[str] | None:
+def _arguments(tokenizer: "PreTrainedTokenizerBase") -> set[str] | None:
     """The arguments that a chat template reads beside those that it is given anyway; None where that is not known."""
     try:
         source = tokenizer.get_chat_template()
@@ -150,7 +158,9 @@ def _arguments(tokenizer) -> set[str] | None:
     }
 
 
-def label_tokens(tokenizer, prompt: str, labels: Sequence[str], special: bool = True) -> list[int]:
+def label_tokens(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, labels: Sequence[str], special: bool = True
+) -> list[int]:
     """The ids of the label words, each exactly one token where it stands (" Yes" and "Yes" differ), all different.
 
     Raises:
@@ -162,7 +172,7 @@ def label_tokens(tokenizer, prompt: str, labels: Sequence[str], special: bool = 
     return ids
 
 
-def _label_token(tokenizer, prompt: str, label: str, special: bool) -> int:
+def _label_token(tokenizer: "PreTrainedTokenizerBase", prompt: str, label: str, special: bool) -> int:
     before = tokenizer(prompt, add_special_tokens=special)["input_ids"]
     after = tokenizer(prompt + label, add_special_tokens=special)["input_ids"]
     if len(after) != len(before) + 1 or after[:-1] != before:
@@ -172,4 +182,4 @@ def _label_token(tokenizer, prompt: str, label: str, special: bool) -> int:
             f"judge.labels: {label!r} is not one token after the prompt (it becomes {pieces}); "
             "choose another word, or add or drop its leading space"
         )
-    return after[-1]
+    return int(after[-1])

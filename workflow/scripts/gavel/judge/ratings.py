@@ -8,6 +8,7 @@ missing.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -64,13 +65,15 @@ def bradley_terry(table: np.ndarray, prior: float = PRIOR) -> np.ndarray:
         moved = np.log(wins / ((known / sums).sum(1) + prior / (strengths + 1)))
         step, logs = np.abs(moved - logs).max(initial=0.0), moved
         if step < CLOSE:
-            return SCALE * (logs - logs.mean()) if len(logs) else logs
+            ratings: np.ndarray = SCALE * (logs - logs.mean()) if len(logs) else logs
+            return ratings
     raise ArithmeticError(f"the Bradley-Terry fit of {len(table)} players did not settle in {STEPS} steps")
 
 
-def expected(difference):
+def expected(difference: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """The probability that a player beats one who is rated so many Elo points lower."""
-    return 1 / (1 + np.exp(-np.asarray(difference) / SCALE))
+    probabilities: np.ndarray = 1 / (1 + np.exp(-np.asarray(difference) / SCALE))
+    return probabilities
 
 
 def _known(table: np.ndarray) -> np.ndarray:

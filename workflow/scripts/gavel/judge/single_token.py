@@ -7,6 +7,7 @@ judge answers in a single token whose probability is the reward; prompt, label w
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gavel.judge.asker import Asker, check_choices, made
 from gavel.judge.backends.base import Answer, Backend
@@ -77,24 +78,25 @@ class SingleTokenJudge(Asker):
             found = self.answers(texts, [question for question, _ in unique])
             for row, answer in zip(answers, found, strict=True):
                 row.append(answer)
-        found = dict(zip(unique, map(self._verdict, answers), strict=True))
-        return [found[pair] for pair in pairs]
+        verdicts = dict(zip(unique, map(self._verdict, answers), strict=True))
+        return [verdicts[pair] for pair in pairs]
 
     def _verdict(self, answers: Sequence[Answer | None]) -> Verdict:
-        if any(answer is None for answer in answers):
+        known = [answer for answer in answers if answer is not None]
+        if len(known) < len(answers):
             return Verdict(None)
-        each = [answer.probability for answer in answers]
+        each = [answer.probability for answer in known]
         probability = statistics.fmean(each)
         return Verdict(
             self.score(probability),
-            statistics.fmean(answer.off_label for answer in answers),
-            any(answer.truncated for answer in answers),
+            statistics.fmean(answer.off_label for answer in known),
+            any(answer.truncated for answer in known),
             probability,
             tuple(each) if len(each) > 1 else (),
         )
 
 
-def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings) -> SingleTokenJudge:
+def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> SingleTokenJudge:
     """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
 
     Raises:

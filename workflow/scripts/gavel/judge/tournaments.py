@@ -49,7 +49,7 @@ def verdicts(
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
         found = comparer.compare([(*players[i], players[j][1]) for i, j in pairs])
         record.update({pair: one for pair, one in zip(pairs, found, strict=True) if one is not None})
-        return [one and one.probability for one in found]
+        return [None if one is None else one.probability for one in found]
 
     tables = round_robin(list(groups.values()), compare)
     of_player: dict[int, list[Comparison]] = {}
@@ -115,7 +115,7 @@ def best_of_each(
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
         found = judge.compare([(*players[i], players[j][1]) for i, j in pairs])
-        return [one and one.probability for one in found]
+        return [None if one is None else one.probability for one in found]
 
     winners = knockout(brackets, compare)
     return [
@@ -184,10 +184,11 @@ def knockout(brackets: Sequence[Sequence[int]], compare: Compare) -> list[int | 
         for place, own in enumerate(matches):
             found = [next(answers) for _ in own]
             players = left[place]
-            if players is None or None in found:
+            known = [won for won in found if won is not None]
+            if players is None or len(known) < len(found):
                 left[place] = None
                 continue
-            winners = [i if won >= 0.5 else j for (i, j), won in zip(own, found, strict=True)]
+            winners = [i if won >= 0.5 else j for (i, j), won in zip(own, known, strict=True)]
             left[place] = players[: len(players) - 2 * len(own)] + winners
     return [None if players is None else players[0] for players in left]
 

@@ -41,7 +41,8 @@ class Copies:
             past_key_values=self.cache,
             use_cache=True,
         )
-        return output.logits[:, -1]
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
 
     def keep(self, going: torch.Tensor) -> None:
         """Go on with those of `(B,)` that are True."""
@@ -69,7 +70,8 @@ class Branches:
             branches=self,
         )
         self.positions = self.positions + 1
-        return output.logits[:, -1]
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
 
     def keep(self, going: torch.Tensor) -> None:
         """As in `Copies`; prompts without a continuation left are dropped too."""
@@ -158,7 +160,7 @@ def can_branch(model: PreTrainedModel) -> bool:
 
 @torch.inference_mode()
 def _agrees(model: PreTrainedModel) -> bool:
-    def logits(kind) -> torch.Tensor:
+    def logits(kind: type[Branches | Copies]) -> torch.Tensor:
         state, _ = extend(model, None, [[2, 3, 4], [5]], 0)
         with _attention(model) if kind is Branches else nullcontext():
             branches = kind(model, state, 2)

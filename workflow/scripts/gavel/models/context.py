@@ -7,6 +7,9 @@ without a word, so a prompt with its budget of new tokens must fit. Judging prom
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
@@ -17,7 +20,7 @@ AT_A_TIME = 1000  # texts tokenised at once: memory stays flat
 
 
 def check_questions(
-    rows: Iterable[Mapping],
+    rows: Iterable[Mapping[str, Any]],
     *,
     source: str,
     model: str,
@@ -62,7 +65,9 @@ def check_questions(
     )
 
 
-def check_texts(texts: Sequence[tuple[str, str]], *, source: str, model: str, tokenizer, room: int = 0) -> None:
+def check_texts(
+    texts: Sequence[tuple[str, str]], *, source: str, model: str, tokenizer: PreTrainedTokenizerBase, room: int = 0
+) -> None:
     """As `check_questions`, of (id, text) pairs that a judge is trained on, with so many new tokens after each."""
     longest = _context(model)
     if longest is None:
@@ -76,7 +81,7 @@ def check_texts(texts: Sequence[tuple[str, str]], *, source: str, model: str, to
             )
 
 
-def check_files(study: Mapping, files: Iterable[str], model: str) -> None:
+def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> None:
     """`check_questions` of a study's data files, where its student is here already; one made from scratch is not.
 
     Args:
@@ -106,7 +111,7 @@ def _context(model: str) -> int | None:
     return loading.context_of(model) if Path(model).is_dir() else None
 
 
-def _lengths(tokenizer, texts: Sequence[str], special: bool = True) -> list[int]:
+def _lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = True) -> list[int]:
     found: list[int] = []
     for start in range(0, len(texts), AT_A_TIME):
         part = list(texts[start : start + AT_A_TIME])

@@ -8,9 +8,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from gavel.common.errors import InputError
@@ -130,7 +138,7 @@ class Student:
         return load_model(folder, dtype=self.dtype, revision=self.revision if folder == self.model else None)
 
 
-def _check_weights(model: PreTrainedModel, report: Mapping, about: str) -> None:
+def _check_weights(model: PreTrainedModel, report: Mapping[str, Any], about: str) -> None:
     """Raises `InputError` where a weight is not what the files and the configuration say."""
     again = "; fetch the model again, or name another one"
     if wrong := sorted(report.get("mismatched_keys") or ()):
@@ -149,7 +157,7 @@ def _check_weights(model: PreTrainedModel, report: Mapping, about: str) -> None:
         raise InputError(f"{about} are not all numbers: {broken[0]}{_more(broken)} has NaN or infinite values{hint}")
 
 
-def _more(names: Sequence) -> str:
+def _more(names: Sequence[object]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
@@ -158,7 +166,7 @@ def _reason(error: Exception) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
-def context_length(config) -> int | None:
+def context_length(config: PreTrainedConfig) -> int | None:
     """The most tokens that a model of this configuration was made for; None where it names no limit."""
     text = config.get_text_config()
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
@@ -168,7 +176,7 @@ def context_length(config) -> int | None:
     return None
 
 
-def _stretched(config, length: int) -> int:
+def _stretched(config: PreTrainedConfig, length: int) -> int:
     """A context with what rotary positions are stretched by, where its length leaves that out (YaRN's does)."""
     found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
     if not isinstance(found, dict) or found.get("rope_type", found.get("type")) not in ("yarn", "linear", "dynamic"):
@@ -227,7 +235,7 @@ def _dropouts(owner: object) -> dict[str, int | float]:
 def computes_bfloat16() -> bool:
     """Whether the first GPU, or without one the processor, multiplies matrices in bfloat16 (AVX-512 BF16 or AMX)."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     return any(check() for check in checks if check)
 
@@ -243,7 +251,7 @@ def computed_in(model: PreTrainedModel) -> torch.dtype:
     """The type of a model's matrix products: autocast's, around the call or within it (accelerate), or its weights'."""
     seen, place = [], model.device.type
 
-    def look(*_) -> None:
+    def look(*_: object) -> None:
         seen.append(torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else model.dtype)
 
     handle = model.get_input_embeddings().register_forward_pre_hook(look)

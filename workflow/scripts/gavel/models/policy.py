@@ -1,11 +1,12 @@
 """A policy: a causal language model that solves questions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.sampling import Sample, sample
 from gavel.models.task import Task
@@ -22,10 +23,10 @@ class Policy:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    limits: Mapping[str, int | None] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def load(cls, folder: str, student: Student, limits: Mapping[str, int | None] | None = None) -> Self:
+    def load(cls, folder: str, student: Student, limits: Limits | None = None) -> Self:
         """Load a checkpoint of the student.
 
         Raises:

@@ -8,6 +8,7 @@ import copy
 import os
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
@@ -71,7 +72,7 @@ def next_token_probabilities(
             begun = [shared_length([prompts[i] for i in rows]) for rows in batch]
             beginnings = [prompts[rows[0]][common:end] for rows, end in zip(batch, begun, strict=True)]
             state, _ = extend(model, state, beginnings, pad)
-        ends = [(prompts[i][begun[parent] :], parent, i) for parent, rows in enumerate(batch) for i in rows]
+        ends = [_End(prompts[i][begun[parent] :], parent, i) for parent, rows in enumerate(batch) for i in rows]
         for part in _of_like_length(ends):
             texts, parents, places = zip(*part, strict=True)
             _, logits = extend(model, state and copy.deepcopy(state).rows(parents), texts, pad)
@@ -102,7 +103,7 @@ def extend(
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     """How many first tokens all prompts have in common, leaving each at least one."""
-    first, last = min(prompts), max(prompts)
+    first, last = min(prompts, key=list), max(prompts, key=list)
     common = os.path.commonprefix([list(first), list(last)])  # noqa: RUF071 (of token ids, not of paths)
     return min(len(common), min(map(len, prompts)) - 1)
 
@@ -130,11 +131,19 @@ def _grouped(
     return alike, alone
 
 
-def _of_like_length(ends: list[tuple]) -> Iterator[list[tuple]]:
+class _End(NamedTuple):
+    """What is left of a prompt after a shared beginning: its tokens, the beginning's place, the prompt's."""
+
+    tokens: Sequence[int]
+    parent: int
+    prompt: int
+
+
+def _of_like_length(ends: list[_End]) -> Iterator[list[_End]]:
     """The ends in parts without much padding: none is twice as long as the shortest of its part."""
-    part: list[tuple] = []
-    for end in sorted(ends, key=lambda end: len(end[0])):
-        if part and len(end[0]) > 2 * len(part[0][0]) + WORTHWHILE:
+    part: list[_End] = []
+    for end in sorted(ends, key=lambda end: len(end.tokens)):
+        if part and len(end.tokens) > 2 * len(part[0].tokens) + WORTHWHILE:
             yield part
             part = []
         part.append(end)

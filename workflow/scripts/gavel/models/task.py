@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from gavel.models import prompts
 
@@ -23,7 +23,7 @@ class Task:
     max_new_tokens: int
 
     @classmethod
-    def of(cls, solution: Mapping) -> Self:
+    def of(cls, solution: Mapping[str, Any]) -> Self:
         """The task in a config's section `solution`, whose other keys change no solution."""
         return cls(**{field.name: solution[field.name] for field in fields(cls)})
 

@@ -1,12 +1,16 @@
 """Sampling with vLLM in place of `gavel.models.sampling`, for the evaluation of models too large for the latter."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from gavel.common.requirements import need
 from gavel.common.seeding import prompt_seed
 from gavel.models.loading import Student
 from gavel.models.sampling import Sample, count_occurrences
 from gavel.models.task import Task
+
+if TYPE_CHECKING:
+    import vllm
 
 
 class VllmPolicy:
@@ -23,7 +27,7 @@ class VllmPolicy:
         InputError: the package vllm is not installed, or the tokenizer does not load.
     """
 
-    def __init__(self, folder: str, student: Student, settings: dict):
+    def __init__(self, folder: str, student: Student, settings: dict[str, Any]):
         need("vllm", "evaluation.vllm")
         import vllm
 
@@ -56,7 +60,7 @@ class VllmPolicy:
         answers = self.engine.generate([{"prompt_token_ids": ids} for ids in encoded], options, use_tqdm=False)
         return [[self._sample(output) for output in answer.outputs] for answer in answers]
 
-    def _sample(self, output) -> Sample:
+    def _sample(self, output: "vllm.CompletionOutput") -> Sample:
         ids = list(output.token_ids)
         finished = bool(ids) and ids[-1] == self.tokenizer.eos_token_id
         return Sample(ids, self.tokenizer.decode(ids, skip_special_tokens=True), finished)

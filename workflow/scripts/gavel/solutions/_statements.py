@@ -397,7 +397,7 @@ def without_headings(text: str) -> str:
         return text
     last_digit = max(map(text.rfind, "0123456789"))
 
-    def kept(match: re.Match) -> str:
+    def kept(match: re.Match[str]) -> str:
         below = match[1] == "#" and match.end() < last_digit
         return " " if re.search("[0-9]", match[2]) and names(match[2], below) else match[0]
 
@@ -511,7 +511,7 @@ def _single(statement: str, answer: str | None, end: int) -> bool:
     return second is None or canonical(second["other"]) == answer
 
 
-def _tokens(text: str) -> Iterator[re.Match]:
+def _tokens(text: str) -> Iterator[re.Match[str]]:
     """Every number, formula and compound (3:45) of a text; formulas without a digit are left out."""
     position = 0
     while match := _TOKEN.search(text, position):
@@ -529,7 +529,7 @@ def _tokens(text: str) -> Iterator[re.Match]:
         yield match
 
 
-def _of_token(text: str, token: re.Match) -> _Element:
+def _of_token(text: str, token: re.Match[str]) -> _Element:
     if token["math"] or token["command"]:
         return _element(text, token.start()) or _Element(None, token.end(), formula=True)
     if token["compound"]:

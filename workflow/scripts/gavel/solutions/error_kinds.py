@@ -101,7 +101,7 @@ def _steps(program: str) -> list[Step]:
     return found
 
 
-def _blank(found: list[Step]) -> list[tuple]:
+def _blank(found: list[Step]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """The steps, whichever step a name stands for."""
     blank = [tuple(sorted("step" if part.startswith("step ") else part for part in one.operands)) for one in found]
     return [(one.operators, operands) for one, operands in zip(found, blank, strict=True)]

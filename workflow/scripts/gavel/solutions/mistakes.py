@@ -6,6 +6,7 @@ For a student's noisy reading, a judge's examples, the judge benchmark and the a
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from gavel.solutions.numbers import UNANSWERABLE, canonical, fraction
 from gavel.solutions.programs import to_program
@@ -14,7 +15,7 @@ TRIES = 20  # at another corrupted reference, for each that is wanted
 SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)  # by which a text's number is wrong
 
 
-def reference(row: Mapping, solution_format: str) -> str | None:
+def reference(row: Mapping[str, Any], solution_format: str) -> str | None:
     """A record's reference solution in the format; None without one.
 
     A program that does not convert has none, and so has a question that cannot be answered: no step of its is right.
@@ -27,7 +28,7 @@ def reference(row: Mapping, solution_format: str) -> str | None:
     return to_program(row["solution"], row["gold"], row["question"]) or None
 
 
-def references(rows: Sequence[Mapping], solution_format: str) -> dict[str, str]:
+def references(rows: Sequence[Mapping[str, Any]], solution_format: str) -> dict[str, str]:
     """Id -> reference solution, of the records that have one (`reference`)."""
     found = ((row["id"], reference(row, solution_format)) for row in rows)
     return {name: text for name, text in found if text}

@@ -103,7 +103,7 @@ def plain_signs(text: str) -> str:
     return _ROOT.sub(lambda match: rf"\sqrt{{{match[1]}}}" if match[1] else r"\sqrt ", text)
 
 
-def number_value(match: re.Match) -> Fraction | None:
+def number_value(match: re.Match[str]) -> Fraction | None:
     """Exact value of a `NUMBER` match; None where it is no single number: n/0, `4 10/3` (neither a mixed number nor
     one fraction), or more than `MAX_DIGITS` digits."""
     if match["whole"]:
@@ -128,7 +128,7 @@ def number_value(match: re.Match) -> Fraction | None:
     return -value if match["sign"] == "-" or match["inner"] else value
 
 
-def exact(match: re.Match) -> bool:
+def exact(match: re.Match[str]) -> bool:
     """Whether a `NUMBER` match is written as an exact value, not as a decimal that may have been rounded."""
     return bool(match["whole"] or match["bottom"] or match["scale"] or match["power"]) or "." not in match["top"]
 
@@ -181,7 +181,7 @@ def too_long(value: object) -> bool:
     return isinstance(value, int) and canonical(value) is None and not isinstance(value, bool)
 
 
-def match_text(match: re.Match) -> str | None:
+def match_text(match: re.Match[str]) -> str | None:
     """Canonical text of a `NUMBER` match; None as `number_value` has it."""
     value = number_value(match)
     if value is None:

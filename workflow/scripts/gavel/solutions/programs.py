@@ -135,7 +135,7 @@ def _link(expression: str, values: list[Fraction], given: set[Fraction]) -> str:
     """Replace literals that stand for earlier steps by their names; `values[i]` is step i's exact value."""
     seen: dict[Fraction, int] = {}
 
-    def replace(match: re.Match) -> str:
+    def replace(match: re.Match[str]) -> str:
         number = Fraction(match.group())
         occurrence = seen.get(number, 0)
         seen[number] = occurrence + 1

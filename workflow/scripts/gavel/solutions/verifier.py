@@ -416,7 +416,7 @@ def _marked(text: str) -> tuple[bool, str | None]:
     return False, None
 
 
-def _hash(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _hash(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     """`#### 18`. A Markdown heading of that level is no marker: one that begins with a word such as 'Step', or names
     what comes below (`names`)."""
     line, start, end = _line(text, marker.end())
@@ -439,7 +439,7 @@ def _hash(text: str, marker: re.Match, places: _Places) -> Reading | None:
     return _moved(reading, start)
 
 
-def _box(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _box(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     content, end = _braced(text, marker.end())
     if content is None:
         return None
@@ -471,19 +471,19 @@ def _boxed(content: str) -> str | None:
     return (reading if reading.starts else in_words(content, last=False)).answer
 
 
-def _tag(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _tag(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     end = text.find("</answer>", marker.end(), marker.end() + 2 * ANSWER_LENGTH)
     content = text[marker.end() : end if end >= 0 else marker.end() + ANSWER_LENGTH].strip()
     return _moved(_begun(content, content), marker.end()) if content else None
 
 
-def _letter(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _letter(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     line, start, _ = _line(text, marker.end())
     reading = read(line, bullets="\n" in text[marker.end() : start])
     return _moved(reading, start) if reading.starts else Reading(True, bare(text[marker.end() :]), len(text))
 
 
-def _phrase(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _phrase(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     line, start, _ = _line(text, marker.end())
     denied = without_denied(line[: max(0, places.end - start)])
     reading = read(denied, bullets="\n" in text[marker.end() : start])
@@ -495,7 +495,7 @@ def _phrase(text: str, marker: re.Match, places: _Places) -> Reading | None:
     return _moved(reading, start) if reading.starts else None
 
 
-def _supposes(text: str, marker: re.Match, start: int, reading: Reading, places: _Places) -> bool:
+def _supposes(text: str, marker: re.Match[str], start: int, reading: Reading, places: _Places) -> bool:
     """Whether `the answer would be 8`, `might be 8` does not decide: it depends on an `if`, or is no more than a guess,
     and numbers follow in other sentences."""
     if not marker["weak"].lower().startswith("would"):
@@ -509,7 +509,7 @@ def _supposes(text: str, marker: re.Match, start: int, reading: Reading, places:
     return not _OR_ELSE.match(text, start + reading.end, start + 2 * ANSWER_LENGTH)
 
 
-def _after(text: str, marker: re.Match, places: _Places) -> Reading | None:
+def _after(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
     """`18 is the answer`, `18 eggs is the answer`."""
     sentence = text[max(0, marker.start() - 60) : marker.start()].rpartition("\n")[2]
     match = _ENDS_ON_NUMBER.search(sentence)
@@ -521,7 +521,7 @@ def _after(text: str, marker: re.Match, places: _Places) -> Reading | None:
 
 _NUMBER_ALONE = re.compile(rf"[^\w]*{FLAT_NUMBER}[^\w]*")
 _ENDS_ON_NUMBER = re.compile(rf"{FLAT_NUMBER}[*_$]*{UNITS}[*_$]*$")
-_RULES: dict[str, Callable[[str, re.Match, _Places], Reading | None]] = {
+_RULES: dict[str, Callable[[str, re.Match[str], _Places], Reading | None]] = {
     "heading": _letter,
     "hash": _hash,
     "box": _box,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -26,7 +27,7 @@ def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence
     Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
     from hard ones.
     """
-    values = [auc(*columns) for columns in _within(groups, scores, correct)]
+    values = [auc(own.scores, own.correct) for own in _within(groups, scores, correct)]
     return [value for value in values if value is not None]
 
 
@@ -43,9 +44,16 @@ def margins_within(groups: Sequence[str], scores: Sequence[float], correct: Sequ
     return found
 
 
-def _within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[tuple]:
-    """(scores, verdicts) of each question."""
-    members = defaultdict(list)
+class _Scored(NamedTuple):
+    """The samples of one question."""
+
+    scores: list[float]
+    correct: list[bool]
+
+
+def _within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[_Scored]:
+    """The samples of each question."""
+    members: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     for group, value, right in zip(groups, scores, correct, strict=True):
         members[group].append((value, bool(right)))
-    return [tuple(zip(*rows, strict=True)) for rows in members.values()]
+    return [_Scored([score for score, _ in rows], [right for _, right in rows]) for rows in members.values()]

@@ -4,9 +4,10 @@ independent.
 Every random number comes from the `seed` argument. Nothing here knows what was measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import sqrt
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,32 @@ import numpy as np
 RESAMPLES = 2000
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval for a proportion (Wilson 1927), as (low, high) in [0, 1].
+class Interval(NamedTuple):
+    """The ends of an interval."""
+
+    low: float
+    high: float
+
+
+class Estimate(NamedTuple):
+    """A value with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Effect(NamedTuple):
+    """A mean or a mean difference, the ends of its interval, and the two-sided p of its being 0."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
+    """Wilson score interval for a proportion (Wilson 1927), within [0, 1].
 
     Fractional successes are allowed: for a mean of values between 0 and 1 the interval is conservative.
     Raises ValueError unless 0 <= successes <= n and n >= 1.
@@ -28,31 +53,28 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     half = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     # Exactly 0 and 1 at the ends, where rounding would leave the proportion a hair outside its own interval.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
-    return low, 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(low, 1.0 if successes == n else min(1.0, centre + half))
 
 
-def bootstrap_mean(
-    values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over questions, as (low, high); `values` has one number a
-    question.
+def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """Percentile bootstrap interval of the mean over questions; `values` has one number a question.
 
     Raises ValueError for no values.
     """
     means = _resampled_means(values, resamples, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
 def clustered_mean(
-    groups: Sequence, values: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
+    groups: Sequence[Hashable], values: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
     """95 % percentile bootstrap interval of a mean of values in [0, 1] that are alike within groups: groups are drawn.
 
     Where all groups have the same mean (or there is one) the bootstrap has no spread and would claim certainty: it is
     Wilson's then, for as many draws as there are groups. Raises ValueError for no values.
     """
-    sums: dict = {}
+    sums: dict[Hashable, tuple[float, int]] = {}
     for group, value in zip(groups, values, strict=True):
         top, count = sums.get(group, (0.0, 0))
         sums[group] = top + value, count + 1
@@ -63,12 +85,10 @@ def clustered_mean(
         return wilson(min(means) * len(sums), len(sums))
     drawn = _resampled_sums(np.asarray(list(sums.values()), dtype=float), resamples, seed)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
-def mean_interval(
-    values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Interval of the mean of per-question values in [0, 1]: Wilson's if all are 0 or 1, else the
     bootstrap's.
 
@@ -83,8 +103,8 @@ def mean_interval(
 
 def paired_bootstrap(
     a: Sequence[float], b: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float, float]:
-    """Mean of a - b over questions as (difference, low, high, p), questions resampled in pairs.
+) -> Effect:
+    """Mean of a - b over questions, questions resampled in pairs.
 
     `p` is two-sided, from the resampled differences on the other side of 0 (Efron and Tibshirani 1993, ch.
     15), never below 2 / (resamples + 1). Raises ValueError unless both have the same length, at least 1.
@@ -94,14 +114,14 @@ def paired_bootstrap(
     differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     means = _resampled_means(differences, resamples, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(differences.mean()), float(low), float(high), _two_sided(means)
+    return Effect(float(differences.mean()), float(low), float(high), _two_sided(means))
 
 
 def ratio_drop(
     changed: Sequence[float], sizes: Sequence[int], original: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float]:
-    """1 - (mean over changed versions) / (mean over originals) as (value, low, high), with a 95 % percentile bootstrap
-    over originals, each drawn together with its versions.
+) -> Estimate:
+    """1 - (mean over changed versions) / (mean over originals) with a 95 % percentile bootstrap over
+    originals, each drawn together with its versions.
 
     Args:
         changed: sum over each original's versions of their values.
@@ -118,13 +138,12 @@ def ratio_drop(
     sums = sums[sums[:, 2] > 0]  # a draw without any right original has no ratio
     drawn = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / count)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(1 - (table[0].sum() / table[1].sum()) / table[2].mean()), float(low), float(high)
+    value = float(1 - (table[0].sum() / table[1].sum()) / table[2].mean())
+    return Estimate(value, float(low), float(high))
 
 
-def crossed_bootstrap(
-    values: Sequence[Sequence[float]], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float, float]:
-    """Mean of a table, rows and columns both resampled, as (mean, low, high, p): for seeds by questions.
+def crossed_bootstrap(values: Sequence[Sequence[float]], resamples: int = RESAMPLES, seed: int = 0) -> Effect:
+    """Mean of a table, rows and columns both resampled, for seeds by questions.
 
     Every draw takes rows with replacement and columns with replacement, so that the interval (95 %, percentile) holds
     the variation between training runs and that between questions. `p` is two-sided for a mean of 0, as in
@@ -146,7 +165,7 @@ def crossed_bootstrap(
         means.append(((rows @ table) * columns).sum(axis=1) / table.size)
     drawn = np.concatenate(means)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(table.mean()), float(low), float(high), _two_sided(drawn)
+    return Effect(float(table.mean()), float(low), float(high), _two_sided(drawn))
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -186,7 +205,7 @@ def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return sums
 
 
-def _resampled_means(values: Sequence[float], resamples: int, seed: int) -> np.ndarray:
+def _resampled_means(values: Sequence[float] | np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Means of `resamples` draws with replacement, shape (resamples,).
 
     Accuracies have few distinct values, so how often each is drawn (a multinomial) is all that is simulated:

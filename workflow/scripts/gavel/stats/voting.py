@@ -11,6 +11,9 @@ from fractions import Fraction
 from functools import cache
 from math import comb
 
+# (drawn, right at the top, wrong at the top) -> number of such draws
+Ways = dict[tuple[int, int, int], int]
+
 
 def majority_vote(answers: Iterable[str | None]) -> dict[str, float]:
     """The winning answers, each with its share: 1, or 1/m in a tie of m; {} without voters."""
@@ -59,9 +62,7 @@ def maj_at_k_of_tally(right: tuple[int, ...], wrong: tuple[int, ...], unparsable
     wins = Fraction(0)
     for t in range(1, min(k, max(right + wrong, default=0)) + 1):
         pool = unparsable + sum(count for count in right + wrong if count < t)
-        # ways[drawn, right at the top, wrong at the top] = number of such draws from the candidates seen so
-        # far
-        ways = {(0, 0, 0): 1}
+        ways: Ways = {(0, 0, 0): 1}  # from the candidates seen so far
         for counts, is_right in ((right, 1), (wrong, 0)):
             for count in counts:
                 if count >= t:
@@ -84,7 +85,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1 - comb(n - c, k) / comb(n, k)
 
 
-def _with_candidate(ways: dict, count: int, t: int, k: int, is_right: int) -> dict:
+def _with_candidate(ways: Ways, count: int, t: int, k: int, is_right: int) -> Ways:
     """Extend the draws by a candidate with `count` samples: fewer than `t` votes, or `t` and on top."""
     extended: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     for (drawn, right_top, wrong_top), number in ways.items():

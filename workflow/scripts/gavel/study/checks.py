@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.requirements import need
@@ -14,7 +15,7 @@ from gavel.study import params
 from gavel.study.layout import Layout, start_model
 
 
-def check(study: dict, here: bool) -> None:
+def check(study: dict[str, Any], here: bool) -> None:
     """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
     check_models(study)
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
@@ -24,7 +25,7 @@ def check(study: dict, here: bool) -> None:
     _bring_served_judge(study)
 
 
-def _bring_served_judge(study: dict) -> None:
+def _bring_served_judge(study: dict[str, Any]) -> None:
     """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
     judge, server = study["judge"], study["judge"]["server"]
     own = server and server["serve"] == "job" and "{model}" in str(server["command"])
@@ -32,13 +33,15 @@ def _bring_served_judge(study: dict) -> None:
         download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
 
 
-def check_models(study: dict) -> None:
+def check_models(study: dict[str, Any]) -> None:
     """Tokens and prompts of the models that are here already. Raises `InputError`."""
     asked = params.judge(study) | {"model": start_model(study, "judge")}
     check_tokenizers(params.student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
 
 
-def check_tokenizers(student: dict, judge: dict, solution: dict, served: bool = False) -> None:
+def check_tokenizers(
+    student: dict[str, Any], judge: dict[str, Any], solution: dict[str, Any], served: bool = False
+) -> None:
     """Load tokenizers and prompts, and tokenise the judge's labels. Models that are yet to be made are passed over.
 
     Args:
@@ -73,14 +76,16 @@ def check_tokenizers(student: dict, judge: dict, solution: dict, served: bool = 
                 label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
 
 
-def check_prompts(judge: dict, solution: dict) -> list[str]:
+def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
     """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
     kind = KINDS[judge["kind"]]
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
 
 
-def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: bool) -> None:
+def check_training(
+    sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any], here: bool
+) -> None:
     """Packages and GPUs of the training and sampling jobs.
 
     Args:
@@ -97,7 +102,7 @@ def check_training(sft: dict, rl: dict, compute: dict, evaluation: dict, here: b
         need_gpus(sft, rl, compute, evaluation)
 
 
-def need_packages(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+def need_packages(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
     """What the training and sampling jobs of a study need beyond the pinned packages.
 
     Raises:
@@ -113,7 +118,7 @@ def need_packages(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
         need("deepspeed", "compute.distributed 'deepspeed'")
 
 
-def need_gpus(sft: dict, rl: dict, compute: dict, evaluation: dict) -> None:
+def need_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
     """Whether this machine's GPUs can do what the training and sampling jobs are asked to do.
 
     Raises:

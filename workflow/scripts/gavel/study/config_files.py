@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,7 +26,7 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
 
 
-def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict) -> None:
+def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict[str, Any]) -> None:
     """What Snakemake was given: `--configfile`, `--config`, and what it made of both.
 
     Args:
@@ -52,7 +53,7 @@ def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: d
         read(DEFAULT)
 
 
-def read(path: str | Path) -> dict:
+def read(path: str | Path) -> dict[str, Any]:
     """A config file, YAML or JSON, with plain values.
 
     Raises:

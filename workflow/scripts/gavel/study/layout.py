@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration of a self-taught judge, in this order
 
@@ -186,10 +186,10 @@ class JudgeStage(TypedDict):
     method: str
     start: str
     data: str
-    settings: dict
+    settings: dict[str, Any]
 
 
-def judge_stages(study: dict) -> dict[str, JudgeStage]:
+def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
     """The stages in which the judge is trained before it pays, in order; none where it pays as it is.
 
     Each starts from the best judge of the one before.
@@ -198,7 +198,7 @@ def judge_stages(study: dict) -> dict[str, JudgeStage]:
     taught, rl = study["judge"]["self_taught"], study["judge"]["rl"]
     found: dict[str, JudgeStage] = {}
 
-    def add(stage: str, method: str, data: str, settings: dict) -> None:
+    def add(stage: str, method: str, data: str, settings: dict[str, Any]) -> None:
         nonlocal start
         found[stage] = {"method": method, "start": start, "data": data, "settings": settings}
         start = files.training(stage).best
@@ -213,7 +213,7 @@ def judge_stages(study: dict) -> dict[str, JudgeStage]:
     return found
 
 
-def judge_training_files(study: dict) -> list[str]:
+def judge_training_files(study: dict[str, Any]) -> list[str]:
     """What the training of a study's judge leaves for its report; none where the judge pays as it is."""
     found, files = [], Layout(study["results_dir"]).judge
     for stage in judge_stages(study):
@@ -225,14 +225,14 @@ def judge_training_files(study: dict) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def model(study: dict, which: str) -> str:
+def model(study: dict[str, Any], which: str) -> str:
     """Where a model's files are: its folder, or where a rule makes, fetches or trains it; a server's name for it."""
     if which == "judge" and (stages := judge_stages(study)):
         return Layout(study["results_dir"]).judge.training(list(stages)[-1]).best
     return start_model(study, which)
 
 
-def start_model(study: dict, which: str) -> str:
+def start_model(study: dict[str, Any], which: str) -> str:
     """As `model`, of a judge before it is trained."""
     name = study[which]["model"]
     if name == "scratch":
@@ -240,30 +240,30 @@ def start_model(study: dict, which: str) -> str:
     return Layout(study["results_dir"]).hub(which) if which in hub(study) else name
 
 
-def model_now(study: dict, which: str, trained: bool = True) -> str:
+def model_now(study: dict[str, Any], which: str, trained: bool = True) -> str:
     """As `model` (`start_model` where not `trained`), but the hub name of what the study has not fetched yet."""
     place = (model if trained else start_model)(study, which)
     return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
 
 
-def model_files(study: dict) -> dict[str, str]:
+def model_files(study: dict[str, Any]) -> dict[str, str]:
     """The model folders among student and judge, which jobs wait for."""
     local = ["student"] if study["judge"]["server"] else ["student", "judge"]
     return {which: model(study, which) for which in local}
 
 
-def shipped(study: dict) -> dict[str, str]:
+def shipped(study: dict[str, Any]) -> dict[str, str]:
     """The models among student and judge that neither this study makes nor the hub gives: key -> folder."""
     fetched = hub(study)
     found = {which: start_model(study, which) for which in model_files(study)}
     return {key: path for key, path in found.items() if study[key]["model"] != "scratch" and key not in fetched}
 
 
-def data(study: dict) -> dict:
+def data(study: dict[str, Any]) -> dict[str, Any]:
     """The section `data`, less what only the audit reads, with the folders of what is fetched from the hub."""
     wanted, files = hub(study), Layout(study["results_dir"])
 
-    def local(source: dict | None, key: str) -> dict | None:
+    def local(source: dict[str, Any] | None, key: str) -> dict[str, Any] | None:
         what = f"data/{key}"
         return source | {"path": files.hub(what), "revision": None} if what in wanted else source
 
@@ -280,7 +280,7 @@ class Fetched(TypedDict):
     revision: str | None
 
 
-def hub(study: dict) -> dict[str, Fetched]:
+def hub(study: dict[str, Any]) -> dict[str, Fetched]:
     """What is to be fetched from the hub, by the folder below `hub/`.
 
     The last part of the folder's name is that of the config's key.
@@ -309,7 +309,7 @@ def run_name(algorithm: str, lam: float, seed: int) -> str:
 Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 
-def grid(rl: Mapping) -> dict[str, Cell]:
+def grid(rl: Mapping[str, Any]) -> dict[str, Cell]:
     """The runs of a config's section `rl`."""
     return {
         run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed}
@@ -319,12 +319,12 @@ def grid(rl: Mapping) -> dict[str, Cell]:
     }
 
 
-def runs(study: dict) -> dict[str, Cell]:
+def runs(study: dict[str, Any]) -> dict[str, Cell]:
     """All runs of a study, SFT first."""
     return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study["rl"])
 
 
-def cells(study: dict) -> dict[str, dict]:
+def cells(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The grid: run name (`<algorithm>-lambda<lambda>-seed<seed>`) -> its algorithm, lambda (`lam`) and seed."""
     return {
         run: {"algorithm": cell["algorithm"], "lam": cell["lambda"], "seed": cell["seed"]}
@@ -332,7 +332,7 @@ def cells(study: dict) -> dict[str, dict]:
     }
 
 
-def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
+def checkpoints(study: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Run -> (folder of its headline checkpoint, folder of the other one).
 
     The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
@@ -343,7 +343,7 @@ def checkpoints(study: dict) -> dict[str, tuple[str, str]]:
     return {"sft": (files.runs("sft").best, files.runs("sft").final)} | found
 
 
-def scored_files(study: dict) -> list[tuple[str, str, str, str]]:
+def scored_files(study: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """(run, checkpoint, test set, file of scored samples) of a finished study, first the checkpoints that count.
 
     Checkpoints are called as in metrics.csv: `last` or `best`.
@@ -367,12 +367,12 @@ class Primary(TypedDict):
     k: int | None
 
 
-def primary_comparison(named: Mapping, votes: int | None) -> Primary:
+def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
     """The comparison that a config's section `primary` names; `votes` is the largest k of maj@k."""
     run = run_name(named["algorithm"], named["lambda"], named["seed"])
     return {"run": run, "set": named["set"], "metric": named["metric"], "k": votes if named["metric"] == "maj" else 1}
 
 
-def primary(study: dict) -> Primary:
+def primary(study: dict[str, Any]) -> Primary:
     """The primary comparison as `gavel.evaluation.metrics.write_metrics` takes it."""
     return primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))

@@ -1,5 +1,7 @@
 """The reference of all config keys, written from the schema."""
 
+from typing import Any
+
 from gavel.study.schema.study import definition, schema
 
 SECTIONS = {
@@ -32,7 +34,7 @@ def reference() -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _choices(field: dict, meaning: str) -> str:
+def _choices(field: dict[str, Any], meaning: str) -> str:
     """The values that a key may have, where it is one of a few and its meaning does not name them all."""
     options = [field, *field.get("anyOf", ())]
     values = next((option["enum"] for option in options if "enum" in option), [])
@@ -43,7 +45,7 @@ def _heading(title: str) -> str:
     return SECTIONS.get(title, title.lower())
 
 
-def _default(field: dict) -> str:
+def _default(field: dict[str, Any]) -> str:
     if "default" not in field:
         return "see the section"
     value = field["default"]

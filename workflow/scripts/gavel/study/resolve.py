@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.study import checks, config_files
@@ -10,7 +11,7 @@ from gavel.study.schema.study import check_place, load
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 
 
-def read(name: str | Path, root: str | Path) -> dict:
+def read(name: str | Path, root: str | Path) -> dict[str, Any]:
     """`resolve` of a YAML file. Raises `InputError` too where that is missing, no config, or several (a sweep)."""
     raw = config_files.read(name)
     sweep = raw.get("sweep")
@@ -23,7 +24,7 @@ def read(name: str | Path, root: str | Path) -> dict:
     return resolve(raw, root)
 
 
-def resolve(raw: dict, root: str | Path) -> dict:
+def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
     """The config with its defaults, and local paths as found from the working directory or from the project's root.
 
     Args:
@@ -49,7 +50,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
     return study
 
 
-def _check_local_data(source: dict, key: str) -> None:
+def _check_local_data(source: dict[str, Any], key: str) -> None:
     """Raises `InputError` where a key of a hub data set stands beside a local path, on which it would do nothing."""
     path = Path(source["path"])
     if not path.exists():
@@ -60,7 +61,7 @@ def _check_local_data(source: dict, key: str) -> None:
             raise InputError(f"{key}.{name}: has no effect on what is local ({path}); leave it out")
 
 
-def _check_revision(about: dict, key: str) -> None:
+def _check_revision(about: dict[str, Any], key: str) -> None:
     """Raises `InputError` where a model's `revision` would do nothing."""
     if about["revision"] is None:
         return

@@ -6,42 +6,44 @@ files. A name that is not in the table is a `KeyError`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-GPUs = Callable[[dict], int]  # of a resolved config: how many of `compute.gpus` a job can use, where there are any
+# Of a resolved config: how many of `compute.gpus` a job can use, where there are any.
+GPUs = Callable[[dict[str, Any]], int]
 
 
-def _all(study: dict) -> int:
+def _all(study: dict[str, Any]) -> int:
     return study["compute"]["gpus"]
 
 
-def _one(study: dict) -> int:
+def _one(study: dict[str, Any]) -> int:
     return 1
 
 
-def _processes(study: dict) -> int:
+def _processes(study: dict[str, Any]) -> int:
     return study["compute"]["processes"]
 
 
-def _sampler(study: dict) -> int:
+def _sampler(study: dict[str, Any]) -> int:
     vllm = study["evaluation"]["vllm"]
     return vllm["tensor_parallel_size"] if vllm else 1
 
 
-def _own_server(study: dict) -> bool:
+def _own_server(study: dict[str, Any]) -> bool:
     """Whether each job that asks the judge starts the server, whose GPUs are counted among the job's."""
     server = study["judge"]["server"]
     return bool(server) and server["serve"] == "job"
 
 
-def _policy_and_judge(study: dict) -> int:
+def _policy_and_judge(study: dict[str, Any]) -> int:
     return _all(study) if _own_server(study) else 1
 
 
-def _judge(study: dict) -> int:
+def _judge(study: dict[str, Any]) -> int:
     return _all(study) if _own_server(study) else int(not study["judge"]["server"])
 
 
-def _judge_if_asked(study: dict) -> int:
+def _judge_if_asked(study: dict[str, Any]) -> int:
     return _judge(study) if study["evaluation"]["judge"] else 0
 
 
@@ -70,7 +72,7 @@ class Rule:
         """The file or folder of `benchmarks/` with what its jobs took; rules of one subject may share it."""
         return (self.benchmark or "").partition("/")[0]
 
-    def gpus(self, study: dict) -> int:
+    def gpus(self, study: dict[str, Any]) -> int:
         """How many of `compute.gpus` a job asks for; 0 where the study has none.
 
         Args:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.nested import at, merged
@@ -17,7 +18,7 @@ MADE_FROM = {
 }
 
 
-def resolve(raw: dict, root: str | Path) -> dict:
+def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
     """A sweep made ready for the workflow.
 
     Args:
@@ -34,7 +35,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
     common = {key: value for key, value in raw.items() if key != "sweep"}
     common["study"], common["results_dir"] = check_place(raw)
     about = check_sweep(raw["sweep"])
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, overlay in about["variants"].items():
         try:
             found[name] = resolve_study(_variant(common, name, overlay), root)
@@ -51,7 +52,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
     }
 
 
-def _variant(common: dict, name: str, overlay: dict) -> dict:
+def _variant(common: dict[str, Any], name: str, overlay: dict[str, Any]) -> dict[str, Any]:
     for key in ("study", "results_dir", "sweep", "shared"):
         if key in overlay:
             raise InputError(f"{key!r} cannot differ between variants")
@@ -59,7 +60,7 @@ def _variant(common: dict, name: str, overlay: dict) -> dict:
     return merged(common, overlay) | own
 
 
-def _share(variants: dict[str, dict]) -> None:
+def _share(variants: dict[str, dict[str, Any]]) -> None:
     """Point each stage at the first variant whose stage is made from the same."""
     first: dict[str, str] = {}
     for settings in variants.values():
@@ -71,7 +72,7 @@ def _share(variants: dict[str, dict]) -> None:
         settings["shared"] = shared
 
 
-def _made(settings: dict, stage: str) -> bool:
+def _made(settings: dict[str, Any], stage: str) -> bool:
     """Whether the study makes it at all."""
     if stage == "benchmark":
         return settings["judge"]["benchmark"] is not None

@@ -7,11 +7,15 @@ whose inputs have changed (another `digest`) gets a new one and the old one is s
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gavel.common.errors import first_line
 from gavel.common.redaction import redacted_url
 from gavel.tracking.record import RUNNING, Record, unsent
 from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, failures, store_lock
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 DIGEST = "gavel.digest"
 # MLflow's limits on one request.
@@ -66,7 +70,7 @@ class Exporter:
         if self.run_id is None:
             return False
         try:
-            return client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted"
+            return bool(client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted")
         except failures():  # removed for good, or the store went away in between
             return True
 
@@ -83,7 +87,7 @@ class Exporter:
         run = None
         with self._lock:
             if record.parent is not None:
-                tags["mlflow.parentRunId"] = self._parent(store, experiment)
+                tags["mlflow.parentRunId"] = self._parent(store, experiment, record.parent)
             for found in active_runs(store, experiment, record.key):
                 same = record.digest is None or found.data.tags.get(DIGEST) == record.digest
                 if run is None and same and not replace:
@@ -100,13 +104,15 @@ class Exporter:
         store.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.run_id, self._logged, self._attached = run.info.run_id, None, set()
 
-    def _parent(self, store, experiment: str) -> str:
+    def _parent(self, store: "MlflowClient", experiment: str, key: str) -> str:
         """The id of the parent run."""
-        key = self.record.parent
-        if found := active_runs(store, experiment, key):
-            return found[0].info.run_id
-        tags = {KEY: key, "study": key}
-        return store.create_run(experiment, start_time=self.record.begun, run_name=key, tags=tags).info.run_id
+        found = active_runs(store, experiment, key)
+        if found:
+            run = found[0]
+        else:
+            tags = {KEY: key, "study": key}
+            run = store.create_run(experiment, start_time=self.record.begun, run_name=key, tags=tags)
+        return str(run.info.run_id)
 
     def _log_metrics(self) -> None:
         """Log what the run lacks of the curves: a (metric, step) is never logged twice.
@@ -116,7 +122,8 @@ class Exporter:
         """
         from mlflow.entities import Metric
 
-        store, wanted = client(self.uri), {}
+        store = client(self.uri)
+        wanted: dict[tuple[str, int], tuple[float, int]] = {}
         for row in self.record.rows():
             known = {name: value for name, value in row["metrics"].items() if value is not None}
             wanted |= {(name, row["step"]): (value, row["time"]) for name, value in known.items()}
@@ -157,6 +164,6 @@ def export_unsent(folder: str | Path, say: Callable[[str], object] = print) -> I
         for path in record.gone():
             say(f"{path} is gone and will be missing in the MLflow run {record.key}")
         Exporter(record).send()
-        record.sent = True
+        record.mark(sent=True)
         record.save()
         yield record

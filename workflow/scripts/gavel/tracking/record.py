@@ -16,7 +16,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from gavel.common.files import read_json, write_json
-from gavel.common.journal import Journal
+from gavel.common.journal import Journal, Row
 from gavel.common.redaction import redacted, redacted_config, redacted_url
 
 RUNNING = "RUNNING"
@@ -42,7 +42,7 @@ class Record:
     digest: str | None = None  # of all that the job's result depends on; None continues whatever run has the key
     artifact_root: str | None = None  # as in `gavel.tracking.store.experiment_id`
     journals: dict[str, int | None] = field(default_factory=dict)  # path -> up to which step, None: all
-    metrics: list[dict] = field(default_factory=list)  # further rows as in a journal
+    metrics: list[Row] = field(default_factory=list)  # further rows as in a journal
     artifacts: dict[str, str | None] = field(default_factory=dict)  # file or folder -> its folder in MLflow
     status: str = RUNNING  # then FINISHED, FAILED or KILLED
     ended: int | None = None
@@ -78,18 +78,38 @@ class Record:
         del values["path"]
         write_json(self.path, values)
 
-    def add(self, row: Mapping) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         """Add a row as in a journal, `time` being now by default; values that are None or not finite are left out."""
-        known = {
+        known: dict[str, float | None] = {
             name: float(value) for name, value in row["metrics"].items() if value is not None and math.isfinite(value)
         }
         self.metrics.append({"step": int(row["step"]), "time": row.get("time", now()), "metrics": known})
 
-    def rows(self) -> Iterator[dict]:
+    def rows(self) -> Iterator[Row]:
         """All rows; of several for one metric and step the last counts."""
         for path, until in self.journals.items():
             yield from (row for row in Journal(path).rows() if until is None or row["step"] <= until)
         yield from self.metrics
+
+    def follow(self, journal: Path, up_to_step: int | None) -> None:
+        """Have the run show a journal up to a step; None: all of it."""
+        self.journals[str(journal.resolve())] = up_to_step
+
+    def attach(self, path: Path, folder: str | None) -> None:
+        """Have the run hold a file, or all of a folder, in a folder of its artifacts."""
+        self.artifacts[str(path.resolve())] = folder
+
+    def end(self, status: str) -> None:
+        """The run has ended, now."""
+        self.status, self.ended = status, now()
+
+    def keep_rows(self) -> None:
+        """Hold the journals' rows itself: the journals may be deleted."""
+        self.metrics, self.journals = list(self.rows()), {}
+
+    def mark(self, sent: bool) -> None:
+        """Note whether MLflow has all that the record says."""
+        self.sent = sent
 
     def gone(self) -> list[str]:
         """The files that it names and that are no longer there."""

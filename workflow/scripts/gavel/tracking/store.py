@@ -3,13 +3,19 @@
 import logging
 import os
 import uuid
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
 from gavel.common.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 KEY = "gavel.key"  # the tag that names a run's job
 
@@ -62,22 +68,22 @@ def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str 
     """
     if database := _database(uri):
         database.parent.mkdir(parents=True, exist_ok=True)
-        artifact_root = artifact_root or database.with_name("mlartifacts")
+        artifact_root = Path(artifact_root or database.with_name("mlartifacts"))
     # A server is asked without the lock, lest all jobs queue up for one that does not answer.
     with nullcontext() if uri.startswith("http") else lock:
-        if database and not database.exists():
+        if database and artifact_root and not database.exists():
             _make_database(database, Path(artifact_root))
         return _find_experiment(client(uri), experiment, artifact_root)
 
 
-def _find_experiment(store, experiment: str, artifact_root: str | Path | None) -> str:
+def _find_experiment(store: "MlflowClient", experiment: str, artifact_root: str | Path | None) -> str:
     from mlflow.exceptions import MlflowException
 
     found = store.get_experiment_by_name(experiment)
     if found is None:
         place = Path(artifact_root).resolve().as_uri() if artifact_root else None
         try:
-            return store.create_experiment(experiment, artifact_location=place)
+            return str(store.create_experiment(experiment, artifact_location=place))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -86,7 +92,7 @@ def _find_experiment(store, experiment: str, artifact_root: str | Path | None) -
         raise ConnectionError("what answers there is no MLflow server")
     if found.lifecycle_stage != "active":
         store.restore_experiment(found.experiment_id)
-    return found.experiment_id
+    return str(found.experiment_id)
 
 
 def _make_database(database: Path, artifact_root: Path) -> None:
@@ -103,7 +109,7 @@ def _make_database(database: Path, artifact_root: Path) -> None:
 
 
 @cache
-def client(uri: str):
+def client(uri: str) -> "MlflowClient":
     """An MLflow client that prints nothing, sends no telemetry and gives up soon on a server that is down."""
     _quieten()
     from mlflow import MlflowClient
@@ -146,18 +152,26 @@ def store_lock(uri: str, folder: str | Path) -> FileLock:
     return FileLock(place, timeout=PATIENCE_S)
 
 
-def find_runs(uri: str, experiment: str) -> dict[str, tuple[str, str]]:
-    """Key of each active run of an experiment -> (experiment id, run id). Raises as MLflow does."""
+class Place(NamedTuple):
+    """The ids by which MLflow knows a run."""
+
+    experiment: str
+    run: str
+
+
+def find_runs(uri: str, experiment: str) -> dict[str, Place]:
+    """Key of each active run of an experiment -> where it is. Raises as MLflow does."""
     store = client(uri)
     found = store.get_experiment_by_name(experiment)
     if found is None:
         return {}
     runs = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
-    return {run.data.tags[KEY]: (found.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
+    return {run.data.tags[KEY]: Place(found.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
 
 
-def active_runs(store, experiment: str, key: str) -> list:
+def active_runs(store: "MlflowClient", experiment: str, key: str) -> "Sequence[Run]":
     """Active runs of a key, newest first; more than one only if processes did not share the lock file."""
-    return store.search_runs(
+    found: Sequence[Run] = store.search_runs(
         [experiment], filter_string=f"tags.`{KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
     )
+    return found

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypedDict
 
 from gavel.common.environment import git_commit
 from gavel.common.errors import InputError, first_line
@@ -14,25 +15,25 @@ from gavel.tracking.store import failures, find_runs
 from gavel.tracking.tracker import Tracker
 
 
-def store_uri(config: dict) -> str:
+def store_uri(config: dict[str, Any]) -> str:
     """The tracking server of the config, or the SQLite store in the results folder."""
     return config["tracking"]["uri"] or f"sqlite:///{Path(config['results_dir'], 'mlflow.db').resolve()}"
 
 
-def study_run(config: dict, say: Callable[[str], object]) -> Tracker:
+def study_run(config: dict[str, Any], say: Callable[[str], object]) -> Tracker:
     """The parent run of the study."""
     return _tracker(config, "study", "study", say, key=config["study"], name=config["study"])
 
 
 def job_run(
-    config: dict,
+    config: dict[str, Any],
     rule: str,
     run: str,
     *,
     digest: str,
-    params: dict,
+    params: dict[str, Any],
     say: Callable[[str], object],
-    tags: dict | None = None,
+    tags: dict[str, Any] | None = None,
 ) -> Tracker:
     """The run of one job, a child of the study's; the same job with the same digest continues its run."""
     key = f"{config['study']}/{rule}/{run}"
@@ -42,7 +43,12 @@ def job_run(
 
 
 def _tracker(
-    config: dict, rule: str, job: str, say: Callable[[str], object], tags: dict | None = None, **more
+    config: dict[str, Any],
+    rule: str,
+    job: str,
+    say: Callable[[str], object],
+    tags: dict[str, Any] | None = None,
+    **more: Any,
 ) -> Tracker:
     uri, results = store_uri(config), Path(config["results_dir"])
     tags = {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]} | (tags or {})
@@ -58,18 +64,18 @@ def records(results: str | Path) -> Path:
     return Path(results, "state", "tracking")
 
 
-def send_unsent(config: dict, say: Callable[[str], object]) -> None:
+def send_unsent(config: dict[str, Any], say: Callable[[str], object]) -> None:
     """Send what MLflow lacks of the study's earlier jobs, until the store does not answer; nothing here is fatal."""
     try:
         for record in export_unsent(records(config["results_dir"]), say):
             say(f"MLflow has all of {record.path.stem} now")
     except Unavailable as error:
         say(str(error))
-    except (*failures(), InputError) as error:
+    except failures() + (InputError,) as error:
         say(f"what MLflow lacks was not sent ({first_line(error)})")
 
 
-def tell_unsent(config: dict) -> str | None:
+def tell_unsent(config: dict[str, Any]) -> str | None:
     """A line that says of how many runs MLflow lacks something and which command sends it; None if of none."""
     results = config["results_dir"]
     if count := count_unsent(records(results)):
@@ -77,14 +83,21 @@ def tell_unsent(config: dict) -> str | None:
     return None
 
 
-def run_links(config: dict) -> dict[str, dict]:
-    """Training run -> `{"id", "url"}` in MLflow, `url` None for a store without a server; {} if it cannot be asked."""
+class RunLink(TypedDict):
+    """A run in MLflow; `url` is None for a store without a server."""
+
+    id: str
+    url: str | None
+
+
+def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
+    """Training run -> its place in MLflow; {} if that cannot be asked."""
     uri, rules = store_uri(config), ("sft/", "rl/")
     try:
         found = find_runs(uri, config["study"])
     except failures():
         return {}
-    runs = {}
+    runs: dict[str, RunLink] = {}
     for key, (experiment, run) in found.items():
         rule = key.removeprefix(f"{config['study']}/")
         if rule.startswith(rules):

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from gavel.common.errors import first_line
 from gavel.common.journal import Journal
 from gavel.tracking.exporter import Exporter, Unavailable
-from gavel.tracking.record import Record, now, record_lock
+from gavel.tracking.record import Record, record_lock
 from gavel.tracking.store import PATIENCE_S, failures
 
 # After a failure nothing is sent for so long, or for so many times what the failure took: a server that is down
@@ -40,10 +40,10 @@ class Tracker:
         self._cost_s = 0.0  # of the last failure
         self._update(PATIENCE_S)
 
-    def mirror(self, rows: Journal | Iterable[Mapping], up_to_step: int | None = None) -> None:
+    def mirror(self, rows: Journal | Iterable[Mapping[str, Any]], up_to_step: int | None = None) -> None:
         """Show a journal up to a step, usually that of the last checkpoint, or further rows as in a journal."""
         if isinstance(rows, Journal):
-            self.record.journals[str(rows.path.resolve())] = up_to_step
+            self.record.follow(rows.path, up_to_step)
         else:
             for row in rows:
                 self.record.add(row)
@@ -58,18 +58,18 @@ class Tracker:
         path = Path(path)
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file to attach to the MLflow run {self.record.key}")
-        self.record.artifacts[str(path.resolve())] = folder
+        self.record.attach(path, folder)
         self._update()
 
     def finish(self, status: str = "FINISHED") -> bool:
         """Set the final status (FINISHED, FAILED, KILLED); returns whether the store has all of the run now."""
-        self.record.status, self.record.ended = status, now()
+        self.record.end(status)
         if self._cost_s < _QUICK_S:
             self._retry_at = 0.0
-        self.record.sent = self._update()
+        self.record.mark(sent=self._update())
         if not self.record.sent:
             # From now on the run's state may be deleted, and the journals with it.
-            self.record.metrics, self.record.journals = list(self.record.rows()), {}
+            self.record.keep_rows()
         self._save()
         self._lock.release(force=True)
         return self.record.sent
@@ -77,7 +77,7 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, exception, traceback) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.finish()
         else:

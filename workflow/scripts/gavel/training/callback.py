@@ -4,16 +4,17 @@ import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from gavel.common.files import replacing, write_json
-from gavel.common.journal import Journal
+from gavel.common.journal import Journal, Mirror
 from gavel.common.log import say
 from gavel.common.redaction import redacted_config
 from gavel.models import loading
 from gavel.training import distributed
-from gavel.training.state import VALIDATION, Mirror, RunState, save_whole
+from gavel.training.state import VALIDATION, RunState, save_whole
 
 WALL_TIME = "wall_time"  # seconds since the step before was logged
 
@@ -37,14 +38,14 @@ class RunCallback(TrainerCallback):
         self,
         state: RunState,
         tokenizer: PreTrainedTokenizerBase,
-        validate: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
+        validate: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict[str, Any]],
         *,
         steps: int,
         validate_every: int,
         save_every: int,
         updates_per_step: int = 1,
-        decide: Callable[[list[dict], dict, int], dict] = lambda past, found, step: {},
-        apply: Callable[[dict], None] = lambda noted: None,
+        decide: Callable[[list[dict[str, Any]], dict[str, Any], int], dict[str, Any]] = lambda past, found, step: {},
+        apply: Callable[[dict[str, Any]], None] = lambda noted: None,
         mirror: Mirror | None = None,
     ):
         self.run, self.tokenizer, self.validate, self.mirror = state, tokenizer, validate, mirror
@@ -118,7 +119,7 @@ class RunCallback(TrainerCallback):
             shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
             say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
-    def _validated(self, policy: PreTrainedModel, step: int) -> tuple[dict, bool]:
+    def _validated(self, policy: PreTrainedModel, step: int) -> tuple[dict[str, Any], bool]:
         """What a validation found and what is to be done about it, and whether none before it was better."""
         past = self.run.validations()
         found = self.validate(policy, self.tokenizer, step)
@@ -126,7 +127,9 @@ class RunCallback(TrainerCallback):
         return found, found["greedy"] >= max((row["greedy"] for row in past), default=-1)
 
 
-def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mirror: Mirror | None = None) -> dict:
+def finish_run(
+    run: RunState, model, tokenizer, output: Path, summary: dict[str, Any], mirror: Mirror | None = None
+) -> dict[str, Any]:
     """Bring a trained run's results into its declared outputs: `final/`, `best/`, curves, `run.json`.
 
     The mirror is shown all, since a kill may have come between the last checkpoint and its showing. Every process must
@@ -138,7 +141,7 @@ def finish_run(run: RunState, model, tokenizer, output: Path, summary: dict, mir
     return distributed.on_main(lambda: _finish(run, tokenizer, output, summary))
 
 
-def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
+def _finish(run: RunState, tokenizer, output: Path, summary: dict[str, Any]) -> dict[str, Any]:
     save_whole(loading.load_model(str(run.best)), tokenizer, output / "best")
     write_curve(run.validation, output / "monitor.csv", VALIDATION)
     write_curve(run.journal, output / "training.csv")
@@ -147,7 +150,7 @@ def _finish(run: RunState, tokenizer, output: Path, summary: dict) -> dict:
     return summary
 
 
-def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict]:
+def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict[str, Any]]:
     """Write a journal as CSV, one row a step, columns in order of appearance, and return its rows."""
     rows = [
         {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()

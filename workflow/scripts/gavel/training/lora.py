@@ -4,7 +4,7 @@ Generation, scoring and the next stage read a run's folder like any other model'
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 
-def adapters(settings: dict | None, key: str) -> "LoraConfig | None":
+def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
     """peft's configuration of `r`, `alpha`, `dropout` and `target_modules`; None where no LoRA is asked for.
 
     Args:

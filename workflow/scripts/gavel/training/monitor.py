@@ -5,6 +5,7 @@ Labels of validation questions are read here and never reach a reward.
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -48,7 +49,7 @@ class Monitor:
 
     def __init__(
         self,
-        rows: Sequence[dict],
+        rows: Sequence[dict[str, Any]],
         task: Task,
         *,
         judge: Judge | None = None,

@@ -5,12 +5,14 @@ It is also the start of every RL run, so it is chosen like anything else here: b
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
+from gavel.common.journal import Mirror
 from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
@@ -19,10 +21,10 @@ from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
-from gavel.training.state import Mirror, RunState
+from gavel.training.state import RunState
 
 
-def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[str]:
+def solutions(rows: Sequence[dict[str, Any]], solution_format: str, source: str) -> list[str]:
     """What the model learns to write for each labelled row: its program, or its annotated text.
 
     Raises:
@@ -42,11 +44,11 @@ def train(
     labeled: str,
     validation: str,
     run: RunFolders,
-    settings: dict,
+    settings: dict[str, Any],
     seed: int,
     limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Fine-tune the student and keep its best and last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.

@@ -6,25 +6,19 @@ It lies outside the workflow's declared outputs, because Snakemake deletes those
 import math
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.files import replace_folder, sync_folder, write_text
-from gavel.common.journal import Journal
+from gavel.common.journal import Journal, Mirror
 from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
 from gavel.training import distributed, lora
 
 VALIDATION = "validation/"  # begins the name of a validation's figure in the journal and in MLflow
 COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
-
-
-class Mirror(Protocol):
-    """Where a run's curves are shown while it trains; MLflow, or nothing."""
-
-    def mirror(self, journal: Journal, up_to_step: int | None) -> None: ...
 
 
 class RunState:
@@ -65,7 +59,7 @@ class RunState:
         found = [(row["greedy"], row["step"]) for row in self.validations() if row["step"] <= until]
         return max(found, default=(None, None))[1]
 
-    def validations(self) -> list[dict]:
+    def validations(self) -> list[dict[str, Any]]:
         """What each validation found, in order: `step`, and the figures under their own names."""
         return [
             {name.removeprefix(VALIDATION): value for name, value in row["metrics"].items()} | {"step": row["step"]}
@@ -123,7 +117,7 @@ def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 def save_policy(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict | None = None
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict[str, Any] | None = None
 ) -> None:
     """Save the policy, or this state of it, as a Hugging Face folder that loads everywhere."""
     lora.base(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from transformers import Trainer, TrainingArguments
 
@@ -15,7 +15,7 @@ Config = TypeVar("Config", bound=TrainingArguments)
 
 
 def config(
-    kind: type[Config], settings: Mapping, folder: str | Path, micro_batches: tuple[int, int], **options
+    kind: type[Config], settings: Mapping[str, Any], folder: str | Path, micro_batches: tuple[int, int], **options
 ) -> Config:
     """A trainer's configuration, for this process among those that train together.
 
@@ -48,7 +48,7 @@ def config(
     return made
 
 
-def supervised(kind: type[Config], settings: Mapping, folder: str | Path, key: str, **options) -> Config:
+def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Path, key: str, **options) -> Config:
     """`config` for training on given texts of any length, each optimiser step on `settings["batch_size"]` of them.
 
     Args:

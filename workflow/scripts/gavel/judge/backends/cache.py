@@ -8,12 +8,12 @@ import hashlib
 import sqlite3
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from gavel.common.log import say
+from gavel.judge.backends.base import Answer
 
-if TYPE_CHECKING:
-    from gavel.judge.backends.base import Answer
+Text = TypeVar("Text", bound=Hashable)  # a judging prompt
 
 WAIT_S = 60.0  # for another job that is writing
 CHUNK = 500  # keys in one query
@@ -40,8 +40,8 @@ class Cache:
         except (sqlite3.Error, OSError) as error:
             self._give_up(f"{path}: {error}")
 
-    def get(self, texts: Sequence[Hashable]) -> dict[Hashable, tuple[float, float, bool]]:
-        """The known ones among judging prompts: (right, wrong, truncated)."""
+    def get(self, texts: Sequence[Text]) -> dict[Text, Answer]:
+        """The answers that are known."""
         keys = {self._key(text): text for text in texts}
         found = {}
         for chunk in _chunks(list(keys)):
@@ -49,10 +49,10 @@ class Cache:
             for key, right, wrong, cut in self._run(
                 f"SELECT key, yes, no, truncated FROM answers WHERE key IN ({marks})", chunk
             ):
-                found[keys[key]] = (right, wrong, bool(cut))
+                found[keys[key]] = Answer(right, wrong, bool(cut))
         return found
 
-    def put(self, answers: Mapping[Hashable, "Answer"]) -> None:
+    def put(self, answers: Mapping[Text, Answer]) -> None:
         rows = [(self._key(text), a.right, a.wrong, int(a.truncated)) for text, a in answers.items()]
         if self.store is None or not rows:
             return
@@ -62,7 +62,7 @@ class Cache:
         except sqlite3.Error as error:
             self._give_up(str(error))
 
-    def _run(self, query: str, values: Sequence) -> list[tuple]:
+    def _run(self, query: str, values: Sequence[bytes]) -> list[tuple[Any, ...]]:
         if self.store is None:
             return []
         try:
@@ -79,5 +79,5 @@ class Cache:
         return hashlib.sha256(f"{self.identity}\0{text}".encode()).digest()
 
 
-def _chunks(keys: Sequence) -> Iterable[Sequence]:
+def _chunks(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
     return (keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK))

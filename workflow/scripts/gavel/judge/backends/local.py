@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from transformers import PreTrainedModel
@@ -11,14 +11,14 @@ from transformers import PreTrainedModel
 from gavel.common.digests import folder_digest
 from gavel.common.errors import InputError
 from gavel.common.log import say
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Resident
 from gavel.judge.prompting import Prompt, check_template, label_tokens, templated
 from gavel.models import loading
 from gavel.models.prefixes import next_token_probabilities
 from gavel.models.sampling import sample
 
 
-class LocalBackend:
+class LocalBackend(Resident):
     """A causal language model that is asked for the probabilities of two tokens.
 
     Args:
@@ -39,6 +39,9 @@ class LocalBackend:
             later the model gives no numbers.
     """
 
+    tokens_read = 0
+    tokens_written = 0
+
     def __init__(
         self,
         model: str,
@@ -46,7 +49,7 @@ class LocalBackend:
         *,
         example: Prompt,
         chat: bool = False,
-        chat_template_kwargs: Mapping | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         dtype: str = "float32",
         max_tokens: int = 2048,
         batch_tokens: int = 16384,
@@ -69,10 +72,9 @@ class LocalBackend:
         if self.max_tokens < max_tokens:
             say(f"judge.max_tokens {max_tokens} is above the context of {model!r}; prompts are cut to {self.context}")
         self.source, self.revision = model, revision
-        self.tokens_read = self.tokens_written = 0
 
     def with_model(self, model: PreTrainedModel) -> Self:
-        """The same back end with another model of the same tokenizer, such as one that is being trained."""
+        """As `gavel.judge.backends.base.Backend` says."""
         found = copy.copy(self)
         found.model = model
         return found

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, Self
 
-from gavel.judge.backends.base import Answer, Writer
+from gavel.judge.backends.base import Answer, Backend, Writer
 from gavel.judge.prompting import Prompt
 from gavel.judge.verdict import MIN_KNOWN
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_NEW_TOKENS = 512
 
 
-class Reasoning:
+class Reasoning(Backend):
     """A back end that lets another one write.
 
     Args:
@@ -48,7 +48,7 @@ class Reasoning:
     ):
         self.writer, self.samples, self.vote = writer, samples, vote
         self.max_new_tokens, self.temperature, self.seed = max_new_tokens, temperature, seed
-        self.chunk = getattr(writer, "chunk", None)
+        self.chunk = writer.chunk
 
     def with_model(self, model: "PreTrainedModel") -> Self:
         """The same back end around a model in this process that another one takes the place of."""
@@ -58,27 +58,40 @@ class Reasoning:
 
     @property
     def identity(self) -> str:
-        drawing = [(name, getattr(self, name)) for name in ("max_new_tokens", "seed", "temperature")]
+        drawing = [
+            ("max_new_tokens", self.max_new_tokens),
+            ("seed", self.seed),
+            ("temperature", self.temperature),
+        ]
         return f"{self.writer.identity} reasoning {self.samples} {self.vote} {drawing}"
 
-    def answers(
-        self,
-        texts: Sequence[tuple[str, str]],
-        groups: Sequence[Hashable],
-    ) -> list[Answer | None]:
-        """As `gavel.judge.backends.base.Backend` says; the prompts have room for a reasoning."""
-        written = self.reason(texts)
+    @property
+    def tokens_read(self) -> int:
+        return self.writer.tokens_read
+
+    @property
+    def tokens_written(self) -> int:
+        return self.writer.tokens_written
+
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
+        """As `gavel.judge.backends.base.Backend` says.
+
+        Raises:
+            ValueError: a prompt has no place for a reasoning.
+        """
+        pairs = [text for text in texts if not isinstance(text, str)]
+        if len(pairs) < len(texts):
+            raise ValueError("a prompt has no place for a reasoning")
+        written = self.reason(pairs)
         asked: list[Prompt] = []
         alike: list[Hashable] = []
-        for place, ((prompt, _), own) in enumerate(zip(texts, written, strict=True)):
+        for place, ((prompt, _), own) in enumerate(zip(pairs, written, strict=True)):
             known = [(prompt, text) for text in own if text is not None]
             asked += known
             alike += [groups[place] if self.samples == 1 else place] * len(known)
         answers = iter(self.writer.answers(asked, alike) if asked else ())
         voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
-        if not hasattr(self.writer, "cuts"):  # behind a server nobody here knows
-            return voted
-        cut_off = self.writer.cuts([prompt for prompt, _ in texts], self.max_new_tokens)
+        cut_off = self.writer.cuts([prompt for prompt, _ in pairs], self.max_new_tokens)
         return [
             replace(answer, truncated=True) if answer is not None and lost else answer
             for answer, lost in zip(voted, cut_off, strict=True)
@@ -112,13 +125,15 @@ class Reasoning:
 
     def probabilities(self, replies: Sequence[tuple[str, str]], groups: Sequence[Hashable]) -> list[float | None]:
         """As `gavel.judge.verdict.Reasoner` says."""
-        return [answer and answer.probability for answer in self.writer.answers(replies, groups)]
+        answers = self.writer.answers(replies, groups)
+        return [None if answer is None else answer.probability for answer in answers]
 
     def _voted(self, answers: Sequence[Answer | None]) -> Answer | None:
         known = [answer for answer in answers if answer is not None]
         if not known or len(known) < MIN_KNOWN * self.samples:
             return None
-        right, wrong = (statistics.fmean(getattr(answer, label) for answer in known) for label in ("right", "wrong"))
+        right = statistics.fmean(answer.right for answer in known)
+        wrong = statistics.fmean(answer.wrong for answer in known)
         if self.vote == "majority":
             votes = [(answer.right > answer.wrong) + 0.5 * (answer.right == answer.wrong) for answer in known]
             share, both = statistics.fmean(votes), right + wrong

@@ -12,9 +12,13 @@ broken model gives and which is no probability.
 import json
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard, TypeVar
 
 from gavel.judge.backends.base import ROUNDING
+
+Kind = TypeVar("Kind")
 
 SHOWN = 80  # characters of a malformed reply in a message
 
@@ -23,19 +27,25 @@ class Malformed(Exception):
     """A reply with status 200 that is none; the text says what is wrong with it."""
 
 
+class Listed(NamedTuple):
+    """A likely token; minus infinity is the log-probability of one that cannot be."""
+
+    token: str
+    log_probability: float
+
+
 @dataclass(frozen=True)
 class Reply:
     """One completion.
 
     Attributes:
         text: what the model wrote; "" where log-probabilities were asked for.
-        listed: (token, log-probability) of the likeliest tokens, where they were asked for; minus infinity of one that
-            cannot be.
+        listed: the likeliest tokens, where they were asked for.
         read, written: tokens of prompt and completion; 0 of a server that does not count.
     """
 
     text: str
-    listed: list[tuple[str, float]]
+    listed: list[Listed]
     read: int
     written: int
 
@@ -72,7 +82,7 @@ def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
     return Reply("", _listed_in_chat(logprobs) if chat else _listed(logprobs), read, written)
 
 
-def _listed_in_chat(logprobs: dict) -> list[tuple[str, float]]:
+def _listed_in_chat(logprobs: Mapping[str, object]) -> list[Listed]:
     content = _part(logprobs, "content", list)
     if not content:
         raise Malformed("'logprobs.content' is empty")
@@ -81,47 +91,57 @@ def _listed_in_chat(logprobs: dict) -> list[tuple[str, float]]:
     return _checked([(_part(entry, "token", str), entry.get("logprob")) for entry in entries])
 
 
-def _listed(logprobs: dict) -> list[tuple[str, float]]:
+def _listed(logprobs: Mapping[str, object]) -> list[Listed]:
     positions = _part(logprobs, "top_logprobs", list)
     if not positions:
         raise Malformed("'top_logprobs' is empty")
     return _checked(list(_typed(positions[0], "top_logprobs[0]", dict).items()))
 
 
-def _checked(listed: list[tuple[str, object]]) -> list[tuple[str, float]]:
+def _checked(listed: Sequence[tuple[str, object]]) -> list[Listed]:
     """The list, whose numbers are log-probabilities of different tokens."""
     if not listed:
         raise Malformed("'top_logprobs' is empty")
+    found: list[Listed] = []
     for token, value in listed:
         # An integer may be too large for a float; compared with one it need not be made one.
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not (-sys.float_info.max <= value <= sys.float_info.max or value == -math.inf):
+        if not _is_number(value) or not (-sys.float_info.max <= value <= sys.float_info.max or value == -math.inf):
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {str(value)[:SHOWN]}")
         if value > ROUNDING:
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {value:g}, above 0")
-    total = math.fsum(math.exp(value) for _, value in listed)
+        found.append(Listed(token, value))
+    total = math.fsum(math.exp(value) for _, value in found)
     if total > 1 + ROUNDING:
         raise Malformed(f"the probabilities of the listed tokens add up to {total:.3g}")
-    return listed
+    return found
 
 
-def _usage(usage: object) -> tuple[int, int]:
-    """Tokens read and written; a server that leaves `usage` out, or null, counts none."""
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class _Tokens(NamedTuple):
+    read: int
+    written: int
+
+
+def _usage(usage: object) -> _Tokens:
+    """What a request took; a server that leaves `usage` out, or null, counts none."""
     if usage is None:
-        return 0, 0
+        return _Tokens(0, 0)
     counts = [_part(_typed(usage, "usage", dict), name, int) for name in ("prompt_tokens", "completion_tokens")]
     if min(counts) < 0:
         raise Malformed(f"'usage' counts {min(counts)} tokens")
-    return counts[0], counts[1]
+    return _Tokens(*counts)
 
 
-def _part(whole: dict, name: str, kind: type):
+def _part(whole: Mapping[str, object], name: str, kind: type[Kind]) -> Kind:
     if name not in whole:
         raise Malformed(f"no {name!r}")
     return _typed(whole[name], repr(name), kind)
 
 
-def _typed(value: object, name: str, kind: type):
+def _typed(value: object, name: str, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise Malformed(f"{name} is {type(value).__name__}, expected {kind.__name__}")
     return value

@@ -18,14 +18,20 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.log import bar, say
 from gavel.common.redaction import filled, remember
 from gavel.jobs.serving import is_gone, wait_for
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import Answer, Writer
 from gavel.judge.backends.replies import Malformed, Reply, parse
 from gavel.judge.prompting import CLOSE, Prompt, open_thought
+
+if TYPE_CHECKING:
+    import openai
+
+Found = TypeVar("Found")
 
 NAME = "judge server"
 AGAIN = (408, 409, 429)  # statuses below 500 that another attempt can change
@@ -33,7 +39,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S = 0.5, 8.0, 60.0  # between attemp
 HTTP = ("httpx", "httpcore", "h11")  # packages whose errors the openai client may let through
 
 
-class ServerBackend:
+class ServerBackend(Writer):
     """Asks a server for the next token's log-probabilities.
 
     Args:
@@ -57,7 +63,9 @@ class ServerBackend:
             gone for good.
     """
 
-    chunk = 256  # prompts whose answers are kept together
+    chunk = 256
+    tokens_read = 0
+    tokens_written = 0
 
     def __init__(
         self,
@@ -67,7 +75,7 @@ class ServerBackend:
         example: Prompt,
         base_url: str,
         chat: bool = False,
-        chat_template_kwargs: Mapping | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         api_key_env: str = "OPENAI_API_KEY",
         top_logprobs: int = 20,
         concurrency: int = 32,
@@ -97,10 +105,13 @@ class ServerBackend:
         self.retries = retries
         self.status = status
         self.template_kwargs = dict(chat_template_kwargs or {})
-        own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
-        self.identity = f"{'job' if status else base_url} {model} {chat} {top_logprobs}{own}"
         self.checked = False
-        self.tokens_read, self.tokens_written, self.counting = 0, 0, threading.Lock()
+        self.counting = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
+        return f"{'job' if self.status else self.base_url} {self.model} {self.chat} {self.top}{own}"
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
         """As `gavel.judge.backends.base.Backend` says. When many requests in a row fail the rest is not asked."""
@@ -135,7 +146,7 @@ class ServerBackend:
         if not self.checked:
             self._check()
 
-    def _all(self, requests: Sequence[Callable]) -> list:
+    def _all(self, requests: Sequence[Callable[[], Found]]) -> list[Found | None]:
         """What the requests give, in order; None for those that failed, which are told of."""
         failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
@@ -170,7 +181,7 @@ class ServerBackend:
             )
         self.checked = True
 
-    def _tried(self, request: Callable, failures: "_Failures"):
+    def _tried(self, request: Callable[[], Found], failures: "_Failures") -> Found | None:
         """What a request gives, after retries; None where it failed for good, which `failures` counts."""
         for attempt in range(self.retries + 1):
             if failures.down:
@@ -224,15 +235,15 @@ class ServerBackend:
             raise _NoLabel(f"no label among the listed tokens: {shown}")
         return Answer(min(1.0, right), min(1.0, wrong))
 
-    def _one_token(self) -> dict:
+    def _one_token(self) -> dict[str, Any]:
         """Settings of a request for the log-probabilities of the likeliest next tokens."""
         listing = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
         return {"max_tokens": 1, "temperature": 0.0} | listing
 
-    def _written(self, text: str, **settings) -> str:
+    def _written(self, text: str, **settings: Any) -> str:
         return self._asked(text, writes=True, **settings).text
 
-    def _asked(self, text: Prompt, writes: bool = False, **settings) -> Reply:
+    def _asked(self, text: Prompt, writes: bool = False, **settings: Any) -> Reply:
         """The reply to one request; `writes`: what comes back is a reasoning, whose tokens count.
 
         Raises:
@@ -240,7 +251,8 @@ class ServerBackend:
         """
         text, begun = (text, "") if isinstance(text, str) else text
         if self.chat:
-            messages, extra = [{"role": "user", "content": text}], {}
+            messages = [{"role": "user", "content": text}]
+            extra: dict[str, Any] = {}
             if self.template_kwargs:
                 extra["chat_template_kwargs"] = self.template_kwargs
             if begun:
@@ -263,7 +275,7 @@ class ServerBackend:
         return "" if self.has_key else "; the variable that judge.server.api_key_env names is not set here"
 
 
-def _asked_to_wait(error) -> float | None:
+def _asked_to_wait(error: "openai.APIStatusError") -> float | None:
     """Seconds that an overloaded server asks its clients to wait (`Retry-After`), where it does so."""
     try:
         seconds = float(error.response.headers.get("retry-after", ""))

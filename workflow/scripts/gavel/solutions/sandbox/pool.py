@@ -212,13 +212,13 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _started(arguments: Sequence[str]) -> subprocess.Popen:
+def _started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     """A worker's process, started by the one thread that lives as long as this process: workers die with theirs."""
     global _starter
     if _starter is None:
         _starter = ThreadPoolExecutor(1, thread_name_prefix="gavel-programs")
 
-    def start() -> subprocess.Popen:
+    def start() -> subprocess.Popen[bytes]:
         with _scratch() as folder:
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(WORKER), f"parent={os.getpid()}", *arguments],
@@ -251,11 +251,12 @@ class _Worker:
         self.pending: deque[int] = deque()
         self.deadline = time.monotonic() + START_TIMEOUT_S
 
-    def frames(self) -> list:
+    def frames(self) -> list[object]:
         """The whole frames that have arrived; `lost` when the worker has ended or talks nonsense after them."""
         data = os.read(self.process.stdout.fileno(), READ_BYTES)
         self.buffer += data
-        self.lost, result = not data, []
+        self.lost = not data
+        result: list[object] = []
         while len(self.buffer) >= 4 and not self.lost:
             end = 4 + struct.unpack_from(">I", self.buffer)[0]
             if len(self.buffer) < end <= MAX_FRAME:

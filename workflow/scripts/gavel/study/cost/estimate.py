@@ -8,6 +8,7 @@ left out there for contexts far below 12 times the model's width, and here. Noth
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -99,7 +100,7 @@ class Cost:
     held: float
 
 
-def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
+def costs(config: dict[str, Any], assumed: Assumed, longest: bool = False) -> list[Cost]:
     """The cost of every rule that uses student or judge.
 
     Args:
@@ -113,7 +114,7 @@ def costs(config: dict, assumed: Assumed, longest: bool = False) -> list[Cost]:
     return [cost for cost in found if cost.flops]
 
 
-def judging(config: dict, assumed: Assumed, completion: float, longest: bool) -> tuple[float, float]:
+def judging(config: dict[str, Any], assumed: Assumed, completion: float, longest: bool) -> tuple[float, float]:
     """Tokens that the judge reads and writes for one judging prompt, all phrasings together.
 
     A judge that compares reads two solutions. One that reasons reads its prompt, and again before each verdict with
@@ -130,7 +131,7 @@ def judging(config: dict, assumed: Assumed, completion: float, longest: bool) ->
     return phrasings * ((1 + reasoning["samples"]) * prompt + written), phrasings * written
 
 
-def sizes(config: dict) -> tuple[Size, Size | None]:
+def sizes(config: dict[str, Any]) -> tuple[Size, Size | None]:
     """Those of student and judge; None where a server judges, whose GPUs are not the study's."""
     # Training leaves a judge as large as it was, and may be still to come.
     before = layout.model_now(config, "judge", trained=False)
@@ -140,7 +141,7 @@ def sizes(config: dict) -> tuple[Size, Size | None]:
 
 def _cost(
     item: Work,
-    config: dict,
+    config: dict[str, Any],
     student: Size,
     judge: Size | None,
     completion: float,
@@ -171,7 +172,7 @@ def _cost(
     return Cost(item, written, trained, judged, sum(flops.values()), hours, held)
 
 
-def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
+def memory(config: dict[str, Any], assumed: Assumed) -> dict[str, dict[str, float]]:
     """GiB on each GPU, by job and what takes it: weights, gradients, optimiser states (AdamW has two), the models
     beside the policy, and the keys and values of the completions that are decoded at a time, each as long as it may be;
     those of a judge's reasonings too.
@@ -194,7 +195,7 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
     def decoding(rows: int, group: int, most: int | None = None) -> float:
         return token * min(rows * longest + rows / group * assumed.prompt, most or math.inf)
 
-    def trained(section: dict) -> dict[str, float]:
+    def trained(section: dict[str, Any]) -> dict[str, float]:
         share = 0 if section["lora"] else weights  # adapters are small against it
         found = {"weights": weights / kept, "gradients": share / parts, "optimiser": 2 * share / parts}
         return found | {"weights, gathered": weights - weights / kept}  # while it is sampled

@@ -7,6 +7,7 @@ they are made.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge.kinds import is_comparative
@@ -59,7 +60,7 @@ class Work:
         return f"{self.rule}, {self.algorithm}" if self.algorithm else self.rule
 
 
-def work(config: dict) -> list[Work]:
+def work(config: dict[str, Any]) -> list[Work]:
     """The rules that use the student or the judge, in the order of the workflow.
 
     Args:
@@ -101,7 +102,7 @@ def prompts_for(count: int, solutions: int, relative: bool) -> int:
     return count * solutions * (solutions - 1 if relative else 1)
 
 
-def judge_benchmark(config: dict, sizes: dict) -> list[Work]:
+def judge_benchmark(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
     """Samples of student and SFT policy and the latter's greedy solutions; two prompts a pair for every judge, be it
     one for each of its solutions or one for each order."""
     section = config["judge"]["benchmark"]
@@ -113,7 +114,7 @@ def judge_benchmark(config: dict, sizes: dict) -> list[Work]:
     return [made, Work("benchmark_judge", judges, judged=judges * 2 * problems * samples)]
 
 
-def sft(settings: dict, sizes: dict) -> Work:
+def sft(settings: dict[str, Any], sizes: dict[str, Any]) -> Work:
     """Fine-tuning: whole batches only, and greedy validation before, between and after."""
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
@@ -121,7 +122,9 @@ def sft(settings: dict, sizes: dict) -> Work:
     return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 
-def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative: bool = False) -> Work:
+def rl(
+    settings: dict[str, Any], cells: list[dict[str, Any]], sizes: dict[str, Any], algorithm: str, relative: bool = False
+) -> Work:
     """The grid's cells of one algorithm: rollouts, passes over them, and validations of two completions a question, one
     of which the judge sees; one that compares sees it beside the SFT policy's, which are sampled once."""
     kind, validation = ALGORITHMS[algorithm], settings["monitor"]
@@ -147,7 +150,7 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative:
     )
 
 
-def evaluation(settings: dict, runs: int, tests: int, relative: bool = False) -> list[Work]:
+def evaluation(settings: dict[str, Any], runs: int, tests: int, relative: bool = False) -> list[Work]:
     """Test samples of the checkpoint that counts, greedy ones of both, and what the judge is asked about the former."""
     samples, ways = settings["samples"], settings["best_of"]
     generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
@@ -165,7 +168,7 @@ def validations(steps: int, every: int) -> int:
     return 1 + steps // every + (steps % every > 0)
 
 
-def questions(config: dict) -> dict:
+def questions(config: dict[str, Any]) -> dict[str, Any]:
     """Numbers of questions: `labeled`, `unlabeled`, `validation`, `perturbed`, and `tests` of all sets together.
 
     Shares are of all training problems, of which repeated ones are left out later: upper bounds.
@@ -178,7 +181,7 @@ def questions(config: dict) -> dict:
     return found | {"tests": sum(rows(source, f"data.tests.{name}") for name, source in data["tests"].items())}
 
 
-def rows(source: dict, key: str) -> int:
+def rows(source: dict[str, Any], key: str) -> int:
     """Questions of one source; of a JSON Lines file its lines. Raises `InputError` where that cannot be known."""
     if source["reader"] == "generator":
         return source["size"]

@@ -7,7 +7,7 @@ sampling), as many for the first place as for the second, so that no place is le
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
@@ -24,7 +24,7 @@ class Asked(NamedTuple):
     label: str
 
 
-def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
+def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping[str, Any]]) -> list[Asked]:
     """Each pair (`id`, `prompt`, `chosen`, `rejected`) in both orders, by the judge's first phrasing."""
     found = []
     for pair in pairs:
@@ -37,12 +37,12 @@ def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
 
 def sampled(
     judge: PairwiseJudge,
-    pairs: Sequence[Mapping],
+    pairs: Sequence[Mapping[str, Any]],
     *,
     samples: int,
     temperature: float,
     seed: int,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
     probability, as if the model had written it.
 
@@ -71,8 +71,8 @@ def make_judgments(
     *,
     pairs: str,
     iteration: int,
-    judge_settings: dict,
-    settings: dict,
+    judge_settings: dict[str, Any],
+    settings: dict[str, Any],
     output: str,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
@@ -92,16 +92,16 @@ def make_judgments(
     write_jsonl(output, rows)
 
 
-def to_imitate(rows: Sequence[Mapping], seed: int) -> list[dict]:
+def to_imitate(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
     return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
 
 
-def to_prefer(rows: Sequence[Mapping], seed: int) -> list[dict]:
+def to_prefer(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
     that did not, as many as there are of both; and as many for each label."""
-    by_prompt: dict[str, tuple[dict, dict]] = {}
+    by_prompt: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for row in rows:
         good, bad = by_prompt.setdefault(row["prompt"], ({}, {}))
         (good if row["reached"] else bad)[row["judgment"]] = row
@@ -113,10 +113,10 @@ def to_prefer(rows: Sequence[Mapping], seed: int) -> list[dict]:
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balanced(matched, seed)]
 
 
-def balanced(rows: Iterable[Mapping], seed: int) -> list[Mapping]:
+def balanced(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
     """As many rows of each of the two labels: of the more frequent one a random part, in a random order all."""
     rng = random.Random(f"balance-{seed}")
-    by_label: dict[str, list[Mapping]] = {}
+    by_label: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     if len(by_label) < 2:

@@ -10,6 +10,7 @@ validation pairs.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
@@ -17,6 +18,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
+from gavel.common.journal import Mirror
 from gavel.common.seeding import reshuffled
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
@@ -31,7 +33,7 @@ from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
-from gavel.training.state import Mirror, RunState
+from gavel.training.state import RunState
 
 VERDICT_TOKENS = 16  # room for what stands between a reasoning and the label, and for the label
 
@@ -59,20 +61,25 @@ class Preferred:
         return next(iter(after.split()), None)
 
 
-def _config(kind: type[trl.Config], settings: dict, folder: str, **options) -> trl.Config:
+def _config(kind: type[trl.Config], settings: dict[str, Any], folder: str, **options) -> trl.Config:
     """TRL's configuration for SFT or DPO."""
     own = {"max_steps": settings["steps"], "warmup_steps": _warmup(settings), "seed": settings["seed"]}
     return trl.supervised(kind, settings, folder, "judge.self_taught", **own, **options)
 
 
-def _warmup(settings: dict) -> int:
+def _warmup(settings: dict[str, Any]) -> int:
     """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few steps."""
     return min(settings["warmup"], settings["steps"] // 4)
 
 
 def _given(
-    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, callback, key: str
-) -> dict:
+    config: SFTConfig | DPOConfig,
+    tokenizer,
+    examples: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    callback,
+    key: str,
+) -> dict[str, Any]:
     """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
     return {
         "args": config,
@@ -126,7 +133,7 @@ def _longest_judgment(judge: PairwiseJudge) -> int:
     return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
-def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
+def _repeated(examples: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """As many prompts as all steps need, reshuffled whenever they run out."""
     stream = reshuffled(examples, f"judge-{settings['seed']}")
     return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
@@ -143,7 +150,7 @@ class PairAccuracy:
         pairs: rows with `id`, `prompt`, `chosen`, `rejected`.
     """
 
-    def __init__(self, settings: dict, pairs: Sequence[dict]):
+    def __init__(self, settings: dict[str, Any], pairs: Sequence[dict[str, Any]]):
         self.judge = load.load(**settings)
         self.pairs = pairs
 
@@ -166,14 +173,14 @@ def train(
     *,
     method: str,
     start: str,
-    judge_settings: dict,
+    judge_settings: dict[str, Any],
     data: str,
     selection: str,
     run: RunFolders,
-    settings: dict,
+    settings: dict[str, Any],
     name: str,
     mirror: Mirror | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Train a judge, or go on from its last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
@@ -246,7 +253,7 @@ _WANTING = {
 }
 
 
-def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict], data: str, model: str) -> None:
+def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], data: str, model: str) -> None:
     """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
     room = 0
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
@@ -256,7 +263,7 @@ def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict], data
     check_texts(texts, source=data, model=model, tokenizer=judge.base.tokenizer, room=room)
 
 
-def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict], seed: int) -> list[dict]:
+def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     if method == "grpo":
         asked = both_orders(judge, rows)
         return [{"prompt": judge.base.templated(one.prompt), "label": one.label} for one in asked]

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
@@ -31,7 +32,7 @@ def make_pairs(
     policy: Policy,
     task: Task,
     temperature: float,
-    settings: dict,
+    settings: dict[str, Any],
     output: str,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
@@ -115,7 +116,7 @@ def changed(question: str, rng: random.Random) -> str | None:
 
 
 def contrasting(
-    rows: Sequence[dict],
+    rows: Sequence[dict[str, Any]],
     samples: Samples,
     answer_to: Callable[[Sequence[str]], Sequence[str]],
     *,
@@ -124,7 +125,7 @@ def contrasting(
     high: float,
     solution_format: str,
     seed: int,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
 
     A way has not come off where the worse solution has the better one's answer after all.
@@ -146,7 +147,7 @@ def contrasting(
     for row in chosen:
         agreeing = [text for text, answer in samples[row["id"]] if answer == consensus[row["id"]]]
         better[row["id"]] = rng.choice(agreeing)
-    made: list[tuple[dict, str, str]] = []
+    made: list[tuple[dict[str, Any], str, str]] = []
     if "changed-question" in ways:
         asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
         for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
@@ -158,7 +159,7 @@ def contrasting(
                 for text in corrupted(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
             ]
     _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
-    kept: dict[str, list[dict]] = {row["id"]: [] for row in chosen}
+    kept: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in chosen}
     for (row, way, text), alike in zip(made, same, strict=True):
         if alike is False:  # and not None, for a program that did not run
             about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}

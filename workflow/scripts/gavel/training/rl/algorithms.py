@@ -6,6 +6,7 @@ Nobody has published these settings at this scale: they are our choice unless a 
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from gavel.common.errors import InputError
 
@@ -34,10 +35,10 @@ class Algorithm:
     leave_one_out: bool = False
     minibatches: int = 1
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         return asdict(self)
 
-    def passes(self, ppo: dict) -> tuple[int, int]:
+    def passes(self, ppo: dict[str, Any]) -> tuple[int, int]:
         """Passes over one rollout, and optimiser steps in each; `ppo` has them for algorithms with a critic."""
         return (ppo["epochs"], ppo["minibatches"]) if self.critic else (1, self.minibatches)
 

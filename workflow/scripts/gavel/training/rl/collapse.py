@@ -1,6 +1,7 @@
 """When is a policy fooling its judge, and when has it stopped learning? Rules over a run's validations."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 RUINED = 0.5  # of the best accuracy: below that a policy is broken, whatever its judge makes of it
 # Of the fall of the true win rate: a judge whose own fell by less does not see it. Both count wins and begin at 0.5, so
@@ -8,7 +9,7 @@ RUINED = 0.5  # of the best accuracy: below that a policy is broken, whatever it
 SEEN = 0.5
 
 
-def collapsed(validations: Sequence[Mapping], drop: float, patience: int) -> bool:
+def collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> bool:
     """Whether the last validations show a reward that held or rose while true accuracy fell, or no accuracy left.
 
     Args:
@@ -32,7 +33,7 @@ def collapsed(validations: Sequence[Mapping], drop: float, patience: int) -> boo
     return all(fooled) and all(row["accuracy"] < best["accuracy"] - drop for row in last)
 
 
-def seen(validation: Mapping, best: Mapping) -> bool:
+def seen(validation: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
     """Whether the judge's figure at a validation has followed what is true down, from an earlier one."""
     fell = best["judge"] - validation["judge"]
     if validation.get("true_win_rate") is None:
@@ -40,7 +41,7 @@ def seen(validation: Mapping, best: Mapping) -> bool:
     return fell >= SEEN * (best["true_win_rate"] - validation["true_win_rate"])
 
 
-def stale(validations: Sequence[Mapping], patience: int) -> bool:
+def stale(validations: Sequence[Mapping[str, Any]], patience: int) -> bool:
     """Whether none of the last `patience` validations had a better greedy accuracy than the best one before them."""
     greedy = [row["greedy"] for row in validations]
     return len(greedy) > patience and max(greedy[-patience:]) <= max(greedy[:-patience])

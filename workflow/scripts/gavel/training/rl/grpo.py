@@ -8,6 +8,8 @@ asked. Dropout is off, so that the ratio compares log-probabilities of the same 
 checkpoints stay TRL's, and so do the numbers, up to rounding.
 """
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
@@ -138,7 +140,7 @@ class GroupTrainer(GRPOTrainer):
         return pack(prompts, completions, width=completion_length, device=tokens.device)
 
 
-def _regrouped(batches: list[dict]) -> list[dict]:
+def _regrouped(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a shuffled rollout with each prompt's completions side by side; prompts keep their shuffled order."""
     whole = {
         name: torch.cat([batch[name] for batch in batches]) if _has_rows(value) else value

@@ -1,5 +1,7 @@
 """A grid cell in TRL's words: batches, optimiser, loss and back end of its GRPOConfig."""
 
+from typing import Any
+
 from trl import GRPOConfig
 
 from gavel.common.requirements import need
@@ -9,7 +11,7 @@ from gavel.training.rl import algorithms
 
 def trainer_config(
     kind: algorithms.Algorithm,
-    settings: dict,
+    settings: dict[str, Any],
     epochs: int,
     minibatches: int,
     max_new_tokens: int,
@@ -57,7 +59,7 @@ def trainer_config(
     )
 
 
-def vllm_options(vllm: dict | None) -> dict:
+def vllm_options(vllm: dict[str, Any] | None) -> dict[str, Any]:
     """TRL's keyword arguments for sampling with vLLM, of what `gavel.training.rl.rollout_server` gives.
 
     Raises:

@@ -7,6 +7,7 @@ gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,7 +103,7 @@ class PPOTrainer(GroupTrainer):
             `critic_learning_rate`, `critic_warmup` (in rollouts during which only the critic learns).
     """
 
-    def __init__(self, *args, model: PreTrainedModel, critic: dict, **kwargs):
+    def __init__(self, *args, model: PreTrainedModel, critic: dict[str, Any], **kwargs):
         self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
         value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
@@ -118,7 +119,7 @@ class PPOTrainer(GroupTrainer):
     def critic(self) -> Critic:
         return lora.base(self.model).critic
 
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """A checkpoint of adapters would hold no critic."""
         super()._save(output_dir, state_dict)
         if lora.base(self.model) is not self.model and self.args.should_save:

@@ -1,6 +1,7 @@
 """Questions of each step, and their completions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from trl import GRPOTrainer
 
@@ -11,15 +12,15 @@ from gavel.training import distributed
 
 
 def question_order(
-    labeled: Sequence[dict],
-    unlabeled: Sequence[dict],
+    labeled: Sequence[dict[str, Any]],
+    unlabeled: Sequence[dict[str, Any]],
     *,
     lam: float,
     steps: int,
     per_step: int,
     labeled_share: float,
     seed: int,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
 
     At lambda 1 all are labelled questions. At lambda 0 gold answers are left behind here, so that no later code can
@@ -55,7 +56,7 @@ class Rollout:
     def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
         self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
 
-    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
+    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         n, tokenizer = trainer.num_generations, trainer.processing_class
         if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
             raise RuntimeError(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gavel.jobs.serving import free_port, serving
 
@@ -10,7 +11,7 @@ PATIENCE_S = 180.0  # TRL asks a dead server for a minute, and may wait for ever
 
 
 @contextmanager
-def rollout_access(study: dict, start: str, log: str | Path) -> Iterator[dict | None]:
+def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterator[dict[str, Any] | None]:
     """The whole of `rl.vllm` as `gavel.training.rl.grpo_config` takes it; None where transformers samples.
 
     With `rl.vllm.serve: job` its server runs while the block does. It is not started again when it has died, since the

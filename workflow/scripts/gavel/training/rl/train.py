@@ -10,11 +10,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
 
 from gavel.common.files import read_jsonl
+from gavel.common.journal import Mirror
 from gavel.common.paths import JUDGE_CACHE
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
@@ -34,7 +36,7 @@ from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import Rollout, question_order
-from gavel.training.state import Mirror, RunState
+from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
 
@@ -74,7 +76,7 @@ class Plan:
 
     cell: Cell
     task: Task
-    settings: dict
+    settings: dict[str, Any]
 
     @property
     def algorithm(self) -> Algorithm:
@@ -99,11 +101,11 @@ def train(
     start: str,
     student: Student,
     task: Task,
-    judge: dict,
-    settings: dict,
+    judge: dict[str, Any],
+    settings: dict[str, Any],
     limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
 
     Called with the same arguments in every process that trains: each samples and scores its share of a rollout's
@@ -141,7 +143,7 @@ def train(
     return finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror)
 
 
-def _questions(plan: Plan, data: SplitFiles) -> list[dict]:
+def _questions(plan: Plan, data: SplitFiles) -> list[dict[str, Any]]:
     """The questions of every step, in order."""
     return question_order(
         list(read_jsonl(data.labeled)),
@@ -162,7 +164,7 @@ def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -
         check_questions(read_jsonl(path), **about)
 
 
-def _load_judge(settings: dict, run: RunFolders) -> Judge:
+def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
     """The judge, which scores every run's validation samples, at lambda 1 too; every process must get here."""
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
@@ -217,7 +219,12 @@ def _callback(
 
 
 def _trainer(
-    plan: Plan, state: RunState, policy: Policy, rows: Sequence[dict], reward: MixedReward, callback: RunCallback
+    plan: Plan,
+    state: RunState,
+    policy: Policy,
+    rows: Sequence[dict[str, Any]],
+    reward: MixedReward,
+    callback: RunCallback,
 ) -> GroupTrainer:
     settings, seed = plan.settings, plan.cell.seed
     longest = plan.task.max_new_tokens
@@ -241,7 +248,7 @@ def _trainer(
 
 def _fit(
     plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
-) -> tuple[torch.nn.Module, dict | None]:
+) -> tuple[torch.nn.Module, dict[str, Any] | None]:
     """Train, or go on; the run's result, and where and why it ended before its last step, if it did."""
     last = distributed.on_main(state.latest)
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
@@ -258,7 +265,7 @@ def _fit(
     return trained, ended
 
 
-def _summary(plan: Plan, rows: Sequence[dict], ended: dict | None) -> dict:
+def _summary(plan: Plan, rows: Sequence[dict[str, Any]], ended: dict[str, Any] | None) -> dict[str, Any]:
     """What `run.json` says of the run, but for its duration."""
     cell, settings = plan.cell, plan.settings
     steps = ended["step"] if ended else settings["steps"]

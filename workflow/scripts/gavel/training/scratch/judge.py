@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -25,7 +26,7 @@ REPLY = 0.5  # what learning to write counts beside learning to answer
 
 
 def train_judge(
-    problems: Sequence[dict],
+    problems: Sequence[dict[str, Any]],
     student: Policy,
     *,
     width: int = 128,
@@ -116,7 +117,7 @@ def weighted_loss(
 
 
 def judging_pairs(
-    problems: Sequence[dict], student: Policy, *, samples: int, questions: int, seed: int
+    problems: Sequence[dict[str, Any]], student: Policy, *, samples: int, questions: int, seed: int
 ) -> list[tuple[str, str, bool]]:
     """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
@@ -139,7 +140,9 @@ def judging_pairs(
     ]
 
 
-def make_judge(pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None) -> None:
+def make_judge(
+    pretrain: str, student: str, output: str, recipe: dict[str, Any], labels: tuple[str, str] | None
+) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
     It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same

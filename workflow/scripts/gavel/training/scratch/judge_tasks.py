@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gavel.judge.kinds import KINDS, TASKS
 from gavel.judge.prompting import phrasings, render
@@ -54,8 +54,8 @@ def examples(
     return found
 
 
-def _compared(triples: Sequence[Triple], labels: Sequence[str], rng: random.Random) -> list[tuple[dict, str]]:
-    groups: dict[str, tuple[dict, dict]] = {}
+def _compared(triples: Sequence[Triple], labels: Sequence[str], rng: random.Random) -> list[tuple[dict[str, Any], str]]:
+    groups: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for question, solution, right in triples:
         groups.setdefault(question, ({}, {}))[0 if right else 1][solution] = True
     found = []

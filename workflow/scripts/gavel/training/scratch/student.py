@@ -9,6 +9,7 @@ al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps 
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -85,7 +86,7 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
-def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, seed: int) -> list[str]:
+def pretraining_texts(problems: Sequence[dict[str, Any]], *, wrong: float, bare: float, seed: int) -> list[str]:
     """Documents for the student: problem and program, some programs wrong, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
     template = prompts.load("solve")
@@ -101,7 +102,7 @@ def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, se
 
 
 def train_student(
-    problems: Sequence[dict],
+    problems: Sequence[dict[str, Any]],
     *,
     width: int = 128,
     layers: int = 4,
@@ -129,13 +130,13 @@ def train_student(
     return model.eval(), tokenizer
 
 
-def make_student(pretrain: str, output: str, recipe: dict) -> None:
+def make_student(pretrain: str, output: str, recipe: dict[str, Any]) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
     model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
-def save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
+def save(model, tokenizer, output: str, pretrain: str, recipe: dict[str, Any]) -> None:
     loading.save(model, tokenizer, output)
     origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
     write_json(f"{output}/{ORIGIN}", origin)
