@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from gavel.models import prompts
 
@@ -14,12 +14,12 @@ class Task:
 
     Attributes:
         prompt: solving prompt (name or file); it is read once.
-        format: of the solutions, `program` or `text`.
+        format: of the solutions.
         max_new_tokens: longest solution, in tokens.
     """
 
     prompt: str
-    format: str
+    format: Literal["program", "text"]
     max_new_tokens: int
 
     @classmethod

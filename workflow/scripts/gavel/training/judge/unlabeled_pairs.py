@@ -123,7 +123,7 @@ def contrasting(
     ways: Sequence[str],
     low: float,
     high: float,
-    solution_format: str,
+    solution_format: Literal["program", "text"],
     seed: int,
 ) -> list[dict[str, Any]]:
     """Pairs in the order of `rows`, for each challenging question one by each way that comes off.

@@ -151,7 +151,7 @@ class RewardRules:
         per_token: what a completion loses of its reward for each of its tokens.
     """
 
-    format: str
+    format: Literal["program", "text"]
     partial: float = 0.1
     center_judge: bool = False
     per_token: float = 0.0
