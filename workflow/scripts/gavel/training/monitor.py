@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
+from gavel.data.records import Record
 from gavel.judge.verdict import Judge
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
@@ -48,7 +49,7 @@ class Monitor:
 
     def __init__(
         self,
-        rows: Sequence[dict],
+        rows: Sequence[Record],
         task: Task,
         *,
         judge: Judge | None = None,

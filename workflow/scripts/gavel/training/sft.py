@@ -5,12 +5,14 @@ It is also the start of every RL run, so it is chosen like anything else here: b
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
+from gavel.data.records import LabeledRecord, Record
 from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
@@ -19,10 +21,11 @@ from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
+from gavel.training.records import RunSummary
 from gavel.training.state import Mirror, RunState
 
 
-def solutions(rows: Sequence[dict], solution_format: str, source: str) -> list[str]:
+def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) -> list[str]:
     """What the model learns to write for each labelled row: its program, or its annotated text.
 
     Raises:
@@ -46,7 +49,7 @@ def train(
     seed: int,
     limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
-) -> dict:
+) -> RunSummary:
     """Fine-tune the student and keep its best and last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
@@ -64,7 +67,8 @@ def train(
     Raises:
         InputError: a row has no solution, or does not fit the model's context.
     """
-    rows, validated = list(read_jsonl(labeled)), list(read_jsonl(validation))
+    rows = [cast(LabeledRecord, row) for row in read_jsonl(labeled)]
+    validated = [cast(Record, row) for row in read_jsonl(validation)]
     texts = solutions(rows, task.format, labeled)
     asked = task.prompts(row["question"] for row in rows)
     data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
@@ -105,7 +109,7 @@ def train(
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
     trl.resume(trainer, state)
-    return finish_run(
+    summary = finish_run(
         state,
         trainer.model,
         tokenizer,
@@ -125,3 +129,4 @@ def train(
         },
         mirror,
     )
+    return cast(RunSummary, summary)

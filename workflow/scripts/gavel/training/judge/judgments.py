@@ -7,12 +7,14 @@ sampling), as many for the first place as for the second, so that no place is le
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.records import Pair
+from gavel.training.judge.records import ContrastingPair, Judgment
 
 
 class Asked(NamedTuple):
@@ -24,8 +26,8 @@ class Asked(NamedTuple):
     label: str
 
 
-def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
-    """Each pair (`id`, `prompt`, `chosen`, `rejected`) in both orders, by the judge's first phrasing."""
+def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
+    """Each pair in both orders, by the judge's first phrasing."""
     found = []
     for pair in pairs:
         for place, (first, second) in enumerate([("chosen", "rejected"), ("rejected", "chosen")]):
@@ -37,18 +39,17 @@ def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping]) -> list[Asked]:
 
 def sampled(
     judge: PairwiseJudge,
-    pairs: Sequence[Mapping],
+    pairs: Sequence[Pair],
     *,
     samples: int,
     temperature: float,
     seed: int,
-) -> list[dict]:
+) -> list[Judgment]:
     """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
     probability, as if the model had written it.
 
     Returns:
-        `{"id", "prompt", "judgment", "label", "reached"}` for each sample: the prompt as the model reads it, the better
-        solution's label, and whether the judgment ends with it.
+        One for each sample.
     """
     rng = random.Random(f"judgments-{seed}")
     orders, model = both_orders(judge, pairs), judge.base
@@ -58,12 +59,12 @@ def sampled(
         replies = judge.reasoner.reason([(one.prompt, one.cue) for one in orders], **drawing)
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
     found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
-    rows = []
+    rows: list[Judgment] = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
             label = judge.labels[rng.random() >= found[one.prompt, reply].probability]
-            about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + label}
-            rows.append(about | {"label": one.label, "reached": label == one.label})
+            text = {"prompt": model.templated(one.prompt), "judgment": reply + label}
+            rows.append({"id": one.id, **text, "label": one.label, "reached": label == one.label})
     return rows
 
 
@@ -83,7 +84,7 @@ def make_judgments(
     """
     rows = sampled(
         load.load(**judge_settings | {"cache": None}),
-        list(read_jsonl(pairs)),
+        [cast(ContrastingPair, row) for row in read_jsonl(pairs)],
         samples=settings["samples"],
         temperature=settings["temperature"],
         seed=settings["seed"] + iteration,
@@ -92,13 +93,13 @@ def make_judgments(
     write_jsonl(output, rows)
 
 
-def to_imitate(rows: Sequence[Mapping], seed: int) -> list[dict]:
+def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict]:
     """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
     return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
 
 
-def to_prefer(rows: Sequence[Mapping], seed: int) -> list[dict]:
+def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict]:
     """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
     that did not, as many as there are of both; and as many for each label."""
     by_prompt: dict[str, tuple[dict, dict]] = {}

@@ -10,6 +10,7 @@ validation pairs.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
@@ -21,12 +22,14 @@ from gavel.common.seeding import reshuffled
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.records import Pair
 from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.judge.judgments import both_orders, to_imitate, to_prefer
+from gavel.training.records import JudgeSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
@@ -140,10 +143,9 @@ class PairAccuracy:
 
     Args:
         settings: keyword arguments of `gavel.judge.load.load`.
-        pairs: rows with `id`, `prompt`, `chosen`, `rejected`.
     """
 
-    def __init__(self, settings: dict, pairs: Sequence[dict]):
+    def __init__(self, settings: dict, pairs: Sequence[Pair]):
         self.judge = load.load(**settings)
         self.pairs = pairs
 
@@ -173,7 +175,7 @@ def train(
     settings: dict,
     name: str,
     mirror: Mirror | None = None,
-) -> dict:
+) -> JudgeSummary:
     """Train a judge, or go on from its last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
@@ -219,7 +221,7 @@ def train(
     if not examples:  # a judge that is right on every pair, or on none, ends no study
         callback.on_train_begin(None, TrainerState(), None, model=model)
         summary |= {"seconds": callback.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
-        return finish_run(state, model, tokenizer, Path(run.output), summary, mirror)
+        return cast(JudgeSummary, finish_run(state, model, tokenizer, Path(run.output), summary, mirror))
     trainer = TRAINERS[method](
         model=model,
         tokenizer=tokenizer,
@@ -234,7 +236,7 @@ def train(
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
         summary |= {"untrained": "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"}
-    return finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror)
+    return cast(JudgeSummary, finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror))
 
 
 _WANTING = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gavel.common.log import say
+from gavel.training.records import Ended
 from gavel.training.rl.collapse import collapsed, stale
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
@@ -84,7 +85,7 @@ class CollapseHandler:
         say(f"lambda is at least {raised:g} from step {step} on", console=True)
         return {"raised": raised}
 
-    def resume(self, step: int) -> dict | None:
+    def resume(self, step: int) -> Ended | None:
         """Take up what validations until `step` have noted.
 
         Returns:

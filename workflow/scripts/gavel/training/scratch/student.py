@@ -9,6 +9,7 @@ al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps 
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -19,6 +20,7 @@ from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
 from gavel.common.log import say
 from gavel.data.origin import ORIGIN
+from gavel.data.records import Record
 from gavel.models import loading, prompts
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
@@ -85,7 +87,7 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
-def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, seed: int) -> list[str]:
+def pretraining_texts(problems: Sequence[Record], *, wrong: float, bare: float, seed: int) -> list[str]:
     """Documents for the student: problem and program, some programs wrong, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
     template = prompts.load("solve")
@@ -101,7 +103,7 @@ def pretraining_texts(problems: Sequence[dict], *, wrong: float, bare: float, se
 
 
 def train_student(
-    problems: Sequence[dict],
+    problems: Sequence[Record],
     *,
     width: int = 128,
     layers: int = 4,
@@ -131,7 +133,7 @@ def train_student(
 
 def make_student(pretrain: str, output: str, recipe: dict) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
-    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe)
+    model, tokenizer = train_student([cast(Record, row) for row in read_jsonl(pretrain)], **recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
