@@ -7,6 +7,12 @@ import shutil
 import mlflow
 import pytest
 
+from gavel.data.records import LabeledRecord, Record
+from gavel.evaluation.records import Response, ScoredSample
+from gavel.judge_eval.records import ProbeRow, VerdictRow
+from gavel.training.records import RunSummary
+from helpers.typed_rows import assert_typed
+
 RUNS = ["sft", "grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0"]
 SETS = ["main", "plus", "svamp"]
 
@@ -33,6 +39,28 @@ def test_the_unlabelled_file_holds_no_answers(finished):
     for row in rows(finished.results / "data/unlabeled.jsonl"):
         assert row.keys() == {"id", "source", "question", "solution", "gold", "kind", "seed_id"}
         assert row["gold"] is None and row["solution"] is None
+
+
+ROWS = {
+    "data/labeled.jsonl": LabeledRecord,
+    "data/[puv]*.jsonl": Record,
+    "data/test/*.jsonl": Record,
+    "evaluation/*/*/*responses.jsonl": Response,
+    "evaluation/*/*/samples.jsonl": ScoredSample,
+    "evaluation/*/*/alternate.jsonl": ScoredSample,
+    "judge/calibration.jsonl": VerdictRow,
+    "judge/runs/*.jsonl": VerdictRow,
+    "judge/probes.jsonl": ProbeRow,
+    "runs/*/run.json": RunSummary,
+}
+
+
+@pytest.mark.parametrize("pattern", ROWS)
+def test_rows_on_disk_are_of_their_types(finished, pattern):
+    files = list(finished.results.glob(pattern))
+    assert files
+    for path in files:
+        assert_typed(rows(path) if path.suffix == ".jsonl" else [json.loads(path.read_text())], ROWS[pattern])
 
 
 def test_splits_share_no_question_and_the_audit_says_so(finished):

@@ -194,6 +194,16 @@ RERUNS = {
     "tracking.study": set(),
     "tracking.tracker": set(),
     "common.environment": {"report_html"},
+    # Types of rows: the code that writes and reads the rows is what counts.
+    "data.records": set(),
+    "evaluation.records": set(),
+    "judge.records": set(),
+    "judge_eval.records": set(),
+    "training.records": set(),
+    "training.judge.records": set(),
+    # The data.
+    "data.fields": {"prepare_data"},
+    "data.normalise": {"audit_data", "prepare_data"},
     # The judge: only the rules that ask one.
     "judge.asker": ASKS_THE_JUDGE,
     "judge.backends.cache": ASKS_THE_JUDGE,
@@ -246,6 +256,23 @@ def test_sft_depends_on_no_judge_but_its_interface():
 def test_the_interface_of_the_judge_and_its_table_of_kinds_import_nothing_of_the_library():
     for module in ("verdict", "kinds"):
         assert "gavel" not in (SCRIPTS / f"gavel/judge/{module}.py").read_text().split("import ", 1)[1]
+
+
+def test_files_of_types_hold_nothing_else():
+    """Or an edit of theirs could change a result and rerun nothing."""
+    paths = list((SCRIPTS / "gavel").rglob("records.py"))
+    assert {f"{path.relative_to(SCRIPTS / 'gavel').with_suffix('')}".replace("/", ".") for path in paths} == {
+        name for name in RERUNS if name.endswith(".records")
+    }
+    for path in paths:
+        for node in ast.parse(path.read_text()).body[1:]:
+            if isinstance(node, ast.ImportFrom):
+                assert node.module == "typing" or node.module.endswith(".records"), ast.unparse(node)
+            elif isinstance(node, ast.ClassDef):
+                fields = node.body[1:] if ast.get_docstring(node) else node.body
+                assert all(isinstance(one, ast.AnnAssign) and one.value is None for one in fields), node.name
+            else:
+                assert isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("TypedDict("), node.lineno
 
 
 def test_a_package_is_its_docstring():

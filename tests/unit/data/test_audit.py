@@ -3,7 +3,7 @@ import random
 import time
 
 from gavel.data.audit import audit
-from gavel.data.records import FIELDS
+from gavel.data.fields import FIELDS
 
 
 def record(identity, question, **other):

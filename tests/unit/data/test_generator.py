@@ -20,7 +20,7 @@ from gavel.data.generator.templates import (
     WIDE_EVENTS,
     WIDE_OPENERS,
 )
-from gavel.data.records import normalise
+from gavel.data.normalise import normalise
 from gavel.solutions.programs import to_program
 from gavel.solutions.sandbox.pool import run_programs
 

@@ -7,8 +7,8 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.data import prepare, readers
 from gavel.data.audit import audit
+from gavel.data.fields import FIELDS
 from gavel.data.readers import READERS
-from gavel.data.records import FIELDS
 from gavel.data.sources import Skipped, link_seeds, load
 from gavel.data.splits import make_splits
 from gavel.solutions.verifier import extract

@@ -3,7 +3,8 @@ import random
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.data.records import FIELDS, normalise
+from gavel.data.fields import FIELDS
+from gavel.data.normalise import normalise
 from gavel.data.splits import make_splits
 
 

@@ -10,12 +10,14 @@ import pytest
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.evaluation.best_of import Once, choose
 from gavel.evaluation.question_values import question_values
+from gavel.evaluation.records import ScoredSample
 from gavel.evaluation.score import score
 from gavel.judge import load
 from gavel.judge.ratings import bradley_terry, win_rates
 from gavel.judge.tournaments import SCORES
 from gavel.judge.verdict import Comparison, Usage
 from helpers.asking import scores_of
+from helpers.typed_rows import assert_typed
 
 WAYS = ["score", "elo", "knockout"]
 
@@ -191,7 +193,9 @@ def generated(tmp_path):
 
 def scored(generated, judge, **settings):
     *_, costs = score(**generated, solution_format="text", judge=judge, **settings)
-    return list(read_jsonl(generated["output"])), costs
+    rows = list(read_jsonl(generated["output"]))
+    assert_typed(rows, ScoredSample)
+    return rows, costs
 
 
 def test_rows_say_who_won_and_the_greedy_one_does_not_play(generated):

@@ -23,6 +23,7 @@ from gavel.judge.tournaments import best_of_each
 from gavel.judge.verdict import Compared, Comparer, Usage, Verdict
 from gavel.judge_eval import probes, verdicts
 from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
+from gavel.judge_eval.records import VerdictRow
 from gavel.judge_eval.verdicts import _judged
 from gavel.models.loading import Student
 from gavel.models.task import Task
@@ -31,6 +32,7 @@ from gavel.report.sections.judge import calibration_table, part_tables, probe_ta
 from gavel.stats.auc import auc_within
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers.asking import scores_of
+from helpers.typed_rows import assert_typed
 
 
 class ByRule(Backend):
@@ -214,6 +216,7 @@ def test_rows_written_and_read_again_say_the_same():
     asked = [{"id": "1", "question": "1+1?", "response": text, "gold": "2", "kind": None} for text in texts]
     rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None
+    assert_typed(rows, VerdictRow)
     found = whole(json.loads(json.dumps(rows)))
     direct = calibrate(["1"] * 3, rule.verdicts(["1+1?"] * 3, texts), [True, False, False])
     assert (

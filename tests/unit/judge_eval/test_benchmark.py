@@ -18,6 +18,7 @@ from gavel.judge_eval.benchmark import ask, check
 from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
 from gavel.judge_eval.pairs import Source, make_items, pairs, problems_of, split
+from gavel.judge_eval.records import PairItem
 from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.solutions.error_kinds import KINDS, error_kind
@@ -27,6 +28,7 @@ from gavel.study import params
 from gavel.study.rules import RULES
 from gavel.study.schema.study import load
 from helpers.asking import scores_of
+from helpers.typed_rows import assert_typed
 
 
 def program(*steps, result="result"):
@@ -183,6 +185,8 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path,
         return list(read_jsonl(out))
 
     items = made()
+    assert_typed(items, PairItem)
+    assert all(list(item) == list(ITEM_COLUMNS) for item in items)
     assert {item["prompt"] for item in items} <= {row["question"] for row in rows[16:24]}
     # Both policies are one, whose samples come first; random weights solve nothing.
     assert {item["rejected_model"] for item in items} == {"student", "sft-greedy", "spoilt"}

@@ -13,13 +13,15 @@ FILES = {
     "gavel/plain.py": "def half(x):\n    'Halves.'\n    # why\n    return x / 2\n",
     "gavel/late.py": "def f():\n    from gavel import base\n    return base.RATE\n",
     "gavel/unused.py": "X = 1\n",
+    "gavel/records.py": "from typing import TypedDict\n\n\nclass Row(TypedDict):\n    id: str\n",
     "gavel/tracking/__init__.py": "",
     "gavel/tracking/store.py": "from gavel.unused import X\n",
     "gavel/page/__init__.py": '"""The page."""\n',
     "gavel/page/render.py": "def render():\n    return 1\n",
     "gavel/page/page.html": "<p>",
     "script.py": (
-        "import gavel.plain\nfrom gavel import late\nfrom gavel.tracking import store\nfrom gavel.page import render\n"
+        "import gavel.plain\nfrom gavel import late, records\n"
+        "from gavel.tracking import store\nfrom gavel.page import render\n"
     ),
 }
 
@@ -58,6 +60,7 @@ def test_closure_is_transitive_and_leaves_observers_out(project):
         ("gavel/__init__.py", '__version__ = "2"\n'),
         ("gavel/unused.py", "X = 2\n"),
         ("gavel/tracking/store.py", "from gavel.unused import X\nX += 1\n"),
+        ("gavel/records.py", FILES["gavel/records.py"] + "    name: str\n"),
         ("gavel/page/.page.html.swp", "an editor's"),
         ("script.py", "# comment\n" + FILES["script.py"]),
     ],

@@ -12,7 +12,9 @@ from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.study.schema.training import Sft
 from gavel.training import sft
+from gavel.training.records import RunSummary
 from helpers.small_run import small_run
+from helpers.typed_rows import assert_typed
 
 CLOCKS = ("time", "runtime", "per_second")
 
@@ -78,7 +80,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
             mirror=mirror,
         )
 
-    fine_tune("whole")
+    assert_typed([fine_tune("whole")], RunSummary)
     for step in (4, 8, 12):
         with pytest.raises(Cut):
             fine_tune("cut", Cutter(step))

@@ -10,9 +10,11 @@ from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import example, phrasings, render
 from gavel.judge.single_token import SingleTokenJudge
 from gavel.judge_eval.benchmark import written
+from gavel.judge_eval.records import WrittenJudgment
 from gavel.study.schema.study import load as load_config
 from helpers.configs import default
 from helpers.judge_server import LISTED, connect, serving
+from helpers.typed_rows import assert_typed
 
 
 class ByRule(Writer):
@@ -205,7 +207,8 @@ def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     settings = {"model": tiny, "kind": "pairwise", "labels": [" Yes", " No"]}
     judge = load.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
     items = [{"id": row["id"], "prompt": row["question"], "chosen": "1", "rejected": "2"} for row in rows[:3]]
-    first, second, *_ = written(judge, items)
+    first, second, *_ = rows = written(judge, items)
+    assert_typed(rows, WrittenJudgment)
     assert first["id"] == second["id"] and (first["label"], second["label"]) == ("Yes", "No")
     assert first["prompt"].index("\n1\n") < first["prompt"].index("\n2\n")
     assert second["prompt"].index("\n2\n") < second["prompt"].index("\n1\n")

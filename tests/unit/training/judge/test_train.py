@@ -7,14 +7,17 @@ import pytest
 from safetensors.torch import load_file
 
 from gavel.common.errors import InputError
-from gavel.common.files import write_jsonl
+from gavel.common.files import read_jsonl, write_jsonl
 from gavel.jobs.launch import RunFolders
 from gavel.judge import kinds, load
 from gavel.study import layout, params, resolve
 from gavel.study.schema.judge_training import JudgeDpo, JudgeRl, JudgeSft
 from gavel.study.schema.study import load as load_config
 from gavel.training.judge.judgments import sampled
+from gavel.training.judge.records import Judgment
 from gavel.training.judge.train import PairAccuracy, Preferred, train
+from gavel.training.records import JudgeSummary
+from helpers.typed_rows import assert_typed
 
 LABELS = (" Yes", " No")  # the tokenizer of the tests' model has these as words
 
@@ -54,6 +57,7 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
         data = tmp_path / "judgments.jsonl"
         judge = load.load(**asked | {"cache": None})
         write_jsonl(data, sampled(judge, pairs, samples=4, temperature=1.0, seed=0))
+        assert_typed(read_jsonl(data), Judgment)
     arguments = {
         "method": method,
         "start": tiny,
@@ -73,6 +77,7 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
     summary = run(tmp_path, tiny, pairs, method, reasons)
     out = tmp_path / "out"
     assert summary == json.loads((out / "run.json").read_text())
+    assert_typed([summary], JudgeSummary)
     assert summary["algorithm"] == method and summary["status"] == "finished" and summary["examples"] > 0
     validations = pd.read_csv(out / "monitor.csv")
     assert validations.step.iloc[0] == 0 and validations.step.iloc[-1] == summary["steps"]
@@ -138,6 +143,7 @@ def test_rl_without_pairs_is_an_error(tmp_path, tiny, pairs):
 def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tiny, pairs, monkeypatch):
     monkeypatch.setattr(Preferred, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
     summary = run(tmp_path, tiny, pairs, "grpo", False)
+    assert_typed([summary], JudgeSummary)
     assert summary["untrained"] == "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"
     assert weights(tmp_path / "out/final") == weights(tiny)
 

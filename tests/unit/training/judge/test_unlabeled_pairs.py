@@ -11,6 +11,8 @@ from gavel.judge.pairwise import PairwiseJudge
 from gavel.solutions.verifier import solutions_to_answers
 from gavel.training.judge import unlabeled_pairs
 from gavel.training.judge.judgments import balanced, both_orders, sampled, to_imitate, to_prefer
+from gavel.training.judge.records import ContrastingPair
+from helpers.typed_rows import assert_typed
 
 PROGRAM = "def solution():\n    a = {}+{}\n    result = a*2\n    return result"
 
@@ -76,6 +78,7 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         seed=0,
     )
     assert len(asked) == 4 and not set(asked) & {row["question"] for row in ROWS}
+    assert_typed(pairs, ContrastingPair)
     ways = Counter(pair["subset"] for pair in pairs)
     assert ways["changed-question"] == 3 and "q0-changed-question" not in {pair["id"] for pair in pairs}
     assert 1 <= ways["injected-error"] <= 4

@@ -10,11 +10,13 @@ from gavel.common.files import read_json
 from gavel.common.paths import ROOT
 from gavel.models import loading
 from gavel.study.schema.study import load
+from gavel.training.records import RunSummary
 from gavel.training.rl import collapse_handler, grpo
 from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
 from helpers.small_run import small_run
+from helpers.typed_rows import assert_typed
 
 
 @pytest.fixture
@@ -44,6 +46,7 @@ def same(a, b):
 def test_a_flag_changes_nothing(train, tmp_path):
     summary = train("flag")
     assert (summary["steps"], summary["ended"]) == (6, None)
+    assert_typed([read_json(tmp_path / "out" / "run.json")], RunSummary)
     assert [float(row["collapsed"]) for row in validations(tmp_path)] == [0, 0, 0, 1, 1, 1, 1]
 
 
@@ -52,7 +55,7 @@ def test_stopping_keeps_the_policy_of_that_step(train, tmp_path):
     assert summary["ended"] == {"step": 3, "action": "stop"}
     assert (summary["steps"], summary["completions"]) == (3, 3 * 2 * 2)
     assert len(validations(tmp_path)) == 4
-    assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
+    assert_typed([read_json(tmp_path / "out" / "run.json")], RunSummary)
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])

@@ -5,15 +5,16 @@ with 13-grams, Brown et al. 2020, appendix C; questions of 30 to 50 words call f
 """
 
 from collections import ChainMap
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import combinations
 
-from gavel.data.records import normalise
+from gavel.data.normalise import normalise
+from gavel.data.records import Record
 
 MAX_EXAMPLES = 5
 
 
-def audit(splits: dict[str, list[dict]], tests: dict[str, list[dict]], n: int = 8) -> dict:
+def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[Record]], n: int = 8) -> dict:
     """Compare each train-side split with each test set.
 
     Args:
@@ -79,7 +80,7 @@ def audit(splits: dict[str, list[dict]], tests: dict[str, list[dict]], n: int = 
     }
 
 
-def _by_question(rows: list[dict]) -> dict[str, str]:
+def _by_question(rows: Sequence[Record]) -> dict[str, str]:
     """Normalised question → id of the first row that asks it."""
     found: dict[str, str] = {}
     for row in rows:
@@ -87,11 +88,11 @@ def _by_question(rows: list[dict]) -> dict[str, str]:
     return found
 
 
-def _counts(rows: list[dict], by_question: dict[str, str]) -> dict:
+def _counts(rows: Sequence[Record], by_question: dict[str, str]) -> dict:
     return {"rows": len(rows), "duplicates": len(rows) - len(by_question)}
 
 
-def _row_grams(row: dict, n: int, *, masked: bool) -> list[str]:
+def _row_grams(row: Record, n: int, *, masked: bool) -> list[str]:
     words = normalise(row["question"]).split()
     return _grams(_masked(words) if masked else words, n)
 
@@ -104,7 +105,7 @@ def _grams(words: list[str], n: int) -> list[str]:
     return [" ".join(words[start : start + n]) for start in range(max(1, len(words) - n + 1))]
 
 
-def _index(rows: list[dict], n: int, plain: Set[str], masked: Set[str]) -> tuple[dict[str, str], ...]:
+def _index(rows: Sequence[Record], n: int, plain: Set[str], masked: Set[str]) -> tuple[dict[str, str], ...]:
     """Of a split: normalised question, n-gram and masked n-gram -> id of the first row that contains it.
 
     Only the n-grams that a test set has are kept: those of a million questions would take gigabytes.
@@ -122,7 +123,7 @@ def _index(rows: list[dict], n: int, plain: Set[str], masked: Set[str]) -> tuple
     return asked, *seen
 
 
-def _found(rows: list[dict], keys_of, index: Mapping[str, str]) -> dict:
+def _found(rows: Sequence[Record], keys_of: Callable[[Record], list[str]], index: Mapping[str, str]) -> dict:
     """Rows of which any key stands in `index` (key → id), with the first examples."""
     hits = []
     for row in rows:
@@ -136,7 +137,12 @@ def _found(rows: list[dict], keys_of, index: Mapping[str, str]) -> dict:
     }
 
 
-def _seeds(rows: list[dict], splits: dict, tests: dict, questions: dict[str, dict[str, str]]) -> dict:
+def _seeds(
+    rows: Sequence[Record],
+    splits: Mapping[str, Sequence[Record]],
+    tests: Mapping[str, Sequence[Record]],
+    questions: Mapping[str, dict[str, str]],
+) -> dict:
     """Where the seed questions of a perturbed set stand, by id and, where it is known, by question."""
     linked = [row for row in rows if row["seed_id"] is not None]
     distinct = {row["seed_id"] for row in linked}
@@ -148,7 +154,7 @@ def _seeds(rows: list[dict], splits: dict, tests: dict, questions: dict[str, dic
     for name, group in splits.items():
         index = ChainMap(questions[name], {row["id"]: row["id"] for row in group if row["id"] in distinct})
 
-        def keys_of(row: dict) -> list[str]:
+        def keys_of(row: Record) -> list[str]:
             seed = row["seed_id"]
             return [] if seed is None else [seed, *([normalise(known[seed])] if seed in known else [])]
 

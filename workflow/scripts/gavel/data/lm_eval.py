@@ -70,5 +70,5 @@ class Once:
         return False
 
 
-def _shown(value) -> str:
+def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)[:60]

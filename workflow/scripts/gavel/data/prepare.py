@@ -1,12 +1,14 @@
 """From the config's sources to the files of a study: splits, test sets, and the counts that go with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json, write_jsonl
 from gavel.data import sources
 from gavel.data.generator import perturbations, problems
+from gavel.data.generator.problems import Story
+from gavel.data.records import Record
 from gavel.data.sources import Skipped
 from gavel.data.splits import make_splits
 
@@ -88,7 +90,7 @@ def read_source(
     label: str,
     exclude: frozenset[str] = frozenset(),
     skipped: dict[str, Skipped] | None = None,
-) -> list[dict]:
+) -> Sequence[Record]:
     """Records of one source of the config; the generator leaves out the questions in `exclude`.
 
     With `skip_bad`, rows that do not fit are told and left out, and counted under `name` in `skipped`.
@@ -106,12 +108,12 @@ def read_source(
     return records
 
 
-def generated(source: dict, name: str, exclude: frozenset[str]) -> list:
+def generated(source: dict, name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:
     """(story, record) pairs of a generator source; `name` becomes part of the ids."""
     return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
 
 
-def perturbed(train: dict, rows: list[dict], exclude: frozenset[str], used: set[str], seed: int) -> list[dict]:
+def perturbed(train: dict, rows: Sequence[Record], exclude: frozenset[str], used: set[str], seed: int) -> list[Record]:
     """As many perturbed problems as there are `rows`, made from them; none of them is in `used`."""
     if train["reader"] != "generator":
         return []
@@ -123,10 +125,11 @@ def perturbed(train: dict, rows: list[dict], exclude: frozenset[str], used: set[
 
 def read_tests(
     tests: Mapping[str, dict], exclude: set[str], skipped: dict[str, Skipped] | None = None
-) -> dict[str, list[dict]]:
+) -> dict[str, Sequence[Record]]:
     """Records of every test set; perturbed sets come from the stories of the set that they name. `skipped` is as in
     `read_source`."""
-    stories, rows = {}, {}
+    stories: dict[str, list[tuple[Story, Record]]] = {}
+    rows: dict[str, Sequence[Record]] = {}
     for name, source in tests.items():
         if source["reader"] != "generator":
             rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped)

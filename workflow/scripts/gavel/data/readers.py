@@ -1,17 +1,19 @@
 """One function for each published layout: a row as it stands in the file or on the hub becomes a record.
 
 What a reader returns needs `question` and `gold`, the right answer, which most layouts call `answer`; the other fields
-of a record (`gavel.data.records.FIELDS`) are optional. Files are not opened here (`gavel.data.sources`). A new data set
+of a record (`gavel.data.records.Record`) are optional. Files are not opened here (`gavel.data.sources`). A new data set
 is one reader function and one line in `READERS`; the first paragraph of its docstring is its line in the config's
 reference.
 """
 
 import re
 from collections.abc import Callable
+from typing import cast
 
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
-from gavel.data.records import FIELDS
+from gavel.data.fields import FIELDS
+from gavel.data.records import Problem
 from gavel.solutions.numbers import TOO_LONG, canonical, too_long
 
 # `9 (apples)`: an answer of ASDiv with its unit.
@@ -25,7 +27,7 @@ def _text(row: dict, field: str) -> str:
     return value.strip()
 
 
-def _gold(value) -> str:
+def _gold(value: object) -> str:
     """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
     gold = None if value is None or isinstance(value, bool) else canonical(value)
     if gold is None:
@@ -44,7 +46,7 @@ def _worked(steps: str, gold: str) -> str | None:
     return f"{steps}\n#### {gold}" if steps.strip() else None
 
 
-def read_gsm8k(row: dict) -> dict:
+def read_gsm8k(row: dict) -> Problem:
     """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`; it is kept whole as solution."""
     solution = _text(row, "answer")
     _, mark, final = solution.rpartition("####")
@@ -53,7 +55,7 @@ def read_gsm8k(row: dict) -> dict:
     return {"question": _text(row, "question"), "solution": solution, "gold": _gold(final.strip())}
 
 
-def read_gsm_plus(row: dict) -> dict:
+def read_gsm_plus(row: dict) -> Problem:
     """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the answer `None`.
 
     `seed_question` stays until `gavel.data.sources.link_seeds` turns it into `seed_id`.
@@ -67,12 +69,12 @@ def read_gsm_plus(row: dict) -> dict:
     }
 
 
-def read_svamp(row: dict) -> dict:
+def read_svamp(row: dict) -> Problem:
     """SVAMP (Patel et al. 2021), published or hub rows: `Body` and `Question`, with a full stop between."""
     return {"question": _joined(_text(row, "Body"), _text(row, "Question")), "gold": _gold(row.get("Answer"))}
 
 
-def read_mawps(row: dict) -> dict:
+def read_mawps(row: dict) -> Problem:
     """MAWPS (Koncel-Kedziorski et al. 2016) and MultiArith (Roy and Roth 2015): `sQuestion`, `lEquations`,
     `lSolutions`.
 
@@ -87,7 +89,7 @@ def read_mawps(row: dict) -> dict:
     return {"question": _text(row, "sQuestion"), "solution": _worked("\n".join(equations), gold), "gold": gold}
 
 
-def read_asdiv(row: dict) -> dict:
+def read_asdiv(row: dict) -> Problem:
     """ASDiv (Miao et al. 2020), the published XML file or hub rows. Answers that are no single number do not fit;
     `skip_bad` leaves those out.
 
@@ -100,10 +102,10 @@ def read_asdiv(row: dict) -> dict:
     identity = {"id": _text(row, "id")} if row.get("id") is not None else {}
     solution = _worked(row.get("formula") or "", gold)
     question = _joined(_text(row, "body"), _text(row, "question"))
-    return identity | {"question": question, "solution": solution, "gold": gold}
+    return cast(Problem, identity | {"question": question, "solution": solution, "gold": gold})
 
 
-def read_lm_eval(row: dict) -> dict:
+def read_lm_eval(row: dict) -> Problem:
     """Sample logs of lm-evaluation-harness 0.4: the question in `doc`, the answer in `target`; each question once.
 
     `target` is a number, or steps that end with `#### N` and are then the solution (`gavel.data.lm_eval`). ASDiv's
@@ -121,7 +123,7 @@ def read_lm_eval(row: dict) -> dict:
     }
 
 
-def read_own(row: dict) -> dict:
+def read_own(row: dict) -> Problem:
     """This project's own record layout: `question` and `answer`; the other fields are optional.
 
     In a file that a study wrote the right answer is `gold`, and `answer`, where there is one, the model's.
@@ -131,10 +133,10 @@ def read_own(row: dict) -> dict:
         if not isinstance(value, str):
             raise InputError(f"'{field}' is not text")
     gold = _gold(row["gold"] if "gold" in row else row.get("answer"))
-    return optional | {"question": _text(row, "question"), "gold": gold}
+    return cast(Problem, optional | {"question": _text(row, "question"), "gold": gold})
 
 
-READERS: dict[str, Callable[[dict], dict]] = {
+READERS: dict[str, Callable[[dict], Problem]] = {
     "gsm8k": read_gsm8k,
     "gsm_plus": read_gsm_plus,
     "svamp": read_svamp,

@@ -1,22 +1,24 @@
-"""Published data sets, from the hub or from local files, as Gavel's one record.
+"""Published data sets, from the hub or from local files, as Gavel's one record (`gavel.data.records`).
 
-A record is `{"id", "source", "question", "solution", "gold", "kind", "seed_id"}`; unknown is None. Not a
-place for splits (`gavel.data.splits`), nor for what a row of a data set looks like (`gavel.data.readers`).
+Not a place for splits (`gavel.data.splits`), nor for what a row of a data set looks like (`gavel.data.readers`).
 """
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 from xml.etree import ElementTree
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import json_texts, read_json, read_jsonl
+from gavel.data.fields import FIELDS, fields_of
+from gavel.data.normalise import normalise
 from gavel.data.readers import ONCE, READERS
-from gavel.data.records import FIELDS, normalise
+from gavel.data.records import LoadedRecord, Record
 
 
 class Skipped:
@@ -55,7 +57,7 @@ def load(
     limit: int | None = None,
     label: str,
     skipped: Skipped | None = None,
-) -> list[dict]:
+) -> list[LoadedRecord]:
     """Load a data set as records.
 
     Args:
@@ -85,13 +87,16 @@ def load(
     if limit is not None and limit < 1:
         raise InputError(f"{label}: limit must be at least 1, found {limit}")
     prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
-    new = ONCE[reader]() if reader in ONCE else lambda row: True
-    records, ids, place = [], {}, None
+    new: Callable[[dict], bool] = ONCE[reader]() if reader in ONCE else lambda row: True
+    records: list[LoadedRecord] = []
+    ids: dict[str, int] = {}
+    place: Callable[[int], str] | None = None
     for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
         try:
             if not new(row):
                 continue
-            record = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix} | READERS[reader](row)
+            unnamed = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix}
+            record = cast(LoadedRecord, unnamed | cast(dict, READERS[reader](row)))
             if record["id"] in ids:
                 raise InputError(f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique")
         except InputError as error:
@@ -109,7 +114,7 @@ def load(
     return records
 
 
-def link_seeds(plus_records: list[dict], main_records: list[dict]) -> list[dict]:
+def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -> list[Record]:
     """Replace `seed_question` by `seed_id`: the id of the first main record with that question.
 
     Give the main test set first and the training set after it, so that a seed which is a training problem is
@@ -120,12 +125,12 @@ def link_seeds(plus_records: list[dict], main_records: list[dict]) -> list[dict]
     ids: dict[str, str] = {}
     for row in main_records:
         ids.setdefault(normalise(row["question"]), row["id"])
-    linked = []
+    linked: list[Record] = []
     for row in plus_records:
         seed_id = row["seed_id"]
-        if seed_id is None and row.get("seed_question"):
-            seed_id = ids.get(normalise(row["seed_question"]))
-        linked.append({field: row[field] for field in FIELDS} | {"seed_id": seed_id})
+        if seed_id is None and (question := cast(LoadedRecord, row).get("seed_question")):
+            seed_id = ids.get(normalise(question))
+        linked.append({**fields_of(row), "seed_id": seed_id})
     return linked
 
 
@@ -162,7 +167,7 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
 class _Builder(ElementTree.TreeBuilder):
     """Refuses a document type: entities are declared there, and a few lines of them can expand to gigabytes."""
 
-    def doctype(self, name, public, system) -> None:
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
         raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
 
 

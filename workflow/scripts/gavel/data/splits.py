@@ -5,16 +5,20 @@ problem moves no other one.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from gavel.common.errors import InputError
-from gavel.data.records import FIELDS, normalise
+from gavel.data.fields import fields_of
+from gavel.data.normalise import normalise
+from gavel.data.records import LabeledRecord, LoadedRecord, Record
 from gavel.solutions.programs import to_program
 
 
 def make_splits(
-    train: list[dict],
-    tests: dict[str, list[dict]],
-    pretrain: list[dict],
+    train: Sequence[Record],
+    tests: Mapping[str, Sequence[Record]],
+    pretrain: Sequence[Record],
     *,
     labeled: int | float,
     unlabeled: int | float,
@@ -22,7 +26,7 @@ def make_splits(
     seed: int,
     require_program: bool,
     label: str = "data",
-) -> tuple[dict[str, list[dict]], dict]:
+) -> tuple[dict[str, list[Record]], dict]:
     """Cut the training problems into disjoint labelled, unlabelled and validation sets.
 
     A training problem is removed, and counted, if its normalised question stands in a test set or in
@@ -57,7 +61,7 @@ def make_splits(
 
     validated = [row for row in order if row["gold"] is not None][: sizes["validation"]]
     taken = {row["id"] for row in validated}
-    labelled: list[dict] = []
+    labelled: list[Record] = []
     programs: dict[str, str] = {}  # of those alone: converting a million problems would take minutes
     skipped = {"no_gold": 0, "no_program": 0}
     for row in order:
@@ -71,7 +75,7 @@ def make_splits(
             skipped["no_program"] += 1
         else:
             labelled.append(row)
-            programs |= {row["id"]: program} if require_program else {}
+            programs |= {row["id"]: cast(str, program)} if require_program else {}
     taken |= {row["id"] for row in labelled}
     left = [row for row in order if row["id"] not in taken]
 
@@ -84,12 +88,10 @@ def make_splits(
             f"{sizes['unlabeled']} + {sizes['validation']} problems, but {len(usable)} of the {len(train)} "
             "training problems are usable; lower them or give more training problems"
         )
-    splits = {
-        "labeled": [_record(row) | ({"program": programs[row["id"]]} if require_program else {}) for row in labelled],
-        "unlabeled": [
-            _record(row) | {"solution": None, "gold": None} for row in left[len(left) - sizes["unlabeled"] :]
-        ],
-        "validation": [_record(row) for row in validated],
+    splits: dict[str, list[Record]] = {
+        "labeled": [_labeled(row, programs.get(row["id"])) for row in labelled],
+        "unlabeled": [_unlabeled(row) for row in left[len(left) - sizes["unlabeled"] :]],
+        "validation": [fields_of(row) for row in validated],
     }
     notes = {
         "train": len(train),
@@ -103,23 +105,21 @@ def make_splits(
     return splits, notes
 
 
-def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict]) -> tuple[list[dict], dict]:
+def _usable(
+    train: Sequence[Record], tests: Mapping[str, Sequence[Record]], pretrain: Sequence[Record]
+) -> tuple[list[Record], dict]:
     """Training records that nothing forbids, and how many were removed for which (first) reason."""
     if len({row["id"] for row in train}) < len(train):
         raise InputError("training problems: two have the same id; ids must be unique, or left out of the file")
     in_test = {name: {normalise(row["question"]) for row in rows} for name, rows in tests.items()}
     seed_ids = {name: {row["seed_id"] for row in rows} - {None} for name, rows in tests.items()}
     seed_questions = {
-        name: {normalise(row["seed_question"]) for row in rows if row.get("seed_question")}
+        name: {normalise(text) for row in rows if (text := cast(LoadedRecord, row).get("seed_question"))}
         for name, rows in tests.items()
     }
     in_pretrain = {normalise(row["question"]) for row in pretrain}
-    removed = {
-        "in_test": dict.fromkeys(tests, 0),
-        "seed_of_test": dict.fromkeys(tests, 0),
-        "in_pretrain": 0,
-        "duplicate": 0,
-    }
+    by_test = {"in_test": dict.fromkeys(tests, 0), "seed_of_test": dict.fromkeys(tests, 0)}
+    removed = {"in_pretrain": 0, "duplicate": 0}
     seen: set[str] = set()
     usable = []
     for row in sorted(train, key=lambda row: (row["gold"] is None, row["id"])):
@@ -129,9 +129,9 @@ def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict
             (name for name in tests if row["id"] in seed_ids[name] or question in seed_questions[name]), None
         )
         if test is not None:
-            removed["in_test"][test] += 1
+            by_test["in_test"][test] += 1
         elif perturbed is not None:
-            removed["seed_of_test"][perturbed] += 1
+            by_test["seed_of_test"][perturbed] += 1
         elif question in in_pretrain:
             removed["in_pretrain"] += 1
         elif question in seen:
@@ -139,7 +139,7 @@ def _usable(train: list[dict], tests: dict[str, list[dict]], pretrain: list[dict
         else:
             seen.add(question)
             usable.append(row)
-    return usable, removed
+    return usable, by_test | removed
 
 
 def _size(value: int | float, usable: int, key: str) -> int:
@@ -150,7 +150,9 @@ def _size(value: int | float, usable: int, key: str) -> int:
     raise InputError(f"{key}: expected a count (0 or more) or a fraction between 0 and 1, found {value!r}")
 
 
-def _enough(found: list[dict], sizes: dict[str, int], name: str, what: str, usable: list[dict], label: str) -> None:
+def _enough(
+    found: Sequence[Record], sizes: Mapping[str, int], name: str, what: str, usable: Sequence[Record], label: str
+) -> None:
     if len(found) < sizes[name]:
         raise InputError(
             f"{label}.{name} asks for {sizes[name]} problems with {what}, but {len(found)} of the "
@@ -163,11 +165,16 @@ def _rank(seed: int, identity: str) -> str:
     return hashlib.sha256(f"{seed}:{identity}".encode()).hexdigest()
 
 
-def _program(row: dict) -> str | None:
+def _program(row: Record) -> str | None:
     if row["solution"] is None or row["gold"] is None:
         return None
     return to_program(row["solution"], row["gold"], row["question"])
 
 
-def _record(row: dict) -> dict:
-    return {field: row[field] for field in FIELDS}
+def _labeled(row: Record, program: str | None) -> Record:
+    kept = fields_of(row)
+    return kept if program is None else cast(LabeledRecord, {**kept, "program": program})
+
+
+def _unlabeled(row: Record) -> Record:
+    return {**fields_of(row), "solution": None, "gold": None}

@@ -106,14 +106,16 @@ def points(table: np.ndarray) -> np.ndarray:
 
 def _tables(asked: Once, questions: Sequence[str], groups: Sequence[Sequence[str]]) -> list[np.ndarray]:
     """For each question the round robin `(n, n)` of its n samples; equal ones are one player, and tie."""
-    players, numbers = [], []
+    players: list[tuple[str, str]] = []
+    numbers: list[list[int]] = []
     for question, own in zip(questions, groups, strict=True):
         distinct = list(dict.fromkeys(own))
         numbers.append(list(range(len(players), len(players) + len(distinct))))
         players += [(question, text) for text in distinct]
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        return [one and one.probability for one in asked.compare([(*players[i], players[j][1]) for i, j in pairs])]
+        found = asked.compare([(*players[i], players[j][1]) for i, j in pairs])
+        return [None if one is None else one.probability for one in found]
 
     tables = []
     for own, table in zip(groups, round_robin(numbers, compare), strict=True):

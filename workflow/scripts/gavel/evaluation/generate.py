@@ -5,10 +5,13 @@ from pathlib import Path
 
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
+from gavel.evaluation.records import Response
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
+from gavel.models.sampling import Sample
 from gavel.models.task import Task
+from gavel.models.vllm import VllmPolicy
 
 GREEDY = -1  # the `sample` number of the greedy completion; sampled ones count from 0
 
@@ -27,8 +30,8 @@ def generate(
 ) -> None:
     """Write one greedy completion and `n` sampled ones for each question of each file, with one checkpoint.
 
-    Rows are `{"id", "sample", "temperature", "response", "tokens", "finished"}`, a question's together, the greedy one
-    first with sample -1 and temperature 0.
+    Rows are `gavel.evaluation.records.Response`s, a question's together, the greedy one first with sample -1 and
+    temperature 0.
 
     Args:
         model: checkpoint folder; `student` says how it is loaded.
@@ -44,34 +47,33 @@ def generate(
             model=model,
             student=student,
             task=task,
-            limit=vllm and vllm.get("max_model_length"),
+            limit=vllm.get("max_model_length") if vllm else None,
         )
-    if vllm:
-        from gavel.models.vllm import VllmPolicy
-
-        policy = VllmPolicy(model, student, vllm)
-    else:
-        policy = Policy.load(model, student, limits)
+    policy: Policy | VllmPolicy = VllmPolicy(model, student, vllm) if vllm else Policy.load(model, student, limits)
     for questions, output in files:
         rows = list(read_jsonl(questions))
         asked = [row["question"] for row in rows]
         greedy = policy.solve(asked, task, seed=seed)
-        sampled = [[] for _ in rows]
+        sampled: list[list[Sample]] = [[] for _ in rows]
         if n:
             sampled = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
         say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} completions each")
         write_jsonl(
             output,
             (
-                {
-                    "id": row["id"],
-                    "sample": number,
-                    "temperature": 0.0 if number == GREEDY else temperature,
-                    "response": completion.text,
-                    "tokens": len(completion.ids),
-                    "finished": completion.finished,
-                }
+                _response(row["id"], number, completion, 0.0 if number == GREEDY else temperature)
                 for row, first, others in zip(rows, greedy, sampled, strict=True)
                 for number, completion in enumerate([*first, *others], start=GREEDY)
             ),
         )
+
+
+def _response(question: str, number: int, completion: Sample, temperature: float) -> Response:
+    return {
+        "id": question,
+        "sample": number,
+        "temperature": temperature,
+        "response": completion.text,
+        "tokens": len(completion.ids),
+        "finished": completion.finished,
+    }

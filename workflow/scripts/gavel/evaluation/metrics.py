@@ -9,12 +9,14 @@ docs/evaluation.md defines every figure.
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_text
 from gavel.evaluation.question_values import Values, question_values
+from gavel.evaluation.records import ScoredSample
 from gavel.stats.intervals import (
     bootstrap_mean,
     crossed_bootstrap,
@@ -25,6 +27,9 @@ from gavel.stats.intervals import (
     ratio_drop,
     wilson,
 )
+
+File = tuple[str, str, str]  # of scored samples: its run, checkpoint and test set
+ByQuestion = dict[str, float]
 
 METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low high n".split()
 COMPARISON_COLUMNS = (
@@ -79,12 +84,12 @@ def write_metrics(
         InputError: a file is unusable or two files of a set cover different questions; the message names the
         file.
     """
-    values: dict[tuple[str, str, str], Values] = {}
+    values: dict[File, Values] = {}
     links: dict[str, dict] = {}
     metrics = []
     for run, checkpoint, name, path in files:
         try:
-            rows = list(read_jsonl(path))
+            rows = [cast(ScoredSample, row) for row in read_jsonl(path)]
             values[run, checkpoint, name] = question_values(rows, ks)
         except KeyError as error:
             raise InputError(f"{path}: a row has no {error}; score this set again") from None
@@ -96,8 +101,8 @@ def write_metrics(
         metrics += [about | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
     comparisons, pairs = [], list(_pairs(values, runs))
     resamples = max(RESAMPLES, RESAMPLES_EACH * len(pairs))
-    for first, second, metric, k, pair in pairs:
-        pair = _both_known(pair, (values[first], values[second]))
+    for first, second, metric, k, measured in pairs:
+        pair = _both_known(measured, (values[first], values[second]))
         if not pair[0]:
             continue
         about = {"run": first[0], "checkpoint": first[1], "baseline": second[0], "set": first[2]}
@@ -125,18 +130,20 @@ def main_checkpoint(run: str) -> str:
     return "best" if run == "sft" else "last"
 
 
-def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
+def _pairs(
+    values: dict[File, Values], runs: dict[str, dict]
+) -> Iterator[tuple[File, File, str, int, tuple[ByQuestion, ByQuestion]]]:
     """(first file, second file, metric, k, (first values, second values)) of all possible comparisons."""
     baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
     for key, own in values.items():
         run, checkpoint, name = key
-        top = max((k for metric, k in own if metric == "maj"), default=None)
-        measures = [("greedy", 1)] if checkpoint == "best" or top is None else [("greedy", 1), ("maj", top)]
+        top = max((k for metric, k in own if metric == "maj"), default=0)
+        measures = [("greedy", 1)] if checkpoint == "best" or not top else [("greedy", 1), ("maj", top)]
         if run != "sft" and name in baselines:
-            other = values[baselines[name]]
+            base = values[baselines[name]]
             for measure in measures:
-                if measure in own and measure in other:
-                    yield key, baselines[name], *measure, (own[measure], other[measure])
+                if measure in own and measure in base:
+                    yield key, baselines[name], *measure, (own[measure], base[measure])
         if run != "sft" and checkpoint == "last" and 0 < runs[run]["lambda"] < 1:
             wanted = {"algorithm": runs[run]["algorithm"], "lambda": 1, "seed": runs[run]["seed"]}
             for verifiable in (candidate for candidate, about in runs.items() if wanted.items() <= about.items()):
@@ -144,18 +151,19 @@ def _pairs(values: dict[tuple[str, str, str], Values], runs: dict[str, dict]):
                 if ("greedy", 1) in own and ("greedy", 1) in values.get(other, {}):
                     yield key, other, "greedy", 1, (own["greedy", 1], values[other]["greedy", 1])
         for first, second in CHOICES:
-            pair = [own.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second)]
-            if None not in pair:
-                yield key, key, f"{first}-{second}", top, pair
+            chosen, other_choice = (own.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second))
+            if chosen is not None and other_choice is not None:
+                yield key, key, f"{first}-{second}", top, (chosen, other_choice)
 
 
-def _both_known(pair: tuple[dict[str, float], dict[str, float]], files: tuple[Values, Values]):
+def _both_known(pair: tuple[ByQuestion, ByQuestion], files: tuple[Values, Values]) -> tuple[ByQuestion, ByQuestion]:
     """The pair less the questions that only one side has a value of, because the other's programs did not run."""
     lost = {name for values in files for name, share in values.get(("not_run", 1), {}).items() if share}
-    return tuple(
+    first, second = (
         {name: value for name, value in side.items() if name not in lost or name in other}
         for side, other in (pair, pair[::-1])
     )
+    return first, second
 
 
 def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict:
@@ -197,7 +205,7 @@ def _summaries(values: Values) -> list[dict]:
     return found
 
 
-def _drop_rates(values: dict[tuple[str, str, str], Values], links: dict, run: str, checkpoint: str, name: str):
+def _drop_rates(values: dict[File, Values], links: dict, run: str, checkpoint: str, name: str) -> list[dict]:
     """PDR of a set whose questions were made from another's; none where no seed is in another set."""
     own = values[run, checkpoint, name].get(("greedy", 1), {})
     seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
@@ -321,7 +329,7 @@ def _csv(columns: list[str], rows: list[dict]) -> str:
     return out.getvalue()
 
 
-def _cell(value) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gavel.common.errors import InputError
+from gavel.evaluation.records import ScoredSample
 from gavel.solutions.numbers import UNANSWERABLE
 from gavel.stats.judged_voting import best_of_k, weighted_vote
 from gavel.stats.voting import maj_at_k, pass_at_k
@@ -30,7 +31,7 @@ class Item(NamedTuple):
     knockout: bool | None
 
 
-def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
+def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
     """One value per question for each metric.
 
     Args:
@@ -56,9 +57,9 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
     answerable: dict[str, bool] = {}
     for row in rows:
         name, number = row["id"], row["sample"]
-        judged = (row.get(key) for key in ("judge", "elo", "knockout"))
         answer, right = row["answer"], row["correct"]
-        item = Item(answer, None if right is None else bool(right), row["tokens"], bool(row["finished"]), *judged)
+        picked = row.get("judge"), row.get("elo"), row.get("knockout")
+        item = Item(answer, None if right is None else bool(right), row["tokens"], bool(row["finished"]), *picked)
         place = sampled.setdefault(name, {})
         if number in place or (number < 0 and name in greedy):
             raise InputError(f"question {name}: sample {number} is there twice; generate this set again")
@@ -66,8 +67,8 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
             greedy[name] = item
         else:
             place[number] = item
-        if row.get("kind"):
-            kinds[name] = row["kind"]
+        if kind := row.get("kind"):
+            kinds[name] = kind
         answerable[name] = row.get("gold") != UNANSWERABLE
     if not sampled:
         raise InputError("no samples; generate this set again")
@@ -87,7 +88,7 @@ def question_values(rows: Iterable[dict], ks: Sequence[int]) -> Values:
     known = {name: [item for item in items if item.correct is not None] for name, items in lists.items()}
     if n:
         values["mean", 1] = {
-            name: sum(it.correct for it in items) / len(items) for name, items in known.items() if items
+            name: sum(bool(it.correct) for it in items) / len(items) for name, items in known.items() if items
         }
         values |= _votes(known, sorted({k for k in ks if 1 <= k <= n})) | _picks(known, n)
     for metric, part, pool in (
@@ -123,7 +124,7 @@ def _picks(lists: dict[str, list[Item]], n: int) -> Values:
         found = {name: [getattr(item, column) for item in items] for name, items in lists.items()}
         if any(value is not None for scores in found.values() for value in scores):
             values[metric, n] = {
-                name: best_of_k(scores, [item.correct for item in lists[name]], n)
+                name: best_of_k(scores, [bool(item.correct) for item in lists[name]], n)
                 for name, scores in found.items()
                 if len(scores) == n
             }
@@ -136,7 +137,7 @@ def _parts(greedy: dict[str, float], kinds: dict[str, str], answerable: dict[str
     if len(set(answerable.values())) == 2:
         parts["greedy_answerable"] = {name for name, can in answerable.items() if can}
         parts["greedy_unanswerable"] = {name for name, can in answerable.items() if not can}
-    parts = {
+    verdicts = {
         metric: {name: greedy[name] for name in greedy if name in names} for metric, names in sorted(parts.items())
     }
-    return {(metric, 1): by_question for metric, by_question in parts.items() if by_question}
+    return {(metric, 1): by_question for metric, by_question in verdicts.items() if by_question}

@@ -8,13 +8,15 @@ import time
 from collections.abc import Sequence
 
 from gavel.common.errors import InputError
+from gavel.judge.records import Pair
 from gavel.judge.verdict import MAX_MISSING, Comparer, Judge
+from gavel.judge_eval.records import PairAnswer, WrittenJudgment
 
 WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
-def ask(judge: Judge, items: Sequence[dict]) -> tuple[list[dict], dict]:
+def ask(judge: Judge, items: Sequence[Pair]) -> tuple[list[PairAnswer], dict[str, float]]:
     """Ask a judge about pairs of solutions of one question each.
 
     A judge that compares two solutions (`gavel.judge.verdict.Comparer`) is asked about the pairs.
@@ -22,14 +24,11 @@ def ask(judge: Judge, items: Sequence[dict]) -> tuple[list[dict], dict]:
     that score alike it prefers neither (0.5).
 
     Args:
-        items: rows with at least `id`, `prompt`, `chosen` (the right solution) and `rejected`.
+        items: `chosen` is the right solution.
 
     Returns:
-        A row an item, `{"id", "chosen", "rejected", "preferred"}`: the probabilities that the judge gives each solution
-        of being right (None of a judge that compares), and the probability that the right one is better; None where the
-        judge could not be asked. A judge that compares adds `first` and `flipped` (`gavel.judge.verdict.Comparison`).
-        And the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: seconds of the clock, without the time
-        to load the judge.
+        A row an item; and the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: seconds of the clock,
+        without the time to load the judge.
     """
     before, started = judge.usage, time.perf_counter()
     rows = _compared(judge, items) if isinstance(judge, Comparer) else _scored(judge, items)
@@ -37,17 +36,15 @@ def ask(judge: Judge, items: Sequence[dict]) -> tuple[list[dict], dict]:
     return rows, dict(zip(COSTS, (spent.prompts, spent.read, spent.written, seconds), strict=True))
 
 
-def written(judge: Judge, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> list[dict]:
+def written(judge: Judge, items: Sequence[Pair], count: int = WRITTEN_ABOUT) -> list[WrittenJudgment]:
     """What a judge that reasons writes about a few of the pairs, for people to read.
 
     It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so
     that all judges of a benchmark write about the same.
 
     Returns:
-        Rows `{"id", "prompt", "judgment", "label", "said", "probability"}`, of a judge that compares one for each order
-        of the two solutions, of another one for each solution: the judging prompt up to where the judge begins, the
-        first of its reasonings, the right label, the likelier one, and the probability of the right one. Rows without
-        an answer are left out; [] of a judge that answers at once.
+        Rows with the first of its reasonings, of a judge that compares one for each order of the two solutions, of
+        another one for each solution. Rows without an answer are left out; [] of a judge that answers at once.
     """
     if judge.reasoner is None:
         return []
@@ -56,18 +53,26 @@ def written(judge: Judge, items: Sequence[dict], count: int = WRITTEN_ABOUT) -> 
     begun = [texts[0] for texts in judge.reasoner.reason([prompt for _, prompt, _ in asked], samples=1)]
     known = [(*one, text) for one, text in zip(asked, begun, strict=True) if text is not None]
     replies = [(prompt[0], text) for _, prompt, _, text in known]
-    rows = []
+    rows: list[WrittenJudgment] = []
     probabilities = judge.reasoner.probabilities(replies, range(len(replies)))
     for (name, prompt, right, text), probability in zip(known, probabilities, strict=True):
         if probability is not None:
             said = judge.labels[probability < 0.5]
             own = probability if right == judge.labels[0] else 1 - probability
-            about = {"id": name, "prompt": prompt[0], "judgment": text + said}
-            rows.append(about | {"label": right.strip(), "said": said.strip(), "probability": own})
+            rows.append(
+                {
+                    "id": name,
+                    "prompt": prompt[0],
+                    "judgment": text + said,
+                    "label": right.strip(),
+                    "said": said.strip(),
+                    "probability": own,
+                }
+            )
     return rows
 
 
-def _prompts(judge, item: dict) -> list[tuple[tuple[str, str], str]]:
+def _prompts(judge, item: Pair) -> list[tuple[tuple[str, str], str]]:
     """The judging prompts of a pair by the first phrasing, each with its right label."""
     sides = ("chosen", "rejected")
     if isinstance(judge, Comparer):
@@ -78,7 +83,7 @@ def _prompts(judge, item: dict) -> list[tuple[tuple[str, str], str]]:
     return list(zip(prompts, judge.labels, strict=True))
 
 
-def check(rows: Sequence[dict]) -> None:
+def check(rows: Sequence[PairAnswer]) -> None:
     """Raises `InputError` where the judge left too many pairs unanswered to say how good it is."""
     silent = sum(row["preferred"] is None for row in rows)
     if silent > MAX_MISSING * len(rows):
@@ -88,7 +93,7 @@ def check(rows: Sequence[dict]) -> None:
         )
 
 
-def _compared(judge: Comparer, items: Sequence[dict]) -> list[dict]:
+def _compared(judge: Comparer, items: Sequence[Pair]) -> list[PairAnswer]:
     matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
     different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
     found = dict(zip(different, judge.compare(different), strict=True))
@@ -102,7 +107,7 @@ def _compared(judge: Comparer, items: Sequence[dict]) -> list[dict]:
     return rows
 
 
-def _scored(judge: Judge, items: Sequence[dict]) -> list[dict]:
+def _scored(judge: Judge, items: Sequence[Pair]) -> list[PairAnswer]:
     by_question: dict[str, dict[str, None]] = {}
     for item in items:
         by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gavel.common.files import replacing
+from gavel.judge.records import Pair
+from gavel.judge_eval.records import PairAnswer, PairItem
 from gavel.stats.auc import auc, auc_within
 from gavel.stats.intervals import clustered_mean, mean_interval
 
@@ -21,7 +23,7 @@ COLUMNS = (
 PARTS = {"error": "subset", "steps": "steps", "wrong by": "rejected_model"}
 
 
-def figures(items: Sequence[dict], rows: Sequence[dict], cost: Mapping[str, float]) -> list[dict]:
+def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]) -> list[dict]:
     """A judge's figures on all pairs and in parts.
 
     Accuracy is the share of pairs whose right solution is preferred, ties counting half, as in RewardBench; pairs
@@ -52,8 +54,8 @@ def figures(items: Sequence[dict], rows: Sequence[dict], cost: Mapping[str, floa
 
 def write_table(
     path: str | Path,
-    judges: Mapping[str, tuple[Sequence[dict], Mapping[str, float]]],
-    items: Sequence[dict],
+    judges: Mapping[str, tuple[Sequence[PairAnswer], Mapping[str, float]]],
+    items: Sequence[PairItem],
     mark: str,
 ) -> list[dict]:
     """Write benchmark.csv, the `figures` of each judge; returns its rows.
@@ -74,7 +76,7 @@ def write_table(
     return table
 
 
-def gain(items: Sequence[dict], before: Sequence[dict], after: Sequence[dict]) -> dict | None:
+def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[PairAnswer]) -> dict | None:
     """The accuracy of `after` less that of `before`, two judges' rows on the same items.
 
     Returns:
@@ -116,7 +118,7 @@ def headline(row: Mapping) -> str:
     return shown + (f", {row['missing']} without an answer" if row["missing"] else "")
 
 
-def _part(by: str, part: str, pairs: Sequence[tuple[dict, dict]]) -> dict:
+def _part(by: str, part: str, pairs: Sequence[tuple[Pair, PairAnswer]]) -> dict:
     known = [(item, row) for item, row in pairs if row["preferred"] is not None]
     found = dict.fromkeys(COLUMNS[1:-1]) | {"by": by, "part": part, "n": len(known), "missing": len(pairs) - len(known)}
     found["questions"] = len({item["prompt"] for item, _ in known})
@@ -133,7 +135,7 @@ def _hit(preferred: float) -> float:
     return 0.5 if preferred == 0.5 else float(preferred > 0.5)
 
 
-def _aucs(pairs: Iterable[tuple[dict, dict]]) -> dict:
+def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict:
     """Over the different solutions of each question that stand in the pairs."""
     singles = {
         (item["prompt"], item[key], key == "chosen"): row[key]
@@ -151,7 +153,7 @@ def _aucs(pairs: Iterable[tuple[dict, dict]]) -> dict:
     return {"auc": auc(scores, rights)} | spread
 
 
-def _bias(rows: Iterable[dict]) -> dict:
+def _bias(rows: Iterable[PairAnswer]) -> dict:
     held = [row for row in rows if row.get("first") is not None]
     if not held:
         return {}

@@ -9,6 +9,7 @@ import numpy as np
 
 from gavel.common.errors import InputError
 from gavel.judge.verdict import MAX_MISSING, Compared, Verdict
+from gavel.judge_eval.records import VerdictRow, Verdicts
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
 
@@ -185,14 +186,14 @@ def breakdown(
     return rows
 
 
-def whole(rows: Sequence[dict]) -> dict:
+def whole(rows: Sequence[VerdictRow]) -> dict:
     """Everything that the report shows of a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
 
     The figures of `calibrate` on problems as they were drawn, and breakdowns `by_kind` (perturbed problems too),
     `by_length` and `by_steps`.
     """
 
-    def columns(part: Sequence[dict]) -> tuple:
+    def columns(part: Sequence[VerdictRow]) -> tuple:
         return [r["id"] for r in part], [_verdict(r) for r in part], [r["correct"] for r in part]
 
     unperturbed = [row for row in rows if row["kind"] is None] or list(rows)
@@ -205,7 +206,7 @@ def whole(rows: Sequence[dict]) -> dict:
     return found
 
 
-def _verdict(row: dict) -> Verdict:
+def _verdict(row: Verdicts) -> Verdict:
     held = Compared(**row["compared"]) if row.get("compared") else None
     spoken = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
     return Verdict(row["judge"], *spoken, held)

@@ -9,12 +9,14 @@ The judge benchmark's items are such pairs. Judges are chosen on them, so they a
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
+from gavel.data.records import Record
 from gavel.data.sizes import check_validation
+from gavel.judge_eval.records import PairItem
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -43,16 +45,16 @@ class Checked(NamedTuple):
     correct: bool
 
 
-def problems_of(path: str, part: str, questions: int) -> list[dict]:
+def problems_of(path: str, part: str, questions: int) -> list[Record]:
     """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
     `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split`."""
-    rows = list(read_jsonl(path))
+    rows = [cast(Record, row) for row in read_jsonl(path)]
     if part == "all" or not questions:
         return rows
     return split(rows, questions)[part == "benchmark"]
 
 
-def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]:
+def split(rows: Sequence[Record], questions: int) -> tuple[list[Record], list[Record]]:
     """Validation problems in two parts: those that judges are selected on, and the benchmark, the last `questions`.
 
     The file's order is that of hashed ids, so its end is a sample like any other.
@@ -66,7 +68,7 @@ def split(rows: Sequence[dict], questions: int) -> tuple[list[dict], list[dict]]
 
 def make_items(
     *,
-    rows: Sequence[dict],
+    rows: Sequence[Record],
     sources: Sequence[Source],
     student: Student,
     task: Task,
@@ -118,13 +120,13 @@ def make_items(
 
 
 def pairs(
-    rows: Sequence[dict],
+    rows: Sequence[Record],
     references: Mapping[str, str],
     solutions: Mapping[str, Sequence[Solution]],
     solution_format: str,
     most: int,
     seed: int = 0,
-) -> list[dict]:
+) -> list[PairItem]:
     """The items, in the order of `rows`: for each problem up to `most` pairs of different wrong solutions.
 
     In every round each problem, in random order, adds the wrong solution whose kind of error is the rarest so far (then
@@ -139,8 +141,7 @@ def pairs(
         seed: of the choice.
 
     Returns:
-        Rows with `COLUMNS`: `subset` is the kind of error of the wrong solution (`gavel.solutions.error_kinds`),
-        `steps` the number of steps of the reference.
+        Rows with the keys `COLUMNS`, in that order; `subset` is a kind of error of `gavel.solutions.error_kinds`.
 
     Raises:
         InputError: no problem has both a right and a wrong solution.
@@ -158,7 +159,7 @@ def pairs(
         rng.shuffle(named)
         wrong[row["id"]] = named
     seen: dict[str, Counter] = {"kind": Counter(), "wrong": Counter(), "right": Counter()}
-    found: dict[str, list[dict]] = {row["id"]: [] for row in kept}
+    found: dict[str, list[PairItem]] = {row["id"]: [] for row in kept}
     for _ in range(most):
         for row in rng.sample(kept, len(kept)):
             left, good = wrong[row["id"]], right[row["id"]]
@@ -171,7 +172,8 @@ def pairs(
                 seen[name][value] += 1
             about = (best.text, bad.text, best.policy, bad.policy, kind, steps(references[row["id"]], solution_format))
             identity = f"{row['id']}-{len(found[row['id']])}"
-            found[row["id"]].append(dict(zip(COLUMNS, (identity, row["question"], *about), strict=True)))
+            item = dict(zip(COLUMNS, (identity, row["question"], *about), strict=True))
+            found[row["id"]].append(cast(PairItem, item))
     items = [item for own in found.values() for item in own]
     if not items:
         raise InputError(
@@ -183,7 +185,7 @@ def pairs(
 
 
 def _checked(
-    rows: Sequence[dict], solutions: Mapping[str, Sequence[Solution]], solution_format: str
+    rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str
 ) -> list[list[Checked]]:
     """Each problem's different solutions with the verifier's answers and verdicts."""
     first: list[dict[str, str]] = []
@@ -193,7 +195,7 @@ def _checked(
             own.setdefault(text, policy)
         first.append(own)
     texts = [text for own in first for text in own]
-    golds = [row["gold"] for row, own in zip(rows, first, strict=True) for _ in own]
+    golds = [cast(str, row["gold"]) for row, own in zip(rows, first, strict=True) for _ in own]
     verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
     found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
     return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run

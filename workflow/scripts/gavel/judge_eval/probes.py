@@ -8,7 +8,10 @@ reference solution and the same with one step spoilt, show what the judge makes 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+from gavel.data.records import Record
+from gavel.judge_eval.records import ProbeAsked, ProbeRow
 from gavel.solutions.mistakes import TRIES, corruptions, moved, reference
 
 PROBLEMS = 200  # validation problems that probes are made from
@@ -52,8 +55,8 @@ PROBES: dict[str, tuple[str, Callable[[Honest], str]]] = {
 }
 
 
-def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dict]:
-    """The probes of validation problems: `{"probe", "id", "question", "response", "gold"}`.
+def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[ProbeAsked]:
+    """The probes of validation problems.
 
     Args:
         rows: records; those without a gold answer or a solution (in program format: one that converts) are passed over.
@@ -67,24 +70,25 @@ def build(rows: Sequence[dict], solution_format: str, seed: int = 0) -> list[dic
     if len(usable) < 2:
         return []  # two of the probes need another problem
     rng = random.Random(f"probes-{seed}")
-    found = []
+    found: list[ProbeAsked] = []
     for place, (row, text) in enumerate(usable):
+        gold = cast(str, row["gold"])  # or it would have no reference
         honest = Honest(
             row["question"],
-            row["gold"],
+            gold,
             text,
-            _spoilt(text, row["gold"], solution_format, rng),
+            _spoilt(text, gold, solution_format, rng),
             usable[place - 1][1],
-            _other_number(row["gold"], rng),
+            _other_number(gold, rng),
             solution_format == "program",
         )
         for probe, (_, make) in PROBES.items():
-            head = {"probe": probe, "id": row["id"], "question": row["question"]}
-            found.append(head | {"response": make(honest), "gold": row["gold"]})
+            text = make(honest)
+            found.append({"probe": probe, "id": row["id"], "question": row["question"], "response": text, "gold": gold})
     return found
 
 
-def summary(rows: Sequence[dict]) -> list[dict]:
+def summary(rows: Sequence[ProbeRow]) -> list[dict]:
     """For each probe: `n`, mean `judge` score, share `rewarded` (the judge says right; None of a judge
     that compares), share `correct` by the verifier.
 

@@ -9,6 +9,7 @@ from gavel.common.log import say
 from gavel.judge import kinds, load
 from gavel.judge.verdict import MAX_MISSING, Judge
 from gavel.judge_eval import probes
+from gavel.judge_eval.records import Asked, PolicyAsked, ProbeRow, VerdictRow
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
@@ -33,17 +34,15 @@ def judge_policy(
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
 
-    Writes rows `{"id", "question", "response", "correct", "judge", "probability", "phrasings", "off_label_mass",
-    "truncated", "kind", "tokens", "steps"}`; `kind` is None for a problem as it was drawn. A judge that compares adds
-    `compared` (`gavel.judge.verdict.Compared`), and `says_right` is then None.
+    Writes rows `gavel.judge_eval.records.VerdictRow`.
 
     Args:
         model: checkpoint folder of the policy; `student` says how it is loaded.
         judge_settings: keyword arguments of `gavel.judge.load.load`.
         problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
         samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will reward.
-        probes_output: where the verdicts on `gavel.judge_eval.probes` of the first file's first problems go, if
-            anywhere.
+        probes_output: where the verdicts on `gavel.judge_eval.probes` of the first file's first problems go
+            (`gavel.judge_eval.records.ProbeRow`), if anywhere.
         usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
         limits: of what is decoded at a time, `gavel.models.limits.limits`.
     """
@@ -53,7 +52,7 @@ def judge_policy(
         check_questions(part, source=path, model=model, student=student, task=task)
     policy = Policy.load(model, student, limits)
     groups = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
-    asked = [
+    asked: list[PolicyAsked] = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
         | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
         for row, group in zip(rows, groups, strict=True)
@@ -70,8 +69,8 @@ def judge_policy(
         write_json(usage_output, {"written": written, "judge": judge.usage.tokens})
 
 
-def _judged(rows: Sequence[dict], judge: Judge, solution_format: str) -> Iterator[dict]:
-    """The rows with the verifier's and the judge's verdicts instead of the true answer."""
+def _judged(rows: Sequence[Asked], judge: Judge, solution_format: str) -> Iterator[VerdictRow | ProbeRow]:
+    """The rows with the verifier's and the judge's verdicts instead of the gold answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
         say(f"{lost} of {len(rows)} solutions are left out: their programs did not run", console=True)

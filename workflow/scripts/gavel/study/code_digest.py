@@ -24,6 +24,9 @@ OBSERVERS = (
     "jobs.snakemake_lock",
     "tracking",
 )
+# A package's `records.py` says what its rows on disk hold: types and nothing else, which do nothing when code runs. The
+# code that writes and reads the rows is tracked.
+TYPES = "records"
 
 
 def code_digest(script: str | Path, library: str | Path) -> str:
@@ -58,8 +61,8 @@ def closure(script: str | Path, library: str | Path) -> list[str]:
     """Sorted names of the library modules that a script imports, directly or through others.
 
     Imports count at any depth in a file, and so does a string constant that is exactly a module's dotted name
-    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS` are left out, and with them
-    what only they import. An import whose name is computed at run time is not seen.
+    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS` and `TYPES` are left out, and with
+    them what only they import. An import whose name is computed at run time is not seen.
     """
     library = Path(library).resolve()
     found: set[str] = set()
@@ -74,6 +77,8 @@ def closure(script: str | Path, library: str | Path) -> list[str]:
 
 
 def _observes(name: str) -> bool:
+    if name.rpartition(".")[2] == TYPES:
+        return True
     return any(name == observer or name.startswith(f"{observer}.") for observer in OBSERVERS)
 
 

@@ -5,12 +5,12 @@ Labels of validation questions are read here and never reach a reward.
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
+from gavel.data.records import Record
 from gavel.judge.verdict import Judge
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
@@ -49,7 +49,7 @@ class Monitor:
 
     def __init__(
         self,
-        rows: Sequence[dict[str, Any]],
+        rows: Sequence[Record],
         task: Task,
         *,
         judge: Judge | None = None,

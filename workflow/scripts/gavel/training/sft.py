@@ -5,7 +5,7 @@ It is also the start of every RL run, so it is chosen like anything else here: b
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
@@ -13,6 +13,7 @@ from trl import SFTConfig, SFTTrainer
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
+from gavel.data.records import LabeledRecord, Record
 from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
 from gavel.models.loading import Student
@@ -21,10 +22,11 @@ from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
+from gavel.training.records import RunSummary
 from gavel.training.state import RunState
 
 
-def solutions(rows: Sequence[dict[str, Any]], solution_format: str, source: str) -> list[str]:
+def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) -> list[str]:
     """What the model learns to write for each labelled row: its program, or its annotated text.
 
     Raises:
@@ -44,11 +46,11 @@ def train(
     labeled: str,
     validation: str,
     run: RunFolders,
-    settings: dict[str, Any],
+    settings: dict,
     seed: int,
     limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
-) -> dict[str, Any]:
+) -> RunSummary:
     """Fine-tune the student and keep its best and last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
@@ -66,7 +68,8 @@ def train(
     Raises:
         InputError: a row has no solution, or does not fit the model's context.
     """
-    rows, validated = list(read_jsonl(labeled)), list(read_jsonl(validation))
+    rows = [cast(LabeledRecord, row) for row in read_jsonl(labeled)]
+    validated = [cast(Record, row) for row in read_jsonl(validation)]
     texts = solutions(rows, task.format, labeled)
     asked = task.prompts(row["question"] for row in rows)
     data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
@@ -107,7 +110,7 @@ def train(
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
     trl.resume(trainer, state)
-    return finish_run(
+    summary = finish_run(
         state,
         trainer.model,
         tokenizer,
@@ -127,3 +130,4 @@ def train(
         },
         mirror,
     )
+    return cast(RunSummary, summary)

@@ -8,20 +8,31 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypedDict, cast
 
 from gavel.data.generator.problems import OPERATIONS, TRIES, Story, draw_numbers, record, redraw, show
 from gavel.data.generator.templates import DISTRACTORS, MAIN_EVENTS, Sentence
+from gavel.data.records import Record
 from gavel.solutions.numbers import UNANSWERABLE
 
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
-def numerical_substitution(story: Story, rng: random.Random) -> dict | None:
+class Made(TypedDict):
+    """A perturbed problem, before it has an id; `gold` is its right answer."""
+
+    question: str
+    solution: str | None
+    gold: str | None
+
+
+def numerical_substitution(story: Story, rng: random.Random) -> Made | None:
     """Other numbers of the same size."""
-    return _row(redraw(story, rng))
+    other = redraw(story, rng)
+    return _row(other) if other else None
 
 
-def digit_expansion(story: Story, rng: random.Random) -> dict | None:
+def digit_expansion(story: Story, rng: random.Random) -> Made | None:
     """One number gets a digit more (a factor of ten and a random last digit)."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
@@ -31,7 +42,7 @@ def digit_expansion(story: Story, rng: random.Random) -> dict | None:
     return None
 
 
-def integer_decimal_fraction(story: Story, rng: random.Random) -> dict | None:
+def integer_decimal_fraction(story: Story, rng: random.Random) -> Made | None:
     """One whole number becomes a decimal, so that quantities need not be whole any more."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
@@ -41,7 +52,7 @@ def integer_decimal_fraction(story: Story, rng: random.Random) -> dict | None:
     return None
 
 
-def adding_operation(story: Story, rng: random.Random) -> dict | None:
+def adding_operation(story: Story, rng: random.Random) -> Made | None:
     """One more event before the question."""
     others = [event for event in MAIN_EVENTS if event not in story.sentences]
     for _ in range(TRIES):
@@ -54,7 +65,7 @@ def adding_operation(story: Story, rng: random.Random) -> dict | None:
     return None
 
 
-def reversing_operation(story: Story, rng: random.Random) -> dict | None:
+def reversing_operation(story: Story, rng: random.Random) -> Made | None:
     """The end is given and the beginning asked: every step is undone, last one first."""
     events = story.sentences[1:-1]
     if not events:
@@ -63,13 +74,15 @@ def reversing_operation(story: Story, rng: random.Random) -> dict | None:
     first = redraw(Story((opener, *events, blank), (), story.words, story.stock), rng)
     if first is None:
         return None
-    end, undone, quantity = first.steps()[-1][1], [], first.steps()[-1][1]
+    end = quantity = first.steps()[-1][1]
+    undone: list[tuple[str, Fraction]] = []
     for index in range(len(events), 0, -1):
         values = dict(zip("ab", first.numbers[index], strict=False))
         for target, expression in first.sentences[index].steps:
             left, operator, right = expression[:3], expression[3], expression[4:]
-            operand = [values[o[1]] if o.startswith("{") and o[1] != "q" else o for o in (left, right)]
-            operand = [Fraction(o) if isinstance(o, str) and o != "{q}" else o for o in operand]
+            texts = [values[o[1]] if o.startswith("{") and o[1] != "q" else o for o in (left, right)]
+            numbers = [Fraction(o) if isinstance(o, str) and o != "{q}" else o for o in texts]
+            operand = cast("list[Fraction]", numbers)  # but for the quantity, which is what is undone
             if target == "t":
                 values["t"] = OPERATIONS[operator](operand[0], operand[1])
                 undone.append((f"{show(operand[0])}{operator}{show(operand[1])}", values["t"]))
@@ -88,21 +101,21 @@ def reversing_operation(story: Story, rng: random.Random) -> dict | None:
     }
 
 
-def problem_understanding(story: Story, rng: random.Random) -> dict | None:
+def problem_understanding(story: Story, rng: random.Random) -> Made | None:
     """The same problem in other words."""
     return _row(replace(story, reworded=True))
 
 
-def distractor_insertion(story: Story, rng: random.Random) -> dict | None:
+def distractor_insertion(story: Story, rng: random.Random) -> Made | None:
     """A sentence with a number that does not matter."""
     extra = rng.choice(DISTRACTORS).format(**story.words, z=rng.randint(2, 60))
     row = _row(story)
     premises = story.premises()
     premises.insert(rng.randint(1, len(premises)), extra)
-    return row | {"question": " ".join([*premises, story.question()])}
+    return {**row, "question": " ".join([*premises, story.question()])}
 
 
-def critical_thinking(story: Story, rng: random.Random) -> dict | None:
+def critical_thinking(story: Story, rng: random.Random) -> Made | None:
     """A needed number is missing, so the question cannot be answered (gold: the string `None`)."""
     i, j = _pick_number(story, rng)
     slot = "{" + "ab"[j] + "}"
@@ -113,7 +126,7 @@ def critical_thinking(story: Story, rng: random.Random) -> dict | None:
     return {"question": question, "solution": None, "gold": UNANSWERABLE}
 
 
-KINDS: dict[str, Callable[[Story, random.Random], dict | None]] = {
+KINDS: dict[str, Callable[[Story, random.Random], Made | None]] = {
     "numerical substitution": numerical_substitution,
     "digit expansion": digit_expansion,
     "integer-decimal-fraction conversion": integer_decimal_fraction,
@@ -127,7 +140,7 @@ KINDS: dict[str, Callable[[Story, random.Random], dict | None]] = {
 UNSEEN = frozenset(KINDS) - {"numerical substitution", "digit expansion", "adding operation"}
 
 
-def perturb(problems: Sequence[tuple[Story, dict]], count: int, seed: int, source: str) -> list[dict]:
+def perturb(problems: Sequence[tuple[Story, Record]], count: int, seed: int, source: str) -> list[Record]:
     """Make `count` perturbed problems, the kinds in equal shares, each traced to its seed by `seed_id`.
 
     Args:
@@ -137,7 +150,7 @@ def perturb(problems: Sequence[tuple[Story, dict]], count: int, seed: int, sourc
         source: the records' `source`, and the stem of their ids.
     """
     rng = random.Random(f"perturb-{seed}")
-    rows: list[dict] = []
+    rows: list[Record] = []
     seen = {row["question"] for _, row in problems}
     kinds = list(KINDS)
     while len(rows) < count:
@@ -147,16 +160,14 @@ def perturb(problems: Sequence[tuple[Story, dict]], count: int, seed: int, sourc
         if made is None or made["question"] in seen:
             continue
         seen.add(made["question"])
-        head = {"id": f"{source}-{len(rows):05d}", "source": source}
-        rows.append(head | made | {"kind": kind, "seed_id": original["id"]})
+        name = f"{source}-{len(rows):05d}"
+        rows.append({"id": name, "source": source, **made, "kind": kind, "seed_id": original["id"]})
     return rows
 
 
-def _row(story: Story | None) -> dict | None:
-    if story is None:
-        return None
+def _row(story: Story) -> Made:
     row = record(story, "", "")
-    return {key: row[key] for key in ("question", "solution", "gold")}
+    return {"question": row["question"], "solution": row["solution"], "gold": row["gold"]}
 
 
 def _pick_number(story: Story, rng: random.Random) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
+from typing import cast
 
 from gavel.common.errors import InputError
 from gavel.data.generator.templates import (
@@ -29,6 +30,7 @@ from gavel.data.generator.templates import (
     WIDE_OPENERS,
     Sentence,
 )
+from gavel.data.records import Record
 
 WIDE = "wide"  # also the `kind` of its records, by which a reader of the pretrain split can leave them out
 STOCKS = {
@@ -71,9 +73,11 @@ class Story:
 
     def steps(self) -> list[tuple[str, Fraction, str]]:
         """Calculation steps as (expression over literals, value, what the value counts), in order."""
-        done, quantity = [], None
+        done: list[tuple[str, Fraction, str]] = []
+        quantity: Fraction | None = None
         for index, sentence in enumerate(self.sentences):
-            values = dict(zip("ab", self.numbers[index], strict=False)) | {"q": quantity}
+            known = dict(zip("ab", self.numbers[index], strict=False)) | {"q": quantity}
+            values = cast("dict[str, Fraction]", known)  # no step reads a quantity before there is one
             if not sentence.steps and values.get("a") is not None and quantity is None:
                 quantity = values["a"]
             for target, expression in sentence.steps:
@@ -96,7 +100,7 @@ class Story:
 @cache
 def _parts(expression: str) -> tuple[str, ...]:
     """Left operand, operator and right operand of a template's expression, of which there are few."""
-    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()
+    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()  # type: ignore[union-attr]  # templates all match
 
 
 OPERATIONS = {
@@ -112,15 +116,22 @@ def show(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.10g}"
 
 
-def record(story: Story, problem_id: str, source: str, **extra) -> dict:
-    """The story as one problem record (layout: the library's `sources` module)."""
+def record(story: Story, problem_id: str, source: str) -> Record:
+    """The story as a record."""
     steps = story.steps()
     lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {unit}" for text, value, unit in steps]
     gold = show(steps[-1][1])
     question = " ".join([*story.premises(), story.question()])
     solution = "\n".join([*lines, f"#### {gold}"])
-    base = {"id": problem_id, "source": source, "question": question, "solution": solution, "gold": gold}
-    return base | {"kind": WIDE if story.stock == WIDE else None, "seed_id": None} | extra
+    return {
+        "id": problem_id,
+        "source": source,
+        "question": question,
+        "solution": solution,
+        "gold": gold,
+        "kind": WIDE if story.stock == WIDE else None,
+        "seed_id": None,
+    }
 
 
 def draw_numbers(sentences: tuple[Sentence, ...], rng: random.Random) -> tuple[tuple[Fraction, ...], ...]:
@@ -160,7 +171,7 @@ def draw_story(name: str, rng: random.Random) -> Story:
 
 def generate(
     name: str, count: int, seed: int, source: str, exclude: AbstractSet[str] = frozenset()
-) -> list[tuple[Story, dict]]:
+) -> list[tuple[Story, Record]]:
     """Draw `count` problems with distinct questions, deterministic in `(name, seed)`.
 
     Args:
@@ -179,7 +190,8 @@ def generate(
     if name not in SETS:
         raise InputError(f"generator set {name!r} does not exist; choose one of {', '.join(SETS)}")
     rng = random.Random(f"{name}-{seed}")
-    seen, problems = set(exclude), []
+    seen = set(exclude)
+    problems: list[tuple[Story, Record]] = []
     while len(problems) < count:
         story = draw_story(name, rng)
         row = record(story, f"{source}-{len(problems):05d}", source)

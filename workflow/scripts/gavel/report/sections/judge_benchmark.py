@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 from gavel.common.files import read_jsonl
+from gavel.judge_eval.records import WrittenJudgment
 from gavel.report.cells import MISSING, Cell, Estimate, Table, count, listing, points, share_cell, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import accuracy_against_cost
@@ -122,7 +124,8 @@ def written_cards(results: Results) -> list[dict]:
     cards: dict[tuple[str, str], dict] = {}
     for name in dict.fromkeys([*names[:1], *names[-1:]]):
         path = results.files.judge.benchmark.written(name)
-        for row in read_jsonl(path) if Path(path).exists() else ():
+        rows = (cast(WrittenJudgment, row) for row in (read_jsonl(path) if Path(path).exists() else ()))
+        for row in rows:
             about = {"id": row["id"], "prompt": ending(row["prompt"]), "label": row["label"], "sides": []}
             side = {"judge": name, "judgment": short(row["judgment"].strip("\n")), "right": row["said"] == row["label"]}
             card = cards.setdefault((row["id"], row["prompt"]), about)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 
@@ -34,6 +35,7 @@ from gavel.report.sections.samples import ending, short
 from gavel.stats.intervals import clustered_mean
 from gavel.study.layout import judge_stages
 from gavel.study.rules import RULES
+from gavel.training.judge.records import ContrastingPair, Judgment
 
 METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO"}
 WAYS = {"changed-question": "another question's answer", "injected-error": "an injected error"}
@@ -272,25 +274,26 @@ def material_table(results: Results) -> Table:
     columns += [("judgments", "drawn, in both orders"), ("reached", "the better solution, in %")]
     table = Table(columns, [])
     for number, (pairs, path) in enumerate(_files(results), 1):
-        about = {row["id"]: row for row in read_jsonl(pairs)} if pairs.exists() else {}
+        found = read_jsonl(pairs) if pairs.exists() else ()
+        about = {row["id"]: cast(ContrastingPair, row) for row in found}
         said: dict[str, list[bool]] = {}
         for row in read_jsonl(path) if path.exists() else ():
             said.setdefault(row["id"], []).append(row["reached"])
         ways = list(dict.fromkeys(row["subset"] for row in about.values()))
         for way in ["all", *(ways if len(ways) > 1 else [])]:
             own = {name: row for name, row in about.items() if way in ("all", row["subset"])}
-            drawn = [(own[name]["prompt"], float(one)) for name in own for one in said.get(name, ())]
+            judged = [(own[name]["prompt"], float(one)) for name in own for one in said.get(name, ())]
             cells = [text(number), text(WAYS.get(way, way)), count(len(own) or None)]
-            cells += [count(len({row["prompt"] for row in own.values()}) or None), count(len(drawn) or None)]
-            table.rows.append([*cells, _share(drawn)])
+            cells += [count(len({row["prompt"] for row in own.values()}) or None), count(len(judged) or None)]
+            table.rows.append([*cells, _share(judged)])
     return table
 
 
-def _share(drawn: Iterable[tuple[str, float]]):
+def _share(judged: Iterable[tuple[str, float]]):
     """A share with its interval over questions."""
-    if not drawn:
+    if not judged:
         return MISSING
-    groups, values = zip(*drawn, strict=True)
+    groups, values = zip(*judged, strict=True)
     low, high = clustered_mean(groups, values)
     return share_cell(Estimate(sum(values) / len(values), low, high))
 
@@ -309,8 +312,8 @@ def sample_judgments(results: Results, seed: int) -> list[dict]:
     if not written:
         return []
     number, path = written[-1]
-    first: dict[tuple, tuple[bytes, dict]] = {}
-    for row in read_jsonl(path):
+    first: dict[tuple, tuple[bytes, Judgment]] = {}
+    for row in (cast(Judgment, found) for found in read_jsonl(path)):
         if len(row["judgment"].split()) < 2:
             continue
         group = (not row["reached"], row["label"] if row["reached"] else "")

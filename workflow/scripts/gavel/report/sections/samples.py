@@ -2,13 +2,16 @@
 
 import hashlib
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gavel.common.files import read_jsonl
+from gavel.evaluation.records import ScoredSample
+from gavel.judge_eval.records import VerdictRow
 
 SURE = 0.8  # judge scores from here up count as 'sure', up to 1 - SURE as 'sure not'
 # Per run and set, so that every cell is seen and the page stays small.
@@ -23,7 +26,7 @@ LONGEST = 1500  # characters of a text that are shown
 MOST = 400  # cards on the page, whatever the size of the grid
 
 
-def bucket(row: dict) -> str:
+def bucket(row: ScoredSample | VerdictRow) -> str:
     """Which of QUOTAS a scored sample falls into."""
     judge = row.get("judge")
     if judge is not None and judge >= SURE and not row["correct"]:
@@ -49,7 +52,8 @@ def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], 
         if not Path(path).exists():
             continue
         heaps: dict[str, list] = {group: [] for group in QUOTAS}
-        for place, row in enumerate(read_jsonl(path)):
+        for place, found in enumerate(read_jsonl(path)):
+            row = cast(ScoredSample, found)
             total += 1
             if row["correct"] is None:
                 continue  # its program did not run
@@ -80,11 +84,11 @@ def write_all(sources: list[tuple[str, str, str]], out: Path, best_of: Collectio
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _plain(run: str, name: str, row: dict, schema: pa.Schema) -> dict:
+def _plain(run: str, name: str, row: Mapping, schema: pa.Schema) -> dict:
     return {"run": run, "set": name} | {key: row.get(key) for key in schema.names[2:]}
 
 
-def _card(run: str, name: str, group: str, row: dict) -> dict:
+def _card(run: str, name: str, group: str, row: ScoredSample) -> dict:
     return {
         "run": run,
         "set": name,

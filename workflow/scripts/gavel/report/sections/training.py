@@ -1,10 +1,12 @@
 """Training as figures, SFT and then the RL runs; and what the judge pays for that is wrong, before and after."""
 
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 from gavel.common.files import read_jsonl
+from gavel.judge_eval.records import VerdictRow
 from gavel.report import crowd
 from gavel.report.cells import Estimate, Table, count, listing, share_cell, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
@@ -192,23 +194,23 @@ def wrongly_paid_table(results: Results) -> Table:
     return table
 
 
-def _rows(path: str) -> list[dict]:
+def _rows(path: str) -> list[VerdictRow]:
     """The judged solutions of a file; none where it is missing or was written without the judge's probability."""
     rows = read_jsonl(path) if Path(path).exists() else ()
-    return [row for row in rows if row.get("probability") is not None]
+    return [cast(VerdictRow, row) for row in rows if row.get("probability") is not None]
 
 
-def _fooled(row: dict) -> bool:
-    return row["kind"] is None and row["says_right"] and not row["correct"]
+def _fooled(row: VerdictRow) -> bool:
+    return row["kind"] is None and bool(row["says_right"]) and not row["correct"]
 
 
-def _by_question(path: str) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
+def _by_question(path: str) -> dict[str, list[VerdictRow]]:
+    found: dict[str, list[VerdictRow]] = {}
     for row in _rows(path):
         if row["kind"] is None:
             found.setdefault(row["id"], []).append(row)
     return found
 
 
-def _side(row: dict) -> dict:
+def _side(row: VerdictRow) -> dict:
     return {"response": short(row["response"]), "judge": row["probability"], "correct": row["correct"]}

@@ -7,12 +7,14 @@ sampling), as many for the first place as for the second, so that no place is le
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.records import Pair
+from gavel.training.judge.records import ContrastingPair, Judgment
 
 
 class Asked(NamedTuple):
@@ -24,8 +26,8 @@ class Asked(NamedTuple):
     label: str
 
 
-def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping[str, Any]]) -> list[Asked]:
-    """Each pair (`id`, `prompt`, `chosen`, `rejected`) in both orders, by the judge's first phrasing."""
+def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
+    """Each pair in both orders, by the judge's first phrasing."""
     found = []
     for pair in pairs:
         for place, (first, second) in enumerate([("chosen", "rejected"), ("rejected", "chosen")]):
@@ -37,18 +39,17 @@ def both_orders(judge: PairwiseJudge, pairs: Iterable[Mapping[str, Any]]) -> lis
 
 def sampled(
     judge: PairwiseJudge,
-    pairs: Sequence[Mapping[str, Any]],
+    pairs: Sequence[Pair],
     *,
     samples: int,
     temperature: float,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[Judgment]:
     """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
     probability, as if the model had written it.
 
     Returns:
-        `{"id", "prompt", "judgment", "label", "reached"}` for each sample: the prompt as the model reads it, the better
-        solution's label, and whether the judgment ends with it.
+        One for each sample.
     """
     rng = random.Random(f"judgments-{seed}")
     orders, model = both_orders(judge, pairs), judge.base
@@ -58,12 +59,12 @@ def sampled(
         replies = judge.reasoner.reason([(one.prompt, one.cue) for one in orders], **drawing)
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
     found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
-    rows = []
+    rows: list[Judgment] = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
             label = judge.labels[rng.random() >= found[one.prompt, reply].probability]
-            about = {"id": one.id, "prompt": model.templated(one.prompt), "judgment": reply + label}
-            rows.append(about | {"label": one.label, "reached": label == one.label})
+            text = {"prompt": model.templated(one.prompt), "judgment": reply + label}
+            rows.append({"id": one.id, **text, "label": one.label, "reached": label == one.label})
     return rows
 
 
@@ -71,8 +72,8 @@ def make_judgments(
     *,
     pairs: str,
     iteration: int,
-    judge_settings: dict[str, Any],
-    settings: dict[str, Any],
+    judge_settings: dict,
+    settings: dict,
     output: str,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
@@ -83,7 +84,7 @@ def make_judgments(
     """
     rows = sampled(
         load.load(**judge_settings | {"cache": None}),
-        list(read_jsonl(pairs)),
+        [cast(ContrastingPair, row) for row in read_jsonl(pairs)],
         samples=settings["samples"],
         temperature=settings["temperature"],
         seed=settings["seed"] + iteration,
@@ -92,16 +93,16 @@ def make_judgments(
     write_jsonl(output, rows)
 
 
-def to_imitate(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
+def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict]:
     """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
     return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
 
 
-def to_prefer(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
+def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict]:
     """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
     that did not, as many as there are of both; and as many for each label."""
-    by_prompt: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    by_prompt: dict[str, tuple[dict, dict]] = {}
     for row in rows:
         good, bad = by_prompt.setdefault(row["prompt"], ({}, {}))
         (good if row["reached"] else bad)[row["judgment"]] = row
@@ -113,10 +114,10 @@ def to_prefer(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, An
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balanced(matched, seed)]
 
 
-def balanced(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
+def balanced(rows: Iterable[Mapping], seed: int) -> list[Mapping]:
     """As many rows of each of the two labels: of the more frequent one a random part, in a random order all."""
     rng = random.Random(f"balance-{seed}")
-    by_label: dict[str, list[Mapping[str, Any]]] = {}
+    by_label: dict[str, list[Mapping]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     if len(by_label) < 2:

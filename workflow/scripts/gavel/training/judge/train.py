@@ -10,7 +10,7 @@ validation pairs.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
@@ -23,12 +23,14 @@ from gavel.common.seeding import reshuffled
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.judge.records import Pair
 from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.judge.judgments import both_orders, to_imitate, to_prefer
+from gavel.training.records import JudgeSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
@@ -61,25 +63,20 @@ class Preferred:
         return next(iter(after.split()), None)
 
 
-def _config(kind: type[trl.Config], settings: dict[str, Any], folder: str, **options) -> trl.Config:
+def _config(kind: type[trl.Config], settings: dict, folder: str, **options) -> trl.Config:
     """TRL's configuration for SFT or DPO."""
     own = {"max_steps": settings["steps"], "warmup_steps": _warmup(settings), "seed": settings["seed"]}
     return trl.supervised(kind, settings, folder, "judge.self_taught", **own, **options)
 
 
-def _warmup(settings: dict[str, Any]) -> int:
+def _warmup(settings: dict) -> int:
     """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few steps."""
     return min(settings["warmup"], settings["steps"] // 4)
 
 
 def _given(
-    config: SFTConfig | DPOConfig,
-    tokenizer,
-    examples: Sequence[dict[str, Any]],
-    settings: dict[str, Any],
-    callback,
-    key: str,
-) -> dict[str, Any]:
+    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, callback, key: str
+) -> dict:
     """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
     return {
         "args": config,
@@ -133,7 +130,7 @@ def _longest_judgment(judge: PairwiseJudge) -> int:
     return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
-def _repeated(examples: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
     """As many prompts as all steps need, reshuffled whenever they run out."""
     stream = reshuffled(examples, f"judge-{settings['seed']}")
     return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
@@ -147,10 +144,9 @@ class PairAccuracy:
 
     Args:
         settings: keyword arguments of `gavel.judge.load.load`.
-        pairs: rows with `id`, `prompt`, `chosen`, `rejected`.
     """
 
-    def __init__(self, settings: dict[str, Any], pairs: Sequence[dict[str, Any]]):
+    def __init__(self, settings: dict, pairs: Sequence[Pair]):
         self.judge = load.load(**settings)
         self.pairs = pairs
 
@@ -173,14 +169,14 @@ def train(
     *,
     method: str,
     start: str,
-    judge_settings: dict[str, Any],
+    judge_settings: dict,
     data: str,
     selection: str,
     run: RunFolders,
-    settings: dict[str, Any],
+    settings: dict,
     name: str,
     mirror: Mirror | None = None,
-) -> dict[str, Any]:
+) -> JudgeSummary:
     """Train a judge, or go on from its last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
@@ -226,7 +222,7 @@ def train(
     if not examples:  # a judge that is right on every pair, or on none, ends no study
         callback.on_train_begin(None, TrainerState(), None, model=model)
         summary |= {"seconds": callback.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
-        return finish_run(state, model, tokenizer, Path(run.output), summary, mirror)
+        return cast(JudgeSummary, finish_run(state, model, tokenizer, Path(run.output), summary, mirror))
     trainer = TRAINERS[method](
         model=model,
         tokenizer=tokenizer,
@@ -241,7 +237,7 @@ def train(
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
         summary |= {"untrained": "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"}
-    return finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror)
+    return cast(JudgeSummary, finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror))
 
 
 _WANTING = {
@@ -253,7 +249,7 @@ _WANTING = {
 }
 
 
-def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], data: str, model: str) -> None:
+def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict], data: str, model: str) -> None:
     """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
     room = 0
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
@@ -263,7 +259,7 @@ def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, A
     check_texts(texts, source=data, model=model, tokenizer=judge.base.tokenizer, room=room)
 
 
-def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict], seed: int) -> list[dict]:
     if method == "grpo":
         asked = both_orders(judge, rows)
         return [{"prompt": judge.base.templated(one.prompt), "label": one.label} for one in asked]

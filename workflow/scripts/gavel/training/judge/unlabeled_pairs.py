@@ -10,12 +10,13 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.common.seeding import reshuffled
+from gavel.data.records import Record
 from gavel.data.sizes import check_unlabeled
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -23,6 +24,7 @@ from gavel.solutions.budget import NOT_RUN
 from gavel.solutions.mistakes import corrupted
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
+from gavel.training.judge.records import ContrastingPair
 
 
 def make_pairs(
@@ -32,7 +34,7 @@ def make_pairs(
     policy: Policy,
     task: Task,
     temperature: float,
-    settings: dict[str, Any],
+    settings: dict,
     output: str,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
@@ -48,7 +50,7 @@ def make_pairs(
     Raises:
         InputError: there are fewer unlabelled questions than all iterations take, or none is challenging.
     """
-    rows, count = list(read_jsonl(unlabeled)), settings["questions"]
+    rows, count = [cast(Record, row) for row in read_jsonl(unlabeled)], settings["questions"]
     check_unlabeled(settings, len(rows))
     stream = reshuffled(rows, f"self-taught-{settings['seed']}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
@@ -116,16 +118,16 @@ def changed(question: str, rng: random.Random) -> str | None:
 
 
 def contrasting(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Record],
     samples: Samples,
     answer_to: Callable[[Sequence[str]], Sequence[str]],
     *,
     ways: Sequence[str],
     low: float,
     high: float,
-    solution_format: Literal["program", "text"],
+    solution_format: str,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[ContrastingPair]:
     """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
 
     A way has not come off where the worse solution has the better one's answer after all.
@@ -137,8 +139,7 @@ def contrasting(
         answer_to: the policy's solutions to (changed) questions, one for each.
 
     Returns:
-        Rows in RewardBench's layout: `{"id", "prompt" (the question), "chosen" (the better solution), "rejected",
-        "subset" (the way)}`.
+        Pairs; `subset` is the way.
     """
     rng = random.Random(f"contrasts-{seed}")
     consensus = challenging(samples, low, high)
@@ -147,7 +148,7 @@ def contrasting(
     for row in chosen:
         agreeing = [text for text, answer in samples[row["id"]] if answer == consensus[row["id"]]]
         better[row["id"]] = rng.choice(agreeing)
-    made: list[tuple[dict[str, Any], str, str]] = []
+    made: list[tuple[Record, str, str]] = []
     if "changed-question" in ways:
         asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
         for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
@@ -159,9 +160,9 @@ def contrasting(
                 for text in corrupted(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
             ]
     _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
-    kept: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in chosen}
+    kept: dict[str, list[ContrastingPair]] = {row["id"]: [] for row in chosen}
     for (row, way, text), alike in zip(made, same, strict=True):
         if alike is False:  # and not None, for a program that did not run
             about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
-            kept[row["id"]].append({"id": f"{row['id']}-{way}"} | about)
+            kept[row["id"]].append(cast(ContrastingPair, {"id": f"{row['id']}-{way}"} | about))
     return [pair for own in kept.values() for pair in own]

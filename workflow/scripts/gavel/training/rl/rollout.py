@@ -1,30 +1,44 @@
 """Questions of each step, and their completions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from trl import GRPOTrainer
 
 from gavel.common.errors import InputError
 from gavel.common.seeding import reshuffled
+from gavel.data.records import Record
 from gavel.models.sampling import count_occurrences, sample
 from gavel.training import distributed
 
 
+class PoolQuestion(TypedDict):
+    """A question of a step, as a row of TRL's data set.
+
+    Attributes:
+        gold: the right answer; None of an unlabelled question, and of every one at lambda 0.
+        labeled: it comes from the labelled ones.
+    """
+
+    question: str
+    gold: str | None
+    labeled: bool
+
+
 def question_order(
-    labeled: Sequence[dict[str, Any]],
-    unlabeled: Sequence[dict[str, Any]],
+    labeled: Sequence[Record],
+    unlabeled: Sequence[Record],
     *,
     lam: float,
     steps: int,
     per_step: int,
     labeled_share: float,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[PoolQuestion]:
     """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
 
     At lambda 1 all are labelled questions. At lambda 0 gold answers are left behind here, so that no later code can
-    read one. Labelled questions are told from unlabelled ones by `labeled`.
+    read one.
 
     Raises:
         InputError: a pool that is needed is empty.
@@ -36,7 +50,7 @@ def question_order(
         if wanted and not pool:
             raise InputError(f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them")
     streams = [(name, reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
-    rows = []
+    rows: list[PoolQuestion] = []
     for _ in range(steps):
         for name, stream, wanted in streams:
             for row in (next(stream) for _ in range(wanted)):
@@ -56,7 +70,7 @@ class Rollout:
     def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
         self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
 
-    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
         n, tokenizer = trainer.num_generations, trainer.processing_class
         if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
             raise RuntimeError(

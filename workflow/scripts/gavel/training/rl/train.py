@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from datasets import Dataset
@@ -18,6 +18,7 @@ from datasets import Dataset
 from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
 from gavel.common.paths import JUDGE_CACHE
+from gavel.data.records import Record
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.verdict import Comparer, Judge
@@ -28,6 +29,7 @@ from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
+from gavel.training.records import Ended, RunSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Algorithm
 from gavel.training.rl.collapse_handler import ROLLS_BACK, CollapseHandler
@@ -35,7 +37,7 @@ from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
-from gavel.training.rl.rollout import Rollout, question_order
+from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
 from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
@@ -76,7 +78,7 @@ class Plan:
 
     cell: Cell
     task: Task
-    settings: dict[str, Any]
+    settings: dict
 
     @property
     def algorithm(self) -> Algorithm:
@@ -101,11 +103,11 @@ def train(
     start: str,
     student: Student,
     task: Task,
-    judge: dict[str, Any],
-    settings: dict[str, Any],
+    judge: dict,
+    settings: dict,
     limits: Mapping[str, int | None] | None = None,
     mirror: Mirror | None = None,
-) -> dict[str, Any]:
+) -> RunSummary:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
 
     Called with the same arguments in every process that trains: each samples and scores its share of a rollout's
@@ -140,14 +142,14 @@ def train(
     trainer = _trainer(plan, state, policy, rows, reward, callback)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
     summary = _summary(plan, rows, ended) | {"seconds": callback.seconds()}
-    return finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror)
+    return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
 
 
-def _questions(plan: Plan, data: SplitFiles) -> list[dict[str, Any]]:
+def _questions(plan: Plan, data: SplitFiles) -> list[PoolQuestion]:
     """The questions of every step, in order."""
     return question_order(
-        list(read_jsonl(data.labeled)),
-        list(read_jsonl(data.unlabeled)),
+        [cast(Record, row) for row in read_jsonl(data.labeled)],
+        [cast(Record, row) for row in read_jsonl(data.unlabeled)],
         lam=plan.cell.lam,
         steps=plan.settings["steps"],
         per_step=plan.settings["prompts_per_step"],
@@ -164,7 +166,7 @@ def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -
         check_questions(read_jsonl(path), **about)
 
 
-def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
+def _load_judge(settings: dict, run: RunFolders) -> Judge:
     """The judge, which scores every run's validation samples, at lambda 1 too; every process must get here."""
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
@@ -188,7 +190,7 @@ def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: 
     if (settings["reference"] or compares) and distributed.is_main():  # the process that validates
         begun = student.load_model(start)
     found = Monitor(
-        list(read_jsonl(data.validation))[: settings["questions"]],
+        [cast(Record, row) for row in read_jsonl(data.validation)][: settings["questions"]],
         plan.task,
         judge=judge,
         reference=begun if settings["reference"] else None,
@@ -222,7 +224,7 @@ def _trainer(
     plan: Plan,
     state: RunState,
     policy: Policy,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[PoolQuestion],
     reward: MixedReward,
     callback: RunCallback,
 ) -> GroupTrainer:
@@ -248,7 +250,7 @@ def _trainer(
 
 def _fit(
     plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
-) -> tuple[torch.nn.Module, dict[str, Any] | None]:
+) -> tuple[torch.nn.Module, Ended | None]:
     """Train, or go on; the run's result, and where and why it ended before its last step, if it did."""
     last = distributed.on_main(state.latest)
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
@@ -265,7 +267,7 @@ def _fit(
     return trained, ended
 
 
-def _summary(plan: Plan, rows: Sequence[dict[str, Any]], ended: dict[str, Any] | None) -> dict[str, Any]:
+def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict:
     """What `run.json` says of the run, but for its duration."""
     cell, settings = plan.cell, plan.settings
     steps = ended["step"] if ended else settings["steps"]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from gavel.common.files import read_jsonl
 from gavel.common.log import say
 from gavel.data.generator.problems import WIDE
+from gavel.data.records import Record
 from gavel.judge.prompting import label_tokens
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
@@ -26,7 +27,7 @@ REPLY = 0.5  # what learning to write counts beside learning to answer
 
 
 def train_judge(
-    problems: Sequence[dict[str, Any]],
+    problems: Sequence[Record],
     student: Policy,
     *,
     width: int = 128,
@@ -117,7 +118,7 @@ def weighted_loss(
 
 
 def judging_pairs(
-    problems: Sequence[dict[str, Any]], student: Policy, *, samples: int, questions: int, seed: int
+    problems: Sequence[Record], student: Policy, *, samples: int, questions: int, seed: int
 ) -> list[tuple[str, str, bool]]:
     """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
@@ -140,15 +141,13 @@ def judging_pairs(
     ]
 
 
-def make_judge(
-    pretrain: str, student: str, output: str, recipe: dict[str, Any], labels: tuple[str, str] | None
-) -> None:
+def make_judge(pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
     It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same
     number of steps it becomes a far better judge of the problems that it will be asked about.
     """
     untuned = Policy.load(student, Student())
-    rows = [row for row in read_jsonl(pretrain) if row["kind"] != WIDE]
+    rows = [cast(Record, row) for row in read_jsonl(pretrain) if row["kind"] != WIDE]
     model = train_judge(rows, untuned, **recipe, labels=labels)
     save(model, untuned.tokenizer, output, pretrain, recipe)

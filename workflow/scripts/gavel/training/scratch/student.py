@@ -9,7 +9,7 @@ al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps 
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import cast
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -20,6 +20,7 @@ from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
 from gavel.common.log import say
 from gavel.data.origin import ORIGIN
+from gavel.data.records import Record
 from gavel.models import loading, prompts
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
@@ -86,7 +87,7 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
-def pretraining_texts(problems: Sequence[dict[str, Any]], *, wrong: float, bare: float, seed: int) -> list[str]:
+def pretraining_texts(problems: Sequence[Record], *, wrong: float, bare: float, seed: int) -> list[str]:
     """Documents for the student: problem and program, some programs wrong, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
     template = prompts.load("solve")
@@ -102,7 +103,7 @@ def pretraining_texts(problems: Sequence[dict[str, Any]], *, wrong: float, bare:
 
 
 def train_student(
-    problems: Sequence[dict[str, Any]],
+    problems: Sequence[Record],
     *,
     width: int = 128,
     layers: int = 4,
@@ -130,13 +131,13 @@ def train_student(
     return model.eval(), tokenizer
 
 
-def make_student(pretrain: str, output: str, recipe: dict[str, Any]) -> None:
+def make_student(pretrain: str, output: str, recipe: dict) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
-    model, tokenizer = train_student(list(read_jsonl(pretrain)), **recipe)
+    model, tokenizer = train_student([cast(Record, row) for row in read_jsonl(pretrain)], **recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
-def save(model, tokenizer, output: str, pretrain: str, recipe: dict[str, Any]) -> None:
+def save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
     loading.save(model, tokenizer, output)
     origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
     write_json(f"{output}/{ORIGIN}", origin)

@@ -1,0 +1,12 @@
+"""The fields of a record, in their order on disk."""
+
+from typing import cast
+
+from gavel.data.records import Record
+
+FIELDS = ("id", "source", "question", "solution", "gold", "kind", "seed_id")
+
+
+def fields_of(row: Record) -> Record:
+    """The record's own fields, without what else its row may hold."""
+    return cast(Record, {field: cast(dict, row)[field] for field in FIELDS})

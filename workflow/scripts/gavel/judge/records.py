@@ -1,0 +1,18 @@
+"""The layout of pairs of solutions, which is RewardBench's."""
+
+from typing import TypedDict
+
+
+class Pair(TypedDict):
+    """Two solutions of one question, of which it is known which one is better.
+
+    Attributes:
+        prompt: the question.
+        chosen: the better solution.
+        rejected: the worse one.
+    """
+
+    id: str
+    prompt: str
+    chosen: str
+    rejected: str
