@@ -380,7 +380,7 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
         ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda is not"),
         ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds is not"),
         ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "config.yaml: 'judge.model' is missing"),
-        ("config.yaml", lambda c: c | {"judge": {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
+        ("config.yaml", lambda c: c | {"judge": c["judge"] | {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
         ("config.yaml", "", "config.yaml: expected a study's config, found nothing"),
         ("config.yaml", "study: x\n", " is missing"),
         ("config.yaml", "a: [", "config.yaml:1: not valid YAML"),

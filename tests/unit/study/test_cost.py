@@ -22,7 +22,7 @@ RAW = {
     "student": {"model": MODEL},
     "judge": {"model": "Qwen/Qwen2.5-7B-Instruct", "dtype": "bfloat16", "calibration_samples": 3},
     "solution": {"max_new_tokens": 100},
-    "sft": {"epochs": 4, "check_every": 3, "batch_size": 8},
+    "sft": {"epochs": 4, "validate_every": 3, "batch_size": 8},
     "rl": {
         "algorithms": ["grpo", "ppo"],
         "lambda": [0.5, 1],

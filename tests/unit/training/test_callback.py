@@ -68,7 +68,7 @@ def keeper(tmp_path, model, tokenizer):
     looks = iter([0.2, 0.5, 0.4])
     check = lambda model, tokenizer, step: {"greedy": next(looks)}  # noqa: E731
     run = RunState(tmp_path / "run", "a")
-    return Keeper(run, tokenizer, check, steps=4, check_every=2, save_every=2, updates_per_step=2, mirror=Mirrored())
+    return Keeper(run, tokenizer, check, steps=4, validate_every=2, save_every=2, updates_per_step=2, mirror=Mirrored())
 
 
 def test_a_step_is_a_rollout_however_many_updates_it_has(keeper, model):
@@ -98,7 +98,7 @@ def test_a_resumed_run_has_taken_what_its_steps_have_taken(keeper, tmp_path, tok
     monkeypatch.setattr(callback, "time", SimpleNamespace(monotonic=lambda: next(now)))
 
     def started():
-        return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, check_every=2, save_every=2)
+        return Keeper(RunState(tmp_path / "run", "a"), tokenizer, None, steps=4, validate_every=2, save_every=2)
 
     first = started()
     for step in (1, 2):
@@ -151,7 +151,7 @@ def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokeni
 
     run = RunState(tmp_path / "run", "a")
     reaction = Reaction(run, MixingWeight(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
-    keeper = Keeper(run, tokenizer, check, steps=3, check_every=1, save_every=9, react=reaction)
+    keeper = Keeper(run, tokenizer, check, steps=3, validate_every=1, save_every=9, react=reaction)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
     keeper.on_train_begin(None, state, control, model=model)
     for state.global_step in (1, 2, 3):

@@ -88,7 +88,7 @@ def train(folder, shown, digest="a", greedy=None):
     greedy = greedy or GREEDY[digest]
     run = RunState(folder / "state", digest)
     check = lambda model, tokenizer, step: {"greedy": greedy[step // 2]}  # noqa: E731
-    keeper = Keeper(run, None, check, steps=STEPS, check_every=2, save_every=3, updates_per_step=3, mirror=shown)
+    keeper = Keeper(run, None, check, steps=STEPS, validate_every=2, save_every=3, updates_per_step=3, mirror=shown)
     last = run.latest()
     begun = int((last / "weights").read_text()) * 3 if last else 0
     state, control = SimpleNamespace(global_step=begun), SimpleNamespace(should_save=False)

@@ -63,7 +63,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
     ]
     write_jsonl(tmp_path / "labeled.jsonl", records[:8])
     write_jsonl(tmp_path / "validation.jsonl", records[40:44])
-    settings = Sft(epochs=3, check_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
+    settings = Sft(epochs=3, validate_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
 
     def fine_tune(folder, mirror=None):
         (tmp_path / folder).mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ class Keeper(TrainerCallback):
     Args:
         state: the run's state folder.
         check: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
-        check_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
+        validate_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
         react: `(earlier looks, this one, step) -> what else to note`; a noted `ended` ends the training.
         heed: called with all that a look noted, in every process.
@@ -40,7 +40,7 @@ class Keeper(TrainerCallback):
         check: Callable[[PreTrainedModel, PreTrainedTokenizerBase, int], dict],
         *,
         steps: int,
-        check_every: int,
+        validate_every: int,
         save_every: int,
         updates_per_step: int = 1,
         react: Callable[[list[dict], dict, int], dict] = lambda past, found, step: {},
@@ -51,9 +51,9 @@ class Keeper(TrainerCallback):
         self.react, self.heed, self.ended = react, heed, False
         self.saved = 0  # step of the last checkpoint
         self.clock = time.monotonic()
-        self.steps, self.check_every, self.save_every, self.updates = (
+        self.steps, self.validate_every, self.save_every, self.updates = (
             steps,
-            check_every,
+            validate_every,
             save_every,
             updates_per_step,
         )
@@ -82,7 +82,7 @@ class Keeper(TrainerCallback):
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
         step, rest = divmod(state.global_step, self.updates)
-        if rest == 0 and (step % self.check_every == 0 or step == self.steps):
+        if rest == 0 and (step % self.validate_every == 0 or step == self.steps):
             self._look(model, step)
         if rest == 0 and (step % self.save_every == 0 or step == self.steps or self.ended):
             control.should_save = True

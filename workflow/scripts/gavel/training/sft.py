@@ -54,7 +54,7 @@ def train(
     Args:
         student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
+        settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
             `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
         limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
@@ -78,8 +78,8 @@ def train(
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     watch = Monitor(checked, task, seed=seed, limits=limits)
-    every = per_epoch * settings["check_every"]
-    keeper = Keeper(state, tokenizer, watch, steps=steps, check_every=every, save_every=every, mirror=mirror)
+    every = per_epoch * settings["validate_every"]
+    keeper = Keeper(state, tokenizer, watch, steps=steps, validate_every=every, save_every=every, mirror=mirror)
     config = trl.supervised(
         SFTConfig,
         settings,

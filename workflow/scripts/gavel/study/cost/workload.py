@@ -117,7 +117,7 @@ def sft(settings: dict, sizes: dict) -> Work:
     """Fine-tuning: whole batches only, and a greedy look at all validation problems before, between and after."""
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    seen = looks(steps, per_epoch * settings["check_every"]) * sizes["validation"]
+    seen = looks(steps, per_epoch * settings["validate_every"]) * sizes["validation"]
     return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 

@@ -18,9 +18,9 @@ class JudgeStage(Section):
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
     lora: Lora | None = Field(None, description="Train adapters only; needs the package peft.")
-    check_every: Count | None = Field(
+    validate_every: Count | None = Field(
         None,
-        description="Steps between two looks at validation pairs and two checkpoints; null looks at the end.",
+        description="Validate on the selection pairs and save a checkpoint every N steps; null does so at the end.",
     )
     seed: int = Field(0, description="Order of examples, and of what is drawn.")
 

@@ -19,6 +19,7 @@ from gavel.study.place import Place
 from gavel.study.schema.base import Count, Positive, Section, Share, types_in
 from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.models import Judge, Student
+from gavel.study.schema.renamed import old_keys, renamed
 from gavel.study.schema.training import Rl, Sft
 from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS
@@ -308,11 +309,19 @@ def load(raw: dict) -> dict:
 
 
 def completed(study: dict) -> dict:
-    """A resolved config, perhaps an earlier version's, with the defaults of the keys that it lacks; nothing is checked.
+    """A resolved config, perhaps an earlier version's, with the defaults of the keys that it lacks.
+
+    Values are not checked, nor are unknown keys.
 
     Raises:
-        InputError: a key is missing that has no default.
+        InputError: a key has a new name, or one is missing that has no default.
     """
+    if old := old_keys(study):
+        first, more = next(iter(old)), len(old) - 1
+        raise InputError(
+            f"was written by an earlier version: the key {first!r} is now {old[first]!r}"
+            f"{f' (and {more} more)' if more else ''}; run the study again with this version, or leave it out"
+        )
     return _completed(Config, study)
 
 
@@ -365,11 +374,13 @@ def _explain(problem: dict) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _siblings(parts[:-1]), n=1, cutoff=0.5)
+        if new := renamed(parts):
+            return f"unknown key {key!r}; it is now {new!r}"
+        near = difflib.get_close_matches(parts[-1], siblings(parts[:-1]), n=1, cutoff=0.5)
         hint = (
             f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?"
             if near
-            else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
+            else f"; keys here: {', '.join(siblings(parts[:-1]))}"
         )
         if shown_key(parts[-1]) is None:
             return f"{'.'.join(parts[:-1]) or 'top level'}: unknown key ({NOT_SHOWN}){hint}"
@@ -400,7 +411,7 @@ def _explain(problem: dict) -> str:
     return f"{key}: {message}{'' if own else f' ({NOT_SHOWN})'}"
 
 
-def _siblings(parts: list[str]) -> list[str]:
+def siblings(parts: list[str]) -> list[str]:
     """The valid keys of the section at a path; keys of mappings such as test-set names lead to the mapping's values."""
     whole = schema()
     node = whole

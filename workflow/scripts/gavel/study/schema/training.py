@@ -82,10 +82,10 @@ class Sft(Section):
 
     seed: int = Field(0, description="Order of examples.")
     epochs: Count = Field(12, description="Passes over the labelled problems.")
-    check_every: Count = Field(
+    validate_every: Count = Field(
         1,
-        description="Epochs between two looks at the validation problems, and two checkpoints; few labels make epochs "
-        "cheaper than looks.",
+        description="Validate and save a checkpoint every N epochs; raise it where there are few labels, since "
+        "validation then takes longer than an epoch.",
     )
     learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
     batch_size: Count = Field(16, description="Examples an optimiser step.")

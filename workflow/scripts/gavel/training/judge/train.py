@@ -208,8 +208,8 @@ def train(
         tokenizer,
         watch,
         steps=steps,
-        check_every=settings["check_every"] or max(1, steps),
-        save_every=settings["check_every"] or max(1, steps),
+        validate_every=settings["validate_every"] or max(1, steps),
+        save_every=settings["validate_every"] or max(1, steps),
         mirror=mirror,
     )
     # Of its own, or the judge that looks would be the one that trains before a checkpoint is loaded into it.

@@ -207,7 +207,7 @@ def _keeper(
         policy.tokenizer,
         monitor,
         steps=plan.settings["steps"],
-        check_every=plan.settings["monitor"]["every"],
+        validate_every=plan.settings["monitor"]["every"],
         save_every=plan.settings["save_every"],
         updates_per_step=plan.updates,
         react=reaction,

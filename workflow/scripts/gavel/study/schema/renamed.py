@@ -1,0 +1,34 @@
+"""Config keys that earlier versions called otherwise. The old names are refused, with the new one in the error."""
+
+from collections.abc import Mapping, Sequence
+
+# Dotted path of the old key -> that of the new one; `*` stands for any name. A section that has a new name is named
+# first, so the keys in it are listed under that name.
+RENAMED = {
+    "sft.check_every": "sft.validate_every",
+    "judge.rl.check_every": "judge.rl.validate_every",
+    "judge.self_taught.sft.check_every": "judge.self_taught.sft.validate_every",
+    "judge.self_taught.dpo.check_every": "judge.self_taught.dpo.validate_every",
+}
+
+
+def renamed(path: Sequence[str]) -> str | None:
+    """The new name of the key at a path, dotted; None if that was never a key's name."""
+    for old, new in RENAMED.items():
+        pattern = old.split(".")
+        if len(pattern) == len(path) and all(part in ("*", own) for part, own in zip(pattern, path, strict=True)):
+            names = iter(own for part, own in zip(pattern, path, strict=True) if part == "*")
+            return ".".join(next(names) if part == "*" else part for part in new.split("."))
+    return None
+
+
+def old_keys(section: Mapping, *path: str) -> dict[str, str]:
+    """The keys of a config, or of its section at a path, that have a new name: old -> new, both dotted."""
+    found: dict[str, str] = {}
+    for key, value in section.items():
+        own = (*path, str(key))
+        if new := renamed(own):
+            found[".".join(own)] = new
+        elif isinstance(value, Mapping):
+            found |= old_keys(value, *own)
+    return found
