@@ -29,7 +29,7 @@ STUDY = {
         "validation": 40,
         "tests": {
             "main": generator("main", 40, 2),
-            "plus": generator("plus", 16, 3, of="main"),
+            "plus": generator("plus", 16, 3, perturbs="main"),
             "svamp": generator("svamp", 20, 4),
         },
     },

@@ -24,7 +24,7 @@ CELLS = ("grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0")
 
 def publish(root, kind: str, rows) -> str:
     """Put a student of random weights on the hub; returns its name there."""
-    texts = scratch.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
+    texts = scratch.pretraining_texts(rows, corrupted_fraction=0.0, no_question_fraction=0.0, seed=0)
     tokenizer = scratch.build_tokenizer(texts)
     sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": 1024}
     tokens = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}

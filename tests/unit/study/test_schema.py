@@ -64,7 +64,11 @@ def changed(path: str, value) -> dict:
             "set: reader 'gsm8k' would ignore it; leave it",
         ),
         ("data.train", {"reader": "gsm8k", "path": "x", "seed": 1}, "seed: reader 'gsm8k' would ignore it"),
-        ("data.tests.other", {"reader": "svamp", "path": "x", "of": "main"}, "of: reader 'svamp' would ignore it"),
+        (
+            "data.tests.other",
+            {"reader": "svamp", "path": "x", "perturbs": "main"},
+            "perturbs: reader 'svamp' would ignore it",
+        ),
         ("data.train", {"reader": "gsm8k", "path": "x", "seed": 0, "size": None}, None),
         *(
             (
@@ -144,7 +148,7 @@ def changed(path: str, value) -> dict:
             "rl.vllm: command: cannot",
         ),
         ("data.tests.-n", {"reader": "gsm8k", "path": "x"}, "test set name '-n' must not begin with a dash"),
-        ("data.tests.plus.of", "other", "'other', which is not another test set"),
+        ("data.tests.plus.perturbs", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("evaluation.best_of", [], "evaluation.best_of: "),
         ("evaluation.best_of", ["elo", "elo"], "best_of names something twice: elo, elo"),

@@ -54,8 +54,8 @@ def train(
     Args:
         student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
-            `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
+        settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`,
+            `weight_decay`, `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
         limits: of what is decoded at a time when validation problems are looked at, `gavel.models.limits.limits`.
 
     Returns:

@@ -31,15 +31,18 @@ class StudentScratch(Scratch):
     """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
 
     steps: Count = Field(400, description="Optimiser steps.")
-    wrong: Share = Field(0.25, description="Share of documents whose program is wrong: what is left to learn later.")
-    bare: Share = Field(0.2, description="Share of documents without a question.")
+    corrupted_fraction: Share = Field(
+        0.25,
+        description="Fraction of documents with a corrupted program, which leaves room for SFT and RL to improve.",
+    )
+    no_question_fraction: Share = Field(0.2, description="Fraction of documents that are a program without a question.")
 
 
 class JudgeScratch(Scratch):
     """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
 
     steps: Count = Field(1200, description="Optimiser steps on judging pairs.")
-    reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
+    lm_steps: Count = Field(450, description="Optimiser steps of language modelling before those.")
     samples: Count = Field(4, description="The untuned student's samples for each question that it is asked.")
     questions: Count = Field(4000, description="Questions that the untuned student is sampled on.")
     tasks: list[Literal[*TASKS]] | None = Field(

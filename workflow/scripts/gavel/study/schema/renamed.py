@@ -5,6 +5,12 @@ from collections.abc import Mapping, Sequence
 # Dotted path of the old key -> that of the new one; `*` stands for any name. A section that has a new name is named
 # first, so the keys in it are listed under that name.
 RENAMED = {
+    "data.pretrain.of": "data.pretrain.perturbs",
+    "data.train.of": "data.train.perturbs",
+    "data.tests.*.of": "data.tests.*.perturbs",
+    "student.scratch.wrong": "student.scratch.corrupted_fraction",
+    "student.scratch.bare": "student.scratch.no_question_fraction",
+    "judge.scratch.reading_steps": "judge.scratch.lm_steps",
     "sft.check_every": "sft.validate_every",
     "judge.rl.check_every": "judge.rl.validate_every",
     "judge.self_taught.sft.check_every": "judge.self_taught.sft.validate_every",
