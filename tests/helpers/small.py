@@ -48,7 +48,7 @@ STUDY = {
         "ppo": {"critic_warmup": 1},
     },
     "evaluation": {"samples": 4, "ks": [1, 2, 4]},
-    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"},
+    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"},
 }
 
 

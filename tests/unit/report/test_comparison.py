@@ -362,7 +362,7 @@ def told(folder, tmp_path, capsys, *others) -> tuple[int, str]:
     return status, capsys.readouterr().err
 
 
-PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"}
+PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"}
 RUN = "runs/grpo-lambda0.5-seed0/run.json"
 SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
 
@@ -370,7 +370,7 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("config.yaml", lambda c: c | {"primary": {"set": "main"}}, "config.yaml: primary.algorithm is missing"),
+        ("config.yaml", lambda c: c | {"primary": {"test_set": "main"}}, "config.yaml: primary.algorithm is missing"),
         *(
             ("config.yaml", lambda c, key=key: c | {"primary": PRIMARY | {key: [1]}}, f"config.yaml: primary.{key} is")
             for key in PRIMARY

@@ -34,7 +34,7 @@ RAW = {
         "ppo": {"epochs": 2, "minibatches": 1},
     },
     "evaluation": {"samples": 2, "ks": [1, 2]},
-    "primary": {"set": "main"},
+    "primary": {"test_set": "main"},
 }
 
 
@@ -176,7 +176,7 @@ def test_what_is_not_known_is_said(tmp_path, capsys):
         size_of("a/b", "student.model")
     hub = {"reader": "gsm8k", "path": "some/data", "split": "train"}
     with pytest.raises(InputError, match="data.tests.x: how many questions some/data has"):
-        workload.questions(study(data={"tests": {"x": hub}}, primary={"set": "x"}))
+        workload.questions(study(data={"tests": {"x": hub}}, primary={"test_set": "x"}))
     assert main.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
     assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2

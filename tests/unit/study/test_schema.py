@@ -53,7 +53,7 @@ def changed(path: str, value) -> dict:
         ("evaluation.ks", [], None),
         ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
-        ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
+        ("primary.test_set", "gsm8k", "primary.test_set 'gsm8k' is not one of the study's"),
         ("data.labeled", 1.5, "neither a count"),
         ("data.train", {"reader": "gsm8k"}, "needs `path`"),
         ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
@@ -332,10 +332,10 @@ def test_a_model_from_scratch_needs_something_to_read():
     [
         ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
         ({"lambda_steps": 8}, "lambda_steps without lambda_start"),
-        ({"labeled_share": 0}, "labeled_share 0: no labelled problem is in a rollout"),
-        ({"kl_in": "reward"}, "kl_in: 'reward' without kl"),
+        ({"labeled_fraction": 0}, "labeled_fraction 0: no labelled problem is in a rollout"),
+        ({"kl_placement": "reward"}, "kl_placement: 'reward' without a `kl_coefficient`"),
         ({"monitor": {"every": 90, "action": "stop"}}, "monitor.every 90 is more than steps 80"),
-        ({"kl": 0.1, "kl_in": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
+        ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings, message):
@@ -424,9 +424,9 @@ def test_a_study_that_names_no_folder_gets_one_of_its_own():
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        ({"below": "stop"}, None),
-        ({"below": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
-        ({"below": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
+        ({"on_weak_judge": "stop"}, None),
+        ({"on_weak_judge": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
+        ({"on_weak_judge": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
         ({"max_off_label": 1.5}, "judge.max_off_label"),
     ],
 )
@@ -434,7 +434,7 @@ def test_a_judge_is_stopped_by_something(judge, message):
     raw = default()
     raw["judge"] = raw["judge"] | judge
     if message is None:
-        assert config_study.load(raw)["judge"]["below"] == "stop"
+        assert config_study.load(raw)["judge"]["on_weak_judge"] == "stop"
         return
     with pytest.raises(InputError, match=message):
         config_study.load(raw)

@@ -40,7 +40,7 @@ class Cutter:
 
 
 def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
-    small_run(tmp_path, tiny, rows, settings=LORA | {"gradient_checkpointing": True, "kl": 0.1})
+    small_run(tmp_path, tiny, rows, settings=LORA | {"gradient_checkpointing": True, "kl_coefficient": 0.1})
     start, final = weights(tiny), weights(tmp_path / "out" / "final")
     assert final.keys() == start.keys()
     moved = {name for name in start if not torch.equal(start[name], final[name])}

@@ -36,7 +36,7 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.algorithm": str,
     "primary.lambda": NUMBER,
     "primary.seed": NUMBER,
-    "primary.set": str,
+    "primary.test_set": str,
     "primary.metric": str,
 }
 LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}

@@ -130,7 +130,7 @@ def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative:
     completions = rolled * settings["num_generations"]
     asked = looks(settings["steps"], watch["every"]) * min(watch["questions"], sizes["validation"])
     paid = sum(cell["lam"] < 1 for cell in cells)
-    before = (epochs * minibatches > 1) + (settings["kl"] > 0)
+    before = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
     own = kind.critic and settings["ppo"]["trunk"] == "own"
     drawn = 2 * asked + relative * min(watch["questions"], sizes["validation"])
     return Work(

@@ -221,10 +221,10 @@ class Judge(Model):
         "labels. Above 0.5 the model would rather say something else than either label, and a score rests on the "
         "smaller part of its probability. null asks nothing.",
     )
-    below: Literal["warn", "stop"] = Field(
+    on_weak_judge: Literal["warn", "stop"] = Field(
         "warn",
-        description="What a judge below `min_within_auc` or above `max_off_label` does: a warning in log and report, "
-        "or no RL.",
+        description="If the judge's AUC within questions is below `min_within_auc`, or its probability off the labels "
+        "above `max_off_label`: `warn` in log and report, or `stop` before RL.",
     )
     max_tokens: Count = Field(
         2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
@@ -266,8 +266,8 @@ class Judge(Model):
     def possible(self):
         if self.server and self.model == "scratch":
             raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
-        if self.below == "stop" and self.min_within_auc is None and self.max_off_label is None:
-            raise ValueError("below: 'stop' needs `min_within_auc` or `max_off_label`")
+        if self.on_weak_judge == "stop" and self.min_within_auc is None and self.max_off_label is None:
+            raise ValueError("on_weak_judge: 'stop' needs `min_within_auc` or `max_off_label`")
         if self.chat_template_kwargs and not self.chat:
             raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
         if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):

@@ -12,9 +12,20 @@ RENAMED = {
     "student.scratch.bare": "student.scratch.no_question_fraction",
     "judge.scratch.reading_steps": "judge.scratch.lm_steps",
     "sft.check_every": "sft.validate_every",
+    "judge.below": "judge.on_weak_judge",
     "judge.rl.check_every": "judge.rl.validate_every",
+    "judge.rl.kl": "judge.rl.kl_coefficient",
+    "judge.rl.micro_rollout": "judge.rl.generation_batch_size",
+    "judge.self_taught.ways": "judge.self_taught.negatives",
     "judge.self_taught.sft.check_every": "judge.self_taught.sft.validate_every",
     "judge.self_taught.dpo.check_every": "judge.self_taught.dpo.validate_every",
+    "judge.self_taught.dpo.nll": "judge.self_taught.dpo.nll_coefficient",
+    "rl.kl": "rl.kl_coefficient",
+    "rl.kl_in": "rl.kl_placement",
+    "rl.labeled_share": "rl.labeled_fraction",
+    "rl.max_missing_rewards": "rl.max_missing_fraction",
+    "rl.micro_rollout": "rl.generation_batch_size",
+    "primary.set": "primary.test_set",
 }
 
 

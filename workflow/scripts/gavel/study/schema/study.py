@@ -53,8 +53,8 @@ class Evaluation(Section):
     )
     batch_tokens: Count | None = Field(
         None,
-        description="Most tokens of prompts and completions decoded at a time, here and there; lower it when memory "
-        "runs out.",
+        description="Upper limit on prompt plus completion tokens in a generation batch, in evaluation and in "
+        "validation; lower it if you run out of memory.",
     )
     vllm: EvaluationVllm | None = Field(None, description="Sample with vLLM; null samples with transformers.")
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
@@ -89,7 +89,7 @@ class Primary(Section):
     algorithm: str = Field("grpo", description="Of `rl.algorithms`.")
     lambda_: Share = Field(0.5, alias="lambda", description="Of `rl.lambda`.")
     seed: int = Field(0, description="Of `rl.seeds`.")
-    set: str = Field(description="Of `data.tests`.")
+    test_set: str = Field(description="Of `data.tests`.")
     metric: Literal["greedy", "maj"] = Field("greedy", description="`greedy`, or `maj` at the largest k.")
 
 
@@ -200,7 +200,7 @@ class Config(Place):
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
-            ("set", list(self.data.tests)),
+            ("test_set", list(self.data.tests)),
         ):
             if getattr(self.primary, key) not in options:
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")

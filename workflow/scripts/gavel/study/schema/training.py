@@ -170,7 +170,9 @@ class Rl(Section):
     steps: Count = Field(80, description="Rollouts; the same in every cell.")
     prompts_per_step: Count = Field(32, description="Problems in a rollout.")
     num_generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions of each problem (the group).")
-    labeled_share: Share = Field(0.5, description="Share of labelled problems in a rollout; at lambda 1 all are.")
+    labeled_fraction: Share = Field(
+        0.5, description="Fraction of a rollout's problems that are labelled; at lambda 1 all are."
+    )
     learning_rate: Positive = Field(
         3e-5,
         description="Peak learning rate of the policy. Our choice, for the shipped student, which 1.5e-4 ruins in a "
@@ -182,13 +184,15 @@ class Rl(Section):
     warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in rollouts.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     temperature: Positive = Field(1.0, description="Of the rollout's sampling.")
-    kl: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Weight of the KL to the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for text)."
+    kl_coefficient: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Weight of the KL divergence from the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for "
+        "text).",
     )
-    kl_in: Literal["loss", "reward"] = Field(
+    kl_placement: Literal["loss", "reward"] = Field(
         "loss",
-        description="Where that KL stands: in the loss (DeepSeekMath's GRPO), or token by token in the reward (ReFT's "
-        "PPO); the latter not with dapo and gspo, which divide rewards by their spread.",
+        description="Where the KL term is added: to the loss (DeepSeekMath's GRPO), or to the reward, token by token "
+        "(ReFT's PPO). `reward` does not work with dapo and gspo, which divide rewards by their spread.",
     )
     center_judge: bool = Field(
         False,
@@ -199,18 +203,21 @@ class Rl(Section):
         0.0, description="What the longest completion allowed loses of its reward; shorter ones in proportion."
     )
     partial_credit: Share = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
-    max_missing_rewards: Share = Field(
-        0.25, description="A rollout with more rewards missing does not move the policy."
+    max_missing_fraction: Share = Field(
+        0.25, description="Skip the update where more than this fraction of a rollout's rewards is missing."
     )
     max_skipped_steps: Annotated[int, Field(ge=0)] = Field(
-        3, description="More such rollouts in a row end the job, which goes on from its last checkpoint when run again."
+        3,
+        description="More skipped updates than this in a row end the job; run again, it resumes from its last "
+        "checkpoint.",
     )
     micro_batch_size: Count | None = Field(None, description="Completions in memory at a time; null takes all.")
-    micro_rollout: Count = Field(256, description="Completions decoded at a time.")
+    generation_batch_size: Count = Field(256, description="Completions that a rollout generates at a time.")
     save_every: Count = Field(
         10,
-        description="Rollouts between two checkpoints, which is what a kill can cost. The newest whole one is kept, "
-        "and the best model by validation: four times the weights' size a run, eight while a checkpoint is written.",
+        description="Save a checkpoint every N rollouts; a killed run loses at most this much work. A run keeps its "
+        "newest complete checkpoint and its best model by validation: four times the size of the weights, eight while "
+        "a checkpoint is written.",
     )
     vllm: Vllm | None = Field(None, description="Sample rollouts with vLLM; null samples with transformers.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
@@ -237,17 +244,18 @@ class Rl(Section):
             raise ValueError(f"lambda_steps {self.lambda_steps} is more than steps {self.steps}")
         if self.lambda_steps is not None and self.lambda_start is None:
             raise ValueError("lambda_steps without lambda_start: lambda has nowhere to come from")
-        if self.labeled_share == 0 and set(self.lambda_) - {0, 1}:
-            raise ValueError("labeled_share 0: no labelled problem is in a rollout, so lambda would weigh nothing")
-        if self.kl_in == "reward" and not self.kl:
-            raise ValueError("kl_in: 'reward' without kl: its weight is 0")
+        if self.labeled_fraction == 0 and set(self.lambda_) - {0, 1}:
+            raise ValueError("labeled_fraction 0: no labelled problem is in a rollout, so lambda would weigh nothing")
+        if self.kl_placement == "reward" and not self.kl_coefficient:
+            raise ValueError("kl_placement: 'reward' without a `kl_coefficient`, which is 0")
         watch = self.monitor
         if watch.every > self.steps and (watch.action != "flag" or watch.early_stop):
             raise ValueError(f"monitor.every {watch.every} is more than steps {self.steps}: it would never look")
         divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
-        if self.kl and self.kl_in == "reward" and divided:
+        if self.kl_coefficient and self.kl_placement == "reward" and divided:
             raise ValueError(
-                f"kl_in: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their spread"
+                f"kl_placement: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their "
+                "spread"
             )
         return self
 

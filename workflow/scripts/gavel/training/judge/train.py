@@ -91,7 +91,7 @@ def _sft(*, model, tokenizer, examples, settings, asked, folder, keeper) -> SFTT
 
 def _dpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
-    nll = settings["nll"]
+    nll = settings["nll_coefficient"]
     config = _config(
         DPOConfig,
         settings,
@@ -116,7 +116,9 @@ def _grpo(*, model, tokenizer, examples, settings, asked, folder, keeper) -> Gro
         train_dataset=Dataset.from_list(_repeated(examples, settings)),
         processing_class=tokenizer,
         callbacks=[keeper],
-        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not asked.base.chat),
+        rollout_func=Rollout(
+            settings["seed"], 1, settings["generation_batch_size"], special_tokens=not asked.base.chat
+        ),
         peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
     )
 

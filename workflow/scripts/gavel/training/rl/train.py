@@ -149,7 +149,7 @@ def _questions(plan: Plan, data: SplitFiles) -> list[dict]:
         lam=plan.cell.lam,
         steps=plan.settings["steps"],
         per_step=plan.settings["prompts_per_step"],
-        labeled_share=plan.settings["labeled_share"],
+        labeled_fraction=plan.settings["labeled_fraction"],
         seed=plan.cell.seed,
     )
 
@@ -176,7 +176,7 @@ def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
     rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
     # DeepSpeed takes a step before a callback could hinder it.
     skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
-    return MixedReward(weight, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
+    return MixedReward(weight, judge, rules, MissingRewards(settings["max_missing_fraction"], skipped), plan.updates)
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
@@ -232,9 +232,9 @@ def _trainer(
         train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
         processing_class=policy.tokenizer,
         callbacks=[keeper, SkipUnpaid(reward.missing)],
-        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["micro_rollout"]),
+        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["generation_batch_size"]),
         peft_config=lora.adapters(settings["lora"], "rl.lora"),
-        kl_in_reward=settings["kl_in"] == "reward",
+        kl_in_reward=settings["kl_placement"] == "reward",
         **own,
     )
 
