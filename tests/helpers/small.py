@@ -44,7 +44,7 @@ STUDY = {
         "num_generations": 4,
         "warmup": 1,
         "save_every": 2,
-        "monitor": {"every": 3, "questions": 20},
+        "validation": {"every": 3, "questions": 20},
         "ppo": {"critic_warmup": 1},
     },
     "evaluation": {"samples": 4, "ks": [1, 2, 4]},

@@ -49,7 +49,7 @@ def study(rows, tmp_path):
             project.configure(
                 student={"model": publish(root, kind, rows)} | student,
                 sft={"epochs": 1},
-                rl={"steps": 2, "monitor": {"every": 2, "questions": 4}},
+                rl={"steps": 2, "validation": {"every": 2, "questions": 4}},
                 evaluation={"samples": 2, "ks": [1, 2]},
                 solution={"max_new_tokens": 24},
             )

@@ -304,7 +304,7 @@ def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, cap
     path = tmp_path / "second" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     del config["solution"], config["tracking"], config["judge"]["reasoning"], config["judge"]["rl"]
-    del config["rl"]["monitor"], config["evaluation"]["best_of"]
+    del config["rl"]["validation"], config["evaluation"]["best_of"]
     path.write_text(yaml.safe_dump(config))
     assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
     assert Text(out.read_text()).cells == Text(whole).cells

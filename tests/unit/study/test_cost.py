@@ -30,7 +30,7 @@ RAW = {
         "prompts_per_step": 6,
         "num_generations": 4,
         "warmup": 1,
-        "monitor": {"every": 2, "questions": 8},
+        "validation": {"every": 2, "questions": 8},
         "ppo": {"epochs": 2, "minibatches": 1},
     },
     "evaluation": {"samples": 2, "ks": [1, 2]},

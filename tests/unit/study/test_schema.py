@@ -44,6 +44,11 @@ def changed(path: str, value) -> dict:
         ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
         ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
+        ("rl.lambda_schedule", {"steps": 8}, "'rl.lambda_schedule.start' is missing"),
+        ("rl.lambda_schedule", 0.9, "rl.lambda_schedule: is a section of keys, found 0.9"),
+        ("rl.lambda_schedule", {"start": 1.5}, "rl.lambda_schedule.start: "),
+        ("rl.lambda_schedule", {"start": 0.9}, None),
+        ("rl.lambda_schedule", {"start": 0.9, "steps": 60}, None),
         *((f"rl.{key}", [], f"rl.{key}: is an empty list, which") for key in ("lambda", "algorithms", "seeds")),
         ("rl.lora", {"target_modules": []}, "rl.lora.target_modules: is an empty list; name at least one"),
         ("judge.prompt", [], "judge.prompt: is an empty list"),
@@ -278,8 +283,8 @@ def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():
 @pytest.mark.parametrize("action", ["flag", "stop", "rollback"])
 def test_the_monitor_may_act_under_a_judge_that_compares(action):
     raw = changed("judge", {"model": "m", "kind": "pairwise"})
-    raw["rl"]["monitor"] = {"action": action}
-    assert config_study.load(raw)["rl"]["monitor"]["action"] == action
+    raw["rl"]["validation"] = {"on_collapse": action}
+    assert config_study.load(raw)["rl"]["validation"]["on_collapse"] == action
 
 
 def test_a_vote_needs_a_k():
@@ -330,11 +335,10 @@ def test_a_model_from_scratch_needs_something_to_read():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
-        ({"lambda_steps": 8}, "lambda_steps without lambda_start"),
+        ({"lambda_schedule": {"start": 0.9, "steps": 81}}, "lambda_schedule.steps 81 is more than steps 80"),
         ({"labeled_fraction": 0}, "labeled_fraction 0: no labelled problem is in a rollout"),
         ({"kl_placement": "reward"}, "kl_placement: 'reward' without a `kl_coefficient`"),
-        ({"monitor": {"every": 90, "action": "stop"}}, "monitor.every 90 is more than steps 80"),
+        ({"validation": {"every": 90, "on_collapse": "stop"}}, "validation.every 90 is more than steps 80"),
         ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
     ],
 )

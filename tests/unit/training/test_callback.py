@@ -150,7 +150,7 @@ def test_a_collapse_is_said_once_and_noted_at_every_look(tmp_path, model, tokeni
         return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
 
     run = RunState(tmp_path / "run", "a")
-    reaction = Reaction(run, MixingWeight(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
+    reaction = Reaction(run, MixingWeight(0.5), on_collapse="flag", collapse_drop=0.05, collapse_patience=2)
     keeper = Keeper(run, tokenizer, check, steps=3, validate_every=1, save_every=9, react=reaction)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
     keeper.on_train_begin(None, state, control, model=model)

@@ -104,6 +104,6 @@ def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
 
 
 def test_lambda_is_logged_where_it_moves(tiny, rows, tmp_path):
-    small_run(tmp_path, tiny, rows, settings={"lambda_start": 0.9, "lambda_steps": 5})
+    small_run(tmp_path, tiny, rows, settings={"lambda_schedule": {"start": 0.9, "steps": 5}})
     logged = [float(row["lambda"]) for row in curves(tmp_path, "training")]
     assert logged == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.5])

@@ -6,7 +6,8 @@ SECTIONS = {
     "Source": "data.train, data.pretrain, data.tests.<name>",
     "StudentScratch": "student.scratch",
     "JudgeScratch": "judge.scratch",
-    "MonitorConfig": "rl.monitor",
+    "Validation": "rl.validation",
+    "LambdaSchedule": "rl.lambda_schedule",
     "Ppo": "rl.ppo",
 }
 

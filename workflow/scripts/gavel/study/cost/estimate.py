@@ -201,7 +201,7 @@ def memory(config: dict, assumed: Assumed) -> dict[str, dict[str, float]]:
 
     judge_token = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0
     reasoning = judge_token * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
-    beside = weights * (rl["monitor"]["reference"] + (rl["kl_coefficient"] > 0 and not rl["lora"]))
+    beside = weights * (rl["validation"]["reference"] + (rl["kl_coefficient"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])

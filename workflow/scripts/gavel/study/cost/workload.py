@@ -124,7 +124,7 @@ def sft(settings: dict, sizes: dict) -> Work:
 def rl(settings: dict, cells: list[dict], sizes: dict, algorithm: str, relative: bool = False) -> Work:
     """The grid's cells of one algorithm: rollouts, passes over them, and looks of two completions a question, one of
     which the judge sees; one that compares sees it beside the SFT policy's, which are drawn once."""
-    kind, watch = ALGORITHMS[algorithm], settings["monitor"]
+    kind, watch = ALGORITHMS[algorithm], settings["validation"]
     epochs, minibatches = kind.passes(settings["ppo"])
     rolled = settings["steps"] * settings["prompts_per_step"]
     completions = rolled * settings["num_generations"]

@@ -23,8 +23,13 @@ RENAMED = {
     "rl.kl": "rl.kl_coefficient",
     "rl.kl_in": "rl.kl_placement",
     "rl.labeled_share": "rl.labeled_fraction",
+    "rl.lambda_start": "rl.lambda_schedule.start",
+    "rl.lambda_steps": "rl.lambda_schedule.steps",
     "rl.max_missing_rewards": "rl.max_missing_fraction",
     "rl.micro_rollout": "rl.generation_batch_size",
+    "rl.monitor": "rl.validation",
+    "rl.validation.action": "rl.validation.on_collapse",
+    "rl.validation.early_stop": "rl.validation.early_stopping_patience",
     "primary.set": "primary.test_set",
 }
 

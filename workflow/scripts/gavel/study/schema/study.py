@@ -209,8 +209,10 @@ class Config(Place):
         if self.primary.metric == "maj" and not self.evaluation.ks:
             raise ValueError("primary.metric 'maj' is of the largest k, but evaluation.ks is an empty list; name some")
         self.check_training()
-        if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
-            raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
+        if self.rl.validation.on_collapse == "raise_lambda" and 0 in self.rl.lambda_:
+            raise ValueError(
+                "rl.validation.on_collapse 'raise_lambda' needs labels, but rl.lambda names 0, which reads none"
+            )
         self.check_sizes()
         contests = [name for name in self.evaluation.best_of if name != "score"]
         if contests and not KINDS[self.judge.kind].relative:

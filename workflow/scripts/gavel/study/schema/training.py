@@ -120,31 +120,42 @@ class Ppo(Section):
     critic_warmup: Annotated[int, Field(ge=0)] = Field(4, description="Rollouts during which only the critic learns.")
 
 
-class MonitorConfig(Section):
-    """Watching the policy on validation problems during training."""
+class Validation(Section):
+    """Validation of the policy during training, with labels that never reach a reward."""
 
-    every: Count = Field(5, description="Steps between two looks.")
-    questions: Count = Field(300, description="Validation problems looked at.")
-    action: Literal["flag", "stop", "rollback", "raise_lambda"] = Field(
+    every: Count = Field(5, description="Validate every N steps.")
+    questions: Count = Field(300, description="Validation problems to use.")
+    on_collapse: Literal["flag", "stop", "rollback", "raise_lambda"] = Field(
         "flag",
-        description="What a collapse leads to: a mark in the report; the end of the run; its end with the best "
-        "checkpoint by validation (which uses validation labels); or more weight for the labels (0.25 at a time, up to "
-        "0.9).",
+        description="What to do on a collapse: `flag` it in the report; `stop` the run; `rollback`: stop it, with its "
+        "best checkpoint by validation as the result (which uses validation labels); or `raise_lambda`: give the "
+        "labels more weight (0.25 at a time, up to 0.9).",
     )
     collapse_drop: Share = Field(
         0.05,
-        description="Collapse: true accuracy more than this below its best so far, while the judge pays no less (one "
-        "that compares: while its win rate against SFT has fallen less than half as far as the true one); or less than "
-        "half of its best, whatever the judge pays.",
+        description="A collapse: true accuracy is more than this below its best so far, while the judge's mean score "
+        "is no lower (of a judge that compares: while its win rate against SFT has fallen less than half as far as the "
+        "true one); or true accuracy is less than half of its best, whatever the judge says.",
     )
-    collapse_patience: Count = Field(2, description="Looks in a row that must show it before it is called a collapse.")
-    early_stop: Count | None = Field(
+    collapse_patience: Count = Field(2, description="Validations in a row that must show it to call it a collapse.")
+    early_stopping_patience: Count | None = Field(
         None,
-        description="Looks without a better greedy accuracy than before after which a run ends with its best "
-        "checkpoint by validation (which uses validation labels); null trains all steps.",
+        description="Stop a run after this many validations without a better greedy accuracy, with its best checkpoint "
+        "by validation as the result (which uses validation labels); null trains all steps.",
     )
     reference: bool = Field(
-        True, description="Keep the SFT policy in memory, to show how far (KL) the policy has moved from it."
+        True, description="Keep the SFT policy in memory, to report the KL divergence of the policy from it."
+    )
+
+
+class LambdaSchedule(Section):
+    """Lambda over the rollouts of a run: it moves linearly from `start` to the cell's own value and stays there."""
+
+    start: Share = Field(description="Lambda of the first rollout.")
+    steps: Count | None = Field(
+        None,
+        description="The rollout that first has the cell's own lambda, counted from 1; null takes the last one. More "
+        "than `rl.steps` is refused.",
     )
 
 
@@ -158,13 +169,9 @@ class Rl(Section):
         description="Weights of the verifiable reward on labelled problems; 1 never asks the judge, 0 never reads a "
         "label.",
     )
-    lambda_start: Share | None = Field(
+    lambda_schedule: LambdaSchedule | None = Field(
         None,
-        description="Lambda of the first rollout, from where it moves linearly to the cell's own; null keeps the "
-        "cell's own throughout, as cells at 0 and 1 always do.",
-    )
-    lambda_steps: Count | None = Field(
-        None, description="The rollout that first has the cell's own lambda, counted from 1; null takes the last one."
+        description="Move lambda linearly to the cell's own; null keeps it constant, as cells at 0 and 1 always do.",
     )
     seeds: list[int] = Field([0], description="Order of problems and sampling noise.")
     steps: Count = Field(80, description="Rollouts; the same in every cell.")
@@ -228,7 +235,7 @@ class Rl(Section):
         "its own still trains whole.",
     )
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
-    monitor: MonitorConfig = Field(default_factory=MonitorConfig, description="Looks at validation problems.")
+    validation: Validation = Field(default_factory=Validation, description="Validation during training.")
 
     @field_validator("algorithms")
     @classmethod
@@ -240,17 +247,18 @@ class Rl(Section):
 
     @model_validator(mode="after")
     def reachable(self):
-        if self.lambda_steps is not None and self.lambda_steps > self.steps:
-            raise ValueError(f"lambda_steps {self.lambda_steps} is more than steps {self.steps}")
-        if self.lambda_steps is not None and self.lambda_start is None:
-            raise ValueError("lambda_steps without lambda_start: lambda has nowhere to come from")
+        moved = self.lambda_schedule
+        if moved and moved.steps is not None and moved.steps > self.steps:
+            raise ValueError(f"lambda_schedule.steps {moved.steps} is more than steps {self.steps}")
         if self.labeled_fraction == 0 and set(self.lambda_) - {0, 1}:
             raise ValueError("labeled_fraction 0: no labelled problem is in a rollout, so lambda would weigh nothing")
         if self.kl_placement == "reward" and not self.kl_coefficient:
             raise ValueError("kl_placement: 'reward' without a `kl_coefficient`, which is 0")
-        watch = self.monitor
-        if watch.every > self.steps and (watch.action != "flag" or watch.early_stop):
-            raise ValueError(f"monitor.every {watch.every} is more than steps {self.steps}: it would never look")
+        checks = self.validation
+        if checks.every > self.steps and (checks.on_collapse != "flag" or checks.early_stopping_patience):
+            raise ValueError(
+                f"validation.every {checks.every} is more than steps {self.steps}: it would never validate"
+            )
         divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
         if self.kl_coefficient and self.kl_placement == "reward" and divided:
             raise ValueError(

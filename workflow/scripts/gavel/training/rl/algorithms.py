@@ -42,8 +42,8 @@ class Algorithm:
         return (ppo["epochs"], ppo["minibatches"]) if self.critic else (1, self.minibatches)
 
 
-# The KL to the SFT policy is off in all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the loss
-# or to the reward.
+# The KL to the SFT policy is off in all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the
+# loss or to the reward.
 ALGORITHMS = {
     "grpo": Algorithm(
         "grpo", "none", "token", (0.2, 0.2),

@@ -19,11 +19,11 @@ class Reaction:
     Args:
         run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
         weight: lambda over the run, which an action may raise.
-        action: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
+        on_collapse: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
             validation; `raise_lambda` gives the labels more weight (by `STEP`, up to `HIGHEST`) and goes on.
         collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
-        early_stop: looks without a better greedy accuracy after which the run ends with its best checkpoint; None
-            never does.
+        early_stopping_patience: looks without a better greedy accuracy after which the run ends with its best
+            checkpoint; None never does.
     """
 
     def __init__(
@@ -31,13 +31,14 @@ class Reaction:
         run: RunState,
         weight: MixingWeight,
         *,
-        action: str,
+        on_collapse: str,
         collapse_drop: float,
         collapse_patience: int,
-        early_stop: int | None = None,
+        early_stopping_patience: int | None = None,
     ):
-        self.run, self.weight, self.action = run, weight, action
-        self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
+        self.run, self.weight, self.on_collapse = run, weight, on_collapse
+        self.drop, self.patience = collapse_drop, collapse_patience
+        self.early_stopping_patience = early_stopping_patience
 
     def __call__(self, past: list[dict], found: dict, step: int) -> dict:
         """What to note beside a look's figures; a noted `ended` ends the training.
@@ -56,8 +57,9 @@ class Reaction:
                 f"step {step}: true accuracy has fallen, and the judge does not see it or little is left of it",
                 console=True,
             )
-            notes |= ACTIONS[self.action](self, step)
-        if self.early_stop and not notes.get("ended") and stale(looks, self.early_stop):
+            notes |= ACTIONS[self.on_collapse](self, step)
+        patience = self.early_stopping_patience
+        if patience and not notes.get("ended") and stale(looks, patience):
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
@@ -94,7 +96,7 @@ class Reaction:
             if look["step"] <= step:
                 self.heed(look)
                 if look.get("ended"):
-                    return {"step": look["step"], "action": EARLY if look.get(EARLY) else self.action}
+                    return {"step": look["step"], "action": EARLY if look.get(EARLY) else self.on_collapse}
         return None
 
 

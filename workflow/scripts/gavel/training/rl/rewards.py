@@ -232,7 +232,7 @@ class MixedReward:
         return Judged(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
 
     def _log_rollout(self, log: Log, lam: float, not_run: int) -> None:
-        log("missing", self.missing.share)
+        log("missing", self.missing.fraction)
         if lost := distributed.mean(not_run):
             log("not_run", lost * distributed.processes())
         if not self.weight.constant:

@@ -129,11 +129,11 @@ def train(
     policy = Policy.load(start, student, limits)
     loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    weight = MixingWeight(cell.lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
+    weight = _weight(plan)
     reward = _reward(plan, weight, loaded)
     monitor = _monitor(plan, data, policy, loaded, start, student)
-    rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
-    reaction = Reaction(state, weight, **{name: settings["monitor"][name] for name in rules})
+    rules = ("on_collapse", "collapse_drop", "collapse_patience", "early_stopping_patience")
+    reaction = Reaction(state, weight, **{name: settings["validation"][name] for name in rules})
     keeper = _keeper(plan, state, policy, monitor, reaction, mirror)
     trainer = _trainer(plan, state, policy, rows, reward, keeper)
     trained, ended = _fit(plan, trainer, state, reaction, start, student)
@@ -171,6 +171,13 @@ def _load_judge(settings: dict, run: RunFolders) -> Judge:
     return found
 
 
+def _weight(plan: Plan) -> MixingWeight:
+    schedule = plan.settings["lambda_schedule"]
+    if schedule is None:
+        return MixingWeight(plan.cell.lam)
+    return MixingWeight(plan.cell.lam, schedule["start"], schedule["steps"] or plan.settings["steps"])
+
+
 def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
     rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
@@ -181,7 +188,7 @@ def _reward(plan: Plan, weight: MixingWeight, judge: Judge) -> MixedReward:
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
     """What looks at the policy on validation problems, beside the policy as it is at the start where that is needed."""
-    settings, compares = plan.settings["monitor"], isinstance(judge, Comparer)
+    settings, compares = plan.settings["validation"], isinstance(judge, Comparer)
     begun = None
     if (settings["reference"] or compares) and distributed.is_main():  # the process that looks
         begun = student.load_model(start)
@@ -207,7 +214,7 @@ def _keeper(
         policy.tokenizer,
         monitor,
         steps=plan.settings["steps"],
-        validate_every=plan.settings["monitor"]["every"],
+        validate_every=plan.settings["validation"]["every"],
         save_every=plan.settings["save_every"],
         updates_per_step=plan.updates,
         react=reaction,
