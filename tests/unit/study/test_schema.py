@@ -51,7 +51,7 @@ def changed(path: str, value) -> dict:
         ("rl.lambda_schedule", {"start": 0.9, "steps": 60}, None),
         *((f"rl.{key}", [], f"rl.{key}: is an empty list, which") for key in ("lambda", "algorithms", "seeds")),
         ("rl.lora", {"target_modules": []}, "rl.lora.target_modules: is an empty list; name at least one"),
-        ("judge.prompt", [], "judge.prompt: is an empty list"),
+        ("judge.prompting.prompt", [], "judge.prompting.prompt: is an empty list"),
         ("judge.scratch", {"tasks": []}, "judge.scratch.tasks: is an empty list"),
         ("judge.server", {"serve": "job", "command": []}, "judge.server.command: is an empty list"),
         ("evaluation.best_of", [], "evaluation.best_of: is an empty list"),
@@ -103,11 +103,19 @@ def changed(path: str, value) -> dict:
         ("evaluation.ks", [1, True], "evaluation.ks: expected a number"),
         ("evaluation.ks", ["01"], "evaluation.ks: write the number without a leading 0"),
         ("rl.algorithms", ["grpo", True], "rl.algorithms: expected text; YAML reads yes, no, on and off as true and"),
-        ("judge.labels", [True, False], "judge.labels: expected text; YAML reads yes, no, on and off as true and"),
-        ("judge.labels", [1, 2], "judge.labels.0: Input should be a valid string; put it in quotes (found 1)"),
+        (
+            "judge.prompting.labels",
+            [True, False],
+            "judge.prompting.labels: expected text; YAML reads yes, no, on and off as true and",
+        ),
+        (
+            "judge.prompting.labels",
+            [1, 2],
+            "judge.prompting.labels.0: Input should be a valid string; put it in quotes (found 1)",
+        ),
         ("judge.cache", True, "judge.cache: expected text"),
         ("judge.cache", False, None),
-        ("judge.chat", "yes", None),
+        ("judge.prompting.chat", "yes", None),
         ("rl", None, "rl: is a section of keys, found None (its keys belong below it, indented; or leave it out)"),
         ("rl", [], "rl: is a section of keys, found []"),
         *(
@@ -168,7 +176,11 @@ def changed(path: str, value) -> dict:
             "judge: score: 'win-rate' is none of a single-token judge's: probability, log-odds",
         ),
         ("judge", {"model": "m", "kind": "pairwise", "score": "log-odds"}, "none of a pairwise judge's: win-rate, elo"),
-        ("judge", {"model": "m", "kind": "pairwise", "swap_labels": True}, "in both orders of the solutions; leave it"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "prompting": {"swap_labels": True}},
+            "in both orders of the solutions; leave it",
+        ),
         (
             "judge",
             {"model": "m", "kind": "pairwise", "calibration_samples": 1},
@@ -190,7 +202,11 @@ def changed(path: str, value) -> dict:
             {"model": "x", "kind": "pairwise", "rl": {"prompts_per_step": 3, "micro_batch_size": 7}},
             "judge.rl: 24 completions a step (prompts_per_step * num_generations) do not divide",
         ),
-        ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "prompting": {"labels": ["A", "A"]}},
+            "choose two different words",
+        ),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
         ("sft", 3, "sft: is a section of keys, found 3"),
@@ -259,8 +275,10 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
 
 def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
     found = config_study.load(default())["judge"]
+    found |= found["prompting"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
     found = config_study.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
+    found |= found["prompting"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
 
 
@@ -268,7 +286,7 @@ def test_a_new_kind_of_judge_is_one_line(monkeypatch):
     monkeypatch.setitem(KINDS, "shortest", KINDS["single-token"])
     for reasoning in (None, {"max_new_tokens": 8}):
         found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
-        assert found["prompt"] == ("reasoning" if reasoning else "judge")
+        assert found["prompting"]["prompt"] == ("reasoning" if reasoning else "judge")
     with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
         config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
 

@@ -8,6 +8,7 @@ SECTIONS = {
     "JudgeScratch": "judge.scratch",
     "Validation": "rl.validation",
     "LambdaSchedule": "rl.lambda_schedule",
+    "Prompting": "judge.prompting",
     "Ppo": "rl.ppo",
 }
 

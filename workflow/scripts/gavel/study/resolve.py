@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from gavel.common.errors import InputError
-from gavel.study import checks, config_files
+from gavel.study import checks, config_files, params
 from gavel.study.schema.study import check_place, load
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
@@ -45,7 +45,7 @@ def resolve(raw: dict, root: str | Path) -> dict:
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
         _check_revision(study[key], f"config: {key}.revision")
-    checks.check_prompts(study["judge"], study["solution"])
+    checks.check_prompts(params.judge(study), study["solution"])
     return study
 
 

@@ -120,7 +120,7 @@ def judging(config: dict, assumed: Assumed, completion: float, longest: bool) ->
     what it has written.
     """
     section = config["judge"]
-    phrasings = len(params.judge_prompts(config)) * (2 if section["swap_labels"] else 1)
+    phrasings = len(params.judge_prompts(config)) * (2 if section["prompting"]["swap_labels"] else 1)
     solutions = len(KINDS[section["kind"]].slots) - 1  # the other one is the question
     prompt, reasoning = assumed.judging + solutions * completion, section["reasoning"]
     if not reasoning:
