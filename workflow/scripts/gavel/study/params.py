@@ -7,7 +7,7 @@ from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, s
 # that changing it reruns nothing.
 JUDGE_KEYS = "kind model revision dtype pad_token eos_token score reasoning max_tokens cache".split()
 # How rollouts by vLLM are reached, which reruns nothing either.
-ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "timeout_s"}
 
 
 def student(study: dict) -> dict:

@@ -21,6 +21,7 @@ RENAMED = {
     "judge.rl.check_every": "judge.rl.validate_every",
     "judge.rl.kl": "judge.rl.kl_coefficient",
     "judge.rl.micro_rollout": "judge.rl.generation_batch_size",
+    "judge.server.startup_s": "judge.server.startup_timeout_s",
     "judge.self_taught.ways": "judge.self_taught.negatives",
     "judge.self_taught.sft.check_every": "judge.self_taught.sft.validate_every",
     "judge.self_taught.dpo.check_every": "judge.self_taught.dpo.validate_every",
@@ -35,6 +36,7 @@ RENAMED = {
     "rl.monitor": "rl.validation",
     "rl.validation.action": "rl.validation.on_collapse",
     "rl.validation.early_stop": "rl.validation.early_stopping_patience",
+    "rl.vllm.startup_s": "rl.vllm.startup_timeout_s",
     "primary.set": "primary.test_set",
 }
 
