@@ -46,7 +46,7 @@ def rows():
 def tiny(rows, tmp_path_factory):
     """Folder of a tiny causal language model and its tokenizer."""
     folder = tmp_path_factory.mktemp("tiny")
-    texts = student.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
+    texts = student.pretraining_texts(rows, corrupted_fraction=0.0, no_question_fraction=0.0, seed=0)
     tokenizer = student.build_tokenizer([*texts, *student.judge_words()])
     model = student.build_model(tokenizer, width=32, layers=2, heads=2, seed=0)
     loading.save(model, tokenizer, folder)

@@ -39,7 +39,7 @@ RAW = {
     "student": {"model": "weights/student"},
     "judge": {"model": "weights/judge"},
     "rl": {"lambda": [0, 0.5, 1], "learning_rate": 1.5e-4},
-    "primary": {"algorithm": "grpo", "lambda": 0.5, "set": "main"},
+    "primary": {"algorithm": "grpo", "lambda": 0.5, "test_set": "main"},
 }
 STUDY = load(RAW) | {
     "results_dir": "results",

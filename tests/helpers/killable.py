@@ -33,4 +33,4 @@ def train(folder: str, tiny: str, rows: list[dict], lam: float = 0.5) -> None:
         experiment_id(store, STUDY, store_lock(store, folder))
         cell = {"algorithm": "grpo", "lam": lam, "seed": 0}
         with training_job(workflow, "rl", RUN, SETTINGS, cell) as job:
-            small_run(folder, tiny, rows, **job, **cell, settings=SETTINGS, monitor={"every": VALIDATE_EVERY})
+            small_run(folder, tiny, rows, **job, **cell, settings=SETTINGS, validation={"every": VALIDATE_EVERY})

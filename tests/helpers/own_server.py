@@ -13,7 +13,13 @@ def command(**options) -> list[str]:
 
 def study(folder, options=None, **server) -> dict:
     """What a study's config says of a judge whose server the jobs start."""
-    asked = {"serve": "job", "base_url": None, "command": command(**options or {}), "gpus": None, "startup_s": 20.0}
+    asked = {
+        "serve": "job",
+        "base_url": None,
+        "command": command(**options or {}),
+        "gpus": None,
+        "startup_timeout_s": 20.0,
+    }
     asked |= {
         "restarts": 0,
         "api_key_env": "NONE",

@@ -29,7 +29,7 @@ STUDY = {
         "validation": 40,
         "tests": {
             "main": generator("main", 40, 2),
-            "plus": generator("plus", 16, 3, of="main"),
+            "plus": generator("plus", 16, 3, perturbs="main"),
             "svamp": generator("svamp", 20, 4),
         },
     },
@@ -44,11 +44,11 @@ STUDY = {
         "num_generations": 4,
         "warmup": 1,
         "save_every": 2,
-        "monitor": {"every": 3, "questions": 20},
+        "validation": {"every": 3, "questions": 20},
         "ppo": {"critic_warmup": 1},
     },
     "evaluation": {"samples": 4, "ks": [1, 2, 4]},
-    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"},
+    "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"},
 }
 
 

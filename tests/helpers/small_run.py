@@ -20,7 +20,7 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
     Args:
         rows: at least 44 problems with programs.
         changes: of `gavel.training.rl.train.train`'s arguments, of its cell's fields, or the `digest`; `settings` and
-            `monitor` are merged into the defaults.
+            `validation` are merged into the defaults.
     """
     keys = ("question", "gold", "program")
     records = [{"id": str(i)} | {key: row[key] for key in keys} for i, row in enumerate(rows)]
@@ -30,7 +30,7 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
         write_jsonl(files[name], [row | {"gold": None} for row in part] if name == "unlabeled" else part)
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
     settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
-    settings["monitor"] = settings["monitor"] | {"questions": 2, "every": 1} | changes.pop("monitor", {})
+    settings["validation"] = settings["validation"] | {"questions": 2, "every": 1} | changes.pop("validation", {})
     cell = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
     common = {
         "cell": {"name": "x", "algorithm": "grpo", "lam": 0.5, "seed": 0} | cell,

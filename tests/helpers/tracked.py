@@ -78,4 +78,4 @@ def train(folder: Path, uri: str, tiny: str, rows: list[dict], steps: int, gate:
     with script_log(folder / "log", RUN), training_job(workflow, "rl", RUN, settings, CELL) as job:
         if gate:
             job["mirror"] = Held(job["mirror"], gate, steps // 2)
-        small_run(folder, tiny, rows, **job, **CELL, settings=settings, monitor={"every": 4})
+        small_run(folder, tiny, rows, **job, **CELL, settings=settings, validation={"every": 4})

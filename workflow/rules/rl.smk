@@ -1,7 +1,11 @@
 rule train_rl:
     input:
         verdicts=rules.judge_policy.output.verdicts,
-        gate=rules.gate_judge.output.gate if config["judge"]["below"] == "stop" else [],
+        gate=(
+            rules.gate_judge.output.gate
+            if config["judge"]["on_weak_judge"] == "stop"
+            else []
+        ),
         start=rules.train_sft.output.best,
         labeled=rules.prepare_data.output.labeled,
         unlabeled=rules.prepare_data.output.unlabeled,

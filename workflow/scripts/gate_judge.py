@@ -13,5 +13,5 @@ with script_log(snakemake.log[0], "judge"):
     least = snakemake.params.least
     most = snakemake.params.most
     if reason := too_weak(read_json(snakemake.input.calibration), least, most):
-        raise InputError(f"{reason}; RL is not run (judge.below: stop)")
+        raise InputError(f"{reason}; RL is not run (judge.on_weak_judge: stop)")
     write_json(snakemake.output.gate, {"min_within_auc": least, "max_off_label": most, "passed": True})

@@ -56,7 +56,14 @@ def test_the_log_of_a_server_does_not_show_the_key_that_its_command_names(tmp_pa
     code = "import runpy, sys; print(sys.argv, flush=True); sys.argv.pop(); "
     code += f"runpy.run_path({str(SERVER)!r}, run_name='__main__')"
     command = [sys.executable, "-c", code, "port={port}", "--api-key=${JUDGE_SECRET}"]
-    asked = {"serve": "job", "base_url": None, "command": command, "gpus": None, "startup_s": 60.0, "restarts": 0}
+    asked = {
+        "serve": "job",
+        "base_url": None,
+        "command": command,
+        "gpus": None,
+        "startup_timeout_s": 60.0,
+        "restarts": 0,
+    }
     asked |= {"api_key_env": "NONE", "top_logprobs": 20, "concurrency": 2, "timeout_s": 5.0, "retries": 0}
     study = {"judge": {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked}, "results_dir": str(tmp_path)}
     with judge_access(study, tmp_path / "logs" / "job.log"):

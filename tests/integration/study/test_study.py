@@ -212,9 +212,9 @@ def test_the_judge_was_tried_on_kinds_tricks_and_every_policy(finished):
 
 def test_a_judge_below_the_gate_is_not_trained_on(finished):
     """The last test here: it leaves another calibration behind."""
-    finished.configure(judge={"min_within_auc": 1.0, "below": "stop"})
+    finished.configure(judge={"min_within_auc": 1.0, "on_weak_judge": "stop"})
     before = (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns
     done = finished.run("rl")
     assert done.returncode != 0
-    assert "RL is not run (judge.below: stop)" in done.stdout + done.stderr
+    assert "RL is not run (judge.on_weak_judge: stop)" in done.stdout + done.stderr
     assert (finished.results / "runs/grpo-lambda0.5-seed0/run.json").stat().st_mtime_ns == before

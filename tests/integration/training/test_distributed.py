@@ -131,7 +131,7 @@ def together(tiny, rows, tmp_path_factory):
     """What `two_ranks` did, once for the tests below: its folder, and the error that the job got."""
     folder = tmp_path_factory.mktemp("together")
     (folder / "notes").mkdir()
-    job = small_job(folder, tiny, rows, settings=SETTINGS, monitor={"action": "raise_lambda"})
+    job = small_job(folder, tiny, rows, settings=SETTINGS, validation={"on_collapse": "raise_lambda"})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
         run = RunFolders(str(folder), str(folder / "notes"), "d")

@@ -99,7 +99,10 @@ def test_without_vllm_transformers_samples(tmp_path):
 
 
 def test_how_rollouts_are_reached_reruns_nothing_and_what_is_sampled_does():
-    same = [config(vllm) for vllm in (JOB, EXTERNAL, EXTERNAL | {"timeout_s": 9}, JOB | {"gpus": [3], "startup_s": 60})]
+    same = [
+        config(vllm)
+        for vllm in (JOB, EXTERNAL, EXTERNAL | {"timeout_s": 9}, JOB | {"gpus": [3], "startup_timeout_s": 60})
+    ]
     assert len({json.dumps(params.rl(resolved)) for resolved in same}) == 1
     for other in (config({}), config(None), config(EXTERNAL | {"max_model_length": 99}), config(EXTERNAL, kl=0.1)):
         assert params.rl(other) != params.rl(same[0])

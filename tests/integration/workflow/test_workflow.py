@@ -130,6 +130,7 @@ def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
     ("change", "message"),
     [
         ({"rl": {"algoritms": ["grpo"]}}, "unknown key 'rl.algoritms'; did you mean 'rl.algorithms'?"),
+        ({"rl": {"monitor": {"every": 5}}}, "unknown key 'rl.monitor'; it is now 'rl.validation'"),
         ({"rl": {"lambda": [0, 2]}}, "rl.lambda.1"),
         ({"data": {"train": {"reader": "gsm8k", "path": "missing.jsonl"}}}, "data.train.path: no such file or folder"),
         ({"student": {"model": "./nowhere"}}, "student.model: no such file or folder: ./nowhere"),
@@ -156,6 +157,7 @@ def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_pat
         (mine + "rl: {steps: 3}\n", [], "mine.yaml:45: key 'rl' is given twice, first on line 29"),
         (mine.replace("  steps: 60", "  steps: 010"), [], "mine.yaml:33: rl.steps: YAML reads 010 as an octal number"),
         (mine, ["--config", "rl={steps: 3, steps: 4}"], "--config: key 'rl.steps' is given twice"),
+        (mine, ["--config", "rl={kl_in: reward}"], "unknown key 'rl.kl_in'; it is now 'rl.kl_placement'"),
         (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs lies in the project's folder docs"),
     ):
         (tmp_path / "mine.yaml").write_text(file)

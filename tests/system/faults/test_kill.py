@@ -11,7 +11,7 @@ import pytest
 from helpers.small import Project
 
 RUN = "grpo-lambda0.5-seed0"
-CELL = {"algorithms": ["grpo"], "steps": 12, "save_every": 2, "monitor": {"every": 4, "questions": 20}}
+CELL = {"algorithms": ["grpo"], "steps": 12, "save_every": 2, "validation": {"every": 4, "questions": 20}}
 
 
 @pytest.fixture(scope="module")

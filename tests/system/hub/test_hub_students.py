@@ -24,7 +24,7 @@ CELLS = ("grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0")
 
 def publish(root, kind: str, rows) -> str:
     """Put a student of random weights on the hub; returns its name there."""
-    texts = scratch.pretraining_texts(rows, wrong=0.0, bare=0.0, seed=0)
+    texts = scratch.pretraining_texts(rows, corrupted_fraction=0.0, no_question_fraction=0.0, seed=0)
     tokenizer = scratch.build_tokenizer(texts)
     sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": 1024}
     tokens = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
@@ -49,7 +49,7 @@ def study(rows, tmp_path):
             project.configure(
                 student={"model": publish(root, kind, rows)} | student,
                 sft={"epochs": 1},
-                rl={"steps": 2, "monitor": {"every": 2, "questions": 4}},
+                rl={"steps": 2, "validation": {"every": 2, "questions": 4}},
                 evaluation={"samples": 2, "ks": [1, 2]},
                 solution={"max_new_tokens": 24},
             )

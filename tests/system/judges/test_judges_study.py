@@ -16,10 +16,10 @@ JUDGE = {
     "model": "scratch",
     "kind": "pairwise",
     "reasoning": {"max_new_tokens": 40, "samples": 2, "vote": "majority"},
-    "scratch": {"steps": 30, "reading_steps": 40, "questions": 100, "tasks": ["pairwise", "pairwise-reasoning"]},
+    "scratch": {"steps": 30, "lm_steps": 40, "questions": 100, "tasks": ["pairwise", "pairwise-reasoning"]},
     "benchmark": {"questions": 16},
     "self_taught": {"iterations": 2, "questions": 60, "agreement": [0.2, 1.0], "sft": {"epochs": 1}},
-    "rl": {"steps": 4, "prompts_per_step": 4, "num_generations": 4, "check_every": 2},
+    "rl": {"steps": 4, "prompts_per_step": 4, "num_generations": 4, "validate_every": 2},
 }
 
 

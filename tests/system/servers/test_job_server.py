@@ -25,7 +25,7 @@ def project(tmp_path):
     (tmp_path / "project").mkdir()
     llama.write(llama.model(), tmp_path / "tiny.gguf")
     project = Project(tmp_path / "project")
-    serve(project, tmp_path, serve="job", command=llama.COMMAND, startup_s=60)
+    serve(project, tmp_path, serve="job", command=llama.COMMAND, startup_timeout_s=60)
     return project
 
 

@@ -75,7 +75,7 @@ def test_a_killed_server_ends_training_which_goes_on_when_it_is_back(path, tiny,
 
     def go(mirror=None):
         judge = {"model": "tiny", "cache": "run", "server": settings(running, retries=0)}
-        changes = {"settings": {"save_every": 1, "max_skipped_steps": 0}, "monitor": {"every": 6}}
+        changes = {"settings": {"save_every": 1, "max_skipped_steps": 0}, "validation": {"every": 6}}
         return small_run(tmp_path, tiny, rows, mirror=mirror, judge=judge, **changes)
 
     try:

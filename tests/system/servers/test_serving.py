@@ -94,7 +94,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_lines(tmp_path, capfd)
 def test_a_server_that_never_answers_is_given_up_and_ended(tmp_path, capfd):
     with (
         pytest.raises(InputError, match=r"did not answer within 1\.5 s"),
-        started(tmp_path, {"hang": "yes"}, startup_s=1.5),
+        started(tmp_path, {"hang": "yes"}, startup_timeout_s=1.5),
     ):
         pass
     server = int(capfd.readouterr().err.split("process ")[1].split(",")[0])
@@ -321,7 +321,7 @@ def test_how_the_judge_is_reached_reruns_nothing():
     for server in (
         {"base_url": "http://x/v1"},
         {"serve": "job"},
-        {"serve": "job", "command": "x {port}", "gpus": [], "startup_s": 9, "restarts": 0},
+        {"serve": "job", "command": "x {port}", "gpus": [], "startup_timeout_s": 9, "restarts": 0},
     ):
         raw["judge"] |= {"server": server}
         found.append(study_judge(resolve(raw, ROOT)))

@@ -56,7 +56,7 @@ def rl_job(cluster) -> str:
 def undisturbed(cluster, tmp_path_factory):
     """The study with one RL run, long enough to be hit in the middle, run on this machine without Slurm."""
     project = Project(tmp_path_factory.mktemp("undisturbed"))
-    project.configure(rl={"algorithms": ["grpo"], "steps": 40, "monitor": {"every": 20, "questions": 20}})
+    project.configure(rl={"algorithms": ["grpo"], "steps": 40, "validation": {"every": 20, "questions": 20}})
     done = project.run(METRICS)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project

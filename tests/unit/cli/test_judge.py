@@ -38,7 +38,7 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
 
 def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = {"model": tiny, "labels": [" No", " Yes"]}
+    raw["judge"] = {"model": tiny, "prompting": {"labels": [" No", " Yes"]}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml"), "--json"]) == 0
     swapped = json.loads(capsys.readouterr().out)["auc"]
@@ -75,7 +75,7 @@ def test_a_bad_last_row_is_found_before_the_judge_is_asked(file, tiny, tmp_path,
 
 def test_a_studys_judge_that_is_yet_to_be_trained_is_said_to_be(file, tiny, tmp_path, capsys):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = {"model": tiny, "kind": "pairwise", "labels": [" No", " Yes"], "rl": {}}
+    raw["judge"] = {"model": tiny, "kind": "pairwise", "prompting": {"labels": [" No", " Yes"]}, "rl": {}}
     raw["results_dir"] = str(tmp_path / "results")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2

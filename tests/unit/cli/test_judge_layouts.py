@@ -91,7 +91,7 @@ def test_a_tie_counts_half(tmp_path, tiny, capsys):
 
 def test_a_judge_that_compares_is_asked_about_pairs(file, tiny, tmp_path, capsys):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = {"kind": "pairwise", "model": tiny, "labels": [" Yes", " No"]}
+    raw["judge"] = {"kind": "pairwise", "model": tiny, "prompting": {"labels": [" Yes", " No"]}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert asked(file, str(tmp_path / "study.yaml"), "rewardbench", "--json") == 0
     found = json.loads(capsys.readouterr().out)

@@ -205,11 +205,11 @@ REFUSED = [
             [SECRET],
         )
     ),
-    ("judge", {"chat": True, "chat_template_kwargs": {"token": SECRET}}),
-    ("judge", {"chat": True, "chat_template_kwargs": {"api_key": SECRET}}),
-    ("judge", {"chat": True, "chat_template_kwargs": {"x": f"sk-{SECRET}"}}),
-    ("judge", {"chat": True, "chat_template_kwargs": {"token": [SECRET]}}),
-    ("judge", {"chat": True, "chat_template_kwargs": [SECRET]}),
+    ("judge", {"prompting": {"chat": True, "chat_template_kwargs": {"token": SECRET}}}),
+    ("judge", {"prompting": {"chat": True, "chat_template_kwargs": {"api_key": SECRET}}}),
+    ("judge", {"prompting": {"chat": True, "chat_template_kwargs": {"x": f"sk-{SECRET}"}}}),
+    ("judge", {"prompting": {"chat": True, "chat_template_kwargs": {"token": [SECRET]}}}),
+    ("judge", {"prompting": {"chat": True, "chat_template_kwargs": [SECRET]}}),
     ("tracking", f"http://me:{SECRET}@host:5000"),
 ]
 
@@ -245,8 +245,10 @@ def test_a_config_that_holds_a_secret_is_refused_and_the_secret_not_repeated(sec
         (
             "judge",
             {
-                "chat": True,
-                "chat_template_kwargs": {"enable_thinking": False, "add_bos_token": True, "bos_token": "<s>"},
+                "prompting": {
+                    "chat": True,
+                    "chat_template_kwargs": {"enable_thinking": False, "add_bos_token": True, "bos_token": "<s>"},
+                },
             },
         ),
     ],

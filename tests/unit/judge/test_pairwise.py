@@ -347,7 +347,7 @@ def test_wrong_settings_are_named(tiny, settings, message):
 @pytest.fixture
 def study(tiny, tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = {"kind": "pairwise", "model": tiny, "labels": list(LABELS)}
+    raw["judge"] = {"kind": "pairwise", "model": tiny, "prompting": {"labels": list(LABELS)}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     return str(tmp_path / "study.yaml")
 

@@ -47,7 +47,9 @@ def chatty(tiny, tmp_path):
 )
 def test_a_template_that_opens_a_thought_is_refused(chatty, mark):
     folder = chatty(TURN + mark + "\n")
-    with pytest.raises(InputError, match=r"^judge.chat: .* opens a thought .* before the label.*chat_template_kwargs"):
+    with pytest.raises(
+        InputError, match=r"^judge.prompting.chat: .* opens a thought .* before the label.*chat_template_kwargs"
+    ):
         load.load(model=folder, chat=True)
     load.load(model=folder)  # without the template nothing is opened
 
@@ -86,14 +88,14 @@ def test_what_the_prompt_itself_says_of_thoughts_does_not_count(chatty, tmp_path
 
 
 def test_an_argument_that_the_template_does_not_read_is_refused(chatty):
-    message = r"judge.chat_template_kwargs.enable_thinkng: .* does not read it; it reads enable_thinking$"
+    message = r"judge.prompting.chat_template_kwargs.enable_thinkng: .* does not read it; it reads enable_thinking$"
     with pytest.raises(InputError, match=message):
         load.load(model=chatty(ASKS), chat=True, chat_template_kwargs={"enable_thinkng": False})
 
 
 def test_a_template_that_fails_is_an_error_of_one_line(chatty):
     folder = chatty(TURN + "{{ raise_exception('no system role') }}")
-    with pytest.raises(InputError, match=r"judge.chat: .* cannot be filled in \(no system role\)"):
+    with pytest.raises(InputError, match=r"judge.prompting.chat: .* cannot be filled in \(no system role\)"):
         load.load(model=folder, chat=True)
 
 
@@ -129,7 +131,7 @@ def test_a_server_whose_model_begins_a_thought_is_refused():
         connect(server, chat=True).verdicts(["q"], ["s"])
     with (
         serving(lambda prompt: {"Okay": -0.1, "Alright": -3.0}) as server,
-        pytest.raises(InputError, match=r"if they begin a thought, close it by judge.chat_template_kwargs"),
+        pytest.raises(InputError, match=r"if they begin a thought, close it by judge.prompting.chat_template_kwargs"),
     ):
         connect(server, chat=True).verdicts(["q"], ["s"])
 
@@ -137,14 +139,17 @@ def test_a_server_whose_model_begins_a_thought_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"chat_template_kwargs": {"enable_thinking": False}}, "judge: chat_template_kwargs: .* write `chat: true`"),
+        (
+            {"chat_template_kwargs": {"enable_thinking": False}},
+            "judge.prompting: chat_template_kwargs: .* write `chat: true`",
+        ),
         ({"chat": True, "chat_template_kwargs": {"tokenize": True}}, "'tokenize' is decided by the judge itself"),
-        ({"chat": True, "chat_template_kwargs": {"a": [1]}}, "judge.chat_template_kwargs.a"),
+        ({"chat": True, "chat_template_kwargs": {"a": [1]}}, "judge.prompting.chat_template_kwargs.a"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused_by_the_config(changes, message):
     raw = default()
-    raw["judge"] = raw["judge"] | changes
+    raw["judge"] = raw["judge"] | {"prompting": changes}
     with pytest.raises(InputError, match=message):
         load_config(raw)
 
@@ -153,7 +158,7 @@ def test_the_config_hands_arguments_on():
     from gavel.study import params
 
     raw = default()
-    raw["judge"] = raw["judge"] | {"chat": True, "chat_template_kwargs": {"enable_thinking": False, "level": 2}}
+    raw["judge"] |= {"prompting": {"chat": True, "chat_template_kwargs": {"enable_thinking": False, "level": 2}}}
     assert params.judge(load_config(raw))["chat_template_kwargs"] == {"enable_thinking": False, "level": 2}
 
 

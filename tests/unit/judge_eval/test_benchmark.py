@@ -388,7 +388,7 @@ def config(**judge_settings):
         },
         "student": {"model": "s"},
         "judge": {"model": "j"} | judge_settings,
-        "primary": {"set": "main"},
+        "primary": {"test_set": "main"},
     }
 
 

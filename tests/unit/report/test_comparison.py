@@ -304,7 +304,7 @@ def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, cap
     path = tmp_path / "second" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     del config["solution"], config["tracking"], config["judge"]["reasoning"], config["judge"]["rl"]
-    del config["rl"]["monitor"], config["evaluation"]["best_of"]
+    del config["rl"]["validation"], config["evaluation"]["best_of"]
     path.write_text(yaml.safe_dump(config))
     assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
     assert Text(out.read_text()).cells == Text(whole).cells
@@ -362,7 +362,7 @@ def told(folder, tmp_path, capsys, *others) -> tuple[int, str]:
     return status, capsys.readouterr().err
 
 
-PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "set": "main", "metric": "greedy"}
+PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"}
 RUN = "runs/grpo-lambda0.5-seed0/run.json"
 SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
 
@@ -370,7 +370,7 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("config.yaml", lambda c: c | {"primary": {"set": "main"}}, "config.yaml: primary.algorithm is missing"),
+        ("config.yaml", lambda c: c | {"primary": {"test_set": "main"}}, "config.yaml: primary.algorithm is missing"),
         *(
             ("config.yaml", lambda c, key=key: c | {"primary": PRIMARY | {key: [1]}}, f"config.yaml: primary.{key} is")
             for key in PRIMARY
@@ -380,7 +380,7 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
         ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda is not"),
         ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds is not"),
         ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "config.yaml: 'judge.model' is missing"),
-        ("config.yaml", lambda c: c | {"judge": {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
+        ("config.yaml", lambda c: c | {"judge": c["judge"] | {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
         ("config.yaml", "", "config.yaml: expected a study's config, found nothing"),
         ("config.yaml", "study: x\n", " is missing"),
         ("config.yaml", "a: [", "config.yaml:1: not valid YAML"),

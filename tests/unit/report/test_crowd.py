@@ -17,7 +17,7 @@ KINDS = ["GRPO λ\u00a0=\u00a00", "PPO λ\u00a0=\u00a00"]
 def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("crowd") / "results"
     config = fake_results.build(root, {"main": 12}, samples=2, lambdas=("0",), seeds=tuple(range(SEEDS)), judge=False)
-    config["primary"] = {"algorithm": "ppo", "lambda": 0.0, "seed": 3, "set": "main", "metric": "greedy"}
+    config["primary"] = {"algorithm": "ppo", "lambda": 0.0, "seed": 3, "test_set": "main", "metric": "greedy"}
     fake_results.tables(root, config)
     return load(root, config)
 

@@ -113,7 +113,7 @@ def test_an_unverified_contrast_is_no_pair(late):
         rows,
         {"a": [(RIGHT, "4"), (RIGHT, "4"), (WRONG, "5")]},
         lambda questions: [LATE for _ in questions],
-        ways=["changed-question"],
+        negatives=["changed-question"],
         low=0.1,
         high=0.9,
         solution_format="program",
@@ -283,7 +283,7 @@ def test_the_key_is_checked_and_has_a_default():
         },
         "student": {"model": "a/b"},
         "judge": {"model": "a/b"},
-        "primary": {"set": "main"},
+        "primary": {"test_set": "main"},
     }
     assert load(raw)["solution"]["batch_seconds"] == budget.BUDGET_S
     with pytest.raises(InputError, match=r"solution\.batch_seconds.*greater than or equal to 2.*0"):

@@ -56,7 +56,7 @@ def test_a_folder_without_a_tokenizer_is_named(tiny, bare):
     [
         ({"labels": [" Definitely", " No"]}, "' Definitely' is not one token"),
         ({"labels": [" Yes", " Yes"]}, "are the same token"),
-        ({"chat": True}, "judge.chat: the judge's tokenizer has no chat template"),
+        ({"chat": True}, "judge.prompting.chat: the judge's tokenizer has no chat template"),
         ({"prompt": "solve"}, r"no slot \{solution\}"),
         ({"kind": "pairwise"}, r"no slot \{first\}; it needs question, first, second"),
         ({"kind": "pairwise", "prompt": "pairwise", "labels": [" Firstly", " No"]}, "' Firstly' is not one token"),

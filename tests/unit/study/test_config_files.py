@@ -51,7 +51,11 @@ def test_shipped_studies_say_what_they_seem_to(path):
         (changed("  steps: 60", '  steps: 60\n  "st\\u0065ps": 61'), 35, "rl.steps"),
         (changed("{epochs: 1, minibatches: 2}", "{epochs: 1, epochs: 2}"), 40, "rl.ppo.epochs"),
         (changed("    svamp: {", "    main: {"), 17, "data.tests.main"),
-        ("study: x\nsweep:\n  variants:\n    a: {}\n    b: {rl: {kl: 1}}\n    a: {}\n", 6, "sweep.variants.a"),
+        (
+            "study: x\nsweep:\n  variants:\n    a: {}\n    b: {rl: {kl_coefficient: 1}}\n    a: {}\n",
+            6,
+            "sweep.variants.a",
+        ),
         ("study: x\ntests:\n  - {a: 1}\n  - {b: 1, b: 1}\n", 4, "tests.1.b"),
         ("study: x\na: &a {b: 1}\n<<: *a\n<<: *a\n", 4, "<<"),
     ],
@@ -204,7 +208,7 @@ def test_null_is_written_with_a_tilde_elsewhere(tmp_path):
         (["rl={steps: 1, steps: 2}"], "rl.steps"),
         (["rl={ppo: {epochs: 1, epochs: 1}}"], "rl.ppo.epochs"),
         (["study=a", "study=b"], "study"),
-        (["rl={steps: 1, kl: 0.1}", "rl={steps: 2}"], "rl.steps"),
+        (["rl={steps: 1, kl_coefficient: 0.1}", "rl={steps: 2}"], "rl.steps"),
         (["rl={lora: {r: 8}}", "rl={lora: null}"], "rl.lora"),
     ],
 )
@@ -221,7 +225,14 @@ def test_an_override_that_is_not_utf8_is_named():
 
 def test_other_overrides_pass(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    entries = ["rl={steps: 1}", "rl={kl: 0.1, ppo: {epochs: 1}}", "rl_more=", "question=a: b: {", "sft={}", "tests=[1]"]
+    entries = [
+        "rl={steps: 1}",
+        "rl={kl_coefficient: 0.1, ppo: {epochs: 1}}",
+        "rl_more=",
+        "question=a: b: {",
+        "sft={}",
+        "tests=[1]",
+    ]
     config_files.check_given([], entries, {})
 
 

@@ -22,7 +22,7 @@ RAW = {
     "student": {"model": MODEL},
     "judge": {"model": "Qwen/Qwen2.5-7B-Instruct", "dtype": "bfloat16", "calibration_samples": 3},
     "solution": {"max_new_tokens": 100},
-    "sft": {"epochs": 4, "check_every": 3, "batch_size": 8},
+    "sft": {"epochs": 4, "validate_every": 3, "batch_size": 8},
     "rl": {
         "algorithms": ["grpo", "ppo"],
         "lambda": [0.5, 1],
@@ -30,11 +30,11 @@ RAW = {
         "prompts_per_step": 6,
         "num_generations": 4,
         "warmup": 1,
-        "monitor": {"every": 2, "questions": 8},
+        "validation": {"every": 2, "questions": 8},
         "ppo": {"epochs": 2, "minibatches": 1},
     },
     "evaluation": {"samples": 2, "ks": [1, 2]},
-    "primary": {"set": "main"},
+    "primary": {"test_set": "main"},
 }
 
 
@@ -176,7 +176,7 @@ def test_what_is_not_known_is_said(tmp_path, capsys):
         size_of("a/b", "student.model")
     hub = {"reader": "gsm8k", "path": "some/data", "split": "train"}
     with pytest.raises(InputError, match="data.tests.x: how many questions some/data has"):
-        workload.questions(study(data={"tests": {"x": hub}}, primary={"set": "x"}))
+        workload.questions(study(data={"tests": {"x": hub}}, primary={"test_set": "x"}))
     assert main.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
     assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2

@@ -44,16 +44,21 @@ def changed(path: str, value) -> dict:
         ("rl.lambda", [0.5, 1.5], "rl.lambda.1: "),
         ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
+        ("rl.lambda_schedule", {"steps": 8}, "'rl.lambda_schedule.start' is missing"),
+        ("rl.lambda_schedule", 0.9, "rl.lambda_schedule: is a section of keys, found 0.9"),
+        ("rl.lambda_schedule", {"start": 1.5}, "rl.lambda_schedule.start: "),
+        ("rl.lambda_schedule", {"start": 0.9}, None),
+        ("rl.lambda_schedule", {"start": 0.9, "steps": 60}, None),
         *((f"rl.{key}", [], f"rl.{key}: is an empty list, which") for key in ("lambda", "algorithms", "seeds")),
         ("rl.lora", {"target_modules": []}, "rl.lora.target_modules: is an empty list; name at least one"),
-        ("judge.prompt", [], "judge.prompt: is an empty list"),
+        ("judge.prompting.prompt", [], "judge.prompting.prompt: is an empty list"),
         ("judge.scratch", {"tasks": []}, "judge.scratch.tasks: is an empty list"),
         ("judge.server", {"serve": "job", "command": []}, "judge.server.command: is an empty list"),
         ("evaluation.best_of", [], "evaluation.best_of: is an empty list"),
         ("evaluation.ks", [], None),
         ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
-        ("primary.set", "gsm8k", "primary.set 'gsm8k' is not one of the study's"),
+        ("primary.test_set", "gsm8k", "primary.test_set 'gsm8k' is not one of the study's"),
         ("data.labeled", 1.5, "neither a count"),
         ("data.train", {"reader": "gsm8k"}, "needs `path`"),
         ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
@@ -64,7 +69,11 @@ def changed(path: str, value) -> dict:
             "set: reader 'gsm8k' would ignore it; leave it",
         ),
         ("data.train", {"reader": "gsm8k", "path": "x", "seed": 1}, "seed: reader 'gsm8k' would ignore it"),
-        ("data.tests.other", {"reader": "svamp", "path": "x", "of": "main"}, "of: reader 'svamp' would ignore it"),
+        (
+            "data.tests.other",
+            {"reader": "svamp", "path": "x", "perturbs": "main"},
+            "perturbs: reader 'svamp' would ignore it",
+        ),
         ("data.train", {"reader": "gsm8k", "path": "x", "seed": 0, "size": None}, None),
         *(
             (
@@ -94,11 +103,19 @@ def changed(path: str, value) -> dict:
         ("evaluation.ks", [1, True], "evaluation.ks: expected a number"),
         ("evaluation.ks", ["01"], "evaluation.ks: write the number without a leading 0"),
         ("rl.algorithms", ["grpo", True], "rl.algorithms: expected text; YAML reads yes, no, on and off as true and"),
-        ("judge.labels", [True, False], "judge.labels: expected text; YAML reads yes, no, on and off as true and"),
-        ("judge.labels", [1, 2], "judge.labels.0: Input should be a valid string; put it in quotes (found 1)"),
+        (
+            "judge.prompting.labels",
+            [True, False],
+            "judge.prompting.labels: expected text; YAML reads yes, no, on and off as true and",
+        ),
+        (
+            "judge.prompting.labels",
+            [1, 2],
+            "judge.prompting.labels.0: Input should be a valid string; put it in quotes (found 1)",
+        ),
         ("judge.cache", True, "judge.cache: expected text"),
         ("judge.cache", False, None),
-        ("judge.chat", "yes", None),
+        ("judge.prompting.chat", "yes", None),
         ("rl", None, "rl: is a section of keys, found None (its keys belong below it, indented; or leave it out)"),
         ("rl", [], "rl: is a section of keys, found []"),
         *(
@@ -144,7 +161,7 @@ def changed(path: str, value) -> dict:
             "rl.vllm: command: cannot",
         ),
         ("data.tests.-n", {"reader": "gsm8k", "path": "x"}, "test set name '-n' must not begin with a dash"),
-        ("data.tests.plus.of", "other", "'other', which is not another test set"),
+        ("data.tests.plus.perturbs", "other", "'other', which is not another test set"),
         ("evaluation.ks", [1, 64], "only 16 samples"),
         ("evaluation.best_of", [], "evaluation.best_of: "),
         ("evaluation.best_of", ["elo", "elo"], "best_of names something twice: elo, elo"),
@@ -159,7 +176,11 @@ def changed(path: str, value) -> dict:
             "judge: score: 'win-rate' is none of a single-token judge's: probability, log-odds",
         ),
         ("judge", {"model": "m", "kind": "pairwise", "score": "log-odds"}, "none of a pairwise judge's: win-rate, elo"),
-        ("judge", {"model": "m", "kind": "pairwise", "swap_labels": True}, "in both orders of the solutions; leave it"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "prompting": {"swap_labels": True}},
+            "in both orders of the solutions; leave it",
+        ),
         (
             "judge",
             {"model": "m", "kind": "pairwise", "calibration_samples": 1},
@@ -181,7 +202,11 @@ def changed(path: str, value) -> dict:
             {"model": "x", "kind": "pairwise", "rl": {"prompts_per_step": 3, "micro_batch_size": 7}},
             "judge.rl: 24 completions a step (prompts_per_step * num_generations) do not divide",
         ),
-        ("judge", {"model": "m", "kind": "pairwise", "labels": ["A", "A"]}, "choose two different words"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "prompting": {"labels": ["A", "A"]}},
+            "choose two different words",
+        ),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
         ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
         ("sft", 3, "sft: is a section of keys, found 3"),
@@ -250,8 +275,10 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
 
 def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
     found = config_study.load(default())["judge"]
+    found |= found["prompting"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["judge", [" Yes", " No"], "probability"]
     found = config_study.load(changed("judge", {"model": "m", "kind": "pairwise"}))["judge"]
+    found |= found["prompting"]
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
 
 
@@ -259,7 +286,7 @@ def test_a_new_kind_of_judge_is_one_line(monkeypatch):
     monkeypatch.setitem(KINDS, "shortest", KINDS["single-token"])
     for reasoning in (None, {"max_new_tokens": 8}):
         found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
-        assert found["prompt"] == ("reasoning" if reasoning else "judge")
+        assert found["prompting"]["prompt"] == ("reasoning" if reasoning else "judge")
     with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
         config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
 
@@ -274,8 +301,8 @@ def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():
 @pytest.mark.parametrize("action", ["flag", "stop", "rollback"])
 def test_the_monitor_may_act_under_a_judge_that_compares(action):
     raw = changed("judge", {"model": "m", "kind": "pairwise"})
-    raw["rl"]["monitor"] = {"action": action}
-    assert config_study.load(raw)["rl"]["monitor"]["action"] == action
+    raw["rl"]["validation"] = {"on_collapse": action}
+    assert config_study.load(raw)["rl"]["validation"]["on_collapse"] == action
 
 
 def test_a_vote_needs_a_k():
@@ -326,12 +353,11 @@ def test_a_model_from_scratch_needs_something_to_read():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lambda_start": 0.9, "lambda_steps": 81}, "lambda_steps 81 is more than steps 80"),
-        ({"lambda_steps": 8}, "lambda_steps without lambda_start"),
-        ({"labeled_share": 0}, "labeled_share 0: no labelled problem is in a rollout"),
-        ({"kl_in": "reward"}, "kl_in: 'reward' without kl"),
-        ({"monitor": {"every": 90, "action": "stop"}}, "monitor.every 90 is more than steps 80"),
-        ({"kl": 0.1, "kl_in": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
+        ({"lambda_schedule": {"start": 0.9, "steps": 81}}, "lambda_schedule.steps 81 is more than steps 80"),
+        ({"labeled_fraction": 0}, "labeled_fraction 0: no labelled problem is in a rollout"),
+        ({"kl_placement": "reward"}, "kl_placement: 'reward' without a `kl_coefficient`"),
+        ({"validation": {"every": 90, "on_collapse": "stop"}}, "validation.every 90 is more than steps 80"),
+        ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings, message):
@@ -420,9 +446,9 @@ def test_a_study_that_names_no_folder_gets_one_of_its_own():
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        ({"below": "stop"}, None),
-        ({"below": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
-        ({"below": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
+        ({"on_weak_judge": "stop"}, None),
+        ({"on_weak_judge": "stop", "max_off_label": None, "min_within_auc": 0.7}, None),
+        ({"on_weak_judge": "stop", "max_off_label": None}, "'stop' needs `min_within_auc` or `max_off_label`"),
         ({"max_off_label": 1.5}, "judge.max_off_label"),
     ],
 )
@@ -430,7 +456,7 @@ def test_a_judge_is_stopped_by_something(judge, message):
     raw = default()
     raw["judge"] = raw["judge"] | judge
     if message is None:
-        assert config_study.load(raw)["judge"]["below"] == "stop"
+        assert config_study.load(raw)["judge"]["on_weak_judge"] == "stop"
         return
     with pytest.raises(InputError, match=message):
         config_study.load(raw)

@@ -47,8 +47,8 @@ def test_variants_that_differ_in_the_labels_share_none():
 def test_a_judge_from_scratch_is_made_once():
     raw = shipped("judge-strength")
     raw["sweep"]["variants"] = {
-        "a": {"rl": {"kl": 0.1}},
-        "b": {"rl": {"kl": 0.2}},
+        "a": {"rl": {"kl_coefficient": 0.1}},
+        "b": {"rl": {"kl_coefficient": 0.2}},
         "c": {"judge": {"scratch": {"steps": 9}}},
     }
     found = sweep.resolve(raw, ROOT)["variants"]

@@ -152,7 +152,7 @@ def test_a_collapse_is_said_once_and_noted_at_every_validation(tmp_path, model, 
         return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
 
     run = RunState(tmp_path / "run", "a")
-    handler = CollapseHandler(run, LambdaSchedule(0.5), action="flag", collapse_drop=0.05, collapse_patience=2)
+    handler = CollapseHandler(run, LambdaSchedule(0.5), on_collapse="flag", collapse_drop=0.05, collapse_patience=2)
     run_callback = RunCallback(run, tokenizer, validate, steps=3, validate_every=1, save_every=9, decide=handler)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
     run_callback.on_train_begin(None, state, control, model=model)

@@ -40,7 +40,7 @@ class Cutter:
 
 
 def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
-    small_run(tmp_path, tiny, rows, settings=LORA | {"gradient_checkpointing": True, "kl": 0.1})
+    small_run(tmp_path, tiny, rows, settings=LORA | {"gradient_checkpointing": True, "kl_coefficient": 0.1})
     start, final = weights(tiny), weights(tmp_path / "out" / "final")
     assert final.keys() == start.keys()
     moved = {name for name in start if not torch.equal(start[name], final[name])}
@@ -73,7 +73,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, monkeypatch, action):
     monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
-    changes = {"settings": LORA, "monitor": {"action": action}}
+    changes = {"settings": LORA, "validation": {"on_collapse": action}}
     assert small_run(tmp_path, tiny, rows, **changes)["ended"] == {"step": 3, "action": action}
     monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
     small_run(tmp_path, tiny, rows, "again", **changes)

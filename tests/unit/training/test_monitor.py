@@ -119,8 +119,8 @@ def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
 def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, *rules: len(validations) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
-    watched = {"action": "stop", "reference": False, "questions": 4}
-    summary = small_run(tmp_path, tiny, rows, judge=judge, monitor=watched)
+    watched = {"on_collapse": "stop", "reference": False, "questions": 4}
+    summary = small_run(tmp_path, tiny, rows, judge=judge, validation=watched)
     assert summary["ended"] == {"step": 2, "action": "stop"}
     with open(tmp_path / "out" / "monitor.csv", newline="") as handle:
         validations = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(handle)]

@@ -65,7 +65,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
     ]
     write_jsonl(tmp_path / "labeled.jsonl", records[:8])
     write_jsonl(tmp_path / "validation.jsonl", records[40:44])
-    settings = Sft(epochs=3, check_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
+    settings = Sft(epochs=3, validate_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
 
     def fine_tune(folder, mirror=None):
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -106,6 +106,6 @@ def test_at_lambda_zero_a_poisoned_answer_is_never_read(tiny, rows, tmp_path):
 
 
 def test_lambda_is_logged_where_it_moves(tiny, rows, tmp_path):
-    small_run(tmp_path, tiny, rows, settings={"lambda_start": 0.9, "lambda_steps": 5})
+    small_run(tmp_path, tiny, rows, settings={"lambda_schedule": {"start": 0.9, "steps": 5}})
     logged = [float(row["lambda"]) for row in curves(tmp_path, "training")]
     assert logged == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.5])

@@ -175,9 +175,9 @@ def test_a_server_reasons_and_then_answers(chat):
 def test_the_config_says_what_cannot_be():
     raw = default()
     raw["judge"] |= {"reasoning": {"samples": 4}}
-    assert load_config(raw)["judge"]["prompt"] == "reasoning"
+    assert load_config(raw)["judge"]["prompting"]["prompt"] == "reasoning"
     raw["judge"] |= {"kind": "pairwise", "model": "some/model"}
-    assert load_config(raw)["judge"]["prompt"] == "pairwise-reasoning"
+    assert load_config(raw)["judge"]["prompting"]["prompt"] == "pairwise-reasoning"
     raw["judge"]["reasoning"]["temperature"] = 0
     with pytest.raises(InputError, match="at 0 all 4 samples would be the same"):
         load_config(raw)

@@ -43,9 +43,9 @@ def weights(folder):
 
 
 SECTIONS = {
-    "sft": JudgeSft(epochs=4, batch_size=8, learning_rate=3e-3, warmup=0, check_every=2).model_dump(),
-    "dpo": JudgeDpo(epochs=2, batch_size=8, learning_rate=1e-3, warmup=0, check_every=2).model_dump(),
-    "grpo": JudgeRl(steps=4, prompts_per_step=4, num_generations=4, learning_rate=1e-3, check_every=2).model_dump(),
+    "sft": JudgeSft(epochs=4, batch_size=8, learning_rate=3e-3, warmup=0, validate_every=2).model_dump(),
+    "dpo": JudgeDpo(epochs=2, batch_size=8, learning_rate=1e-3, warmup=0, validate_every=2).model_dump(),
+    "grpo": JudgeRl(steps=4, prompts_per_step=4, num_generations=4, learning_rate=1e-3, validate_every=2).model_dump(),
 }
 
 

@@ -71,7 +71,7 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         ROWS,
         drawn,
         answer_to,
-        ways=["changed-question", "injected-error"],
+        negatives=["changed-question", "injected-error"],
         low=0.3,
         high=0.95,
         solution_format="program",

@@ -25,7 +25,7 @@ def train(tiny, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
 
     def go(action, algorithm="grpo", output="out"):
-        changes = {"algorithm": algorithm, "digest": action, "monitor": {"action": action}}
+        changes = {"algorithm": algorithm, "digest": action, "validation": {"on_collapse": action}}
         return small_run(tmp_path, tiny, rows, output, **changes)
 
     return go
@@ -84,7 +84,7 @@ def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
     train("raise_lambda")
     schedule = LambdaSchedule(0.5)
     run = RunState(tmp_path / "state", "raise_lambda")
-    handler = CollapseHandler(run, schedule, action="raise_lambda", collapse_drop=0.05, collapse_patience=2)
+    handler = CollapseHandler(run, schedule, on_collapse="raise_lambda", collapse_drop=0.05, collapse_patience=2)
     assert handler.resume(2) is None
     assert schedule.at(2) == 0.5
     handler.resume(6)
@@ -93,7 +93,7 @@ def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
 
 def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse_handler, "stale", lambda validations, patience: len(validations) > patience + 1)
-    summary = small_run(tmp_path, tiny, rows, monitor={"early_stop": 2})
+    summary = small_run(tmp_path, tiny, rows, validation={"early_stopping_patience": 2})
     assert summary["ended"] == {"step": 3, "action": "early_stop"}
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))
 
@@ -103,6 +103,6 @@ def test_lambda_zero_cannot_be_raised():
     import yaml
 
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["rl"]["monitor"] = {"action": "raise_lambda"}
+    raw["rl"]["validation"] = {"on_collapse": "raise_lambda"}
     with pytest.raises(InputError, match="needs labels, but rl.lambda names 0"):
         load(raw)

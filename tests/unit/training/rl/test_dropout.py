@@ -86,7 +86,7 @@ def test_the_first_ratio_is_one_against_the_sampler(opt, tokenizer, tmp_path, mo
 def test_the_critic_and_the_reference_have_no_dropout(opt, tokenizer, tmp_path, trunk):
     opt.save_pretrained(tmp_path / "start")
     start = AutoModelForCausalLM.from_pretrained(tmp_path / "start")
-    made = gradients.trainer("ppo", start, tokenizer, tmp_path, kl=0.1, ppo={"trunk": trunk})
+    made = gradients.trainer("ppo", start, tokenizer, tmp_path, kl_coefficient=0.1, ppo={"trunk": trunk})
     assert isinstance(made, PPOTrainer)
     torch.nn.init.normal_(made.critic.head.weight)
     assert randomness(made.ref_model) == 0

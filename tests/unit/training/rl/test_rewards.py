@@ -171,7 +171,7 @@ def test_a_score_that_is_no_number_or_out_of_range_is_missing_and_counted(score)
     fixed = FixedJudge(score)
     mixed = reward(0.5, fixed)
     assert mixed([RIGHT, WRONG], question=["q", "q"], gold=["4", None]) == [None, None]
-    assert mixed.missing.share == 1.0 and mixed.missing.skip
+    assert mixed.missing.fraction == 1.0 and mixed.missing.skip
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])

@@ -21,13 +21,13 @@ from helpers import gradients
 
 LABELED = [{"question": f"l{i}", "gold": str(i)} for i in range(5)]
 UNLABELED = [{"question": f"u{i}", "gold": None} for i in range(7)]
-SETTINGS = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, micro_rollout=64).model_dump(
+SETTINGS = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, generation_batch_size=64).model_dump(
     by_alias=True
 )
 
 
 def order(lam, **changes):
-    values = {"steps": 3, "per_step": 4, "labeled_share": 0.5, "seed": 0} | changes
+    values = {"steps": 3, "per_step": 4, "labeled_fraction": 0.5, "seed": 0} | changes
     return rl_rollout.question_order(LABELED, UNLABELED, lam=lam, **values)
 
 
@@ -59,7 +59,7 @@ def test_cells_with_the_same_seed_see_the_same_questions():
 
 def test_an_empty_pool_that_is_needed_is_an_error():
     with pytest.raises(InputError, match=r"data.unlabeled: no questions, but every step at lambda 0.5 takes 2"):
-        rl_rollout.question_order(LABELED, [], lam=0.5, steps=1, per_step=4, labeled_share=0.5, seed=0)
+        rl_rollout.question_order(LABELED, [], lam=0.5, steps=1, per_step=4, labeled_fraction=0.5, seed=0)
 
 
 def test_completions_must_divide_into_batches(tmp_path):
@@ -100,7 +100,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,
         rollout_func=rl_rollout.Rollout(0, epochs * minibatches, 64),
-        kl_in_reward=steps["kl_in"] == "reward",
+        kl_in_reward=steps["kl_placement"] == "reward",
         **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
     made.model.train()
@@ -224,7 +224,9 @@ def test_ppo_trains_with_either_trunk(model, tokenizer, tmp_path, trunk):
     assert made.model.critic.head.weight.abs().sum() > 0
 
 
-@pytest.mark.parametrize("settings", [{"bf16": True}, {"gradient_checkpointing": True}, {"kl": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"bf16": True}, {"gradient_checkpointing": True}, {"kl_coefficient": 0.1}], ids=str
+)
 @pytest.mark.parametrize(("kind", "trunk"), [("grpo", "own"), ("ppo", "own"), ("ppo", "shared")])
 def test_packed_groups_train_with_every_option(model, tokenizer, tmp_path, kind, trunk, settings):
     made = trainer(kind, model, tokenizer, tmp_path, settings=settings, trunk=trunk)
@@ -237,7 +239,7 @@ def test_packed_groups_train_with_every_option(model, tokenizer, tmp_path, kind,
 
 def with_moved_reference(kind, model, tokenizer, tmp_path, **ppo):
     """A trainer with the KL in the reward, whose reference is another policy than its own."""
-    made = trainer(kind, model, tokenizer, tmp_path, settings={"kl": 0.3, "kl_in": "reward"}, **ppo)
+    made = trainer(kind, model, tokenizer, tmp_path, settings={"kl_coefficient": 0.3, "kl_placement": "reward"}, **ppo)
     with torch.no_grad():
         for weight in made.ref_model.parameters():
             weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
@@ -366,7 +368,7 @@ def test_micro_batches_hold_whole_groups_and_lose_no_row(model, tokenizer, tmp_p
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [(kind, {}) for kind in algorithms.ALGORITHMS]
-    + [("grpo", {"kl": 0.1}), ("ppo", {"kl": 0.1}), ("ppo", {"ppo": {"trunk": "shared"}})]
+    + [("grpo", {"kl_coefficient": 0.1}), ("ppo", {"kl_coefficient": 0.1}), ("ppo", {"ppo": {"trunk": "shared"}})]
     + [("ppo", {"ppo": {"minibatches": 1}})],
     ids=str,
 )

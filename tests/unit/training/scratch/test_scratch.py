@@ -29,7 +29,7 @@ def pretrain(tmp_path_factory):
 @pytest.fixture(scope="module")
 def student(pretrain, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("models") / "student")
-    make_student(pretrain, folder, SHAPE | {"wrong": 0.5, "bare": 0.5})
+    make_student(pretrain, folder, SHAPE | {"corrupted_fraction": 0.5, "no_question_fraction": 0.5})
     return folder
 
 
@@ -71,7 +71,7 @@ def test_a_student_from_scratch_knows_where_it_comes_from(student, pretrain, tmp
 
 
 def test_a_judge_from_scratch_answers(student, pretrain, tmp_path, capsys):
-    recipe = SHAPE | {"reading_steps": 2, "samples": 2, "questions": 5}
+    recipe = SHAPE | {"lm_steps": 2, "samples": 2, "questions": 5}
     make_judge(pretrain, student, str(tmp_path / "judge"), recipe, LABELS)
     verdict = load.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
     assert 0 < verdict.score < 1

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def dotted(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"rl": {"kl": 0.1}}` as `{"rl.kl": 0.1}`."""
+    """`{"rl": {"steps": 8}}` as `{"rl.steps": 8}`."""
     flat: dict[str, Any] = {}
     for key, value in section.items():
         flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}

@@ -138,9 +138,9 @@ def read_tests(
             rows[name] = [row for _, row in stories[name]]
     for name, source in tests.items():
         if source["reader"] == "generator" and source["set"] == "plus":
-            if source["of"] not in stories:
-                raise InputError(f"data.tests.{name}.of: {source['of']!r} is not a generated test set")
+            if source["perturbs"] not in stories:
+                raise InputError(f"data.tests.{name}.perturbs: {source['of']!r} is not a generated test set")
             rows[name] = perturbations.perturb(
-                stories[source["of"]], source["size"], source["seed"], f"generator-{name}"
+                stories[source["perturbs"]], source["size"], source["seed"], f"generator-{name}"
             )
     return {name: rows[name] for name in tests}

@@ -50,7 +50,7 @@ def serving(
     model: str,
     log: str | Path,
     gpus: Sequence[int] | None = None,
-    startup_s: float = 900.0,
+    startup_timeout_s: float = 900.0,
     restarts: int = 0,
     ends_job_after: float | None = None,
 ) -> Iterator[Served]:
@@ -63,7 +63,7 @@ def serving(
         key: of the config, for messages.
         log: file that takes what the server prints, made or appended to.
         gpus: those that the server sees, counted from 0 within those of the job; None leaves it all of them.
-        startup_s: seconds until it must answer.
+        startup_timeout_s: seconds until it must answer.
         restarts: how many times it is started again, at the same address, when it has died.
         ends_job_after: seconds after which a job whose server is gone for good is ended; None leaves it alone.
 
@@ -84,7 +84,7 @@ def serving(
         "host": HOST,
         "log": str(log),
         "status": status,
-        "startup_s": startup_s,
+        "startup_timeout_s": startup_timeout_s,
         "restarts": restarts,
         "ends_job_after": ends_job_after,
     }

@@ -68,7 +68,7 @@ class Supervisor:
         command: words; `{port}` in them becomes the port, `${NAME}` the environment's value.
         log: file that takes what the server prints, less passwords and keys.
         status: file for those who ask the server.
-        startup_s: seconds until it must answer, at each start.
+        startup_timeout_s: seconds until it must answer, at each start.
         restarts: how many times it is started again when it has died.
         ends_job_after: seconds that a job may take to end by itself when its server is gone for good, before it is
             ended (SIGTERM): for a job that may wait for the server for ever. None leaves it alone.
@@ -82,12 +82,12 @@ class Supervisor:
         host: str,
         log: str,
         status: str,
-        startup_s: float,
+        startup_timeout_s: float,
         restarts: int,
         ends_job_after: float | None,
     ):
         self.name, self.command, self.host, self.log, self.status = name, command, host, log, status
-        self.startup_s, self.restarts, self.ends_job_after = startup_s, restarts, ends_job_after
+        self.startup_timeout_s, self.restarts, self.ends_job_after = startup_timeout_s, restarts, ends_job_after
         self.job = os.getppid()
         self.held: socket.socket | None = None
         self.server: subprocess.Popen[bytes] | None = None
@@ -177,13 +177,13 @@ class Supervisor:
         )
         self.logging = Thread(target=_copy, args=(self.server.stdout, self.log), daemon=True)
         self.logging.start()
-        self._tell("starting", until=time.time() + self.startup_s)
+        self._tell("starting", until=time.time() + self.startup_timeout_s)
         self._say(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
         while not self._answers():
             if self.server.poll() is not None:
                 raise Failed(f"it {_ended(self.server.returncode)} before it answered")
-            if time.monotonic() > begun + self.startup_s:
-                raise Failed(f"it did not answer within {self.startup_s:g} s")
+            if time.monotonic() > begun + self.startup_timeout_s:
+                raise Failed(f"it did not answer within {self.startup_timeout_s:g} s")
             self._pause()
         if self.server.poll() is not None:  # then it was another process that answered
             raise Failed(f"it {_ended(self.server.returncode)} before it answered")

@@ -47,7 +47,7 @@ def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, A
         model=judge["model"],
         log=Path(log).with_suffix(".judge-server.log"),
         gpus=server["gpus"],
-        startup_s=server["startup_s"],
+        startup_timeout_s=server["startup_timeout_s"],
         restarts=server["restarts"],
     ) as served:
         yield found | {"server": found["server"] | {"base_url": f"{served.url}/v1", "status": served.status}}

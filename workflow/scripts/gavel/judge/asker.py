@@ -102,7 +102,7 @@ def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], mean
     if score not in scores:
         raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(scores)}")
     if isinstance(labels, str) or len(labels) != 2:
-        raise InputError(f"judge.labels: {labels!r}; give two words, for {meanings}")
+        raise InputError(f"judge.prompting.labels: {labels!r}; give two words, for {meanings}")
 
 
 def backend(

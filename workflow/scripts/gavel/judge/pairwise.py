@@ -108,6 +108,6 @@ def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **sett
         InputError: as there, or there is no such score, or labels are to be swapped.
     """
     if swap_labels:
-        raise InputError("judge.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
+        raise InputError("judge.prompting.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
     check_choices(labels, score, SCORES, "the first and for the second solution")
     return made(PairwiseJudge, KIND, labels=labels, own={"score": score}, **settings)

@@ -36,7 +36,7 @@ def phrasings(
     """
     names = [prompt] if isinstance(prompt, str) else list(prompt)
     if not names:
-        raise InputError("judge.prompt: an empty list; name at least one prompt")
+        raise InputError("judge.prompting.prompt: an empty list; name at least one prompt")
     needed = (*slots, *(["labels"] if swap else []), *(["reasoning"] if reasons else []))
     words = [label.strip() for label in labels]
     orders = [words, words[::-1]] if swap else [words]
@@ -45,9 +45,12 @@ def phrasings(
         try:
             template = prompts.load(name, needed)
         except InputError as error:
-            raise InputError(f"judge.prompt: {error}{' (judge.swap_labels is true)' if swap else ''}") from None
+            why = " (judge.prompting.swap_labels is true)" if swap else ""
+            raise InputError(f"judge.prompting.prompt: {error}{why}") from None
         if not reasons and REASONING in template:
-            raise InputError(f"judge.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another")
+            raise InputError(
+                f"judge.prompting.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another"
+            )
         found += [template.replace("{labels}", " or ".join(order)) for order in orders]
     return found
 
@@ -70,7 +73,7 @@ def example(template: str, slots: Sequence[str]) -> Prompt:
 _WORDS = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
 OPENED = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
 CLOSED = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
-CLOSE = "judge.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
+CLOSE = "judge.prompting.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
 # What a chat template is given in any case.
 GIVEN = {
     "add_generation_prompt", "bos_token", "continue_final_message", "documents", "eos_token", "messages", "pad_token",
@@ -93,7 +96,7 @@ def templated(
     if not chat:
         return text + begun
     if tokenizer.chat_template is None:
-        raise InputError("judge.chat: the judge's tokenizer has no chat template; set judge.chat to false")
+        raise InputError("judge.prompting.chat: the judge's tokenizer has no chat template; set it to false")
     asked = [{"role": "user", "content": text}]
     try:
         shown = tokenizer.apply_chat_template(
@@ -101,8 +104,8 @@ def templated(
         )
     except jinja2.TemplateError as error:
         raise InputError(
-            f"judge.chat: the judge's chat template cannot be filled in ({error}); check judge.chat_template_kwargs, "
-            "or set judge.chat to false"
+            f"judge.prompting.chat: the judge's chat template cannot be filled in ({error}); check "
+            "judge.prompting.chat_template_kwargs, or set judge.prompting.chat to false"
         ) from None
     return f"{shown}{begun}"
 
@@ -125,12 +128,14 @@ def check_template(
     named = f"it reads {', '.join(sorted(reads))}" if reads else "it reads none"
     for name in template_kwargs or ():
         if reads is not None and name not in reads:
-            raise InputError(f"judge.chat_template_kwargs.{name}: the judge's chat template does not read it; {named}")
+            raise InputError(
+                f"judge.prompting.chat_template_kwargs.{name}: the judge's chat template does not read it; {named}"
+            )
     opened = open_thought(shown[shown.rfind(asked) + len(asked) :] if asked in shown else shown)
     if opened:
         raise InputError(
-            f"judge.chat: the judge's chat template opens a thought ({opened}) before the label, where the label words "
-            f"are no answer; close it by {CLOSE} ({named}), or choose another judge"
+            f"judge.prompting.chat: the judge's chat template opens a thought ({opened}) before the label, where the "
+            f"label words are no answer; close it by {CLOSE} ({named}), or choose another judge"
         )
 
 
@@ -168,7 +173,7 @@ def label_tokens(
     """
     ids = [_label_token(tokenizer, prompt, label, special) for label in labels]
     if len(set(ids)) < len(ids):
-        raise InputError(f"judge.labels: {list(labels)} are the same token; choose two words")
+        raise InputError(f"judge.prompting.labels: {list(labels)} are the same token; choose two words")
     return ids
 
 
@@ -179,7 +184,7 @@ def _label_token(tokenizer: "PreTrainedTokenizerBase", prompt: str, label: str, 
         common = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
         pieces = [tokenizer.decode([token]) for token in after[common:]]
         raise InputError(
-            f"judge.labels: {label!r} is not one token after the prompt (it becomes {pieces}); "
+            f"judge.prompting.labels: {label!r} is not one token after the prompt (it becomes {pieces}); "
             "choose another word, or add or drop its leading space"
         )
     return int(after[-1])

@@ -370,7 +370,12 @@ class Primary(TypedDict):
 def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
     """The comparison that a config's section `primary` names; `votes` is the largest k of maj@k."""
     run = run_name(named["algorithm"], named["lambda"], named["seed"])
-    return {"run": run, "set": named["set"], "metric": named["metric"], "k": votes if named["metric"] == "maj" else 1}
+    return {
+        "run": run,
+        "set": named["test_set"],
+        "metric": named["metric"],
+        "k": votes if named["metric"] == "maj" else 1,
+    }
 
 
 def primary(study: dict[str, Any]) -> Primary:

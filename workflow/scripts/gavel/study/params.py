@@ -5,14 +5,11 @@ from typing import Any
 from gavel.judge.kinds import KINDS, TASKS
 from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, start_model
 
-# What a judge's scores depend on; how it is reached and in which batches is handed over apart, so that changing it
-# reruns nothing.
-JUDGE_KEYS = (
-    "kind model revision dtype pad_token eos_token prompt labels swap_labels score reasoning chat chat_template_kwargs "
-    "max_tokens cache"
-).split()
+# What a judge's scores depend on, beside `prompting`; how it is reached and in which batches is handed over apart, so
+# that changing it reruns nothing.
+JUDGE_KEYS = "kind model revision dtype pad_token eos_token score reasoning max_tokens cache".split()
 # How rollouts by vLLM are reached, which reruns nothing either.
-ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_s", "timeout_s"}
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "timeout_s"}
 
 
 def student(study: dict[str, Any]) -> dict[str, Any]:
@@ -28,10 +25,14 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
     Of a server that is how many tokens it lists; `gavel.judge.access` adds where it is.
     """
     server = study["judge"]["server"]
-    return {key: study["judge"][key] for key in JUDGE_KEYS} | {
-        "model": model(study, "judge"),
-        "server": server and {"top_logprobs": server["top_logprobs"]},
-    }
+    return (
+        {key: study["judge"][key] for key in JUDGE_KEYS}
+        | study["judge"]["prompting"]
+        | {
+            "model": model(study, "judge"),
+            "server": server and {"top_logprobs": server["top_logprobs"]},
+        }
+    )
 
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def scratch_prompts(study: dict[str, Any]) -> list[str]:
 
 def judge_prompts(study: dict[str, Any]) -> list[str]:
     """The judging prompts, names and files."""
-    named = study["judge"]["prompt"]
+    named = study["judge"]["prompting"]["prompt"]
     return [named] if isinstance(named, str) else named
 
 

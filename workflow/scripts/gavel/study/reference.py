@@ -8,7 +8,9 @@ SECTIONS = {
     "Source": "data.train, data.pretrain, data.tests.<name>",
     "StudentScratch": "student.scratch",
     "JudgeScratch": "judge.scratch",
-    "MonitorConfig": "rl.monitor",
+    "Validation": "rl.validation",
+    "LambdaSchedule": "rl.lambda_schedule",
+    "Prompting": "judge.prompting",
     "Ppo": "rl.ppo",
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
-from gavel.study import checks, config_files
+from gavel.study import checks, config_files, params
 from gavel.study.schema.study import check_place, load
 
 DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
@@ -46,7 +46,7 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
         _check_revision(study[key], f"config: {key}.revision")
-    checks.check_prompts(study["judge"], study["solution"])
+    checks.check_prompts(params.judge(study), study["solution"])
     return study
 
 

@@ -12,7 +12,7 @@ from gavel.study.schema.study import check_place, check_sweep
 # What a stage is made from: variants that agree in all of it share the stage.
 MADE_FROM = {
     "student": ("data", "student"),
-    "judge": ("data", "student", "judge.model", "judge.scratch", "judge.labels"),
+    "judge": ("data", "student", "judge.model", "judge.scratch", "judge.prompting.labels"),
     "sft": ("data", "student", "solution", "sft", "compute"),
     "benchmark": ("data", "student", "solution", "sft", "compute", "rl.temperature", "judge.benchmark"),
 }

@@ -58,8 +58,8 @@ def train(
     Args:
         student: whose `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        settings: `epochs`, `check_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`, `weight_decay`,
-            `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
+        settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`,
+            `weight_decay`, `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
         limits: of what is decoded at a time at validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -83,7 +83,7 @@ def train(
     per_epoch = max(1, len(rows) // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     monitor = Monitor(validated, task, seed=seed, limits=limits)
-    every = per_epoch * settings["check_every"]
+    every = per_epoch * settings["validate_every"]
     callback = RunCallback(
         state, tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )

@@ -169,15 +169,15 @@ class ServerBackend(Writer):
         first = max(listed, key=lambda entry: entry[1])[0]
         if self.chat and open_thought(first):
             raise InputError(
-                f"judge.chat: the model behind {self.base_url} opens a thought ({first}) before the label, where the "
-                f"label words are no answer; close it by {CLOSE}, or choose another judge"
+                f"judge.prompting.chat: the model behind {self.base_url} opens a thought ({first}) before the label, "
+                f"where the label words are no answer; close it by {CLOSE}, or choose another judge"
             )
         if not any(token in self.labels for token, _ in listed):
             shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
             thought = f"; if they begin a thought, close it by {CLOSE}" if self.chat else ""
             raise InputError(
-                f"judge.labels: neither of {list(self.labels)} is among the likeliest tokens of {self.base_url} "
-                f"({shown}); name the words as they are listed there (a leading space counts){thought}"
+                f"judge.prompting.labels: neither of {list(self.labels)} is among the likeliest tokens of "
+                f"{self.base_url} ({shown}); name the words as they are listed there (a leading space counts){thought}"
             )
         self.checked = True
 

@@ -36,7 +36,7 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.algorithm": str,
     "primary.lambda": NUMBER,
     "primary.seed": NUMBER,
-    "primary.set": str,
+    "primary.test_set": str,
     "primary.metric": str,
 }
 LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
@@ -137,12 +137,12 @@ def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> R
     path = Path(Layout(folder).config)
     if not path.is_file():
         raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
-    config = config_files.read(path)
-    _check_config(config, path)
+    found = config_files.read(path)
     try:
-        config = complete(config)
+        config = complete(found)
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+    _check_config(found, path)
     study = load(folder, config)
     if study.metrics.empty:
         raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")

@@ -121,7 +121,7 @@ def judging(config: dict[str, Any], assumed: Assumed, completion: float, longest
     what it has written.
     """
     section = config["judge"]
-    phrasings = len(params.judge_prompts(config)) * (2 if section["swap_labels"] else 1)
+    phrasings = len(params.judge_prompts(config)) * (2 if section["prompting"]["swap_labels"] else 1)
     solutions = len(KINDS[section["kind"]].slots) - 1  # the other one is the question
     prompt, reasoning = assumed.judging + solutions * completion, section["reasoning"]
     if not reasoning:
@@ -202,10 +202,10 @@ def memory(config: dict[str, Any], assumed: Assumed) -> dict[str, dict[str, floa
 
     judge_token = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0
     reasoning = judge_token * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
-    beside = weights * (rl["monitor"]["reference"] + (rl["kl"] > 0 and not rl["lora"]))
+    beside = weights * (rl["validation"]["reference"] + (rl["kl_coefficient"] > 0 and not rl["lora"]))
     own = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
-    rows = min(rl["micro_rollout"], rl["prompts_per_step"] * rl["num_generations"])
+    rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])
     jobs = {
         "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
         "train_rl": trained(rl)

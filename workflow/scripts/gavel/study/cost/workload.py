@@ -118,7 +118,7 @@ def sft(settings: dict[str, Any], sizes: dict[str, Any]) -> Work:
     """Fine-tuning: whole batches only, and greedy validation before, between and after."""
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    seen = validations(steps, per_epoch * settings["check_every"]) * sizes["validation"]
+    seen = validations(steps, per_epoch * settings["validate_every"]) * sizes["validation"]
     return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 
@@ -127,13 +127,13 @@ def rl(
 ) -> Work:
     """The grid's cells of one algorithm: rollouts, passes over them, and validations of two completions a question, one
     of which the judge sees; one that compares sees it beside the SFT policy's, which are sampled once."""
-    kind, validation = ALGORITHMS[algorithm], settings["monitor"]
+    kind, validation = ALGORITHMS[algorithm], settings["validation"]
     epochs, minibatches = kind.passes(settings["ppo"])
     rolled = settings["steps"] * settings["prompts_per_step"]
     completions = rolled * settings["num_generations"]
     asked = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
     judged_cells = sum(cell["lam"] < 1 for cell in cells)
-    before = (epochs * minibatches > 1) + (settings["kl"] > 0)
+    before = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
     own = kind.critic and settings["ppo"]["trunk"] == "own"
     sampled = 2 * asked + relative * min(validation["questions"], sizes["validation"])
     return Work(

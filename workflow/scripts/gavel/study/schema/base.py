@@ -72,7 +72,7 @@ class Served(Section):
         description="The GPUs that the job's server sees, counted from 0 among the job's `compute.gpus`; training "
         "takes the first `compute.processes` of them. null shows it all, [] none.",
     )
-    startup_s: Positive = Field(900.0, description="Seconds in which the job's server must be ready to answer.")
+    startup_timeout_s: Positive = Field(900.0, description="Seconds within which the job's server must answer.")
 
     @field_validator("base_url")
     @classmethod

@@ -8,7 +8,7 @@ from gavel.data.readers import READERS, described
 from gavel.study.schema.base import Count, Section
 
 READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
-GENERATED = ("set", "size", "seed", "of")  # and of those that are generated
+GENERATED = ("set", "size", "seed", "perturbs")  # and of those that are generated
 
 
 class Source(Section):
@@ -35,11 +35,11 @@ class Source(Section):
     )
     set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
         None,
-        description="Generator only: which kind of problems. `plus` perturbs the test set named by `of`.",
+        description="Generator only: which kind of problems. `plus` perturbs the problems of another test set.",
     )
     size: Count | None = Field(None, description="Generator only: number of problems.")
     seed: int = Field(0, description="Generator only: another seed gives other problems.")
-    of: str | None = Field(None, description="Generator set `plus` only: the test set whose problems are perturbed.")
+    perturbs: str | None = Field(None, description="Generator set `plus` only: name of the test set to perturb.")
 
     @model_validator(mode="after")
     def complete(self):
@@ -53,8 +53,8 @@ class Source(Section):
         if generated:
             if self.set is None or self.size is None:
                 raise ValueError("reader 'generator' needs `set` and `size`")
-            if (self.set == "plus") != (self.of is not None):
-                raise ValueError("`of` names the perturbed test set: needed with set 'plus', and only there")
+            if (self.set == "plus") != (self.perturbs is not None):
+                raise ValueError("`perturbs` names the test set to perturb: needed with set 'plus', and only there")
         elif self.path is None:
             raise ValueError(f"reader {self.reader!r} needs `path`")
         return self
@@ -93,8 +93,8 @@ class Data(Section):
                 raise ValueError(
                     f"test set name {name!r} must not begin with a dash, which programs take for an option"
                 )
-            if source.of is not None and (source.of == name or source.of not in value):
-                raise ValueError(f"test set {name!r} perturbs {source.of!r}, which is not another test set")
+            if source.perturbs is not None and (source.perturbs == name or source.perturbs not in value):
+                raise ValueError(f"test set {name!r} perturbs {source.perturbs!r}, which is not another test set")
         return value
 
 

@@ -18,9 +18,9 @@ class JudgeStage(Section):
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Trade time for memory.")
     lora: Lora | None = Field(None, description="Train adapters only; needs the package peft.")
-    check_every: Count | None = Field(
+    validate_every: Count | None = Field(
         None,
-        description="Steps between two looks at validation pairs and two checkpoints; null looks at the end.",
+        description="Validate on the selection pairs and save a checkpoint every N steps; null does so at the end.",
     )
     seed: int = Field(0, description="Order of examples, and of what is drawn.")
 
@@ -39,7 +39,7 @@ class JudgeDpo(JudgeSft):
     learning_rate: Positive = Field(2e-5, description="Peak, after warm-up.")
     epochs: Count = Field(1, description="Passes over the pairs of judgments.")
     beta: Positive = Field(0.1, description="As in Wang et al.")
-    nll: Annotated[float, Field(ge=0)] = Field(
+    nll_coefficient: Annotated[float, Field(ge=0)] = Field(
         1.5, description="Weight of the chosen judgment's negative log-likelihood, as in Wang et al.; 0 leaves it out."
     )
 
@@ -57,10 +57,10 @@ class SelfTaught(Section):
         description="A question is challenging where the share of its samples that give the most frequent answer lies "
         "between these.",
     )
-    ways: list[Literal["changed-question", "injected-error"]] = Field(
+    negatives: list[Literal["changed-question", "injected-error"]] = Field(
         ["changed-question", "injected-error"],
-        description="How the worse solution is made: by answering the question with another number in it, or by "
-        "spoiling a step of the better one.",
+        description="How the worse solution of a pair is made: `changed-question` samples an answer to the question "
+        "with one number changed, `injected-error` corrupts a step of the better solution.",
         min_length=1,
     )
     samples: Count = Field(4, description="Judgments of each pair in each order.")
@@ -92,11 +92,13 @@ class JudgeRl(JudgeStage):
     steps: Count = Field(40, description="Optimiser steps, one rollout each.")
     prompts_per_step: Count = Field(32, description="Judging prompts in a step; a pair makes two, one each order.")
     num_generations: Annotated[int, Field(ge=2)] = Field(8, description="Judgments of each prompt: the group.")
-    micro_rollout: Count = Field(256, description="Judgments decoded at a time.")
+    generation_batch_size: Count = Field(256, description="Judgments that a rollout generates at a time.")
     temperature: Positive = Field(1.0, description="Of the judgments.")
     lr_scheduler: Literal["constant_with_warmup", "linear", "cosine"] = Field(
         "constant_with_warmup", description="Learning rate after warm-up."
     )
-    kl: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the divergence from the judge as it was.")
+    kl_coefficient: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of the KL divergence from the judge at the start of this stage."
+    )
 
     _without_dropout = field_validator("lora")(without_dropout)

@@ -31,15 +31,18 @@ class StudentScratch(Scratch):
     """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
 
     steps: Count = Field(400, description="Optimiser steps.")
-    wrong: Share = Field(0.25, description="Share of documents whose program is wrong: what is left to learn later.")
-    bare: Share = Field(0.2, description="Share of documents without a question.")
+    corrupted_fraction: Share = Field(
+        0.25,
+        description="Fraction of documents with a corrupted program, which leaves room for SFT and RL to improve.",
+    )
+    no_question_fraction: Share = Field(0.2, description="Fraction of documents that are a program without a question.")
 
 
 class JudgeScratch(Scratch):
     """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
 
     steps: Count = Field(1200, description="Optimiser steps on judging pairs.")
-    reading_steps: Count = Field(450, description="Optimiser steps of language modelling before that.")
+    lm_steps: Count = Field(450, description="Optimiser steps of language modelling before those.")
     samples: Count = Field(4, description="The untuned student's samples for each question that it is asked.")
     questions: Count = Field(4000, description="Questions that the untuned student is sampled on.")
     tasks: list[Literal[*TASKS]] | None = Field(
@@ -161,6 +164,55 @@ def _own(default: str) -> str:
     return ", ".join(f"{name} `{value if isinstance(value, str) else list(value)}`" for name, value in values.items())
 
 
+class Prompting(Section):
+    """The judging prompt and the two words that answer it."""
+
+    prompt: str | Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct; with "
+        "`judge.reasoning` reasoning, reasoning-instruct; pairwise-reasoning, pairwise-reasoning-instruct) or a file. "
+        "Of a list of phrasings the probabilities are averaged. null takes the default of the kind of judge: "
+        f"{_own('prompt')}; with `judge.reasoning` {_own('reasoning_prompt')}.",
+    )
+    labels: tuple[str, str] | None = Field(
+        None,
+        description="The label words: for right and wrong, or for the first and the second solution. Each must be one "
+        f"token where it stands. null takes the default of the kind of judge: {_own('labels')}.",
+    )
+    swap_labels: bool = Field(
+        False,
+        description="Ask with both orders of the labels in the prompt's slot {labels} ('Yes or No', 'No or Yes'), and "
+        "average the probabilities.",
+    )
+    chat: bool = Field(False, description="Apply the model's chat template to the prompt.")
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Arguments of the chat template (with `chat`), such as {enable_thinking: false} for models that "
+        "would think before the label. A template that opens a thought there is refused.",
+    )
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def without_secret(cls, value):
+        refuse_in_options(value)
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def different(cls, value):
+        if value and value[0] == value[1]:
+            raise ValueError("choose two different words")
+        return value
+
+    @model_validator(mode="after")
+    def possible(self):
+        if self.chat_template_kwargs and not self.chat:
+            raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
+        if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
+            raise ValueError(f"chat_template_kwargs: {given[0]!r} is decided by the judge itself; leave it out")
+        return self
+
+
 class Judge(Model):
     """The model that pays for solutions."""
 
@@ -169,21 +221,7 @@ class Judge(Model):
         description="Type of the weights; `auto` is bfloat16 where the processor computes in it, else float32.",
     )
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompt: str | Annotated[list[str], Field(min_length=1)] | None = Field(
-        None,
-        description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct; with "
-        "`reasoning` reasoning, reasoning-instruct; pairwise-reasoning, pairwise-reasoning-instruct) or a file. "
-        f"Of a list of phrasings the probabilities are averaged. null is the kind's own: {_own('prompt')}; with "
-        f"`reasoning` {_own('reasoning_prompt')}.",
-    )
-    labels: tuple[str, str] | None = Field(
-        None,
-        description="The words for right and wrong, or for the first and the second solution, each one token where it "
-        f"stands. null is the kind's own: {_own('labels')}.",
-    )
-    swap_labels: bool = Field(
-        False, description="Ask in both orders of the prompt's slot {labels} ('Yes or No', 'No or Yes') and average."
-    )
+    prompting: Prompting = Field(default_factory=Prompting, description="The judging prompt and its answers.")
     score: str | None = Field(
         None,
         description="What is paid. single-token: `probability` (the default), P(Yes) / (P(Yes) + P(No)); its "
@@ -195,12 +233,6 @@ class Judge(Model):
         None,
         description="Let the judge write before it answers, where its prompt has the slot {reasoning}; null answers at "
         "once.",
-    )
-    chat: bool = Field(False, description="Put the prompt through the model's chat template.")
-    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
-        default_factory=dict,
-        description="Arguments of the chat template (with `chat`), as {enable_thinking: false} for models that would "
-        "think before the label. A template that opens a thought there is refused.",
     )
     server: Server | None = Field(None, description="Ask a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
@@ -218,10 +250,10 @@ class Judge(Model):
         "labels. Above 0.5 the model would rather say something else than either label, and a score rests on the "
         "smaller part of its probability. null asks nothing.",
     )
-    below: Literal["warn", "stop"] = Field(
+    on_weak_judge: Literal["warn", "stop"] = Field(
         "warn",
-        description="What a judge below `min_within_auc` or above `max_off_label` does: a warning in log and report, "
-        "or no RL.",
+        description="If the judge's AUC within questions is below `min_within_auc`, or its probability off the labels "
+        "above `max_off_label`: `warn` in log and report, or `stop` before RL.",
     )
     max_tokens: Count = Field(
         2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
@@ -246,37 +278,21 @@ class Judge(Model):
     def off(cls, value):
         return "off" if value is False else value  # what YAML makes of it
 
-    @field_validator("chat_template_kwargs")
-    @classmethod
-    def without_secret(cls, value):
-        refuse_in_options(value)
-        return value
-
-    @field_validator("labels")
-    @classmethod
-    def different(cls, value):
-        if value and value[0] == value[1]:
-            raise ValueError("choose two different words")
-        return value
-
     @model_validator(mode="after")
     def possible(self):
         if self.server and self.model == "scratch":
             raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
-        if self.below == "stop" and self.min_within_auc is None and self.max_off_label is None:
-            raise ValueError("below: 'stop' needs `min_within_auc` or `max_off_label`")
-        if self.chat_template_kwargs and not self.chat:
-            raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
-        if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
-            raise ValueError(f"chat_template_kwargs: {given[0]!r} is decided by the judge itself; leave it out")
+        if self.on_weak_judge == "stop" and self.min_within_auc is None and self.max_off_label is None:
+            raise ValueError("on_weak_judge: 'stop' needs `min_within_auc` or `max_off_label`")
         return self
 
     @model_validator(mode="after")
     def of_its_kind(self):
         kind = KINDS[self.kind]
         for key, value in kind.defaults(reasons=bool(self.reasoning)).items():
-            if getattr(self, key) is None:
-                setattr(self, key, value)
+            section = self if key == "score" else self.prompting
+            if getattr(section, key) is None:
+                setattr(section, key, value)
         if self.score not in kind.scores:
             raise ValueError(f"score: {self.score!r} is none of a {self.kind} judge's: {', '.join(kind.scores)}")
         for key in ("self_taught", "rl"):
@@ -289,8 +305,10 @@ class Judge(Model):
                     f"{key}: {self.dtype} numbers lie too far apart for small steps; write dtype: float32, with "
                     f"`bf16: true` in {key} to compute in bfloat16"
                 )
-        if kind.relative and self.swap_labels:
-            raise ValueError(f"swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out")
+        if kind.relative and self.prompting.swap_labels:
+            raise ValueError(
+                f"prompting.swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out"
+            )
         if kind.relative and self.calibration_samples < 2:
             raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to hold one against another")
         if self.model == "scratch":

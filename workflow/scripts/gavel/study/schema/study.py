@@ -19,6 +19,7 @@ from gavel.study.place import Place
 from gavel.study.schema.base import Count, Positive, Section, Share, types_in
 from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.models import Judge, Student
+from gavel.study.schema.renamed import old_keys, renamed
 from gavel.study.schema.training import Rl, Sft
 from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS
@@ -52,8 +53,8 @@ class Evaluation(Section):
     )
     batch_tokens: Count | None = Field(
         None,
-        description="Most tokens of prompts and completions decoded at a time, here and there; lower it when memory "
-        "runs out.",
+        description="Upper limit on prompt plus completion tokens in a generation batch, in evaluation and in "
+        "validation; lower it if you run out of memory.",
     )
     vllm: EvaluationVllm | None = Field(None, description="Sample with vLLM; null samples with transformers.")
     judge: bool = Field(True, description="Ask the judge about every distinct solution (for the report only).")
@@ -88,7 +89,7 @@ class Primary(Section):
     algorithm: str = Field("grpo", description="Of `rl.algorithms`.")
     lambda_: Share = Field(0.5, alias="lambda", description="Of `rl.lambda`.")
     seed: int = Field(0, description="Of `rl.seeds`.")
-    set: str = Field(description="Of `data.tests`.")
+    test_set: str = Field(description="Of `data.tests`.")
     metric: Literal["greedy", "maj"] = Field("greedy", description="`greedy`, or `maj` at the largest k.")
 
 
@@ -199,7 +200,7 @@ class Config(Place):
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
-            ("set", list(self.data.tests)),
+            ("test_set", list(self.data.tests)),
         ):
             if getattr(self.primary, key) not in options:
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
@@ -208,8 +209,10 @@ class Config(Place):
         if self.primary.metric == "maj" and not self.evaluation.ks:
             raise ValueError("primary.metric 'maj' is of the largest k, but evaluation.ks is an empty list; name some")
         self.check_training()
-        if self.rl.monitor.action == "raise_lambda" and 0 in self.rl.lambda_:
-            raise ValueError("rl.monitor.action 'raise_lambda' needs labels, but rl.lambda names 0, which reads none")
+        if self.rl.validation.on_collapse == "raise_lambda" and 0 in self.rl.lambda_:
+            raise ValueError(
+                "rl.validation.on_collapse 'raise_lambda' needs labels, but rl.lambda names 0, which reads none"
+            )
         self.check_sizes()
         contests = [name for name in self.evaluation.best_of if name != "score"]
         if contests and not KINDS[self.judge.kind].relative:
@@ -308,11 +311,19 @@ def load(raw: dict) -> dict:
 
 
 def completed(study: dict) -> dict:
-    """A resolved config, perhaps an earlier version's, with the defaults of the keys that it lacks; nothing is checked.
+    """A resolved config, perhaps an earlier version's, with the defaults of the keys that it lacks.
+
+    Values are not checked, nor are unknown keys.
 
     Raises:
-        InputError: a key is missing that has no default.
+        InputError: a key has a new name, or one is missing that has no default.
     """
+    if old := old_keys(study):
+        first, more = next(iter(old)), len(old) - 1
+        raise InputError(
+            f"was written by an earlier version: the key {first!r} is now {old[first]!r}"
+            f"{f' (and {more} more)' if more else ''}; run the study again with this version, or leave it out"
+        )
     return _completed(Config, study)
 
 
@@ -365,11 +376,13 @@ def _explain(problem: dict) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _siblings(parts[:-1]), n=1, cutoff=0.5)
+        if new := renamed(parts):
+            return f"unknown key {key!r}; it is now {new!r}"
+        near = difflib.get_close_matches(parts[-1], siblings(parts[:-1]), n=1, cutoff=0.5)
         hint = (
             f"; did you mean {'.'.join([*parts[:-1], near[0]])!r}?"
             if near
-            else f"; keys here: {', '.join(_siblings(parts[:-1]))}"
+            else f"; keys here: {', '.join(siblings(parts[:-1]))}"
         )
         if shown_key(parts[-1]) is None:
             return f"{'.'.join(parts[:-1]) or 'top level'}: unknown key ({NOT_SHOWN}){hint}"
@@ -400,7 +413,7 @@ def _explain(problem: dict) -> str:
     return f"{key}: {message}{'' if own else f' ({NOT_SHOWN})'}"
 
 
-def _siblings(parts: list[str]) -> list[str]:
+def siblings(parts: list[str]) -> list[str]:
     """The valid keys of the section at a path; keys of mappings such as test-set names lead to the mapping's values."""
     whole = schema()
     node = whole

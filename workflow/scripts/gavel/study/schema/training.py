@@ -82,10 +82,10 @@ class Sft(Section):
 
     seed: int = Field(0, description="Order of examples.")
     epochs: Count = Field(12, description="Passes over the labelled problems.")
-    check_every: Count = Field(
+    validate_every: Count = Field(
         1,
-        description="Epochs between two looks at the validation problems, and two checkpoints; few labels make epochs "
-        "cheaper than looks.",
+        description="Validate and save a checkpoint every N epochs; raise it where there are few labels, since "
+        "validation then takes longer than an epoch.",
     )
     learning_rate: Positive = Field(4e-4, description="Peak, after warm-up; then linear decay.")
     batch_size: Count = Field(16, description="Examples an optimiser step.")
@@ -120,31 +120,42 @@ class Ppo(Section):
     critic_warmup: Annotated[int, Field(ge=0)] = Field(4, description="Rollouts during which only the critic learns.")
 
 
-class MonitorConfig(Section):
-    """Watching the policy on validation problems during training."""
+class Validation(Section):
+    """Validation of the policy during training, with labels that never reach a reward."""
 
-    every: Count = Field(5, description="Steps between two looks.")
-    questions: Count = Field(300, description="Validation problems looked at.")
-    action: Literal["flag", "stop", "rollback", "raise_lambda"] = Field(
+    every: Count = Field(5, description="Validate every N steps.")
+    questions: Count = Field(300, description="Validation problems to use.")
+    on_collapse: Literal["flag", "stop", "rollback", "raise_lambda"] = Field(
         "flag",
-        description="What a collapse leads to: a mark in the report; the end of the run; its end with the best "
-        "checkpoint by validation (which uses validation labels); or more weight for the labels (0.25 at a time, up to "
-        "0.9).",
+        description="What to do on a collapse: `flag` it in the report; `stop` the run; `rollback`: stop it, with its "
+        "best checkpoint by validation as the result (which uses validation labels); or `raise_lambda`: give the "
+        "labels more weight (0.25 at a time, up to 0.9).",
     )
     collapse_drop: Share = Field(
         0.05,
-        description="Collapse: true accuracy more than this below its best so far, while the judge pays no less (one "
-        "that compares: while its win rate against SFT has fallen less than half as far as the true one); or less than "
-        "half of its best, whatever the judge pays.",
+        description="A collapse: true accuracy is more than this below its best so far, while the judge's mean score "
+        "is no lower (of a judge that compares: while its win rate against SFT has fallen less than half as far as the "
+        "true one); or true accuracy is less than half of its best, whatever the judge says.",
     )
-    collapse_patience: Count = Field(2, description="Looks in a row that must show it before it is called a collapse.")
-    early_stop: Count | None = Field(
+    collapse_patience: Count = Field(2, description="Validations in a row that must show it to call it a collapse.")
+    early_stopping_patience: Count | None = Field(
         None,
-        description="Looks without a better greedy accuracy than before after which a run ends with its best "
-        "checkpoint by validation (which uses validation labels); null trains all steps.",
+        description="Stop a run after this many validations without a better greedy accuracy, with its best checkpoint "
+        "by validation as the result (which uses validation labels); null trains all steps.",
     )
     reference: bool = Field(
-        True, description="Keep the SFT policy in memory, to show how far (KL) the policy has moved from it."
+        True, description="Keep the SFT policy in memory, to report the KL divergence of the policy from it."
+    )
+
+
+class LambdaSchedule(Section):
+    """Lambda over the rollouts of a run: it moves linearly from `start` to the cell's own value and stays there."""
+
+    start: Share = Field(description="Lambda of the first rollout.")
+    steps: Count | None = Field(
+        None,
+        description="The rollout that first has the cell's own lambda, counted from 1; null takes the last one. More "
+        "than `rl.steps` is refused.",
     )
 
 
@@ -158,19 +169,17 @@ class Rl(Section):
         description="Weights of the verifiable reward on labelled problems; 1 never asks the judge, 0 never reads a "
         "label.",
     )
-    lambda_start: Share | None = Field(
+    lambda_schedule: LambdaSchedule | None = Field(
         None,
-        description="Lambda of the first rollout, from where it moves linearly to the cell's own; null keeps the "
-        "cell's own throughout, as cells at 0 and 1 always do.",
-    )
-    lambda_steps: Count | None = Field(
-        None, description="The rollout that first has the cell's own lambda, counted from 1; null takes the last one."
+        description="Move lambda linearly to the cell's own; null keeps it constant, as cells at 0 and 1 always do.",
     )
     seeds: list[int] = Field([0], description="Order of problems and sampling noise.")
     steps: Count = Field(80, description="Rollouts; the same in every cell.")
     prompts_per_step: Count = Field(32, description="Problems in a rollout.")
     num_generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions of each problem (the group).")
-    labeled_share: Share = Field(0.5, description="Share of labelled problems in a rollout; at lambda 1 all are.")
+    labeled_fraction: Share = Field(
+        0.5, description="Fraction of a rollout's problems that are labelled; at lambda 1 all are."
+    )
     learning_rate: Positive = Field(
         3e-5,
         description="Peak learning rate of the policy. Our choice, for the shipped student, which 1.5e-4 ruins in a "
@@ -182,13 +191,15 @@ class Rl(Section):
     warmup: Annotated[int, Field(ge=0)] = Field(10, description="Warm-up, in rollouts.")
     max_grad_norm: Positive = Field(1.0, description="Gradient clipping.")
     temperature: Positive = Field(1.0, description="Of the rollout's sampling.")
-    kl: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Weight of the KL to the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for text)."
+    kl_coefficient: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Weight of the KL divergence from the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for "
+        "text).",
     )
-    kl_in: Literal["loss", "reward"] = Field(
+    kl_placement: Literal["loss", "reward"] = Field(
         "loss",
-        description="Where that KL stands: in the loss (DeepSeekMath's GRPO), or token by token in the reward (ReFT's "
-        "PPO); the latter not with dapo and gspo, which divide rewards by their spread.",
+        description="Where the KL term is added: to the loss (DeepSeekMath's GRPO), or to the reward, token by token "
+        "(ReFT's PPO). `reward` does not work with dapo and gspo, which divide rewards by their spread.",
     )
     center_judge: bool = Field(
         False,
@@ -199,18 +210,21 @@ class Rl(Section):
         0.0, description="What the longest completion allowed loses of its reward; shorter ones in proportion."
     )
     partial_credit: Share = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
-    max_missing_rewards: Share = Field(
-        0.25, description="A rollout with more rewards missing does not move the policy."
+    max_missing_fraction: Share = Field(
+        0.25, description="Skip the update where more than this fraction of a rollout's rewards is missing."
     )
     max_skipped_steps: Annotated[int, Field(ge=0)] = Field(
-        3, description="More such rollouts in a row end the job, which goes on from its last checkpoint when run again."
+        3,
+        description="More skipped updates than this in a row end the job; run again, it resumes from its last "
+        "checkpoint.",
     )
     micro_batch_size: Count | None = Field(None, description="Completions in memory at a time; null takes all.")
-    micro_rollout: Count = Field(256, description="Completions decoded at a time.")
+    generation_batch_size: Count = Field(256, description="Completions that a rollout generates at a time.")
     save_every: Count = Field(
         10,
-        description="Rollouts between two checkpoints, which is what a kill can cost. The newest whole one is kept, "
-        "and the best model by validation: four times the weights' size a run, eight while a checkpoint is written.",
+        description="Save a checkpoint every N rollouts; a killed run loses at most this much work. A run keeps its "
+        "newest complete checkpoint and its best model by validation: four times the size of the weights, eight while "
+        "a checkpoint is written.",
     )
     vllm: Vllm | None = Field(None, description="Sample rollouts with vLLM; null samples with transformers.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
@@ -221,7 +235,7 @@ class Rl(Section):
         "its own still trains whole.",
     )
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
-    monitor: MonitorConfig = Field(default_factory=MonitorConfig, description="Looks at validation problems.")
+    validation: Validation = Field(default_factory=Validation, description="Validation during training.")
 
     @field_validator("algorithms")
     @classmethod
@@ -233,21 +247,23 @@ class Rl(Section):
 
     @model_validator(mode="after")
     def reachable(self):
-        if self.lambda_steps is not None and self.lambda_steps > self.steps:
-            raise ValueError(f"lambda_steps {self.lambda_steps} is more than steps {self.steps}")
-        if self.lambda_steps is not None and self.lambda_start is None:
-            raise ValueError("lambda_steps without lambda_start: lambda has nowhere to come from")
-        if self.labeled_share == 0 and set(self.lambda_) - {0, 1}:
-            raise ValueError("labeled_share 0: no labelled problem is in a rollout, so lambda would weigh nothing")
-        if self.kl_in == "reward" and not self.kl:
-            raise ValueError("kl_in: 'reward' without kl: its weight is 0")
-        watch = self.monitor
-        if watch.every > self.steps and (watch.action != "flag" or watch.early_stop):
-            raise ValueError(f"monitor.every {watch.every} is more than steps {self.steps}: it would never look")
-        divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
-        if self.kl and self.kl_in == "reward" and divided:
+        moved = self.lambda_schedule
+        if moved and moved.steps is not None and moved.steps > self.steps:
+            raise ValueError(f"lambda_schedule.steps {moved.steps} is more than steps {self.steps}")
+        if self.labeled_fraction == 0 and set(self.lambda_) - {0, 1}:
+            raise ValueError("labeled_fraction 0: no labelled problem is in a rollout, so lambda would weigh nothing")
+        if self.kl_placement == "reward" and not self.kl_coefficient:
+            raise ValueError("kl_placement: 'reward' without a `kl_coefficient`, which is 0")
+        checks = self.validation
+        if checks.every > self.steps and (checks.on_collapse != "flag" or checks.early_stopping_patience):
             raise ValueError(
-                f"kl_in: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their spread"
+                f"validation.every {checks.every} is more than steps {self.steps}: it would never validate"
+            )
+        divided = [name for name in self.algorithms if ALGORITHMS[name].scale_rewards != "none"]
+        if self.kl_coefficient and self.kl_placement == "reward" and divided:
+            raise ValueError(
+                f"kl_placement: 'reward' does not go with {', '.join(divided)}, where rewards are divided by their "
+                "spread"
             )
         return self
 

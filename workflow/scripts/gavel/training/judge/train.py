@@ -95,7 +95,7 @@ def _sft(*, model, tokenizer, examples, settings, asked, folder, callback) -> SF
 
 def _dpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
-    nll = settings["nll"]
+    nll = settings["nll_coefficient"]
     config = _config(
         DPOConfig,
         settings,
@@ -120,7 +120,9 @@ def _grpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> G
         train_dataset=Dataset.from_list(_repeated(examples, settings)),
         processing_class=tokenizer,
         callbacks=[callback],
-        rollout_func=Rollout(settings["seed"], 1, settings["micro_rollout"], special_tokens=not asked.base.chat),
+        rollout_func=Rollout(
+            settings["seed"], 1, settings["generation_batch_size"], special_tokens=not asked.base.chat
+        ),
         peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
     )
 
@@ -211,8 +213,8 @@ def train(
         tokenizer,
         accuracy,
         steps=steps,
-        validate_every=settings["check_every"] or max(1, steps),
-        save_every=settings["check_every"] or max(1, steps),
+        validate_every=settings["validate_every"] or max(1, steps),
+        save_every=settings["validate_every"] or max(1, steps),
         mirror=mirror,
     )
     # Of its own, or the judge that validates would be the one that trains before a checkpoint is loaded into it.

@@ -68,7 +68,7 @@ def make_pairs(
         rows,
         samples,
         answer_to,
-        ways=settings["ways"],
+        negatives=settings["negatives"],
         low=low,
         high=high,
         solution_format=task.format,
@@ -122,7 +122,7 @@ def contrasting(
     samples: Samples,
     answer_to: Callable[[Sequence[str]], Sequence[str]],
     *,
-    ways: Sequence[str],
+    negatives: Sequence[str],
     low: float,
     high: float,
     solution_format: str,
@@ -130,11 +130,11 @@ def contrasting(
 ) -> list[ContrastingPair]:
     """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
 
-    A way has not come off where the worse solution has the better one's answer after all.
+    A pair is left out where the worse solution has the better one's answer after all.
 
     Args:
         rows: unlabelled records.
-        ways: `changed-question`, `injected-error`, or both.
+        negatives: how the worse solution is made: `changed-question`, `injected-error`, or both.
         samples: of each row, by the policy.
         answer_to: the policy's solutions to (changed) questions, one for each.
 
@@ -149,11 +149,11 @@ def contrasting(
         agreeing = [text for text, answer in samples[row["id"]] if answer == consensus[row["id"]]]
         better[row["id"]] = rng.choice(agreeing)
     made: list[tuple[Record, str, str]] = []
-    if "changed-question" in ways:
+    if "changed-question" in negatives:
         asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
         for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
             made.append((row, "changed-question", text))
-    if "injected-error" in ways:
+    if "injected-error" in negatives:
         for row in chosen:
             made += [
                 (row, "injected-error", text)

@@ -43,14 +43,14 @@ class Algorithm:
         return (ppo["epochs"], ppo["minibatches"]) if self.critic else (1, self.minibatches)
 
 
-# KL to the SFT policy is off in all of them unless `rl.kl` is set; `rl.kl_in` says whether it stands in the loss or the
-# reward.
+# The KL to the SFT policy is off in all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the
+# loss or to the reward.
 ALGORITHMS = {
     "grpo": Algorithm(
         "grpo", "none", "token", (0.2, 0.2),
         "Shao et al. 2024 (DeepSeekMath), through TRL's GRPOTrainer",
         "advantages are centred but not divided by the group's standard deviation, which here amplified judge noise "
-        "in groups that are all wrong; the KL term is off unless rl.kl is set",
+        "in groups that are all wrong; the KL term is off unless rl.kl_coefficient is set",
     ),
     "dr_grpo": Algorithm(
         "dr_grpo", "none", "token", (0.2, 0.2),
@@ -82,8 +82,8 @@ ALGORITHMS = {
         "dapo", "none", "token", (0.2, 0.2),
         "Schulman et al. 2017; value and GAE settings after ReFT (Luong et al. 2024)",
         "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; KL to the SFT "
-        "policy is off unless rl.kl is set (ReFT has it in the reward: rl.kl_in); the critic is a copy of the policy's "
-        "trunk unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
+        "policy is off unless rl.kl_coefficient is set (ReFT has it in the reward: rl.kl_placement); the critic is a "
+        "copy of the policy's trunk unless rl.ppo.trunk is shared; several completions a question, as GRPO has",
         critic=True,
     ),
 }  # fmt: skip

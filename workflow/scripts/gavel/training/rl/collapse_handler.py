@@ -20,11 +20,11 @@ class CollapseHandler:
     Args:
         run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
         schedule: lambda over the run, which an action may raise.
-        action: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
+        on_collapse: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
             validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and goes on.
         collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
-        early_stop: validations without a better greedy accuracy after which the run ends with its best checkpoint; None
-            never does.
+        early_stopping_patience: validations without a better greedy accuracy after which the run ends with its best
+            checkpoint; None never does.
     """
 
     def __init__(
@@ -32,13 +32,14 @@ class CollapseHandler:
         run: RunState,
         schedule: LambdaSchedule,
         *,
-        action: str,
+        on_collapse: str,
         collapse_drop: float,
         collapse_patience: int,
-        early_stop: int | None = None,
+        early_stopping_patience: int | None = None,
     ):
-        self.run, self.schedule, self.action = run, schedule, action
-        self.drop, self.patience, self.early_stop = collapse_drop, collapse_patience, early_stop
+        self.run, self.schedule, self.on_collapse = run, schedule, on_collapse
+        self.drop, self.patience = collapse_drop, collapse_patience
+        self.early_stopping_patience = early_stopping_patience
 
     def __call__(self, past: list[dict], found: dict, step: int) -> dict:
         """What to note beside a validation's figures; a noted `ended` ends the training.
@@ -57,8 +58,9 @@ class CollapseHandler:
                 f"step {step}: true accuracy has fallen, and the judge does not see it or little is left of it",
                 console=True,
             )
-            notes |= ACTIONS[self.action](self, step)
-        if self.early_stop and not notes.get("ended") and stale(validations, self.early_stop):
+            notes |= ACTIONS[self.on_collapse](self, step)
+        patience = self.early_stopping_patience
+        if patience and not notes.get("ended") and stale(validations, patience):
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
@@ -95,7 +97,7 @@ class CollapseHandler:
             if row["step"] <= step:
                 self.apply(row)
                 if row.get("ended"):
-                    return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.action}
+                    return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.on_collapse}
         return None
 
 

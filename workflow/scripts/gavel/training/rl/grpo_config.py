@@ -46,7 +46,7 @@ def trainer_config(
         lr_scheduler_type=settings["lr_scheduler"],
         warmup_steps=settings["warmup"] * updates,
         weight_decay=0.0,
-        beta=settings["kl"],
+        beta=settings["kl_coefficient"],
         loss_type=kind.loss_type,
         scale_rewards=kind.scale_rewards,
         importance_sampling_level=kind.ratio,

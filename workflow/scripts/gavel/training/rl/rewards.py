@@ -105,18 +105,18 @@ class MissingRewards:
     """Counts rewards that are missing: the judge gave no answer, or a program did not run.
 
     Args:
-        most: share of a rollout's rewards above which it must not move the policy.
+        max_fraction: missing ones among a rollout's rewards, above which it must not move the policy.
         max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
 
     Attributes:
-        share: of the last rollout's rewards, over all processes.
+        fraction: missing ones among the last rollout's rewards, over all processes.
         skip: whether the last rollout must not move the policy.
         skipped: such rollouts in a row.
     """
 
-    def __init__(self, most: float, max_skipped: int = 3):
-        self.most, self.max_skipped = most, max_skipped
-        self.share, self.skip, self.skipped = 0.0, False, 0
+    def __init__(self, max_fraction: float, max_skipped: int = 3):
+        self.max_fraction, self.max_skipped = max_fraction, max_skipped
+        self.fraction, self.skip, self.skipped = 0.0, False, 0
 
     def count(self, rewards: Sequence[float | None], not_run: int) -> None:
         """Count a rollout's missing rewards; every process must get here.
@@ -127,15 +127,15 @@ class MissingRewards:
         Raises:
             InputError: too many rewards were missing in too many rollouts in a row.
         """
-        self.share = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
-        self.skip = self.share > self.most
+        self.fraction = distributed.mean(sum(reward is None for reward in rewards) / len(rewards))
+        self.skip = self.fraction > self.max_fraction
         self.skipped = self.skipped + 1 if self.skip else 0
         if self.skipped > self.max_skipped:
             why = "the judge could not be asked"
             if distributed.mean(not_run) > 0:
                 why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
             raise InputError(
-                f"{why}: {self.share:.0%} of the rewards are missing, and too many were in "
+                f"{why}: {self.fraction:.0%} of the rewards are missing, and too many were in "
                 f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
             )
 
@@ -237,7 +237,7 @@ class MixedReward:
         return Judged(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
 
     def _log_rollout(self, log: Log, lam: float, not_run: int) -> None:
-        log("missing", self.missing.share)
+        log("missing", self.missing.fraction)
         if lost := distributed.mean(not_run):
             log("not_run", lost * distributed.processes())
         if not self.schedule.constant:

@@ -32,7 +32,7 @@ def question_order(
     lam: float,
     steps: int,
     per_step: int,
-    labeled_share: float,
+    labeled_fraction: float,
     seed: int,
 ) -> list[PoolQuestion]:
     """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
@@ -43,8 +43,8 @@ def question_order(
     Raises:
         InputError: a pool that is needed is empty.
     """
-    share = 1.0 if lam == 1 else labeled_share
-    from_labeled = round(per_step * share)
+    fraction = 1.0 if lam == 1 else labeled_fraction
+    from_labeled = round(per_step * fraction)
     pools = (("labeled", labeled, from_labeled), ("unlabeled", unlabeled, per_step - from_labeled))
     for name, pool, wanted in pools:
         if wanted and not pool:

@@ -36,7 +36,7 @@ def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterat
         model=start,
         log=Path(log).with_suffix(".rollout-server.log"),
         gpus=vllm["gpus"],
-        startup_s=vllm["startup_s"],
+        startup_timeout_s=vllm["startup_timeout_s"],
         ends_job_after=PATIENCE_S,
     ) as served:
         # Several jobs may share a node, so the port over which weights are sent is one of their own too.

@@ -133,11 +133,11 @@ def train(
     policy = Policy.load(start, student, limits)
     loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    schedule = LambdaSchedule(cell.lam, settings["lambda_start"], settings["lambda_steps"] or settings["steps"])
+    schedule = _schedule(plan)
     reward = _reward(plan, schedule, loaded)
     monitor = _monitor(plan, data, policy, loaded, start, student)
-    rules = ("action", "collapse_drop", "collapse_patience", "early_stop")
-    handler = CollapseHandler(state, schedule, **{name: settings["monitor"][name] for name in rules})
+    rules = ("on_collapse", "collapse_drop", "collapse_patience", "early_stopping_patience")
+    handler = CollapseHandler(state, schedule, **{name: settings["validation"][name] for name in rules})
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     trainer = _trainer(plan, state, policy, rows, reward, callback)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
@@ -153,7 +153,7 @@ def _questions(plan: Plan, data: SplitFiles) -> list[PoolQuestion]:
         lam=plan.cell.lam,
         steps=plan.settings["steps"],
         per_step=plan.settings["prompts_per_step"],
-        labeled_share=plan.settings["labeled_share"],
+        labeled_fraction=plan.settings["labeled_fraction"],
         seed=plan.cell.seed,
     )
 
@@ -175,17 +175,25 @@ def _load_judge(settings: dict, run: RunFolders) -> Judge:
     return found
 
 
+def _schedule(plan: Plan) -> LambdaSchedule:
+    """Lambda over the run: constant unless the config has it rise or fall to the cell's."""
+    schedule = plan.settings["lambda_schedule"]
+    if schedule is None:
+        return LambdaSchedule(plan.cell.lam)
+    return LambdaSchedule(plan.cell.lam, schedule["start"], schedule["steps"] or plan.settings["steps"])
+
+
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
     rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
     # DeepSpeed takes a step before a callback could hinder it.
     skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
-    return MixedReward(schedule, judge, rules, MissingRewards(settings["max_missing_rewards"], skipped), plan.updates)
+    return MixedReward(schedule, judge, rules, MissingRewards(settings["max_missing_fraction"], skipped), plan.updates)
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
     """What validates the policy, beside the policy as it is at the start where that is needed."""
-    settings, compares = plan.settings["monitor"], isinstance(judge, Comparer)
+    settings, compares = plan.settings["validation"], isinstance(judge, Comparer)
     begun = None
     if (settings["reference"] or compares) and distributed.is_main():  # the process that validates
         begun = student.load_model(start)
@@ -211,7 +219,7 @@ def _callback(
         policy.tokenizer,
         monitor,
         steps=plan.settings["steps"],
-        validate_every=plan.settings["monitor"]["every"],
+        validate_every=plan.settings["validation"]["every"],
         save_every=plan.settings["save_every"],
         updates_per_step=plan.updates,
         decide=handler,
@@ -241,9 +249,9 @@ def _trainer(
         train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
         processing_class=policy.tokenizer,
         callbacks=[callback, SkipMissingRewards(reward.missing)],
-        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["micro_rollout"]),
+        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["generation_batch_size"]),
         peft_config=lora.adapters(settings["lora"], "rl.lora"),
-        kl_in_reward=settings["kl_in"] == "reward",
+        kl_in_reward=settings["kl_placement"] == "reward",
         **own,
     )
 

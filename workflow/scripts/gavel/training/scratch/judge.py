@@ -35,7 +35,7 @@ def train_judge(
     heads: int = 4,
     steps: int = 1200,
     batch_size: int = 64,
-    reading_steps: int = 450,
+    lm_steps: int = 450,
     samples: int = 4,
     questions: int = 4000,
     labels: tuple[str, str] | None = None,
@@ -51,16 +51,16 @@ def train_judge(
     Args:
         problems: records with solutions.
         student: whose samples it learns from; the judge shares its tokenizer.
-        steps, reading_steps: optimiser steps of judging and of reading before it.
+        steps, lm_steps: optimiser steps of judging, and of language modelling before it.
         samples, questions: the student's solutions for each of so many problems, at temperature 1.
         labels: the two words, each one token after the judging prompt; of several tasks each has its own.
         tasks: keys of `gavel.judge.kinds.TASKS`, all learnt at once.
     """
     tokenizer = student.tokenizer
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
-    texts = pretraining_texts(problems, wrong=0.0, bare=0.0, seed=seed)
+    texts = pretraining_texts(problems, corrupted_fraction=0.0, no_question_fraction=0.0, seed=seed)
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    fit(model, read, tokenizer, loss=next_token_loss, steps=reading_steps, batch_size=batch_size, seed=seed)
+    fit(model, read, tokenizer, loss=next_token_loss, steps=lm_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
     references = {row["question"]: to_program(row["solution"], row["gold"], row["question"]) for row in problems}

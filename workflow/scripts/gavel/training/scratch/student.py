@@ -87,8 +87,10 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
-def pretraining_texts(problems: Sequence[Record], *, wrong: float, bare: float, seed: int) -> list[str]:
-    """Documents for the student: problem and program, some programs wrong, some documents without a question."""
+def pretraining_texts(
+    problems: Sequence[Record], *, corrupted_fraction: float, no_question_fraction: float, seed: int
+) -> list[str]:
+    """Documents for the student: problem and program, some programs corrupted, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
     template = prompts.load("solve")
     texts = []
@@ -96,9 +98,10 @@ def pretraining_texts(problems: Sequence[Record], *, wrong: float, bare: float, 
         program = to_program(row["solution"], row["gold"], row["question"])
         if program is None:
             continue
-        if rng.random() < wrong:
+        if rng.random() < corrupted_fraction:
             program = corrupt(program, rng)
-        texts.append(program if rng.random() < bare else prompts.fill(template, question=row["question"]) + program)
+        alone = rng.random() < no_question_fraction
+        texts.append(program if alone else prompts.fill(template, question=row["question"]) + program)
     return texts
 
 
@@ -110,8 +113,8 @@ def train_student(
     heads: int = 4,
     steps: int = 400,
     batch_size: int = 64,
-    wrong: float = 0.25,
-    bare: float = 0.2,
+    corrupted_fraction: float = 0.25,
+    no_question_fraction: float = 0.2,
     seed: int = 0,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Pretrain a student from scratch on the pretrain split.
@@ -120,10 +123,12 @@ def train_student(
         problems: records with solutions.
         width, layers, heads: the model's shape.
         steps, batch_size: optimiser steps and documents a step.
-        wrong: share of documents whose program is wrong; it sets how much is left for SFT and RL to learn.
-        bare: share of documents without a question.
+        corrupted_fraction: of documents, those with a corrupted program; it sets how much SFT and RL can still improve.
+        no_question_fraction: of documents, those with a program alone.
     """
-    texts = pretraining_texts(problems, wrong=wrong, bare=bare, seed=seed)
+    texts = pretraining_texts(
+        problems, corrupted_fraction=corrupted_fraction, no_question_fraction=no_question_fraction, seed=seed
+    )
     tokenizer = build_tokenizer([*texts, *judge_words()])
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed)
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]

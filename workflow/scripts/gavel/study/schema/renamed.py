@@ -1,0 +1,63 @@
+"""Config keys that earlier versions called otherwise. The old names are refused, with the new one in the error."""
+
+from collections.abc import Mapping, Sequence
+
+# Dotted path of the old key -> that of the new one; `*` stands for any name. A section that has a new name is named
+# first, so the keys in it are listed under that name.
+RENAMED = {
+    "data.pretrain.of": "data.pretrain.perturbs",
+    "data.train.of": "data.train.perturbs",
+    "data.tests.*.of": "data.tests.*.perturbs",
+    "student.scratch.wrong": "student.scratch.corrupted_fraction",
+    "student.scratch.bare": "student.scratch.no_question_fraction",
+    "judge.scratch.reading_steps": "judge.scratch.lm_steps",
+    "sft.check_every": "sft.validate_every",
+    "judge.below": "judge.on_weak_judge",
+    "judge.prompt": "judge.prompting.prompt",
+    "judge.labels": "judge.prompting.labels",
+    "judge.swap_labels": "judge.prompting.swap_labels",
+    "judge.chat": "judge.prompting.chat",
+    "judge.chat_template_kwargs": "judge.prompting.chat_template_kwargs",
+    "judge.rl.check_every": "judge.rl.validate_every",
+    "judge.rl.kl": "judge.rl.kl_coefficient",
+    "judge.rl.micro_rollout": "judge.rl.generation_batch_size",
+    "judge.server.startup_s": "judge.server.startup_timeout_s",
+    "judge.self_taught.ways": "judge.self_taught.negatives",
+    "judge.self_taught.sft.check_every": "judge.self_taught.sft.validate_every",
+    "judge.self_taught.dpo.check_every": "judge.self_taught.dpo.validate_every",
+    "judge.self_taught.dpo.nll": "judge.self_taught.dpo.nll_coefficient",
+    "rl.kl": "rl.kl_coefficient",
+    "rl.kl_in": "rl.kl_placement",
+    "rl.labeled_share": "rl.labeled_fraction",
+    "rl.lambda_start": "rl.lambda_schedule.start",
+    "rl.lambda_steps": "rl.lambda_schedule.steps",
+    "rl.max_missing_rewards": "rl.max_missing_fraction",
+    "rl.micro_rollout": "rl.generation_batch_size",
+    "rl.monitor": "rl.validation",
+    "rl.validation.action": "rl.validation.on_collapse",
+    "rl.validation.early_stop": "rl.validation.early_stopping_patience",
+    "rl.vllm.startup_s": "rl.vllm.startup_timeout_s",
+    "primary.set": "primary.test_set",
+}
+
+
+def renamed(path: Sequence[str]) -> str | None:
+    """The new name of the key at a path, dotted; None if that was never a key's name."""
+    for old, new in RENAMED.items():
+        pattern = old.split(".")
+        if len(pattern) == len(path) and all(part in ("*", own) for part, own in zip(pattern, path, strict=True)):
+            names = iter(own for part, own in zip(pattern, path, strict=True) if part == "*")
+            return ".".join(next(names) if part == "*" else part for part in new.split("."))
+    return None
+
+
+def old_keys(section: Mapping, *path: str) -> dict[str, str]:
+    """The keys of a config, or of its section at a path, that have a new name: old -> new, both dotted."""
+    found: dict[str, str] = {}
+    for key, value in section.items():
+        own = (*path, str(key))
+        if new := renamed(own):
+            found[".".join(own)] = new
+        elif isinstance(value, Mapping):
+            found |= old_keys(value, *own)
+    return found
