@@ -6,6 +6,7 @@ import shlex
 from dataclasses import asdict, fields
 from typing import Any
 
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
@@ -25,7 +26,7 @@ HELP = {
 HEAD = "rule | jobs | completions | written | trained on | judged | operations | GPU hours | held | held, at most"
 
 
-def add_cost(commands) -> None:
+def add_cost(commands: Commands) -> None:
     parser = commands.add_parser(
         "cost",
         help="what studies will cost on GPUs: tokens, operations, memory and hours from their configs",
@@ -33,8 +34,8 @@ def add_cost(commands) -> None:
     )
     parser.add_argument("configs", metavar="CONFIG.yaml", nargs="+")
     for field in fields(Assumed):
-        about = {"type": field.type, "default": field.default, "help": f"{HELP[field.name]} (%(default)s)"}
-        parser.add_argument(f"--{field.name}", metavar="X", **about)
+        about: dict[str, Any] = {"type": field.type, "default": field.default}
+        parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **about)
     parser.set_defaults(run=cost)
 
 

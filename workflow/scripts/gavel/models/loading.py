@@ -129,6 +129,13 @@ class Student:
     eos_token: str | None = None
     revision: str | None = None
 
+    @property
+    def start(self) -> str:
+        """The student before any training. Raises `ValueError` where it is not named."""
+        if self.model is None:
+            raise ValueError("a student without a model of its own has nothing to start from")
+        return self.model
+
     def load_tokenizer(self, folder: str) -> PreTrainedTokenizerBase:
         """As the function of this name."""
         return load_tokenizer(folder, pad_token=self.pad_token, eos_token=self.eos_token)
