@@ -78,7 +78,8 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
             yield question, response, right
 
     said = asked(unnamed(), path, name)
-    result = figures(said) | {key: getattr(said, key) for key in ("tokens_read", "tokens_written", "seconds")}
+    cost = {"tokens_read": said.tokens_read, "tokens_written": said.tokens_written, "seconds": said.seconds}
+    result = figures(said) | cost
     each = {}
     for model in dict.fromkeys(models):
         places = [place for place, other in enumerate(models) if other == model]

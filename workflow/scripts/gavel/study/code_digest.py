@@ -116,7 +116,10 @@ def _parse(path: Path) -> _Source:
 
 
 def _last(node: ast.AST) -> str | None:
-    return getattr(node, "attr", None) or getattr(node, "id", None)
+    """The last part of a dotted name; None of what is no name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _plain(node: object, keep_strings: bool) -> object:
