@@ -31,6 +31,11 @@ def mismatch(value: object, kind: Any) -> str | None:
     if origin is list:
         problems = [mismatch(one, get_args(kind)[0]) for one in value] if isinstance(value, list) else ["no list"]
         return next(filter(None, problems), None)
+    if origin is dict:
+        if not isinstance(value, dict):
+            return f"{value!r:.60} is no object"
+        pairs = [(part, hint) for item in value.items() for part, hint in zip(item, get_args(kind), strict=True)]
+        return next(filter(None, (mismatch(part, hint) for part, hint in pairs)), None)
     if isinstance(value, bool) and kind is not bool:
         return f"{value!r} is no {kind.__name__}"
     fits = isinstance(value, int | float if kind is float else kind)

@@ -6,6 +6,7 @@ Of each question its names, the gold answer and the tally of its votes are kept;
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, NamedTuple
@@ -84,13 +85,11 @@ def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> di
             raise InputError("no question has programs that ran in both files; raise --batch-seconds")
         k = max(ks or [min(question.responses for question in chain(*pairs))])
         enough = [pair for pair in pairs if all(question.responses >= k for question in pair)]
-        found[name] = {
-            "matched_by": by,
-            "accuracy": _compared(pairs, lambda question: question.accuracy),
-            "maj_at": {},
-        }
+        maj = {}
         if k > 1 and enough:
-            found[name]["maj_at"][str(k)] = _compared(enough, lambda it, k=k: maj_at_k_of_tally(*it.tally, k))
+            maj[str(k)] = _compared(enough, partial(_maj_at, k))
+        accuracy = _compared(pairs, lambda question: question.accuracy)
+        found[name] = {"matched_by": by, "accuracy": accuracy, "maj_at": maj}
     return {"file": second.path} | found.get(None, {"models": found})
 
 
@@ -152,8 +151,12 @@ def _matched(
     return by, [(question, other[key]) for key, question in own.items()]
 
 
-def _keyed(path: str, questions: list[Answered], by: str) -> dict[str, Any]:
-    times: Counter = Counter()
+def _maj_at(k: int, question: Answered) -> float:
+    return maj_at_k_of_tally(*question.tally, k)
+
+
+def _keyed(path: str, questions: list[Answered], by: str) -> dict[tuple[str, int], Answered]:
+    times: Counter[str] = Counter()
     keyed = {}
     for question in questions:
         name = getattr(question, by)

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import asdict, fields
 from typing import Any
 
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
@@ -25,7 +26,7 @@ HELP = {
 HEAD = "rule | jobs | completions | written | trained on | judged | operations | GPU hours | held | held, at most"
 
 
-def add_cost(commands) -> None:
+def add_cost(commands: Commands) -> None:
     parser = commands.add_parser(
         "cost",
         help="what studies will cost on GPUs: tokens, operations, memory and hours from their configs",
@@ -33,8 +34,8 @@ def add_cost(commands) -> None:
     )
     parser.add_argument("configs", metavar="CONFIG.yaml", nargs="+")
     for field in fields(Assumed):
-        about = {"type": field.type, "default": field.default, "help": f"{HELP[field.name]} (%(default)s)"}
-        parser.add_argument(f"--{field.name}", metavar="X", **about)
+        about: dict[str, Any] = {"type": field.type, "default": field.default}
+        parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **about)
     parser.set_defaults(run=cost)
 
 
@@ -104,7 +105,7 @@ def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
         + [*_sums([own]), *map(_hours, (own.hours, own.held, top.held))]
         for own, top in zip(mean, most, strict=True)
     ]
-    counts = [sum(getattr(own.work, key) for own in mean) for key in ("jobs", "completions")]
+    counts = [sum(own.work.jobs for own in mean), sum(own.work.completions for own in mean)]
     hours = [sum(own.hours for own in mean), *(sum(own.held for own in part) for part in (mean, most))]
     rows.append(["**all**", *counts, *_sums(mean), *map(_hours, hours)])
     found = memory(config, assumed)
@@ -124,7 +125,7 @@ def _table(head: str, rows: list[list]) -> str:
 
 def _sums(parts: list[Cost]) -> list[str]:
     """Tokens written, trained on and judged in millions, and operations."""
-    tokens = (sum(getattr(own, key) for own in parts) for key in ("written", "trained", "judged"))
+    tokens = (sum(own.written for own in parts), sum(own.trained for own in parts), sum(own.judged for own in parts))
     return [*(f"{count / 1e6:,.1f} M" if count else "" for count in tokens), f"{sum(own.flops for own in parts):.1e}"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gavel.cli.commands import Commands
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
@@ -15,7 +16,7 @@ from gavel.data.sources import Skipped
 PARTS = {"subsets": "subset", "models": "model"}
 
 
-def add_judge(commands) -> None:
+def add_judge(commands: Commands) -> None:
     parser = commands.add_parser(
         "judge",
         help="is a judge good enough to train on? its figures on solutions with known verdicts",

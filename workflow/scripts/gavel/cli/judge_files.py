@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from tqdm import tqdm
 
@@ -20,9 +20,11 @@ from gavel.common.paths import ROOT
 from gavel.data.hub import download
 from gavel.judge import kinds, load, verdict
 from gavel.judge.access import judge_access
+from gavel.judge.records import Pair
 from gavel.judge_eval.benchmark import COSTS, ask
 from gavel.judge_eval.benchmark_figures import figures as pair_figures
 from gavel.judge_eval.calibration import calibrate
+from gavel.judge_eval.records import PairAnswer
 from gavel.study import layout, params, resolve
 
 Row = TypeVar("Row")
@@ -70,18 +72,21 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
     """
     models: list[str] = []
 
-    def unnamed():
-        for model, *row in rows:
+    def unnamed() -> Iterator[tuple[str, str, bool]]:
+        for model, question, response, right in rows:
             models.append(model)
-            yield tuple(row)
+            yield question, response, right
 
     said = asked(unnamed(), path, name)
-    result = figures(said) | {key: getattr(said, key) for key in ("tokens_read", "tokens_written", "seconds")}
+    cost = {"tokens_read": said.tokens_read, "tokens_written": said.tokens_written, "seconds": said.seconds}
+    result = figures(said) | cost
     each = {}
     for model in dict.fromkeys(models):
         places = [place for place, other in enumerate(models) if other == model]
-        own = ([column[place] for place in places] for column in (said.groups, said.verdicts, said.correct))
-        each[model] = figures(Asked(*own, said.seconds, 0, 0))
+        groups = [said.groups[place] for place in places]
+        verdicts = [said.verdicts[place] for place in places]
+        correct = [said.correct[place] for place in places]
+        each[model] = figures(Asked(groups, verdicts, correct, said.seconds, 0, 0))
         del each[model]["solutions_per_second"]
     return result | {"models": each}
 
@@ -105,7 +110,9 @@ class Asked(NamedTuple):
 def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
     """Ask about every row, as `judge_file` does; raises `InputError` as it does."""
     first, rows = begun(rows, path)
-    groups, verdicts, correct = [], [], []
+    groups: list[int] = []
+    verdicts: list[verdict.Verdict] = []
+    correct: list[bool] = []
     with settings(name) as found:
         judge = load.load(**found)
         started = time.perf_counter()
@@ -170,12 +177,14 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
         InputError: there are no rows, the judge cannot be loaded, or it answers on none.
     """
     first, items = begun(items, path)
-    kept, rows, cost = [], [], Counter()
+    kept: list[dict[str, Any]] = []
+    rows: list[PairAnswer] = []
+    cost: Counter[str] = Counter()
     with settings(name) as found:
         judge = load.load(**found | {"cache": "off"})
         every = iter(tqdm(chain([first], items), disable=None, unit=" pairs", leave=False))
         while batch := list(islice(every, BATCH)):
-            answers, spent = ask(judge, [item | {"id": len(kept)} for item in batch])
+            answers, spent = ask(judge, [cast(Pair, item | {"id": len(kept)}) for item in batch])
             rows += answers
             kept += [
                 {key: hash(item[key]) for key in ("prompt", "chosen", "rejected")}
@@ -183,7 +192,7 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
                 for item in batch
             ]
             cost.update(spent)
-    whole, *parts = pair_figures(kept, rows, dict(cost))
+    whole, *parts = pair_figures([cast(Pair, item) for item in kept], rows, dict(cost))
     if not whole["n"]:
         raise InputError(f"{path}: the judge answered on no pair; is its server up?")
     result = {"n": whole["n"], "questions": whole["questions"], **_accuracy(whole)}

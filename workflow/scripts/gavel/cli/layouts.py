@@ -4,7 +4,7 @@ A new one is one function and one line in `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from gavel.cli.rows import answer_shown, shown
 from gavel.common.errors import InputError
@@ -117,7 +117,7 @@ class JudgeLayout(NamedTuple):
         note: what to say beside the figures.
     """
 
-    read: Callable[[dict[str, Any], str], list]
+    read: Callable[[dict[str, Any], str], list[Any]]
     ask: Callable[..., dict[str, Any]]
     note: str | None = None
 
@@ -144,7 +144,10 @@ def _gsm8k_model_solutions(row: dict[str, Any], where: str) -> list[tuple[str, s
     items = gsm8k_model_solutions(0, where, row)
     texts = [item.responses[0] for item in items]
     _, correct = verify(texts, [item.gold for item in items], "text")
-    return [(item.model, row["question"], text, right) for item, text, right in zip(items, texts, correct, strict=True)]
+    models = [cast(str, item.model) for item in items]
+    return [
+        (model, row["question"], text, bool(right)) for model, text, right in zip(models, texts, correct, strict=True)
+    ]
 
 
 def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
@@ -154,19 +157,19 @@ def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
 
 
 # Imported when used: judges bring heavy packages, and `gavel --help` should not wait for them.
-def _judge_file(*arguments) -> dict[str, Any]:
+def _judge_file(*arguments: Any) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_file
 
     return judge_file(*arguments)
 
 
-def _judge_pairs(*arguments) -> dict[str, Any]:
+def _judge_pairs(*arguments: Any) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_pairs
 
     return judge_pairs(*arguments)
 
 
-def _judge_models(*arguments) -> dict[str, Any]:
+def _judge_models(*arguments: Any) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_models
 
     return judge_models(*arguments)

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
+from typing import Any, TextIO
 
 from gavel.cli.cost import add_cost
 from gavel.cli.judge import add_judge
@@ -66,19 +67,20 @@ class _Closed(Exception):
 class _Output:
     """Standard output, on which an error is known for one of the output's own and not of some other pipe."""
 
-    def __init__(self, stream) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return self._tried("write", text)
+        written: int = self._tried("write", text)
+        return written
 
     def flush(self) -> None:
         self._tried("flush")
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _tried(self, method: str, *arguments):
+    def _tried(self, method: str, *arguments: object) -> Any:
         if self._stream is None:  # closed from the start
             return None
         try:
@@ -90,7 +92,7 @@ class _Output:
             raise InputError(f"the output cannot be written ({error.strerror})") from None
 
 
-def _discard(stream) -> None:
+def _discard(stream: TextIO) -> None:
     """Send what is left in a stream's buffer nowhere; otherwise Python tries, and complains, once more at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from gavel.common.errors import InputError
 from gavel.common.files import replacing
@@ -58,7 +59,7 @@ def opened(option: str, path: str) -> Iterator["Output"]:
 class Output:
     """What `opened` gives: an error of this file is told from those of other files and pipes."""
 
-    def __init__(self, handle, option: str, path: str) -> None:
+    def __init__(self, handle: TextIO, option: str, path: str) -> None:
         self._handle, self._option, self._path = handle, option, path
 
     def write(self, text: str) -> None:

@@ -7,12 +7,13 @@ import traceback
 from pathlib import Path
 
 from gavel.cli import output_file
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import is_replaced
 from gavel.study.layout import Layout
 
 
-def add_report(commands) -> None:
+def add_report(commands: Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="compare finished studies: their headline results side by side on one page",

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
@@ -32,7 +33,7 @@ class Used:
     cores: float = 0.0
 
 
-def add_resources(commands) -> None:
+def add_resources(commands: Commands) -> None:
     parser = commands.add_parser(
         "resources",
         help="what a finished study's jobs used of what they asked for, and the lines that ask for it",
@@ -141,4 +142,8 @@ def _sizes(jobs: list[Used], margin: float) -> tuple[int, int]:
     """MB and minutes for the largest and the longest of some jobs, rounded up."""
     memory = max(own.memory for own in jobs) * MIB * margin
     minutes = max(own.seconds for own in jobs) / 60 * margin
-    return tuple(max(1, math.ceil(n / step)) * step for n, step in ((memory, ROUND_MB), (minutes, ROUND_MINUTES)))
+    return _rounded_up(memory, ROUND_MB), _rounded_up(minutes, ROUND_MINUTES)
+
+
+def _rounded_up(number: float, step: int) -> int:
+    return max(1, math.ceil(number / step)) * step

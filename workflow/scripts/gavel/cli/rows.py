@@ -1,5 +1,6 @@
 """JSON Lines files as commands read them: each row with its place (skipped rows: `gavel.data.sources`)."""
 
+import argparse
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from gavel.common.files import json_texts
 from gavel.solutions.numbers import TOO_LONG, too_long
 
 
-def add_options(parser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that every command over rows has."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from gavel.cli import output_file
+from gavel.cli.commands import Commands
 from gavel.cli.compare import Answered, Side, Tally, answered, comparison, lines
 from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
 from gavel.cli.rows import add_options, located
@@ -114,7 +115,7 @@ class Summary:
         } | ({"missing": self.missing} if self.missing else {})
 
 
-def add_score(commands) -> None:
+def add_score(commands: Commands) -> None:
     parser = commands.add_parser(
         "score",
         help="accuracy, maj@k and pass@k of a JSON Lines file of solutions",
@@ -238,7 +239,7 @@ def _ks(given: Sequence[str] | None) -> list[int] | None:
 
 def _scored(
     items: Iterable[Item],
-    form: str,
+    form: Literal["program", "text"],
     summaries: dict[str | None, Summary],
     kept: dict[str | None, list[Answered]] | None = None,
 ) -> Iterator[dict[str, Any]]:

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 
 
-def add_track(commands) -> None:
+def add_track(commands: Commands) -> None:
     parser = commands.add_parser(
         "track",
         help="send to MLflow what a study could not send while the server was down",

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 
 HOST = "127.0.0.1"
 PATIENCE_S = 10.0  # for the server to end by itself
 
 
-def add_ui(commands) -> None:
+def add_ui(commands: Commands) -> None:
     parser = commands.add_parser(
         "ui",
         help="serve a study's MLflow store on this machine",

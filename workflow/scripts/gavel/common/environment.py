@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 def hardware() -> Hardware:
     """What this process computes on; `memory_gib` is None where the system does not say."""
-    affinity = getattr(os, "sched_getaffinity", None)
+    affinity = getattr(os, "sched_getaffinity", None)  # which macOS lacks
     try:
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):

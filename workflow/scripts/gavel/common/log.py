@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -60,7 +61,7 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
     console = os.fdopen(saved[1], "w", buffering=1, closefd=False)
     _console, _label = console, label
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):  # and no stand-in, such as a test's
             stream.reconfigure(line_buffering=True)
     status = None
     try:

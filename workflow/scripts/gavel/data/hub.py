@@ -65,8 +65,8 @@ def download(name: str, *, kind: str, revision: str | None, key: str) -> Path:
         if kind == "dataset":
             return Path(snapshot_download(name, repo_type=kind, revision=revision))
         for weights in WEIGHTS:
-            patterns = {"allow_patterns": [*MODEL_FILES, weights], "ignore_patterns": NOT_READ}
-            place = Path(snapshot_download(name, revision=revision, **patterns))
+            wanted = [*MODEL_FILES, weights]
+            place = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=NOT_READ))
             if any(place.rglob(weights)):
                 return place
     except errors.GatedRepoError:

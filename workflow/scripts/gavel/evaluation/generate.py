@@ -1,12 +1,13 @@
 """Test-time generation, a step of its own over files: a new verifier or judge never costs a generation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.evaluation.records import Response
 from gavel.models.context import check_questions
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
@@ -25,7 +26,7 @@ def generate(
     n: int,
     temperature: float,
     seed: int,
-    limits: Mapping[str, int | None] | None = None,
+    limits: Limits | None = None,
     vllm: dict | None = None,
 ) -> None:
     """Write one greedy completion and `n` sampled ones for each question of each file, with one checkpoint.

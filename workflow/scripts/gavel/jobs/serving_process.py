@@ -130,9 +130,9 @@ class Supervisor:
     def _watch(self) -> None:
         """Start the server again whenever it has died, while that is allowed."""
         for left in range(self.restarts, -1, -1):
-            while self.server.poll() is None:
+            while (status := self._server.poll()) is None:
                 self._pause()
-            why = f"it {_ended(self.server.returncode)}"
+            why = f"it {_ended(status)}"
             if left:
                 self._say(f"{why}; starting it again ({self.restarts - left + 1} of {self.restarts})")
                 self._stop()
@@ -223,15 +223,22 @@ class Supervisor:
                 self.server.wait(GRACE_S)
         self._signal(signal.SIGKILL)
         self.server.wait()
-        self.logging.join(LAST_LINES_S)
+        self._wait_for_log()
+
+    @property
+    def _server(self) -> subprocess.Popen[bytes]:
+        """The server, once it was started."""
+        if self.server is None:
+            raise RuntimeError(f"{self.name}: not started")
+        return self.server
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.server.pid, number)
+            os.killpg(self._server.pid, number)
 
     def _tell(self, state: str, why: str = "", until: float | None = None) -> None:
         with open(f"{self.status}.new", "w", encoding="utf-8") as handle:
-            json.dump({"state": state, "why": why, "pid": self.server.pid, "until": until}, handle)
+            json.dump({"state": state, "why": why, "pid": self._server.pid, "until": until}, handle)
         os.replace(f"{self.status}.new", self.status)
 
     def _printed(self) -> str:
@@ -239,8 +246,12 @@ class Supervisor:
             log.seek(self.printed_from)
             return log.read().decode("utf-8", "replace")
 
+    def _wait_for_log(self) -> None:
+        if self.logging is not None:
+            self.logging.join(LAST_LINES_S)
+
     def _repeat_log(self) -> None:
-        self.logging.join(LAST_LINES_S)
+        self._wait_for_log()
         for line in self._printed().splitlines()[-TAIL_LINES:]:
             print(f"    {line}", file=sys.stderr, flush=True)
 

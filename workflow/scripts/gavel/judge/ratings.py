@@ -77,4 +77,5 @@ def expected(difference: float | Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _known(table: np.ndarray) -> np.ndarray:
-    return np.isfinite(table) & ~np.eye(len(table), dtype=bool)
+    known: np.ndarray = np.isfinite(table) & ~np.eye(len(table), dtype=bool)
+    return known

@@ -6,6 +6,7 @@ What follows from its answers is in `gavel.judge_eval.benchmark_figures`, so tha
 import hashlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge.records import Pair
@@ -72,7 +73,7 @@ def written(judge: Judge, items: Sequence[Pair], count: int = WRITTEN_ABOUT) -> 
     return rows
 
 
-def _prompts(judge, item: Pair) -> list[tuple[tuple[str, str], str]]:
+def _prompts(judge: Any, item: Pair) -> list[tuple[tuple[str, str], str]]:
     """The judging prompts of a pair by the first phrasing, each with its right label."""
     sides = ("chosen", "rejected")
     if isinstance(judge, Comparer):

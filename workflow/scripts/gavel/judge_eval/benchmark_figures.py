@@ -8,6 +8,7 @@ import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gavel.common.files import replacing
 from gavel.judge.records import Pair
@@ -23,7 +24,7 @@ COLUMNS = (
 PARTS = {"error": "subset", "steps": "steps", "wrong by": "rejected_model"}
 
 
-def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]) -> list[dict]:
+def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]) -> list[dict[str, Any]]:
     """A judge's figures on all pairs and in parts.
 
     Accuracy is the share of pairs whose right solution is preferred, ties counting half, as in RewardBench; pairs
@@ -57,7 +58,7 @@ def write_table(
     judges: Mapping[str, tuple[Sequence[PairAnswer], Mapping[str, float]]],
     items: Sequence[PairItem],
     mark: str,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Write benchmark.csv, the `figures` of each judge; returns its rows.
 
     Args:
@@ -76,7 +77,7 @@ def write_table(
     return table
 
 
-def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[PairAnswer]) -> dict | None:
+def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[PairAnswer]) -> dict[str, Any] | None:
     """The accuracy of `after` less that of `before`, two judges' rows on the same items.
 
     Returns:
@@ -98,7 +99,7 @@ def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[Pa
     return found | {"n": len(known), "questions": len(set(groups))}
 
 
-def curve(rows: Sequence[Mapping]) -> list[dict]:
+def curve(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The judges' figures on all pairs as MLflow shows them: a step a judge, in the order in which training left them.
 
     Args:
@@ -110,7 +111,7 @@ def curve(rows: Sequence[Mapping]) -> list[dict]:
     return [{"step": step, "metrics": own} for step, own in enumerate(numbers)]
 
 
-def headline(row: Mapping) -> str:
+def headline(row: Mapping[str, Any]) -> str:
     """What to say of a judge on the console, from its first row."""
     if row["accuracy"] is None:
         return "no pair was answered"
@@ -118,7 +119,7 @@ def headline(row: Mapping) -> str:
     return shown + (f", {row['missing']} without an answer" if row["missing"] else "")
 
 
-def _part(by: str, part: str, pairs: Sequence[tuple[Pair, PairAnswer]]) -> dict:
+def _part(by: str, part: str, pairs: Sequence[tuple[Pair, PairAnswer]]) -> dict[str, Any]:
     known = [(item, row) for item, row in pairs if row["preferred"] is not None]
     found = dict.fromkeys(COLUMNS[1:-1]) | {"by": by, "part": part, "n": len(known), "missing": len(pairs) - len(known)}
     found["questions"] = len({item["prompt"] for item, _ in known})
@@ -135,7 +136,7 @@ def _hit(preferred: float) -> float:
     return 0.5 if preferred == 0.5 else float(preferred > 0.5)
 
 
-def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict:
+def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict[str, Any]:
     """Over the different solutions of each question that stand in the pairs."""
     singles = {
         (item["prompt"], item[key], key == "chosen"): row[key]
@@ -153,7 +154,7 @@ def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict:
     return {"auc": auc(scores, rights)} | spread
 
 
-def _bias(rows: Iterable[PairAnswer]) -> dict:
+def _bias(rows: Iterable[PairAnswer]) -> dict[str, Any]:
     held = [row for row in rows if row.get("first") is not None]
     if not held:
         return {}
@@ -163,6 +164,6 @@ def _bias(rows: Iterable[PairAnswer]) -> dict:
     }
 
 
-def _order(value) -> tuple:
+def _order(value: object) -> tuple[int, str]:
     text = str(value)
     return int((re.findall(r"\d+", text) or [0])[0]), text

@@ -3,7 +3,8 @@
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ BINS = 10  # of the reliability plot and the calibration error
 ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")
 
 
-def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict:
+def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict[str, Any]:
     """A judge's figures on solutions with known truth.
 
     Args:
@@ -101,7 +102,7 @@ def calibrate(groups: Sequence[str], verdicts: Sequence[Verdict], correct: Seque
     return found | dict.fromkeys(ABSOLUTE) | {"reliability": []} if found["comparisons"] else found
 
 
-def compared(verdicts: Sequence[Verdict]) -> dict | None:
+def compared(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
     """How far a judge that compares goes by the order of the solutions, over all comparisons of all solutions.
 
     Returns:
@@ -114,7 +115,7 @@ def compared(verdicts: Sequence[Verdict]) -> dict | None:
         return None
     pairs = sum(one.opponents for one in known)
 
-    def mean(values) -> float | None:
+    def mean(values: Iterable[float]) -> float | None:
         weighted = sum(one.opponents * value for one, value in zip(known, values, strict=True))
         return weighted / pairs if pairs else None
 
@@ -125,7 +126,7 @@ def compared(verdicts: Sequence[Verdict]) -> dict | None:
     }
 
 
-def agreement(verdicts: Sequence[Verdict]) -> dict | None:
+def agreement(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
     """How far phrasings of the judging prompt agree: share on the `same_side` of 0.5, mean `spread` (highest - lowest).
 
     None where there is one phrasing.
@@ -151,7 +152,7 @@ def by_length(lengths: Sequence[int]) -> list[str]:
 
 def breakdown(
     parts: Sequence[str], groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """A judge's figures for parts of the solutions apart.
 
     Args:
@@ -186,7 +187,7 @@ def breakdown(
     return rows
 
 
-def whole(rows: Sequence[VerdictRow]) -> dict:
+def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     """Everything that the report shows of a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
 
     The figures of `calibrate` on problems as they were drawn, and breakdowns `by_kind` (perturbed problems too),
@@ -212,7 +213,7 @@ def _verdict(row: Verdicts) -> Verdict:
     return Verdict(row["judge"], *spoken, held)
 
 
-def headline(found: dict) -> str:
+def headline(found: dict[str, Any]) -> str:
     """What to say of a judge first: its AUC within questions, and its accuracy or its position bias."""
     within = "undefined" if found["auc_within"] is None else f"{found['auc_within']:.3f}"
     told = [f"AUC within questions {within}"]
@@ -223,7 +224,7 @@ def headline(found: dict) -> str:
     return ", ".join(told)
 
 
-def too_weak(found: dict, least: float | None, most: float | None = None) -> str | None:
+def too_weak(found: dict[str, Any], least: float | None, most: float | None = None) -> str | None:
     """Why a judge with these figures should not give rewards, or None.
 
     Args:

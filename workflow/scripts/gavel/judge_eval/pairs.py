@@ -17,6 +17,7 @@ from gavel.common.log import say
 from gavel.data.records import Record
 from gavel.data.sizes import check_validation
 from gavel.judge_eval.records import PairItem
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -77,7 +78,7 @@ def make_items(
     most: int,
     seed: int,
     output: str,
-    limits: Mapping[str, int | None] | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Sample policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
 

@@ -8,7 +8,7 @@ reference solution and the same with one step spoilt, show what the judge makes 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from gavel.data.records import Record
 from gavel.judge_eval.records import ProbeAsked, ProbeRow
@@ -88,7 +88,7 @@ def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[P
     return found
 
 
-def summary(rows: Sequence[ProbeRow]) -> list[dict]:
+def summary(rows: Sequence[ProbeRow]) -> list[dict[str, Any]]:
     """For each probe: `n`, mean `judge` score, share `rewarded` (the judge says right; None of a judge
     that compares), share `correct` by the verifier.
 

@@ -1,7 +1,8 @@
 """A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_json, write_jsonl
@@ -11,6 +12,7 @@ from gavel.judge.verdict import MAX_MISSING, Judge
 from gavel.judge_eval import probes
 from gavel.judge_eval.records import Asked, PolicyAsked, ProbeRow, VerdictRow
 from gavel.models.context import check_questions
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -23,14 +25,14 @@ def judge_policy(
     model: str,
     student: Student,
     task: Task,
-    judge_settings: dict,
+    judge_settings: dict[str, Any],
     problems: Sequence[str],
     samples: int,
     temperature: float,
     output: str,
     probes_output: str | None = None,
     usage_output: str | None = None,
-    limits: Mapping[str, int | None] | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Sample a policy on validation problems and ask the judge about every sample.
 

@@ -129,6 +129,13 @@ class Student:
     eos_token: str | None = None
     revision: str | None = None
 
+    @property
+    def start(self) -> str:
+        """The student before any training. Raises `ValueError` where it is not named."""
+        if self.model is None:
+            raise ValueError("a student without a model of its own has nothing to start from")
+        return self.model
+
     def load_tokenizer(self, folder: str) -> PreTrainedTokenizerBase:
         """As the function of this name."""
         return load_tokenizer(folder, pad_token=self.pad_token, eos_token=self.eos_token)
@@ -169,6 +176,7 @@ def _reason(error: Exception) -> str:
 def context_length(config: PreTrainedConfig) -> int | None:
     """The most tokens that a model of this configuration was made for; None where it names no limit."""
     text = config.get_text_config()
+    # Each architecture has its own name for it.
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
         value = getattr(text, name, None)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -178,6 +186,7 @@ def context_length(config: PreTrainedConfig) -> int | None:
 
 def _stretched(config: PreTrainedConfig, length: int) -> int:
     """A context with what rotary positions are stretched by, where its length leaves that out (YaRN's does)."""
+    # Configurations without rotary positions have neither; files older than transformers 5 have the second.
     found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
     if not isinstance(found, dict) or found.get("rope_type", found.get("type")) not in ("yarn", "linear", "dynamic"):
         return length
@@ -263,7 +272,10 @@ def computed_in(model: PreTrainedModel) -> torch.dtype:
 
 
 def attention_window(model: PreTrainedModel) -> int | None:
-    """How many tokens back the shortest-sighted layer sees; None where all see everything."""
+    """How many tokens back the shortest-sighted layer sees; None where all see everything.
+
+    Of these attributes a configuration has those that its architecture knows.
+    """
     kinds = getattr(model.config, "layer_types", None)
     window = getattr(model.config, "sliding_window", None)
     if kinds is not None:

@@ -1,7 +1,7 @@
 """How well scores tell right solutions from wrong ones: the area under the ROC curve, pooled and within questions."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
     return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
+def auc_within(groups: Sequence[Hashable], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
     """The AUC within each question that has both right and wrong solutions.
 
     Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
@@ -31,7 +31,7 @@ def auc_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence
     return [value for value in values if value is not None]
 
 
-def margins_within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
+def margins_within(groups: Sequence[Hashable], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
     """The mean score of right solutions less that of wrong ones, within each question that has both.
 
     A judge that orders them rightly may still give nearly the same reward.
@@ -51,9 +51,9 @@ class _Scored(NamedTuple):
     correct: list[bool]
 
 
-def _within(groups: Sequence[str], scores: Sequence[float], correct: Sequence[bool]) -> list[_Scored]:
+def _within(groups: Sequence[Hashable], scores: Sequence[float], correct: Sequence[bool]) -> list[_Scored]:
     """The samples of each question."""
-    members: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    members: dict[Hashable, list[tuple[float, bool]]] = defaultdict(list)
     for group, value, right in zip(groups, scores, correct, strict=True):
         members[group].append((value, bool(right)))
     return [_Scored([score for score, _ in rows], [right for _, right in rows]) for rows in members.values()]

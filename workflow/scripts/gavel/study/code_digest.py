@@ -50,7 +50,7 @@ def code_digest(script: str | Path, library: str | Path) -> str:
     library = Path(library).resolve()
     digest = hashlib.sha256(_parse(Path(script).resolve()).code)
     for name in closure(script, library):
-        path = _locate(name, library)
+        path = _file(name, library)
         digest.update(f"\0{name}\0".encode() + _parse(path).code)
         for data in sorted(_data_files(path)):
             digest.update(f"\0{data.relative_to(library).as_posix()}\0{file_digest(data)}".encode())
@@ -72,7 +72,7 @@ def closure(script: str | Path, library: str | Path) -> list[str]:
         if name in found or _observes(name.removeprefix(f"{library.name}.")):
             continue
         found.add(name)
-        queue.extend(_imports(_locate(name, library), name, library))
+        queue.extend(_imports(_file(name, library), name, library))
     return sorted(found)
 
 
@@ -116,10 +116,13 @@ def _parse(path: Path) -> _Source:
 
 
 def _last(node: ast.AST) -> str | None:
-    return getattr(node, "attr", None) or getattr(node, "id", None)
+    """The last part of a dotted name; None of what is no name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
-def _plain(node, keep_strings: bool):
+def _plain(node: object, keep_strings: bool) -> object:
     """A syntax tree as nested tuples, without what cannot change behaviour.
 
     Unlike `ast.dump`, empty fields are left out, so that a Python version which adds one to a node (3.12:
@@ -136,7 +139,7 @@ def _plain(node, keep_strings: bool):
     return (type(node).__name__, *kept)
 
 
-def _is_idle(node) -> bool:
+def _is_idle(node: object) -> bool:
     """A bare string (docstrings are), or the version number, which changes at every release."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -169,6 +172,14 @@ def _locate(name: str, library: Path) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def _file(name: str, library: Path) -> Path:
+    """The file of a module that there is."""
+    path = _locate(name, library)
+    if path is None:
+        raise FileNotFoundError(f"{library}: no module {name}")
+    return path
 
 
 def _data_files(path: Path) -> Iterator[Path]:

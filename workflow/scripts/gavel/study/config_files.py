@@ -79,7 +79,7 @@ def read(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def _yaml(text: str, name: str):
+def _yaml(text: str, name: str) -> Any:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
@@ -111,14 +111,14 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return problem + ("; indent with spaces" if "'\\t'" in problem else "")
 
 
-class _Pairs(list):
+class _Pairs(list[tuple[str, Any]]):
     """The pairs of a JSON object, among which a key may stand twice."""
 
 
-def _json(text: str, name: str):
+def _json(text: str, name: str) -> Any:
     """A JSON document; None where it is none."""
 
-    def plain(value, path: str):
+    def plain(value: Any, path: str) -> Any:
         if isinstance(value, _Pairs):
             found = {}
             for key, inner in value:
@@ -164,7 +164,7 @@ class _Checker:
         elif isinstance(node, yaml.SequenceNode):
             for place, inner in enumerate(node.value):
                 self.check(inner, _dotted(path, place))
-        else:
+        elif isinstance(node, yaml.ScalarNode):
             self._scalar(node, path)
         self._open.discard(id(node))
         self._done.add(id(node))

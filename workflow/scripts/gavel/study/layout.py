@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration of a self-taught judge, in this order
 
@@ -18,7 +18,7 @@ class Layout:
     of Snakemake's (`"{run}"`) or of a glob (`"*"`).
     """
 
-    def __init__(self, results_dir: str | os.PathLike) -> None:
+    def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         self.root = root = os.fspath(results_dir)
         self.report = f"{root}/report.html"
         self.figures = f"{root}/figures"  # folder
@@ -265,7 +265,7 @@ def data(study: dict[str, Any]) -> dict[str, Any]:
 
     def local(source: dict[str, Any] | None, key: str) -> dict[str, Any] | None:
         what = f"data/{key}"
-        return source | {"path": files.hub(what), "revision": None} if what in wanted else source
+        return {**source, "path": files.hub(what), "revision": None} if source and what in wanted else source
 
     section = {key: value for key, value in study["data"].items() if key != "ngram"}
     named = {key: local(section[key], key) for key in ("train", "pretrain")}
@@ -321,7 +321,8 @@ def grid(rl: Mapping[str, Any]) -> dict[str, Cell]:
 
 def runs(study: dict[str, Any]) -> dict[str, Cell]:
     """All runs of a study, SFT first."""
-    return {"sft": {"algorithm": "sft", "lambda": None, "seed": None}} | grid(study["rl"])
+    sft: Cell = {"algorithm": "sft", "lambda": None, "seed": None}
+    return {"sft": sft} | grid(study["rl"])
 
 
 def cells(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -332,29 +333,46 @@ def cells(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def checkpoints(study: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Run -> (folder of its headline checkpoint, folder of the other one).
+class Checkpoints(NamedTuple):
+    """Folders of a run's checkpoints: the one that counts, and the other one."""
+
+    headline: str
+    other: str
+
+
+def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
+    """The checkpoints of each run.
 
     The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
     picked by validation, and RL starts from it.
     """
     files = Layout(study["results_dir"])
-    found = {run: (files.runs(run).final, files.runs(run).best) for run in cells(study)}
-    return {"sft": (files.runs("sft").best, files.runs("sft").final)} | found
+    found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in cells(study)}
+    return {"sft": Checkpoints(files.runs("sft").best, files.runs("sft").final)} | found
 
 
-def scored_files(study: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """(run, checkpoint, test set, file of scored samples) of a finished study, first the checkpoints that count.
+class ScoredFile(NamedTuple):
+    """A file of scored samples; `name` is that of the test set."""
+
+    run: str
+    checkpoint: str
+    name: str
+    path: str
+
+
+def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
+    """The files of scored samples of a finished study, first those of the checkpoints that count.
 
     Checkpoints are called as in metrics.csv: `last` or `best`.
     """
     files = Layout(study["results_dir"])
     names = {run: ("best", "last") if run == "sft" else ("last", "best") for run in runs(study)}
     found = []
-    for rank, kind in enumerate(("samples", "alternate")):
+    for rank in range(2):
         for run in names:
             for name in study["data"]["tests"]:
-                found.append((run, names[run][rank], name, getattr(files.evaluation(run, name), kind)))
+                own = files.evaluation(run, name)
+                found.append(ScoredFile(run, names[run][rank], name, (own.samples, own.alternate)[rank]))
     return found
 
 

@@ -1,6 +1,7 @@
 """A study's name and the folder of its results."""
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -35,7 +36,7 @@ class Place(Section):
 
     @field_validator("study")
     @classmethod
-    def a_name(cls, value):
+    def a_name(cls, value: str) -> str:
         if not any(character.isalnum() for character in value):
             raise ValueError("expected a name with a letter or digit in it; it becomes a folder's name")
         if value[0] in "-.":
@@ -45,7 +46,7 @@ class Place(Section):
 
     @field_validator("results_dir")
     @classmethod
-    def a_path(cls, value):
+    def a_path(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if not value.strip() or value != value.strip():
@@ -62,7 +63,7 @@ class Place(Section):
             raise ValueError(f"there is no user {value.split('/')[0][1:]!r} here; write the path itself") from None
 
     @model_validator(mode="after")
-    def placed(self):
+    def placed(self) -> Self:
         self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
         try:
             problem = _default_s_own(Path(self.results_dir), self.study) or _problem(Path(self.results_dir))

@@ -39,7 +39,7 @@ def reference() -> str:
 def _choices(field: dict[str, Any], meaning: str) -> str:
     """The values that a key may have, where it is one of a few and its meaning does not name them all."""
     options = [field, *field.get("anyOf", ())]
-    values = next((option["enum"] for option in options if "enum" in option), [])
+    values: list[Any] = next((option["enum"] for option in options if "enum" in option), [])
     return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."
 
 

@@ -13,7 +13,7 @@ GPUs = Callable[[dict[str, Any]], int]
 
 
 def _all(study: dict[str, Any]) -> int:
-    return study["compute"]["gpus"]
+    return int(study["compute"]["gpus"])
 
 
 def _one(study: dict[str, Any]) -> int:
@@ -21,7 +21,7 @@ def _one(study: dict[str, Any]) -> int:
 
 
 def _processes(study: dict[str, Any]) -> int:
-    return study["compute"]["processes"]
+    return int(study["compute"]["processes"])
 
 
 def _sampler(study: dict[str, Any]) -> int:

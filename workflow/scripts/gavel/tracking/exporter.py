@@ -57,7 +57,7 @@ class Exporter:
             if self.record.status != RUNNING:
                 client(self.uri).set_terminated(self.run_id, self.record.status, self.record.ended)
         except failures() as error:
-            code = getattr(error, "error_code", "INTERNAL_ERROR")
+            code = getattr(error, "error_code", "INTERNAL_ERROR")  # MLflow's errors have one; a connection's do not
             # Writing to a run that somebody deleted meanwhile is an invalid request, but no mistake of ours.
             if code not in OUTAGES and not self._is_deleted():
                 raise

@@ -1,10 +1,19 @@
 """How a batch is cut for memory: one optimiser step's micro-batches, and each process's share of a rollout."""
 
+from typing import NamedTuple
+
 from gavel.common.errors import InputError
 
 
-def split(batch_size: int, processes: int, micro: int | None, key: str) -> tuple[int, int]:
-    """Micro-batch size and number of micro-batches of one optimiser step on `batch_size` examples, for one process.
+class MicroBatches(NamedTuple):
+    """How one optimiser step is cut, for one process: examples in a micro-batch, and number of micro-batches."""
+
+    size: int
+    number: int
+
+
+def split(batch_size: int, processes: int, micro: int | None, key: str) -> MicroBatches:
+    """The micro-batches of one optimiser step on `batch_size` examples, for one process.
 
     Args:
         micro: examples in memory at a time, at most the process's own, which None takes.
@@ -24,13 +33,13 @@ def split(batch_size: int, processes: int, micro: int | None, key: str) -> tuple
         raise InputError(
             f"{key}.micro_batch_size: {own} examples a step{shared} do not divide into micro-batches of {size}"
         )
-    return size, own // size
+    return MicroBatches(size, own // size)
 
 
 def share(
     prompts: int, generations: int, processes: int, minibatches: int, micro: int | None, key: str = "rl"
-) -> tuple[int, int]:
-    """Micro-batch size and number of micro-batches of one optimiser step, for one process.
+) -> MicroBatches:
+    """The micro-batches of one optimiser step, for one process.
 
     Args:
         prompts: questions in a rollout (`rl.prompts_per_step`).
@@ -59,4 +68,4 @@ def share(
             f"{minibatches} mini-batches of micro-batches of {size}; change {key}.micro_batch_size"
             + (" or rl.ppo.minibatches" if minibatches > 1 else "")
         )
-    return size, accumulate
+    return MicroBatches(size, accumulate)

@@ -2,11 +2,18 @@
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from gavel.common.files import replacing, write_json
 from gavel.common.journal import Journal, Mirror
@@ -17,6 +24,13 @@ from gavel.training import distributed
 from gavel.training.state import VALIDATION, RunState, save_whole
 
 WALL_TIME = "wall_time"  # seconds since the step before was logged
+
+
+class Validated(NamedTuple):
+    """What a validation found and what is to be done about it; whether none before it was better."""
+
+    found: dict[str, Any]
+    best: bool
 
 
 class RunCallback(TrainerCallback):
@@ -59,8 +73,19 @@ class RunCallback(TrainerCallback):
             updates_per_step,
         )
 
-    def on_train_begin(self, args, state, control, model=None, **kwargs):
-        step = self.saved = state.global_step // self.updates
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: PreTrainedModel | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.begin(model, state.global_step // self.updates)
+
+    def begin(self, model: PreTrainedModel, step: int) -> None:
+        """Go on from the checkpoint of a step; at step 0 the model is validated first."""
+        self.saved = step
         if distributed.on_main(lambda: self._begin(step)):
             self._validate(model, 0)
 
@@ -71,7 +96,15 @@ class RunCallback(TrainerCallback):
         self.run.prune_best(step)
         return step == 0 and not any(True for _ in self.run.validation.rows())
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        logs = logs or {}
         if state.global_step % self.updates or state.global_step == 0 or "train_runtime" in logs:
             return
         if not distributed.is_main():
@@ -81,7 +114,14 @@ class RunCallback(TrainerCallback):
         numbers[WALL_TIME] = self.clock - before
         self.run.journal.append(state.global_step // self.updates, numbers)
 
-    def on_step_end(self, args, state, control, model=None, **kwargs):
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: PreTrainedModel | None = None,
+        **kwargs: Any,
+    ) -> TrainerControl:
         step, rest = divmod(state.global_step, self.updates)
         if rest == 0 and (step % self.validate_every == 0 or step == self.steps):
             self._validate(model, step)
@@ -91,7 +131,13 @@ class RunCallback(TrainerCallback):
             control.should_training_stop = True
         return control
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
         distributed.wait()  # every process writes the state of its random numbers
         self.saved = state.global_step // self.updates
         if not distributed.is_main():
@@ -103,7 +149,7 @@ class RunCallback(TrainerCallback):
 
     def seconds(self) -> float:
         """The run's duration, validations included: of steps that a kill made it take twice, the second time only."""
-        steps = (row["metrics"].get(WALL_TIME, 0.0) for row in self.run.journal.rows())
+        steps = (row["metrics"].get(WALL_TIME) or 0.0 for row in self.run.journal.rows())
         return sum(steps) + time.monotonic() - self.clock
 
     def _validate(self, model: PreTrainedModel, step: int) -> None:
@@ -119,16 +165,21 @@ class RunCallback(TrainerCallback):
             shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
             say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
-    def _validated(self, policy: PreTrainedModel, step: int) -> tuple[dict[str, Any], bool]:
-        """What a validation found and what is to be done about it, and whether none before it was better."""
+    def _validated(self, policy: PreTrainedModel, step: int) -> Validated:
+        """Validate the policy, and decide what is to be done about what was found."""
         past = self.run.validations()
         found = self.validate(policy, self.tokenizer, step)
         found |= self.decide(past, found, step)
-        return found, found["greedy"] >= max((row["greedy"] for row in past), default=-1)
+        return Validated(found, best=found["greedy"] >= max((row["greedy"] for row in past), default=-1))
 
 
 def finish_run(
-    run: RunState, model, tokenizer, output: Path, summary: dict[str, Any], mirror: Mirror | None = None
+    run: RunState,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    output: Path,
+    summary: dict[str, Any],
+    mirror: Mirror | None = None,
 ) -> dict[str, Any]:
     """Bring a trained run's results into its declared outputs: `final/`, `best/`, curves, `run.json`.
 
@@ -141,7 +192,7 @@ def finish_run(
     return distributed.on_main(lambda: _finish(run, tokenizer, output, summary))
 
 
-def _finish(run: RunState, tokenizer, output: Path, summary: dict[str, Any]) -> dict[str, Any]:
+def _finish(run: RunState, tokenizer: PreTrainedTokenizerBase, output: Path, summary: dict[str, Any]) -> dict[str, Any]:
     save_whole(loading.load_model(str(run.best)), tokenizer, output / "best")
     write_curve(run.validation, output / "monitor.csv", VALIDATION)
     write_curve(run.journal, output / "training.csv")

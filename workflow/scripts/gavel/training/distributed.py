@@ -8,7 +8,7 @@ that is `gavel.jobs.launch`.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
@@ -45,9 +45,10 @@ def on_main(function: Callable[[], Found]) -> Found:
     """What the function returns in the main process, which alone calls it; every process must get here."""
     if not _together():
         return function()
-    box = [function() if is_main() else None]
+    box: list[Any] = [function() if is_main() else None]
     distributed.broadcast_object_list(box, src=0)
-    return box[0]
+    found: Found = box[0]
+    return found
 
 
 def from_all(value: Found) -> list[Found]:

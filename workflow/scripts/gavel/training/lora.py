@@ -4,7 +4,7 @@ Generation, scoring and the next stage read a run's folder like any other model'
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -13,7 +13,7 @@ from gavel.common.requirements import need
 from gavel.training.distributed import gathered
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
+    from peft import LoraConfig, PeftModel
 
 
 def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
@@ -46,9 +46,14 @@ def load(model: PreTrainedModel, checkpoint: str | Path) -> torch.nn.Module:
     return PeftModel.from_pretrained(model, str(checkpoint)).eval()
 
 
+def has_adapters(model: torch.nn.Module) -> bool:
+    """Whether peft has put adapters around the model; asked by an attribute, since peft need not be installed."""
+    return hasattr(model, "peft_config")
+
+
 def base(model: torch.nn.Module) -> PreTrainedModel:
     """The transformers model below the adapters, or the model itself where it has none."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    return cast("PeftModel", model).get_base_model() if has_adapters(model) else model
 
 
 def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -60,7 +65,7 @@ def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     from peft.tuners.lora import LoraLayer
 
     inner = base(model)
-    layers = {name: layer for name, layer in inner.named_modules() if isinstance(layer, LoraLayer)}
+    layers: dict[str, Any] = {name: layer for name, layer in inner.named_modules() if isinstance(layer, LoraLayer)}
     state = {}
     for name, value in inner.state_dict().items():
         if ".lora_" in name:

@@ -4,7 +4,8 @@ Labels of validation questions are read here and never reach a reward.
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -12,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from gavel.common.errors import InputError
 from gavel.data.records import Record
 from gavel.judge.verdict import Judge
+from gavel.models.limits import Limits
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
@@ -31,6 +33,13 @@ def known(verdicts: Sequence[bool | None]) -> list[bool]:
             "a machine that is less busy"
         )
     return found
+
+
+class Opponents(NamedTuple):
+    """Solutions that a judge that compares holds others against, one a question, with the verifier's verdicts."""
+
+    texts: Sequence[str]
+    right: Sequence[bool | None]
 
 
 class Monitor:
@@ -56,21 +65,22 @@ class Monitor:
         reference: PreTrainedModel | None = None,
         temperature: float = 1.0,
         seed: int = 0,
-        limits: Mapping[str, int | None] | None = None,
+        limits: Limits | None = None,
     ):
         self.questions = [row["question"] for row in rows]
-        self.gold = [row["gold"] for row in rows]
+        self.gold = [cast(str, row["gold"]) for row in rows]  # only unlabelled rows have none
         self.task, self.judge, self.reference, self.limits = task, judge, reference, limits or {}
         self.temperature, self.seed = temperature, seed
-        self.opponents: list[str] | None = None
+        self.opponents: Opponents | None = None
 
     def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Have a judge that compares hold every sample against this policy's sample of the same question.
 
         Both are sampled by the same random numbers, so a policy meets itself with equal samples, which tie.
         """
-        self.opponents = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
-        _, self.opponents_right = verify(self.opponents, self.gold, self.task.format)
+        texts = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
+        _, right = verify(texts, self.gold, self.task.format)
+        self.opponents = Opponents(texts, right)
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """What a validation finds.
@@ -96,7 +106,7 @@ class Monitor:
         texts = [s.text for s in sampled]
         answers, verdicts = verify(texts, self.gold, self.task.format)
         before = self.judge.usage
-        judged = self._judged(texts, verdicts)
+        judged = self._judged(self.judge, texts, verdicts)
         right = known(verdicts)
         n = len(right)
         low, high = wilson(sum(right), n)
@@ -122,25 +132,34 @@ class Monitor:
         groups = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
         return [group[0] for group in groups]
 
-    def _judged(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
+    def _judged(self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
         """The judge's columns, of solutions whose truth is known; empty where it gave no answer."""
         if self.opponents is not None:
-            return self._compared(texts, right)
-        verdicts = self.judge.verdicts(self.questions, texts)
-        asked = [(verdict, ok) for verdict, ok in zip(verdicts, right, strict=True) if None not in (verdict.score, ok)]
+            return self._compared(judge, texts, right, self.opponents)
+        asked = [
+            (verdict.score, bool(verdict.says_right), ok)
+            for verdict, ok in zip(judge.verdicts(self.questions, texts), right, strict=True)
+            if verdict.score is not None and ok is not None
+        ]
         if not asked:
             return {}
         return {
-            "judge": statistics.fmean(verdict.score for verdict, _ in asked),
-            "judge_wrong": statistics.fmean(bool(verdict.says_right) and not ok for verdict, ok in asked),
+            "judge": statistics.fmean(score for score, _, _ in asked),
+            "judge_wrong": statistics.fmean(says_right and not ok for _, says_right, ok in asked),
         }
 
-    def _compared(self, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
+    def _compared(
+        self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None], opponents: Opponents
+    ) -> dict[str, float]:
         """The same of a judge that compares, from groups of two."""
         questions = [question for question in self.questions for _ in range(2)]
-        both = [text for pair in zip(texts, self.opponents, strict=True) for text in pair]
-        won = [verdict.probability for verdict in self.judge.verdicts(questions, both)[::2]]
-        asked = [one for one in zip(won, right, self.opponents_right, strict=True) if None not in one]
+        both = [text for pair in zip(texts, opponents.texts, strict=True) for text in pair]
+        won = [verdict.probability for verdict in judge.verdicts(questions, both)[::2]]
+        asked = [
+            (rate, ok, other)
+            for rate, ok, other in zip(won, right, opponents.right, strict=True)
+            if rate is not None and ok is not None and other is not None
+        ]
         if not asked:
             return {}
         return {
@@ -195,7 +214,9 @@ def entropy_and_kl(
     return entropy / count, None if reference is None else kl / count
 
 
-def _log_probabilities(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, where: torch.Tensor):
+def _log_probabilities(
+    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, where: torch.Tensor
+) -> torch.Tensor:
     """`(tokens, V)` log-probabilities at the marked positions; right padding is never attended to."""
     logits = model(ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False).logits
     return torch.log_softmax(logits[where.to(logits.device)].float(), -1)

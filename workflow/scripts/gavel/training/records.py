@@ -1,6 +1,6 @@
 """What training writes of a run: `run.json`."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 _Lambda = TypedDict("_Lambda", {"lambda": float | None})  # a keyword, hence no class
 
@@ -23,7 +23,7 @@ class Summary(_Lambda):
     seed: int
     steps: int
     best_step: int | None
-    settings: dict
+    settings: dict[str, Any]
     seconds: float
     status: Literal["finished"]
 
@@ -49,7 +49,7 @@ class RunSummary(Summary):
     labels: int
     unlabeled: int
     completions: int
-    algorithm_notes: dict | None
+    algorithm_notes: dict[str, Any] | None
     ended: NotRequired[Ended | None]
 
 

@@ -3,9 +3,10 @@
 It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
@@ -16,6 +17,7 @@ from gavel.common.journal import Mirror
 from gavel.data.records import LabeledRecord, Record
 from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -32,11 +34,14 @@ def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) 
     Raises:
         InputError: a row has none.
     """
+    found = []
     key = {"program": "program", "text": "solution"}[solution_format]
     for number, row in enumerate(rows, start=1):
-        if not row.get(key):
+        text = row.get("program") if key == "program" else row.get("solution")
+        if not text:
             raise InputError(f"{source}:{number}: labelled row {row['id']} has no {key}; SFT needs one")
-    return [row[key] for row in rows]
+        found.append(text)
+    return found
 
 
 def train(
@@ -46,9 +51,9 @@ def train(
     labeled: str,
     validation: str,
     run: RunFolders,
-    settings: dict,
+    settings: dict[str, Any],
     seed: int,
-    limits: Mapping[str, int | None] | None = None,
+    limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
     """Fine-tune the student and keep its best and last checkpoint.
@@ -71,13 +76,11 @@ def train(
     rows = [cast(LabeledRecord, row) for row in read_jsonl(labeled)]
     validated = [cast(Record, row) for row in read_jsonl(validation)]
     texts = solutions(rows, task.format, labeled)
-    asked = task.prompts(row["question"] for row in rows)
-    data = Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
-    fits = {"model": student.model, "student": student, "task": task}
-    check_questions(rows, source=labeled, solutions=texts, **fits)
-    check_questions(validated, source=validation, **fits)
-    policy = Policy.load(student.model, student)
-    tokenizer = policy.tokenizer
+    start = student.start
+    fits = partial(check_questions, model=start, student=student, task=task)
+    fits(rows, source=labeled, solutions=texts)
+    fits(validated, source=validation)
+    policy = Policy.load(start, student)
     distributed.check("sft", critic=False)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     per_epoch = max(1, len(rows) // settings["batch_size"])
@@ -85,8 +88,29 @@ def train(
     monitor = Monitor(validated, task, seed=seed, limits=limits)
     every = per_epoch * settings["validate_every"]
     callback = RunCallback(
-        state, tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
+        state, policy.tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )
+    trainer = _trainer(policy, _examples(rows, texts, task), settings, steps, seed, state, callback)
+    trl.resume(trainer, state)
+    summary = _summary(settings, seed, steps, len(rows)) | {"seconds": callback.seconds()}
+    return cast(RunSummary, finish_run(state, trainer.model, policy.tokenizer, Path(run.output), summary, mirror))
+
+
+def _examples(rows: Sequence[LabeledRecord], texts: Sequence[str], task: Task) -> Dataset:
+    asked = task.prompts(row["question"] for row in rows)
+    return Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
+
+
+def _trainer(
+    policy: Policy,
+    examples: Dataset,
+    settings: dict[str, Any],
+    steps: int,
+    seed: int,
+    state: RunState,
+    callback: RunCallback,
+) -> SFTTrainer:
+    tokenizer = policy.tokenizer
     config = trl.supervised(
         SFTConfig,
         settings,
@@ -101,33 +125,27 @@ def train(
         pad_token=tokenizer.pad_token,
         seed=seed,
     )
-    trainer = SFTTrainer(
+    return SFTTrainer(
         model=policy.model,
         args=config,
-        train_dataset=data,
+        train_dataset=examples,
         processing_class=tokenizer,
         callbacks=[callback],
         peft_config=lora.adapters(settings["lora"], "sft.lora"),
     )
-    trl.resume(trainer, state)
-    summary = finish_run(
-        state,
-        trainer.model,
-        tokenizer,
-        Path(run.output),
-        {
-            "run": "sft",
-            "algorithm": "sft",
-            "lambda": None,
-            "seed": seed,
-            "steps": steps,
-            "labels": len(rows),
-            "unlabeled": 0,
-            "completions": 0,
-            "settings": settings,
-            "algorithm_notes": None,
-            "seconds": callback.seconds(),
-        },
-        mirror,
-    )
-    return cast(RunSummary, summary)
+
+
+def _summary(settings: dict[str, Any], seed: int, steps: int, labels: int) -> dict[str, Any]:
+    """What `run.json` says of the run, but for its duration."""
+    return {
+        "run": "sft",
+        "algorithm": "sft",
+        "lambda": None,
+        "seed": seed,
+        "steps": steps,
+        "labels": labels,
+        "unlabeled": 0,
+        "completions": 0,
+        "settings": settings,
+        "algorithm_notes": None,
+    }

@@ -112,7 +112,7 @@ class RunState:
 
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The policy's own weights: adapters merged, shards gathered, without a critic that may ride along in training."""
-    state = lora.merged(model) if hasattr(model, "peft_config") else distributed.whole_state(model)
+    state = lora.merged(model) if lora.has_adapters(model) else distributed.whole_state(model)
     return {name: value for name, value in state.items() if not name.startswith("critic.")}
 
 

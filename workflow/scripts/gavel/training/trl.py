@@ -9,13 +9,14 @@ from transformers import Trainer, TrainingArguments
 from gavel.common.log import say
 from gavel.models import loading
 from gavel.training import batches, distributed
+from gavel.training.batches import MicroBatches
 from gavel.training.state import RunState
 
 Config = TypeVar("Config", bound=TrainingArguments)
 
 
 def config(
-    kind: type[Config], settings: Mapping[str, Any], folder: str | Path, micro_batches: tuple[int, int], **options
+    kind: type[Config], settings: Mapping[str, Any], folder: str | Path, micro_batches: MicroBatches, **options: Any
 ) -> Config:
     """A trainer's configuration, for this process among those that train together.
 
@@ -25,14 +26,13 @@ def config(
         kind: of the configuration, such as `trl.SFTConfig`.
         settings: `learning_rate`, `max_grad_norm`, `bf16` and `gradient_checkpointing`.
         folder: of the checkpoints.
-        micro_batches: size and number of one optimiser step's micro-batches.
+        micro_batches: of one optimiser step.
         options: what is this trainer's own.
     """
-    size, accumulate = micro_batches
     made = kind(
         output_dir=str(folder),
-        per_device_train_batch_size=size,
-        gradient_accumulation_steps=accumulate,
+        per_device_train_batch_size=micro_batches.size,
+        gradient_accumulation_steps=micro_batches.number,
         learning_rate=settings["learning_rate"],
         max_grad_norm=settings["max_grad_norm"],
         bf16=settings["bf16"],
@@ -44,11 +44,12 @@ def config(
         disable_tqdm=True,
         **options,
     )
-    made._n_gpu = min(made.n_gpu, 1)  # or one process that sees several GPUs would train by DataParallel
+    # Or one process that sees several GPUs would train by DataParallel; transformers has no setting for that.
+    made._n_gpu = min(made.n_gpu, 1)
     return made
 
 
-def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Path, key: str, **options) -> Config:
+def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Path, key: str, **options: Any) -> Config:
     """`config` for training on given texts of any length, each optimiser step on `settings["batch_size"]` of them.
 
     Args:
@@ -58,7 +59,7 @@ def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Pa
         InputError: an optimiser step's examples do not divide into processes and micro-batches.
     """
     split = batches.split(settings["batch_size"], distributed.processes(), settings["micro_batch_size"], key)
-    common = {"lr_scheduler_type": "linear", "max_length": None, "logging_steps": 1}
+    common: dict[str, Any] = {"lr_scheduler_type": "linear", "max_length": None, "logging_steps": 1}
     return config(kind, settings, folder, split, **common, **options)
 
 

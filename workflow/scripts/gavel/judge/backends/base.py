@@ -113,5 +113,9 @@ class Resident(Writer):
     chat: bool
 
     @abstractmethod
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[Answer]:
+        """As `Backend` says; never None."""
+
+    @abstractmethod
     def templated(self, text: Prompt) -> str:
         """A judging prompt as the model reads it."""

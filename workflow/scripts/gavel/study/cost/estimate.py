@@ -163,7 +163,7 @@ def _cost(
     }
     vllm = {"generate": config["evaluation"]["vllm"], "train_rl": config["rl"]["vllm"]}
     rates = {"writing": assumed.vllm if vllm.get(item.rule) else assumed.writing, "reasoning": assumed.writing}
-    rates |= {kind: getattr(assumed, kind) for kind in ("training", "reading")}
+    rates |= {"training": assumed.training, "reading": assumed.reading}
     hours = sum(count / (assumed.peak * rates[kind]) for kind, count in flops.items()) / 3600
     rule = RULES[item.rule]
     used = config["compute"]["processes"] if rule.parallel else 1

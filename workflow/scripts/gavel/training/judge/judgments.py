@@ -7,8 +7,9 @@ sampling), as many for the first place as for the second, so that no place is le
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
+from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import say
 from gavel.judge import load
@@ -26,12 +27,25 @@ class Asked(NamedTuple):
     label: str
 
 
+def load_comparing(settings: dict[str, Any]) -> PairwiseJudge:
+    """`gavel.judge.load.load` of a judge that compares.
+
+    Raises:
+        InputError: as there, or it is one of another kind.
+    """
+    judge = load.load(**settings)
+    if not isinstance(judge, PairwiseJudge):
+        raise InputError("judge.kind: only a judge that compares can be trained; set it to pairwise")
+    return judge
+
+
 def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
     """Each pair in both orders, by the judge's first phrasing."""
     found = []
     for pair in pairs:
-        for place, (first, second) in enumerate([("chosen", "rejected"), ("rejected", "chosen")]):
-            prompt = judge.render(pair["prompt"], pair[first], pair[second])[0]
+        solutions = (pair["chosen"], pair["rejected"])
+        for place, (first, second) in enumerate([solutions, solutions[::-1]]):
+            prompt = judge.render(pair["prompt"], first, second)[0]
             text, cue = (prompt, "") if isinstance(prompt, str) else prompt
             found.append(Asked(pair["id"], text, cue, judge.labels[place]))
     return found
@@ -52,19 +66,27 @@ def sampled(
         One for each sample.
     """
     rng = random.Random(f"judgments-{seed}")
-    orders, model = both_orders(judge, pairs), judge.base
+    orders, model = both_orders(judge, pairs), judge.resident
     replies = [[""] * samples for _ in orders]
     if judge.reasoner is not None:
-        drawing = {"samples": samples, "temperature": temperature, "seed": seed}
-        replies = judge.reasoner.reason([(one.prompt, one.cue) for one in orders], **drawing)
+        prompts = [(one.prompt, one.cue) for one in orders]
+        written = judge.reasoner.reason(prompts, samples=samples, temperature=temperature, seed=seed)
+        replies = [[text for text in own if text is not None] for own in written]  # none is missing in this process
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
     found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
     rows: list[Judgment] = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
             label = judge.labels[rng.random() >= found[one.prompt, reply].probability]
-            text = {"prompt": model.templated(one.prompt), "judgment": reply + label}
-            rows.append({"id": one.id, **text, "label": one.label, "reached": label == one.label})
+            rows.append(
+                {
+                    "id": one.id,
+                    "prompt": model.templated(one.prompt),
+                    "judgment": reply + label,
+                    "label": one.label,
+                    "reached": label == one.label,
+                }
+            )
     return rows
 
 
@@ -72,8 +94,8 @@ def make_judgments(
     *,
     pairs: str,
     iteration: int,
-    judge_settings: dict,
-    settings: dict,
+    judge_settings: dict[str, Any],
+    settings: dict[str, Any],
     output: str,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
@@ -83,7 +105,7 @@ def make_judgments(
         settings: the config's `judge.self_taught`.
     """
     rows = sampled(
-        load.load(**judge_settings | {"cache": None}),
+        load_comparing(judge_settings | {"cache": None}),
         [cast(ContrastingPair, row) for row in read_jsonl(pairs)],
         samples=settings["samples"],
         temperature=settings["temperature"],
@@ -93,16 +115,16 @@ def make_judgments(
     write_jsonl(output, rows)
 
 
-def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict]:
+def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
     return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
 
 
-def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict]:
+def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
     that did not, as many as there are of both; and as many for each label."""
-    by_prompt: dict[str, tuple[dict, dict]] = {}
+    by_prompt: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for row in rows:
         good, bad = by_prompt.setdefault(row["prompt"], ({}, {}))
         (good if row["reached"] else bad)[row["judgment"]] = row
@@ -114,10 +136,10 @@ def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict]:
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balanced(matched, seed)]
 
 
-def balanced(rows: Iterable[Mapping], seed: int) -> list[Mapping]:
+def balanced(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
     """As many rows of each of the two labels: of the more frequent one a random part, in a random order all."""
     rng = random.Random(f"balance-{seed}")
-    by_label: dict[str, list[Mapping]] = {}
+    by_label: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     if len(by_label) < 2:

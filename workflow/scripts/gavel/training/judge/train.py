@@ -8,12 +8,13 @@ the latter the abstract and reviews. Trainers are TRL's; a judge is chosen, like
 validation pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from gavel.common.errors import InputError
@@ -21,7 +22,6 @@ from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
 from gavel.common.seeding import reshuffled
 from gavel.jobs.launch import RunFolders
-from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.records import Pair
 from gavel.models import loading
@@ -29,7 +29,8 @@ from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
-from gavel.training.judge.judgments import both_orders, to_imitate, to_prefer
+from gavel.training.judge.judgments import both_orders, load_comparing, to_imitate, to_prefer
+from gavel.training.judge.records import Judgment
 from gavel.training.records import JudgeSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.grpo import GroupTrainer
@@ -51,7 +52,7 @@ class Preferred:
     def __init__(self, cue: str):
         self.cue = cue
 
-    def __call__(self, completions: Sequence[str], label: Sequence[str], **trl) -> list[float]:
+    def __call__(self, completions: Sequence[str], label: Sequence[str], **trl: Any) -> list[float]:
         reached = [self.verdict(text) == own.strip() for text, own in zip(completions, label, strict=True)]
         if log := trl.get("log_metric"):
             log("preferred", sum(reached) / len(reached))
@@ -63,66 +64,84 @@ class Preferred:
         return next(iter(after.split()), None)
 
 
-def _config(kind: type[trl.Config], settings: dict, folder: str, **options) -> trl.Config:
-    """TRL's configuration for SFT or DPO."""
-    own = {"max_steps": settings["steps"], "warmup_steps": _warmup(settings), "seed": settings["seed"]}
-    return trl.supervised(kind, settings, folder, "judge.self_taught", **own, **options)
+@dataclass(frozen=True)
+class Setup:
+    """What a trainer of TRL's is made of.
+
+    Attributes:
+        judge: as it is, to see how it is asked.
+        examples: what is learnt from, as `_examples` gives them.
+        settings: the method's section of the config, `steps` resolved.
+        folder: of the checkpoints.
+    """
+
+    model: PreTrainedModel
+    judge: PairwiseJudge
+    examples: Sequence[dict[str, Any]]
+    settings: dict[str, Any]
+    folder: Path
+    callback: RunCallback
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.judge.resident.tokenizer
+
+    @property
+    def warmup(self) -> int:
+        """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few."""
+        return min(int(self.settings["warmup"]), int(self.settings["steps"]) // 4)
+
+    def config(self, kind: type[trl.Config], **options: Any) -> trl.Config:
+        """TRL's configuration for SFT or DPO."""
+        settings = self.settings
+        own = {"max_steps": settings["steps"], "warmup_steps": self.warmup, "seed": settings["seed"]}
+        return trl.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
+
+    def given(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
+        """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
+        return {
+            "args": config,
+            "train_dataset": Dataset.from_list(list(self.examples)),
+            "processing_class": self.tokenizer,
+            "callbacks": [self.callback],
+            "peft_config": lora.adapters(self.settings["lora"], key),
+        }
 
 
-def _warmup(settings: dict) -> int:
-    """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few steps."""
-    return min(settings["warmup"], settings["steps"] // 4)
+def _sft(setup: Setup) -> SFTTrainer:
+    tokens = {"eos_token": setup.tokenizer.eos_token, "pad_token": setup.tokenizer.pad_token}
+    config = setup.config(SFTConfig, completion_only_loss=True, **tokens)
+    return SFTTrainer(setup.model, **setup.given(config, "judge.self_taught.sft.lora"))
 
 
-def _given(
-    config: SFTConfig | DPOConfig, tokenizer, examples: Sequence[dict], settings: dict, callback, key: str
-) -> dict:
-    """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
-    return {
-        "args": config,
-        "train_dataset": Dataset.from_list(examples),
-        "processing_class": tokenizer,
-        "callbacks": [callback],
-        "peft_config": lora.adapters(settings["lora"], key),
-    }
-
-
-def _sft(*, model, tokenizer, examples, settings, asked, folder, callback) -> SFTTrainer:
-    tokens = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token}
-    config = _config(SFTConfig, settings, folder, completion_only_loss=True, **tokens)
-    return SFTTrainer(model, **_given(config, tokenizer, examples, settings, callback, "judge.self_taught.sft.lora"))
-
-
-def _dpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> DPOTrainer:
+def _dpo(setup: Setup) -> DPOTrainer:
     """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
-    nll = settings["nll_coefficient"]
-    config = _config(
+    nll = setup.settings["nll_coefficient"]
+    config = setup.config(
         DPOConfig,
-        settings,
-        folder,
-        beta=settings["beta"],
+        beta=setup.settings["beta"],
         loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
         loss_weights=[1.0, nll] if nll else None,
-        pad_token=tokenizer.pad_token,
+        pad_token=setup.tokenizer.pad_token,
     )
-    return DPOTrainer(model, **_given(config, tokenizer, examples, settings, callback, "judge.self_taught.dpo.lora"))
+    return DPOTrainer(setup.model, **setup.given(config, "judge.self_taught.dpo.lora"))
 
 
-def _grpo(*, model, tokenizer, examples, settings, asked, folder, callback) -> GroupTrainer:
+def _grpo(setup: Setup) -> GroupTrainer:
     kind = algorithms.get("grpo")
-    settings = settings | {"vllm": None, "warmup": _warmup(settings)}
-    config = trainer_config(kind, settings, 1, 1, _longest_judgment(asked), settings["seed"], folder)
-    cue = both_orders(asked, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
+    settings = setup.settings | {"vllm": None, "warmup": setup.warmup}
+    longest, folder = _longest_judgment(setup.judge), str(setup.folder)
+    config = trainer_config(kind, settings, 1, 1, longest, settings["seed"], folder)
+    cue = both_orders(setup.judge, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
+    special_tokens = not setup.judge.resident.chat
     return GroupTrainer(
-        model=model,
+        model=setup.model,
         reward_funcs=Preferred(cue),
         args=config,
-        train_dataset=Dataset.from_list(_repeated(examples, settings)),
-        processing_class=tokenizer,
-        callbacks=[callback],
-        rollout_func=Rollout(
-            settings["seed"], 1, settings["generation_batch_size"], special_tokens=not asked.base.chat
-        ),
+        train_dataset=Dataset.from_list(_repeated(setup.examples, settings)),
+        processing_class=setup.tokenizer,
+        callbacks=[setup.callback],
+        rollout_func=Rollout(settings["seed"], 1, settings["generation_batch_size"], special_tokens=special_tokens),
         peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
     )
 
@@ -132,13 +151,13 @@ def _longest_judgment(judge: PairwiseJudge) -> int:
     return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
-def _repeated(examples: Sequence[dict], settings: dict) -> list[dict]:
+def _repeated(examples: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """As many prompts as all steps need, reshuffled whenever they run out."""
     stream = reshuffled(examples, f"judge-{settings['seed']}")
     return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
 
 
-TRAINERS = {"sft": _sft, "dpo": _dpo, "grpo": _grpo}
+TRAINERS: dict[str, Callable[[Setup], Trainer]] = {"sft": _sft, "dpo": _dpo, "grpo": _grpo}
 
 
 class PairAccuracy:
@@ -148,15 +167,16 @@ class PairAccuracy:
         settings: keyword arguments of `gavel.judge.load.load`.
     """
 
-    def __init__(self, settings: dict, pairs: Sequence[Pair]):
-        self.judge = load.load(**settings)
+    def __init__(self, settings: dict[str, Any], pairs: Sequence[Pair]):
+        self.judge = load_comparing(settings)
         self.pairs = pairs
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """`greedy` is the accuracy, the name by which the best step is chosen; `first_bias` and `flipped` beside it."""
         training = model.training
         self.judge = self.judge.with_model(model)  # whose own model is needed no more
-        found = self.judge.compare([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
+        answers = self.judge.compare([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
+        found = [one for one in answers if one is not None]  # a model in this process answers all
         model.train(training)
         won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in found]
         low, high = clustered_mean([pair["prompt"] for pair in self.pairs], won)
@@ -171,11 +191,11 @@ def train(
     *,
     method: str,
     start: str,
-    judge_settings: dict,
+    judge_settings: dict[str, Any],
     data: str,
     selection: str,
     run: RunFolders,
-    settings: dict,
+    settings: dict[str, Any],
     name: str,
     mirror: Mirror | None = None,
 ) -> JudgeSummary:
@@ -197,18 +217,47 @@ def train(
     Raises:
         InputError: `grpo` has no pairs to learn from, or one does not fit the judge's context.
     """
-    rows, pairs = list(read_jsonl(data)), list(read_jsonl(selection))
+    rows, pairs = list(read_jsonl(data)), [cast(Pair, row) for row in read_jsonl(selection)]
     asked = judge_settings | {"model": start, "cache": None}
     accuracy = PairAccuracy(asked, pairs)
-    tokenizer = accuracy.judge.base.tokenizer
-    _check_context(method, accuracy.judge, rows, data, start)
-    examples = _examples(method, accuracy.judge, rows, settings["seed"])
+    judge, tokenizer = accuracy.judge, accuracy.judge.resident.tokenizer
+    _check_context(method, judge, rows, data, start)
+    examples = _examples(method, judge, rows, settings["seed"])
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    steps = settings["steps"] or max(1, len(examples) * settings["epochs"] // settings["batch_size"])
-    steps = steps if examples else 0
-    callback = RunCallback(
+    steps = _steps(settings, len(examples))
+    callback = _callback(state, tokenizer, accuracy, settings, steps, mirror)
+    # Of its own, or the judge that validates would be the one that trains before a checkpoint is loaded into it.
+    model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
+    if examples:
+        setup = Setup(model, judge, examples, settings | {"steps": steps}, state.checkpoints, callback)
+        trained, untrained = _fit(TRAINERS[method](setup), state)
+    else:  # a judge that is right on every pair, or on none, ends no study
+        callback.begin(model, 0)
+        trained, untrained = model, f"nothing to learn from: {_WANTING[method]}"
+    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
+    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
+    summary |= {"seconds": callback.seconds()} | ({"untrained": untrained} if untrained else {})
+    return cast(JudgeSummary, finish_run(state, trained, tokenizer, Path(run.output), summary, mirror))
+
+
+def _steps(settings: dict[str, Any], examples: int) -> int:
+    """Optimiser steps; none without examples."""
+    if not examples:
+        return 0
+    return settings["steps"] or max(1, examples * settings["epochs"] // settings["batch_size"])
+
+
+def _callback(
+    state: RunState,
+    tokenizer: PreTrainedTokenizerBase,
+    accuracy: PairAccuracy,
+    settings: dict[str, Any],
+    steps: int,
+    mirror: Mirror | None,
+) -> RunCallback:
+    return RunCallback(
         state,
         tokenizer,
         accuracy,
@@ -217,29 +266,15 @@ def train(
         save_every=settings["validate_every"] or max(1, steps),
         mirror=mirror,
     )
-    # Of its own, or the judge that validates would be the one that trains before a checkpoint is loaded into it.
-    model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
-    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
-    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
-    if not examples:  # a judge that is right on every pair, or on none, ends no study
-        callback.on_train_begin(None, TrainerState(), None, model=model)
-        summary |= {"seconds": callback.seconds(), "untrained": f"nothing to learn from: {_WANTING[method]}"}
-        return cast(JudgeSummary, finish_run(state, model, tokenizer, Path(run.output), summary, mirror))
-    trainer = TRAINERS[method](
-        model=model,
-        tokenizer=tokenizer,
-        examples=examples,
-        settings=settings | {"steps": steps},
-        asked=accuracy.judge,
-        folder=str(state.checkpoints),
-        callback=callback,
-    )
+
+
+def _fit(trainer: Trainer, state: RunState) -> tuple[PreTrainedModel, str | None]:
+    """Train, or go on; the trained judge, and why it has learnt nothing, if it has not."""
     trl.resume(trainer, state)
-    summary |= {"seconds": callback.seconds()}
     alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if alike and min(alike) == 1:
-        summary |= {"untrained": "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"}
-    return cast(JudgeSummary, finish_run(state, trainer.model, tokenizer, Path(run.output), summary, mirror))
+        return trainer.model, "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"
+    return trainer.model, None
 
 
 _WANTING = {
@@ -251,23 +286,29 @@ _WANTING = {
 }
 
 
-def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict], data: str, model: str) -> None:
+def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], data: str, model: str) -> None:
     """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
     room = 0
+    model_here = judge.resident
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
     if method == "grpo":
-        texts = [(one.id, judge.base.templated(one.prompt)) for one in both_orders(judge, rows)]
+        texts = [(one.id, model_here.templated(one.prompt)) for one in both_orders(judge, _pairs(rows))]
         room = _longest_judgment(judge)
-    check_texts(texts, source=data, model=model, tokenizer=judge.base.tokenizer, room=room)
+    check_texts(texts, source=data, model=model, tokenizer=model_here.tokenizer, room=room)
 
 
-def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict], seed: int) -> list[dict]:
+def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     if method == "grpo":
-        asked = both_orders(judge, rows)
-        return [{"prompt": judge.base.templated(one.prompt), "label": one.label} for one in asked]
-    found = (to_imitate if method == "sft" else to_prefer)(rows, seed)
-    own = _added(judge.base.tokenizer) if judge.base.chat else ""
+        asked = both_orders(judge, _pairs(rows))
+        return [{"prompt": judge.resident.templated(one.prompt), "label": one.label} for one in asked]
+    judgments = [cast(Judgment, row) for row in rows]
+    found = to_imitate(judgments, seed) if method == "sft" else to_prefer(judgments, seed)
+    own = _added(judge.resident.tokenizer) if judge.resident.chat else ""
     return [one | {"prompt": one["prompt"].removeprefix(own)} for one in found]
+
+
+def _pairs(rows: Iterable[dict[str, Any]]) -> list[Pair]:
+    return [cast(Pair, row) for row in rows]
 
 
 def _added(tokenizer: PreTrainedTokenizerBase) -> str:

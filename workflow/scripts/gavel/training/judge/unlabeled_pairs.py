@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, Literal, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
@@ -20,7 +20,7 @@ from gavel.data.records import Record
 from gavel.data.sizes import check_unlabeled
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.solutions.budget import NOT_RUN
+from gavel.solutions.budget import NotRun
 from gavel.solutions.mistakes import corrupted
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
@@ -34,7 +34,7 @@ def make_pairs(
     policy: Policy,
     task: Task,
     temperature: float,
-    settings: dict,
+    settings: dict[str, Any],
     output: str,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
@@ -61,8 +61,12 @@ def make_pairs(
 
     groups = draw([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
     answers = iter(solutions_to_answers([one.text for group in groups for one in group], task.format))
-    samples = {row["id"]: [(one.text, next(answers)) for one in group] for row, group in zip(rows, groups, strict=True)}
-    samples = {name: [pair for pair in own if pair[1] is not NOT_RUN] for name, own in samples.items()}
+    samples: dict[str, list[tuple[str, str | None]]] = {row["id"]: [] for row in rows}
+    for row, group in zip(rows, groups, strict=True):
+        for one in group:
+            answer = next(answers)
+            if not isinstance(answer, NotRun):
+                samples[row["id"]].append((one.text, answer))
     low, high = settings["agreement"]
     pairs = contrasting(
         rows,
@@ -125,7 +129,7 @@ def contrasting(
     negatives: Sequence[str],
     low: float,
     high: float,
-    solution_format: str,
+    solution_format: Literal["program", "text"],
     seed: int,
 ) -> list[ContrastingPair]:
     """Pairs in the order of `rows`, for each challenging question one by each way that comes off.

@@ -6,9 +6,16 @@ Nobody has published these settings at this scale: they are our choice unless a 
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gavel.common.errors import InputError
+
+
+class Passes(NamedTuple):
+    """Passes over one rollout, and optimiser steps in each."""
+
+    epochs: int
+    minibatches: int
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,9 @@ class Algorithm:
     def describe(self) -> dict[str, Any]:
         return asdict(self)
 
-    def passes(self, ppo: dict[str, Any]) -> tuple[int, int]:
-        """Passes over one rollout, and optimiser steps in each; `ppo` has them for algorithms with a critic."""
-        return (ppo["epochs"], ppo["minibatches"]) if self.critic else (1, self.minibatches)
+    def passes(self, ppo: dict[str, Any]) -> Passes:
+        """How often a rollout is trained on; `ppo` says so for algorithms with a critic."""
+        return Passes(ppo["epochs"], ppo["minibatches"]) if self.critic else Passes(1, self.minibatches)
 
 
 # The KL to the SFT policy is off in all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the

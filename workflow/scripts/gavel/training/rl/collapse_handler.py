@@ -1,6 +1,7 @@
 """What a training run does about what its validations find: the table of actions, and early stopping."""
 
 from collections.abc import Callable
+from typing import Any
 
 from gavel.common.log import say
 from gavel.training.records import Ended
@@ -41,7 +42,7 @@ class CollapseHandler:
         self.drop, self.patience = collapse_drop, collapse_patience
         self.early_stopping_patience = early_stopping_patience
 
-    def __call__(self, past: list[dict], found: dict, step: int) -> dict:
+    def __call__(self, past: list[dict[str, Any]], found: dict[str, Any], step: int) -> dict[str, Any]:
         """What to note beside a validation's figures; a noted `ended` ends the training.
 
         Of several processes the main one decides; `apply` then makes all act alike.
@@ -64,24 +65,25 @@ class CollapseHandler:
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
-    def collapsed(self, validations: list[dict]) -> bool:
+    def collapsed(self, validations: list[dict[str, Any]]) -> bool:
         """Whether the validations since lambda was last raised show a collapse."""
         begun = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
         return collapsed(validations[begun:], self.drop, self.patience)
 
-    def apply(self, noted: dict) -> None:
+    def apply(self, noted: dict[str, Any]) -> None:
         """Do what a validation noted."""
-        self.schedule.minimum = noted.get("raised", self.schedule.minimum)
+        if "raised" in noted:
+            self.schedule.raise_to(noted["raised"])
 
-    def stop(self, step: int) -> dict:
+    def stop(self, step: int) -> dict[str, Any]:
         say(f"stopped at step {step}", console=True)
         return {"ended": 1.0}
 
-    def rollback(self, step: int) -> dict:
+    def rollback(self, step: int) -> dict[str, Any]:
         say(f"stopped at step {step}; the result is the best checkpoint by validation", console=True)
         return {"ended": 1.0}
 
-    def raise_lambda(self, step: int) -> dict:
+    def raise_lambda(self, step: int) -> dict[str, Any]:
         lam = self.schedule.at(step)
         raised = max(lam, min(HIGHEST, lam + STEP))
         say(f"lambda is at least {raised:g} from step {step} on", console=True)
@@ -101,7 +103,7 @@ class CollapseHandler:
         return None
 
 
-ACTIONS: dict[str, Callable[[CollapseHandler, int], dict]] = {
+ACTIONS: dict[str, Callable[[CollapseHandler, int], dict[str, Any]]] = {
     "flag": lambda handler, step: {},
     "stop": CollapseHandler.stop,
     "rollback": CollapseHandler.rollback,

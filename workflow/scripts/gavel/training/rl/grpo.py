@@ -8,6 +8,7 @@ asked. Dropout is off, so that the ratio compares log-probabilities of the same 
 checkpoints stay TRL's, and so do the numbers, up to rounding.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,8 +29,16 @@ class GroupTrainer(GRPOTrainer):
             loss. Needs rewards that are not divided by their spread.
     """
 
+    beta: float
+    _buffered_inputs: list[dict[str, Any]]
+
     def __init__(
-        self, *args, model: PreTrainedModel, leave_one_out: bool = False, kl_in_reward: bool = False, **kwargs
+        self,
+        *args: Any,
+        model: PreTrainedModel,
+        leave_one_out: bool = False,
+        kl_in_reward: bool = False,
+        **kwargs: Any,
     ):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
         self.packs = packable(model)
@@ -40,12 +49,12 @@ class GroupTrainer(GRPOTrainer):
             if network is not None:
                 disable_dropout(network)
 
-    def _calculate_rewards(self, *args, **kwargs):
-        self._rewards = super()._calculate_rewards(*args, **kwargs)
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._rewards: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
         return self._rewards
 
-    def _generate_and_score_completions(self, inputs):
-        output = super()._generate_and_score_completions(inputs)
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.beta and self.kl_in_reward:
             output["kl_rewards"] = self._kl_rewards(output)
             rewarded = ~torch.isnan(self.own_rewards(len(inputs)))
@@ -62,7 +71,7 @@ class GroupTrainer(GRPOTrainer):
         first = self.accelerator.process_index * count
         return self._rewards[first : first + count, 0].to(self.accelerator.device)
 
-    def _kl_rewards(self, output) -> torch.Tensor:
+    def _kl_rewards(self, output: Mapping[str, Any]) -> torch.Tensor:
         """`(B, T)`: minus beta times log(policy / reference) of each token (ReFT, Luong et al. 2024)."""
         mask, old = output["completion_mask"], output.get("old_per_token_logps")
         if old is None:  # TRL leaves it out where one update follows each rollout
@@ -76,14 +85,14 @@ class GroupTrainer(GRPOTrainer):
         self._metrics["train"]["kl"].append(self.accelerator.gather(mean).mean().item())
         return -self.beta * difference
 
-    def _compute_loss(self, model, inputs):
+    def _compute_loss(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
         beta, self.beta = self.beta, 0.0 if self.kl_in_reward else self.beta
         try:
             return super()._compute_loss(model, inputs)
         finally:
             self.beta = beta
 
-    def _prepare_inputs(self, generation_batch):
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> Mapping[str, Any]:
         before = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
         if not self.model.training or self._buffered_inputs is before:
@@ -93,15 +102,15 @@ class GroupTrainer(GRPOTrainer):
 
     def _get_per_token_logps_and_entropies(
         self,
-        model,
-        input_ids,
-        attention_mask,
-        logits_to_keep,
-        batch_size=None,
-        compute_entropy=False,
-        compute_aux_loss=False,
-        **images,
-    ):
+        model: torch.nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **images: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         if not self.packs or compute_aux_loss or any(value is not None for value in images.values()):
             return super()._get_per_token_logps_and_entropies(
                 model,
@@ -153,5 +162,5 @@ def _regrouped(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value[part] if _has_rows(value) else value for name, value in whole.items()} for part in rows]
 
 
-def _has_rows(value) -> bool:
+def _has_rows(value: object) -> bool:
     return isinstance(value, torch.Tensor) and value.ndim > 0

@@ -24,7 +24,7 @@ def trainer_config(
         InputError: the questions of a step do not divide among the processes, or a process's completions into
             mini-batches and micro-batches.
     """
-    size, accumulate = batches.share(
+    micro_batches = batches.share(
         settings["prompts_per_step"],
         settings["num_generations"],
         distributed.processes(),
@@ -36,8 +36,8 @@ def trainer_config(
         GRPOConfig,
         settings,
         folder,
-        (size, accumulate),
-        steps_per_generation=accumulate * minibatches,
+        micro_batches,
+        steps_per_generation=micro_batches.number * minibatches,
         num_iterations=epochs,
         num_generations=settings["num_generations"],
         max_steps=settings["steps"] * updates,

@@ -93,10 +93,10 @@ def pack(
         positions.append(row_positions + [0] * rest)
         segments.append(row_segments + [-1] * rest)
         labels.append(row_labels + [IGNORED] * rest)
-    segment = torch.tensor(segments, device=device)
+    owners = torch.tensor(segments, device=device)
     earlier = torch.ones(size, size, dtype=torch.bool, device=device).tril()
-    same = segment.unsqueeze(2) == segment.unsqueeze(1)
-    allowed = (same | (segment == 0).unsqueeze(1)) & earlier
+    same = owners.unsqueeze(2) == owners.unsqueeze(1)
+    allowed = (same | (owners == 0).unsqueeze(1)) & earlier
     return Packed(
         torch.tensor(ids, device=device),
         torch.tensor(positions, device=device),

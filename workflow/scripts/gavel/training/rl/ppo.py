@@ -6,6 +6,7 @@ gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a
 """
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Critic(nn.Module):
 
     def __init__(self, policy: PreTrainedModel, shared: bool = False):
         super().__init__()
-        self.trunk = None if shared else copy.deepcopy(policy.base_model)
+        self.trunk: PreTrainedModel = None if shared else copy.deepcopy(policy.base_model)
         self.head = nn.Linear(policy.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -103,15 +104,18 @@ class PPOTrainer(GroupTrainer):
             `critic_learning_rate`, `critic_warmup` (in rollouts during which only the critic learns).
     """
 
-    def __init__(self, *args, model: PreTrainedModel, critic: dict[str, Any], **kwargs):
-        self.ppo, self.shared, self._hidden = critic, critic["trunk"] == "shared", None
+    optimizer: torch.optim.Optimizer | None
+
+    def __init__(self, *args: Any, model: PreTrainedModel, critic: dict[str, Any], **kwargs: Any):
+        self.ppo, self.shared = critic, critic["trunk"] == "shared"
+        self._hidden: torch.Tensor | None = None
         value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
         # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
         # finds in the policy, is in by now.
         policy = lora.base(self.model)
         disable_dropout(value)
-        policy.critic = value.to(policy.device)
+        policy.add_module("critic", value.to(policy.device))
         if self.shared:
             policy.base_model.register_forward_hook(self._keep_hidden)
 
@@ -131,11 +135,11 @@ class PPOTrainer(GroupTrainer):
         if saved.exists():
             self.critic.load_state_dict(load_file(saved))
 
-    def _keep_hidden(self, trunk, inputs, output) -> None:
+    def _keep_hidden(self, trunk: nn.Module, inputs: Any, output: Any) -> None:
         """What the policy's trunk computed for the loss serves the critic too."""
         self._hidden = output.last_hidden_state if torch.is_grad_enabled() else None
 
-    def create_optimizer(self, *args, **kwargs):
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """AdamW with the critic's own learning rate."""
         if self.optimizer is None:
             critic = {id(p) for p in self.critic.parameters()}
@@ -147,7 +151,7 @@ class PPOTrainer(GroupTrainer):
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
 
-    def _generate_and_score_completions(self, inputs):
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
         first = self.accelerator.process_index * len(inputs)
@@ -177,7 +181,7 @@ class PPOTrainer(GroupTrainer):
         """The rows `(B, T)` of every process, in order, to the width of the widest."""
         return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
 
-    def _compute_loss(self, model, inputs):
+    def _compute_loss(self, model: nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
         policy_loss = super()._compute_loss(model, inputs)
         rollout = self.state.global_step // (
             self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
@@ -199,7 +203,7 @@ class PPOTrainer(GroupTrainer):
         value_loss = value_loss / self.current_gradient_accumulation_steps
         return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss
 
-    def _values(self, batch, hidden: torch.Tensor | None = None) -> torch.Tensor:
+    def _values(self, batch: Mapping[str, Any], hidden: torch.Tensor | None = None) -> torch.Tensor:
         """Values `(B, T)` of the states before each completion token; `hidden` where a trunk has read the batch."""
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)

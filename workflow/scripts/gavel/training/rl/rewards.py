@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from transformers import TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gavel.common.errors import InputError
 from gavel.common.log import say
@@ -66,6 +66,10 @@ class LambdaSchedule:
         """Lambda of a rollout, counted from 0."""
         moved = min(1.0, step / (self.steps - 1)) if self.steps > 1 else 1.0
         return max(self.minimum, self.start + moved * (self.lam - self.start))
+
+    def raise_to(self, minimum: float) -> None:
+        """From now on lambda is never below this."""
+        self.minimum = minimum
 
     @property
     def constant(self) -> bool:
@@ -193,7 +197,9 @@ class MixedReward:
         self.schedule, self.rules, self.missing, self.updates = schedule, rules, missing, updates
         self.judge = judge if schedule.lam < 1 else None
 
-    def __call__(self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl):
+    def __call__(
+        self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl: Any
+    ) -> list[float | None]:
         """Rewards `(N,)` for completions of questions; `gold` is None where a question has no label."""
         state = trl.get("trainer_state")
         lam = self.schedule.at(state.global_step // self.updates if state else 0)
@@ -202,7 +208,7 @@ class MixedReward:
         j = centred(judged.scores, question) if self.rules.center_judge else judged.scores
         # At lambda 0 no gold answer is read, so nothing is missing there.
         verified = [one is not None and self.schedule.lam > 0 for one in gold]
-        rewards = [mix(*parts, lam, known) for *parts, known in zip(v, j, verified, strict=True)]
+        rewards = [mix(v_i, j_i, lam, known) for v_i, j_i, known in zip(v, j, verified, strict=True)]
         not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
         if self.rules.per_token:
             rewards = shortened(rewards, trl["completion_ids"], self.rules.per_token)
@@ -221,9 +227,9 @@ class MixedReward:
         values: list[float | None] = [None] * len(completions)
         if self.schedule.lam == 0:
             return values
-        rows = [i for i, one in enumerate(gold) if one is not None]
-        answers, correct = verify([completions[i] for i in rows], [gold[i] for i in rows], self.rules.format)
-        for i, answer, right in zip(rows, answers, correct, strict=True):
+        known = {i: one for i, one in enumerate(gold) if one is not None}
+        answers, correct = verify([completions[i] for i in known], list(known.values()), self.rules.format)
+        for i, answer, right in zip(known, answers, correct, strict=True):
             if right is not None:  # else the program did not run
                 values[i] = verifiable(answer, right, self.rules.partial)
         return values
@@ -263,8 +269,15 @@ class SkipMissingRewards(TrainerCallback):
     def __init__(self, missing: MissingRewards):
         self.missing = missing
 
-    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if self.missing.skip:
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: PreTrainedModel | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.missing.skip and model is not None:
             share = f"{self.missing.share:.0%} of the rewards are missing"
             say(f"skipped optimiser step {state.global_step + 1}: {share}", console=True)
             model.zero_grad(set_to_none=True)

@@ -1,7 +1,7 @@
 """Questions of each step, and their completions."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from trl import GRPOTrainer
 
@@ -70,7 +70,7 @@ class Rollout:
     def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
         self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
 
-    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict:
+    def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         n, tokenizer = trainer.num_generations, trainer.processing_class
         if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
             raise RuntimeError(

@@ -7,10 +7,10 @@ cell differs from another in its algorithm, its lambda and its seed and in nothi
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -23,6 +23,7 @@ from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.verdict import Comparer, Judge
 from gavel.models.context import check_questions
+from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -31,7 +32,7 @@ from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.records import Ended, RunSummary
 from gavel.training.rl import algorithms
-from gavel.training.rl.algorithms import Algorithm
+from gavel.training.rl.algorithms import Algorithm, Passes
 from gavel.training.rl.collapse_handler import ROLLS_BACK, CollapseHandler
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
@@ -78,15 +79,15 @@ class Plan:
 
     cell: Cell
     task: Task
-    settings: dict
+    settings: dict[str, Any]
 
     @property
     def algorithm(self) -> Algorithm:
         return algorithms.get(self.cell.algorithm)
 
     @property
-    def passes(self) -> tuple[int, int]:
-        """Passes over one rollout, and optimiser steps in each."""
+    def passes(self) -> Passes:
+        """How often a rollout is trained on."""
         return self.algorithm.passes(self.settings["ppo"])
 
     @property
@@ -103,9 +104,9 @@ def train(
     start: str,
     student: Student,
     task: Task,
-    judge: dict,
-    settings: dict,
-    limits: Mapping[str, int | None] | None = None,
+    judge: dict[str, Any],
+    settings: dict[str, Any],
+    limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
     """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
@@ -162,11 +163,11 @@ def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -
     """Raises `InputError` where a question does not fit the model, or what is trained on does not fit vLLM."""
     longest = (plan.settings["vllm"] or {}).get("max_model_length")
     for path, limit in ((data.labeled, longest), (data.unlabeled, longest), (data.validation, None)):
-        about = {"source": path, "model": start, "student": student, "task": plan.task, "limit": limit}
-        check_questions(read_jsonl(path), **about)
+        rows = read_jsonl(path)
+        check_questions(rows, source=path, model=start, student=student, task=plan.task, limit=limit)
 
 
-def _load_judge(settings: dict, run: RunFolders) -> Judge:
+def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
     """The judge, which scores every run's validation samples, at lambda 1 too; every process must get here."""
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
@@ -263,7 +264,7 @@ def _fit(
     last = distributed.on_main(state.latest)
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
     trained = trainer.model
-    if ended is not None:  # all but moving the results was done
+    if last and ended is not None:  # all but moving the results was done
         adapters = plan.settings["lora"] is not None
         trained = student.load_model(start if adapters else str(last))
         trained = lora.load(trained, last) if adapters else trained
@@ -275,7 +276,7 @@ def _fit(
     return trained, ended
 
 
-def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict:
+def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict[str, Any]:
     """What `run.json` says of the run, but for its duration."""
     cell, settings = plan.cell, plan.settings
     steps = ended["step"] if ended else settings["steps"]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -17,10 +17,9 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.solutions.mistakes import corrupt
-from gavel.solutions.programs import to_program
 from gavel.solutions.verifier import verify
-from gavel.training.scratch.judge_tasks import Example, examples, labels_of
-from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, save
+from gavel.training.scratch.judge_tasks import Example, Labeled, examples, labels_of
+from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, program_of, save
 
 TASK = Task("solve", "program", 64)  # of the student's samples
 REPLY = 0.5  # what learning to write counts beside learning to answer
@@ -63,7 +62,7 @@ def train_judge(
     fit(model, read, tokenizer, loss=next_token_loss, steps=lm_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
-    references = {row["question"]: to_program(row["solution"], row["gold"], row["question"]) for row in problems}
+    references = {row["question"]: program for row, program in _with_programs(problems)}
     asked: list[tuple[list[int], list[float]]] = []
     for task, words in labels_of(tasks, labels).items():
         asked += weighted(examples(task, pairs, references, words, seed), words, tokenizer)
@@ -117,31 +116,37 @@ def weighted_loss(
     return (each * weights[:, first:][kept]).sum() / len(tokens)
 
 
+def _with_programs(problems: Sequence[Record]) -> list[tuple[Record, str]]:
+    """The problems whose reference solution is a program, with that."""
+    return [(row, program) for row in problems if (program := program_of(row)) is not None]
+
+
 def judging_pairs(
     problems: Sequence[Record], student: Policy, *, samples: int, questions: int, seed: int
-) -> list[tuple[str, str, bool]]:
-    """(question, solution, right) triples: right programs, corrupted ones, and the untuned student's samples."""
+) -> list[Labeled]:
+    """Right programs, corrupted ones, and the untuned student's samples."""
     rng = random.Random(f"judging-{seed}")
-    usable = [(row, to_program(row["solution"], row["gold"], row["question"])) for row in problems]
-    usable = [(row, program) for row, program in usable if program is not None]
+    usable = _with_programs(problems)
     pairs: list[tuple[str, str, str]] = []
     for row, program in usable:
-        pairs.append((row["question"], program, row["gold"]))
-        pairs.append((row["question"], corrupt(program, rng), row["gold"]))
+        pairs.append((row["question"], program, cast(str, row["gold"])))
+        pairs.append((row["question"], corrupt(program, rng), cast(str, row["gold"])))
     chosen = rng.sample(usable, min(questions, len(usable)))
     groups = student.solve([row["question"] for row, _ in chosen], TASK, n=samples, temperature=1.0, seed=seed)
     for (row, _), group in zip(chosen, groups, strict=True):
-        pairs += [(row["question"], text, row["gold"]) for text in sorted({s.text for s in group})]
+        pairs += [(row["question"], text, cast(str, row["gold"])) for text in sorted({s.text for s in group})]
     rng.shuffle(pairs)
     _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], TASK.format)
     return [
-        (question, solution, good)
+        Labeled(question, solution, good)
         for (question, solution, _), good in zip(pairs, right, strict=True)
         if good is not None  # a program that did not run
     ]
 
 
-def make_judge(pretrain: str, student: str, output: str, recipe: dict, labels: tuple[str, str] | None) -> None:
+def make_judge(
+    pretrain: str, student: str, output: str, recipe: dict[str, Any], labels: tuple[str, str] | None
+) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
     It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same

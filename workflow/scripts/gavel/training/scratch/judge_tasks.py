@@ -9,7 +9,13 @@ from gavel.judge.prompting import phrasings, render
 
 PAIRS = 3  # of a question, for the tasks that compare
 
-Triple = tuple[str, str, bool]  # question, solution, whether it is right
+
+class Labeled(NamedTuple):
+    """A solution of a question, with the verifier's verdict."""
+
+    question: str
+    solution: str
+    right: bool
 
 
 class Example(NamedTuple):
@@ -26,7 +32,7 @@ def labels_of(tasks: Sequence[str], own: Sequence[str] | None) -> dict[str, Sequ
 
 
 def examples(
-    task: str, triples: Sequence[Triple], references: Mapping[str, str], labels: Sequence[str], seed: int
+    task: str, triples: Sequence[Labeled], references: Mapping[str, str], labels: Sequence[str], seed: int
 ) -> list[Example]:
     """The examples of a task, in the order of the triples.
 
@@ -54,7 +60,9 @@ def examples(
     return found
 
 
-def _compared(triples: Sequence[Triple], labels: Sequence[str], rng: random.Random) -> list[tuple[dict[str, Any], str]]:
+def _compared(
+    triples: Sequence[Labeled], labels: Sequence[str], rng: random.Random
+) -> list[tuple[dict[str, Any], str]]:
     groups: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for question, solution, right in triples:
         groups.setdefault(question, ({}, {}))[0 if right else 1][solution] = True

@@ -9,12 +9,18 @@ al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps 
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
@@ -87,6 +93,13 @@ def build_model(
     return LlamaForCausalLM(config)
 
 
+def program_of(row: Record) -> str | None:
+    """The reference solution as a program; None where there is none, or it is no program."""
+    if row["solution"] is None or row["gold"] is None:
+        return None
+    return to_program(row["solution"], row["gold"], row["question"])
+
+
 def pretraining_texts(
     problems: Sequence[Record], *, corrupted_fraction: float, no_question_fraction: float, seed: int
 ) -> list[str]:
@@ -95,7 +108,7 @@ def pretraining_texts(
     template = prompts.load("solve")
     texts = []
     for row in problems:
-        program = to_program(row["solution"], row["gold"], row["question"])
+        program = program_of(row)
         if program is None:
             continue
         if rng.random() < corrupted_fraction:
@@ -136,13 +149,15 @@ def train_student(
     return model.eval(), tokenizer
 
 
-def make_student(pretrain: str, output: str, recipe: dict) -> None:
+def make_student(pretrain: str, output: str, recipe: dict[str, Any]) -> None:
     """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
     model, tokenizer = train_student([cast(Record, row) for row in read_jsonl(pretrain)], **recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
-def save(model, tokenizer, output: str, pretrain: str, recipe: dict) -> None:
+def save(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output: str, pretrain: str, recipe: dict[str, Any]
+) -> None:
     loading.save(model, tokenizer, output)
     origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
     write_json(f"{output}/{ORIGIN}", origin)
@@ -196,10 +211,17 @@ def _pad(rows: Sequence[Sequence[float]], pad: float) -> tuple[torch.Tensor, tor
     return tokens, mask
 
 
-def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list:
+class Scheduled(NamedTuple):
+    """An optimiser with the schedule of its learning rate."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+
+def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list[Scheduled]:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    optimizers = [
+    optimizers: list[torch.optim.Optimizer] = [
         torch.optim.Muon(matrices, lr=4e-3 * scale),
         torch.optim.AdamW(others, lr=2e-3 * scale, betas=(0.9, 0.95)),
     ]
@@ -210,10 +232,10 @@ def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list
             return (step + 1) / warmup
         return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    return [(o, torch.optim.lr_scheduler.LambdaLR(o, rate)) for o in optimizers]
+    return [Scheduled(o, torch.optim.lr_scheduler.LambdaLR(o, rate)) for o in optimizers]
 
 
-def _update(loss: torch.Tensor, model: LlamaForCausalLM, optimizers: list) -> None:
+def _update(loss: torch.Tensor, model: LlamaForCausalLM, optimizers: Sequence[Scheduled]) -> None:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer, schedule in optimizers:

@@ -1,0 +1,6 @@
+"""What a subcommand registers itself with."""
+
+import argparse
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
