@@ -278,6 +278,6 @@ class SkipMissingRewards(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if self.missing.skip and model is not None:
-            share = f"{self.missing.share:.0%} of the rewards are missing"
+            share = f"{self.missing.fraction:.0%} of the rewards are missing"
             say(f"skipped optimiser step {state.global_step + 1}: {share}", console=True)
             model.zero_grad(set_to_none=True)
