@@ -104,5 +104,10 @@ def test_how_rollouts_are_reached_reruns_nothing_and_what_is_sampled_does():
         for vllm in (JOB, EXTERNAL, EXTERNAL | {"timeout_s": 9}, JOB | {"gpus": [3], "startup_timeout_s": 60})
     ]
     assert len({json.dumps(params.rl(resolved)) for resolved in same}) == 1
-    for other in (config({}), config(None), config(EXTERNAL | {"max_model_length": 99}), config(EXTERNAL, kl=0.1)):
+    for other in (
+        config({}),
+        config(None),
+        config(EXTERNAL | {"max_model_length": 99}),
+        config(EXTERNAL, kl_coefficient=0.1),
+    ):
         assert params.rl(other) != params.rl(same[0])
