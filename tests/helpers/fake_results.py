@@ -244,6 +244,7 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
             "entropy": 0.6 - 0.3 * step / steps + wave,
             "kl": "",
             "grad_norm": 0.4 + wave,
+            "frac_reward_zero_std": 0.3 + wave,
             "completions/mean_length": 17 + wave,
         }
         if uses_judge:

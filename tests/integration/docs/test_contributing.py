@@ -1,0 +1,49 @@
+"""CONTRIBUTING's worked examples are diffs that apply to the code as it is, and work."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from gavel.common.files import write_jsonl
+from gavel.common.paths import ROOT
+
+DIFFS = re.findall(r"^```diff\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The workflow with its library, and what it reads of the project."""
+    shutil.copytree(ROOT / "workflow", tmp_path / "copy" / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "copy" / "resources").symlink_to(ROOT / "resources")
+    return tmp_path / "copy"
+
+
+def test_the_worked_examples_apply_and_work(copy, tmp_path, tiny, rows):
+    assert len(DIFFS) == 4
+    for diff in DIFFS:
+        applied = subprocess.run(["git", "apply", "-"], cwd=copy, input=diff, capture_output=True, text=True)
+        assert applied.returncode == 0, applied.stderr
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    library = f"{copy / 'workflow' / 'scripts'}{os.pathsep}{ROOT / 'tests'}"
+    ran = subprocess.run(
+        [sys.executable, "-m", "helpers.worked_examples", str(tmp_path), tiny],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": library},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    low, high = sorted(found["scores"])
+    assert 0 < low < high < 1
+    assert {key: found[key] for key in ("run", "prompts", "record", "figure")} == {
+        "run": "cispo",
+        "prompts": 2,
+        "record": {"question": "1 + 1?", "solution": "2", "gold": "2", "kind": "Algebra"},
+        "figure": True,
+    }
