@@ -52,7 +52,7 @@ def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
         ('{"question": "q", "response": "r"}', "'correct' must be true or false, found no such key"),
         ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be a text"),
         ("{", "not valid JSON"),
-        (r'{"question": "\ud800", "response": "r", "correct": true}', "half a character"),
+        (r'{"question": "\ud800", "response": "r", "correct": true}', "invalid Unicode: lone surrogate"),
         ("", "no rows"),
     ],
 )

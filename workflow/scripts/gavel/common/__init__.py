@@ -1,6 +1,6 @@
-"""What everything stands on and what knows nothing of language models.
+"""Basics that every package may use and that know nothing of language models.
 
-The one user-facing error (`errors.InputError`), crash-safe files (`files`), the step journal (`journal.Journal`),
-logging of workflow scripts (`log`), hidden secrets (`redaction`), digests of files and jobs (`digests`), versions and
+The user-facing error (`errors.InputError`), crash-safe files (`files`), the step journal (`journal.Journal`), logging
+for workflow scripts (`log`), redaction of secrets (`redaction`), digests of files and jobs (`digests`), versions and
 hardware (`environment`), seeds (`seeding`), the project's folders (`paths`).
 """

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# In a folder that was fetched from the hub (`gavel.data.hub`): which commit its files are.
+# In a folder downloaded from the hub (`gavel.data.hub`): records the commit of its files.
 HUB_RECORD = ".hub.json"
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits, read in blocks."""
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits. The file is read in blocks."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -19,10 +19,11 @@ def file_digest(path: str | Path) -> str:
 def folder_digest(path: str | Path) -> str:
     """SHA-256 over the relative names and bytes of all files in a folder, in sorted order.
 
-    One that was fetched from the hub is known by its commit; reading a large judge's weights would take minutes.
+    A folder downloaded from the hub is identified by its commit, since reading a large judge's weights would take
+    minutes.
 
     Raises:
-        NotADirectoryError: there is no such folder; an empty digest would hide a wrong path.
+        NotADirectoryError: the folder does not exist; an empty digest would hide a wrong path.
     """
     root = Path(path)
     if not root.is_dir():
@@ -36,7 +37,7 @@ def folder_digest(path: str | Path) -> str:
 
 
 def job_digest(settings: Mapping[str, object], inputs: Iterable[str | Path]) -> str:
-    """Digest of all that a job's result depends on: its settings (with the code's digest) and its input files."""
+    """Digest of everything a job's result depends on: its settings (with the code's digest) and its input files."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in inputs:
         digest.update((folder_digest(path) if os.path.isdir(path) else file_digest(path)).encode())

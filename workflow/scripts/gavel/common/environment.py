@@ -1,4 +1,4 @@
-"""Versions, hardware and the commit."""
+"""Package versions, hardware and the git commit."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ PACKAGES = (
 
 
 class Hardware(TypedDict):
-    """`cores` are those that this process may use; `gpus` are names."""
+    """`cores` counts the CPU cores that this process may use; `gpus` are GPU names."""
 
     cpu: str
     cores: int | None
@@ -25,23 +25,23 @@ class Hardware(TypedDict):
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the platform, Gavel and those of `PACKAGES` that are installed."""
+    """Versions of Python, the platform, Gavel and the installed packages of `PACKAGES`."""
     from importlib.metadata import PackageNotFoundError, version
 
     from gavel import __version__
 
-    found = {"python": platform.python_version(), "platform": platform.platform(), "gavel": __version__}
+    result = {"python": platform.python_version(), "platform": platform.platform(), "gavel": __version__}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            result[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return result
 
 
 def hardware() -> Hardware:
-    """What this process computes on; `memory_gib` is None where the system does not say."""
-    affinity = getattr(os, "sched_getaffinity", None)  # which macOS lacks
+    """The hardware of this process; `memory_gib` is None if the system does not report it."""
+    affinity = getattr(os, "sched_getaffinity", None)  # missing on macOS
     try:
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):
@@ -61,7 +61,7 @@ def _cpu_model() -> str:
 
 
 def _gpu_names() -> list[str]:
-    # Importing torch takes seconds, so it is asked only where the caller has loaded it already.
+    # Importing torch takes seconds, so use it only if the caller has already loaded it.
     if torch := sys.modules.get("torch"):
         return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return (_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
@@ -70,20 +70,19 @@ def _gpu_names() -> list[str]:
 def git_commit(root: str | Path) -> dict[str, str | bool | None]:
     """`{"commit": hash | None, "dirty": bool | None}` of the repository whose top folder is `root`.
 
-    Both are None outside a repository, without git, and where `root` merely lies inside some other
-    repository.
+    Both are None outside a repository, without git, and if `root` is merely inside another repository.
     """
     top = _output("git", "-C", str(root), "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != Path(root).resolve():
         return {"commit": None, "dirty": None}
     commit = _output("git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD")
-    # Without optional locks: a git command that the user runs meanwhile must not fail on ours.
+    # Without optional locks, so that a git command that the user runs at the same time does not fail on ours.
     status = _output("git", "--no-optional-locks", "-C", str(root), "status", "--porcelain")
     return {"commit": commit or None, "dirty": None if status is None else bool(status)}
 
 
 def _output(*command: str) -> str | None:
-    """What a command prints, stripped; None when it is not installed, fails or takes more than 10 s."""
+    """A command's stdout, stripped; None if it is not installed, fails or takes more than 10 s."""
     if not shutil.which(command[0]):
         return None
     try:

@@ -1,13 +1,13 @@
-"""The one exception that means 'the input is wrong', as opposed to 'Gavel is wrong', and how errors are quoted."""
+"""The exception for bad user input, as opposed to a bug in Gavel, and how errors are quoted."""
 
 from gavel.common.redaction import redacted
 
 
 class InputError(ValueError):
-    """Bad input from the user: the message is one line that says what was found, where, and what to do.
+    """Bad input from the user. The message is one line: what was found, where, and what to do.
 
-    The command line prints it without a traceback and exits with status 2; a workflow script prints it as the
-    last line of its log. Passwords and keys in it are hidden (`gavel.common.redaction`), since errors quote addresses.
+    The command line prints it without a traceback and exits with status 2; a workflow script prints it as the last line
+    of its log. Passwords and keys in it are redacted (`gavel.common.redaction`), since errors quote URLs.
     """
 
     def __init__(self, message: str):
@@ -15,5 +15,5 @@ class InputError(ValueError):
 
 
 def first_line(error: Exception) -> str:
-    """An error's kind and the first line of what it says, for a message of one line."""
+    """An error's type and the first line of its message, at most 300 characters, for a one-line message."""
     return redacted(f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])[:300]

@@ -1,6 +1,6 @@
-"""Reading and writing small structured files; a file or folder under its final name is always whole.
+"""Read and write small structured files; a file or folder under its final name is always complete.
 
-That holds after `kill -9` and, since what is written is on disk before it gets its name, after a power cut.
+This holds after `kill -9` and, because content is on disk before it gets its name, after a power cut.
 """
 
 import json
@@ -18,15 +18,15 @@ from gavel.common.errors import InputError
 
 NOT_UTF8 = "not UTF-8 text; convert the file to UTF-8"
 TOO_DEEP = "nested too deeply"
-DEEPEST = 100  # of lists and objects in each other; far more than this cannot be written again
-LINKS = 40  # that lead to each other; the kernel follows no more
+DEEPEST = 100  # levels of nested lists and objects; values much deeper than this cannot be written again
+LINKS = 40  # symbolic links in a row; the kernel follows no more
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-_BLANK = b" \t\r\n\xef\xbb\xbf"  # with the byte order mark
+_BLANK = b" \t\r\n\xef\xbb\xbf"  # including the byte order mark
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON Lines file, in order, without loading it whole; of one JSON list, its elements.
+    """Yield the objects of a JSON Lines file, in order, without loading it all; of one JSON list, its elements.
 
     Raises:
         InputError: the file is missing, or a line is not a JSON object; the message has `file:line`.
@@ -36,13 +36,14 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
 
 
 def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """The JSON texts of a file, each with the number of its line: its lines, or the elements of its one list.
+    """Yield the JSON texts of a file with their line numbers: its lines, or the elements of its only list.
 
-    Blank lines are passed over. A file is one list where its first line that is not blank is `[` or begins with `[{`
-    and is no JSON by itself, or is the only one; it is then loaded whole. A file with nothing but `[]` has no texts.
+    Blank lines are skipped. A file is one list if its first non-blank line is `[` or begins with `[{`, and is either
+    not valid JSON by itself or the only line. Such a file is loaded completely. A file that contains only `[]` has no
+    texts.
 
     Raises:
-        InputError: the file is missing, or is a list that cannot be taken apart.
+        InputError: the file is missing, or is a malformed list.
     """
     try:
         with open(path, "rb") as handle:
@@ -51,7 +52,7 @@ def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
             if first is None:
                 return
             if _opens_list(first[1], alone=second is None):
-                # A pipe cannot be read again: what was read stands once more before the rest, on its own lines.
+                # A pipe cannot be read twice: what was read precedes the rest again, on its original lines.
                 read = b"".join(_on_lines(filter(None, (first, second))))
                 yield from _elements(read + handle.read(), path)
                 return
@@ -64,7 +65,7 @@ def json_texts(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _on_lines(lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """Lines with blank ones between them, so that each has its number again."""
+    """The lines with blank lines between them, so that each keeps its line number."""
     last = 0
     for number, line in lines:
         yield b"\n" * (number - last - 1) + line
@@ -82,13 +83,13 @@ def _opens_list(line: bytes, alone: bool) -> bool:
 
 
 def _elements(data: bytes, path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """The elements of one JSON list, each as the bytes that it has in the file, with the line on which it begins."""
+    """Yield the elements of one JSON list: the line where each begins, and its bytes as in the file."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{number}: {NOT_UTF8}") from None
-    # Numbers are looked at later: one that is too long makes its own element bad, not the whole file.
+    # Numbers are parsed later: one with too many digits makes its own element invalid, not the whole file.
     decode = json.JSONDecoder(parse_int=len).raw_decode
     place, line, counted = _skip(text, text.index("[") + 1), 1, 0
 
@@ -115,24 +116,24 @@ def _elements(data: bytes, path: str | Path) -> Iterator[tuple[int, bytes]]:
             raise wrong("expected ',' and another element, or the list's end ']'")
     place = _skip(text, place + 1)
     if place < len(text):
-        raise wrong("something follows the list")
+        raise wrong("unexpected text after the list")
 
 
 def _skip(text: str, place: int) -> int:
-    """The place of the next character that is no white space."""
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
+    """The index of the next character that is not white space."""
+    space = _SPACE.match(text, place)
+    return space.end() if space else place
 
 
 def json_object(text: bytes, where: str) -> dict[str, Any]:
-    """One JSON object.
+    """Parse one JSON object.
 
     Args:
-        text: as it stands in a file; a byte order mark may stand before it.
+        text: as in a file; a byte order mark may precede it.
         where: `file:line`, for messages.
 
     Raises:
-        InputError: it is not UTF-8, no JSON, no object, or holds half a character.
+        InputError: the text is not UTF-8, not JSON, not an object, or contains a lone surrogate.
     """
     row = _loaded(text, where)
     if not isinstance(row, dict):
@@ -141,7 +142,7 @@ def json_object(text: bytes, where: str) -> dict[str, Any]:
 
 
 def read_json(path: str | Path) -> Any:
-    """Load one JSON document. Raises `InputError` when it is missing or malformed."""
+    """Load one JSON document. Raises `InputError` if it is missing or malformed."""
     try:
         text = Path(path).read_bytes()
     except OSError as error:
@@ -154,10 +155,10 @@ def _loaded(text: bytes, where: str) -> Any:
         value = json.loads(text.decode("utf-8-sig"))
         if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
             raise RecursionError
-        # What Python reads as half a character could be neither written nor shown later.
+        # Python reads a lone surrogate, but could neither write nor show it later.
         if _HALF.search(text) and half_a_character(json.dumps(value, ensure_ascii=False)):
             raise InputError(
-                f"{where}: half a character (a lone surrogate, \\ud800 to \\udfff); write the text anew as UTF-8"
+                f"{where}: invalid Unicode: lone surrogate (\\ud800 to \\udfff); re-encode the text as UTF-8"
             )
     except UnicodeDecodeError:
         raise InputError(f"{where}: {NOT_UTF8}") from None
@@ -169,13 +170,13 @@ def _loaded(text: bytes, where: str) -> Any:
     except InputError:
         raise
     except ValueError:
-        most = sys.get_int_max_str_digits()
-        raise InputError(f"{where}: not valid JSON (a whole number of more than {most:,} digits)") from None
+        limit = sys.get_int_max_str_digits()
+        raise InputError(f"{where}: not valid JSON (an integer with more than {limit:,} digits)") from None
     return value
 
 
 def _depth(value: object) -> int:
-    """How deep lists and objects lie in each other."""
+    """How deeply lists and objects are nested."""
     deepest = 0
     left: list[tuple[object, int]] = [(value, 1)]
     while left:
@@ -187,27 +188,27 @@ def _depth(value: object) -> int:
 
 
 def half_a_character(text: str) -> bool:
-    """Whether a text holds a lone surrogate, which UTF-8 cannot express."""
+    """Whether a text contains a lone surrogate, which UTF-8 cannot encode."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @contextmanager
 def replacing(path: str | Path, newline: str | None = None, make_folder: bool = True) -> Iterator[TextIO]:
-    """A text file to write that takes the place of `path` when the block ends well, and is gone when it does not.
+    """Open a text file that replaces `path` if the block succeeds and is deleted if it fails.
 
-    Of a link it is the target whose place is taken. What is there and is no regular file, such as a device or a pipe,
-    stays and is written into as the block goes.
+    If `path` is a link, its target is replaced. Anything that is not a regular file, such as a device or a pipe, is not
+    replaced but written to directly.
 
     Args:
-        make_folder: whether to make the folder of `path` where it is missing.
+        make_folder: whether to create the folder of `path` if it is missing.
 
     Raises:
-        OSError: it cannot be written; a folder never can.
+        OSError: the file cannot be written; a folder never can.
     """
     if make_folder:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not is_replaced(path):
-        # Nothing of a device or pipe is on a disk to wait for.
+        # A device or pipe has nothing to sync to disk.
         number = _own_descriptor(path)
         with open(path if number is None else os.dup(number), "w", encoding="utf-8", newline=newline) as handle:
             yield handle
@@ -226,7 +227,7 @@ def replacing(path: str | Path, newline: str | None = None, make_folder: bool = 
 
 
 def is_replaced(path: str | Path) -> bool:
-    """Whether `replacing` puts a new file there; not where a device, a pipe or a folder is, or is opened already."""
+    """Whether `replacing` creates a new file; not for a device, a pipe, a folder, or a file that is already open."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode) and _own_descriptor(path) is None
     except FileNotFoundError:
@@ -234,9 +235,9 @@ def is_replaced(path: str | Path) -> bool:
 
 
 def _own_descriptor(path: str | Path) -> int | None:
-    """The number of this process's open file that a path such as /dev/stdout stands for; None of another path.
+    """The file descriptor of this process that a path such as /dev/stdout stands for; None for any other path.
 
-    Where that is a regular file, opening it once more would write over what has been written into it.
+    If the descriptor is a regular file, opening it again would overwrite what has been written to it.
     """
     path = os.path.abspath(path)
     for _ in range(LINKS):
@@ -250,13 +251,13 @@ def _own_descriptor(path: str | Path) -> int | None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically (`replacing`), making its folder."""
+    """Write a text file atomically (`replacing`), creating its folder."""
     with replacing(path) as handle:
         handle.write(text)
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write one JSON document atomically; floats keep full precision, NaN is refused."""
+    """Write one JSON document atomically; floats keep full precision, NaN is rejected."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -268,13 +269,13 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def sync_folder(folder: str | Path) -> None:
-    """Wait until a folder, all that is in it and its own name are on disk."""
+    """Wait until a folder, its contents and its own name are on disk."""
     for path in (*Path(folder).rglob("*"), Path(folder), Path(folder).parent):
         _sync(path)
 
 
 def replace_folder(partial: Path, folder: Path) -> None:
-    """Give a finished folder its final name; a kill in between may lose an older one of that name, never mixes them."""
+    """Give a finished folder its final name; a kill in between may lose an older one of that name, never mix them."""
     sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)

@@ -1,8 +1,7 @@
-"""A run's metrics as JSON Lines, the one record that plots, the report and MLflow are made from.
+"""A run's metrics as JSON Lines, the only source of its plots, the report and MLflow.
 
-A step's metrics are on disk when `append` returns. After a crash the training goes on from its last
-checkpoint and first calls `truncate` with that checkpoint's step, so that no step is told twice. It is not a
-log of text.
+A step's metrics are on disk when `append` returns. After a crash, training resumes from its last checkpoint and first
+calls `truncate` with that checkpoint's step, so that no step is logged twice. The journal is not a text log.
 """
 
 import json
@@ -18,7 +17,7 @@ from gavel.common.files import write_text
 
 
 class Row(TypedDict):
-    """The metrics of one step; `time` in ms since 1970."""
+    """The metrics of one step; `time` is in ms since 1970."""
 
     step: int
     time: int
@@ -26,9 +25,9 @@ class Row(TypedDict):
 
 
 class Journal:
-    """`{"step": int, "time": ms since 1970, "metrics": {name: float | null}}`, a line for each `append`.
+    """One line `{"step": int, "time": ms since 1970, "metrics": {name: float | null}}` for each `append`.
 
-    A value that is not finite is kept as null: the metric was computed at that step and has no number.
+    A value that is not finite is stored as null: the metric was computed at that step but is not a number.
     """
 
     def __init__(self, path: str | Path):
@@ -54,9 +53,9 @@ class Journal:
         return len(rows) - len(kept)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows in the order of their writing; none if the file does not exist yet.
+        """Yield the rows in the order in which they were written; none if the file does not exist yet.
 
-        A last line without its line end was cut off by a kill and is passed over.
+        A last line without a newline was cut off by a kill and is skipped.
 
         Raises:
             InputError: any other line is not a row.
@@ -76,7 +75,7 @@ class Journal:
 
 
 class Mirror(Protocol):
-    """Where a run's curves are shown while it trains; MLflow, or nothing."""
+    """Where a run's curves are shown during training: MLflow, or nowhere."""
 
     def mirror(self, journal: Journal, up_to_step: int | None) -> None: ...
 
@@ -89,14 +88,14 @@ def _finite(value: float | None) -> float | None:
 
 
 def _drop_torn_line(handle: BinaryIO) -> None:
-    """Cut a file that was opened with "ab+" back to its last line end."""
+    """Truncate a file that was opened with "ab+" to its last newline."""
     end = handle.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - 4096)
         handle.seek(start)
-        found = handle.read(end - start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
+        newline = handle.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
             break
         end = start
     handle.truncate(end)

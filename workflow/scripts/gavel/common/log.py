@@ -1,6 +1,6 @@
-"""Where a workflow script's words go: all to the rule's log, the few that matter to the console as well.
+"""Logging for workflow scripts: every line goes to the rule's log, milestones also to the console.
 
-It is not a logging framework: a script opens its log once, everything below it just prints.
+This is not a logging framework: a script opens its log once, and everything below it just prints.
 """
 
 import os
@@ -18,31 +18,32 @@ from gavel.common.redaction import redacted
 
 Item = TypeVar("Item")
 
-# How much of a failed script's log the console shows, and how often a long loop writes a line.
+# Lines of a failed script's log that the console shows, and seconds between the log lines of a long loop.
 TAIL_LINES = 20
 LINE_EVERY_S = 30.0
-BAR_AFTER_S = 1.0  # of a loop whose brief runs are not shown
+BAR_AFTER_S = 1.0  # with `brief=False`, for loops that last at least this long
 
-# The stderr that the process started with, while `script_log` has put the log in its place.
+# The stderr that the process started with, while `script_log` redirects it to the log.
 _console: TextIO | None = None
 _label = ""
-_relay: Callable[[str], None] | None = None  # in a process that has no console of its own
+_relay: Callable[[str], None] | None = None  # in a process without a console of its own
 
 
 @contextmanager
 def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[None]:
-    """Send standard output and error of this process to a log file, also what C code and subprocesses write.
+    """Redirect this process's stdout and stderr to a log file, including the output of C code and subprocesses.
 
-    The log is appended to, so that a run which was killed and resumed tells its whole story. An exception is written to
-    it (an `InputError` as its one line, others with the traceback), its last lines go to the console, where Snakemake
-    shows them, and the process exits with status 1 (130 after Ctrl-C). Passwords and keys are hidden
-    (`gavel.common.redaction`): at once in what goes through `say`, at the end in what libraries printed themselves.
+    The log is appended to, so a run that was killed and resumed has one complete log. An exception is written to it (an
+    `InputError` as its one line, others with the traceback), the last lines of the log go to the console, where
+    Snakemake shows them, and the process exits with status 1 (130 after Ctrl-C). Passwords and keys are redacted
+    (`gavel.common.redaction`): immediately in what goes through `say`, at the end in what libraries printed themselves.
 
     Args:
         path: the rule's log file, `snakemake.log[0]`.
-        label: names the job on the console, such as "rl grpo-lambda0.5-seed0"; the folder above `logs` stands before
-            it where it has a name of its own, so that variants that run side by side can be told apart.
-        online: the script may ask the hub. The others have what they need, and must not wait for a network.
+        label: the job's name on the console, such as "rl grpo-lambda0.5-seed0". The folder above `logs` precedes it
+            unless that is `results`, so that variants that run at the same time can be distinguished.
+        online: whether the script may access the hub. Other scripts have what they need and must not wait for a
+            network.
     """
     global _console, _label
     if not online:
@@ -61,7 +62,7 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
     console = os.fdopen(saved[1], "w", buffering=1, closefd=False)
     _console, _label = console, label
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # and no stand-in, such as a test's
+        if isinstance(stream, TextIOWrapper):  # not a replacement, such as a test's
             stream.reconfigure(line_buffering=True)
     status = None
     try:
@@ -94,10 +95,10 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
 
 
 def say(text: str, console: bool = False) -> None:
-    """Write a line with the time to the log; `console=True`, for milestones, also to the console.
+    """Write a line with a timestamp to the log; with `console=True`, for milestones, also to the console.
 
-    The console shows the job's label before it. Outside `script_log` both are standard error, and the line is
-    written once.
+    On the console, the job's label precedes the line. Outside `script_log` both are stderr, and the line is written
+    once.
     """
     text = redacted(text)
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
@@ -106,7 +107,7 @@ def say(text: str, console: bool = False) -> None:
 
 
 def show(text: str) -> None:
-    """Write a line to the console alone, where there is one beside the log."""
+    """Write a line to the console only, if there is a console besides the log."""
     text = redacted(text)
     if _relay is not None:
         _relay(text)
@@ -115,19 +116,19 @@ def show(text: str) -> None:
 
 
 def relay(console: Callable[[str], None]) -> None:
-    """From now on this process's lines for the console go to a function."""
+    """From now on, pass this process's console lines to a function."""
     global _relay
     _relay = console
 
 
 def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", brief: bool = True) -> Iterator[Item]:
-    """Yield the items, showing how far they are: a bar where the console is a terminal, and lines in the log.
+    """Yield the items and show progress: a bar if the console is a terminal, and lines in the log.
 
-    The log gets at most one line in `LINE_EVERY_S` seconds (count, rate, time left) and one at the end.
+    The log gets at most one line per `LINE_EVERY_S` seconds (count, rate, time left) and one at the end.
 
     Args:
-        brief: whether brief loops are shown too. False, for loops that a training run enters at every step, shows
-            nothing of one that ends within `BAR_AFTER_S` (the bar) or `LINE_EVERY_S` (the line at the end).
+        brief: whether to show short loops too. False is for loops that a training run enters at every step: it hides
+            the bar of a loop that ends within `BAR_AFTER_S`, and the final line of one that ends within `LINE_EVERY_S`.
     """
     total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     screen = _console or sys.stderr
@@ -137,7 +138,7 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", bri
 
         delay = 0.0 if brief else BAR_AFTER_S
         shown = tqdm(total=total, desc=f"{_label} {label}".strip(), file=screen, leave=False, delay=delay)
-    begun = told = time.monotonic()
+    started = logged = time.monotonic()
     done = 0
     try:
         for item in iterable:
@@ -146,13 +147,13 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", bri
             if shown is not None:
                 shown.update()
             now = time.monotonic()
-            if now - told >= LINE_EVERY_S:
-                told = now
-                say(_line(label, done, total, now - begun))
+            if now - logged >= LINE_EVERY_S:
+                logged = now
+                say(_line(label, done, total, now - started))
     finally:
         if shown is not None:
             shown.close()
-        elapsed = time.monotonic() - begun
+        elapsed = time.monotonic() - started
         if (brief or elapsed >= LINE_EVERY_S) and (shown is None or _console is not None):
             say(_line(label, done, total, elapsed))
 
@@ -169,7 +170,7 @@ def _clock(seconds: float) -> str:
 
 
 def _tail(path: Path, start: int) -> str:
-    """The last lines that were written from an offset on; an earlier attempt's lines would mislead."""
+    """The last lines written after an offset; an earlier attempt's lines would mislead."""
     with open(path, "rb") as handle:
         handle.seek(start)
         lines = handle.read().decode("utf-8", "replace").splitlines()
@@ -177,7 +178,7 @@ def _tail(path: Path, start: int) -> str:
 
 
 def _redact(path: Path, start: int) -> None:
-    """Hide the secrets that something printed into the log from an offset on."""
+    """Redact the secrets that were printed into the log after an offset."""
     with open(path, "r+b") as handle:
         handle.seek(start)
         printed = handle.read()

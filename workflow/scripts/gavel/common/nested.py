@@ -1,4 +1,4 @@
-"""Nested settings under dotted names, as the config's messages write them."""
+"""Nested settings under dotted names, as in the config's messages."""
 
 import copy
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def dotted(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def merged(common: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`common` with the keys of `overlay` put in; mappings are merged, everything else is replaced."""
+    """`common` with the keys of `overlay` added; mappings are merged, everything else is replaced."""
     result = copy.deepcopy(dict(common))
     for key, value in overlay.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -23,8 +23,8 @@ def merged(common: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, A
 
 
 def at(settings: Mapping[str, Any], path: str) -> Any:
-    """What stands under a dotted name. Raises `KeyError` where nothing does."""
-    found: Any = settings
+    """The value under a dotted name. Raises `KeyError` if there is none."""
+    value: Any = settings
     for key in path.split("."):
-        found = found[key]
-    return found
+        value = value[key]
+    return value

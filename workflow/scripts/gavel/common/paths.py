@@ -1,10 +1,10 @@
-"""Folders of the project, found from this file."""
+"""The project's folders, located from this file."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
-SCRIPTS = ROOT / "workflow" / "scripts"  # of the rules; this library lies among them
-PROMPTS = ROOT / "resources" / "prompts"  # those that ship
-ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration a file
+SCRIPTS = ROOT / "workflow" / "scripts"  # the rules' scripts; this library is among them
+PROMPTS = ROOT / "resources" / "prompts"  # those that ship with Gavel
+ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration per file
 
-JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: judge answers that have been asked for
+JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: the judge's answers so far

@@ -1,4 +1,4 @@
-"""Seeds that belong to a thing and not to a position."""
+"""Seeds that belong to an item, not to its position."""
 
 import hashlib
 import math
@@ -10,7 +10,7 @@ Row = TypeVar("Row")
 
 
 def reshuffled(rows: Sequence[Row], seed: str) -> Iterator[Row]:
-    """The rows over and over, each time in another order."""
+    """Yield the rows again and again, in a new order each time."""
     rng = random.Random(seed)
     for _ in range(math.ceil(1e9 / max(1, len(rows)))):
         order = list(rows)
@@ -19,6 +19,6 @@ def reshuffled(rows: Sequence[Row], seed: str) -> Iterator[Row]:
 
 
 def prompt_seed(seed: int, prompt: str, occurrence: int, size: int) -> int:
-    """The seed of the random numbers for one occurrence of a prompt, of `size` bytes."""
+    """The seed of the random numbers for one occurrence of a prompt, an integer of `size` bytes."""
     number = f"{occurrence}:" if occurrence else ""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}{prompt}".encode()).digest()[:size])
