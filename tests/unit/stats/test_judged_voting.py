@@ -85,7 +85,7 @@ def test_the_estimate_over_some_draws_is_near_the_mean_over_all(monkeypatch):
 
 @pytest.mark.parametrize("k", [0, 3])
 def test_k_is_between_one_and_the_number_of_samples(k):
-    with pytest.raises(ValueError, match="needs between 1"):
+    with pytest.raises(ValueError, match="must be between 1"):
         best_of_k([0.5, 0.5], [True, False], k)
-    with pytest.raises(ValueError, match="needs between 1"):
+    with pytest.raises(ValueError, match="must be between 1"):
         weighted_vote(["1", "2"], [0.5, 0.5], [True, False], k)

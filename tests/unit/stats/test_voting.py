@@ -68,7 +68,7 @@ def test_two_right_candidates_share_the_tie_between_them():
 
 def test_tally_refuses_contradictions_and_k_out_of_range():
     assert tally(["1", "2", "2", None], [False, True, True, False]) == ((2,), (1,), 1)
-    with pytest.raises(ValueError, match="both right and wrong"):
+    with pytest.raises(ValueError, match="both correct and incorrect"):
         tally(["1", "1"], [True, False])
     with pytest.raises(ValueError, match="shorter"):
         tally(["1", "1"], [True])

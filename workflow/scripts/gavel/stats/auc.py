@@ -1,4 +1,4 @@
-"""How well scores tell right solutions from wrong ones: the area under the ROC curve, pooled and within questions."""
+"""How well scores separate correct from incorrect solutions: the area under the ROC curve, pooled and per question."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -9,9 +9,9 @@ from scipy.stats import rankdata
 
 
 def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
-    """Area under the ROC curve: the chance that a right solution scores above a wrong one, ties half.
+    """Area under the ROC curve: the probability that a correct solution scores above an incorrect one, ties half.
 
-    None where all solutions are right or all are wrong.
+    None if all solutions are correct or all are incorrect.
     """
     right = np.asarray(correct, dtype=bool)
     positives, negatives = int(right.sum()), int((~right).sum())
@@ -22,26 +22,27 @@ def auc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
 
 
 def auc_within(groups: Sequence[Hashable], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
-    """The AUC within each question that has both right and wrong solutions.
+    """The AUC within each question that has both correct and incorrect solutions.
 
-    Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for telling easy questions
-    from hard ones.
+    Their mean is what a group-relative algorithm sees; the pooled AUC also credits a judge for separating easy
+    questions from hard ones.
     """
-    values = [auc(own.scores, own.correct) for own in _within(groups, scores, correct)]
+    values = [auc(samples.scores, samples.correct) for samples in _within(groups, scores, correct)]
     return [value for value in values if value is not None]
 
 
 def margins_within(groups: Sequence[Hashable], scores: Sequence[float], correct: Sequence[bool]) -> list[float]:
-    """The mean score of right solutions less that of wrong ones, within each question that has both.
+    """The reward margin within each question: the mean score of its correct solutions minus that of its incorrect ones.
 
-    A judge that orders them rightly may still give nearly the same reward.
+    Questions without both are left out. A judge that ranks solutions perfectly may still give them nearly equal
+    rewards.
     """
-    found = []
-    for own, right in _within(groups, scores, correct):
-        parts = [[one for one, ok in zip(own, right, strict=True) if ok == wanted] for wanted in (True, False)]
+    margins = []
+    for values, right in _within(groups, scores, correct):
+        parts = [[value for value, ok in zip(values, right, strict=True) if ok == wanted] for wanted in (True, False)]
         if all(parts):
-            found.append(sum(parts[0]) / len(parts[0]) - sum(parts[1]) / len(parts[1]))
-    return found
+            margins.append(sum(parts[0]) / len(parts[0]) - sum(parts[1]) / len(parts[1]))
+    return margins
 
 
 class _Scored(NamedTuple):

@@ -1,7 +1,6 @@
-"""Intervals and paired tests for accuracies. The unit is the question: samples of one question are not
-independent.
+"""Intervals and paired tests for accuracies. The unit is the question: samples of one question are not independent.
 
-Every random number comes from the `seed` argument. Nothing here knows what was measured.
+Every random number comes from the `seed` argument. Nothing here depends on what was measured.
 """
 
 from collections.abc import Hashable, Sequence
@@ -11,19 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Enough that the ends of a 95 % interval move by about 0.1 standard error from seed to seed.
+# Enough that the bounds of a 95 % interval vary by about 0.1 standard errors between seeds.
 RESAMPLES = 2000
 
 
 class Interval(NamedTuple):
-    """The ends of an interval."""
+    """The bounds of an interval."""
 
     low: float
     high: float
 
 
 class Estimate(NamedTuple):
-    """A value with the ends of its 95 % interval."""
+    """A value with the bounds of its 95 % interval."""
 
     value: float
     low: float
@@ -31,7 +30,7 @@ class Estimate(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """A mean or a mean difference, the ends of its interval, and the two-sided p of its being 0."""
+    """A mean or mean difference, the bounds of its interval, and the two-sided p-value for a true value of 0."""
 
     value: float
     low: float
@@ -42,24 +41,24 @@ class Effect(NamedTuple):
 def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     """Wilson score interval for a proportion (Wilson 1927), within [0, 1].
 
-    Fractional successes are allowed: for a mean of values between 0 and 1 the interval is conservative.
-    Raises ValueError unless 0 <= successes <= n and n >= 1.
+    Fractional successes are allowed: for a mean of values between 0 and 1, the interval is conservative. Raises
+    ValueError unless 0 <= successes <= n and n >= 1.
     """
     if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} are no proportion")
+        raise ValueError(f"{successes} successes of {n} are not a proportion; give 0 <= successes <= n and n >= 1")
     z = NormalDist().inv_cdf(0.5 + level / 2)
     rate = successes / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    # Exactly 0 and 1 at the ends, where rounding would leave the proportion a hair outside its own interval.
+    # Exactly 0 or 1 at the ends, where rounding could put the proportion just outside its own interval.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     return Interval(low, 1.0 if successes == n else min(1.0, centre + half))
 
 
 def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of the mean over questions; `values` has one number a question.
+    """Percentile bootstrap interval of the mean over questions; `values` has one number per question.
 
-    Raises ValueError for no values.
+    Raises ValueError without values.
     """
     means = _resampled_means(values, resamples, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -69,10 +68,11 @@ def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int 
 def clustered_mean(
     groups: Sequence[Hashable], values: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """95 % percentile bootstrap interval of a mean of values in [0, 1] that are alike within groups: groups are drawn.
+    """95 % percentile bootstrap interval of a mean of values in [0, 1] that are correlated within groups.
 
-    Where all groups have the same mean (or there is one) the bootstrap has no spread and would claim certainty: it is
-    Wilson's then, for as many draws as there are groups. Raises ValueError for no values.
+    Groups are resampled, not values. If all groups have the same mean (or there is only one), the bootstrap has no
+    spread and would claim certainty; Wilson's interval is used then, with the number of groups as n. Raises ValueError
+    without values.
     """
     sums: dict[Hashable, tuple[float, int]] = {}
     for group, value in zip(groups, values, strict=True):
@@ -89,11 +89,10 @@ def clustered_mean(
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """Interval of the mean of per-question values in [0, 1]: Wilson's if all are 0 or 1, else the
-    bootstrap's.
+    """Interval of the mean of per-question values in [0, 1]: Wilson's if all are 0 or 1, else the bootstrap's.
 
-    Where all values are equal the bootstrap has no spread and would claim certainty; Wilson's interval is
-    used too. Raises ValueError for no values.
+    If all values are equal, the bootstrap has no spread and would claim certainty; Wilson's interval is used then too.
+    Raises ValueError without values.
     """
     distinct = set(values)
     if distinct <= {0, 1} or len(distinct) == 1:
@@ -104,13 +103,13 @@ def mean_interval(values: Sequence[float], level: float = 0.95, resamples: int =
 def paired_bootstrap(
     a: Sequence[float], b: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Effect:
-    """Mean of a - b over questions, questions resampled in pairs.
+    """Mean of a - b over questions, with questions resampled in pairs.
 
-    `p` is two-sided, from the resampled differences on the other side of 0 (Efron and Tibshirani 1993, ch.
-    15), never below 2 / (resamples + 1). Raises ValueError unless both have the same length, at least 1.
+    `p` is two-sided, from the resampled differences on the other side of 0 (Efron and Tibshirani 1993, ch. 15), and
+    never below 2 / (resamples + 1). Raises ValueError unless both have the same length, at least 1.
     """
     if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} values are not pairs")
+        raise ValueError(f"cannot pair {len(a)} with {len(b)} values")
     differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     means = _resampled_means(differences, resamples, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -120,22 +119,23 @@ def paired_bootstrap(
 def ratio_drop(
     changed: Sequence[float], sizes: Sequence[int], original: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
-    """1 - (mean over changed versions) / (mean over originals) with a 95 % percentile bootstrap over
-    originals, each drawn together with its versions.
+    """1 - (mean over changed versions) / (mean over originals), with a 95 % percentile bootstrap interval.
+
+    The bootstrap resamples originals, each together with its versions.
 
     Args:
-        changed: sum over each original's versions of their values.
-        sizes: number of each original's versions, at least 1.
+        changed: for each original, the sum of its versions' values.
+        sizes: the number of each original's versions, at least 1.
         original: each original's own value.
 
-    Raises ValueError for no originals, or where all their values are 0.
+    Raises ValueError without originals, or if all their values are 0.
     """
     table = np.asarray([changed, sizes, original], dtype=float)
     if not table.size or not table[2].any():
-        raise ValueError("a drop relative to nothing is not defined")
+        raise ValueError("the drop is undefined: no original has a value other than 0")
     count = table.shape[1]
     sums = _resampled_sums(table.T, resamples, seed)
-    sums = sums[sums[:, 2] > 0]  # a draw without any right original has no ratio
+    sums = sums[sums[:, 2] > 0]  # a resample without any correct original has no ratio
     drawn = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / count)
     low, high = np.quantile(drawn, [0.025, 0.975])
     value = float(1 - (table[0].sum() / table[1].sum()) / table[2].mean())
@@ -143,11 +143,11 @@ def ratio_drop(
 
 
 def crossed_bootstrap(values: Sequence[Sequence[float]], resamples: int = RESAMPLES, seed: int = 0) -> Effect:
-    """Mean of a table, rows and columns both resampled, for seeds by questions.
+    """Mean of a table whose rows and columns are both resampled, for seeds by questions.
 
-    Every draw takes rows with replacement and columns with replacement, so that the interval (95 %, percentile) holds
-    the variation between training runs and that between questions. `p` is two-sided for a mean of 0, as in
-    `paired_bootstrap`. Of two or three rows the variation is known badly, and the interval is rather too narrow.
+    Every resample draws rows and columns with replacement, so the interval (95 %, percentile) covers the variation
+    between training runs and between questions. `p` is two-sided for a mean of 0, as in `paired_bootstrap`. With only
+    two or three rows, the variation between them is poorly estimated, and the interval is probably too narrow.
 
     Args:
         values: shape (rows, columns).
@@ -169,19 +169,18 @@ def crossed_bootstrap(values: Sequence[Sequence[float]], resamples: int = RESAMP
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided p of the exact McNemar test (McNemar 1947) from the discordant questions: right only in a,
-    only in b.
+    """Two-sided p-value of the exact McNemar test (McNemar 1947) from the questions correct only in a and only in b.
 
-    Binomial with probability 1/2; 1 without any discordant question.
+    Binomial with probability 1/2; 1 if there are no such discordant questions.
     """
-    from scipy.stats import binomtest  # here, since it takes a second to import
+    from scipy.stats import binomtest  # imported here because it takes a second
 
     discordant = only_a + only_b
     return float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number by Holm's step-down method (Holm 1979), in the order given."""
+    """p-values adjusted for multiple comparisons by Holm's step-down method (Holm 1979), in the order given."""
     adjusted = [0.0] * len(p_values)
     running = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -191,14 +190,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _two_sided(means: np.ndarray) -> float:
-    """p of a mean of 0, from resampled means; sums of floats that cancel count as ties, whatever their rounding."""
+    """p-value for a mean of 0, from resampled means; sums of floats that cancel count as ties despite rounding
+    errors."""
     below, above = np.count_nonzero(means <= 1e-12), np.count_nonzero(means >= -1e-12)
     p: float = min(1.0, 2 * (1 + min(below, above)) / (len(means) + 1))
     return p
 
 
 def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Column sums of `resamples` draws of rows with replacement, shape (resamples, columns)."""
+    """Column sums of `resamples` resamples of the rows with replacement, shape (resamples, columns)."""
     size = len(table)
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=resamples)
     sums: np.ndarray = drawn @ table
@@ -206,10 +206,10 @@ def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def _resampled_means(values: Sequence[float] | np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Means of `resamples` draws with replacement, shape (resamples,).
+    """Means of `resamples` resamples with replacement, shape (resamples,).
 
-    Accuracies have few distinct values, so how often each is drawn (a multinomial) is all that is simulated:
-    the same distribution as drawing questions one by one, without a (resamples, questions) table.
+    Accuracies have few distinct values, so only the count of each value is simulated (a multinomial). This gives the
+    same distribution as drawing questions one by one, without a (resamples, questions) table.
     """
     distinct, counts = np.unique(np.asarray(values, dtype=float), return_counts=True)
     if not len(distinct):

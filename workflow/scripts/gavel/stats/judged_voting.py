@@ -1,7 +1,7 @@
-"""Choosing among one question's samples by a judge's scores: best-of-k and the judge-weighted vote.
+"""Selecting among one question's samples by a judge's scores: best-of-k and the score-weighted vote.
 
-Pure functions; no files, no models. Answers and ties are as in `gavel.stats.voting`; a sample without a score (None)
-casts no vote, and is picked only from draws in which none has one.
+Pure functions without files or models. Answers and ties are treated as in `gavel.stats.voting`. A sample without a
+score (None) casts no vote, and best-of-k picks it only if no sample of the draw has a score.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,16 @@ from math import comb, inf
 
 import numpy as np
 
-# Draws by which a weighted vote is estimated where there are more. Over 1,000 questions their choice moves a mean by at
-# most 0.1 points (one standard error), the choice of questions by up to 1.6.
+# Number of draws that estimate a weighted vote if there are more. Over 1,000 questions, the choice of draws moves a
+# mean by at most 0.1 percentage points (one standard error), the choice of questions by up to 1.6.
 DRAWS = 256
 
 
 def best_of_k(scores: Sequence[float | None], correct: Sequence[bool], k: int) -> float:
-    """Probability that the best-scored of `k` of the samples, drawn without replacement, is right.
+    """Probability that the best-scored of `k` samples, drawn without replacement, is correct.
 
-    Exact: of equal best scores each is picked as often, and every draw counts. Raises ValueError unless
-    1 <= k <= number of samples, and for lists of different lengths.
+    Exact: samples with equal best scores are equally likely to be picked, and every draw counts. Raises ValueError
+    unless 1 <= k <= number of samples, and for lists of different lengths.
     """
     n = len(scores)
     _check(n, k)
@@ -30,7 +30,7 @@ def best_of_k(scores: Sequence[float | None], correct: Sequence[bool], k: int) -
     found, left = 0.0, n
     for score in sorted(groups, reverse=True):
         members = groups[score]
-        # All draws without a better score, less those without this one either.
+        # All draws without a better score, minus those without this score too.
         ways = comb(left, k) - comb(left - len(members), k)
         found += ways / comb(n, k) * sum(members) / len(members)
         left -= len(members)
@@ -40,10 +40,11 @@ def best_of_k(scores: Sequence[float | None], correct: Sequence[bool], k: int) -
 def weighted_vote(
     answers: Sequence[str | None], scores: Sequence[float | None], correct: Sequence[bool], k: int
 ) -> float:
-    """Probability that the vote of `k` of the samples, each with the weight of its score, is right.
+    """Probability that the vote of `k` samples, each weighted by its score, is correct.
 
-    An answer's weight is the sum of its samples' scores. The mean over all draws of `k` where these are at most
-    `DRAWS`, so exact at k = number of samples; else over `DRAWS` draws, the same for every question: unbiased.
+    An answer's weight is the sum of its samples' scores. The result is the mean over all draws of `k` if there are at
+    most `DRAWS`, so it is exact at k = number of samples. Otherwise it is the mean over `DRAWS` draws, the same for
+    every question, and unbiased.
 
     Raises ValueError unless 1 <= k <= number of samples, and for lists of different lengths.
     """
@@ -69,7 +70,7 @@ def weighted_vote(
 
 @cache
 def draws(n: int, k: int) -> np.ndarray:
-    """Draws of k of n samples without replacement, (draws, n) of 0 and 1: all of them, or `DRAWS` seeded ones."""
+    """Draws of k of n samples without replacement, shape (draws, n) of 0 and 1: all of them, or `DRAWS` seeded ones."""
     if comb(n, k) <= DRAWS:
         chosen: Sequence[Iterable[int]] = list(combinations(range(n), k))
     else:
@@ -87,4 +88,4 @@ def _votes(answer: str | None, score: float | None) -> bool:
 
 def _check(n: int, k: int) -> None:
     if not 1 <= k <= n:
-        raise ValueError(f"k = {k} needs between 1 and the number of samples, {n}")
+        raise ValueError(f"k = {k} must be between 1 and the number of samples, {n}")
