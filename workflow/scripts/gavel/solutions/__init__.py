@@ -1,5 +1,6 @@
-"""What a solution answers and whether that is right.
+"""What a solution answers, and whether the answer is correct.
 
-`verifier.verify` is the only definition of *correct*. `programs` turns annotated solutions into programs, `mistakes`
-makes wrong ones, `error_kinds` names what is wrong with one. `sandbox` runs programs that a model wrote.
+`verifier.verify` is the only definition of *correct*. `programs` converts annotated solutions to programs, `mistakes`
+makes corrupted solutions, `error_kinds` classifies the error of an incorrect one. `sandbox` runs programs that a model
+wrote.
 """

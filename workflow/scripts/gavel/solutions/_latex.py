@@ -1,14 +1,14 @@
-r"""The value of a formula, in LaTeX or plain signs: `\frac{10\sqrt{10.5}}{27}`, `5!`, `3 \times 10^4`, `18\text{ m}^2`.
+r"""The value of a formula in LaTeX or plain signs: `\frac{10\sqrt{10.5}}{27}`, `5!`, `3 \times 10^4`, `18\text{ m}^2`.
 
-A parser of its own, because text from a model may hold anything (`\binom{99999999}{49999999}`, `10^{10^{10}}`) and
-general computer algebra has no bound on its work. Here the bounds are: `MAX_LENGTH` characters, `MAX_DEPTH` levels, and
-no number of more than `numbers.MAX_BITS` bits, which is checked before a number is computed. A formula that
-exceeds one of them, or holds anything that is not listed here, has no value: nothing in it is skipped.
+This is a parser of its own because a model's text may contain anything (`\binom{99999999}{49999999}`, `10^{10^{10}}`)
+and general computer algebra does not bound its work. The bounds here are `MAX_LENGTH` characters, `MAX_DEPTH` levels,
+and no number of more than `numbers.MAX_BITS` bits, which is checked before a number is computed. A formula that exceeds
+a bound, or contains anything that is not listed here, has no value: nothing in it is skipped.
 
-What it knows: + - * / ^ ! and their LaTeX forms, brackets, fractions, mixed numbers, percent and degrees, roots,
-repeating decimals, binomials, gcd, lcm, max, min, absolute values, floor and ceiling, pi, e, exp, logarithms and
-trigonometric functions, whole numbers with a base (`10_2`), and `2 million`. `a = b = c` has the value of c. Units and
-words may stand before the value or after an operand.
+Supported: + - * / ^ ! and their LaTeX forms, brackets, fractions, mixed numbers, percent and degrees, roots, repeating
+decimals, binomials, gcd, lcm, max, min, absolute values, floor and ceiling, pi, e, exp, logarithms and trigonometric
+functions, integers with a base (`10_2`), and `2 million`. `a = b = c` has the value of c. Units and words may precede
+the value or follow an operand.
 """
 
 import math
@@ -28,9 +28,9 @@ from gavel.solutions.numbers import (
     plain_value,
 )
 
-MAX_LENGTH = 200  # longer ones are prose or degenerate
+MAX_LENGTH = 200  # longer formulas are prose or degenerate text
 MAX_DEPTH = 30
-# 10^1000 / 10^999 would be small again, but nobody answers so; the result of each step is bounded.
+# The result of each step is bounded: 10^1000 / 10^999 would be small again, but nobody answers that way.
 MAX_FACTORIAL = 200  # 200! has 1,246 bits
 
 Value = Fraction | float
@@ -56,7 +56,7 @@ _MONEY = re.compile(
     r"|\b(?:Rs|INR|USD|EUR|GBP)\b\.?(?=[ ]*[0-9])"
 )
 _OPTION = re.compile(r"^\s*\(?[A-E][).:]\s+")
-# Words before the value: `Total: 18`. A function's name or a negation is no such word.
+# Words before the value: `Total: 18`. The name of a function or a negation is not such a word.
 _BEFORE = re.compile(
     rf"^(?:\s*+(?!(?:not|no|none|negative|minus|between|either|sqrt|gcd|lcm|max|min|log|ln|exp|sin|cos|tan)\b)"
     rf"[{LETTER}']{{2,}}+(?:[ ]?:)?)++\s+(?=[-0-9(\[{{\\.$√])"
@@ -99,15 +99,15 @@ _UNIT_LETTERS = set("mgshlLdVWJNCFK")
 
 
 class _NoValue(Exception):
-    """The text is no formula with a value, or one beyond the bounds."""
+    """The text is not a formula with a value, or exceeds the bounds."""
 
 
 @lru_cache(maxsize=4096)
 def latex_number(text: str) -> Value | None:
-    r"""The real number that a formula stands for: a Fraction where it is rational, a float where it is irrational, and
-    None where it has no single value or cannot be evaluated.
+    r"""The real number that a formula stands for: a Fraction if rational, a float if irrational, None without a value.
 
-    Never raises, and does bounded work, whatever the text (see the module's docstring).
+    A formula has no value if the value is not unique or cannot be evaluated. Never raises, and does bounded work,
+    whatever the text (see the module's docstring).
 
     >>> latex_number(r"\frac{\sqrt{16}}{3}"), latex_number("2^{10}"), latex_number("x+1")
     (Fraction(4, 3), Fraction(1024, 1), None)
@@ -140,15 +140,16 @@ def _cleaned(text: str) -> str:
 
 
 def _tokens(text: str) -> list[tuple[str, str | Value]]:
-    """Pairs (kind, what): ('number', value), ('sign', its name in `_SIGNS`), ('word', the word)."""
+    """Pairs (kind, content): ('number', value), ('digits', an integer's digits), ('sign', its name in `_SIGNS`),
+    ('word', the word)."""
     tokens: list[tuple[str, str | Value]] = []
-    brackets: list[bool] = []  # for each open one, whether it holds a function's arguments
+    brackets: list[bool] = []  # for each open bracket, whether it holds a function's arguments
     position = 0
     while position < len(text):
         if text[position].isspace():
             position += 1
             continue
-        # In gcd(10,200) the comma separates.
+        # In gcd(10,200), the comma separates arguments.
         arguments = bool(brackets) and brackets[-1]
         match = (arguments and _UNGROUPED.match(text, position)) or _TOKEN.match(text, position)
         kind, word = match.lastgroup, match[0]
@@ -179,15 +180,15 @@ def _tokens(text: str) -> list[tuple[str, str | Value]]:
 
 
 def _number(word: str, text: str, position: int) -> tuple[Value, int]:
-    r"""The value of a number and where it ends, a repeating part (`0.1\overline{6}`) or dots after it included."""
+    r"""The value of a number and where it ends, including a repeating part (`0.1\overline{6}`) or dots after it."""
     value = plain_value(word)
     if value is None:
         raise _NoValue
     if "." in word and len(word) > SIGNIFICANT_DIGITS + 1:
-        return float(value), position  # a longer decimal has been rounded by whoever computed it
+        return float(value), position  # a longer decimal was rounded when it was computed
     _, point, places = word.partition(".")
     if point or text.startswith(".", position):
-        if not point and not _REPEATING.match(text, position + 1):  # `5.` ends on a full stop
+        if not point and not _REPEATING.match(text, position + 1):  # `5.` ends with a full stop
             return value, position
         start = position if point else position + 1
         if repeating := _REPEATING.match(text, start):
@@ -200,7 +201,7 @@ def _number(word: str, text: str, position: int) -> tuple[Value, int]:
 
 
 class _Parser:
-    """Recursive descent over tokens. Every method returns the value of what it has read or raises `_NoValue`."""
+    """Recursive descent over tokens. Every method returns the value of what it has read, or raises `_NoValue`."""
 
     def __init__(self, tokens: list[tuple[str, str | Value]]):
         self.tokens = tokens
@@ -286,8 +287,8 @@ class _Parser:
         if whole and self.kind(1) == "sign" and self.tokens[self.at + 1][1] == "_":
             return self.in_base()
         value = self.primary()
-        if whole and (found := self.simple_fraction()):
-            top, bottom, end = found
+        if whole and (fraction := self.simple_fraction()):
+            top, bottom, end = fraction
             if 0 < top < bottom:
                 value, self.at = value + Fraction(top, bottom), end
         while self.sign() in ("!", "%"):
@@ -300,7 +301,7 @@ class _Parser:
         return self.units(value)
 
     def in_base(self) -> Value:
-        """A whole number with a base of two to ten: `1011_2`, `12_{8}`."""
+        """An integer with a base from two to ten: `1011_2`, `12_{8}`."""
         digits = self.take()
         self.take()
         base = _whole(self.argument())
@@ -309,7 +310,8 @@ class _Parser:
         return _bounded(Fraction(int(digits, base)))
 
     def units(self, value: Value) -> Value:
-        """Skip the unit after an operand: `m^2`, `miles per hour`, `m/s`, a degree sign. `million` multiplies it."""
+        """Skip the unit after an operand: `m^2`, `miles per hour`, `m/s`, a degree sign. `million` multiplies the
+        value."""
         if self.sign() == "degree":
             self.take()
         while (word := (self.word() or "").lower().removesuffix("s")) in MAGNITUDES:
@@ -360,8 +362,10 @@ class _Parser:
         raise _NoValue
 
     def simple_fraction(self) -> tuple[int, int, int] | None:
-        r"""Numerator, denominator and end of a fraction of two whole numbers that comes next (`\frac{1}{2}`,
-        `\frac12`). It only looks ahead, so that nested fractions are read once."""
+        r"""Numerator, denominator and end of a fraction of two integers that comes next (`\frac{1}{2}`, `\frac12`).
+
+        Only looks ahead, so that nested fractions are read once.
+        """
         if self.sign() != "frac":
             return None
         at, numbers = self.at + 1, ""
@@ -408,7 +412,7 @@ class _Parser:
         return _bounded(getattr(math, named)(value))
 
     def argument(self) -> Value:
-        r"""What a command takes: a group, a command, or one digit (`\frac12` is 1/2)."""
+        r"""The argument of a command: a group, a command, or one digit (`\frac12` is 1/2)."""
         if self.kind() == "digits" and len(self.tokens[self.at][1]) > 1:
             word = self.tokens[self.at][1]
             self.tokens[self.at : self.at + 1] = [("digits", word[0]), ("digits", word[1:])]
@@ -495,7 +499,7 @@ def _root(value: Value, degree: Value) -> Value:
 
 
 def _exact_root(value: Fraction, degree: int) -> Fraction | None:
-    """The rational root of a number that is not negative, or None if it has none."""
+    """The rational root of a non-negative number; None if it has none."""
     if value < 0:
         raise _NoValue
     parts = [_integer_root(part, degree) for part in (value.numerator, value.denominator)]

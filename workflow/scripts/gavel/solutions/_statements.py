@@ -1,6 +1,5 @@
-r"""What a piece of text says as its answer: `read` at its beginning (a marker's sentence), `bare` at its end (text
-without a marker). The markers themselves are in `gavel.solutions.verifier`, whose docstring has the rules.
-"""
+r"""The answer that a piece of text states: `read` at its beginning (a marker's sentence), `bare` at its end (text
+without a marker). The markers are in `gavel.solutions.verifier`, whose docstring has the rules."""
 
 import re
 from collections.abc import Iterator
@@ -19,14 +18,15 @@ from gavel.solutions.numbers import (
     words_value,
 )
 
-# An answer stands at the beginning of what a marker or a statement says; the bound keeps adversarial text linear.
+# Characters read from what follows a marker. The answer is at its beginning; the bound keeps the work linear for
+# adversarial text.
 ANSWER_LENGTH = 200
 
 FLAT_NUMBER = re.sub(r"[?]P<[a-z_]+>", "?:", NUMBER.pattern)  # for use inside other patterns
-# Up to two words (`apples per day`) that belong to the number before.
+# Up to two words (`apples daily`) that belong to the preceding number.
 UNITS = rf"(?:%|°|[ ]?[$€£])?(?:[ ]?(?!and\b|or\b|to\b|x[ ]?[0-9])[{LETTER}]+(?:\^?[0-9])?\b){{0,2}}"
 
-# The same inside a computation, where no word may turn to something else.
+# The same inside a computation, where a unit is none of the words that turn to something else.
 _TURNS = (
     "because|since|as|if|when|where|for|with|using|by|from|so|after|at|given|and|or|to|in|of|thanks|considering|seeing"
     "|is|which|that|but|while|plus|minus|times|divided|multiplied|equals|makes|making|gives|giving|comes|resulting"
@@ -41,7 +41,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 
-# `$...$` by Pandoc's rule, which keeps "$5 and $10" apart; `$$...$$`, `\(...\)` and `\[...\]`.
+# `$...$` by Pandoc's rule, so that "$5 and $10" is not a formula; `$$...$$`, `\(...\)` and `\[...\]`.
 _MATH = (
     r"\$\$(?P<display>[^$]{1,400}?)\$\$"
     r"|\$(?=\S)(?P<inline>[^$\n]{0,200}?(?:[^$\s]|[}]\ ))\$(?![0-9])"
@@ -68,18 +68,18 @@ _GOES_ON_AS_FORMULA = re.compile(
     rf"|[ ](?:is|equals|makes|gives)[ ][0-9])|[ ]?[*×·/][ ]?{_COMMAND}"
 )
 
-_COUNTS = re.compile(rf"{FLAT_NUMBER}|\\[dt]?frac|\\sqrt|\\pi")  # a formula that is a quantity, not only a name
+_COUNTS = re.compile(rf"{FLAT_NUMBER}|\\[dt]?frac|\\sqrt|\\pi")  # makes a formula a quantity, not just a name
 
 _TOKEN = re.compile(rf"(?P<math>{_MATH})|(?P<command>{_COMMAND})|{NUMBER.pattern}|(?P<compound>{COMPOUND.pattern})")
 
-# What follows a number that is only the first operand of a sum: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
+# Follows a number that is only the first operand of a computation: `10+John's age`, `5 * 3`, `5-6`, `5 times 3`.
 _UNFINISHED = re.compile(
     r"[*_]*[ ]?(?:[+×÷^][ ]?[\w({\\$]|\*[ ]?[$€£]?[0-9]|\*\*[0-9]|\*\(|[-/][ ]?[$€£]?[0-9(]|x[ ]?[0-9(]"
     r"|\\(?:pi|times|cdot|div|sqrt|pm|mp)|(?:plus|minus|times|multiplied by|divided by)[ ][$€£]?[0-9(])"
     r"|\([0-9]+\)|%?[ ]of[ ][$€£]?[0-9]|[ ](?:squared|cubed|factorial)\b"
     r"|(?:[ ][-*]|[ ]?[+×÷/=])[ ]*$"
 )
-# Not a unit: `5x`, `5k`. A suffix such as k or M may be thousands and millions, or not.
+# Follows a number but is not a unit: `5x`, `5k`. A suffix such as k or M may or may not mean thousands or millions.
 _VARIABLE = re.compile(rf"(?:[ ]?[xyznk]|[abijqruvwKMB]|bn|mn)(?![{LETTER}0-9'])")
 _SECOND = re.compile(
     rf"(?:{UNITS}(?:[ ]?,?[ ]?\(?(?:and|or|&)[ ]|[ ]?[,;][ ]?|[ ]to[ ]|[ ]?[-/:][ ])|(?:[ ]?[{LETTER}]+)?[ ]+)"
@@ -104,12 +104,12 @@ _RESULT = re.compile(
     r"(?:,?[ ](?:which|that|so|so it|so that)?[ ]?(?:is equal to|is|equals|makes|gives|comes to|or)"
     r"|,?[ ](?:or|so|giving|making|yielding|leaving|resulting in|for a total of|namely|i\.e\.)),?[ ]+"
 )
-# The same further on in the sentence, after `5 more than 10` or `the sum of 4 and 5`.
+# The same later in the sentence, after `5 more than 10` or `the sum of 4 and 5`.
 _GIVES = re.compile(
     r"(?:,|;|[ ]-)?[ ](?:which|that|this|so[ ](?:it|that|this))[ ](?:is equal to|is|equals|makes|gives|comes to)\b,?[ ]"
     r"|,[ ](?:so|or|i\.e\.|namely|giving|making|yielding|leaving|resulting in|that is|for a total of),?[ ]|[ ]?[=≈]"
 )
-# A number that is compared with another is no result: `5 more than 10`, `3 times as many`.
+# A number that is compared with another is not a result: `5 more than 10`, `3 times as many`.
 _COMPARES = re.compile(
     rf"(?:%|[ ]percent\b)?(?:[ ](?!(?:{_TURNS}|er)\b)[a-z]+){{0,3}}?[ ](?:more|less|fewer|[a-z]{{3,12}}er)\b"
     rf"(?:[ ](?!(?:{_TURNS}|than)\b)[a-z]+){{0,3}}?[ ]than\b(?P<other>[ ](?:the[ ])?(?={FLAT_NUMBER}))?"
@@ -128,7 +128,7 @@ _OPERATES = (
 _OPERAND_WORDS = re.compile(_OPERATES, re.IGNORECASE)
 _COMBINES = re.compile(r"\b(?:sum|difference|product|quotient|average|mean)\b[^0-9.;,=]{0,30}$", re.IGNORECASE)
 
-# A text that says that it does not answer.
+# A refusal to answer.
 _CANNOT = (
     r"(?:cannot|can't|can[ ]not|could[ ]not|couldn't|do[ ]not|don't"
     r"|(?:am|'m|are|'re|is|was|were|be)[ ](?:unable|not[ ]able)[ ]to)"
@@ -158,13 +158,13 @@ _REFUSES = re.compile(
     r"|\bi[ ](?:have[ ]no[ ]idea|refuse|(?:must|have[ ]to)[ ]decline)\b",
     re.IGNORECASE,
 )
-# What comes to a result after all: `we cannot know x yet, but 3 + 4 = 7`.
+# A result after all: `we cannot know x yet, but 3 + 4 = 7`.
 _RESULTS = re.compile(
     r"[=≈][ ]*[*_$€£(\\-]*[0-9]|^[ \t$*_]*+-?[0-9][0-9.,]*+[ \t*_]*$"
     r"|\b(?:so(?![ ]far)|therefore|thus|hence|altogether|in[ ]total)\b[^\n?.]{0,80}[0-9]",
     re.MULTILINE | re.IGNORECASE,
 )
-# `none of the above` is no number.
+# `none of the above` is not a number.
 _NONE_OF = re.compile(r"\W{0,10}(?:none|neither|not[ ]any|no[ ]one)[ ](?:of\b|option\b)", re.IGNORECASE)
 _WORDS_HERE = re.compile(
     rf"(?P<words>{NUMBER_WORDS})(?P<unit>[*_\"'`)]*(?:[ ](?!and\b|or\b|to\b|of\b|than\b|must\b|can\b|should\b"
@@ -185,7 +185,7 @@ _WRONG = (
     r"(?:wrong|incorrect|false|a[ ]mistake|not[ ](?:right|correct|true)"
     r"|too[ ](?:many|much|few|little|high|low|large|small|big))"
 )
-# Numbers that the text denies: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
+# Numbers that the text negates or calls wrong: `not 10`, `isn't $10`, `rather than 10`, `10 is wrong`.
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot be|rather than|instead of|anything but|other than|no longer|rules? out"
     r"|(?:wrong|incorrect|a mistake) to (?:say|think|answer|write))"
@@ -196,12 +196,12 @@ _DENIED = re.compile(
 )
 _HEDGE = re.compile(r"\b(?:either|between|(?:any|one) of)\b[^.]*\b(?:or|and)\b|\bfrom\b[^.]*\bto\b", re.IGNORECASE)
 
-# A bound is no answer.
+# A bound is not an answer.
 _BOUND = re.compile(
     r"(?:(?:more|less|greater|fewer|higher|lower) than|at (?:least|most)|up to|over|under) ", re.IGNORECASE
 )
 
-# Words that a heading or a numbered step begins with; their numbers are no answers.
+# Words at the beginning of a heading or a numbered step, whose numbers are not answers.
 PARTS = "Step|Part|Case|Problem|Question|Example|Method|Section|Phase|Stage|Equation|Solution|Explanation|Note|Option"
 _STEP = re.compile(rf"\b(?:{PARTS})s?[ ]\#?\(?[0-9]+(?:\.[0-9]+)*\)?(?![0-9%])(?:[.:)](?=\s))?", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]*+[*_#]*+[ \t]*+[0-9]{1,2}[.)](?=[ \t]+[^\s])", re.MULTILINE)
@@ -220,7 +220,7 @@ _OPERAND_BEFORE = re.compile(
     r"[0-9)%][ ]?(?:[+×÷*/]|[ ]-[ ])[ ]?[$€£(]*$|[0-9)%][ ]-[ ][$€£(]*$|[0-9)][ ](?:plus|minus|times|x)[ ]$"
     r"|(?<![A-Za-z])[a-zA-Z][ ]?[+×÷*/-][ ]?$|\b(?:plus|times)[ ]$"
     r"|\b(?:multiply|divide|add|subtract)\b[^.=\n]*[ ](?:by|and|from|to)[ ]$"
-    # An equation that is not solved: `2x + 3 = `, `3 + x = `.
+    # An unsolved equation: `2x + 3 = `, `3 + x = `.
     r"|(?<![A-Za-z0-9.])[0-9.]*[xyzn][ ]?[+-][ ]?[0-9.]+[ ]?=[ ]?[$]?$|[0-9][ ]?[+-][ ]?[0-9]*[xyzn][ ]?=[ ]?[$]?$"
 )
 _LIST_BEFORE = re.compile(
@@ -234,7 +234,7 @@ _BOUND_BEFORE = re.compile(
 )
 
 
-# Nouns that number what a heading names, besides `PARTS`.
+# Nouns, besides `PARTS`, that are numbered in headings.
 _NAMED = (
     "Day|Week|Month|Year|Hour|Minute|Quarter|Season|Semester|Period|Round|Person|Player|Child|Student|Worker|Team|Group"
     "|Class|Scenario|Chapter|Lesson|Unit|Module|Page|Trip|Item|Batch|Lap|Level|Set|Trial|Attempt|Approach|Alternative"
@@ -261,8 +261,8 @@ _HEADING = re.compile(r"^[ \t]*(?:(#)\#{0,5}[ \t]|\*\*(?=[^*\n]{1,100}\*\*[ \t]*
 
 
 class Reading(NamedTuple):
-    """What a statement says: whether it begins with a number (or formula, or None), which answer that is, and where it
-    ends. `answer` is None where what it begins with is no single number."""
+    """What a statement answers: whether it begins with a number (or formula, or None), which answer that is, and
+    where it ends. `answer` is None if the statement begins with something other than a single number."""
 
     starts: bool
     answer: str | None
@@ -270,7 +270,7 @@ class Reading(NamedTuple):
 
 
 class _Element(NamedTuple):
-    """A number or formula: its canonical text (None: it has no value) and its end; whether it is a formula."""
+    """A number or formula: its canonical text (None if it has no value), its end, and whether it is a formula."""
 
     answer: str | None
     end: int
@@ -281,8 +281,8 @@ def read(statement: str, bullets: bool = False) -> Reading:
     """The answer at the beginning of a statement (at most `ANSWER_LENGTH` characters of it).
 
     Args:
-        statement: what follows a marker. A number in words counts where only a unit follows it.
-        bullets: whether a dash and a space at the beginning are a list's, not a sign.
+        statement: what follows a marker. A number in words counts only if nothing but a unit follows it.
+        bullets: whether a dash and a space at the beginning are a list's bullet, not a sign.
     """
     statement = statement[:ANSWER_LENGTH]
     if _NONE.fullmatch(statement.partition("</answer>")[0].partition("\n")[0]):
@@ -299,7 +299,7 @@ def read(statement: str, bullets: bool = False) -> Reading:
 
 
 def in_words(statement: str, last: bool) -> Reading:
-    """The answer of a statement that begins with words: after the last `=`, else its last (or first) number."""
+    """The answer of a statement that begins with words: what follows the last `=`, else its last (or first) number."""
     statement = statement[:ANSWER_LENGTH]
     if _REFUSES.search(statement):
         return Reading(True, None, len(statement))
@@ -333,7 +333,7 @@ def in_words(statement: str, last: bool) -> Reading:
 
 
 def bare(text: str) -> str | None:
-    """The last number or formula of a text, where the text does not end on something else (rule 4)."""
+    """The last number or formula of a text, unless the text ends with something else (rule 4)."""
     if refuses(text):
         return None
     text = _STEP.sub(" ", without_denied(without_headings(text)))
@@ -360,12 +360,12 @@ def bare(text: str) -> str | None:
 
 
 def without_denied(text: str) -> str:
-    """The text without the numbers that it denies (`not 10`, `10 is wrong`)."""
+    """The text without the numbers that it negates or calls wrong (`not 10`, `10 is wrong`)."""
     return _DENIED.sub(" ", text)
 
 
 def refuses(text: str) -> bool:
-    """Whether the text says that it cannot answer, and comes to no result after that."""
+    """Whether the text refuses to answer and reaches no result after that."""
     last = None
     for last in _REFUSES.finditer(text):  # noqa: B007
         pass
@@ -375,8 +375,9 @@ def refuses(text: str) -> bool:
 def names(line: str, below: bool) -> bool:
     """Whether the line of a Markdown heading names what comes below, rather than stating a number.
 
-    `Week 4` does; other words before a number do (`Cost of 3 shirts`), and a colon at the end, where numbers follow
-    below. A number at the beginning (`18 dollars`), `=`, a colon or a verb before the number state it.
+    `Week 4` does, and so does a line with a colon or question mark at its end. If numbers follow below (`below`), so
+    does a line with other words before its number (`Cost of 3 shirts`). A number at the beginning (`18 dollars`), or
+    `=`, a colon or a verb before the number states it.
     """
     line = line.strip(" \t*_#")
     if _LABELLED.match(line) or (line.endswith(("?", ":")) and not _ONLY_NUMBER.fullmatch(line)):
@@ -392,7 +393,7 @@ def names(line: str, below: bool) -> bool:
 
 
 def without_headings(text: str) -> str:
-    """The text without the headings that only name something and hold a number (`### Week 4`)."""
+    """The text without the headings that only name something and contain a number (`### Week 4`)."""
     if "#" not in text and "**" not in text:
         return text
     last_digit = max(map(text.rfind, "0123456789"))
@@ -405,7 +406,7 @@ def without_headings(text: str) -> str:
 
 
 def value(formula: str) -> str | None:
-    """Canonical text of a formula's value; a plain decimal stays a decimal, which may have been rounded."""
+    """Canonical text of a formula's value; a plain decimal stays a decimal, because it may be rounded."""
     number = latex_number(formula)
     return None if number is None else canonical(number)
 
@@ -416,7 +417,7 @@ def asks(text: str, end: int) -> bool:
 
 
 def _element(text: str, start: int) -> _Element | None:
-    """The number or formula that stands at `start`; None where there is neither."""
+    """The number or formula at `start`; None if there is neither."""
     math = _MATH_HERE.match(text, start)
     if math:
         content = next(part for part in math.groups() if part is not None)
@@ -452,7 +453,7 @@ def _formula(text: str, start: int) -> _Element:
 
 
 def _statement_end(statement: str, start: int) -> int:
-    """Where the sentence around `start` ends, or turns to a reason."""
+    """Where the sentence around `start` ends or turns to a reason."""
     ends = [
         match.start() for match in (_SENTENCE_END.search(statement, start), _REASON.search(statement, start)) if match
     ]
@@ -460,9 +461,9 @@ def _statement_end(statement: str, start: int) -> int:
 
 
 def _result(statement: str, first: _Element) -> str | None:
-    """The answer of a statement that begins with `first`: the result of the computation that it begins, if it does.
+    """The answer of a statement that begins with `first`: the result of the computation that starts there, if one does.
 
-    A computation is numbers (and units) with operators between them, then `=` or `which is`; what comes after anything
+    A computation consists of numbers (and units) joined by operators, then `=` or `which is`. What comes after anything
     else (`41 because 6*7=42`) is not part of it.
     """
     compares = None if first.formula else _COMPARES.match(statement, first.end)
@@ -483,14 +484,14 @@ def _result(statement: str, first: _Element) -> str | None:
 
 
 def _restates(statement: str, element: _Element, result: _Element | None) -> bool:
-    """Whether an element is the factorial that the result before it is: `24 = 4!`."""
+    """Whether an element is the previous result written as a factorial: `24 = 4!`."""
     if result is None or not statement.startswith("!", element.end):
         return False
     return value(f"{element.answer}!") == result.answer
 
 
 def _given(statement: str, start: int) -> _Element | None:
-    """The first number of the sentence that is said to be a result, after `start`."""
+    """The first number after `start` that its sentence presents as a result."""
     end = _SENTENCE_END.search(statement, start)
     for gives in _GIVES.finditer(statement, start, end.start() if end else len(statement)):
         if element := _element(statement, _LEAD.match(statement, gives.end()).end()):
@@ -499,20 +500,21 @@ def _given(statement: str, start: int) -> _Element | None:
 
 
 def _alone(statement: str, element: _Element) -> str | None:
-    """The element's answer, unless what follows makes it an operand, a variable's factor, or one of several numbers."""
+    """The element's answer, unless what follows makes it an operand, a variable's coefficient, or one of several
+    numbers."""
     if _UNFINISHED.match(statement, element.end) or _VARIABLE.match(statement, element.end):
         return None
     return element.answer if _single(statement, element.answer, element.end) else None
 
 
 def _single(statement: str, answer: str | None, end: int) -> bool:
-    """Whether no other number follows as in a list or as an alternative."""
+    """Whether no other number follows as in a list or an alternative."""
     second = _SECOND.match(statement, end)
     return second is None or canonical(second["other"]) == answer
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:
-    """Every number, formula and compound (3:45) of a text; formulas without a digit are left out."""
+    """Every number, formula and compound (3:45) of a text, without formulas that are not a quantity."""
     position = 0
     while match := _TOKEN.search(text, position):
         position = match.end()

@@ -1,18 +1,18 @@
-"""How long a batch of programs may run, and what stands for the answer of one that did not.
+"""The time limit of a batch of programs, and the placeholder answer of a program that did not run.
 
 The budget belongs to the process: a job sets it once from `solution.batch_seconds`.
 """
 
 import enum
 
-# A batch of BATCH programs may take this long: a minute stops a policy that writes endless programs only (one in ten of
-# them, on two cores, takes less), and a thousand simple ones take a fraction of a second.
+# Time limit of a batch of BATCH programs. A minute stops a policy that writes only endless programs (one in ten of
+# them, on two cores, takes less); a thousand simple programs take a fraction of a second.
 BUDGET_S = 60.0
 BATCH = 1024
 
 
 class NotRun(enum.Enum):
-    """What stands for the answer of a program for which there was no time."""
+    """The placeholder answer of a program for which there was no time."""
 
     NOT_RUN = "not run"
 
@@ -24,11 +24,11 @@ _budget_s = BUDGET_S
 
 
 def budget() -> float:
-    """Seconds that a batch of `BATCH` programs may take where a call does not say."""
+    """The default time limit of a batch of `BATCH` programs, in seconds."""
     return _budget_s
 
 
 def use_budget(seconds: float) -> None:
-    """From now on, in this process, a batch of `BATCH` programs may take so many seconds."""
+    """Set this process's default time limit of a batch of `BATCH` programs, in seconds."""
     global _budget_s
     _budget_s = seconds

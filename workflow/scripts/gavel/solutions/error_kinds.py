@@ -1,16 +1,16 @@
-"""What is wrong with a wrong solution, as far as a comparison with the reference solution tells.
+"""The kind of error in an incorrect solution, as far as a comparison with the reference solution shows.
 
-Errors that a policy made and errors that were injected are named by the same rules, so that a judge's figures on both
-can be read side by side. The comparison is with the one reference: who went wrong on another way to the answer is told
-by where that way leaves the reference's (more steps, another operation). Nothing is executed or parsed here: a solution
-is a model's text, and is taken apart by regular expressions alone.
+Errors of a policy and injected errors are classified by the same rules, so a judge's metrics on both can be compared.
+There is only one reference: if a solution took another path to the answer, the kind is where that path leaves the
+reference's (more steps, another operation). Nothing is executed or parsed here: a model's text is only split by regular
+expressions.
 """
 
 import re
 from typing import NamedTuple
 
-# The kinds, in the order in which they are tried; the first that fits is the one. 'other wording' is of texts, 'other
-# order', 'other operation' and 'other result' of programs.
+# The kinds, in the order in which they are tried; the first match counts. 'other wording' is only for texts; 'other
+# order', 'other operation' and 'other result' are only for programs.
 KINDS = (
     "no answer",
     "fewer steps",
@@ -29,7 +29,7 @@ _COMMUTES = {"+", "*"}
 
 
 class Step(NamedTuple):
-    """One assignment of a program, names told by the place of what they stand for."""
+    """One assignment of a program, with each name replaced by the step that it stands for."""
 
     operators: tuple[str, ...]
     operands: tuple[str, ...]
@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 def steps(solution: str, solution_format: str) -> int:
-    """How many steps a solution takes: assignments of a program, lines of a text before its answer."""
+    """The number of steps in a solution: assignments of a program, lines of a text before its answer."""
     lines = [line for line in solution.splitlines() if line.strip()]
     if solution_format == "program":
         return sum(" = " in line for line in lines)
@@ -49,28 +49,28 @@ def error_kind(wrong: str, reference: str, answer: str | None, solution_format: 
 
     Args:
         wrong: a solution whose answer is not the reference's.
-        reference: a right solution of the same problem.
-        answer: what the wrong one answers (`gavel.solutions.verifier`), None for no answer.
+        reference: a correct solution of the same question.
+        answer: the answer of `wrong` (`gavel.solutions.verifier`), None without one.
         solution_format: `program` or `text`.
     """
     if answer is None:
         return "no answer"
-    own, right = steps(wrong, solution_format), steps(reference, solution_format)
-    if own != right:
-        return "fewer steps" if own < right else "more steps"
+    taken, needed = steps(wrong, solution_format), steps(reference, solution_format)
+    if taken != needed:
+        return "fewer steps" if taken < needed else "more steps"
     return _of_program(wrong, reference) if solution_format == "program" else _of_text(wrong, reference)
 
 
 def _of_program(wrong: str, reference: str) -> str:
-    own, right = _steps(wrong), _steps(reference)
-    if own == right:
+    taken, needed = _steps(wrong), _steps(reference)
+    if taken == needed:
         return "other result"
-    pairs = list(zip(own, right, strict=True))
+    pairs = list(zip(taken, needed, strict=True))
     operations = all(a.operators == b.operators for a, b in pairs)
     numbers = all(a.operands == b.operands for a, b in pairs)
     if operations and numbers:
         return "other order"
-    first, second = _blank(own), _blank(right)
+    first, second = _blank(taken), _blank(needed)
     if first != second and sorted(first) == sorted(second):
         return "other order"
     return "other operation" if numbers else "other number" if operations else "operation and number"
@@ -86,22 +86,22 @@ def _words(text: str) -> list[str]:
 
 def _steps(program: str) -> list[Step]:
     names: dict[str, str] = {}
-    found: list[Step] = []
+    result: list[Step] = []
     for line in program.splitlines():
         head, separator, expression = line.partition(" = ")
         if not separator:
             continue
         tokens = [names.get(token, token) for token in _TOKEN.findall(expression)]
-        names[head.strip()] = f"step {len(found)}"
+        names[head.strip()] = f"step {len(result)}"
         operators = sorted(token for token in tokens if token in _OPERATORS)
         operands = sorted(token for token in tokens if token not in _OPERATORS and token not in ("(", ")"))
-        # 2*3 and 3*2 are one step.
-        turned = sorted(tokens) if len(tokens) == 3 and set(operators) <= _COMMUTES else tokens
-        found.append(Step(tuple(operators), tuple(operands), tuple(turned)))
-    return found
+        # 2*3 and 3*2 are the same step.
+        ordered = sorted(tokens) if len(tokens) == 3 and set(operators) <= _COMMUTES else tokens
+        result.append(Step(tuple(operators), tuple(operands), tuple(ordered)))
+    return result
 
 
-def _blank(found: list[Step]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The steps, whichever step a name stands for."""
-    blank = [tuple(sorted("step" if part.startswith("step ") else part for part in one.operands)) for one in found]
-    return [(one.operators, operands) for one, operands in zip(found, blank, strict=True)]
+def _blank(program: list[Step]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The operators and operands of the steps, with all names of steps alike."""
+    blank = [tuple(sorted("step" if part.startswith("step ") else part for part in step.operands)) for step in program]
+    return [(step.operators, operands) for step, operands in zip(program, blank, strict=True)]

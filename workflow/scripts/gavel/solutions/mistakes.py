@@ -1,6 +1,6 @@
-"""Reference solutions, and wrong ones made from them: a program with a changed step, a text with another number.
+"""Reference solutions, and corrupted ones made from them: a program with a changed step, a text with another number.
 
-For a student's noisy reading, a judge's examples, the judge benchmark and the adversarial probes.
+For the tiny student's corrupted documents, a judge's training examples, the judge benchmark and adversarial probes.
 """
 
 import random
@@ -11,14 +11,15 @@ from typing import Any
 from gavel.solutions.numbers import UNANSWERABLE, canonical, fraction
 from gavel.solutions.programs import to_program
 
-TRIES = 20  # at another corrupted reference, for each that is wanted
-SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)  # by which a text's number is wrong
+TRIES = 20  # attempts for each corrupted solution
+SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)  # added to a text's number
 
 
 def reference(row: Mapping[str, Any], solution_format: str) -> str | None:
-    """A record's reference solution in the format; None without one.
+    """A record's reference solution in the format; None if it has none.
 
-    A program that does not convert has none, and so has a question that cannot be answered: no step of its is right.
+    A program that cannot be converted has none. Neither has a question that cannot be answered, since none of its steps
+    is correct.
     """
     if row.get("gold") in (None, UNANSWERABLE) or not row.get("solution"):
         return None
@@ -30,17 +31,17 @@ def reference(row: Mapping[str, Any], solution_format: str) -> str | None:
 
 def references(rows: Sequence[Mapping[str, Any]], solution_format: str) -> dict[str, str]:
     """Id -> reference solution, of the records that have one (`reference`)."""
-    found = ((row["id"], reference(row, solution_format)) for row in rows)
-    return {name: text for name, text in found if text}
+    pairs = ((row["id"], reference(row, solution_format)) for row in rows)
+    return {name: text for name, text in pairs if text}
 
 
 def moved(answer: str, by: int) -> str:
     """The answer plus `by`, in canonical text."""
-    return canonical(fraction(answer) + by)  # type: ignore[return-value]  # None has more digits than any answer
+    return canonical(fraction(answer) + by)  # type: ignore[return-value]  # None only beyond the digits of any answer
 
 
 def corrupt(program: str, rng: random.Random) -> str:
-    """A wrong program made from a right one: an operator changed, operands swapped, or a number replaced."""
+    """A corrupted program made from a correct one: an operator changed, operands swapped, or a number replaced."""
     lines = program.split("\n")
     spots = [i for i, line in enumerate(lines) if " = " in line]
     spot = rng.choice(spots)
@@ -62,9 +63,9 @@ def corrupt(program: str, rng: random.Random) -> str:
 
 
 def corruptions(program: str, rng: random.Random, tries: int) -> Iterator[str]:
-    """What up to so many `corrupt` calls make of a program, without those that give back what they got.
+    """The results of up to `tries` calls of `corrupt`, without those that leave the program unchanged.
 
-    Nothing for a program without a step.
+    Yields nothing for a program without a step.
     """
     if " = " in program:
         made = (corrupt(program, rng) for _ in range(tries))
@@ -72,35 +73,35 @@ def corruptions(program: str, rng: random.Random, tries: int) -> Iterator[str]:
 
 
 def corrupted(solution: str, answer: str, solution_format: str, count: int, rng: random.Random) -> list[str]:
-    """Up to `count` different solutions with one injected error each; some may yet be right (8 + 3 for 3 + 8).
+    """Up to `count` different solutions with one injected error each; some may still be correct (8 + 3 for 3 + 8).
 
-    Of a program one step is changed; in a text, the answer's number, in the last step as well.
+    In a program one step is changed; in a text the answer's number, also in the last step.
 
     Args:
-        answer: what the solution answers: the gold answer of a reference, the policy's own of a sample.
+        answer: the solution's answer: the gold answer of a reference, the policy's own answer of a sample.
     """
     if solution_format == "program":
         made = corruptions(solution, rng, TRIES * count)
     else:
         slipped = (_slipped(solution, answer, by) for by in rng.sample(SLIPS, len(SLIPS)))
         made = (text for text in slipped if text != solution)
-    found: dict[str, None] = {}
+    distinct: dict[str, None] = {}
     for text in made:
-        found[text] = None
-        if len(found) == count:
+        distinct[text] = None
+        if len(distinct) == count:
             break
-    return list(found)
+    return list(distinct)
 
 
 def _slipped(text: str, answer: str, by: int) -> str:
-    """A text whose answer, and whatever equals it in its last step, is off by so much."""
+    """A text whose answer is off by `by`, and so is whatever equals the answer in the last step."""
     wrong = moved(answer, by)
     lines = text.rstrip().split("\n")
     body, last = lines[:-1], lines[-1]
-    own = rf"(?<![\d.,]){re.escape(answer)}(?![\d]|[.,]\d)"
+    number = rf"(?<![\d.,]){re.escape(answer)}(?![\d]|[.,]\d)"
     if last.startswith("####"):
-        return "\n".join([*body[:-1], *(re.sub(own, wrong, line) for line in body[-1:]), f"#### {wrong}"])
-    changed = re.sub(own, wrong, last)
+        return "\n".join([*body[:-1], *(re.sub(number, wrong, line) for line in body[-1:]), f"#### {wrong}"])
+    changed = re.sub(number, wrong, last)
     return "\n".join([*body, changed if changed != last else f"{last}\n#### {wrong}"])
 
 

@@ -1,13 +1,13 @@
-r"""Numbers as people and programs write them, turned into one canonical text. Knows nothing of solutions or votes.
+r"""Numbers as people and programs write them, converted to one canonical text. Knows nothing of solutions or votes.
 
 The canonical text of a number is one of three:
 
 - an integer's digits: `18`;
-- a decimal without trailing zeros, at most `SIGNIFICANT_DIGITS` long: `0.5`. 1/2, 0.50 and a float's
-  0.49999999999999994 are therefore one answer in a vote. Longer decimals and irrational values are rounded to it;
-- a fraction in lowest terms, where an exact value does not fit into such a decimal: `13/3`, `1/1152921504606846976`.
+- a decimal without trailing zeros and with at most `SIGNIFICANT_DIGITS` digits: `0.5`. So 1/2, 0.50 and a float's
+  0.49999999999999994 are one answer in a vote. Longer decimals and irrational values are rounded to it;
+- a fraction in lowest terms, if an exact value does not fit into such a decimal: `13/3`, `1/1152921504606846976`.
 
-The text `None` stands for "this question cannot be answered" and is canonical too.
+The text `None` means "this question cannot be answered" and is canonical too.
 """
 
 import math
@@ -18,17 +18,16 @@ from functools import lru_cache
 
 UNANSWERABLE = "None"
 
-# A double carries 15 to 17 significant digits and a dozen operations lose a few of them; 12 is what survives,
-# so 0.1 + 0.2 and 0.3 get one text. Raise it only for tasks whose answers differ in the 12th digit.
+# A double has 15 to 17 significant digits, and a dozen operations lose a few of them; 12 survive, so 0.1 + 0.2 and 0.3
+# get one text. Raise it only for tasks whose answers differ in the 12th digit.
 SIGNIFICANT_DIGITS = 12
 
-# Longer numbers are degenerate text (a model stuck on one digit), never an answer; a float needs up to 309
-# digits.
+# Longer numbers are degenerate text (a model that repeats one digit), never an answer; a float needs up to 309 digits.
 MAX_DIGITS = 400
 MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10))
 TOO_LONG = f"too long: a number has {MAX_DIGITS} digits at most"
 
-# Letters that make digits after them part of a word (`AZYUK2A`). Chinese and Japanese are left out: they write
+# Letters that make following digits part of a word (`AZYUK2A`). Chinese and Japanese are excluded because they write
 # numbers without spaces around them.
 LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u04ff"
 CURRENCY = (
@@ -48,27 +47,27 @@ _RAISED = r"[ ]?(?:\^|\*\*)[ ]?(?:\{{[ ]?(?P<{0}_braced>-?[0-9]{{1,9}})[ ]?\}}|\
 _POWER = _RAISED.format("power").removeprefix("[ ]?")
 _SCALE = rf"[ ]?(?:[xX×*·⋅]|\\times|\\cdot)[ ]?10{_RAISED.format('scale')}"
 
-# Neither inside a word (AZYUK2A, COVID-19, x_1), nor an exponent (cm^2), nor the rest of a longer token (the 45 of
-# 3:45).
+# A number does not start inside a word (AZYUK2A, COVID-19, x_1), in an exponent (cm^2), or inside a longer token (the
+# 45 of 3:45).
 _START = (
     rf"(?<![{LETTER}0-9])(?<![{LETTER}]_)(?<![{LETTER}]_\{{)(?<![0-9][.,:/'])(?<![{LETTER}]-)"
     r"(?<!\^)(?<!\^-)(?<!\^\{)(?<!\^\{-)"
 )
-# Nor the beginning of one: a time or ratio (3:45), a date (1/2/2020), a version (3.5.2), a list (2,3,4).
+# Nor does it end inside one: a time or ratio (3:45), a date (1/2/2020), a version (3.5.2), a list (2,3,4).
 _END = r"(?![0-9]|[.,:/'hH][0-9])"
 
-# A minus is a sign only where it cannot be a subtraction: `10-5` ends on 5, `= -5` on -5.
+# A minus is a sign only where it cannot be a subtraction: `10-5` ends with 5, `= -5` with -5.
 NUMBER = re.compile(
     rf"(?P<sign>(?<![0-9A-Za-z_)\]}}%])[-+])?{_START}(?:{CURRENCY}[ ]?(?P<inner>-[ ]?)?)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})[ ](?P<part>[0-9]{{1,9}})/(?P<parts>[0-9]{{1,9}})"
     rf"|(?P<top>{PLAIN}{EXPONENT})(?:{_SCALE}|{_POWER}|[ ]?/[ ]?(?P<bottom>{PLAIN}))?){_END}"
     rf"(?:[ -](?P<magnitude>(?i:{_MAGNITUDE}(?:[ ]{_MAGNITUDE})?))s?(?![{LETTER}0-9]))?"
 )
-# Digits that are no single number: 3:45, 1/2/2020, 2020-01-05, 2,3,4, 3.5.2.
+# Digits that are not a single number: 3:45, 1/2/2020, 2020-01-05, 2,3,4, 3.5.2.
 COMPOUND = re.compile(rf"(?<![{LETTER}0-9])(?:[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|[0-9]+(?:[.,:/'][0-9]+)+)(?![0-9])")
 
-# One way of writing for what is meant alike: minus signs and dashes between or before numbers, narrow spaces,
-# full-width digits, raised digits.
+# One form for characters with the same meaning: minus signs and dashes between or before numbers, narrow spaces,
+# full-width digits, fraction characters.
 CHARACTERS = str.maketrans(
     dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
     | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
@@ -96,7 +95,7 @@ _ROOT = re.compile(r"√[ ]?([0-9.]+)?")
 
 
 def plain_signs(text: str) -> str:
-    """The text with one way of writing for signs and digits: `CHARACTERS`, `10³` as `10^{3}`, `√16` as a command."""
+    """The text with one form of each sign and digit: `CHARACTERS`, `10³` as `10^{3}`, `√16` as a command."""
     if text.isascii():
         return text
     text = _RAISED_DIGITS.sub(lambda match: "^{" + match[0].translate(_LOWERED) + "}", text.translate(CHARACTERS))
@@ -104,7 +103,7 @@ def plain_signs(text: str) -> str:
 
 
 def number_value(match: re.Match[str]) -> Fraction | None:
-    """Exact value of a `NUMBER` match; None where it is no single number: n/0, `4 10/3` (neither a mixed number nor
+    """Exact value of a `NUMBER` match; None if it is not a single number: n/0, `4 10/3` (neither a mixed number nor
     one fraction), or more than `MAX_DIGITS` digits."""
     if match["whole"]:
         whole, part, parts = (int(match[name]) for name in ("whole", "part", "parts"))
@@ -129,18 +128,18 @@ def number_value(match: re.Match[str]) -> Fraction | None:
 
 
 def exact(match: re.Match[str]) -> bool:
-    """Whether a `NUMBER` match is written as an exact value, not as a decimal that may have been rounded."""
+    """Whether a `NUMBER` match is written as an exact value, not as a decimal that may be rounded."""
     return bool(match["whole"] or match["bottom"] or match["scale"] or match["power"]) or "." not in match["top"]
 
 
 def integer_power(base: Fraction, exponent: int) -> Fraction | None:
-    """`base ** exponent`, or None where the result has more than `MAX_BITS` bits or divides by 0."""
+    """`base ** exponent`; None if the result has more than `MAX_BITS` bits or divides by 0."""
     if base == 0 and exponent <= 0:
         return None
     size = max(base.numerator.bit_length(), base.denominator.bit_length())
     if size > 1 and (size - 1) * abs(exponent) > MAX_BITS:
         return None
-    if size == 1:  # 0, 1 and -1, whose power needs no work
+    if size == 1:  # 0, 1 and -1, whose powers need no work
         return Fraction(1) if base == 1 or (exponent % 2 == 0 and base) else base
     return base**exponent
 
@@ -148,9 +147,9 @@ def integer_power(base: Fraction, exponent: int) -> Fraction | None:
 def canonical(value: object) -> str | None:
     """Canonical text of an int, float, Fraction, Decimal or the text of a number; None for anything else.
 
-    Text may carry a currency sign, thousands commas or spaces, a percent sign (25% is 25, as the benchmarks
-    write it), a word of `MAGNITUDES` (`2 million`) and a full stop, but no other words. `1.200,50` is not
-    understood; booleans, NaN and infinities are not numbers.
+    Text may have a currency sign, thousands commas or spaces, a percent sign (25% is 25, as the benchmarks write it), a
+    word of `MAGNITUDES` (`2 million`) and a full stop, but no other words. `1.200,50` is not supported; booleans, NaN
+    and infinities are not numbers.
 
     >>> canonical("$1,200.50"), canonical(0.1 + 0.2), canonical("3/4"), canonical("None"), canonical("many")
     ('1200.5', '0.3', '0.75', 'None', None)
@@ -172,7 +171,7 @@ def canonical(value: object) -> str | None:
 
 
 def too_long(value: object) -> bool:
-    """Whether an int, or the text of a number, is no number to `canonical` because it has too many digits."""
+    """Whether `canonical` rejects an int, or the text of a number, because it has too many digits."""
     if isinstance(value, str):
         text = _stripped(value)
         match = NUMBER.fullmatch(text)
@@ -182,7 +181,7 @@ def too_long(value: object) -> bool:
 
 
 def match_text(match: re.Match[str]) -> str | None:
-    """Canonical text of a `NUMBER` match; None as `number_value` has it."""
+    """Canonical text of a `NUMBER` match; None as in `number_value`."""
     value = number_value(match)
     if value is None:
         return None
@@ -204,12 +203,12 @@ def _canonical_text(text: str) -> str | None:
 
 
 def _stripped(text: str) -> str:
-    """A number's text without what may stand around it."""
+    """A number's text in plain characters, without a full stop or percent sign at its end."""
     return re.sub(r"^-[ ]", "-", text.translate(CHARACTERS).strip()).rstrip(".").rstrip("%").rstrip()
 
 
 def words_value(text: str) -> Fraction | None:
-    """Value of a number in English words, None where they are no single number.
+    """Value of a number in English words; None if they are not a single number.
 
     >>> words_value("twenty-one"), words_value("one hundred and five"), words_value("three and a half")
     (Fraction(21, 1), Fraction(105, 1), Fraction(7, 2))
@@ -233,8 +232,8 @@ def words_value(text: str) -> Fraction | None:
         elif word == "dozen":
             return Fraction(12) if last and words[:-1] in ([], ["a"]) else None
         elif word in _PARTS:
-            one = group if group >= 0 else 1
-            return Fraction(one, _PARTS[word]) if last and not whole and 0 < one < 20 and "and" not in words else None
+            top = group if group >= 0 else 1
+            return Fraction(top, _PARTS[word]) if last and not whole and 0 < top < 20 and "and" not in words else None
         elif word in _SMALL:
             value = _SMALL[word]
             free = group % 100 == 0 if value >= 10 else group % 10 == 0 and (group % 100 == 0 or group % 100 >= 20)
@@ -272,7 +271,7 @@ _PARTS = {
     for plural in ("", "s")
 } | {"half": 2, "halves": 2, "fourth": 4, "fourths": 4}
 _WORD = "|".join(sorted([*_SMALL, *_PARTS, *MAGNITUDES, "dozen"], key=len, reverse=True))
-# Words that may be a number; `words_value` says whether they are one.
+# Words that may be a number; `words_value` decides whether they are.
 NUMBER_WORDS = rf"(?:an?[ ])?(?:{_WORD})(?:(?:[ ]and(?:[ ]an?)?)?[ -](?:{_WORD}))*(?![A-Za-z0-9])"
 
 
@@ -286,7 +285,7 @@ def plain_value(text: str) -> Fraction | None:
 
 
 def exact_text(value: Fraction) -> str | None:
-    """Canonical text of an exact value: as a decimal where that loses nothing, else as a fraction."""
+    """Canonical text of an exact value: a decimal if that loses nothing, else a fraction."""
     text = _decimal(value)
     if text is None or Fraction(text) == value:
         return text

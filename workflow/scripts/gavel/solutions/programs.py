@@ -1,7 +1,7 @@
-"""Annotated solutions (GSM8K's `<<48/2=24>>`) rewritten as programs, mechanically.
+"""Convert annotated solutions (GSM8K's `<<48/2=24>>`) to programs, mechanically.
 
-Not a runner of programs (that is `gavel.solutions.sandbox.pool`): the few expressions met here are parsed with `ast`
-and evaluated exactly with fractions, so that nothing of a data file is ever executed.
+This module runs no programs (`gavel.solutions.sandbox.pool` does). The few expressions that occur are parsed with `ast`
+and evaluated exactly with fractions, so nothing in a data file is ever executed.
 """
 
 import ast
@@ -17,12 +17,12 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)%")
 _PLAIN = re.compile(r"[\d.+*/()-]+")
 
-# Bounds that no grade-school step comes near; they keep a hostile data file from costing time or memory.
+# Bounds far above any grade-school step; they limit the time and memory that a hostile data file can cost.
 MAX_EXPRESSION_LENGTH = 200
 MAX_EXPONENT = 32
 MAX_BITS = 512
 
-# Numbers that questions like to spell out; a literal among them is more likely the question's than a step's.
+# Numbers that questions often spell out; a literal that equals one of them is more likely the question's than a step's.
 _NUMBER_WORDS = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15,
@@ -34,27 +34,27 @@ _NUMBER_WORDS = {
 
 
 def to_program(solution: str, gold: str, question: str) -> str | None:
-    """Rewrite an annotated solution as `def solution(): ... return result` without a trailing newline.
+    """Convert an annotated solution to `def solution(): ... return result`, without a trailing newline.
 
-    Each annotation's left side becomes a statement; the right side (the claimed value) is not read. All but
-    the last are named a, b, c, ...; a literal that equals an earlier step's exact value becomes its name:
+    Each annotation's left side becomes a statement; the right side (the claimed value) is not read. All statements but
+    the last are named a, b, c, ... A literal that equals an earlier step's exact value becomes that step's name:
 
-    - the number is not among the question's numbers (digits, or small number words): always. Of several steps
-      with that value the most recent is taken first, the next occurrence in the expression takes the one
+    - if the number does not occur in the question (as digits or a small number word): always. If several steps have
+      that value, the first occurrence in the expression takes the most recent step, the next occurrence the step
       before.
-    - it is among them: only its first occurrence, and only if it is the immediately preceding step's value
-      (solutions chain; any other coincidence is as likely the question's own number).
+    - if it does: only its first occurrence, and only if it is the immediately preceding step's value (solutions chain;
+      any other coincidence is as likely the question's own number).
 
     Linking compares exact values, so it never changes what the program returns.
 
     Args:
-        solution: text with annotations; expressions may hold + - * / // ** ( ) . and `$`, `1,000`, `10%`.
-        gold: the problem's answer.
-        question: the problem's question.
+        solution: text with annotations; expressions may contain + - * / // ** ( ) . and `$`, `1,000`, `10%`.
+        gold: the gold answer.
+        question: the question's text.
 
     Returns:
-        The program, or None if there is no annotation, one is not plain arithmetic, there are more than 27,
-        or the program's value is not the gold one.
+        The program. None if there is no annotation, one is not plain arithmetic, there are more than 27, or the
+        program's value is not the gold answer.
     """
     annotations = ANNOTATION.findall(solution)
     if not annotations or len(annotations) > len(string.ascii_lowercase) + 1:
@@ -70,26 +70,26 @@ def to_program(solution: str, gold: str, question: str) -> str | None:
         name = "result" if index == len(annotations) - 1 else string.ascii_lowercase[index]
         lines.append(f"    {name} = {_link(expression, values, given)}")
         values.append(value)
-    # Canonical texts, not `gavel.solutions.verifier.equal`, which would let a program that returns 10/3 pass for 3.33.
+    # Canonical texts, not `gavel.solutions.verifier.equal`, which would accept a program that returns 10/3 for 3.33.
     if canonical(values[-1]) != canonical(gold):
         return None
     return "\n".join([*lines, "    return result"])
 
 
 def _expression(annotation: str) -> str | None:
-    """The left side as Python arithmetic without spaces, or None where it is anything else."""
+    """The left side as Python arithmetic without spaces; None if it is anything else."""
     left, separator, right = annotation.partition("=")
     if not separator or "=" in right or len(left) > MAX_EXPRESSION_LENGTH or re.search(r"[\d.]\s+[\d.]", left):
         return None
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), re.sub(r"[\s$]", "", left))
     text = _PERCENT.sub(r"(\1/100)", text)
-    # Python refuses integer literals with leading zeros.
+    # Python rejects integer literals with leading zeros.
     text = _LITERAL.sub(lambda match: re.sub(r"^0+(?=\d)", "", match.group()), text)
     return text if _PLAIN.fullmatch(text) else None
 
 
 def _value(expression: str) -> Fraction | None:
-    """Exact value of an arithmetic expression; None for bad syntax, division by zero, or one too large."""
+    """Exact value of an arithmetic expression; None for bad syntax, division by zero, or a value that is too large."""
     try:
         return _evaluate(ast.parse(expression, mode="eval").body, expression)
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
@@ -132,7 +132,7 @@ def _apply(op: ast.operator, left: Fraction, right: Fraction) -> Fraction:
 
 
 def _link(expression: str, values: list[Fraction], given: set[Fraction]) -> str:
-    """Replace literals that stand for earlier steps by their names; `values[i]` is step i's exact value."""
+    """Replace literals that stand for earlier steps by the steps' names; `values[i]` is step i's exact value."""
     seen: dict[Fraction, int] = {}
 
     def replace(match: re.Match[str]) -> str:

@@ -1,47 +1,50 @@
-r"""THE verifier: what a solution answers, and whether that is right. Rewards, judge calibration, votes and
-evaluation all call this module, so there is one definition of 'correct'. It does not grade reasoning: only
-the final answer.
+r"""The verifier: extracts what a solution answers and decides whether that is correct.
 
-Program solutions answer what they return (`gavel.solutions.sandbox.pool` runs them; `_program` finds the program in a
-response: Markdown fences are taken off, and what precedes `</think>` or follows a cue for another problem does not
-count, as in a text). A text answers by these rules, in order:
+Rewards, judge calibration, votes and evaluation all call this module, so there is one definition of 'correct'. It
+grades only the final answer, not the reasoning.
 
-1. What precedes `</think>` is no solution, where something follows; a thought that has not ended is none either. The
-   text ends where it turns to another problem, at a line with the prompt's cue (`Question:`, `Q:`, `Q)`, a heading
-   `### Question`): after a marker's answer at any cue, and after any other number that stands as an answer at a cue
-   whose question has numbers of its own. Marks of a turn's end (`<|endoftext|>`, `</s>`) end it after either.
+A program answers what it returns (`gavel.solutions.sandbox.pool` runs it). `_program` finds the program in a response:
+it removes Markdown fences and ignores what precedes `</think>` or follows a cue for another problem, as in a text. The
+answer of a text is determined by these rules, in order:
+
+1. Text before `</think>` is not part of the solution if something follows it; neither is a thought that has not ended.
+   The text ends where it turns to another problem, at a line with the prompt's cue (`Question:`, `Q:`, `Q)`, a heading
+   `### Question`). After a marker's answer, any cue ends it. After any other number that stands as an answer, only a
+   cue whose question has numbers of its own does. End-of-turn marks (`<|endoftext|>`, `</s>`) end it after either.
 2. The last marker that holds an answer decides (`_MARKERS`, `_RULES`):
-   - `#### 18`: the number, or the line below it. A Markdown heading is no marker: one without a number, with the number
-     of a part (`#### Step 1`, `#### Week 4`), with a colon or question mark at its end, or, where numbers follow
-     below, with words before the number that do not state it (`#### Cost of 3 shirts`);
-   - `\boxed{18}`: a number or a formula (`gavel.solutions._latex`). Different boxes in a list or in one sentence
-     (`Ann: \boxed{2}, Ben: \boxed{3}`) are no answer, unless words or signs lead from one to the other (`so`, `=`);
-   - `A: 18`, `Answer: 18` at the start of a line or sentence, a heading 'Final Answer', `<answer> 18 </answer>`: the
-     number it begins with; if it begins with words (`A: Let's see. ...`), what follows is read by rule 4;
-   - `the answer is 18`, `the answer (arabic numerals) is 18`, `the final answer: 18`, `18 is the answer`: the number in
-     that sentence, before any reason (`because`, `since`, `(`); a sentence without a number, or one that denies, asks
-     or tells what was believed (`I thought the answer is 8`), does not count. `might be 8`, and `would be 8` after an
-     `if`, count only where no number follows in another sentence.
-   A correction right after it ("Wait, that's wrong. ...", "No, it's 19", "Actually, let me recheck: 19") replaces it;
-   "it could also be 19" leaves none.
-3. In a marker a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`), and is no answer
-   without one (`5 - 3`), in words too (`5 more than 10, i.e. 15`, `twice 15`); without a number to compare with, `5
-   more than Tom` is 5. `5! = 120` has a factorial, `5!` at a sentence's end an exclamation. A formula between `$`
-   signs, or in LaTeX, is evaluated. A list, an alternative (`2 or 3`), a range, a bound (`at least 5`), a time, two
-   units (`5 hours 30 minutes`), both signs (`± 5`), a variable (`5x`) and words (`unknown`, `none of these`) are no
-   answer. A number in words is one where only a unit follows it.
-4. Without a marker the last number (or formula) of the text is the answer. Numbers of steps, numbers that are denied
-   (`not 10`), in headings that name a part, and digits inside words do not count; where the text breaks off in a
-   computation, ends with the question, or refuses (`I cannot answer this`, `not enough information`) and comes to no
-   result after that, there is none.
+  - `#### 18`: the number, or the line below it. A Markdown heading is not a marker: a line without a number, with the
+    number of a part (`#### Step 1`, `#### Week 4`), with a colon or question mark at its end, or, if numbers follow
+    below, with words before the number that do not state it (`#### Cost of 3 shirts`);
+  - `\boxed{18}`: a number or a formula (`gavel.solutions._latex`). Different boxes in a list or in one sentence
+    (`Ann: \boxed{2}, Ben: \boxed{3}`) are not an answer, unless words or signs lead from one to the other (`so`, `=`);
+  - `A: 18`, `Answer: 18` at the start of a line or sentence, a heading 'Final Answer', `<answer> 18 </answer>`: the
+    number it begins with. If it begins with words (`A: Let's see. ...`), rule 4 reads what follows;
+  - `the answer is 18`, `the answer (arabic numerals) is 18`, `the final answer: 18`, `18 is the answer`: the number in
+    that sentence, before any reason (`because`, `since`, `(`). A sentence does not count if it has no number, if it is
+    a negation or a question, or if it reports a belief (`I thought the answer is 8`). `might be 8`, and `would be 8`
+    after an `if`, count only if no number follows in another sentence.
+  A correction right after the answer ("Wait, that's wrong. ...", "No, it's 19", "Actually, let me recheck: 19")
+  replaces it; "it could also be 19" leaves no answer.
+3. In a marker, a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`). Without a result it
+   is not an answer (`5 - 3`). The same holds for computations in words (`5 more than 10, i.e. 15` is 15, `twice 15` is
+   not an answer), but without a number to compare with, `5 more than Tom` is 5. `5! = 120` has a factorial; `5!` at the
+   end of a sentence has an exclamation mark. A formula between `$` signs, or in LaTeX, is evaluated. A list, an
+   alternative (`2 or 3`), a range, a bound (`at least 5`), a time, two units (`5 hours 30 minutes`), both signs
+   (`± 5`), a variable (`5x`) and words (`unknown`, `none of these`) are not answers. A number in words is an answer
+   only if nothing but a unit follows it.
+4. Without a marker, the last number (or formula) of the text is the answer. The numbers of steps, negated numbers
+   (`not 10`), numbers in headings that name a part, and digits inside words do not count. There is no answer if the
+   text breaks off in a computation, ends with the question, or refuses (`I cannot answer this`,
+   `not enough information`) without reaching a result after that.
 
-Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`, `1
-200`, `1,00,000`) are stripped; signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and powers
-of ten (`1e3`, `1.5 x 10^3`) are read; `25%` is 25; hundred to trillion multiply (`2 million`), and k, M and bn after a
-currency sign (`$5k`; without one they may be units, and there is no answer); `dozen` and `lakh` are units. `1'200` and
-`12,50` are no numbers. 'Cannot be answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`,
-`\boxed{None}`, `the answer is None`): a lower-case `none` may well mean zero. No answer is Python's None and equals
-nothing.
+Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`,
+`1 200`, `1,00,000`) are stripped. Signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and
+powers of ten (`1e3`, `1.5 x 10^3`) are read. `25%` is 25. The words hundred to trillion multiply (`2 million`), and so
+do k, M and bn after a currency sign (`$5k`); without one they may be units, and there is no answer. `dozen` and `lakh`
+are units. `1'200` and `12,50` are not numbers.
+
+'Cannot be answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`,
+`the answer is None`): a lower-case `none` may well mean zero. A missing answer is Python's None and equals nothing.
 
 The work is linear in the text's length: a marker reads at most `ANSWER_LENGTH` characters, and a formula is evaluated
 within the bounds of `gavel.solutions._latex`.
@@ -81,21 +84,21 @@ from gavel.solutions.sandbox.pool import run_programs
 
 Format = Literal["text", "program"]
 
-# Noise of floating-point arithmetic and of irrational values, far below any difference that a word problem can mean.
-# It applies to decimals of `SIGNIFICANT_DIGITS` digits only; integers, fractions and shorter decimals are exact.
+# Rounding noise of floating-point arithmetic and of irrational values, far below any difference that matters in a word
+# problem. The tolerance applies only to decimals of `SIGNIFICANT_DIGITS` digits; integers, fractions and shorter
+# decimals are exact.
 RELATIVE_TOLERANCE = Fraction(1, 10**9)
-# What 0.1 + 0.2 - 0.3 may leave instead of 0.
+# 0.1 + 0.2 - 0.3 may leave this much instead of 0.
 ABSOLUTE_TOLERANCE = Fraction(1, 10**12)
 
-# GSM-Plus writes 13/3 as 4.33. Of two decimals the coarser is taken for a rounding of the finer if it has at
-# least this many places (with one place, 12.24 would pass for 12.2) and lies within half a unit of its last
-# place ...
+# GSM-Plus writes 13/3 as 4.33. The coarser of two decimals counts as a rounding of the finer if it has at least this
+# many places (with one place, 12.24 would match 12.2), is within half a unit of its last place ...
 ROUNDED_PLACES = 2
-# ... and the difference is small relative to the number: 0.17 for 1/6 (2 %) passes, 0.05 for 0.0461 does not.
+# ... and differs little relative to the number: 0.17 for 1/6 (2 %) passes, 0.05 for 0.0461 does not.
 ROUNDED_RELATIVE = Fraction(2, 100)
 
-# Patterns of the markers by rule; of two at one place the later here decides. The second entry is a piece of text (in
-# lower case) without which there is none, which spares most texts most patterns.
+# Patterns of the markers by rule; if two match at one position, the later one in this table decides. The second entry
+# is a lower-case text that every match contains; checking for it first saves most texts most patterns.
 _MARKERS = {
     "hash": (re.compile(r"(?<!\#)\#\#\#\#(?!\#)"), "####"),
     "box": (re.compile(r"\\(?:boxed|fbox)[ ]?\{"), "box"),
@@ -133,12 +136,12 @@ _MARKERS = {
         "answer",
     ),
 }
-# `I don't think the answer is 5`, `if the answer is 5`: no statement.
+# `I don't think the answer is 5`, `if the answer is 5`: not statements.
 _DENIED_STATEMENT = re.compile(
     r"(?:(?:n't|\bnot|\bnever|\bcannot|\bnobody)[ ](?:\w{1,20}[ ])?"
     r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)(?:[ ](?:that|if|whether))?"
     r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that)"
-    # What was believed, or might be: `first I thought the answer is 8, but`.
+    # Something that was believed, or might be: `first I thought the answer is 8, but`.
     r"|\b(?:thought|assumed|believed|guessed|figured|supposed|expected|(?:might|may"
     r"|could)[ ](?:have[ ])?(?:thought|think"
     r"|say|guess|assume|believe|expect))(?:[ ](?:at[ ]first|initially|first))?(?:[ ]that)?)"
@@ -163,8 +166,8 @@ _REPLACED = re.compile(
     rf"[*_]*(?P<number>{FLAT_NUMBER})[*_]*{UNITS}[ ]*(?:[.!]|\n|$)",
     re.IGNORECASE,
 )
-# An answer is taken up again: "Actually, let me recheck: 13", "Wait, each box holds 3, so it's 12." What confirms it
-# does not.
+# An answer is reconsidered: "Actually, let me recheck: 13", "Wait, each box holds 3, so it's 12." A confirmation is not
+# a reconsideration.
 _REOPENED = re.compile(
     rf"(?:{_TURN}){{0,2}}(?:{_SELF_CORRECTION})|[\s.,;:!*_$)\\}}]*(?=let(?:'s|[ ]me|[ ]us)[ ](?:redo|recompute"
     rf"|recalculate|start[ ]over|try[ ]again)\b)",
@@ -190,7 +193,7 @@ _OR_ELSE = re.compile(
 _IF = re.compile(r"\b(?:if|had|were|without|unless|suppose|supposing|assuming|otherwise)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
-# The prompt's cues (`cue`), and what ends or begins a turn.
+# The prompt's cues (`cue`, `heading`), and what ends or begins a turn.
 _CUE = re.compile(
     r"^[ \t]*+[#*_>]*+[ \t]*+(?P<cue>(?:(?:Next|New|Another)[ ])?(?:Question|Q|Problem|Instruction)"
     r"(?:[*_]*[ \t]*:|[ ]?\#?[0-9]{1,3}[*_]*[ \t]*(?:[:.)]|$)|(?<=Q)[).]))"
@@ -199,17 +202,17 @@ _CUE = re.compile(
     r"|<\|(?:im_end|endoftext|end_of_text|eot_id|end)\|>|</s>|<end_of_turn>|<eos>",
     re.MULTILINE | re.IGNORECASE,
 )
-# A cue's question, up to its question mark, a blank line, or an answer; numbers in it.
+# The end of a cue's question: its question mark, a blank line, or an answer. `_DATA` is a number in the question.
 _ASKED = re.compile(r"\?|\n[ \t]*\n|^[#*_ \t]*(?:A|Answer|Solution)[*_]*[ \t]*(?:[:).]|$)|\bthe answer\b", re.M | re.I)
 _DATA = re.compile(rf"[0-9]|\b(?!one\b|second\b){NUMBER_WORDS}", re.IGNORECASE)
-# A heading under which the answer stands, which makes earlier ones with a number headings, too: `#### 3 shirts`.
+# A heading above the final answer; an earlier `#### 3 shirts` is then a heading, too.
 _TOTAL = re.compile(
     r"^[ \t]*\#{1,6}[ \t*_]*(?:(?:the|grand|final|overall)[ ])*(?:total|sum|result|answer|altogether|in[ ]total"
     r"|combined)\b"
     r"[^\n0-9]{0,80}$",
     re.MULTILINE | re.IGNORECASE,
 )
-# A heading begins with such a word, unless it gives a number (`#### Conclusion: 42`); or it is numbered.
+# A heading begins with one of these words, unless it states a number (`#### Conclusion: 42`), or it is numbered.
 _HEADS = (
     "Check|Verif|Calculat|Conclusion|Summary|Reasoning|Analysis|Approach|Breakdown|Understand|Given|Answer|Final Answer"
 )
@@ -218,12 +221,12 @@ _STRUCTURE = re.compile(
     r"|(?P<numbered>[0-9]{1,2}[.)][ ]+[*_]*[A-Za-z]))",
     re.IGNORECASE,
 )
-# A box of the same list: `\boxed{2}, \boxed{3}`, `\boxed{2} and \boxed{3}`.
+# A preceding box in the same list: `\boxed{2}, \boxed{3}`, `\boxed{2} and \boxed{3}`.
 _BOX_BEFORE = re.compile(
     r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}[\s$]*(?:\\[)\]])?[\s$]*"
     r"(?:,|;|,?[ ]?(?:and|or)|\\text\{[ ]?(?:,|and|or)[ ]?\}|(?<=\}))[ $]*(?:\\[(\[])?[ $]*$"
 )
-# Another box of the same sentence (`Alice: \boxed{5}, Bob: \boxed{6}`), unless the words between lead from it to this.
+# A preceding box in the same sentence (`Alice: \boxed{5}, Bob: \boxed{6}`), unless the words between lead to the next.
 _BOX_IN_SENTENCE = re.compile(
     r"\\(?:boxed|fbox)[ ]?\{(?P<content>(?:[^{}]|\{[^{}]*\})*+)\}(?P<between>(?:(?!\\boxed|\\fbox|[.!?](?:\s"
     r"|$))[^\n])*+)$"
@@ -241,9 +244,9 @@ _BACKSLASHES = (
     (re.compile(r"\{,\}(?=[0-9]{3})|(?<=[0-9])\\[,!](?=[0-9]{3})"), ","),
     (re.compile(r"\\ "), " "),
 )
-# What is written in several ways, or needs more context than a number has.
+# Notations that vary, or that need more context than a number has.
 _WAYS = (
-    # An en dash before a clause is none between numbers: '15, 3 people with 5 apples each'.
+    # An en dash before a clause does not join two numbers, such as one between '15' and '3 people with 5 apples each'.
     (
         "–",
         re.compile(
@@ -261,7 +264,7 @@ _WAYS = (
     ("m", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?(?:[mM]n?|MM)(?![A-Za-z0-9])"), r"\1 million"),
     ("b", re.compile(r"([$€£₹][ ]?[0-9]+(?:[.,][0-9]+)*)[ ]?[bB]n?(?![A-Za-z0-9])"), r"\1 billion"),
 )
-# A Markdown code block: on a line of its own with whatever names the language, or after words and then as Python.
+# A Markdown code block: its fence is on a line of its own with any language, or after words with Python or no language.
 _FENCE = re.compile(
     r"(?<![`~])(?:^[ \t]*+(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]*+)?(?P<fence>`{3,}+|~{3,}+)[^`\n]*"
     r"|(?P<inline>`{3,}+|~{3,}+)(?:python|py)?[ ]*)\n"
@@ -270,14 +273,14 @@ _FENCE = re.compile(
 )
 _DEFINITION = "def solution"
 _RETURN = re.compile(r"^[ \t]++(?:[^\n]*[:;][ \t]*+)?return\b", re.MULTILINE)
-# What ends a program: a cue, or the fence that closes a block which the prompt has opened.
+# What ends a program: a cue, or the closing fence of a block that the prompt opened.
 _PROGRAM_END = re.compile(rf"{_CUE.pattern}|^[ \t]*+(?:```|~~~)", _CUE.flags)
 _CODE_LINE = re.compile(r"^[ \t]*+[^\s#]", re.MULTILINE)
 
 
 class _Places(NamedTuple):
-    """Of a text: where its last digit is, and the last heading such as `#### Total` (-1 where there is none). Of the
-    marker at hand: where a later one has been found to hold no answer (the text's length where none has)."""
+    """Positions in a text: of its last digit, of its last heading such as `#### Total` (-1 if there is none), and of
+    the next marker, which holds no answer (the text's length if there is no next marker)."""
 
     last_digit: int
     last_total: int
@@ -285,9 +288,9 @@ class _Places(NamedTuple):
 
 
 def extract(text: str) -> str | None:
-    """Canonical answer of a text solution: a number, `"None"` (cannot be answered), or None (no answer).
+    """The canonical answer of a text solution: a number, `"None"` (cannot be answered), or None (no answer).
 
-    Never raises, whatever the text; the rules are in the module's docstring.
+    Never raises, whatever the text; the module's docstring has the rules.
     """
     text = _ANNOTATION.sub("", text)
     lower = text.lower()
@@ -307,18 +310,19 @@ def extract(text: str) -> str | None:
         text = _DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)
-    # A box that has been begun: the text breaks off.
+    # An unclosed box: the text breaks off.
     if decided or "\\boxed" in text or "\\fbox" in text:
         return answer
     return bare(text)
 
 
 def equal(answer: str | None, gold: str | None) -> bool:
-    """Whether two answers are the same number, or both `"None"`; symmetric; no answer (None) equals nothing.
+    """Whether two answers are the same number, or both `"None"`. Symmetric; a missing answer (None) equals nothing.
 
-    Integers and fractions are compared exactly; a decimal with two or more places also matches what it rounds (4.33
-    and 13/3); a decimal of `SIGNIFICANT_DIGITS` digits, which is irrational or comes from floating-point arithmetic,
-    matches up to its noise. Arguments need not be canonical; text that is no number equals nothing.
+    Integers and fractions are compared exactly. A decimal with two or more places also matches a number that it rounds
+    (4.33 and 13/3). A decimal of `SIGNIFICANT_DIGITS` digits, which is irrational or comes from floating-point
+    arithmetic, matches up to its rounding noise. Arguments need not be canonical; text that is not a number equals
+    nothing.
     """
     left, right = (None if value is None else canonical(value) for value in (answer, gold))
     if left is None or right is None:
@@ -330,21 +334,23 @@ def equal(answer: str | None, gold: str | None) -> bool:
     if _noisy(left) or _noisy(right):
         if difference <= RELATIVE_TOLERANCE * size or (not x * y and difference <= ABSOLUTE_TOLERANCE):
             return True
-    # A fraction has endlessly many places, or more than a decimal here can have.
+    # A fraction has infinitely many places, or more than a decimal can have here.
     coarser = min(len(text.partition(".")[2]) for text in (left, right) if "/" not in text)
     rounds = coarser >= ROUNDED_PLACES and 2 * difference * 10**coarser <= 1
     return rounds and difference <= ROUNDED_RELATIVE * size
 
 
 def _noisy(text: str) -> bool:
-    """Whether a canonical text is a decimal with so many digits that arithmetic has rounded it."""
+    """Whether a canonical text is a decimal with so many digits that arithmetic must have rounded it."""
     _, _, places = text.partition(".")
     return len(places) >= 3 and len(text.replace(".", "").strip("-0")) >= SIGNIFICANT_DIGITS
 
 
 def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answer]:
-    """Answers of many solutions, in order: read from text, or returned by programs; `NOT_RUN` for a program that the
-    batch's time did not suffice for. Raises ValueError for any other format."""
+    """The answers of many solutions, in order: extracted from texts, or returned by programs.
+
+    A program that did not run within the batch's time gets `NOT_RUN`. Raises ValueError for any other format.
+    """
     if format == "text":
         return [extract(response) for response in responses]
     if format == "program":
@@ -355,14 +361,14 @@ def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answe
 def verify(
     responses: Sequence[str], golds: Sequence[str], format: Format
 ) -> tuple[list[str | None], list[bool | None]]:
-    """Answers of the responses and whether each equals the gold answer at its own position.
+    """The answers of the responses, and whether each equals the gold answer at the same position.
 
-    Both are None for a program that did not run (`gavel.solutions.budget.NOT_RUN`): nobody knows whether it is right.
+    Both are None for a program that did not run (`gavel.solutions.budget.NOT_RUN`), because its correctness is unknown.
 
-    Raises ValueError when the two lists differ in length or the format is unknown.
+    Raises ValueError if the lists differ in length or the format is unknown.
     """
     if len(responses) != len(golds):
-        raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold a response")
+        raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold answer per response")
     answers: list[str | None] = []
     correct: list[bool | None] = []
     for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
@@ -389,14 +395,14 @@ def _first_problem(text: str) -> str:
 
 
 def _poses(text: str, start: int) -> bool:
-    """Whether the question at a cue is another problem: it has numbers of its own."""
+    """Whether the question at a cue is another problem, that is, has numbers of its own."""
     window = text[start : start + 5 * ANSWER_LENGTH].lstrip(" \t\n*_")
     end = _ASKED.search(window)
     return bool(_DATA.search(window[: end.start()] if end else window))
 
 
 def _marked(text: str) -> tuple[bool, str | None]:
-    """Whether a marker decides, and the answer of the last that does (rules 2 and 3)."""
+    """Whether a marker decides, and the answer of the last marker that does (rules 2 and 3)."""
     lower = text.lower()
     markers = [
         (match.start(), order, kind, match)
@@ -417,7 +423,7 @@ def _marked(text: str) -> tuple[bool, str | None]:
 
 
 def _hash(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
-    """`#### 18`. A Markdown heading of that level is no marker: one that begins with a word such as 'Step', or names
+    """`#### 18`. A Markdown heading of that level is not a marker: it begins with a word such as 'Step', or names
     what comes below (`names`)."""
     line, start, end = _line(text, marker.end())
     line, below = without_denied(line), "\n" in text[marker.end() : start]
@@ -456,7 +462,7 @@ def _box(text: str, marker: re.Match[str], places: _Places) -> Reading | None:
 
 
 def _boxed(content: str) -> str | None:
-    r"""What a box holds: a number or formula, else the number in its words (`\boxed{18 eggs a day}`)."""
+    r"""The content of a box as a number or formula, or else the number in its words (`\boxed{18 eggs a day}`)."""
     if content.strip(" $").removeprefix("\\text{").rstrip("}. ") == UNANSWERABLE:
         return UNANSWERABLE
     content = re.split(r",?\s*\b(?:because|since)\b", content, maxsplit=1)[0]
@@ -496,7 +502,7 @@ def _phrase(text: str, marker: re.Match[str], places: _Places) -> Reading | None
 
 
 def _supposes(text: str, marker: re.Match[str], start: int, reading: Reading, places: _Places) -> bool:
-    """Whether `the answer would be 8`, `might be 8` does not decide: it depends on an `if`, or is no more than a guess,
+    """Whether `the answer would be 8` or `might be 8` does not decide: it depends on an `if`, or is only a guess,
     and numbers follow in other sentences."""
     if not marker["weak"].lower().startswith("would"):
         if not reading.starts and not re.match(r"\W*(?:either|between)\b", text[start : start + 20], re.IGNORECASE):
@@ -542,7 +548,7 @@ def _moved(reading: Reading, by: int) -> Reading:
 
 
 def _line(text: str, start: int) -> tuple[str, int, int]:
-    """The line at `start`, or the next one that is not blank: at most `ANSWER_LENGTH` characters, its start and end."""
+    """The line at `start`, or the next non-blank one: at most `ANSWER_LENGTH` characters, its start and its end."""
     window = text[start : start + ANSWER_LENGTH]
     blank = len(window) - len(window.lstrip())
     line = window[blank:].partition("\n")[0]
@@ -550,7 +556,7 @@ def _line(text: str, start: int) -> tuple[str, int, int]:
 
 
 def _corrected(text: str, reading: Reading) -> str | None:
-    """The reading's answer, or the one that a correction right after it puts in its place."""
+    """The reading's answer, or the one that replaces it in a correction right after it."""
     end = _SENTENCE_END.search(text, reading.end, reading.end + ANSWER_LENGTH)
     for start in (reading.end, end.end()) if end else (reading.end,):
         if match := _REPLACED.match(text, start, start + ANSWER_LENGTH):
@@ -566,8 +572,8 @@ def _corrected(text: str, reading: Reading) -> str | None:
 
 
 def _redone(rest: str, answer: str | None) -> str | None:
-    """What a text comes to after "Actually, let me recheck": its new result, or the answer where it has none, names the
-    answer again, or confirms it."""
+    """The answer of a text after "Actually, let me recheck": its new result, or the old answer if the text has no
+    result, repeats the old answer, or confirms it."""
     if _CONFIRMS.search(rest) or not _RECHECKS.search(rest[:ANSWER_LENGTH]):
         return answer
     if answer is not None and re.search(rf"(?<![0-9.,]){re.escape(answer)}(?![0-9]|[.,][0-9])", rest):
@@ -576,7 +582,8 @@ def _redone(rest: str, answer: str | None) -> str | None:
 
 
 def _braced(text: str, start: int) -> tuple[str | None, int]:
-    """What stands before the brace that closes the one before `start`, and where it closes; None if it is not near."""
+    """The content before the brace that closes the one before `start`, and where it closes; None if it is too far
+    away."""
     depth, end = 1, min(len(text), start + ANSWER_LENGTH)
     if text.find("}", start, end) < 0:
         return None, end
@@ -588,34 +595,34 @@ def _braced(text: str, start: int) -> tuple[str | None, int]:
 
 
 def _program(response: str) -> str:
-    """The program in a response: without Markdown fences, and without what follows once it turns to another problem.
+    """The program in a response, without Markdown fences and without what follows once it turns to another problem.
 
-    Of several fenced programs the last one counts, up to such a turn. What precedes `</think>` is no solution, where a
-    program follows.
+    Of several fenced programs, the last one before such a turn counts. Text before `</think>` is ignored if a program
+    follows.
     """
     _, _, solution = response.rpartition("</think>")
     if _DEFINITION in solution:
         response = solution
     response = response.replace("\r\n", "\n")
-    found = None
+    block = None
     for fence in _FENCE.finditer(response):
         if _DEFINITION not in fence["code"]:
             continue
-        if not found and _DEFINITION in (head := response[: fence.start()]) and (first := _first_program(head)) != head:
+        if not block and _DEFINITION in (head := response[: fence.start()]) and (first := _first_program(head)) != head:
             return first
-        if found and _CUE.search(response, found.end(), fence.start()):
+        if block and _CUE.search(response, block.end(), fence.start()):
             break
-        found = fence
-    return _first_program(dedent(found["code"]) if found else response)
+        block = fence
+    return _first_program(dedent(block["code"]) if block else response)
 
 
 def _first_program(text: str) -> str:
-    """The text up to where, after the function has returned, a line at the margin turns to another problem.
+    """The text up to where, after the function's return, an unindented line turns to another problem.
 
-    A comment does so only if the next line of code is at the margin too: else it is inside of the function.
+    A comment does so only if the next line of code is also unindented; otherwise the comment is inside the function.
     """
-    begun = text.find(_DEFINITION)
-    returned = _RETURN.search(text, begun) if begun >= 0 else None
+    defined = text.find(_DEFINITION)
+    returned = _RETURN.search(text, defined) if defined >= 0 else None
     start = returned.end() if returned else len(text)
     while end := _PROGRAM_END.search(text, start):
         code = _CODE_LINE.search(text, end.end()) if end[0][0] == "#" else None
