@@ -1,1 +1,1 @@
-"""Runs programs that a model wrote. `pool.run_programs` is the only way in; nothing else may run model output."""
+"""Runs programs that a model wrote. `pool.run_programs` is the only entry point; nothing else may run model output."""

@@ -15,8 +15,8 @@ import sys
 MEMORY_BYTES = 256 * 2**20  # a word problem needs a few MiB; the interpreter itself maps about 30
 NOBODY = 65534
 
-# What an interpreter needs that has all its modules loaded, by the kernel's numbers. Everything else (open, socket,
-# fork, exec, kill, ...) fails with EPERM.
+# The system calls, with their kernel numbers, that an interpreter with all its modules loaded needs. All others (open,
+# socket, fork, exec, kill, ...) fail with EPERM.
 _CALLS = {
     "x86_64": {
         "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12,
@@ -44,25 +44,26 @@ _NUMBER_AT, _ARCHITECTURE_AT = 0, 4
 
 
 def confine(parent: int) -> list[str]:
-    """Give up, for good, all that running a program does not need, and die with the process `parent`.
+    """Permanently give up everything that running a program does not need, and die with the process `parent`.
 
     Returns:
-        The layers in force: `limits` always; `user` where this was root and could become nobody; `seccomp` where the
-        machine has a filter and the processor is a known one.
+        The active layers: `limits` always; `user` if this process was root and could become nobody; `seccomp` if the
+        machine supports a filter and the CPU architecture is a known one.
     """
     layers = ["limits"]
     libc = ctypes.CDLL(None, use_errno=True)
     limit_resources()
     if os.geteuid() == 0 and become_nobody():
         layers.append("user")
-    die_with(parent)  # after the change of user, which makes the kernel forget it
+    die_with(parent)  # after the change of user, which resets it in the kernel
     if hasattr(libc, "prctl") and filter_calls(libc):
         layers.append("seccomp")
     return layers
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel (Linux) kill this process when the thread that started it ends; end now if that was before."""
+    """Have the kernel (Linux) kill this process when the thread that started it ends; exit now if it has already
+    ended."""
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
         libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -71,7 +72,7 @@ def die_with(parent: int) -> None:
 
 
 def limit_resources() -> None:
-    """No file, no process, no core dump, little memory; limits of processes do not bind root."""
+    """Allow no file, process or core dump, and little memory; process limits do not bind root."""
     limits = {
         resource.RLIMIT_AS: MEMORY_BYTES,
         resource.RLIMIT_FSIZE: 0,
@@ -84,7 +85,7 @@ def limit_resources() -> None:
 
 
 def become_nobody() -> bool:
-    """Drop root for good; False where the machine does not know the user (some rootless containers)."""
+    """Drop root permanently; False if the machine does not know the user (some rootless containers)."""
     try:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -95,7 +96,7 @@ def become_nobody() -> bool:
 
 
 def filter_calls(libc: ctypes.CDLL) -> bool:
-    """Install the seccomp filter of `_CALLS`; False where it cannot be had."""
+    """Install the seccomp filter of `_CALLS`; False if it is not available."""
     machine = platform.machine()
     if machine not in _CALLS:
         return False
@@ -113,15 +114,15 @@ def filter_calls(libc: ctypes.CDLL) -> bool:
     return refused == 0
 
 
-def limit_processor_time(seconds: float) -> None:
-    """Have the kernel kill this process once it has computed for `seconds` more (rounded up, plus 1)."""
+def limit_cpu_time(seconds: float) -> None:
+    """Have the kernel kill this process after `seconds` more of CPU time (rounded up, plus 1)."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(-(-(usage.ru_utime + usage.ru_stime + seconds) // 1)) + 1
     lower(resource.RLIMIT_CPU, soft, resource.RLIM_INFINITY)
 
 
 def lower(kind: int, soft: int, hard: int) -> None:
-    """Set a limit, never above the hard one that was inherited (from a cluster's job, say)."""
+    """Set a limit, never above the inherited hard limit (of a cluster job, for example)."""
     _, inherited = resource.getrlimit(kind)
     if inherited != resource.RLIM_INFINITY:
         soft = min(soft, inherited)

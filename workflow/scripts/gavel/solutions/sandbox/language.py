@@ -1,9 +1,9 @@
-"""The language of programs: checks and rewrites one program's syntax tree, runs it, says what it returned.
+"""The language of programs: checks and rewrites a program's syntax tree, runs it, and describes what it returned.
 
-A construct that is not allowed becomes a call that refuses the program, so that only what is executed matters. Two
-refuse it before it runs: binding a name that begins with two underscores, and a relative import. What a program finds
-by its names is in `gavel.solutions.sandbox.stand_ins`; why what is not allowed is not, in
-`gavel.solutions.sandbox.pool`.
+A construct that is not allowed becomes a call that refuses the program, so that only executed code matters. Two
+constructs refuse it before it runs: binding a name that begins with two underscores, and a relative import.
+`gavel.solutions.sandbox.stand_ins` defines what a program finds by its names; `gavel.solutions.sandbox.pool` gives the
+reasons for what is not allowed.
 
 Standard library only: `gavel.solutions.sandbox.worker` imports this.
 """
@@ -12,13 +12,13 @@ import ast
 import decimal
 import fractions
 import re
-import unicodedata  # noqa: F401  (Python's parser imports it at the first non-ASCII name; later no file can be opened)
+import unicodedata  # noqa: F401  (Python's parser imports it at the first non-ASCII name, when no file can be opened)
 from collections.abc import Callable, Iterator
 
 from gavel.solutions.sandbox import stand_ins
 from gavel.solutions.sandbox.stand_ins import BUILTIN_NAMES, HELPERS, NO_ANSWER, Refused
 
-RESULT_BITS = 1_400  # about 420 digits, a little more than gavel.solutions.numbers reads
+RESULT_BITS = 1_400  # about 420 digits, slightly more than gavel.solutions.numbers reads
 RESULT_TEXT = 450
 
 NODES = """
@@ -34,31 +34,31 @@ FIELDS = {kind: tuple(field for field in kind._fields if field != "ctx") for kin
 NAMES = {kind: tuple({"id", "name", "arg", "asname", "rest"}.intersection(kind._fields)) for kind in ALLOWED_NODES}
 GUARDED_OPERATORS = {ast.Pow: "__power__", ast.LShift: "__left_shift__"}
 
-# Arithmetic assigned to names, line by line, and one return at the end: most programs are no more. Words, numbers,
-# + - * / // % , and brackets are all that stands in an expression, and a point between digits only: so there is no
-# attribute, no text, no power, and nothing defined or imported; nothing that `checked_tree` would refuse or change.
-EXPRESSION = r"[\w(+\-](?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))*"  # never blank: a bare return is no answer
+# Arithmetic assigned to names, line by line, and one return at the end: most programs are no more. An expression has
+# only words, numbers, + - * / // % , and brackets, and a point only between digits. So there is no attribute, text or
+# power, no definition or import, and nothing that `checked_tree` would refuse or change.
+EXPRESSION = r"[\w(+\-](?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))*"  # never blank: a bare return is not an answer
 STRAIGHT_LINE = re.compile(
     rf'def solution\(\):\n(?: +"""[^"\\]*"""\n)?(?: +[A-Za-z]\w* = {EXPRESSION}\n)* +return {EXPRESSION}\n*',
     re.ASCII,
 )
-ELSEWHERE = re.compile(r"__|\b(?:yield|await)\b")  # words that the pattern lets through and the language does not
+ELSEWHERE = re.compile(r"__|\b(?:yield|await)\b")  # words that the pattern lets through but the language does not allow
 
-PLAIN: list[Callable] = []  # what turns a returned object into one of Python's numbers, where SymPy is loaded
+PLAIN: list[Callable] = []  # converters of a returned object to a Python number, if SymPy is loaded
 
-# The worker's own: where SymPy is loaded, those of the builtins are taken away from all other code.
+# The worker's own copies: if SymPy is loaded, all other code loses these builtins.
 EXECUTE, COMPILE = exec, compile
 
 
 def checked(source: str) -> str | ast.Module:
-    """What to compile: the source itself where its very form is harmless, else its checked tree."""
+    """What to compile: the source itself if its form alone shows that it is harmless, else its checked tree."""
     if STRAIGHT_LINE.fullmatch(source) and not ELSEWHERE.search(source):
         return source
     return checked_tree(source)
 
 
 def checked_tree(source: str) -> ast.Module:
-    """Parse `source`, rewrite it to the allowed language, and make 'no return' differ from `return None`.
+    """Parse `source`, rewrite it to the allowed language, and make a missing return differ from `return None`.
 
     Raises `Refused`, or what `ast.parse` raises for text that is not Python.
     """
@@ -70,13 +70,13 @@ def checked_tree(source: str) -> ast.Module:
 
 
 class Rewriter:
-    """Rewrites a parsed tree in place, from its root: a node before what is in it, since trees may be very deep.
+    """Rewrites a parsed tree in place from its root, each node before its children, since trees may be very deep.
 
-    Nodes that it makes are marked, and neither checked nor rewritten; what is in them is.
+    Nodes that it creates are marked and neither checked nor rewritten; their children are.
 
     Args:
-        unknowns: whether a value may be unknown; calls and formats then ask for it.
-        sympy: whether attributes may be SymPy's; each is then looked up by `stand_ins.attribute`.
+        unknowns: whether a value may be unknown; calls and formats then check for it.
+        sympy: whether attributes may be SymPy's; `stand_ins.attribute` then looks up each of them.
     """
 
     def __init__(self, unknowns: bool, sympy: bool) -> None:
@@ -103,9 +103,9 @@ class Rewriter:
                     waiting.append(new)
 
     def check(self, node: ast.AST) -> None:
-        """Refuse names that begin with two underscores (as Python normalises them); finish functions and returns.
+        """Refuse names that begin with two underscores (as Python normalises them); complete functions and returns.
 
-        Annotations are taken out: nothing needs their values.
+        Annotations are removed, because nothing needs their values.
         """
         if type(node) not in FIELDS:
             raise Refused(f"{type(node).__name__} is not allowed")
@@ -125,7 +125,7 @@ class Rewriter:
             node.annotation = ast.copy_location(ast.Constant(None), node.annotation)
 
     def statements(self, line: ast.stmt, top: bool) -> list[ast.stmt]:
-        """What stands for a statement."""
+        """The statements that replace a statement."""
         if hasattr(line, "ours"):
             return [line]
         if isinstance(line, ast.Import | ast.ImportFrom):
@@ -149,9 +149,10 @@ class Rewriter:
         return [line] if good else [ast.copy_location(ast.Expr(refusal(line)), line)]
 
     def bindings(self, line: ast.Import | ast.ImportFrom, top: bool) -> Iterator[tuple[str, ast.expr]]:
-        """The names that an import binds, and what to: nothing is imported, so an unused one does not matter.
+        """Yield the names that an import binds, and their values.
 
-        A star, at the `top` of a program only, takes what the stand-in has.
+        Nothing is imported, so an unused import does not matter. A star import, allowed only at the `top` of a program,
+        takes the names of the stand-in.
         """
         for alias in line.names:
             self.check(alias)
@@ -171,7 +172,7 @@ class Rewriter:
             yield name, called("__imported_name__", line, ast.Constant(line.module), ast.Constant(original))
 
     def expression(self, node):
-        """What stands for an expression, or any other node that is not a statement."""
+        """The replacement of an expression; any other node that is not a statement stays as it is."""
         if not isinstance(node, ast.expr) or hasattr(node, "ours"):
             return node
         if not isinstance(node, ALLOWED_NODES):
@@ -209,14 +210,14 @@ class Rewriter:
 
 
 def is_main(node: ast.AST) -> bool:
-    """The name in `if __name__ == "__main__":`, a text like any other."""
+    """Whether this is the name in `if __name__ == "__main__":`, a text like any other."""
     return isinstance(node, ast.Name) and node.id == "__name__" and isinstance(node.ctx, ast.Load)
 
 
 def guarded_try(line: ast.Try) -> ast.Try:
-    """A `try` that handles no refusal and no limit of the sandbox: they end the program, whatever its handlers say.
+    """A `try` that catches no refusal and no limit of the sandbox: they end the program, whatever its handlers are.
 
-    A `finally` can drop any exception, so the program is marked as well as left.
+    A `finally` can drop any exception, so the program is marked as well as ended.
     """
 
     def with_limits(body, handlers, orelse, finalbody) -> ast.Try:
@@ -260,15 +261,15 @@ def refusal(node: ast.AST) -> ast.Call:
 def run(
     source: str, check: Callable[[str], str | ast.Module] = checked, names: dict = BUILTIN_NAMES
 ) -> tuple[str, str]:
-    """Run one program: `(kind, text)` as in the worker's protocol. Whatever the program does, this does not raise."""
-    over = [False]  # whether the program met a limit inside of a `try`
+    """Run one program: `(kind, text)` as in the worker's protocol. Never raises, whatever the program does."""
+    over = [False]  # whether the program hit a limit inside a `try`
     namespace = HELPERS | {"__builtins__": names, "__name__": "program", "__over__": over}
     try:
         if "decimal" in source:
             decimal.setcontext(decimal.DefaultContext.copy())
         EXECUTE(COMPILE(check(source), "program", "exec"), namespace)
         answer = described(namespace["solution"]())
-        return ("no answer", "a limit was met, and the exception dropped") if over[0] else answer
+        return ("no answer", "a limit was hit, and the exception dropped") if over[0] else answer
     except BaseException as error:
         return "no answer", f"{type(error).__name__}: {str(error)[:200]}"
     finally:
@@ -276,7 +277,7 @@ def run(
 
 
 def described(value) -> tuple[str, str]:
-    """The returned value as text. Exact types only: a subclass could answer with code of its own."""
+    """The returned value as text. Exact types only: a subclass could reply with code of its own."""
     for plain in PLAIN:
         value = plain(value)
     if value is None:

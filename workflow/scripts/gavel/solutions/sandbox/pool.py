@@ -1,55 +1,57 @@
-"""Runs programs that a model wrote, contained, and gives the answers that they return. It compares nothing.
+"""Runs programs that a model wrote in a sandbox and returns their answers. It compares nothing.
 
-A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this
-one. Covered, each promise with an adversarial test in `tests/unit/solutions/sandbox` or, where the parent forks or
-dies, in `tests/integration/solutions/test_sandbox.py`:
+A program is `def solution(): ... return <number>`. It is checked and run in worker processes, never in this process.
+Each promise below has an adversarial test in `tests/unit/solutions/sandbox` or, where the parent forks or dies, in
+`tests/integration/solutions/test_sandbox.py`. Covered:
 
-- language (`gavel.solutions.sandbox.language`): a syntax tree of allowed nodes only; any other becomes a call that
-  refuses the program when it is executed, so that what never runs does not matter. Attributes come from a list, so no
-  `__class__` or `gi_frame`, and `format` has plain fields only; no names that begin with two underscores;
+- language (`gavel.solutions.sandbox.language`): only allowed nodes of the syntax tree. Any other node becomes a call
+  that refuses the program when it is executed, so code that never runs does not matter. Attributes come from a list, so
+  there is no `__class__` or `gi_frame`; `format` has plain fields only; names do not begin with two underscores;
 - names (`gavel.solutions.sandbox.stand_ins`): a list of builtins; stand-ins for `math`, `fractions`, `decimal`,
   `datetime`, `statistics`, `calendar`, `collections`, `itertools`, `functools`, `operator`, `heapq` and `bisect`
-  without the modules that the real ones have inside; of `sympy` a list of functions
+  without the modules that the real ones contain; for `sympy` a list of functions
   (`gavel.solutions.sandbox.sympy_subset`);
-- time: a wall clock a program, kept here, by killing the worker and starting another, so that one program is
-  lost and not its batch; the worker's processor time is limited by the kernel in case this process dies;
-- a batch: `budget()` seconds for each 1,024 programs, on all workers; a program that has not run by then is
-  `NOT_RUN`, which is neither an answer nor the lack of one;
-- size: 256 MiB of memory, integer powers, shifts, factorials and binomials, length of source and of result; deep
-  recursion is an error;
-- exceptions: `try` works as in Python, but handles no refusal, MemoryError or RecursionError, and a program whose
-  `finally` drops one has no answer; the clocks end a process and are no exceptions;
-- the process, whatever code runs in it (`gavel.solutions.sandbox.confinement`): an empty environment, an empty
-  working directory that is deleted once the worker has started, its standard streams to this process only, a session
-  of its own; no file, socket, process or core dump by limits; on Linux on x86-64 and ARM64 a seccomp filter that leaves
-  it reading, writing to its streams, memory and clocks, and nothing else of the kernel, with or without privileges;
-  started by root, it becomes nobody; on Linux it dies with this process;
-- state: a program sees no other program's names, and cannot write an attribute of anything that outlives it; a
-  worker in which programs have left too little memory is replaced; a program that uses SymPy, which can evaluate
-  texts, has a process of its own (`gavel.solutions.sandbox.sympy_subset` says how texts are kept from it all the same);
-- this process: it reads at most a frame from a worker at a time and replaces a worker that sends anything unexpected;
+- time: a wall-clock limit per program. This process enforces it by killing the worker and starting another, so one
+  program is lost and not its batch. The kernel limits the worker's CPU time in case this process dies;
+- a batch: `budget()` seconds per 1,024 programs, over all workers. A program that has not run by then is `NOT_RUN`,
+  which is neither an answer nor a missing answer;
+- size: limits on memory (256 MiB), integer powers, shifts, factorials, binomials, and the length of source and result;
+  deep recursion is an error;
+- exceptions: `try` works as in Python, but cannot catch a refusal, MemoryError or RecursionError; a program whose
+  `finally` drops one has no answer. Time limits end the process and are not exceptions;
+- the process, whatever code runs in it (`gavel.solutions.sandbox.confinement`): an empty environment; an empty working
+  directory that is deleted once the worker has started; standard streams to this process only; a session of its own;
+  resource limits that allow no file, socket, process or core dump. On Linux on x86-64 and ARM64 a seccomp filter allows
+  system calls only for reading, writing to the streams, memory and clocks, with or without privileges. If root starts
+  it, it becomes nobody. On Linux it dies with this process;
+- state: a program sees no other program's names and cannot write an attribute of anything that outlives it. A worker in
+  which programs have left too little memory is replaced. A program that uses SymPy, which can evaluate texts, has a
+  process of its own (`gavel.solutions.sandbox.sympy_subset` describes how texts are kept from it all the same);
+- this process: it reads at most one frame from a worker at a time and replaces a worker that sends anything unexpected;
   writes to a worker have a deadline.
 
-What a program may not have matters only where its value is needed:
+Something that a program may not have matters only if its value is needed:
 
 - an import never matters by itself. Libraries that only compute or draw something (`numpy`, `pandas`, `random`, `time`,
   `warnings`, ...) give unknown values, which may be stored, computed with, printed and formatted: `np.random.seed(0)`,
-  `print(np.pi)` and a `time.time()` for a message are harmless. A condition, a loop, an index or an answer that needs
-  one gives no answer. Other modules (`os`) and builtins (`open`, `eval`, `getattr`) may be named, not used;
+  `print(np.pi)` and a `time.time()` for a message are harmless. If a condition, a loop, an index or the answer needs an
+  unknown value, there is no answer. Other modules (`os`) and builtins (`open`, `eval`, `getattr`) may be named, not
+  used;
 - `datetime.now()` and `date.today()` are unknown too: a program that needs them would answer differently tomorrow;
-- a class is defined as something that may not be used: a method such as `__del__` would run after its program;
-- a function with `yield`, `with` or `await` runs up to there: a generator can be finished after its program;
+- a class may be defined, not used: a method such as `__del__` would run after its program;
+- a function with `yield`, `with` or `await` runs up to there: a generator could be finished after its program;
 - allowed: `del`, decorators, `match` without class patterns, `getcontext().prec`, `sys.setrecursionlimit` (ignored),
   `from sympy.abc import x`;
-- an answer is a number, or the text of one. A list or tuple is no answer, even of one number (`return solve(...)`): the
-  published graders of PAL and ReFT apply `float` to the result, which refuses it. Neither is the text 'None', since the
-  value None has a meaning of its own, nor `solution = lambda: 3`, since a program is a `def solution()`.
+- an answer is a number, or the text of one. A list or tuple is not an answer, even with one number
+  (`return solve(...)`): the published graders of PAL and ReFT apply `float` to the result, which rejects it. Neither is
+  the text 'None', since the value None has a meaning of its own, nor `solution = lambda: 3`, since a program is a
+  `def solution()`.
 
-Not covered: code that escaped the language, without SymPy, could answer for the programs that its worker gets after
-it, up to a batch's end; it could reach nothing outside. Without the filter (`containment()` says what is in force)
-such code would have its user's rights on what system calls reach: with root's privileges dropped nobody's, else the
-user's own. Time is measured on the wall, so a machine that stalls for a second can cost an honest program its answer.
-Where a limit cannot be set no worker starts.
+Not covered: code that escapes the language, without SymPy, could answer for the programs that its worker gets after it,
+until the end of a batch; it could reach nothing outside. Without the filter (`containment()` returns the active
+layers), such code would have its user's rights wherever system calls reach: nobody's rights if root's privileges were
+dropped, else the user's own. Time is wall-clock time, so a machine that stalls for a second can cost an honest program
+its answer. If a limit cannot be set, no worker starts.
 """
 
 import atexit
@@ -80,47 +82,46 @@ from gavel.solutions.sandbox import worker as worker_process
 
 WORKER = Path(worker_process.__file__)
 
-# Word-problem programs take well under a millisecond: a second is a hang, unless the machine is badly
-# overloaded.
+# Word-problem programs take well under a millisecond: a second means a hang, unless the machine is badly overloaded.
 TIMEOUT_S = 1.0
-# The process that runs a SymPy program apart keeps the program's clock itself; it is late when it is this much later.
+# The process that runs each SymPy program in a child enforces the time limit itself; it is late after this much more.
 APART_GRACE_S = 3.0
-# Starting an interpreter takes 50 ms; a busy network file system may take seconds.
+# Starting an interpreter takes 50 ms; on a busy network file system it may take seconds.
 START_TIMEOUT_S = 30.0
-# Programs sent to a worker at a time: from as many as are worth a worker of their own to as many as it runs while
-# this process does other things.
+# Programs sent to a worker at a time: at least as many as justify another worker, at most as many as it runs while this
+# process does other things.
 CHUNKS = 32, 256
-SYMPY_CHUNKS = 4, 32  # each program there takes as long as a hundred others
-# Replies are small and many: a pause this long lets some of them gather before they are read.
+SYMPY_CHUNKS = 4, 32  # a SymPy program takes as long as a hundred others
+# Replies are small and frequent: a pause this long lets some of them gather before they are read.
 PAUSE_S = 0.0005
-# More workers than this do not help: a thousand simple programs take a fraction of a second on one.
+# More workers do not help: one runs a thousand simple programs in a fraction of a second.
 MAX_WORKERS = 4
-# Longer programs are refused unread; a long real one has 1,500 characters.
+# Longer programs are refused unread; a long real program has 1,500 characters.
 MAX_SOURCE = 20_000
-# A worker's reply has at most 450 characters of text; a longer frame means that the worker is not itself any
-# more.
+# A worker's reply has at most 450 characters of text; a longer frame means that the worker was taken over.
 MAX_FRAME = worker_process.MAX_REPLY
 READ_BYTES = 64 * 1024
-# A worker reads its programs and says so before it runs the first, in milliseconds.
+# A worker confirms within milliseconds that it has read its programs, before it runs the first.
 BEGIN_TIMEOUT_S = 5.0
 KINDS = ("value", "none", "no answer")
-# Scratch folders: the number is the process that made it.
+# Scratch folders; the number is the id of the process that created it.
 FOLDER = re.compile(r"gavel-programs-([0-9]+)-.*")
 
 
 def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s: float | None = None) -> list[Answer]:
     """Canonical answers of the programs, in their order; identical programs are run once.
 
-    An answer is the canonical text of the returned number, `"None"` if the program returned the value None,
-    and None if there is no answer: no `solution`, the end reached without a return, a result that is no
-    number, an error, a refusal, or more than `timeout_s` seconds on the wall clock. It is `NOT_RUN` for a program
-    that had not run when the batch's time was over; the log says how many.
+    An answer is the canonical text of the returned number, `"None"` if the program returned the value None, and None if
+    there is no answer: no `solution`, the end reached without a return, a result that is not a number, an error, a
+    refusal, or more than `timeout_s` seconds of wall-clock time. It is `NOT_RUN` for a program that had not run when
+    the batch's time was up; the log gives their number.
 
-    The workers are started at the first call and kept for later ones; calls from several threads take turns.
-    Raises RuntimeError if no worker can be started.
+    The first call starts the workers, and later calls reuse them; calls from several threads take turns. Raises
+    RuntimeError if no worker can be started.
 
     Args:
-        budget_s: seconds for each `BATCH` different programs, the last ones counting as as many; by default `budget()`.
+        budget_s: seconds per `BATCH` different programs, where an incomplete last batch counts fully; by default
+            `budget()`.
     """
     distinct = [program for program in dict.fromkeys(programs) if len(program) <= MAX_SOURCE]
     answers: dict[str, Answer] = {}
@@ -131,14 +132,14 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s
             batch = [program for program in distinct if ("sympy" in program) == sympy]
             if batch:
                 answers |= zip(batch, _run(batch, timeout_s, sympy, until), strict=True)
-    found = [answers.get(program) for program in programs]
-    if lost := found.count(NOT_RUN):
+    results = [answers.get(program) for program in programs]
+    if lost := results.count(NOT_RUN):
         say(
             f"{lost} of {len(programs)} programs did not run within the batch's {allowed:g} seconds and count as "
             "missing; raise solution.batch_seconds (gavel score: --batch-seconds) to give them more time",
             console=True,
         )
-    return found
+    return results
 
 
 def _run(programs: Sequence[str], timeout_s: float, sympy: bool, until: float) -> list[Answer]:
@@ -151,18 +152,18 @@ def _run(programs: Sequence[str], timeout_s: float, sympy: bool, until: float) -
     try:
         return _pools[sympy].run(programs, timeout_s, until)
     except BaseException:
-        # An interrupted call must not leave its replies to the next one.
+        # An interrupted call must not leave its replies for the next one.
         _pools.pop(sympy).close()
         raise
 
 
 def _packages() -> str:
-    """The folder that SymPy (and mpmath, which it needs) is imported from."""
+    """The folder from which SymPy (and mpmath, which it needs) is imported."""
     return str(Path(importlib.util.find_spec("sympy").origin).parents[1])
 
 
 def containment() -> list[str]:
-    """What confines the workers on this machine: `limits`, `user` (no longer root), `seccomp`."""
+    """The layers that confine the workers on this machine: `limits`, `user` (no longer root), `seccomp`."""
     run_programs(["def solution(): return 0"])
     return list(_pools[False].workers[0].layers)
 
@@ -182,7 +183,7 @@ def _answer(kind: str, text: str) -> str | None:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[str]:
-    """An empty working directory for a worker, deleted once it has started, so that no exit has to clean up."""
+    """An empty working directory for a worker, deleted once the worker has started, so that no exit has to clean up."""
     folder = tempfile.mkdtemp(prefix=f"gavel-programs-{os.getpid()}-")
     try:
         yield folder
@@ -195,9 +196,9 @@ def _sweep() -> None:
     """Remove the directories of processes that were killed between creating and deleting one."""
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            found = FOLDER.fullmatch(entry.name)
-            if found and not _alive(int(found[1])):
-                with contextlib.suppress(OSError):  # another user's, or not empty and so none of ours
+            folder = FOLDER.fullmatch(entry.name)
+            if folder and not _alive(int(folder[1])):
+                with contextlib.suppress(OSError):  # another user's, or not empty and so not ours
                     if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
                         os.rmdir(entry.path)
 
@@ -213,7 +214,8 @@ def _alive(process: int) -> bool:
 
 
 def _started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A worker's process, started by the one thread that lives as long as this process: workers die with theirs."""
+    """Start a worker process from the one thread that lives as long as this process, because a worker dies with the
+    thread that started it."""
     global _starter
     if _starter is None:
         _starter = ThreadPoolExecutor(1, thread_name_prefix="gavel-programs")
@@ -235,13 +237,13 @@ def _started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 class _Worker:
-    """One worker process and what it is busy with."""
+    """One worker process and its pending programs."""
 
-    layers: list[str] | None = None  # of its containment, once it is ready
+    layers: list[str] | None = None  # of its containment, once the worker is ready
     unsent: bytes | memoryview = b""
-    key = ""  # of its programs: it repeats it before its first answer, so nothing that it said before is taken for one
+    key = ""  # of its programs: the worker repeats it before its first answer, so no earlier output is taken for one
     begun = True
-    answered = 0  # programs, since it started
+    answered = 0  # programs since it started
     lost = retired = False
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
@@ -252,7 +254,7 @@ class _Worker:
         self.deadline = time.monotonic() + START_TIMEOUT_S
 
     def frames(self) -> list[object]:
-        """The whole frames that have arrived; `lost` when the worker has ended or talks nonsense after them."""
+        """The complete frames that have arrived; sets `lost` if the worker has ended or then sends an invalid frame."""
         data = os.read(self.process.stdout.fileno(), READ_BYTES)
         self.buffer += data
         self.lost = not data
@@ -263,7 +265,7 @@ class _Worker:
                 break
             try:
                 if end > MAX_FRAME:
-                    raise ValueError("longer than any frame of ours")
+                    raise ValueError("frame too long")
                 result.append(json.loads(bytes(self.buffer[4:end])))
             except (ValueError, RecursionError):
                 self.lost = True
@@ -271,7 +273,11 @@ class _Worker:
         return result
 
     def understand(self, frame: object, answers: list[Answer]) -> bool:
-        """Take in one frame: what it is ready with, the next program's answer, or its end; False for anything else."""
+        """Process one frame: the worker's layers, the start of its programs, the next program's answer, or the worker's
+        end.
+
+        Returns False for anything else.
+        """
         match frame:
             case {"layers": list(layers)} if self.layers is None:
                 self.layers = [layer for layer in layers if isinstance(layer, str)]
@@ -287,20 +293,20 @@ class _Worker:
         return True
 
     def send(self, programs: Sequence[str], timeout_s: float) -> None:
-        """Hand programs over; what the pipe does not take now is sent by later calls of `write`."""
+        """Send programs to the worker; later calls of `write` send what the pipe does not take now."""
         self.key, self.begun, self.deadline = secrets.token_hex(8), False, time.monotonic() + BEGIN_TIMEOUT_S
         data = json.dumps({"key": self.key, "timeout": timeout_s, "programs": programs}).encode("ascii")
         self.unsent = memoryview(struct.pack(">I", len(data)) + data)
         self.write()
 
     def write(self) -> None:
-        """Raises BrokenPipeError when the worker has ended."""
+        """Raises BrokenPipeError if the worker has ended."""
         with contextlib.suppress(BlockingIOError):
             while self.unsent:
                 self.unsent = self.unsent[os.write(self.process.stdin.fileno(), self.unsent) :]
 
     def kill(self) -> None:
-        # Not yet reaped, so the id of its process group, which it leads, cannot be another's.
+        # The process is not yet reaped, so the id of its process group, which it leads, cannot belong to another.
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -312,29 +318,29 @@ class _Worker:
 
 
 class _Pool:
-    """Workers of this process; the clock that kills them is in `run`.
+    """The workers of this process; `run` enforces the time limits.
 
     Args:
-        size: the most workers.
-        arguments: of the worker's command line.
+        size: the maximum number of workers.
+        arguments: command-line arguments of the workers.
         chunks: as `CHUNKS`.
-        grace: how much later than a program's time-out a worker of this kind may answer.
+        grace: seconds that a worker of this kind may answer later than a program's time-out.
     """
 
     def __init__(
         self, size: int, arguments: Sequence[str] = (), chunks: tuple[int, int] = CHUNKS, grace: float = 0.0
     ) -> None:
         self.size, self.arguments, self.chunks, self.grace = size, arguments, chunks, grace
-        self.most = chunks[1]  # programs to a worker at a time: one after a late one, then twice as many each time
+        self.limit = chunks[1]  # programs sent to a worker at a time: 1 after a late worker, then doubled each time
         self.workers: list[_Worker] = []
         self.selector = selectors.DefaultSelector()
         _sweep()
 
     def run(self, programs: Sequence[str], timeout_s: float, until: float = math.inf) -> list[Answer]:
-        """The programs' answers; `NOT_RUN` for those without one at the time `until` (of `time.monotonic`)."""
+        """The programs' answers; `NOT_RUN` for those without one at time `until` (of `time.monotonic`)."""
         answers: list[Answer] = [NOT_RUN] * len(programs)
         waiting = deque(range(len(programs)))
-        self.most = self.chunks[1]
+        self.limit = self.chunks[1]
         while waiting or any(worker.pending for worker in self.workers):
             if time.monotonic() >= until:
                 for worker in [worker for worker in self.workers if worker.pending]:
@@ -342,17 +348,17 @@ class _Pool:
                 break
             self._start(len(waiting))
             ready = [worker for worker in self.workers if worker.layers is not None and not worker.pending]
-            share = -(-len(waiting) // max(1, sum(not worker.pending for worker in self.workers)))
+            per_worker = -(-len(waiting) // max(1, sum(not worker.pending for worker in self.workers)))
             for worker in ready:
                 if waiting:
-                    count = min(max(share, self.chunks[0]), self.most)
+                    count = min(max(per_worker, self.chunks[0]), self.limit)
                     self._give(worker, programs, waiting, count, timeout_s)
             self._listen(answers, waiting, timeout_s, until)
         return answers
 
     def _start(self, waiting: int) -> None:
         idle = sum(not worker.pending for worker in self.workers)
-        wanted = min(-(-waiting // min(self.chunks[0], self.most)) - idle, self.size - len(self.workers))
+        wanted = min(-(-waiting // min(self.chunks[0], self.limit)) - idle, self.size - len(self.workers))
         for _ in range(wanted):
             worker = _Worker(self.arguments)
             self.workers.append(worker)
@@ -372,7 +378,7 @@ class _Pool:
             self.selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
 
     def _listen(self, answers: list[Answer], waiting: deque[int], timeout_s: float, until: float) -> None:
-        """Take in what the workers say until something happens, and replace those that are late or gone."""
+        """Process the workers' replies until something happens, and replace workers that are late or gone."""
         busy = [worker for worker in self.workers if worker.pending or worker.layers is None]
         if not busy:
             return
@@ -384,7 +390,7 @@ class _Pool:
         for key, events in self.selector.select(0):
             worker = key.data
             if worker not in self.workers:
-                continue  # lost a moment ago
+                continue  # removed a moment ago
             if events & selectors.EVENT_WRITE:
                 self._write(worker, waiting)
                 continue
@@ -394,14 +400,14 @@ class _Pool:
             if not understood or worker.lost or worker.retired:
                 self._lose(worker, answers, waiting, lost=1 if worker.begun and not worker.retired else 0)
                 continue
-            if frames and worker.begun:  # bytes alone, without a whole frame, buy no time
+            if frames and worker.begun:  # bytes without a complete frame do not extend the deadline
                 worker.deadline = time.monotonic() + timeout_s + self.grace
             if worker.answered and not worker.pending:
-                self.most = min(2 * self.most, self.chunks[1])
+                self.limit = min(2 * self.limit, self.chunks[1])
         now = time.monotonic()
         for worker in busy:
             if worker in self.workers and worker not in heard and now > worker.deadline:
-                self.most = 1
+                self.limit = 1
                 self._lose(worker, answers, waiting, lost=1 if worker.begun else 0)
 
     def _write(self, worker: _Worker, waiting: deque[int]) -> None:
@@ -414,7 +420,7 @@ class _Pool:
             self.selector.unregister(worker.process.stdin)
 
     def _lose(self, worker: _Worker, answers: list[Answer], waiting: deque[int], lost: int) -> None:
-        """Kill a worker; its first `lost` pending programs stay without answer, the others wait again."""
+        """Kill a worker; its first `lost` pending programs stay without an answer, the others are queued again."""
         self._remove(worker)
         if worker.layers is None:
             raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
@@ -444,7 +450,7 @@ atexit.register(close)
 
 
 def _after_fork_in_child() -> None:
-    """The workers, their thread and a lock that another thread may hold are the parent's: start afresh."""
+    """Start afresh: the workers, their thread and a lock that another thread may hold are the parent's."""
     global _lock, _starter
     _lock, _starter = threading.Lock(), None
     while _pools:

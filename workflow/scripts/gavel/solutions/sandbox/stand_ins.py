@@ -1,17 +1,17 @@
-"""What a program of the sandbox finds by its names: builtins, stand-ins for modules, and what stands for the rest.
+"""What a sandboxed program finds by its names: builtins, stand-ins for modules, and placeholders for the rest.
 
-Three kinds of value stand for what programs may not have:
+Three things stand for what programs may not have:
 
-- `UNKNOWN` for what a library that is not here would compute, and for the present date and time. Attributes, calls and
-  operators of it are `UNKNOWN` again; whatever needs its value (a condition, a loop, an index, the answer) is refused.
-  So `np.random.seed(0)` or an unused `now = datetime.now()` does no harm.
-- `ABSENT` for all other modules, builtins and classes: whoever uses it is refused. A mere import does no harm.
-- an exception, `Refused`, for a construct of the language that is not allowed, at the moment when it would be executed.
+- `UNKNOWN`, for what an unavailable library would compute, and for the current date and time. Its attributes, calls and
+  operators are `UNKNOWN` again; whatever needs its value (a condition, a loop, an index, the answer) is refused. So
+  `np.random.seed(0)` or an unused `now = datetime.now()` does no harm.
+- `ABSENT`, for all other modules, builtins and classes. Any use of it is refused; a mere import does no harm.
+- an exception, `Refused`, for a construct that the language does not allow, raised when it would be executed.
 
 Standard library only: `gavel.solutions.sandbox.worker` imports this.
 """
 
-import _strptime  # noqa: F401  (datetime.strptime imports it at its first use, when no file can be opened any more)
+import _strptime  # noqa: F401  (datetime.strptime imports it at first use, when no file can be opened any more)
 import bisect
 import builtins
 import calendar
@@ -31,7 +31,7 @@ import sys
 import types
 from collections.abc import Callable
 
-POWER_BITS = 2**16  # larger integer powers are degenerate and could take for ever: 10**10**10
+POWER_BITS = 2**16  # larger integer powers are degenerate and could take forever: 10**10**10
 FACTORIAL_ARGUMENT = 5_000
 NO_ANSWER = object()
 
@@ -67,7 +67,7 @@ MODULES = {
     islice pairwise permutations product repeat starmap takewhile zip_longest
     """,
     functools: "cache cmp_to_key lru_cache reduce",
-    operator: "add floordiv itemgetter mod mul neg sub truediv",  # not `pow`, which is bounded, nor `attrgetter`
+    operator: "add floordiv itemgetter mod mul neg sub truediv",  # not `pow`, which needs a bound, nor `attrgetter`
     heapq: "heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest",
     bisect: "bisect bisect_left bisect_right insort insort_left insort_right",
 }
@@ -83,7 +83,7 @@ second seconds setdefault sort split splitlines startswith strftime strip strpti
 symmetric_difference symmetric_difference_update title to_integral to_integral_exact to_integral_value toordinal total
 total_seconds union update upper values weekday year zfill
 """
-# Libraries whose functions compute, draw or measure something and leave alone what they are given.
+# Libraries whose functions compute, draw or measure something and do not change their arguments.
 LIBRARIES = frozenset(
     """
     abc cmath copy dataclasses dateutil enum json locale logging matplotlib mpmath networkx numbers numpy pandas
@@ -91,20 +91,20 @@ LIBRARIES = frozenset(
     timeit torch traceback typing uuid warnings zoneinfo
     """.split()
 )
-CHANGERS = frozenset({"shuffle"})  # of these libraries, those that change what they are given
+CHANGERS = frozenset({"shuffle"})  # functions of these libraries that change their arguments
 PRESENT = frozenset({"now", "today", "utcnow"})
 MAY_BE_UNKNOWN = re.compile(r"\b(?:" + "|".join(sorted(LIBRARIES | PRESENT)) + r")\b")
-# The types that a program gets from `type(x)`: it has them by their names anyway. A metaclass would make any class.
+# The types that `type(x)` may return: programs have them by name anyway. A metaclass could create any class.
 NAMED_TYPES = frozenset(
     [bool, complex, dict, float, frozenset, int, list, range, set, str, tuple, type(None), collections.Counter]
     + [datetime.date, datetime.datetime, datetime.timedelta, decimal.Decimal, fractions.Fraction]
 )
-# What C code of the standard library imports at its first use; it is loaded already.
+# Modules that C code of the standard library imports at first use; they are loaded already.
 LOADED = frozenset({"_strptime", "time"})
 
 
 class Refused(Exception):
-    """The program steps outside the allowed part of the language."""
+    """The program uses something outside the allowed part of the language."""
 
 
 class Unsure(Refused):
@@ -112,7 +112,7 @@ class Unsure(Refused):
 
 
 class Unknown:
-    """A value that nobody knows; what is computed from it is unknown too."""
+    """An unknown value; what is computed from it is unknown too."""
 
     __slots__ = ()
 
@@ -130,7 +130,7 @@ class Unknown:
 
 
 class Absent:
-    """Something that programs may not have."""
+    """Something that programs may not use."""
 
     __slots__ = ()
 
@@ -170,7 +170,7 @@ UNKNOWN, ABSENT = Unknown(), Absent()
 
 
 def known(function):
-    """The function, but a pure one of an unknown argument has an unknown value; a program's own as it is."""
+    """A wrapper of a pure function whose value is unknown if an argument is; any other function as it is."""
     kind = type(function)
     if kind is types.BuiltinFunctionType:
         pure = type(function.__self__) in (str, types.ModuleType) and function.__module__ not in ("_heapq", "_bisect")
@@ -193,7 +193,7 @@ def known(function):
 
 
 def percent(left, right):
-    """`left % right`, where a text is formatted with something unknown too."""
+    """`left % right`, unknown if it formats a text with something unknown."""
     try:
         return left % right
     except Unsure:
@@ -210,7 +210,7 @@ def joined(*parts: str) -> str:
 
 
 def power(base, exponent, modulus=None):
-    """`base ** exponent`; exact powers above `POWER_BITS` bits are refused before they are computed."""
+    """`base ** exponent`; exact powers of more than `POWER_BITS` bits are refused before they are computed."""
     exact = isinstance(base, int | fractions.Fraction) and isinstance(exponent, int)
     if exact and modulus is None:
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
@@ -243,13 +243,13 @@ def perm(n, k=None):
 
 
 def check_choice(n, k) -> None:
-    """Refuse a product of `k` whole numbers up to `n` that has more than `POWER_BITS` bits."""
+    """Refuse a product of `k` integers up to `n` that has more than `POWER_BITS` bits."""
     if int(n).bit_length() * int(k) > POWER_BITS:
         raise Refused("argument too large")
 
 
 def formatter(text) -> Callable[..., str]:
-    """`text.format`, whose fields take arguments as they are: no attribute, no element of one."""
+    """`text.format` with plain fields only: no attribute and no element of an argument."""
     if type(text) is not str:
         raise Refused("format of anything but a text")
 
@@ -269,12 +269,12 @@ def check_fields(text: str, depth: int = 0) -> None:
 
 
 def kind(value):
-    """`type(value)`, where it is one of `NAMED_TYPES`."""
+    """`type(value)` if it is one of `NAMED_TYPES`, else unknown."""
     return type(value) if type(value) in NAMED_TYPES else UNKNOWN
 
 
 def attribute(value, name: str):
-    """`value.name` where the language alone cannot tell whether it is allowed."""
+    """`value.name`, where the syntax alone does not show whether it is allowed."""
     if value is UNKNOWN:
         return getattr(value, name)
     if name == "format":
@@ -292,7 +292,7 @@ def attribute(value, name: str):
 
 
 class Place:
-    """Where `getcontext().prec = 50` is stored."""
+    """The target of an assignment such as `getcontext().prec = 50`."""
 
     __slots__ = ("name", "owner")
 
@@ -307,7 +307,7 @@ class Place:
 
 
 def place(owner, name: str):
-    """What `owner.name = value` stores into: a program's own decimal context, or nothing where it is unknown."""
+    """The target of `owner.name = value`: a program's own decimal context, or nothing if the owner is unknown."""
     if owner is UNKNOWN:
         return getattr(owner, name)
     if type(owner) is decimal.Context and name in ("prec", "rounding"):
@@ -320,7 +320,7 @@ def refuse(what: str):
 
 
 def stand_ins() -> dict[str, types.SimpleNamespace]:
-    """Stand-ins for the modules, holding the listed names and nothing else (no `statistics.sys`)."""
+    """Stand-ins for the modules, with the listed names and nothing else (no `statistics.sys`)."""
     result = {
         module.__name__: types.SimpleNamespace(**{name: getattr(module, name) for name in names.split()})
         for module, names in MODULES.items()
@@ -332,11 +332,11 @@ def stand_ins() -> dict[str, types.SimpleNamespace]:
 
 STAND_INS = stand_ins()
 ATTRIBUTES = set(METHODS.split()).union(*(vars(module) for module in STAND_INS.values()))
-ATTRIBUTE_GUARDS: list[Callable] = []  # what is done to an attribute's value, where SymPy is loaded
+ATTRIBUTE_GUARDS: list[Callable] = []  # applied to an attribute's value, if SymPy is loaded
 
 
 def stand_in(module: str) -> types.SimpleNamespace | None:
-    """The stand-in whose names `from module import ...` takes; parts of SymPy have SymPy's."""
+    """The stand-in from which `from module import ...` takes names; SymPy's for its parts."""
     if module not in STAND_INS and module.startswith("sympy."):
         module = "sympy"
     return STAND_INS.get(module)
@@ -355,7 +355,7 @@ def imported_name(module: str, name: str):
 
 
 def import_loaded(name: str, *_, **__) -> None:
-    """For C code of the standard library; a program's own imports are calls of `imported`."""
+    """The import function for C code of the standard library; a program's own imports are calls of `imported`."""
     if name not in LOADED:
         raise Refused(f"an import of {name}")
 

@@ -1,14 +1,13 @@
 """The part of SymPy that programs may use, for the worker of the program sandbox.
 
-SymPy turns texts into expressions by evaluating them as Python (`sympify`), in most functions and many methods and
-operators. Three things keep a program's texts from that. `disarm` takes the evaluator away, for all of SymPy, whichever
-way a text comes to it. The functions and methods that programs get take no texts, at any depth, so that most are
-refused before. And the operators of SymPy's objects do not apply to texts, not even to plain numbers. Whatever gets
+SymPy converts texts to expressions by evaluating them as Python (`sympify`), in most functions and in many methods and
+operators. Three measures keep a program's texts from being evaluated. `disarm` removes the evaluator for all of SymPy,
+however a text reaches it. The functions and methods that programs get accept no texts, at any depth, so most texts are
+refused before that. The operators of SymPy's objects do not apply to texts, not even to plain numbers. Whatever gets
 past these runs in a process that answers no other program (`gavel.solutions.sandbox.worker`).
 
 Texts that name something are kept as names: `Symbol('number of apples')`, and `symbols('x y')`, `symbols('x1:4')`,
-which SymPy splits by itself and does not evaluate. Texts of numbers are read in `Rational('3/4')` and `Float('0.1')`
-only.
+which SymPy splits itself and does not evaluate. Texts of numbers are read only in `Rational('3/4')` and `Float('0.1')`.
 """
 
 import ast
@@ -41,28 +40,28 @@ SINGLETONS = """
 Complexes EmptySet Exp1 Half ImaginaryUnit Infinity Integers Naturals Naturals0 NegativeInfinity NegativeOne One Pi
 Rationals Reals Zero false true
 """  # of `S`
-SILENT = "init_printing init_session pprint pretty_print"  # they show something, or change how it is shown
+SILENT = "init_printing init_session pprint pretty_print"  # they display something, or change how it is displayed
 METHODS = """
 LUsolve T as_coefficients_dict as_numer_denom as_real_imag boundary coeff contains det doit end equals evalf
 free_symbols inf intersect inv is_Equality is_complex is_composite is_empty is_even is_finite is_imaginary is_infinite
 is_integer is_irrational is_negative is_nonnegative is_nonpositive is_nonzero is_number is_odd is_positive is_prime
 is_rational is_real is_zero lhs n p q rank rhs shape start subs sup tolist transpose xreplace
-"""  # of SymPy's objects, beside those that are named like a function above
+"""  # of SymPy's objects, besides those named like a function above
 FLAGS = frozenset(
     """
     commutative complex even extended_real finite imaginary infinite integer irrational negative nonnegative nonpositive
     nonzero odd positive prime rational real zero
     """.split()
 )
-# These two read the text of a number themselves, by Python's `Fraction` and mpmath's `from_str`.
+# These two read the text of a number themselves, with Python's `Fraction` and mpmath's `from_str`.
 NUMERAL_READERS = frozenset({"Float", "Rational"})
 NUMERAL = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 RATIO = re.compile(r"\s*[+-]?[0-9]{1,400}\s*/\s*[0-9]{1,400}\s*", re.ASCII)
 SIDES = ("+", "-", "+-")  # of `limit`
-DEEPEST, LONGEST = 10, 10_000  # of collections among the arguments
+DEEPEST, LONGEST = 10, 10_000  # collections among the arguments, in depth and length
 
-# Functions whose work grows with the size of whole numbers; how large these may be. A program's own time is the bound
-# for the others.
+# Functions whose work grows with the size of integers, and how large these may be. All others are bounded only by the
+# program's time limit.
 LARGEST = dict.fromkeys(
     """
     divisor_count divisor_sigma divisors factorint isprime mod_inverse multiplicity nextprime perfect_power prevprime
@@ -71,31 +70,31 @@ LARGEST = dict.fromkeys(
     2**4096,
 ) | {"factorial": FACTORIAL_ARGUMENT, "fibonacci": POWER_BITS, "prime": 10**6, "primepi": 10**7, "primerange": 10**7}
 
-# A name of symbols is a word, or a range such as `x1:4`, `a:d`: SymPy splits these itself and evaluates nothing.
+# A name of symbols is a word or a range such as `x1:4`, `a:d`: SymPy splits these itself and evaluates nothing.
 SYMBOL_NAMES = re.compile(r"[ ,]*(?:(?:\w+|\w*:(?:[0-9]{1,3}|[a-zA-Z]))(?:[ ,]+|$))+")
 LONGEST_NAME = 200
 LETTERS = """
 alpha beta gamma delta epsilon zeta eta theta iota kappa lamda mu nu xi omicron pi rho sigma tau upsilon phi chi psi
 omega
-"""  # as `sympy.abc` has them, with the Latin ones
+"""  # as in `sympy.abc`, along with the Latin letters
 
-# What `a + b` and `a < b` call. SymPy's numbers read a text as a number there, and have it evaluated elsewhere.
+# What `a + b` and `a < b` call. There, SymPy's numbers read a text as a number; its other objects have it evaluated.
 OPERATORS = [
     f"__{reflected}{name}__"
     for name in "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
     for reflected in ("", "r")
 ] + ["__lt__", "__le__", "__gt__", "__ge__"]
 
-# Where SymPy imports modules at their first use, from one another.
+# Packages whose modules SymPy imports at first use.
 PACKAGES = (
     "assumptions calculus concrete core discrete integrals logic matrices ntheory polys series sets simplify solvers"
 )
 
 SIGNS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Div: truediv, ast.Pow: pow}
-NUMBERS = frozenset("Catalan E EulerGamma GoldenRatio TribonacciConstant pi".split())  # a name is what `str` writes
+NUMBERS = frozenset("Catalan E EulerGamma GoldenRatio TribonacciConstant pi".split())  # named as `str` writes them
 NUMBER_FUNCTIONS = frozenset("cbrt exp log sqrt".split())
 
-# SymPy itself writes Python in these two places: functions of numbers for `nsolve`, of monomials for polynomials.
+# SymPy itself writes Python code in these two modules: functions of numbers for `nsolve`, of monomials for polynomials.
 WRITERS = ("sympy.utilities.lambdify", "sympy.polys.monomials")
 WRITTEN_NODES = """
 Module FunctionDef arguments arg Return Assign Expr BinOp UnaryOp BoolOp IfExp Compare Call Attribute Name Constant
@@ -109,7 +108,7 @@ FORBIDDEN_NAMES = frozenset(vars(builtins)) - frozenset(
 
 
 def attributes() -> set[str]:
-    """Those that programs may read of SymPy's objects and of `S`, beside the functions' names."""
+    """The attributes of SymPy's objects and of `S` that programs may read, besides the functions' names."""
     return {*METHODS.split(), *SINGLETONS.split()}
 
 
@@ -135,7 +134,7 @@ def stand_ins(sympy, refused: type[Exception]) -> dict[str, SimpleNamespace]:
         return sympy.symbols(text, **checked(flags))
 
     def symbol(name, **flags):
-        """Symbols with any name: SymPy shows it, and never reads it."""
+        """A symbol with any name: SymPy displays the name and never reads it."""
         if type(name) is not str or len(name) > LONGEST_NAME or not name.isprintable():
             raise refused("Symbol takes a name")
         return sympy.Symbol(name, **checked(flags))
@@ -148,7 +147,7 @@ def stand_ins(sympy, refused: type[Exception]) -> dict[str, SimpleNamespace]:
 
 
 class Singletons(SimpleNamespace):
-    """`S`: called it makes SymPy's object of a number."""
+    """`S`; a call of it makes SymPy's object of a number."""
 
     def __init__(self, convert: Callable, **names):
         super().__init__(**names)
@@ -159,13 +158,14 @@ class Singletons(SimpleNamespace):
 
 
 def textless(sympy, function: Callable, refused: type[Exception], name: str = "") -> Callable:
-    """The function without any text among its arguments, at any depth; but `Float('0.1')` reads a number.
+    """The function without any text among its arguments, at any depth; only `Float('0.1')` and `Rational` read a
+    number.
 
-    Functions named in `LARGEST` take no larger numbers than it says.
+    Functions named in `LARGEST` accept no larger numbers than it allows.
     """
 
     def plain(value, depth: int = 0):
-        """The value with its iterators and views as lists, since looking into an iterator uses it up."""
+        """The value with its iterators and views as lists, since reading an iterator uses it up."""
         if isinstance(value, str | bytes | bytearray) or depth > DEEPEST:
             raise refused("a text as an argument of SymPy")
         if isinstance(value, Mapping):
@@ -195,7 +195,7 @@ def textless(sympy, function: Callable, refused: type[Exception], name: str = ""
 
 
 def method_guard(sympy, refused: type[Exception]) -> Callable:
-    """What is done to an attribute's value: methods of SymPy's objects take no texts either."""
+    """A guard for attribute values: methods of SymPy's objects accept no texts either."""
 
     def guard(value, found):
         if isinstance(value, sympy.Basic | sympy.MatrixBase) and isinstance(found, MethodType):
@@ -206,7 +206,7 @@ def method_guard(sympy, refused: type[Exception]) -> Callable:
 
 
 def without_texts(sympy) -> None:
-    """Have the operators of SymPy's objects know nothing of texts, so that `'84' // Integer(2)` is a TypeError."""
+    """Make the operators of SymPy's objects reject texts, so that `'84' // Integer(2)` is a TypeError."""
 
     def guarded(method: Callable) -> Callable:
         @wraps(method)
@@ -231,11 +231,11 @@ def without_texts(sympy) -> None:
 
 
 def disarm(refused: type[Exception]) -> None:
-    """Take the evaluation of texts away from all code in this process but the caller's own and `WRITERS`'.
+    """Take the evaluation of texts away from all code in this process except the caller's own and that of `WRITERS`.
 
-    `parse_expr` is where SymPy turns a text into an expression, `eval_expr` where it evaluates it; what else might
-    evaluate a text does it by a builtin. The builtins are replaced, so that a module which looks one up gets a refusal;
-    so does an import that would load another file.
+    SymPy converts a text to an expression in `parse_expr` and evaluates it in `eval_expr`; any other evaluation of a
+    text needs a builtin. The builtins are replaced, so a module that looks one up gets a refusal; so does an import
+    that would load another file.
     """
     compile_, execute = builtins.compile, builtins.exec
 
@@ -267,15 +267,16 @@ def disarm(refused: type[Exception]) -> None:
                 setattr(module, name, refuse)
     for name in WRITERS:
         sys.modules[name].compile, sys.modules[name].exec = compile_written, execute_written
-    ast.compile = compile_  # of `ast.parse`, which evaluates nothing
-    # The one text that SymPy itself writes and turns into an expression: mpmath's name for a number, such as '(43/50)'.
+    ast.compile = compile_  # for `ast.parse`, which evaluates nothing
+    # The only text that SymPy itself writes and converts to an expression: mpmath's name for a number, such as
+    # '(43/50)'.
     simplifier = sys.modules["sympy.simplify.simplify"]
     simplifier.mpmath = Identifier(simplifier.mpmath, lambda text: arithmetic(sympy, text, refused))
     builtins.eval = builtins.exec = builtins.compile = refuse
 
 
 class Identifier:
-    """mpmath as it is, but for `identify`, whose texts `read` turns into expressions."""
+    """mpmath, except that `read` converts the texts of `identify` to expressions."""
 
     def __init__(self, mpmath, read: Callable[[str], object]):
         self.mpmath, self.read = mpmath, read
@@ -289,7 +290,7 @@ class Identifier:
 
 
 def arithmetic(sympy, text: str, refused: type[Exception]):
-    """The expression that a text of numbers, signs and a few functions stands for, without evaluating it as Python."""
+    """The expression of a text of numbers, signs and a few functions, without evaluating it as Python."""
 
     def value(node: ast.AST):
         match node:
@@ -313,7 +314,7 @@ def arithmetic(sympy, text: str, refused: type[Exception]):
 
 
 def check_written(tree: ast.AST, refused: type[Exception]) -> None:
-    """Refuse what SymPy's writers of Python never write: texts, attributes, names of other builtins."""
+    """Refuse what SymPy's generators of Python code never write: texts, attributes, names of other builtins."""
     allowed = tuple(getattr(ast, name) for name in WRITTEN_NODES.split())
     for node in ast.walk(tree):
         good = isinstance(node, allowed)
@@ -328,7 +329,7 @@ def check_written(tree: ast.AST, refused: type[Exception]) -> None:
 
 
 def plain_number(sympy, value):
-    """A SymPy number as one of Python's; anything else as it is."""
+    """A SymPy number as a Python number; anything else as it is."""
     if isinstance(value, sympy.Integer):
         return int(value)
     if isinstance(value, sympy.Rational):
@@ -339,7 +340,7 @@ def plain_number(sympy, value):
 
 
 def warm_up(sympy) -> None:
-    """Load what SymPy loads at its first use, since no file can be opened later, and have it fill its tables."""
+    """Load what SymPy loads at first use, since no file can be opened later, and let it fill its tables."""
     for package in PACKAGES.split():
         home = import_module(f"sympy.{package}")
         for module in walk_packages(home.__path__, f"{home.__name__}."):
@@ -363,5 +364,5 @@ def warm_up(sympy) -> None:
     sympy.Sum(1 / 2**z, (z, 0, sympy.oo)).doit()
     sympy.integrate(sympy.exp(-(z**2)), (z, -sympy.oo, sympy.oo))
     sympy.limit(sympy.sin(z) / z, z, 0)
-    sympy.hyperexpand(sympy.hyper([1, 1], [2], z))  # its tables are made of texts
+    sympy.hyperexpand(sympy.hyper([1, 1], [2], z))  # its tables are built from texts
     float(sympy.Sum(x, (x, 1, 10)).doit().evalf())

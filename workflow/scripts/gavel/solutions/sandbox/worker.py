@@ -1,20 +1,19 @@
-"""The process inside the program sandbox: reads programs, runs each contained, answers what it returned.
+"""The process inside the program sandbox: reads programs, runs each in confinement, and replies with what it returned.
 
-Started by `gavel.solutions.sandbox.pool` as `python -I -S worker.py`, so this file and what it imports use the standard
-library only. Here alone, in a process of its own, is a model's text parsed and executed
-(`gavel.solutions.sandbox.language`). What the whole containment covers and what it does not is in the docstring of
-`gavel.solutions.sandbox.pool`.
+`gavel.solutions.sandbox.pool` starts it as `python -I -S worker.py`, so this file and its imports use only the standard
+library. Only here, in a separate process, is a model's text parsed and executed (`gavel.solutions.sandbox.language`).
+The docstring of `gavel.solutions.sandbox.pool` describes what the containment covers and what it does not.
 
-Frames on stdin and stdout are a 4-byte big-endian length and JSON. In: `{"key": text, "timeout": seconds,
-"programs": [text, ...]}`. Out: `{"layers": [...]}` once, as `confinement.confine` returned them, then
-`["begun", key]`, and for each program in order `[kind, text]` with kind `value`, `none` (the program returned None)
-or `no answer` (text says why). A worker in which too little memory is left for the next program says
-`["retired", ""]` and ends.
+Frames on stdin and stdout are a 4-byte big-endian length and JSON. In:
+`{"key": text, "timeout": seconds, "programs": [text, ...]}`. Out: `{"layers": [...]}` once, as returned by
+`confinement.confine`; then `["begun", key]`, and for each program in order `[kind, text]` with kind `value`, `none`
+(the program returned None) or `no answer` (text gives the reason). A worker with too little memory left for the next
+program sends `["retired", ""]` and ends.
 
-Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH` programs may import SymPy, found
-there (`gavel.solutions.sandbox.sympy_subset` says what of it); this process then runs none of them itself: it forks a
-child for each program, confined, which ends after its one reply. With `unchecked` programs run as they are, with all of
-Python's builtins: for tests of the process layer.
+Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH`, programs may import SymPy from there
+(`gavel.solutions.sandbox.sympy_subset` defines which part of it). This process then runs none of them itself: it forks
+a confined child for each program, which ends after its one reply. With `unchecked`, programs run as they are, with all
+of Python's builtins; this is for tests of the process layer.
 """
 
 import ast
@@ -34,17 +33,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Last on the path, and only here: nothing of the library may stand before the standard library.
+    # Last on the path, and only here: nothing in the library may shadow the standard library.
     sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from gavel.solutions.sandbox import confinement, language, stand_ins
 
-LEFTOVER_BYTES = 16 * 2**20  # what programs may leave behind in a worker before it is cleaned, or else replaced
-LEFTOVER_S, LEFTOVER_PROGRAMS = 0.001, 64  # after a program that took so long, and after so many, that is looked at
-FORK_ATTEMPTS = 50  # a tenth of a second apart, where the machine has no room for a process
+LEFTOVER_BYTES = 16 * 2**20  # leftovers of programs that a worker may have before it is cleaned, or else replaced
+LEFTOVER_S, LEFTOVER_PROGRAMS = 0.001, 64  # check for leftovers after a program this long, or after this many
+FORK_ATTEMPTS = 50  # a tenth of a second apart, if the machine has no room for a process
 MAX_REPLY = 8 * 1024  # a reply has at most 450 characters, each up to 12 bytes in JSON
-START_S = 20.0  # for a child to be confined at the start; it takes milliseconds
-REARM_S = 0.2  # how often the kernel's limit of processor time is set anew, which costs as much as a small program
+START_S = 20.0  # for a child to be confined at startup; it takes milliseconds
+REARM_S = 0.2  # seconds between renewals of the kernel's CPU time limit, which cost as much as a small program
 
 
 def read_exactly(size: int) -> bytes:
@@ -65,7 +64,7 @@ def send(message) -> None:
 
 
 def load_sympy(packages: str) -> None:
-    """Let programs import SymPy from the folder `packages`, where no text is evaluated from now on."""
+    """Let programs import SymPy from the folder `packages`; from now on, it evaluates no text."""
     from gavel.solutions.sandbox import sympy_subset
 
     sys.path.append(packages)
@@ -89,7 +88,7 @@ def room(size: int) -> bool:
 
 
 def batches() -> Iterator[tuple[str, float]]:
-    """The programs that arrive, one after another, each with its time-out."""
+    """Yield the programs that arrive, one after another, each with its time-out."""
     while True:
         batch = json.loads(read_exactly(struct.unpack(">I", read_exactly(4))[0]))
         send(["begun", batch["key"]])
@@ -98,22 +97,22 @@ def batches() -> Iterator[tuple[str, float]]:
 
 
 def serve_here(parent: int, options: Sequence) -> None:
-    """Run programs in this process, until one has left so little memory that later ones would suffer."""
+    """Run programs in this process until one has left so little memory that later ones would suffer."""
     send({"layers": confinement.confine(parent)})
     step = LEFTOVER_BYTES // 2
     free = next((size for size in range(confinement.MEMORY_BYTES, 0, -step) if room(size)), step)
     needed, armed, unchecked = max(free - LEFTOVER_BYTES, step), -math.inf, 0
     gc.collect()
-    gc.freeze()  # so that a later collection looks at a program's leftovers only
+    gc.freeze()  # so that later collections examine only the programs' leftovers
     for source, timeout in batches():
-        begun = time.monotonic()
-        if begun > armed + REARM_S:
-            confinement.limit_processor_time(timeout + REARM_S)
-            armed = begun
+        started = time.monotonic()
+        if started > armed + REARM_S:
+            confinement.limit_cpu_time(timeout + REARM_S)
+            armed = started
         reply = language.run(source, *options)
         unchecked += 1
-        # Leftovers that matter take a while to allocate, or many programs.
-        if time.monotonic() - begun > LEFTOVER_S or unchecked >= LEFTOVER_PROGRAMS:
+        # Leftovers that matter need a while to allocate, or many programs.
+        if time.monotonic() - started > LEFTOVER_S or unchecked >= LEFTOVER_PROGRAMS:
             unchecked = 0
             if not room(needed):
                 gc.collect()
@@ -125,7 +124,7 @@ def serve_here(parent: int, options: Sequence) -> None:
 
 
 def serve_apart(parent: int, options: Sequence) -> None:
-    """Run each program in a confined child of its own. This process runs none, and is not confined."""
+    """Run each program in a confined child process. This process runs none and is not confined."""
     confinement.die_with(parent)
     here = os.getpid()
     gc.collect()
@@ -133,7 +132,7 @@ def serve_apart(parent: int, options: Sequence) -> None:
 
     def begin(timeout: float) -> list[str]:
         layers = confinement.confine(here)
-        confinement.limit_processor_time(timeout)
+        confinement.limit_cpu_time(timeout)
         return layers
 
     def answer(source: str, timeout: float) -> tuple[str, str]:
@@ -144,7 +143,7 @@ def serve_apart(parent: int, options: Sequence) -> None:
         match reply_of(task, timeout):
             case [str(kind), str(text)]:
                 return kind, text
-        return "no answer", "the program's process ended, took too long or answered something else"
+        return "no answer", "the program's process ended, took too long or sent an invalid reply"
 
     match reply_of(lambda: {"layers": begin(START_S)}, START_S):
         case {"layers": list(layers)}:
@@ -154,9 +153,10 @@ def serve_apart(parent: int, options: Sequence) -> None:
 
 
 def reply_of(task: Callable[[], object], timeout: float):
-    """What `task` returns in a child, as JSON has it; None where no whole reply arrives within `timeout` seconds.
+    """What `task` returns in a child process, as JSON gives it; None if no complete reply arrives within `timeout`
+    seconds.
 
-    The child can write to its pipe and nowhere else, and is gone when this returns.
+    The child can write only to its pipe, and is gone when this returns.
     """
     reader, writer = os.pipe()
     child = forked()
@@ -187,10 +187,10 @@ def forked() -> int:
 
 
 def all_of(reader: int, deadline: float) -> bytes:
-    """The bytes of one frame, as far as they come by the deadline; ends this process when its parent has gone."""
+    """The bytes of one frame, as far as they arrive by the deadline; ends this process if its parent is gone."""
     poll, data = select.poll(), b""
     poll.register(reader, select.POLLIN)
-    poll.register(0, 0)  # its hang-up alone
+    poll.register(0, 0)  # only its hang-up
     while len(data) <= MAX_REPLY and (left := deadline - time.monotonic()) > 0:
         for place, _ in poll.poll(left * 1000):
             if place == 0:
@@ -218,7 +218,7 @@ def main(arguments: list[str]) -> None:
     options = (ast.parse, vars(builtins)) if "unchecked" in settings else ()
     if "sympy" in settings:
         load_sympy(settings["sympy"])
-    # What is printed must not get among the frames.
+    # Printed text must not get between the frames.
     sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = None
     parent = int(settings.get("parent", os.getppid()))
     (serve_apart if "sympy" in settings else serve_here)(parent, options)
