@@ -337,7 +337,7 @@ def _data(root: Path, sizes: dict[str, int]) -> None:
             "seeds": seeds,
             "between_splits": [{"first": "labeled", "second": "validation", "count": 0, "examples": []}],
             "between_tests": [],
-            "notes": ["'ngram' counts test questions that share 8 words in a row with the split."],
+            "notes": ["'ngram' counts test questions that share 8 consecutive words with the split."],
             "clean": True,
         },
     )

@@ -48,7 +48,7 @@ def test_without_a_network_the_cache_is_taken_and_a_pinned_commit_too(hub):
         assert again.stdout == first.stdout, again.stderr
         never = hub.fetch("gavel/old", **closed)
         assert never.returncode == 1
-        assert "judge.model: gavel/old cannot be downloaded, and is not whole in the cache" in never.stderr
+        assert "judge.model: gavel/old cannot be downloaded, and the cached copy is incomplete" in never.stderr
     assert len(hub.asked) == asked
 
 

@@ -95,7 +95,7 @@ def test_compare_leaves_bad_rows_out_of_both(write, capsys):
     status, out, err = score(capsys, *arguments)
     summary = json.loads(out)
     assert (status, summary["skipped"], summary["compare"]["skipped"]) == (0, 1, 2)
-    assert f"{other}: 2 rows left out" in err
+    assert f"{other}: 2 rows skipped" in err
 
 
 @pytest.mark.parametrize(

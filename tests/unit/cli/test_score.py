@@ -180,9 +180,9 @@ def test_bad_rows_can_be_left_out_and_are_counted(write, capsys, tmp_path):
     figures = json.loads(out)
     assert (status, figures["n"], figures["accuracy"], figures["skipped"]) == (0, 2, 0.5, 13)
     lines = err.splitlines()
-    assert lines[0].startswith(f"gavel: left out {path}:2: not valid JSON")
+    assert lines[0].startswith(f"gavel: skipped {path}:2: not valid JSON")
     assert len(lines) == 11
-    assert lines[-1] == f"gavel: {path}: 13 rows left out, 3 of them not shown"
+    assert lines[-1] == f"gavel: {path}: 13 rows skipped, 3 of them not shown"
     assert [json.loads(line)["row"] for line in details.open()] == [0, 14]
 
 

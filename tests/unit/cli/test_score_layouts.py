@@ -65,18 +65,18 @@ def test_logs_of_harness_0_4_0_to_0_4_2_are_one_indented_list(write, capsys, tmp
     old.write_text(json.dumps(rows[:2], indent=2))
     status, out, err = score(capsys, str(old), *arguments, "--skip-bad")
     assert (status, json.loads(out)["n"], json.loads(out)["skipped"]) == (0, 1, 1)
-    assert err.startswith(f"gavel: left out {old}:{line}: 'target' is neither")
+    assert err.startswith(f"gavel: skipped {old}:{line}: 'target' is neither")
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         ({"response": "1", "answer": 1}, "'doc_id' is not a number: null"),
-        (harness(1, ["1"], "B"), "'target' is neither a number nor None nor ends with '#### N': \"B\""),
+        (harness(1, ["1"], "B"), "'target' is neither a number nor None and does not end with '#### N': \"B\""),
         (harness(1, [["-1.5", "False"]], "1"), "'resps' holds no text"),
-        (harness(1, ["1"], "1", resps=["1"]), "'resps' is not a list of lists of texts"),
+        (harness(1, ["1"], "1", resps=["1"]), "'resps' is not a list of lists of strings"),
         (harness(1, [], "1"), "'resps' holds no text"),
-        (harness(0, ["2"], "0"), "doc_id 0 was there before with another target or other responses"),
+        (harness(0, ["2"], "0"), "doc_id 0 is repeated with another target or other responses"),
     ],
 )
 def test_bad_harness_rows_exit_2_with_file_line_and_reason(write, capsys, bad, reason):

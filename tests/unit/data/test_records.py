@@ -16,7 +16,7 @@ def test_the_fields_of_a_record_are_those_of_its_type():
 def test_every_file_of_a_study_s_data_has_records(tmp_path):
     tests = {
         "main": MAIN | {"size": 12, "seed": 1},
-        "plus": MAIN | {"set": "plus", "of": "main", "size": 16, "seed": 2},
+        "plus": MAIN | {"set": "plus", "perturbs": "main", "size": 16, "seed": 2},
     }
     sizes = {"labeled": 8, "unlabeled": 12, "validation": 8}
     pretrain = MAIN | {"set": "pretrain", "size": 12, "seed": 3}

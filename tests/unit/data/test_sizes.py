@@ -10,7 +10,7 @@ def test_every_iteration_takes_questions_of_its_own():
     check_unlabeled({"iterations": 2, "questions": 25}, 50)
     check_unlabeled(None, 0)
     with pytest.raises(
-        InputError, match="2 iterations of 30 need 60 unlabelled questions, and there are 50; ask for fewer, or raise"
+        InputError, match="2 iterations of 30 need 60 unlabelled questions, but there are 50; ask for fewer, or raise"
     ):
         check_unlabeled({"iterations": 2, "questions": 30}, 50)
 

@@ -195,7 +195,7 @@ def test_asdiv_xml(tmp_path):
     assert second["question"].endswith("for each of 3 friends, how many should they buy?")
     assert (skipped.count, len(skipped.first)) == (1, 1)
     assert skipped.first[0].startswith(f"{path}: row 2: the answer '1:00' is neither a number nor None")
-    with pytest.raises(InputError, match="row 2: .*; correct the row, or leave such rows out with skip_bad"):
+    with pytest.raises(InputError, match="row 2: .*; correct the row, or skip such rows with skip_bad"):
         read("asdiv", str(path))
 
 
@@ -231,20 +231,26 @@ def test_lm_eval_logs_give_each_question_once(written):
     assert records[1]["question"] == "A cat has 4 legs. And two?" and records[1]["solution"] is None
 
 
-def test_rows_that_do_not_fit_can_be_left_out_and_are_counted(written):
+def test_invalid_rows_can_be_skipped_and_are_counted(written):
     bad = {"question": "Q?", "answer": "It is 5."}
     path = written([GSM8K_ROW, "", *[bad] * 12, GSM8K_ROW])
     skipped = Skipped()
     assert [row["id"] for row in read("gsm8k", path, skipped=skipped)] == ["rows-00000", "rows-00013"]
     assert skipped.count == 12 and len(skipped.first) == Skipped.SHOWN
     assert skipped.first[0].startswith(f"{path}:3: no answer") and skipped.first[1].startswith(f"{path}:4: ")
-    with pytest.raises(InputError, match=r"has no rows that can be read \(1 were left out\)"):
+    with pytest.raises(InputError, match=r"has no rows that can be read \(1 were skipped\)"):
         read("gsm8k", written([bad]), skipped=Skipped())
     with pytest.raises(InputError, match="not valid JSON"):
         read("gsm8k", written([GSM8K_ROW, "{"]), skipped=Skipped())
 
 
-def test_a_study_says_how_many_rows_it_left_out(written, tmp_path, capsys):
+def test_a_perturbed_set_needs_a_generated_one():
+    plus = {"reader": "generator", "set": "plus", "perturbs": "gsm8k", "size": 1, "seed": 0}
+    with pytest.raises(InputError, match="data.tests.plus.perturbs: 'gsm8k' is not a generated test set"):
+        prepare.read_tests({"plus": plus}, set())
+
+
+def test_a_study_reports_how_many_rows_it_skipped(written, tmp_path, capsys):
     rows = [GSM8K_ROW | {"question": f"What is {n}?"} for n in range(6)]
     empty = dict.fromkeys(("name", "split", "revision", "limit"))
     train = empty | {"reader": "gsm8k", "path": written(rows, "train.jsonl"), "skip_bad": False}
@@ -253,7 +259,7 @@ def test_a_study_says_how_many_rows_it_left_out(written, tmp_path, capsys):
     summary = prepare.prepare(train=train, tests={"asdiv": test}, pretrain=None, output=tmp_path / "data", **sizes)
     assert summary["notes"]["skip_bad"] == {"asdiv": 1} and summary["counts"]["test/asdiv"] == 1
     assert json.loads((tmp_path / "data/splits.json").read_text()) == summary
-    assert "rows.jsonl: 1 row left out" in capsys.readouterr().err
+    assert "rows.jsonl: 1 row skipped" in capsys.readouterr().err
     summary = prepare.prepare(
         train=train,
         tests={"own": train},
@@ -310,7 +316,7 @@ def test_limit(written):
         ("mawps", MAWPS_ROW | {"lSolutions": [30.0, 300.0]}, "a list of one number, found [30.0, 300.0]"),
         ("mawps", MAWPS_ROW | {"lSolutions": []}, "a list of one number, found []"),
         ("mawps", MAWPS_ROW | {"lSolutions": 43}, "a list of one number, found 43"),
-        ("mawps", MAWPS_ROW | {"lEquations": "X=1"}, "'lEquations' must be a list of texts"),
+        ("mawps", MAWPS_ROW | {"lEquations": "X=1"}, "'lEquations' must be a list of strings"),
         ("mawps", {**MAWPS_ROW, "sQuestion": ""}, "no text in 'sQuestion'"),
         ("asdiv", ASDIV_ROW | {"answer": "3 (cats); 4 (dogs)"}, "the answer '3 (cats); 4 (dogs)' is neither"),
         ("asdiv", ASDIV_ROW | {"answer": "3 (cats), 4 (dogs)"}, "is neither a number"),
@@ -318,10 +324,14 @@ def test_limit(written):
         ("asdiv", ASDIV_ROW | {"answer": "Tom"}, "is neither a number"),
         ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "is neither a number"),
         ("asdiv", {**ASDIV_ROW, "body": None}, "no text in 'body'"),
-        ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "target": "B"}, "'target' is neither a number nor None nor ends with"),
+        (
+            "lm_eval",
+            LM_EVAL_ROW | {"doc_id": 1, "target": "B"},
+            "'target' is neither a number nor None and does not end with",
+        ),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": "Q?"}, "no object in 'doc'"),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": {"query": "Q?"}}, "no text in 'question'"),
-        ("lm_eval", LM_EVAL_ROW | {"target": "19"}, "doc_id 0 was there before with another target"),
+        ("lm_eval", LM_EVAL_ROW | {"target": "19"}, "doc_id 0 is repeated with another target"),
         ("lm_eval", {"question": "Q?"}, "'doc_id' is not a number: null"),
         ("jsonl", {"question": "Q?"}, "neither a number"),
         ("jsonl", {"question": "Q?", "answer": True}, "neither a number"),
@@ -349,7 +359,7 @@ def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
 
 def test_repeated_ids(written):
     row = {"question": "Q?", "answer": "1", "id": "same"}
-    with pytest.raises(InputError, match="rows.jsonl:2: the id 'same' is that of row 0 too"):
+    with pytest.raises(InputError, match="rows.jsonl:2: the id 'same' is also the id of row 0"):
         read("jsonl", written([row, row]))
 
 
@@ -371,7 +381,7 @@ def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
         read("gsm8k", written([]))
     with pytest.raises(InputError, match="not a JSON list"):
         read("svamp", written({"rows": []}, "svamp.json"))
-    with pytest.raises(InputError, match="none of the known endings"):
+    with pytest.raises(InputError, match="none of the known extensions"):
         read("svamp", written([], "svamp.csv"))
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         read("svamp", written(["no"], "svamp.parquet"))
@@ -392,7 +402,7 @@ def test_folder_in_the_hubs_layout(tmp_path):
     assert [row["id"] for row in records] == ["gsm8k-test-00000", "gsm8k-test-00001"]
     assert records[0]["gold"] == "1005"
     assert len(read("gsm8k", str(folder), name="main", split="train", limit=2)) == 2
-    with pytest.raises(InputError, match=r"data\.train\.path: .* splits train, test, asked for None"):
+    with pytest.raises(InputError, match=r"data\.train\.path: .* splits train, test, not None"):
         read("gsm8k", str(folder), name="main")
     for wrong in ({"split": "dev", "name": "main"}, {"split": "train", "name": "socratic"}):
         with pytest.raises(InputError, match=r"data\.train\.path: cannot load .* check the folder, name and split"):
@@ -407,7 +417,7 @@ def test_folder_saved_to_disk(tmp_path):
     datasets.DatasetDict({"test": table}).save_to_disk(tmp_path / "several")
     assert [row["id"] for row in read("svamp", str(tmp_path / "one"))] == ["one-00000", "one-00001"]
     assert len(read("svamp", str(tmp_path / "several"), split="test")) == 2
-    with pytest.raises(InputError, match="splits test, asked for 'train'"):
+    with pytest.raises(InputError, match="splits test, not 'train'"):
         read("svamp", str(tmp_path / "several"), split="train")
 
 

@@ -89,7 +89,7 @@ def test_weights_from_another_pretrain_split_are_refused(tmp_path):
     write_json(tmp_path / ORIGIN, {"pretrain_sha256": file_digest(pretrain)})
     check_origin(str(tmp_path), "student.model", pretrain)
     pretrain.write_text('{"question": "other"}\n')
-    with pytest.raises(InputError, match="student.model: .* was made from another pretrain split"):
+    with pytest.raises(InputError, match="student.model: .* was trained on another pretrain split"):
         check_origin(str(tmp_path), "student.model", pretrain)
 
 

@@ -1,6 +1,6 @@
-"""Question records from source to split.
+"""Question records, from source to split.
 
-The record (`records`, `fields`) and how questions are compared (`normalise`), published layouts (`readers`), files and
-hub (`sources`, `hub`), the embedded word problems (`generator`), disjoint splits (`splits`), the contamination check
-(`audit`), and all of it for one study (`prepare`).
+`records` and `fields` define a record, `normalise` how questions are compared. `readers` parse published layouts,
+`sources` and `hub` read files and the Hugging Face hub, `generator` makes word problems. `splits` makes disjoint
+splits, `audit` checks for contamination, and `prepare` does all of this for one study.
 """

@@ -1,7 +1,7 @@
-"""Overlap audit between what a study trains or selects on and its test sets. It reports; it removes nothing.
+"""Contamination audit: overlap between a study's training and validation data and its test sets. It removes nothing.
 
-Questions are compared by their normalised text and by shared word n-grams (as GPT-3's contamination study did
-with 13-grams, Brown et al. 2020, appendix C; questions of 30 to 50 words call for shorter ones).
+Questions are compared by normalised text and by shared word n-grams. GPT-3's contamination study used 13-grams (Brown
+et al. 2020, appendix C); questions of 30 to 50 words need shorter ones.
 """
 
 from collections import ChainMap
@@ -19,30 +19,30 @@ def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[R
 
     Args:
         splits: name → records, e.g. pretrain, labeled, unlabeled, validation.
-        tests: name → records, seeds already linked (`gavel.data.sources.link_seeds`).
-        n: words of an n-gram; a question with fewer words is one n-gram of its own length.
+        tests: name → records, with seeds already linked (`gavel.data.sources.link_seeds`).
+        n: n-gram length in words; a shorter question is a single n-gram.
 
     Returns:
-        A dict for JSON:
+        A JSON-serialisable dict:
 
         - `n`; `splits` and `tests`: name → {`rows`, `duplicates`: rows that repeat an earlier question}
         - `overlap`: split → test set → {`exact`, `ngram`, `template`: {`count`, `share`, `examples`}} over
-          test questions: same normalised question; any n-gram shared; any n-gram shared once numbers are
+          test questions: same normalised question; any shared n-gram; any shared n-gram after numbers are
           masked as `<num>`. An example is {`test_id`, `split_id`, `text`}.
-        - `seeds`: for each test set with perturbed items {`items`, `linked`: items with a known seed,
-          `distinct`: their distinct seeds, `traced_to`: test set → distinct seeds found in it, `untraced`:
-          linked items whose seed is in no test set, `in_split`: split → {`count`, `share`, `examples`} of
-          items whose seed is in it}
+        - `seeds`: for each perturbed test set {`items`, `linked`: items with a known seed, `distinct`: their
+          distinct seeds, `traced_to`: test set → distinct seeds found in it, `untraced`: linked items whose
+          seed is in no test set, `in_split`: split → {`count`, `share`, `examples`} of items whose seed is
+          in it}
         - `between_splits`, `between_tests`: list of {`first`, `second`, `count`, `examples`}
         - `notes`: how to read the n-gram counts
-        - `clean`: no exact overlap, neither between splits nor with a test set, and no seed in a split
+        - `clean`: no exact overlap between splits or with a test set, and no seed in a split
     """
     wanted = [
         {gram for rows in tests.values() for row in rows for gram in _row_grams(row, n, masked=masked)}
         for masked in (False, True)
     ]
-    found = {name: _index(rows, n, *wanted) for name, rows in splits.items()}
-    questions, plain, masked = ({name: parts[place] for name, parts in found.items()} for place in range(3))
+    indexes = {name: _index(rows, n, *wanted) for name, rows in splits.items()}
+    questions, plain, masked = ({name: parts[place] for name, parts in indexes.items()} for place in range(3))
     test_questions = {name: _by_question(rows) for name, rows in tests.items()}
     overlap = {
         split: {
@@ -67,10 +67,10 @@ def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[R
         "between_splits": between_splits,
         "between_tests": _common(test_questions),
         "notes": [
-            f"'ngram' counts test questions that share {n} words in a row with the split; stock phrases "
-            "('how much money does he have left') count too.",
-            "'template' counts the same with numbers masked; problems from one generator share templates by "
-            "design, so high counts are expected there.",
+            f"'ngram' counts test questions that share {n} consecutive words with the split, including stock "
+            "phrases ('how much money does he have left').",
+            "'template' counts the same with numbers masked. Generated problems share templates by design, so "
+            "high counts are expected there.",
         ],
         "clean": not (
             any(cell["exact"]["count"] for row in overlap.values() for cell in row.values())
@@ -82,10 +82,10 @@ def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[R
 
 def _by_question(rows: Sequence[Record]) -> dict[str, str]:
     """Normalised question → id of the first row that asks it."""
-    found: dict[str, str] = {}
+    first_ids: dict[str, str] = {}
     for row in rows:
-        found.setdefault(normalise(row["question"]), row["id"])
-    return found
+        first_ids.setdefault(normalise(row["question"]), row["id"])
+    return first_ids
 
 
 def _counts(rows: Sequence[Record], by_question: dict[str, str]) -> dict:
@@ -106,25 +106,25 @@ def _grams(words: list[str], n: int) -> list[str]:
 
 
 def _index(rows: Sequence[Record], n: int, plain: Set[str], masked: Set[str]) -> tuple[dict[str, str], ...]:
-    """Of a split: normalised question, n-gram and masked n-gram -> id of the first row that contains it.
+    """Map a split's normalised questions, n-grams and masked n-grams to the id of the first row that contains each.
 
-    Only the n-grams that a test set has are kept: those of a million questions would take gigabytes.
+    Only n-grams that occur in a test set are kept; those of a million questions would take gigabytes.
     """
-    asked: dict[str, str] = {}
+    by_question: dict[str, str] = {}
     seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for row in rows:
         question = normalise(row["question"])
-        asked.setdefault(question, row["id"])
+        by_question.setdefault(question, row["id"])
         words = question.split()
-        for found, kept, form in zip(seen, (plain, masked), (words, _masked(words)), strict=True):
+        for index, wanted, form in zip(seen, (plain, masked), (words, _masked(words)), strict=True):
             for gram in _grams(form, n):
-                if gram in kept:
-                    found.setdefault(gram, row["id"])
-    return asked, *seen
+                if gram in wanted:
+                    index.setdefault(gram, row["id"])
+    return by_question, *seen
 
 
 def _found(rows: Sequence[Record], keys_of: Callable[[Record], list[str]], index: Mapping[str, str]) -> dict:
-    """Rows of which any key stands in `index` (key → id), with the first examples."""
+    """Count the rows with any key in `index` (key → id), with the first examples."""
     hits = []
     for row in rows:
         key = next((key for key in keys_of(row) if key in index), None)
@@ -143,7 +143,7 @@ def _seeds(
     tests: Mapping[str, Sequence[Record]],
     questions: Mapping[str, dict[str, str]],
 ) -> dict:
-    """Where the seed questions of a perturbed set stand, by id and, where it is known, by question."""
+    """Find the seed questions of a perturbed set, by id and, where the text is known, by question."""
     linked = [row for row in rows if row["seed_id"] is not None]
     distinct = {row["seed_id"] for row in linked}
     groups = [*splits.values(), *tests.values()]

@@ -8,5 +8,5 @@ FIELDS = ("id", "source", "question", "solution", "gold", "kind", "seed_id")
 
 
 def fields_of(row: Record) -> Record:
-    """The record's own fields, without what else its row may hold."""
+    """The fields of a record, without any further keys of its row."""
     return cast(Record, {field: cast(dict, row)[field] for field in FIELDS})

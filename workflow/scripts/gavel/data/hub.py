@@ -1,7 +1,7 @@
-"""Models and data sets of the Hugging Face hub, brought to a study before its jobs, which may run without a network.
+"""Download models and data sets from the Hugging Face hub before a study's jobs, which may run without a network.
 
-The files lie once, in the hub library's cache (`HF_HOME`), for all studies; a study's folder links to those of one
-commit and says which it is.
+Files are stored once for all studies, in the hub library's cache (`HF_HOME`). A study's folder links to the files of
+one commit and records which commit.
 """
 
 import os
@@ -12,31 +12,31 @@ from gavel.common.digests import HUB_RECORD
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import replace_folder, write_json
 
-# Of a model: what transformers reads. Weights in a second format, and other programs' files, can be as large again.
+# The files of a model that transformers reads. Weights in other formats can double the download.
 MODEL_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.md"]
 NOT_READ = ["onnx/*", "original/*", "consolidated*", "openvino/*", "coreml/*", "flax*", "tf_*", "gguf/*"]
-WEIGHTS = ("*.safetensors", "*.bin")  # the first that there is
+WEIGHTS = ("*.safetensors", "*.bin")  # the first pattern with a match
 
 
 def fetch(name: str, *, kind: str, revision: str | None, folder: str | Path, key: str) -> str:
-    """Fill a folder with links to the files of a model or data set, downloading what the cache lacks.
+    """Fill a folder with links to the files of a model or data set, downloading those missing from the cache.
 
-    Without a network, what an earlier call left in the cache is taken. Gated and private ones need a token in
-    `HF_TOKEN`, or one that `hf auth login` has kept.
+    Without a network, cached files are used. Gated and private repositories need a token in `HF_TOKEN`, or one saved
+    by `hf auth login`.
 
     Args:
-        name: on the hub.
+        name: name on the hub.
         kind: `model` or `dataset`.
-        revision: commit, tag or branch; None is the main branch as it is now.
-        folder: takes the place of what is there. `.hub.json` in it holds kind, name, revision and commit.
-        key: the config key that names it, for messages.
+        revision: commit, tag or branch; None is the current main branch.
+        folder: replaced if it exists. Its `.hub.json` records kind, name, revision and commit.
+        key: the config key that names the model or data set, for messages.
 
     Returns:
         The commit.
 
     Raises:
-        InputError: it is not on the hub, may not be read, has no such revision or no weights, or can neither be reached
-            nor is it in the cache.
+        InputError: it is not on the hub, access is denied, there is no such revision, it has no weights, or it is
+            neither reachable nor cached.
     """
     place = download(name, kind=kind, revision=revision, key=key)
     folder = Path(folder)
@@ -47,18 +47,18 @@ def fetch(name: str, *, kind: str, revision: str | None, folder: str | Path, key
             link = partial / path.relative_to(place)
             link.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(path.resolve(), link)
-        about = {"kind": kind, "name": name, "revision": revision, "commit": place.name}
-        write_json(partial / HUB_RECORD, about)
+        hub_record = {"kind": kind, "name": name, "revision": revision, "commit": place.name}
+        write_json(partial / HUB_RECORD, hub_record)
         replace_folder(partial, folder)
     return place.name
 
 
 def download(name: str, *, kind: str, revision: str | None, key: str) -> Path:
-    """Bring a model or data set into the hub library's cache; returns its folder there, named by the commit.
+    """Download a model or data set into the hub library's cache; returns its folder there, named after the commit.
 
-    Arguments and errors are those of `fetch`.
+    Takes the arguments of `fetch` and raises the same errors.
     """
-    from huggingface_hub import errors, snapshot_download  # a second, which only this rule pays
+    from huggingface_hub import errors, snapshot_download  # takes a second; only this rule needs it
 
     page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
     try:
@@ -75,14 +75,14 @@ def download(name: str, *, kind: str, revision: str | None, key: str) -> Path:
         problem = f"has no revision {revision!r}; {page} lists them"
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
         problem = (
-            "is neither a file or folder here nor on the hub; check the name, and if it is private, export HF_TOKEN "
-            "with a token that may read it"
+            "is neither a local file or folder nor on the hub; check the name, and if it is private, export HF_TOKEN "
+            "with a token that can read it"
         )
     except (OSError, errors.EntryNotFoundError, errors.IncompleteSnapshotError) as error:
         problem = (
-            f"cannot be downloaded, and is not whole in the cache ({first_line(error)}); check the network, "
+            f"cannot be downloaded, and the cached copy is incomplete ({first_line(error)}); check the network, "
             "HF_HUB_OFFLINE and HF_HOME, or name a local folder"
         )
     else:
-        problem = f"has no weights that transformers loads ({' or '.join(WEIGHTS)}); choose another one"
+        problem = f"has no weights that transformers can load ({' or '.join(WEIGHTS)}); choose another model"
     raise InputError(f"{key}: {name} {problem}")

@@ -1,15 +1,15 @@
-"""Sample logs of EleutherAI's lm-evaluation-harness (`lm_eval --log_samples`): what stands where in a row.
+"""Parse rows of sample logs from EleutherAI's lm-evaluation-harness (`lm_eval --log_samples`).
 
-A log is JSON Lines with one row for each question and filter (a filter is one of the harness's ways to extract an
-answer; GSM8K has two), all rows of a filter together. The responses are the same under every filter, so a question is
-taken once. `resps` holds the responses of each request; tasks that generate text make one request a question, with as
-many responses as the task's `repeats`. `filtered_resps` and the harness's own verdicts are not read: Gavel's verifier
-reads the responses. Tasks that only compare likelihoods have no text there and do not fit.
+A log is JSON Lines with one row per question and filter, grouped by filter. A filter is one of the harness's ways to
+extract an answer; GSM8K has two. The responses are the same under every filter, so each question is read once. `resps`
+holds the responses of each request; generation tasks make one request per question, with as many responses as the
+task's `repeats`. `filtered_resps` and the harness's own verdicts are ignored: Gavel's verifier reads the responses.
+Tasks that only compare likelihoods have no responses and are not supported.
 
-Versions 0.4.0 to 0.4.2 write one indented JSON list instead, also into a file named `.jsonl`, and name no filter in a
-row; the rows are otherwise the same (`gavel.common.files.json_texts` reads both).
+Versions 0.4.0 to 0.4.2 write one indented JSON list instead, even to a file named `.jsonl`, without the filter's name.
+The rows are otherwise the same (`gavel.common.files.json_texts` reads both).
 
-Sources: `lm_eval/evaluator.py`, `lm_eval/__main__.py` and `lm_eval/loggers/evaluation_tracker.py` of its versions 0.4.
+Sources: `lm_eval/evaluator.py`, `lm_eval/__main__.py` and `lm_eval/loggers/evaluation_tracker.py` of versions 0.4.
 """
 
 import json
@@ -20,29 +20,29 @@ from gavel.solutions.numbers import TOO_LONG, canonical, too_long
 
 
 def gold(row: dict) -> str:
-    """Canonical gold answer from `target`, which is a number or ends with `#### N`. Raises `InputError` otherwise."""
+    """Canonical gold answer from `target`, a number or text that ends with `#### N`. Raises `InputError` otherwise."""
     target = row.get("target")
     value = target.rpartition("####")[2] if isinstance(target, str) else target
-    found = canonical(value)
-    if found is None:
+    answer = canonical(value)
+    if answer is None:
         why = f" ({TOO_LONG})" if too_long(value) else ""
-        raise InputError(f"'target' is neither a number nor None nor ends with '#### N': {_shown(target)}{why}")
-    return found
+        raise InputError(f"'target' is neither a number nor None and does not end with '#### N': {_shown(target)}{why}")
+    return answer
 
 
 def responses(row: dict) -> list[str]:
-    """All responses to the row's question, in order. Raises `InputError` where they are not text."""
+    """All responses to the row's question, in order. Raises `InputError` if they are not text."""
     requests = row.get("resps")
     if not isinstance(requests, list) or not all(isinstance(request, list) for request in requests):
-        raise InputError(f"'resps' is not a list of lists of texts: {_shown(requests)}")
-    found = [response for request in requests for response in request]
-    if not found or not all(isinstance(response, str) for response in found):
-        raise InputError(f"'resps' holds no text, found {_shown(requests)}; the task must be one that generates")
-    return found
+        raise InputError(f"'resps' is not a list of lists of strings: {_shown(requests)}")
+    texts = [response for request in requests for response in request]
+    if not texts or not all(isinstance(response, str) for response in texts):
+        raise InputError(f"'resps' holds no text, found {_shown(requests)}; the task must generate text")
+    return texts
 
 
 def doc_id(row: dict) -> str:
-    """The question's number in its task, as text. Raises `InputError` where there is none."""
+    """The question's number in its task, as text. Raises `InputError` if there is none."""
     number = row.get("doc_id")
     if isinstance(number, bool) or not isinstance(number, int | str):
         raise InputError(f"'doc_id' is not a number: {_shown(number)}; expected a log of `lm_eval --log_samples`")
@@ -50,13 +50,13 @@ def doc_id(row: dict) -> str:
 
 
 class Once:
-    """Says of each row of one log whether its question is new (True) or was there under another filter (False)."""
+    """Whether a row's question is new in this log (True) or is repeated under another filter (False)."""
 
     def __init__(self) -> None:
         self._seen: dict[str, bytes] = {}
 
     def __call__(self, row: dict) -> bool:
-        """Raises `InputError`: no `doc_id`, or it was there with another target or other responses."""
+        """Raises `InputError` if there is no `doc_id`, or if it occurred with another target or other responses."""
         identity = doc_id(row)
         content = json.dumps([row.get("target"), row.get("resps")]).encode()
         digest = blake2b(content, digest_size=8).digest()
@@ -65,7 +65,7 @@ class Once:
             return True
         if self._seen[identity] != digest:
             raise InputError(
-                f"doc_id {identity} was there before with another target or other responses; give one log of one task"
+                f"doc_id {identity} is repeated with another target or other responses; give one log of one task"
             )
         return False
 

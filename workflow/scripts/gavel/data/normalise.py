@@ -1,4 +1,4 @@
-"""Questions as they are compared, whatever their spelling."""
+"""Normalise questions for comparison."""
 
 import re
 import unicodedata
@@ -7,9 +7,9 @@ _TOKEN = re.compile(r"\d+(?:[./]\d+)*%?|[^\W\d_]+")
 
 
 def normalise(question: str) -> str:
-    """Lower-case words and numbers of a question, joined by single spaces.
+    """The lower-case words and numbers of a question, joined by single spaces.
 
-    Punctuation, currency signs and spacing go; numbers stay (`1,200` as `1200`, `3.5`, `1/2`, `20%`), so that
+    Punctuation, currency signs and spacing are dropped. Numbers are kept (`1,200` as `1200`, `3.5`, `1/2`, `20%`), so
     two instances of one template remain different questions.
     """
     text = unicodedata.normalize("NFKC", question).lower()

@@ -1,4 +1,4 @@
-"""What weights that were made from scratch have read: a note beside them, held against a study's data."""
+"""Check that weights pretrained by this workflow have read a study's own pretrain split."""
 
 from pathlib import Path
 
@@ -6,21 +6,23 @@ from gavel.common.digests import file_digest
 from gavel.common.errors import InputError
 from gavel.common.files import read_json
 
-ORIGIN = "gavel.json"  # the note
+ORIGIN = "gavel.json"  # beside the weights
 
 
 def check_origin(model: str, key: str, pretrain: str | Path) -> None:
-    """Weights made by this workflow must have read this study's pretrain split, or its splits could leak into tests.
+    """Compare the pretrain split that a model was trained on, if it was trained by this workflow, with the study's.
+
+    Weights trained on another pretrain split may have read this study's test questions.
 
     Raises:
-        InputError: they were made from another one.
+        InputError: the model was trained on another pretrain split.
     """
     origin = Path(model) / ORIGIN
     if not origin.is_file():
         return
-    made, here = read_json(origin)["pretrain_sha256"], file_digest(pretrain)
-    if made != here:
+    trained_on, expected = read_json(origin)["pretrain_sha256"], file_digest(pretrain)
+    if trained_on != expected:
         raise InputError(
-            f"{key}: {model} was made from another pretrain split ({made[:12]}) than the study's ({here[:12]}), "
-            f"so it may have read test questions; restore data.pretrain or set {key} to scratch"
+            f"{key}: {model} was trained on another pretrain split ({trained_on[:12]}) than the study's "
+            f"({expected[:12]}), so it may have read test questions; restore data.pretrain or set {key} to scratch"
         )

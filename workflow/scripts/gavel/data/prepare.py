@@ -1,4 +1,4 @@
-"""From the config's sources to the files of a study: splits, test sets, and the counts that go with them."""
+"""Write a study's data files from the config's sources: splits, test sets, and their counts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,18 +27,18 @@ def prepare(
 ) -> dict:
     """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
 
-    Generated validation problems are also perturbed, into `validation-perturbed`, for the judge's calibration by kind;
-    that file is empty for other sources.
+    `validation-perturbed` holds perturbed versions of generated validation problems, for calibrating the judge by
+    perturbation kind; it is empty for other sources.
 
     Args:
         train, tests, pretrain: sources as in the config (`reader`, `path` or `set`, ...).
-        labeled, unlabeled, validation: counts, or shares of the usable training problems.
-        require_program: labelled problems must convert to a program.
+        labeled, unlabeled, validation: counts, or fractions of the usable training problems.
+        require_program: labelled problems must have a solution that converts to a program.
         output: folder for the files.
 
     Returns:
-        What `splits.json` holds: counts of every file, and what was left out and why (`notes.skip_bad`: the rows that
-        could not be read, by source; only sources that set it).
+        The contents of `splits.json`: rows per file, and what was removed and why. `notes.skip_bad` counts unreadable
+        rows per source, for sources that set `skip_bad`.
 
     Raises:
         InputError: a source cannot be read, or there are too few problems.
@@ -91,9 +91,9 @@ def read_source(
     exclude: frozenset[str] = frozenset(),
     skipped: dict[str, Skipped] | None = None,
 ) -> Sequence[Record]:
-    """Records of one source of the config; the generator leaves out the questions in `exclude`.
+    """Read the records of one source of the config; the generator does not make the questions in `exclude`.
 
-    With `skip_bad`, rows that do not fit are told and left out, and counted under `name` in `skipped`.
+    With `skip_bad`, invalid rows are reported, skipped, and counted under `name` in `skipped`.
     """
     if source["reader"] == "generator":
         return [row for _, row in generated(source, name, exclude)]
@@ -114,7 +114,7 @@ def generated(source: dict, name: str, exclude: frozenset[str]) -> list[tuple[St
 
 
 def perturbed(train: dict, rows: Sequence[Record], exclude: frozenset[str], used: set[str], seed: int) -> list[Record]:
-    """As many perturbed problems as there are `rows`, made from them; none of them is in `used`."""
+    """Perturb `rows` into as many new problems, less those whose question is in `used`."""
     if train["reader"] != "generator":
         return []
     ids = {row["id"] for row in rows}
@@ -126,8 +126,10 @@ def perturbed(train: dict, rows: Sequence[Record], exclude: frozenset[str], used
 def read_tests(
     tests: Mapping[str, dict], exclude: set[str], skipped: dict[str, Skipped] | None = None
 ) -> dict[str, Sequence[Record]]:
-    """Records of every test set; perturbed sets come from the stories of the set that they name. `skipped` is as in
-    `read_source`."""
+    """Read the records of every test set; perturbed sets are made from the stories of the set that they name.
+
+    `skipped` is as in `read_source`.
+    """
     stories: dict[str, list[tuple[Story, Record]]] = {}
     rows: dict[str, Sequence[Record]] = {}
     for name, source in tests.items():
@@ -139,7 +141,7 @@ def read_tests(
     for name, source in tests.items():
         if source["reader"] == "generator" and source["set"] == "plus":
             if source["perturbs"] not in stories:
-                raise InputError(f"data.tests.{name}.perturbs: {source['of']!r} is not a generated test set")
+                raise InputError(f"data.tests.{name}.perturbs: {source['perturbs']!r} is not a generated test set")
             rows[name] = perturbations.perturb(
                 stories[source["perturbs"]], source["size"], source["seed"], f"generator-{name}"
             )

@@ -1,9 +1,8 @@
-"""One function for each published layout: a row as it stands in the file or on the hub becomes a record.
+"""One reader function per published layout: it turns a row of a file or of the hub into a record.
 
-What a reader returns needs `question` and `gold`, the right answer, which most layouts call `answer`; the other fields
-of a record (`gavel.data.records.Record`) are optional. Files are not opened here (`gavel.data.sources`). A new data set
-is one reader function and one line in `READERS`; the first paragraph of its docstring is its line in the config's
-reference.
+A reader must return `question` and `gold`, the gold answer, which most layouts call `answer`. The other fields of a
+record (`gavel.data.records.Record`) are optional. `gavel.data.sources` opens the files. To add a data set, write a
+reader function and add it to `READERS`; the first paragraph of its docstring goes into the config reference.
 """
 
 import re
@@ -16,7 +15,7 @@ from gavel.data.fields import FIELDS
 from gavel.data.records import Problem
 from gavel.solutions.numbers import TOO_LONG, canonical, too_long
 
-# `9 (apples)`: an answer of ASDiv with its unit.
+# An ASDiv answer with its unit, such as `9 (apples)`.
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
 
 
@@ -28,7 +27,7 @@ def _text(row: dict, field: str) -> str:
 
 
 def _gold(value: object) -> str:
-    """Canonical text of a gold answer; one that nothing could ever equal is an error of the data."""
+    """Canonical text of a gold answer. Raises `InputError` if no response could ever equal it."""
     gold = None if value is None or isinstance(value, bool) else canonical(value)
     if gold is None:
         why = f" ({TOO_LONG})" if too_long(value) else ""
@@ -37,17 +36,17 @@ def _gold(value: object) -> str:
 
 
 def _joined(body: str, question: str) -> str:
-    """A story and its question as one text, with a full stop between them where the story ends without a mark."""
+    """Join a story and its question, with a full stop between them if the story ends without punctuation."""
     return f"{body}{'' if body[-1] in '.,;:?!' else '.'} {question}"
 
 
 def _worked(steps: str, gold: str) -> str | None:
-    """Published equations as a solution in text: they may be solved for x, so the answer is added as GSM8K has it."""
+    """Published equations as a text solution. They may be solved for x, so the answer is appended as in GSM8K."""
     return f"{steps}\n#### {gold}" if steps.strip() else None
 
 
 def read_gsm8k(row: dict) -> Problem:
-    """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`; it is kept whole as solution."""
+    """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`, and becomes the solution."""
     solution = _text(row, "answer")
     _, mark, final = solution.rpartition("####")
     if not mark:
@@ -56,9 +55,9 @@ def read_gsm8k(row: dict) -> Problem:
 
 
 def read_gsm_plus(row: dict) -> Problem:
-    """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the answer `None`.
+    """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the gold answer `None`.
 
-    `seed_question` stays until `gavel.data.sources.link_seeds` turns it into `seed_id`.
+    `gavel.data.sources.link_seeds` later replaces `seed_question` by `seed_id`.
     """
     return {
         "question": _text(row, "question"),
@@ -70,7 +69,7 @@ def read_gsm_plus(row: dict) -> Problem:
 
 
 def read_svamp(row: dict) -> Problem:
-    """SVAMP (Patel et al. 2021), published or hub rows: `Body` and `Question`, with a full stop between."""
+    """SVAMP (Patel et al. 2021), published or hub rows: `Body` and `Question`, joined by a full stop."""
     return {"question": _joined(_text(row, "Body"), _text(row, "Question")), "gold": _gold(row.get("Answer"))}
 
 
@@ -78,22 +77,22 @@ def read_mawps(row: dict) -> Problem:
     """MAWPS (Koncel-Kedziorski et al. 2016) and MultiArith (Roy and Roth 2015): `sQuestion`, `lEquations`,
     `lSolutions`.
 
-    The solution is the equations and `#### N`. A problem with several solutions (two unknowns) does not fit.
+    The solution is the equations and `#### N`. Problems with several solutions (two unknowns) are invalid.
     """
-    found, equations = row.get("lSolutions"), row.get("lEquations") or []
-    if not isinstance(found, list) or len(found) != 1:
-        raise InputError(f"'lSolutions' must be a list of one number, found {str(found)[:60]}")
+    solutions, equations = row.get("lSolutions"), row.get("lEquations") or []
+    if not isinstance(solutions, list) or len(solutions) != 1:
+        raise InputError(f"'lSolutions' must be a list of one number, found {str(solutions)[:60]}")
     if not isinstance(equations, list) or not all(isinstance(equation, str) for equation in equations):
-        raise InputError(f"'lEquations' must be a list of texts, found {str(equations)[:60]}")
-    gold = _gold(found[0])
+        raise InputError(f"'lEquations' must be a list of strings, found {str(equations)[:60]}")
+    gold = _gold(solutions[0])
     return {"question": _text(row, "sQuestion"), "solution": _worked("\n".join(equations), gold), "gold": gold}
 
 
 def read_asdiv(row: dict) -> Problem:
-    """ASDiv (Miao et al. 2020), the published XML file or hub rows. Answers that are no single number do not fit;
-    `skip_bad` leaves those out.
+    """ASDiv (Miao et al. 2020), the published XML file or hub rows. Answers that are not a single number are invalid;
+    `skip_bad` skips those.
 
-    An answer is a number, mostly with its unit: `9 (apples)`. `3 (cats); 4 (dogs)`, `8:00` or a name is none. The
+    An answer is a number, usually with its unit: `9 (apples)`. `3 (cats); 4 (dogs)`, `8:00` and names are invalid. The
     solution is the formula and `#### N`. The XML file's own ids are kept; hub rows have none.
     """
     value = row.get("answer")
@@ -106,9 +105,9 @@ def read_asdiv(row: dict) -> Problem:
 
 
 def read_lm_eval(row: dict) -> Problem:
-    """Sample logs of lm-evaluation-harness 0.4: the question in `doc`, the answer in `target`; each question once.
+    """Sample logs of lm-evaluation-harness 0.4: question in `doc`, gold answer in `target`; each question is read once.
 
-    `target` is a number, or steps that end with `#### N` and are then the solution (`gavel.data.lm_eval`). ASDiv's
+    `target` is a number, or steps that end with `#### N`, which become the solution (`gavel.data.lm_eval`). ASDiv's
     `doc` has the story in `body`.
     """
     doc, target = row.get("doc"), row.get("target")
@@ -124,9 +123,9 @@ def read_lm_eval(row: dict) -> Problem:
 
 
 def read_own(row: dict) -> Problem:
-    """This project's own record layout: `question` and `answer`; the other fields are optional.
+    """Gavel's own record layout: `question` and `answer`; the other fields are optional.
 
-    In a file that a study wrote the right answer is `gold`, and `answer`, where there is one, the model's.
+    Files written by a study have the gold answer in `gold`; their `answer`, if any, is the model's.
     """
     optional = {field: row[field] for field in FIELDS if field != "gold" and row.get(field) is not None}
     for field, value in optional.items():
@@ -145,11 +144,11 @@ READERS: dict[str, Callable[[dict], Problem]] = {
     "lm_eval": read_lm_eval,
     "jsonl": read_own,
 }
-# Layouts with several rows a question -> what says, row by row, whether a question is new; made anew for each file.
+# Layouts with several rows per question -> a factory, called for each file, of functions that detect new questions.
 ONCE: dict[str, Callable[[], Callable[[dict], bool]]] = {"lm_eval": lm_eval.Once}
 
 
 def described() -> str:
-    """What each reader reads, for the config's reference: the first paragraphs of their docstrings."""
+    """What each reader reads, for the config reference: the first paragraphs of the docstrings."""
     first = {name: (reader.__doc__ or "").partition("\n\n")[0] for name, reader in READERS.items()}
     return " ".join(f"`{name}`: {' '.join(text.split())}" for name, text in first.items())

@@ -1,18 +1,18 @@
-"""The rows of a study's data files: one question each."""
+"""The rows of a study's data files, one question each."""
 
 from typing import NotRequired, TypedDict
 
 
 class Record(TypedDict):
-    """A question; what is unknown is None.
+    """A question. Unknown fields are None.
 
     Attributes:
-        source: the data set that it comes from.
-        solution: the reference solution as it was published.
-        gold: the right answer in canonical text; "None" where the question cannot be answered. Other files have the
-            model's own answer as `answer` beside it.
-        kind: the kind of perturbation that made it of another question.
-        seed_id: that question's id.
+        source: the data set.
+        solution: the reference solution as published.
+        gold: the gold answer in canonical form; "None" if the question is unanswerable. In other files, `answer` is
+            the model's answer.
+        kind: the perturbation kind, for a question made from another one.
+        seed_id: the id of the original question.
     """
 
     id: str
@@ -25,10 +25,10 @@ class Record(TypedDict):
 
 
 class LoadedRecord(Record):
-    """A record as it was read.
+    """A record as read from its source.
 
     Attributes:
-        seed_question: GSM-Plus's text of the question that it was made from, until it is linked by id.
+        seed_question: the original question's text in GSM-Plus, until it is linked by id.
     """
 
     seed_question: NotRequired[str]
@@ -38,14 +38,14 @@ class LabeledRecord(Record):
     """A labelled training problem.
 
     Attributes:
-        program: the reference solution as a program, where solutions are programs.
+        program: the reference solution as a program, if solutions are programs.
     """
 
     program: NotRequired[str]
 
 
 class Problem(TypedDict):
-    """What a reader makes of a published row: a record less what is not there. `gold` is the right answer."""
+    """A published row as a reader returns it: the fields of a record that the row has. `gold` is the gold answer."""
 
     question: str
     gold: str

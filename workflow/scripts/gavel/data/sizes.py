@@ -1,4 +1,4 @@
-"""Whether splits hold what a judge's training and benchmark take of them; asked of configs, of data and in jobs."""
+"""Check that splits are large enough for the judge's training and benchmark."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from gavel.common.errors import InputError
 
 
 def check_unlabeled(taught: Mapping | None, found: int) -> None:
-    """Every iteration of a self-taught judge takes unlabelled questions of its own.
+    """Check that each iteration of a self-taught judge gets its own unlabelled questions.
 
     Args:
-        taught: the config's `judge.self_taught`; None needs none.
-        found: unlabelled questions.
+        taught: the config's `judge.self_taught`, or None.
+        found: number of unlabelled questions.
 
     Raises:
         InputError: there are too few.
@@ -18,16 +18,16 @@ def check_unlabeled(taught: Mapping | None, found: int) -> None:
     if taught and (wanted := taught["iterations"] * taught["questions"]) > found:
         raise InputError(
             f"judge.self_taught.questions: {taught['iterations']} iterations of {taught['questions']} need {wanted} "
-            f"unlabelled questions, and there are {found}; ask for fewer, or raise data.unlabeled"
+            f"unlabelled questions, but there are {found}; ask for fewer, or raise data.unlabeled"
         )
 
 
 def check_validation(questions: int, found: int) -> None:
-    """At least as many validation problems as the judge benchmark has are left to select judges on.
+    """Check that the judge benchmark leaves at least as many validation problems for selecting judges as it takes.
 
     Args:
-        questions: the config's `judge.benchmark.questions`; 0 without one.
-        found: validation problems.
+        questions: the config's `judge.benchmark.questions`; 0 without a benchmark.
+        found: number of validation problems.
 
     Raises:
         InputError: there are too few.

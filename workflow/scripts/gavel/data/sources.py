@@ -1,6 +1,6 @@
-"""Published data sets, from the hub or from local files, as Gavel's one record (`gavel.data.records`).
+"""Load published data sets, from the hub or from local files, as records (`gavel.data.records`).
 
-Not a place for splits (`gavel.data.splits`), nor for what a row of a data set looks like (`gavel.data.readers`).
+Splits are made in `gavel.data.splits`; `gavel.data.readers` parses the rows of each data set.
 """
 
 import re
@@ -22,7 +22,7 @@ from gavel.data.records import LoadedRecord, Record
 
 
 class Skipped:
-    """The rows that were left out: their number, and what was wrong with the first of them."""
+    """Counts skipped rows and keeps the errors of the first ones."""
 
     SHOWN = 10
 
@@ -37,10 +37,10 @@ class Skipped:
 
     def tell(self, path: str) -> None:
         for problem in self.first:
-            print(f"gavel: left out {problem}", file=sys.stderr)
+            print(f"gavel: skipped {problem}", file=sys.stderr)
         more = self.count - len(self.first)
         rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        print(f"gavel: {path}: {rows} left out{f', {more} of them not shown' if more else ''}", file=sys.stderr)
+        print(f"gavel: {path}: {rows} skipped{f', {more} of them not shown' if more else ''}", file=sys.stderr)
 
 
 _FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".xml")
@@ -64,21 +64,21 @@ def load(
         reader: a key of `READERS`.
         path: a file (.jsonl, .json, .parquet, .xml), a folder (written by `save_to_disk`, or in the hub's layout),
             or a data set's name on the hub.
-        name: configuration on the hub, e.g. `main` of `openai/gsm8k`.
-        split: split on the hub or in a folder; for a file it only names the ids.
+        name: the configuration on the hub, e.g. `main` of `openai/gsm8k`.
+        split: split on the hub or in a folder; for a file it is only used in the ids.
         revision: commit, tag or branch on the hub.
         limit: keep only the first rows.
         label: the config key that holds `path`, for messages.
-        skipped: rows that do not fit are left out and counted there; without it the first one is an error.
+        skipped: counts invalid rows, which are skipped; None raises an error at the first one.
 
     Returns:
-        Records; ids are `<reader>-<split>-<row>`, or `<file or folder name>-<row>` without a split, rows
-        counted from 0 (`gsm8k-train-00012`), unless the rows bring their own. `gsm_plus` records also carry
-        `seed_question`, to be given to `link_seeds`.
+        Records. Their ids are the rows' own or else `<reader>-<split>-<row>` (`gsm8k-train-00012`), or
+        `<file or folder name>-<row>` without a split, with rows counted from 0. `gsm_plus` records also have
+        `seed_question`, for `link_seeds`.
 
     Raises:
-        InputError: nothing there, nothing in it, or a row that does not fit; names the key, or file and line. A file
-            that cannot be parsed is an error even with `skipped`.
+        InputError: the data set is missing or empty, or a row is invalid; names the key, or file and line. A file that
+            cannot be parsed raises even with `skipped`.
     """
     if reader not in READERS:
         raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
@@ -98,29 +98,31 @@ def load(
             unnamed = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix}
             record = cast(LoadedRecord, unnamed | cast(dict, READERS[reader](row)))
             if record["id"] in ids:
-                raise InputError(f"the id {record['id']!r} is that of row {ids[record['id']]} too; ids must be unique")
+                raise InputError(
+                    f"the id {record['id']!r} is also the id of row {ids[record['id']]}; ids must be unique"
+                )
         except InputError as error:
             place = place or _places(path)
             problem = f"{place(number)}: {error} ({label}, reader {reader})"
             if skipped is None:
-                raise InputError(f"{problem}; correct the row, or leave such rows out with skip_bad") from None
+                raise InputError(f"{problem}; correct the row, or skip such rows with skip_bad") from None
             skipped.add(InputError(problem))
             continue
         ids[record["id"]] = number
         records.append(record)
     if not records:
-        left = f" that can be read ({skipped.count} were left out)" if skipped and skipped.count else ""
-        raise InputError(f"{label}: {path} has no rows{left}; give a data set with at least one")
+        suffix = f" that can be read ({skipped.count} were skipped)" if skipped and skipped.count else ""
+        raise InputError(f"{label}: {path} has no rows{suffix}; give a data set with at least one")
     return records
 
 
 def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -> list[Record]:
-    """Replace `seed_question` by `seed_id`: the id of the first main record with that question.
+    """Replace `seed_question` by `seed_id`, the id of the first main record with that question.
 
-    Give the main test set first and the training set after it, so that a seed which is a training problem is
-    seen (and removed from training by `gavel.data.splits.make_splits`). A `seed_id` that a record brought stays.
-    Records whose seed is in neither keep None; the audit counts them. Returns records with the seven keys
-    only.
+    Pass the main test set first and the training set after it, so that seeds which are training problems are
+    found; `gavel.data.splits.make_splits` then removes them from training. A record's existing `seed_id` is
+    kept. Records whose seed is in neither set keep None; the audit counts them. The returned records have the
+    fields of a `Record` only.
     """
     ids: dict[str, str] = {}
     for row in main_records:
@@ -150,7 +152,9 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
     if path.suffix == ".json":
         rows = read_json(path)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{label}: {path} is not a JSON list of objects; for one object a line name it .jsonl")
+            raise InputError(
+                f"{label}: {path} is not a JSON list of objects; if it has one object per line, rename it to .jsonl"
+            )
         return iter(rows)
     if path.suffix == ".parquet":
         import pyarrow.parquet
@@ -161,18 +165,18 @@ def _file_rows(path: Path, label: str) -> Iterator[dict]:
             raise InputError(f"{label}: {path} cannot be read as Parquet ({first_line(error)})") from None
     if path.suffix == ".xml":
         return _xml_rows(path, label)
-    raise InputError(f"{label}: {path} has none of the known endings {', '.join(_FILE_SUFFIXES)}; rename it")
+    raise InputError(f"{label}: {path} has none of the known extensions {', '.join(_FILE_SUFFIXES)}; rename it")
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Refuses a document type: entities are declared there, and a few lines of them can expand to gigabytes."""
+    """Rejects a document type: its entity declarations can expand a few lines to gigabytes."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
         raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
 
 
 def _xml_rows(path: Path, label: str) -> Iterator[dict]:
-    """ASDiv's `Problem` elements: their attributes and the texts in them, under lower-case names with `_` for `-`."""
+    """Attributes and child texts of ASDiv's `Problem` elements, with names in lower case and `_` for `-`."""
     try:
         root = ElementTree.parse(path, ElementTree.XMLParser(target=_Builder())).getroot()
     except (ElementTree.ParseError, ValueError, OSError, LookupError) as error:
@@ -187,35 +191,35 @@ def _dataset_rows(
     local: Path, path: str, name: str | None, split: str | None, revision: str | None, label: str
 ) -> Iterator[dict]:
     """Rows of one split, from a folder or from the hub, through the `datasets` library."""
-    import datasets  # slow to import, and files do not need it
+    import datasets  # slow to import, and not needed for files
 
-    # The library's cache does not notice that a folder's files have changed: a new one for each folder.
-    with TemporaryDirectory() as fresh:
+    # The library's cache does not notice changed files in a folder, so each call uses a new cache.
+    with TemporaryDirectory() as new_cache:
         try:
             if (local / "state.json").is_file() or (local / "dataset_dict.json").is_file():
-                found = datasets.load_from_disk(path)
+                dataset = datasets.load_from_disk(path)
             else:
-                cache = fresh if local.exists() else None
-                found = datasets.load_dataset(path, name, split=split, revision=revision, cache_dir=cache)
-        except Exception as error:  # the library raises a dozen unrelated types for 'not there'
+                cache = new_cache if local.exists() else None
+                dataset = datasets.load_dataset(path, name, split=split, revision=revision, cache_dir=cache)
+        except Exception as error:  # the library raises a dozen unrelated types for a missing data set
             if local.exists():
                 advice = "check the folder, name and split"
             else:
                 advice = "check path, name, split, revision, network and HF_HUB_OFFLINE, or give a local file"
             raise InputError(f"{label}: cannot load {path} ({first_line(error)}); {advice}") from None
-        if isinstance(found, dict):
-            if split not in found:
-                have = f"{path} has the splits {', '.join(found)}, asked for {split!r}"
-                raise InputError(f"{label}: {have}; set split to one of them")
-            found = found[split]
-        yield from found
+        if isinstance(dataset, dict):
+            if split not in dataset:
+                problem = f"{path} has the splits {', '.join(dataset)}, not {split!r}"
+                raise InputError(f"{label}: {problem}; set split to one of them")
+            dataset = dataset[split]
+        yield from dataset
 
 
 def _places(path: str) -> Callable[[int], str]:
-    """Says where a row counted from 0 is: `file:line`, or the nearest thing that the format has."""
+    """A function from a row's number, counted from 0, to its place: `file:line`, or path and row number."""
     if Path(path).is_file() and path.endswith(".jsonl"):
         lines: list[int] = []
-        with suppress(InputError):  # of a later part of the file, when the rows before it are the question
+        with suppress(InputError):  # a later line may be invalid; the lines before it are enough
             lines.extend(line for line, _ in json_texts(path))
         return lambda number: f"{path}:{lines[number]}"
     return lambda number: f"{path}: row {number}"

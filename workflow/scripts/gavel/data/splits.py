@@ -1,7 +1,7 @@
-"""Splits of the training problems, made by hashed ids; not the audit (`gavel.data.audit`) that checks them.
+"""Split the training problems by hashed ids. `gavel.data.audit` checks the splits.
 
-The order of problems is that of sha256(seed, id): it does not depend on their order in the file, and adding a
-problem moves no other one.
+Problems are ordered by sha256(seed, id): the order does not depend on the file's, and adding a problem does not move
+the others.
 """
 
 import hashlib
@@ -27,30 +27,32 @@ def make_splits(
     require_program: bool,
     label: str = "data",
 ) -> tuple[dict[str, list[Record]], dict]:
-    """Cut the training problems into disjoint labelled, unlabelled and validation sets.
+    """Split the training problems into disjoint labelled, unlabelled and validation sets.
 
-    A training problem is removed, and counted, if its normalised question stands in a test set or in
-    `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` where that is
-    still there), or if it repeats another one's question (the smallest id that has a gold answer stays). The rest
-    is usable. In hash order, validation takes the first problems with a gold answer, labelled the next ones
-    with one (and, if `require_program`, a solution that converts); unlabelled takes from the end whatever is
-    left. So a larger labelled set contains the smaller one, and neither validation nor, while it fits,
-    unlabelled changes with it.
+    A training problem is removed, and counted, if its normalised question occurs in a test set or in
+    `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` if it is not yet
+    linked), or if it duplicates another question (the smallest id with a gold answer is kept). The rest are
+    usable. In hash order, validation takes the first problems with a gold answer. Labelled takes the next
+    problems with a gold answer and, if `require_program`, a solution that converts. Unlabelled takes the
+    remaining ones from the end. So a larger labelled set contains a smaller one. Its size does not change
+    validation, nor unlabelled as long as both fit.
 
     Args:
-        train, pretrain: records; tests: name of the set → records.
+        train: records.
+        tests: name of the set → records.
+        pretrain: records.
         labeled, unlabeled, validation: a count, or a fraction in (0, 1) of the usable problems.
-        seed: of the order.
-        require_program: labelled problems need a program, and carry it under the key `program`.
-        label: where the three sizes stand in the config, for messages.
+        seed: seed of the order.
+        require_program: labelled problems need a program, which is stored under the key `program`.
+        label: the config section of the three sizes, for messages.
 
     Returns:
         ({"labeled", "unlabeled", "validation"} → records, notes). Unlabelled records have None for solution
-        and gold. In the notes `train` = `usable` + everything under `removed`; `skipped_for_labeled` counts
-        problems that were passed over and so may be among the unlabelled.
+        and gold. In the notes, `train` = `usable` + the counts under `removed`; `skipped_for_labeled` counts
+        problems that were skipped for the labelled set and so may be among the unlabelled.
 
     Raises:
-        InputError: a size that is neither count nor fraction, ids that repeat, or too few problems.
+        InputError: a size is neither a count nor a fraction, ids repeat, or there are too few problems.
     """
     usable, removed = _usable(train, tests, pretrain)
     sizes = {
@@ -59,10 +61,10 @@ def make_splits(
     }
     order = sorted(usable, key=lambda row: _rank(seed, row["id"]))
 
-    validated = [row for row in order if row["gold"] is not None][: sizes["validation"]]
-    taken = {row["id"] for row in validated}
+    validation_rows = [row for row in order if row["gold"] is not None][: sizes["validation"]]
+    taken = {row["id"] for row in validation_rows}
     labelled: list[Record] = []
-    programs: dict[str, str] = {}  # of those alone: converting a million problems would take minutes
+    programs: dict[str, str] = {}  # labelled problems only: converting a million would take minutes
     skipped = {"no_gold": 0, "no_program": 0}
     for row in order:
         if len(labelled) == sizes["labeled"]:
@@ -77,12 +79,12 @@ def make_splits(
             labelled.append(row)
             programs |= {row["id"]: cast(str, program)} if require_program else {}
     taken |= {row["id"] for row in labelled}
-    left = [row for row in order if row["id"] not in taken]
+    remaining = [row for row in order if row["id"] not in taken]
 
-    what = "an answer and a solution that converts to a program" if require_program else "an answer"
-    _enough(validated, sizes, "validation", "an answer", usable, label)
-    _enough(labelled, sizes, "labeled", what, usable, label)
-    if len(left) < sizes["unlabeled"]:
+    requirement = "an answer and a solution that converts to a program" if require_program else "an answer"
+    _enough(validation_rows, sizes, "validation", "an answer", usable, label)
+    _enough(labelled, sizes, "labeled", requirement, usable, label)
+    if len(remaining) < sizes["unlabeled"]:
         raise InputError(
             f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
             f"{sizes['unlabeled']} + {sizes['validation']} problems, but {len(usable)} of the {len(train)} "
@@ -90,8 +92,8 @@ def make_splits(
         )
     splits: dict[str, list[Record]] = {
         "labeled": [_labeled(row, programs.get(row["id"])) for row in labelled],
-        "unlabeled": [_unlabeled(row) for row in left[len(left) - sizes["unlabeled"] :]],
-        "validation": [fields_of(row) for row in validated],
+        "unlabeled": [_unlabeled(row) for row in remaining[len(remaining) - sizes["unlabeled"] :]],
+        "validation": [fields_of(row) for row in validation_rows],
     }
     notes = {
         "train": len(train),
@@ -100,7 +102,7 @@ def make_splits(
         "without_gold": sum(row["gold"] is None for row in usable),
         "skipped_for_labeled": skipped,
         "sizes": sizes,
-        "unused": len(left) - sizes["unlabeled"],
+        "unused": len(remaining) - sizes["unlabeled"],
     }
     return splits, notes
 
@@ -108,9 +110,9 @@ def make_splits(
 def _usable(
     train: Sequence[Record], tests: Mapping[str, Sequence[Record]], pretrain: Sequence[Record]
 ) -> tuple[list[Record], dict]:
-    """Training records that nothing forbids, and how many were removed for which (first) reason."""
+    """The usable training records, and how many were removed for which (first) reason."""
     if len({row["id"] for row in train}) < len(train):
-        raise InputError("training problems: two have the same id; ids must be unique, or left out of the file")
+        raise InputError("training problems: two have the same id; ids must be unique, or omitted from the file")
     in_test = {name: {normalise(row["question"]) for row in rows} for name, rows in tests.items()}
     seed_ids = {name: {row["seed_id"] for row in rows} - {None} for name, rows in tests.items()}
     seed_questions = {
@@ -151,11 +153,11 @@ def _size(value: int | float, usable: int, key: str) -> int:
 
 
 def _enough(
-    found: Sequence[Record], sizes: Mapping[str, int], name: str, what: str, usable: Sequence[Record], label: str
+    rows: Sequence[Record], sizes: Mapping[str, int], name: str, requirement: str, usable: Sequence[Record], label: str
 ) -> None:
-    if len(found) < sizes[name]:
+    if len(rows) < sizes[name]:
         raise InputError(
-            f"{label}.{name} asks for {sizes[name]} problems with {what}, but {len(found)} of the "
+            f"{label}.{name} asks for {sizes[name]} problems with {requirement}, but {len(rows)} of the "
             f"{len(usable)} usable training problems are left for it; lower {label}.{name} or "
             f"{label}.validation, or give more training problems"
         )

@@ -1,1 +1,1 @@
-"""The embedded word problems: templates, problems drawn from them, perturbed test sets."""
+"""The embedded word problems: templates, problems sampled from them, perturbed test sets."""

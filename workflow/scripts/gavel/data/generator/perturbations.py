@@ -1,7 +1,7 @@
-"""A GSM-Plus-like test set: each of its eight perturbation kinds, applied to problems of the generator.
+"""Make a test set like GSM-Plus: apply its eight perturbation kinds to generated problems.
 
-The kinds and their names are GSM-Plus's (Li et al., ACL 2024, arXiv 2402.19255); how each is done here is our own.
-Which of them use wording that pretraining has not shown is in `UNSEEN`, and the report says so.
+The kinds and their names are from GSM-Plus (Li et al., ACL 2024, arXiv 2402.19255); the implementations are our own.
+`UNSEEN` lists the kinds that are out of distribution for pretraining; the report marks them.
 """
 
 import random
@@ -19,7 +19,7 @@ INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 class Made(TypedDict):
-    """A perturbed problem, before it has an id; `gold` is its right answer."""
+    """A perturbed problem without an id; `gold` is its gold answer."""
 
     question: str
     solution: str | None
@@ -27,13 +27,13 @@ class Made(TypedDict):
 
 
 def numerical_substitution(story: Story, rng: random.Random) -> Made | None:
-    """Other numbers of the same size."""
+    """Replace the numbers by others of the same size."""
     other = redraw(story, rng)
     return _row(other) if other else None
 
 
 def digit_expansion(story: Story, rng: random.Random) -> Made | None:
-    """One number gets a digit more (a factor of ten and a random last digit)."""
+    """Append a random digit to one number."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
         other = _with_number(story, i, j, story.numbers[i][j] * 10 + rng.randint(0, 9))
@@ -43,7 +43,7 @@ def digit_expansion(story: Story, rng: random.Random) -> Made | None:
 
 
 def integer_decimal_fraction(story: Story, rng: random.Random) -> Made | None:
-    """One whole number becomes a decimal, so that quantities need not be whole any more."""
+    """Turn one integer into a decimal, so that quantities need not be integers."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
         other = _with_number(story, i, j, story.numbers[i][j] + Fraction(rng.choice((1, 2, 3)), 4))
@@ -53,7 +53,7 @@ def integer_decimal_fraction(story: Story, rng: random.Random) -> Made | None:
 
 
 def adding_operation(story: Story, rng: random.Random) -> Made | None:
-    """One more event before the question."""
+    """Add one event before the question."""
     others = [event for event in MAIN_EVENTS if event not in story.sentences]
     for _ in range(TRIES):
         event = rng.choice(others)
@@ -66,7 +66,7 @@ def adding_operation(story: Story, rng: random.Random) -> Made | None:
 
 
 def reversing_operation(story: Story, rng: random.Random) -> Made | None:
-    """The end is given and the beginning asked: every step is undone, last one first."""
+    """Give the final quantity and ask for the initial one: the solution undoes every step, last one first."""
     events = story.sentences[1:-1]
     if not events:
         return None
@@ -82,7 +82,7 @@ def reversing_operation(story: Story, rng: random.Random) -> Made | None:
             left, operator, right = expression[:3], expression[3], expression[4:]
             texts = [values[o[1]] if o.startswith("{") and o[1] != "q" else o for o in (left, right)]
             numbers = [Fraction(o) if isinstance(o, str) and o != "{q}" else o for o in texts]
-            operand = cast("list[Fraction]", numbers)  # but for the quantity, which is what is undone
+            operand = cast("list[Fraction]", numbers)  # except for the quantity, which is being undone
             if target == "t":
                 values["t"] = OPERATIONS[operator](operand[0], operand[1])
                 undone.append((f"{show(operand[0])}{operator}{show(operand[1])}", values["t"]))
@@ -102,12 +102,12 @@ def reversing_operation(story: Story, rng: random.Random) -> Made | None:
 
 
 def problem_understanding(story: Story, rng: random.Random) -> Made | None:
-    """The same problem in other words."""
+    """Rephrase the problem."""
     return _row(replace(story, reworded=True))
 
 
 def distractor_insertion(story: Story, rng: random.Random) -> Made | None:
-    """A sentence with a number that does not matter."""
+    """Insert a sentence with an irrelevant number."""
     extra = rng.choice(DISTRACTORS).format(**story.words, z=rng.randint(2, 60))
     row = _row(story)
     premises = story.premises()
@@ -116,7 +116,7 @@ def distractor_insertion(story: Story, rng: random.Random) -> Made | None:
 
 
 def critical_thinking(story: Story, rng: random.Random) -> Made | None:
-    """A needed number is missing, so the question cannot be answered (gold: the string `None`)."""
+    """Remove a necessary number, so that the question is unanswerable (gold: the string `None`)."""
     i, j = _pick_number(story, rng)
     slot = "{" + "ab"[j] + "}"
     sentence = story.sentences[i]
@@ -136,18 +136,18 @@ KINDS: dict[str, Callable[[Story, random.Random], Made | None]] = {
     "distraction insertion": distractor_insertion,
     "critical thinking": critical_thinking,
 }
-# Kinds whose sentences (or kinds of number) occur nowhere in pretraining or in any judge's training.
+# Kinds whose sentences or number types occur neither in pretraining nor in any judge's training.
 UNSEEN = frozenset(KINDS) - {"numerical substitution", "digit expansion", "adding operation"}
 
 
 def perturb(problems: Sequence[tuple[Story, Record]], count: int, seed: int, source: str) -> list[Record]:
-    """Make `count` perturbed problems, the kinds in equal shares, each traced to its seed by `seed_id`.
+    """Make `count` perturbed problems with equal numbers per kind, each linked to its seed by `seed_id`.
 
     Args:
         problems: what `gavel.data.generator.problems.generate` returned for the seed questions.
-        count: number of records; the kinds take turns, so shares differ by one at most.
-        seed: decides seeds, sentences and numbers.
-        source: the records' `source`, and the stem of their ids.
+        count: number of records; the kinds alternate, so their counts differ by one at most.
+        seed: decides seed questions, sentences and numbers.
+        source: the records' `source`, and the prefix of their ids.
     """
     rng = random.Random(f"perturb-{seed}")
     rows: list[Record] = []

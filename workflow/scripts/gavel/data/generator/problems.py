@@ -1,8 +1,8 @@
-"""Embedded generator of grade-school word problems in GSM8K's own format.
+"""Generate grade-school word problems in GSM8K's format.
 
-Not a benchmark: it makes the questions that a machine without network, downloads or a GPU can learn from. Solutions
-carry GSM8K's calculator annotations (`<<3*4=12>>`) and end in `#### N` (Cobbe et al. 2021, arXiv 2110.14168), so
-everything downstream treats them as it treats the real files. The sentences live in `gavel.data.generator.templates`.
+Not a benchmark: a tiny model can learn these questions on a machine without network, downloads or a GPU. Solutions
+have GSM8K's calculator annotations (`<<3*4=12>>`) and end in `#### N` (Cobbe et al. 2021, arXiv 2110.14168), so
+downstream code treats them like the real data. `gavel.data.generator.templates` has the sentences.
 """
 
 import random
@@ -32,25 +32,25 @@ from gavel.data.generator.templates import (
 )
 from gavel.data.records import Record
 
-WIDE = "wide"  # also the `kind` of its records, by which a reader of the pretrain split can leave them out
+WIDE = "wide"  # also the `kind` of its records, so that a reader of the pretrain split can skip them
 STOCKS = {
     "main": (MAIN_OPENERS, MAIN_EVENTS, MAIN_CLOSERS),
     WIDE: (MAIN_OPENERS + WIDE_OPENERS, MAIN_EVENTS + WIDE_EVENTS, MAIN_CLOSERS + WIDE_CLOSERS),
     "svamp": (SVAMP_OPENERS, SVAMP_EVENTS, SVAMP_CLOSERS),
 }
-# (stocks that take turns at random, operations allowed, events allowed): pretraining text is shorter than the main set.
+# (stocks to choose from at random, range of operations, range of events): pretraining stories are shorter than `main`.
 SETS = {
     "pretrain": (("main", "main", WIDE), (1, 3), (0, 1)),
     "main": (("main",), (2, 3), (1, 2)),
     "svamp": (("svamp",), (1, 2), (0, 1)),
 }
-LARGEST = 2000  # keeps every answer at four digits or fewer; a longer one would test digit copying, not reasoning
-TRIES = 200  # redraws of one story's numbers before another story is drawn
+LARGEST = 2000  # limits answers to four digits; longer ones would test digit copying, not reasoning
+TRIES = 200  # attempts to sample a story's numbers before another story is sampled
 
 
 @dataclass(frozen=True)
 class Story:
-    """A word problem before it is put into words: sentences, the numbers in them, and who and what it is about."""
+    """A word problem before it is written out: sentences, their numbers, and the names and things in them."""
 
     sentences: tuple[Sentence, ...]
     numbers: tuple[tuple[Fraction, ...], ...]
@@ -59,11 +59,11 @@ class Story:
     reworded: bool = False
 
     def slots(self, index: int) -> dict[str, str]:
-        """The words and this sentence's numbers, ready for `str.format`."""
+        """The words and this sentence's numbers, as arguments of `str.format`."""
         return self.words | {name: show(value) for name, value in zip("ab", self.numbers[index], strict=False)}
 
     def premises(self) -> list[str]:
-        """The story's sentences in words, without its question; an empty sentence is left out."""
+        """The story's sentences as text, without its question and without empty sentences."""
         texts = [s.paraphrase if self.reworded else s.text for s in self.sentences]
         return [text.format(**self.slots(i)) for i, text in enumerate(texts) if text]
 
@@ -77,7 +77,7 @@ class Story:
         quantity: Fraction | None = None
         for index, sentence in enumerate(self.sentences):
             known = dict(zip("ab", self.numbers[index], strict=False)) | {"q": quantity}
-            values = cast("dict[str, Fraction]", known)  # no step reads a quantity before there is one
+            values = cast("dict[str, Fraction]", known)  # no step uses the quantity before it is set
             if not sentence.steps and values.get("a") is not None and quantity is None:
                 quantity = values["a"]
             for target, expression in sentence.steps:
@@ -90,7 +90,7 @@ class Story:
         return done
 
     def sound(self) -> bool:
-        """Every value is a positive whole number of modest size, and no step's value can be mistaken for a given."""
+        """Whether all values are positive integers up to `LARGEST`, distinct, and different from the given numbers."""
         values = [value for _, value, _ in self.steps()]
         given = {number for numbers in self.numbers for number in numbers} | {Fraction(2), Fraction(3)}
         whole = all(value.denominator == 1 and 0 < value <= LARGEST for value in values)
@@ -99,8 +99,8 @@ class Story:
 
 @cache
 def _parts(expression: str) -> tuple[str, ...]:
-    """Left operand, operator and right operand of a template's expression, of which there are few."""
-    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()  # type: ignore[union-attr]  # templates all match
+    """Left operand, operator and right operand of a template's expression; there are few, so they are cached."""
+    return re.fullmatch(r"(\S+?)([-+*/])(\S+)", expression).groups()  # type: ignore[union-attr]  # all templates match
 
 
 OPERATIONS = {
@@ -112,7 +112,7 @@ OPERATIONS = {
 
 
 def show(value: Fraction) -> str:
-    """A number as the question writes it: whole, or a short decimal."""
+    """A number as questions write it: an integer or a short decimal."""
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.10g}"
 
 
@@ -146,7 +146,7 @@ def draw_words(rng: random.Random) -> dict[str, str]:
 
 
 def redraw(story: Story, rng: random.Random) -> Story | None:
-    """The same story with other numbers that come out whole, or None when none were found."""
+    """The same story with other numbers whose results are integers, or None if none are found."""
     for _ in range(TRIES):
         candidate = replace(story, numbers=draw_numbers(story.sentences, rng))
         if candidate.sound():
@@ -155,7 +155,7 @@ def redraw(story: Story, rng: random.Random) -> Story | None:
 
 
 def draw_story(name: str, rng: random.Random) -> Story:
-    """One story of a set (`pretrain`, `main`, `svamp`), with numbers that come out whole."""
+    """Sample a story of a set (`pretrain`, `main`, `svamp`) with numbers whose results are integers."""
     stocks, operations, events = SETS[name]
     while True:
         stock = rng.choice(stocks)
@@ -172,20 +172,20 @@ def draw_story(name: str, rng: random.Random) -> Story:
 def generate(
     name: str, count: int, seed: int, source: str, exclude: AbstractSet[str] = frozenset()
 ) -> list[tuple[Story, Record]]:
-    """Draw `count` problems with distinct questions, deterministic in `(name, seed)`.
+    """Sample `count` problems with distinct questions, deterministic in `(name, seed)`.
 
     Args:
         name: `pretrain`, `main` or `svamp`.
         count: number of problems.
         seed: any integer; other seeds give other problems.
-        source: the records' `source`, and the stem of their ids.
-        exclude: question texts that must not occur.
+        source: the records' `source`, and the prefix of their ids.
+        exclude: questions to avoid.
 
     Returns:
-        `(story, record)` pairs; perturbations start from the story.
+        `(story, record)` pairs; perturbations need the story.
 
     Raises:
-        InputError: no such set.
+        InputError: there is no such set.
     """
     if name not in SETS:
         raise InputError(f"generator set {name!r} does not exist; choose one of {', '.join(SETS)}")

@@ -1,13 +1,13 @@
-"""The sentences that the word-problem generator speaks: three stocks that never share a template.
+"""Sentence templates of the word-problem generator: three stocks without a common template.
 
-A story is an opener, some events and a closer. Every sentence states numbers (`{a}`, `{b}`) and says by its steps
-what happens to the running quantity `{q}`; a step of two operations names its intermediate value `{t}`.
+A story is an opener, some events and a closer. Every sentence states numbers (`{a}`, `{b}`); its steps change the
+running quantity `{q}`. A step of two operations has an intermediate value `{t}`.
 
-* `MAIN` is the language of the labelled, unlabelled, validation and main test problems.
-* `WIDE` is read beside `MAIN` in pretraining (in shorter stories) and nowhere else: many ways to say the same things,
-  in the words of all stocks, so that a new sentence is new and its words are not.
-* Every main sentence also has a `paraphrase` that only the 'problem understanding' perturbation uses.
-* `SVAMP` has the same operations in other words; neither pretraining nor any judge sees one of its sentences.
+* `MAIN` is used for the labelled, unlabelled, validation and main test problems.
+* `WIDE` is used for pretraining only, beside `MAIN` and in shorter stories. It expresses the same operations in many
+  ways, with the vocabulary of all stocks, so that test sentences may be new but their words are not.
+* Every main sentence also has a `paraphrase`, used only by the 'problem understanding' perturbation.
+* `SVAMP` has the same operations in other sentences, which occur neither in pretraining nor in any judge's training.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Sentence:
     `text` and `paraphrase` have slots for numbers, names (`{n}`, `{m}`; `{p}` only in closers), things (`{x}`),
     containers (`{box}`) and colours (`{c1}`, `{c2}`). `steps` are `(target, expression)` pairs; the last target is
     `q`. `ranges` gives each number's inclusive range. `question` is set in closers; `unit` is what the answer
-    counts (default: the things).
+    counts (the things by default).
     """
 
     text: str
