@@ -66,8 +66,8 @@ def sft_arguments(job, **changes) -> dict:
     return asked | {"settings": settings | {"epochs": 1, "batch_size": 2}} | changes
 
 
-MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, with 24 of "
-MESSAGE += r"solution.max_new_tokens that is \d+, and the context is 120;"
+MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, "
+MESSAGE += r"solution.max_new_tokens adds 24 \(\d+ in all\), but the context is 120;"
 
 
 @pytest.mark.parametrize("name", ["labeled", "unlabeled", "validation"])
@@ -90,12 +90,14 @@ def test_a_solution_that_does_not_fit_is_named(job):
     rows = [json.loads(line) for line in Path(job["data"].labeled).read_text().splitlines()]
     rows[2] |= {"id": "wordy", "program": rows[2]["program"] + "\n    # and so on" * CONTEXT}
     write_jsonl(job["data"].labeled, rows)
-    with pytest.raises(InputError, match=r"labeled.jsonl:3: row wordy .* of its solution that is"):
+    with pytest.raises(InputError, match=r"labeled.jsonl:3: row wordy .* tokens, its solution adds"):
         sft.train(**sft_arguments(job))
 
 
 def test_a_budget_that_leaves_no_row_room_is_named_once(job):
-    with pytest.raises(InputError, match=r"labeled.jsonl:1: row .* with 119 of .*more rows do not fit\)"):
+    with pytest.raises(
+        InputError, match=r"labeled.jsonl:1: row .* solution.max_new_tokens adds 119 .*more rows do not fit\)"
+    ):
         sft.train(**sft_arguments(job, task=replace(TASK, max_new_tokens=CONTEXT - 1)))
 
 
@@ -135,7 +137,7 @@ def test_the_data_job_checks_every_file_where_the_student_is_here(short, rows, t
         check_files(found, [tmp_path / "labeled.jsonl", tmp_path / "test" / "main.jsonl"], short)
     check_files(found, [tmp_path / "test" / "main.jsonl"], str(tmp_path / "yet-to-be-made"))
     found["evaluation"]["vllm"] = {"max_model_length": 40}
-    with pytest.raises(InputError, match=r"main.jsonl:1: .* and vLLM's max_model_length is 40"):
+    with pytest.raises(InputError, match=r"main.jsonl:1: .* but vLLM's max_model_length is 40"):
         check_files(found, [tmp_path / "test" / "main.jsonl"], short)
 
 
@@ -147,7 +149,7 @@ def test_what_just_fits_is_taken(short, rows, tmp_path):
     found["solution"]["max_new_tokens"] = CONTEXT - read
     check_files(found, [tmp_path / "labeled.jsonl"], short)
     found["solution"]["max_new_tokens"] += 1
-    with pytest.raises(InputError, match="that is 121, and the context is 120"):
+    with pytest.raises(InputError, match=r"\(121 in all\), but the context is 120"):
         check_files(found, [tmp_path / "labeled.jsonl"], short)
 
 

@@ -1,1 +1,1 @@
-"""A causal language model at work: loading and saving, prompts, sampling, next-token probabilities. No training."""
+"""Causal language models without training: loading and saving, prompts, sampling, next-token probabilities."""

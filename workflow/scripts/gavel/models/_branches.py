@@ -1,10 +1,10 @@
-"""Many continuations of each prompt, token by token, with the prompt's keys and values kept once.
+"""Decode several continuations of each prompt with one copy of the prompt's keys and values.
 
-A cache of the usual kind holds a copy of the prompt for each continuation and copies all of it for every new token:
-most of a tiny model's decoding time. Here attention goes in two parts under one softmax: over the prompt, for all of
-its continuations in one product, and over a continuation's own tokens, the only ones that a cache still grows. It
-enters models through transformers' AttentionInterface; those which do not use that (Bloom), or ask of attention what
-is not computed here, keep the usual cache.
+A standard cache has a copy of the prompt for each continuation and copies all of it for every new token, which takes
+most of a tiny model's decoding time. Here attention is computed in two parts under one softmax: over the prompt, in
+one product for all of its continuations, and over a continuation's own tokens, whose cache alone grows. Models use
+this through transformers' AttentionInterface. Models that do not support it (Bloom), or that need an attention
+variant not implemented here, use the standard cache.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _tried: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
 
 
 class Copies:
-    """Continuations of `(P, L)` prompts, `n` of each side by side, from copies of the prompts' cache; works always."""
+    """`n` adjacent continuations of each of `(P, L)` prompts, with copies of the prompts' cache; for all models."""
 
     def __init__(self, model: PreTrainedModel, state: State, n: int):
         self.model, self.cache = model, state.cache
@@ -32,7 +32,7 @@ class Copies:
         self.mask = state.mask.repeat_interleave(n, dim=0)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """`(B,)` next tokens of the continuations still kept to `(B, V)` logits after them."""
+        """Append `(B,)` tokens to the remaining continuations and return the `(B, V)` logits after them."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
         output = self.model(
             tokens.unsqueeze(1),
@@ -45,13 +45,13 @@ class Copies:
         return logits
 
     def keep(self, going: torch.Tensor) -> None:
-        """Go on with those of `(B,)` that are True."""
+        """Keep the continuations for which `going`, `(B,)`, is True."""
         self.mask = self.mask[going]
         self.cache.batch_select_indices(going.nonzero().squeeze(1))
 
 
 class Branches:
-    """The same with each prompt's keys and values kept once, for models of which `can_branch` is True."""
+    """As `Copies`, with one copy of each prompt's keys and values, for models for which `can_branch` is True."""
 
     def __init__(self, model: PreTrainedModel, state: State, n: int):
         self.model, self.n = model, n
@@ -74,7 +74,7 @@ class Branches:
         return logits
 
     def keep(self, going: torch.Tensor) -> None:
-        """As in `Copies`; prompts without a continuation left are dropped too."""
+        """As in `Copies`; prompts without remaining continuations are dropped too."""
         self.cache.batch_select_indices(going.nonzero().squeeze(1))
         self.slots, self.positions = self.slots[going], self.positions[going]
         used, place = torch.unique(self.slots // self.n, return_inverse=True)
@@ -84,7 +84,7 @@ class Branches:
             self.slots = place * self.n + self.slots % self.n
 
     def together(self, rows: torch.Tensor) -> torch.Tensor:
-        """`(B, K, G, W)` of the continuations to `(P, K, n * G, W)` of their prompts; 0 where one is dropped."""
+        """Reshape `(B, K, G, W)` by continuation to `(P, K, n * G, W)` by prompt, with 0 for dropped continuations."""
         _, heads, queries, width = rows.shape
         count = len(self.hidden)
         if len(rows) < count * self.n:
@@ -93,7 +93,7 @@ class Branches:
         return rows.reshape(count, heads, self.n * queries, width)
 
     def apart(self, prompts: torch.Tensor) -> torch.Tensor:
-        """The way back."""
+        """The inverse of `together`."""
         count, heads, queries, width = prompts.shape
         rows = prompts.view(count, heads, self.n, queries // self.n, width).transpose(1, 2)
         rows = rows.reshape(count * self.n, heads, queries // self.n, width)
@@ -115,24 +115,24 @@ def attend(
     position_ids: torch.Tensor | None = None,
     use_cache: bool | None = None,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention function: `(B, H, 1, W)` queries, `(B, K, T, W)` keys and values of the continuations.
+    """An attention function of transformers: `(B, H, 1, W)` queries, `(B, K, T, W)` keys and values of continuations.
 
-    Whatever else a model would pass (sinks, a bias) would be ignored here, so there is no `**kwargs` to take it.
+    There is no `**kwargs`: other arguments that a model may pass (sinks, a bias) must fail, not be ignored.
     """
     size, heads, _, width = query.shape
     groups = key.shape[1]
     query = query.reshape(size, groups, heads // groups, width) * (width**-0.5 if scaling is None else scaling)
     prompt = branches.prompts.layers[module.layer_idx]
     length = prompt.keys.shape[2]
-    common = branches.together(query) @ prompt.keys.transpose(2, 3)
+    prompt_part = branches.together(query) @ prompt.keys.transpose(2, 3)
     own = query @ key.transpose(2, 3)
     if softcap is not None:
-        common, own = (softcap * torch.tanh(scores / softcap) for scores in (common, own))
-    common = branches.apart(common.masked_fill(branches.hidden, -torch.inf))
-    scores = torch.cat([common, own], dim=-1)
+        prompt_part, own = (softcap * torch.tanh(scores / softcap) for scores in (prompt_part, own))
+    prompt_part = branches.apart(prompt_part.masked_fill(branches.hidden, -torch.inf))
+    scores = torch.cat([prompt_part, own], dim=-1)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    common = branches.apart(branches.together(weights[..., :length]) @ prompt.values)
-    return (common + weights[..., length:] @ value).view(size, 1, heads, -1), None
+    prompt_part = branches.apart(branches.together(weights[..., :length]) @ prompt.values)
+    return (prompt_part + weights[..., length:] @ value).view(size, 1, heads, -1), None
 
 
 AttentionInterface.register(NAME, attend)
@@ -140,7 +140,7 @@ AttentionInterface.register(NAME, attend)
 
 @contextmanager
 def continuing(model: PreTrainedModel, state: State, n: int, length: int) -> Iterator[Branches | Copies]:
-    """`n` continuations of each prompt, none longer than `length` tokens with its prompt; the state is used up."""
+    """`n` continuations of each prompt, at most `length` tokens with the prompt; `state` must not be reused."""
     window = attention_window(model)
     if (window is not None and window < length) or not can_branch(model):
         yield Copies(model, state, n)
@@ -150,11 +150,11 @@ def continuing(model: PreTrainedModel, state: State, n: int, length: int) -> Ite
 
 
 def can_branch(model: PreTrainedModel) -> bool:
-    """Whether branches give this model's own logits: tried out on four continuations, once for each model."""
+    """Whether `Branches` gives the same logits as `Copies`, tested on four continuations, once per model."""
     if model not in _tried:
         _tried[model] = only_attends(model) and "position_ids" in signature(model.forward).parameters and _agrees(model)
         if not _tried[model]:
-            say(f"{type(model).__name__}: samples cannot share a prompt's cache, so each keeps a copy")
+            say(f"{type(model).__name__}: samples cannot share a prompt's cache, so each uses a copy")
     return _tried[model]
 
 
@@ -167,12 +167,12 @@ def _agrees(model: PreTrainedModel) -> bool:
             return torch.stack([branches.step(tokens) for tokens in steps]).float()
 
     steps = torch.tensor([[2, 3, 4, 5], [6, 7, 8, 9]], device=model.device)
-    wanted = logits(Copies)
+    expected = logits(Copies)
     try:
-        found = logits(Branches)
-    except Exception:  # whatever an unknown architecture stumbles over here, its usual cache can do
+        actual = logits(Branches)
+    except Exception:  # an unknown architecture may fail in any way; the standard cache works
         return False
-    return agree(model, found, wanted)
+    return agree(model, actual, expected)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Does every question fit the model that is to answer it? Asked before anything trains or samples.
+"""Check before training or sampling that every question fits the model's context.
 
-Beyond the positions that a model was made for, some architectures fail in the middle of a run and others write nonsense
-without a word, so a prompt with its budget of new tokens must fit. Judging prompts are cut instead, and counted
+Past their maximum position, some architectures fail in the middle of a run and others silently write nonsense. So each
+prompt plus its maximum number of new tokens must fit. Judging prompts are truncated instead, and counted
 (`gavel.judge.backends.local`).
 """
 
@@ -16,7 +16,7 @@ from gavel.common.files import read_jsonl
 from gavel.models import loading
 from gavel.models.task import Task
 
-AT_A_TIME = 1000  # texts tokenised at once: memory stays flat
+AT_A_TIME = 1000  # texts tokenised at once, to limit memory
 
 
 def check_questions(
@@ -29,60 +29,63 @@ def check_questions(
     solutions: Sequence[str] = (),
     limit: int | None = None,
 ) -> None:
-    """Raises `InputError`, which names the first row and the model, where a prompt and its completion do not fit.
+    """Check that each prompt and its response fit the model's context.
 
     Args:
         rows: records with `id` and `question`.
-        source: the file that they come from, one a line.
-        model: folder, whose config.json says what fits; all models of a study's jobs are in one.
+        source: their file, with one row per line.
+        model: model folder, whose config.json gives the context length; all models of a study's jobs are folders.
         student: how the model's tokenizer is loaded.
-        task: whose prompt is asked, and whose `max_new_tokens` are the room for a completion.
-        solutions: for each row, what is trained on after the prompt; it must fit too.
-        limit: of the program that runs the model, where that is lower (`max_model_length` of vLLM).
+        task: its prompt is used, and its `max_new_tokens` are reserved for the response.
+        solutions: for each row, the text trained on after the prompt, which must fit too.
+        limit: the inference engine's own limit, if lower (`max_model_length` of vLLM).
+
+    Raises:
+        InputError: a row does not fit; names the first one and the model.
     """
     context = _context(model)
-    longest = min((length for length in (context, limit) if length is not None), default=None)
-    if longest is None:
+    maximum = min((length for length in (context, limit) if length is not None), default=None)
+    if maximum is None:
         return
     rows = list(rows)
     tokenizer = student.load_tokenizer(model)
-    asked = _lengths(tokenizer, task.prompts(row["question"] for row in rows))
+    lengths = _lengths(tokenizer, task.prompts(row["question"] for row in rows))
     room = [task.max_new_tokens] * len(rows)
     if solutions:
-        # And the end token after a solution.
+        # The solution and an end token.
         room = [max(task.max_new_tokens, length + 1) for length in _lengths(tokenizer, solutions, special=False)]
-    over = [i for i, (read, written) in enumerate(zip(asked, room, strict=True)) if read + written > longest]
-    if not over:
+    too_long = [i for i, (read, written) in enumerate(zip(lengths, room, strict=True)) if read + written > maximum]
+    if not too_long:
         return
-    i = over[0]
-    what = "solution.max_new_tokens" if room[i] == task.max_new_tokens else "its solution"
-    whose = "the context" if longest == context else "vLLM's max_model_length"
+    i = too_long[0]
+    budget = "solution.max_new_tokens" if room[i] == task.max_new_tokens else "its solution"
+    limit_name = "the context" if maximum == context else "vLLM's max_model_length"
     raise InputError(
-        f"{source}:{i + 1}: row {rows[i].get('id', i + 1)} does not fit the model {model!r}: its prompt has {asked[i]} "
-        f"tokens, with {room[i]} of {what} that is {asked[i] + room[i]}, and {whose} is {longest}"
-        f"{f' ({len(over) - 1} more rows do not fit)' if len(over) > 1 else ''}; leave the row out, lower "
-        "solution.max_new_tokens, or take a model with a longer context"
+        f"{source}:{i + 1}: row {rows[i].get('id', i + 1)} does not fit the model {model!r}: its prompt has "
+        f"{lengths[i]} tokens, {budget} adds {room[i]} ({lengths[i] + room[i]} in all), but {limit_name} is {maximum}"
+        f"{f' ({len(too_long) - 1} more rows do not fit)' if len(too_long) > 1 else ''}; remove the row, lower "
+        "solution.max_new_tokens, or use a model with a longer context"
     )
 
 
 def check_texts(
     texts: Sequence[tuple[str, str]], *, source: str, model: str, tokenizer: PreTrainedTokenizerBase, room: int = 0
 ) -> None:
-    """As `check_questions`, of (id, text) pairs that a judge is trained on, with so many new tokens after each."""
-    longest = _context(model)
-    if longest is None:
+    """As `check_questions`, for (id, text) pairs that a judge is trained on, with `room` new tokens after each."""
+    maximum = _context(model)
+    if maximum is None:
         return
     for (name, _), length in zip(texts, _lengths(tokenizer, [text for _, text in texts]), strict=True):
-        if length + room > longest:
+        if length + room > maximum:
             raise InputError(
-                f"{source}: row {name} does not fit the judge {model!r}: it has {length} tokens, with {room} new ones "
-                f"that is {length + room}, and the context is {longest}; shorten the judging prompt or "
-                "judge.reasoning.max_new_tokens, or take a judge with a longer context"
+                f"{source}: row {name} does not fit the judge {model!r}: it has {length} tokens and up to {room} new "
+                f"ones ({length + room} in all), but the context is {maximum}; shorten the judging prompt or "
+                "judge.reasoning.max_new_tokens, or use a judge with a longer context"
             )
 
 
 def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> None:
-    """`check_questions` of a study's data files, where its student is here already; one made from scratch is not.
+    """Run `check_questions` on a study's data files if its student's folder exists; one trained from scratch does not.
 
     Args:
         study: the resolved config.
@@ -112,8 +115,8 @@ def _context(model: str) -> int | None:
 
 
 def _lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = True) -> list[int]:
-    found: list[int] = []
+    lengths: list[int] = []
     for start in range(0, len(texts), AT_A_TIME):
         part = list(texts[start : start + AT_A_TIME])
-        found += map(len, tokenizer(part, add_special_tokens=special)["input_ids"])
-    return found
+        lengths += map(len, tokenizer(part, add_special_tokens=special)["input_ids"])
+    return lengths

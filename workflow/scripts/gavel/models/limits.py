@@ -1,18 +1,18 @@
-"""How many completions are in memory at a time: a rollout's shares, and what is decoded together."""
+"""Limits on the responses generated in one batch."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-AT_A_TIME = 256  # completions decoded together where no test set is sampled
+AT_A_TIME = 256  # responses per batch in validation and judging
 
 
 class Limits(TypedDict, total=False):
-    """What is decoded at a time, as keyword arguments of `gavel.models.sampling.sample`."""
+    """Batch limits, as keyword arguments of `gavel.models.sampling.sample`."""
 
     batch_size: int
     batch_tokens: int | None
 
 
 def limits(evaluation: Mapping[str, Any]) -> Limits:
-    """Limits of `gavel.models.sampling.sample` during validation, from the config's `evaluation`."""
+    """Limits for `gavel.models.sampling.sample` in validation and judging, from the config's `evaluation`."""
     return {"batch_size": min(AT_A_TIME, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}

@@ -1,6 +1,6 @@
-"""Load and save causal language models and their tokenizers: hub names and local folders, the same way.
+"""Load and save causal language models and their tokenizers, from the hub or from local folders.
 
-Not a trainer and not a recipe: tiny models from scratch are `gavel.training.scratch.student`.
+`gavel.training.scratch.student` trains tiny models from scratch.
 """
 
 import copy
@@ -28,7 +28,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def device() -> torch.device:
-    """The first GPU where there is one, or that of this process among several; else the CPU."""
+    """This process's GPU (the first one without `LOCAL_RANK`), or the CPU if there is no GPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -37,20 +37,20 @@ def device() -> torch.device:
 def load_tokenizer(
     path: str, *, key: str = "student.model", pad_token: str | None = None, eos_token: str | None = None
 ) -> PreTrainedTokenizerBase:
-    """Load a tokenizer, left-padding, with a pad and an end token that differ.
+    """Load a tokenizer with left padding and different pad and end tokens.
 
     Args:
         path: hub name or local folder.
-        key: the config key that named it, for messages.
-        pad_token, eos_token: set these tokens where the checkpoint lacks them (Galactica does: `<pad>`, `</s>`).
+        key: the config key of `path`, for messages.
+        pad_token, eos_token: tokens to set if the checkpoint lacks them (Galactica does: `<pad>`, `</s>`).
 
     Raises:
-        InputError: no tokenizer there, no pad or end token, or both the same (then the end of a solution is masked
-            as padding and the model never learns to stop).
+        InputError: there is no tokenizer, no pad or end token, or both are the same (the end of a solution would be
+            masked as padding, and the model would never learn to stop).
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises plain ones
+    except Exception as error:  # the tokenizers library raises plain exceptions
         raise InputError(
             f"{key}: no tokenizer can be loaded from {path!r} ({_reason(error)}); "
             "a local folder needs tokenizer.json and tokenizer_config.json beside the weights"
@@ -74,37 +74,40 @@ def load_tokenizer(
 def load_model(
     path: str, *, key: str = "student.model", dtype: str = "float32", revision: str | None = None
 ) -> PreTrainedModel:
-    """Load a causal language model in evaluation mode, on the GPU where there is one.
+    """Load a causal language model in evaluation mode, on the GPU if there is one.
 
-    Every weight comes from the files: none is made up at random, and none may be NaN or infinite. A model's own code
-    (`trust_remote_code`) is not run.
+    Every weight comes from the files: none is initialised at random, and none may be NaN or infinite. A model's own
+    code (`trust_remote_code`) is not run.
+
+    Args:
+        dtype: a key of `DTYPES`, or `auto`: bfloat16 if the hardware supports it, else float32.
 
     Raises:
-        InputError: nothing there that can be loaded, a file is cut off, weights are missing, have another shape than
-            config.json says or are no numbers, or an unknown dtype (`auto` is bfloat16 where it is computed in).
+        InputError: there is no model, a file is truncated, weights are missing, do not match the shapes of config.json
+            or are not finite, or the dtype is unknown.
     """
     if dtype == "auto":
         dtype = "bfloat16" if computes_bfloat16() else "float32"
     if dtype not in DTYPES:
         raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
-    # Eager attention on a CPU: scaled-dot-product attention with a single query took most of the decoding time.
+    # Eager attention on a CPU: with scaled-dot-product attention, single queries took most of the decoding time.
     attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
     before = logging.get_verbosity()
-    logging.set_verbosity_error()  # what transformers warns of is raised below
+    logging.set_verbosity_error()  # transformers' warnings are raised as errors below
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=DTYPES[dtype],
             revision=revision,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # to name them, instead of a table on the console
+            ignore_mismatched_sizes=True,  # to report them here, instead of a table on the console
             output_loading_info=True,
             **attention,
         )
-    except Exception as error:  # safetensors and torch raise kinds of their own for a file that is cut off
+    except Exception as error:  # safetensors and torch raise their own types for a truncated file
         raise InputError(
             f"{key}: no model can be loaded from {path!r} ({_reason(error)}); check that config.json and all weight "
-            "files are there and whole, or fetch the model again"
+            "files are there and complete, or fetch the model again"
         ) from None
     finally:
         logging.set_verbosity(before)
@@ -117,10 +120,10 @@ class Student:
     """The config's `student`: how each of its checkpoints is loaded.
 
     Attributes:
-        model: hub name or folder of the student before any training; None where only later checkpoints are loaded.
-        dtype: of the weights.
+        model: hub name or folder of the student before training; None if only later checkpoints are loaded.
+        dtype: type of the weights.
         pad_token, eos_token: as in `load_tokenizer`.
-        revision: of `model` on the hub; other checkpoints have none.
+        revision: revision of `model` on the hub; does not apply to other checkpoints.
     """
 
     model: str | None = None
@@ -131,37 +134,39 @@ class Student:
 
     @property
     def start(self) -> str:
-        """The student before any training. Raises `ValueError` where it is not named."""
+        """The student before training. Raises `ValueError` if `model` is None."""
         if self.model is None:
-            raise ValueError("a student without a model of its own has nothing to start from")
+            raise ValueError("a student without a model cannot be trained")
         return self.model
 
     def load_tokenizer(self, folder: str) -> PreTrainedTokenizerBase:
-        """As the function of this name."""
+        """Load a checkpoint's tokenizer, as the function `load_tokenizer`."""
         return load_tokenizer(folder, pad_token=self.pad_token, eos_token=self.eos_token)
 
     def load_model(self, folder: str) -> PreTrainedModel:
-        """As the function of this name."""
+        """Load a checkpoint, as the function `load_model`."""
         return load_model(folder, dtype=self.dtype, revision=self.revision if folder == self.model else None)
 
 
-def _check_weights(model: PreTrainedModel, report: Mapping[str, Any], about: str) -> None:
-    """Raises `InputError` where a weight is not what the files and the configuration say."""
-    again = "; fetch the model again, or name another one"
-    if wrong := sorted(report.get("mismatched_keys") or ()):
-        name, found, wanted = wrong[0]
+def _check_weights(model: PreTrainedModel, report: Mapping[str, Any], label: str) -> None:
+    """Raise `InputError` if weights are missing, have the wrong shape or are not finite; log unused ones."""
+    advice = "; fetch the model again, or choose another one"
+    if mismatched := sorted(report.get("mismatched_keys") or ()):
+        name, actual, expected = mismatched[0]
         raise InputError(
-            f"{about} do not fit its config.json: {name} has shape {tuple(found)}, expected {tuple(wanted)}"
-            f"{_more(wrong)}{again}"
+            f"{label} do not fit its config.json: {name} has shape {tuple(actual)}, expected {tuple(expected)}"
+            f"{_more(mismatched)}{advice}"
         )
-    if lost := sorted(report.get("missing_keys") or ()):
-        raise InputError(f"{about} are not complete: no {lost[0]}{_more(lost)}{again}")
-    if left := sorted(report.get("unexpected_keys") or ()):
-        say(f"{about}: {left[0]}{_more(left)} not used by a {type(model).__name__}")
-    broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
-    if broken:
-        hint = again if model.dtype == torch.float32 else f" in {model.dtype}; try dtype float32, or another model"
-        raise InputError(f"{about} are not all numbers: {broken[0]}{_more(broken)} has NaN or infinite values{hint}")
+    if missing := sorted(report.get("missing_keys") or ()):
+        raise InputError(f"{label} are not complete: no {missing[0]}{_more(missing)}{advice}")
+    if unused := sorted(report.get("unexpected_keys") or ()):
+        say(f"{label}: {unused[0]}{_more(unused)} not used by a {type(model).__name__}")
+    not_finite = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
+    if not_finite:
+        hint = advice if model.dtype == torch.float32 else f" in {model.dtype}; try dtype float32, or another model"
+        raise InputError(
+            f"{label} are not all finite: {not_finite[0]}{_more(not_finite)} has NaN or infinite values{hint}"
+        )
 
 
 def _more(names: Sequence[object]) -> str:
@@ -174,9 +179,9 @@ def _reason(error: Exception) -> str:
 
 
 def context_length(config: PreTrainedConfig) -> int | None:
-    """The most tokens that a model of this configuration was made for; None where it names no limit."""
+    """The context length of a configuration, in tokens; None if it has no limit."""
     text = config.get_text_config()
-    # Each architecture has its own name for it.
+    # The name depends on the architecture.
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"):
         value = getattr(text, name, None)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -185,20 +190,20 @@ def context_length(config: PreTrainedConfig) -> int | None:
 
 
 def _stretched(config: PreTrainedConfig, length: int) -> int:
-    """A context with what rotary positions are stretched by, where its length leaves that out (YaRN's does)."""
-    # Configurations without rotary positions have neither; files older than transformers 5 have the second.
-    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
-    if not isinstance(found, dict) or found.get("rope_type", found.get("type")) not in ("yarn", "linear", "dynamic"):
+    """A context length with the scaling of rotary positions, if `length` does not include it (YaRN's does not)."""
+    # Configurations without rotary positions have neither; files written before transformers 5 have the second.
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type")) not in ("yarn", "linear", "dynamic"):
         return length
-    made_for = found.get("original_max_position_embeddings") or length
-    return max(length, int(made_for * (found.get("factor") or 1)))
+    original = rope.get("original_max_position_embeddings") or length
+    return max(length, int(original * (rope.get("factor") or 1)))
 
 
 def context_of(path: str, key: str = "student.model", revision: str | None = None) -> int | None:
-    """`context_length` of a model that is not loaded.
+    """`context_length` of a model, without loading its weights.
 
     Raises:
-        InputError: it has no configuration that can be read.
+        InputError: its configuration cannot be read.
     """
     try:
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
@@ -208,31 +213,31 @@ def context_of(path: str, key: str = "student.model", revision: str | None = Non
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
-    """Save weights (safetensors), configuration and tokenizer as one Hugging Face folder."""
+    """Save weights (safetensors), configuration and tokenizer as a Hugging Face folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def disable_dropout(model: torch.nn.Module) -> None:
-    """Set every dropout probability of a network to 0, for good. The `config.json` saved with it keeps its values.
+    """Permanently set all dropout probabilities of a model to 0. The saved `config.json` keeps its values.
 
-    TRL's own `disable_dropout` changes `nn.Dropout` modules only. OPT (and so Galactica), Bloom, Qwen2 and most others
-    keep the probability as a number of a module and pass it to a function.
+    TRL's `disable_dropout` changes `nn.Dropout` modules only. OPT (and so Galactica), Bloom, Qwen2 and most others
+    store the probability as an attribute of a module and pass it to a function.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             module.p = 0.0
         for name, value in _dropouts(module).items():
             setattr(module, name, type(value)(0))
-    # Falcon reads its configuration in every forward pass. Only the layers' view of it changes.
+    # Falcon reads its configuration in every forward pass. The layers get a changed copy.
     config = getattr(model, "config", None)
     if config is not None and _dropouts(config):
-        silent = copy.deepcopy(config)
+        without_dropout = copy.deepcopy(config)
         for name, value in _dropouts(config).items():
-            setattr(silent, name, type(value)(0))
+            setattr(without_dropout, name, type(value)(0))
         for module in model.modules():
             if vars(module).get("config") is config and not isinstance(module, PreTrainedModel):
-                module.config = silent
+                module.config = without_dropout
 
 
 def _dropouts(owner: object) -> dict[str, int | float]:
@@ -242,7 +247,7 @@ def _dropouts(owner: object) -> dict[str, int | float]:
 
 
 def computes_bfloat16() -> bool:
-    """Whether the first GPU, or without one the processor, multiplies matrices in bfloat16 (AVX-512 BF16 or AMX)."""
+    """Whether the first GPU, or the CPU if there is none, multiplies matrices in bfloat16 (AVX-512 BF16 or AMX)."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
@@ -250,31 +255,31 @@ def computes_bfloat16() -> bool:
 
 
 def agree(model: PreTrainedModel, found: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Whether two ways to compute a model's logits differ by rounding only, in the type that it computes in."""
+    """Whether two computations of a model's logits differ only by rounding, in the dtype that it computes in."""
     tolerance = 100 * torch.finfo(computed_in(model)).eps * max(1.0, wanted.float().abs().max().item())
     return (found.float() - wanted.float()).abs().max().item() <= tolerance
 
 
 @torch.no_grad()
 def computed_in(model: PreTrainedModel) -> torch.dtype:
-    """The type of a model's matrix products: autocast's, around the call or within it (accelerate), or its weights'."""
-    seen, place = [], model.device.type
+    """Dtype of a model's matrix products: autocast's, around the call or within it (accelerate), or the weights'."""
+    dtypes, device_type = [], model.device.type
 
-    def look(*_: object) -> None:
-        seen.append(torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else model.dtype)
+    def record_dtype(*_: object) -> None:
+        dtypes.append(torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else model.dtype)
 
-    handle = model.get_input_embeddings().register_forward_pre_hook(look)
+    handle = model.get_input_embeddings().register_forward_pre_hook(record_dtype)
     try:
         model(torch.tensor([[2]], device=model.device), use_cache=False)
     finally:
         handle.remove()
-    return seen[0]
+    return dtypes[0]
 
 
 def attention_window(model: PreTrainedModel) -> int | None:
-    """How many tokens back the shortest-sighted layer sees; None where all see everything.
+    """The length of a model's sliding attention window, in tokens; None if all layers have full attention.
 
-    Of these attributes a configuration has those that its architecture knows.
+    Which of these attributes a configuration has depends on its architecture.
     """
     kinds = getattr(model.config, "layer_types", None)
     window = getattr(model.config, "sliding_window", None)
@@ -284,6 +289,6 @@ def attention_window(model: PreTrainedModel) -> int | None:
 
 
 def only_attends(model: PreTrainedModel) -> bool:
-    """Whether every layer is attention, whose cache is keys and values of tokens (state spaces have another)."""
+    """Whether every layer is attention with a cache of keys and values per token (state-space layers are not)."""
     kinds = getattr(model.config, "layer_types", None) or []
     return all(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)

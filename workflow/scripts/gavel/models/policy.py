@@ -1,4 +1,4 @@
-"""A policy: a causal language model that solves questions."""
+"""A policy: a causal language model that answers questions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ class Policy:
     """A model with its tokenizer.
 
     Attributes:
-        limits: of what is decoded at a time (`gavel.models.limits.limits`); by default those of
-            `gavel.models.sampling.sample`. They change no solution.
+        limits: batch limits (`gavel.models.limits.limits`); by default those of `gavel.models.sampling.sample`. They
+            do not change the responses.
     """
 
     model: PreTrainedModel
@@ -30,18 +30,18 @@ class Policy:
         """Load a checkpoint of the student.
 
         Raises:
-            InputError: the weights or the tokenizer do not load.
+            InputError: the weights or the tokenizer cannot be loaded.
         """
         return cls(student.load_model(folder), student.load_tokenizer(folder), limits or {})
 
     def solve(
         self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
     ) -> list[list[Sample]]:
-        """Draw `n` solutions of each question, as `gavel.models.sampling.sample` does of its prompt.
+        """Sample `n` responses to each question, with `gavel.models.sampling.sample`.
 
         Args:
             temperature: 0 takes the most probable token (then `n` must be 1).
-            seed: with a prompt's text and its occurrence it decides all random numbers.
+            seed: together with a prompt's text and occurrence, it determines all random numbers.
 
         Returns:
             One list of `n` samples for each question, in the order of `questions`.

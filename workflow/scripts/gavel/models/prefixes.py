@@ -1,7 +1,8 @@
-"""What comes next after many prompts, with the beginnings that they share computed once.
+"""Next-token probabilities after many prompts, with shared prefixes computed once.
 
-The prompts of a judge share its instructions and examples, and those about one question share the question too. Both
-are computed once and continued from their key-value cache. Sharing is found in the token ids: it changes no prompt.
+A judge's prompts share its instructions and examples, and those about one question share the question too. Both
+prefixes are computed once and continued from their key-value cache. They are found in the token ids, so prompts do not
+change.
 """
 
 import copy
@@ -16,18 +17,18 @@ from transformers import DynamicCache, PreTrainedModel
 from gavel.common.log import bar
 from gavel.models.loading import attention_window, only_attends
 
-WORTHWHILE = 16  # fewer tokens saved are not worth a pass of their own
+WORTHWHILE = 16  # minimum number of tokens saved that is worth a separate forward pass
 
 
 @dataclass
 class State:
-    """Prompts computed so far: their cache and `(B, L)` which of its columns are no padding."""
+    """The computed part of prompts: their cache and its `(B, L)` attention mask."""
 
     cache: DynamicCache
     mask: torch.Tensor
 
     def rows(self, indices: Sequence[int]) -> "State":
-        """The state of these rows, repeated as often as they are named; the old one is used up."""
+        """The state of these rows, which may repeat; the old state must not be reused."""
         picked = torch.tensor(list(indices), device=self.mask.device)
         self.cache.batch_select_indices(picked)
         return State(self.cache, self.mask[picked])
@@ -44,20 +45,20 @@ def next_token_probabilities(
     batch_tokens: int,
     reuse: bool = True,
 ) -> torch.Tensor:
-    """Probabilities of some tokens after each prompt.
+    """Probabilities of given tokens after each prompt.
 
     Args:
-        prompts: N lists of token ids, none empty.
-        tokens: K token ids to ask about.
-        groups: N keys; prompts with the same key (those about one question) share more than others do.
+        prompts: N non-empty lists of token ids.
+        tokens: K token ids.
+        groups: N keys; prompts with the same key (about one question) share a longer prefix.
         pad: id of the padding token.
-        batch_tokens: number of prompts in one pass times the longest of them; a single prompt may be longer.
+        batch_tokens: limit on the number of prompts in a batch times the longest one; a single prompt may exceed it.
         reuse: False computes every prompt in full.
 
     Returns:
         `(N, K)` float64 on the CPU, in the order of `prompts`.
     """
-    found = torch.zeros(len(prompts), len(tokens), dtype=torch.float64)
+    probabilities = torch.zeros(len(prompts), len(tokens), dtype=torch.float64)
     reuse = reuse and _can_continue(model, prompts)
     common = shared_length(prompts) if reuse and len(prompts) > 1 else 0
     common = common if common * (len(prompts) - 1) >= WORTHWHILE else 0
@@ -65,25 +66,25 @@ def next_token_probabilities(
     alike, alone = _grouped(prompts, groups, common) if reuse else ([], [[i] for i in range(len(prompts))])
     batches = [*_batches(alike, prompts, batch_tokens), *_batches(alone, prompts, batch_tokens)]
     for batch in bar(batches, label="batches of prompts", brief=False):
-        state, begun = None, [common] * len(batch)
+        state, shared = None, [common] * len(batch)
         if start is not None:
             state = copy.deepcopy(start).rows([0] * len(batch))
         if len(batch[0]) > 1:
-            begun = [shared_length([prompts[i] for i in rows]) for rows in batch]
-            beginnings = [prompts[rows[0]][common:end] for rows, end in zip(batch, begun, strict=True)]
-            state, _ = extend(model, state, beginnings, pad)
-        ends = [_End(prompts[i][begun[parent] :], parent, i) for parent, rows in enumerate(batch) for i in rows]
+            shared = [shared_length([prompts[i] for i in rows]) for rows in batch]
+            prefixes = [prompts[rows[0]][common:end] for rows, end in zip(batch, shared, strict=True)]
+            state, _ = extend(model, state, prefixes, pad)
+        ends = [_End(prompts[i][shared[parent] :], parent, i) for parent, rows in enumerate(batch) for i in rows]
         for part in _of_like_length(ends):
             texts, parents, places = zip(*part, strict=True)
             _, logits = extend(model, state and copy.deepcopy(state).rows(parents), texts, pad)
-            found[list(places)] = torch.softmax(logits.double(), -1)[:, list(tokens)].cpu()
-    return found
+            probabilities[list(places)] = torch.softmax(logits.double(), -1)[:, list(tokens)].cpu()
+    return probabilities
 
 
 def extend(
     model: PreTrainedModel, state: State | None, rows: Sequence[Sequence[int]], pad: int
 ) -> tuple[State, torch.Tensor]:
-    """Compute further tokens of each row, left-padded: the new state, and `(B, V)` logits after the last ones."""
+    """Compute further tokens of each row, left-padded. Returns the new state and the `(B, V)` logits after them."""
     width = max(map(len, rows))
     tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=model.device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
@@ -102,14 +103,14 @@ def extend(
 
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many first tokens all prompts have in common, leaving each at least one."""
+    """Length of the longest common prefix, at least one token short of every prompt."""
     first, last = min(prompts, key=list), max(prompts, key=list)
-    common = os.path.commonprefix([list(first), list(last)])  # noqa: RUF071 (of token ids, not of paths)
+    common = os.path.commonprefix([list(first), list(last)])  # noqa: RUF071 (token ids, not paths)
     return min(len(common), min(map(len, prompts)) - 1)
 
 
 def _can_continue(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> bool:
-    """Padding between a beginning and its end would count in a sliding window: only where no window is reached."""
+    """Whether prefixes can be reused: padding after a prefix counts in a sliding window, so prompts must be shorter."""
     window = attention_window(model)
     return only_attends(model) and (window is None or 2 * max(map(len, prompts), default=0) <= window)
 
@@ -117,7 +118,7 @@ def _can_continue(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> b
 def _grouped(
     prompts: Sequence[Sequence[int]], groups: Sequence[Hashable], common: int
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Indices of prompts that share enough beyond `common` to be computed together, and of the others, each alone."""
+    """Indices of prompts that share a prefix worth reusing beyond `common`, by group, and of the others, one each."""
     members: dict[Hashable, list[int]] = {}
     for i, group in enumerate(groups):
         members.setdefault(group, []).append(i)
@@ -132,7 +133,7 @@ def _grouped(
 
 
 class _End(NamedTuple):
-    """What is left of a prompt after a shared beginning: its tokens, the beginning's place, the prompt's."""
+    """The rest of a prompt after a shared prefix: its tokens, and the indices of the prefix and of the prompt."""
 
     tokens: Sequence[int]
     parent: int
@@ -140,7 +141,7 @@ class _End(NamedTuple):
 
 
 def _of_like_length(ends: list[_End]) -> Iterator[list[_End]]:
-    """The ends in parts without much padding: none is twice as long as the shortest of its part."""
+    """Batch ends of similar length: the longest is about twice as long as the shortest at most."""
     part: list[_End] = []
     for end in sorted(ends, key=lambda end: len(end.tokens)):
         if part and len(end.tokens) > 2 * len(part[0].tokens) + WORTHWHILE:
@@ -152,11 +153,11 @@ def _of_like_length(ends: list[_End]) -> Iterator[list[_End]]:
 
 
 def _batches(units: list[list[int]], prompts: Sequence[Sequence[int]], batch_tokens: int) -> list[list[list[int]]]:
-    """Units of similar length in batches; a unit that is too large for one batch is cut."""
+    """Batch units of similar length; a unit that is too large for one batch is split."""
     longest = {id(rows): max(len(prompts[i]) for i in rows) for rows in units}
     batches: list[list[list[int]]] = []
     size = 0
-    for rows in sorted(units, key=lambda rows: longest[id(rows)]):  # so the newest unit sets the width
+    for rows in sorted(units, key=lambda rows: longest[id(rows)]):  # so the last unit sets the width
         width = longest[id(rows)]
         step = max(1, batch_tokens // width)
         for part in (rows[i : i + step] for i in range(0, len(rows), step)):

@@ -1,10 +1,10 @@
-"""Prompts are files: the name of one in `resources/prompts` (`solve`, `judge`, ...) or a path of your own.
+"""Load and fill prompt files, by a shipped name in `resources/prompts` (`solve`, `judge`, ...) or by path.
 
-A solving prompt has the slot `{question}`; a judging prompt has `{question}` and `{solution}`, or `{first}` and
-`{second}` for a pairwise judge, and may have `{labels}` ('Yes or No', or in whichever order the words are asked for).
-Of one that reasons first, what stands before the slot `{reasoning}` is the prompt, and what stands after it goes on to
-the label; through a chat template the latter is part of the model's own reply.
-Slots are replaced literally, so braces elsewhere (code, LaTeX) need no escaping.
+A solving prompt has the slot `{question}`. A judging prompt has `{question}` and `{solution}`, or `{first}` and
+`{second}` for a pairwise judge, and may have `{labels}` ('Yes or No', in either order). The prompt of a judge that
+reasons first ends at the slot `{reasoning}`; the text after the slot leads to the label. With a chat template, that
+text is part of the model's reply.
+Slots are replaced literally, so other braces (code, LaTeX) need no escaping.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from gavel.common.paths import PROMPTS
 
 
 def find(name: str) -> Path:
-    """The file of a prompt. Raises `InputError` where there is none."""
+    """The file of a prompt. Raises `InputError` if there is none."""
     try:
         path = next((place for place in (PROMPTS / f"{name}.txt", Path(name)) if place.is_file()), None)
-    except OSError:  # too long a name, such as the prompt's own text
+    except OSError:  # the name is too long: probably the prompt's text
         path = None
     if path is None:
         shipped = ", ".join(sorted(p.stem for p in PROMPTS.glob("*.txt")))
@@ -29,7 +29,7 @@ def load(name: str, slots: tuple[str, ...] = ("question",)) -> str:
     """Read a prompt by shipped name or path, and check that it has its slots.
 
     Raises:
-        InputError: there is no such prompt, or a slot is missing from it.
+        InputError: there is no such prompt, or it lacks a slot.
     """
     path = find(name)
     try:
@@ -45,7 +45,7 @@ def load(name: str, slots: tuple[str, ...] = ("question",)) -> str:
 
 
 def fill(template: str, **values: str) -> str:
-    """Put values into a prompt's slots in one pass, so that text inside a value is never taken for a slot."""
+    """Fill a prompt's slots in one pass, so that text inside a value is never taken for a slot."""
     parts = [template]
     for slot, value in values.items():
         mark = "{" + slot + "}"
@@ -54,7 +54,7 @@ def fill(template: str, **values: str) -> str:
 
 
 class _Value(str):
-    """Text that came from a value and holds no slots."""
+    """Text from a value, in which no slots are filled."""
 
 
 def _split(part: str, mark: str, value: str) -> list[str]:

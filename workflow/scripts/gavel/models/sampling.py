@@ -1,8 +1,8 @@
-"""Batched sampling from a causal language model: each prompt is computed once for all of its samples.
+"""Batched sampling from a causal language model; each prompt is computed once for all of its samples.
 
-Random numbers belong to a (seed, prompt, occurrence, sample, position), never to a batch: another batch size or a
-finished neighbour does not change a sample (up to rounding in the model's logits). A prompt that occurs twice in a call
-or a rollout gets other samples the second time.
+Random numbers depend on (seed, prompt, occurrence, sample, position) and not on the batch: batch size and the other
+samples do not change a sample, up to rounding in the logits. A prompt that occurs twice in a call or a rollout gets
+different samples the second time.
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ from gavel.models.prefixes import extend
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion: its token ids (with the end token if it came), its text, whether it ended by itself.
+    """A sampled response: its token ids (with the end token if it was generated) and text, and whether it finished.
 
-    `read` counts the tokens of its prompt.
+    `read` is the number of prompt tokens.
     """
 
     ids: list[int]
@@ -47,18 +47,18 @@ def sample(
     special_tokens: bool = True,
     max_prompt_tokens: int | None = None,
 ) -> list[list[Sample]]:
-    """Draw `n` completions for each prompt.
+    """Sample `n` responses to each prompt.
 
     Args:
         temperature: 0 takes the most probable token (then `n` must be 1).
-        max_new_tokens: longest completion, in tokens; one that reaches it is not `finished`.
-        seed: with the prompt's text and its occurrence it decides all random numbers.
+        max_new_tokens: maximum length of a response, in tokens; a response cut off there is not `finished`.
+        seed: together with a prompt's text and occurrence, it determines all random numbers.
         occurrences: how many equal prompts came before each one; None counts them within `prompts`.
-        batch_size: completions decoded at a time (at least `n`).
-        batch_tokens: most tokens, those of prompts included, that these may come to hold; None for no such limit. One
-            prompt's completions are decoded together in any case.
-        special_tokens: let the tokenizer add its own; a text made with a chat template has them already.
-        max_prompt_tokens: of a longer prompt the beginning is cut; None cuts none.
+        batch_size: responses per batch (at least `n`).
+        batch_tokens: limit on prompt and response tokens per batch; None for no limit. A prompt's responses are always
+            in one batch.
+        special_tokens: whether the tokenizer adds special tokens; texts made with a chat template have them already.
+        max_prompt_tokens: longer prompts are truncated at the beginning; None truncates none.
 
     Returns:
         One list of `n` samples for each prompt, in the order of `prompts`.
@@ -89,7 +89,7 @@ def sample(
 
 
 def count_occurrences(prompts: Iterable[str], before: Iterable[str] = ()) -> list[int]:
-    """For each prompt, the number of equal prompts that precede it, those in `before` included."""
+    """For each prompt, the number of equal prompts before it, including those in `before`."""
     seen = Counter(before)
     numbers = []
     for prompt in prompts:
@@ -101,16 +101,16 @@ def count_occurrences(prompts: Iterable[str], before: Iterable[str] = ()) -> lis
 def batches(
     lengths: Sequence[int], n: int, max_new_tokens: int, batch_size: int, batch_tokens: int | None
 ) -> list[list[int]]:
-    """Prompts by number, the shortest first, in batches that keep the limits of `sample`."""
-    found: list[list[int]] = []
+    """Indices of the prompts, the shortest first, in batches within the limits of `sample`."""
+    groups: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        size = n * (len(found[-1]) + 1) if found else 0
-        # Sorted, so this prompt is the longest of its batch, to which all are padded.
-        held = size * (lengths[i] + max_new_tokens)
-        if not found or size > batch_size or (batch_tokens is not None and held > batch_tokens):
-            found.append([])
-        found[-1].append(i)
-    return found
+        size = n * (len(groups[-1]) + 1) if groups else 0
+        # Prompts are sorted, so this one is the longest in its batch, and all are padded to it.
+        tokens = size * (lengths[i] + max_new_tokens)
+        if not groups or size > batch_size or (batch_tokens is not None and tokens > batch_tokens):
+            groups.append([])
+        groups[-1].append(i)
+    return groups
 
 
 @torch.inference_mode()
@@ -123,10 +123,10 @@ def decode(
     max_new_tokens: int,
     uniforms: torch.Tensor | None,
 ) -> list[list[int]]:
-    """Decode one batch: prompts `(P,)` of token ids to `P * n` completions, a prompt's completions side by side.
+    """Decode one batch of P prompts, given as token ids, to `P * n` responses, grouped by prompt.
 
     Args:
-        uniforms: `(P * n, max_new_tokens)` numbers in [0, 1) that pick tokens by inverse transform; None is greedy.
+        uniforms: `(P * n, max_new_tokens)` numbers in [0, 1) for inverse transform sampling; None decodes greedily.
     """
     training = model.training
     model.eval()
@@ -143,7 +143,7 @@ def decode(
             going = token != end
             if step + 1 == max_new_tokens or not going.any():
                 break
-            # Dropping finished rows copies the cache, so do it only when it saves more than it costs.
+            # Dropping finished rows copies the cache, so do it only if it saves more than it costs.
             if going.sum() <= 0.75 * len(going):
                 live, token = live[going], token[going]
                 branches.keep(going)

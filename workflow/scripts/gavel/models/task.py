@@ -1,4 +1,4 @@
-"""What a policy is asked to do with a question: the config's `solution`."""
+"""The task of a policy: the config's `solution`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -10,12 +10,12 @@ from gavel.models import prompts
 
 @dataclass(frozen=True)
 class Task:
-    """How questions become prompts, and what is expected after them.
+    """How questions become prompts, and what responses are expected.
 
     Attributes:
         prompt: solving prompt (name or file); it is read once.
-        format: of the solutions.
-        max_new_tokens: longest solution, in tokens.
+        format: format of the responses.
+        max_new_tokens: maximum length of a response, in tokens.
     """
 
     prompt: str
@@ -24,14 +24,14 @@ class Task:
 
     @classmethod
     def of(cls, solution: Mapping[str, Any]) -> Self:
-        """The task in a config's section `solution`, whose other keys change no solution."""
+        """The task in a config's section `solution`, whose other keys do not change responses."""
         return cls(**{field.name: solution[field.name] for field in fields(cls)})
 
     @cached_property
     def template(self) -> str:
-        """The solving prompt's text. Raises `InputError` where it cannot be read or has no slot `{question}`."""
+        """The solving prompt's text. Raises `InputError` if it cannot be read or has no slot `{question}`."""
         return prompts.load(self.prompt)
 
     def prompts(self, questions: Iterable[str]) -> list[str]:
-        """One prompt a question; raises `InputError` as `template`."""
+        """One prompt per question; raises `InputError` as `template`."""
         return [prompts.fill(self.template, question=question) for question in questions]

@@ -1,4 +1,4 @@
-"""Sampling with vLLM in place of `gavel.models.sampling`, for the evaluation of models too large for the latter."""
+"""Sampling with vLLM, for evaluating models that are too large for `gavel.models.sampling`."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 class VllmPolicy:
-    """vLLM over one checkpoint, on this machine's GPUs.
+    """A checkpoint in vLLM, on this machine's GPUs.
 
-    Every occurrence of a prompt has a seed of its own, so that its samples do not depend on other prompts; they differ
-    from those of `gavel.models.sampling`.
+    Every occurrence of a prompt has its own seed, so samples do not depend on the other prompts. They differ from those
+    of `gavel.models.sampling`.
 
     Args:
-        folder: of the checkpoint; `student` says how it is loaded.
+        folder: checkpoint folder.
+        student: how the checkpoint is loaded.
         settings: `gpu_memory_utilization`, `tensor_parallel_size`, `max_model_length` (`evaluation.vllm`).
 
     Raises:
-        InputError: the package vllm is not installed, or the tokenizer does not load.
+        InputError: the package vllm is not installed, or the tokenizer cannot be loaded.
     """
 
     def __init__(self, folder: str, student: Student, settings: dict[str, Any]):
