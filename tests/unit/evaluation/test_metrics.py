@@ -92,11 +92,11 @@ def test_side_measures():
     ("rows", "words"),
     [
         ([], "no samples"),
-        ([row("q", 0, "1"), row("q", 0, "2")], "question q: sample 0 is there twice"),
-        ([row("q", -1, "1"), row("q", -1, "2")], "sample -1 is there twice"),
+        ([row("q", 0, "1"), row("q", 0, "2")], "question q: sample 0 is repeated"),
+        ([row("q", -1, "1"), row("q", -1, "2")], "sample -1 is repeated"),
         (
             [row("q", 0, "1"), row("q", 1, "1"), row("r", 0, "1")],
-            "question r: 1 samples where the first has 2",
+            "question r: 1 samples, but the first has 2",
         ),
         ([row("q", -1, "1"), row("q", 0, "1"), row("r", 0, "1")], "question r"),
     ],
@@ -184,7 +184,7 @@ def test_only_the_primary_comparison_keeps_its_p(tables):
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "samples.jsonl"
     write_jsonl(path, [{"id": "q", "sample": 0}])
-    with pytest.raises(InputError, match=r"samples\.jsonl: a row has no 'answer'"):
+    with pytest.raises(InputError, match=r"samples\.jsonl: missing key 'answer'"):
         write_metrics([("sft", "best", "main", path)], RUNS, [1], PRIMARY, *(tmp_path / name for name in TABLES))
 
 

@@ -1,1 +1,1 @@
-"""The test sets: `generate` samples, `score` verifies them, `metrics` writes the tables; `records` has their rows."""
+"""Evaluation on the test sets: `generate` samples, `score` verifies, `metrics` writes tables; `records` types rows."""

@@ -1,8 +1,8 @@
-"""The best of each question's samples by a judge that compares: by its score, by Elo ratings, by a knockout.
+"""Choose the best of each question's samples with a pairwise judge: by score, by Elo rating or by a knockout.
 
-Score and ratings come from one round robin, n(n-1)/2 comparisons for n different samples, a knockout takes n-1. Where
-nothing is missing, score and ratings order a question's samples alike (`gavel.judge.ratings`); the knockout differs
-where the judge is not consistent: where A beats B, B beats C and C beats A.
+Score and rating come from one round robin of n(n-1)/2 comparisons of n distinct samples; a knockout needs n-1. If no
+comparison is missing, score and rating rank a question's samples alike (`gavel.judge.ratings`). The knockout differs
+if the judge is intransitive: A beats B, B beats C and C beats A.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,22 +15,22 @@ from gavel.judge.ratings import bradley_terry, win_rates
 from gavel.judge.tournaments import best_of_each, round_robin
 from gavel.judge.verdict import Comparer, Comparison, Judge, Match
 
-# Of ratings, in points: coarser than what the fit leaves open, so that those that are equal are written alike.
+# Decimals of Elo ratings: coarser than the fit's tolerance, so that equal ratings are written alike.
 DIGITS = 3
 
 
 class Comparing(Judge, Comparer, Protocol):
-    """A judge that compares, as `gavel.judge.pairwise.PairwiseJudge`.
+    """A pairwise judge, such as `gavel.judge.pairwise.PairwiseJudge`.
 
     Attributes:
-        score: its reward, from a round robin's table (`gavel.judge.tournaments.SCORES`).
+        score: computes its reward from a round robin's table (`gavel.judge.tournaments.SCORES`).
     """
 
     score: Callable[[np.ndarray], np.ndarray]
 
 
 class Once:
-    """Asks a judge about no two solutions twice, and counts what that took."""
+    """Asks a judge about each pair of solutions only once, and counts the cost."""
 
     def __init__(self, judge: Comparing):
         self.judge = judge
@@ -38,7 +38,7 @@ class Once:
         self.before = judge.usage
 
     def compare(self, matches: Sequence[Match]) -> list[Comparison | None]:
-        """As `gavel.judge.verdict.Comparer` says; what could not be asked is not asked again either."""
+        """As `gavel.judge.verdict.Comparer`; pairs without an answer are not asked about again either."""
         fresh = [match for match in dict.fromkeys(matches) if not {match, _turned(match)} & self.known.keys()]
         if fresh:
             self.known.update(zip(fresh, self.judge.compare(fresh), strict=True))
@@ -51,7 +51,7 @@ class Once:
         return other and replace(other, probability=1 - other.probability)
 
     def spent(self) -> dict[str, int]:
-        """Since it was made: `comparisons`, `prompts`, and tokens that the judge `read` and has `written`."""
+        """Cost so far: `comparisons`, `prompts`, and the tokens that the judge has `read` and `written`."""
         spent = self.judge.usage.since(self.before)
         counted = {"comparisons": len(self.known), "prompts": spent.prompts}
         return counted | {"read": spent.read, "written": spent.written}
@@ -63,22 +63,22 @@ def choose(
     groups: Sequence[Sequence[str]],
     ways: Sequence[str],
 ) -> tuple[dict[str, list[list]], dict[str, dict[str, int]]]:
-    """What the judge makes of each question's samples, all questions together in each set of forward passes.
+    """Evaluate each question's samples with the judge, all questions together in each set of forward passes.
 
     Args:
         groups: the samples of each question, at least one each.
         ways: some of `score`, `elo` and `knockout`.
 
     Returns:
-        (values, costs). values: way -> for each question one value a sample: the judge's reward, the Elo rating in
-        points with mean 0 over the samples, whether it is the knockout's winner (equal samples are all or none). None
-        where the judge could not be asked, and of a knockout without a winner for all.
-        costs: `knockout` and `round-robin`, as far as played -> `{"questions", "comparisons", "prompts", "read",
-        "written"}`, what that way alone takes. The knockout comes first and the round robin asks about the pairs that
-        are left, so its winners do not depend on whether there is one.
+        (values, costs). values: way -> for each question, one value per sample: the judge's reward, the Elo rating in
+        points with mean 0 over the samples, or whether the sample wins the knockout (equal samples all do or none
+        does). None if the judge gave no answer; all None for a knockout without a winner.
+        costs: `knockout` and `round-robin`, if used -> `{"questions", "comparisons", "prompts", "read", "written"}`,
+        the cost of that way alone. The knockout is played first and the round robin asks only about the remaining
+        pairs, so the knockout's winners do not depend on the round robin.
 
     Raises:
-        ValueError: a question without samples.
+        ValueError: a question has no samples.
     """
     asked = Once(judge)
     values: dict[str, list[list]] = {}
@@ -86,49 +86,49 @@ def choose(
     if "knockout" in ways:
         winners = best_of_each(asked, questions, groups)
         values["knockout"] = [
-            [None if place is None else text == own[place] for text in own]
-            for place, own in zip(winners, groups, strict=True)
+            [None if place is None else text == texts[place] for text in texts]
+            for place, texts in zip(winners, groups, strict=True)
         ]
         costs["knockout"] = {"questions": len(questions)} | asked.spent()
     rated = {"score": judge.score, "elo": points}
     if wanted := [way for way in ways if way in rated]:
         tables = _tables(asked, questions, groups)
         for way in wanted:
-            values[way] = [_values(rated[way](table), own) for table, own in zip(tables, groups, strict=True)]
+            values[way] = [_values(rated[way](table), texts) for table, texts in zip(tables, groups, strict=True)]
         costs["round-robin"] = {"questions": len(questions)} | asked.spent()
     return values, costs
 
 
 def points(table: np.ndarray) -> np.ndarray:
-    """Elo ratings `(n,)` of a round robin's table, NaN for who has too few known comparisons for a win rate."""
+    """Elo ratings `(n,)` from a round robin's table; NaN for samples with too few known comparisons for a win rate."""
     return np.where(np.isfinite(win_rates(table)), bradley_terry(table).round(DIGITS), np.nan)
 
 
 def _tables(asked: Once, questions: Sequence[str], groups: Sequence[Sequence[str]]) -> list[np.ndarray]:
-    """For each question the round robin `(n, n)` of its n samples; equal ones are one player, and tie."""
+    """The round robin `(n, n)` of each question's n samples; equal samples are one player, and tie."""
     players: list[tuple[str, str]] = []
     numbers: list[list[int]] = []
-    for question, own in zip(questions, groups, strict=True):
-        distinct = list(dict.fromkeys(own))
+    for question, texts in zip(questions, groups, strict=True):
+        distinct = list(dict.fromkeys(texts))
         numbers.append(list(range(len(players), len(players) + len(distinct))))
         players += [(question, text) for text in distinct]
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
-        found = asked.compare([(*players[i], players[j][1]) for i, j in pairs])
-        return [None if one is None else one.probability for one in found]
+        comparisons = asked.compare([(*players[i], players[j][1]) for i, j in pairs])
+        return [None if comparison is None else comparison.probability for comparison in comparisons]
 
     tables = []
-    for own, table in zip(groups, round_robin(numbers, compare), strict=True):
-        place = {text: number for number, text in enumerate(dict.fromkeys(own))}
-        at = [place[text] for text in own]
+    for texts, table in zip(groups, round_robin(numbers, compare), strict=True):
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        at = [place[text] for text in texts]
         tables.append(table[np.ix_(at, at)])
     return tables
 
 
-def _values(found: np.ndarray, own: Sequence[str]) -> list[float | None]:
-    # Sums in another order differ in their last digit; equal samples are to have the very same value.
-    value = dict(zip(own, found.tolist(), strict=True))
-    return [None if np.isnan(value[text]) else value[text] for text in own]
+def _values(values: np.ndarray, texts: Sequence[str]) -> list[float | None]:
+    # Sums in another order differ in their last digit, but equal samples must have exactly equal values.
+    value = dict(zip(texts, values.tolist(), strict=True))
+    return [None if np.isnan(value[text]) else value[text] for text in texts]
 
 
 def _turned(match: Match) -> Match:

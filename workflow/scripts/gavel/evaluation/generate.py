@@ -1,4 +1,4 @@
-"""Test-time generation, a step of its own over files: a new verifier or judge never costs a generation."""
+"""Generate responses to the test questions; a separate step, so that a new verifier or judge does not regenerate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.models.vllm import VllmPolicy
 
-GREEDY = -1  # the `sample` number of the greedy completion; sampled ones count from 0
+GREEDY = -1  # the `sample` number of the greedy response; sampled ones count from 0
 
 
 def generate(
@@ -29,19 +29,23 @@ def generate(
     limits: Limits | None = None,
     vllm: dict | None = None,
 ) -> None:
-    """Write one greedy completion and `n` sampled ones for each question of each file, with one checkpoint.
+    """Write one greedy and `n` sampled responses to each question of each file, with one checkpoint.
 
-    Rows are `gavel.evaluation.records.Response`s, a question's together, the greedy one first with sample -1 and
+    Rows are `gavel.evaluation.records.Response`s, grouped by question; the greedy one is first, with sample -1 and
     temperature 0.
 
     Args:
-        model: checkpoint folder; `student` says how it is loaded.
-        files: JSONL files of records, whose gold answers are not read, each with the file to write for it.
-        n: 0 writes the greedy completion only.
-        limits: of a batch, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
-        vllm: sample with vLLM, with these settings (`gavel.models.vllm.VllmPolicy`); it makes its own batches.
+        model: checkpoint folder.
+        student: how the checkpoint is loaded.
+        files: (input, output) pairs; the input is a JSONL file of records, whose gold answers are not read.
+        n: number of sampled responses; 0 writes the greedy one only.
+        limits: batch limits, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
+        vllm: settings of vLLM, to sample with it (`gavel.models.vllm.VllmPolicy`); it makes its own batches.
+
+    Raises:
+        InputError: a question does not fit the model, or the checkpoint cannot be loaded.
     """
-    for questions, _ in files:  # before the first file is sampled
+    for questions, _ in files:  # all files, before the first is sampled
         check_questions(
             read_jsonl(questions),
             source=questions,
@@ -58,7 +62,7 @@ def generate(
         sampled: list[list[Sample]] = [[] for _ in rows]
         if n:
             sampled = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
-        say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} completions each")
+        say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} responses each")
         write_jsonl(
             output,
             (
@@ -69,12 +73,12 @@ def generate(
         )
 
 
-def _response(question: str, number: int, completion: Sample, temperature: float) -> Response:
+def _response(question: str, number: int, response: Sample, temperature: float) -> Response:
     return {
         "id": question,
         "sample": number,
         "temperature": temperature,
-        "response": completion.text,
-        "tokens": len(completion.ids),
-        "finished": completion.finished,
+        "response": response.text,
+        "tokens": len(response.ids),
+        "finished": response.finished,
     }

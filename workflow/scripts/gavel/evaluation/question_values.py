@@ -1,7 +1,7 @@
-"""From scored samples to one value per question for each metric, which is what intervals and paired tests resample.
+"""Compute each metric's value per question from scored samples; intervals and paired tests resample these values.
 
-The votes are `gavel.stats.voting`'s and `gavel.stats.judged_voting`'s. It generates nothing and verifies nothing:
-answers, verdicts and judge's scores are read from the samples.
+`gavel.stats.voting` and `gavel.stats.judged_voting` compute the votes. Answers, verdicts and the judge's scores are
+read from the samples.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,15 @@ from gavel.stats.voting import maj_at_k, pass_at_k
 
 Values = dict[tuple[str, int], dict[str, float]]
 VOTES = ("maj", "weighted_maj", "best_of", "pass")  # metrics that have a k
-# Metrics of all samples at once -> the column of the samples that the judge picks by.
+# Metrics over all samples -> the samples' column by which the judge picks.
 PICKS = {"best_of_elo": "elo", "best_of_knockout": "knockout"}
 
 
 class Item(NamedTuple):
-    """What counts of one sample."""
+    """The values of one sample that metrics use."""
 
     answer: str | None
-    correct: bool | None  # None: the program did not run, so nobody knows
+    correct: bool | None  # None: unknown, because the program did not run
     tokens: int
     finished: bool
     judge: float | None
@@ -36,20 +36,21 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
 
     Args:
         rows: scored samples (sample −1 is the greedy one), in any order.
-        ks: the k of maj@k and its like; those above the number of samples are left out.
+        ks: the k of maj@k, pass@k etc.; those above the number of samples are ignored.
 
     Returns:
         (metric, k) → question id → value in [0, 1]; `tokens` are tokens per sample. `mean`, `unparsable`,
-        `finished` and `tokens` are means over the sampled solutions, or the greedy one where nothing was
-        sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's favourite) are
-        there where samples have scores, `best_of_elo` and `best_of_knockout` (at k = all samples) where they have
-        those. `greedy_kind:<kind>` holds the greedy verdicts of one perturbation kind, `greedy_answerable` and
-        `greedy_unanswerable` those of a set with both sorts of questions. `not_run`, where any program did not run, is
-        the share of a question's samples, the greedy one among them, whose programs did not. Such samples count in no
-        other metric but `finished` and `tokens`, and a question with fewer others than a metric's k has no value of it.
+        `finished` and `tokens` are means over the sampled responses, or the greedy response if none was
+        sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's favourite)
+        need samples with scores; `best_of_elo` and `best_of_knockout` (at k = all samples) need samples with
+        these columns. `greedy_kind:<kind>` has the greedy verdicts of one perturbation kind,
+        `greedy_answerable` and `greedy_unanswerable` those of a set with both kinds of questions. `not_run`,
+        present if any program did not run, is the fraction of a question's samples, including the greedy one,
+        whose program did not run. These samples count in `finished` and `tokens` only, and a question has no
+        value of a metric if fewer than k other samples remain.
 
     Raises:
-        InputError: no rows; a sample is there twice; questions differ in their number of samples.
+        InputError: there are no rows, a sample is repeated, or questions differ in their number of samples.
     """
     greedy: dict[str, Item] = {}
     sampled: dict[str, dict[int, Item]] = {}
@@ -62,7 +63,7 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
         item = Item(answer, None if right is None else bool(right), row["tokens"], bool(row["finished"]), *picked)
         place = sampled.setdefault(name, {})
         if number in place or (number < 0 and name in greedy):
-            raise InputError(f"question {name}: sample {number} is there twice; generate this set again")
+            raise InputError(f"question {name}: sample {number} is repeated; generate this set again")
         if number < 0:
             greedy[name] = item
         else:
@@ -75,12 +76,12 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
     n = len(next(iter(sampled.values())))
     for name, items in sampled.items():
         if len(items) != n or (name in greedy) != bool(greedy):
-            raise InputError(f"question {name}: {len(items)} samples where the first has {n}; generate again")
+            raise InputError(f"question {name}: {len(items)} samples, but the first has {n}; generate this set again")
 
     values: Values = {}
     if greedy:
         values["greedy", 1] = {name: float(item.correct) for name, item in greedy.items() if item.correct is not None}
-    # In order of sample number, so that the result does not hang on the order of the file.
+    # In order of sample number, so that the result does not depend on the order of the file.
     lists = {name: [items[number] for number in sorted(items)] for name, items in sampled.items()}
     every = {name: items + [greedy[name]] * (name in greedy) for name, items in lists.items()}
     if not n:
@@ -121,18 +122,18 @@ def _votes(lists: dict[str, list[Item]], ks: Sequence[int]) -> Values:
 def _picks(lists: dict[str, list[Item]], n: int) -> Values:
     values: Values = {}
     for metric, column in PICKS.items():
-        found = {name: [getattr(item, column) for item in items] for name, items in lists.items()}
-        if any(value is not None for scores in found.values() for value in scores):
+        picks = {name: [getattr(item, column) for item in items] for name, items in lists.items()}
+        if any(value is not None for scores in picks.values() for value in scores):
             values[metric, n] = {
                 name: best_of_k(scores, [bool(item.correct) for item in lists[name]], n)
-                for name, scores in found.items()
+                for name, scores in picks.items()
                 if len(scores) == n
             }
     return values
 
 
 def _parts(greedy: dict[str, float], kinds: dict[str, str], answerable: dict[str, bool]) -> Values:
-    """Greedy verdicts of parts of a set."""
+    """Greedy verdicts on parts of a test set."""
     parts = {f"greedy_kind:{kind}": {name for name in kinds if kinds[name] == kind} for kind in set(kinds.values())}
     if len(set(answerable.values())) == 2:
         parts["greedy_answerable"] = {name for name, can in answerable.items() if can}

@@ -4,13 +4,13 @@ from typing import NotRequired, TypedDict
 
 
 class Response(TypedDict):
-    """One completion of a test question, before it is scored.
+    """A response to a test question, before it is scored.
 
     Attributes:
-        id: the question's.
-        sample: -1 is the greedy completion; sampled ones count from 0.
-        tokens: of the completion.
-        finished: it ended before the limit.
+        id: the question's id.
+        sample: -1 for the greedy response; sampled ones count from 0.
+        tokens: number of tokens of the response.
+        finished: whether it ended before the limit.
     """
 
     id: str
@@ -22,11 +22,11 @@ class Response(TypedDict):
 
 
 class Picked(TypedDict):
-    """What a judge picks the best sample by.
+    """The judge's columns, by which the best sample is picked.
 
     Attributes:
-        judge: its score, None where it gave none or none was asked.
-        elo, knockout: in studies whose judge picks by them too.
+        judge: the judge's score; None if it gave none or was not asked.
+        elo, knockout: present in studies whose judge picks by them too.
     """
 
     judge: float | None
@@ -38,10 +38,10 @@ class ScoredSample(Response, Picked):
     """A response with its verdicts, and its question's columns.
 
     Attributes:
-        answer: the model's, None where none was found.
-        correct: the verifier's verdict; None, and `answer` too, where the program did not run.
-        gold: the right answer.
-        kind, seed_id: of the question (`gavel.data.records.Record`).
+        answer: the model's answer; None if none was found.
+        correct: the verifier's verdict; None, as is `answer`, if the program did not run.
+        gold: the gold answer.
+        kind, seed_id: the question's (`gavel.data.records.Record`).
     """
 
     answer: str | None

@@ -1,4 +1,4 @@
-"""Scoring of generated responses: the verifier's verdict and, for the report only, the judge's."""
+"""Score generated responses with the verifier and, for the report only, with the judge."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,33 +22,32 @@ def score(
     judge: Judge | None = None,
     best_of: Sequence[str] = ("score",),
 ) -> tuple[dict[str, float], int, dict[str, dict[str, int]]]:
-    """Write scored samples, with the question's own columns beside them.
+    """Write scored samples, with their question's columns.
 
-    Rows are `gavel.evaluation.records.ScoredSample`s: `answer` is the model's and `gold` the right one. `correct` and
-    `answer` are None where the program did not run within `solution.batch_seconds`.
+    Rows are `gavel.evaluation.records.ScoredSample`s: `answer` is the model's and `gold` the gold answer. `correct` and
+    `answer` are None if the program did not run within `solution.batch_seconds`.
 
     Args:
-        questions: JSONL file of records, with the right answers.
-        responses: JSONL file of what `gavel.evaluation.generate` wrote for them.
-        best_of: by what the judge picks the best of a question's samples. With more than its `score`, which only a
-            judge that compares can give, the sampled completions meet each other alone (`gavel.evaluation.best_of`):
-            the greedy one has no score then, and rows have the columns `elo` and `knockout` after `judge`, as far as
-            named here.
+        questions: JSONL file of records, with gold answers.
+        responses: JSONL file that `gavel.evaluation.generate` wrote for them.
+        best_of: how the judge picks the best of a question's samples. Anything beyond `score` needs a pairwise judge,
+            which compares only the sampled responses with each other (`gavel.evaluation.best_of`): the greedy one has
+            no score then, and rows have the columns `elo` and `knockout` after `judge`, if named here.
 
     Returns:
-        Accuracy of the `greedy` completions and `mean` accuracy of the sampled ones, where there are any, and
-        `not_run`, the share of programs that did not run, where there are any; the tokens of all; and what
-        `gavel.evaluation.best_of.choose` spent, or {}.
+        (accuracies, tokens, costs). accuracies: `greedy` and `mean` accuracy of the greedy and of the sampled
+        responses, if there are any, and `not_run`, the fraction of programs that did not run, if any did not. tokens:
+        the number of tokens of all responses. costs: those of `gavel.evaluation.best_of.choose`, or {}.
 
     Raises:
         InputError: a response belongs to no question of the file.
     """
     asked: dict[str, Record] = {row["id"]: cast(Record, row) for row in read_jsonl(questions)}
     rows: list[Response] = [cast(Response, row) for row in read_jsonl(responses)]
-    if strangers := [row["id"] for row in rows if row["id"] not in asked]:
-        raise InputError(f"{responses}: question {strangers[0]!r} is not in {questions}; generate the responses again")
+    if unknown := [row["id"] for row in rows if row["id"] not in asked]:
+        raise InputError(f"{responses}: question {unknown[0]!r} is not in {questions}; generate the responses again")
     texts = [row["response"] for row in rows]
-    golds = [cast(str, asked[row["id"]]["gold"]) for row in rows]  # every test question has one
+    golds = [cast(str, asked[row["id"]]["gold"]) for row in rows]  # every test question has a gold answer
     answers, correct = verify(texts, golds, solution_format)
     judged: list[Picked] = [{"judge": None} for _ in rows]
     costs: dict[str, dict[str, int]] = {}
@@ -101,17 +100,17 @@ def _chosen(
     questions: dict[str, str],
     ways: Sequence[str],
 ) -> tuple[list[Picked], dict[str, dict[str, int]]]:
-    """The judge's columns of each row, and what they took; `questions` are by id."""
+    """The judge's columns of each row, and their cost; `questions` maps ids to questions."""
     places: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         if row["sample"] >= 0:
             places.setdefault(row["id"], []).append(place)
-    groups = [[rows[place]["response"] for place in own] for own in places.values()]
+    groups = [[rows[place]["response"] for place in sample_places] for sample_places in places.values()]
     values, costs = choose(judge, [questions[name] for name in places], groups, ways)
-    none = dict.fromkeys(["judge", *(way for way in ("elo", "knockout") if way in ways)])
-    columns: list[dict] = [dict(none) for _ in rows]
-    for way, found in values.items():
-        for own, group in zip(places.values(), found, strict=True):
-            for place, value in zip(own, group, strict=True):
+    missing = dict.fromkeys(["judge", *(way for way in ("elo", "knockout") if way in ways)])
+    columns: list[dict] = [dict(missing) for _ in rows]
+    for way, question_values in values.items():
+        for sample_places, group in zip(places.values(), question_values, strict=True):
+            for place, value in zip(sample_places, group, strict=True):
                 columns[place]["judge" if way == "score" else way] = value
     return cast("list[Picked]", columns), costs
