@@ -21,7 +21,7 @@ def test_ui_address(made_store):
     database = Path(uri.removeprefix("sqlite:///"))
     page = ui_address(database, "gavel", "127.0.0.1", 5000)
     assert page == f"http://127.0.0.1:5000/#/experiments/{experiment}?workflowType=machine_learning"
-    with pytest.raises(InputError, match="it holds: .*gavel"):
+    with pytest.raises(InputError, match="experiments: .*gavel"):
         ui_address(database, "missing", "127.0.0.1", 5000)
 
 

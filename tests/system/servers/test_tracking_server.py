@@ -241,7 +241,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
             elif step > 3:
                 mirror.mirror(journal, step)
     assert time.monotonic() - begun < 2 * 2 + 5, "more than one request waited"
-    assert len(said) == 1 and "going on without" in said[0]
+    assert len(said) == 1 and "continuing without it" in said[0]
     assert lacking(tmp_path) == ["rl-x"]
     server.thaw()
     assert main.main(["track", str(tmp_path)]) == 0

@@ -28,7 +28,7 @@ def test_an_unreachable_server_costs_one_warning(tmp_path, monkeypatch):
     with child((uri, "s"), tmp_path, say=said.append) as job:
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         job.artifact(tmp_path)
-    assert len(said) == 1 and uri in said[0] and "going on without" in said[0] and "\n" not in said[0]
+    assert len(said) == 1 and uri in said[0] and "continuing without it" in said[0] and "\n" not in said[0]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_whatever_answers_in_the_servers_place_stops_no_job(tmp_path, status, bo
         with child((f"http://127.0.0.1:{server.server_port}", "s"), tmp_path, say=said.append) as job:
             job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         server.shutdown()
-    assert len(said) == 1 and "going on without" in said[0]
+    assert len(said) == 1 and "continuing without it" in said[0]
 
 
 def down(*arguments, **more):
@@ -184,7 +184,7 @@ def test_a_lock_that_is_never_freed_is_an_outage(store, tmp_path, monkeypatch):
     said = []
     with record_lock(tmp_path / "rl-grpo.json"), child(store, tmp_path, say=said.append) as job:
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
-    assert len(said) == 1 and "could not be acquired" in said[0] and "going on without" in said[0]
+    assert len(said) == 1 and "could not be acquired" in said[0] and "continuing without it" in said[0]
 
 
 def test_a_record_that_cannot_be_written_stops_no_job(store, tmp_path, monkeypatch):
@@ -237,14 +237,14 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
         study.send_unsent(config, said.append)
     assert "cannot be used for s/rl/a" in said.pop() and not said
     assert study.tell_unsent(config) == (
-        f"MLflow lacks something of 3 runs; once it answers: .venv/bin/gavel track {tmp_path}"
+        f"MLflow: 3 runs are incomplete; once it answers, run .venv/bin/gavel track {tmp_path}"
     )
     with record_lock(records / "rl-b.json"), record_lock(records / "rl-c.json"):
         assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: 1 runs sent\n{tmp_path}: 2 runs are left to jobs that run\n"
     with record_lock(records / "rl-c.json"):
         study.send_unsent(config, said.append)
-    assert said == ["MLflow has all of rl-b now"]
+    assert said == ["MLflow: rl-b is complete now"]
     assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: 1 runs sent\n"
     assert study.tell_unsent(config) is None

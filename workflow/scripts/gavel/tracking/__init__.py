@@ -1,5 +1,5 @@
-"""MLflow as a mirror of a study's runs. It is never read back, and an edit here reruns nothing.
+"""Mirror a study's runs to MLflow. Results never depend on MLflow, and an edit here reruns nothing.
 
-A job writes what MLflow should have of its run into a record on disk (`record`, `tracker`, `study`); whoever holds the
-record sends what MLflow lacks of it (`exporter`, `store`).
+A job writes its run's MLflow data into a record on disk (`record`, `tracker`, `study`). The process that holds the
+record's lock sends the parts that MLflow lacks (`exporter`, `store`).
 """

@@ -1,7 +1,7 @@
-"""From records to MLflow: a run is brought to what its record says, and only what it lacks is sent.
+"""Export records to MLflow: send the parts of a record that its run lacks.
 
-A run has a stable key (the tag `gavel.key`) and exactly one active run holds it: the same job continues its run, a job
-whose inputs have changed (another `digest`) gets a new one and the old one is soft-deleted.
+A run has a stable key (the tag `gavel.key`), which exactly one active run has. The same job continues its run. A job
+whose inputs have changed (another `digest`) gets a new run, and the old one is soft-deleted.
 """
 
 import math
@@ -24,29 +24,29 @@ _PARAMS = 100
 
 
 class Unavailable(ConnectionError):
-    """The store cannot be used now; the message is one line that says which and why."""
+    """The store cannot be used now; the message names it and gives the reason, in one line."""
 
 
 class Exporter:
-    """Sends one record, again and again while it grows; the caller holds it.
+    """Sends one record, repeatedly while it grows; the caller holds its lock.
 
     Args:
-        uri: of the store, should a password be in it; by default the record's.
+        uri: the store's URI, needed if it has a password; by default the record's.
     """
 
     def __init__(self, record: Record, uri: str | None = None):
         self.record, self.uri = record, uri or record.uri
         self.run_id: str | None = None
-        self._logged: dict[tuple[str, int], float] | None = None  # by metric and step, what the run has; None: unknown
+        self._logged: dict[tuple[str, int], float] | None = None  # (metric, step) -> value in MLflow; None: unknown
         self._attached: set[str] = set()
         self._lock = store_lock(self.uri, record.path.parent)
 
     def send(self) -> None:
-        """Bring MLflow to what the record says now.
+        """Update MLflow to the record's current state.
 
         Raises:
-            Unavailable: the store does not answer, or answers as one that is down.
-            MlflowException: it refuses what it was sent.
+            Unavailable: the store does not answer, or its answer indicates an outage.
+            MlflowException: the store rejects the request.
             InputError: a journal cannot be read.
         """
         try:
@@ -58,7 +58,7 @@ class Exporter:
                 client(self.uri).set_terminated(self.run_id, self.record.status, self.record.ended)
         except failures() as error:
             code = getattr(error, "error_code", "INTERNAL_ERROR")  # MLflow's errors have one; a connection's do not
-            # Writing to a run that somebody deleted meanwhile is an invalid request, but no mistake of ours.
+            # Writing to a run that was deleted in the meantime is an invalid request, but not an error of ours.
             if code not in OUTAGES and not self._is_deleted():
                 raise
             if code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
@@ -71,11 +71,11 @@ class Exporter:
             return False
         try:
             return bool(client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted")
-        except failures():  # removed for good, or the store went away in between
+        except failures():  # permanently deleted, or the store has become unavailable
             return True
 
     def _open(self, replace: bool = False) -> None:
-        """Find or create the record's run, and its parent's, while no other process does."""
+        """Find or create the record's run and its parent run, under the store's lock."""
         from mlflow.entities import Param, RunTag
 
         record = self.record
@@ -115,10 +115,10 @@ class Exporter:
         return str(run.info.run_id)
 
     def _log_metrics(self) -> None:
-        """Log what the run lacks of the curves: a (metric, step) is never logged twice.
+        """Log the metrics that the run lacks; no (metric, step) is logged twice.
 
-        A run that has another value for one shows an earlier attempt whose checkpoints are gone: it is replaced by a
-        new run.
+        A run with a different value for one is an earlier attempt whose checkpoints are gone: it is replaced by a new
+        run.
         """
         from mlflow.entities import Metric
 
@@ -127,7 +127,7 @@ class Exporter:
         for row in self.record.rows():
             known = {name: value for name, value in row["metrics"].items() if value is not None}
             wanted |= {(name, row["step"]): (value, row["time"]) for name, value in known.items()}
-        logged, self._logged = self._logged, None  # what a failure leaves is not known
+        logged, self._logged = self._logged, None  # unknown after a failure
         if logged is None:
             names = store.get_run(self.run_id).data.metrics
             history = (point for name in names for point in store.get_metric_history(self.run_id, name))
@@ -145,7 +145,7 @@ class Exporter:
         self._logged = logged | {(metric.key, metric.step): metric.value for metric in missing}
 
     def _attach(self) -> None:
-        """Attach the files that this process has not attached yet; one that is there already is replaced."""
+        """Attach the files that this process has not attached yet, replacing existing ones."""
         store = client(self.uri)
         for name, folder in self.record.artifacts.items():
             if name not in self._attached and (path := Path(name)).exists():
@@ -154,7 +154,7 @@ class Exporter:
 
 
 def export_unsent(folder: str | Path, say: Callable[[str], object] = print) -> Iterator[Record]:
-    """Send what MLflow lacks of the records in a folder, one after another; yields each that it has all of now.
+    """Send the unsent parts of the records in a folder, one after another; yields each record once it is sent.
 
     Raises:
         Unavailable: a store does not answer.

@@ -1,8 +1,8 @@
-"""What MLflow should have of one job's run: a file that says all of it, whatever MLflow has already.
+"""The record of one job's run: a file with everything that MLflow should have, whether it was sent or not.
 
-A record names the journals with the run's curves, and holds what no other file says: tags, params, single figures. One
-process at a time holds it, writes it and sends it (`gavel.tracking.exporter`): the job while it lives, then whoever
-sends what MLflow lacks.
+A record names the journals with the run's curves, and has the data that no other file has: tags, params, single
+metrics. One process at a time holds its lock, writes it and sends it (`gavel.tracking.exporter`): the job while it
+runs, later the process that sends unsent data.
 """
 
 import math
@@ -25,23 +25,23 @@ _VALUE_LENGTH = 6000  # MLflow's limit on the length of a param's value
 
 @dataclass
 class Record:
-    """One run; `create` makes the record of one that begins.
+    """One MLflow run; `create` makes the record of a new one.
 
-    Times are in ms since 1970, paths absolute. `sent`: MLflow has all that the record says.
+    Times are in ms since 1970, paths are absolute. `sent`: MLflow has everything in the record.
     """
 
-    path: Path  # the record's own
-    uri: str  # of the store, without a password
+    path: Path  # the record's own path
+    uri: str  # the store's URI, without a password
     experiment: str
     key: str  # stable name of the job, `<study>/<rule>/<run>`, or `<study>` for the parent run
-    name: str  # what MLflow's list shows
+    name: str  # as shown in MLflow's list of runs
     tags: dict[str, str]
     params: dict[str, str]
     begun: int
     parent: str | None = None  # key of the parent run, made if missing
-    digest: str | None = None  # of all that the job's result depends on; None continues whatever run has the key
+    digest: str | None = None  # of everything that the job's result depends on; None continues any run with the key
     artifact_root: str | None = None  # as in `gavel.tracking.store.experiment_id`
-    journals: dict[str, int | None] = field(default_factory=dict)  # path -> up to which step, None: all
+    journals: dict[str, int | None] = field(default_factory=dict)  # path -> last step to send, None: all
     metrics: list[Row] = field(default_factory=list)  # further rows as in a journal
     artifacts: dict[str, str | None] = field(default_factory=dict)  # file or folder -> its folder in MLflow
     status: str = RUNNING  # then FINISHED, FAILED or KILLED
@@ -60,7 +60,7 @@ class Record:
         params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Self:
-        """The record of a run that begins now, without passwords, keys and tags that are None; not yet on disk."""
+        """A new run's record, without passwords, API keys and tags that are None; not yet on disk."""
         shown = {tag: redacted(value) for tag, value in (tags or {}).items() if value is not None}
         settings = {
             param: str(redacted_config(value, param.rpartition(".")[2]))[:_VALUE_LENGTH]
@@ -70,7 +70,7 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Raises InputError where it cannot be read."""
+        """Load a record. Raises `InputError` if it cannot be read."""
         return cls(path, **read_json(path))
 
     def save(self) -> None:
@@ -79,50 +79,50 @@ class Record:
         write_json(self.path, values)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row as in a journal, `time` being now by default; values that are None or not finite are left out."""
+        """Add a row as in a journal; `time` is now by default. Values that are None or not finite are dropped."""
         known: dict[str, float | None] = {
             name: float(value) for name, value in row["metrics"].items() if value is not None and math.isfinite(value)
         }
         self.metrics.append({"step": int(row["step"]), "time": row.get("time", now()), "metrics": known})
 
     def rows(self) -> Iterator[Row]:
-        """All rows; of several for one metric and step the last counts."""
+        """All rows; if several have the same metric and step, the last one counts."""
         for path, until in self.journals.items():
             yield from (row for row in Journal(path).rows() if until is None or row["step"] <= until)
         yield from self.metrics
 
     def follow(self, journal: Path, up_to_step: int | None) -> None:
-        """Have the run show a journal up to a step; None: all of it."""
+        """Add a journal, up to a step; None: all of it."""
         self.journals[str(journal.resolve())] = up_to_step
 
     def attach(self, path: Path, folder: str | None) -> None:
-        """Have the run hold a file, or all of a folder, in a folder of its artifacts."""
+        """Add a file, or a folder's files, under a folder of the run's artifacts."""
         self.artifacts[str(path.resolve())] = folder
 
     def end(self, status: str) -> None:
-        """The run has ended, now."""
+        """Mark the run as ended now."""
         self.status, self.ended = status, now()
 
     def keep_rows(self) -> None:
-        """Hold the journals' rows itself: the journals may be deleted."""
+        """Copy the journals' rows into the record, because the journals may be deleted."""
         self.metrics, self.journals = list(self.rows()), {}
 
     def mark(self, sent: bool) -> None:
-        """Note whether MLflow has all that the record says."""
+        """Record whether MLflow has everything in the record."""
         self.sent = sent
 
     def gone(self) -> list[str]:
-        """The files that it names and that are no longer there."""
+        """The files that the record names and that no longer exist."""
         return [path for path in (*self.journals, *self.artifacts) if not Path(path).exists()]
 
 
 def record_lock(path: Path) -> FileLock:
-    """Held by the process that the record belongs to; the kernel frees it when that ends, however it ends."""
+    """The lock of the process that holds the record; the kernel releases it when the process ends."""
     return FileLock(path.with_name(f".{path.stem}.lock"))
 
 
 def unsent(folder: str | Path) -> Iterator[Record]:
-    """Records of which MLflow lacks something, each held until the next is asked for; a live job's are left out."""
+    """Records that are not fully sent, each locked until the next is requested; those of running jobs are skipped."""
     for path in sorted(Path(folder).glob("*.json")):
         with suppress(Timeout), record_lock(path).acquire(timeout=0):
             record = Record.load(path)
@@ -131,7 +131,7 @@ def unsent(folder: str | Path) -> Iterator[Record]:
 
 
 def count_unsent(folder: str | Path) -> int:
-    """Of how many runs MLflow lacks something, those of live jobs included."""
+    """Number of runs that are not fully sent, including those of running jobs."""
     return sum(not Record.load(path).sent for path in Path(folder).glob("*.json"))
 
 

@@ -1,4 +1,4 @@
-"""An MLflow store: its creation, a quiet client, what an outage is, its web page."""
+"""An MLflow store: creating it, a quiet client for it, its error codes in an outage, its web page."""
 
 import logging
 import os
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 KEY = "gavel.key"  # the tag that names a run's job
 
-# What a server that is down, overloaded, broken or refusing us answers; any other code means that our request
-# is wrong.
+# Error codes of a server that is down, overloaded, broken or denies access; any other code means that our request is
+# wrong.
 OUTAGES = {
     "BAD_REQUEST",
     "CUSTOMER_UNAUTHORIZED",
@@ -34,15 +34,15 @@ OUTAGES = {
     "TEMPORARILY_UNAVAILABLE",
     "UNAUTHENTICATED",
 }
-PATIENCE_S = 60.0  # nobody waits longer for another process's lock; then the store counts as out of reach
+PATIENCE_S = 60.0  # maximum wait for another process's lock; after it, the store counts as unavailable
 
 
 def ui_address(database: Path, experiment: str | None, host: str, port: int) -> str:
-    """The page of `mlflow server` that lists training runs; the server's front page shows GenAI traces.
+    """The URL of the `mlflow server` page that lists training runs; the server's front page shows GenAI traces.
 
     Args:
         database: the SQLite file.
-        experiment: its name; None takes the newest one in the store.
+        experiment: name of the experiment; None takes the newest one in the store.
 
     Raises:
         InputError: there is no such experiment.
@@ -53,23 +53,23 @@ def ui_address(database: Path, experiment: str | None, host: str, port: int) -> 
     named = [entry for entry in found if entry.name == experiment or (experiment is None and entry.name != "Default")]
     if not named:
         known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
-        raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; it holds: {known}")
+        raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; experiments: {known}")
     return f"http://{host}:{port}/#/experiments/{named[0].experiment_id}?workflowType=machine_learning"
 
 
 def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str | Path | None = None) -> str:
-    """The id of an experiment; it and the SQLite file are created where they do not exist. Raises `failures()`.
+    """The id of an experiment, which is created if it does not exist, as is the SQLite file. Raises `failures()`.
 
     Args:
         uri: `sqlite:////absolute/path/mlflow.db`, or a server's `http://...`.
-        lock: of `store_lock`: processes that first open one SQLite file together race in its migration.
-        artifact_root: folder of the artifacts; by default `mlartifacts` beside an SQLite file, and a server's
-            own choice otherwise.
+        lock: from `store_lock`: processes that open a new SQLite file at the same time race in its migration.
+        artifact_root: artifact folder; by default `mlartifacts` beside an SQLite file, and otherwise the server's
+            choice.
     """
     if database := _database(uri):
         database.parent.mkdir(parents=True, exist_ok=True)
         artifact_root = Path(artifact_root or database.with_name("mlartifacts"))
-    # A server is asked without the lock, lest all jobs queue up for one that does not answer.
+    # No lock for a server: all jobs would queue up for one that does not answer.
     with nullcontext() if uri.startswith("http") else lock:
         if database and artifact_root and not database.exists():
             _make_database(database, Path(artifact_root))
@@ -79,30 +79,30 @@ def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str 
 def _find_experiment(store: "MlflowClient", experiment: str, artifact_root: str | Path | None) -> str:
     from mlflow.exceptions import MlflowException
 
-    found = store.get_experiment_by_name(experiment)
-    if found is None:
+    existing = store.get_experiment_by_name(experiment)
+    if existing is None:
         place = Path(artifact_root).resolve().as_uri() if artifact_root else None
         try:
             return str(store.create_experiment(experiment, artifact_location=place))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        found = store.get_experiment_by_name(experiment)  # another process was quicker
-    if not found.experiment_id:
-        raise ConnectionError("what answers there is no MLflow server")
-    if found.lifecycle_stage != "active":
-        store.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+        existing = store.get_experiment_by_name(experiment)  # another process was faster
+    if not existing.experiment_id:
+        raise ConnectionError("the server there is not an MLflow server")
+    if existing.lifecycle_stage != "active":
+        store.restore_experiment(existing.experiment_id)
+    return str(existing.experiment_id)
 
 
 def _make_database(database: Path, artifact_root: Path) -> None:
-    """Make the SQLite file under another name first: MLflow cannot go on with migrations that a kill cut off."""
+    """Create the SQLite file under another name first: MLflow cannot resume migrations that a kill interrupted."""
     _quieten()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     for left in database.parent.glob(f".{database.name}.*.partial*"):
         left.unlink()
-    # A name of its own, because MLflow keeps a connection for each name, to a file that may be gone.
+    # A unique name: MLflow caches a connection for each name, possibly to a file that is gone.
     partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}.partial")
     SqlAlchemyStore(f"sqlite:///{partial}", artifact_root.resolve().as_uri()).engine.dispose()
     os.replace(partial, database)
@@ -110,7 +110,7 @@ def _make_database(database: Path, artifact_root: Path) -> None:
 
 @cache
 def client(uri: str) -> "MlflowClient":
-    """An MLflow client that prints nothing, sends no telemetry and gives up soon on a server that is down."""
+    """An MLflow client that prints nothing, sends no telemetry and quickly gives up on a server that is down."""
     _quieten()
     from mlflow import MlflowClient
 
@@ -120,16 +120,16 @@ def client(uri: str) -> "MlflowClient":
 def _quieten() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    # MLflow's own retry sends a request again that may have been heard: two runs of one name.
+    # MLflow's own retry may repeat a request that was received, and so create a run twice.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     for name in ("mlflow", "alembic"):
-        # Above ERROR: MLflow logs a failed statement with its traceback before it raises what we report.
+        # Above ERROR: MLflow logs a failed statement with its traceback before it raises the error that we report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What MLflow raises; a connection's errors are OSErrors."""
+    """The exceptions that MLflow raises; connection errors are OSErrors."""
     _quieten()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -142,10 +142,10 @@ def _database(uri: str) -> Path | None:
 
 
 def store_lock(uri: str, folder: str | Path) -> FileLock:
-    """By which processes agree who creates what a store lacks; raises TimeoutError when they keep it for a minute.
+    """The lock under which processes create runs and experiments; acquiring it raises TimeoutError after a minute.
 
     Args:
-        folder: where the lock lies unless the store is an SQLite file; on a disk that all of the processes share.
+        folder: the lock's folder unless the store is an SQLite file; on a disk that all processes share.
     """
     database = _database(uri)
     place = database.with_name(f"{database.name}.lock") if database else Path(folder, ".lock")
@@ -153,25 +153,25 @@ def store_lock(uri: str, folder: str | Path) -> FileLock:
 
 
 class Place(NamedTuple):
-    """The ids by which MLflow knows a run."""
+    """MLflow's ids of a run."""
 
     experiment: str
     run: str
 
 
 def find_runs(uri: str, experiment: str) -> dict[str, Place]:
-    """Key of each active run of an experiment -> where it is. Raises as MLflow does."""
+    """Key of each active run of an experiment -> its ids. Raises `failures()`."""
     store = client(uri)
-    found = store.get_experiment_by_name(experiment)
-    if found is None:
+    existing = store.get_experiment_by_name(experiment)
+    if existing is None:
         return {}
-    runs = store.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
-    return {run.data.tags[KEY]: Place(found.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
+    runs = store.search_runs([existing.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
+    return {run.data.tags[KEY]: Place(existing.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
 
 
 def active_runs(store: "MlflowClient", experiment: str, key: str) -> "Sequence[Run]":
-    """Active runs of a key, newest first; more than one only if processes did not share the lock file."""
-    found: Sequence[Run] = store.search_runs(
+    """Active runs with a key, newest first; more than one only if processes did not share the lock file."""
+    runs: Sequence[Run] = store.search_runs(
         [experiment], filter_string=f"tags.`{KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
     )
-    return found
+    return runs

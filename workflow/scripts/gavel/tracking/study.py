@@ -1,4 +1,4 @@
-"""How a study's jobs appear in MLflow: names, keys, tags and params. Watches runs, changes none of their outputs."""
+"""How a study's jobs appear in MLflow: names, keys, tags and params. It does not change their outputs."""
 
 import os
 from collections.abc import Callable
@@ -52,53 +52,53 @@ def _tracker(
 ) -> Tracker:
     uri, results = store_uri(config), Path(config["results_dir"])
     tags = {"study": config["study"], "rule": rule, "git_commit": git_commit(os.getcwd())["commit"]} | (tags or {})
-    # A server keeps artifacts in a folder of its own, which it may reach where a job's folder is out of its reach.
-    own = uri.startswith(("http", "sqlite:///"))
-    artifacts = None if own else str(results.resolve() / "mlartifacts")
+    # A server stores artifacts in its own folder, because it may have no access to a job's folder.
+    has_own_root = uri.startswith(("http", "sqlite:///"))
+    artifacts = None if has_own_root else str(results.resolve() / "mlartifacts")
     path = records(results) / f"{job}.json"
     return Tracker(Record.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, say)
 
 
 def records(results: str | Path) -> Path:
-    """Where a study's jobs say what MLflow should have of them."""
+    """The folder of a study's records."""
     return Path(results, "state", "tracking")
 
 
 def send_unsent(config: dict[str, Any], say: Callable[[str], object]) -> None:
-    """Send what MLflow lacks of the study's earlier jobs, until the store does not answer; nothing here is fatal."""
+    """Send unsent records of the study's earlier jobs, unless the store does not answer; errors are only logged."""
     try:
         for record in export_unsent(records(config["results_dir"]), say):
-            say(f"MLflow has all of {record.path.stem} now")
+            say(f"MLflow: {record.path.stem} is complete now")
     except Unavailable as error:
         say(str(error))
     except failures() + (InputError,) as error:
-        say(f"what MLflow lacks was not sent ({first_line(error)})")
+        say(f"MLflow: unsent records could not be sent ({first_line(error)})")
 
 
 def tell_unsent(config: dict[str, Any]) -> str | None:
-    """A line that says of how many runs MLflow lacks something and which command sends it; None if of none."""
+    """A line with the number of runs that are not fully sent and the command that sends them; None for none."""
     results = config["results_dir"]
     if count := count_unsent(records(results)):
-        return f"MLflow lacks something of {count} runs; once it answers: .venv/bin/gavel track {results}"
+        return f"MLflow: {count} runs are incomplete; once it answers, run .venv/bin/gavel track {results}"
     return None
 
 
 class RunLink(TypedDict):
-    """A run in MLflow; `url` is None for a store without a server."""
+    """A run in MLflow; `url` is None if the store has no server."""
 
     id: str
     url: str | None
 
 
 def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
-    """Training run -> its place in MLflow; {} if that cannot be asked."""
+    """Training run -> its MLflow run; {} if the store cannot be read."""
     uri, rules = store_uri(config), ("sft/", "rl/")
     try:
-        found = find_runs(uri, config["study"])
+        places = find_runs(uri, config["study"])
     except failures():
         return {}
     runs: dict[str, RunLink] = {}
-    for key, (experiment, run) in found.items():
+    for key, (experiment, run) in places.items():
         rule = key.removeprefix(f"{config['study']}/")
         if rule.startswith(rules):
             page = (
