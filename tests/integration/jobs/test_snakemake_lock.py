@@ -90,7 +90,7 @@ def test_a_killed_run_is_cleared_and_a_living_one_is_respected(workdir):
     assert list((workdir / ".snakemake/locks").iterdir())
     again = run(workdir)
     assert again.returncode == 0, again.stderr
-    assert f"has died (process {process.pid})" in again.stderr
+    assert f"that died (process {process.pid})" in again.stderr
     assert (workdir / "done").exists()
     assert not (workdir / ".snakemake/locks").exists()
 

@@ -74,7 +74,7 @@ def test_a_server_that_does_not_start_is_named(vllm, monkeypatch, tmp_path):
     monkeypatch.delenv("SEEN")
     with (
         pytest.raises(
-            InputError, match=r"rl.vllm: `trl vllm-serve --model m .* gave no server: it ended with status 1"
+            InputError, match=r"rl.vllm: `trl vllm-serve --model m .* did not start a server: it ended with status 1"
         ),
         rollout_access(config(JOB), "m", tmp_path / "x.log"),
     ):

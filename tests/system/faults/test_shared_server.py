@@ -28,5 +28,5 @@ def test_processes_that_train_together_share_one_server(tiny, rows, tmp_path, ca
         train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
         assert pid_of(access) != killed[0]
     assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"
-    assert "starting it again (1 of 1)" in capfd.readouterr().err
+    assert "restarting it (1 of 1)" in capfd.readouterr().err
     assert (tmp_path / "rl.judge-server.log").read_text().count("loading weights") == 2

@@ -84,7 +84,7 @@ def test_a_study_survives_its_server_and_leaves_none_behind(project, tmp_path):
     assert process.returncode == 0, shown
     assert "resuming from checkpoint-" in shown
     assert read_json(project.results / "runs" / RUN / "run.json")["status"] == "finished"
-    assert "judge server: it was killed by signal 9; starting it again (1 of 2)" in log.read_text()
+    assert "judge server: it was killed by signal 9; restarting it (1 of 2)" in log.read_text()
     assert len(servers(project)) == 2
     assert not any(map(runs, servers(project)))
     assert "Uvicorn running" in log.with_name(f"{RUN}.judge-server.log").read_text()

@@ -83,7 +83,9 @@ def test_the_block_s_own_error_ends_the_server_and_what_it_started(tmp_path):
 def test_a_server_that_ends_at_once_is_told_with_its_last_lines(tmp_path, capfd):
     begun = time.monotonic()
     with (
-        pytest.raises(InputError, match=r"^x: `.*status=2` gave no server: it ended with status 2 before it answered"),
+        pytest.raises(
+            InputError, match=r"^x: `.*status=2` did not start a server: it ended with status 2 before it answered"
+        ),
         started(tmp_path, {"status": 2}),
     ):
         pass
@@ -132,8 +134,8 @@ def test_a_killed_server_is_started_again_where_it_was(tmp_path, capfd):
         with pytest.raises(InputError, match=r"test server is gone: it was killed by signal 9, after 1 restart"):
             wait_for("test server", served.status)
     told = capfd.readouterr().err
-    assert "it was killed by signal 9; starting it again (1 of 1)" in told
-    assert "it was killed by signal 9 and is not started again" in told
+    assert "it was killed by signal 9; restarting it (1 of 1)" in told
+    assert "it was killed by signal 9 and is not restarted" in told
 
 
 def test_who_asks_waits_while_it_is_started_again(tmp_path, capfd):
@@ -243,14 +245,14 @@ def test_gpus_are_counted_among_those_of_the_job(tmp_path, monkeypatch, given, g
 def test_a_gpu_that_the_job_was_not_given_is_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with pytest.raises(
-        InputError, match=r"judge.server.gpus names GPU 1, but the job was given 1 \(CUDA_V.*compute.gpus"
+        InputError, match=r"judge.server.gpus has GPU 1, counted from 0, but the job has 1 GPUs \(CUDA_V.*compute.gpus"
     ):
         visible([1], "judge.server")
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path):
     with (
-        pytest.raises(InputError, match=r"x.command: there is no program 'vlm' here"),
+        pytest.raises(InputError, match=r"x.command: program 'vlm' not found"),
         serving("s", "vlm serve {model}", key="x", model="m", log=tmp_path / "log"),
     ):
         pass
@@ -311,7 +313,7 @@ def test_a_program_that_is_not_there_is_named_before_the_first_job(monkeypatch):
     monkeypatch.chdir(root)
     resolved = resolve(raw, root)
     check(resolved, here=False)  # a cluster's nodes may have it
-    with pytest.raises(InputError, match=r"judge.server.command: there is no program 'no-such-server' here"):
+    with pytest.raises(InputError, match=r"judge.server.command: program 'no-such-server' not found"):
         check(resolved, here=True)
 
 

@@ -1,1 +1,1 @@
-"""Running on machines: what every job does around its call, several processes, servers that a job starts, locks."""
+"""Running jobs: the setup common to all jobs, multiple processes, servers started by a job, locks."""

@@ -1,4 +1,4 @@
-"""What every workflow job does around its one library call: threads, state, digest and its MLflow run."""
+"""Set up a workflow job around its library call: threads, state folder, digest and MLflow run."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from gavel.tracking.tracker import Tracker
 
 
 class Workflow(Protocol):
-    """What is needed of a script's `snakemake` object."""
+    """The part of a script's `snakemake` object that jobs use."""
 
     config: dict[str, Any]
     params: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Workflow(Protocol):
 
 
 class TrainingJob(TypedDict):
-    """What a training job has of its run, as keyword arguments of `gavel.jobs.launch.train`."""
+    """A training job's run, as keyword arguments of `gavel.jobs.launch.train`."""
 
     run: RunFolders
     mirror: Tracker
@@ -38,12 +38,12 @@ class TrainingJob(TypedDict):
 def training_job(
     workflow: Workflow, rule: str, run: str, settings: Mapping[str, Any], cell: Mapping[str, Any] | None = None
 ) -> Iterator[TrainingJob]:
-    """Hold the run's lock and its MLflow run while it trains.
+    """Hold the lock and the MLflow run of a training run while it trains.
 
     Args:
         workflow: the script's `snakemake` object.
-        settings: shown as the MLflow run's params.
-        cell: `algorithm`, `lam` and `seed` of a grid cell.
+        settings: logged as the MLflow run's params.
+        cell: `algorithm`, `lam` and `seed` of an RL run.
     """
     _begin(workflow)
     config, cell = workflow.config, dict(cell or {})
@@ -63,7 +63,7 @@ def training_job(
 
 @contextmanager
 def plain_job(workflow: Workflow, rule: str, run: str, params: Mapping[str, Any] | None = None) -> Iterator[Tracker]:
-    """The MLflow run of a job that keeps no state, with some params; yields it."""
+    """Yield the MLflow run of a job without a state folder, with the given params."""
     _begin(workflow)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
     with job_run(workflow.config, rule, run, digest=digest, params=dict(params or {}), say=say) as mirror:
@@ -77,11 +77,11 @@ def _begin(workflow: Workflow) -> None:
 
 
 class RunLock:
-    """`with RunLock(state_dir, "grpo-lambda0.5-seed0"):` only one process at a time trains a run.
+    """Ensure that one process at a time trains a run: `with RunLock(state_dir, "grpo-lambda0.5-seed0"):`.
 
     A job whose Snakemake was killed may still be training when the next Snakemake starts the same job; both
-    would write the same checkpoints. The kernel frees the lock (flock) when its holder ends, however it ends,
-    so it is never stale; the file stays, holding the process id of its last holder while that runs.
+    would write the same checkpoints. The kernel releases the lock (flock) when the process ends in any way, so
+    it is never stale. The file remains; while the lock is held, it contains the process id of the holder.
     """
 
     def __init__(self, state_dir: str | Path, label: str, say: Callable[[str], object] = print):

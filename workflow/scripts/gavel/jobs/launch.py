@@ -1,10 +1,10 @@
-"""Processes beside a job: those of a training on several GPUs, and one of its own for what must not share the job's.
+"""Start a job's further processes: the ranks of training on several GPUs, or one process to isolate a call.
 
-`accelerate launch` starts the first, Python the second, and this module is what each of them runs. The job that calls
-`train` or `apart` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it.
-Their standard output brings back what the job must do for them (lines for the console, steps for the mirror, the one
-line of an `InputError`); all else that they print goes to the log. Their standard input never says anything: it ends
-when the job is gone, however it went, and they end with it, so that no orphan goes on writing checkpoints.
+`accelerate launch` starts the ranks and Python the single process; each runs this module. The job that calls `train`
+or `apart` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it. Their standard output
+carries requests to the job (lines for the console, steps for the mirror, the message of an `InputError`); everything
+else that they print goes to the log. Nothing is written to their standard input: it closes when the job ends in any
+way. The processes then exit, so that no orphan continues to write checkpoints.
 """
 
 import json
@@ -27,18 +27,18 @@ from gavel.common.paths import ACCELERATE
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import budget, use_budget
 
-MARK = "@gavel "  # begins a line for the job
-PATIENCE = timedelta(hours=6)  # others wait this long for rank 0 to validate
+MARK = "@gavel "  # prefix of a line for the job
+PATIENCE = timedelta(hours=6)  # how long other ranks wait for rank 0 to validate
 
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Where a training run keeps and leaves its files.
+    """The folders of a training run.
 
     Attributes:
-        output: gets `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
-        state: checkpoints and journals, outside the workflow's outputs.
-        digest: of all that the result depends on; decides whether `state` may be resumed.
+        output: for `best/`, `final/`, `monitor.csv`, `training.csv` and `run.json`.
+        state: for checkpoints and journals, outside the workflow's outputs.
+        digest: of everything that the result depends on; `state` is resumed only if the digest is the same.
     """
 
     output: str
@@ -54,53 +54,53 @@ def train(
     mirror: Mirror | None = None,
     **arguments: Any,
 ) -> None:
-    """Call a module's `train` here, or with the same arguments in every process that the config asks for.
+    """Call a module's `train`, in this process or with the same arguments in each of several processes.
 
     Args:
-        module: of the library, such as `gavel.training.rl.train`.
+        module: a library module, such as `gavel.training.rl.train`.
         compute: `processes`, and `distributed`, which names a file in `workflow/accelerate/`.
-        threads: CPU threads of the job, which its processes share.
-        run: the arguments of several processes are written beside its state.
-        mirror: fed by this process.
-        arguments: the others of `train`, plain values; where it is annotated with a dataclass, that or its fields.
+        threads: CPU threads of the job, divided among its processes.
+        run: folders of the run; the arguments for several processes are written beside its state folder.
+        mirror: updated by this process.
+        arguments: further arguments of `train`, plain values; for a dataclass, an instance or a dict of its fields.
 
     Raises:
         InputError: a process raised one.
-        RuntimeError: a process ended otherwise; the log says why.
+        RuntimeError: a process failed otherwise; the log has the reason.
     """
     processes = compute["processes"]
     if processes == 1:
         function = import_module(module).train
         function(**rebuilt(function, arguments | {"run": run}), mirror=mirror)
         return
-    share = max(1, threads // processes)
-    task = {"module": module, "function": "train", "arguments": arguments | {"run": run}, "threads": share}
+    threads_each = max(1, threads // processes)
+    task = {"module": module, "function": "train", "arguments": arguments | {"run": run}, "threads": threads_each}
     command = ["accelerate.commands.launch", "--config_file", str(ACCELERATE / f"{compute['distributed']}.yaml")]
-    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(share), "-m"]
+    command += ["--num_processes", str(processes), "--num_cpu_threads_per_process", str(threads_each), "-m"]
     _follow(command, task, Path(run.state).with_name(f"{Path(run.state).name}.job.json"), mirror)
 
 
 def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments: Any) -> None:
-    """Call a function of the library in a process of its own, whose memory, a GPU's too, ends with it.
+    """Call a library function in a separate process, which frees its memory, including GPU memory, when it ends.
 
-    It also has an importable main module, which the script of a rule is not: who starts processes from there, as vLLM
-    does, would run the script once more in each.
+    The process also has an importable main module, unlike a rule's script: vLLM starts processes from the main module
+    and would run the script again in each.
 
     Args:
         task: file for the arguments while the process runs.
         threads: CPU threads of the process.
-        arguments: of the function, plain values; where it is annotated with a dataclass, that or its fields.
+        arguments: the function's arguments, plain values; for a dataclass, an instance or a dict of its fields.
 
     Raises:
         InputError: the function raised one.
-        RuntimeError: the process ended otherwise; the log says why.
+        RuntimeError: the process failed otherwise; the log has the reason.
     """
     call = {"module": function.__module__, "function": function.__name__, "arguments": arguments, "threads": threads}
     _follow([], call, Path(task), None)
 
 
 def rebuilt(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, with a dataclass again where the function is annotated with one and gets its fields."""
+    """The arguments, with dicts converted to the dataclasses that the function is annotated with."""
     hints = get_type_hints(function)
     return {
         name: hints[name](**value) if isinstance(value, dict) and is_dataclass(hints.get(name)) else value
@@ -109,7 +109,7 @@ def rebuilt(function: Callable[..., object], arguments: Mapping[str, Any]) -> di
 
 
 def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirror | None) -> None:
-    """Start `python -m [launcher] gavel.jobs.launch path`, do what it asks for, and raise what it raised."""
+    """Run `python -m [launcher] gavel.jobs.launch path`, handle its requests, and raise its errors."""
     plain = {
         name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         for name, value in task["arguments"].items()
@@ -129,7 +129,7 @@ def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirro
         try:
             for line in job.stdout:
                 if line.startswith(MARK):
-                    _heed(json.loads(line.removeprefix(MARK)), mirror, errors)
+                    _handle(json.loads(line.removeprefix(MARK)), mirror, errors)
                 else:
                     log.say(line.rstrip())
         except BaseException:
@@ -139,10 +139,10 @@ def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirro
     if errors:
         raise InputError(errors[0])
     if job.returncode:
-        raise RuntimeError(f"a process of {task['module']}.{task['function']} has failed (status {job.returncode})")
+        raise RuntimeError(f"a process of {task['module']}.{task['function']} failed (status {job.returncode})")
 
 
-def _heed(message: dict[str, Any], mirror: Mirror | None, errors: list[str]) -> None:
+def _handle(message: dict[str, Any], mirror: Mirror | None, errors: list[str]) -> None:
     if "say" in message:
         log.show(message["say"])
     if "error" in message:
@@ -152,22 +152,22 @@ def _heed(message: dict[str, Any], mirror: Mirror | None, errors: list[str]) -> 
 
 
 class Relay:
-    """A mirror that tells the job how far to mirror which journal."""
+    """A mirror that asks the job to mirror a journal up to a step."""
 
     def __init__(self, channel: TextIO):
         self.channel = channel
 
     def mirror(self, journal: Journal, up_to_step: int | None) -> None:
-        tell(self.channel, journal=str(journal.path), step=up_to_step)
+        send(self.channel, journal=str(journal.path), step=up_to_step)
 
 
-def tell(channel: TextIO, **message: object) -> None:
-    channel.write(f"{MARK}{json.dumps(message)}\n")  # one short write: lines of two processes do not mix
+def send(channel: TextIO, **message: object) -> None:
+    channel.write(f"{MARK}{json.dumps(message)}\n")  # one short write, so that lines of two processes do not mix
     channel.flush()
 
 
 def run(path: str) -> int:
-    """One process's part: returns its exit status."""
+    """The main function of each process; returns its exit status."""
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     threading.Thread(target=_end_with_the_job, daemon=True).start()
@@ -176,19 +176,19 @@ def run(path: str) -> int:
     use_budget(task["batch_seconds"])
     rank = 0 if task["alone"] else _join()
     if rank == 0:
-        log.relay(lambda text: tell(channel, say=text))
+        log.relay(lambda text: send(channel, say=text))
     mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
     try:
         function = getattr(import_module(task["module"]), task["function"])
         function(**rebuilt(function, task["arguments"]), **mirror)
     except InputError as error:
-        tell(channel, error=str(error))
+        send(channel, error=str(error))
         return 1
     return 0
 
 
 def _join() -> int:
-    """Meet the other processes (NCCL with GPUs, else gloo); returns this one's rank."""
+    """Join the process group (NCCL with GPUs, else gloo); returns this process's rank."""
     import torch
     from accelerate import PartialState
 

@@ -1,9 +1,8 @@
-"""Servers that a job starts itself: a command, a free port of loopback, and a process that watches over both.
+"""Run a server that a job starts itself, on a free port of localhost, under a supervising process.
 
-Who keeps the server alive, restarts it and ends it with the job is `gavel.jobs.serving_process`, a process of its own,
-so that the server goes when the job is killed. All processes of a training on several GPUs ask the one server of their
-job; its status file tells them when to wait and when to give up. A server that hangs is not one that has died: it
-stays, and what it does not answer is missing.
+The supervisor, `gavel.jobs.serving_process`, starts the server, restarts it, and stops it with the job, even if the job
+is killed. All ranks of a distributed training run use the one server of their job. Its status file shows when to wait
+and when to give up. A server that hangs is not restarted; requests that it does not answer count as missing.
 """
 
 import json
@@ -27,15 +26,15 @@ from gavel.common.log import say
 from gavel.common.redaction import filled as with_environment
 from gavel.jobs import serving_process
 
-HOST = "127.0.0.1"  # the node's own processes and nobody else's
+HOST = "127.0.0.1"  # accessible from this node only
 PROCESS = Path(serving_process.__file__)
-LATE_S = 10.0  # a status that should have changed by then never will
+LATE_S = 10.0  # tolerance for a status that should have changed
 POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running server: its address without a path, and the file that says how it fares (see `wait_for`)."""
+    """A running server: its URL without a path, and its status file (see `wait_for`)."""
 
     url: str
     status: str
@@ -54,22 +53,23 @@ def serving(
     restarts: int = 0,
     ends_job_after: float | None = None,
 ) -> Iterator[Served]:
-    """Run a server while the block runs; it is ready when the block begins and gone when it has ended.
+    """Run a server while the block runs: it is ready when the block begins and stopped when the block ends.
 
     Args:
         name: for messages, such as "judge server".
-        command: with the places `{model}`, `{host}` and `{port}`, and `${NAME}` for variables of the environment;
-            programs of this Python's environment come first.
-        key: of the config, for messages.
-        log: file that takes what the server prints, made or appended to.
-        gpus: those that the server sees, counted from 0 within those of the job; None leaves it all of them.
-        startup_timeout_s: seconds until it must answer.
-        restarts: how many times it is started again, at the same address, when it has died.
-        ends_job_after: seconds after which a job whose server is gone for good is ended; None leaves it alone.
+        command: with the slots `{model}`, `{host}` and `{port}`, and `${NAME}` for environment variables; programs of
+            this Python's environment come first.
+        model: replaces `{model}`.
+        key: config key of the server, for messages.
+        log: file for the server's output, created or appended to.
+        gpus: GPUs visible to the server, counted from 0 among those of the job; None: all of them.
+        startup_timeout_s: seconds within which the server must answer.
+        restarts: how many times the server is restarted, on the same port, after it has died.
+        ends_job_after: seconds after which the job is terminated if its server has died for good; None: never.
 
     Raises:
-        InputError: no such program, no such GPU, the server ended or did not answer in time (the job's log has its
-            last lines), or the block failed while the server was gone for good.
+        InputError: there is no such program or GPU, the server ended or did not answer in time (the job's log has its
+            last lines), or the block failed after the server had died for good.
     """
     environment = os.environ | {"PATH": _search_path()}
     if gpus is not None:
@@ -92,15 +92,17 @@ def serving(
         [sys.executable, "-I", "-S", str(PROCESS), json.dumps(task)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is the job's to hear
+        start_new_session=True,  # Ctrl-C goes to the job only
         text=True,
         env=environment,
     )
     assert process.stdin and process.stdout  # pipes
     try:
-        reply = json.loads(process.stdout.readline() or '{"error": "the process that was to start it has ended"}')
+        reply = json.loads(process.stdout.readline() or '{"error": "its supervising process has ended"}')
         if "error" in reply:
-            raise InputError(f"{key}: `{' '.join(filled)}` gave no server: {reply['error']}; its last lines are above")
+            raise InputError(
+                f"{key}: `{' '.join(filled)}` did not start a server: {reply['error']}; its last lines are above"
+            )
         with _without_proxy():
             try:
                 yield Served(reply["url"], status)
@@ -108,69 +110,69 @@ def serving(
                 raise
             except Exception as error:
                 if (found := _read(status))["state"] == "gone":
-                    raise InputError(_lost(name, found)) from error
+                    raise InputError(_loss_message(name, found)) from error
                 raise
     finally:
         process.stdin.close()
         try:
             process.wait(serving_process.GRACE_S + LATE_S)
         except subprocess.TimeoutExpired:
-            process.kill()  # and the kernel the server
+            process.kill()  # the kernel then kills the server
             process.wait()
         process.stdout.close()
         Path(status).unlink(missing_ok=True)
 
 
 def wait_for(name: str, status: str | Path) -> None:
-    """Return when a server is up; waits while it is being started again. Any process of its job may ask.
+    """Wait until a server is up, for example while it restarts. Any process of its job may call this.
 
     Raises:
-        InputError: it is gone for good.
+        InputError: the server has died for good.
     """
-    told = False
+    reported = False
     while (found := _read(status))["state"] == "starting" and time.time() < found["until"] + LATE_S:
-        if not told:
-            say(f"waiting for the {name}, which is being started again", console=True)
-        told = True
+        if not reported:
+            say(f"waiting for the {name}, which is restarting", console=True)
+        reported = True
         time.sleep(POLL_S)
     if found["state"] != "up":
-        raise InputError(_lost(name, found))
+        raise InputError(_loss_message(name, found))
 
 
 def is_gone(status: str | Path) -> bool:
     """Whether a server that did not answer has died for good."""
-    time.sleep(3 * serving_process.POLL_S)  # which is noticed in a moment
+    time.sleep(3 * serving_process.POLL_S)  # until the supervisor has noticed
     return bool(_read(status)["state"] == "gone")
 
 
 def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
-    """A command's words with model and host filled in; port and variables of the environment are when it runs.
+    """Split a command into words and fill in model and host; port and environment variables follow when it runs.
 
     Raises:
-        InputError: it cannot be split into words, its first word names no program, or a variable is not set.
+        InputError: the command cannot be split, its program does not exist, or a variable is not set.
     """
     try:
-        found = shlex.split(command) if isinstance(command, str) else list(command)
+        parts = shlex.split(command) if isinstance(command, str) else list(command)
     except ValueError as error:
         raise InputError(f"{key}.command: cannot be split into words ({str(error).lower()}); close the quote") from None
-    if not found:
-        raise InputError(f"{key}.command: names no program")
+    if not parts:
+        raise InputError(f"{key}.command: is empty; name a program")
     try:
-        for word in found:
+        for word in parts:
             with_environment(word, f"{key}.command")
     except ValueError as error:
         raise InputError(str(error)) from None
-    found = [word.replace("{model}", model).replace("{host}", HOST) for word in found]
-    if shutil.which(found[0], path=_search_path()) is None:
-        raise InputError(f"{key}.command: there is no program {found[0]!r} here; install it, or name another one")
-    return found
+    parts = [word.replace("{model}", model).replace("{host}", HOST) for word in parts]
+    if shutil.which(parts[0], path=_search_path()) is None:
+        raise InputError(f"{key}.command: program {parts[0]!r} not found; install it, or name another one")
+    return parts
 
 
 def visible(gpus: Sequence[int], key: str) -> str:
-    """CUDA_VISIBLE_DEVICES for some of the job's GPUs, which Slurm may have named in that variable.
+    """CUDA_VISIBLE_DEVICES for some of the job's GPUs, which Slurm may have restricted with that variable.
 
     Raises:
-        InputError: the job was not given so many.
+        InputError: the job has too few GPUs.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is None:
@@ -178,14 +180,14 @@ def visible(gpus: Sequence[int], key: str) -> str:
     names = [name.strip() for name in given.split(",") if name.strip()]
     if max(gpus, default=-1) >= len(names):
         raise InputError(
-            f"{key}.gpus names GPU {max(gpus)}, but the job was given {len(names)} (CUDA_VISIBLE_DEVICES={given!r}), "
-            "counted from 0; ask for more in compute.gpus"
+            f"{key}.gpus has GPU {max(gpus)}, counted from 0, but the job has {len(names)} GPUs "
+            f"(CUDA_VISIBLE_DEVICES={given!r}); request more with compute.gpus"
         )
     return ",".join(names[gpu] for gpu in gpus)
 
 
 def free_port() -> int:
-    """A port of loopback that nothing uses at this moment."""
+    """A currently unused port of localhost."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -198,19 +200,19 @@ def _read(status: str | Path) -> dict[str, Any]:
     return {"state": "stopped", "why": "it was stopped", "until": None}
 
 
-def _lost(name: str, found: dict[str, Any]) -> str:
-    why = found["why"] or "it did not come back"
-    return f"the {name} is gone: {why} (the log says more); give the same command to go on"
+def _loss_message(name: str, status: dict[str, Any]) -> str:
+    why = status["why"] or "it did not come back"
+    return f"the {name} is gone: {why} (see the log); rerun the same command to resume"
 
 
 def _search_path() -> str:
-    """This Python's own programs first: nobody need activate its environment."""
+    """PATH with this Python's own programs first, so that its environment need not be activated."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 @contextmanager
 def _without_proxy() -> Iterator[None]:
-    """Have this process and those that it starts reach the server directly where the machine has an HTTP proxy."""
+    """Bypass the machine's HTTP proxy for the server, in this process and its children."""
     names = ("no_proxy", "NO_PROXY")
     before = {name: os.environ.get(name) for name in names}
     for name in names:

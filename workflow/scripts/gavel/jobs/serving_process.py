@@ -1,13 +1,13 @@
-"""The process between a job and a server that it started: it starts the server, watches over it, and ends with the job.
+"""The supervisor of a job's server: it starts the server, restarts it when it dies, and ends with the job.
 
-Started by `gavel.jobs.serving` as `python -I -S serving_process.py TASK`, so this file uses the standard library and
-`gavel.common.redaction`, which does too. Its standard input never says anything: it ends when the job is gone, however
-it went, and then the server is stopped. A server is a process group of its own, so what it started ends with it; if
-this process is killed, the kernel kills the server (prctl, Linux).
+`gavel.jobs.serving` starts it as `python -I -S serving_process.py TASK`, so this file uses only the standard library
+and `gavel.common.redaction`, which does too. Nothing is written to its standard input: it closes when the job ends in
+any way, and then the server is stopped. A server is its own process group, so its children end with it. If this
+process is killed, the kernel kills the server (prctl, Linux).
 
-Its standard output says once, as JSON, that the server is up (`{"url"}`) or could not be started (`{"error"}`). Whoever
-asks the server later, in whichever process, reads the status file (`gavel.jobs.serving.wait_for`): `{"state":
-"starting" | "up" | "gone", "why", "pid", "until"}`. Its own lines go to standard error, which is the job's log.
+It prints one JSON object to standard output: the server is up (`{"url"}`) or could not be started (`{"error"}`). Later,
+the server's clients in any process read the status file (`gavel.jobs.serving.wait_for`): `{"state": "starting" | "up" |
+"gone", "why", "pid", "until"}`. Its own messages go to standard error, which is the job's log.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ from types import FrameType, ModuleType
 from typing import IO
 
 POLL_S = 0.2
-GRACE_S = 5.0  # between asking a server to end and killing it
-ANSWER_S = 2.0  # for a health check
-PORTS = 5  # that are tried until the server finds one free
-LAST_LINES_S = 2.0  # for what a server that has ended printed last
-TAIL_LINES = 15  # of a failed server's log that the job's log repeats
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
+ANSWER_S = 2.0  # time-out of a health check
+PORTS = 5  # maximum number of ports to try
+LAST_LINES_S = 2.0  # wait for the last output of a server that has ended
+TAIL_LINES = 15  # lines of a failed server's log that are copied to the job's log
 TAKEN = ("address already in use", "address in use", "eaddrinuse", "errno 98")
 PR_SET_PDEATHSIG = 1
 
 
 def _redaction() -> ModuleType:
-    """The module, from its file: the library's folder must not come before the standard library's."""
+    """Load the module from its file, so that the library's folder does not come before the standard library's."""
     library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     spec = spec_from_file_location("redaction", os.path.join(library, "common", "redaction.py"))
     if spec is None or spec.loader is None:
@@ -53,25 +53,26 @@ redaction = _redaction()
 
 
 class Failed(Exception):
-    """The server did not get ready; the text says why."""
+    """The server did not become ready; the message gives the reason."""
 
 
 class JobEnded(Exception):
-    """The job is gone, or wants the server no more."""
+    """The job has ended or no longer needs the server."""
 
 
 class Supervisor:
-    """One server from its start to its end.
+    """Supervises one server from start to end.
 
     Args:
         name: for messages, such as "judge server".
-        command: words; `{port}` in them becomes the port, `${NAME}` the environment's value.
-        log: file that takes what the server prints, less passwords and keys.
-        status: file for those who ask the server.
-        startup_timeout_s: seconds until it must answer, at each start.
-        restarts: how many times it is started again when it has died.
-        ends_job_after: seconds that a job may take to end by itself when its server is gone for good, before it is
-            ended (SIGTERM): for a job that may wait for the server for ever. None leaves it alone.
+        command: words; `{port}` is replaced by the port, `${NAME}` by the environment variable.
+        host: address of the server.
+        log: file for the server's output, without passwords and API keys.
+        status: status file for the server's clients.
+        startup_timeout_s: seconds within which it must answer, at each start.
+        restarts: how many times it is restarted after it has died.
+        ends_job_after: seconds until a job whose server has died for good is terminated (SIGTERM), for jobs that might
+            wait for the server for ever; None: never.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Supervisor:
             why = self._first_start()
             print(json.dumps({"error": why} if why else {"url": self.url}), flush=True)
             if not why:
-                self._watch()
+                self._supervise()
         except JobEnded:
             pass
         finally:
@@ -110,10 +111,10 @@ class Supervisor:
                     os.unlink(path)
 
     def _first_start(self) -> str | None:
-        """Start the server on a port of its own; returns why it could not be started."""
+        """Start the server on a free port; returns an error message if it could not be started."""
         for attempt in range(PORTS):
-            # A held port cannot be lost to another process, now or at a restart, but a server that does not share
-            # addresses (SO_REUSEADDR) cannot have it either.
+            # No other process can take a port that is held here, now or at a restart. But a server that does not share
+            # addresses (SO_REUSEADDR) cannot use it either.
             self._choose_port(hold=attempt == 0)
             try:
                 self._start()
@@ -123,31 +124,31 @@ class Supervisor:
                 self._stop()
                 if not any(words in self._printed().lower() for words in TAKEN):
                     break
-                self._say(f"port {self.port} is taken")
+                self._log(f"port {self.port} is taken")
         self._repeat_log()
         return why
 
-    def _watch(self) -> None:
-        """Start the server again whenever it has died, while that is allowed."""
+    def _supervise(self) -> None:
+        """Restart the server when it has died, up to `restarts` times."""
         for left in range(self.restarts, -1, -1):
             while (status := self._server.poll()) is None:
                 self._pause()
             why = f"it {_ended(status)}"
             if left:
-                self._say(f"{why}; starting it again ({self.restarts - left + 1} of {self.restarts})")
+                self._log(f"{why}; restarting it ({self.restarts - left + 1} of {self.restarts})")
                 self._stop()
                 try:
                     self._start()
                 except Failed as error:
                     self._stop()
-                    self._say(str(error))
-        self._say(f"{why} and is not started again")
+                    self._log(str(error))
+        self._log(f"{why} and is not restarted")
         self._repeat_log()
-        self._tell("gone", why=f"{why}, after {self.restarts} restarts")
+        self._write_status("gone", why=f"{why}, after {self.restarts} restarts")
         gone = time.monotonic()
         while self.ends_job_after is None or time.monotonic() < gone + self.ends_job_after:
             self._pause()
-        self._say("the job waits for it in vain and is ended")
+        self._log("terminating the job, which still waits for it")
         os.kill(self.job, signal.SIGTERM)
 
     def _choose_port(self, hold: bool) -> None:
@@ -162,7 +163,7 @@ class Supervisor:
             self.held.close()
 
     def _start(self) -> None:
-        """Start the server and wait until it answers; raises `Failed` when it ends first, or takes too long."""
+        """Start the server and wait until it answers; raises `Failed` if it ends first or takes too long."""
         command = [redaction.filled(word.replace("{port}", str(self.port)), self.name) for word in self.command]
         begun, die_with_parent = time.monotonic(), _death_signal()
         with open(self.log, "ab") as log:
@@ -177,25 +178,25 @@ class Supervisor:
         )
         self.logging = Thread(target=_copy, args=(self.server.stdout, self.log), daemon=True)
         self.logging.start()
-        self._tell("starting", until=time.time() + self.startup_timeout_s)
-        self._say(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
+        self._write_status("starting", until=time.time() + self.startup_timeout_s)
+        self._log(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
         while not self._answers():
             if self.server.poll() is not None:
                 raise Failed(f"it {_ended(self.server.returncode)} before it answered")
             if time.monotonic() > begun + self.startup_timeout_s:
                 raise Failed(f"it did not answer within {self.startup_timeout_s:g} s")
             self._pause()
-        if self.server.poll() is not None:  # then it was another process that answered
+        if self.server.poll() is not None:  # then another process answered
             raise Failed(f"it {_ended(self.server.returncode)} before it answered")
-        self._say(f"ready after {time.monotonic() - begun:.1f} s at {self.url}")
-        self._tell("up")
+        self._log(f"ready after {time.monotonic() - begun:.1f} s at {self.url}")
+        self._write_status("up")
 
     def _answers(self) -> bool:
-        """Whether it says that it is well, or, where it has no such page, names its models."""
+        """Whether its health check succeeds or, if it has none, it lists its models."""
         found = self._get("/health")
         if found in (404, 405, 501):
             found = self._get("/v1/models")
-        return found in (200, 204, 401, 403)  # who asks for a key is up
+        return found in (200, 204, 401, 403)  # a server that asks for a key is up
 
     def _get(self, path: str) -> int | None:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -208,13 +209,13 @@ class Supervisor:
             return None
 
     def _pause(self) -> None:
-        """Wait a little; raises `JobEnded` when the job is gone."""
+        """Wait for `POLL_S`; raises `JobEnded` if the job has ended."""
         ready, _, _ = select.select([0], [], [], POLL_S)
         if (ready and not os.read(0, 1)) or os.getppid() != self.job:
             raise JobEnded
 
     def _stop(self) -> None:
-        """End the server and all that it started."""
+        """Stop the server and its children."""
         if self.server is None:
             return
         if self.server.poll() is None:
@@ -227,7 +228,7 @@ class Supervisor:
 
     @property
     def _server(self) -> subprocess.Popen[bytes]:
-        """The server, once it was started."""
+        """The server; raises `RuntimeError` before it is started."""
         if self.server is None:
             raise RuntimeError(f"{self.name}: not started")
         return self.server
@@ -236,7 +237,7 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._server.pid, number)
 
-    def _tell(self, state: str, why: str = "", until: float | None = None) -> None:
+    def _write_status(self, state: str, why: str = "", until: float | None = None) -> None:
         with open(f"{self.status}.new", "w", encoding="utf-8") as handle:
             json.dump({"state": state, "why": why, "pid": self._server.pid, "until": until}, handle)
         os.replace(f"{self.status}.new", self.status)
@@ -255,12 +256,12 @@ class Supervisor:
         for line in self._printed().splitlines()[-TAIL_LINES:]:
             print(f"    {line}", file=sys.stderr, flush=True)
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {text}", file=sys.stderr, flush=True)
 
 
 def _copy(printed: IO[bytes], log: str) -> None:
-    """Copy what a server prints to its log, a line at a time, without passwords and keys."""
+    """Copy a server's output to its log, line by line, without passwords and API keys."""
     with printed, open(log, "ab", buffering=0) as handle:
         for line in printed:
             text = line.decode("utf-8", "surrogateescape")
@@ -272,7 +273,7 @@ def _ended(status: int) -> str:
 
 
 def _death_signal() -> Callable[[], object] | None:
-    """What a child calls to be killed when this process dies; nothing elsewhere than on Linux."""
+    """A function that makes a child process die with this one; None on systems other than Linux."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

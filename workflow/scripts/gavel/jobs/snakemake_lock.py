@@ -1,12 +1,12 @@
-"""Locks after a crash: Snakemake's own, and one for each training run.
+"""Remove Snakemake's stale lock after a crash.
 
-Snakemake 9.27 holds a working directory by `.snakemake/locks/<n>.{input,output}.lock`, plain lists of files
-that do not say who wrote them, so after `kill -9` the directory stays locked. Here each run notes which lock
-files it held and which process it is; the next run removes a lock file only if it is noted, the very same
-file (inode and time), and every process that noted it is known to be dead. In doubt the lock stays and
-Snakemake's own message explains `--unlock`. That is the case for a kill between taking the lock and `onstart`
-(while conda environments are made, say), for a lock taken on another host, and for Snakemake's database
-persistence, which has no lock files.
+Snakemake 9.27 locks a working directory with `.snakemake/locks/<n>.{input,output}.lock`, plain lists of files
+without their owner, so the directory stays locked after `kill -9`. Here each run writes a note of its process
+and its lock files. The next run removes a lock file only if it is noted, is still the same file (inode and
+time), and every process that noted it is known to be dead. In doubt the lock stays, and Snakemake's own message
+explains `--unlock`. This is the case if Snakemake was killed between taking the lock and `onstart` (for example
+while creating conda environments), for a lock taken on another host, and for Snakemake's database persistence,
+which has no lock files.
 """
 
 import json
@@ -28,9 +28,9 @@ _NOTES = "gavel-owners"
 def record_owner(workdir: str | Path = ".") -> None:
     """Note that this process holds the Snakemake lock files that now exist in `workdir`.
 
-    To be called in `onstart:`, which Snakemake runs after taking its lock and before the first job; dry-runs,
-    jobs' own Snakemake processes and runs with nothing to do never get there. Two runs with disjoint targets
-    may hold one directory: each then notes the other's files too, which is harmless because all who noted a
+    Call this in `onstart:`, which Snakemake runs after taking its lock and before the first job, but not in dry
+    runs, in jobs' own Snakemake processes, or with nothing to do. Two runs with disjoint targets may lock the
+    same directory. Each then notes the other's files too, which is harmless because every process that noted a
     file must be dead.
     """
     folder = Path(workdir) / ".snakemake"
@@ -43,10 +43,10 @@ def record_owner(workdir: str | Path = ".") -> None:
 
 
 def clear_stale_lock(workdir: str | Path = ".") -> str | None:
-    """Remove Snakemake's lock files whose owners are dead; call it while the Snakefile is parsed.
+    """Remove Snakemake's lock files whose owners are dead; call this while the Snakefile is parsed.
 
     Returns:
-        One line that says what was done, or None when nothing was.
+        A message, or None if nothing was removed.
     """
     folder = Path(workdir) / ".snakemake"
     if not any(_lock_files(folder)):
@@ -64,11 +64,11 @@ def clear_stale_lock(workdir: str | Path = ".") -> str | None:
     if not stale:
         return None
     pids = sorted({owner["pid"] for claimed in stale.values() for owner in claimed})
-    return f"Removed the lock of a Snakemake run that has died (process {', '.join(map(str, pids))})."
+    return f"Removed the lock of a Snakemake run that died (process {', '.join(map(str, pids))})."
 
 
 def _lock_files(folder: Path) -> dict[str, Path]:
-    """Snakemake's lock files by a mark that another run's file of the same name does not share."""
+    """Snakemake's lock files, by a mark that differs from that of another run's file of the same name."""
     found = {}
     for path in sorted((folder / "locks").glob("*.lock")):
         try:
@@ -86,7 +86,7 @@ def _read_notes(notes: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 @contextmanager
 def _guard(folder: Path) -> Iterator[Path]:
-    """Hold the folder of notes: nobody removes a lock file between another's look at it and its removal."""
+    """Lock the folder of notes, so that no other process changes it between check and removal."""
     notes = folder / _NOTES
     notes.mkdir(parents=True, exist_ok=True)
     with FileLock(notes / ".guard"):
@@ -99,19 +99,19 @@ def _identity() -> dict[str, Any]:
 
 
 def _is_dead(owner: dict[str, Any]) -> bool:
-    """True only if the process that wrote this note certainly does not run any more."""
+    """True only if the process that wrote this note is certainly dead."""
     if owner["host"] != _host():
         return False
     if owner["boot"] != _boot():
         return True
-    # Another container on this machine: its processes cannot be seen from here.
+    # Another container on this machine, whose processes are invisible here.
     if owner["namespace"] != _namespace():
         return False
     try:
         started = _started(owner["pid"])
     except psutil.AccessDenied:
         return False
-    # The time of boot may be read as a second more or less.
+    # The boot time may vary by a second between readings.
     return started is None or abs(started - owner["started"]) > 1.5
 
 
@@ -120,7 +120,7 @@ def _host() -> str:
 
 
 def _boot() -> str | None:
-    """Identity of this boot of the machine; None off Linux."""
+    """The machine's boot id; None on systems other than Linux."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -135,19 +135,19 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> float | None:
-    """When a process started, in seconds after boot, which setting the clock does not change; None if it does not run.
+    """Start time of a process in seconds after boot, which is independent of the clock; None if it is not running.
 
-    A zombie counts as gone: it runs no more, and in a container without an init nobody ever reaps it.
+    A zombie counts as dead: in a container without an init process it may never be reaped.
 
     Raises:
-        psutil.AccessDenied: it is another user's, and the machine hides those (hidepid).
+        psutil.AccessDenied: the process is another user's, and the machine hides those (hidepid).
     """
     try:
         process = psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
         return float(process.create_time() - psutil.boot_time())
-    except psutil.NoSuchProcess:  # or a hidden one, which psutil cannot tell from none
+    except psutil.NoSuchProcess:  # or a hidden process; psutil cannot distinguish them
         try:
             os.kill(pid, 0)
         except PermissionError:

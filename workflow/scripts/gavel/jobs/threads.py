@@ -1,4 +1,4 @@
-"""How a job uses its processor."""
+"""How a job uses the CPU."""
 
 import ctypes
 
@@ -11,8 +11,9 @@ KEEP = 1 << 30
 def use_threads(count: int) -> None:
     """Compute with `count` threads, and keep freed memory for the next tensor.
 
-    glibc returns every large block to the kernel when a tensor dies and fetches it again, page by page, for the next
-    one; a training step of a tiny model spent half of its time there. Elsewhere than on glibc only the threads are set.
+    By default, glibc returns every large block to the kernel when a tensor is freed and requests it again, page by
+    page, for the next one. Half of a tiny model's training step was spent on this. Without glibc, only the number of
+    threads is set.
     """
     torch.set_num_threads(count)
     try:
