@@ -1,6 +1,6 @@
-# `snakemake` finds this file by itself; the workflow is in workflow/Snakefile, where Snakemake's catalogue expects it.
+# `snakemake` looks for this file; the workflow is in workflow/Snakefile, where Snakemake's catalogue expects it.
 include: "workflow/Snakefile"
 
 
-# An included file's default target is not taken over.
+# Snakemake does not inherit an included file's default target.
 workflow.default_target = "all"

@@ -63,7 +63,7 @@ rule report:
 
 
 onerror:
-    # A run that failed stops the report, but not a look at the others.
+    # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished
 
     unfinished.tell([config])

@@ -1,4 +1,4 @@
-# Variants of one study: each is the whole study in a folder of its own; what equals another's is taken from there.
+# Variants of one study: each is a complete study in its own folder; stages with identical settings are shared.
 include: "rules/sweep.smk"
 include: "rules/compare.smk"
 
@@ -16,7 +16,7 @@ for variant, settings in VARIANTS.items():
     use rule * from variant as prefix*
 
 
-# Parts of all variants: `sft` stands for every variant's.
+# Targets for all variants: `sft` builds every variant's SFT.
 for part in ("data", "sft", "judge", "rl", "evaluate", "report"):
 
     rule:
@@ -28,13 +28,13 @@ for part in ("data", "sft", "judge", "rl", "evaluate", "report"):
 
 
 onstart:
-    # Each variant brings one, of which Snakemake keeps the last: this one stands for all.
+    # Replaces the variants' own `onstart`: Snakemake keeps only the last one.
     record_owner(".")
     check_variants()
 
 
 onerror:
-    # A run that failed stops the report, but not a look at the others.
+    # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished
 
     unfinished.tell(VARIANTS.values())

@@ -23,7 +23,7 @@ if message := clear_stale_lock("."):
 
 
 onstart:
-    # Runs before the first job, and only when there is one.
+    # Runs before the first job, and only if there is one.
     record_owner(".")
     try:
         checks.check(config, here=workflow.local_exec)
@@ -32,14 +32,14 @@ onstart:
 
 
 def by_attempt(first):
-    """A resource that grows with every `--retries`: a job that ended for want of it gets more."""
+    """A resource that grows with each retry (`--retries`), for jobs that ran out of it."""
     return lambda wildcards, attempt: first * attempt
 
 
 def prompt_files(*names):
-    """The files of prompts, so that an edit of one reruns the rules that read it and no other.
+    """Prompt files, as inputs: an edit of a prompt reruns only the rules that read it.
 
-    Relative where they lie below the working directory, so that a project may be moved.
+    Paths below the working directory are relative, so that a project can be moved.
     """
     found, here = [prompts.find(name) for name in names], Path.cwd()
     return [
@@ -68,13 +68,13 @@ RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runt
 
 
 def asks_for(rule):
-    """What a rule that trains, samples or judges asks for."""
-    # `gpu` is the name that Slurm's plugin takes both for the job and for the step within it.
+    """The resources of a rule that trains, samples or judges."""
+    # Slurm's plugin uses `gpu` both for the job and for the step within it.
     count = RULES[rule].gpus(config)
     return RESOURCES | ({"gpu": count} if count else {})
 
 
-# What several processes train differs in its last digits from what one does.
+# A param, because weights trained by several processes differ in their last digits from those of one.
 COMPUTE = {key: config["compute"][key] for key in ("processes", "distributed")}
 LAUNCHER = (
     f"{ACCELERATE}/{COMPUTE['distributed']}.yaml" if COMPUTE["processes"] > 1 else []
@@ -82,15 +82,15 @@ LAUNCHER = (
 
 
 def code(script):
-    """Digest of a script and of the library code that it uses, so that an edit reruns what it affects."""
+    """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
     return code_digest(SCRIPTS / script, SCRIPTS / "gavel")
 
 
 def kept(patterns):
-    """An input file, or a list of them, that is made again when it was deleted.
+    """An input file, or a list of files, that is recreated if it was deleted.
 
-    Snakemake alone takes an output that is still there as proof that what it was made from is not needed; a deleted
-    file is therefore forced, as `--forcerun FILE` would.
+    By default, Snakemake does not recreate a deleted input if the output exists. So deleted files are forced, as with
+    `--forcerun FILE`.
     """
 
     def files(wildcards):
@@ -103,10 +103,10 @@ def kept(patterns):
 
 
 def each_run(patterns):
-    """The files of every run, one run after the other."""
+    """The files of every run, grouped by run."""
     return [path for run in RUNS for path in expand(patterns, run=run)]
 
 
 def without(section, *keys):
-    """A section of the config less some keys, so that those cause no rerun."""
+    """A section of the config without some keys, whose changes then cause no rerun."""
     return {key: value for key, value in config[section].items() if key not in keys}

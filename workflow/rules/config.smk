@@ -3,13 +3,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Found from this file, not from `workflow.basedir`: another workflow may use this one as a module.
+# Relative to this file, not to `workflow.basedir`: another workflow may use this one as a module.
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from gavel.study import config_files
 from gavel.common.errors import InputError
 
-# Snakemake has read the files already, but does not say when a key stands in one twice.
+# Snakemake has read the files already, but does not report duplicate keys.
 try:
     config_files.check_given(
         workflow.overwrite_configfiles,

@@ -13,7 +13,7 @@ rule fetch:
         LAYOUT.benchmark(RULES["fetch"])
     wildcard_constraints:
         what="|".join(map(re.escape, HUB)) or "nothing",
-    localrule: True  # where Snakemake runs, there is a network; where jobs run, there may be none
+    localrule: True  # Snakemake's machine has a network; those of jobs may not
     conda:
         "../../envs/gavel.yaml"
     params:
@@ -25,7 +25,7 @@ rule fetch:
 rule prepare_data:
     input:
         [source["path"] for source in SOURCES if source and source["path"]],
-        # Whether every question fits the student is known before anything trains.
+        # To check before any training that every question fits the student.
         student=ancient(LAYOUT.hub("student")) if "student" in HUB else [],
     output:
         pretrain=LAYOUT.data.pretrain,

@@ -23,7 +23,7 @@ rule generate:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
         solution=without("solution", "batch_seconds"),
-        # How much is decoded at a time changes no sample.
+        # Batch limits are excluded because they do not change samples.
         sampling=without(
             "evaluation", "ks", "judge", "best_of", "batch_size", "batch_tokens"
         ),
@@ -54,7 +54,7 @@ rule score:
     params:
         code=code("score.py"),
         solution_format=config["solution"]["format"],
-        batch_seconds=config["solution"]["batch_seconds"],  # its job sets them
+        batch_seconds=config["solution"]["batch_seconds"],  # set by its job
         judge=JUDGE if config["evaluation"]["judge"] else None,
         best_of=config["evaluation"]["best_of"],
     script:

@@ -39,14 +39,14 @@ rule calibrate_judge:
         calibration=LAYOUT.judge.calibration,
     log:
         LAYOUT.log(RULES["calibrate_judge"]),
-    priority: 10  # its one line on the console should come before the first RL step
+    priority: 10  # its console line should come before the first RL step
     conda:
         "../../envs/gavel.yaml"
     params:
         code=code("calibrate_judge.py"),
         judge=JUDGE,
-        least=config["judge"]["min_within_auc"],
-        most=config["judge"]["max_off_label"],
+        min_within_auc=config["judge"]["min_within_auc"],
+        max_off_label=config["judge"]["max_off_label"],
     script:
         "../scripts/calibrate_judge.py"
 
@@ -58,12 +58,12 @@ rule gate_judge:
         gate=LAYOUT.judge.gate,
     log:
         LAYOUT.log(RULES["gate_judge"]),
-    retries: 0  # a judge that is too weak stays so
+    retries: 0  # a retry would give the same result
     conda:
         "../../envs/gavel.yaml"
     params:
         code=code("gate_judge.py"),
-        least=config["judge"]["min_within_auc"],
-        most=config["judge"]["max_off_label"],
+        min_within_auc=config["judge"]["min_within_auc"],
+        max_off_label=config["judge"]["max_off_label"],
     script:
         "../scripts/gate_judge.py"

@@ -126,7 +126,7 @@ rule train_judge:
         LAYOUT.benchmark(RULES["train_judge"])
     wildcard_constraints:
         stage="|".join(STAGES),
-    priority: 15  # one stage after another, and RL waits for the last
+    priority: 15  # stages run one after another, and RL waits for the last
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS

@@ -25,7 +25,7 @@ rule train_rl:
         LAYOUT.benchmark(RULES["train_rl"])
     wildcard_constraints:
         run="|".join(CELLS),
-    priority: 5  # training is the long part, so evaluations wait for it
+    priority: 5  # training takes longest, so it comes before evaluations
     conda:
         "../../envs/gavel.yaml"
     threads: THREADS

@@ -8,10 +8,10 @@ rule scratch_student:
         LAYOUT.log(RULES["scratch_student"]),
     benchmark:
         LAYOUT.benchmark(RULES["scratch_student"])
-    priority: 20  # everything waits for it
+    priority: 20  # all other rules wait for it
     conda:
         "../../envs/gavel.yaml"
-    threads: RULES["scratch_student"].threads  # no more than --cores
+    threads: RULES["scratch_student"].threads  # Snakemake limits it to --cores
     resources:
         **RESOURCES,
     params:
@@ -32,10 +32,10 @@ rule scratch_judge:
         LAYOUT.log(RULES["scratch_judge"]),
     benchmark:
         LAYOUT.benchmark(RULES["scratch_judge"])
-    priority: 20  # the longest chain of a study may begin with it
+    priority: 20  # it may be the first of a study's longest chain of jobs
     conda:
         "../../envs/gavel.yaml"
-    threads: THREADS  # SFT and other judges' jobs run beside it; alone it is faster with --set-threads
+    threads: THREADS  # SFT and other judges' jobs run at the same time; if not, --set-threads makes it faster
     resources:
         **RESOURCES,
     params:

@@ -17,7 +17,7 @@ LAYOUT, VARIANTS = Layout(SWEEP["results_dir"]), SWEEP["variants"]
 
 
 def check_variants():
-    """What can be checked in seconds before the first job, for each variant."""
+    """Run each variant's quick checks before the first job."""
     for name, settings in VARIANTS.items():
         try:
             checks.check(settings, here=workflow.local_exec)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "audit"):
     names = ("pretrain", "labeled", "unlabeled", "validation")
-    found = audit(
+    report = audit(
         {name: list(read_jsonl(snakemake.input[name])) for name in names},
         {
             name: list(read_jsonl(path))
@@ -17,5 +17,5 @@ with script_log(snakemake.log[0], "audit"):
         },
         n=snakemake.params.ngram,
     )
-    write_json(snakemake.output.audit, found)
-    say(f"clean: {found['clean']}", console=True)
+    write_json(snakemake.output.audit, report)
+    say(f"clean: {report['clean']}", console=True)

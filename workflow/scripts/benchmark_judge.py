@@ -14,7 +14,7 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
 
     use_threads(snakemake.threads)
     with judge_access(snakemake.config, snakemake.log[0]) as access:
-        # An answer that was kept costs nothing, and what a judge costs is half of what is asked here.
+        # No cache: cached answers cost nothing, and the benchmark measures the judge's cost too.
         judge = load.load(**snakemake.params.judge | access | {"cache": "off"})
         items = list(read_jsonl(snakemake.input.pairs))
         rows, cost = ask(judge, items)

@@ -12,17 +12,21 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.judge_eval.calibration import headline, too_weak, whole
 
     params = snakemake.params
-    found = whole(list(read_jsonl(snakemake.input.verdicts)))
-    weak = too_weak(found, params.least, params.most)
-    tricks = probes.summary(list(read_jsonl(snakemake.input.probes)))
-    write_json(snakemake.output.calibration, found | {"probes": tricks, "too_weak": weak, "settings": params.judge})
+    calibration = whole(list(read_jsonl(snakemake.input.verdicts)))
+    weak = too_weak(calibration, params.min_within_auc, params.max_off_label)
+    further = {
+        "probes": probes.summary(list(read_jsonl(snakemake.input.probes))),
+        "too_weak": weak,
+        "settings": params.judge,
+    }
+    write_json(snakemake.output.calibration, calibration | further)
     with plain_job(snakemake, "judge", "calibration") as mirror:
-        numbers = {f"judge/{k}": v for k, v in found.items() if isinstance(v, int | float)}
+        numbers = {f"judge/{k}": v for k, v in calibration.items() if isinstance(v, int | float)}
         mirror.mirror([{"step": 0, "metrics": numbers}])
         mirror.artifact(snakemake.output.calibration)
     if weak:
         say(f"WARNING: {weak}", console=True)
-    if cut := found["truncated"]:
-        count = f"{cut} of {found['n']} judging prompts"
-        say(f"WARNING: {count} were longer than judge.max_tokens or the judge's context and cut", console=True)
-    say(headline(found), console=True)
+    if truncated := calibration["truncated"]:
+        count = f"{truncated} of {calibration['n']} judging prompts"
+        say(f"WARNING: {count} exceeded judge.max_tokens or the judge's context and were truncated", console=True)
+    say(headline(calibration), console=True)

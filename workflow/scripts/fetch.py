@@ -15,4 +15,4 @@ with script_log(snakemake.log[0], f"fetch {what}", online=True):
     commit = hub.fetch(**wanted, folder=snakemake.output.folder, key=key)
     say(f"{wanted['name']} at commit {commit}", console=True)
     if wanted["kind"] == "model":
-        checks.check_models(snakemake.config)  # a label that is no token should not wait for the judge's first job
+        checks.check_models(snakemake.config)  # report a label that is not one token now, not in the judge's first job

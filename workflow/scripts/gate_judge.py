@@ -10,8 +10,9 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.common.files import read_json, write_json
     from gavel.judge_eval.calibration import too_weak
 
-    least = snakemake.params.least
-    most = snakemake.params.most
-    if reason := too_weak(read_json(snakemake.input.calibration), least, most):
+    params = snakemake.params
+    calibration = read_json(snakemake.input.calibration)
+    if reason := too_weak(calibration, params.min_within_auc, params.max_off_label):
         raise InputError(f"{reason}; RL is not run (judge.on_weak_judge: stop)")
-    write_json(snakemake.output.gate, {"min_within_auc": least, "max_off_label": most, "passed": True})
+    limits = {"min_within_auc": params.min_within_auc, "max_off_label": params.max_off_label}
+    write_json(snakemake.output.gate, limits | {"passed": True})

@@ -31,7 +31,7 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
             limits={key: settings[key] for key in ("batch_size", "batch_tokens")},
             vllm=sampling["vllm"],
         )
-        if sampling["vllm"]:  # its engine gives the GPU's memory back when its process ends, not before
+        if sampling["vllm"]:  # its engine frees GPU memory only when its process ends
             apart(generate, Path(outputs[0]).with_suffix(".job.json"), snakemake.threads, **arguments)
         else:
             generate(**arguments)

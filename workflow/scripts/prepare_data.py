@@ -22,7 +22,7 @@ with script_log(snakemake.log[0], "data"):
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in snakemake.params.models.items():
         check_origin(model, f"{key}.model", snakemake.output.pretrain)
-    # Not a param: another model or budget must not rerun the data job. What trains or samples checks its own rows.
+    # Not a param: another model or token limit must not rerun this job. Jobs that train or sample check their own rows.
     files = [path for name, path in snakemake.output.items() if name not in ("pretrain", "tests", "summary")]
     check_files(snakemake.config, [*files, *snakemake.output.tests], start_model(snakemake.config, "student"))
     say(", ".join(f"{name} {count}" for name, count in counts.items()), console=True)

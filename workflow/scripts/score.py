@@ -15,30 +15,30 @@ with script_log(snakemake.log[0], f"score {run}"):
     from gavel.judge import load
     from gavel.judge.access import judge_access
 
-    asked = snakemake.params.judge
+    settings = snakemake.params.judge
     with (
         plain_job(snakemake, "evaluate", run) as mirror,
-        judge_access(snakemake.config, snakemake.log[0]) if asked else nullcontext() as access,
+        judge_access(snakemake.config, snakemake.log[0]) if settings else nullcontext() as access,
     ):
-        judge = load.load(**asked | access) if asked else None
-        numbers, written, met = {}, 0, {}
+        judge = load.load(**settings | access) if settings else None
+        metrics, written, comparisons = {}, 0, {}
         for kind in ("samples", "alternate"):
             for questions, responses, output in zip(
                 snakemake.input.tests, snakemake.input[kind], snakemake.output[kind], strict=True
             ):
-                accuracies, tokens, spent = score(
+                accuracies, tokens, costs = score(
                     questions=questions,
                     responses=responses,
                     output=output,
                     solution_format=snakemake.params.solution_format,
-                    judge=judge if kind == "samples" else None,  # nothing asks for the alternate's
+                    judge=judge if kind == "samples" else None,  # the alternate checkpoint's scores are not used
                     best_of=snakemake.params.best_of,
                 )
                 written += tokens
                 if kind == "samples":
                     name = Path(output).parent.name
-                    met |= {name: spent} if spent else {}
-                    numbers |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
-        spent = judge.usage.tokens if judge else 0
-        write_json(snakemake.output.usage, {"written": written, "judge": spent} | ({"comparisons": met} if met else {}))
-        mirror.mirror([{"step": 0, "metrics": numbers | {"test/judge_tokens": spent}}])
+                    comparisons |= {name: costs} if costs else {}
+                    metrics |= {f"test/{name}/{metric}": value for metric, value in accuracies.items()}
+        usage = {"written": written, "judge": judge.usage.tokens if judge else 0}
+        write_json(snakemake.output.usage, usage | ({"comparisons": comparisons} if comparisons else {}))
+        mirror.mirror([{"step": 0, "metrics": metrics | {"test/judge_tokens": usage["judge"]}}])

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "shared"):
-    # Weights take no room twice; files whose times Snakemake looks at and sets are copies.
+    # Hard links, so that weights take no extra space; files whose times Snakemake reads and sets are copied.
     ignored = shutil.ignore_patterns(".snakemake_timestamp")
     for name, source in snakemake.input.items():
         target = Path(snakemake.output[name])
