@@ -1,7 +1,7 @@
-# Each target is a line or two of ordinary commands; README.md explains them.
+# README.md explains the targets.
 PYTHON ?= python3
 CORES ?= all
-# Elsewhere than on a machine with GPUs, PyTorch's own CPU builds save several GB:
+# Without a GPU, PyTorch's CPU builds save several GB:
 #   make report TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PORT ?= 5000
@@ -20,7 +20,7 @@ report: install
 test: install-dev
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-# What measures times, kills jobs or starts servers runs by itself.
+# Tests that measure time, kill jobs or start servers run one at a time.
 test-all: test
 	$(BIN)/pip install -q -r requirements-servers.lock
 	$(BIN)/pytest -q tests/system
@@ -72,12 +72,12 @@ weights: install
 	$(BIN)/python tools/round_weights.py resources/models/judges 2 resources/models/two-bit-judge
 	rm -f resources/models/*/.snakemake_timestamp
 
-# Caches, of which nothing took work to make.
+# Deletes caches only.
 clean:
 	find . \( -path ./.venv -o -path ./.snakemake -o -path ./results -o -path ./.git \) -prune -o -name __pycache__ -exec rm -rf {} +
 	rm -rf .pytest_cache .ruff_cache .mypy_cache build workflow/scripts/*.egg-info
 
-# Lists them and asks; `FORCE=1` does not ask.
+# Lists the results and asks for confirmation, unless `FORCE=1`.
 clean-results:
 	@$(PYTHON) tools/clean_results.py $(if $(FORCE),--force) $(RESULTS)
 
@@ -86,7 +86,7 @@ distclean: clean
 
 .DELETE_ON_ERROR:
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; say which: make report PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; choose one: make report PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
@@ -99,7 +99,7 @@ $(BIN)/python:
 	$(BIN)/pip install -q -r requirements-dev.lock
 	touch $@
 
-# Needs no install: after an edit of pyproject.toml the lock may not fit any more.
+# Does not need `install`: after an edit of pyproject.toml the lock files may be outdated.
 lock: | $(BIN)/python
 	$(BIN)/pip install -q packaging
 	$(BIN)/python tools/write_lock.py $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))

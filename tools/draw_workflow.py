@@ -1,7 +1,7 @@
-"""Draw the graph of the default study's rules, which the report shows: `make docs` calls it.
+"""Draw the rule graph of the default study for the report; `make docs` runs this.
 
-Snakemake gives the graph; Graphviz is not needed. Two files of the report's package are written: the drawing, and its
-arrows as a table.
+Snakemake gives the graph; Graphviz is not needed. Writes two files into the report package: the drawing, and its
+edges as a table.
 """
 
 import re
@@ -18,27 +18,27 @@ REPORT = ROOT / "workflow" / "scripts" / "gavel" / "report"
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
 
-STEP_X, STEP_Y, MARGIN = 100, 46, 6  # from column to column, from row to row, and around all
+STEP_X, STEP_Y, MARGIN = 100, 46, 6  # column spacing, row spacing, outer margin
 WIDTH, HEIGHT = 76, 30  # of a box
-# Those of the report's figures (`gavel.report.plots.style`): its page has a lighter blue for its dark theme, and text
-# takes the colour of the page around it.
+# The colours of the report's figures (`gavel.report.plots.style`). The page replaces the blue by a lighter one in its
+# dark theme, and text inherits the page's colour.
 BLUE, GREY, INK = "#0072b2", "#8a8a8a", "currentColor"
 
-Edge = tuple[str, str]  # a rule, and one that takes its files
-Node = tuple[str, int]  # a rule in its column, or an arrow's way through a column between its ends
+Edge = tuple[str, str]  # a rule and one that uses its files
+Node = tuple[str, int]  # a rule and its column, or an edge that passes through a column
 
 
 def rulegraph() -> str:
-    """The rules that lead to the default study's report, in the dot language."""
+    """The rules that the default study's report depends on, in the dot language."""
     command = [sys.executable, "-m", "snakemake", "--nolock", "--quiet", "all", "--rulegraph", "dot"]
     command += ["--configfile", "config/config.yaml", "--", "results/report.html"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def edges(dot: str) -> list[Edge]:
-    """The arrows of a graph, without those that follow from others.
+    """The edges of a graph's transitive reduction.
 
-    Rules that take turns, as a self-taught judge's judgments and its training do, are one: their names with a comma.
+    Alternating rules, such as a self-taught judge's judgments and training, become one node with both names.
     """
     names = dict(NODE.findall(dot))
     found = {(names[a], names[b]) for a, b in EDGE.findall(dot)}
@@ -52,7 +52,7 @@ def edges(dot: str) -> list[Edge]:
 
 
 def _followers(pairs: set[Edge]) -> dict[str, set[str]]:
-    """Rule -> all rules that come after it, itself too where it takes its own files."""
+    """Rule -> all rules that depend on it, including itself if it is in a cycle."""
     after: dict[str, set[str]] = {rule: set() for pair in pairs for rule in pair}
     for rule, known in after.items():
         waiting = [b for a, b in pairs if a == rule]
@@ -65,15 +65,15 @@ def _followers(pairs: set[Edge]) -> dict[str, set[str]]:
 
 
 def table(pairs: Sequence[Edge]) -> str:
-    """The arrows as CSV."""
+    """The edges as CSV."""
     return "".join(f'"{a}","{b}"\n' if "," in a + b else f"{a},{b}\n" for a, b in [("rule", "needed_by"), *pairs])
 
 
 def svg(pairs: Sequence[Edge]) -> str:
-    """Boxes with arrows from left to right, each rule to the right of everything that it needs.
+    """Draw boxes with arrows from left to right; each rule is to the right of all rules that it depends on.
 
     Args:
-        pairs: without cycles.
+        pairs: edges without cycles.
     """
     columns, lines = _layers(pairs)
     rows = max(map(len, columns))
@@ -93,7 +93,7 @@ def svg(pairs: Sequence[Edge]) -> str:
         f'<g fill="none" stroke="{GREY}" stroke-width="1.2">',
     ]
     for line in lines:
-        # From the first one's right side to the last one's left, past the boxes of the columns between.
+        # From the right side of the first box to the left side of the last one.
         sides = [(x + side * WIDTH / 2, y) for x, y in (places[node] for node in line) for side in (-1, 1)]
         way = " ".join(f"{x:g},{y:g}" for x, y in sides[1:-1])
         parts.append(f'<polyline points="{way}" marker-end="url(#tip)"/>')
@@ -112,7 +112,7 @@ def svg(pairs: Sequence[Edge]) -> str:
 
 
 def _layers(pairs: Sequence[Edge]) -> tuple[list[list[Node]], list[list[Node]]]:
-    """The nodes of each column from top to bottom, and each arrow's nodes from column to column."""
+    """The nodes of each column from top to bottom, and each edge's nodes from column to column."""
     needs: dict[str, list[str]] = {}
     for a, b in pairs:
         needs.setdefault(a, [])
@@ -134,7 +134,7 @@ def _layers(pairs: Sequence[Edge]) -> tuple[list[list[Node]], list[list[Node]]]:
         for left, right in zip(lines[-1], lines[-1][1:], strict=False):
             before.setdefault(right, []).append(left)
     heights: dict[Node, float] = {}
-    for nodes in columns:  # each beside the mean place of what leads to it
+    for nodes in columns:  # sort each node by the mean height of its predecessors
         nodes.sort(key=lambda node: sum(heights[left] for left in before.get(node, ())) / len(before.get(node, "x")))
         heights |= {node: _height(y, nodes) for y, node in enumerate(nodes)}
     return columns, lines

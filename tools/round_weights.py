@@ -1,9 +1,9 @@
-"""Write a model whose matrices keep so many bits a weight: how `make weights` makes a weak judge of a good one.
+"""Quantise a model's weight matrices to a given number of bits: `make weights` makes a weak judge from a good one.
 
     round_weights.py MODEL BITS OUTPUT
 
-Rounding to nearest, with one scale a row (its largest weight), as in the plainest of post-training quantisation;
-embeddings stay as they are, and nothing is packed: the weights are float32 with 2 ** BITS values a row.
+Plain post-training quantisation: round to nearest, with one scale per row (its largest weight). Embeddings are not
+changed, and nothing is packed: the weights are float32 with 2 ** BITS values per row.
 """
 
 import sys
@@ -17,7 +17,7 @@ from gavel.models import loading
 
 
 def rounded(weights: torch.Tensor, bits: int) -> torch.Tensor:
-    """A matrix, each of whose rows has the levels -2 ** (bits - 1) to 2 ** (bits - 1) - 1 times a scale of its own."""
+    """Round a matrix; each row gets the levels -2 ** (bits - 1) to 2 ** (bits - 1) - 1 times its own scale."""
     levels = 2 ** (bits - 1)
     scale = weights.abs().amax(1, keepdim=True) / levels
     return (weights / scale).round().clamp(-levels, levels - 1) * scale

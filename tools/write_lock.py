@@ -2,11 +2,11 @@
 
     write_lock.py [PIP OPTION ...]
 
-pip resolves what is to be installed on this machine and installs nothing. Versions that the lock files have already are
-kept where the ranges allow. To take a newer one, delete its line, or for all of them the files, and run this again.
+pip resolves the packages for this machine and installs nothing. Locked versions are kept if the ranges allow. To update
+a package, delete its line; to update all of them, delete the files; then run this again.
 
-One file serves CPU and GPU: PyTorch's CUDA packages, which PyTorch pins itself, and local version parts (`+cpu`) are
-left out. On another platform, or with another Python than the one that runs this, pip adds what else is needed there.
+One file serves CPU and GPU: it omits PyTorch's CUDA packages, which PyTorch pins itself, and local version parts
+(`+cpu`). On another platform or with another Python version, pip adds the packages needed there.
 """
 
 import json
@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parents[1]
-# Lock file -> extras of pyproject.toml that it adds to the project's own dependencies; each builds on the one before.
+# Lock file -> extras of pyproject.toml that it adds to the project's dependencies; each includes the previous file.
 LOCKS = {
     "requirements.lock": ("lora", "slurm"),
     "requirements-dev.lock": ("dev",),
@@ -34,7 +34,7 @@ def project() -> dict:
 
 
 def pins(name: str) -> dict[str, Requirement]:
-    """Package -> its line in a lock file; nothing where there is no such file."""
+    """Package -> its line in a lock file; empty if there is no such file."""
     path = ROOT / name
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = [Requirement(line) for line in lines if line and line[0] not in "#-"]
@@ -42,14 +42,14 @@ def pins(name: str) -> dict[str, Requirement]:
 
 
 def wanted(name: str) -> list[Requirement]:
-    """What pyproject.toml asks of a lock file, less what it asks of those before it."""
+    """The requirements of pyproject.toml that a lock file adds to the previous ones."""
     about, extras = project(), project()["optional-dependencies"]
     first = about["dependencies"] if name == next(iter(LOCKS)) else []
     return [Requirement(text) for text in (*first, *(text for extra in LOCKS[name] for text in extras[extra]))]
 
 
 def resolved(requirements: list[Requirement], constraints: list[str], options: list[str]) -> dict[str, dict]:
-    """Package -> its metadata, of all that pip would install into an empty environment."""
+    """Package -> metadata of everything that pip would install into an empty environment."""
     with tempfile.TemporaryDirectory() as folder:
         limits, answer = Path(folder, "constraints.txt"), Path(folder, "report.json")
         limits.write_text("\n".join(constraints), encoding="utf-8")
@@ -61,14 +61,14 @@ def resolved(requirements: list[Requirement], constraints: list[str], options: l
 
 
 def closure(requirements: list[Requirement], metadata: dict[str, dict]) -> set[str]:
-    """Packages that some requirements bring along, themselves included."""
+    """The given requirements' packages and all their dependencies."""
     found: set[str] = set()
     waiting = [(canonical(each.name), frozenset(each.extras)) for each in requirements]
     seen = set(waiting)
     while waiting:
         name, extras = waiting.pop()
         if name not in metadata:
-            continue  # of another platform
+            continue  # for another platform
         found.add(name)
         for text in metadata[name].get("requires_dist", []):
             needed = Requirement(text)
@@ -84,7 +84,7 @@ def closure(requirements: list[Requirement], metadata: dict[str, dict]) -> set[s
 
 
 def line(package: str, metadata: dict[str, dict], asked: dict[str, Requirement]) -> str:
-    """A package's line: its version, and for which machines pyproject.toml asks for it."""
+    """A package's line: its version, and the environment marker of pyproject.toml, if any."""
     version = re.sub(r"\+.*", "", metadata[package]["version"])
     marker = asked[package].marker if package in asked else None
     return f"{package}=={version}" + (f"; {marker}" if marker else "")

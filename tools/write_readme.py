@@ -1,6 +1,6 @@
-"""Write the result tables and pictures of README.md and docs/*.md from finished studies: no number in them is typed.
+"""Write the result tables and figures of README.md and docs/*.md from finished studies; none is written by hand.
 
-README.md's are the default study's; docs/<name>.md's are those of the sweep in results/<name>, where it was run.
+README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, if it was run.
 """
 
 import csv
@@ -28,7 +28,7 @@ def table(path: Path) -> list[dict]:
 
 
 def result(results: Path) -> str:
-    """The headline checkpoints' greedy accuracy on every test set, and the difference from SFT on the first one."""
+    """Main results: greedy accuracy on every test set, and the difference from SFT on the first one."""
     greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
     headline = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
     runs, sets = (list(dict.fromkeys(row[key] for row in headline)) for key in ("run", "set"))
@@ -50,12 +50,12 @@ def result(results: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def points(share: str) -> str:
-    return f"{100 * float(share):+.1f}"
+def points(fraction: str) -> str:
+    return f"{100 * float(fraction):+.1f}"
 
 
 def compared(page: str) -> str:
-    """A sweep's answer, picture and tables."""
+    """A sweep's answer, figure and tables."""
     about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{page}.yaml").read_text(encoding="utf-8")), ROOT)
     folder = ROOT / about["results_dir"]
     studies = {variant: comparison_page.load_study(folder / variant) for variant in about["variants"]}
@@ -64,11 +64,11 @@ def compared(page: str) -> str:
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
     parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
-        parts += ["What each judge costs and brings, with 95 % intervals:", markdown(cost.cost_table(studies))]
+        parts += ["Cost and gain of each judge, with 95 % intervals:", markdown(cost.cost_table(studies))]
     for variant, study in studies.items():
         parts += trained(page, variant, study)
     for name in comparison_page.test_sets(studies):
-        parts += [f"`{name}`, greedy accuracy and paired difference from SFT in points, with 95 % intervals:"]
+        parts += [f"`{name}`: greedy accuracy and paired difference from SFT in percentage points [95 % interval]:"]
         parts += [markdown(comparison_page.headline_table(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
         parts += [markdown(comparison_page.headline_table(studies, name, "best"))]
@@ -78,7 +78,7 @@ def compared(page: str) -> str:
 
 
 def trained(page: str, variant: str, study: Results) -> list[str]:
-    """What training made of a variant's judge, with its curve; nothing where it pays as it is."""
+    """The results of training a variant's judge, with its curve; empty if the judge is not trained."""
     stages = judge_training.stages(study)
     if not stages:
         return []
@@ -100,7 +100,7 @@ def markdown(table: Table) -> str:
 
 
 def fill(page: Path, text: str) -> None:
-    """Put text between the page's marks."""
+    """Replace the text between the page's marks."""
     head, rest = page.read_text(encoding="utf-8").split(BEGIN)
     write_text(page, head + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1])
 

@@ -1,4 +1,4 @@
-"""Write the JSON schema of the config, its reference, envs/gavel.yaml and docs/cost.md, each from its one source."""
+"""Generate the config's JSON schema and reference, envs/gavel.yaml and docs/cost.md from their sources."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ def schema_text() -> str:
 
 
 def readme_text(readme: str) -> str:
-    """The README with its reference part made anew."""
+    """The README with its reference part regenerated."""
     head, rest = readme.split(BEGIN)
     return head + BEGIN + "\n" + reference() + "\n" + END + rest.split(END)[1]
 
 
 def environment_text() -> str:
-    """envs/gavel.yaml: what requirements.lock has, for `--sdm conda`.
+    """envs/gavel.yaml: the packages of requirements.lock, for `--sdm conda`.
 
-    Snakemake copies the file before conda reads it, so it cannot refer to another.
+    Snakemake copies the file before conda reads it, so it cannot refer to another file.
     """
     pins = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     packages = {"dependencies": ["python=3.11", "pip", {"pip": pins}]}
@@ -36,7 +36,7 @@ def environment_text() -> str:
 
 
 def cost_text() -> str:
-    """docs/cost.md: what `gavel cost` prints for the two studies that need GPUs."""
+    """docs/cost.md: the output of `gavel cost` for the two studies that need GPUs."""
     return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumed())
 
 

@@ -70,6 +70,6 @@ def test_one_study_is_deleted_alone_and_without_a_question_if_forced(project):
 def test_nothing_but_results_is_deleted(project, folder):
     done = run(project, "--force", folder)
     assert done.returncode == 2
-    assert "does not lie in the project's folder results" in done.stderr
+    assert "is not in the project's folder results" in done.stderr
     assert (project / "kept").is_dir()
     assert "report.html" in names(project)
