@@ -56,9 +56,9 @@ def test_without_a_network_the_cache_is_taken_and_a_pinned_commit_too(hub):
     ("name", "revision", "words"),
     [
         ("gavel/gated", None, "is gated: accept its terms on https://huggingface.co/gavel/gated, then export HF_TOKEN"),
-        ("gavel/missing", None, "is neither a file or folder here nor on the hub"),
+        ("gavel/missing", None, "is neither a local file or folder nor on the hub"),
         ("gavel/student", "v9", "has no revision 'v9'"),
-        ("gavel/bare", None, "has no weights that transformers loads"),
+        ("gavel/bare", None, "has no weights that transformers can load"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_leaves_nothing(hub, name, revision, words):
