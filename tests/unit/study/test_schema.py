@@ -195,7 +195,7 @@ def changed(path: str, value) -> dict:
         (
             "judge",
             {"model": "x", "kind": "pairwise", "self_taught": {"questions": 3000}},
-            "2 iterations of 3000 need 6000 unlabelled questions, and there are 4000; ask for fewer",
+            "2 iterations of 3000 need 6000 unlabelled questions, but there are 4000; ask for fewer",
         ),
         (
             "judge",
