@@ -347,7 +347,7 @@ def test_a_server_that_repeats_the_key_shows_it_nowhere(monkeypatch, capsys):
     assert backend.answers(["p"], ["q"]) == [None]
     monkeypatch.setattr(backend, "_asked", refuse)
     backend.checked = True
-    with pytest.raises(InputError, match="refuses key or model") as caught:
+    with pytest.raises(InputError, match="rejects key or model") as caught:
         backend.answers(["p"], ["q"])
     assert SECRET not in str(caught.value) + capsys.readouterr().err
 

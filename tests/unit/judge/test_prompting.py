@@ -131,7 +131,7 @@ def test_a_server_whose_model_begins_a_thought_is_refused():
         connect(server, chat=True).verdicts(["q"], ["s"])
     with (
         serving(lambda prompt: {"Okay": -0.1, "Alright": -3.0}) as server,
-        pytest.raises(InputError, match=r"if they begin a thought, close it by judge.prompting.chat_template_kwargs"),
+        pytest.raises(InputError, match=r"if they begin a thought, close it with judge.prompting.chat_template_kwargs"),
     ):
         connect(server, chat=True).verdicts(["q"], ["s"])
 

@@ -112,7 +112,7 @@ def test_the_score_can_be_log_odds_or_hard(tiny, rows):
         ({"score": "bogus"}, "'bogus' does not exist; choose one of probability"),
         ({"labels": [" Yes"]}, "give two words"),
         ({"labels": " Yes"}, "give two words"),
-        ({"max_tokens": 0}, "needs at least 1"),
+        ({"max_tokens": 0}, "must be at least 1"),
     ],
 )
 def test_wrong_settings_are_named(tiny, settings, message):
@@ -124,7 +124,7 @@ def test_probabilities_that_are_no_numbers_pay_nothing(tiny):
     broken = load.load(model=tiny)
     with torch.no_grad():
         broken.backend.model.lm_head.weight.fill_(math.nan)
-    with pytest.raises(InputError, match="no numbers; set judge.dtype"):
+    with pytest.raises(InputError, match="returned NaN or infinite probabilities; set judge.dtype"):
         scores_of(broken, ["q"], ["s"])
 
 

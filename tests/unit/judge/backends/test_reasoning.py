@@ -227,5 +227,5 @@ def test_a_model_that_runs_elsewhere_gives_its_place_to_none():
     judge = single(ByRule())
     with pytest.raises(TypeError, match="ByRule: the judge's model does not run in this process"):
         _ = judge.resident
-    with pytest.raises(TypeError, match="ByRule: its model does not run here"):
+    with pytest.raises(TypeError, match="ByRule: its model does not run in this process"):
         judge.with_model(None)

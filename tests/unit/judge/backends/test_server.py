@@ -79,7 +79,7 @@ def test_labels_that_the_server_never_lists_are_an_error():
 def test_without_either_label_the_answer_is_unknown(capsys):
     with serving(lambda prompt: LISTED if "good" in prompt or "1+1" in prompt else {"Well": -0.1}) as server:
         assert scores_of(connect(server), ["q"] * 2, ["bad", "good"]) == [None, pytest.approx(0.75)]
-    assert "no label among the listed tokens: 'Well'" in capsys.readouterr().err
+    assert "no label word among the listed tokens: 'Well'" in capsys.readouterr().err
 
 
 def test_an_overloaded_server_is_asked_again():
@@ -191,7 +191,7 @@ def test_a_label_that_cannot_be_has_a_probability_of_0(server, chat, capsys):
         for name, said in (("neither", "' Yes' and ' No' is 0"), ("alone", "' No' is 0")):
             assert connect(asked, chat=chat).verdicts(["1+1?"], [f"<{name}>"])[0].score is None
             error = capsys.readouterr().err
-            assert f"1 of 1 answers missing (the probability of {said}; listed are 'Well', " in error
+            assert f"1 of 1 answers missing (the probability of {said}; listed tokens: 'Well', " in error
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -246,7 +246,7 @@ def test_malformed_replies_follow_the_rule_for_missing_rewards():
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_wrong_key_or_model_is_an_error(status):
-    with serving(lambda prompt: status) as server, pytest.raises(InputError, match="refuses key or model 'm'"):
+    with serving(lambda prompt: status) as server, pytest.raises(InputError, match="rejects key or model 'm'"):
         scores_of(connect(server), ["q"], ["s"])
 
 

@@ -1,5 +1,5 @@
-"""Asking a judge: `load.load(**settings)` gives an object that scores or compares solutions (`verdict.Judge`).
+"""Asking a judge: `load.load(**settings)` returns a judge that scores or compares solutions (`verdict.Judge`).
 
-One file a kind (`single_token`, `pairwise`; the table is `kinds.KINDS`), one file a back end (`backends`), prompts and
-labels in `prompting`, rankings from comparisons in `ratings` and `tournaments`.
+Each kind of judge has a file (`single_token`, `pairwise`; the table is `kinds.KINDS`), and so has each back end
+(`backends`). Prompts and label words are in `prompting`, rankings from comparisons in `ratings` and `tournaments`.
 """

@@ -1,8 +1,8 @@
-"""How a study reaches its judge, apart from what its scores depend on.
+"""How a study's jobs reach the judge: the settings that its scores do not depend on.
 
-A server's address may change without a rerun, and so may who starts it and how: the model behind it is taken to be the
-same. Who serves another one names another `judge.model`; a server in place of a local model, or none any more, does
-cause one.
+A server's address may change without a rerun, and so may how it is started and by whom: Gavel assumes that it serves
+the same model. To serve another one, change `judge.model`. Switching between a server and a local model does cause a
+rerun.
 """
 
 import os
@@ -15,30 +15,30 @@ from gavel.common.paths import JUDGE_CACHE
 from gavel.common.redaction import remember
 from gavel.jobs.serving import serving
 
-ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what those who ask it need to know
+ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what a server's clients need
 
 
 @contextmanager
 def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, Any]]:
-    """Keyword arguments of `gavel.judge.load.load` beside those of `gavel.study.params.judge`.
+    """Yield the keyword arguments of `gavel.judge.load.load` that `gavel.study.params.judge` leaves out.
 
-    With `judge.server.serve: job` the judge's server runs while the block does, one for all processes of the job.
+    With `judge.server.serve: job` the judge's server runs as long as the block, one for all processes of the job.
 
     Args:
         study: the resolved config.
-        log: of the job; what the server prints goes into a file of its own beside it.
+        log: the job's log; the server's output goes to a separate file beside it.
 
     Raises:
-        InputError: the server could not be started, or was gone for good when the block failed.
+        InputError: the server could not be started, or was permanently down when the block failed.
     """
     judge, server = study["judge"], study["judge"]["server"]
-    found = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ASKED}}
+    access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ASKED}}
     if server:
-        remember(os.environ.get(server["api_key_env"]))  # this process, too, reads what others print
+        remember(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
     if judge["cache"] == "study":
-        found["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
+        access["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
     if not server or server["serve"] == "external":
-        yield found
+        yield access
         return
     with serving(
         "judge server",
@@ -50,4 +50,4 @@ def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, A
         startup_timeout_s=server["startup_timeout_s"],
         restarts=server["restarts"],
     ) as served:
-        yield found | {"server": found["server"] | {"base_url": f"{served.url}/v1", "status": served.status}}
+        yield access | {"server": access["server"] | {"base_url": f"{served.url}/v1", "status": served.status}}

@@ -1,7 +1,6 @@
-"""One word of a model: what is asked, where the model runs, and what has been answered before.
+"""The base class of judges that answer with one of two label words, over any back end and with a cache.
 
-Every kind of judge whose answer is one of two label words asks through `Asker`, whatever its prompts say. Where the
-model runs is a back end's business: `judge.local` in this process, `judge.server` over HTTP.
+The back end runs the model: `gavel.judge.backends.local` in this process, `gavel.judge.backends.server` over HTTP.
 """
 
 import copy
@@ -24,15 +23,15 @@ Kindred = TypeVar("Kindred", bound="Asker")  # a kind of judge
 
 
 class Asker(Judge):
-    """Asks a back end, and a cache before it.
+    """Asks a back end for what its cache does not have.
 
     Args:
         backend: where the model runs.
-        labels: the two words, the first of which `Answer.right` is about.
-        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
+        labels: the two label words; `Answer.right` is the probability of the first.
+        cache: file that keeps answers, so that no prompt is asked twice; None keeps nothing.
 
     Attributes:
-        labels: the two words.
+        labels: the two label words.
     """
 
     def __init__(self, backend: Backend, labels: Sequence[str], cache: str | None = None):
@@ -44,12 +43,12 @@ class Asker(Judge):
 
     @property
     def usage(self) -> Usage:
-        """Tokens are those of judging prompts (read) and of reasoning (written)."""
+        """`read` counts tokens of judging prompts, `written` those of reasonings."""
         return Usage(self._prompts, self.backend.tokens_read, self.backend.tokens_written, self._cached)
 
     @property
     def resident(self) -> Resident:
-        """The model that is asked, where it runs in this process.
+        """The judge's model, if it runs in this process.
 
         Raises:
             TypeError: it runs elsewhere.
@@ -60,13 +59,13 @@ class Asker(Judge):
         return base
 
     def with_model(self, model: "PreTrainedModel") -> Self:
-        """The same judge with another model of the same tokenizer in this process; it keeps no answers."""
+        """The same judge with another model of the same tokenizer in this process, and without a cache."""
         judge = copy.copy(self)
         Asker.__init__(judge, self.backend.with_model(model), self.labels)
         return judge
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
-        """One answer a judging prompt, as `Backend.answers` says; the texts are all different."""
+        """One answer for each judging prompt, as in `Backend.answers`; the texts are distinct."""
         known = self.cache.get(texts) if self.cache else {}
         known = {text: answer for text, answer in known.items() if answer.valid}
         rest = [i for i, text in enumerate(texts) if text not in known]
@@ -84,20 +83,22 @@ class Asker(Judge):
 
 
 def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
-    """The answers, None in place of those that are no probabilities: they must not become rewards."""
-    found = [answer if answer is not None and answer.valid else None for answer in answers]
-    wrong = [answer for answer, kept in zip(answers, found, strict=True) if answer is not None and kept is None]
-    if wrong:
-        say(f"{len(wrong)} of {len(answers)} answers of the judge are no probabilities ({wrong[-1]}); they are missing")
-    return found
+    """The answers, with None for those that are not probabilities: they must not become rewards."""
+    checked = [answer if answer is not None and answer.valid else None for answer in answers]
+    invalid = [answer for answer, kept in zip(answers, checked, strict=True) if answer is not None and kept is None]
+    if invalid:
+        say(
+            f"{len(invalid)} of {len(answers)} judge answers are not probabilities ({invalid[-1]}) and count as missing"
+        )
+    return checked
 
 
 def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], meanings: str) -> None:
-    """Raises `InputError` where there are not two labels, or no such score.
+    """Raises `InputError` unless there are two label words and the score exists.
 
     Args:
-        scores: what the kind of judge may give as a reward.
-        meanings: what its two labels stand for, in words.
+        scores: the rewards that this kind of judge offers.
+        meanings: what its two label words stand for.
     """
     if score not in scores:
         raise InputError(f"judge.score: {score!r} does not exist; choose one of {', '.join(scores)}")
@@ -115,31 +116,31 @@ def backend(
     reasoning: dict[str, Any] | None = None,
     **local: Any,
 ) -> Backend:
-    """The model in this process, or with `server` settings (`gavel.judge.backends.server.ServerBackend`) behind HTTP.
+    """Load the model here, or with `server` settings (`gavel.judge.backends.server.ServerBackend`) reach it over HTTP.
 
     Args:
-        template: any of the judging prompts, with the `slots` of its kind; the labels are tried out after it.
-        reasoning: settings of `gavel.judge.backends.reasoning.Reasoning`; None answers at once.
+        template: any of the judging prompts, with the `slots` of its kind; the label words are checked after it.
+        reasoning: settings of `gavel.judge.backends.reasoning.Reasoning`; None for a direct judge.
 
     Raises:
         InputError: model or tokenizer do not load, or a label is not one token.
     """
-    shown = example(template, slots)
-    found: Writer
+    prompt = example(template, slots)
+    writer: Writer
     if server:
         from gavel.judge.backends.server import ServerBackend
 
         own = {"chat": local.get("chat", False), "chat_template_kwargs": local.get("chat_template_kwargs")}
-        found = ServerBackend(model, labels, example=shown, **own, **server)
+        writer = ServerBackend(model, labels, example=prompt, **own, **server)
     else:
         from gavel.judge.backends.local import LocalBackend
 
-        found = here = LocalBackend(model, labels, example=shown, **local)
+        writer = here = LocalBackend(model, labels, example=prompt, **local)
         if reasoning:
             here.longest_prompt(reasoning.get("max_new_tokens", MAX_NEW_TOKENS))
     if not reasoning:
-        return found
-    return Reasoning(found, **reasoning)
+        return writer
+    return Reasoning(writer, **reasoning)
 
 
 def made(
@@ -155,12 +156,11 @@ def made(
     server: dict[str, Any] | None = None,
     **local: Any,
 ) -> Kindred:
-    """A judge of that class, its model in this process, or with `server` settings behind HTTP; with `reasoning`
-    settings it writes before it answers.
+    """Make a judge of the given class over its back end (`backend`); with `reasoning` settings it reasons first.
 
     Args:
-        judge: takes a back end, `prompt`, `labels`, `reasons`, `cache`, and what is in `own`.
-        local: of `gavel.judge.backends.local.LocalBackend`.
+        judge: takes a back end, `prompt`, `labels`, `reasons`, `cache`, and the settings in `own`.
+        local: settings of `gavel.judge.backends.local.LocalBackend`.
 
     Raises:
         InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.

@@ -1,4 +1,4 @@
-"""The kinds of judge, as far as a config must know them: names and defaults, no code.
+"""The kinds of judge, as far as the config needs them: names and defaults, no code.
 
 To add a kind, write `judge/<kind>.py`, one entry here and one line in `gavel.judge.load.MODULES`.
 """
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """What a config must know of a kind of judge.
+    """What the config needs to know about a kind of judge.
 
     Attributes:
-        slots: of its judging prompts.
-        scores: what its reward may be, the default first.
-        prompt, reasoning_prompt, labels: the defaults; the second of a judge that writes before it answers.
-        relative: a score says how a solution stands among those of its group, nothing about one that is alone.
+        slots: required slots of its judging prompts.
+        scores: the rewards that it offers, the default first.
+        prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first.
+        relative: a score ranks a solution within its group; it says nothing about a single solution.
     """
 
     slots: tuple[str, ...]
@@ -27,7 +27,7 @@ class Kind:
     relative: bool = False
 
     def defaults(self, reasons: bool) -> dict[str, Any]:
-        """What `prompt`, `labels` and `score` are where a config does not say."""
+        """The defaults of `prompt`, `labels` and `score`."""
         prompt = self.reasoning_prompt if reasons else self.prompt
         return {"prompt": prompt, "labels": self.labels, "score": self.scores[0]}
 
@@ -50,7 +50,7 @@ KINDS = {
     ),
 }
 
-# Tasks of a judge made from scratch -> the kind of judge, and whether it reasons before it answers.
+# Tasks of a judge trained from scratch -> the kind of judge, and whether it reasons first.
 TASKS = {
     "single-token": ("single-token", False),
     "reasoning": ("single-token", True),
@@ -60,10 +60,10 @@ TASKS = {
 
 
 def task_of(kind: str, reasons: bool) -> str | None:
-    """The task that makes a judge of this kind from scratch; None where none does."""
+    """The task that trains a judge of this kind from scratch; None if there is none."""
     return next((task for task, made in TASKS.items() if made == (kind, reasons)), None)
 
 
 def is_comparative(settings: Mapping[str, Any]) -> bool:
-    """Whether a judge made of these settings compares solutions; without `kind` it is a single-token judge."""
+    """Whether these settings make a judge that compares solutions; without `kind` they make a single-token judge."""
     return KINDS[settings.get("kind", "single-token")].relative

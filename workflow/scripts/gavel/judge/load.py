@@ -7,7 +7,7 @@ from gavel.common.errors import InputError
 from gavel.judge.kinds import KINDS
 from gavel.judge.verdict import Judge
 
-# Kind -> the module whose `make(**settings)` returns such a judge; imported when used, since some need heavy packages.
+# Kind -> the module whose `make(**settings)` returns the judge; imported on use, because some need heavy packages.
 MODULES = {"single-token": "gavel.judge.single_token", "pairwise": "gavel.judge.pairwise"}
 
 
@@ -15,13 +15,13 @@ def load(*, kind: str = "single-token", **settings: Any) -> Judge:
     """Make a judge from its kind and settings.
 
     Raises:
-        InputError: there is no such kind, or its settings, model or labels do not work.
+        InputError: the kind does not exist, or its settings, model or label words are invalid.
     """
     if kind not in KINDS:
         raise InputError(f"judge.kind: {kind!r} does not exist; choose one of {', '.join(KINDS)}")
-    if settings.get("cache") in ("off", "run"):  # 'run' is for training jobs, which name a file in their state folder
+    if settings.get("cache") in ("off", "run"):  # training jobs replace 'run' by a file in their state folder
         settings["cache"] = None
-    own = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
-    settings |= {key: value for key, value in own.items() if settings.get(key) is None}
+    defaults = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
+    settings |= {key: value for key, value in defaults.items() if settings.get(key) is None}
     judge: Judge = import_module(MODULES[kind]).make(**settings)
     return judge

@@ -1,10 +1,9 @@
 """The pairwise judge: which of two solutions of a question is better? No ties; both orders are asked and averaged.
 
 As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the judge
-sees a question and exactly two solutions; ours answers in one token, at once or after a reasoning
+sees a question and exactly two solutions. Ours answers in one token, directly or after a reasoning
 (`gavel.judge.backends.reasoning`). Its reward comes from a round robin of a question's solutions
-(`gavel.judge.tournaments`), so it says how good a solution is beside the others of its group, and nothing of one that
-stands alone.
+(`gavel.judge.tournaments`), so it ranks a solution within its group and says nothing about a single one.
 """
 
 import statistics
@@ -29,13 +28,12 @@ class PairwiseJudge(Asker):
 
     Args:
         backend: where the model runs.
-        prompt: shipped prompt names or files with the slots `{question}`, `{first}` and `{second}`; of several
-            phrasings the probabilities are averaged. A slot `{labels}` becomes 'A or B'.
-        labels: the words for the first and for the second solution.
+        prompt: shipped prompt names or files with the slots `{question}`, `{first}` and `{second}`; probabilities are
+            averaged over several phrasings. A slot `{labels}` becomes 'A or B'.
+        labels: the label words for the first and the second solution.
         score: the reward, `win-rate` or `elo` (`gavel.judge.tournaments.SCORES`).
-        reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
-            `{reasoning}`.
-        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
+        reasons: the back end reasons first (`gavel.judge.backends.reasoning`), in the prompts' slot `{reasoning}`.
+        cache: file that keeps answers, so that no prompt is asked twice; None keeps nothing.
 
     Raises:
         InputError: a prompt slot is missing.
@@ -56,7 +54,7 @@ class PairwiseJudge(Asker):
         self.templates = phrasings(prompt, labels, False, KIND.slots, reasons)
 
     def render(self, question: str, first: str, second: str) -> list[Prompt]:
-        """The judging prompt in words, one for each phrasing."""
+        """The filled-in judging prompt, one for each phrasing."""
         return [render(template, question=question, first=first, second=second) for template in self.templates]
 
     def verdicts(
@@ -64,29 +62,29 @@ class PairwiseJudge(Asker):
         questions: Sequence[str],
         solutions: Sequence[str],
     ) -> list[Verdict]:
-        """As `gavel.judge.tournaments.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
+        """As in `gavel.judge.tournaments.verdicts`: n solutions of a question cost n(n-1) prompts for each phrasing."""
         return tournaments.verdicts(self, questions, solutions, self.score)
 
     def compare(self, matches: Sequence[Match]) -> list[Comparison | None]:
-        """As `gavel.judge.verdict.Comparer` says: two prompts a match for each phrasing, all in one set."""
+        """As in `gavel.judge.verdict.Comparer`: two prompts for each match and phrasing, all in one batch."""
         orders = [order for q, a, b in matches for order in ((q, a, b), (q, b, a))]
         rendered = {order: self.render(*order) for order in dict.fromkeys(orders)}
-        # What stands before the second solution is alike for all opponents of the first, so it is computed once; where
-        # there is one opponent, the question is.
+        # The prompts of a first solution share everything before the second one, which is computed once. A first
+        # solution with one opponent shares only the question with the other prompts.
         opponents = Counter(order[:2] for order in rendered)
-        alike = {
+        prefixes = {
             text: (place, *order[: 2 if opponents[order[:2]] > 1 else 1])
             for order, own in rendered.items()
             for place, text in enumerate(own)
         }
-        texts = list(alike)
-        found = dict(zip(texts, self.answers(texts, list(alike.values())), strict=True))
-        answers = [[found[text] for text in rendered[order]] for order in orders]
+        texts = list(prefixes)
+        known = dict(zip(texts, self.answers(texts, list(prefixes.values())), strict=True))
+        answers = [[known[text] for text in rendered[order]] for order in orders]
         return [_comparison(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
 
 
 def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Comparison | None:
-    """From the answers with the match's first solution standing ahead and standing behind."""
+    """The comparison, from the answers with the match's first solution shown first (`ahead`) and second (`behind`)."""
     known = [[answer for answer in answers if answer is not None] for answers in (ahead, behind)]
     both = [*known[0], *known[1]]
     if len(both) < len(ahead) + len(behind):
@@ -102,10 +100,10 @@ def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None])
 
 
 def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> PairwiseJudge:
-    """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
+    """Make the judge; the settings are those of `gavel.judge.asker.made`.
 
     Raises:
-        InputError: as there, or there is no such score, or labels are to be swapped.
+        InputError: as there, or the score does not exist, or `swap_labels` is set.
     """
     if swap_labels:
         raise InputError("judge.prompting.swap_labels: a pairwise judge swaps the solutions instead; leave it out")

@@ -1,4 +1,4 @@
-"""Judging prompts and label words as a tokenizer sees them; nothing of a model is needed."""
+"""Judging prompts and label words as a tokenizer sees them; no model is needed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,26 +13,26 @@ from gavel.models import prompts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# What a model is asked: a text, or a text and how its reply goes on. Of a prompt that is still to be reasoned about
-# (`judge.reasoning`) the second is what stands between the reasoning and the label; else it begins with the reasoning.
+# What a model is asked: a text, or a text and the start of its reply. Before the model has reasoned (`judge.reasoning`)
+# the second part is the cue between the reasoning and the label word; afterwards it begins with the reasoning.
 Prompt = str | tuple[str, str]
 
 
-REASONING = "{reasoning}"  # the slot of a judging prompt in which the model writes before it answers
+REASONING = "{reasoning}"  # the slot of a judging prompt in which the model reasons
 
 
 def phrasings(
     prompt: str | Sequence[str], labels: Sequence[str], swap: bool, slots: Sequence[str], reasons: bool = False
 ) -> list[str]:
-    """The judging prompts as templates, `{labels}` filled in, in one or both orders.
+    """The judging prompts as templates, with `{labels}` filled in, in one or both orders.
 
     Args:
-        slots: those that prompts of this kind of judge must have (`gavel.judge.kinds.KINDS`).
-        reasons: the judge writes before it answers, so the slot `{reasoning}` must be there; else it must not.
+        slots: required slots for this kind of judge (`gavel.judge.kinds.KINDS`).
+        reasons: the judge reasons first, so the slot `{reasoning}` is required; otherwise it is not allowed.
 
     Raises:
-        InputError: there is none, a slot is missing, `swap` has no slot `{labels}` to work on, or a prompt leaves room
-            for a reasoning that is not asked for.
+        InputError: there is no prompt, a slot is missing, `swap` is set without a slot `{labels}`, or a prompt has the
+            slot `{reasoning}` for a judge that does not reason.
     """
     names = [prompt] if isinstance(prompt, str) else list(prompt)
     if not names:
@@ -40,7 +40,7 @@ def phrasings(
     needed = (*slots, *(["labels"] if swap else []), *(["reasoning"] if reasons else []))
     words = [label.strip() for label in labels]
     orders = [words, words[::-1]] if swap else [words]
-    found = []
+    templates = []
     for name in names:
         try:
             template = prompts.load(name, needed)
@@ -49,14 +49,14 @@ def phrasings(
             raise InputError(f"judge.prompting.prompt: {error}{why}") from None
         if not reasons and REASONING in template:
             raise InputError(
-                f"judge.prompting.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or take another"
+                f"judge.prompting.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or choose another"
             )
-        found += [template.replace("{labels}", " or ".join(order)) for order in orders]
-    return found
+        templates += [template.replace("{labels}", " or ".join(order)) for order in orders]
+    return templates
 
 
 def render(template: str, **values: str) -> Prompt:
-    """A judging prompt with its slots filled in; one with the slot `{reasoning}` becomes what stands on its sides."""
+    """A judging prompt with its slots filled in; the slot `{reasoning}` splits it into the parts before and after."""
     before, slot, after = template.partition(REASONING)
     if not slot:
         return prompts.fill(template, **values)
@@ -64,17 +64,17 @@ def render(template: str, **values: str) -> Prompt:
 
 
 def example(template: str, slots: Sequence[str]) -> Prompt:
-    """A judging prompt with something in its slots."""
-    found = render(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
-    return found if isinstance(found, str) else (found[0], f"2{found[1]}")
+    """A judging prompt with sample values in its slots."""
+    prompt = render(template, **dict.fromkeys(slots, "2") | {"question": "What is 1+1?"})
+    return prompt if isinstance(prompt, str) else (prompt[0], f"2{prompt[1]}")
 
 
-# How models open and close a thought: <think>, [THINK], ◁think▷, <|START_THINKING|>, Harmony's and Gemma's channels.
+# Marks that open and close a thought: <think>, [THINK], ◁think▷, <|START_THINKING|>, Harmony's and Gemma's channels.
 _WORDS = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
 OPENED = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
 CLOSED = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
 CLOSE = "judge.prompting.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
-# What a chat template is given in any case.
+# Variables that every chat template gets.
 GIVEN = {
     "add_generation_prompt", "bos_token", "continue_final_message", "documents", "eos_token", "messages", "pad_token",
     "tools", "unk_token",
@@ -84,46 +84,46 @@ GIVEN = {
 def templated(
     tokenizer: "PreTrainedTokenizerBase", text: Prompt, chat: bool, template_kwargs: Mapping[str, Any] | None = None
 ) -> str:
-    """A judging prompt as the model reads it, and the beginning of its reply where it has one.
+    """A judging prompt as the model reads it, with the start of its reply if it has one.
 
     Args:
-        template_kwargs: arguments of the chat template beside the messages.
+        template_kwargs: arguments of the chat template besides the messages.
 
     Raises:
-        InputError: `chat` without a chat template, or the template fails.
+        InputError: `chat` is set without a chat template, or the template fails.
     """
-    text, begun = (text, "") if isinstance(text, str) else text
+    text, reply = (text, "") if isinstance(text, str) else text
     if not chat:
-        return text + begun
+        return text + reply
     if tokenizer.chat_template is None:
         raise InputError("judge.prompting.chat: the judge's tokenizer has no chat template; set it to false")
-    asked = [{"role": "user", "content": text}]
+    messages = [{"role": "user", "content": text}]
     try:
         shown = tokenizer.apply_chat_template(
-            asked, tokenize=False, add_generation_prompt=True, **(template_kwargs or {})
+            messages, tokenize=False, add_generation_prompt=True, **(template_kwargs or {})
         )
     except jinja2.TemplateError as error:
         raise InputError(
             f"judge.prompting.chat: the judge's chat template cannot be filled in ({error}); check "
             "judge.prompting.chat_template_kwargs, or set judge.prompting.chat to false"
         ) from None
-    return f"{shown}{begun}"
+    return f"{shown}{reply}"
 
 
 def check_template(
     tokenizer: "PreTrainedTokenizerBase", text: Prompt, template_kwargs: Mapping[str, Any] | None = None
 ) -> None:
-    """Whether the chat template leaves room for the label: inside a thought a label is not the model's answer.
+    """Check that the chat template does not leave a thought open: a label word inside it is not the model's answer.
 
     Args:
         text: any judging prompt.
 
     Raises:
-        InputError: the template opens a thought and does not close it, or has no use for one of the arguments.
+        InputError: the template opens a thought and does not close it, or does not read one of the arguments.
     """
-    begun = "" if isinstance(text, str) else text[1]
+    reply = "" if isinstance(text, str) else text[1]
     asked = (text if isinstance(text, str) else text[0]).strip()
-    shown = templated(tokenizer, text, True, template_kwargs).removesuffix(begun)
+    shown = templated(tokenizer, text, True, template_kwargs).removesuffix(reply)
     reads = _arguments(tokenizer)
     named = f"it reads {', '.join(sorted(reads))}" if reads else "it reads none"
     for name in template_kwargs or ():
@@ -134,13 +134,13 @@ def check_template(
     opened = open_thought(shown[shown.rfind(asked) + len(asked) :] if asked in shown else shown)
     if opened:
         raise InputError(
-            f"judge.prompting.chat: the judge's chat template opens a thought ({opened}) before the label, where the "
-            f"label words are no answer; close it by {CLOSE} ({named}), or choose another judge"
+            f"judge.prompting.chat: the judge's chat template opens a thought ({opened}) before the label, where a "
+            f"label word is not an answer; close it with {CLOSE} ({named}), or choose another judge"
         )
 
 
 def open_thought(text: str) -> str | None:
-    """The mark of a thought that a text opens and does not close, or None."""
+    """The mark of a thought that the text opens and does not close, or None."""
     opened, closed = [*OPENED.finditer(text)], [*CLOSED.finditer(text)]
     if opened and (not closed or closed[-1].start() < opened[-1].start()):
         return opened[-1][0]
@@ -148,7 +148,7 @@ def open_thought(text: str) -> str | None:
 
 
 def _arguments(tokenizer: "PreTrainedTokenizerBase") -> set[str] | None:
-    """The arguments that a chat template reads beside those that it is given anyway; None where that is not known."""
+    """The arguments that a chat template reads besides those that every template gets; None if unknown."""
     try:
         source = tokenizer.get_chat_template()
         parsed = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(
@@ -166,10 +166,10 @@ def _arguments(tokenizer: "PreTrainedTokenizerBase") -> set[str] | None:
 def label_tokens(
     tokenizer: "PreTrainedTokenizerBase", prompt: str, labels: Sequence[str], special: bool = True
 ) -> list[int]:
-    """The ids of the label words, each exactly one token where it stands (" Yes" and "Yes" differ), all different.
+    """The ids of the label words: each is exactly one token after the prompt (" Yes" and "Yes" differ), all distinct.
 
     Raises:
-        InputError: they are not; the message shows the pieces.
+        InputError: a word is several tokens, which the message shows, or both words are the same one.
     """
     ids = [_label_token(tokenizer, prompt, label, special) for label in labels]
     if len(set(ids)) < len(ids):

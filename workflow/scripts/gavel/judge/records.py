@@ -1,10 +1,10 @@
-"""The layout of pairs of solutions, which is RewardBench's."""
+"""Pairs of solutions, in RewardBench's layout."""
 
 from typing import TypedDict
 
 
 class Pair(TypedDict):
-    """Two solutions of one question, of which it is known which one is better.
+    """Two solutions of one question; it is known which one is better.
 
     Attributes:
         prompt: the question.

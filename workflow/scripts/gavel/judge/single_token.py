@@ -1,7 +1,8 @@
 """The single-token judge (Shen, Tu, Wang 2026, arXiv 2604.02621): the probability of one word is the reward.
 
-The score is P(Yes) / (P(Yes) + P(No)) at the position after the judging prompt. The published summaries say that the
-judge answers in a single token whose probability is the reward; prompt, label words and renormalisation are our choice.
+The score is P(Yes) / (P(Yes) + P(No)) at the position after the judging prompt. According to the published summaries,
+the judge answers in a single token whose probability is the reward. Prompt, label words and renormalisation are our
+choice.
 """
 
 import math
@@ -31,14 +32,13 @@ class SingleTokenJudge(Asker):
 
     Args:
         backend: where the model runs.
-        prompt: shipped prompt names or files with the slots `{question}` and `{solution}`; of several phrasings the
-            probabilities are averaged. A slot `{labels}` becomes 'Yes or No'.
-        labels: the words for right and wrong.
-        swap_labels: ask each phrasing in both orders of the slot `{labels}` and average.
-        score: the reward: the `probability`, its `log-odds` (within -10 and 10), or `hard` 0 or 1.
-        reasons: the back end writes before it answers (`gavel.judge.backends.reasoning`), in the prompts' slot
-            `{reasoning}`.
-        cache: file that keeps answers, so that nothing is asked twice; None keeps nothing.
+        prompt: shipped prompt names or files with the slots `{question}` and `{solution}`; probabilities are averaged
+            over several phrasings. A slot `{labels}` becomes 'Yes or No'.
+        labels: the label words for a correct and an incorrect solution.
+        swap_labels: ask each phrasing with both orders in the slot `{labels}` and average.
+        score: the reward: the `probability`, its `log-odds` (from -10 to 10), or `hard` 0 or 1.
+        reasons: the back end reasons first (`gavel.judge.backends.reasoning`), in the prompts' slot `{reasoning}`.
+        cache: file that keeps answers, so that no prompt is asked twice; None keeps nothing.
 
     Raises:
         InputError: a prompt slot is missing.
@@ -61,7 +61,7 @@ class SingleTokenJudge(Asker):
         self.templates = phrasings(prompt, labels, swap_labels, KIND.slots, reasons)
 
     def render(self, question: str, solution: str) -> list[Prompt]:
-        """The judging prompt in words, one for each phrasing."""
+        """The filled-in judging prompt, one for each phrasing."""
         return [render(template, question=question, solution=solution) for template in self.templates]
 
     def verdicts(
@@ -97,10 +97,10 @@ class SingleTokenJudge(Asker):
 
 
 def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> SingleTokenJudge:
-    """The judge over its back end; the settings are those of `gavel.judge.asker.made`.
+    """Make the judge; the settings are those of `gavel.judge.asker.made`.
 
     Raises:
-        InputError: as there, or there is no such score.
+        InputError: as there, or the score does not exist.
     """
     check_choices(labels, score, SCORES, "right and for wrong")
     own = {"score": score, "swap_labels": swap_labels}

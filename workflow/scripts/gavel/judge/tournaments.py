@@ -1,7 +1,7 @@
-"""Judges that compare two solutions, at work on the solutions of many questions.
+"""Verdicts and best-of-n from pairwise comparisons, for many questions at a time.
 
-A `gavel.judge.verdict.Comparer` gets verdicts from a round robin of each question's solutions, and the best of many
-by a knockout; of a judge that scores solutions one by one the best is the one that scores highest.
+A `gavel.judge.verdict.Comparer` gets its verdicts from a round robin of each question's solutions, and the best of n
+solutions from a knockout. A pointwise judge's best solution is the one with the highest score.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ import numpy as np
 from gavel.judge import ratings
 from gavel.judge.verdict import Compared, Comparer, Comparison, Judge, Verdict
 
-# Rewards of a judge that compares, from a round robin's table. Both lie in [0, 1] with the middle at 0.5, as a
-# verifiable reward of 0 and 1 does, so that lambda means what it says; ratings in Elo points would drown it.
+# A pairwise judge's rewards, from a round robin's table. Both lie in [0, 1] around 0.5, as verifiable rewards of 0 and
+# 1 do, so lambda keeps its meaning; ratings in Elo points would drown the verifiable reward.
 SCORES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "win-rate": ratings.win_rates,
     "elo": lambda table: np.where(
@@ -30,10 +30,10 @@ def verdicts(
     solutions: Sequence[str],
     score: Callable[[np.ndarray], np.ndarray],
 ) -> list[Verdict]:
-    """One verdict a solution, from a round robin of the solutions of each question.
+    """One verdict for each solution, from a round robin of each question's solutions.
 
-    Equal solutions are one player and tie with each other (0.5, not asked). A solution that is alone has nothing to be
-    compared with: its verdict is missing, as it is where fewer than half of its comparisons could be asked.
+    Equal solutions are one player and tie with each other (0.5, not asked). A solution with no opponent in its group
+    gets a missing verdict, and so does one with fewer than half of its comparisons known.
 
     Args:
         score: the reward, one of `SCORES`.
@@ -48,19 +48,23 @@ def verdicts(
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
         found = comparer.compare([(*players[i], players[j][1]) for i, j in pairs])
-        record.update({pair: one for pair, one in zip(pairs, found, strict=True) if one is not None})
-        return [None if one is None else one.probability for one in found]
+        record.update(
+            {pair: comparison for pair, comparison in zip(pairs, found, strict=True) if comparison is not None}
+        )
+        return [None if comparison is None else comparison.probability for comparison in found]
 
     tables = round_robin(list(groups.values()), compare)
     of_player: dict[int, list[Comparison]] = {}
-    for pair, one in record.items():
+    for pair, comparison in record.items():
         for player in pair:
-            of_player.setdefault(player, []).append(one)
+            of_player.setdefault(player, []).append(comparison)
     found: dict[int, Verdict] = {}
     for (question, distinct), table in zip(groups.items(), tables, strict=True):
         places = [distinct.index(player) for player in members[question]]
-        whole = table[np.ix_(places, places)]
-        for player, reward, rate in zip(members[question], score(whole), ratings.win_rates(whole), strict=True):
+        full_table = table[np.ix_(places, places)]
+        for player, reward, rate in zip(
+            members[question], score(full_table), ratings.win_rates(full_table), strict=True
+        ):
             found[player] = _verdict(float(reward), float(rate), of_player.get(player, []))
     return [found[number[player]] for player in zip(questions, solutions, strict=True)]
 
@@ -86,32 +90,32 @@ def _verdict(reward: float, rate: float, comparisons: Sequence[Comparison]) -> V
 def best_of_each(
     judge: Judge | Comparer, questions: Sequence[str], groups: Sequence[Sequence[str]], seed: int = 0
 ) -> list[int | None]:
-    """The place of the best solution of each question, by any kind of judge.
+    """The index of the best solution of each question, by any kind of judge.
 
-    A judge that compares holds a knockout of the different solutions, all questions together in each round: n-1
-    comparisons for n of them. Another one scores each, and the first of the highest wins.
+    A pairwise judge runs a knockout of the distinct solutions, all questions together in each round: n-1 comparisons
+    for n solutions. A pointwise judge scores each solution; the first one with the highest score wins.
 
     Args:
         groups: the solutions of each question, at least one each.
         seed: of the brackets, which do not depend on the order of the solutions.
 
     Returns:
-        Places in the groups, of equal solutions the first; None where the judge could not be asked (a knockout: about
-        any match, scores: about all of them).
+        Indices in the groups, the first among equal solutions; None where the judge could not be asked (in a knockout
+        about any match, with scores about all solutions).
 
     Raises:
-        ValueError: a question without solutions.
+        ValueError: a question has no solutions.
     """
     if any(not group for group in groups):
         raise ValueError("a question without solutions has no best one")
     if not isinstance(judge, Comparer):
         return _highest(judge, questions, groups)
     players = [(q, text) for q, own in zip(questions, groups, strict=True) for text in dict.fromkeys(own)]
-    brackets, begun = [], 0
+    brackets, offset = [], 0
     for own in groups:
         distinct = list(dict.fromkeys(own))
-        brackets.append([begun + place for place in bracket(distinct, seed)])
-        begun += len(distinct)
+        brackets.append([offset + place for place in bracket(distinct, seed)])
+        offset += len(distinct)
 
     def compare(pairs: list[tuple[int, int]]) -> list[float | None]:
         found = judge.compare([(*players[i], players[j][1]) for i, j in pairs])
@@ -138,14 +142,14 @@ Compare = Callable[[list[tuple[int, int]]], Sequence[float | None]]
 
 
 def round_robin(groups: Sequence[Sequence[int]], compare: Compare) -> list[np.ndarray]:
-    """Every pair of every group, once: n(n-1)/2 comparisons for n players, all in one call.
+    """Compare every pair of every group once: n(n-1)/2 comparisons for n players, all in one call.
 
     Args:
-        groups: the players of each group; no player stands in a group twice.
+        groups: the players of each group, each at most once.
 
     Returns:
-        For each group `(n, n)`: the probability that the row's player beats the column's, 0.5 on the diagonal, NaN
-        where it is not known.
+        For each group an `(n, n)` array: the probability that the row's player beats the column's, 0.5 on the diagonal,
+        NaN where unknown.
     """
     places = [list(combinations(range(len(group)), 2)) for group in groups]
     asked = [(group[i], group[j]) for group, own in zip(groups, places, strict=True) for i, j in own]
@@ -161,31 +165,31 @@ def round_robin(groups: Sequence[Sequence[int]], compare: Compare) -> list[np.nd
 
 
 def bracket(texts: Sequence[str], seed: int = 0) -> list[int]:
-    """An order of the players for `knockout` that depends on seed and texts, not on where in the list they stand."""
+    """An order of the players for `knockout` that depends on seed and texts, not on their order in the list."""
     return sorted(range(len(texts)), key=lambda i: hashlib.sha256(f"{seed}\0{texts[i]}".encode()).digest())
 
 
 def knockout(brackets: Sequence[Sequence[int]], compare: Compare) -> list[int | None]:
     """The winner of each bracket: n-1 comparisons for n players, in ceil(log2 n) rounds of all brackets together.
 
-    Neighbours meet, and of an even match (0.5) the one that stands first goes on. Where n is no power of two, the first
-    of the first round have byes, so that a power of two is left.
+    Neighbours play each other; after an even match (0.5) the earlier one advances. If n is not a power of two, the
+    first players have a bye in the first round, so that a power of two is left.
 
     Args:
         brackets: the players of each, in the order of `bracket`; none is empty.
 
     Returns:
-        The winners; None where a match of the bracket could not be asked, since whoever went on would be made up.
+        The winners; None where a match of the bracket could not be asked, because its winner would be arbitrary.
     """
     left: list[list[int] | None] = [list(players) for players in brackets]
     while any(players is not None and len(players) > 1 for players in left):
         matches = [_matches(players) if players is not None else [] for players in left]
         answers = iter(compare([match for own in matches for match in own]))
         for place, own in enumerate(matches):
-            found = [next(answers) for _ in own]
+            results = [next(answers) for _ in own]
             players = left[place]
-            known = [won for won in found if won is not None]
-            if players is None or len(known) < len(found):
+            known = [won for won in results if won is not None]
+            if players is None or len(known) < len(results):
                 left[place] = None
                 continue
             winners = [i if won >= 0.5 else j for (i, j), won in zip(own, known, strict=True)]
@@ -194,7 +198,7 @@ def knockout(brackets: Sequence[Sequence[int]], compare: Compare) -> list[int | 
 
 
 def _matches(players: Sequence[int]) -> list[tuple[int, int]]:
-    """Those of one round; players at the beginning that stand in none have a bye."""
-    below = 1 << ((len(players) - 1).bit_length() - 1) if len(players) > 1 else 1  # the power of two that will be left
-    ends = players[len(players) - 2 * (len(players) - below) :]
-    return list(zip(ends[::2], ends[1::2], strict=True))
+    """The matches of one round; players at the beginning without a match have a bye."""
+    remaining = 1 << ((len(players) - 1).bit_length() - 1) if len(players) > 1 else 1  # players left after the round
+    playing = players[len(players) - 2 * (len(players) - remaining) :]
+    return list(zip(playing[::2], playing[1::2], strict=True))

@@ -1,8 +1,8 @@
-"""The judge's interface: what every judge is asked, and what it answers. Imports nothing of the library.
+"""The judge's interface: what every judge accepts and returns. Imports nothing from the library.
 
-Every judge is a `Judge`. One that compares two solutions is a `Comparer` too, and one that writes before it answers has
-a `Reasoner`. A judge is given whole groups (all completions of a question stand together), so that pointwise and
-pairwise judges fit the same place.
+Every judge is a `Judge`. A pairwise judge is also a `Comparer`, and a judge that reasons first has a `Reasoner`. A
+judge receives complete groups (the solutions of a question are adjacent), so pointwise and pairwise judges share one
+interface.
 """
 
 import math
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 Match = tuple[str, str, str]  # question and two different solutions
-WIDEST = (-10.0, 10.0)  # of a score: that of log-odds
+WIDEST = (-10.0, 10.0)  # range of a score: that of log-odds
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two solutions of a question, asked about in both orders.
+    """Two solutions of a question, compared in both orders.
 
     Attributes:
-        probability: that the first of the match is better, the mean over both orders.
-        first: that whichever stands first in the prompt is better, the mean over both orders.
-        flipped: each order has another winner.
-        off_label: probability that fell on neither label word, the mean of both.
+        probability: that the match's first solution is better, mean over both orders.
+        first: that the solution shown first in the prompt is better, mean over both orders.
+        flipped: the winner changes with the order.
+        off_label: probability mass on neither label word, mean over both orders.
         truncated: one of the prompts was too long.
     """
 
@@ -33,18 +33,18 @@ class Comparison:
     truncated: bool = False
 
 
-MAX_MISSING = 0.25  # of the answers that were asked for: with more of them missing a judge has no figures
-MIN_KNOWN = 0.5  # of what one answer is made of (comparisons, reasonings): with less of it the answer is missing
+MAX_MISSING = 0.25  # fraction of the requested answers: with more of them missing, a judge has no metrics
+MIN_KNOWN = 0.5  # fraction of an answer's parts (comparisons, reasonings): with fewer of them, the answer is missing
 
 
 @dataclass(frozen=True)
 class Compared:
-    """How a solution was compared with others of its question, each pair in both orders.
+    """A solution's comparisons with others of its question, each in both orders.
 
     Attributes:
-        opponents: how many there were.
-        first: mean probability that whichever solution stands first wins; 0.5 without position bias.
-        flipped: share of the pairs whose winner changes with the order.
+        opponents: number of other solutions.
+        first: mean probability that the solution shown first wins; 0.5 without position bias.
+        flipped: fraction of the pairs whose winner changes with the order.
     """
 
     opponents: int
@@ -54,16 +54,16 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge says of one solution. One with a number that is none (NaN, infinite) is a missing answer.
+    """A judge's verdict on one solution. A verdict with a NaN or infinite number counts as a missing answer.
 
     Attributes:
-        score: the reward, or None where the judge could not be asked; in [0, 1] unless it is log-odds.
-        off_label: the probability that fell on neither label word.
+        score: the reward, or None if the judge could not be asked; in [0, 1] unless it is log-odds.
+        off_label: probability mass on neither label word.
         truncated: the prompt was too long and lost its beginning.
-        probability: in [0, 1], that the solution is right, whatever is made of it for the score; None with the score.
-            Of a relative judge: that it is better than another of its group.
-        phrasings: the same for each phrasing of the judging prompt, where there are several.
-        compared: of a relative judge.
+        probability: in [0, 1], that the solution is correct, whatever the score makes of it; None if the score is None.
+            From a pairwise judge: that the solution is better than another of its group.
+        phrasings: the same for each phrasing of the judging prompt, if there are several.
+        compared: from a pairwise judge only.
     """
 
     score: float | None
@@ -83,17 +83,17 @@ class Verdict:
 
     @property
     def says_right(self) -> bool | None:
-        """None for a relative judge: the best of a bad group need not be right."""
+        """None for a pairwise judge: the best of a bad group need not be correct."""
         return None if self.compared else self.probability is not None and self.probability > 0.5
 
 
 class Usage(NamedTuple):
-    """What a judge has been asked, and what its model has computed.
+    """A judge's prompts and tokens so far.
 
     Attributes:
         prompts: judging prompts.
-        read, written: tokens, which is what a judge costs.
-        cached: those of the prompts that a cache answered; they cost no tokens.
+        read, written: tokens; they determine what a judge costs.
+        cached: prompts that a cache answered; they cost no tokens.
     """
 
     prompts: int = 0
@@ -106,17 +106,17 @@ class Usage(NamedTuple):
         return self.read + self.written
 
     def since(self, earlier: "Usage") -> "Usage":
-        """What has been added to an earlier usage of the same judge."""
+        """The usage since an earlier one of the same judge."""
         return Usage(*(now - then for now, then in zip(self, earlier, strict=True)))
 
 
 class Reasoner(Protocol):
-    """How a judge writes before it answers.
+    """The chain of thought of a judge that reasons first.
 
-    A judging prompt is a text and a cue, which stands between the reasoning and the label.
+    A judging prompt is a text and a cue; the cue comes between the reasoning and the label word.
 
     Attributes:
-        max_new_tokens: the budget of one reasoning.
+        max_new_tokens: token budget of one reasoning.
     """
 
     max_new_tokens: int
@@ -129,27 +129,27 @@ class Reasoner(Protocol):
         temperature: float | None = None,
         seed: int | None = None,
     ) -> list[list[str | None]]:
-        """The beginnings of replies to each prompt, up to the label: a reasoning and the cue; None where none came.
+        """Sample replies to each prompt up to the label word: a reasoning and the cue; None where a reply is missing.
 
         Args:
-            samples: of each prompt; None is as many as vote.
-            temperature, seed: of the draws; None is the judge's own.
+            samples: replies to each prompt; None takes as many as vote.
+            temperature, seed: of sampling; None takes the judge's own.
         """
 
     def probabilities(self, replies: Sequence[tuple[str, str]], groups: Sequence[Hashable]) -> list[float | None]:
-        """The probability of the first label after each text and the beginning of a reply to it, None where unknown.
+        """The probability of the first label word after each text and the start of its reply; None where unknown.
 
         Args:
-            groups: texts of one group share their beginning.
+            groups: texts of one group share a prefix.
         """
 
 
 class Judge(Protocol):
-    """Anything that scores solutions.
+    """Scores solutions.
 
     Attributes:
-        score_range: lowest and highest score; others are errors, and missing rewards.
-        reasoner: None of a judge that answers at once.
+        score_range: lowest and highest valid score; any other is an error and becomes a missing reward.
+        reasoner: None for a direct judge.
     """
 
     score_range: tuple[float, float] = WIDEST
@@ -157,19 +157,19 @@ class Judge(Protocol):
 
     @property
     def usage(self) -> Usage:
-        """What the judge has been asked so far; a judge without a model has used nothing."""
+        """The judge's usage so far; a judge without a model uses nothing."""
         return Usage()
 
     def verdicts(self, questions: Sequence[str], solutions: Sequence[str]) -> list[Verdict]:
-        """One verdict for each (question, solution), in order; the solutions of a question stand together."""
+        """One verdict for each (question, solution) pair, in order; the solutions of a question are adjacent."""
 
 
 @runtime_checkable
 class Comparer(Protocol):
-    """A judge that says which of two solutions is better."""
+    """A pairwise judge: it decides which of two solutions is better."""
 
     def compare(self, matches: Sequence[Match]) -> list[Comparison | None]:
-        """One comparison a match, None where it could not be asked; the matches of one call are one set of passes."""
+        """One comparison for each match, None where the judge could not be asked; a call's matches are one batch."""
 
 
 def rewards(judge: Judge, verdicts: Sequence[Verdict]) -> list[float | None]:

@@ -1,1 +1,1 @@
-"""Where a judge's model runs: in this process, behind a server; with reasoning before the label, with a cache."""
+"""Where a judge's model runs (in this process or behind a server), reasoning before the label, and the cache."""

@@ -1,4 +1,4 @@
-"""What a back end answers."""
+"""The interface of back ends, and their answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -10,12 +10,12 @@ from gavel.judge.prompting import Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ROUNDING = 0.01  # by which probabilities in half precision may add up to more than 1
+ROUNDING = 0.01  # how far the sum of probabilities in half precision may exceed 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answers to one judging prompt: the probabilities of the two label words."""
+    """A model's answer to one judging prompt: the probabilities of the two label words."""
 
     right: float
     wrong: float
@@ -23,14 +23,14 @@ class Answer:
 
     @property
     def valid(self) -> bool:
-        """Whether both are probabilities of different tokens, up to rounding; a NaN or an infinite one is not."""
+        """Whether both are probabilities of different tokens, up to rounding; NaN and infinity are not."""
         both = (self.right, self.wrong)
         return all(isinstance(value, int | float) and 0 <= value <= 1 for value in both) and sum(both) <= 1 + ROUNDING
 
     @property
     def probability(self) -> float:
         total = self.right + self.wrong
-        # Both underflow only when the judge has no opinion at all; it then gives the middle.
+        # Both underflow only if the judge has no preference; that is 0.5.
         return self.right / total if total > 0 else 0.5
 
     @property
@@ -39,10 +39,10 @@ class Answer:
 
 
 class Backend(ABC):
-    """What answers judging prompts: a model, or a reasoning around one.
+    """Answers judging prompts: a model, or reasoning around one.
 
     Attributes:
-        chunk: prompts whose answers are kept together; None keeps those of a call together.
+        chunk: number of prompts whose answers are cached together; None caches a call's answers together.
     """
 
     chunk: int | None = None
@@ -50,33 +50,33 @@ class Backend(ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Of what answers: another model has another one."""
+        """Identifies the model and its settings: answers of another identity are never reused."""
 
     @property
     def tokens_read(self) -> int:
-        """Tokens of prompts so far, whether computed anew or not."""
+        """Prompt tokens so far, including those of shared prefixes that were not computed again."""
         return 0
 
     @property
     def tokens_written(self) -> int:
-        """Tokens before the label words; 0 of a model that was only asked to answer."""
+        """Tokens written before the label words; 0 without reasoning."""
         return 0
 
     @abstractmethod
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[Answer | None]:
-        """One answer a judging prompt, None where none could be had. Prompts of a group share their beginning."""
+        """One answer for each judging prompt, None where it is missing. Prompts of a group share a prefix."""
 
     def with_model(self, model: "PreTrainedModel") -> Self:
         """The same back end with another model of the same tokenizer, such as one that is being trained.
 
         Raises:
-            TypeError: this one's model does not run in this process.
+            TypeError: the back end's model does not run in this process.
         """
-        raise TypeError(f"{type(self).__name__}: its model does not run here, so no other one can take its place")
+        raise TypeError(f"{type(self).__name__}: its model does not run in this process, so it cannot be replaced")
 
 
 class Writer(Backend):
-    """Where the judge's model runs: it answers, and can also write."""
+    """A back end that runs the judge's model, which answers and can also write text."""
 
     @abstractmethod
     def write(
@@ -89,24 +89,24 @@ class Writer(Backend):
         seed: int,
         stop: Sequence[str],
     ) -> Sequence[Sequence[str | None]]:
-        """`n` replies to each prompt, None where one could not be had.
+        """Sample `n` replies to each prompt, None where one is missing.
 
         Args:
-            seed: with the prompt it decides all random numbers, as far as they are the back end's own.
-            stop: for each prompt, a text at which the reply may end; what comes after it is of no use.
+            seed: with the prompt it determines all random numbers that the back end controls.
+            stop: for each prompt, a text at which the reply may end; whatever comes after it is discarded.
         """
 
     def cuts(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
-        """For each prompt whether `write` cuts its beginning, as far as that is known: behind a server it is not."""
+        """Whether `write` truncates each prompt's beginning; False behind a server, where it is unknown."""
         return [False] * len(texts)
 
 
 class Resident(Writer):
-    """A model in this process: it is known what the model reads, and it can be trained.
+    """A model in this process: its input is known exactly, and it can be trained.
 
     Attributes:
         tokenizer: the model's.
-        chat: prompts are put through its chat template.
+        chat: prompts go through its chat template.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -114,7 +114,7 @@ class Resident(Writer):
 
     @abstractmethod
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[Answer]:
-        """As `Backend` says; never None."""
+        """As in `Backend`; never None."""
 
     @abstractmethod
     def templated(self, text: Prompt) -> str:

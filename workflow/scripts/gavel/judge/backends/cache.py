@@ -1,7 +1,7 @@
-"""Judge answers that have been asked for, in one SQLite file: who opens the same file asks nothing twice.
+"""A cache of judge answers in one SQLite file: judges that share the file ask no prompt twice.
 
-A key is the digest of who answers and of the whole judging prompt, so another model, label or prompt never meets an old
-answer. What was answered in one call is stored at once or not at all.
+A key is the digest of the back end's identity and the complete judging prompt, so an old answer is never used for
+another model, label word or prompt. The answers of one call are stored together or not at all.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from gavel.judge.backends.base import Answer
 
 Text = TypeVar("Text", bound=Hashable)  # a judging prompt
 
-WAIT_S = 60.0  # for another job that is writing
-CHUNK = 500  # keys in one query
+WAIT_S = 60.0  # for another job's write
+CHUNK = 500  # keys per query
 
 
 class Cache:
-    """Answers by judging prompt. A file that cannot be used is named once, and then the judge is asked as if new.
+    """Answers by judging prompt. If the file cannot be used, one log line names it, and the cache stays empty.
 
     Args:
-        path: the file, made if need be.
-        identity: of who answers.
+        path: the file; it is created if missing.
+        identity: of the back end and its label words.
     """
 
     def __init__(self, path: str | Path, identity: str):
@@ -41,16 +41,16 @@ class Cache:
             self._give_up(f"{path}: {error}")
 
     def get(self, texts: Sequence[Text]) -> dict[Text, Answer]:
-        """The answers that are known."""
+        """The known answers."""
         keys = {self._key(text): text for text in texts}
-        found = {}
+        answers = {}
         for chunk in _chunks(list(keys)):
             marks = ",".join("?" * len(chunk))
             for key, right, wrong, cut in self._run(
                 f"SELECT key, yes, no, truncated FROM answers WHERE key IN ({marks})", chunk
             ):
-                found[keys[key]] = Answer(right, wrong, bool(cut))
-        return found
+                answers[keys[key]] = Answer(right, wrong, bool(cut))
+        return answers
 
     def put(self, answers: Mapping[Text, Answer]) -> None:
         rows = [(self._key(text), a.right, a.wrong, int(a.truncated)) for text, a in answers.items()]

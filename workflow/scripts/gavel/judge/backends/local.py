@@ -1,4 +1,4 @@
-"""A judge's model in this process: one forward pass a solution, what prompts share computed once."""
+"""A judge's model in this process: one forward pass for each solution, with shared prefixes computed once."""
 
 import copy
 from collections.abc import Hashable, Mapping, Sequence
@@ -23,20 +23,20 @@ class LocalBackend(Resident):
 
     Args:
         model: hub name or local folder.
-        labels: the words for right and wrong, each one token in the place where it stands.
-        example: any judging prompt (`gavel.judge.prompting.example`), to see how the labels are tokenised after it.
+        labels: the two label words, each exactly one token after the prompt.
+        example: any judging prompt (`gavel.judge.prompting.example`), to check how the label words are tokenised.
         chat: put prompts through the model's chat template as a user message.
-        chat_template_kwargs: arguments of that template, as `enable_thinking`.
-        dtype: of the weights; `auto` is bfloat16 where the processor computes in it, else float32.
-        max_tokens: longest prompt, at most the model's context; of a longer one the beginning is cut, never the end
-            where the label stands, and its answer says so.
-        batch_tokens: tokens of padded prompts in one forward pass; lower it when memory runs out.
+        chat_template_kwargs: arguments of that template, such as `enable_thinking`.
+        dtype: of the weights; `auto` is bfloat16 where the hardware supports it, else float32.
+        max_tokens: longest prompt, at most the model's context; a longer one loses its beginning, never its end with
+            the label position, and its answer is marked as truncated.
+        batch_tokens: padded prompt tokens per forward pass; lower it if memory runs out.
         reuse: compute instructions and question once for all solutions; False is for comparison.
         pad_token, eos_token, revision: as for the student.
 
     Raises:
-        InputError: model or tokenizer do not load, a label is not one token, the chat template opens a thought, or
-            later the model gives no numbers.
+        InputError: model or tokenizer do not load, a label word is not one token, or the chat template opens a thought;
+            later, the model returns NaN or infinite probabilities.
     """
 
     tokens_read = 0
@@ -59,7 +59,7 @@ class LocalBackend(Resident):
         revision: str | None = None,
     ):
         if max_tokens < 1:
-            raise InputError(f"judge.max_tokens: {max_tokens}; the prompt needs at least 1")
+            raise InputError(f"judge.max_tokens: {max_tokens}; must be at least 1")
         self.chat, self.batch_tokens, self.reuse = chat, batch_tokens, reuse
         self.template_kwargs = dict(chat_template_kwargs or {})
         self.tokenizer = loading.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
@@ -70,14 +70,17 @@ class LocalBackend(Resident):
         self.context = loading.context_length(self.model.config)
         self.max_tokens = min(max_tokens, self.context or max_tokens)
         if self.max_tokens < max_tokens:
-            say(f"judge.max_tokens {max_tokens} is above the context of {model!r}; prompts are cut to {self.context}")
+            say(
+                f"judge.max_tokens {max_tokens} is above the context of {model!r}; "
+                f"prompts are truncated to {self.context} tokens"
+            )
         self.source, self.revision = model, revision
 
     def with_model(self, model: PreTrainedModel) -> Self:
-        """As `gavel.judge.backends.base.Backend` says."""
-        found = copy.copy(self)
-        found.model = model
-        return found
+        """As in `gavel.judge.backends.base.Backend`."""
+        backend = copy.copy(self)
+        backend.model = model
+        return backend
 
     @property
     def identity(self) -> str:
@@ -90,7 +93,7 @@ class LocalBackend(Resident):
         return templated(self.tokenizer, text, self.chat, self.template_kwargs)
 
     def longest_prompt(self, max_new_tokens: int) -> int:
-        """Tokens that a prompt may have before a reasoning of so many tokens.
+        """The most tokens that a prompt may have before a reasoning of `max_new_tokens`.
 
         Raises:
             InputError: the model's context has no room for both.
@@ -104,13 +107,13 @@ class LocalBackend(Resident):
         return room
 
     def cuts(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
-        """For each prompt whether `write` cuts its beginning."""
+        """Whether `write` truncates each prompt's beginning."""
         room = self.longest_prompt(max_new_tokens)
         shown = [self.templated(text) for text in texts]
         return [len(ids) > room for ids in self.tokenizer(shown, add_special_tokens=not self.chat)["input_ids"]]
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer]:
-        """As `gavel.judge.backends.base.Backend` says; never None."""
+        """As in `gavel.judge.backends.base.Backend`; never None."""
         encoded = [
             self.tokenizer(self.templated(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
         ]
@@ -127,7 +130,7 @@ class LocalBackend(Resident):
         )
         if not torch.isfinite(probabilities).all():
             raise InputError(
-                f"judge.model: {self.source!r} in {self.model.dtype} gives probabilities that are no numbers; "
+                f"judge.model: {self.source!r} in {self.model.dtype} returned NaN or infinite probabilities; "
                 "set judge.dtype to float32 or bfloat16"
             )
         return [
@@ -145,7 +148,7 @@ class LocalBackend(Resident):
         seed: int = 0,
         stop: Sequence[str] = (),
     ) -> list[list[str]]:
-        """See `gavel.judge.backends.base.Writer`; never None. `stop` is not used: a reply ends at the end token."""
+        """As in `gavel.judge.backends.base.Writer`; never None. `stop` is unused: a reply ends at the end token."""
         groups = sample(
             self.model,
             self.tokenizer,
@@ -154,11 +157,11 @@ class LocalBackend(Resident):
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             seed=seed,
-            occurrences=[0] * len(texts),  # what a judge says of a text is the same wherever the text stands
+            occurrences=[0] * len(texts),  # a reply does not depend on the text's place in the batch
             batch_tokens=self.batch_tokens,
             special_tokens=not self.chat,
             max_prompt_tokens=self.longest_prompt(max_new_tokens),
         )
         self.tokens_read += sum(group[0].read for group in groups)
-        self.tokens_written += sum(len(one.ids) for group in groups for one in group)
-        return [[one.text for one in group] for group in groups]
+        self.tokens_written += sum(len(reply.ids) for group in groups for reply in group)
+        return [[reply.text for reply in group] for group in groups]

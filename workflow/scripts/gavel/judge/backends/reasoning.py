@@ -1,9 +1,9 @@
-"""A judge that writes before it answers, around any back end and under any kind of judge.
+"""Reasoning before the verdict (chain of thought), around any back end and under any kind of judge.
 
 As in the reward reasoning models of Guo et al. 2025 (arXiv 2505.14674; we have read the abstract and reviews) the model
-reasons first and gives its verdict then, and several reasonings may vote. Ours reads the verdict from the probabilities
-of the label words after the reasoning, in the place where the prompt puts it, so a reasoning that ran out of tokens has
-a verdict too, and none has to be parsed. The same model without reasoning is their DirectJudge.
+reasons first and then gives its verdict, and several reasonings may vote. Ours reads the verdict from the probabilities
+of the label words after the reasoning, where the prompt puts the verdict. A reasoning that runs out of tokens therefore
+has a verdict too, and none has to be parsed. The same model without reasoning is their DirectJudge.
 """
 
 import copy
@@ -24,16 +24,16 @@ MAX_NEW_TOKENS = 512
 
 
 class Reasoning(Backend):
-    """A back end that lets another one write.
+    """A back end that lets another one reason before it answers.
 
     Args:
         writer: where the model runs.
-        max_new_tokens: the budget of one reasoning.
-        samples: reasonings of each prompt, sampled apart.
-        temperature: at which they are sampled; 0 takes the likeliest token, and is for one sample.
-        vote: what becomes of several verdicts: the `mean` of their probabilities, or the `majority`, the share of them
-            that is for a label (an even one is half for each).
-        seed: of the draws, with the prompt.
+        max_new_tokens: token budget of one reasoning.
+        samples: independent reasonings for each prompt.
+        temperature: of sampling; 0 takes the likeliest token and allows only one sample.
+        vote: how several verdicts are combined: the `mean` of their probabilities, or the `majority`, the fraction of
+            verdicts for a label word (an even verdict counts half for each).
+        seed: of sampling, together with the prompt.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class Reasoning(Backend):
         self.chunk = writer.chunk
 
     def with_model(self, model: "PreTrainedModel") -> Self:
-        """The same back end around a model in this process that another one takes the place of."""
-        found = copy.copy(self)
-        found.writer = self.writer.with_model(model)
-        return found
+        """The same back end around another model in this process."""
+        backend = copy.copy(self)
+        backend.writer = self.writer.with_model(model)
+        return backend
 
     @property
     def identity(self) -> str:
-        drawing = [
+        sampling = [
             ("max_new_tokens", self.max_new_tokens),
             ("seed", self.seed),
             ("temperature", self.temperature),
         ]
-        return f"{self.writer.identity} reasoning {self.samples} {self.vote} {drawing}"
+        return f"{self.writer.identity} reasoning {self.samples} {self.vote} {sampling}"
 
     @property
     def tokens_read(self) -> int:
@@ -74,7 +74,7 @@ class Reasoning(Backend):
         return self.writer.tokens_written
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
-        """As `gavel.judge.backends.base.Backend` says.
+        """As in `gavel.judge.backends.base.Backend`.
 
         Raises:
             ValueError: a prompt has no place for a reasoning.
@@ -84,17 +84,17 @@ class Reasoning(Backend):
             raise ValueError("a prompt has no place for a reasoning")
         written = self.reason(pairs)
         asked: list[Prompt] = []
-        alike: list[Hashable] = []
+        prefixes: list[Hashable] = []
         for place, ((prompt, _), own) in enumerate(zip(pairs, written, strict=True)):
             known = [(prompt, text) for text in own if text is not None]
             asked += known
-            alike += [groups[place] if self.samples == 1 else place] * len(known)
-        answers = iter(self.writer.answers(asked, alike) if asked else ())
+            prefixes += [groups[place] if self.samples == 1 else place] * len(known)
+        answers = iter(self.writer.answers(asked, prefixes) if asked else ())
         voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
         cut_off = self.writer.cuts([prompt for prompt, _ in pairs], self.max_new_tokens)
         return [
-            replace(answer, truncated=True) if answer is not None and lost else answer
-            for answer, lost in zip(voted, cut_off, strict=True)
+            replace(answer, truncated=True) if answer is not None and truncated else answer
+            for answer, truncated in zip(voted, cut_off, strict=True)
         ]
 
     def reason(
@@ -105,9 +105,9 @@ class Reasoning(Backend):
         temperature: float | None = None,
         seed: int | None = None,
     ) -> list[list[str | None]]:
-        """As `gavel.judge.verdict.Reasoner` says.
+        """As in `gavel.judge.verdict.Reasoner`.
 
-        A reasoning is cut where the model goes on to the verdict by itself.
+        A reasoning is cut where the model continues to the verdict by itself.
         """
         cues = [cue for _, cue in prompts]
         sampled = self.writer.write(
@@ -124,7 +124,7 @@ class Reasoning(Backend):
         ]
 
     def probabilities(self, replies: Sequence[tuple[str, str]], groups: Sequence[Hashable]) -> list[float | None]:
-        """As `gavel.judge.verdict.Reasoner` says."""
+        """As in `gavel.judge.verdict.Reasoner`."""
         answers = self.writer.answers(replies, groups)
         return [None if answer is None else answer.probability for answer in answers]
 
@@ -136,12 +136,12 @@ class Reasoning(Backend):
         wrong = statistics.fmean(answer.wrong for answer in known)
         if self.vote == "majority":
             votes = [(answer.right > answer.wrong) + 0.5 * (answer.right == answer.wrong) for answer in known]
-            share, both = statistics.fmean(votes), right + wrong
-            right, wrong = share * both, (1 - share) * both
+            fraction, both = statistics.fmean(votes), right + wrong
+            right, wrong = fraction * both, (1 - fraction) * both
         return Answer(right, wrong, any(answer.truncated for answer in known))
 
 
 def cut(text: str, cue: str) -> str:
-    """A reasoning without the verdict that the model went on to, and without blanks at its end."""
+    """A reasoning without the verdict that the model continued to, and without trailing blanks."""
     end = cue.strip()
     return (text.partition(end)[0] if end else text).rstrip()

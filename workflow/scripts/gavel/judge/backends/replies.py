@@ -1,12 +1,12 @@
-"""What an OpenAI-compatible server replies, read strictly: a reply is as the protocol has it, or `Malformed`.
+"""Parse an OpenAI-compatible server's reply strictly: it follows the protocol, or it is `Malformed`.
 
-Proxies answer with pages of HTML, overloaded servers with half a reply, and a server's numbers can be none. Nothing of
-that may become a reward, nor end a job.
+Proxies answer with HTML pages, overloaded servers with half a reply, and a server's numbers can be NaN. None of that
+may become a reward or end a job.
 
-A token that the model cannot say is listed with the logarithm of 0, for which JSON has no number. vLLM writes -9999,
-llama.cpp's server the lowest number of 32 bits, and Python's own encoder `-Infinity`: all are a probability of 0.
-`null` is malformed: encoders that write minus infinity so, such as orjson and nlohmann's, write it for NaN too, which a
-broken model gives and which is no probability.
+A token that the model cannot produce is listed with the logarithm of 0, for which JSON has no number. vLLM writes
+-9999, llama.cpp's server the lowest 32-bit float, and Python's own encoder `-Infinity`: all mean probability 0. `null`
+is malformed: encoders that write minus infinity as null, such as orjson and nlohmann's, do the same with NaN, which a
+broken model returns and which is not a probability.
 """
 
 import json
@@ -24,11 +24,11 @@ SHOWN = 80  # characters of a malformed reply in a message
 
 
 class Malformed(Exception):
-    """A reply with status 200 that is none; the text says what is wrong with it."""
+    """A reply with status 200 that does not follow the protocol; the message names the fault."""
 
 
 class Listed(NamedTuple):
-    """A likely token; minus infinity is the log-probability of one that cannot be."""
+    """A likely token; an impossible one has the log-probability minus infinity."""
 
     token: str
     log_probability: float
@@ -39,9 +39,9 @@ class Reply:
     """One completion.
 
     Attributes:
-        text: what the model wrote; "" where log-probabilities were asked for.
-        listed: the likeliest tokens, where they were asked for.
-        read, written: tokens of prompt and completion; 0 of a server that does not count.
+        text: what the model wrote; "" if log-probabilities were requested.
+        listed: the likeliest tokens, if they were requested.
+        read, written: tokens of prompt and completion; 0 from a server that does not report them.
     """
 
     text: str
@@ -51,14 +51,14 @@ class Reply:
 
 
 def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
-    """Read a reply's first choice.
+    """Parse a reply's first choice.
 
     Args:
-        chat: of the chat endpoint, whose choices have another layout.
-        writes: the text was asked for; else the log-probabilities of the first token.
+        chat: the reply is the chat endpoint's, whose choices have another layout.
+        writes: the text was requested; otherwise the log-probabilities of the first token.
 
     Raises:
-        Malformed: it is not JSON, reports an error, or lacks a part, has one of another type, or its numbers are no
+        Malformed: it is not JSON, reports an error, lacks a part or has one of the wrong type, or its numbers are not
             log-probabilities.
     """
     try:
@@ -67,7 +67,7 @@ def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
         shown = body[:SHOWN].decode("utf-8", "replace")
         raise Malformed(f"not JSON but {shown!r}" if body.strip() else "an empty body") from None
     if not isinstance(reply, dict):
-        raise Malformed(f"a JSON object was expected, found {type(reply).__name__}")
+        raise Malformed(f"expected a JSON object, found {type(reply).__name__}")
     if reply.get("error"):
         raise Malformed(f"an error with status 200: {str(reply['error'])[:SHOWN]}")
     read, written = _usage(reply.get("usage"))
@@ -99,21 +99,21 @@ def _listed(logprobs: Mapping[str, object]) -> list[Listed]:
 
 
 def _checked(listed: Sequence[tuple[str, object]]) -> list[Listed]:
-    """The list, whose numbers are log-probabilities of different tokens."""
+    """The list, after a check that its numbers are log-probabilities of different tokens."""
     if not listed:
         raise Malformed("'top_logprobs' is empty")
-    found: list[Listed] = []
+    checked: list[Listed] = []
     for token, value in listed:
-        # An integer may be too large for a float; compared with one it need not be made one.
+        # An integer may be too large for a float; the comparison does not convert it.
         if not _is_number(value) or not (-sys.float_info.max <= value <= sys.float_info.max or value == -math.inf):
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {str(value)[:SHOWN]}")
         if value > ROUNDING:
             raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {value:g}, above 0")
-        found.append(Listed(token, value))
-    total = math.fsum(math.exp(value) for _, value in found)
+        checked.append(Listed(token, value))
+    total = math.fsum(math.exp(value) for _, value in checked)
     if total > 1 + ROUNDING:
         raise Malformed(f"the probabilities of the listed tokens add up to {total:.3g}")
-    return found
+    return checked
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
@@ -126,7 +126,7 @@ class _Tokens(NamedTuple):
 
 
 def _usage(usage: object) -> _Tokens:
-    """What a request took; a server that leaves `usage` out, or null, counts none."""
+    """A request's tokens; 0 if the server leaves `usage` out or null."""
     if usage is None:
         return _Tokens(0, 0)
     counts = [_part(_typed(usage, "usage", dict), name, int) for name in ("prompt_tokens", "completion_tokens")]

@@ -1,13 +1,14 @@
-"""A judge's model behind an OpenAI-compatible server (vLLM, llama.cpp, hosted ones): one token a solution over HTTP.
+"""A judge's model behind an OpenAI-compatible server (vLLM, llama.cpp, hosted): one token for each solution over HTTP.
 
-Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label that is not
-among them counts as 0 (its probability is below that of the last one listed); with neither there, or both at 0, the
-answer is unknown, as it is when the server could not be asked or its reply is malformed
-(`gavel.judge.backends.replies`), after as many retries. Too long a prompt is the server's to cut or to refuse.
+Each judging prompt is one request for one token with the log-probabilities of the likeliest ones. A label word that is
+not listed counts as 0 (its probability is below that of the last listed token). If neither word is listed, or both
+are 0, the answer is unknown. It is also unknown if the request fails or the reply is malformed
+(`gavel.judge.backends.replies`), after all retries. A prompt that is too long is left to the server to cut or to
+reject.
 
-A judge that reasons asks twice: for the reasoning, and for the token after it. By the chat endpoint the second request
-ends with the beginning of the assistant's message, which the server must go on with: vLLM and SGLang are told so by
-`continue_final_message`, llama.cpp's server does it by itself; one that refuses is named in the log.
+A judge that reasons first sends two requests: for the reasoning, and for the token after it. On the chat endpoint the
+second request ends with the start of the assistant's message, which the server must continue. vLLM and SGLang do so
+with `continue_final_message`, llama.cpp's server by default; a server that rejects the request is named in the log.
 """
 
 import math
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 NAME = "judge server"
-AGAIN = (408, 409, 429)  # statuses below 500 that another attempt can change
-FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S = 0.5, 8.0, 60.0  # between attempts; the last where the server names one
+AGAIN = (408, 409, 429)  # statuses below 500 that are worth a retry
+FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S = 0.5, 8.0, 60.0  # between attempts; the last if the server asks for it
 HTTP = ("httpx", "httpcore", "h11")  # packages whose errors the openai client may let through
 
 
@@ -43,24 +44,25 @@ class ServerBackend(Writer):
     """Asks a server for the next token's log-probabilities.
 
     Args:
-        model: the name by which the server knows the model.
-        labels: the words for right and wrong, compared with the texts of the listed tokens.
-        example: any judging prompt, to see at the first call whether the labels are among the listed tokens.
-        base_url: of the API, for instance `http://localhost:8000/v1`; `${NAME}` in it is the environment's value.
+        model: the server's name for the model.
+        labels: the two label words, compared with the texts of the listed tokens.
+        example: any judging prompt; the first call checks with it whether the label words are listed.
+        base_url: of the API, for instance `http://localhost:8000/v1`; `${NAME}` is replaced by that environment
+            variable.
         chat: use the chat endpoint (the server applies the template) instead of plain completions.
-        chat_template_kwargs: arguments of that template, as vLLM, SGLang and llama.cpp's server take them.
-        api_key_env: environment variable that holds the key; servers of one's own need none.
-        top_logprobs: how many tokens to list; servers allow 5 to 20.
-        concurrency: requests at a time.
+        chat_template_kwargs: arguments of that template, as vLLM, SGLang and llama.cpp's server accept them.
+        api_key_env: environment variable with the key; self-hosted servers need none.
+        top_logprobs: number of tokens to list; servers allow 5 to 20.
+        concurrency: simultaneous requests.
         timeout_s: for one request.
-        retries: of a request that failed (connection, time-out, overload, server error, malformed reply), each after a
-            longer wait.
-        status: status file of a server that the job started itself (`gavel.jobs.serving`): while it is started again,
-            the next prompts wait for it. Its address is another one in every job, so it is no part of the identity.
+        retries: of a failed request (connection, time-out, overload, server error, malformed reply), with growing
+            waits.
+        status: status file of a server that the job started itself (`gavel.jobs.serving`): while the server restarts,
+            the next prompts wait for it. Its address differs in every job, so it is not part of the identity.
 
     Raises:
-        InputError: the package `openai` is missing; later, the server refuses key or model, lists neither label, or is
-            gone for good.
+        InputError: the package `openai` is missing; later, the server rejects key or model, lists neither label word,
+            or is permanently down.
     """
 
     chunk = 256
@@ -100,7 +102,7 @@ class ServerBackend(Writer):
             base_url=address,
             api_key=key or "none",
             timeout=timeout_s,
-            max_retries=0,  # `_tried` retries, since a malformed reply counts as a failure too
+            max_retries=0,  # `_tried` retries, because a malformed reply is a failure too
         )
         self.retries = retries
         self.status = status
@@ -114,7 +116,7 @@ class ServerBackend(Writer):
         return f"{'job' if self.status else self.base_url} {self.model} {self.chat} {self.top}{own}"
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
-        """As `gavel.judge.backends.base.Backend` says. When many requests in a row fail the rest is not asked."""
+        """As in `gavel.judge.backends.base.Backend`. After many failed requests in a row the rest are not sent."""
         self._ready()
         return self._all([partial(self._answer, text) for text in texts])
 
@@ -128,7 +130,7 @@ class ServerBackend(Writer):
         seed: int = 0,
         stop: Sequence[str] = (),
     ) -> list[list[str | None]]:
-        """See `gavel.judge.backends.base.Writer`; one request a reply. Servers differ in how they use a seed."""
+        """As in `gavel.judge.backends.base.Writer`, one request for each reply. Servers use seeds differently."""
         self._ready()
         common = {"temperature": temperature, "max_tokens": max_new_tokens}
         ends = [{"stop": [end.strip()]} if end.strip() else {} for end in stop or [""] * len(texts)]
@@ -147,7 +149,7 @@ class ServerBackend(Writer):
             self._check()
 
     def _all(self, requests: Sequence[Callable[[], Found]]) -> list[Found | None]:
-        """What the requests give, in order; None for those that failed, which are told of."""
+        """The results of the requests, in order; None for failed ones, which are logged."""
         failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
             asked = [pool.submit(self._tried, request, failures) for request in requests]
@@ -158,23 +160,23 @@ class ServerBackend(Writer):
                 console=True,
             )
             if self.status and is_gone(self.status):
-                wait_for(NAME, self.status)  # says why
+                wait_for(NAME, self.status)  # raises with the reason
         return found
 
     def _check(self) -> None:
         try:
             listed = self._asked(self.example, **self._one_token()).listed
         except (self.openai.OpenAIError, Malformed):
-            return  # the prompts themselves will tell
+            return  # the prompts themselves will show the error
         first = max(listed, key=lambda entry: entry[1])[0]
         if self.chat and open_thought(first):
             raise InputError(
                 f"judge.prompting.chat: the model behind {self.base_url} opens a thought ({first}) before the label, "
-                f"where the label words are no answer; close it by {CLOSE}, or choose another judge"
+                f"where a label word is not an answer; close it with {CLOSE}, or choose another judge"
             )
         if not any(token in self.labels for token, _ in listed):
             shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
-            thought = f"; if they begin a thought, close it by {CLOSE}" if self.chat else ""
+            thought = f"; if they begin a thought, close it with {CLOSE}" if self.chat else ""
             raise InputError(
                 f"judge.prompting.labels: neither of {list(self.labels)} is among the likeliest tokens of "
                 f"{self.base_url} ({shown}); name the words as they are listed there (a leading space counts){thought}"
@@ -182,7 +184,7 @@ class ServerBackend(Writer):
         self.checked = True
 
     def _tried(self, request: Callable[[], Found], failures: "_Failures") -> Found | None:
-        """What a request gives, after retries; None where it failed for good, which `failures` counts."""
+        """The result of a request, after retries; None if it failed for good, which `failures` counts."""
         for attempt in range(self.retries + 1):
             if failures.down:
                 failures.add(failures.last)
@@ -196,7 +198,7 @@ class ServerBackend(Writer):
                 self.openai.NotFoundError,
             ) as error:
                 raise InputError(
-                    f"judge.server: {self.base_url} refuses key or model {self.model!r}: {error}{self._unset()}"
+                    f"judge.server: {self.base_url} rejects key or model {self.model!r}: {error}{self._unset()}"
                 ) from None
             except _NoLabel as error:
                 failures.forget()
@@ -207,10 +209,10 @@ class ServerBackend(Writer):
             except self.openai.APIStatusError as error:
                 reason = first_line(error)
                 if 400 <= error.status_code < 500 and error.status_code not in AGAIN:
-                    failures.add(reason, down=False)  # this prompt's fault
+                    failures.add(reason, down=False)  # only this prompt's fault
                     return None
                 wait = _asked_to_wait(error) or wait
-            except UnicodeEncodeError as error:  # half of a surrogate pair, which no JSON can hold
+            except UnicodeEncodeError as error:  # a lone surrogate, which JSON cannot hold
                 failures.add(first_line(error), down=False)
                 return None
             except Exception as error:
@@ -230,13 +232,13 @@ class ServerBackend(Writer):
         right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
         if right + wrong == 0:
             shown = ", ".join(repr(token) for token, _ in listed[:5])
-            if found := [label for label in self.labels if any(token == label for token, _ in listed)]:
-                raise _NoLabel(f"the probability of {' and '.join(map(repr, found))} is 0; listed are {shown}")
-            raise _NoLabel(f"no label among the listed tokens: {shown}")
+            if impossible := [label for label in self.labels if any(token == label for token, _ in listed)]:
+                raise _NoLabel(f"the probability of {' and '.join(map(repr, impossible))} is 0; listed tokens: {shown}")
+            raise _NoLabel(f"no label word among the listed tokens: {shown}")
         return Answer(min(1.0, right), min(1.0, wrong))
 
     def _one_token(self) -> dict[str, Any]:
-        """Settings of a request for the log-probabilities of the likeliest next tokens."""
+        """Request settings for the log-probabilities of the likeliest next tokens."""
         listing = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
         return {"max_tokens": 1, "temperature": 0.0} | listing
 
@@ -244,19 +246,19 @@ class ServerBackend(Writer):
         return self._asked(text, writes=True, **settings).text
 
     def _asked(self, text: Prompt, writes: bool = False, **settings: Any) -> Reply:
-        """The reply to one request; `writes`: what comes back is a reasoning, whose tokens count.
+        """Send one request and return its reply; `writes`: the reply is a reasoning, whose tokens count.
 
         Raises:
-            Malformed: the server answered with status 200 and something else than such a reply.
+            Malformed: the server answered with status 200, but not with such a reply.
         """
-        text, begun = (text, "") if isinstance(text, str) else text
+        text, start = (text, "") if isinstance(text, str) else text
         if self.chat:
             messages = [{"role": "user", "content": text}]
             extra: dict[str, Any] = {}
             if self.template_kwargs:
                 extra["chat_template_kwargs"] = self.template_kwargs
-            if begun:
-                messages.append({"role": "assistant", "content": begun})
+            if start:
+                messages.append({"role": "assistant", "content": start})
                 extra |= {"continue_final_message": True, "add_generation_prompt": False}
             if extra:
                 settings["extra_body"] = extra
@@ -264,7 +266,7 @@ class ServerBackend(Writer):
             raw = endpoint.create(model=self.model, messages=messages, **settings)
         else:
             endpoint = self.client.completions.with_raw_response
-            raw = endpoint.create(model=self.model, prompt=text + begun, **settings)
+            raw = endpoint.create(model=self.model, prompt=text + start, **settings)
         reply = parse(raw.content, chat=self.chat, writes=writes)
         with self.counting:
             self.tokens_read += reply.read
@@ -272,11 +274,11 @@ class ServerBackend(Writer):
         return reply
 
     def _unset(self) -> str:
-        return "" if self.has_key else "; the variable that judge.server.api_key_env names is not set here"
+        return "" if self.has_key else "; the variable that judge.server.api_key_env names is not set"
 
 
 def _asked_to_wait(error: "openai.APIStatusError") -> float | None:
-    """Seconds that an overloaded server asks its clients to wait (`Retry-After`), where it does so."""
+    """Seconds that an overloaded server asks its clients to wait (`Retry-After`); None if it does not."""
     try:
         seconds = float(error.response.headers.get("retry-after", ""))
     except ValueError:
@@ -285,11 +287,11 @@ def _asked_to_wait(error: "openai.APIStatusError") -> float | None:
 
 
 class _NoLabel(Exception):
-    """A server's list of likely tokens has neither label, or with a probability of 0 only."""
+    """A server's list of likely tokens has neither label word, or only with probability 0."""
 
 
 class _Failures:
-    """Counts what could not be answered; `down` once so many requests in a row have failed."""
+    """Counts failed requests; `down` once `limit` of them in a row have failed."""
 
     def __init__(self, limit: int):
         self.limit, self.total, self.row, self.last = limit, 0, 0, ""
