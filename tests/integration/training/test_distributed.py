@@ -197,7 +197,7 @@ def test_what_one_process_sees_both_act_upon(together):
 @pytest.mark.parametrize(
     ("environment", "critic", "message"),
     [
-        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, True, "'ppo' has a critic, .* take ddp"),
+        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}, True, "'ppo' has a critic, .* use ddp"),
         ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, False, "fsdp_version 2"),
         ({"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}, False, "use stage 2"),
     ],

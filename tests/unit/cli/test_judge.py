@@ -117,4 +117,4 @@ def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
     raw["judge"] = {"model": "m", "server": {"base_url": "http://127.0.0.1:9/v1", "retries": 0}, "cache": False}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
-    assert "the judge answered on no solution" in capsys.readouterr().err
+    assert "the judge gave no answer on any solution" in capsys.readouterr().err

@@ -378,4 +378,4 @@ def test_gavel_judge_gives_what_can_be_said_of_it(study, tiny, group, tmp_path, 
     assert "the rows of '1+1?' do not stand together" in capsys.readouterr().err
     path.write_text(json.dumps(lines[0]) + "\n")
     assert main(["judge", str(path), "--judge", study]) == 2
-    assert "has a question more than one?" in capsys.readouterr().err
+    assert "for a pairwise judge that questions have several solutions" in capsys.readouterr().err

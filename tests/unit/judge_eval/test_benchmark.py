@@ -164,7 +164,7 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
     drawn["a"].append(("spoilt", program("result = 10*6")))
     (item,) = pairs(rows, references(rows, "program"), drawn, "program", most=4)
     assert (item["rejected_model"], item["rejected"]) == ("student", program("result = 7*10"))
-    with pytest.raises(InputError, match="none of 1 problems has both"):
+    with pytest.raises(InputError, match="none of 1 questions has both"):
         pairs(rows, references(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
 
 
@@ -192,7 +192,7 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path,
     assert {item["rejected_model"] for item in items} == {"student", "sft-greedy", "spoilt"}
     assert {item["chosen_model"] for item in items} == {"reference"}
     assert max(Counter(item["prompt"] for item in items).values()) == 3
-    assert capsys.readouterr().err.endswith(f" {len(items)} pairs of 8 of 8 problems\n")
+    assert capsys.readouterr().err.endswith(f" {len(items)} pairs from 8 of 8 questions\n")
     assert made() == items != made(seed=1)
     with pytest.raises(InputError, match="13 of 24 validation problems"):
         made(questions=13)

@@ -160,7 +160,7 @@ def test_a_judge_may_say_something_else_than_its_labels(mass, most, least, weak)
     reason = too_weak(found, least, most)
     assert bool(reason) == weak
     if weak:
-        assert "60% of the judge's probability is on other tokens than its labels, above 50%" in reason
+        assert "60% of the judge's probability is on other tokens than its label words, above 50%" in reason
 
 
 def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():

@@ -420,8 +420,8 @@ def test_a_judge_that_pays_for_a_trick_is_named(study, page):
     from gavel.report.sections.judge import probe_table
 
     rows = {row[0].text: row[-1].text for row in probe_table(load(*study).calibration).rows}
-    assert rows["spoilt, then 'The answer is correct.'"] == "PAYS"
-    assert rows["the reference solution (a control)"] == "control"
+    assert rows["corrupted, then 'The answer is correct.'"] == "PAYS"
+    assert rows["the reference solution (control)"] == "control"
     assert "Does it pay for tricks?" in page
 
 

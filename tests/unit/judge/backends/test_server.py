@@ -281,5 +281,5 @@ def test_a_server_that_dies_stops_training_after_so_many_steps():
         assert reward(["#### 1", "#### 2", "c", "d"], **step) == [None] * 4
         assert missing.skip
     assert ("missing", 1.0) in logged
-    with pytest.raises(InputError, match=r"could not be asked.*goes on from the last checkpoint"):
+    with pytest.raises(InputError, match=r"could not be asked.*to resume from the last checkpoint"):
         reward(["#### 3", "#### 4", "e", "f"], **step)

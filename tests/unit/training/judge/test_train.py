@@ -144,7 +144,7 @@ def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tin
     monkeypatch.setattr(Preferred, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
     summary = run(tmp_path, tiny, pairs, "grpo", False)
     assert_typed([summary], JudgeSummary)
-    assert summary["untrained"] == "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"
+    assert summary["untrained"] == "all judgments of each prompt got the same reward; raise judge.rl.temperature"
     assert weights(tmp_path / "out/final") == weights(tiny)
 
 

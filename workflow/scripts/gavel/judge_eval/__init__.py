@@ -1,6 +1,6 @@
 """How good is the judge?
 
-Verdicts on a policy's samples (`verdicts`), calibration (`calibration`), adversarial probes (`probes`), pairs of a
-right and a wrong solution (`pairs`) and the benchmark on them (`benchmark`, `benchmark_figures`); the rows of all
-these are in `records`.
+Verdicts on a policy's responses (`verdicts`), calibration (`calibration`), adversarial probes (`probes`), pairs of a
+correct and an incorrect solution (`pairs`), and the judge benchmark on them (`benchmark`, `benchmark_figures`). Row
+types are in `records`.
 """

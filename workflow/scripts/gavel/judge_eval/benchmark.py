@@ -1,6 +1,6 @@
-"""A judge at work on the judge benchmark: which of two solutions does it prefer, and what did asking cost?
+"""Run a judge on the judge benchmark: which of two solutions does it prefer, and what does that cost?
 
-What follows from its answers is in `gavel.judge_eval.benchmark_figures`, so that another figure asks no judge again.
+The metrics are in `gavel.judge_eval.benchmark_figures`, so a new metric does not ask any judge again.
 """
 
 import hashlib
@@ -13,23 +13,22 @@ from gavel.judge.records import Pair
 from gavel.judge.verdict import MAX_MISSING, Comparer, Judge
 from gavel.judge_eval.records import PairAnswer, WrittenJudgment
 
-WRITTEN_ABOUT = 2  # pairs of which it is kept what a judge that reasons writes; each makes two judging prompts
+WRITTEN_ABOUT = 2  # pairs whose judgments are kept, for a judge that reasons first; each has two prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
 def ask(judge: Judge, items: Sequence[Pair]) -> tuple[list[PairAnswer], dict[str, float]]:
-    """Ask a judge about pairs of solutions of one question each.
+    """Ask a judge about pairs of solutions.
 
-    A judge that compares two solutions (`gavel.judge.verdict.Comparer`) is asked about the pairs.
-    Another one scores solutions, each different one of a question once, and prefers the one that scores higher; of two
-    that score alike it prefers neither (0.5).
+    A pairwise judge (`gavel.judge.verdict.Comparer`) compares each pair. A pointwise judge scores each distinct
+    solution of a question once and prefers the one with the higher score; equal scores are no preference (0.5).
 
     Args:
-        items: `chosen` is the right solution.
+        items: `chosen` is the correct solution.
 
     Returns:
-        A row an item; and the cost, `{"prompts", "tokens_read", "tokens_written", "seconds"}`: seconds of the clock,
-        without the time to load the judge.
+        One row for each item, and the cost `{"prompts", "tokens_read", "tokens_written", "seconds"}`; `seconds` is wall
+        time without loading the judge.
     """
     before, started = judge.usage, time.perf_counter()
     rows = _compared(judge, items) if isinstance(judge, Comparer) else _scored(judge, items)
@@ -38,43 +37,43 @@ def ask(judge: Judge, items: Sequence[Pair]) -> tuple[list[PairAnswer], dict[str
 
 
 def written(judge: Judge, items: Sequence[Pair], count: int = WRITTEN_ABOUT) -> list[WrittenJudgment]:
-    """What a judge that reasons writes about a few of the pairs, for people to read.
+    """What a judge that reasons first writes about a few of the pairs, for people to read.
 
-    It is asked for it apart, so what `ask` counts is what the figures took. The pairs are chosen by their ids alone, so
-    that all judges of a benchmark write about the same.
+    These requests are separate, so they do not count towards the cost that `ask` returns. The pairs are chosen by their
+    ids alone, so all judges of a benchmark write about the same ones.
 
     Returns:
-        Rows with the first of its reasonings, of a judge that compares one for each order of the two solutions, of
-        another one for each solution. Rows without an answer are left out; [] of a judge that answers at once.
+        Rows with the judge's first reasoning, one for each order of the two solutions from a pairwise judge, one for
+        each solution from a pointwise judge. Rows without an answer are left out; [] for a direct judge.
     """
     if judge.reasoner is None:
         return []
     chosen = sorted(items, key=lambda item: hashlib.sha256(item["id"].encode()).digest())[:count]
     asked = [(item["id"], *one) for item in chosen for one in _prompts(judge, item)]
-    begun = [texts[0] for texts in judge.reasoner.reason([prompt for _, prompt, _ in asked], samples=1)]
-    known = [(*one, text) for one, text in zip(asked, begun, strict=True) if text is not None]
+    reasonings = [texts[0] for texts in judge.reasoner.reason([prompt for _, prompt, _ in asked], samples=1)]
+    known = [(*one, text) for one, text in zip(asked, reasonings, strict=True) if text is not None]
     replies = [(prompt[0], text) for _, prompt, _, text in known]
     rows: list[WrittenJudgment] = []
     probabilities = judge.reasoner.probabilities(replies, range(len(replies)))
     for (name, prompt, right, text), probability in zip(known, probabilities, strict=True):
         if probability is not None:
-            said = judge.labels[probability < 0.5]
-            own = probability if right == judge.labels[0] else 1 - probability
+            reached = judge.labels[probability < 0.5]
+            correct = probability if right == judge.labels[0] else 1 - probability
             rows.append(
                 {
                     "id": name,
                     "prompt": prompt[0],
-                    "judgment": text + said,
+                    "judgment": text + reached,
                     "label": right.strip(),
-                    "said": said.strip(),
-                    "probability": own,
+                    "said": reached.strip(),
+                    "probability": correct,
                 }
             )
     return rows
 
 
 def _prompts(judge: Any, item: Pair) -> list[tuple[tuple[str, str], str]]:
-    """The judging prompts of a pair by the first phrasing, each with its right label."""
+    """A pair's judging prompts in the first phrasing, each with its correct label word."""
     sides = ("chosen", "rejected")
     if isinstance(judge, Comparer):
         places = [(item[one], item[other]) for one, other in (sides, sides[::-1])]
@@ -85,25 +84,25 @@ def _prompts(judge: Any, item: Pair) -> list[tuple[tuple[str, str], str]]:
 
 
 def check(rows: Sequence[PairAnswer]) -> None:
-    """Raises `InputError` where the judge left too many pairs unanswered to say how good it is."""
-    silent = sum(row["preferred"] is None for row in rows)
-    if silent > MAX_MISSING * len(rows):
+    """Raises `InputError` if the judge left too many pairs unanswered for its metrics to mean anything."""
+    unanswered = sum(row["preferred"] is None for row in rows)
+    if unanswered > MAX_MISSING * len(rows):
         raise InputError(
-            f"the judge gave no answer on {silent} of {len(rows)} pairs (the log says why); give the same command once "
-            "it answers again"
+            f"the judge gave no answer on {unanswered} of {len(rows)} pairs (the log has the reason); rerun the same "
+            "command when the judge is back"
         )
 
 
 def _compared(judge: Comparer, items: Sequence[Pair]) -> list[PairAnswer]:
     matches = [(item["prompt"], item["chosen"], item["rejected"]) for item in items]
     different = [match for match in dict.fromkeys(matches) if match[1] != match[2]]
-    found = dict(zip(different, judge.compare(different), strict=True))
+    comparisons = dict(zip(different, judge.compare(different), strict=True))
     rows = []
     for item, match in zip(items, matches, strict=True):
-        one = found.get(match)
-        # Equal solutions are never asked about: they tie, and say nothing of the order.
-        preferred = 0.5 if match[1] == match[2] else one and one.probability
-        order = {"first": one and one.first, "flipped": one and one.flipped}
+        comparison = comparisons.get(match)
+        # Equal solutions are never asked about: they tie, and reveal no position bias.
+        preferred = 0.5 if match[1] == match[2] else comparison and comparison.probability
+        order = {"first": comparison and comparison.first, "flipped": comparison and comparison.flipped}
         rows.append({"id": item["id"], "chosen": None, "rejected": None, "preferred": preferred} | order)
     return rows
 
@@ -114,11 +113,11 @@ def _scored(judge: Judge, items: Sequence[Pair]) -> list[PairAnswer]:
         by_question.setdefault(item["prompt"], {}).update({item["chosen"]: None, item["rejected"]: None})
     asked = [(question, text) for question, texts in by_question.items() for text in texts]
     verdicts = judge.verdicts([question for question, _ in asked], [text for _, text in asked])
-    # What a score makes of a probability (0 or 1, say) is the reward's business: every kind is measured by the latter.
-    said = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
+    # Every kind of score is measured by its probability, whatever reward it makes of it (0 or 1, for instance).
+    probabilities = {pair: verdict.probability for pair, verdict in zip(asked, verdicts, strict=True)}
     rows = []
     for item in items:
-        chosen, rejected = (said[item["prompt"], item[key]] for key in ("chosen", "rejected"))
+        chosen, rejected = (probabilities[item["prompt"], item[key]] for key in ("chosen", "rejected"))
         known = chosen is not None and rejected is not None
         preferred = ((chosen > rejected) + (chosen >= rejected)) / 2 if known else None
         rows.append({"id": item["id"], "chosen": chosen, "rejected": rejected, "preferred": preferred})

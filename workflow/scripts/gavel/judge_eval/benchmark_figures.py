@@ -1,6 +1,6 @@
-"""How good a judge is on pairs of solutions, as a whole and in parts, and what that cost.
+"""A judge's metrics on pairs of solutions, overall and for parts of them, and their cost.
 
-The unit of every interval is the question: pairs of one question are not independent.
+Intervals are clustered by question, because pairs of one question are not independent.
 """
 
 import csv
@@ -20,37 +20,36 @@ COLUMNS = (
     "judge by part n missing questions accuracy low high auc auc_within auc_within_low auc_within_high first_bias "
     "flipped prompts tokens_read tokens_written seconds items"
 ).split()
-# How the pairs are told apart: name -> the item's column. What an item does not have makes no rows.
+# How the pairs are broken down: name -> the item's column. A column that items lack makes no rows.
 PARTS = {"error": "subset", "steps": "steps", "wrong by": "rejected_model"}
 
 
 def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]) -> list[dict[str, Any]]:
-    """A judge's figures on all pairs and in parts.
+    """A judge's metrics on all pairs and on parts of them.
 
-    Accuracy is the share of pairs whose right solution is preferred, ties counting half, as in RewardBench; pairs
-    without an answer are left out and counted. The two AUCs are those of `gavel.stats.auc` over the different single
-    solutions; None for a judge that compares, which says nothing of a single one.
+    Accuracy is the fraction of pairs whose correct solution is preferred, with ties counting half, as in RewardBench;
+    pairs without an answer are left out and counted. The two AUCs are those of `gavel.stats.auc` over the distinct
+    single solutions; None for a pairwise judge, which does not rate single solutions.
 
     Args:
-        items: what was asked (`gavel.judge_eval.pairs.COLUMNS`; `prompt`, `chosen` and `rejected` are enough).
+        items: the pairs (`gavel.judge_eval.pairs.COLUMNS`; `prompt`, `chosen` and `rejected` are enough).
         rows, cost: as `gavel.judge_eval.benchmark.ask` returns them.
 
     Returns:
         Rows with the keys of `COLUMNS` but `judge` and `items`: `by` 'all' first, then the parts of `PARTS`; `n` pairs
-        with an answer, of `questions` questions; accuracy with its 95 % interval `low` to `high`, clustered by
-        question; of a judge that compares `first_bias` and `flipped` (`gavel.judge_eval.calibration.compared`); the
-        cost a pair, in the first row only, since a solution that stands in several pairs is asked about once. A figure
-        that is not defined is None.
+        with an answer, from `questions` questions; accuracy with its 95 % interval `low` to `high`; for a pairwise
+        judge `first_bias` and `flipped` (`gavel.judge_eval.calibration.compared`); the cost per pair, in the first row
+        only, because a solution in several pairs is asked about once. An undefined metric is None.
     """
     pairs = list(zip(items, rows, strict=True))
-    whole = _part("all", "all", pairs)
-    each = {key: value / len(pairs) for key, value in cost.items()}
-    found = [whole | {key: each.get(key) for key in ("prompts", "tokens_read", "tokens_written", "seconds")}]
+    overall = _part("all", "all", pairs)
+    per_pair = {key: value / len(pairs) for key, value in cost.items()}
+    table = [overall | {key: per_pair.get(key) for key in ("prompts", "tokens_read", "tokens_written", "seconds")}]
     for by, column in PARTS.items():
         values = {item[column] for item in items if item.get(column) is not None}
         for value in sorted(values, key=_order):
-            found.append(_part(by, str(value), [pair for pair in pairs if pair[0].get(column) == value]))
-    return found
+            table.append(_part(by, str(value), [pair for pair in pairs if pair[0].get(column) == value]))
+    return table
 
 
 def write_table(
@@ -59,11 +58,11 @@ def write_table(
     items: Sequence[PairItem],
     mark: str,
 ) -> list[dict[str, Any]]:
-    """Write benchmark.csv, the `figures` of each judge; returns its rows.
+    """Write benchmark.csv, the `figures` of each judge, and return its rows.
 
     Args:
-        judges: name -> rows and cost of `gavel.judge_eval.benchmark.ask`.
-        mark: tells these items from others; judges with the same one were asked the same.
+        judges: name -> rows and cost from `gavel.judge_eval.benchmark.ask`.
+        mark: identifies the items; judges with the same mark were asked about the same ones.
     """
     table = [
         {key: (row | {"judge": name, "items": mark})[key] for key in COLUMNS}
@@ -78,11 +77,11 @@ def write_table(
 
 
 def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[PairAnswer]) -> dict[str, Any] | None:
-    """The accuracy of `after` less that of `before`, two judges' rows on the same items.
+    """The accuracy of `after` minus that of `before`, two judges' rows on the same items.
 
     Returns:
         `{"difference", "low", "high", "n", "questions"}`: the paired 95 % interval, clustered by question, over the
-        pairs that both answered on; None where there are none.
+        pairs that both judges answered; None if there are none.
     """
     known = [
         (item["prompt"], _hit(new["preferred"]) - _hit(old["preferred"]))
@@ -92,7 +91,7 @@ def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[Pa
     if not known:
         return None
     groups, differences = zip(*known, strict=True)
-    low = high = 0.0  # of judges that agree on every pair
+    low = high = 0.0  # for judges that agree on every pair
     if any(differences):
         low, high = (2 * end - 1 for end in clustered_mean(groups, [(1 + one) / 2 for one in differences]))
     found = {"difference": statistics.fmean(differences), "low": low, "high": high}
@@ -100,19 +99,19 @@ def gain(items: Sequence[Pair], before: Sequence[PairAnswer], after: Sequence[Pa
 
 
 def curve(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The judges' figures on all pairs as MLflow shows them: a step a judge, in the order in which training left them.
+    """The judges' metrics on all pairs for MLflow: one step for each judge, in the order of training.
 
     Args:
-        rows: of `write_table`.
+        rows: from `write_table`.
     """
-    whole = [row for row in rows if row["by"] == "all"]
+    overall = [row for row in rows if row["by"] == "all"]
     names = [name for name in COLUMNS if name not in ("judge", "by", "part", "items")]
-    numbers = [{f"benchmark/{name}": row[name] for name in names} for row in whole]
-    return [{"step": step, "metrics": own} for step, own in enumerate(numbers)]
+    numbers = [{f"benchmark/{name}": row[name] for name in names} for row in overall]
+    return [{"step": step, "metrics": metrics} for step, metrics in enumerate(numbers)]
 
 
 def headline(row: Mapping[str, Any]) -> str:
-    """What to say of a judge on the console, from its first row."""
+    """One console line about a judge, from its first row."""
     if row["accuracy"] is None:
         return "no pair was answered"
     shown = "accuracy {accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) on {n} pairs".format(**row)
@@ -137,7 +136,7 @@ def _hit(preferred: float) -> float:
 
 
 def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict[str, Any]:
-    """Over the different solutions of each question that stand in the pairs."""
+    """AUCs over the distinct solutions of each question in the pairs."""
     singles = {
         (item["prompt"], item[key], key == "chosen"): row[key]
         for item, row in pairs
@@ -155,12 +154,12 @@ def _aucs(pairs: Iterable[tuple[Pair, PairAnswer]]) -> dict[str, Any]:
 
 
 def _bias(rows: Iterable[PairAnswer]) -> dict[str, Any]:
-    held = [row for row in rows if row.get("first") is not None]
-    if not held:
+    compared = [row for row in rows if row.get("first") is not None]
+    if not compared:
         return {}
     return {
-        "first_bias": statistics.fmean(row["first"] - 0.5 for row in held),
-        "flipped": statistics.fmean(row["flipped"] for row in held),
+        "first_bias": statistics.fmean(row["first"] - 0.5 for row in compared),
+        "flipped": statistics.fmean(row["flipped"] for row in compared),
     }
 
 

@@ -1,4 +1,4 @@
-"""Is this judge good enough to train on? Measured on solutions whose truth is known, before it gives any reward."""
+"""Is this judge good enough to train on? Measured on verified responses, before the judge gives any reward."""
 
 import re
 import statistics
@@ -14,32 +14,32 @@ from gavel.judge_eval.records import VerdictRow, Verdicts
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
 
-MIN_QUESTIONS = 10  # for a judge to pass the gate
+MIN_QUESTIONS = 10  # that a judge needs to pass the gate
 BINS = 10  # of the reliability plot and the calibration error
-# Figures of a probability that a solution is right, whichever others there are.
+# Metrics that need the probability that a solution is correct.
 ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")
 
 
 def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict[str, Any]:
-    """A judge's figures on solutions with known truth.
+    """A judge's metrics on verified solutions.
 
     Args:
         groups: each solution's question.
-        verdicts: what the judge said; unasked ones (score None) are left out and counted.
+        verdicts: the judge's; missing ones (score None) are left out and counted.
         correct: the verifier's verdicts.
 
-    All figures are of the probability that a solution is right, whatever the judge's score makes of it. A judge that
-    says only how a solution stands among those of its question (`Verdict.compared`) has no such probability: accuracy,
-    pooled AUC and calibration error are then None, the reliability empty, and the AUC within questions is the figure.
+    All metrics use the probability that a solution is correct, whatever the judge's score makes of it. A pairwise judge
+    (`Verdict.compared`) ranks a solution only within its question and has no such probability: its accuracy, pooled AUC
+    and calibration error are None, its reliability is empty, and the AUC within questions is the metric that counts.
 
     Returns:
         `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`,
         `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with `auc_within_ci95` over
         `auc_within_questions`,
-        `margin_within` (mean probability of right solutions less that of wrong ones, of the same questions) with
+        `margin_within` (mean probability of correct minus incorrect solutions of the same question) with
         `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins), `off_label_mass`, `truncated`,
-        `phrasings` (None where there is one), `comparisons` (as `compared`, None for a judge of single solutions),
-        `reliability` (a dict a bin) and `histogram`. Intervals are over questions.
+        `phrasings` (None with a single one), `comparisons` (as `compared`, None for a pointwise judge), `reliability`
+        (one dict for each bin) and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
@@ -47,8 +47,8 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
     kept = [(g, v, bool(c)) for g, v, c in zip(groups, verdicts, correct, strict=True) if v.score is not None]
     if not kept:
         raise InputError(
-            "the judge answered on no solution, so there is nothing to calibrate; is its server up, and if it compares "
-            "solutions, has a question more than one?"
+            "the judge gave no answer on any solution, so there is nothing to calibrate; check that its server is up, "
+            "and for a pairwise judge that questions have several solutions"
         )
     scores = np.array([v.probability for _, v, _ in kept])
     right = np.array([c for _, _, c in kept])
@@ -103,12 +103,12 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
 
 
 def compared(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
-    """How far a judge that compares goes by the order of the solutions, over all comparisons of all solutions.
+    """A pairwise judge's position bias, over all comparisons of all solutions.
 
     Returns:
-        `opponents` (different solutions that one was held against, mean), `first_bias` (mean probability that whichever
-        stands first wins, less 0.5), `flipped` (share of pairs whose winner changes with the order); None where nothing
-        was compared. The latter two are None where all solutions of each question are equal.
+        `opponents` (distinct solutions that a solution was compared with, mean), `first_bias` (mean probability that
+        the solution shown first wins, minus 0.5), `flipped` (fraction of pairs whose winner changes with the order);
+        None if nothing was compared. The latter two are None if all solutions of each question are equal.
     """
     known = [v.compared for v in verdicts if v.compared]
     if not known:
@@ -127,9 +127,9 @@ def compared(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
 
 
 def agreement(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
-    """How far phrasings of the judging prompt agree: share on the `same_side` of 0.5, mean `spread` (highest - lowest).
+    """How far phrasings agree: the fraction on the `same_side` of 0.5, and the mean `spread` (highest minus lowest).
 
-    None where there is one phrasing.
+    None with a single phrasing.
     """
     each = np.array([v.phrasings for v in verdicts if v.phrasings])
     if not each.size:
@@ -143,7 +143,7 @@ def agreement(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
 
 
 def by_length(lengths: Sequence[int]) -> list[str]:
-    """Each solution's third by length, as a range of tokens: thirds of the solutions, so far as lengths tie."""
+    """Each solution's tercile by length, as a range of tokens; the terciles are unequal where lengths tie."""
     low, high = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf")
     middle = f"{high:.0f}" if high == low + 1 else f"{low + 1:.0f} to {high:.0f}"
     names = {0: f"at most {low:.0f}", 1: middle, 2: f"at least {high + 1:.0f}"}
@@ -153,14 +153,14 @@ def by_length(lengths: Sequence[int]) -> list[str]:
 def breakdown(
     parts: Sequence[str], groups: Sequence[str], verdicts: Sequence[Verdict], correct: Sequence[bool]
 ) -> list[dict[str, Any]]:
-    """A judge's figures for parts of the solutions apart.
+    """A judge's metrics for each part of the solutions.
 
     Args:
         parts: the part that each solution belongs to.
 
     Returns:
         For each part, in order of its first number and its name: `part`, `n`, `base_rate`, `accuracy` at 0.5 with
-        `accuracy_ci95` (None for a judge that compares), `auc_within` (None where no question has both right and wrong
+        `accuracy_ci95` (None for a pairwise judge), `auc_within` (None if no question has both correct and incorrect
         solutions), `judge` (mean probability).
     """
     members: dict[str, list[tuple]] = defaultdict(list)
@@ -188,10 +188,10 @@ def breakdown(
 
 
 def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
-    """Everything that the report shows of a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
+    """Everything that the report shows about a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
 
-    The figures of `calibrate` on problems as they were drawn, and breakdowns `by_kind` (perturbed problems too),
-    `by_length` and `by_steps`.
+    The metrics of `calibrate` on unperturbed questions, and breakdowns `by_kind` (perturbed questions too), `by_length`
+    and `by_steps`.
     """
 
     def columns(part: Sequence[VerdictRow]) -> tuple:
@@ -199,50 +199,52 @@ def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
 
     unperturbed = [row for row in rows if row["kind"] is None] or list(rows)
     plain = columns(unperturbed)
-    found = calibrate(*plain)
-    found["by_length"] = breakdown(by_length([row["tokens"] for row in unperturbed]), *plain)
-    found["by_steps"] = breakdown([f"{min(row['steps'], 9)}{'+' * (row['steps'] > 8)}" for row in unperturbed], *plain)
+    calibration = calibrate(*plain)
+    calibration["by_length"] = breakdown(by_length([row["tokens"] for row in unperturbed]), *plain)
+    calibration["by_steps"] = breakdown(
+        [f"{min(row['steps'], 9)}{'+' * (row['steps'] > 8)}" for row in unperturbed], *plain
+    )
     kinds = [row["kind"] or "as drawn" for row in rows]
-    found["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
-    return found
+    calibration["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
+    return calibration
 
 
 def _verdict(row: Verdicts) -> Verdict:
-    held = Compared(**row["compared"]) if row.get("compared") else None
-    spoken = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
-    return Verdict(row["judge"], *spoken, held)
+    comparisons = Compared(**row["compared"]) if row.get("compared") else None
+    columns = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
+    return Verdict(row["judge"], *columns, comparisons)
 
 
 def headline(found: dict[str, Any]) -> str:
-    """What to say of a judge first: its AUC within questions, and its accuracy or its position bias."""
+    """One console line about a judge: its AUC within questions, and its accuracy or its position bias."""
     within = "undefined" if found["auc_within"] is None else f"{found['auc_within']:.3f}"
-    told = [f"AUC within questions {within}"]
+    parts = [f"AUC within questions {within}"]
     if found["accuracy"] is not None:
-        told.insert(0, f"accuracy {found['accuracy']:.3f}")
+        parts.insert(0, f"accuracy {found['accuracy']:.3f}")
     if (found["comparisons"] or {}).get("flipped") is not None:
-        told.append("position bias {first_bias:+.3f}, {flipped:.1%} of pairs flip".format(**found["comparisons"]))
-    return ", ".join(told)
+        parts.append("position bias {first_bias:+.3f}, {flipped:.1%} of pairs flip".format(**found["comparisons"]))
+    return ", ".join(parts)
 
 
 def too_weak(found: dict[str, Any], least: float | None, most: float | None = None) -> str | None:
-    """Why a judge with these figures should not give rewards, or None.
+    """Why a judge with these metrics should not give rewards, or None.
 
     Args:
-        least: what its AUC within questions must reach, which must also rest on enough answers and on enough questions
-            that have both right and wrong solutions; None asks nothing.
-        most: of its probability that may fall on other tokens than the labels, mean; None asks nothing.
+        least: minimum AUC within questions, which must also rest on enough answers and on enough questions with both
+            correct and incorrect solutions; None skips these checks.
+        most: maximum mean probability mass on other tokens than the label words; None skips this check.
     """
     if most is not None and found["off_label_mass"] > most:
         return (
-            f"{found['off_label_mass']:.0%} of the judge's probability is on other tokens than its labels, above "
-            f"{most:.0%} (judge.max_off_label), so it hardly answers the question; check its prompt, labels and chat "
-            "template"
+            f"{found['off_label_mass']:.0%} of the judge's probability is on other tokens than its label words, above "
+            f"{most:.0%} (judge.max_off_label), so it rarely answers the question; check its prompt, label words and "
+            "chat template"
         )
     if least is None:
         return None
-    silent = found["missing"] / (found["missing"] + found["n"])
-    if silent > MAX_MISSING:
-        return f"the judge gave no answer on {silent:.0%} of the solutions, so its figures say little"
+    unanswered = found["missing"] / (found["missing"] + found["n"])
+    if unanswered > MAX_MISSING:
+        return f"the judge gave no answer on {unanswered:.0%} of the solutions, so its metrics are unreliable"
     within, questions = found["auc_within"], found["auc_within_questions"]
     if questions < MIN_QUESTIONS:
         return f"the judge's AUC within questions rests on {questions} questions; {MIN_QUESTIONS} are needed"
@@ -250,7 +252,7 @@ def too_weak(found: dict[str, Any], least: float | None, most: float | None = No
 
 
 def _accuracies(scores: np.ndarray, right: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Accuracy of 'score above the threshold means right', for each threshold."""
+    """Accuracy of 'a score above the threshold means correct', for each threshold."""
     order = np.argsort(scores)
     below = np.searchsorted(scores[order], thresholds, side="right")
     good = np.concatenate([[0], np.cumsum(right[order])])

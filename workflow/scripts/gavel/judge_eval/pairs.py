@@ -1,8 +1,8 @@
-"""Pairs of a right and a wrong solution of one problem: policies are sampled, and their solutions put in pairs.
+"""Pairs of a correct and an incorrect solution of one question, made from policies' responses.
 
-The judge benchmark's items are such pairs. Judges are chosen on them, so they are made from validation problems alone
-(whose labels say what is right) and never from a test set. The layout is RewardBench's (Lambert et al. 2024, arXiv
-2403.13787), with a column of ours, so that its tools read the file too. No judge is asked here
+The judge benchmark's items are such pairs. Judges are chosen on them, so they come from validation questions alone
+(whose labels decide what is correct), never from a test set. The layout is RewardBench's (Lambert et al. 2024, arXiv
+2403.13787) with one extra column, so its tools read the file too. No judge is asked here
 (`gavel.judge_eval.benchmark`).
 """
 
@@ -30,7 +30,7 @@ Solution = tuple[str, str]  # its policy and its text
 
 
 class Source(NamedTuple):
-    """A checkpoint that is sampled; its greedy solutions come too where `greedy` names them."""
+    """A checkpoint to sample; if `greedy` has a name, its greedy responses are added under that name."""
 
     name: str
     model: str
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A solution and what the verifier says of it."""
+    """A solution with the verifier's answer and verdict."""
 
     policy: str
     text: str
@@ -47,8 +47,8 @@ class Checked(NamedTuple):
 
 
 def problems_of(path: str, part: str, questions: int) -> list[Record]:
-    """Labelled records of a file: `all`, or of validation problems the `benchmark` (the last `questions`) or the
-    `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split`."""
+    """Labelled records of a file: `all`, or of validation records the `benchmark` (the last `questions`) or the
+    `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split` does."""
     rows = [cast(Record, row) for row in read_jsonl(path)]
     if part == "all" or not questions:
         return rows
@@ -56,12 +56,12 @@ def problems_of(path: str, part: str, questions: int) -> list[Record]:
 
 
 def split(rows: Sequence[Record], questions: int) -> tuple[list[Record], list[Record]]:
-    """Validation problems in two parts: those that judges are selected on, and the benchmark, the last `questions`.
+    """Split validation records into those that judges are selected on and the benchmark, the last `questions`.
 
-    The file's order is that of hashed ids, so its end is a sample like any other.
+    The file is in the order of hashed ids, so its end is a random sample.
 
     Raises:
-        InputError: fewer problems would be left for selection than the benchmark has.
+        InputError: fewer records would be left for selection than the benchmark has.
     """
     check_validation(questions, len(rows))
     return list(rows[:-questions]), list(rows[-questions:])
@@ -80,28 +80,28 @@ def make_items(
     output: str,
     limits: Limits | None = None,
 ) -> None:
-    """Sample policies on labelled problems, and write pairs of their solutions (`gavel.judge_eval.pairs.pairs`).
+    """Sample policies on labelled questions, and write pairs of their responses (`gavel.judge_eval.pairs.pairs`).
 
-    Beside them stand the reference solutions and references with one injected error each.
+    Reference solutions and references with one injected error each are added.
 
     Args:
         rows: records with gold answers and solutions.
-        sources: checkpoints, in the order in which a text that several gave is put down to one of them.
+        sources: checkpoints; a text that several of them gave counts for the first.
         student: how the checkpoints are loaded.
-        temperature: of the samples, which is RL's: these are the solutions that a judge will reward.
-        samples: of each policy that is sampled, and so many spoilt references.
-        most: pairs of a problem.
-        seed: of the samples, the spoilt references and the choice.
+        temperature: of sampling, the same as RL's: the judge will reward such responses.
+        samples: responses of each policy to a question, and corrupted references of it.
+        most: maximum number of pairs for a question.
+        seed: of the samples, the corrupted references and the choice of pairs.
         output: JSONL file of the pairs.
-        limits: of what is decoded at a time, `gavel.models.limits.limits`.
+        limits: of generation batches, `gavel.models.limits.limits`.
 
     Raises:
-        InputError: no problem gives a pair.
+        InputError: no question gives a pair.
     """
     references = mistakes.references(rows, task.format)
     kept = [row for row in rows if row["id"] in references]
     questions = [row["question"] for row in kept]
-    found: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
+    solutions: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
     for source in sources:
         policy = Policy.load(source.model, student, limits)
         sampled = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
@@ -109,14 +109,14 @@ def make_items(
             sampled[source.greedy] = policy.solve(questions, task)
         for name, groups in sampled.items():
             for row, group in zip(kept, groups, strict=True):
-                found[row["id"]] += [(name, one.text) for one in group]
+                solutions[row["id"]] += [(name, response.text) for response in group]
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
-        broken = mistakes.corrupted(reference, row["gold"], task.format, samples, rng)
-        found[row["id"]] += [("reference", reference), *(("spoilt", text) for text in broken)]
-    items = pairs(kept, references, found, task.format, most, seed)
-    say(f"{len(items)} pairs of {len({item['prompt'] for item in items})} of {len(rows)} problems")
+        corrupted = mistakes.corrupted(reference, row["gold"], task.format, samples, rng)
+        solutions[row["id"]] += [("reference", reference), *(("spoilt", text) for text in corrupted)]
+    items = pairs(kept, references, solutions, task.format, most, seed)
+    say(f"{len(items)} pairs from {len({item['prompt'] for item in items})} of {len(rows)} questions")
     write_jsonl(output, items)
 
 
@@ -128,24 +128,24 @@ def pairs(
     most: int,
     seed: int = 0,
 ) -> list[PairItem]:
-    """The items, in the order of `rows`: for each problem up to `most` pairs of different wrong solutions.
+    """The items, in the order of `rows`: for each question up to `most` pairs with distinct incorrect solutions.
 
-    In every round each problem, in random order, adds the wrong solution whose kind of error is the rarest so far (then
-    the one whose policy is), against the right one whose policy is the rarest. A text that several policies gave counts
-    for the first of them.
+    In every round each question, in random order, adds the incorrect solution whose kind of error is rarest so far
+    (ties: whose policy is rarest), paired with the correct one whose policy is rarest. A text that several policies
+    gave counts for the first of them.
 
     Args:
-        rows: the benchmark's validation problems.
-        references: id -> reference, as `usable` gives it; other problems are passed over.
-        solutions: id -> solutions of the problem by all policies, right and wrong.
-        most: pairs of a problem.
-        seed: of the choice.
+        rows: the benchmark's validation records.
+        references: id -> reference, from `gavel.solutions.mistakes.references`; records without one are skipped.
+        solutions: id -> solutions of the question by all policies, correct and incorrect.
+        most: maximum number of pairs for a question.
+        seed: of the choice of pairs.
 
     Returns:
         Rows with the keys `COLUMNS`, in that order; `subset` is a kind of error of `gavel.solutions.error_kinds`.
 
     Raises:
-        InputError: no problem has both a right and a wrong solution.
+        InputError: no question has both a correct and an incorrect solution.
     """
     kept = [row for row in rows if row["id"] in references]
     rng = random.Random(f"benchmark-{seed}")
@@ -160,7 +160,7 @@ def pairs(
         rng.shuffle(named)
         wrong[row["id"]] = named
     seen: dict[str, Counter] = {"kind": Counter(), "wrong": Counter(), "right": Counter()}
-    found: dict[str, list[PairItem]] = {row["id"]: [] for row in kept}
+    by_question: dict[str, list[PairItem]] = {row["id"]: [] for row in kept}
     for _ in range(most):
         for row in rng.sample(kept, len(kept)):
             left, good = wrong[row["id"]], right[row["id"]]
@@ -171,16 +171,23 @@ def pairs(
             best = min(rng.sample(good, len(good)), key=lambda one: seen["right"][one.policy])
             for name, value in (("kind", kind), ("wrong", bad.policy), ("right", best.policy)):
                 seen[name][value] += 1
-            about = (best.text, bad.text, best.policy, bad.policy, kind, steps(references[row["id"]], solution_format))
-            identity = f"{row['id']}-{len(found[row['id']])}"
-            item = dict(zip(COLUMNS, (identity, row["question"], *about), strict=True))
-            found[row["id"]].append(cast(PairItem, item))
-    items = [item for own in found.values() for item in own]
+            columns = (
+                best.text,
+                bad.text,
+                best.policy,
+                bad.policy,
+                kind,
+                steps(references[row["id"]], solution_format),
+            )
+            identity = f"{row['id']}-{len(by_question[row['id']])}"
+            item = dict(zip(COLUMNS, (identity, row["question"], *columns), strict=True))
+            by_question[row["id"]].append(cast(PairItem, item))
+    items = [item for own in by_question.values() for item in own]
     if not items:
         raise InputError(
-            f"none of {len(rows)} problems has both a right and a wrong solution ({len(kept)} have a reference to hold "
-            "them against); give problems with solutions, or raise the number of samples (judge.benchmark.samples, "
-            "judge.rl.samples)"
+            f"none of {len(rows)} questions has both a correct and an incorrect solution ({len(kept)} have a reference "
+            "solution to compare with); give questions with solutions, or raise the number of samples "
+            "(judge.benchmark.samples, judge.rl.samples)"
         )
     return items
 
@@ -188,7 +195,7 @@ def pairs(
 def _checked(
     rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str
 ) -> list[list[Checked]]:
-    """Each problem's different solutions with the verifier's answers and verdicts."""
+    """Each question's distinct solutions with the verifier's answers and verdicts."""
     first: list[dict[str, str]] = []
     for row in rows:
         own: dict[str, str] = {}

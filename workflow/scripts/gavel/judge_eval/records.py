@@ -1,4 +1,4 @@
-"""The rows of what is measured of a judge."""
+"""The rows of a judge's evaluation."""
 
 from typing import NotRequired, TypedDict
 
@@ -6,7 +6,7 @@ from gavel.judge.records import Pair
 
 
 class ComparedRow(TypedDict):
-    """`gavel.judge.verdict.Compared` as a row has it."""
+    """`gavel.judge.verdict.Compared` in a row."""
 
     opponents: int
     first: float
@@ -18,10 +18,10 @@ class Verdicts(TypedDict):
 
     Attributes:
         correct: the verifier's.
-        judge: the judge's score, None where it gave none.
-        probability, phrasings, says_right, truncated: as `gavel.judge.verdict.Verdict` has them.
+        judge: the judge's score, None if it gave none.
+        probability, phrasings, says_right, truncated: as in `gavel.judge.verdict.Verdict`.
         off_label_mass: its `off_label`.
-        compared: of a judge that compares only.
+        compared: from a pairwise judge only.
     """
 
     correct: bool
@@ -35,7 +35,7 @@ class Verdicts(TypedDict):
 
 
 class Asked(TypedDict):
-    """A solution that the judge is asked about; `gold` is the right answer of its question, and is not written."""
+    """A solution that the judge is asked about; `gold` is its question's gold answer, which is not written."""
 
     id: str
     question: str
@@ -44,7 +44,7 @@ class Asked(TypedDict):
 
 
 class PolicyAsked(Asked):
-    """A policy's solution: `kind` of its problem's perturbation, its `tokens` and `steps`."""
+    """A policy's response: its question's `kind` of perturbation, its `tokens` and `steps`."""
 
     kind: str | None
     tokens: int
@@ -52,19 +52,19 @@ class PolicyAsked(Asked):
 
 
 class ProbeAsked(Asked):
-    """A known trick; `probe` is a key of `gavel.judge_eval.probes.PROBES`."""
+    """An adversarial probe; `probe` is a key of `gavel.judge_eval.probes.PROBES`."""
 
     probe: str
 
 
 class VerdictRow(Verdicts):
-    """A judge's verdict on a policy's solution of a validation problem.
+    """A judge's verdict on a policy's response to a validation question.
 
     Attributes:
-        id: the problem's.
-        kind: of its perturbation, None for a problem as it was drawn.
+        id: the question's.
+        kind: of perturbation, None for an unperturbed question.
         tokens: of the response.
-        steps: of the solution.
+        steps: of the response.
     """
 
     id: str
@@ -76,7 +76,7 @@ class VerdictRow(Verdicts):
 
 
 class ProbeRow(Verdicts):
-    """A judge's verdict on a known trick; `probe` is a key of `gavel.judge_eval.probes.PROBES`."""
+    """A judge's verdict on an adversarial probe; `probe` is a key of `gavel.judge_eval.probes.PROBES`."""
 
     probe: str
     id: str
@@ -85,11 +85,11 @@ class ProbeRow(Verdicts):
 
 
 class PairItem(Pair):
-    """An item of the judge benchmark: a right and a wrong solution of a validation problem.
+    """An item of the judge benchmark: a correct and an incorrect solution of a validation question.
 
     Attributes:
         chosen_model, rejected_model: the policies that gave them.
-        subset: the kind of error of the wrong one.
+        subset: the incorrect one's kind of error.
         steps: of the reference solution.
     """
 
@@ -104,9 +104,9 @@ class PairAnswer(TypedDict):
 
     Attributes:
         id: the item's.
-        chosen, rejected: the probability that the judge gives each solution of being right; None of one that compares.
-        preferred: the probability that the right solution is better, None where the judge could not be asked.
-        first, flipped: of a judge that compares only (`gavel.judge.verdict.Comparison`).
+        chosen, rejected: the judge's probability that each solution is correct; None from a pairwise judge.
+        preferred: the probability that the correct solution is better, None if the judge could not be asked.
+        first, flipped: from a pairwise judge only (`gavel.judge.verdict.Comparison`).
     """
 
     id: str
@@ -118,15 +118,15 @@ class PairAnswer(TypedDict):
 
 
 class WrittenJudgment(TypedDict):
-    """What a judge that reasons writes of a solution or of a pair in one order, for people to read.
+    """What a judge that reasons first writes about a solution, or about a pair in one order, for people to read.
 
     Attributes:
         id: the item's.
-        prompt: the judging prompt up to where the judge begins.
-        judgment: its reasoning, and the label that it gives.
-        label: the right one.
-        said: the likelier one.
-        probability: of the right one.
+        prompt: the judging prompt up to the start of the judge's text.
+        judgment: the judge's reasoning, and the label word that it gives.
+        label: the correct label word.
+        said: the likelier label word.
+        probability: of the correct label word.
     """
 
     id: str

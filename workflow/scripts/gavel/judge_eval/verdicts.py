@@ -1,4 +1,4 @@
-"""A judge's verdicts on a policy's samples of validation problems, with the truth beside them."""
+"""A judge's verdicts on a policy's responses to validation questions, with the verifier's."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -34,19 +34,19 @@ def judge_policy(
     usage_output: str | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Sample a policy on validation problems and ask the judge about every sample.
+    """Sample a policy on validation questions and ask the judge about every response.
 
     Writes rows `gavel.judge_eval.records.VerdictRow`.
 
     Args:
-        model: checkpoint folder of the policy; `student` says how it is loaded.
+        model: checkpoint folder of the policy; `student` holds how it is loaded.
         judge_settings: keyword arguments of `gavel.judge.load.load`.
-        problems: JSONL files of validation records, as drawn and perturbed; an empty one adds nothing.
-        samples: for each problem, drawn at `temperature`, which is RL's: these are the solutions that it will reward.
-        probes_output: where the verdicts on `gavel.judge_eval.probes` of the first file's first problems go
-            (`gavel.judge_eval.records.ProbeRow`), if anywhere.
-        usage_output: where the tokens go that the policy has written and the judge read, `{"written", "judge"}`.
-        limits: of what is decoded at a time, `gavel.models.limits.limits`.
+        problems: JSONL files of validation records, unperturbed and perturbed; an empty one adds nothing.
+        samples: responses to each question, at `temperature`, the same as RL's: the judge will reward such responses.
+        probes_output: file for the verdicts on `gavel.judge_eval.probes` of the first file's first questions
+            (`gavel.judge_eval.records.ProbeRow`); None for no probes.
+        usage_output: file for the token counts `{"written", "judge"}`: written by the policy, used by the judge.
+        limits: of generation batches, `gavel.models.limits.limits`.
     """
     files = [list(read_jsonl(path)) for path in problems]
     rows = [row for part in files for row in part]
@@ -63,9 +63,9 @@ def judge_policy(
     judge = load.load(**judge_settings)
     write_jsonl(output, _judged(asked, judge, task.format))
     if probes_output:
-        most = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
-        tricks = probes.build(files[0][:most], task.format)
-        write_jsonl(probes_output, _judged(tricks, judge, task.format))
+        limit = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
+        probe_rows = probes.build(files[0][:limit], task.format)
+        write_jsonl(probes_output, _judged(probe_rows, judge, task.format))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
         write_json(usage_output, {"written": written, "judge": judge.usage.tokens})
@@ -75,16 +75,16 @@ def _judged(rows: Sequence[Asked], judge: Judge, solution_format: str) -> Iterat
     """The rows with the verifier's and the judge's verdicts instead of the gold answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
-        say(f"{lost} of {len(rows)} solutions are left out: their programs did not run", console=True)
+        say(f"{lost} of {len(rows)} responses are left out: their programs did not run", console=True)
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
     correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]
     verdicts = judge.verdicts([row["question"] for row in rows], texts)
-    silent = sum(verdict.score is None for verdict in verdicts)
-    if silent > MAX_MISSING * len(rows):
+    unanswered = sum(verdict.score is None for verdict in verdicts)
+    if unanswered > MAX_MISSING * len(rows):
         raise InputError(
-            f"the judge gave no answer on {silent} of {len(rows)} solutions (the log says why); give the same command "
-            "once it answers again"
+            f"the judge gave no answer on {unanswered} of {len(rows)} responses (the log has the reason); rerun the "
+            "same command when the judge is back"
         )
     for row, right, verdict in zip(rows, correct, verdicts, strict=True):
         yield (

@@ -1,5 +1,5 @@
-"""SFT (`sft`), RL (`rl`), training a judge (`judge`), tiny models from scratch (`scratch`), and what they share.
+"""SFT (`sft`), RL (`rl`), judge training (`judge`), tiny models from scratch (`scratch`), and what they share.
 
-Shared are the callback that validates and checkpoints (`callback`), the run's state on disk (`state`), validation
-(`monitor`), batches, TRL's configurations (`trl`), LoRA and several processes (`distributed`).
+They share the callback that validates and saves checkpoints (`callback`), the run's state on disk (`state`), validation
+(`monitor`), batches, TRL's configurations (`trl`), LoRA, and training in several processes (`distributed`).
 """

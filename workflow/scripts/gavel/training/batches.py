@@ -1,4 +1,4 @@
-"""How a batch is cut for memory: one optimiser step's micro-batches, and each process's share of a rollout."""
+"""How batches are split to fit memory: an optimiser step into micro-batches, a rollout among processes."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from gavel.common.errors import InputError
 
 
 class MicroBatches(NamedTuple):
-    """How one optimiser step is cut, for one process: examples in a micro-batch, and number of micro-batches."""
+    """One process's part of an optimiser step: examples in a micro-batch, and number of micro-batches."""
 
     size: int
     number: int
@@ -16,11 +16,11 @@ def split(batch_size: int, processes: int, micro: int | None, key: str) -> Micro
     """The micro-batches of one optimiser step on `batch_size` examples, for one process.
 
     Args:
-        micro: examples in memory at a time, at most the process's own, which None takes.
+        micro: examples in a micro-batch, at most all of the process's; None takes all of them.
         key: the section of the config, for messages.
 
     Raises:
-        InputError: they do not divide.
+        InputError: the batch does not divide evenly.
     """
     own, rest = divmod(batch_size, processes)
     if rest:
@@ -43,23 +43,23 @@ def share(
 
     Args:
         prompts: questions in a rollout (`rl.prompts_per_step`).
-        generations: completions of each (`rl.num_generations`).
-        processes: processes that train together; each takes whole groups of completions.
+        generations: completions of each question (`rl.num_generations`).
+        processes: processes that train together; each takes complete groups of completions.
         minibatches: optimiser steps in one pass over the rollout.
-        micro: completions in memory at a time, at most a whole mini-batch, which None takes.
+        micro: completions in a micro-batch, at most a full mini-batch; None takes a full one.
         key: the section of the config, for messages.
 
     Raises:
-        InputError: they do not divide.
+        InputError: the rollout does not divide evenly.
     """
     if prompts % processes:
         raise InputError(
             f"{key}.prompts_per_step: {prompts} questions a step do not divide among {processes} processes "
-            "(compute.processes); each takes whole groups of completions"
+            "(compute.processes); each takes complete groups of completions"
         )
     completions = prompts * generations // processes
-    most = completions // minibatches
-    size = min(micro or most, most)
+    minibatch = completions // minibatches
+    size = min(micro or minibatch, minibatch)
     accumulate = completions // (minibatches * size) if size else 0
     if size * minibatches * accumulate != completions:
         shared = f" / {processes} processes" if processes > 1 else ""

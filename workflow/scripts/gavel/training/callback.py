@@ -1,4 +1,4 @@
-"""What SFT and RL training share: the callback that validates and saves a run, and what is left at its end."""
+"""What all training shares: the callback that validates and saves a run, and the run's final outputs."""
 
 import csv
 import time
@@ -23,29 +23,29 @@ from gavel.models import loading
 from gavel.training import distributed
 from gavel.training.state import VALIDATION, RunState, save_whole
 
-WALL_TIME = "wall_time"  # seconds since the step before was logged
+WALL_TIME = "wall_time"  # seconds since the previous step was logged
 
 
 class Validated(NamedTuple):
-    """What a validation found and what is to be done about it; whether none before it was better."""
+    """A validation's figures with the decisions on them, and whether no earlier validation was better."""
 
     found: dict[str, Any]
     best: bool
 
 
 class RunCallback(TrainerCallback):
-    """Journals every step, validates the policy, marks checkpoints whole, feeds the mirror.
+    """Journals every step, validates the policy, marks checkpoints as complete, feeds the mirror.
 
-    Of several processes the main one does all that; the others hear what it found, so that they react alike.
+    With several processes the main one does all of this and sends the others its results, so that they react alike.
 
     Args:
         state: the run's state folder.
-        validate: `(model, tokenizer, step) -> metrics`; its `greedy` value picks the best checkpoint.
+        validate: `(model, tokenizer, step) -> metrics`; its `greedy` value selects the best checkpoint.
         validate_every, save_every: in steps. A step is one rollout in RL and one optimiser step in SFT.
         updates_per_step: optimiser steps in one step.
-        decide: `(earlier validations, this one, step) -> what else to note`; a noted `ended` ends the training.
-        apply: called with all that a validation noted, in every process.
-        mirror: shown up to the last checkpoint only, so that a resumed run never shows a step twice.
+        decide: `(earlier validations, this one, step) -> further entries`; an entry `ended` ends the training.
+        apply: called in every process with all entries of a validation.
+        mirror: gets the steps up to the last checkpoint only, so that a resumed run never shows a step twice.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class RunCallback(TrainerCallback):
         self.begin(model, state.global_step // self.updates)
 
     def begin(self, model: PreTrainedModel, step: int) -> None:
-        """Go on from the checkpoint of a step; at step 0 the model is validated first."""
+        """Resume from the checkpoint of a step; at step 0 the model is validated first."""
         self.saved = step
         if distributed.on_main(lambda: self._begin(step)):
             self._validate(model, 0)
 
     def _begin(self, step: int) -> bool:
-        """Forget what came after the checkpoint; whether the policy is to be validated before the first step."""
+        """Drop what came after the checkpoint; return whether to validate the policy before the first step."""
         for journal in (self.run.journal, self.run.validation):
             journal.truncate(step)
         self.run.prune_best(step)
@@ -138,7 +138,7 @@ class RunCallback(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        distributed.wait()  # every process writes the state of its random numbers
+        distributed.wait()  # every process saves its random state
         self.saved = state.global_step // self.updates
         if not distributed.is_main():
             return
@@ -148,7 +148,7 @@ class RunCallback(TrainerCallback):
             self.run.show(self.mirror, self.saved)
 
     def seconds(self) -> float:
-        """The run's duration, validations included: of steps that a kill made it take twice, the second time only."""
+        """The run's duration with validations; a step that was repeated after a kill counts once, the second time."""
         steps = (row["metrics"].get(WALL_TIME) or 0.0 for row in self.run.journal.rows())
         return sum(steps) + time.monotonic() - self.clock
 
@@ -166,7 +166,7 @@ class RunCallback(TrainerCallback):
             say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
     def _validated(self, policy: PreTrainedModel, step: int) -> Validated:
-        """Validate the policy, and decide what is to be done about what was found."""
+        """Validate the policy, and decide how to react."""
         past = self.run.validations()
         found = self.validate(policy, self.tokenizer, step)
         found |= self.decide(past, found, step)
@@ -181,10 +181,10 @@ def finish_run(
     summary: dict[str, Any],
     mirror: Mirror | None = None,
 ) -> dict[str, Any]:
-    """Bring a trained run's results into its declared outputs: `final/`, `best/`, curves, `run.json`.
+    """Write a trained run's results to its declared outputs: `final/`, `best/`, curves, `run.json`.
 
-    The mirror is shown all, since a kill may have come between the last checkpoint and its showing. Every process must
-    get here.
+    The mirror gets all steps, because a kill may have come between the last checkpoint and its mirroring. Every process
+    must call this.
     """
     if mirror is not None:
         run.show(mirror)
@@ -202,7 +202,7 @@ def _finish(run: RunState, tokenizer: PreTrainedTokenizerBase, output: Path, sum
 
 
 def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[dict[str, Any]]:
-    """Write a journal as CSV, one row a step, columns in order of appearance, and return its rows."""
+    """Write a journal as CSV, one row for each step, columns in order of appearance, and return its rows."""
     rows = [
         {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
     ]

@@ -1,8 +1,7 @@
 """Several processes that train one policy: who writes, who decides, and how a sharded policy is read.
 
-The main process (rank 0) validates, decides and writes; the others hear what it found. Every rank
-samples and scores its own share of a rollout. In a single process all of this does nothing. It starts no processes:
-that is `gavel.jobs.launch`.
+The main process (rank 0) validates, decides and writes, and sends the others its results. Every rank samples and scores
+its own part of a rollout. In a single process none of this has an effect. `gavel.jobs.launch` starts the processes.
 """
 
 import os
@@ -22,12 +21,12 @@ Found = TypeVar("Found")
 
 
 def processes() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return distributed.get_world_size() if _together() else 1
 
 
 def rank() -> int:
-    """This process's number among those that train together."""
+    """This process's rank among those that train together."""
     return distributed.get_rank() if _together() else 0
 
 
@@ -36,23 +35,23 @@ def is_main() -> bool:
 
 
 def wait() -> None:
-    """Go on when every process has got here."""
+    """Wait until every process has called this."""
     if _together():
         distributed.barrier()
 
 
 def on_main(function: Callable[[], Found]) -> Found:
-    """What the function returns in the main process, which alone calls it; every process must get here."""
+    """Call the function in the main process only, and return its result in every process; all must call this."""
     if not _together():
         return function()
     box: list[Any] = [function() if is_main() else None]
     distributed.broadcast_object_list(box, src=0)
-    found: Found = box[0]
-    return found
+    result: Found = box[0]
+    return result
 
 
 def from_all(value: Found) -> list[Found]:
-    """The values of all processes, by rank; every process must get here."""
+    """The values of all processes, by rank; every process must call this."""
     values = [value] * processes()
     if _together():
         distributed.all_gather_object(values, value)
@@ -60,17 +59,17 @@ def from_all(value: Found) -> list[Found]:
 
 
 def mean(value: float) -> float:
-    """The mean of every process's value."""
+    """The mean of all processes' values; every process must call this."""
     values = from_all(value)
     return sum(values) / len(values)
 
 
 @contextmanager
 def whole(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
-    """The policy with all of its weights in this process, to sample from; its forward passes then need no other rank.
+    """The unsharded policy in this process, to sample from; its forward passes then need no other rank.
 
-    Under FSDP every process gathers all shards here and drops them again at the end, so all must enter and leave.
-    Elsewhere (one process, DDP, ZeRO 2) the policy is whole anyway.
+    Under FSDP every process gathers all shards on entry and drops them on exit, so all must enter and leave. Otherwise
+    (one process, DDP, ZeRO 2) the policy is unsharded already.
     """
     units = [module for module in model.modules() if isinstance(module, FSDPModule)]
     for unit in units:
@@ -85,12 +84,12 @@ def whole(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
 
 
 def whole_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The state dict with every sharded tensor gathered; every process must get here."""
+    """The state dict with every sharded tensor gathered; every process must call this."""
     return {name: gathered(value) for name, value in model.state_dict().items()}
 
 
 def gathered(value: torch.Tensor) -> torch.Tensor:
-    """A whole tensor of the shards, in the main process's memory; elsewhere a sharded one becomes empty."""
+    """The unsharded tensor, on the CPU in the main process; in the others a sharded tensor becomes empty."""
     if not isinstance(value, DTensor):
         return value
     full = value.full_tensor()
@@ -98,7 +97,7 @@ def gathered(value: torch.Tensor) -> torch.Tensor:
 
 
 def sharding() -> str | None:
-    """What cuts up the training state of this process: `fsdp`, `deepspeed`, or nothing (one process, DDP)."""
+    """What shards this process's training state: `fsdp`, `deepspeed`, or None (one process, DDP)."""
     for name in ("fsdp", "deepspeed"):
         if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false").lower() == "true":
             return name
@@ -106,7 +105,7 @@ def sharding() -> str | None:
 
 
 def check(algorithm: str, critic: bool) -> None:
-    """Refuse what would go wrong quietly.
+    """Reject settings that would fail silently.
 
     Raises:
         InputError: a critic with shards, shards that cannot be gathered for sampling, or no GPU to shard over.
@@ -114,7 +113,7 @@ def check(algorithm: str, critic: bool) -> None:
     kind = sharding()
     if kind and critic:
         raise InputError(
-            f"compute.distributed: {algorithm!r} has a critic, whose passes go round {kind}'s hooks; take ddp"
+            f"compute.distributed: {algorithm!r} has a critic, whose forward passes bypass {kind}'s hooks; use ddp"
         )
     if kind == "fsdp" and os.environ.get("FSDP_VERSION", "1") != "2":
         raise InputError("compute.distributed: fsdp needs fsdp_version 2 in workflow/accelerate/fsdp.yaml")
@@ -124,7 +123,7 @@ def check(algorithm: str, critic: bool) -> None:
             "sampler cannot read; use stage 2, or fsdp"
         )
     if kind and not torch.cuda.is_available():
-        raise InputError(f"compute.distributed: {kind} needs a GPU, but none is to be seen on this machine")
+        raise InputError(f"compute.distributed: {kind} needs a GPU, but none was found on this machine")
 
 
 def _together() -> bool:

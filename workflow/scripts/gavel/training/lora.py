@@ -1,6 +1,6 @@
-"""LoRA through peft: only small adapters are trained, and what is saved as a policy is the merged, plain model.
+"""LoRA through peft: only small adapters are trained, and a saved policy is the merged, plain model.
 
-Generation, scoring and the next stage read a run's folder like any other model's. Checkpoints hold the adapters alone.
+Generation, scoring and the next stage read a run's folder like any other model. Checkpoints hold the adapters alone.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
-    """peft's configuration of `r`, `alpha`, `dropout` and `target_modules`; None where no LoRA is asked for.
+    """peft's configuration from `r`, `alpha`, `dropout` and `target_modules`; None without LoRA.
 
     Args:
         key: the config key, for messages.
@@ -40,27 +40,27 @@ def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
 
 
 def load(model: PreTrainedModel, checkpoint: str | Path) -> torch.nn.Module:
-    """The model that the adapters were made for, with those of a checkpoint."""
+    """The adapters' base model, with the adapters of a checkpoint."""
     from peft import PeftModel
 
     return PeftModel.from_pretrained(model, str(checkpoint)).eval()
 
 
 def has_adapters(model: torch.nn.Module) -> bool:
-    """Whether peft has put adapters around the model; asked by an attribute, since peft need not be installed."""
+    """Whether peft has put adapters into the model; an attribute shows it, because peft need not be installed."""
     return hasattr(model, "peft_config")
 
 
 def base(model: torch.nn.Module) -> PreTrainedModel:
-    """The transformers model below the adapters, or the model itself where it has none."""
+    """The transformers model below the adapters, or the model itself if it has none."""
     return cast("PeftModel", model).get_base_model() if has_adapters(model) else model
 
 
 def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """State dict of the plain model that the base and its adapters amount to; the model itself is left as it is.
+    """State dict of the plain model, with the adapters merged into the base; the model itself is not changed.
 
-    Merging in place and undoing it would leave rounding in the frozen weights, and a resumed run would differ from an
-    uninterrupted one. Every process must get here.
+    Merging in place and undoing it would leave rounding errors in the frozen weights, and a resumed run would differ
+    from an uninterrupted one. Every process must call this.
     """
     from peft.tuners.lora import LoraLayer
 

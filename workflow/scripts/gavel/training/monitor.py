@@ -1,4 +1,4 @@
-"""Validation of a policy while it trains: the judge's reward against what is true, on validation questions.
+"""Validation of a policy during training: the judge's reward against true correctness, on validation questions.
 
 Labels of validation questions are read here and never reach a reward.
 """
@@ -20,23 +20,23 @@ from gavel.models.task import Task
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
 
-# Completions: thousands of tokens, whose mean entropy and KL are known well; all would make validation a third dearer.
+# Responses for entropy and KL: their thousands of tokens give precise means; all would make validation a third slower.
 ENOUGH = 100
 
 
 def known(verdicts: Sequence[bool | None]) -> list[bool]:
-    """The verdicts of solutions that could be verified. Raises `InputError` where there is none."""
-    found = [verdict for verdict in verdicts if verdict is not None]
-    if not found:
+    """The verdicts on responses that could be verified. Raises `InputError` if there are none."""
+    verified = [verdict for verdict in verdicts if verdict is not None]
+    if not verified:
         raise InputError(
-            f"none of {len(verdicts)} programs ran within solution.batch_seconds; raise it, or run the same command on "
-            "a machine that is less busy"
+            f"none of {len(verdicts)} programs ran within solution.batch_seconds; raise it, or rerun the same command "
+            "on a less busy machine"
         )
-    return found
+    return verified
 
 
 class Opponents(NamedTuple):
-    """Solutions that a judge that compares holds others against, one a question, with the verifier's verdicts."""
+    """Responses that a pairwise judge compares others with, one for each question, with the verifier's verdicts."""
 
     texts: Sequence[str]
     right: Sequence[bool | None]
@@ -47,13 +47,13 @@ class Monitor:
 
     Args:
         rows: validation records with gold answers.
-        task: what the policy is asked.
-        judge: asked about the sampled completions; None leaves the judge's columns and the sampling out. One that
-            compares has to be given `against`.
-        reference: the policy as it was at the start; None leaves the divergence from it out.
-        temperature: of the sampled completions.
-        seed: decides the samples, the same at every validation.
-        limits: of what is decoded at a time, `gavel.models.limits.limits`.
+        task: the policy's.
+        judge: scores the sampled responses; None leaves out sampling and the judge's columns. A pairwise judge needs
+            opponents (`against`).
+        reference: the policy at the start of training; None leaves out the divergence from it.
+        temperature: of the sampled responses.
+        seed: of sampling, the same at every validation.
+        limits: of generation batches, `gavel.models.limits.limits`.
     """
 
     def __init__(
@@ -74,25 +74,27 @@ class Monitor:
         self.opponents: Opponents | None = None
 
     def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Have a judge that compares hold every sample against this policy's sample of the same question.
+        """Have a pairwise judge compare every response with this policy's response to the same question.
 
-        Both are sampled by the same random numbers, so a policy meets itself with equal samples, which tie.
+        Both are sampled with the same random numbers, so a policy compared with itself gives equal responses, which
+        tie.
         """
         texts = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
         _, right = verify(texts, self.gold, self.task.format)
         self.opponents = Opponents(texts, right)
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
-        """What a validation finds.
+        """Validate the policy.
 
         Returns:
-            `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, of `n` questions; with a
-            judge also, of one sample a question, `accuracy` (with its interval), `unparsable`, `length`, `entropy`,
-            `kl`, `judge_tokens`, and unless the judge gave no answer: `judge` (mean score), `gap` (that less
-            accuracy), `judge_wrong` (share that it calls right and that is wrong). Where it compares, `judge` is its
-            win rate, how often it prefers the sample to the opponent's, `true_win_rate` how often the sample is right
-            and the opponent's is not (ties are half in both), `gap` the difference of the two, and `judge_wrong` the
-            share in which it prefers a wrong sample to a right one.
+            `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, on `n` questions. With a
+            judge also, on one sampled response for each question: `accuracy` (with its interval), `unparsable`,
+            `length`, `entropy`, `kl`, `judge_tokens`, and unless the judge gave no answer `judge` (mean score), `gap`
+            (`judge` minus `accuracy`) and `judge_wrong` (fraction that is incorrect but accepted by the judge).
+            With a pairwise judge, `judge` is the win rate: how often the judge prefers the response to the opponent's.
+            `true_win_rate` is how often the response is correct and the opponent's is not (ties count half in both),
+            `gap` the difference of the two, and `judge_wrong` the fraction of questions on which the judge prefers an
+            incorrect response to a correct one.
         """
         policy = Policy(model, tokenizer, self.limits)
         greedy = policy.solve(self.questions, self.task, seed=self.seed)
@@ -128,12 +130,12 @@ class Monitor:
         return found
 
     def _sampled(self, policy: Policy) -> list[Sample]:
-        """One sample a question at the training temperature."""
+        """One response for each question at the training temperature."""
         groups = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
         return [group[0] for group in groups]
 
     def _judged(self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
-        """The judge's columns, of solutions whose truth is known; empty where it gave no answer."""
+        """The judge's columns, on verified responses; empty if it gave no answer."""
         if self.opponents is not None:
             return self._compared(judge, texts, right, self.opponents)
         asked = [
@@ -151,7 +153,7 @@ class Monitor:
     def _compared(
         self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None], opponents: Opponents
     ) -> dict[str, float]:
-        """The same of a judge that compares, from groups of two."""
+        """The same for a pairwise judge, from groups of two."""
         questions = [question for question in self.questions for _ in range(2)]
         both = [text for pair in zip(texts, opponents.texts, strict=True) for text in pair]
         won = [verdict.probability for verdict in judge.verdicts(questions, both)[::2]]
@@ -179,15 +181,15 @@ def entropy_and_kl(
     pad: int,
     rows: int = 32,
 ) -> tuple[float, float | None]:
-    """Means over the tokens of completions, in nats a token.
+    """Means over the tokens of completions, in nats per token.
 
     Args:
-        reference: the policy at its start; None leaves the divergence out.
+        reference: the policy at the start of training; None leaves out the divergence.
         prompts, completions: N lists of token ids; a prompt has at least one.
-        rows: sequences in one forward pass (whole vocabularies of float32 are held for each token).
+        rows: sequences per forward pass (each token takes float32 values for the full vocabulary).
 
     Returns:
-        entropy, and KL(policy || reference) summed over the whole vocabulary at every token that the policy wrote (not
+        entropy, and KL(policy || reference), summed over the full vocabulary at every token that the policy wrote (not
         estimated from its samples).
     """
     entropy, kl, count = 0.0, 0.0, 0

@@ -1,4 +1,4 @@
-"""What training writes of a run: `run.json`."""
+"""`run.json`, which training writes for every run."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -10,12 +10,12 @@ class Summary(_Lambda):
 
     Attributes:
         run: its name.
-        algorithm: `sft`, or a key of `gavel.training.rl.algorithms.ALGORITHMS`; of a judge's training its method.
-        lambda: the share of the verifiable reward on labelled questions; None outside RL.
-        steps: that were taken.
-        best_step: the best by validation.
+        algorithm: `sft`, or a key of `gavel.training.rl.algorithms.ALGORITHMS`; in judge training the method.
+        lambda: weight of the verifiable reward on labelled questions; None outside RL.
+        steps: number of steps taken.
+        best_step: the best step by validation.
         settings: the section of the config.
-        seconds: without what a kill made it take twice.
+        seconds: duration; steps repeated after a kill count once.
     """
 
     run: str
@@ -29,7 +29,7 @@ class Summary(_Lambda):
 
 
 class Ended(TypedDict):
-    """Where and by which action a run ended before its last step."""
+    """Where a run ended before its last step, and by which action."""
 
     step: int
     action: str
@@ -39,11 +39,11 @@ class RunSummary(Summary):
     """A run of SFT or RL.
 
     Attributes:
-        labels: labelled questions whose right answers were used.
-        unlabeled: unlabelled questions.
-        completions: that were rewarded.
+        labels: number of labelled questions whose gold answers were used.
+        unlabeled: number of unlabelled questions.
+        completions: number of rewarded completions.
         algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for SFT.
-        ended: of RL only; None where the run took all of its steps.
+        ended: in RL only; None if the run took all of its steps.
     """
 
     labels: int
@@ -57,9 +57,9 @@ class JudgeSummary(Summary):
     """A stage of a judge's training.
 
     Attributes:
-        examples: that it learnt from.
-        selected_on: pairs of the validation.
-        untrained: why the judge is left as it was, where it is.
+        examples: number of training examples.
+        selected_on: number of validation pairs.
+        untrained: why the judge was left unchanged, if it was.
     """
 
     examples: int

@@ -1,6 +1,6 @@
 """The supervised baseline: fine-tuning on the labelled questions with TRL's SFTTrainer, loss on completions only.
 
-It is also the start of every RL run, so it is chosen like anything else here: by validation accuracy.
+Every RL run starts from it, so it is selected like every other model: by validation accuracy.
 """
 
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ from gavel.training.state import RunState
 
 
 def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) -> list[str]:
-    """What the model learns to write for each labelled row: its program, or its annotated text.
+    """The training target of each labelled row: its program, or its annotated text.
 
     Raises:
         InputError: a row has none.
     """
-    found = []
+    targets = []
     key = {"program": "program", "text": "solution"}[solution_format]
     for number, row in enumerate(rows, start=1):
         text = row.get("program") if key == "program" else row.get("solution")
         if not text:
             raise InputError(f"{source}:{number}: labelled row {row['id']} has no {key}; SFT needs one")
-        found.append(text)
-    return found
+        targets.append(text)
+    return targets
 
 
 def train(
@@ -61,11 +61,11 @@ def train(
     Called with the same arguments in every process that trains; the main one writes.
 
     Args:
-        student: whose `model` is fine-tuned.
+        student: its `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
         settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`,
             `weight_decay`, `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
-        limits: of what is decoded at a time at validation, `gavel.models.limits.limits`.
+        limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -136,7 +136,7 @@ def _trainer(
 
 
 def _summary(settings: dict[str, Any], seed: int, steps: int, labels: int) -> dict[str, Any]:
-    """What `run.json` says of the run, but for its duration."""
+    """What `run.json` holds, without the run's duration."""
     return {
         "run": "sft",
         "algorithm": "sft",

@@ -1,6 +1,6 @@
-"""A training run on disk: checkpoints, journals and best model, kept so that a kill at any moment costs little.
+"""A training run on disk: checkpoints, journals and best model; a kill at any moment costs little.
 
-It lies outside the workflow's declared outputs, because Snakemake deletes those before it runs a job again.
+It is not among the workflow's declared outputs, because Snakemake deletes those before it reruns a job.
 """
 
 import math
@@ -17,27 +17,27 @@ from gavel.common.log import say
 from gavel.common.paths import JUDGE_CACHE
 from gavel.training import distributed, lora
 
-VALIDATION = "validation/"  # begins the name of a validation's figure in the journal and in MLflow
-COMPLETE = "gavel-complete"  # a checkpoint without this file was cut off while it was written
+VALIDATION = "validation/"  # prefix of a validation's figures in the journal and in MLflow
+COMPLETE = "gavel-complete"  # a checkpoint without this file was interrupted while it was written
 
 
 class RunState:
-    """The state folder of one training run, from which it goes on after a kill at any moment.
+    """The state folder of one training run, from which the run resumes after a kill at any moment.
 
-    It holds one whole checkpoint (weights, optimizer, scheduler, random numbers, position in the data), the two
-    journals and the best model by validation. An older checkpoint is removed once a newer one is whole and on disk. A
-    best model is kept while the journal names it, as it stands or as it would be cut back to the checkpoint: mostly
-    one, two between a better validation and the next checkpoint. With Adam a checkpoint is three times the weights, so
-    that a state needs four times their size and eight while a checkpoint is written.
+    It holds one complete checkpoint (weights, optimiser, scheduler, random state, position in the data), the two
+    journals and the best model by validation. An older checkpoint is removed once a newer one is complete and on disk.
+    A best model is kept while it is the best in the journal, either now or after a cut back to the checkpoint: usually
+    one, two between a better validation and the next checkpoint. With Adam a checkpoint is three times the size of the
+    weights, so a state needs four times their size, and eight while a checkpoint is written.
 
-    A state whose digest is another's (the config, an input or the code has changed since) is never resumed: it is
-    renamed to `<folder>.stale`, replacing an older stale one, and the run starts afresh.
+    A state with another digest (the config, an input or the code has changed) is never resumed: it is renamed to
+    `<folder>.stale`, replacing an older stale one, and the run starts over.
     """
 
     def __init__(self, folder: str | Path, digest: str):
         self.folder = Path(folder)
         mark = self.folder / "digest"
-        for path in self.folder.glob(".*.partial"):  # a kill while a small file was written
+        for path in self.folder.glob(".*.partial"):  # left by a kill while a small file was written
             path.unlink()
         if not mark.exists() or mark.read_text() != digest:
             self._set_aside()
@@ -51,36 +51,36 @@ class RunState:
 
     @property
     def best(self) -> Path:
-        """Folder of the best model by the validations that are in the journal."""
+        """Folder of the best model by the validations in the journal."""
         return self.folder / f"best-{self.best_step()}"
 
     def best_step(self, until: float = math.inf) -> int | None:
-        """Step of the best validation; of equals the later one, which has learnt more than step 0. None without any."""
+        """Step of the best validation, the latest among equals, which has trained longest; None if there is none."""
         found = [(row["greedy"], row["step"]) for row in self.validations() if row["step"] <= until]
         return max(found, default=(None, None))[1]
 
     def validations(self) -> list[dict[str, Any]]:
-        """What each validation found, in order: `step`, and the figures under their own names."""
+        """The validations in order: `step`, and the figures under their own names."""
         return [
             {name.removeprefix(VALIDATION): value for name, value in row["metrics"].items()} | {"step": row["step"]}
             for row in self.validation.rows()
         ]
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; all others, which a kill left behind, are removed."""
-        whole = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
-        newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+        """The newest complete checkpoint; all others, which a kill left behind, are removed."""
+        complete = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
+        newest = max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
         self._remove("checkpoints/checkpoint-*", {newest})
         return newest
 
     def complete(self, checkpoint: Path) -> None:
-        """Mark a checkpoint whole, then remove the others."""
+        """Mark a checkpoint as complete, then remove the others."""
         sync_folder(checkpoint)
         write_text(checkpoint / COMPLETE, "")
         self._remove("checkpoints/checkpoint-*", {checkpoint})
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
-        """Save the model of a validation that is about to be noted; every process must get here."""
+        """Save the model of a validation that is about to be journalled; every process must call this."""
         save_whole(model, tokenizer, self.folder / f"best-{step}")
 
     def prune_best(self, saved: int) -> None:
@@ -97,13 +97,13 @@ class RunState:
                 shutil.rmtree(path)
 
     def _set_aside(self) -> None:
-        """Move away all but the lock, which this process holds, and the judge's answers, which stay true."""
+        """Move away all but the lock, which this process holds, and the judge's answers, which stay valid."""
         stale, moving = (self.folder.with_name(self.folder.name + end) for end in (".stale", ".stale.partial"))
         old = [path for path in self.folder.glob("*") if not path.name.startswith(("lock", JUDGE_CACHE))]
         if not old and not moving.exists():
             return
         moving.mkdir(exist_ok=True)
-        # The digest goes first: what a kill leaves behind is then resumed by nobody and follows at the next start.
+        # The digest goes first: what a kill leaves behind is then never resumed, and follows at the next start.
         for path in sorted(old, key=lambda path: (path.name != "digest", path.name)):
             shutil.move(path, moving / path.name)
         replace_folder(moving, stale)
@@ -111,7 +111,7 @@ class RunState:
 
 
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The policy's own weights: adapters merged, shards gathered, without a critic that may ride along in training."""
+    """The policy's own weights: adapters merged, shards gathered, without the critic that training may have added."""
     state = lora.merged(model) if lora.has_adapters(model) else distributed.whole_state(model)
     return {name: value for name, value in state.items() if not name.startswith("critic.")}
 
@@ -119,15 +119,15 @@ def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 def save_policy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict[str, Any] | None = None
 ) -> None:
-    """Save the policy, or this state of it, as a Hugging Face folder that loads everywhere."""
+    """Save the policy, or the given state of it, as a Hugging Face folder that loads everywhere."""
     lora.base(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)
     tokenizer.save_pretrained(folder)
 
 
 def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save the policy in place of an older folder; a kill in between loses the old one, never mixes the two.
+    """Save the policy in place of an older folder; a kill in between loses the old one but never mixes the two.
 
-    Every process must get here; the main one writes.
+    Every process must call this; the main one writes.
     """
     state = policy_state(model)
     if distributed.is_main():

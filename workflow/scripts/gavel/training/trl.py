@@ -1,4 +1,4 @@
-"""What every trainer of TRL's is given here, whatever it trains, and how its training goes on after a kill."""
+"""The configuration that all of TRL's trainers share here, and how training resumes after a kill."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +20,14 @@ def config(
 ) -> Config:
     """A trainer's configuration, for this process among those that train together.
 
-    `gavel.training.callback.RunCallback` saves, shows and reports, so TRL does not.
+    `gavel.training.callback.RunCallback` saves, mirrors and reports, so TRL does not.
 
     Args:
-        kind: of the configuration, such as `trl.SFTConfig`.
+        kind: the configuration's class, such as `trl.SFTConfig`.
         settings: `learning_rate`, `max_grad_norm`, `bf16` and `gradient_checkpointing`.
         folder: of the checkpoints.
         micro_batches: of one optimiser step.
-        options: what is this trainer's own.
+        options: further options of this trainer.
     """
     made = kind(
         output_dir=str(folder),
@@ -36,21 +36,21 @@ def config(
         learning_rate=settings["learning_rate"],
         max_grad_norm=settings["max_grad_norm"],
         bf16=settings["bf16"],
-        use_cpu=loading.device().type == "cpu",  # or bf16 is refused there
+        use_cpu=loading.device().type == "cpu",  # or bf16 is rejected there
         gradient_checkpointing=settings["gradient_checkpointing"],
-        ddp_find_unused_parameters=False,  # none is, and DDP could not see that a critic's are used
+        ddp_find_unused_parameters=False,  # there are none, and DDP could not see that a critic's are used
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
         **options,
     )
-    # Or one process that sees several GPUs would train by DataParallel; transformers has no setting for that.
+    # Or a single process that sees several GPUs would use DataParallel; transformers has no setting to prevent it.
     made._n_gpu = min(made.n_gpu, 1)
     return made
 
 
 def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Path, key: str, **options: Any) -> Config:
-    """`config` for training on given texts of any length, each optimiser step on `settings["batch_size"]` of them.
+    """`config` for training on texts of any length, with `settings["batch_size"]` of them in each optimiser step.
 
     Args:
         key: the settings' section of the config, for messages.
@@ -64,7 +64,7 @@ def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Pa
 
 
 def resume(trainer: Trainer, run: RunState) -> None:
-    """Train, from the run's last checkpoint on where it has one; every process must get here."""
+    """Train, from the run's last checkpoint if it has one; every process must call this."""
     last = distributed.on_main(run.latest)
     if last is not None:
         say(f"resuming from {last.name}", console=True)

@@ -1,1 +1,1 @@
-"""Training the judge itself: self-taught on unlabelled questions, or by RL on labelled pairs."""
+"""Judge training: self-taught on unlabelled questions, or by RL on labelled pairs."""

@@ -1,8 +1,8 @@
-"""Judgments: what a judge that compares writes about a pair, sampled, checked and made into training data.
+"""Judgments: a pairwise judge's texts about pairs, sampled, checked and turned into training data.
 
 As in the self-taught evaluators of Wang et al. 2024 (arXiv 2408.02666; we have read its code's README and configs) a
-judge is asked about pairs whose better solution is known, in both orders; judgments that reach it are kept (rejection
-sampling), as many for the first place as for the second, so that no place is learnt.
+judge is asked about pairs whose better solution is known, in both orders. Judgments that reach it are kept (rejection
+sampling), as many for the first position as for the second, so that the judge learns no position bias.
 """
 
 import random
@@ -19,7 +19,7 @@ from gavel.training.judge.records import ContrastingPair, Judgment
 
 
 class Asked(NamedTuple):
-    """A pair in one order: the judging prompt, what stands between a reasoning and the label, the right label."""
+    """A pair in one order: the judging prompt, the cue between reasoning and label word, the correct label word."""
 
     id: str
     prompt: str
@@ -28,19 +28,19 @@ class Asked(NamedTuple):
 
 
 def load_comparing(settings: dict[str, Any]) -> PairwiseJudge:
-    """`gavel.judge.load.load` of a judge that compares.
+    """`gavel.judge.load.load` for a pairwise judge.
 
     Raises:
-        InputError: as there, or it is one of another kind.
+        InputError: as there, or the judge is of another kind.
     """
     judge = load.load(**settings)
     if not isinstance(judge, PairwiseJudge):
-        raise InputError("judge.kind: only a judge that compares can be trained; set it to pairwise")
+        raise InputError("judge.kind: only a pairwise judge can be trained; set it to pairwise")
     return judge
 
 
 def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
-    """Each pair in both orders, by the judge's first phrasing."""
+    """Each pair in both orders, in the judge's first phrasing."""
     found = []
     for pair in pairs:
         solutions = (pair["chosen"], pair["rejected"])
@@ -59,11 +59,11 @@ def sampled(
     temperature: float,
     seed: int,
 ) -> list[Judgment]:
-    """Judgments of each pair in both orders: reasonings at `temperature`, and after each a label drawn by its
+    """Sample judgments of each pair in both orders: reasonings at `temperature`, and after each a label word by its
     probability, as if the model had written it.
 
     Returns:
-        One for each sample.
+        One judgment for each sample.
     """
     rng = random.Random(f"judgments-{seed}")
     orders, model = both_orders(judge, pairs), judge.resident
@@ -73,11 +73,11 @@ def sampled(
         written = judge.reasoner.reason(prompts, samples=samples, temperature=temperature, seed=seed)
         replies = [[text for text in own if text is not None] for own in written]  # none is missing in this process
     asked = [(one.prompt, reply) for one, own in zip(orders, replies, strict=True) for reply in dict.fromkeys(own)]
-    found = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
+    answers = dict(zip(asked, model.answers(asked, [prompt for prompt, _ in asked]), strict=True))
     rows: list[Judgment] = []
     for one, own in zip(orders, replies, strict=True):
         for reply in own:
-            label = judge.labels[rng.random() >= found[one.prompt, reply].probability]
+            label = judge.labels[rng.random() >= answers[one.prompt, reply].probability]
             rows.append(
                 {
                     "id": one.id,
@@ -101,7 +101,7 @@ def make_judgments(
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
 
     Args:
-        judge_settings: keyword arguments of `gavel.judge.load.load` for the judge as the iteration before has left it.
+        judge_settings: keyword arguments of `gavel.judge.load.load` for the judge after the previous iteration.
         settings: the config's `judge.self_taught`.
     """
     rows = sampled(
@@ -116,14 +116,14 @@ def make_judgments(
 
 
 def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
-    """`{"prompt", "completion"}`: the different judgments that reached the better solution, as many for each label."""
+    """`{"prompt", "completion"}`: the distinct judgments that reached the better solution, balanced by label word."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
     return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
 
 
 def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
-    """`{"prompt", "chosen", "rejected"}`: of a pair in one order a judgment that reached the better solution and one
-    that did not, as many as there are of both; and as many for each label."""
+    """`{"prompt", "chosen", "rejected"}`: for each pair in one order, judgments that reached the better solution are
+    matched with ones that did not, as many as there are of both; balanced by label word."""
     by_prompt: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for row in rows:
         good, bad = by_prompt.setdefault(row["prompt"], ({}, {}))
@@ -137,14 +137,14 @@ def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
 
 
 def balanced(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
-    """As many rows of each of the two labels: of the more frequent one a random part, in a random order all."""
+    """As many rows for each of the two labels: a random part of the more frequent one's, all in random order."""
     rng = random.Random(f"balance-{seed}")
     by_label: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     if len(by_label) < 2:
         return []
-    least = min(map(len, by_label.values()))
-    kept = [row for own in by_label.values() for row in rng.sample(own, len(own))[:least]]
+    count = min(map(len, by_label.values()))
+    kept = [row for own in by_label.values() for row in rng.sample(own, len(own))[:count]]
     rng.shuffle(kept)
     return kept

@@ -1,4 +1,4 @@
-"""The rows that a judge is trained on."""
+"""The rows of judge training."""
 
 from typing import TypedDict
 
@@ -17,8 +17,8 @@ class Judgment(TypedDict):
     Attributes:
         id: the pair's.
         prompt: as the model reads it.
-        label: the better solution's.
-        reached: the judgment ends with it.
+        label: the better solution's label word.
+        reached: whether the judgment ends with it.
     """
 
     id: str

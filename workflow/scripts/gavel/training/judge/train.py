@@ -1,10 +1,10 @@
-"""A judge that compares learns to judge better: by imitating judgments, by preferring some, or by GRPO.
+"""Train a pairwise judge: by imitating judgments (SFT), by preferring some to others (DPO), or by GRPO.
 
-`sft` and `dpo` read judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
-(arXiv 2408.02666) do one after the other. `grpo` reads pairs with a known better solution and nothing else, as the
-reward reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge's reward is +1 if it prefers the right solution
-and -1 when it does not, and what it reasons is its own affair. We have read the former's code's README and configs, of
-the latter the abstract and reviews. Trainers are TRL's; a judge is chosen, like a student, by its accuracy on
+`sft` and `dpo` train on judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
+(arXiv 2408.02666) do one after the other. `grpo` needs only pairs with a known better solution, as do the reward
+reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge's reward is +1 if it prefers the correct solution and
+-1 if it does not, and its reasoning is unconstrained. We have read the README and configs of the former's code, and the
+abstract and reviews of the latter. The trainers are TRL's. A judge is selected, like a student, by its accuracy on
 validation pairs.
 """
 
@@ -38,13 +38,13 @@ from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
 from gavel.training.state import RunState
 
-VERDICT_TOKENS = 16  # room for what stands between a reasoning and the label, and for the label
+VERDICT_TOKENS = 16  # room for the cue between a reasoning and the label word, and for the label word
 
 
 class Preferred:
-    """GRPO's reward of judgments: +1 where the label after the cue is the right one, else -1.
+    """GRPO's reward of judgments: +1 if the label word after the cue is the correct one, else -1.
 
-    Guo et al. 2025 reward with +1 and -1; a judgment without a label has not preferred the right solution.
+    Guo et al. 2025 reward with +1 and -1; a judgment without a label word has not preferred the correct solution.
     """
 
     __name__ = "preferred"
@@ -59,18 +59,18 @@ class Preferred:
         return [1.0 if one else -1.0 for one in reached]
 
     def verdict(self, text: str) -> str | None:
-        """The word after the cue; of a judge that answers at once the first word."""
+        """The word after the cue; for a direct judge the first word."""
         after = text if not self.cue.strip() else text.partition(self.cue.strip())[2]
         return next(iter(after.split()), None)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a trainer of TRL's is made of.
+    """What a TRL trainer is built from.
 
     Attributes:
-        judge: as it is, to see how it is asked.
-        examples: what is learnt from, as `_examples` gives them.
+        judge: the judge before training; it defines the prompts.
+        examples: training examples, from `_examples`.
         settings: the method's section of the config, `steps` resolved.
         folder: of the checkpoints.
     """
@@ -88,7 +88,7 @@ class Setup:
 
     @property
     def warmup(self) -> int:
-        """A quarter of the steps at most: the first step of a warm-up moves nothing, and few examples make few."""
+        """At most a quarter of the steps: the first warm-up step moves nothing, and few examples give few steps."""
         return min(int(self.settings["warmup"]), int(self.settings["steps"]) // 4)
 
     def config(self, kind: type[trl.Config], **options: Any) -> trl.Config:
@@ -98,7 +98,7 @@ class Setup:
         return trl.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
 
     def given(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
-        """What TRL's trainers for SFT and DPO get beside the model; `key` is that of the adapters."""
+        """Arguments of TRL's SFT and DPO trainers besides the model; `key` is the adapters' config key."""
         return {
             "args": config,
             "train_dataset": Dataset.from_list(list(self.examples)),
@@ -115,7 +115,7 @@ def _sft(setup: Setup) -> SFTTrainer:
 
 
 def _dpo(setup: Setup) -> DPOTrainer:
-    """DPO with a share of SFT on the chosen judgment, which Wang et al. scale by 1.5 at a beta of 0.1."""
+    """DPO plus an SFT loss on the chosen judgment, which Wang et al. weight by 1.5 at a beta of 0.1."""
     nll = setup.settings["nll_coefficient"]
     config = setup.config(
         DPOConfig,
@@ -147,7 +147,7 @@ def _grpo(setup: Setup) -> GroupTrainer:
 
 
 def _longest_judgment(judge: PairwiseJudge) -> int:
-    """Tokens that the judge may write, its label included."""
+    """The most tokens that the judge may write, including its label word."""
     return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
@@ -161,7 +161,7 @@ TRAINERS: dict[str, Callable[[Setup], Trainer]] = {"sft": _sft, "dpo": _dpo, "gr
 
 
 class PairAccuracy:
-    """How often a judge prefers the right solution of a pair, both orders taken together; ties are half.
+    """How often a judge prefers the correct solution of a pair, averaged over both orders; ties count half.
 
     Args:
         settings: keyword arguments of `gavel.judge.load.load`.
@@ -172,18 +172,18 @@ class PairAccuracy:
         self.pairs = pairs
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
-        """`greedy` is the accuracy, the name by which the best step is chosen; `first_bias` and `flipped` beside it."""
+        """The accuracy as `greedy`, by which the best step is selected, and the position bias."""
         training = model.training
-        self.judge = self.judge.with_model(model)  # whose own model is needed no more
+        self.judge = self.judge.with_model(model)  # its own model is no longer needed
         answers = self.judge.compare([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
-        found = [one for one in answers if one is not None]  # a model in this process answers all
+        comparisons = [answer for answer in answers if answer is not None]  # a model in this process answers everything
         model.train(training)
-        won = [(one.probability > 0.5) + 0.5 * (one.probability == 0.5) for one in found]
+        won = [(comparison.probability > 0.5) + 0.5 * (comparison.probability == 0.5) for comparison in comparisons]
         low, high = clustered_mean([pair["prompt"] for pair in self.pairs], won)
-        n = len(found)
+        n = len(comparisons)
         return {"greedy": sum(won) / n, "greedy_low": low, "greedy_high": high, "n": n} | {
-            "first_bias": sum(one.first for one in found) / n - 0.5,
-            "flipped": sum(one.flipped for one in found) / n,
+            "first_bias": sum(comparison.first for comparison in comparisons) / n - 0.5,
+            "flipped": sum(comparison.flipped for comparison in comparisons) / n,
         }
 
 
@@ -199,23 +199,23 @@ def train(
     name: str,
     mirror: Mirror | None = None,
 ) -> JudgeSummary:
-    """Train a judge, or go on from its last checkpoint.
+    """Train a judge, or resume from its last checkpoint.
 
     Called with the same arguments in every process that trains; the main one writes.
 
     Args:
         method: `sft`, `dpo` or `grpo`.
-        start: folder or hub name of the judge as it is.
+        start: folder or hub name of the judge to train.
         judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not used.
-        data: JSONL file; judgments, or for `grpo` pairs `{"id", "prompt", "chosen", "rejected"}`.
-        selection: JSONL file of such pairs, from validation problems.
+        data: JSONL file of judgments, or for `grpo` of pairs `{"id", "prompt", "chosen", "rejected"}`.
+        selection: JSONL file of such pairs, from validation questions.
         settings: the method's section of the config.
 
     Returns:
-        What `run.json` holds: with `untrained`, the reason, where the judge is left as it was.
+        What `run.json` holds; `untrained` gives the reason if the judge was left unchanged.
 
     Raises:
-        InputError: `grpo` has no pairs to learn from, or one does not fit the judge's context.
+        InputError: `grpo` has no pairs to learn from, or a text does not fit the judge's context.
     """
     rows, pairs = list(read_jsonl(data)), [cast(Pair, row) for row in read_jsonl(selection)]
     asked = judge_settings | {"model": start, "cache": None}
@@ -228,12 +228,12 @@ def train(
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     steps = _steps(settings, len(examples))
     callback = _callback(state, tokenizer, accuracy, settings, steps, mirror)
-    # Of its own, or the judge that validates would be the one that trains before a checkpoint is loaded into it.
+    # A separate copy, or the judge that validates would share the model in training before a checkpoint is loaded.
     model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
     if examples:
         setup = Setup(model, judge, examples, settings | {"steps": steps}, state.checkpoints, callback)
         trained, untrained = _fit(TRAINERS[method](setup), state)
-    else:  # a judge that is right on every pair, or on none, ends no study
+    else:  # a judge that is right on every pair, or on none, does not end the study
         callback.begin(model, 0)
         trained, untrained = model, f"nothing to learn from: {_WANTING[method]}"
     summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
@@ -269,25 +269,25 @@ def _callback(
 
 
 def _fit(trainer: Trainer, state: RunState) -> tuple[PreTrainedModel, str | None]:
-    """Train, or go on; the trained judge, and why it has learnt nothing, if it has not."""
+    """Train, or resume; returns the trained judge, and why it has learnt nothing, if so."""
     trl.resume(trainer, state)
-    alike = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
-    if alike and min(alike) == 1:
-        return trainer.model, "all judgments of each prompt were rewarded alike; raise judge.rl.temperature"
+    zero_spread = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
+    if zero_spread and min(zero_spread) == 1:
+        return trainer.model, "all judgments of each prompt got the same reward; raise judge.rl.temperature"
     return trainer.model, None
 
 
 _WANTING = {
-    "sft": "the judgments that reached the better solution are not of both labels; raise judge.self_taught.questions "
-    "or samples",
+    "sft": "the judgments that reached the better solution do not have both label words; raise "
+    "judge.self_taught.questions or samples",
     "dpo": "too few pairs have judgments that reached the better solution and others that did not; raise "
     "judge.self_taught.questions, samples or temperature, or leave DPO out (dpo: null)",
-    "grpo": "no labelled question has both a right and a wrong solution; raise judge.rl.samples",
+    "grpo": "no labelled question has both a correct and an incorrect solution; raise judge.rl.samples",
 }
 
 
 def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], data: str, model: str) -> None:
-    """Raises `InputError` where a judgment, or a prompt with its reasoning, does not fit the judge's context."""
+    """Raises `InputError` if a judgment, or a prompt with its reasoning, does not fit the judge's context."""
     room = 0
     model_here = judge.resident
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
@@ -302,9 +302,9 @@ def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]],
         asked = both_orders(judge, _pairs(rows))
         return [{"prompt": judge.resident.templated(one.prompt), "label": one.label} for one in asked]
     judgments = [cast(Judgment, row) for row in rows]
-    found = to_imitate(judgments, seed) if method == "sft" else to_prefer(judgments, seed)
+    examples = to_imitate(judgments, seed) if method == "sft" else to_prefer(judgments, seed)
     own = _added(judge.resident.tokenizer) if judge.resident.chat else ""
-    return [one | {"prompt": one["prompt"].removeprefix(own)} for one in found]
+    return [one | {"prompt": one["prompt"].removeprefix(own)} for one in examples]
 
 
 def _pairs(rows: Iterable[dict[str, Any]]) -> list[Pair]:
@@ -312,5 +312,5 @@ def _pairs(rows: Iterable[dict[str, Any]]) -> list[Pair]:
 
 
 def _added(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What a tokenizer puts before every text: TRL lets it, and a chat template has put it there already."""
+    """What a tokenizer puts before every text: TRL has it added, and a chat template has already done so."""
     return tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""

@@ -1,9 +1,8 @@
 """Pairs of solutions whose better one is known without a label (Self-Taught Evaluators, Wang et al. 2024).
 
 As there (arXiv 2408.02666; we have read its code's README and configs) the worse solution answers a changed question;
-an injected error is the other way. Which questions are worth it, what the better solution is and how a question is
-changed are our choice: those on which a policy's samples disagree, a solution that agrees with most of them, and
-another number.
+the alternative is an injected error. Three things are our choice: the questions (those on which a policy's samples
+disagree), the better solution (one that agrees with most samples) and the change of a question (another number).
 """
 
 import random
@@ -38,35 +37,35 @@ def make_pairs(
     output: str,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
-    iteration takes.
+    iteration uses.
 
     Args:
         unlabeled: JSONL file of records without labels.
         iteration: counted from 1.
-        policy: what answers the questions.
+        policy: answers the questions.
         temperature: of its samples.
         settings: the config's `judge.self_taught`.
 
     Raises:
-        InputError: there are fewer unlabelled questions than all iterations take, or none is challenging.
+        InputError: there are fewer unlabelled questions than all iterations use, or none is challenging.
     """
     rows, count = [cast(Record, row) for row in read_jsonl(unlabeled)], settings["questions"]
     check_unlabeled(settings, len(rows))
     stream = reshuffled(rows, f"self-taught-{settings['seed']}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
-    draw = partial(policy.solve, task=task, seed=settings["seed"])
+    sample = partial(policy.solve, task=task, seed=settings["seed"])
 
     def answer_to(questions: Iterable[str]) -> list[str]:
-        return [group[0].text for group in draw(questions)]
+        return [group[0].text for group in sample(questions)]
 
-    groups = draw([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
-    answers = iter(solutions_to_answers([one.text for group in groups for one in group], task.format))
+    groups = sample([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
+    answers = iter(solutions_to_answers([response.text for group in groups for response in group], task.format))
     samples: dict[str, list[tuple[str, str | None]]] = {row["id"]: [] for row in rows}
     for row, group in zip(rows, groups, strict=True):
-        for one in group:
+        for response in group:
             answer = next(answers)
             if not isinstance(answer, NotRun):
-                samples[row["id"]].append((one.text, answer))
+                samples[row["id"]].append((response.text, answer))
     low, high = settings["agreement"]
     pairs = contrasting(
         rows,
@@ -80,26 +79,26 @@ def make_pairs(
     )
     if not pairs:
         raise InputError(
-            f"judge.self_taught: of none of {len(rows)} questions do {low:.0%} to {high:.0%} of the samples give one "
-            "answer; widen judge.self_taught.agreement, or raise questions"
+            f"judge.self_taught: on none of {len(rows)} questions do {low:.0%} to {high:.0%} of the samples give the "
+            "same answer; widen judge.self_taught.agreement, or raise questions"
         )
-    say(f"{len(pairs)} pairs of {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
+    say(f"{len(pairs)} pairs from {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
     write_jsonl(output, pairs)
 
 
 NUMBER = re.compile(r"(?<![\d.,])\d+(?![\d]|[.,]\d)")
-BY = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # by which a question's number is changed
+BY = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # changes of a question's number
 
 Samples = Mapping[str, Sequence[tuple[str, str | None]]]  # question's id -> its solutions, each with its answer
 
 
 def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
-    """The questions on which a policy's samples neither agree nor scatter: id -> the answer that most of them give.
+    """The questions on which a policy's samples neither agree nor scatter: id -> the most frequent answer.
 
     Args:
-        low, high: the share of the samples that gives it lies between these; a tie is passed over.
+        low, high: bounds of the fraction of samples that give it; ties are skipped.
     """
-    found = {}
+    consensus = {}
     for name, own in samples.items():
         answers = [answer for _, answer in own]
         winners = majority_vote(answers)
@@ -107,12 +106,12 @@ def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
             continue
         (winner,) = winners
         if low <= answers.count(winner) / len(answers) <= high:
-            found[name] = winner
-    return found
+            consensus[name] = winner
+    return consensus
 
 
 def changed(question: str, rng: random.Random) -> str | None:
-    """The question with one of its whole numbers replaced by another above 0; None where it has none."""
+    """The question with one of its whole numbers replaced by another above 0; None if it has none."""
     places = list(NUMBER.finditer(question))
     if not places:
         return None
@@ -132,18 +131,18 @@ def contrasting(
     solution_format: Literal["program", "text"],
     seed: int,
 ) -> list[ContrastingPair]:
-    """Pairs in the order of `rows`, for each challenging question one by each way that comes off.
+    """Pairs in the order of `rows`: for each challenging question one with each kind of negative that succeeds.
 
-    A pair is left out where the worse solution has the better one's answer after all.
+    A pair is left out if the worse solution gives the better one's answer after all.
 
     Args:
         rows: unlabelled records.
         negatives: how the worse solution is made: `changed-question`, `injected-error`, or both.
-        samples: of each row, by the policy.
-        answer_to: the policy's solutions to (changed) questions, one for each.
+        samples: the policy's, for each row.
+        answer_to: returns the policy's solution to each (changed) question.
 
     Returns:
-        Pairs; `subset` is the way.
+        Pairs; `subset` is the kind of negative.
     """
     rng = random.Random(f"contrasts-{seed}")
     consensus = challenging(samples, low, high)
@@ -165,8 +164,8 @@ def contrasting(
             ]
     _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
     kept: dict[str, list[ContrastingPair]] = {row["id"]: [] for row in chosen}
-    for (row, way, text), alike in zip(made, same, strict=True):
+    for (row, negative, text), alike in zip(made, same, strict=True):
         if alike is False:  # and not None, for a program that did not run
-            about = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": way}
-            kept[row["id"]].append(cast(ContrastingPair, {"id": f"{row['id']}-{way}"} | about))
+            pair = {"prompt": row["question"], "chosen": better[row["id"]], "rejected": text, "subset": negative}
+            kept[row["id"]].append(cast(ContrastingPair, {"id": f"{row['id']}-{negative}"} | pair))
     return [pair for own in kept.values() for pair in own]

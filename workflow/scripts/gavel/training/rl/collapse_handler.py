@@ -1,4 +1,4 @@
-"""What a training run does about what its validations find: the table of actions, and early stopping."""
+"""How a training run reacts to its validations: the table of actions, and early stopping."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,23 +9,23 @@ from gavel.training.rl.collapse import collapsed, stale
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.state import RunState
 
-# At lambda 1 the unlabelled questions of a mixed run would have no reward at all.
+# `HIGHEST` is below 1, where the unlabelled questions of a mixed run would have no reward at all.
 STEP, HIGHEST = 0.25, 0.9
 EARLY = "early_stop"
 ROLLS_BACK = ("rollback", EARLY)  # the run's result is then its best checkpoint by validation
 
 
 class CollapseHandler:
-    """Follows the validations of one run and acts on a collapse, or when nothing more is learnt.
+    """Follows the validations of one run and acts on a collapse, or when the policy stops improving.
 
     Args:
-        run: whose best checkpoint a rollback takes, and whose journal says what was done before a resume.
+        run: its best checkpoint is a rollback's result, and its journal records the actions before a resume.
         schedule: lambda over the run, which an action may raise.
-        on_collapse: `flag` notes a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint by
-            validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and goes on.
+        on_collapse: `flag` records a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint
+            by validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and continues.
         collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
         early_stopping_patience: validations without a better greedy accuracy after which the run ends with its best
-            checkpoint; None never does.
+            checkpoint; None disables this.
     """
 
     def __init__(
@@ -43,20 +43,20 @@ class CollapseHandler:
         self.early_stopping_patience = early_stopping_patience
 
     def __call__(self, past: list[dict[str, Any]], found: dict[str, Any], step: int) -> dict[str, Any]:
-        """What to note beside a validation's figures; a noted `ended` ends the training.
+        """Entries to add to a validation's figures; an entry `ended` ends the training.
 
-        Of several processes the main one decides; `apply` then makes all act alike.
+        With several processes the main one decides; `apply` then makes all act alike.
 
         Args:
             past: earlier validations, in order; `found` is the newest.
-            step: rollouts done.
+            step: number of finished rollouts.
         """
         validations, notes = [*past, found], {}
         if "judge" in found:
             notes["collapsed"] = float(self.collapsed(validations))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
             say(
-                f"step {step}: true accuracy has fallen, and the judge does not see it or little is left of it",
+                f"step {step}: true accuracy has fallen, and the judge does not reflect it or little accuracy is left",
                 console=True,
             )
             notes |= ACTIONS[self.on_collapse](self, step)
@@ -67,11 +67,11 @@ class CollapseHandler:
 
     def collapsed(self, validations: list[dict[str, Any]]) -> bool:
         """Whether the validations since lambda was last raised show a collapse."""
-        begun = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
-        return collapsed(validations[begun:], self.drop, self.patience)
+        start = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
+        return collapsed(validations[start:], self.drop, self.patience)
 
     def apply(self, noted: dict[str, Any]) -> None:
-        """Do what a validation noted."""
+        """Act on a validation's entries."""
         if "raised" in noted:
             self.schedule.raise_to(noted["raised"])
 
@@ -90,10 +90,10 @@ class CollapseHandler:
         return {"raised": raised}
 
     def resume(self, step: int) -> Ended | None:
-        """Take up what validations until `step` have noted.
+        """Apply the entries of the validations up to `step`.
 
         Returns:
-            Where and why the run had ended, as `run.json` has it; None if it had not.
+            Where and why the run had ended, as in `run.json`; None if it had not.
         """
         for row in self.run.validations():
             if row["step"] <= step:

@@ -1,11 +1,11 @@
 """TRL's GRPOTrainer with each prompt computed once for its group of completions.
 
-TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. Three quarters of those
-tokens are repeated or padding when solutions are as short as programs are. Two overrides mend that: a rollout's groups
-stay whole when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`) before the
-model sees it. Two more make the baseline that of RLOO, and take the KL term out of the loss into the reward, where
-asked. Dropout is off, so that the ratio compares log-probabilities of the same network. Loss, rewards, logging and
-checkpoints stay TRL's, and so do the numbers, up to rounding.
+TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. When completions are as
+short as programs are, three quarters of those tokens are repeated or padding. Two overrides avoid this: a rollout's
+groups stay together when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`)
+before the model sees it. Two more, on request, make the baseline RLOO's and move the KL term from the loss into the
+reward. Dropout is off, so that the ratio compares log-probabilities of the same network. Loss, rewards, logging and
+checkpoints are TRL's, and so are the numbers, up to rounding.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from gavel.training.rl.packing import Packed, pack, packable
 
 
 class GroupTrainer(GRPOTrainer):
-    """GRPOTrainer that packs groups where the model allows it, and is TRL's own where it does not.
+    """GRPOTrainer that packs groups if the model allows it, and is TRL's own if it does not.
 
     Args:
         leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
-        kl_in_reward: TRL's `beta` weighs log(policy / reference) of every token in the reward, instead of a KL in the
-            loss. Needs rewards that are not divided by their spread.
+        kl_in_reward: TRL's `beta` weights log(policy / reference) of every token in the reward, instead of a KL term in
+            the loss. Needs rewards that are not divided by their spread.
     """
 
     beta: float
@@ -43,9 +43,11 @@ class GroupTrainer(GRPOTrainer):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
         self.packs = packable(model)
         if not self.packs:
-            say(f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored alone")
+            say(
+                f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored separately"
+            )
         super().__init__(*args, model=model, **kwargs)
-        for network in (self.model, self.ref_model):  # once the adapters are in the model
+        for network in (self.model, self.ref_model):  # now that the adapters are in the model
             if network is not None:
                 disable_dropout(network)
 
@@ -67,19 +69,19 @@ class GroupTrainer(GRPOTrainer):
         return output
 
     def own_rewards(self, count: int) -> torch.Tensor:
-        """`(count,)` rewards of this process's completions, NaN where there is none."""
+        """`(count,)` rewards of this process's completions, NaN where missing."""
         first = self.accelerator.process_index * count
         return self._rewards[first : first + count, 0].to(self.accelerator.device)
 
     def _kl_rewards(self, output: Mapping[str, Any]) -> torch.Tensor:
         """`(B, T)`: minus beta times log(policy / reference) of each token (ReFT, Luong et al. 2024)."""
         mask, old = output["completion_mask"], output.get("old_per_token_logps")
-        if old is None:  # TRL leaves it out where one update follows each rollout
+        if old is None:  # TRL leaves it out if there is one update per rollout
             tokens = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
-            whole = torch.cat([output["prompt_mask"], mask], dim=1)
+            full_mask = torch.cat([output["prompt_mask"], mask], dim=1)
             size = self.args.per_device_train_batch_size
             with torch.no_grad():
-                old, _, _ = self._get_per_token_logps_and_entropies(self.model, tokens, whole, mask.shape[1], size)
+                old, _, _ = self._get_per_token_logps_and_entropies(self.model, tokens, full_mask, mask.shape[1], size)
         difference = (old - output["ref_per_token_logps"]) * mask
         mean = difference.sum() / mask.sum().clamp(min=1)
         self._metrics["train"]["kl"].append(self.accelerator.gather(mean).mean().item())
@@ -150,16 +152,16 @@ class GroupTrainer(GRPOTrainer):
 
 
 def _regrouped(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a shuffled rollout with each prompt's completions side by side; prompts keep their shuffled order."""
-    whole = {
+    """Rows of a shuffled rollout with each prompt's completions adjacent; prompts keep their shuffled order."""
+    rollout = {
         name: torch.cat([batch[name] for batch in batches]) if _has_rows(value) else value
         for name, value in batches[0].items()
     }
-    prompts = [tuple(row) for row in whole["prompt_ids"].tolist()]
+    prompts = [tuple(row) for row in rollout["prompt_ids"].tolist()]
     rank = {prompt: i for i, prompt in reversed(list(enumerate(prompts)))}
     order = torch.tensor(sorted(range(len(prompts)), key=lambda row: rank[prompts[row]]))
-    rows = order.to(whole["prompt_ids"].device).split(len(prompts) // len(batches))
-    return [{name: value[part] if _has_rows(value) else value for name, value in whole.items()} for part in rows]
+    rows = order.to(rollout["prompt_ids"].device).split(len(prompts) // len(batches))
+    return [{name: value[part] if _has_rows(value) else value for name, value in rollout.items()} for part in rows]
 
 
 def _has_rows(value: object) -> bool:

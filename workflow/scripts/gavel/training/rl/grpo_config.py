@@ -1,4 +1,4 @@
-"""A grid cell in TRL's words: batches, optimiser, loss and back end of its GRPOConfig."""
+"""A run's settings as TRL's GRPOConfig: batches, optimiser, loss and back end."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def trainer_config(
     seed: int,
     folder: str,
 ) -> GRPOConfig:
-    """TRL's configuration of one cell, for this process among those that train together.
+    """TRL's configuration of one run, for this process among those that train together.
 
     Raises:
         InputError: the questions of a step do not divide among the processes, or a process's completions into
@@ -60,10 +60,10 @@ def trainer_config(
 
 
 def vllm_options(vllm: dict[str, Any] | None) -> dict[str, Any]:
-    """TRL's keyword arguments for sampling with vLLM, of what `gavel.training.rl.rollout_server` gives.
+    """TRL's keyword arguments for sampling with vLLM, from what `gavel.training.rl.rollout_server` yields.
 
     Raises:
-        InputError: it is not installed.
+        InputError: vLLM is not installed.
     """
     if vllm is None:
         return {"use_vllm": False}

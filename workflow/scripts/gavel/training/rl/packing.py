@@ -2,8 +2,8 @@
 
 A row reads `prompt without its last token | last token, completion 1 | last token, completion 2 | ...`. Every
 continuation attends to the prompt and to itself and counts its positions from the prompt's end, so each of its tokens
-gets the hidden state that it would get alone. The last prompt token is repeated because it predicts another first token
-for each completion; a completion's last token predicts nothing and is left out. Only the ends of rows are padded.
+gets the hidden state that it would get alone. The last prompt token is repeated because it predicts a different first
+token for each completion; a completion's last token predicts nothing and is left out. Only the ends of rows are padded.
 """
 
 import inspect
@@ -24,7 +24,7 @@ class Packed:
 
     Attributes:
         ids: `(R, S)` token ids.
-        positions: `(R, S)` positions as each completion would have alone.
+        positions: `(R, S)` positions that each completion would have alone.
         allowed: `(R, 1, S, S)`, whether a position (third axis) attends to another (fourth).
         labels: `(R, S)`, each completion token at the position that predicts it, `IGNORED` elsewhere.
         places: `(B, T)`, the position in the flattened rows that predicts token t of completion b; 0 beyond its end.
@@ -39,14 +39,14 @@ class Packed:
     present: torch.Tensor
 
     def mask(self, model: PreTrainedModel) -> torch.Tensor:
-        """The attention mask as this model's attention takes it: boolean for SDPA, additive for eager."""
+        """The mask in the form that this model's attention takes: boolean for SDPA, additive for eager."""
         if model.config._attn_implementation == "sdpa":
             return self.allowed
         lowest = torch.finfo(model.dtype).min
         return torch.zeros_like(self.allowed, dtype=model.dtype).masked_fill(~self.allowed, lowest)
 
     def unpack(self, values: torch.Tensor) -> torch.Tensor:
-        """Pick from `(R, S)` values those of the completions' tokens: `(B, T)`, 0 beyond their ends."""
+        """Take the completions' tokens from `(R, S)` values: `(B, T)`, 0 beyond their ends."""
         return values.flatten()[self.places] * self.present
 
 
@@ -58,7 +58,7 @@ def pack(
     pad: int = 0,
     device: torch.device | str = "cpu",
 ) -> Packed:
-    """Pack completions, neighbours with the same prompt into one row.
+    """Pack completions; adjacent ones with the same prompt share a row.
 
     Args:
         prompts, completions: `(B,)` lists of token ids; a prompt has at least one.
@@ -109,10 +109,10 @@ def pack(
 
 @torch.no_grad()
 def packable(model: PreTrainedModel) -> bool:
-    """Whether packed rows give this model's own logits: tried out on four tokens, after what its config says.
+    """Whether packed rows give this model's own logits: decided by its config, then by a test on a few tokens.
 
-    Not where attention takes no mask of ours (flash attention), slides over a window or is none (state spaces), and not
-    where positions cannot be given (ALiBi).
+    They do not if attention takes no custom mask (flash attention), slides over a window or is absent (state-space
+    models), or if positions cannot be given (ALiBi).
     """
     if model.config._attn_implementation not in ("sdpa", "eager"):
         return False

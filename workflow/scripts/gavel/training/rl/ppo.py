@@ -1,8 +1,8 @@
 """PPO as GRPO's rollout with a critic: per-token advantages from GAE instead of group-centred rewards.
 
-TRL's PPOTrainer was removed (PR 7020); its GRPOTrainer takes per-token advantages from a subclass, so four small
-overrides are all there is. KL, clipping, logging and checkpoints stay TRL's. Settings after ReFT (Luong et al. 2024):
-gamma 1, GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a rollout.
+TRL's PPOTrainer was removed (PR 7020). Its GRPOTrainer takes per-token advantages from a subclass, so four small
+overrides suffice. KL, clipping, logging and checkpoints are TRL's. Settings follow ReFT (Luong et al. 2024): gamma 1,
+GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a rollout.
 """
 
 import copy
@@ -54,14 +54,14 @@ def terminal_rewards(rewards: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def whiten(values: torch.Tensor, mask: torch.Tensor, pools: torch.Tensor) -> torch.Tensor:
-    """Zero mean and unit variance over the tokens of each pool, apart.
+    """Zero mean and unit variance over the tokens of each pool separately.
 
     A labelled question's reward mixes two parts and an unlabelled one's is the judge's alone, so the pools have
-    different scales; whitening them together would turn that difference into advantage.
+    different scales. Whitening them together would turn that difference into advantage.
 
     Args:
         values, mask: `(B, T)`.
-        pools: `(B,)` integers, a row's pool; negative rows are left out and get 0.
+        pools: `(B,)` integers, each row's pool; rows with a negative one are left out and get 0.
     """
     result = torch.zeros_like(values)
     for pool in pools.unique().tolist():
@@ -73,7 +73,7 @@ def whiten(values: torch.Tensor, mask: torch.Tensor, pools: torch.Tensor) -> tor
     return result
 
 
-CRITIC = "critic.safetensors"  # in a checkpoint of adapters
+CRITIC = "critic.safetensors"  # in a LoRA checkpoint
 SEQUENCES = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
 
 
@@ -81,7 +81,7 @@ class Critic(nn.Module):
     """A value for each position from a trunk's hidden states; starts at 0 everywhere.
 
     Args:
-        policy: whose trunk it copies, or with `shared` reads (as ReFT's does).
+        policy: its trunk is copied, or with `shared` used in place (as in ReFT).
     """
 
     def __init__(self, policy: PreTrainedModel, shared: bool = False):
@@ -101,7 +101,7 @@ class PPOTrainer(GroupTrainer):
 
     Args:
         critic: `trunk` (`own` or `shared`), `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`,
-            `critic_learning_rate`, `critic_warmup` (in rollouts during which only the critic learns).
+            `critic_learning_rate`, `critic_warmup` (number of rollouts in which only the critic learns).
     """
 
     optimizer: torch.optim.Optimizer | None
@@ -111,8 +111,8 @@ class PPOTrainer(GroupTrainer):
         self._hidden: torch.Tensor | None = None
         value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
-        # A submodule of the policy, so that checkpoints and gradient clipping include it; LoRA, which freezes what it
-        # finds in the policy, is in by now.
+        # A submodule of the policy, so that checkpoints and gradient clipping include it. It is added after LoRA, which
+        # freezes what it finds in the policy.
         policy = lora.base(self.model)
         disable_dropout(value)
         policy.add_module("critic", value.to(policy.device))
@@ -124,7 +124,7 @@ class PPOTrainer(GroupTrainer):
         return lora.base(self.model).critic
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """A checkpoint of adapters would hold no critic."""
+        """Save the critic too, which a LoRA checkpoint would leave out."""
         super()._save(output_dir, state_dict)
         if lora.base(self.model) is not self.model and self.args.should_save:
             save_file(self.critic.state_dict(), Path(output_dir or self.args.output_dir) / CRITIC)
@@ -136,7 +136,7 @@ class PPOTrainer(GroupTrainer):
             self.critic.load_state_dict(load_file(saved))
 
     def _keep_hidden(self, trunk: nn.Module, inputs: Any, output: Any) -> None:
-        """What the policy's trunk computed for the loss serves the critic too."""
+        """Keep what the policy's trunk computed for the loss, for the critic."""
         self._hidden = output.last_hidden_state if torch.is_grad_enabled() else None
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
@@ -158,7 +158,7 @@ class PPOTrainer(GroupTrainer):
         own = slice(first, first + len(inputs))
         rewards = self.own_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
-        pools = pools.masked_fill(torch.isnan(rewards), -1)  # none: no advantage, and nothing for the critic to fit
+        pools = pools.masked_fill(torch.isnan(rewards), -1)  # missing: no advantage, and nothing for the critic to fit
         size = self.args.per_device_train_batch_size
         with torch.no_grad():
             parts = [
@@ -178,7 +178,7 @@ class PPOTrainer(GroupTrainer):
         return output | {"values": values, "returns": returns, "rewarded": rewarded, "rewarded_tokens": rewarded_tokens}
 
     def _gathered(self, values: torch.Tensor) -> torch.Tensor:
-        """The rows `(B, T)` of every process, in order, to the width of the widest."""
+        """The rows `(B, T)` of every process, in order, padded to the widest."""
         return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
 
     def _compute_loss(self, model: nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
@@ -188,14 +188,14 @@ class PPOTrainer(GroupTrainer):
         )
         warming = rollout < self.ppo["critic_warmup"]
         hidden, self._hidden = self._hidden, None
-        if hidden is not None and warming:  # the trunk is the policy's: only the head learns yet
+        if hidden is not None and warming:  # the trunk is the policy's: during warm-up only the head learns
             hidden = hidden.detach()
         values = self._values(inputs, hidden)
         old, returns, rewarded = inputs["values"], inputs["returns"], inputs["rewarded"]
         clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
         # As TRL's "dapo" does for the policy: the mean over the tokens of the rollout, so that neither the length of a
-        # micro-batch's completions nor their number of missing rewards changes what a token weighs.
+        # micro-batch's completions nor their number of missing rewards changes a token's weight.
         steps = self.args.steps_per_generation
         tokens = inputs["rewarded_tokens"]
         value_loss = 0.5 * (errors * rewarded).sum() * steps * self.accelerator.num_processes / tokens
@@ -204,7 +204,7 @@ class PPOTrainer(GroupTrainer):
         return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss
 
     def _values(self, batch: Mapping[str, Any], hidden: torch.Tensor | None = None) -> torch.Tensor:
-        """Values `(B, T)` of the states before each completion token; `hidden` where a trunk has read the batch."""
+        """Values `(B, T)` of the states before each completion token; `hidden` if a trunk has read the batch."""
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         width = batch["completion_ids"].shape[1]

@@ -1,4 +1,4 @@
-"""Rewards: the verifiable one, and the mix with the judge's. The only place where the two meet."""
+"""Rewards: the verifiable reward, and its mix with the judge's. The only place where the two meet."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -14,25 +14,25 @@ from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
 
-Log = Callable[[str, float], object]  # TRL's, of a figure of the step
+Log = Callable[[str, float], object]  # TRL's function that logs a figure of the step
 
 
 def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
     """One completion's reward from its parts.
 
-    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part whose factor is 0 is
-    not read; a part that is needed and missing makes the reward None, never 0. The published summaries of
-    arXiv 2604.02621 give lambda's role, not the formula: this is our reading.
+    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part with weight 0 is not
+    read. A part that is needed and missing makes the reward None, never 0. The published summaries of arXiv 2604.02621
+    give lambda's role but not the formula: this is our reading.
 
     Args:
-        v: verifiable reward in [0, 1], None for an unlabelled question, or where a solution could not be verified.
-        j: judge's score, None where the judge could not be asked; in [0, 1] unless `judge.score` is log-odds, whose
-            range (-10 to 10) then outweighs `v` at any lambda but a large one.
-        lam: lambda, the share of the verifiable reward, in [0, 1].
-        labeled: whether the question has a label; by default it has one where `v` is there.
+        v: verifiable reward in [0, 1]; None for an unlabelled question, or if the completion could not be verified.
+        j: the judge's score; None if the judge could not be asked. It is in [0, 1] unless `judge.score` is log-odds,
+            whose range (-10 to 10) outweighs `v` unless lambda is large.
+        lam: lambda, the weight of the verifiable reward, in [0, 1].
+        labeled: whether the question has a label; by default it has one if `v` is given.
 
     Raises:
-        ValueError: `lam` outside [0, 1].
+        ValueError: `lam` is outside [0, 1].
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lambda={lam} is outside [0, 1]")
@@ -46,16 +46,17 @@ def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = Non
 class LambdaSchedule:
     """Lambda over the rollouts of one run.
 
-    It moves linearly from `start` to the cell's own value and stays there; a monitor may raise it for good. At 0 and 1
-    it is constant whatever `start` says: those cells are the baselines that read no gold answer and ask no judge.
+    It moves linearly from `start` to the run's own value and stays there; a reaction to a collapse may raise it
+    permanently. At 0 and 1 it is constant whatever `start` is: those runs are the baselines that read no gold answer
+    and ask no judge.
 
     Args:
-        lam: the grid cell's lambda, in [0, 1].
+        lam: the run's lambda, in [0, 1].
         start: lambda of the first rollout; None starts at `lam`.
         steps: the rollout (counted from 1) that first has `lam`.
 
     Attributes:
-        minimum: what a monitor has raised it to; it is never below that again.
+        minimum: the value that lambda was raised to; it never falls below that again.
     """
 
     def __init__(self, lam: float, start: float | None = None, steps: int = 1):
@@ -68,7 +69,7 @@ class LambdaSchedule:
         return max(self.minimum, self.start + moved * (self.lam - self.start))
 
     def raise_to(self, minimum: float) -> None:
-        """From now on lambda is never below this."""
+        """Keep lambda at or above this from now on."""
         self.minimum = minimum
 
     @property
@@ -77,14 +78,14 @@ class LambdaSchedule:
 
 
 def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
-    """1 for a right answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024: 0.1)."""
+    """1 for a correct answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024: 0.1)."""
     if answer is None:
         return 0.0
     return 1.0 if correct else partial
 
 
 def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[float | None]:
-    """Each score less the mean of its question's scores; a missing one stays missing and does not count."""
+    """Each score minus the mean of its question's scores; a missing one stays missing and does not count."""
     known: dict[str, list[float]] = {}
     for score, question in zip(scores, questions, strict=True):
         if score is not None:
@@ -98,7 +99,7 @@ def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[fl
 def shortened(
     rewards: Sequence[float | None], completions: Sequence[Sequence[int]], per_token: float
 ) -> list[float | None]:
-    """Each reward less what its completion's tokens cost; a missing one stays missing."""
+    """Each reward minus the penalty for its completion's tokens; a missing one stays missing."""
     return [
         None if reward is None else reward - per_token * len(ids)
         for reward, ids in zip(rewards, completions, strict=True)
@@ -106,15 +107,15 @@ def shortened(
 
 
 class MissingRewards:
-    """Counts rewards that are missing: the judge gave no answer, or a program did not run.
+    """Counts missing rewards: the judge gave no answer, or a program did not run.
 
     Args:
-        max_fraction: missing ones among a rollout's rewards, above which it must not move the policy.
-        max_skipped: more such rollouts in a row than this end the job: the judge is gone, not busy.
+        max_fraction: fraction of missing rewards above which a rollout must not update the policy.
+        max_skipped: maximum number of such rollouts in a row; more end the job, because the judge is down, not busy.
 
     Attributes:
-        fraction: missing ones among the last rollout's rewards, over all processes.
-        skip: whether the last rollout must not move the policy.
+        fraction: of the last rollout's rewards that are missing, over all processes.
+        skip: whether the last rollout must not update the policy.
         skipped: such rollouts in a row.
     """
 
@@ -123,10 +124,10 @@ class MissingRewards:
         self.fraction, self.skip, self.skipped = 0.0, False, 0
 
     def count(self, rewards: Sequence[float | None], not_run: int) -> None:
-        """Count a rollout's missing rewards; every process must get here.
+        """Count a rollout's missing rewards; every process must call this.
 
         Args:
-            not_run: this process's programs that did not run.
+            not_run: number of this process's programs that did not run.
 
         Raises:
             InputError: too many rewards were missing in too many rollouts in a row.
@@ -139,20 +140,20 @@ class MissingRewards:
             if distributed.mean(not_run) > 0:
                 why = "the judge could not be asked, or programs did not run within solution.batch_seconds"
             raise InputError(
-                f"{why}: {self.fraction:.0%} of the rewards are missing, and too many were in "
-                f"{self.skipped} steps in a row (the log says why); the same command goes on from the last checkpoint"
+                f"{why}: {self.fraction:.0%} of the rewards are missing, and too many were in {self.skipped} steps in "
+                "a row (the log has the reason); rerun the same command to resume from the last checkpoint"
             )
 
 
 @dataclass(frozen=True)
 class RewardRules:
-    """How the parts of a reward are made, whatever lambda is.
+    """How the parts of a reward are computed, whatever lambda is.
 
     Attributes:
-        format: of the solutions, `program` or `text`.
+        format: of the completions, `program` or `text`.
         partial: reward of a wrong answer.
-        center_judge: reward with the judge's score less its mean over the question's completions.
-        per_token: what a completion loses of its reward for each of its tokens.
+        center_judge: subtract from the judge's score its mean over the question's completions.
+        per_token: length penalty for each token of a completion.
     """
 
     format: Literal["program", "text"]
@@ -162,7 +163,7 @@ class RewardRules:
 
 
 class Judged(NamedTuple):
-    """What the judge says of a rollout: scores, the tokens that they took, the share of prompts that were cut."""
+    """The judge's scores of a rollout, the tokens they took, and the fraction of prompts that were truncated."""
 
     scores: list[float | None]
     tokens: int = 0
@@ -170,16 +171,16 @@ class Judged(NamedTuple):
 
 
 class MixedReward:
-    """The one reward function that a TRL trainer gets.
+    """The only reward function that a TRL trainer gets.
 
-    TRL would score a missing part of several reward functions as 0, so the mix is made here. Each call is one rollout;
-    means and spreads of the parts are logged for labelled and unlabelled questions apart.
+    TRL would score a missing part of several reward functions as 0, so the mix is computed here. Each call is one
+    rollout; means and spreads of the parts are logged for labelled and unlabelled questions separately.
 
     Args:
-        schedule: lambda over the run; a cell at 1 never asks the judge, one at 0 never reads a gold answer.
+        schedule: lambda over the run; a run at 1 never asks the judge, one at 0 never reads a gold answer.
         judge: may be None only at lambda 1.
-        missing: counts what could not be rewarded.
-        updates: optimiser steps in one rollout, to tell rollouts from TRL's steps.
+        missing: counts missing rewards.
+        updates: optimiser steps on one rollout, to convert TRL's steps into rollouts.
     """
 
     __name__ = "mixed"
@@ -253,7 +254,7 @@ class MixedReward:
 
 
 def log_parts(log: Log, labeled: Sequence[bool], **parts: Sequence[float | None]) -> None:
-    """Log mean and spread of each part of a rollout's rewards, for labelled and unlabelled questions apart."""
+    """Log mean and spread of each part of a rollout's rewards, for labelled and unlabelled questions separately."""
     for name, values in parts.items():
         for pool in (True, False):
             part = [x for x, here in zip(values, labeled, strict=True) if here == pool and x is not None]
@@ -278,6 +279,6 @@ class SkipMissingRewards(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if self.missing.skip and model is not None:
-            share = f"{self.missing.fraction:.0%} of the rewards are missing"
-            say(f"skipped optimiser step {state.global_step + 1}: {share}", console=True)
+            reason = f"{self.missing.fraction:.0%} of the rewards are missing"
+            say(f"skipped optimiser step {state.global_step + 1}: {reason}", console=True)
             model.zero_grad(set_to_none=True)

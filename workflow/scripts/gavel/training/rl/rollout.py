@@ -1,4 +1,4 @@
-"""Questions of each step, and their completions."""
+"""The questions of each step, and their completions."""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict
@@ -16,8 +16,8 @@ class PoolQuestion(TypedDict):
     """A question of a step, as a row of TRL's data set.
 
     Attributes:
-        gold: the right answer; None of an unlabelled question, and of every one at lambda 0.
-        labeled: it comes from the labelled ones.
+        gold: the gold answer; None for an unlabelled question, and for every question at lambda 0.
+        labeled: whether it comes from the labelled pool.
     """
 
     question: str
@@ -37,11 +37,11 @@ def question_order(
 ) -> list[PoolQuestion]:
     """The questions of every step, in order: `steps * per_step` rows, each pool reshuffled whenever it runs out.
 
-    At lambda 1 all are labelled questions. At lambda 0 gold answers are left behind here, so that no later code can
-    read one.
+    At lambda 1 all questions are labelled. At lambda 0 gold answers are dropped here, so that no later code can read
+    one.
 
     Raises:
-        InputError: a pool that is needed is empty.
+        InputError: a required pool is empty.
     """
     fraction = 1.0 if lam == 1 else labeled_fraction
     from_labeled = round(per_step * fraction)
@@ -60,11 +60,11 @@ def question_order(
 
 
 class Rollout:
-    """TRL's `rollout_func` over our sampler: a group's prompt is computed once.
+    """TRL's `rollout_func` over our sampler, which computes a group's prompt once.
 
-    Its random numbers depend on the seed, the step, the prompt and the prompt's occurrence in the step: a question that
-    occurs twice in a rollout gets two different groups of completions. A resumed run draws the same samples as an
-    uninterrupted one, and several processes together draw the same samples as one.
+    Random numbers depend on the seed, the step, the prompt and the prompt's occurrence in the step: a question that
+    occurs twice in a rollout gets two different groups of completions. A resumed run samples the same completions as an
+    uninterrupted one, and several processes together sample the same ones as a single process.
     """
 
     def __init__(self, seed: int, updates: int, batch_size: int, special_tokens: bool = True):
@@ -78,8 +78,8 @@ class Rollout:
             )
         step = trainer.state.global_step // self.updates
         asked = texts[::n]
-        everyone = distributed.from_all(asked)  # each process has the next share of the rollout's questions
-        before = (text for share in everyone[: distributed.rank()] for text in share)
+        everyone = distributed.from_all(asked)  # each process has the next part of the rollout's questions
+        before = (text for part in everyone[: distributed.rank()] for text in part)
         with distributed.whole(trainer.accelerator.unwrap_model(trainer.model)) as policy:
             groups = sample(
                 policy,

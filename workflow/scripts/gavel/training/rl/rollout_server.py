@@ -1,4 +1,4 @@
-"""How a training job reaches vLLM for its rollouts, apart from what is sampled there; none of it causes a rerun."""
+"""How a training job reaches vLLM for its rollouts: settings that do not affect what is sampled or cause a rerun."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,23 +7,23 @@ from typing import Any
 
 from gavel.jobs.serving import free_port, serving
 
-PATIENCE_S = 180.0  # TRL asks a dead server for a minute, and may wait for ever where weights were under way
+PATIENCE_S = 180.0  # TRL polls a dead server for a minute, and may wait forever during a weight transfer
 
 
 @contextmanager
 def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterator[dict[str, Any] | None]:
-    """The whole of `rl.vllm` as `gavel.training.rl.grpo_config` takes it; None where transformers samples.
+    """Yield `rl.vllm` in the form that `gavel.training.rl.grpo_config` takes; None if transformers samples.
 
-    With `rl.vllm.serve: job` its server runs while the block does. It is not started again when it has died, since the
-    trainer's way of sending weights dies with it: the job fails, and goes on from its checkpoint when run again.
+    With `rl.vllm.serve: job` its server runs as long as the block. A dead server is not restarted, because the
+    trainer's weight transfer dies with it: the job fails, and resumes from its checkpoint when it is rerun.
 
     Args:
         study: the resolved config.
-        start: folder of the model that is served first, whose weights training then replaces.
-        log: of the job; what the server prints goes into a file of its own beside it.
+        start: folder of the model that is served first; training then replaces its weights.
+        log: the job's log; the server's output goes to a separate file beside it.
 
     Raises:
-        InputError: the server could not be started, or was gone when the block failed.
+        InputError: the server could not be started, or was down when the block failed.
     """
     vllm = study["rl"]["vllm"]
     if not vllm or vllm["serve"] == "external":
@@ -39,5 +39,5 @@ def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterat
         startup_timeout_s=vllm["startup_timeout_s"],
         ends_job_after=PATIENCE_S,
     ) as served:
-        # Several jobs may share a node, so the port over which weights are sent is one of their own too.
+        # Several jobs may share a node, so each also needs its own port for the weight transfer.
         yield vllm | {"base_url": served.url, "group_port": free_port()}

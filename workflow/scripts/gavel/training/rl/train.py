@@ -1,8 +1,8 @@
-"""Reinforcement learning with the mixed reward: every algorithm over the same questions, rollout and reward.
+"""Reinforcement learning with the mixed reward: all algorithms share the questions, the rollout and the reward.
 
-TRL's GRPOTrainer does the training. Ours are the order of questions (a labelled and an unlabelled share in every step),
-the rollout (`gavel.models.sampling`, through TRL's `rollout_func`) and the reward (`gavel.training.rl.rewards`). A grid
-cell differs from another in its algorithm, its lambda and its seed and in nothing else.
+TRL's GRPOTrainer does the training. Ours are the order of questions (labelled and unlabelled ones in every step), the
+rollout (`gavel.models.sampling`, through TRL's `rollout_func`) and the reward (`gavel.training.rl.rewards`). The grid's
+runs differ in algorithm, lambda and seed, and in nothing else.
 """
 
 import math
@@ -41,17 +41,17 @@ from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedRewar
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
 from gavel.training.state import RunState
 
-os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is a seam that we pin and test
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is experimental; we pin TRL and test it
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the grid: all that tells its run from the study's other runs.
+    """A run of the grid: all that distinguishes it from the study's other runs.
 
     Attributes:
         name: of the run.
         algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
-        lam: lambda, the share of the verifiable reward on labelled questions.
+        lam: lambda, the weight of the verifiable reward on labelled questions.
     """
 
     name: str
@@ -71,7 +71,7 @@ class SplitFiles:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained, and how.
+    """What to train, and how.
 
     Attributes:
         settings: the `rl` section of the config, without the grid.
@@ -109,17 +109,17 @@ def train(
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
-    """Train one grid cell from the SFT checkpoint, or go on from its last checkpoint.
+    """Train one run of the grid from the SFT checkpoint, or resume it from its last checkpoint.
 
-    Called with the same arguments in every process that trains: each samples and scores its share of a rollout's
-    questions, the main one writes.
+    Called with the same arguments in every process that trains: each samples and scores its part of a rollout's
+    questions, and the main one writes.
 
     Args:
         start: folder of the SFT checkpoint.
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
         settings: the `rl` section of the config, without the grid.
-        limits: of what is decoded at a time at validation, `gavel.models.limits.limits`.
+        limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
         What `run.json` holds.
@@ -160,7 +160,7 @@ def _questions(plan: Plan, data: SplitFiles) -> list[PoolQuestion]:
 
 
 def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -> None:
-    """Raises `InputError` where a question does not fit the model, or what is trained on does not fit vLLM."""
+    """Raises `InputError` if a question does not fit the model, or a training question does not fit vLLM."""
     longest = (plan.settings["vllm"] or {}).get("max_model_length")
     for path, limit in ((data.labeled, longest), (data.unlabeled, longest), (data.validation, None)):
         rows = read_jsonl(path)
@@ -168,16 +168,16 @@ def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -
 
 
 def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
-    """The judge, which scores every run's validation samples, at lambda 1 too; every process must get here."""
+    """The judge, which scores every run's validation responses, even at lambda 1; every process must call this."""
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
-    found = load.load(**settings)
-    distributed.wait()  # until all have opened the judge's cache there; an old state may be moved from under them
-    return found
+    judge = load.load(**settings)
+    distributed.wait()  # until all have opened the judge's cache: after that, an old state may be moved away
+    return judge
 
 
 def _schedule(plan: Plan) -> LambdaSchedule:
-    """Lambda over the run: constant unless the config has it rise or fall to the cell's."""
+    """Lambda over the run: constant unless the config has it rise or fall to the run's value."""
     schedule = plan.settings["lambda_schedule"]
     if schedule is None:
         return LambdaSchedule(plan.cell.lam)
@@ -187,29 +187,29 @@ def _schedule(plan: Plan) -> LambdaSchedule:
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
     rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
-    # DeepSpeed takes a step before a callback could hinder it.
+    # DeepSpeed takes a step before a callback could prevent it.
     skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
     return MixedReward(schedule, judge, rules, MissingRewards(settings["max_missing_fraction"], skipped), plan.updates)
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
-    """What validates the policy, beside the policy as it is at the start where that is needed."""
+    """The monitor; it gets the policy at the start of training if it needs a reference or opponents."""
     settings, compares = plan.settings["validation"], isinstance(judge, Comparer)
-    begun = None
+    initial = None
     if (settings["reference"] or compares) and distributed.is_main():  # the process that validates
-        begun = student.load_model(start)
-    found = Monitor(
+        initial = student.load_model(start)
+    monitor = Monitor(
         [cast(Record, row) for row in read_jsonl(data.validation)][: settings["questions"]],
         plan.task,
         judge=judge,
-        reference=begun if settings["reference"] else None,
+        reference=initial if settings["reference"] else None,
         temperature=plan.settings["temperature"],
         seed=plan.cell.seed,
         limits=policy.limits,
     )
-    if compares and begun is not None:
-        found.against(begun, policy.tokenizer)
-    return found
+    if compares and initial is not None:
+        monitor.against(initial, policy.tokenizer)
+    return monitor
 
 
 def _callback(
@@ -260,11 +260,11 @@ def _trainer(
 def _fit(
     plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
 ) -> tuple[torch.nn.Module, Ended | None]:
-    """Train, or go on; the run's result, and where and why it ended before its last step, if it did."""
+    """Train, or resume; returns the run's result, and where and why it ended before its last step, if it did."""
     last = distributed.on_main(state.latest)
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
     trained = trainer.model
-    if last and ended is not None:  # all but moving the results was done
+    if last and ended is not None:  # only the results were left to move
         adapters = plan.settings["lora"] is not None
         trained = student.load_model(start if adapters else str(last))
         trained = lora.load(trained, last) if adapters else trained
@@ -277,7 +277,7 @@ def _fit(
 
 
 def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict[str, Any]:
-    """What `run.json` says of the run, but for its duration."""
+    """What `run.json` holds, without the run's duration."""
     cell, settings = plan.cell, plan.settings
     steps = ended["step"] if ended else settings["steps"]
     rows = rows[: steps * settings["prompts_per_step"]]

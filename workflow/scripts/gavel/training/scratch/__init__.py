@@ -1,1 +1,1 @@
-"""Tiny students and judges made from nothing, which stand in for checkpoints from the hub."""
+"""Tiny students and judges trained from scratch, which replace checkpoints from the hub."""

@@ -1,4 +1,4 @@
-"""A tiny judge made from scratch; it learns from samples of the student (`gavel.training.scratch.student`)."""
+"""A tiny judge trained from scratch; it learns from the student's samples (`gavel.training.scratch.student`)."""
 
 import random
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from gavel.training.scratch.judge_tasks import Example, Labeled, examples, label
 from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, program_of, save
 
 TASK = Task("solve", "program", 64)  # of the student's samples
-REPLY = 0.5  # what learning to write counts beside learning to answer
+REPLY = 0.5  # weight of learning to write, where learning to answer has 1
 
 
 def train_judge(
@@ -43,17 +43,17 @@ def train_judge(
 ) -> LlamaForCausalLM:
     """Train a judge from scratch on the pretrain split.
 
-    It first reads right solutions (language modelling). Then it learns to answer judging prompts with one word, where a
-    task wants it after its own solution, about corrupted programs and the untuned student's samples, whose verdicts
-    come from the verifier.
+    The judge first reads correct solutions (language modelling). Then it learns to answer judging prompts with one
+    label word, in some tasks after a solution of its own. The prompts show reference programs, corrupted ones and the
+    untuned student's samples, with verdicts from the verifier.
 
     Args:
         problems: records with solutions.
-        student: whose samples it learns from; the judge shares its tokenizer.
+        student: the judge learns from its samples and shares its tokenizer.
         steps, lm_steps: optimiser steps of judging, and of language modelling before it.
-        samples, questions: the student's solutions for each of so many problems, at temperature 1.
-        labels: the two words, each one token after the judging prompt; of several tasks each has its own.
-        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt at once.
+        samples, questions: number of the student's samples for a question, at temperature 1, and of such questions.
+        labels: the two label words, each one token after the judging prompt; several tasks have their own each.
+        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt together.
     """
     tokenizer = student.tokenizer
     model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
@@ -61,7 +61,7 @@ def train_judge(
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
     fit(model, read, tokenizer, loss=next_token_loss, steps=lm_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
-    say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them right")
+    say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them correct")
     references = {row["question"]: program for row, program in _with_programs(problems)}
     asked: list[tuple[list[int], list[float]]] = []
     for task, words in labels_of(tasks, labels).items():
@@ -86,9 +86,9 @@ def train_judge(
 def weighted(
     found: Sequence[Example], labels: Sequence[str], tokenizer: PreTrainedTokenizerFast
 ) -> list[tuple[list[int], list[float]]]:
-    """Each example's tokens and what each counts in the loss: the label 1, the tokens of a reply `REPLY` in all.
+    """Each example's tokens and their weights in the loss: 1 for the label word, `REPLY` in total for a reply.
 
-    The end token follows a reply, or a judge that writes would not learn where to stop.
+    The end token follows a reply, or a judge that reasons first would not learn where to stop.
     """
     words = label_tokens(tokenizer, found[0].prompt + found[0].reply, labels)
     prompts_ids = tokenizer([one.prompt for one in found])["input_ids"]
@@ -107,7 +107,7 @@ def weighted(
 def weighted_loss(
     model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Cross-entropy of each token times its weight, over the number of examples."""
+    """The weighted sum of the tokens' cross-entropies, divided by the number of examples."""
     kept = weights > 0
     first = int(kept.any(0).nonzero()[0])  # no logits are needed before that column
     logits = model(tokens, attention_mask=mask, logits_to_keep=tokens.shape[1] - first + 1).logits[:, :-1]
@@ -117,14 +117,14 @@ def weighted_loss(
 
 
 def _with_programs(problems: Sequence[Record]) -> list[tuple[Record, str]]:
-    """The problems whose reference solution is a program, with that."""
+    """The records whose reference solution is a program, each with that program."""
     return [(row, program) for row in problems if (program := program_of(row)) is not None]
 
 
 def judging_pairs(
     problems: Sequence[Record], student: Policy, *, samples: int, questions: int, seed: int
 ) -> list[Labeled]:
-    """Right programs, corrupted ones, and the untuned student's samples."""
+    """Reference programs, corrupted ones, and the untuned student's samples, with the verifier's verdicts."""
     rng = random.Random(f"judging-{seed}")
     usable = _with_programs(problems)
     pairs: list[tuple[str, str, str]] = []
@@ -149,8 +149,8 @@ def make_judge(
 ) -> None:
     """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
 
-    It leaves out the stories in wider words that the student reads (`gavel.data.generator.templates`): in the same
-    number of steps it becomes a far better judge of the problems that it will be asked about.
+    The student's stories in wider words (`gavel.data.generator.templates`) are left out: with the same number of steps
+    the judge becomes far better on the questions that it will be asked about.
     """
     untuned = Policy.load(student, Student())
     rows = [cast(Record, row) for row in read_jsonl(pretrain) if row["kind"] != WIDE]

@@ -1,4 +1,4 @@
-"""What a tiny judge made from scratch learns to answer: each task a judging prompt with its right answer."""
+"""What a tiny judge trained from scratch learns: for each task, judging prompts with their correct answers."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from gavel.judge.kinds import KINDS, TASKS
 from gavel.judge.prompting import phrasings, render
 
-PAIRS = 3  # of a question, for the tasks that compare
+PAIRS = 3  # for each question, in the pairwise tasks
 
 
 class Labeled(NamedTuple):
@@ -19,7 +19,7 @@ class Labeled(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A judging prompt, what is written before the label (nothing, by a judge that answers at once), the label."""
+    """A judging prompt, the text before the label word (empty for a direct judge), the label word."""
 
     prompt: str
     reply: str
@@ -27,7 +27,7 @@ class Example(NamedTuple):
 
 
 def labels_of(tasks: Sequence[str], own: Sequence[str] | None) -> dict[str, Sequence[str]]:
-    """Each task's labels: the judge's own where it learns one task, else their kinds' defaults."""
+    """Each task's label words: the judge's own if it learns a single task, else the defaults of the task's kind."""
     return {task: own if own and len(tasks) == 1 else KINDS[TASKS[task][0]].labels for task in tasks}
 
 
@@ -36,13 +36,13 @@ def examples(
 ) -> list[Example]:
     """The examples of a task, in the order of the triples.
 
-    A judge that writes first writes the reference: its own solution, to hold the other's against. One that compares
-    sees a right solution and a wrong one, in an order drawn for each pair.
+    A judge that reasons first writes the reference solution, to compare the judged one with. A pairwise judge sees a
+    correct and an incorrect solution, in a random order for each pair.
 
     Args:
         triples: solutions with the verifier's verdicts.
-        references: question -> right solution.
-        labels: for right and wrong, or for the first and the second solution.
+        references: question -> reference solution.
+        labels: label words for correct and incorrect, or for the first and the second solution.
     """
     kind, reasons = TASKS[task]
     (template,) = phrasings(KINDS[kind].defaults(reasons)["prompt"], labels, False, KINDS[kind].slots, reasons)

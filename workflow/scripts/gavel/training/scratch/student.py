@@ -1,8 +1,8 @@
-"""A tiny student made from scratch, for a study without a hub (`gavel.training.scratch.judge` makes the judge).
+"""A tiny student trained from scratch, for a study without a hub (`gavel.training.scratch.judge` trains the judge).
 
-They stand in for the checkpoints that a GPU user takes from the hub: a student that has read many easy problems with
-partly wrong solutions, and a judge that has seen right and wrong solutions of such problems. Everything they read is
-the `pretrain` split; its digest travels with the weights (`gavel.json`). The optimiser is Muon for matrices (Jordan et
+They replace the checkpoints that a GPU user takes from the hub: a student that has read many easy questions, some with
+incorrect solutions, and a judge that has seen correct and incorrect solutions of such questions. They read only the
+`pretrain` split, whose digest is saved with the weights (`gavel.json`). The optimiser is Muon for matrices (Jordan et
 al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps are our choice.
 """
 
@@ -33,9 +33,9 @@ from gavel.solutions.programs import to_program
 
 # Program boilerplate as single tokens, so that a tiny model spends its few positions on the arithmetic.
 BOILERPLATE = ["def solution():\n", "    result = ", "\n    return result", *(f"    {v} = " for v in "abcde")]
-LABELS = (" Yes", " No")  # the judge's words
-SHOWN_EVERY = 50  # steps between two lines of the log
-SPLIT = r"\d| ?\p{L}+|\s|[^\s\p{L}\d]"  # digits stand alone; a word keeps the space before it
+LABELS = (" Yes", " No")  # the judge's label words
+SHOWN_EVERY = 50  # steps between two log lines
+SPLIT = r"\d| ?\p{L}+|\s|[^\s\p{L}\d]"  # single digits; a word keeps the space before it
 
 
 def build_tokenizer(texts: Sequence[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
@@ -67,7 +67,7 @@ def build_tokenizer(texts: Sequence[str], vocabulary: int = 1024) -> PreTrainedT
 
 
 def judge_words() -> list[str]:
-    """Texts that make the words of the judging prompt and its labels words of the vocabulary: the judge shares it."""
+    """Texts that add the judging prompt's words and its label words to the vocabulary, which the judge shares."""
     asking = prompts.load("judge", ("question", "solution")).rpartition("{solution}")[2]
     return [asking + label for label in LABELS] * 100
 
@@ -94,7 +94,7 @@ def build_model(
 
 
 def program_of(row: Record) -> str | None:
-    """The reference solution as a program; None where there is none, or it is no program."""
+    """The reference solution as a program; None if there is none, or it does not convert."""
     if row["solution"] is None or row["gold"] is None:
         return None
     return to_program(row["solution"], row["gold"], row["question"])
@@ -103,7 +103,7 @@ def program_of(row: Record) -> str | None:
 def pretraining_texts(
     problems: Sequence[Record], *, corrupted_fraction: float, no_question_fraction: float, seed: int
 ) -> list[str]:
-    """Documents for the student: problem and program, some programs corrupted, some documents without a question."""
+    """Documents for the student: question and program, some programs corrupted, some documents without a question."""
     rng = random.Random(f"pretraining-{seed}")
     template = prompts.load("solve")
     texts = []
@@ -135,9 +135,10 @@ def train_student(
     Args:
         problems: records with solutions.
         width, layers, heads: the model's shape.
-        steps, batch_size: optimiser steps and documents a step.
-        corrupted_fraction: of documents, those with a corrupted program; it sets how much SFT and RL can still improve.
-        no_question_fraction: of documents, those with a program alone.
+        steps, batch_size: optimiser steps, and documents per step.
+        corrupted_fraction: fraction of documents with a corrupted program; it sets how much SFT and RL can still
+            improve.
+        no_question_fraction: fraction of documents with a program alone.
     """
     texts = pretraining_texts(
         problems, corrupted_fraction=corrupted_fraction, no_question_fraction=no_question_fraction, seed=seed
@@ -175,8 +176,8 @@ def fit(
     rate: float = 1.0,
     weights: Sequence[Sequence[float]] | None = None,
 ) -> None:
-    """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)`, their mask, and padded `weights`
-    of the tokens where there are any."""
+    """Train on token sequences; `loss` gets the model, left-padded tokens `(B, T)`, their mask, and the tokens' padded
+    `weights` if there are any."""
     model.train()
     batches, optimizers = _batches(len(sequences), batch_size, seed), _optimizers(model, steps, rate)
     for step in range(1, steps + 1):
@@ -190,7 +191,7 @@ def fit(
 
 
 def next_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Language modelling over everything but padding."""
+    """Language modelling on all tokens but padding."""
     logits = model(tokens, attention_mask=mask).logits
     targets = tokens[:, 1:].masked_fill(mask[:, :-1] == 0, -100)
     return cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=-100)
@@ -212,7 +213,7 @@ def _pad(rows: Sequence[Sequence[float]], pad: float) -> tuple[torch.Tensor, tor
 
 
 class Scheduled(NamedTuple):
-    """An optimiser with the schedule of its learning rate."""
+    """An optimiser with its learning-rate schedule."""
 
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
