@@ -12,4 +12,4 @@ def test_no_rule_takes_more_threads_memory_or_time_than_it_asks_for(finished):
     assert given["compute"]["threads"] == 1
     assert {rule: own.cores for rule, own in found.items() if own.cores > MOST_CORES} == {}
     text = resources.page(found, given, 1.5)
-    assert "used more than it asked for" not in text
+    assert "used more than it requested" not in text

@@ -153,12 +153,12 @@ def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_pat
     nameless = text.replace("study: tiny\n", "")
     mine = text.replace("study: tiny\n", "study: mine\n")
     for file, more, message in (
-        (nameless, [], "mine.yaml: `study` is missing, so the results would take the place of the default study's"),
+        (nameless, [], "mine.yaml: `study` is missing, so the results would overwrite the default study's"),
         (mine + "rl: {steps: 3}\n", [], "mine.yaml:45: key 'rl' is given twice, first on line 29"),
         (mine.replace("  steps: 60", "  steps: 010"), [], "mine.yaml:33: rl.steps: YAML reads 010 as an octal number"),
         (mine, ["--config", "rl={steps: 3, steps: 4}"], "--config: key 'rl.steps' is given twice"),
         (mine, ["--config", "rl={kl_in: reward}"], "unknown key 'rl.kl_in'; it is now 'rl.kl_placement'"),
-        (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs lies in the project's folder docs"),
+        (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs is in the project's folder docs"),
     ):
         (tmp_path / "mine.yaml").write_text(file)
         done = snakemake("-n", "--configfile", "mine.yaml", *more, cwd=tmp_path)

@@ -69,7 +69,7 @@ def test_compare_with_several_responses(write, capsys):
     found = json.loads(score(capsys, *arguments, "--k", "1,2")[1])["compare"]
     assert found["maj_at"] == {"2": pytest.approx(compare(vote(ours, 2), vote(theirs, 2)))}
     status, _, err = score(capsys, *arguments, "--k", "4")
-    assert status == 2 and "rows.jsonl:1: 3 responses, but --k asks for 4" in err
+    assert status == 2 and "rows.jsonl:1: 3 responses, but --k needs 4" in err
 
 
 def test_compare_in_words_and_with_details(write, capsys, tmp_path):
@@ -81,7 +81,7 @@ def test_compare_in_words_and_with_details(write, capsys, tmp_path):
     *_, title, difference, gained = out.splitlines()
     assert title == f"{path} minus {other}:"
     assert difference.startswith(
-        "difference  +100.00 points (95 % interval +83.89 to +100.00, p = 1.9e-06), 20 questions"
+        "difference  +100.00 percentage points (95 % interval +83.89 to +100.00, p = 1.9e-06), 20 questions"
     )
     assert gained == "gained      20, lost 0 (McNemar's p = 1.9e-06)"
     rows = [json.loads(line) for line in details.open()]
@@ -109,7 +109,7 @@ def test_compare_leaves_bad_rows_out_of_both(write, capsys):
         (
             answers("0", id=NAMED["id"]),
             answers("012", id=NAMED["id"]),
-            "{theirs}:2: the question with the id 'q1' is not in {ours} (like 1 more of 3)",
+            "{theirs}:2: the question with the id 'q1' is not in {ours} (and 1 more of 3)",
         ),
         (
             answers("01", id=NAMED["id"]),
@@ -119,7 +119,7 @@ def test_compare_leaves_bad_rows_out_of_both(write, capsys):
         (
             answers("01", id=lambda n: "same"),
             answers("01", id=NAMED["id"]),
-            "{ours}:2: the question with the id 'same' is there twice; ids must be unique",
+            "{ours}:2: the question with the id 'same' occurs twice; ids must be unique",
         ),
         (
             answers("01", question=NAMED["question"]),
@@ -170,7 +170,7 @@ def test_models_of_both_files_are_compared(write, capsys):
     assert list(found["models"]) == ["large"] and found["models"]["large"]["matched_by"] == "question"
     assert found["models"]["large"]["accuracy"]["gained"] == 2
     assert "small is only in" in err and "tiny is only in" in err
-    assert "large:\ndifference  +66.67 points" in score(capsys, path, *arguments, other)[1]
+    assert "large:\ndifference  +66.67 percentage points" in score(capsys, path, *arguments, other)[1]
 
     one, two = write(*models(a="01"), name="a.jsonl"), write(*models(b="0x"), name="b.jsonl")
     found = json.loads(score(capsys, one, *arguments, two, "--json")[1])["compare"]

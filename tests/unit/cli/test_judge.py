@@ -50,7 +50,7 @@ def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
     ("line", "message"),
     [
         ('{"question": "q", "response": "r"}', "'correct' must be true or false, found no such key"),
-        ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be a text"),
+        ('{"question": "q", "response": ["r"], "correct": true}', "'response' must be text"),
         ("{", "not valid JSON"),
         (r'{"question": "\ud800", "response": "r", "correct": true}', "invalid Unicode: lone surrogate"),
         ("", "no rows"),
@@ -80,7 +80,7 @@ def test_a_studys_judge_that_is_yet_to_be_trained_is_said_to_be(file, tiny, tmp_
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
     error = capsys.readouterr().err
-    assert "study.yaml trains its judge" in error and f"the model that it starts from: {tiny}" in error
+    assert "study.yaml trains its judge" in error and f"the model that training starts from: {tiny}" in error
 
 
 def test_a_judge_that_is_not_there_is_named(file, capsys):
@@ -108,8 +108,8 @@ def test_a_misspelt_folder_is_not_taken_for_a_hub_name(file, tmp_path, monkeypat
 def test_a_sweep_has_several_judges_and_says_so(file, capsys):
     assert main(["judge", str(file), "--judge", "config/judges.yaml"]) == 2
     err = capsys.readouterr().err
-    assert "config/judges.yaml: is a sweep of several studies" in err
-    assert "results/judges/<variant>/config.yaml, of single, reasoning, votes" in err
+    assert "config/judges.yaml: expected a single study, found a sweep" in err
+    assert "results/judges/<variant>/config.yaml (variants: single, reasoning, votes" in err
 
 
 def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):

@@ -112,14 +112,14 @@ def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("layout", "line", "message"),
     [
-        ("rewardbench", '{"prompt": "p", "chosen": "c"}', "'rejected' must be a text, found no such key"),
-        ("rewardbench", '{"prompt": "p", "chosen": ["c"], "rejected": "r"}', "'chosen' must be a text"),
-        ("rewardbench", '{"prompt": "p", "chosen": "c", "rejected": "r", "subset": 3}', "'subset' must be a text"),
+        ("rewardbench", '{"prompt": "p", "chosen": "c"}', "'rejected' must be text, found no such key"),
+        ("rewardbench", '{"prompt": "p", "chosen": ["c"], "rejected": "r"}', "'chosen' must be text"),
+        ("rewardbench", '{"prompt": "p", "chosen": "c", "rejected": "r", "subset": 3}', "'subset' must be text"),
         ("rewardbench", "[1]", "expected a JSON object, found list"),
         ("rewardbench", "", "no rows"),
         ("gsm8k-model-solutions", '{"question": "q", "ground_truth": "A: 1"}', "no model's solution"),
-        ("gsm8k-model-solutions", '{"ground_truth": "A: 1", "m": {"solution": "1"}}', "'question' must be a text"),
-        ("gsm8k-model-solutions", '{"question": "q", "ground_truth": 3}', "'ground_truth' must be a text"),
+        ("gsm8k-model-solutions", '{"ground_truth": "A: 1", "m": {"solution": "1"}}', "'question' must be text"),
+        ("gsm8k-model-solutions", '{"question": "q", "ground_truth": 3}', "'ground_truth' must be text"),
         ("gsm8k-model-solutions", "", "no rows"),
     ],
 )
@@ -139,7 +139,7 @@ def test_bad_pairs_can_be_left_out_and_are_counted(file, tiny, capsys):
     shown = capsys.readouterr()
     found = json.loads(shown.out)
     assert (found["n"], found["skipped"]) == (12, 1)
-    assert "pairs.jsonl:13: 'chosen' must be a text" in shown.err
+    assert "pairs.jsonl:13: 'chosen' must be text" in shown.err
 
 
 def test_each_model_s_solutions_have_their_figures(tmp_path, tiny, capsys):

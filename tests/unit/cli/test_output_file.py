@@ -58,10 +58,10 @@ def test_details_and_figures_may_go_the_same_way(asked, tmp_path, capfd):
     ("name", "reason"),
     [
         ("", "is a folder; name the file to write"),
-        ("none/x", "there is no folder {folder}/none; make it first"),
-        ("none/more/x", "there is no folder {folder}/none/more; make it first"),
+        ("none/x", "the folder {folder}/none does not exist; create it first"),
+        ("none/more/x", "the folder {folder}/none/more does not exist; create it first"),
         ("file/x", "cannot be written"),
-        ("gone", "there is no folder {folder}/nowhere; make it first"),
+        ("gone", "the folder {folder}/nowhere does not exist; create it first"),
         ("round", "cannot be written"),
         ("x" * 300, "cannot be written (File name too long)"),
     ],

@@ -44,9 +44,9 @@ def test_the_lines_to_paste_are_yaml_with_the_margin(results, capsys):
     (results / "config.yaml").write_text("compute: {threads: 2, mem_mb: 3100, runtime: 60}\n")
     assert main.main(["resources", str(results), "--margin", "2"]) == 0
     text = capsys.readouterr().out
-    # 3,000 MiB are 3,146 MB: more than was asked for; doubled and rounded up, 6,500.
+    # 3,000 MiB are 3,146 MB: more than was requested; doubled and rounded up, 6,500.
     assert "| train_rl | 2 | 3,146 | 3,100 | 10.0 | 60 | 2.00 | 2 |" in text
-    assert "train_rl used more than it asked for." in text
+    assert "train_rl used more than it requested." in text
     indented = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
     pasted = yaml.safe_load(indented)
     assert pasted["compute"] == {"threads": 2, "mem_mb": 6500, "runtime": 20}
@@ -55,7 +55,7 @@ def test_the_lines_to_paste_are_yaml_with_the_margin(results, capsys):
 
 def test_cores_above_the_threads_are_told(results, capsys):
     assert main.main(["resources", str(results)]) == 0
-    assert "train_rl used 2.0 cores, but asked for 1." in capsys.readouterr().out
+    assert "train_rl used 2.0 cores, but requested 1." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

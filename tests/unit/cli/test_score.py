@@ -75,7 +75,7 @@ def test_a_k_above_a_rows_responses_names_the_row(write, capsys, more):
     path = write({"response": ["1"] * 4, "answer": 1}, "", {"response": ["1"] * 3, "answer": 1})
     status, out, err = score(capsys, path, "--format", "text", "--k", "1,4", *more)
     assert (status, out) == (2, "")
-    assert err == f"gavel: {path}:3: 3 responses, but --k asks for 4; lower it, or give more responses\n"
+    assert err == f"gavel: {path}:3: 3 responses, but --k needs 4; lower it, or give more responses\n"
 
 
 def test_details_are_in_input_order_across_batches(write, capsys, tmp_path, monkeypatch):
@@ -118,7 +118,7 @@ def test_words_for_people(write, capsys):
         ({"response": "1", "answer": "many"}, 'found "many"'),
         ('{"response": "1", "answer": NaN}', "'answer' must be a number"),
         ({"response": "1", "answer": True}, "'answer' must be a number"),
-        ({"answer": 1}, "'response' must be a text or a list of texts, found no such key"),
+        ({"answer": 1}, "'response' must be text or a list of texts, found no such key"),
         ({"response": ["1", 2], "answer": 1}, "'response' must be"),
         ({"response": None, "answer": 1}, "'response' must be"),
         ({"response": [], "answer": 1}, "empty list"),
@@ -170,7 +170,7 @@ def test_a_list_without_elements_has_no_rows(tmp_path, capsys, layout, text):
     (tmp_path / "rows.jsonl").write_text(text)
     status, out, err = score(capsys, str(tmp_path / "rows.jsonl"), "--format", "text", "--layout", layout)
     assert (status, out) == (2, "")
-    assert err == f"gavel: {tmp_path / 'rows.jsonl'}: no rows to score; expected one JSON object a line\n"
+    assert err == f"gavel: {tmp_path / 'rows.jsonl'}: no rows to score; expected one JSON object per line\n"
 
 
 def test_bad_rows_can_be_left_out_and_are_counted(write, capsys, tmp_path):
@@ -235,5 +235,5 @@ def test_details_do_not_replace_the_responses(tmp_path, capsys):
     for file, other in ((path, []), (tmp_path / "b.jsonl", ["--compare", str(path)])):
         arguments = ["score", str(file), "--format", "text", "--details", str(tmp_path / "." / "a.jsonl"), *other]
         assert main.main(arguments) == 2
-        assert "would write over the responses" in capsys.readouterr().err
+        assert "would overwrite the responses" in capsys.readouterr().err
         assert path.read_text() == before

@@ -375,7 +375,7 @@ def test_gavel_judge_gives_what_can_be_said_of_it(study, tiny, group, tmp_path, 
 
     path.write_text("\n".join(map(json.dumps, [lines[0], lines[1], lines[4], lines[5], lines[2], lines[3]])) + "\n")
     assert main(["judge", str(path), "--judge", study]) == 2
-    assert "the rows of '1+1?' do not stand together" in capsys.readouterr().err
+    assert "the rows of '1+1?' are not consecutive" in capsys.readouterr().err
     path.write_text(json.dumps(lines[0]) + "\n")
     assert main(["judge", str(path), "--judge", study]) == 2
     assert "for a pairwise judge that questions have several solutions" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
     assert {"first", "second"} <= set(Text(out.read_text()).cells)
     assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
     assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
-    assert "the same folder is named twice" in capsys.readouterr().err
+    assert "the same folder is given twice" in capsys.readouterr().err
 
 
 def test_a_page_goes_into_a_pipe_and_takes_the_place_of_what_a_link_leads_to(folders, tmp_path, capsys):

@@ -258,7 +258,7 @@ def test_gavel_score_without_any_that_ran_is_an_error(late, tmp_path, capsys, mo
     for wrong in ("0.5", "0", "-3", "nan", "inf", "abc", "", "1e999", "2 s"):
         assert main.main(["score", path, "--format", "program", f"--batch-seconds={wrong}"]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"--batch-seconds: is a number of seconds, at least 2, found {wrong!r}" in line
+        assert f"--batch-seconds: expected a number of seconds, at least 2, found {wrong!r}" in line
 
 
 def test_gavel_score_takes_a_time(tmp_path, capsys, monkeypatch):

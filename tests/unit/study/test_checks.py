@@ -143,13 +143,13 @@ def test_a_package_that_is_missing_is_named_with_the_key_that_asks_for_it(machin
 @pytest.mark.parametrize(
     ("machine_has", "study", "message"),
     [
-        ({}, training(rl={"vllm": Vllm()}), "^rl.vllm needs a GPU, but none is to be seen"),
-        ({}, training(evaluation={"vllm": {}}), "^evaluation.vllm needs a GPU, but none is to be seen"),
-        ({}, training(gpus=1), "^compute.gpus is 1, but no GPU is to be seen on this machine; set it to 0"),
+        ({}, training(rl={"vllm": Vllm()}), "^rl.vllm needs a GPU, but none is visible"),
+        ({}, training(evaluation={"vllm": {}}), "^evaluation.vllm needs a GPU, but none is visible"),
+        ({}, training(gpus=1), "^compute.gpus is 1, but no GPU is visible on this machine; set it to 0"),
         ({}, training(distributed="deepspeed", processes=2), "^compute.distributed 'deepspeed' needs a GPU"),
         ({}, training(distributed="fsdp", processes=2), "^compute.distributed 'fsdp' needs a GPU"),
         ({"gpus": 2}, training(processes=4, gpus=4), "^compute.processes is 4, but this machine has 2 GPUs"),
-        ({"gpus": 1, "bf16": False}, training(rl={"bf16": True}), "^rl.bf16: Tesla T4 does not compute in bfloat16"),
+        ({"gpus": 1, "bf16": False}, training(rl={"bf16": True}), "^rl.bf16: Tesla T4 does not support bfloat16"),
         ({"gpus": 1, "bf16": False}, training(sft={"bf16": True}), "^sft.bf16: Tesla T4"),
     ],
 )

@@ -91,17 +91,17 @@ def test_merged_and_repeated_sections_are_allowed(tmp_path):
         ("010", "YAML reads 010 as an octal number"),
         ("-0_1", "YAML reads -0_1 as an octal number"),
         ("!!int '010'", "YAML reads 010 as an octal number"),
-        ("1:30", "YAML reads 1:30 as a number to the base 60"),
-        ("1:30:00", "to the base 60"),
-        ("1:30.5", "to the base 60"),
+        ("1:30", "YAML reads 1:30 as a base-60 number"),
+        ("1:30:00", "as a base-60 number"),
+        ("1:30.5", "as a base-60 number"),
         (".inf", "expected a finite number, found .inf"),
         ("-.INF", "expected a finite number"),
         (".NaN", "expected a finite number"),
         ("2024-01-01", "YAML reads 2024-01-01 as a date"),
         ("2024-13-45", "as a date"),
         ("2024-01-01 10:00:00", "as a date"),
-        (TOO_LONG, "is a number of too many digits"),
-        ('"\\ud800"', "half a character"),
+        (TOO_LONG, "is a number with too many digits"),
+        ('"\\ud800"', "invalid Unicode"),
     ],
 )
 def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reason):
@@ -116,12 +116,12 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("study: x\non: 1\n", ":2: on: is no text: YAML reads 'on' as bool; put the key in quotes"),
-        ("tests: {2024: {}}\n", ":1: tests.2024: is no text: YAML reads '2024' as int"),
-        ("a: {~: 1}\n", ":1: a.~: is no text"),
-        ("? [a, b]\n: 1\n", ":1: has a key that is no text but a list or a section"),
-        ("a: &a [1, *a]\n", ":1: a.1: holds itself"),
-        ("study: x\na: &a {b: {c: *a}}\n", ":2: a.b.c: holds itself"),
+        ("study: x\non: 1\n", ":2: on: YAML reads the key 'on' as bool; put the key in quotes"),
+        ("tests: {2024: {}}\n", ":1: tests.2024: YAML reads the key '2024' as int"),
+        ("a: {~: 1}\n", ":1: a.~: YAML reads the key '~' as null"),
+        ("? [a, b]\n: 1\n", ":1: has a key that is a list or a section"),
+        ("a: &a [1, *a]\n", ":1: a.1: contains itself"),
+        ("study: x\na: &a {b: {c: *a}}\n", ":2: a.b.c: contains itself"),
         (
             "study: x\nrl:\n\tsteps: 1\n",
             ":3: not valid YAML (found character '\\t' that cannot start any token;",
@@ -129,14 +129,14 @@ def test_a_value_that_yaml_reads_as_something_else_is_named(refused, value, reas
         ("study: x\nrl: {steps: 1\n", ":3: not valid YAML ("),
         (
             "study: *x\n",
-            ":1: not valid YAML (found undefined alias in column 8; text that begins with * stands in quotes)",
+            ":1: not valid YAML (found undefined alias in column 8; put text that begins with * in quotes)",
         ),
         (
             "study: !!python/object:os.system x\n",
-            ":1: not valid YAML (could not determine a constructor for the tag in column 8; text that begins with !",
+            ":1: not valid YAML (could not determine a constructor for the tag in column 8; put text that begins with",
         ),
         *(
-            (f"study: !!{tag} {SECRET}\n", ": not valid YAML (a value that does not fit its tag")
+            (f"study: !!{tag} {SECRET}\n", ": not valid YAML (a value does not match its tag")
             for tag in ("int", "float", "bool")
         ),
         ("study: !!timestamp x\n", ":1: study: YAML reads x as a date"),
@@ -188,7 +188,7 @@ def test_what_yaml_does_not_understand_is_not_repeated(refused, value):
 @pytest.mark.parametrize("key", ["api_key_env", "base_url", "command", "uri"])
 def test_a_number_that_may_be_a_password_is_not_repeated(refused, key, value):
     message = refused(f"a:\n  {key}: {value}\n")
-    assert message.startswith(f":2: a.{key}: YAML reads what stands here as ") and value not in message
+    assert message.startswith(f":2: a.{key}: YAML reads this value as ") and value not in message
 
 
 def test_a_missing_file_is_one_line(tmp_path):
@@ -241,7 +241,9 @@ def test_a_file_names_its_study(tmp_path, monkeypatch):
     (tmp_path / "a.yaml").write_text("rl: {steps: 3}\n")
     (tmp_path / "b.yaml").write_text("study: b\n")
     for files, names in ((["a.yaml"], "a.yaml"), ([tmp_path / "a.yaml", "a.yaml"], "a.yaml, a.yaml")):
-        with pytest.raises(InputError, match=f"^{names}: `study` is missing, so the results would take the place"):
+        with pytest.raises(
+            InputError, match=f"^{names}: `study` is missing, so the results would overwrite the default"
+        ):
             config_files.check_given(files, ["rl={steps: 3}"], {"rl": {"steps": 3}})
     config_files.check_given(["a.yaml", "b.yaml"], [], {"study": "b"})
     config_files.check_given(["a.yaml"], ["study=c"], {"study": "c"})
@@ -268,7 +270,7 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
     with pytest.raises(InputError, match="config.yaml: not UTF-8 text"):
         resources.asked(tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text("compute: 3")
-    with pytest.raises(InputError, match="config.yaml: compute: is a section of keys, found 3"):
+    with pytest.raises(InputError, match="config.yaml: compute: expected a section of keys, found 3"):
         resources.asked(tmp_path / "config.yaml")
 
 
@@ -282,7 +284,7 @@ def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(
         assert "\n" not in str(error.value)
 
 
-LOCAL = "has no effect on what is local"
+LOCAL = "has no effect on local data"
 
 
 @pytest.mark.parametrize(
@@ -318,13 +320,13 @@ SERVED = {"serve": "job", "gpus": [], "command": "serve {model} {port}"}
 @pytest.mark.parametrize(
     ("which", "about", "message"),
     [
-        ("student", {"model": "resources/models/student"}, "has no effect on what is local"),
-        ("judge", {"model": "resources/models/judge"}, "has no effect on what is local"),
+        ("student", {"model": "resources/models/student"}, "has no effect on a local model"),
+        ("judge", {"model": "resources/models/judge"}, "has no effect on a local model"),
         ("student", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
         ("judge", {"model": "scratch"}, "has no effect on a model made from scratch; leave it out"),
         ("judge", {"model": "a/b", "server": {"base_url": "http://h/v1"}}, "has no effect on a server's model"),
         ("judge", {"model": "a/b", "server": SERVED | {"command": "serve a/b {port}"}}, "on a server's model"),
-        ("judge", {"model": "resources/models/judge", "server": SERVED}, "has no effect on what is local"),
+        ("judge", {"model": "resources/models/judge", "server": SERVED}, "has no effect on a local model"),
         ("judge", {"model": "a/b", "server": SERVED}, None),  # it is downloaded for the server
         ("student", {"model": "a/b"}, None),
         ("judge", {"model": "a/b"}, None),
@@ -359,18 +361,21 @@ def test_a_finished_study_s_own_config_can_be_read_again(tmp_path):
 @pytest.mark.parametrize("variants", [3, [1, 2], "a"])
 def test_a_sweep_that_is_none_is_named(tmp_path, variants):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(yaml.safe_load(DEFAULT) | {"sweep": variants}))
-    with pytest.raises(InputError, match="sweep: is a section of keys"):
+    with pytest.raises(InputError, match="sweep: expected a section of keys"):
         resolve.read(tmp_path / "mine.yaml", ROOT)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"study": ".."}, "study: expected a name with a letter or digit in it"),
+        ({"study": ".."}, "study: expected a name with a letter or digit;"),
         ({"study": None}, "study: Input should be a valid string"),
-        ({"results_dir": "workflow/x"}, "results_dir: workflow/x lies in the project's folder workflow"),
+        ({"results_dir": "workflow/x"}, "results_dir: workflow/x is in the project's folder workflow"),
         ({"results_dir": True}, "results_dir: expected text"),
-        ({"sweep": {"variants": {"a": {}, "figures": {}}}}, "variant name 'figures': a folder of the comparison"),
+        (
+            {"sweep": {"variants": {"a": {}, "figures": {}}}},
+            "variant name 'figures': is the name of a folder of the comparison",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_sweep_s_place_is_said(change, message):

@@ -142,7 +142,7 @@ def test_a_judge_that_is_trained_is_as_large_as_it_was(tmp_path, capsys):
     (tmp_path / "trained.yaml").write_text(yaml.safe_dump(raw))
     assert main.main(["cost", str(tmp_path / "trained.yaml")]) == 0
     text = capsys.readouterr().out
-    assert "(7,610 million); the judge's own training is not counted" in text
+    assert "(7,610 million); the judge's own training, with its pairs and judgments, is not counted" in text
 
 
 def test_memory_by_hand():
@@ -172,10 +172,10 @@ def test_a_models_size_is_read_from_its_files(tmp_path):
 
 
 def test_what_is_not_known_is_said(tmp_path, capsys):
-    with pytest.raises(InputError, match="student.model: the size of 'a/b' is not known"):
+    with pytest.raises(InputError, match="student.model: the size of 'a/b' is unknown"):
         size_of("a/b", "student.model")
     hub = {"reader": "gsm8k", "path": "some/data", "split": "train"}
-    with pytest.raises(InputError, match="data.tests.x: how many questions some/data has"):
+    with pytest.raises(InputError, match="data.tests.x: the number of questions in some/data is unknown"):
         workload.questions(study(data={"tests": {"x": hub}}, primary={"test_set": "x"}))
     assert main.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
@@ -202,4 +202,4 @@ def test_a_sweep_has_a_section_for_each_variant(capsys):
         if row.startswith("| train_rl, grpo")
     }
     assert judged["single"] < judged["reasoning"] < judged["votes"] < judged["comparing"]
-    assert text.count("the judge's own training is not counted") == 2
+    assert text.count("the judge's own training, with its pairs and judgments, is not counted") == 2

@@ -38,7 +38,7 @@ def test_the_list_of_folders_in_use_has_all_that_rules_write():
 def test_no_study_has_the_name_of_a_folder_in_use(name):
     raw = default() | {"study": name}
     del raw["results_dir"]
-    with pytest.raises(InputError, match=f"results/{re.escape(name)} lies among the default study's results"):
+    with pytest.raises(InputError, match=f"results/{re.escape(name)} is among the default study's results"):
         study.load(raw)
 
 
@@ -53,7 +53,7 @@ def test_a_study_s_name_does_not_begin_with_a_sign(name, reason):
 @pytest.mark.parametrize("folder", ["results", "./results/", "docs/../results", str(ROOT / "results")])
 def test_another_study_does_not_lie_where_the_default_study_does(folder):
     assert study.load(default() | {"results_dir": folder})["study"] == default()["study"]
-    message = f"is the default study's own, of study {default()['study']!r}, whose results it would overwrite"
+    message = f"is the folder of the default study {default()['study']!r}, whose results would be overwritten"
     with pytest.raises(InputError, match=f"^config: results_dir: .*{message}"):
         study.load(default() | {"study": "jt", "results_dir": folder})
     raw = yaml.safe_load((ROOT / "config" / "judge-strength.yaml").read_text()) | {"results_dir": folder}
@@ -73,13 +73,13 @@ def test_the_default_study_is_that_of_the_working_directory(tmp_path, monkeypatc
     mine.write_text(yaml.safe_dump(default() | {"study": "jt"}))
     assert study.load(anything)["study"] == "jt"
     for folder in ("results", "link"):
-        with pytest.raises(InputError, match="own, of study 'jt', whose results it would overwrite"):
+        with pytest.raises(InputError, match="default study 'jt', whose results would be overwritten"):
             study.load(default() | {"results_dir": folder})
     mine.write_text(yaml.safe_dump(default() | {"study": "jt", "results_dir": "out"}))
     assert study.load(default() | {"results_dir": "results"})["results_dir"] == "results"
-    with pytest.raises(InputError, match="results_dir: out is the default study's own"):
+    with pytest.raises(InputError, match="results_dir: out is the folder of the default study 'jt'"):
         study.load(default() | {"results_dir": "out"})
     mine.write_text("study: [")  # the workflow says what is wrong with it
     assert study.load(anything)["study"] == "jt"
-    with pytest.raises(InputError, match="the default study's own"):
+    with pytest.raises(InputError, match="is the folder of the default study"):
         study.load(anything | {"results_dir": str(ROOT / "results")})

@@ -76,7 +76,7 @@ def test_results_of_an_earlier_version_are_refused_with_both_names(old, tmp_path
     old, new = (path.replace("*", TEST_SET) for path in (old, RENAMED[old]))
     assert error == (
         f"gavel: {tmp_path}/config.yaml: was written by an earlier version: the key {old!r} is now {new!r}; "
-        "run the study again with this version, or leave it out\n"
+        "rerun the study with this version, or leave it out\n"
     )
 
 
@@ -86,7 +86,7 @@ def test_of_several_old_keys_the_first_is_named_and_the_others_are_counted():
         study = merged(study, at(old))
     found = old_keys(study)
     assert len(found) == len(RENAMED)
-    with pytest.raises(InputError, match=rf"is now '[\w.]+' \(and {len(RENAMED) - 1} more\); run the study again"):
+    with pytest.raises(InputError, match=rf"is now '[\w.]+' \(and {len(RENAMED) - 1} more\); rerun the study"):
         schema.completed(study)
 
 

@@ -45,7 +45,7 @@ def changed(path: str, value) -> dict:
         ("rl.algorithms", ["grpo", "a2c"], "'a2c' does not exist; choose from grpo, dr_grpo"),
         ("rl.lambda", [0.5, 0.5], "names something twice"),
         ("rl.lambda_schedule", {"steps": 8}, "'rl.lambda_schedule.start' is missing"),
-        ("rl.lambda_schedule", 0.9, "rl.lambda_schedule: is a section of keys, found 0.9"),
+        ("rl.lambda_schedule", 0.9, "rl.lambda_schedule: expected a section of keys, found 0.9"),
         ("rl.lambda_schedule", {"start": 1.5}, "rl.lambda_schedule.start: "),
         ("rl.lambda_schedule", {"start": 0.9}, None),
         ("rl.lambda_schedule", {"start": 0.9, "steps": 60}, None),
@@ -116,19 +116,16 @@ def changed(path: str, value) -> dict:
         ("judge.cache", True, "judge.cache: expected text"),
         ("judge.cache", False, None),
         ("judge.prompting.chat", "yes", None),
-        ("rl", None, "rl: is a section of keys, found None (its keys belong below it, indented; or leave it out)"),
-        ("rl", [], "rl: is a section of keys, found []"),
-        *(
-            ("study", name, "study: expected a name with a letter or digit in it")
-            for name in (".", "..", "...", "-", "_")
-        ),
+        ("rl", None, "rl: expected a section of keys, found None (indent its keys below it, or leave it out)"),
+        ("rl", [], "rl: expected a section of keys, found []"),
+        *(("study", name, "study: expected a name with a letter or digit;") for name in (".", "..", "...", "-", "_")),
         *(("study", name, "study: String should match pattern") for name in ("", "a/b", "../x", "a\n", "~", "a b")),
         ("study", 8, "study: Input should be a valid string; put it in quotes (found 8)"),
         ("study", "-n", "study: must not begin with a dash, which programs take for an option"),
-        ("study", "jt", "results_dir: results is the default study's own, of study 'tiny', whose results it would"),
+        ("study", "jt", "results_dir: results is the folder of the default study 'tiny', whose results would"),
         ("results_dir", "-n", "results_dir: must not begin with a dash"),
         *(
-            ("results_dir", f"{name}{below}", f"lies in the project's folder {name}; name another folder")
+            ("results_dir", f"{name}{below}", f"is in the project's folder {name}; name another folder")
             for name in ("workflow", "tests", "config", "docs", "resources", "profiles", "envs", "benchmarks")
             for below in ("", "/mine", "/../docs/../" + name)
         ),
@@ -136,14 +133,14 @@ def changed(path: str, value) -> dict:
         ("results_dir", ".", "results_dir: . is the project's own folder"),
         ("results_dir", "results/..", "is the project's own folder"),
         ("results_dir", str(ROOT), "is the project's own folder"),
-        ("results_dir", "..", "results_dir: .. holds the project itself"),
-        ("results_dir", "/", "results_dir: / holds the project itself"),
-        ("results_dir", "results/../docs", "lies in the project's folder docs"),
-        ("results_dir", ".venv/x", "lies in the project's folder .venv"),
+        ("results_dir", "..", "results_dir: .. contains the project itself"),
+        ("results_dir", "/", "results_dir: / contains the project itself"),
+        ("results_dir", "results/../docs", "is in the project's folder docs"),
+        ("results_dir", ".venv/x", "is in the project's folder .venv"),
         ("results_dir", "Makefile", "results_dir: Makefile is a file"),
         ("results_dir", "Makefile/x", "which is a file"),
-        ("results_dir", "results/data", "lies among the default study's results"),
-        ("results_dir", "results/judge/x", "lies among the default study's results"),
+        ("results_dir", "results/data", "is among the default study's results"),
+        ("results_dir", "results/judge/x", "is among the default study's results"),
         ("results_dir", "~nobody-of-this-name/x", "there is no user 'nobody-of-this-name' here"),
         *(("results_dir", path, None) for path in ("results", "results/mine", "mine", "/tmp/mine", "../mine", None)),
         ("judge.server", {"serve": "job", "command": "x '{port}"}, "command: cannot be split into words (no closing"),
@@ -153,7 +150,7 @@ def changed(path: str, value) -> dict:
             {"serve": "job", "command": "x {port} \\"},
             "split into words (no escaped character)",
         ),
-        ("judge.server", {"serve": "job", "command": "x {port}\0"}, "command: has a NUL character in it"),
+        ("judge.server", {"serve": "job", "command": "x {port}\0"}, "command: contains a NUL character"),
         ("judge.server", {"serve": "job", "command": ["it's", "{port}"]}, None),
         (
             "rl.vllm",
@@ -166,32 +163,40 @@ def changed(path: str, value) -> dict:
         ("evaluation.best_of", [], "evaluation.best_of: "),
         ("evaluation.best_of", ["elo", "elo"], "best_of names something twice: elo, elo"),
         ("evaluation.best_of", ["swiss"], "evaluation.best_of.0: Input should be 'score', 'elo' or 'knockout'"),
-        ("evaluation.best_of", ["score", "knockout"], "names 'knockout', which needs a judge that compares; a single-"),
-        ("evaluation", {"judge": False, "best_of": ["elo"]}, "'elo' asks the judge; write `judge: true`, or leave it"),
-        ("evaluation", {"ks": [1, 4], "best_of": ["knockout"]}, "is among all 16 samples; add 16 to `ks`"),
+        (
+            "evaluation.best_of",
+            ["score", "knockout"],
+            "names 'knockout', which needs a pairwise judge, but judge.kind is 'single-",
+        ),
+        ("evaluation", {"judge": False, "best_of": ["elo"]}, "'elo' needs the judge; write `judge: true`, or leave it"),
+        ("evaluation", {"ks": [1, 4], "best_of": ["knockout"]}, "picks from all 16 samples; add 16 to `ks`"),
         ("judge.kind", "oracle", "'oracle' does not exist"),
         (
             "judge.score",
             "win-rate",
-            "judge: score: 'win-rate' is none of a single-token judge's: probability, log-odds",
+            "judge: score: a single-token judge has no score 'win-rate'; choose from probability, log-odds",
         ),
-        ("judge", {"model": "m", "kind": "pairwise", "score": "log-odds"}, "none of a pairwise judge's: win-rate, elo"),
+        (
+            "judge",
+            {"model": "m", "kind": "pairwise", "score": "log-odds"},
+            "a pairwise judge has no score 'log-odds'; choose from win-rate, elo",
+        ),
         (
             "judge",
             {"model": "m", "kind": "pairwise", "prompting": {"swap_labels": True}},
-            "in both orders of the solutions; leave it",
+            "already asks in both orders of the responses; leave it",
         ),
         (
             "judge",
             {"model": "m", "kind": "pairwise", "calibration_samples": 1},
-            "needs at least 2, to hold one against",
+            "needs at least 2, to compare them",
         ),
         (
             "judge",
             {"model": "scratch", "kind": "pairwise", "scratch": {"tasks": ["single-token", "reasoning"]}},
-            "do not make what this judge is; add 'pairwise'",
+            "lack the task of this judge; add 'pairwise'",
         ),
-        ("judge", {"model": "scratch", "self_taught": {}}, "trains a judge that compares two solutions"),
+        ("judge", {"model": "scratch", "self_taught": {}}, "self_taught: trains only a pairwise judge"),
         (
             "judge",
             {"model": "x", "kind": "pairwise", "self_taught": {"questions": 3000}},
@@ -208,14 +213,22 @@ def changed(path: str, value) -> dict:
             "choose two different words",
         ),
         ("judge", {"model": "m", "kind": "pairwise"}, None),
-        ("judge", {"model": "m", "reasoning": True}, "judge.reasoning: is a section of keys, found True (write {} for"),
-        ("sft", 3, "sft: is a section of keys, found 3"),
-        ("rl.vllm", {"mode": "server"}, "`base_url` says where vLLM's server is"),
-        ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: is of vLLM's server; write `mode: server`"),
-        ("rl.vllm", {"serve": "job"}, "rl.vllm: serve: is of vLLM's server; write `mode: server`"),
-        ("rl.vllm", {"mode": "server", "serve": "job"}, "rl.vllm: gpus: name those of the job's server"),
+        (
+            "judge",
+            {"model": "m", "reasoning": True},
+            "judge.reasoning: expected a section of keys, found True (write {} for",
+        ),
+        ("sft", 3, "sft: expected a section of keys, found 3"),
+        ("rl.vllm", {"mode": "server"}, "mode 'server' needs `base_url`, the address of vLLM's server"),
+        ("rl.vllm", {"base_url": "http://x"}, "rl.vllm: base_url: applies to vLLM's server only; write `mode: server`"),
+        ("rl.vllm", {"serve": "job"}, "rl.vllm: serve: applies to vLLM's server only; write `mode: server`"),
+        ("rl.vllm", {"mode": "server", "serve": "job"}, "rl.vllm: gpus: name GPUs for the job's server"),
         ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
-        ("judge.server", {}, "judge.server: serve: 'external' needs `base_url`, where the server is; or write `serve:"),
+        (
+            "judge.server",
+            {},
+            "judge.server: serve: 'external' needs `base_url`, the server's address; or write `serve:",
+        ),
         (
             "judge.server",
             {"serve": "job", "base_url": "http://x/v1"},
@@ -232,8 +245,12 @@ def changed(path: str, value) -> dict:
         ("judge.server", {"serve": "job", "gpus": [1]}, "judge.server.gpus names GPU 1, but compute.gpus is 0"),
         ("judge.server", {"serve": "job", "gpus": []}, None),
         ("judge.server", {"serve": "job", "command": ["x", "--port={port}"]}, None),
-        ("student.dtype", "bfloat16", "student.dtype is bfloat16, whose numbers lie too far apart for sft's"),
-        ("tracking.uri", "localhost:5000", "tracking: uri: expected http://host:port of a server; what was"),
+        ("student.dtype", "bfloat16", "student.dtype bfloat16 is too coarse for sft's"),
+        (
+            "tracking.uri",
+            "localhost:5000",
+            "tracking: uri: expected http://host:port of a server; the value is not shown",
+        ),
         ("tracking.uri", "http://me:hush@host:5000", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         ("tracking.uri", "postgresql://host/db?user=me&password=hush", "for a database PGUSER and PGPASSWORD"),
         ("tracking.uri", "http://host:5000", None),
@@ -241,10 +258,10 @@ def changed(path: str, value) -> dict:
         ("compute", {"processes": 16}, None),
         ("rl.ppo.minibatches", 3, "256 completions a step"),
         ("rl.micro_batch_size", 60, "mini-batches of micro-batches of 60; change rl.micro_batch_size"),
-        ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus 2"),
-        ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' has nothing to share among one process"),
+        ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus is 2"),
+        ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' needs several processes"),
         ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' needs GPUs, but compute.gpus is 0"),
-        ("compute", {"processes": 2, "gpus": 2, "distributed": "fsdp"}, "does not train the critic of 'ppo'; take ddp"),
+        ("compute", {"processes": 2, "gpus": 2, "distributed": "fsdp"}, "cannot train the critic of 'ppo'; use ddp"),
         ("compute", {"processes": 2}, None),
         ("sft.lora", {"r": 8}, None),
         ("rl.lora", {"r": 8}, None),
@@ -287,7 +304,7 @@ def test_a_new_kind_of_judge_is_one_line(monkeypatch):
     for reasoning in (None, {"max_new_tokens": 8}):
         found = config_study.load(changed("judge", {"model": "m", "kind": "shortest", "reasoning": reasoning}))["judge"]
         assert found["prompting"]["prompt"] == ("reasoning" if reasoning else "judge")
-    with pytest.raises(InputError, match="nothing here makes a shortest judge from scratch; name a model"):
+    with pytest.raises(InputError, match="a shortest judge cannot be made from scratch; name a model"):
         config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
 
 
@@ -308,7 +325,7 @@ def test_the_monitor_may_act_under_a_judge_that_compares(action):
 def test_a_vote_needs_a_k():
     raw = changed("evaluation.ks", [])
     raw["primary"]["metric"] = "maj"
-    with pytest.raises(InputError, match="primary.metric 'maj' is of the largest k, but evaluation.ks is an empty"):
+    with pytest.raises(InputError, match="primary.metric 'maj' uses the largest k, but evaluation.ks is empty"):
         config_study.load(raw)
 
 
@@ -325,7 +342,7 @@ def test_vllm_needs_a_gpu():
     raw["compute"] = {"gpus": 1}
     assert config_study.load(raw)["rl"]["vllm"]["mode"] == "colocate"
     raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
-    with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus 1"):
+    with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus is 1"):
         config_study.load(raw)
 
 
@@ -346,7 +363,7 @@ def test_rollouts_by_a_job_s_own_server_need_gpus_beside_those_of_training():
 def test_a_model_from_scratch_needs_something_to_read():
     raw = changed("student.model", "scratch")
     raw["data"]["pretrain"] = None
-    with pytest.raises(InputError, match=r"data.pretrain names nothing to read"):
+    with pytest.raises(InputError, match=r"data.pretrain, its training data, is null"):
         config_study.load(raw)
 
 
@@ -354,10 +371,10 @@ def test_a_model_from_scratch_needs_something_to_read():
     ("settings", "message"),
     [
         ({"lambda_schedule": {"start": 0.9, "steps": 81}}, "lambda_schedule.steps 81 is more than steps 80"),
-        ({"labeled_fraction": 0}, "labeled_fraction 0: no labelled problem is in a rollout"),
-        ({"kl_placement": "reward"}, "kl_placement: 'reward' without a `kl_coefficient`"),
+        ({"labeled_fraction": 0}, "labeled_fraction 0: rollouts have no labelled questions"),
+        ({"kl_placement": "reward"}, "kl_placement: 'reward' needs a `kl_coefficient` above 0"),
         ({"validation": {"every": 90, "on_collapse": "stop"}}, "validation.every 90 is more than steps 80"),
-        ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not go with dapo"),
+        ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not work with dapo"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings, message):
@@ -433,7 +450,7 @@ def test_links_are_followed_to_where_results_would_be(tmp_path):
 def test_a_study_is_not_called_like_a_part_of_the_default_study_s_results(name):
     raw = default() | {"study": name}
     del raw["results_dir"]
-    with pytest.raises(InputError, match=f"results/{name} lies among the default study's results"):
+    with pytest.raises(InputError, match=f"results/{name} is among the default study's results"):
         config_study.load(raw)
 
 

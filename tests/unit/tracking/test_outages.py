@@ -241,7 +241,10 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
     )
     with record_lock(records / "rl-b.json"), record_lock(records / "rl-c.json"):
         assert main.main(["track", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}: 1 runs sent\n{tmp_path}: 2 runs are left to jobs that run\n"
+    assert (
+        capsys.readouterr().out
+        == f"{tmp_path}: 1 runs sent\n{tmp_path}: 2 runs are left to jobs that are still running\n"
+    )
     with record_lock(records / "rl-c.json"):
         study.send_unsent(config, said.append)
     assert said == ["MLflow: rl-b is complete now"]
@@ -254,7 +257,7 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
 
 def test_gavel_track_on_a_folder_without_anything_kept(tmp_path, capsys):
     assert main.main(["track", str(tmp_path)]) == 2
-    assert "no study's results" in capsys.readouterr().err
+    assert "not a results folder" in capsys.readouterr().err
     (tmp_path / "logs").mkdir()
     assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"

@@ -104,5 +104,5 @@ def test_lambda_zero_cannot_be_raised():
 
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     raw["rl"]["validation"] = {"on_collapse": "raise_lambda"}
-    with pytest.raises(InputError, match="needs labels, but rl.lambda names 0"):
+    with pytest.raises(InputError, match="needs labels, but rl.lambda contains 0"):
         load(raw)

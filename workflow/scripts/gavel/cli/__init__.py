@@ -1,1 +1,1 @@
-"""The `gavel` command, one file a subcommand. Nothing imports it."""
+"""The `gavel` command, one file per subcommand. No other package imports it."""

@@ -1,4 +1,4 @@
-"""What a subcommand registers itself with."""
+"""The type of the object that subcommands register with."""
 
 import argparse
 from typing import TypeAlias

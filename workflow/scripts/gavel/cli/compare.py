@@ -1,6 +1,6 @@
-"""`gavel score --compare`: the same questions answered by two systems, matched and compared in pairs.
+"""`gavel score --compare`: a paired comparison of two systems' answers to the same questions.
 
-Of each question its names, the gold answer and the tally of its votes are kept; the responses are not.
+For each question, only its id and digest, the gold answer and the vote tally are kept, not the responses.
 """
 
 import sys
@@ -22,7 +22,7 @@ Tally = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 class Answered(NamedTuple):
-    """A question and what became of its responses. `question` is a digest of its text and its gold answer."""
+    """A question and the tally of its responses. `question` is a digest of its text and its gold answer."""
 
     row: int
     id: str | None
@@ -41,7 +41,7 @@ class Answered(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One file: its path, and model (None where rows name none) -> its questions in order."""
+    """One file: its path, and model -> its questions in order. The model is None if rows do not name one."""
 
     path: str
     models: dict[str | None, list[Answered]]
@@ -58,29 +58,28 @@ def answered(item: Item, tally: Tally) -> Answered:
 def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> dict[str, Any]:
     """Paired differences, first minus second, over the same questions.
 
-    Questions are matched by `id` where every row of both files has one, else by their text and answer (a text that is
-    there twice by its order), else by row number.
+    Questions are matched by `id` if every row of both files has one, otherwise by text and gold answer (duplicates in
+    order), otherwise by row number.
 
     Args:
-        ks: the k that were asked for; maj@k is compared at the largest of them, or without them at the number of
-            responses that every question of both files has.
+        ks: the values of --k. maj@k is compared at the largest of them, or by default at the number of responses that
+            every question of both files has.
 
     Returns:
-        `{"file": the second path, "matched_by": "id" | "question" | "row", "accuracy": ..., "maj_at": {k: ...}}` with
-        what `gavel.evaluation.metrics.compare` returns, differences in [-1, 1]; `maj_at` is empty where k is 1. Where
-        rows name their models, `{"file", "models": {name: the rest}}` for each model of both files; one model in each,
-        under different names, is compared as "<first> - <second>".
+        `{"file": the second path, "matched_by": "id" | "question" | "row", "accuracy": ..., "maj_at": {k: ...}}`. The
+        values are what `gavel.evaluation.metrics.compare` returns, with differences in [-1, 1]; `maj_at` is empty if k
+        is 1. If rows name their models, `{"file", "models": {name: the other keys}}` for each model in both files; if
+        each file has one model, under different names, they are compared as "<first> - <second>".
 
     Raises:
-        InputError: a question is in only one of the two, has two answers, or shares its id with another; no model is
-            in both.
+        InputError: a question is in only one of the files, has two gold answers, or shares its id with another; or no
+            model is in both files.
     """
-    found = {}
-    for name, own, other in _models(first, second):
-        by, pairs = _matched((first.path, first.models[own]), (second.path, second.models[other]))
-        pairs = [
-            pair for pair in pairs if all(question.responses for question in pair)
-        ]  # else their programs did not run
+    comparisons = {}
+    for name, first_model, second_model in _models(first, second):
+        by, pairs = _matched((first.path, first.models[first_model]), (second.path, second.models[second_model]))
+        # Questions without responses: their programs did not run.
+        pairs = [pair for pair in pairs if all(question.responses for question in pair)]
         if not pairs:
             raise InputError("no question has programs that ran in both files; raise --batch-seconds")
         k = max(ks or [min(question.responses for question in chain(*pairs))])
@@ -89,22 +88,22 @@ def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> di
         if k > 1 and enough:
             maj[str(k)] = _compared(enough, partial(_maj_at, k))
         accuracy = _compared(pairs, lambda question: question.accuracy)
-        found[name] = {"matched_by": by, "accuracy": accuracy, "maj_at": maj}
-    return {"file": second.path} | found.get(None, {"models": found})
+        comparisons[name] = {"matched_by": by, "accuracy": accuracy, "maj_at": maj}
+    return {"file": second.path} | comparisons.get(None, {"models": comparisons})
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """One comparison in words."""
-    value = found["accuracy"]
-    text = [f"difference  {_points(value)}, {value['n']} questions matched by {found['matched_by']}"]
+def lines(result: dict[str, Any]) -> list[str]:
+    """One comparison as printed lines."""
+    value = result["accuracy"]
+    text = [f"difference  {_points(value)}, {value['n']} questions matched by {result['matched_by']}"]
     if value["mcnemar_p"] is not None:
         text.append(f"gained      {value['gained']}, lost {value['lost']} (McNemar's p = {value['mcnemar_p']:.2g})")
-    return text + [f"{f'maj@{k}':<11} {_points(value)}" for k, value in found["maj_at"].items()]
+    return text + [f"{f'maj@{k}':<11} {_points(value)}" for k, value in result["maj_at"].items()]
 
 
 def _points(value: dict[str, Any]) -> str:
     difference, low, high = (f"{100 * value[key]:+.2f}" for key in ("difference", "low", "high"))
-    return f"{difference} points (95 % interval {low} to {high}, p = {value['p']:.2g})"
+    return f"{difference} percentage points (95 % interval {low} to {high}, p = {value['p']:.2g})"
 
 
 def _compared(pairs: list[tuple[Answered, Answered]], of: Callable[[Answered], float]) -> dict[str, Any]:
@@ -113,11 +112,11 @@ def _compared(pairs: list[tuple[Answered, Answered]], of: Callable[[Answered], f
 
 
 def _models(first: Side, second: Side) -> list[tuple[str | None, str | None, str | None]]:
-    """(name of the comparison, model of the first file, model of the second) of all that can be compared."""
+    """(name of the comparison, model in the first file, model in the second) for all comparable models."""
     common = [name for name in first.models if name in second.models]
     if not common and len(first.models) == len(second.models) == 1:
-        (own,), (other,) = first.models, second.models
-        return [(f"{own} - {other}", own, other)]
+        (first_model,), (second_model,) = first.models, second.models
+        return [(f"{first_model} - {second_model}", first_model, second_model)]
     names = [", ".join(map(str, side.models)) for side in (first, second)]
     if not common:
         raise InputError(f"no model is in both files: {first.path} has {names[0]}; {second.path} has {names[1]}")
@@ -131,24 +130,26 @@ def _models(first: Side, second: Side) -> list[tuple[str | None, str | None, str
 def _matched(
     first: tuple[str, list[Answered]], second: tuple[str, list[Answered]]
 ) -> tuple[str, list[tuple[Answered, Answered]]]:
-    """By what the questions of two files are matched, and the pairs in the first file's order."""
+    """How the questions of two files are matched, and the pairs in the first file's order."""
     everything = [*first[1], *second[1]]
     names = ("id", "question", "row")
     by = next(name for name in names if all(getattr(question, name) is not None for question in everything))
     sides = [(path, _keyed(path, questions, by)) for path, questions in (first, second)]
-    for (path, own), (other_path, other) in (sides, sides[::-1]):
-        odd = [question for key, question in own.items() if key not in other]
+    for (path, questions), (other_path, other) in (sides, sides[::-1]):
+        odd = [question for key, question in questions.items() if key not in other]
         if odd:
-            more = f" (like {len(odd) - 1} more of {len(own)})" if len(odd) > 1 else ""
-            raise InputError(f"{_told(path, odd[0], by)} is not in {other_path}{more}; give the same questions in both")
-    (path, own), (other_path, other) = sides
-    for key, question in own.items():
+            more = f" (and {len(odd) - 1} more of {len(questions)})" if len(odd) > 1 else ""
+            raise InputError(
+                f"{_located(path, odd[0], by)} is not in {other_path}{more}; give the same questions in both"
+            )
+    (path, questions), (other_path, other) = sides
+    for key, question in questions.items():
         if question.gold != other[key].gold:
             raise InputError(
-                f"{_told(path, question, by)} has the answer {question.gold}, but {other[key].gold} in {other_path}; "
-                "give the same questions in both"
+                f"{_located(path, question, by)} has the answer {question.gold}, but {other[key].gold} in "
+                f"{other_path}; give the same questions in both"
             )
-    return by, [(question, other[key]) for key, question in own.items()]
+    return by, [(question, other[key]) for key, question in questions.items()]
 
 
 def _maj_at(k: int, question: Answered) -> float:
@@ -162,13 +163,15 @@ def _keyed(path: str, questions: list[Answered], by: str) -> dict[tuple[str, int
         name = getattr(question, by)
         times[name] += 1
         if by == "id" and times[name] > 1:
-            raise InputError(f"{_told(path, question, by)} is there twice; ids must be unique, or left out of the file")
+            raise InputError(
+                f"{_located(path, question, by)} occurs twice; ids must be unique, or left out of the file"
+            )
         keyed[name, times[name]] = question
     return keyed
 
 
-def _told(path: str, question: Answered, by: str) -> str:
-    """`file:line` of a question and its name, for a message; the file is read again up to there."""
+def _located(path: str, question: Answered, by: str) -> str:
+    """`file:line` of a question and its name, for a message; reads the file again up to there."""
     where, line = next(line for number, line in enumerate(located(path)) if number == question.row)
     if by == "id":
         return f"{where}: the question with the id {question.id!r}"

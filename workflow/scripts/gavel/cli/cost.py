@@ -1,4 +1,4 @@
-"""`gavel cost`: what studies will cost on GPUs, from their configs alone, as Markdown."""
+"""`gavel cost`: estimate what studies cost on GPUs, from their configs alone, as Markdown."""
 
 import argparse
 import math
@@ -13,15 +13,15 @@ from gavel.study import config_files, layout, resolve, sweep
 from gavel.study.cost.estimate import Assumed, Cost, costs, memory, sizes
 
 HELP = {
-    "prompt": "mean tokens of a solving prompt",
-    "judging": "mean tokens of a judging prompt without the solution",
-    "length": "mean completion, as a share of solution.max_new_tokens",
-    "reasoning": "mean reasoning of a judge, as a share of judge.reasoning.max_new_tokens",
-    "peak": "a GPU's peak, operations a second; by its data sheet an A100 has 312e12 in dense bfloat16",
-    "training": "share of that peak that training reaches",
-    "reading": "share that the judge and other reading of whole prompts reach",
-    "writing": "share that decoding reaches; small models and batches reach less",
-    "vllm": "share that decoding with vLLM reaches",
+    "prompt": "mean length of a solving prompt, in tokens",
+    "judging": "mean length of a judging prompt without the response, in tokens",
+    "length": "mean response length, as a fraction of solution.max_new_tokens",
+    "reasoning": "mean length of a judge's reasoning, as a fraction of judge.reasoning.max_new_tokens",
+    "peak": "a GPU's peak operations per second; an A100's data sheet gives 312e12 in dense bfloat16",
+    "training": "fraction of the peak that training reaches",
+    "reading": "fraction of the peak that prefill reaches, the judge's included",
+    "writing": "fraction of the peak that decoding reaches; less for small models and batches",
+    "vllm": "fraction of the peak that decoding with vLLM reaches",
 }
 HEAD = "rule | jobs | completions | written | trained on | judged | operations | GPU hours | held | held, at most"
 
@@ -29,13 +29,13 @@ HEAD = "rule | jobs | completions | written | trained on | judged | operations |
 def add_cost(commands: Commands) -> None:
     parser = commands.add_parser(
         "cost",
-        help="what studies will cost on GPUs: tokens, operations, memory and hours from their configs",
-        description="Tables in Markdown. Lengths and rates are assumptions, and printed as such.",
+        help="estimate a study's GPU cost from its config: tokens, operations, memory and hours",
+        description="Prints tables in Markdown. Lengths and rates are assumptions, and are printed as such.",
     )
     parser.add_argument("configs", metavar="CONFIG.yaml", nargs="+")
     for field in fields(Assumed):
-        about: dict[str, Any] = {"type": field.type, "default": field.default}
-        parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **about)
+        settings: dict[str, Any] = {"type": field.type, "default": field.default}
+        parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **settings)
     parser.set_defaults(run=cost)
 
 
@@ -43,51 +43,52 @@ def cost(options: argparse.Namespace) -> None:
     """`gavel cost`: count and print."""
     assumed = Assumed(**{field.name: getattr(options, field.name) for field in fields(Assumed)})
     for name, value in asdict(assumed).items():
-        most = math.inf if name in ("prompt", "judging", "peak") else 1
-        if not 0 < value <= most or value == math.inf:
-            raise InputError(f"--{name} {value:g}: give a number above 0" + (" and at most 1" if most == 1 else ""))
+        limit = math.inf if name in ("prompt", "judging", "peak") else 1
+        if not 0 < value <= limit or value == math.inf:
+            raise InputError(f"--{name} {value:g}: give a number above 0" + (" and at most 1" if limit == 1 else ""))
     print(page(options.configs, assumed), end="")
 
 
 def page(configs: list[str], assumed: Assumed) -> str:
-    """The whole text for some studies' YAML files."""
+    """The complete page for some studies' YAML files."""
     plain = asdict(Assumed())
     changed = [f"--{name}={value:g}" for name, value in asdict(assumed).items() if value != plain[name]]
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
-    found = [(label, config) for name in configs for label, config in _studies(name).items()]
-    parts += [_assumptions(assumed), *(_study(label, config, assumed) for label, config in found)]
+    studies = [(label, config) for name in configs for label, config in _studies(name).items()]
+    parts += [_assumptions(assumed), *(_study(label, config, assumed) for label, config in studies)]
     return "\n\n".join(parts) + "\n"
 
 
 def _studies(name: str) -> dict[str, dict[str, Any]]:
-    """Title -> resolved config: of a sweep one for each variant, each as if it were run alone."""
+    """Title -> resolved config; for a sweep, one per variant, as if each ran alone."""
     raw = config_files.read(name)
     if not raw.get("sweep"):
         return {f"`{name}`": resolve.resolve(raw, ROOT)}
-    return {f"`{name}`, variant `{key}`": one for key, one in sweep.resolve(raw, ROOT)["variants"].items()}
+    return {f"`{name}`, variant `{key}`": study for key, study in sweep.resolve(raw, ROOT)["variants"].items()}
 
 
 def _assumptions(a: Assumed) -> str:
     return f"""## Assumptions
 
-- Lengths, in tokens: a solving prompt {a.prompt}, a judging prompt {a.judging} and the solution, a completion
+- Lengths, in tokens: a solving prompt has {a.prompt}, a judging prompt {a.judging} plus the response, a response
   {a.length:.0%} of `solution.max_new_tokens` (labelled solutions too), a judge's reasoning {a.reasoning:.0%} of
-  `judge.reasoning.max_new_tokens`. At most: every completion and reasoning as long as it may be. No two solutions of a
-  question are equal, so none is spared the judge.
-- A judge that compares reads two solutions a prompt, and each pair in both orders; one that reasons reads its prompt
-  once to write and once for each verdict, with what it has written. Judged: all tokens that it reads and writes; what
-  prompts share at their beginning is counted each time, though here and by most servers it is computed once, which
-  saves more than half of a round robin (docs/judges.md has measured it).
-- Operations: 2 for each parameter and token read or written, 6 trained on (Kaplan et al. 2020, arXiv 2001.08361,
-  section 2.1), 8 with gradient checkpointing; attention over the context is left out.
-- Rates: a GPU of {a.peak / 1e12:g} · 10¹² operations a second at its peak, of which training reaches {a.training:.0%},
-  reading whole prompts (the judge) {a.reading:.0%}, decoding (a judge's reasoning too) {a.writing:.0%}, with vLLM
-  {a.vllm:.0%}. Hours are inverse to these: put in your own.
-- Hours are of GPUs at work; held: of all GPUs that a job asks for, its server's too.
-- Memory is one GPU's, in GiB: weights, gradients, AdamW's two states, other models, keys and values; activations come
-  on top. What vLLM samples or serves has no row: it takes the share of the memory that it is told to take.
-- Data sets count whole: repeated questions are left out later."""
+  `judge.reasoning.max_new_tokens`. "At most" takes the maximum length for every response and reasoning. No response is
+  a duplicate, so every one is judged.
+- A pairwise judge reads two responses per prompt, and each pair in both orders. A chain-of-thought judge reads its
+  prompt once to reason and once for each verdict, with its reasoning. "Judged" counts all tokens that the judge reads
+  and writes. Shared prefixes are counted every time, although Gavel and most servers compute them once, which saves
+  more than half of a round robin (measured in docs/judges.md).
+- Operations, per parameter and token: 2 for reading or writing, 6 for training (Kaplan et al. 2020, arXiv 2001.08361,
+  section 2.1), 8 with gradient checkpointing. Attention over the context is left out.
+- Rates: a GPU's peak is {a.peak / 1e12:g} · 10¹² operations per second. Training reaches {a.training:.0%} of it,
+  prefill (the judge) {a.reading:.0%}, decoding (a judge's reasoning too) {a.writing:.0%}, decoding with vLLM
+  {a.vllm:.0%}. Hours are inversely proportional to these; set your own.
+- "GPU hours" are of GPUs in use. "Held" counts all GPUs allocated to a job, its server's too.
+- Memory is per GPU, in GiB: weights, gradients, AdamW's two states, other models, and the KV cache ("keys and values");
+  activations come on top. Sampling and serving with vLLM have no row: vLLM takes the fraction of memory that it is
+  given.
+- Data sets are counted in full; duplicates are removed later."""
 
 
 def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
@@ -98,23 +99,23 @@ def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
     else:
         models.append("the judge's server is not counted")
     if layout.judge_stages(config):
-        models.append("the judge's own training is not counted, nor the pairs and judgments that it learns from")
-    mean, most = costs(config, assumed), costs(config, assumed, longest=True)
+        models.append("the judge's own training, with its pairs and judgments, is not counted")
+    mean, maximum = costs(config, assumed), costs(config, assumed, longest=True)
     rows = [
-        [own.work.label, own.work.jobs, own.work.completions]
-        + [*_sums([own]), *map(_hours, (own.hours, own.held, top.held))]
-        for own, top in zip(mean, most, strict=True)
+        [cost.work.label, cost.work.jobs, cost.work.completions]
+        + [*_sums([cost]), *map(_hours, (cost.hours, cost.held, upper.held))]
+        for cost, upper in zip(mean, maximum, strict=True)
     ]
-    counts = [sum(own.work.jobs for own in mean), sum(own.work.completions for own in mean)]
-    hours = [sum(own.hours for own in mean), *(sum(own.held for own in part) for part in (mean, most))]
+    counts = [sum(cost.work.jobs for cost in mean), sum(cost.work.completions for cost in mean)]
+    hours = [sum(cost.hours for cost in mean), *(sum(cost.held for cost in part) for part in (mean, maximum))]
     rows.append(["**all**", *counts, *_sums(mean), *map(_hours, hours)])
-    found = memory(config, assumed)
-    columns = list(dict.fromkeys(what for parts in found.values() for what, size in parts.items() if size))
-    taken = [
+    jobs = memory(config, assumed)
+    columns = list(dict.fromkeys(what for parts in jobs.values() for what, size in parts.items() if size))
+    memory_rows = [
         [job, *(f"{parts[what]:.1f}" if parts.get(what) else "" for what in columns), f"{sum(parts.values()):.1f}"]
-        for job, parts in found.items()
+        for job, parts in jobs.items()
     ]
-    tables = [_table(HEAD, rows), _table(" | ".join(["GiB of a GPU", *columns, "sum"]), taken)]
+    tables = [_table(HEAD, rows), _table(" | ".join(["GiB of a GPU", *columns, "sum"]), memory_rows)]
     return "\n\n".join([f"## {name}", "; ".join(models) + ".", *tables])
 
 
@@ -124,9 +125,9 @@ def _table(head: str, rows: list[list]) -> str:
 
 
 def _sums(parts: list[Cost]) -> list[str]:
-    """Tokens written, trained on and judged in millions, and operations."""
-    tokens = (sum(own.written for own in parts), sum(own.trained for own in parts), sum(own.judged for own in parts))
-    return [*(f"{count / 1e6:,.1f} M" if count else "" for count in tokens), f"{sum(own.flops for own in parts):.1e}"]
+    """Tokens written, trained on and judged, in millions, and operations."""
+    tokens = (sum(c.written for c in parts), sum(c.trained for c in parts), sum(c.judged for c in parts))
+    return [*(f"{count / 1e6:,.1f} M" if count else "" for count in tokens), f"{sum(c.flops for c in parts):.1e}"]
 
 
 def _hours(hours: float) -> str:

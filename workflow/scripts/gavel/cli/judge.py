@@ -1,4 +1,4 @@
-"""`gavel judge`: is a judge good enough to train on?"""
+"""`gavel judge`: measure whether a judge is good enough to train on."""
 
 import argparse
 import json
@@ -19,8 +19,8 @@ PARTS = {"subsets": "subset", "models": "model"}
 def add_judge(commands: Commands) -> None:
     parser = commands.add_parser(
         "judge",
-        help="is a judge good enough to train on? its figures on solutions with known verdicts",
-        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many.',
+        help="measure whether a judge is good enough to train on, on responses labelled correct or incorrect",
+        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many rows.',
     )
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
@@ -28,17 +28,17 @@ def add_judge(commands: Commands) -> None:
         "--layout",
         choices=tuple(JUDGE_LAYOUTS),
         default="rows",
-        help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), a study's judge benchmark too; "
-        "'gsm8k-model-solutions' OpenAI's published file, with figures for each of its models",
+        help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), such as a study's judge benchmark; "
+        "'gsm8k-model-solutions' reads OpenAI's published file and gives figures for each of its models",
     )
     add_options(parser)
     parser.set_defaults(run=judge)
 
 
 def judge(options: argparse.Namespace) -> None:
-    """`gavel judge`: ask a judge about every response of a file and print its figures.
+    """`gavel judge`: let a judge score every response in a file, and print its figures.
 
-    The file is read through once before, so that a bad row at its end costs no answers.
+    The file is read once before judging, so that a bad row near the end does not waste the judge's work.
     """
     layout = JUDGE_LAYOUTS[options.layout]
     if not options.skip_bad and Path(options.file).is_file():
@@ -61,12 +61,12 @@ def judge(options: argparse.Namespace) -> None:
 
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
-    """A line a figure; those of a part, such as a subset or a model, follow under its name."""
+    """One line per figure; the figures of a part, such as a subset or a model, are indented under its name."""
     for name, value in figures.items():
         if isinstance(value, dict):
-            for part, own in value.items():
+            for part, part_figures in value.items():
                 yield f"{PARTS.get(name, name)} {part}:"
-                yield from (f"  {line}" for line in _lines(own))
+                yield from (f"  {line}" for line in _lines(part_figures))
         elif not name.endswith("_ci95"):
             yield f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}"
 

@@ -1,7 +1,7 @@
-"""`gavel judge` at work: one judge is asked about the rows of a file.
+"""Judging the rows of a file for `gavel judge`.
 
-These are solutions with known verdicts (`judge_file`), the same of several models (`judge_models`), or pairs of a right
-and a wrong solution (`judge_pairs`).
+The rows are responses labelled correct or incorrect (`judge_file`), such responses from several models
+(`judge_models`), or pairs of a correct and an incorrect response (`judge_pairs`).
 """
 
 import time
@@ -28,44 +28,44 @@ from gavel.judge_eval.records import PairAnswer
 from gavel.study import layout, params, resolve
 
 Row = TypeVar("Row")
-BATCH = 2048  # solutions asked about at a time: memory stays flat, and equal ones in a batch are asked once
+BATCH = 2048  # responses per batch: memory stays flat, and equal responses in a batch are judged once
 FIGURES = (
     "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95 ece "
     "off_label_mass"
 ).split()
-# Of `gavel.judge_eval.benchmark_figures.PARTS` those that are told here.
+# The parts of `gavel.judge_eval.benchmark_figures.PARTS` that are reported here.
 PARTS = {"error": "subsets", "steps": "steps"}
 
 
 def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict[str, Any]:
-    """Ask about every (question, response, correct) row.
+    """Judge every (question, response, correct) row.
 
     Args:
-        rows: streamed; only scores and questions' digests are kept.
-        path: where the rows come from, for messages.
-        name: model folder, hub name, or a study's YAML file whose judge is taken.
+        rows: streamed; only scores and the questions' digests are kept.
+        path: the file of the rows, for messages.
+        name: model folder, hub name, or a study's YAML file, for its judge.
 
     Returns:
-        `n`, `accuracy` at 0.5, `accuracy_ci95`, `auc`, `auc_within` (None where undefined), `auc_within_ci95`,
-        `auc_within_questions` that have both right and wrong solutions, `margin_within` between those (mean
-        probability of the right ones less that of the wrong ones) and `margin_within_ci95`, `ece`, `off_label_mass`,
-        `solutions_per_second`, `missing` where the judge gave no answer on some, and `truncated` where judging prompts
-        were cut. For a judge that compares, `accuracy`, `auc` and `ece` are None, and `opponents`, `first_bias` and
-        `flipped` say how (`gavel.judge_eval.calibration.compared`).
+        `n`; `accuracy` at 0.5 and `accuracy_ci95`; `auc`; `auc_within` (None if undefined) and `auc_within_ci95`;
+        `auc_within_questions`, the number of questions with both correct and incorrect responses; `margin_within`, the
+        mean probability of their correct responses minus that of their incorrect ones, and `margin_within_ci95`; `ece`;
+        `off_label_mass`; `solutions_per_second`; `missing` if the judge gave no verdict on some rows; and `truncated`
+        if judging prompts were cut. For a pairwise judge, `accuracy`, `auc` and `ece` are None, and `opponents`,
+        `first_bias` and `flipped` are added (`gavel.judge_eval.calibration.compared`).
 
     Raises:
-        InputError: the file has no rows, the judge cannot be loaded, it answers on none, or it compares and the rows of
-            a question do not stand together.
+        InputError: the file has no rows; the judge cannot be loaded or answers on no row; or the judge is pairwise and
+            the rows of a question are not consecutive.
     """
-    return figures(asked(rows, path, name))
+    return figures(judge_rows(rows, path, name))
 
 
 def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict[str, Any]:
-    """Ask about every (model, question, response, correct) row.
+    """Judge every (model, question, response, correct) row.
 
     Returns:
-        Of all rows what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and `seconds`;
-        and `models`: model -> the same figures of its own rows, without cost.
+        For all rows, what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and
+        `seconds`; and `models`: model -> the same figures for its rows, without cost.
 
     Raises:
         InputError: as `gavel.cli.judge_files.judge_file`.
@@ -77,25 +77,25 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
             models.append(model)
             yield question, response, right
 
-    said = asked(unnamed(), path, name)
-    cost = {"tokens_read": said.tokens_read, "tokens_written": said.tokens_written, "seconds": said.seconds}
-    result = figures(said) | cost
-    each = {}
+    judged = judge_rows(unnamed(), path, name)
+    cost = {"tokens_read": judged.tokens_read, "tokens_written": judged.tokens_written, "seconds": judged.seconds}
+    result = figures(judged) | cost
+    by_model = {}
     for model in dict.fromkeys(models):
-        places = [place for place, other in enumerate(models) if other == model]
-        groups = [said.groups[place] for place in places]
-        verdicts = [said.verdicts[place] for place in places]
-        correct = [said.correct[place] for place in places]
-        each[model] = figures(Asked(groups, verdicts, correct, said.seconds, 0, 0))
-        del each[model]["solutions_per_second"]
-    return result | {"models": each}
+        indices = [index for index, other in enumerate(models) if other == model]
+        groups = [judged.groups[index] for index in indices]
+        verdicts = [judged.verdicts[index] for index in indices]
+        correct = [judged.correct[index] for index in indices]
+        by_model[model] = figures(Judged(groups, verdicts, correct, judged.seconds, 0, 0))
+        del by_model[model]["solutions_per_second"]
+    return result | {"models": by_model}
 
 
-class Asked(NamedTuple):
-    """What a judge said of the rows of a file, in order, and what that cost.
+class Judged(NamedTuple):
+    """A judge's verdicts on the rows of a file, in order, and their cost.
 
     Attributes:
-        groups: of each row, a number that its question alone has.
+        groups: for each row, a number that identifies its question.
         tokens_read, tokens_written: by the judge's model.
     """
 
@@ -107,18 +107,19 @@ class Asked(NamedTuple):
     tokens_written: int
 
 
-def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
-    """Ask about every row, as `judge_file` does; raises `InputError` as it does."""
-    first, rows = begun(rows, path)
+def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Judged:
+    """Judge every row, as `judge_file` does. Raises `InputError` as it does."""
+    first, rows = first_row(rows, path)
     groups: list[int] = []
     verdicts: list[verdict.Verdict] = []
     correct: list[bool] = []
-    with settings(name) as found:
-        judge = load.load(**found)
+    with settings(name) as arguments:
+        judge = load.load(**arguments)
         started = time.perf_counter()
         done: set[int] = set()  # questions of earlier batches
-        relative = kinds.is_comparative(found)
-        for batch in _batches(tqdm(chain([first], rows), disable=None, unit=" rows", leave=False), whole=relative):
+        relative = kinds.is_comparative(arguments)
+        every = tqdm(chain([first], rows), disable=None, unit=" rows", leave=False)
+        for batch in _batches(every, by_question=relative):
             questions, responses, right = zip(*batch, strict=True)
             if relative:
                 _check_together(done, questions, path)
@@ -126,14 +127,14 @@ def asked(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Asked:
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
-    return Asked(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
+    return Judged(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
 
 
-def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:
-    """The rows in parts of `BATCH`; with `whole` a part goes on until the question changes."""
+def _batches(rows: Iterable[tuple], by_question: bool) -> Iterator[list[tuple]]:
+    """The rows in batches of `BATCH`; with `by_question`, a batch continues until the question changes."""
     batch: list[tuple] = []
     for row in rows:
-        if len(batch) >= BATCH and not (whole and row[0] == batch[-1][0]):
+        if len(batch) >= BATCH and not (by_question and row[0] == batch[-1][0]):
             yield batch
             batch = []
         batch.append(row)
@@ -141,47 +142,47 @@ def _batches(rows: Iterable[tuple], whole: bool) -> Iterator[list[tuple]]:
 
 
 def _check_together(done: set[int], questions: Iterable[str], path: str) -> None:
-    own = {hash(question): question for question in questions}
-    if again := done & own.keys():
+    by_hash = {hash(question): question for question in questions}
+    if again := done & by_hash.keys():
         raise InputError(
-            f"{path}: the rows of {own[again.pop()][:60]!r} do not stand together, so the judge cannot hold its "
-            "solutions against each other; sort the file by question"
+            f"{path}: the rows of {by_hash[again.pop()][:60]!r} are not consecutive, so the judge cannot compare its "
+            "responses; sort the file by question"
         )
-    done.update(own)
+    done.update(by_hash)
 
 
-def figures(said: Asked) -> dict[str, Any]:
+def figures(judged: Judged) -> dict[str, Any]:
     """What `judge_file` returns."""
-    found = calibrate(said.groups, said.verdicts, said.correct)
-    missing = {key: found[key] for key in ("missing", "truncated") if found[key]}
-    shown = {key: found[key] for key in FIGURES} | (found["comparisons"] or {})
-    return shown | {"solutions_per_second": found["n"] / said.seconds} | missing
+    report = calibrate(judged.groups, judged.verdicts, judged.correct)
+    missing = {key: report[key] for key in ("missing", "truncated") if report[key]}
+    shown = {key: report[key] for key in FIGURES} | (report["comparisons"] or {})
+    return shown | {"solutions_per_second": report["n"] / judged.seconds} | missing
 
 
 def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[str, Any]:
-    """Ask about pairs of solutions, as the judge benchmark does (`gavel.judge_eval.benchmark`), with no answer kept.
+    """Judge pairs of responses, as the judge benchmark does (`gavel.judge_eval.benchmark`), without a cache.
 
     Args:
-        items: streamed rows with `prompt`, `chosen`, `rejected`, and `subset` and `steps` where they have them; only
-            digests of the texts are kept.
-        path: where they come from, for messages.
+        items: streamed rows with `prompt`, `chosen`, `rejected`, and optionally `subset` and `steps`; only digests of
+            the texts are kept.
+        path: the file of the rows, for messages.
         name: as for `gavel.cli.judge_files.judge_file`.
 
     Returns:
-        `n` pairs with an answer, `questions`, `accuracy` (ties half) and `accuracy_ci95`, `auc`, `auc_within` and
-        `auc_within_ci95` of the different single solutions (None for a judge that compares, which has `first_bias` and
-        `flipped`), `subsets` and `steps`: part -> `n`, `accuracy`, `accuracy_ci95`; the cost, `prompts`, `tokens_read`,
-        `tokens_written` and `seconds`; and `missing` where the judge gave no answer on some.
+        `n`, the number of pairs with an answer; `questions`; `accuracy` (ties count half) and `accuracy_ci95`; `auc`,
+        `auc_within` and `auc_within_ci95` of the distinct single responses (None for a pairwise judge, which has
+        `first_bias` and `flipped` instead); `subsets` and `steps`: part -> `n`, `accuracy`, `accuracy_ci95`; the cost:
+        `prompts`, `tokens_read`, `tokens_written` and `seconds`; and `missing` if the judge gave no answer on some.
 
     Raises:
         InputError: there are no rows, the judge cannot be loaded, or it answers on none.
     """
-    first, items = begun(items, path)
+    first, items = first_row(items, path)
     kept: list[dict[str, Any]] = []
     rows: list[PairAnswer] = []
     cost: Counter[str] = Counter()
-    with settings(name) as found:
-        judge = load.load(**found | {"cache": "off"})
+    with settings(name) as arguments:
+        judge = load.load(**arguments | {"cache": "off"})
         every = iter(tqdm(chain([first], items), disable=None, unit=" pairs", leave=False))
         while batch := list(islice(every, BATCH)):
             answers, spent = ask(judge, [cast(Pair, item | {"id": len(kept)}) for item in batch])
@@ -192,32 +193,32 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
                 for item in batch
             ]
             cost.update(spent)
-    whole, *parts = pair_figures([cast(Pair, item) for item in kept], rows, dict(cost))
-    if not whole["n"]:
-        raise InputError(f"{path}: the judge answered on no pair; is its server up?")
-    result = {"n": whole["n"], "questions": whole["questions"], **_accuracy(whole)}
-    if whole["auc"] is None:
-        result |= {"auc": None, "auc_within": None, "first_bias": whole["first_bias"], "flipped": whole["flipped"]}
+    overall, *parts = pair_figures([cast(Pair, item) for item in kept], rows, dict(cost))
+    if not overall["n"]:
+        raise InputError(f"{path}: the judge answered on no pair; check that its server is up")
+    result = {"n": overall["n"], "questions": overall["questions"], **_accuracy(overall)}
+    if overall["auc"] is None:
+        result |= {"auc": None, "auc_within": None, "first_bias": overall["first_bias"], "flipped": overall["flipped"]}
     else:
-        within = [whole["auc_within_low"], whole["auc_within_high"]]
-        result |= {"auc": whole["auc"], "auc_within": whole["auc_within"], "auc_within_ci95": within}
+        within = [overall["auc_within_low"], overall["auc_within_high"]]
+        result |= {"auc": overall["auc"], "auc_within": overall["auc_within"], "auc_within_ci95": within}
     for by, title in PARTS.items():
-        if own := {row["part"]: {"n": row["n"], **_accuracy(row)} for row in parts if row["by"] == by}:
-            result[title] = own
+        if part_rows := {row["part"]: {"n": row["n"], **_accuracy(row)} for row in parts if row["by"] == by}:
+            result[title] = part_rows
     result |= {key: cost[key] for key in COSTS}
-    return result | ({"missing": whole["missing"]} if whole["missing"] else {})
+    return result | ({"missing": overall["missing"]} if overall["missing"] else {})
 
 
 def _accuracy(row: dict[str, Any]) -> dict[str, Any]:
     return {"accuracy": row["accuracy"], "accuracy_ci95": None if row["low"] is None else [row["low"], row["high"]]}
 
 
-def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
-    """The first row and the others; a wrong file should not wait for the model. Raises `InputError` without rows."""
+def first_row(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
+    """The first row and the remaining ones, read before the model loads. Raises `InputError` if there are none."""
     rows = iter(rows)
     first = next(rows, None)
     if first is None:
-        raise InputError(f"{path}:1: no rows that could be read; expected one JSON object a line")
+        raise InputError(f"{path}:1: no rows that can be read; expected one JSON object per line")
     return first, rows
 
 
@@ -225,7 +226,7 @@ def begun(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
 def settings(name: str) -> Iterator[dict[str, Any]]:
     """Keyword arguments of `gavel.judge.load.load` for a model's name or a study's YAML file.
 
-    Where the study's jobs start the judge's server, it runs while the block does.
+    If the study's jobs start the judge's server, the server runs while the block does.
     """
     if Path(name).suffix not in (".yaml", ".yml"):
         model = resolve.find(name, ROOT, "--judge").removeprefix("./")
@@ -236,10 +237,10 @@ def settings(name: str) -> Iterator[dict[str, Any]]:
     resolved = resolve.read(name, ROOT)
     if layout.judge_stages(resolved) and not Path(layout.model(resolved, "judge")).exists():
         raise InputError(
-            f"--judge: {name} trains its judge, and {layout.model(resolved, 'judge')} is not there yet; run the study "
-            "first (`snakemake judge` makes it), or name the model that it starts from: "
+            f"--judge: {name} trains its judge, but {layout.model(resolved, 'judge')} does not exist yet; run the "
+            "study first (`snakemake judge` makes it), or name the model that training starts from: "
             f"{layout.start_model(resolved, 'judge')}"
         )
-    found = params.judge(resolved) | {"model": layout.model_now(resolved, "judge")}
+    arguments = params.judge(resolved) | {"model": layout.model_now(resolved, "judge")}
     with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
-        yield found | access
+        yield arguments | access

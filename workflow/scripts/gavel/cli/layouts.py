@@ -1,6 +1,6 @@
-"""The layouts of rows that `gavel score` and `gavel judge` read.
+"""The row layouts that `gavel score` and `gavel judge` read.
 
-A new one is one function and one line in `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
+To add one, write a function and add a line to `SCORE_LAYOUTS` or `JUDGE_LAYOUTS`.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from gavel.solutions.verifier import extract, verify
 
 
 class Item(NamedTuple):
-    """One question's responses from one model (named only where a row holds several models' solutions).
+    """One question's responses from one model, which is named only if a row has several models' responses.
 
-    `row` counts from 0; `id` and `question` are None where the row does not have them.
+    `row` counts from 0; `id` and `question` are None if the row lacks them.
     """
 
     row: int
@@ -33,42 +33,42 @@ Read = Callable[[int, str, dict[str, Any]], list[Item]]
 def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     if {"gold", "sample"} <= row.keys():
         raise InputError(
-            f"{where}: a study's own samples, whose 'answer' is the model's (the right one is 'gold'); "
+            f"{where}: a study's own samples, whose 'answer' is the model's (the gold answer is 'gold'); "
             "score them with --layout greedy, or see metrics.csv"
         )
     responses = row.get("response")
     responses = [responses] if isinstance(responses, str) else responses
     if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
-        raise InputError(f"{where}: 'response' must be a text or a list of texts, found {shown(row, 'response')}")
+        raise InputError(f"{where}: 'response' must be text or a list of texts, found {shown(row, 'response')}")
     if not responses:
         raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
     gold = canonical(row.get("answer"))
     if gold is None:
         raise InputError(
-            f"{where}: 'answer' must be a number, or the string None (cannot be answered), found "
+            f"{where}: 'answer' must be a number, or the string None (unanswerable), found "
             f"{answer_shown(row, 'answer')}"
         )
     return [Item(number, None, responses, gold, *_names(row))]
 
 
 def gsm8k_model_solutions(number: int, where: str, row: dict[str, Any]) -> list[Item]:
-    """grade-school-math's model solutions: question, ground_truth, and {solution, ...} for each model."""
+    """grade-school-math's model solutions: question, ground_truth, and {solution, ...} per model."""
     gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
     if gold is None:
         found = answer_shown(row, "ground_truth")
-        raise InputError(f"{where}: 'ground_truth' must be a text that ends in 'A: <number>', found {found}")
+        raise InputError(f"{where}: 'ground_truth' must be text that ends in 'A: <number>', found {found}")
     models = [name for name, value in row.items() if isinstance(value, dict)]
     if not models:
         raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
     for name in models:
         if not isinstance(row[name].get("solution"), str):
             found = shown(row[name], "solution")
-            raise InputError(f"{where}: 'solution' of '{name}' must be a text, found {found}")
+            raise InputError(f"{where}: 'solution' of '{name}' must be text, found {found}")
     return [Item(number, name, [row[name]["solution"]], gold, *_names(row)) for name in models]
 
 
 def _lm_eval() -> Read:
-    """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, whatever the number of filters."""
+    """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, regardless of filters."""
     new = lm_eval.Once()
 
     def read(number: int, where: str, row: dict[str, Any]) -> list[Item]:
@@ -84,7 +84,7 @@ def _lm_eval() -> Read:
 
 
 def _greedy(number: int, where: str, row: dict[str, Any]) -> list[Item]:
-    """A study's `samples.jsonl` or `alternate.jsonl`: the greedy solutions; metrics.csv has the others' figures."""
+    """A study's `samples.jsonl` or `alternate.jsonl`: only greedy responses; metrics.csv covers the sampled ones."""
     if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
         raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
     if (gold := canonical(row.get("gold"))) is None:
@@ -93,13 +93,13 @@ def _greedy(number: int, where: str, row: dict[str, Any]) -> list[Item]:
 
 
 def _names(row: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The row's `id` and `question`, each None where it is not there or is no name."""
+    """The row's `id` and `question`, each None if it is missing or has the wrong type."""
     identity, question = row.get("id"), row.get("question")
     named = isinstance(identity, str | int) and not isinstance(identity, bool)
     return str(identity) if named else None, question if isinstance(question, str) else None
 
 
-# Layout -> makes what reads one file's rows, in order.
+# Layout -> factory of a reader for one file's rows, in order.
 SCORE_LAYOUTS: dict[str, Callable[[], Read]] = {
     "rows": lambda: _row,
     "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
@@ -112,9 +112,9 @@ class JudgeLayout(NamedTuple):
     """A layout of rows for `gavel judge`.
 
     Attributes:
-        read: a row and its `file:line` to what `ask` takes of it.
-        ask: asks a judge about the rows of a file: (rows, path, judge) to figures.
-        note: what to say beside the figures.
+        read: (row, its `file:line`) -> the row's items for `ask`.
+        ask: lets a judge score the rows of a file: (rows, path, judge) -> figures.
+        note: printed with the figures.
     """
 
     read: Callable[[dict[str, Any], str], list[Any]]
@@ -130,16 +130,16 @@ def _judge_row(row: dict[str, Any], where: str) -> list[tuple[str, str, bool]]:
 
 
 def _rewardbench(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """RewardBench's columns, and `steps` of a judge benchmark; what else there is, such as models, is passed over."""
+    """RewardBench's columns, and `steps` of a judge benchmark; other columns, such as models, are ignored."""
     _texts(row, where, "prompt", "chosen", "rejected")
     subset, steps = row.get("subset"), row.get("steps")
     if subset is not None and not isinstance(subset, str):
-        raise InputError(f"{where}: 'subset' must be a text where there is one, found {shown(row, 'subset')}")
+        raise InputError(f"{where}: 'subset' must be text or missing, found {shown(row, 'subset')}")
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} | {"subset": subset, "steps": steps}]
 
 
 def _gsm8k_model_solutions(row: dict[str, Any], where: str) -> list[tuple[str, str, str, bool]]:
-    """Each model's solution, right or wrong by the verifier, which agrees with every one of the file's own flags."""
+    """Each model's response, correct or not by the verifier, which agrees with all of the file's own flags."""
     _texts(row, where, "question")
     items = gsm8k_model_solutions(0, where, row)
     texts = [item.responses[0] for item in items]
@@ -153,10 +153,10 @@ def _gsm8k_model_solutions(row: dict[str, Any], where: str) -> list[tuple[str, s
 def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
     for key in keys:
         if not isinstance(row.get(key), str):
-            raise InputError(f"{where}: '{key}' must be a text, found {shown(row, key)}")
+            raise InputError(f"{where}: '{key}' must be text, found {shown(row, key)}")
 
 
-# Imported when used: judges bring heavy packages, and `gavel --help` should not wait for them.
+# Imported when used: judges import heavy packages, and `gavel --help` should not wait for them.
 def _judge_file(*arguments: Any) -> dict[str, Any]:
     from gavel.cli.judge_files import judge_file
 

@@ -1,6 +1,6 @@
-"""The `gavel` command: judges, scores and compares files, reckons costs. It trains nothing and starts no workflow.
+"""The `gavel` command: score and compare files, evaluate judges, estimate costs. It does not train or run workflows.
 
-Each subcommand is one file in `gavel.cli` with a function that registers a parser and one that runs it; `COMMANDS`
+Each subcommand is one file in `gavel.cli`, with a function that registers its parser and one that runs it. `COMMANDS`
 lists the former.
 """
 
@@ -25,7 +25,7 @@ from gavel.common.errors import InputError
 COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track, add_ui)
 
 
-CLOSED = 128 + signal.SIGPIPE  # the status of other tools whose reader, such as `head`, has left
+CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, or a subcommand's own; 2 with one line on stderr for bad input; 130 after Ctrl-C; 141,
-        silently, where the reader of its output has gone.
+        silently, after a broken output pipe.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown escaped
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(prog="gavel", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -61,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Closed(Exception):
-    """Nobody reads standard output any more."""
+    """The reader of standard output has closed it."""
 
 
 class _Output:
-    """Standard output, on which an error is known for one of the output's own and not of some other pipe."""
+    """Standard output; distinguishes its own errors from those of other pipes."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -93,7 +93,7 @@ class _Output:
 
 
 def _discard(stream: TextIO) -> None:
-    """Send what is left in a stream's buffer nowhere; otherwise Python tries, and complains, once more at its end."""
+    """Discard a stream's remaining buffer; otherwise Python tries to write it at exit, and complains again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -101,7 +101,7 @@ def _discard(stream: TextIO) -> None:
 def _complain(text: str) -> None:
     try:
         print(f"gavel: {text}", file=sys.stderr, flush=True)
-    except OSError:  # nobody reads it
+    except OSError:  # stderr is closed
         _discard(sys.stderr)
 
 

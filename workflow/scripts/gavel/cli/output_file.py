@@ -1,7 +1,7 @@
-"""Files that commands write where the user says: checked before the work, and told in one line where it fails.
+"""Output files named by the user: checked before the work starts, with a one-line error if they cannot be written.
 
-A folder is not made, since a mistyped one would be. A link is followed; a device or a pipe is written into
-(`gavel.common.files.replacing`).
+Missing folders are not created, since the name may be mistyped. Links are followed; devices and pipes are written to
+directly (`gavel.common.files.replacing`).
 """
 
 import os
@@ -14,18 +14,18 @@ from typing import TextIO
 from gavel.common.errors import InputError
 from gavel.common.files import replacing
 
-HELP = "in a folder that is there; a device or a pipe is written into as it is"
+HELP = "in an existing folder; devices and pipes are written to directly"
 
 
 def check(option: str, path: str) -> None:
-    """Raises `InputError` where it can be seen beforehand that a file cannot be written."""
+    """Raises `InputError` if it is clear beforehand that a file cannot be written."""
     try:
         there = os.stat(path)
     except FileNotFoundError:
-        folder = Path(os.path.realpath(path)).parent  # of a link's target
+        folder = Path(os.path.realpath(path)).parent  # for a link, its target's folder
         if not folder.is_dir():
             raise InputError(
-                f"{option} {path}: there is no folder {folder}; make it first, or check the path"
+                f"{option} {path}: the folder {folder} does not exist; create it first, or check the path"
             ) from None
     except OSError as error:
         raise _cannot(option, path, error) from None
@@ -36,28 +36,28 @@ def check(option: str, path: str) -> None:
 
 @contextmanager
 def opened(option: str, path: str) -> Iterator["Output"]:
-    """A file to write, there when the block has ended well.
+    """A file to write; it appears when the block ends without an error.
 
     Raises:
-        InputError: it cannot be written. Errors of the block's own go through as they are.
+        InputError: the file cannot be written. Errors from the block itself are passed on unchanged.
     """
     check(option, path)
-    own: OSError | None = None
+    block_error: OSError | None = None
     try:
         with replacing(path, make_folder=False) as handle:
             try:
                 yield Output(handle, option, path)
             except OSError as error:
-                own = error
+                block_error = error
                 raise
     except OSError as error:
-        if error is own:
+        if error is block_error:
             raise
         raise _cannot(option, path, error) from None
 
 
 class Output:
-    """What `opened` gives: an error of this file is told from those of other files and pipes."""
+    """The handle that `opened` yields; distinguishes this file's errors from those of other files and pipes."""
 
     def __init__(self, handle: TextIO, option: str, path: str) -> None:
         self._handle, self._option, self._path = handle, option, path

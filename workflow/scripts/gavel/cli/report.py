@@ -1,4 +1,4 @@
-"""`gavel report`: several finished studies on one page."""
+"""`gavel report`: compare several finished studies on one page."""
 
 import argparse
 import os
@@ -16,8 +16,8 @@ from gavel.study.layout import Layout
 def add_report(commands: Commands) -> None:
     parser = commands.add_parser(
         "report",
-        help="compare finished studies: their headline results side by side on one page",
-        description="Each folder is a study's results, with its report.html and config.yaml, or a sweep's.",
+        help="compare finished studies: their main results side by side on one page",
+        description="Each folder is a study's results folder, with its report.html and config.yaml, or a sweep's.",
     )
     parser.add_argument("folders", metavar="RESULTS", nargs="+")
     parser.add_argument(
@@ -31,62 +31,62 @@ def add_report(commands: Commands) -> None:
         "--axis",
         choices=("variant", "labels", "judge_auc", "judge_tokens"),
         default="variant",
-        help="what accuracy is drawn against: the studies by name, their labels, their judge's AUC, or its tokens",
+        help="plot accuracy against the studies by name, their number of labels, their judge's AUC, or its tokens",
     )
     parser.set_defaults(run=report)
 
 
 def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
-    from gavel.report.comparison import page  # matplotlib and pandas: seconds that the other commands need not wait
+    from gavel.report.comparison import page  # matplotlib and pandas take seconds; other commands should not wait
     from gavel.study.schema.study import completed
 
     output_file.check("--out", options.out)
     names = _names([study for folder in options.folders for study in _studies(folder)])
-    about = {
+    settings = {
         "title": "comparison",
         "question": _readable(options.question),
         "axis": options.axis,
         "command": _readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
     }
     try:
-        page.render(names, options.out, **about, complete=completed)
+        page.render(names, options.out, **settings, complete=completed)
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{error.filename or options.out}: {error.strerror}; check the path") from None
-    except Exception as error:  # a folder that somebody put together can be wrong in more ways than are looked for
+    except Exception as error:  # a folder assembled by hand can be invalid in more ways than are checked for
         raise InputError(
             f"{', '.join(options.folders)}: a file there is not as a study writes it ({first_line(error)}, in "
             f"{_place(error)}); run the study to its end with this version, or leave it out"
         ) from error
-    if is_replaced(options.out):  # and is no terminal or pipe that has just shown the page
+    if is_replaced(options.out):  # not a terminal or pipe, which has already shown the page
         print(f"open {options.out}")
 
 
 def _place(error: Exception) -> str:
-    """Where in this project an error came up."""
+    """The file and line in this project that raised an error."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gavel" in Path(frame.filename).parts]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _studies(folder: str) -> list[str]:
-    """The folder, or those of its variants where it is a sweep's."""
+    """The folder, or its variants' folders if it is a sweep's."""
     if Path(Layout(folder).config).exists():
         return [folder]
     return sorted(str(path) for path in Path(folder).glob("*") if Path(Layout(path).config).exists()) or [folder]
 
 
 def _readable(text: str) -> str:
-    """A text from the command line for a page: bytes that are not UTF-8, as a folder's name may have, are replaced."""
+    """Text from the command line for the page; replaces bytes that are not UTF-8, for example in a folder's name."""
     return os.fsencode(text).decode("utf-8", errors="replace")
 
 
 def _names(folders: list[str]) -> dict[str, str]:
-    """Each study under its folder's name, or under as much of the path as tells it from the others."""
+    """Name -> folder of each study: the folder's name, with as much of the path as makes names unique."""
     paths = [Path(folder).resolve() for folder in folders]
     if len(set(paths)) < len(paths):
-        raise InputError("the same folder is named twice; name each study once")
+        raise InputError("the same folder is given twice; give each study once")
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         names = [_readable("/".join(path.parts[-depth:])) for path in paths]
         if len(set(names)) == len(names):

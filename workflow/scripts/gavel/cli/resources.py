@@ -1,4 +1,4 @@
-"""`gavel resources`: what a finished study's jobs used beside what they had asked for, and the lines to ask for it."""
+"""`gavel resources`: compare the resources that a finished study's jobs used and requested; suggest new requests."""
 
 import argparse
 import csv
@@ -25,7 +25,7 @@ ROUND_MB, ROUND_MINUTES = 500, 10
 
 @dataclass
 class Used:
-    """One rule's jobs: their number, the largest peak memory (MiB), the longest (s), and the most cores in use."""
+    """Maxima over a rule's jobs: peak memory (MiB), time (s) and cores in use; and the number of jobs."""
 
     jobs: int = 0
     memory: float = 0.0
@@ -36,16 +36,16 @@ class Used:
 def add_resources(commands: Commands) -> None:
     parser = commands.add_parser(
         "resources",
-        help="what a finished study's jobs used of what they asked for, and the lines that ask for it",
-        description="Reads the workflow's own benchmark files and the study's config.yaml.",
+        help="compare requested and used memory, time and cores of a finished study; suggest new requests",
+        description="Reads Snakemake's benchmark files and config.yaml in the study's results folder.",
     )
     parser.add_argument("results", metavar="RESULTS", help="a study's results folder")
-    parser.add_argument("--margin", type=float, default=1.5, help="times what was used (%(default)s)")
+    parser.add_argument("--margin", type=float, default=1.5, help="factor on the used resources (%(default)s)")
     parser.set_defaults(run=resources)
 
 
 def resources(options: argparse.Namespace) -> None:
-    """`gavel resources`: measure and print."""
+    """`gavel resources`: print the comparison."""
     if not 1 <= options.margin < math.inf:
         raise InputError(f"--margin {options.margin:g}: give a number of 1 or more")
     files = Layout(options.results)
@@ -53,14 +53,14 @@ def resources(options: argparse.Namespace) -> None:
 
 
 def used(folder: Path) -> dict[str, Used]:
-    """Rule -> what its jobs used, from Snakemake's benchmark files; the workflow's rules first, in their order.
+    """Rule -> what its jobs used, from Snakemake's benchmark files; the workflow's rules come first, in their order.
 
-    Files of no rule, such as another version's, go by the name of the file or its folder.
+    Files that belong to no rule, such as another version's, are listed by the name of the file or its folder.
 
     Raises:
-        InputError: there are none, or one lacks a column.
+        InputError: there are no such files, or one lacks a column.
     """
-    found: dict[str, Used] = defaultdict(Used)
+    rules: dict[str, Used] = defaultdict(Used)
     for path in sorted(folder.rglob("*.tsv")):
         file = path.relative_to(folder).with_suffix("").as_posix()
         name = timed(file) or file.partition("/")[0]
@@ -70,56 +70,56 @@ def used(folder: Path) -> dict[str, Used]:
             except (KeyError, TypeError, ValueError, csv.Error):
                 raise InputError(f"{path}: not a benchmark file of Snakemake's; delete it") from None
             for seconds, memory, busy in rows:
-                own = found[name]
-                own.jobs += 1
-                own.memory, own.seconds = max(own.memory, memory), max(own.seconds, seconds)
-                own.cores = max(own.cores, busy / seconds if seconds else 0.0)
-    if not found:
+                rule = rules[name]
+                rule.jobs += 1
+                rule.memory, rule.seconds = max(rule.memory, memory), max(rule.seconds, seconds)
+                rule.cores = max(rule.cores, busy / seconds if seconds else 0.0)
+    if not rules:
         raise InputError(f"{folder}: no benchmark files; name the results folder of a study that has run")
-    return {name: found[name] for name in [*RULES, *found] if name in found}
+    return {name: rules[name] for name in [*RULES, *rules] if name in rules}
 
 
 def _number(text: str) -> float:
-    """A figure of a benchmark file; jobs too short to be looked at have `NA` or `-`, which count as nothing."""
+    """A number in a benchmark file; jobs too short to be measured have `NA` or `-`, which count as 0."""
     return 0.0 if text in ("NA", "-", "") else float(text)
 
 
 def asked(path: Path) -> dict[str, dict[str, Any]]:
-    """What jobs ask for: `compute` (the study's, or its defaults where its config.yaml is missing) and the `light`
-    ones' default of the Slurm profile."""
+    """What jobs request: `compute`, from the study's config.yaml, or the defaults if it is missing; and `light`, from
+    the Slurm profile's defaults."""
     compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
     if not isinstance(compute, dict):
-        raise InputError(f"{path}: compute: is a section of keys, found {compute!r}")
+        raise InputError(f"{path}: compute: expected a section of keys, found {compute!r}")
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
     light = {key: int(str(profile["default-resources"][key]).split()[0]) for key in ("mem_mb", "runtime")}
     return {"compute": Compute().model_dump() | compute, "light": light | {"threads": 1}}
 
 
-def page(found: dict[str, Used], given: dict[str, dict[str, Any]], margin: float) -> str:
-    """The table, what is too little, and lines of YAML for what was measured times `margin`."""
-    compute, light = given["compute"], given["light"]
+def page(rules: dict[str, Used], requested: dict[str, dict[str, Any]], margin: float) -> str:
+    """A table, the rules that requested too little, and YAML that requests the used resources times `margin`."""
+    compute, light = requested["compute"], requested["light"]
     head = "rule | jobs | largest MB | asked | longest, min | asked | cores in use | threads"
     lines = [f"| {head} |", "|---|" + "---:|" * head.count(" | ")]
     short = []
-    for rule, own in found.items():
-        ask = light if _is_light(rule) else compute | _threads(rule)
-        memory, minutes = own.memory * MIB, own.seconds / 60
+    for name, rule in rules.items():
+        request = light if _is_light(name) else compute | _threads(name)
+        memory, minutes = rule.memory * MIB, rule.seconds / 60
         lines.append(
-            f"| {rule} | {own.jobs:,} | {memory:,.0f} | {ask['mem_mb']:,} | {minutes:,.1f} | {ask['runtime']:,} | "
-            f"{own.cores:.2f} | {ask['threads']} |"
+            f"| {name} | {rule.jobs:,} | {memory:,.0f} | {request['mem_mb']:,} | {minutes:,.1f} | "
+            f"{request['runtime']:,} | {rule.cores:.2f} | {request['threads']} |"
         )
-        if memory > ask["mem_mb"] or minutes > ask["runtime"]:
-            short.append(f"{rule} used more than it asked for.")
-        if own.cores > ask["threads"] + 0.5:
-            short.append(f"{rule} used {own.cores:.1f} cores, but asked for {ask['threads']}.")
-    heavy = [own for rule, own in found.items() if not _is_light(rule)]
-    lines += ["", *short, *([""] if short else []), f"With {margin:g} times what was used, in the study's YAML:", ""]
+        if memory > request["mem_mb"] or minutes > request["runtime"]:
+            short.append(f"{name} used more than it requested.")
+        if rule.cores > request["threads"] + 0.5:
+            short.append(f"{name} used {rule.cores:.1f} cores, but requested {request['threads']}.")
+    heavy = [rule for name, rule in rules.items() if not _is_light(name)]
+    lines += ["", *short, *([""] if short else []), f"For {margin:g} times what was used, in the study's YAML:", ""]
     if heavy:
         lines.append(f"    compute: {{threads: {compute['threads']}, {_wanted(heavy, margin)}}}")
     lines += ["", "and in a Slurm profile, for rules that need less or more:", "", "    set-resources:"]
-    for rule, own in found.items():
-        memory, minutes = _sizes([own], margin)
-        lines += [f"      {rule}:", f"        mem_mb: {memory} * attempt", f"        runtime: {minutes} * attempt"]
+    for name, rule in rules.items():
+        memory, minutes = _sizes([rule], margin)
+        lines += [f"      {name}:", f"        mem_mb: {memory} * attempt", f"        runtime: {minutes} * attempt"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines files as commands read them: each row with its place (skipped rows: `gavel.data.sources`)."""
+"""Reading JSON Lines files for commands: each row with its location (skipped rows: `gavel.data.sources`)."""
 
 import argparse
 import json
@@ -10,13 +10,13 @@ from gavel.solutions.numbers import TOO_LONG, too_long
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that every command over rows has."""
+    """Add the options of every command that reads rows."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that cannot be read, and count them")
+    parser.add_argument("--skip-bad", action="store_true", help="skip rows that cannot be read, and count them")
 
 
 def located(path: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file, or the elements of its one list, each with its `file:line`; blank lines are passed over."""
+    """The lines of a file, or the elements of its single list, each with its `file:line`; skips blank lines."""
     for number, text in json_texts(path):
         yield f"{path}:{number}", text
 
@@ -28,8 +28,8 @@ def shown(row: dict[str, Any], key: str) -> str:
 
 
 def answer_shown(row: dict[str, Any], key: str) -> str:
-    """As `shown`, of an answer: also why it is none, where that cannot be seen."""
-    found = shown(row, key)
-    if found == "null":
+    """Like `shown`, for an answer: also says why it is not one, if that is not obvious."""
+    value = shown(row, key)
+    if value == "null":
         return "null (no label; such rows cannot be scored)"
-    return f"{found} ({TOO_LONG})" if too_long(row.get(key)) else found
+    return f"{value} ({TOO_LONG})" if too_long(row.get(key)) else value

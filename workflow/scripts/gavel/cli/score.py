@@ -1,6 +1,6 @@
-"""`gavel score`: accuracy, maj@k and pass@k of a file of solutions, and how another system's file differs from it.
+"""`gavel score`: accuracy, maj@k and pass@k of a file of responses, and a comparison with another system's file.
 
-What a row looks like is in `gavel.cli.layouts`, the comparison in `gavel.cli.compare`.
+`gavel.cli.layouts` defines the rows, `gavel.cli.compare` the comparison.
 """
 
 import argparse
@@ -29,15 +29,15 @@ from gavel.solutions.verifier import verify
 from gavel.stats.intervals import mean_interval
 from gavel.stats.voting import maj_at_k_of_tally, pass_at_k, tally
 
-# Responses verified at a time: enough to keep the program workers busy, small enough to stream.
+# Responses per verification batch: enough to keep the program workers busy, small enough to stream.
 BATCH = 1024
 NO_VOTES: Tally = ((), (), 0)
 
 
 class Summary:
-    """The figures of one set of scored questions; keeps only how often each vote tally occurred.
+    """The figures of a set of scored questions; keeps only how often each vote tally occurred.
 
-    Responses whose programs did not run are counted in `missing` and nowhere else.
+    Responses whose programs did not run are counted only in `missing`.
     """
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class Summary:
         self._same: dict[Tally, Tally] = {}
 
     def add(self, answers: Sequence[str | None], correct: Sequence[bool | None]) -> Tally:
-        """Count one question; returns its tally, one object for all equal ones.
+        """Count one question. Returns its tally; equal tallies are the same object.
 
-        `correct` is None for a response whose program did not run; a question of such responses only has no figures.
+        `correct` is None for a response whose program did not run; a question with only such responses has no figures.
         """
         known = [(answer, right) for answer, right in zip(answers, correct, strict=True) if right is not None]
         self.missing += len(correct) - len(known)
@@ -59,18 +59,19 @@ class Summary:
         return votes
 
     def figures(self, ks: Sequence[int] | None = None) -> dict[str, Any]:
-        """The contract's keys: accuracies, and maj@k and pass@k for `ks`, none above the smallest row's number of
-        responses; by default for the powers of two up to that number, and that number. Where programs did not run,
-        also `missing`, their number: a row then has the responses that are left, and is no part of the figures for a k
-        above their number.
+        """The figures that the contract of `gavel score` names.
 
-        Accuracy is the mean over a question's responses, then over questions; its interval is Wilson's for
-        single responses and a bootstrap over questions otherwise (`gavel.stats.intervals.mean_interval`).
+        They are accuracy, and maj@k and pass@k for `ks`, which must not exceed the smallest number of responses per
+        row; by default, `ks` are the powers of two up to that number, and the number itself. `missing` is added if
+        programs did not run: a row then counts with its other responses, and is left out for any k above their number.
+
+        Accuracy is the mean over a question's responses, then over questions. Its interval is Wilson's for single
+        responses, otherwise a bootstrap over questions (`gavel.stats.intervals.mean_interval`).
         """
         n = self.tallies.total()
         if not n:
             raise InputError(
-                f"none of {self.missing} programs ran within the time of their batch; raise --batch-seconds"
+                f"none of {self.missing} programs ran within their batch's time limit; raise --batch-seconds"
             )
         rows = [(sum(right), sum(right) + sum(wrong) + none, none) for right, wrong, none in self.tallies]
         counts = list(self.tallies.values())
@@ -80,7 +81,7 @@ class Summary:
         )
 
         def spread(values: Iterable[float | None]) -> list[float]:
-            """One value a tally, as one a question; none where there is none."""
+            """Expand one value per tally to one per question; drops missing values."""
             return [
                 value for value, count in zip(values, counts, strict=True) for _ in range(count) if value is not None
             ]
@@ -100,7 +101,7 @@ class Summary:
         for k, values in maj.items():
             if not values:
                 raise InputError(
-                    f"--k: no question has {k} programs that ran within the time of their batch; raise --batch-seconds"
+                    f"--k: no question has {k} programs that ran within the time limit; raise --batch-seconds"
                 )
         return {
             "n": n,
@@ -118,51 +119,51 @@ class Summary:
 def add_score(commands: Commands) -> None:
     parser = commands.add_parser(
         "score",
-        help="accuracy, maj@k and pass@k of a JSON Lines file of solutions",
+        help="accuracy, maj@k and pass@k of a JSON Lines file of responses",
         description='Rows are {"id"?, "question"?, "response": text or [text, ...], "answer": number or "None"}.',
     )
     parser.add_argument("file", metavar="FILE.jsonl")
-    parser.add_argument("--format", required=True, choices=("text", "program"), help="what the responses are")
+    parser.add_argument("--format", required=True, choices=("text", "program"), help="format of the responses")
     parser.add_argument(
         "--layout",
         choices=tuple(SCORE_LAYOUTS),
         default="rows",
         help="'gsm8k-model-solutions' reads OpenAI's published file and scores each of its models; 'lm-eval' reads "
-        "lm-evaluation-harness's sample logs, 'greedy' the greedy solutions of a study's samples.jsonl",
+        "lm-evaluation-harness's sample logs, 'greedy' the greedy responses in a study's samples.jsonl",
     )
     parser.add_argument(
         "--k",
         action="append",
         metavar="K,...",
-        help="the k of maj@k and pass@k, such as 1,4,16; without it powers of two up to the smallest row",
+        help="values of k for maj@k and pass@k, such as 1,4,16 (default: powers of two up to the fewest per row)",
     )
     parser.add_argument(
         "--compare",
         metavar="OTHER.jsonl",
-        help="another system's responses to the same questions: prints how much better FILE is, in pairs",
+        help="another system's responses to the same questions, for a paired comparison of FILE with OTHER",
     )
     add_options(parser)
     parser.add_argument(
         "--batch-seconds",
         default=BUDGET_S,
         metavar="SECONDS",
-        help=f"most time for {PROGRAMS:,} programs (default {BUDGET_S:g}); those that have not run by then are "
-        "missing, not wrong, and their number is among the figures",
+        help=f"time limit for {PROGRAMS:,} programs (default {BUDGET_S:g}); those that have not run by then count as "
+        "missing, not wrong, and their number is reported",
     )
     parser.add_argument(
         "--details",
         metavar="OUT.jsonl",
-        help=f"also write each row's answers and verdicts, rows numbered from 0; {output_file.HELP}",
+        help=f"also write each row's answers and verdicts, with rows numbered from 0; {output_file.HELP}",
     )
     parser.set_defaults(run=score)
 
 
 def score(options: argparse.Namespace) -> None:
-    """`gavel score`: verify a file's responses, streaming, and print the summary, or one for each model.
+    """`gavel score`: verify a file's responses, streaming, and print a summary, or one per model.
 
     Raises:
-        InputError: a file or row cannot be read, a row has fewer responses than --k asks for, or --compare's file does
-            not hold the same questions.
+        InputError: a file or row cannot be read, a row has fewer responses than --k needs, or the file of --compare
+            has different questions.
     """
     ks = _ks(options.k)
     use_budget(_seconds(options.batch_seconds))
@@ -170,16 +171,16 @@ def score(options: argparse.Namespace) -> None:
         output_file.check("--details", options.details)
         for path in filter(None, (options.file, options.compare)):
             if Path(path).resolve() == Path(options.details).resolve():
-                raise InputError(f"--details {options.details}: would write over the responses; name another file")
+                raise InputError(f"--details {options.details}: would overwrite the responses; name another file")
     if options.compare:
-        next(located(options.compare), None)  # a missing file is told before an hour of programs has run
+        next(located(options.compare), None)  # report a missing file now, not after an hour of running programs
     summaries, kept, left_out = _read(options.file, options, ks, options.details)
     figures = {model: summary.figures(ks) for model, summary in summaries.items()}
     result = figures.get(None, {"models": figures}) | left_out
     if options.compare:
         _, others, left_out = _read(options.compare, options, ks)
-        found = comparison(Side(options.file, kept), Side(options.compare, others), ks)
-        result |= {"compare": found | left_out}
+        compared = comparison(Side(options.file, kept), Side(options.compare, others), ks)
+        result |= {"compare": compared | left_out}
     if options.json:
         print(json.dumps(result))
         return
@@ -187,14 +188,14 @@ def score(options: argparse.Namespace) -> None:
         print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
     if options.compare:
         print(f"{options.file} minus {options.compare}:")
-        for model, values in found.get("models", {None: found}).items():
+        for model, values in compared.get("models", {None: compared}).items():
             print("\n".join(([f"{model}:"] if model else []) + lines(values)))
 
 
 def _read(
     path: str, options: argparse.Namespace, ks: Sequence[int] | None, details: str | None = None
 ) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict[str, Any]]:
-    """A file's summaries by model, what --compare needs of its questions, and the count of rows that were left out."""
+    """A file's summaries by model, its questions by model for --compare, and the number of skipped rows."""
     summaries: dict[str | None, Summary] = {}
     kept: dict[str | None, list[Answered]] = {}
     skipped = Skipped() if options.skip_bad else None
@@ -211,30 +212,30 @@ def _read(
     if skipped:
         skipped.tell(path)
     if not summaries:
-        raise InputError(f"{path}: no rows to score; expected one JSON object a line")
+        raise InputError(f"{path}: no rows to score; expected one JSON object per line")
     return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
 
 
 def _seconds(given: str | float) -> float:
-    """What --batch-seconds asks for."""
+    """The value of --batch-seconds."""
     try:
         seconds = float(given)
     except ValueError:
         seconds = nan
     if not 2 <= seconds < inf:
-        raise InputError(f"--batch-seconds: is a number of seconds, at least 2, found {given!r}")
+        raise InputError(f"--batch-seconds: expected a number of seconds, at least 2, found {given!r}")
     return seconds
 
 
 def _ks(given: Sequence[str] | None) -> list[int] | None:
-    """What --k asks for, in rising order; None where it was not given."""
+    """The values of --k in ascending order; None if it was not given."""
     if given is None:
         return None
-    found = [text.strip() for part in given for text in part.split(",")]
-    for text in found:
+    texts = [text.strip() for part in given for text in part.split(",")]
+    for text in texts:
         if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
             raise InputError(f"--k: {text!r} is not a positive whole number; give numbers such as 1,4,16")
-    return sorted({int(text) for text in found})
+    return sorted({int(text) for text in texts})
 
 
 def _scored(
@@ -243,8 +244,8 @@ def _scored(
     summaries: dict[str | None, Summary],
     kept: dict[str | None, list[Answered]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Score items in batches, add them to their model's summary (and to `kept`, if it is given), and yield the detail
-    rows in input order."""
+    """Score items in batches, add them to their model's summary (and to `kept`, if given), and yield the detail rows
+    in input order."""
     items = iter(items)
     while batch := _take(items, BATCH):
         responses = [response for item in batch for response in item.responses]
@@ -267,9 +268,12 @@ def _take(items: Iterator[Item], responses: int) -> list[Item]:
     return batch
 
 
-def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> Iterator[Item]:
-    """The items of a file, rows numbered from 0; a bad row is counted in `skipped`, or without it an error. A row with
-    fewer than `least` responses is not bad: what was asked for is impossible, and always an error."""
+def _items(path: str, read: Read, skipped: Skipped | None, minimum: int = 1) -> Iterator[Item]:
+    """The items of a file, with rows numbered from 0.
+
+    A row that cannot be read is counted in `skipped`, or an error if that is None. Fewer than `minimum` responses are
+    always an error, since the row is valid but --k cannot be computed.
+    """
     for number, (where, line) in enumerate(located(path)):
         try:
             items = read(number, where, parsed(line, where))
@@ -279,9 +283,9 @@ def _items(path: str, read: Read, skipped: Skipped | None, least: int = 1) -> It
             skipped.add(problem)
             continue
         for item in items:
-            if len(item.responses) < least:
+            if len(item.responses) < minimum:
                 have = "1 response" if len(item.responses) == 1 else f"{len(item.responses)} responses"
-                raise InputError(f"{where}: {have}, but --k asks for {least}; lower it, or give more responses")
+                raise InputError(f"{where}: {have}, but --k needs {minimum}; lower it, or give more responses")
             yield item
 
 

@@ -1,4 +1,4 @@
-"""`gavel track`: what a study could not send to its MLflow server."""
+"""`gavel track`: send what a study could not send to its MLflow server."""
 
 import argparse
 from pathlib import Path
@@ -11,30 +11,30 @@ def add_track(commands: Commands) -> None:
     parser = commands.add_parser(
         "track",
         help="send to MLflow what a study could not send while the server was down",
-        description="Each folder is a study's results, or a sweep's. What had arrived already is not sent again.",
+        description="Each folder is a study's or a sweep's results folder. Data that MLflow already has is not resent.",
     )
     parser.add_argument("folders", metavar="RESULTS", nargs="+")
     parser.set_defaults(run=track)
 
 
 def track(options: argparse.Namespace) -> None:
-    """`gavel track`: send what MLflow lacks of each folder; the first run that the server does not take ends it."""
-    from gavel.tracking.exporter import Unavailable, export_unsent  # seconds that the other commands need not wait
+    """`gavel track`: send what MLflow lacks from each folder; stops at the first run that the server does not take."""
+    from gavel.tracking.exporter import Unavailable, export_unsent  # takes seconds; other commands should not wait
     from gavel.tracking.record import count_unsent
     from gavel.tracking.study import records
 
     for folder in options.folders:
         if not Path(folder).is_dir():
-            raise InputError(f"{folder}: no such folder; name a study's results, such as results/mine")
+            raise InputError(f"{folder}: no such folder; name a study's results folder, such as results/mine")
         places = (Path(folder), *sorted(Path(folder).iterdir()))
         if not any((place / "logs").is_dir() or records(place).is_dir() for place in places):
-            raise InputError(f"{folder}: no study's results (there is no folder `logs`); name one such as results/mine")
-        said: list[str] = []
+            raise InputError(f"{folder}: not a results folder (it has no folder `logs`); name one such as results/mine")
+        messages: list[str] = []
         try:
-            sent = sum(1 for place in places for _ in export_unsent(records(place), said.append))
+            sent = sum(1 for place in places for _ in export_unsent(records(place), messages.append))
         except Unavailable as error:
-            raise InputError(f"{folder}: {error}; what it lacks is kept for another try") from None
+            raise InputError(f"{folder}: {error}; unsent data is kept for another try") from None
         left = sum(count_unsent(records(place)) for place in places)
-        said += [f"{folder}: {sent} runs sent"] if sent else []
-        said += [f"{folder}: {left} runs are left to jobs that run"] if left else []
-        print("\n".join(said or [f"{folder}: MLflow has everything"]))
+        messages += [f"{folder}: {sent} runs sent"] if sent else []
+        messages += [f"{folder}: {left} runs are left to jobs that are still running"] if left else []
+        print("\n".join(messages or [f"{folder}: MLflow has everything"]))

@@ -1,4 +1,4 @@
-"""`gavel ui`: MLflow's pages over a study's store, on this machine."""
+"""`gavel ui`: serve MLflow's pages for a study's store on this machine."""
 
 import argparse
 import os
@@ -12,24 +12,24 @@ from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 
 HOST = "127.0.0.1"
-PATIENCE_S = 10.0  # for the server to end by itself
+PATIENCE_S = 10.0  # time for the server to shut down by itself
 
 
 def add_ui(commands: Commands) -> None:
     parser = commands.add_parser(
         "ui",
         help="serve a study's MLflow store on this machine",
-        description="Prints the address of the page that lists the study's training runs. Ctrl-C ends the server.",
+        description="Prints the address of the page that lists the study's training runs. Ctrl-C stops the server.",
     )
     parser.add_argument("--results", default="results", type=Path, help="results folder of the study (%(default)s)")
-    parser.add_argument("--experiment", help="MLflow experiment; by default the newest in the store")
+    parser.add_argument("--experiment", help="MLflow experiment (default: the newest in the store)")
     parser.add_argument("--port", default=5000, type=int, help="port to listen on (%(default)s)")
     parser.set_defaults(run=ui)
 
 
 def ui(options: argparse.Namespace) -> int:
-    """`gavel ui`: serve the store until Ctrl-C; returns the server's exit status, 0 after Ctrl-C."""
-    from gavel.tracking.store import ui_address  # MLflow: seconds that the other commands need not wait
+    """`gavel ui`: serve the store until Ctrl-C. Returns the server's exit status, 0 after Ctrl-C."""
+    from gavel.tracking.store import ui_address  # MLflow takes seconds; other commands should not wait
 
     database = (options.results / "mlflow.db").resolve()
     if not database.is_file():
@@ -37,13 +37,13 @@ def ui(options: argparse.Namespace) -> int:
     if not _is_free(options.port):
         raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
     print(f"Training runs: {ui_address(database, options.experiment, HOST, options.port)}")
-    print("The + beside the study's name lists its jobs. Ctrl-C ends the server.", flush=True)
+    print("The + beside the study's name lists its jobs. Ctrl-C stops the server.", flush=True)
     return _serve(database, options.port)
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As the server does: a port in TIME_WAIT after the last `make ui` counts as free.
+        # As the server does, so that a port in TIME_WAIT after the last `make ui` counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -53,7 +53,7 @@ def _is_free(port: int) -> bool:
 
 
 def _serve(database: Path, port: int) -> int:
-    """Run the server until it ends or Ctrl-C; it starts workers of its own, so its whole group is ended."""
+    """Run the server until it ends or Ctrl-C, then stop its process group, since it starts its own workers."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}", "--host", HOST]
     command += [
         "--default-artifact-root",
@@ -65,7 +65,7 @@ def _serve(database: Path, port: int) -> int:
     ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = subprocess.Popen(command, env={**os.environ, **quiet}, start_new_session=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is born deaf to the first
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
         return server.wait()
@@ -76,6 +76,6 @@ def _serve(database: Path, port: int) -> int:
             os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:  # a busy machine, or a browser that keeps a connection open
+            except subprocess.TimeoutExpired:  # a busy machine, or an open browser connection
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()

@@ -1,4 +1,4 @@
-"""Checks of packages, GPUs, models, labels and prompts that take seconds, made before the first job of a run."""
+"""Quick checks of packages, GPUs, models, labels and prompts before the first job of a study."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ from gavel.study.layout import Layout, start_model
 
 
 def check(study: dict[str, Any], here: bool) -> None:
-    """What takes seconds and is checked before the first job; `here`: jobs run on this machine. Raises `InputError`."""
+    """All checks that take seconds; `here`: jobs run on this machine, not on a cluster. Raises `InputError`."""
     check_models(study)
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
     for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
@@ -26,45 +26,45 @@ def check(study: dict[str, Any], here: bool) -> None:
 
 
 def _bring_served_judge(study: dict[str, Any]) -> None:
-    """Have a hub model in the cache that the jobs' own servers load, since jobs do not ask the hub."""
+    """Download the hub model that the jobs' own servers load, since jobs do not access the hub."""
     judge, server = study["judge"], study["judge"]["server"]
-    own = server and server["serve"] == "job" and "{model}" in str(server["command"])
-    if own and not Path(judge["model"]).exists():
+    served_here = server and server["serve"] == "job" and "{model}" in str(server["command"])
+    if served_here and not Path(judge["model"]).exists():
         download(judge["model"], kind="model", revision=judge["revision"], key="judge.model")
 
 
 def check_models(study: dict[str, Any]) -> None:
-    """Tokens and prompts of the models that are here already. Raises `InputError`."""
-    asked = params.judge(study) | {"model": start_model(study, "judge")}
-    check_tokenizers(params.student(study), asked, study["solution"], served=bool(study["judge"]["server"]))
+    """Check tokens and prompts of the models that already exist. Raises `InputError`."""
+    judge = params.judge(study) | {"model": start_model(study, "judge")}
+    check_tokenizers(params.student(study), judge, study["solution"], served=bool(study["judge"]["server"]))
 
 
 def check_tokenizers(
     student: dict[str, Any], judge: dict[str, Any], solution: dict[str, Any], served: bool = False
 ) -> None:
-    """Load tokenizers and prompts, and tokenise the judge's labels. Models that are yet to be made are passed over.
+    """Load tokenizers and prompts, and tokenise the judge's labels. Skips models that do not exist yet.
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
         judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
             `chat_template_kwargs`.
         solution: `prompt`.
-        served: the judge runs behind a server, which alone knows its tokenizer.
+        served: the judge runs on a server, so its tokenizer is not available here.
 
     Raises:
         InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, or the
-            judge's chat template opens a thought.
+            judge's chat template opens a thinking block.
     """
     templates = check_prompts(judge, solution)
     try:
-        from gavel.models import loading  # seconds of imports, which a dry-run does not pay
+        from gavel.models import loading  # takes seconds, which a dry run should not wait for
     except ImportError:
-        return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
-    made = Layout("")  # every study's paths end like its
-    here = {"student": student} | ({} if served else {"judge": judge})
-    for name, settings in here.items():
-        if settings["model"].endswith((made.model(name), made.hub(name))) and not Path(settings["model"]).exists():
-            continue  # a rule of this run makes or fetches it
+        return  # Snakemake runs in its own environment (--sdm conda); the jobs check again
+    files = Layout("")  # every study's paths end in the same way
+    local = {"student": student} | ({} if served else {"judge": judge})
+    for name, settings in local.items():
+        if settings["model"].endswith((files.model(name), files.hub(name))) and not Path(settings["model"]).exists():
+            continue  # a rule of this study makes or downloads it
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = loading.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
         if name == "judge":
@@ -72,12 +72,12 @@ def check_tokenizers(
                 text = example(template, KINDS[judge["kind"]].slots)
                 if settings["chat"]:
                     check_template(tokenizer, text, settings.get("chat_template_kwargs"))
-                shown = templated(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
-                label_tokens(tokenizer, shown, settings["labels"], special=not settings["chat"])
+                prompt = templated(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
+                label_tokens(tokenizer, prompt, settings["labels"], special=not settings["chat"])
 
 
 def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
-    """The judging prompts as templates; raises `InputError` where a prompt is missing or lacks its slots."""
+    """The judging prompts as templates. Raises `InputError` if a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
     kind = KINDS[judge["kind"]]
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
@@ -86,27 +86,27 @@ def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
 def check_training(
     sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any], here: bool
 ) -> None:
-    """Packages and GPUs of the training and sampling jobs.
+    """Check the packages and GPUs for the training and sampling jobs.
 
     Args:
         sft, rl, compute, evaluation: sections of the config.
         here: the jobs run on this machine, not on a cluster's nodes.
 
     Raises:
-        InputError: something that a key asks for is missing.
+        InputError: a package or GPU that a key requires is missing.
     """
     if find_spec("torch") is None:
-        return  # Snakemake runs in an environment of its own (--sdm conda); the jobs check again
+        return  # Snakemake runs in its own environment (--sdm conda); the jobs check again
     need_packages(sft, rl, compute, evaluation)
     if here:
         need_gpus(sft, rl, compute, evaluation)
 
 
 def need_packages(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
-    """What the training and sampling jobs of a study need beyond the pinned packages.
+    """Check the packages that training and sampling need beyond the locked ones.
 
     Raises:
-        InputError: one is missing.
+        InputError: a package is missing.
     """
     for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
         if settings["lora"]:
@@ -119,30 +119,29 @@ def need_packages(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, An
 
 
 def need_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
-    """Whether this machine's GPUs can do what the training and sampling jobs are asked to do.
+    """Check that this machine has the GPUs that the training and sampling jobs need.
 
     Raises:
-        InputError: there are none, too few, or they do not compute in bfloat16.
+        InputError: there are no GPUs, too few, or they do not support bfloat16.
     """
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for key, asked in (
+    for key, required in (
         ("rl.vllm", rl["vllm"]),
         ("evaluation.vllm", evaluation["vllm"]),
         (f"compute.distributed {compute['distributed']!r}", compute["distributed"] != "ddp"),
     ):
-        if asked and not count:
-            raise InputError(f"{key} needs a GPU, but none is to be seen on this machine")
+        if required and not count:
+            raise InputError(f"{key} needs a GPU, but none is visible on this machine")
     if compute["gpus"] and not count:
         raise InputError(
-            f"compute.gpus is {compute['gpus']}, but no GPU is to be seen on this machine; set it to 0 to compute on "
-            "the processor"
+            f"compute.gpus is {compute['gpus']}, but no GPU is visible on this machine; set it to 0 to run on the CPU"
         )
     if 0 < count < compute["processes"]:
         raise InputError(
-            f"compute.processes is {compute['processes']}, but this machine has {count} GPUs: one for each"
+            f"compute.processes is {compute['processes']}, but this machine has {count} GPUs; each process needs one"
         )
     for key, settings in (("sft.bf16", sft), ("rl.bf16", rl)):
         if settings["bf16"] and count and not torch.cuda.is_bf16_supported(including_emulation=False):
-            raise InputError(f"{key}: {torch.cuda.get_device_name(0)} does not compute in bfloat16; set it to false")
+            raise InputError(f"{key}: {torch.cuda.get_device_name(0)} does not support bfloat16; set it to false")

@@ -1,9 +1,9 @@
-"""What an edit of the library reruns: a digest of the code that a rule's script can import.
+"""Which rules a code change reruns: a digest of the code that a rule's script can import.
 
-Snakemake tracks the script file alone, so every rule has this digest among its params. It is computed while the
-Snakefile is parsed, hence from the syntax trees and without imports beyond the standard library. It is not a call-graph
-analysis: a rule depends on every module that its script can import, whichever functions it calls. An interface that has
-a file of its own, and a table of names that stands apart from the code that it names, keep that precise.
+Snakemake tracks only the script file, so every rule has this digest among its params. It is computed while the
+Snakefile is parsed, so it uses syntax trees and imports only the standard library. It does not analyse calls: a rule
+depends on every module that its script can import, whichever functions it calls. To keep this precise, interfaces have
+their own files, and tables of names are separate from the code that they name.
 """
 
 import ast
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from gavel.common.digests import file_digest
 
-# These watch a run, or start a server for it, and cannot change its outputs: an edit of theirs must not retrain
-# anything. A package stands for all that is in it.
+# These modules observe a run, or start a server for it, but cannot change its outputs, so editing them must not retrain
+# anything. A package includes all its modules.
 OBSERVERS = (
     "common.log",
     "common.redaction",
@@ -24,17 +24,17 @@ OBSERVERS = (
     "jobs.snakemake_lock",
     "tracking",
 )
-# A package's `records.py` says what its rows on disk hold: types and nothing else, which do nothing when code runs. The
-# code that writes and reads the rows is tracked.
+# A package's `records.py` holds only the types of its rows on disk, which do nothing at run time. The code that writes
+# and reads the rows is tracked.
 TYPES = "records"
 
 
 def code_digest(script: str | Path, library: str | Path) -> str:
     """Digest of a script's code and of all library code that it can import.
 
-    Covers the syntax trees, without docstrings, comments, positions and `__version__`, of the script and of
-    its `closure`, and the bytes of the data files of its packages: whatever is not Python in their folders (the
-    page's templates for `gavel.report`). What a rule reads, such as a prompt, is one of its input files instead.
+    It covers the syntax trees of the script and its `closure`, without docstrings, comments, positions and
+    `__version__`, and the bytes of their packages' data files: everything in the folders that is not Python (the page's
+    templates for `gavel.report`). What a rule reads, such as a prompt, is one of its input files instead.
 
     Args:
         script: a workflow script.
@@ -58,32 +58,32 @@ def code_digest(script: str | Path, library: str | Path) -> str:
 
 
 def closure(script: str | Path, library: str | Path) -> list[str]:
-    """Sorted names of the library modules that a script imports, directly or through others.
+    """Sorted names of the library modules that a script imports, directly or indirectly.
 
-    Imports count at any depth in a file, and so does a string constant that is exactly a module's dotted name
-    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS` and `TYPES` are left out, and with
-    them what only they import. An import whose name is computed at run time is not seen.
+    Imports count anywhere in a file, and so does a string constant that is exactly a module's dotted name
+    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS` and `TYPES` are left out, and so is
+    what only they import. An import whose name is computed at run time is not found.
     """
     library = Path(library).resolve()
-    found: set[str] = set()
+    modules: set[str] = set()
     queue = list(_imports(Path(script).resolve(), None, library))
     while queue:
         name = queue.pop()
-        if name in found or _observes(name.removeprefix(f"{library.name}.")):
+        if name in modules or _is_untracked(name.removeprefix(f"{library.name}.")):
             continue
-        found.add(name)
+        modules.add(name)
         queue.extend(_imports(_file(name, library), name, library))
-    return sorted(found)
+    return sorted(modules)
 
 
-def _observes(name: str) -> bool:
+def _is_untracked(name: str) -> bool:
     if name.rpartition(".")[2] == TYPES:
         return True
     return any(name == observer or name.startswith(f"{observer}.") for observer in OBSERVERS)
 
 
 class _Source:
-    """One parsed file: `code` (bytes that change when its behaviour can), `names` that it may import."""
+    """One parsed file: `code`, bytes that change if its behaviour may change, and the `names` that it may import."""
 
     def __init__(self, path: Path):
         tree = ast.parse(path.read_bytes(), filename=str(path))
@@ -116,7 +116,7 @@ def _parse(path: Path) -> _Source:
 
 
 def _last(node: ast.AST) -> str | None:
-    """The last part of a dotted name; None of what is no name."""
+    """The last part of a dotted name; None if the node is not a name."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else None
@@ -125,7 +125,7 @@ def _last(node: ast.AST) -> str | None:
 def _plain(node: object, keep_strings: bool) -> object:
     """A syntax tree as nested tuples, without what cannot change behaviour.
 
-    Unlike `ast.dump`, empty fields are left out, so that a Python version which adds one to a node (3.12:
+    Unlike `ast.dump`, it leaves out empty fields, so that a Python version that adds a field to a node (3.12:
     `type_params`) does not change every digest.
     """
     if isinstance(node, list):
@@ -140,14 +140,14 @@ def _plain(node: object, keep_strings: bool) -> object:
 
 
 def _is_idle(node: object) -> bool:
-    """A bare string (docstrings are), or the version number, which changes at every release."""
+    """Whether a statement is a bare string, such as a docstring, or sets the version number."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     return isinstance(node, ast.Assign) and _last(node.targets[0]) == "__version__"
 
 
 def _imports(path: Path, name: str | None, library: Path) -> Iterator[str]:
-    """Names of existing library modules that a file imports, with their parent packages, which run first."""
+    """Names of existing library modules that a file imports, and of their parent packages, which are imported first."""
     for level, target in _parse(path).names:
         if level:
             if name is None:
@@ -175,7 +175,7 @@ def _locate(name: str, library: Path) -> Path | None:
 
 
 def _file(name: str, library: Path) -> Path:
-    """The file of a module that there is."""
+    """The file of an existing module."""
     path = _locate(name, library)
     if path is None:
         raise FileNotFoundError(f"{library}: no module {name}")
@@ -183,10 +183,10 @@ def _file(name: str, library: Path) -> Path:
 
 
 def _data_files(path: Path) -> Iterator[Path]:
-    """What is not Python in a package's folder; nothing for a module."""
+    """The files in a package's folder that are not Python; none for a module."""
     if path.name == "__init__.py" and path.parent.name != "gavel":
         for item in path.parent.rglob("*"):
-            # Editors leave such files beside the real ones.
+            # Editors leave such files behind.
             hidden = item.name.startswith(".") or item.name.endswith("~")
             if item.is_file() and item.suffix not in (".py", ".pyc") and not hidden:
                 yield item

@@ -1,8 +1,8 @@
-"""Config files as they stand, before YAML makes something else of them than was meant.
+"""Reading config files, with errors where YAML would silently read something else than was meant.
 
 A YAML loader silently keeps the last of two equal keys and reads `010` as 8, `1:30` as 90 and `2024-01-01` as a date.
-Snakemake loads the study's files itself, so the workflow checks them here once more. Which keys exist and which values
-they take is decided elsewhere (`gavel.study.schema.study`).
+Snakemake loads the study's files itself, so the workflow checks them here again. Keys and values are validated
+elsewhere (`gavel.study.schema.study`).
 """
 
 import json
@@ -18,25 +18,25 @@ from gavel.common.errors import InputError
 from gavel.common.files import NOT_UTF8, half_a_character
 from gavel.common.redaction import shown
 
-DEFAULT = "config/config.yaml"  # of the default study, from the working directory
-PATHS = {"results_dir", "path", "model"}  # keys where `~` is hardly meant as null
+DEFAULT = "config/config.yaml"  # the default study, relative to the working directory
+PATHS = {"results_dir", "path", "model"}  # keys where `~` probably means the home folder, not null
 _TAG = "tag:yaml.org,2002:"
-_NAMED = re.compile(r"\b(alias|anchor|tag handle|tag)(?= ')")  # before a name, in what is said of a wrong one
+_NAMED = re.compile(r"\b(alias|anchor|tag handle|tag)(?= ')")  # in PyYAML's messages, before the name
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
-_HALF = "half a character (a lone surrogate, \\ud800 to \\udfff); write the character itself"
+_SURROGATE = "invalid Unicode: lone surrogate (\\ud800 to \\udfff); write the character itself"
 
 
 def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict[str, Any]) -> None:
-    """What Snakemake was given: `--configfile`, `--config`, and what it made of both.
+    """Check Snakemake's `--configfile` and `--config`, and the config that it merged from them.
 
     Args:
-        files: in the order given, none for the default study.
-        overrides: `name=value` entries of `--config`, which alone change the default study.
+        files: in the order given; none for the default study.
+        overrides: `name=value` entries of `--config`; without files they change the default study.
         config: all of them merged.
 
     Raises:
-        InputError: a file says something that YAML would read as something else, a key is given twice, or there are
-            files but none of them names its study.
+        InputError: YAML would read a value as something else than was meant, a key is given twice, or there are files
+            but none of them sets `study`.
     """
     for path in files:
         read(path)
@@ -46,19 +46,19 @@ def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: d
     if files:
         names = ", ".join(map(_shown, files))
         raise InputError(
-            f"{names}: `study` is missing, so the results would take the place of the default study's; add a line such "
-            "as `study: mine` (to change single keys of the default study, use --config without --configfile)"
+            f"{names}: `study` is missing, so the results would overwrite the default study's; add a line such as "
+            "`study: mine` (to change single keys of the default study, use --config without --configfile)"
         )
     if Path(DEFAULT).exists():
         read(DEFAULT)
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """A config file, YAML or JSON, with plain values.
+    """The plain values of a config file, YAML or JSON.
 
     Raises:
-        InputError: it is missing, not UTF-8, neither YAML nor JSON, no mapping; or a key is given twice or is no text,
-            or a value is not what it looks like. The message has the file, the line and the key.
+        InputError: the file is missing, not UTF-8, neither YAML nor JSON, or not a mapping; a key is given twice or is
+            not text; or YAML reads a value as something else than was meant. The message gives file, line and key.
     """
     name = _shown(path)
     try:
@@ -68,15 +68,15 @@ def read(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InputError(f"{name}: {NOT_UTF8}") from None
     try:
-        found = _json(text, name)  # first, as Snakemake does
-        if found is None:
-            found = _yaml(text, name)
+        config = _json(text, name)  # first, as Snakemake does
+        if config is None:
+            config = _yaml(text, name)
     except RecursionError:
-        raise InputError(f"{name}: nested too deeply; a study's config has a few levels") from None
-    if not isinstance(found, dict):
-        kind = "nothing" if found is None else type(found).__name__
+        raise InputError(f"{name}: nested too deeply; a study's config has only a few levels") from None
+    if not isinstance(config, dict):
+        kind = "nothing" if config is None else type(config).__name__
         raise InputError(f"{name}: expected a study's config, found {kind}; write `key: value` lines at the top level")
-    return found
+    return config
 
 
 def _yaml(text: str, name: str) -> Any:
@@ -93,43 +93,43 @@ def _yaml(text: str, name: str) -> Any:
         raise InputError(f"{name}: not valid YAML ({str(error).splitlines()[0]})") from None
     except InputError:
         raise
-    except (ValueError, LookupError, AttributeError, TypeError):  # of `!!int x`; the message would repeat x
-        raise InputError(f"{name}: not valid YAML (a value that does not fit its tag, as in `!!int x`)") from None
+    except (ValueError, LookupError, AttributeError, TypeError):  # from `!!int x`; its message would repeat x
+        raise InputError(f"{name}: not valid YAML (a value does not match its tag, as in `!!int x`)") from None
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """What is wrong, without names of aliases and tags: a password that begins with * or ! is taken for one."""
+    """PyYAML's message without names of aliases and tags: a password that begins with * or ! is mistaken for one."""
     problem = str(error.problem or error.context)
     place = error.problem_mark or error.context_mark
     named = _NAMED.search(problem)
     if named and place:
         sign = {"alias": "*", "anchor": "&"}.get(named[1], "!")
         return (
-            f"{problem[: named.start()]}{named[0]} in column {place.column + 1}; text that begins with {sign} stands "
-            "in quotes"
+            f"{problem[: named.start()]}{named[0]} in column {place.column + 1}; put text that begins with {sign} in "
+            "quotes"
         )
     return problem + ("; indent with spaces" if "'\\t'" in problem else "")
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The pairs of a JSON object, among which a key may stand twice."""
+    """The key-value pairs of a JSON object; keys may repeat."""
 
 
 def _json(text: str, name: str) -> Any:
-    """A JSON document; None where it is none."""
+    """A JSON document; None if the text is not JSON."""
 
     def plain(value: Any, path: str) -> Any:
         if isinstance(value, _Pairs):
-            found = {}
+            section = {}
             for key, inner in value:
-                if key in found:
+                if key in section:
                     raise InputError(f"{name}: key {_dotted(path, key)!r} is given twice; keep one of them")
-                found[key] = plain(inner, _dotted(path, key))
-            return found
+                section[key] = plain(inner, _dotted(path, key))
+            return section
         if isinstance(value, list):
             return [plain(inner, _dotted(path, place)) for place, inner in enumerate(value)]
         if isinstance(value, str) and half_a_character(value):
-            raise InputError(f"{name}: {path}: {_HALF}")
+            raise InputError(f"{name}: {path}: {_SURROGATE}")
         return value
 
     try:
@@ -143,8 +143,8 @@ class _Checker:
     """Walks the nodes of a YAML document.
 
     Args:
-        name: of the file, for messages.
-        typed: whether plain values get types; those of `--config` stay texts.
+        name: the file's name, for messages.
+        typed: whether plain values get types; those of `--config` stay text.
     """
 
     def __init__(self, name: str, typed: bool = True) -> None:
@@ -153,9 +153,9 @@ class _Checker:
         self._done: set[int] = set()
 
     def check(self, node: yaml.Node, path: str = "") -> None:
-        """Raises `InputError` for what is wrong in a node and below it."""
+        """Raises `InputError` for an error in a node or below it."""
         if id(node) in self._open:
-            raise self._error(node, path, "holds itself (an alias `*name` inside of its own anchor `&name`)")
+            raise self._error(node, path, "contains itself (an alias `*name` inside its own anchor `&name`)")
         if id(node) in self._done:
             return
         self._open.add(id(node))
@@ -173,47 +173,47 @@ class _Checker:
         first: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise self._error(key, path, "has a key that is no text but a list or a section")
-            own = _dotted(path, key.value)
+                raise self._error(key, path, "has a key that is a list or a section; write the key as text")
+            key_path = _dotted(path, key.value)
             if key.value in first:
                 before = f", first on line {first[key.value]}" if self.typed else ""
-                raise InputError(f"{self._place(key)}: key {own!r} is given twice{before}; keep one of them")
+                raise InputError(f"{self._place(key)}: key {key_path!r} is given twice{before}; keep one of them")
             first[key.value] = key.start_mark.line + 1
-            if key.tag == f"{_TAG}merge":  # `<<: *common`, whose keys those beside it may replace
+            if key.tag == f"{_TAG}merge":  # `<<: *common`; the keys beside it may override its keys
                 self.check(value, path)
                 continue
             if key.tag != f"{_TAG}str":
                 kind = key.tag.removeprefix(_TAG)
-                raise self._error(key, own, f"is no text: YAML reads {key.value!r} as {kind}; put the key in quotes")
+                raise self._error(key, key_path, f"YAML reads the key {key.value!r} as {kind}; put the key in quotes")
             if half_a_character(key.value):
-                raise self._error(key, own, _HALF)
-            self.check(value, own)
+                raise self._error(key, key_path, _SURROGATE)
+            self.check(value, key_path)
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> None:
         kind, text = node.tag.removeprefix(_TAG), node.value
         if half_a_character(text):
-            raise self._error(node, path, _HALF)
+            raise self._error(node, path, _SURROGATE)
         if not self.typed:
             return
-        told = text if shown(path.split("."), text) else "what stands here"
+        value = text if shown(path.split("."), text) else "this value"
         if kind in ("int", "float") and ":" in text:
             raise self._error(
-                node, path, f"YAML reads {told} as a number to the base 60; write a plain number, or quotes for text"
+                node, path, f"YAML reads {value} as a base-60 number; write a plain number, or put text in quotes"
             )
         if kind == "int" and _OCTAL.fullmatch(text):
             raise self._error(
                 node,
                 path,
-                f"YAML reads {told} as an octal number; write it without the leading 0, or in quotes for text",
+                f"YAML reads {value} as an octal number; write it without the leading 0, or put text in quotes",
             )
         if kind == "int" and len(text) > sys.get_int_max_str_digits():
-            raise self._error(node, path, "is a number of too many digits")
+            raise self._error(node, path, "is a number with too many digits")
         if kind == "float" and text.lstrip("+-").lower() in (".inf", ".nan"):
             raise self._error(node, path, f"expected a finite number, found {text}")
         if kind == "null" and text == "~" and path.rpartition(".")[2] in PATHS:
             raise self._error(node, path, "YAML reads ~ as null; put a path in quotes, or leave the key out")
         if kind == "timestamp":
-            raise self._error(node, path, f"YAML reads {told} as a date; put it in quotes")
+            raise self._error(node, path, f"YAML reads {value} as a date; put it in quotes")
 
     def _error(self, node: yaml.Node, path: str, problem: str) -> InputError:
         return InputError(f"{self._place(node)}: {f'{path}: ' if path else ''}{problem}")
@@ -223,11 +223,11 @@ class _Checker:
 
 
 def _check_overrides(entries: Iterable[str]) -> None:
-    """Raises `InputError` where a key stands twice among `--config` entries, or cannot be a key's value."""
+    """Raises `InputError` if a key occurs twice among `--config` entries, or an entry's value is not valid."""
     seen: list[str] = []
     for entry in entries:
         key, _, value = entry.partition("=")
-        if half_a_character(entry):  # how Python takes bytes of a command line that are not UTF-8
+        if half_a_character(entry):  # how Python represents command-line bytes that are not UTF-8
             raise InputError(f"--config: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
         try:
             node = yaml.compose(value, Loader=yaml.BaseLoader)
@@ -237,10 +237,10 @@ def _check_overrides(entries: Iterable[str]) -> None:
         except yaml.YAMLError:  # Snakemake takes the value as text
             given = [key]
         except RecursionError:
-            raise InputError(f"--config: {key}: nested too deeply; a study's config has a few levels") from None
-        for own in given:
-            if any(f"{own}.".startswith(f"{other}.") or f"{other}.".startswith(f"{own}.") for other in seen):
-                raise InputError(f"--config: key {own!r} is given twice; keep one of them")
+            raise InputError(f"--config: {key}: nested too deeply; a study's config has only a few levels") from None
+        for path in given:
+            if any(f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.") for other in seen):
+                raise InputError(f"--config: key {path!r} is given twice; keep one of them")
         seen += given
 
 
@@ -255,6 +255,6 @@ def _dotted(path: str, key: object) -> str:
 
 
 def _shown(path: str | Path) -> str:
-    """A path as the user may have given it: from the working directory where it lies below."""
+    """A path for messages, relative to the working directory if it is inside it."""
     path = Path(path)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

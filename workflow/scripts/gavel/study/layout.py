@@ -1,6 +1,6 @@
-"""Where everything of a study is: the tree of its results folder, its runs, its models and its data.
+"""Where the files of a study are: its results folder, runs, models and data.
 
-`Layout` is the only place that spells the tree; results/README.md says what is in the files.
+`Layout` is the only place that spells these paths; results/README.md describes the files.
 """
 
 import os
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypedDict
 
-SELF_TAUGHT_STEPS = ("sft", "dpo")  # of an iteration of a self-taught judge, in this order
+SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
 
 
 class Layout:
     """The files and folders in a study's results folder.
 
-    Paths are texts that begin with the folder as it was given. A name in them, such as a run's, may also be a wildcard
-    of Snakemake's (`"{run}"`) or of a glob (`"*"`).
+    Paths are strings that begin with the folder as given. A name in them, such as a run's, may also be a Snakemake
+    wildcard (`"{run}"`) or a glob (`"*"`).
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def unfinished(self) -> "Layout":
-        """Report and tables of a study that ended before its own."""
+        """Report and tables of a study that stopped early."""
         return Layout(f"{self.root}/unfinished")
 
     def variant(self, name: str) -> "Layout":
@@ -42,7 +42,7 @@ class Layout:
         return Layout(f"{self.root}/{name}")
 
     def hub(self, what: str) -> str:
-        """A folder that was fetched from the hub: the model `student` or `judge`, or `data/<key of a source>`."""
+        """A folder downloaded from the hub: the model `student` or `judge`, or `data/<key of a source>`."""
         return f"{self.root}/hub/{what}"
 
     def model(self, which: str) -> str:
@@ -50,7 +50,7 @@ class Layout:
         return f"{self.root}/models/{which}"
 
     def runs(self, run: str) -> "RunFiles":
-        """What the training of a policy leaves; `run` is `sft` or a cell of the grid."""
+        """The files of a policy's training; `run` is `sft` or a run of the grid."""
         return RunFiles(f"{self.root}/runs/{run}")
 
     def evaluation(self, run: str, name: str) -> "EvaluationFiles":
@@ -58,22 +58,22 @@ class Layout:
         return EvaluationFiles(f"{self.evaluations}/{run}/{name}")
 
     def usage(self, run: str) -> str:
-        """Tokens of a run's responses on all test sets, and of the judge's prompts about them."""
+        """Token counts of a run's responses on all test sets, and of the judging prompts for them."""
         return f"{self.evaluations}/{run}/usage.json"
 
     def log(self, rule: "Logged", **wildcards: str) -> str:
-        """The log file of a rule's job; without `wildcards` of all its jobs, as Snakemake writes that.
+        """The log file of a rule's job; without `wildcards`, Snakemake's pattern for all its jobs.
 
         Raises:
-            KeyError: one of several wildcards is left out.
+            KeyError: some wildcards are given, but not all.
         """
         return f"{self.root}/logs/{rule.log.format_map(wildcards) if wildcards else rule.log}.log"
 
     def benchmark(self, rule: "Logged") -> str:
-        """What a rule's jobs took, a file each, as Snakemake writes that.
+        """Snakemake's pattern for a rule's benchmark files, one per job.
 
         Raises:
-            ValueError: the rule keeps no such file.
+            ValueError: the rule has no benchmark file.
         """
         if rule.benchmark is None:
             raise ValueError(f"{rule} has no benchmark file")
@@ -81,7 +81,7 @@ class Layout:
 
 
 class Logged(Protocol):
-    """A rule of the workflow (`gavel.study.rules.Rule`), as far as its own files go."""
+    """The log and benchmark files of a workflow rule (`gavel.study.rules.Rule`)."""
 
     log: str
     benchmark: str | None
@@ -105,19 +105,19 @@ class DataFiles:
 
 
 class RunFiles:
-    """What training leaves: of a policy in `runs/<run>`, of a judge in `judge/training/<stage>`."""
+    """The files of a training run: a policy's in `runs/<run>`, a judge's in `judge/training/<stage>`."""
 
     def __init__(self, folder: str) -> None:
-        self.best = f"{folder}/best"  # checkpoint, a folder
-        self.final = f"{folder}/final"  # likewise
+        self.best = f"{folder}/best"  # checkpoint folder
+        self.final = f"{folder}/final"  # checkpoint folder
         self.monitor = f"{folder}/monitor.csv"
         self.training = f"{folder}/training.csv"
         self.run_json = f"{folder}/run.json"
 
 
 class EvaluationFiles:
-    """A run's samples of a test set, in `evaluation/<run>/<set>`; `alternate` ones are of the checkpoint that does not
-    count."""
+    """A run's samples of a test set, in `evaluation/<run>/<set>`; `alternate` ones come from the run's other
+    checkpoint (`Checkpoints.other`)."""
 
     def __init__(self, folder: str) -> None:
         self.responses = f"{folder}/responses.jsonl"
@@ -127,47 +127,47 @@ class EvaluationFiles:
 
 
 class JudgeFiles:
-    """What the judge says of policies, and how it is trained, in `judge`."""
+    """The judge's verdicts, calibration, training and benchmark, in `judge`."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.verdicts = f"{folder}/calibration.jsonl"  # on samples of the SFT policy
         self.probes = f"{folder}/probes.jsonl"
-        self.usage = f"{folder}/usage.json"  # of verdicts and probes
+        self.usage = f"{folder}/usage.json"  # for verdicts and probes
         self.calibration = f"{folder}/calibration.json"
         self.gate = f"{folder}/gate.json"
-        self.policies = f"{folder}/policies.json"  # the calibration on every RL run's samples
+        self.policies = f"{folder}/policies.json"  # calibration on every RL run's samples
         self.benchmark_csv = f"{folder}/benchmark.csv"
         self.benchmark = JudgeBenchmarkFiles(f"{folder}/benchmark")
         self.labelled_pairs = f"{folder}/training/labelled-pairs.jsonl"
         self.selection_pairs = f"{folder}/training/selection-pairs.jsonl"
 
     def run_verdicts(self, run: str) -> str:
-        """On samples of the last step of an RL run."""
+        """Verdicts on samples from the final checkpoint of an RL run."""
         return f"{self.folder}/runs/{run}.jsonl"
 
     def run_usage(self, run: str) -> str:
         return f"{self.folder}/runs/{run}-usage.json"
 
     def training(self, stage: str) -> RunFiles:
-        """What a stage of the judge's training leaves."""
+        """The files of a stage of the judge's training."""
         return RunFiles(f"{self.folder}/training/{stage}")
 
     def pairs(self, iteration: int | str) -> str:
-        """Solutions of unlabelled questions that a self-taught judge is asked about in an iteration."""
+        """Pairs of responses to unlabelled questions that a self-taught judge judges in an iteration."""
         return f"{self.folder}/training/pairs{iteration}.jsonl"
 
     def judgments(self, iteration: int | str) -> str:
-        """What it says of them."""
+        """Its judgments of these pairs."""
         return f"{self.folder}/training/judgments{iteration}.jsonl"
 
 
 class JudgeBenchmarkFiles:
-    """What each judge is asked and answers on the judge benchmark, in `judge/benchmark`."""
+    """The items and each judge's answers on the judge benchmark, in `judge/benchmark`."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.items = f"{folder}/items.jsonl"  # the pairs of solutions
+        self.items = f"{folder}/items.jsonl"  # the pairs of responses
 
     def answers(self, judge: str) -> str:
         return f"{self.folder}/{judge}.jsonl"
@@ -176,12 +176,12 @@ class JudgeBenchmarkFiles:
         return f"{self.folder}/{judge}-cost.json"
 
     def written(self, judge: str) -> str:
-        """What a judge writes about a few of the pairs."""
+        """A judge's written judgments of a few of the pairs."""
         return f"{self.folder}/{judge}-written.jsonl"
 
 
 class JudgeStage(TypedDict):
-    """How the judge is trained in one stage: from the model folder `start`, on the file `data`."""
+    """One stage of training the judge: from the model folder `start`, on the file `data`."""
 
     method: str
     start: str
@@ -190,17 +190,17 @@ class JudgeStage(TypedDict):
 
 
 def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
-    """The stages in which the judge is trained before it pays, in order; none where it pays as it is.
+    """The stages in which the judge is trained before RL, in order; none if it is used as it is.
 
-    Each starts from the best judge of the one before.
+    Each starts from the previous stage's best checkpoint.
     """
     files, start = Layout(study["results_dir"]).judge, start_model(study, "judge")
     taught, rl = study["judge"]["self_taught"], study["judge"]["rl"]
-    found: dict[str, JudgeStage] = {}
+    stages: dict[str, JudgeStage] = {}
 
     def add(stage: str, method: str, data: str, settings: dict[str, Any]) -> None:
         nonlocal start
-        found[stage] = {"method": method, "start": start, "data": data, "settings": settings}
+        stages[stage] = {"method": method, "start": start, "data": data, "settings": settings}
         start = files.training(stage).best
 
     for number in range(1, (taught["iterations"] if taught else 0) + 1):
@@ -210,30 +210,30 @@ def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
                 add(f"iteration{number}-{method}", method, files.judgments(number), settings)
     if rl:
         add("rl", "grpo", files.labelled_pairs, rl)
-    return found
+    return stages
 
 
 def judge_training_files(study: dict[str, Any]) -> list[str]:
-    """What the training of a study's judge leaves for its report; none where the judge pays as it is."""
-    found, files = [], Layout(study["results_dir"]).judge
+    """The files of the judge's training that the report reads; none if the judge is not trained."""
+    paths, files = [], Layout(study["results_dir"]).judge
     for stage in judge_stages(study):
-        left = files.training(stage)
-        found += [left.run_json, left.monitor, left.training]
+        run = files.training(stage)
+        paths += [run.run_json, run.monitor, run.training]
         if stage.startswith("iteration"):
             number = stage.removeprefix("iteration").partition("-")[0]
-            found += [files.judgments(number), files.pairs(number)]
-    return list(dict.fromkeys(found))
+            paths += [files.judgments(number), files.pairs(number)]
+    return list(dict.fromkeys(paths))
 
 
 def model(study: dict[str, Any], which: str) -> str:
-    """Where a model's files are: its folder, or where a rule makes, fetches or trains it; a server's name for it."""
+    """The model's folder, as given or as a rule makes, downloads or trains it; for a server, the model's name there."""
     if which == "judge" and (stages := judge_stages(study)):
         return Layout(study["results_dir"]).judge.training(list(stages)[-1]).best
     return start_model(study, which)
 
 
 def start_model(study: dict[str, Any], which: str) -> str:
-    """As `model`, of a judge before it is trained."""
+    """Like `model`, but the judge before its training."""
     name = study[which]["model"]
     if name == "scratch":
         return Layout(study["shared"][which] or study["results_dir"]).model(which)
@@ -241,26 +241,26 @@ def start_model(study: dict[str, Any], which: str) -> str:
 
 
 def model_now(study: dict[str, Any], which: str, trained: bool = True) -> str:
-    """As `model` (`start_model` where not `trained`), but the hub name of what the study has not fetched yet."""
+    """Like `model` (`start_model` if not `trained`), but the hub name of a model that is not downloaded yet."""
     place = (model if trained else start_model)(study, which)
     return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
 
 
 def model_files(study: dict[str, Any]) -> dict[str, str]:
-    """The model folders among student and judge, which jobs wait for."""
+    """The model folders of student and judge that jobs wait for."""
     local = ["student"] if study["judge"]["server"] else ["student", "judge"]
     return {which: model(study, which) for which in local}
 
 
 def shipped(study: dict[str, Any]) -> dict[str, str]:
-    """The models among student and judge that neither this study makes nor the hub gives: key -> folder."""
+    """The models of student and judge that are neither made here nor downloaded from the hub: key -> folder."""
     fetched = hub(study)
-    found = {which: start_model(study, which) for which in model_files(study)}
-    return {key: path for key, path in found.items() if study[key]["model"] != "scratch" and key not in fetched}
+    folders = {which: start_model(study, which) for which in model_files(study)}
+    return {key: path for key, path in folders.items() if study[key]["model"] != "scratch" and key not in fetched}
 
 
 def data(study: dict[str, Any]) -> dict[str, Any]:
-    """The section `data`, less what only the audit reads, with the folders of what is fetched from the hub."""
+    """The section `data` without what only the audit reads, and with the folders of hub data sets as paths."""
     wanted, files = hub(study), Layout(study["results_dir"])
 
     def local(source: dict[str, Any] | None, key: str) -> dict[str, Any] | None:
@@ -273,7 +273,7 @@ def data(study: dict[str, Any]) -> dict[str, Any]:
 
 
 class Fetched(TypedDict):
-    """What is fetched from the hub; `kind` is `model` or `dataset`."""
+    """A download from the hub; `kind` is `model` or `dataset`."""
 
     kind: str
     name: str
@@ -281,31 +281,31 @@ class Fetched(TypedDict):
 
 
 def hub(study: dict[str, Any]) -> dict[str, Fetched]:
-    """What is to be fetched from the hub, by the folder below `hub/`.
+    """The study's downloads from the hub: folder below `hub/` -> what to download.
 
-    The last part of the folder's name is that of the config's key.
+    The last part of the folder's name is the config key's.
     """
     tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
     named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
     named |= {f"data/{key}": source for key, source in tests.items()}
-    found: dict[str, Fetched] = {
+    downloads: dict[str, Fetched] = {
         folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
         for folder, source in named.items()
         if source and source["path"] and not Path(source["path"]).exists()
     }
     for which in ("student", "judge"):
-        about = study[which]
-        served = which == "judge" and about["server"]
-        if about["model"] != "scratch" and not served and not Path(about["model"]).is_dir():
-            found[which] = {"kind": "model", "name": about["model"], "revision": about["revision"]}
-    return found
+        section = study[which]
+        served = which == "judge" and section["server"]
+        if section["model"] != "scratch" and not served and not Path(section["model"]).is_dir():
+            downloads[which] = {"kind": "model", "name": section["model"], "revision": section["revision"]}
+    return downloads
 
 
 def run_name(algorithm: str, lam: float, seed: int) -> str:
     return f"{algorithm}-lambda{lam:g}-seed{seed}"
 
 
-# What tells a run from the others; SFT has neither lambda nor seed. (`lambda` is a keyword, hence not a class.)
+# What identifies a run; SFT has neither lambda nor seed. (`lambda` is a keyword, hence no class syntax.)
 Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 
@@ -334,7 +334,7 @@ def cells(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 class Checkpoints(NamedTuple):
-    """Folders of a run's checkpoints: the one that counts, and the other one."""
+    """Folders of a run's checkpoints: the one in the main results, and the other one."""
 
     headline: str
     other: str
@@ -343,8 +343,8 @@ class Checkpoints(NamedTuple):
 def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
     """The checkpoints of each run.
 
-    The headline of an RL run is its last step, since picking by validation would hide a collapse; the SFT baseline is
-    picked by validation, and RL starts from it.
+    An RL run's headline checkpoint is its final one, since selection by validation would hide a collapse. The SFT
+    baseline is selected by validation, and RL starts from it.
     """
     files = Layout(study["results_dir"])
     found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in cells(study)}
@@ -352,7 +352,7 @@ def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
 
 
 class ScoredFile(NamedTuple):
-    """A file of scored samples; `name` is that of the test set."""
+    """A file of scored samples; `name` is the test set's."""
 
     run: str
     checkpoint: str
@@ -361,9 +361,9 @@ class ScoredFile(NamedTuple):
 
 
 def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
-    """The files of scored samples of a finished study, first those of the checkpoints that count.
+    """The files of scored samples of a finished study, those of the headline checkpoints first.
 
-    Checkpoints are called as in metrics.csv: `last` or `best`.
+    Checkpoints are named as in metrics.csv: `last` or `best`.
     """
     files = Layout(study["results_dir"])
     names = {run: ("best", "last") if run == "sft" else ("last", "best") for run in runs(study)}
@@ -371,13 +371,13 @@ def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
     for rank in range(2):
         for run in names:
             for name in study["data"]["tests"]:
-                own = files.evaluation(run, name)
-                found.append(ScoredFile(run, names[run][rank], name, (own.samples, own.alternate)[rank]))
+                scored = files.evaluation(run, name)
+                found.append(ScoredFile(run, names[run][rank], name, (scored.samples, scored.alternate)[rank]))
     return found
 
 
 class Primary(TypedDict):
-    """The comparison with SFT that was named beforehand: of which run, on which test set, by which metric."""
+    """The primary comparison with SFT, named before any run: its run, test set and metric."""
 
     run: str
     set: str
@@ -386,7 +386,7 @@ class Primary(TypedDict):
 
 
 def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
-    """The comparison that a config's section `primary` names; `votes` is the largest k of maj@k."""
+    """The comparison named in a config's section `primary`; `votes` is the largest k of maj@k."""
     run = run_name(named["algorithm"], named["lambda"], named["seed"])
     return {
         "run": run,
@@ -397,5 +397,5 @@ def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
 
 
 def primary(study: dict[str, Any]) -> Primary:
-    """The primary comparison as `gavel.evaluation.metrics.write_metrics` takes it."""
+    """The study's primary comparison, for `gavel.evaluation.metrics.write_metrics`."""
     return primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))

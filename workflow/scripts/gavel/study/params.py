@@ -1,14 +1,14 @@
-"""What each rule's job depends on."""
+"""The parameters of each rule's jobs: a change of them reruns the job."""
 
 from typing import Any
 
 from gavel.judge.kinds import KINDS, TASKS
 from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, start_model
 
-# What a judge's scores depend on, beside `prompting`; how it is reached and in which batches is handed over apart, so
-# that changing it reruns nothing.
+# What a judge's scores depend on, besides `prompting`. Its address and batch sizes are passed separately, so changing
+# them reruns nothing.
 JUDGE_KEYS = "kind model revision dtype pad_token eos_token score reasoning max_tokens cache".split()
-# How rollouts by vLLM are reached, which reruns nothing either.
+# How vLLM's rollout server is started and reached; changing it reruns nothing either.
 ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "timeout_s"}
 
 
@@ -20,9 +20,9 @@ def student(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def judge(study: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `gavel.judge.load.load` that its scores depend on.
+    """Keyword arguments of `gavel.judge.load.load` that the judge's scores depend on.
 
-    Of a server that is how many tokens it lists; `gavel.judge.access` adds where it is.
+    For a server, that includes only how many top tokens it lists; `gavel.judge.access` adds its address.
     """
     server = study["judge"]["server"]
     return (
@@ -36,27 +36,27 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
-    """What an RL run depends on of the section `rl`; `gavel.training.rl.rollout_server` adds how vLLM is reached."""
+    """The settings of section `rl` that a run depends on; `gavel.training.rl.rollout_server` adds vLLM's address."""
     settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
     vllm = settings["vllm"]
     return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
 
 
 def scratch_prompts(study: dict[str, Any]) -> list[str]:
-    """Names of the judging prompts that a judge made from scratch learns; none where the judge is not made here."""
+    """Names of the judging prompts that a judge made from scratch is trained on; none without such a judge."""
     scratch = study["judge"]["scratch"]
-    made = [TASKS[task] for task in (scratch["tasks"] or () if scratch else ())]
-    return [KINDS[kind].defaults(reasons)["prompt"] for kind, reasons in made]
+    tasks = [TASKS[task] for task in (scratch["tasks"] or () if scratch else ())]
+    return [KINDS[kind].defaults(reasons)["prompt"] for kind, reasons in tasks]
 
 
 def judge_prompts(study: dict[str, Any]) -> list[str]:
-    """The judging prompts, names and files."""
+    """The judging prompts: names or files."""
     named = study["judge"]["prompting"]["prompt"]
     return [named] if isinstance(named, str) else named
 
 
 def self_taught(study: dict[str, Any]) -> dict[str, Any] | None:
-    """What the pairs and judgments of a self-taught judge depend on."""
+    """The settings that the pairs and judgments of a self-taught judge depend on."""
     section = study["judge"]["self_taught"]
     return section and {key: value for key, value in section.items() if key not in SELF_TAUGHT_STEPS}
 
@@ -64,30 +64,34 @@ def self_taught(study: dict[str, Any]) -> dict[str, Any] | None:
 def self_taught_judge(study: dict[str, Any], iteration: int) -> str:
     """The folder of the judge that judges an iteration's pairs: the one that the iteration starts from."""
     stages = judge_stages(study)
-    return next(about["start"] for stage, about in stages.items() if stage.startswith(f"iteration{iteration}-"))
+    return next(stage["start"] for name, stage in stages.items() if name.startswith(f"iteration{iteration}-"))
 
 
 def judge_pairs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """How the pairs with a known better solution are drawn: name -> which problems (`part`, and how many the
-    benchmark has), `samples` of each policy, `most` pairs of a problem, `seed`."""
+    """How pairs with a known better response are sampled.
+
+    Returns:
+        Name -> `part` (which questions) and `questions` (the benchmark's number), `samples` per question and policy,
+        `most` (the maximum number of pairs per question), `seed`.
+    """
     benchmark, rl = study["judge"]["benchmark"], study["judge"]["rl"]
     questions = benchmark["questions"] if benchmark else 0
-    like = benchmark or {"samples": 4, "seed": 0}
-    found = {"selection": {"part": "selection", "samples": like["samples"], "most": like["samples"]}}
-    found["benchmark"] = found["selection"] | {"part": "benchmark"}
-    found["labelled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
-    return {name: about | {"questions": questions, "seed": like["seed"]} for name, about in found.items()}
+    defaults = benchmark or {"samples": 4, "seed": 0}
+    pairs = {"selection": {"part": "selection", "samples": defaults["samples"], "most": defaults["samples"]}}
+    pairs["benchmark"] = pairs["selection"] | {"part": "benchmark"}
+    pairs["labelled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
+    return {name: settings | {"questions": questions, "seed": defaults["seed"]} for name, settings in pairs.items()}
 
 
 def judges(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The judge before, between and after its stages of training: name -> keyword arguments of `gavel.judge.load.load`.
+    """The judge before, between and after its training stages: name -> keyword arguments of `gavel.judge.load.load`.
 
-    The last one pays. One that is not trained is `pays`, alone; else the first is `start`, and the others are called
-    after what they have learnt from: `iteration1` and so on, `rl`.
+    The last judge provides the rewards. An untrained judge is named `pays`; otherwise the first is `start`, and the
+    others are named after their training: `iteration1` and so on, `rl`.
     """
-    stages, own, files = judge_stages(study), judge(study), Layout(study["results_dir"]).judge
-    found = {"start" if stages else "pays": own | {"model": start_model(study, "judge")}}
+    stages, settings, files = judge_stages(study), judge(study), Layout(study["results_dir"]).judge
+    found = {"start" if stages else "pays": settings | {"model": start_model(study, "judge")}}
     for stage in stages:
         name = stage.partition("-")[0]
-        found[name] = own | {"model": files.training(stage).best}
+        found[name] = settings | {"model": files.training(stage).best}
     return found

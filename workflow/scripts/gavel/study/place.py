@@ -10,10 +10,10 @@ from gavel.common.paths import ROOT
 from gavel.study import config_files
 from gavel.study.schema.base import Section
 
-# Folders of the project that are no study's; whatever begins with a dot (.git, .venv) is none either.
+# Folders of the project that cannot be a study's; neither can any that begins with a dot (.git, .venv).
 PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "tools", "workflow")
-# What the default study, whose folder is `results`, and jobs on Slurm have in there; another study's folder may lie
-# beside these. A test holds it against results/README.md, the rules and what a study leaves.
+# Names in `results` that belong to the default study and to jobs on Slurm; other studies' folders may be beside them. A
+# test compares this list with results/README.md, the rules and the files of a finished study.
 DEFAULTS_OWN = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
     "mlflow.db mlflow.db-journal mlflow.db.lock models report.html runs samples.parquet seeds.csv slurm state "
@@ -25,20 +25,21 @@ class Place(Section):
     """A study's name and the folder of its results."""
 
     study: str = Field(
-        description="Short name, of letters, digits, '_', '.' and '-', the last two not first; MLflow's experiment.",
+        description="Short name: letters, digits, '_', '.' and '-', not beginning with '.' or '-'; also the name of "
+        "the MLflow experiment.",
         pattern=r"^[A-Za-z0-9_.-]+$",
     )
     results_dir: str | None = Field(
         None,
-        description="Where everything goes; `results/<study>` if not given. `~` is your home folder. Refused are a "
-        "folder of the project itself, and that of the default study, or one in use in there, for another study.",
+        description="Results folder; default `results/<study>`. `~` is your home folder. It cannot be one of the "
+        "project's own folders, nor, for another study, the default study's folder or one that it uses in there.",
     )
 
     @field_validator("study")
     @classmethod
     def a_name(cls, value: str) -> str:
         if not any(character.isalnum() for character in value):
-            raise ValueError("expected a name with a letter or digit in it; it becomes a folder's name")
+            raise ValueError("expected a name with a letter or digit; it becomes a folder's name")
         if value[0] in "-.":
             sign = {"-": "dash, which programs take for an option", ".": "dot, which hides the folder"}[value[0]]
             raise ValueError(f"must not begin with a {sign}; begin with a letter, a digit or '_'")
@@ -52,11 +53,11 @@ class Place(Section):
         if not value.strip() or value != value.strip():
             raise ValueError("expected a folder's path without spaces around it; leave the key out for results/<study>")
         if any(character in "{}" or not character.isprintable() for character in value):
-            raise ValueError("a folder with braces or control characters in its path cannot hold results; name another")
+            raise ValueError("the path must not contain braces or control characters; name another folder")
         if value.startswith("-"):
             raise ValueError("must not begin with a dash, which programs take for an option; name another folder")
         if value.startswith("$"):
-            raise ValueError("environment variables are not filled in here; write the path itself")
+            raise ValueError("environment variables are not expanded here; write the path itself")
         try:
             return str(Path(value).expanduser())
         except RuntimeError:
@@ -64,9 +65,9 @@ class Place(Section):
 
     @model_validator(mode="after")
     def placed(self) -> Self:
-        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's
+        self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's folder
         try:
-            problem = _default_s_own(Path(self.results_dir), self.study) or _problem(Path(self.results_dir))
+            problem = _default_folder_problem(Path(self.results_dir), self.study) or _problem(Path(self.results_dir))
         except OSError as error:
             problem = f"cannot be used ({error.strerror})"
         if problem:
@@ -74,40 +75,40 @@ class Place(Section):
         return self
 
 
-def _default_s_own(path: Path, study: str) -> str | None:
-    """Why a folder cannot be that of a study of this name, where it is the default study's; None if it can."""
+def _default_folder_problem(path: Path, study: str) -> str | None:
+    """An error if the folder is the default study's and the study is another one; otherwise None."""
     for base in dict.fromkeys((Path.cwd(), ROOT)):
         try:
             default = config_files.read(base / config_files.DEFAULT)
-        except InputError:  # there is none here, or the workflow says what is wrong with it
+        except InputError:  # no default study here, or the workflow reports the error in it
             continue
         name, folder = default.get("study"), default.get("results_dir") or f"results/{default.get('study')}"
         same = isinstance(folder, str) and (base / Path(folder).expanduser()).resolve() == path.resolve()
         if same and name != study:
-            return f"is the default study's own, of study {name!r}, whose results it would overwrite"
+            return f"is the folder of the default study {name!r}, whose results would be overwritten"
     return None
 
 
 def _problem(path: Path) -> str | None:
-    """Why a folder cannot be that of a study's results; None if it can."""
+    """An error if the folder cannot hold a study's results; otherwise None."""
     for base in (ROOT, Path.cwd()):
         default, real = (base / "results").resolve(), path.resolve()
         if real != default and real.is_relative_to(default):
             first = real.relative_to(default).parts[0]
             if first in DEFAULTS_OWN:
-                return f"lies among the default study's results ({default.name}/{first})"
+                return f"is among the default study's results ({default.name}/{first})"
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists() or folder.is_symlink())
     if not there.exists():
-        return f"leads nowhere: the link {there} is broken"
+        return f"does not exist: the link {there} is broken"
     if not there.is_dir():
-        return "is a file" if there == path else f"lies in {there}, which is a file"
+        return "is a file" if there == path else f"is inside {there}, which is a file"
     real = path.resolve()
     if real == ROOT or real in ROOT.parents:
-        return "is the project's own folder" if real == ROOT else "holds the project itself"
+        return "is the project's own folder" if real == ROOT else "contains the project itself"
     if real == Path.home().resolve():
         return "is your home folder"
     if real.is_relative_to(ROOT):
         first = real.relative_to(ROOT).parts[0]
         if first in PROJECT or first.startswith("."):
-            return f"lies in the project's folder {first}"
+            return f"is in the project's folder {first}"
     return None

@@ -1,4 +1,4 @@
-"""The reference of all config keys, written from the schema."""
+"""The reference of all config keys, generated from the schema."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ SECTIONS = {
 
 
 def reference() -> str:
-    """The reference of all keys as Markdown tables, one a section."""
-    whole = schema()
+    """The reference of all keys as Markdown, with a table per section."""
+    root = schema()
     lines: list[str] = []
-    for title, node in [("(top level)", whole), *whole["$defs"].items()]:
+    for title, node in [("(top level)", root), *root["$defs"].items()]:
         lines += [
             "",
             f"### {_heading(title)}",
@@ -31,13 +31,13 @@ def reference() -> str:
         ]
         for key, field in node["properties"].items():
             default = "required" if key in node.get("required", ()) else _default(field)
-            meaning = field.get("description") or definition(whole, field)["description"]
+            meaning = field.get("description") or definition(root, field)["description"]
             lines.append(f"| `{key}` | {default} | {meaning}{_choices(field, meaning)} |")
     return "\n".join(lines).strip() + "\n"
 
 
 def _choices(field: dict[str, Any], meaning: str) -> str:
-    """The values that a key may have, where it is one of a few and its meaning does not name them all."""
+    """The values of a key with a fixed set of them, unless its meaning names them all."""
     options = [field, *field.get("anyOf", ())]
     values: list[Any] = next((option["enum"] for option in options if "enum" in option), [])
     return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."

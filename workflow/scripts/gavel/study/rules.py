@@ -1,14 +1,14 @@
-"""The rules of the workflow in one table: their log and benchmark files, and what their jobs ask a scheduler for.
+"""A table of the workflow's rules: log and benchmark files, and the resources that their jobs request.
 
-The rule files, `gavel resources`, `gavel cost` and the report take it from here; a test holds it equal to the rule
-files. A name that is not in the table is a `KeyError`.
+The rule files, `gavel resources`, `gavel cost` and the report read it; a test checks that it matches the rule files. A
+name that is not in the table is a `KeyError`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Of a resolved config: how many of `compute.gpus` a job can use, where there are any.
+# Resolved config -> how many of `compute.gpus` a job can use, if there are any.
 GPUs = Callable[[dict[str, Any]], int]
 
 
@@ -30,7 +30,7 @@ def _sampler(study: dict[str, Any]) -> int:
 
 
 def _own_server(study: dict[str, Any]) -> bool:
-    """Whether each job that asks the judge starts the server, whose GPUs are counted among the job's."""
+    """Whether each job that asks the judge starts its own server, whose GPUs are part of the job's."""
     server = study["judge"]["server"]
     return bool(server) and server["serve"] == "job"
 
@@ -52,12 +52,12 @@ class Rule:
     """A rule of the workflow.
 
     Attributes:
-        log: its log file below `logs/`, without `.log`; a job's wildcards in braces (`gavel.study.layout.Layout.log`).
-        benchmark: what its jobs took, below `benchmarks/`, without `.tsv`; None where the rule keeps no such file.
-        light: asks for the profile's `default-resources`, one thread and no GPU; the others ask for `compute`.
-        threads: where they are not those of `compute`.
+        log: log file below `logs/`, without `.log`; a job's wildcards in braces (`gavel.study.layout.Layout.log`).
+        benchmark: Snakemake's benchmark file below `benchmarks/`, without `.tsv`; None if the rule has none.
+        light: requests the profile's `default-resources`, one thread and no GPU; other rules request `compute`.
+        threads: if they differ from `compute.threads`.
         parallel: `compute.processes` share a job's work.
-        use: how many GPUs a job can use; None where it uses none.
+        use: how many GPUs a job can use; None if it uses none.
     """
 
     log: str
@@ -69,11 +69,11 @@ class Rule:
 
     @property
     def group(self) -> str:
-        """The file or folder of `benchmarks/` with what its jobs took; rules of one subject may share it."""
+        """The file or folder in `benchmarks/` for this rule; related rules may share a folder."""
         return (self.benchmark or "").partition("/")[0]
 
     def gpus(self, study: dict[str, Any]) -> int:
-        """How many of `compute.gpus` a job asks for; 0 where the study has none.
+        """How many of `compute.gpus` a job requests; 0 if the study has none.
 
         Args:
             study: the resolved config.
@@ -111,10 +111,10 @@ RULES = {
 
 
 def timed(file: str) -> str | None:
-    """The rule that a benchmark file is of, such as `rl/grpo-lambda1-seed0`; None where the workflow writes no such.
+    """The rule that wrote a benchmark file, such as `rl/grpo-lambda1-seed0`; None if no rule writes it.
 
     Args:
-        file: below `benchmarks/`, without its suffix; `judge` is another rule's than `judge/<run>`.
+        file: path below `benchmarks/`, without its suffix; `judge` and `judge/<run>` belong to different rules.
     """
     group, below, _ = file.partition("/")
     for name, rule in RULES.items():

@@ -1,4 +1,4 @@
-"""Variants of one study: a common config, and for each variant the keys in which it differs."""
+"""Variants of one study: a common config, and for each variant the keys that differ."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from gavel.common.nested import at, merged
 from gavel.study.resolve import resolve as resolve_study
 from gavel.study.schema.study import check_place, check_sweep
 
-# What a stage is made from: variants that agree in all of it share the stage.
+# The config keys that a stage depends on; variants with equal values share the stage.
 MADE_FROM = {
     "student": ("data", "student"),
     "judge": ("data", "student", "judge.model", "judge.scratch", "judge.prompting.labels"),
@@ -19,36 +19,36 @@ MADE_FROM = {
 
 
 def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
-    """A sweep made ready for the workflow.
+    """A sweep's config, resolved for the workflow.
 
     Args:
         raw: the config as read, with `sweep`.
         root: the project's folder.
 
     Returns:
-        `study`, `question`, `results_dir`, `axis`, and `variants`: name -> resolved config of that study. Each lies in
-        `results_dir/<name>`; all share one MLflow store, and stages that are equal (`shared`).
+        `study`, `question`, `results_dir`, `axis`, and `variants`: name -> resolved config of that study. Each
+        variant's results are in `results_dir/<name>`; all share one MLflow store, and identical stages (`shared`).
 
     Raises:
-        InputError: the sweep or one of its variants is wrong; the message names the variant.
+        InputError: the sweep or one of its variants is invalid; the message names the variant.
     """
     common = {key: value for key, value in raw.items() if key != "sweep"}
     common["study"], common["results_dir"] = check_place(raw)
-    about = check_sweep(raw["sweep"])
-    found: dict[str, dict[str, Any]] = {}
-    for name, overlay in about["variants"].items():
+    section = check_sweep(raw["sweep"])
+    variants: dict[str, dict[str, Any]] = {}
+    for name, overlay in section["variants"].items():
         try:
-            found[name] = resolve_study(_variant(common, name, overlay), root)
+            variants[name] = resolve_study(_variant(common, name, overlay), root)
         except InputError as error:
             raise InputError(f"sweep.variants.{name}: {str(error).removeprefix('config: ')}") from None
     folder = common["results_dir"]
     store = f"sqlite:///{Path(folder, 'mlflow.db').resolve()}"
-    for settings in found.values():
+    for settings in variants.values():
         settings["tracking"]["uri"] = settings["tracking"]["uri"] or store
-    _share(found)
-    question = next(iter(found.values()))["question"]
-    return {"study": common["study"], "question": question, "results_dir": folder, "axis": about["axis"]} | {
-        "variants": found
+    _share(variants)
+    question = next(iter(variants.values()))["question"]
+    return {"study": common["study"], "question": question, "results_dir": folder, "axis": section["axis"]} | {
+        "variants": variants
     }
 
 
@@ -61,19 +61,19 @@ def _variant(common: dict[str, Any], name: str, overlay: dict[str, Any]) -> dict
 
 
 def _share(variants: dict[str, dict[str, Any]]) -> None:
-    """Point each stage at the first variant whose stage is made from the same."""
+    """Point each stage at the first variant with an identical stage."""
     first: dict[str, str] = {}
     for settings in variants.values():
         shared = {}
         for stage, keys in MADE_FROM.items():
-            mark = stage + json.dumps([at(settings, key) for key in keys], sort_keys=True)
-            home = first.setdefault(mark, settings["results_dir"])
+            inputs = stage + json.dumps([at(settings, key) for key in keys], sort_keys=True)
+            home = first.setdefault(inputs, settings["results_dir"])
             shared[stage] = home if _made(settings, stage) and home != settings["results_dir"] else None
         settings["shared"] = shared
 
 
 def _made(settings: dict[str, Any], stage: str) -> bool:
-    """Whether the study makes it at all."""
+    """Whether the study has the stage at all."""
     if stage == "benchmark":
         return settings["judge"]["benchmark"] is not None
     return stage == "sft" or settings[stage]["model"] == "scratch"

@@ -1,1 +1,1 @@
-"""What a study will cost: tokens, memory, hours."""
+"""Estimates of what a study costs: tokens, memory, hours."""

@@ -1,9 +1,8 @@
-"""What a study will do, counted from its config alone: completions, examples and judging prompts of every rule.
+"""A study's workload, counted from its config alone: responses, training examples and judging prompts of every rule.
 
 It mirrors the loops of `gavel.training.sft`, `gavel.training.rl.train`, `gavel.training.monitor`,
-`gavel.judge_eval.verdicts`, `gavel.judge_eval.benchmark` and `gavel.evaluation.generate`; tests hold it against what
-finished studies have written. The training of a judge is not counted: how many of its judgments are kept is known when
-they are made.
+`gavel.judge_eval.verdicts`, `gavel.judge_eval.benchmark` and `gavel.evaluation.generate`; tests compare it with the
+files of finished studies. The training of a judge is not counted: the number of judgments kept is not known in advance.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from gavel.judge_eval.probes import PROBES, PROBLEMS, PROBLEMS_IN_PAIRS
 from gavel.study import layout, params
 from gavel.training.rl.algorithms import ALGORITHMS
 
-# Questions of published data sets, by name and split, as their cards on the hub give them.
+# Number of questions in published data sets, by name and split, from their cards on the hub.
 ROWS = {
     ("openai/gsm8k", "train"): 7473,
     ("openai/gsm8k", "test"): 1319,
@@ -28,20 +27,20 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Work:
-    """What all jobs of a rule do together, or those of one RL algorithm.
+    """The total workload of a rule's jobs, or of those with one RL algorithm.
 
     Attributes:
         rule: a name in `gavel.study.rules.RULES`.
-        prompts: read for generation; completions of one prompt share it.
-        completions: written by the student.
-        examples: prompts with a completion that the student takes a training pass over.
-        critic: those of them that a critic with a trunk of its own takes too.
-        read: prompts with a completion that are read only: by the SFT policy for a KL term, or by the policy before
+        prompts: read for generation; all responses to a prompt share it.
+        completions: responses written by the student.
+        examples: prompts with a response that the student is trained on, counted once per pass.
+        critic: the examples that a critic with its own trunk is trained on too.
+        read: prompts with a response in forward passes only: by the SFT policy for a KL term, or by the policy before
             the first of several optimiser steps.
-        judged: judging prompts of one phrasing, at most (equal solutions are asked about once): one a solution, of a
-            judge that compares two a pair.
-        epochs_of_labels: whether the examples are the labelled solutions, not the student's own completions.
-        algorithm: of the grid, of an RL run.
+        judged: maximum number of judging prompts per phrasing (equal responses are judged once): one per response, or
+            two per pair for a pairwise judge.
+        epochs_of_labels: whether the examples are the labelled solutions, not the student's own responses.
+        algorithm: the RL algorithm, for RL runs.
     """
 
     rule: str
@@ -61,13 +60,13 @@ class Work:
 
 
 def work(config: dict[str, Any]) -> list[Work]:
-    """The rules that use the student or the judge, in the order of the workflow.
+    """The workload of every rule that uses the student or the judge, in workflow order.
 
     Args:
         config: resolved (`gavel.study.resolve.resolve`).
 
     Raises:
-        InputError: the number of questions of a data set is not known.
+        InputError: the number of questions in a data set is unknown.
     """
     sizes = questions(config)
     cells = layout.cells(config)
@@ -75,7 +74,7 @@ def work(config: dict[str, Any]) -> list[Work]:
     judge = config["judge"]["calibration_samples"]
     sampled = sizes["validation"] + sizes["perturbed"]
     probed = min(PROBLEMS_IN_PAIRS if relative else PROBLEMS, sizes["validation"])
-    # Of the probes one of each, where it applies.
+    # One prompt per probe, where it applies.
     asked = prompts_for(sampled, judge, relative) + prompts_for(probed, len(PROBES), relative)
     return [
         sft(config["sft"], sizes),
@@ -97,92 +96,94 @@ def work(config: dict[str, Any]) -> list[Work]:
 
 
 def prompts_for(count: int, solutions: int, relative: bool) -> int:
-    """Judging prompts of so many groups of solutions: one a solution; of a judge that compares, each pair in both
+    """Judging prompts for `count` groups of responses: one per response, or for a pairwise judge, each pair in both
     orders."""
     return count * solutions * (solutions - 1 if relative else 1)
 
 
 def judge_benchmark(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
-    """Samples of student and SFT policy and the latter's greedy solutions; two prompts a pair for every judge, be it
-    one for each of its solutions or one for each order."""
+    """Samples from student and SFT policy, and greedy responses of the latter; then two prompts per pair for every
+    judge: one for each response, or one for each order."""
     section = config["judge"]["benchmark"]
     if not section:
         return []
-    problems, samples = min(section["questions"], sizes["validation"]), section["samples"]
-    made = Work("benchmark_items", 1, 3 * problems, problems * (2 * samples + 1))
+    count, samples = min(section["questions"], sizes["validation"]), section["samples"]
+    items = Work("benchmark_items", 1, 3 * count, count * (2 * samples + 1))
     judges = len(params.judges(config))
-    return [made, Work("benchmark_judge", judges, judged=judges * 2 * problems * samples)]
+    return [items, Work("benchmark_judge", judges, judged=judges * 2 * count * samples)]
 
 
 def sft(settings: dict[str, Any], sizes: dict[str, Any]) -> Work:
-    """Fine-tuning: whole batches only, and greedy validation before, between and after."""
+    """Fine-tuning: full batches only, with greedy validation before, during and after training."""
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
-    seen = validations(steps, per_epoch * settings["validate_every"]) * sizes["validation"]
-    return Work("train_sft", 1, seen, seen, examples=steps * settings["batch_size"], epochs_of_labels=True)
+    validated = validations(steps, per_epoch * settings["validate_every"]) * sizes["validation"]
+    return Work("train_sft", 1, validated, validated, examples=steps * settings["batch_size"], epochs_of_labels=True)
 
 
 def rl(
     settings: dict[str, Any], cells: list[dict[str, Any]], sizes: dict[str, Any], algorithm: str, relative: bool = False
 ) -> Work:
-    """The grid's cells of one algorithm: rollouts, passes over them, and validations of two completions a question, one
-    of which the judge sees; one that compares sees it beside the SFT policy's, which are sampled once."""
+    """The grid's runs of one algorithm: rollouts, passes over them, and validations with two responses per question.
+
+    The judge scores one of the two; a pairwise judge compares it with the SFT policy's response, which is sampled once.
+    """
     kind, validation = ALGORITHMS[algorithm], settings["validation"]
     epochs, minibatches = kind.passes(settings["ppo"])
-    rolled = settings["steps"] * settings["prompts_per_step"]
-    completions = rolled * settings["num_generations"]
-    asked = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
-    judged_cells = sum(cell["lam"] < 1 for cell in cells)
-    before = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
-    own = kind.critic and settings["ppo"]["trunk"] == "own"
-    sampled = 2 * asked + relative * min(validation["questions"], sizes["validation"])
+    prompts = settings["steps"] * settings["prompts_per_step"]
+    completions = prompts * settings["num_generations"]
+    validated = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
+    judged_runs = sum(cell["lam"] < 1 for cell in cells)
+    forward_only = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
+    own_trunk = kind.critic and settings["ppo"]["trunk"] == "own"
+    sampled = 2 * validated + relative * min(validation["questions"], sizes["validation"])
     return Work(
         "train_rl",
         len(cells),
-        len(cells) * (rolled + sampled),
+        len(cells) * (prompts + sampled),
         len(cells) * (completions + sampled),
         examples=len(cells) * completions * epochs,
-        critic=len(cells) * completions * epochs * own,
-        read=len(cells) * completions * before,
-        judged=judged_cells * prompts_for(rolled, settings["num_generations"], relative)
-        + len(cells) * asked * (1 + relative),
+        critic=len(cells) * completions * epochs * own_trunk,
+        read=len(cells) * completions * forward_only,
+        judged=judged_runs * prompts_for(prompts, settings["num_generations"], relative)
+        + len(cells) * validated * (1 + relative),
         algorithm=algorithm,
     )
 
 
 def evaluation(settings: dict[str, Any], runs: int, tests: int, relative: bool = False) -> list[Work]:
-    """Test samples of the checkpoint that counts, greedy ones of both, and what the judge is asked about the former."""
-    samples, ways = settings["samples"], settings["best_of"]
+    """Test samples from the headline checkpoint, greedy responses from both, and the judging prompts for the former."""
+    samples, methods = settings["samples"], settings["best_of"]
     generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
     asked = runs * tests
     judged = prompts_for(asked, samples + 1, relative)
-    if ways == ["knockout"]:  # samples meet each other alone
+    if methods == ["knockout"]:  # only samples are compared, without the greedy response
         judged = 2 * asked * (samples - 1)
-    elif ways != ["score"]:  # a round robin has the knockout's pairs too
+    elif methods != ["score"]:  # a round robin includes the knockout's pairs
         judged = prompts_for(asked, samples, relative)
     return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
 
 
 def validations(steps: int, every: int) -> int:
-    """How often a run is validated: before its first step, at every multiple of `every`, after its last step."""
+    """Number of validations in a run: before its first step, at every multiple of `every`, and after its last step."""
     return 1 + steps // every + (steps % every > 0)
 
 
 def questions(config: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of questions: `labeled`, `unlabeled`, `validation`, `perturbed`, and `tests` of all sets together.
+    """Numbers of questions: `labeled`, `unlabeled`, `validation`, `perturbed`, and `tests` for all test sets together.
 
-    Shares are of all training problems, of which repeated ones are left out later: upper bounds.
+    Fractions refer to all training questions, including duplicates that are removed later, so they give upper bounds.
     """
     data = config["data"]
     parts = ("labeled", "unlabeled", "validation")
-    whole = rows(data["train"], "data.train") if any(isinstance(data[p], float) and data[p] < 1 for p in parts) else 0
-    found = {part: int(data[part] * whole) if data[part] < 1 else int(data[part]) for part in parts}
-    found["perturbed"] = found["validation"] if data["train"]["reader"] == "generator" else 0
-    return found | {"tests": sum(rows(source, f"data.tests.{name}") for name, source in data["tests"].items())}
+    total = rows(data["train"], "data.train") if any(isinstance(data[p], float) and data[p] < 1 for p in parts) else 0
+    counts = {part: int(data[part] * total) if data[part] < 1 else int(data[part]) for part in parts}
+    counts["perturbed"] = counts["validation"] if data["train"]["reader"] == "generator" else 0
+    return counts | {"tests": sum(rows(source, f"data.tests.{name}") for name, source in data["tests"].items())}
 
 
 def rows(source: dict[str, Any], key: str) -> int:
-    """Questions of one source; of a JSON Lines file its lines. Raises `InputError` where that cannot be known."""
+    """Number of questions in a source; for a JSON Lines file, its lines. Raises `InputError` if it is unknown."""
     if source["reader"] == "generator":
         return source["size"]
     count = ROWS.get((source["path"], source["split"]))
@@ -191,7 +192,7 @@ def rows(source: dict[str, Any], key: str) -> int:
             count = sum(1 for line in handle if line.strip())
     if count is None:
         raise InputError(
-            f"{key}: how many questions {source['path']} has is not known before it is read; give a .jsonl file, or "
+            f"{key}: the number of questions in {source['path']} is unknown before it is read; give a .jsonl file, or "
             f"one of {', '.join(' '.join(name) for name in ROWS)}"
         )
     return min(count, source["limit"] or count)

@@ -1,1 +1,1 @@
-"""The config, typed: one file a section. `make docs` writes the JSON schema and the reference from it."""
+"""The typed config, one file per topic. `make docs` writes the JSON schema and the reference from it."""

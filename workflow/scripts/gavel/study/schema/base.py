@@ -1,4 +1,4 @@
-"""What every section of the config is made of."""
+"""Base classes and value types of the config's sections."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from gavel.common.redaction import refuse_in_command, refuse_in_url
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -17,30 +17,30 @@ _EXPONENT = re.compile(r"\s*[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\s*")
 
 
 class Section(BaseModel):
-    """A closed section: an unknown key is an error, and so is a value that YAML has made of something else."""
+    """A closed section: unknown keys are errors, and so are values that YAML read as another type than was meant."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False, protected_namespaces=(), allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def as_meant(cls, value: Any, info: ValidationInfo) -> Any:
-        """No number or text from `yes`, no `010`; `1e-5` and `1e3`, which YAML 1.1 leaves texts, are numbers."""
-        known = types_in(cls.model_fields[info.field_name].annotation)
-        if dict in known or any(issubclass(kind, BaseModel) for kind in known):
+        """Reject `010`, and `yes` for a number or text; read `1e-5` and `1e3` as numbers, which YAML 1.1 does not."""
+        types = types_in(cls.model_fields[info.field_name].annotation)
+        if dict in types or any(issubclass(kind, BaseModel) for kind in types):
             return value
         values = value if isinstance(value, list | tuple) else [value]
-        numeric = known & {int, float} and str not in known
-        if bool not in known and any(isinstance(one, bool) for one in values):
+        numeric = types & {int, float} and str not in types
+        if bool not in types and any(isinstance(item, bool) for item in values):
             raise ValueError(
-                f"expected {'a number' if numeric else 'text'}; YAML reads yes, no, on and off as true and false, "
-                "unless they stand in quotes"
+                f"expected {'a number' if numeric else 'text'}; YAML reads yes, no, on and off as true and false "
+                "unless they are in quotes"
             )
         if not numeric:
             return value
-        if any(isinstance(one, str) and _LEADING_ZERO.fullmatch(one) for one in values):
+        if any(isinstance(item, str) and _LEADING_ZERO.fullmatch(item) for item in values):
             raise ValueError("write the number without a leading 0")
-        found = [float(one) if isinstance(one, str) and _EXPONENT.fullmatch(one) else one for one in values]
-        return found if isinstance(value, list | tuple) else found[0]
+        numbers = [float(item) if isinstance(item, str) and _EXPONENT.fullmatch(item) else item for item in values]
+        return numbers if isinstance(value, list | tuple) else numbers[0]
 
 
 def types_in(annotation: Any) -> set[type]:
@@ -56,23 +56,24 @@ def types_in(annotation: Any) -> set[type]:
 
 
 class Served(Section):
-    """A server that jobs ask."""
+    """A server that jobs send requests to."""
 
     serve: Literal["external", "job"] = Field(
         "external",
-        description="Who starts it: `external`, somebody else, and `base_url` says where it is; or each `job` that "
-        "asks it, on its own node and a free port of loopback, and ends it when it ends itself.",
+        description="Who starts the server. `external`: someone else; `base_url` is its address. `job`: each job that "
+        "needs it starts its own on localhost, at a free port, and stops it at its end.",
     )
-    base_url: str | None = Field(None, pattern=r"^https?://", description="Where an external one is.")
+    base_url: str | None = Field(None, pattern=r"^https?://", description="Address of an external server.")
     command: str | Annotated[list[str], Field(min_length=1)] = Field(
-        description="What a job starts, a line or a list of words; {model}, {host} and {port} are filled in."
+        description="Command with which a job starts its server: one line or a list of words; {model}, {host} and "
+        "{port} are filled in."
     )
     gpus: list[Annotated[int, Field(ge=0)]] | None = Field(
         None,
-        description="The GPUs that the job's server sees, counted from 0 among the job's `compute.gpus`; training "
-        "takes the first `compute.processes` of them. null shows it all, [] none.",
+        description="GPUs visible to the job's server, counted from 0 among the job's `compute.gpus`; training uses "
+        "the first `compute.processes` of them. null makes all visible, [] none.",
     )
-    startup_timeout_s: Positive = Field(900.0, description="Seconds within which the job's server must answer.")
+    startup_timeout_s: Positive = Field(900.0, description="Time limit in seconds for the job's server to start up.")
 
     @field_validator("base_url")
     @classmethod
@@ -88,10 +89,10 @@ class Served(Section):
         return value
 
     def check_served(self) -> None:
-        """Raises `ValueError` where keys contradict each other."""
+        """Raises `ValueError` if keys contradict each other."""
         if self.serve == "external":
             if self.base_url is None:
-                raise ValueError("serve: 'external' needs `base_url`, where the server is; or write `serve: job`")
+                raise ValueError("serve: 'external' needs `base_url`, the server's address; or write `serve: job`")
             for key in ("command", "gpus"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key}: is for a server that the job starts; write `serve: job`, or leave it out")
@@ -108,8 +109,8 @@ class Served(Section):
             raise ValueError("base_url: with `serve: job` the job chooses the address; leave one of them out")
         text = self.command if isinstance(self.command, str) else " ".join(self.command)
         if "\0" in text:
-            raise ValueError("command: has a NUL character in it, which no program can be given")
+            raise ValueError("command: contains a NUL character; remove it")
         if "{port}" not in text:
-            raise ValueError("command: has no {port}, where the job puts the port that it found free")
+            raise ValueError("command: has no {port}, where the job inserts a free port")
         if not text.split("{")[0].strip():
             raise ValueError("command: must begin with a program")

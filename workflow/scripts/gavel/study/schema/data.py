@@ -1,4 +1,4 @@
-"""Where problems come from, how they are split, and how a student answers them."""
+"""Where questions come from, how they are split, and how the student answers them."""
 
 from typing import Annotated, Literal
 
@@ -8,37 +8,37 @@ from gavel.data.readers import READERS, described
 from gavel.study.schema.base import Count, Section
 
 READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
-GENERATED = ("set", "size", "seed", "perturbs")  # and of those that are generated
+GENERATED = ("set", "size", "seed", "perturbs")  # keys of sources that are generated
 
 
 class Source(Section):
-    """Where problems come from: the embedded generator, a local file or folder, or a hub data set."""
+    """Where questions come from: the built-in generator, a local file or folder, or a hub data set."""
 
     reader: Literal["generator", *READERS] = Field(
-        description=f"How to read it. `generator` makes problems; the others read published layouts. {described()}"
+        description=f"How to read it. `generator` generates questions; the others read published layouts. {described()}"
     )
     path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
-    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k; not of a file.")
+    name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k; not for a file.")
     split: str | None = Field(
         None,
-        description="Hub split, such as `train` or `testmini`; of a local file a name of its rows, as in "
+        description="Hub split, such as `train` or `testmini`; for a local file, the split's name in record ids, as in "
         "`gsm8k-train-00012`.",
     )
     revision: str | None = Field(
-        None, description="Hub commit or tag; null is the newest when it is fetched. Not of what is local."
+        None, description="Hub commit or tag; null downloads the newest. Not allowed for local files."
     )
-    limit: Count | None = Field(None, description="Keep only the first so many rows.")
+    limit: Count | None = Field(None, description="Keep only the first N rows.")
     skip_bad: bool = Field(
         False,
-        description="Leave out rows that the reader cannot read, and count them in `splits.json` and the report; "
-        "otherwise the first one ends the job.",
+        description="Skip rows that the reader cannot read, and count them in `splits.json` and the report; otherwise "
+        "the first such row is an error.",
     )
     set: Literal["pretrain", "main", "svamp", "plus"] | None = Field(
         None,
-        description="Generator only: which kind of problems. `plus` perturbs the problems of another test set.",
+        description="Generator only: kind of questions. `plus` perturbs the questions of another test set.",
     )
-    size: Count | None = Field(None, description="Generator only: number of problems.")
-    seed: int = Field(0, description="Generator only: another seed gives other problems.")
+    size: Count | None = Field(None, description="Generator only: number of questions.")
+    seed: int = Field(0, description="Generator only: a different seed gives different questions.")
     perturbs: str | None = Field(None, description="Generator set `plus` only: name of the test set to perturb.")
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class Source(Section):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(
                     f"{key}: reader {self.reader!r} would ignore it; leave it out"
-                    + (", or write `limit` for the first so many rows" if key == "size" else "")
+                    + (", or write `limit` to keep only the first rows" if key == "size" else "")
                 )
         if generated:
             if self.set is None or self.size is None:
@@ -61,24 +61,28 @@ class Source(Section):
 
 
 class Data(Section):
-    """Problems and splits. Splits are disjoint by normalised question and decided by the seed and the row ids."""
+    """Questions and splits. Splits are disjoint by normalised question, and depend on the seed and the record ids."""
 
-    seed: int = Field(0, description="Decides which problems go to which split.")
+    seed: int = Field(0, description="Determines which questions go into which split.")
     pretrain: Source | None = Field(
-        None, description="What models made from scratch read; null where models come from elsewhere."
+        None, description="Pretraining data for models made from scratch; null if there are none."
     )
-    train: Source = Field(description="Labelled, unlabelled and validation problems are drawn from here.")
-    labeled: int | float = Field(description="Labelled problems: a count, or a share of train between 0 and 1.")
-    unlabeled: int | float = Field(description="Unlabelled problems (answers removed): a count or a share.")
-    validation: int | float = Field(description="Validation problems: a count or a share. All selection uses these.")
-    tests: dict[str, Source] = Field(description="Test sets by name; read by evaluation and audit only.")
-    ngram: Count = Field(8, description="Word n-grams of this length count as overlap in the audit.")
+    train: Source = Field(description="Source of the labelled, unlabelled and validation questions.")
+    labeled: int | float = Field(description="Labelled questions: a count, or a fraction of `train` between 0 and 1.")
+    unlabeled: int | float = Field(description="Unlabelled questions (gold answers removed): a count or a fraction.")
+    validation: int | float = Field(
+        description="Validation questions: a count or a fraction. All model selection uses these."
+    )
+    tests: dict[str, Source] = Field(
+        description="Test sets by name; only the evaluation and the contamination audit read them."
+    )
+    ngram: Count = Field(8, description="Shared word n-grams of this length count as contamination in the audit.")
 
     @field_validator("labeled", "unlabeled", "validation")
     @classmethod
-    def count_or_share(cls, value):
+    def count_or_fraction(cls, value):
         if value <= 0 or (isinstance(value, float) and not value.is_integer() and value >= 1):
-            raise ValueError(f"{value} is neither a count (1, 2, ...) nor a share between 0 and 1")
+            raise ValueError(f"{value} is neither a count (1, 2, ...) nor a fraction between 0 and 1")
         return value
 
     @field_validator("tests")
@@ -88,7 +92,7 @@ class Data(Section):
             raise ValueError("name at least one test set")
         for name, source in value.items():
             if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"test set name {name!r} may hold letters, digits, '-' and '_' only")
+                raise ValueError(f"test set name {name!r} may contain only letters, digits, '-' and '_'")
             if name.startswith("-"):
                 raise ValueError(
                     f"test set name {name!r} must not begin with a dash, which programs take for an option"
@@ -103,15 +107,15 @@ class Solution(Section):
 
     format: Literal["program", "text"] = Field(
         "program",
-        description="`program`: a Python function whose return value is the answer; `text`: free text.",
+        description="`program`: a Python function that returns the answer; `text`: free text.",
     )
     prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
     max_new_tokens: Count = Field(
-        64, description="Longest solution, in tokens; with any question it must fit the student's context."
+        64, description="Maximum response length in tokens; together with any prompt it must fit the student's context."
     )
     batch_seconds: Annotated[float, Field(ge=2)] = Field(
         60.0,
         description="Time limit in seconds for running up to 1,024 programs; larger batches get proportionally more. "
         "Programs that have not run by then count as missing, not wrong: they get no reward and are left out of "
-        "metrics, and the log and the report give their number. An endless program blocks one worker for a second.",
+        "metrics; the log and the report give their number. An endless program blocks one worker for a second.",
     )

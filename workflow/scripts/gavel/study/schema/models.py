@@ -1,4 +1,4 @@
-"""The two models: the student that learns and the judge that pays."""
+"""The two models: the student, which learns, and the judge, which rewards it."""
 
 from typing import Annotated, Literal
 
@@ -6,10 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from gavel.common.redaction import refuse_as_name, refuse_in_options, refuse_in_url
 from gavel.judge.kinds import KINDS, TASKS, task_of
-from gavel.study.schema.base import Count, Positive, Section, Served, Share
+from gavel.study.schema.base import Count, Fraction, Positive, Section, Served
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught
 
-# Arguments of `apply_chat_template` that are the judge's to choose.
+# Arguments of `apply_chat_template` that the judge sets itself.
 NOT_FOR_TEMPLATES = {
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
     "return_dict", "return_tensors", "tokenize", "truncation",
@@ -17,39 +17,42 @@ NOT_FOR_TEMPLATES = {
 
 
 class Scratch(Section):
-    """A tiny model made from nothing on `data.pretrain` (with `model: scratch`)."""
+    """A tiny model trained from scratch on `data.pretrain` (with `model: scratch`)."""
 
     width: Count = Field(128, description="Hidden size.")
     layers: Count = Field(4, description="Number of layers.")
     heads: Count = Field(4, description="Attention heads.")
     steps: Count = Field(description="Optimiser steps.")
-    batch_size: Count = Field(64, description="Documents a step.")
-    seed: int = Field(0, description="Weights and order of documents.")
+    batch_size: Count = Field(64, description="Documents per step.")
+    seed: int = Field(0, description="Seed for the weights and the order of documents.")
 
 
 class StudentScratch(Scratch):
-    """A tiny student made from nothing on `data.pretrain` (with `student.model: scratch`)."""
+    """A tiny student trained from scratch on `data.pretrain` (with `student.model: scratch`)."""
 
     steps: Count = Field(400, description="Optimiser steps.")
-    corrupted_fraction: Share = Field(
+    corrupted_fraction: Fraction = Field(
         0.25,
         description="Fraction of documents with a corrupted program, which leaves room for SFT and RL to improve.",
     )
-    no_question_fraction: Share = Field(0.2, description="Fraction of documents that are a program without a question.")
+    no_question_fraction: Fraction = Field(
+        0.2, description="Fraction of documents that are a program without a question."
+    )
 
 
 class JudgeScratch(Scratch):
-    """A tiny judge made from nothing on `data.pretrain` (with `judge.model: scratch`)."""
+    """A tiny judge trained from scratch on `data.pretrain` (with `judge.model: scratch`)."""
 
     steps: Count = Field(1200, description="Optimiser steps on judging pairs.")
     lm_steps: Count = Field(450, description="Optimiser steps of language modelling before those.")
-    samples: Count = Field(4, description="The untuned student's samples for each question that it is asked.")
-    questions: Count = Field(4000, description="Questions that the untuned student is sampled on.")
+    samples: Count = Field(4, description="Responses sampled from the untuned student per question.")
+    questions: Count = Field(4000, description="Questions on which the untuned student is sampled.")
     tasks: list[Literal[*TASKS]] | None = Field(
         None,
         min_length=1,
-        description="What it learns to be, all at once: a judge of single solutions or one that compares, at once or "
-        "after its own solution. null is what this judge is. Of several each has its kind's labels.",
+        description="Tasks to train on together: a pointwise judge (`single-token`) or a pairwise one (`pairwise`), or "
+        "either after reasoning (`reasoning`, `pairwise-reasoning`). null trains only the task of this study's judge. "
+        "With several tasks, each uses the labels of its kind of judge.",
     )
 
 
@@ -58,11 +61,11 @@ class Model(Section):
 
     model: str = Field(description="Hub name, local folder, or `scratch`.")
     revision: str | None = Field(
-        None, description="Hub commit or tag; null is the newest when it is fetched. Not of what is local."
+        None, description="Hub commit or tag; null downloads the newest. Not allowed for local models."
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Type of the weights.")
-    pad_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `<pad>`).")
-    eos_token: str | None = Field(None, description="Set where the tokenizer has none (Galactica: `</s>`).")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Data type of the weights.")
+    pad_token: str | None = Field(None, description="Set this if the tokenizer has none (Galactica: `<pad>`).")
+    eos_token: str | None = Field(None, description="Set this if the tokenizer has none (Galactica: `</s>`).")
 
 
 class Student(Model):
@@ -72,36 +75,38 @@ class Student(Model):
 
 
 class Server(Served):
-    """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, hosted ones)."""
+    """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, or a hosted one)."""
 
     base_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Of an external server's API, such as http://localhost:8000/v1; `judge.model` is its name there. "
-        "A name and a password in it are written as ${NAME}, for variables of the environment.",
+        description="Address of an external server's API, such as http://localhost:8000/v1; `judge.model` is the "
+        "model's name there. Write a user name and password as ${NAME}, to be read from environment variables.",
     )
     command: str | Annotated[list[str], Field(min_length=1)] = Field(
         "vllm serve {model} --host {host} --port {port}",
-        description="What a job starts, a line or a list of words; {model} is `judge.model`, {host} and {port} are "
-        "filled in, and ${NAME} by variables of the environment, as for a key. The judge's `revision` and `dtype` are "
-        "the server's to know: say them here.",
+        description="Command with which a job starts its server: one line or a list of words. {model} is "
+        "`judge.model`; {host}, {port} and environment variables written as ${NAME}, such as a key, are filled in. "
+        "The judge's `revision` and `dtype` are not passed on; write them into the command.",
     )
     restarts: Annotated[int, Field(ge=0)] = Field(
-        2, description="How many times a job starts its server again when it has died; then the job fails."
+        2, description="How many times a job restarts a server that has died, before the job fails."
     )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
-        description="Name of the environment variable that holds the key, if it needs one; capital letters.",
+        description="Name of the environment variable with the API key, if the server needs one; in capital letters.",
     )
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = Field(
-        20, description="Likeliest tokens to list; a label that is not among them counts as 0. Some servers allow 5."
+        20,
+        description="Number of most likely tokens to request; a label that is not among them gets probability 0. Some "
+        "servers allow only 5.",
     )
-    concurrency: Count = Field(32, description="Requests at a time.")
-    timeout_s: Positive = Field(60.0, description="Seconds that one request may take.")
+    concurrency: Count = Field(32, description="Maximum number of concurrent requests.")
+    timeout_s: Positive = Field(60.0, description="Timeout of a request, in seconds.")
     retries: Annotated[int, Field(ge=0)] = Field(
         5,
-        description="Further attempts at a request that failed or got a malformed reply, each after a longer wait; "
-        "then its reward is missing.",
+        description="Retries of a failed request or malformed reply, each after a longer wait; then the reward is "
+        "missing.",
     )
 
     @field_validator("base_url")
@@ -124,71 +129,72 @@ class Server(Served):
 
 
 class Reasoning(Section):
-    """The judge writes before it answers (Guo et al. 2025, arXiv 2505.14674)."""
+    """Chain-of-thought judging: the judge reasons before its verdict (Guo et al. 2025, arXiv 2505.14674)."""
 
-    max_new_tokens: Count = Field(512, description="Budget of a reasoning, in tokens; the verdict follows in any case.")
-    samples: Count = Field(1, description="Reasonings of each prompt, whose verdicts vote.")
+    max_new_tokens: Count = Field(512, description="Token budget of the reasoning; the verdict follows in any case.")
+    samples: Count = Field(1, description="Reasonings sampled per prompt; their verdicts are combined (`vote`).")
     temperature: Annotated[float, Field(ge=0)] = Field(
-        0.7, description="At which they are drawn; 0 takes the likeliest token, and is for one sample."
+        0.7, description="Sampling temperature of the reasoning; 0 is greedy, and needs `samples: 1`."
     )
     vote: Literal["mean", "majority"] = Field(
         "mean",
-        description="What becomes of the verdicts: their mean probability, or the share of them that is for a label.",
+        description="How to combine verdicts: `mean` averages their probabilities, `majority` takes the fraction of "
+        "verdicts for a label.",
     )
-    seed: int = Field(0, description="Of the draws.")
+    seed: int = Field(0, description="Sampling seed.")
 
     @model_validator(mode="after")
-    def drawn(self):
+    def sampled(self):
         if self.samples > 1 and not self.temperature:
             raise ValueError(f"temperature: at 0 all {self.samples} samples would be the same")
         return self
 
 
 class Benchmark(Section):
-    """Solutions of some validation problems by several policies, in pairs of a right and a wrong one."""
+    """The judge benchmark: pairs of correct and incorrect responses to validation questions, by several policies."""
 
     questions: Count = Field(
-        200, description="The last so many validation problems. Judges that the study trains are selected on the rest."
+        200, description="Use the last N validation questions. Judges that the study trains are selected on the rest."
     )
     samples: Count = Field(
         4,
-        description="Solutions of each problem by each policy that is sampled, and so many spoilt references; also the "
-        "most pairs of a problem.",
+        description="Responses per question from each sampled policy, and as many corrupted reference solutions; also "
+        "the maximum number of pairs per question.",
     )
-    seed: int = Field(0, description="Of samples, spoilt references and the choice of pairs.")
+    seed: int = Field(0, description="Seed for samples, corrupted references and the choice of pairs.")
 
 
-def _own(default: str) -> str:
-    """The kinds' defaults of a key, in words."""
+def _defaults_of(default: str) -> str:
+    """The default of a key for each kind of judge, as text."""
     values = {name: getattr(kind, default) for name, kind in KINDS.items()}
     return ", ".join(f"{name} `{value if isinstance(value, str) else list(value)}`" for name, value in values.items())
 
 
 class Prompting(Section):
-    """The judging prompt and the two words that answer it."""
+    """The judging prompt and its two labels, the words that the judge answers with."""
 
     prompt: str | Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
         description="Judging prompt: a shipped name (judge, judge-instruct; pairwise, pairwise-instruct; with "
         "`judge.reasoning` reasoning, reasoning-instruct; pairwise-reasoning, pairwise-reasoning-instruct) or a file. "
-        "Of a list of phrasings the probabilities are averaged. null takes the default of the kind of judge: "
-        f"{_own('prompt')}; with `judge.reasoning` {_own('reasoning_prompt')}.",
+        "With a list, the probabilities of all prompts are averaged. null takes the default of the kind of judge: "
+        f"{_defaults_of('prompt')}; with `judge.reasoning` {_defaults_of('reasoning_prompt')}.",
     )
     labels: tuple[str, str] | None = Field(
         None,
-        description="The label words: for right and wrong, or for the first and the second solution. Each must be one "
-        f"token where it stands. null takes the default of the kind of judge: {_own('labels')}.",
+        description="The two labels: for correct and incorrect, or for the first and the second response. Each must be "
+        f"a single token after the prompt. null takes the default of the kind of judge: {_defaults_of('labels')}.",
     )
     swap_labels: bool = Field(
         False,
-        description="Ask with both orders of the labels in the prompt's slot {labels} ('Yes or No', 'No or Yes'), and "
+        description="Ask with both orders of the labels in the prompt's {labels} slot ('Yes or No', 'No or Yes'), and "
         "average the probabilities.",
     )
     chat: bool = Field(False, description="Apply the model's chat template to the prompt.")
     chat_template_kwargs: dict[str, bool | int | float | str] = Field(
         default_factory=dict,
         description="Arguments of the chat template (with `chat`), such as {enable_thinking: false} for models that "
-        "would think before the label. A template that opens a thought there is refused.",
+        "would think before the label. A template that opens a thinking block there is refused.",
     )
 
     @field_validator("chat_template_kwargs")
@@ -207,81 +213,83 @@ class Prompting(Section):
     @model_validator(mode="after")
     def possible(self):
         if self.chat_template_kwargs and not self.chat:
-            raise ValueError("chat_template_kwargs: are of the chat template; write `chat: true`, or leave them out")
+            raise ValueError("chat_template_kwargs: need the chat template; write `chat: true`, or leave them out")
         if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
-            raise ValueError(f"chat_template_kwargs: {given[0]!r} is decided by the judge itself; leave it out")
+            raise ValueError(f"chat_template_kwargs: {given[0]!r} is set by the judge itself; leave it out")
         return self
 
 
 class Judge(Model):
-    """The model that pays for solutions."""
+    """The model that scores responses for the reward."""
 
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32",
-        description="Type of the weights; `auto` is bfloat16 where the processor computes in it, else float32.",
+        description="Data type of the weights; `auto` is bfloat16 if the CPU or GPU supports it, otherwise float32.",
     )
     kind: str = Field("single-token", description=f"Kind of judge: {', '.join(KINDS)}.")
-    prompting: Prompting = Field(default_factory=Prompting, description="The judging prompt and its answers.")
+    prompting: Prompting = Field(default_factory=Prompting, description="The judging prompt and its labels.")
     score: str | None = Field(
         None,
-        description="What is paid. single-token: `probability` (the default), P(Yes) / (P(Yes) + P(No)); its "
-        "`log-odds` (within -10 and 10); `hard`, 0 or 1. pairwise: `win-rate` (the default), the mean probability of "
-        "being better than another solution of the group; `elo`, that of being better than an average one by the "
-        "ratings of a Bradley-Terry fit.",
+        description="The reward. single-token: `probability` (the default), P(Yes) / (P(Yes) + P(No)); `log-odds` of "
+        "that, clipped to [-10, 10]; `hard`, 0 or 1. pairwise: `win-rate` (the default), the mean probability of "
+        "beating another response of the group; `elo`, the probability of beating an average one, by the ratings of a "
+        "Bradley-Terry fit.",
     )
     reasoning: Reasoning | None = Field(
         None,
-        description="Let the judge write before it answers, where its prompt has the slot {reasoning}; null answers at "
-        "once.",
+        description="Let the judge reason before its verdict, in the prompt's {reasoning} slot; null asks for a direct "
+        "verdict.",
     )
-    server: Server | None = Field(None, description="Ask a server instead of loading the model.")
+    server: Server | None = Field(None, description="Use a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
         "run",
-        description="Keep answers, so that a resumed training run asks nothing twice: for each run apart, or for all "
-        "jobs of the study (saves money with a hosted judge; results then depend, in the last digits, on who asked "
-        "first).",
+        description="Cache verdicts, so that a resumed training run does not repeat requests: `run` for each run, "
+        "`study` for all jobs of the study (saves money with a hosted judge, but the last digits of results then "
+        "depend on which job asked first); `off` disables it.",
     )
-    min_within_auc: Share | None = Field(
-        None, description="The least AUC within questions that the judge should have before it pays; null asks nothing."
+    min_within_auc: Fraction | None = Field(
+        None, description="Minimum AUC within questions that the judge needs before RL; null sets no minimum."
     )
-    max_off_label: Share | None = Field(
+    max_off_label: Fraction | None = Field(
         0.5,
-        description="The most probability, mean over the calibration, that may fall on other tokens than the two "
-        "labels. Above 0.5 the model would rather say something else than either label, and a score rests on the "
-        "smaller part of its probability. null asks nothing.",
+        description="Maximum mean probability, over the calibration, of tokens other than the two labels. Above 0.5 "
+        "the model prefers another answer to either label, and a score rests on the smaller part of its probability. "
+        "null sets no maximum.",
     )
     on_weak_judge: Literal["warn", "stop"] = Field(
         "warn",
-        description="If the judge's AUC within questions is below `min_within_auc`, or its probability off the labels "
-        "above `max_off_label`: `warn` in log and report, or `stop` before RL.",
+        description="If the judge's AUC within questions is below `min_within_auc`, or its off-label probability above "
+        "`max_off_label`: `warn` in the log and the report, or `stop` before RL.",
     )
     max_tokens: Count = Field(
-        2048, description="Longest judging prompt; the beginning of a longer one is cut (a server does as it does)."
+        2048,
+        description="Maximum length of a judging prompt in tokens; longer ones are cut at the beginning (a server "
+        "follows its own rules).",
     )
-    batch_tokens: Count = Field(16384, description="Tokens in one forward pass; lower it when memory runs out.")
-    calibration_samples: Count = Field(8, description="SFT samples of each validation problem for the calibration.")
+    batch_tokens: Count = Field(16384, description="Tokens per forward pass; lower it if you run out of memory.")
+    calibration_samples: Count = Field(8, description="SFT samples per validation question for the calibration.")
     benchmark: Benchmark | None = Field(
-        None, description="Try the study's judges on pairs of solutions of validation problems; null does not."
+        None, description="Evaluate the study's judges on pairs of responses to validation questions; null skips it."
     )
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
     self_taught: SelfTaught | None = Field(
-        None, description="Let a pairwise judge teach itself on unlabelled questions before it pays; null does not."
+        None, description="Let a pairwise judge train itself on unlabelled questions before RL; null skips it."
     )
     rl: JudgeRl | None = Field(
         None,
-        description="Train a pairwise judge by RL on the labelled questions before it pays, after `self_taught`; null "
-        "does not.",
+        description="Train a pairwise judge by RL on the labelled questions before the student's RL, after "
+        "`self_taught`; null skips it.",
     )
 
     @field_validator("cache", mode="before")
     @classmethod
     def off(cls, value):
-        return "off" if value is False else value  # what YAML makes of it
+        return "off" if value is False else value  # YAML reads `off` as false
 
     @model_validator(mode="after")
     def possible(self):
         if self.server and self.model == "scratch":
-            raise ValueError("server: the model made from scratch runs in the jobs; leave out `server`")
+            raise ValueError("server: a model made from scratch runs in the jobs themselves; leave out `server`")
         if self.on_weak_judge == "stop" and self.min_within_auc is None and self.max_off_label is None:
             raise ValueError("on_weak_judge: 'stop' needs `min_within_auc` or `max_off_label`")
         return self
@@ -294,30 +302,32 @@ class Judge(Model):
             if getattr(section, key) is None:
                 setattr(section, key, value)
         if self.score not in kind.scores:
-            raise ValueError(f"score: {self.score!r} is none of a {self.kind} judge's: {', '.join(kind.scores)}")
+            raise ValueError(
+                f"score: a {self.kind} judge has no score {self.score!r}; choose from {', '.join(kind.scores)}"
+            )
         for key in ("self_taught", "rl"):
             if getattr(self, key) and not kind.relative:
-                raise ValueError(f"{key}: trains a judge that compares two solutions; write `kind: pairwise`")
+                raise ValueError(f"{key}: trains only a pairwise judge; write `kind: pairwise`")
             if getattr(self, key) and self.server:
-                raise ValueError(f"{key}: trains the judge's weights, which a server keeps; leave out `server`")
+                raise ValueError(f"{key}: cannot train a judge that runs on a server; leave out `server`")
             if getattr(self, key) and self.dtype != "float32":
                 raise ValueError(
-                    f"{key}: {self.dtype} numbers lie too far apart for small steps; write dtype: float32, with "
+                    f"{key}: dtype {self.dtype} is too coarse for small updates; write dtype: float32, with "
                     f"`bf16: true` in {key} to compute in bfloat16"
                 )
         if kind.relative and self.prompting.swap_labels:
             raise ValueError(
-                f"prompting.swap_labels: a {self.kind} judge asks in both orders of the solutions; leave it out"
+                f"prompting.swap_labels: a {self.kind} judge already asks in both orders of the responses; leave it out"
             )
         if kind.relative and self.calibration_samples < 2:
-            raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to hold one against another")
+            raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to compare them")
         if self.model == "scratch":
             task = task_of(self.kind, bool(self.reasoning))
             if task is None:
-                raise ValueError(f"model: nothing here makes a {self.kind} judge from scratch; name a model")
+                raise ValueError(f"model: a {self.kind} judge cannot be made from scratch; name a model")
             self.scratch.tasks = self.scratch.tasks or [task]
             if task not in self.scratch.tasks:
-                raise ValueError(f"scratch.tasks: {self.scratch.tasks} do not make what this judge is; add {task!r}")
+                raise ValueError(f"scratch.tasks: {self.scratch.tasks} lack the task of this judge; add {task!r}")
         return self
 
     @field_validator("kind")

@@ -1,9 +1,9 @@
-"""Config keys that earlier versions called otherwise. The old names are refused, with the new one in the error."""
+"""Renamed config keys. Using an old name is an error that gives the new one."""
 
 from collections.abc import Mapping, Sequence
 
-# Dotted path of the old key -> that of the new one; `*` stands for any name. A section that has a new name is named
-# first, so the keys in it are listed under that name.
+# Dotted path of the old key -> dotted path of the new key; `*` matches any name. Renamed sections are reported first,
+# so the keys in such a section are listed under its new name.
 RENAMED = {
     "data.pretrain.of": "data.pretrain.perturbs",
     "data.train.of": "data.train.perturbs",
@@ -42,22 +42,22 @@ RENAMED = {
 
 
 def renamed(path: Sequence[str]) -> str | None:
-    """The new name of the key at a path, dotted; None if that was never a key's name."""
+    """The new name of the key at a path, dotted; None if no key had that name."""
     for old, new in RENAMED.items():
         pattern = old.split(".")
-        if len(pattern) == len(path) and all(part in ("*", own) for part, own in zip(pattern, path, strict=True)):
-            names = iter(own for part, own in zip(pattern, path, strict=True) if part == "*")
+        if len(pattern) == len(path) and all(part in ("*", name) for part, name in zip(pattern, path, strict=True)):
+            names = iter(name for part, name in zip(pattern, path, strict=True) if part == "*")
             return ".".join(next(names) if part == "*" else part for part in new.split("."))
     return None
 
 
 def old_keys(section: Mapping, *path: str) -> dict[str, str]:
-    """The keys of a config, or of its section at a path, that have a new name: old -> new, both dotted."""
+    """The keys in a config, or in its section at a path, that have been renamed: old -> new, both dotted."""
     found: dict[str, str] = {}
     for key, value in section.items():
-        own = (*path, str(key))
-        if new := renamed(own):
-            found[".".join(own)] = new
+        key_path = (*path, str(key))
+        if new := renamed(key_path):
+            found[".".join(key_path)] = new
         elif isinstance(value, Mapping):
-            found |= old_keys(value, *own)
+            found |= old_keys(value, *key_path)
     return found
