@@ -53,7 +53,7 @@ def test_text_from_files_is_escaped(page):
     assert "<and>" not in page
 
 
-def test_same_inputs_same_page(study, page, tmp_path):
+def test_same_inputs_same_page(study, page, tmp_path, draw_anew):
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     render(tmp_path / "results", config, tmp_path / "results" / "report.html")
@@ -178,7 +178,9 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
 
 
 def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
-    config = fake_results.build(tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), best_of=("knockout",))
+    config = fake_results.build(
+        tmp_path, {"main": 20}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=("knockout",)
+    )
     results = load(tmp_path, config)
     table = votes.best_of_n_table(results, "main")
     titles = ["run", "maj@4", "by knockout", "pass@4", "knockout − maj", "knockout"]
@@ -284,15 +286,22 @@ def test_the_page_shows_the_rules_of_the_workflow(study, tmp_path):
     assert list((tmp_path / "figures").glob("workflow*.svg"))
 
 
-def test_seeds_are_also_taken_together(tmp_path):
-    config = fake_results.build(tmp_path, {"main": 40}, samples=2, algorithms=("grpo",), lambdas=("0.5",), seeds=(0, 1))
-    results = load(tmp_path, config)
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    """(results, page) of a study with two seeds."""
+    root, grid = tmp_path_factory.mktemp("seeds"), {"algorithms": ("grpo",), "lambdas": ("0.5",), "seeds": (0, 1)}
+    config = fake_results.build(root, {"main": 40}, samples=2, **grid)
+    render(root, config, root / "report.html")
+    return load(root, config), (root / "report.html").read_text(encoding="utf-8")
+
+
+def test_seeds_are_also_taken_together(seeds):
+    results, text = seeds
     table = accuracy.seeds_table(results)
     assert [row[:4] for row in cells(table)] == [
         ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
     ]
-    render(tmp_path, config, tmp_path / "report.html")
-    assert "Over all seeds" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Over all seeds" in text
 
 
 def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
@@ -330,11 +339,9 @@ def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, caps
     assert "no report of what there is: InputError: " in capsys.readouterr().err
 
 
-def test_one_seed_is_said_and_two_are_named(page, tmp_path):
+def test_one_seed_is_said_and_two_are_named(page, seeds):
     assert "One seed" in page
-    config = fake_results.build(tmp_path, {"main": 20}, samples=2, algorithms=("grpo",), seeds=(0, 1))
-    render(tmp_path, config, tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = seeds[1]
     assert "2 seeds" in text
     assert "One seed" not in text
     assert "seed 1" in text
@@ -382,7 +389,7 @@ def test_an_empty_folder_makes_a_page(tmp_path):
 
 
 def test_only_greedy_solutions(tmp_path):
-    config = fake_results.build(tmp_path, {"main": 20}, samples=0)
+    config = fake_results.build(tmp_path, {"main": 20}, samples=0, algorithms=("grpo",), lambdas=("0.5",))
     render(tmp_path, config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Only greedy solutions were generated" in text

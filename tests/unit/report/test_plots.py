@@ -6,6 +6,8 @@ import pytest
 from gavel.report.plots import judges, results, training
 from gavel.report.plots.style import GREY, label, run_styles
 
+pytestmark = pytest.mark.usefixtures("draw_anew")
+
 NAMES = {"sft": "SFT", "a": "GRPO λ = 0.5", "b": "PPO λ = 1"}
 
 

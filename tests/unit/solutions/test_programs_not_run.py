@@ -196,7 +196,7 @@ def test_runs_are_compared_on_the_questions_that_ran_in_both(late, tmp_path):
 
 def test_the_report_says_how_many_are_missing_and_renders(tmp_path):
     root = tmp_path / "results"
-    study = fake_results.build(root, {"main": 12, "plus": 16}, samples=2)
+    study = fake_results.build(root, {"main": 12, "plus": 16}, samples=2, algorithms=("grpo",), lambdas=("0.5",))
     run = "grpo-lambda0.5-seed0"
     path = root / "evaluation" / run / "main" / "samples.jsonl"
     rows = [row | ({"answer": None, "correct": None} if i % 4 == 0 else {}) for i, row in enumerate(read_jsonl(path))]

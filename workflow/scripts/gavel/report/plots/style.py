@@ -62,19 +62,24 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
 
     @wraps(draw)
     def svg(*args, **kwargs) -> str:
-        with matplotlib.rc_context(RC):
-            out = io.StringIO()
-            draw(*args, **kwargs).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-        text = out.getvalue()
-        # The prologue has no place inside a page, and the metadata block nothing to say without date and
-        # creator.
-        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-        # Fonts that are as wide as the one that the layout was computed with, where that one is missing.
-        changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
-        text = in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
-        return _CONTROL.sub("\ufffd", text).strip()
+        return svg_text(draw, args, kwargs)
 
     return svg
+
+
+def svg_text(draw: Callable[..., Figure], args: tuple, kwargs: dict) -> str:
+    """What `draw` draws of its arguments, in the style of this module."""
+    with matplotlib.rc_context(RC):
+        out = io.StringIO()
+        draw(*args, **kwargs).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    # The prologue has no place inside a page, and the metadata block nothing to say without date and
+    # creator.
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # Fonts that are as wide as the one that the layout was computed with, where that one is missing.
+    changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
+    text = in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
+    return _CONTROL.sub("\ufffd", text).strip()
 
 
 def in_tags(svg: str, change: Callable[[str], str]) -> str:
