@@ -75,7 +75,7 @@ def write(tmp_path):
     return write_rows
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain(tmp_path_factory):
     """(folder, config) of GRPO at one lambda on thirty questions, not to be written into."""
     root = tmp_path_factory.mktemp("plain") / "results"

@@ -28,9 +28,9 @@ STUDY = {
         "unlabeled": 200,
         "validation": 40,
         "tests": {
-            "main": generator("main", 40, 2),
+            "main": generator("main", 20, 2),
             "plus": generator("plus", 16, 3, perturbs="main"),
-            "svamp": generator("svamp", 20, 4),
+            "svamp": generator("svamp", 10, 4),
         },
     },
     "student": {"model": "resources/models/student"},
@@ -39,12 +39,12 @@ STUDY = {
     "rl": {
         "algorithms": ["grpo", "ppo"],
         "lambda": [0.5],
-        "steps": 6,
+        "steps": 4,
         "prompts_per_step": 8,
         "num_generations": 4,
         "warmup": 1,
         "save_every": 2,
-        "validation": {"every": 3, "questions": 20},
+        "validation": {"every": 2, "questions": 20},
         "ppo": {"critic_warmup": 1},
     },
     "evaluation": {"samples": 4, "ks": [1, 2, 4]},
@@ -98,13 +98,18 @@ class Project:
 
     def planned(self, *arguments: str) -> set[str]:
         """Rules that a dry-run would run."""
+        return set(self.jobs(*arguments))
+
+    def jobs(self, *arguments: str) -> dict[str, int]:
+        """Rule -> number of its jobs that a dry-run would run."""
         done = self.run("-n", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         text = done.stdout + done.stderr
         if "Nothing to be done" in text:
-            return set()
+            return {}
         table = text.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-        return {line.split()[0] for line in table if line.strip()} - {"all"}
+        found = dict(line.split() for line in table if line.strip())
+        return {rule: int(count) for rule, count in found.items() if rule != "all"}
 
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.folder / path

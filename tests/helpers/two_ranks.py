@@ -20,11 +20,12 @@ from gavel.training.state import save_whole
 from helpers import gradients
 
 
-def train(run: RunFolders, start: str, job: dict, mirror) -> None:
+def train(run: RunFolders, start: str, job: dict, critic: dict, mirror) -> None:
     notes = Path(run.state)
     shards(notes, start)
     cuts(notes, start)
     repeated(notes, start)
+    rl_train.train(**rebuilt(rl_train.train, critic))
     decisions(notes, job)
     refuse()
 

@@ -12,10 +12,10 @@ LIBRARY = ROOT / "workflow" / "scripts"
 PROBE = """import json
 from pathlib import Path
 
-import torch
-
 
 def note(path):
+    import torch
+
     Path(path).write_text(json.dumps(torch.get_num_threads()))
 """
 

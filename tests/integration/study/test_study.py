@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import mlflow
 import pytest
@@ -123,16 +122,12 @@ def test_mlflow_has_one_active_run_for_each_job_under_one_parent(finished):
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert {"algorithm": "grpo", "lambda": "0.5", "rule": "rl"}.items() <= child.data.tags.items()
     history = client.get_metric_history(child.info.run_id, "reward")
-    assert [point.step for point in history] == [1, 2, 3, 4, 5, 6]
+    assert [point.step for point in history] == [1, 2, 3, 4]
     assert child.info.status == "FINISHED"
 
 
-def test_a_second_run_has_nothing_to_do(finished):
-    done = finished.run()
-    assert "Nothing to be done" in done.stdout + done.stderr
-
-
 LIBRARY = "workflow/scripts/gavel"
+VERIFIER = (f"{LIBRARY}/solutions/verifier.py", "def equal(", "EDITED = True\n\n\ndef equal(")
 FROM_TRAINING = {
     "train_sft",
     "judge_policy",
@@ -147,57 +142,62 @@ FROM_TRAINING = {
 }
 
 
+def test_a_second_run_has_nothing_to_do_nor_one_after_an_edit_that_was_taken_back(finished):
+    path, old, new = VERIFIER
+    finished.edit(path, old, new)
+    finished.edit(path, new, old)
+    done = finished.run()
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
-    ("path", "old", "new", "expected"),
+    ("edits", "expected"),
     [
-        (f"{LIBRARY}/training/rl/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: ', set()),
         (
-            f"{LIBRARY}/stats/voting.py",
-            "def pass_at_k(",
-            "EDITED = True\n\n\ndef pass_at_k(",
+            [
+                (f"{LIBRARY}/training/rl/rewards.py", '"""Rewards: ', '# A remark.\n"""Payments: '),
+                (f"{LIBRARY}/tracking/tracker.py", "class Tracker", "EDITED = True\n\n\nclass Tracker"),
+            ],
+            set(),
+        ),
+        (
+            [(f"{LIBRARY}/stats/voting.py", "def pass_at_k(", "EDITED = True\n\n\ndef pass_at_k(")],
             {"compute_metrics", "report_html"},
         ),
-        (f"{LIBRARY}/report/plots/style.py", "import ", "EDITED = True\nimport ", {"report_html"}),
+        ([(f"{LIBRARY}/report/plots/style.py", "import ", "EDITED = True\nimport ")], {"report_html"}),
         (
-            f"{LIBRARY}/models/sampling.py",
-            "@dataclass(frozen=True)\nclass Sample",
-            "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
+            [
+                (
+                    f"{LIBRARY}/models/sampling.py",
+                    "@dataclass(frozen=True)\nclass Sample",
+                    "EDITED = True\n\n\n@dataclass(frozen=True)\nclass Sample",
+                )
+            ],
             FROM_TRAINING,
         ),
-        (
-            f"{LIBRARY}/solutions/verifier.py",
-            "def equal(",
-            "EDITED = True\n\n\ndef equal(",
-            FROM_TRAINING,
-        ),
-        ("resources/prompts/judge.txt", "?", " ?", FROM_TRAINING - {"train_sft"}),
-        (f"{LIBRARY}/tracking/tracker.py", "class Tracker", "EDITED = True\n\n\nclass Tracker", set()),
+        ([VERIFIER], FROM_TRAINING),
+        ([("resources/prompts/judge.txt", "?", " ?")], FROM_TRAINING - {"train_sft"}),
     ],
-    ids=["comment", "voting", "plot style", "sampler", "verifier", "judging prompt", "tracking"],
+    ids=["comment and tracking", "voting", "plot style", "sampler", "verifier", "judging prompt"],
 )
-def test_an_edit_reruns_what_it_affects(finished, path, old, new, expected):
-    finished.edit(path, old, new)
+def test_an_edit_reruns_what_it_affects(finished, edits, expected):
+    for path, old, new in edits:
+        finished.edit(path, old, new)
     try:
         assert finished.planned() == expected
     finally:
-        finished.edit(path, new, old)
-    assert finished.planned() == set()
+        for path, old, new in edits:
+            finished.edit(path, new, old)
 
 
 def test_a_deleted_evaluation_is_remade_with_what_depends_on_it(finished):
-    kept = finished.results / "evaluation/sft/main/samples.jsonl"
-    before = kept.stat().st_mtime_ns
-    shutil.rmtree(finished.results / "evaluation/grpo-lambda0.5-seed0")
-    done = finished.run("--quiet", "host")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (finished.results / "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl").exists()
-    assert kept.stat().st_mtime_ns == before
-    ran = {
-        line.split("rule ")[1].rstrip(":")
-        for line in (done.stdout + done.stderr).splitlines()
-        if "rule " in line and line.endswith(":")
-    }
-    assert ran - {"all"} == {"generate", "score", "compute_metrics", "report_html"}
+    """And no other run's: one job of each rule. tests/system/faults/test_deleted_files.py runs them."""
+    gone = finished.results / "evaluation/grpo-lambda0.5-seed0"
+    aside = gone.rename(finished.folder / "aside")
+    try:
+        assert finished.jobs() == dict.fromkeys(("generate", "score", "compute_metrics", "report_html"), 1)
+    finally:
+        aside.rename(gone)
 
 
 def test_the_judge_was_tried_on_kinds_tricks_and_every_policy(finished):

@@ -114,37 +114,39 @@ def readable(path: Path) -> bool:
     return True
 
 
-def test_two_processes_train_a_critic_as_one_and_say_so_once(tiny, rows, folders, monkeypatch):
-    one, two = folders
-    shown = []
-    settings = SETTINGS | {"steps": 4, "gradient_checkpointing": True}
-    small_run(one, tiny, rows, algorithm="ppo", settings=settings)
-    monkeypatch.setattr(log, "show", shown.append)
-    job = small_job(two, tiny, rows, algorithm="ppo", settings=settings)
-    train("gavel.training.rl.train", TWO, 2, **rebuilt(train, job))
-    assert [line.split(":")[0] for line in shown] == [f"step {step}/4" for step in range(5)]
-    assert_trained_alike(one, two, "value_loss", "explained_variance")
+CRITIC = {"algorithm": "ppo", "settings": SETTINGS | {"steps": 4, "gradient_checkpointing": True}}
 
 
 @pytest.fixture(scope="module")
 def together(tiny, rows, tmp_path_factory):
-    """What `two_ranks` did, once for the tests below: its folder, and the error that the job got."""
-    folder = tmp_path_factory.mktemp("together")
-    (folder / "notes").mkdir()
+    """What `two_ranks` did, once for the tests below: its folder, the error that the job got and what it showed."""
+    folder, shown = tmp_path_factory.mktemp("together"), []
+    for name in ("notes", "critic"):
+        (folder / name).mkdir()
     job = small_job(folder, tiny, rows, settings=SETTINGS, validation={"on_collapse": "raise_lambda"})
+    critic = small_job(folder / "critic", tiny, rows, **CRITIC)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
+        patch.setattr(log, "show", shown.append)
         run = RunFolders(str(folder), str(folder / "notes"), "d")
-        train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job)
-    return folder, str(error.value)
+        train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job, critic=critic)
+    return folder, str(error.value), shown
 
 
 def test_what_one_process_refuses_ends_the_job_with_its_line(together):
     assert together[1] == "data.labeled: nothing there"
 
 
+def test_two_processes_train_a_critic_as_one_and_say_so_once(together, tiny, rows, tmp_path):
+    folder, _, shown = together
+    small_run(tmp_path, tiny, rows, **CRITIC)
+    told = [line.split(":")[0] for line in shown]
+    assert told[: told.index("step 0/6")] == [f"step {step}/4" for step in range(5)]  # the next job has six steps
+    assert_trained_alike(tmp_path, folder / "critic", "value_loss", "explained_variance")
+
+
 def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):
-    folder, _ = together
+    folder = together[0]
     saved = loading.load_model(str(folder / "notes" / "sharded"))
     assert not torch.equal(saved.state_dict()["lm_head.weight"], weights(tiny)["lm_head.weight"])
     # The main process drew three samples of up to twelve tokens, from what it then saved.
@@ -183,7 +185,7 @@ def test_a_question_that_both_processes_have_gets_the_completions_that_one_would
 
 
 def test_what_one_process_sees_both_act_upon(together):
-    folder, _ = together
+    folder = together[0]
     first, second = read_json(folder / "notes" / "sums.json")
     assert first == second
     steps = curve(folder)

@@ -7,6 +7,7 @@ from collections import defaultdict
 import pytest
 import yaml
 
+from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import resolve
 from gavel.study.code_digest import closure
@@ -53,44 +54,43 @@ def test_labels_reach_rl_from_the_labelled_file_only(jobs):
     assert data == {f"results/data/{name}.jsonl" for name in ("labeled", "unlabeled", "validation")}
 
 
-def test_the_report_waits_for_what_the_training_of_the_judge_leaves(jobs, tmp_path):
-    assert not any("/judge/training/" in name for name in jobs["report_html"])
-    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+def shipped() -> dict:
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def read_by(tmp_path_factory) -> dict[str, set[str]]:
+    """Rule -> files that one of its jobs reads, where the judge is trained and benchmarked."""
+    folder, raw = tmp_path_factory.mktemp("judged"), shipped()
     trained = {"self_taught": {"iterations": 1, "dpo": None}, "rl": {"steps": 2}}
-    raw["judge"] = raw["judge"] | {"kind": "pairwise"} | trained
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    raw["judge"] = raw["judge"] | {"kind": "pairwise", "benchmark": {"questions": 50}} | trained
+    (folder / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
-    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", done.stdout + done.stderr, re.M))
+    found = re.findall(r"^rule (\w+):\n    input: (.*)", done.stdout + done.stderr, re.M)
+    return {rule: set(files.split(", ")) for rule, files in found}
+
+
+def test_the_report_waits_for_what_the_training_of_the_judge_leaves(jobs, read_by):
+    assert not any("/judge/training/" in name for name in jobs["report_html"])
     files = [f"{stage}/{name}" for stage in ("iteration1-sft", "rl") for name in ("run.json", "monitor.csv")]
     files += ["pairs1.jsonl", "judgments1.jsonl"]
-    assert {f"results/judge/training/{name}" for name in files} <= set(read["report_html"].split(", "))
+    assert {f"results/judge/training/{name}" for name in files} <= read_by["report_html"]
 
 
-def test_judges_are_benchmarked_only_where_the_config_asks(jobs, tmp_path):
+def test_judges_are_benchmarked_only_where_the_config_asks(jobs, read_by):
     names = {"benchmark_items", "benchmark_judge", "benchmark_table"}
     assert not names & set(jobs)
-    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    raw["judge"] = raw["judge"] | {"benchmark": {"questions": 50}}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout + done.stderr
-    read = dict(re.findall(r"^rule (\w+):\n    input: (.*)", text, re.M))
-    assert names <= set(read)
-    assert "results/data/validation.jsonl" in read["benchmark_items"]
-    assert not any("/test/" in read[name] or "/evaluation/" in read[name] for name in names)
-    assert "results/judge/benchmark/items.jsonl" in read["benchmark_judge"]
-    assert "results/judge/benchmark.csv" in read["report_html"]
-    assert "results/judge/benchmark" not in read["train_rl"]
-    raw["judge"]["benchmark"] = {"questions": 201}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
-    assert "judge.benchmark.questions: 201 of 400 validation problems" in done.stderr + done.stdout
+    assert names <= set(read_by)
+    assert "results/data/validation.jsonl" in read_by["benchmark_items"]
+    assert not any("/test/" in file or "/evaluation/" in file for name in names for file in read_by[name])
+    assert "results/judge/benchmark/items.jsonl" in read_by["benchmark_judge"]
+    assert "results/judge/benchmark.csv" in read_by["report_html"]
+    assert not any(file.startswith("results/judge/benchmark") for file in read_by["train_rl"])
 
 
 def test_jobs_ask_slurm_for_what_they_need(tmp_path):
-    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw = shipped()
     raw["compute"] = {"gpus": 3, "processes": 2, "mem_mb": 5000, "runtime": 90}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     profile = ("--workflow-profile", str(ROOT / "profiles/slurm"))
@@ -118,7 +118,7 @@ def test_jobs_ask_slurm_for_what_they_need(tmp_path):
     ],
 )
 def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
-    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw = shipped()
     raw["compute"] = {"gpus": 4}
     for section, values in changes.items():
         raw[section] = raw[section] | values
@@ -134,37 +134,49 @@ def test_a_job_holds_no_gpu_that_it_has_no_use_for(changes, counts):
         ({"rl": {"lambda": [0, 2]}}, "rl.lambda.1"),
         ({"data": {"train": {"reader": "gsm8k", "path": "missing.jsonl"}}}, "data.train.path: no such file or folder"),
         ({"student": {"model": "./nowhere"}}, "student.model: no such file or folder: ./nowhere"),
+        ({"judge": {"benchmark": {"questions": 201}}}, "judge.benchmark.questions: 201 of 400 validation problems"),
+        ({"results_dir": f"{ROOT}/docs"}, f"results_dir: {ROOT}/docs is in the project's folder docs"),
     ],
 )
-def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path, change, message):
-    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+def test_a_wrong_config_is_told_before_any_job(tmp_path, monkeypatch, change, message):
+    """By what the workflow calls first; that its error ends a dry-run with one line is the next test's."""
+    monkeypatch.chdir(tmp_path)
+    raw = shipped()
     for section, values in change.items():
-        raw[section] = raw[section] | values
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    done = snakemake("-n", "--configfile", "study.yaml", cwd=tmp_path)
+        raw[section] = raw[section] | values if isinstance(values, dict) else values
+    with pytest.raises(InputError, match=re.escape(message)):
+        resolve.resolve(raw, ROOT)
+
+
+def refused(folder, text: str, *more: str) -> str:
+    """What a dry-run of this config says that it ends with."""
+    (folder / "mine.yaml").write_text(text)
+    done = snakemake("-n", "--configfile", "mine.yaml", *more, cwd=folder)
     assert done.returncode != 0
-    assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+    return done.stderr + done.stdout
+
+
+def test_a_wrong_config_ends_the_dry_run_with_one_line(tmp_path):
+    raw = shipped()
+    raw["student"] = {"model": "./nowhere"}
+    assert "student.model: no such file or folder: ./nowhere" in refused(tmp_path, yaml.safe_dump(raw))
 
 
 def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_path):
-    """What Snakemake has merged shows none of this: the files are read again."""
+    """What Snakemake has merged shows none of this: the files are read again, as is the command line. All that is
+    refused then is in tests/unit/study/test_config_files.py."""
     text = (ROOT / "config/config.yaml").read_text().replace("results_dir: results\n", "")
     nameless = text.replace("study: tiny\n", "")
     mine = text.replace("study: tiny\n", "study: mine\n")
-    for file, more, message in (
-        (nameless, [], "mine.yaml: `study` is missing, so the results would overwrite the default study's"),
-        (mine + "rl: {steps: 3}\n", [], "mine.yaml:45: key 'rl' is given twice, first on line 29"),
-        (mine.replace("  steps: 60", "  steps: 010"), [], "mine.yaml:33: rl.steps: YAML reads 010 as an octal number"),
-        (mine, ["--config", "rl={steps: 3, steps: 4}"], "--config: key 'rl.steps' is given twice"),
-        (mine, ["--config", "rl={kl_in: reward}"], "unknown key 'rl.kl_in'; it is now 'rl.kl_placement'"),
-        (mine, ["--config", f"results_dir={ROOT}/docs"], f"results_dir: {ROOT}/docs is in the project's folder docs"),
-    ):
-        (tmp_path / "mine.yaml").write_text(file)
-        done = snakemake("-n", "--configfile", "mine.yaml", *more, cwd=tmp_path)
-        assert done.returncode != 0
-        assert message in done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
+    assert "mine.yaml: `study` is missing, so the results would overwrite the default study's" in refused(
+        tmp_path, nameless
+    )
+    assert "mine.yaml:45: key 'rl' is given twice, first on line 29" in refused(tmp_path, mine + "rl: {steps: 3}\n")
+    twice = refused(tmp_path, mine, "--config", "rl={steps: 3, steps: 4}")
+    assert "--config: key 'rl.steps' is given twice" in twice
+    renamed = refused(tmp_path, mine, "--config", "rl={kl_in: reward}")
+    assert "unknown key 'rl.kl_in'; it is now 'rl.kl_placement'" in renamed
 
 
 def test_overrides_alone_build_on_the_default_study(tmp_path):

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from gavel.common.paths import ROOT
+from helpers.small import STUDY, generator
 
 SNAKEFILE = """
 configfile: "study.yaml"
@@ -57,29 +59,37 @@ def jobs(said: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
 
 
+def inputs(said: str) -> dict[str, set[str]]:
+    """Rule -> what one of its jobs reads."""
+    return {rule: set(files.split(", ")) for rule, files in re.findall(r"rule (\w+):\n    input: (.*)", said)}
+
+
 def shipped(name: str) -> dict:
     return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
 
 
-def test_a_study_can_be_part_of_another_workflow(tmp_path):
-    workflow(tmp_path, shipped("config"), "gavel_report_html")
-    said = snakemake(tmp_path, "-n")
+@pytest.fixture(scope="module")
+def said(tmp_path_factory) -> str:
+    """By a dry-run of a workflow with the default study as its module, whose jobs are two processes each."""
+    folder = tmp_path_factory.mktemp("module")
+    workflow(folder, shipped("config") | {"compute": {"processes": 2}}, "gavel_report_html")
+    return snakemake(folder, "-n")
+
+
+def test_a_study_can_be_part_of_another_workflow(said):
     found = jobs(said)
     assert found["mine"] == found["summary"] == 1, "the module took the default target"
     assert "gavel_all" not in found
     assert {name: found[f"gavel_{name}"] for name in ("prepare_data", "train_sft", "train_rl", "generate")} == {
         "prepare_data": 1, "train_sft": 1, "train_rl": 6, "generate": 7,
     }  # fmt: skip
-    read = dict(re.findall(r"rule (\w+):\n    input: (.*)", said))
-    assert read["summary"] == "results/report.html"
-    assert {f"{ROOT}/resources/models/student", f"{ROOT}/resources/prompts/solve.txt"} <= set(
-        read["gavel_train_sft"].split(", ")
-    )
+    read = inputs(said)
+    assert read["summary"] == {"results/report.html"}
+    assert {f"{ROOT}/resources/models/student", f"{ROOT}/resources/prompts/solve.txt"} <= read["gavel_train_sft"]
 
 
-def test_a_job_of_several_processes_finds_its_launcher(tmp_path):
-    workflow(tmp_path, shipped("config") | {"compute": {"processes": 2}}, "gavel_report_html")
-    assert f"{ROOT}/workflow/accelerate/ddp.yaml" in snakemake(tmp_path, "-n", "gavel_sft")
+def test_a_job_of_several_processes_finds_its_launcher(said):
+    assert f"{ROOT}/workflow/accelerate/ddp.yaml" in inputs(said)["gavel_train_sft"]
 
 
 def test_a_sweep_can_be_part_of_another_workflow(tmp_path):
@@ -91,7 +101,7 @@ def test_a_sweep_can_be_part_of_another_workflow(tmp_path):
 
 def test_its_scripts_run(tmp_path):
     study = shipped("config")
-    study["data"]["pretrain"]["size"] = 300
+    study["data"] = STUDY["data"] | {"pretrain": generator("pretrain", 300, 0)}
     study["student"] = {"model": "scratch"}
     study["judge"] = {"model": "scratch"}
     workflow(tmp_path, study, "gavel_report_html")

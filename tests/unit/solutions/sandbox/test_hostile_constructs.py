@@ -160,7 +160,7 @@ def test_a_program_that_ended_runs_nothing_later():
         "return next(x[0][1])",
     )
     programs_ = [program + f"# {i}" for i in range(9) for program in (late, HONEST)]
-    assert run_programs(programs_, timeout_s=5) == [None, "18"] * 9
+    assert run_programs(programs_, timeout_s=0.5) == [None, "18"] * 9
 
 
 def test_a_deep_sum_needs_no_deep_recursion():

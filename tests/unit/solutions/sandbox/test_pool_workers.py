@@ -116,7 +116,7 @@ def test_a_worker_that_reads_nothing_is_not_waited_for(tmp_path, monkeypatch, fr
     monkeypatch.setattr(programs, "BEGIN_TIMEOUT_S", 0.2)
     long = [body(f"return {i}", "# " + "x" * 15_000) for i in range(40)]  # more than a pipe holds
     begun = time.monotonic()
-    assert run_programs(long, timeout_s=60, budget_s=2) == [NOT_RUN] * 40  # they were never read, so they did not run
+    assert run_programs(long, timeout_s=60, budget_s=1) == [NOT_RUN] * 40  # they were never read, so they did not run
     assert time.monotonic() - begun < 30
 
 
@@ -292,7 +292,7 @@ def test_late_programs_are_shared_among_all_workers(monkeypatch):
     monkeypatch.setattr(programs._Pool, "_listen", counted)
     pool = programs._Pool(3)
     try:
-        assert pool.run(endless(9), 1.0) == [None] * 9
+        assert pool.run(endless(9), 0.5) == [None] * 9
     finally:
         pool.close()
     assert max(busy) == 3
