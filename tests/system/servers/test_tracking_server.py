@@ -345,7 +345,9 @@ class TestStudy:
         server.stop()
         done = project.run()
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        assert f"once it answers, run .venv/bin/gavel track {project.results.relative_to(project.folder)}" in done.stderr
+        assert (
+            f"once it answers, run .venv/bin/gavel track {project.results.relative_to(project.folder)}" in done.stderr
+        )
         assert len(lacking(project.results)) == 8
         assert (project.results / "report.html").exists()
         server.start()
