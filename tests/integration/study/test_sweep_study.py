@@ -15,7 +15,7 @@ def test_a_shared_baseline_is_trained_once_and_then_left_alone(tmp_path):
         data=STUDY["data"] | {"pretrain": generator("pretrain", 300, 0)},
     )
     targets = [f"results/small/{name}/runs/sft/best" for name in variants]
-    done = project.run(*targets)
+    done = project.run(*targets, "--quiet", "host")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (done.stdout + done.stderr).splitlines()
     said = [line for line in lines if "sft]" in line]

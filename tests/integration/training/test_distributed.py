@@ -240,5 +240,5 @@ def test_accelerate_reads_our_files_as_we_do(monkeypatch, kind, sharding):
     assert distributed.sharding() == sharding
     distributed.check("grpo", critic=False)
     if sharding:
-        with pytest.raises(InputError, match="take ddp"):
+        with pytest.raises(InputError, match="use ddp"):
             distributed.check("ppo", critic=True)

@@ -198,7 +198,7 @@ def gate(tmp_path):
         out, log = tmp_path / "gate.json", tmp_path / "logs" / "gate.log"
         workflow = SimpleNamespace(
             log=[str(log)],
-            params=SimpleNamespace(least=least, most=most),
+            params=SimpleNamespace(min_within_auc=least, max_off_label=most),
             input=SimpleNamespace(calibration=str(tmp_path / "calibration.json")),
             output=SimpleNamespace(gate=str(out)),
         )
