@@ -48,7 +48,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def wait_for(what, process, seconds=200):
+def wait_for(what, process, seconds=400):
     deadline = time.monotonic() + seconds
     while not what():
         assert process.poll() is None, process.stdout.read()
@@ -61,7 +61,7 @@ def step(project) -> int:
     return max((int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*")), default=0)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_study_survives_its_server_and_leaves_none_behind(project, tmp_path):
     log = project.results / "logs" / "rl" / f"{RUN}.log"
     process = project.start(FINAL)
