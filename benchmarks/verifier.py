@@ -15,7 +15,7 @@ parse(response))`. lm-eval's filters are two regular expressions, written here f
 (lm-evaluation-harness, `lm_eval/tasks/gsm8k/gsm8k.yaml`): strict takes the first `#### (\-?[0-9\.\,]+)`, flexible
 the last `(-?[$0-9.,]{2,})|(-?[0-9]+)`; both are compared as text without case, after `,`, `$`, everything up to `#### `
 and a final full stop are taken out. The published solutions end in `A: 18`, which lm-eval's strict filter does not
-know: they are read as published, with that mark written `####`, and without their last line.
+know: they are read as published, with that marker written `####`, and without their last line.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def corpus() -> list[Row]:
 
 def published(path: Path) -> list[Row]:
     """GSM8K's published model solutions, in three forms."""
-    forms: dict[str, list[Row]] = {name: [] for name in ("as published", "marked `####`", "without the mark's line")}
+    forms: dict[str, list[Row]] = {name: [] for name in ("as published", "marked `####`", "without the marker's line")}
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         gold = answers.extract(row["ground_truth"])
@@ -154,7 +154,7 @@ def main() -> None:
         seconds[name] = time.perf_counter() - started
     text = as_table({name: rates(rows, found) for name, found in verdicts.items()})
     took = ", ".join(f"{name} {1000 * value / len(rows):.2g}" for name, value in seconds.items())
-    text = f"{text}\nMilliseconds a text, on two cores: {took}.\n"
+    text = f"{text}\nMilliseconds per text, on two cores: {took}.\n"
     print(text)
     if arguments.disagreements:
         with open(arguments.disagreements, "w", encoding="utf-8") as file:

@@ -4,25 +4,16 @@ from typing import Any
 
 from gavel.study.schema.study import definition, schema
 
-SECTIONS = {
-    "Source": "data.train, data.pretrain, data.tests.<name>",
-    "StudentScratch": "student.scratch",
-    "JudgeScratch": "judge.scratch",
-    "Validation": "rl.validation",
-    "LambdaSchedule": "rl.lambda_schedule",
-    "Prompting": "judge.prompting",
-    "Ppo": "rl.ppo",
-}
-
 
 def reference() -> str:
-    """The reference of all keys as Markdown, with a table per section."""
+    """The reference of all keys as Markdown, with a table per section, in the config's order."""
     root = schema()
     lines: list[str] = []
-    for title, node in [("(top level)", root), *root["$defs"].items()]:
+    sections = {", ".join(paths): root["$defs"][name] for name, paths in _sections(root).items()}
+    for title, node in {"(top level)": root, **sections}.items():
         lines += [
             "",
-            f"### {_heading(title)}",
+            f"### {title}",
             "",
             node.get("description", ""),
             "",
@@ -36,15 +27,29 @@ def reference() -> str:
     return "\n".join(lines).strip() + "\n"
 
 
+def _sections(root: dict[str, Any]) -> dict[str, list[str]]:
+    """Name of a definition -> the dotted paths of the sections that it defines."""
+    paths: dict[str, list[str]] = {}
+
+    def visit(node: dict[str, Any], *path: str) -> None:
+        for key, field in node["properties"].items():
+            named = field.get("additionalProperties")
+            entry, where = (named, (*path, key, "<name>")) if isinstance(named, dict) else (field, (*path, key))
+            section = definition(root, entry)
+            if section is not entry:
+                name = next(name for name, found in root["$defs"].items() if found is section)
+                paths.setdefault(name, []).append(".".join(where))
+                visit(section, *where)
+
+    visit(root)
+    return paths
+
+
 def _choices(field: dict[str, Any], meaning: str) -> str:
     """The values of a key with a fixed set of them, unless its meaning names them all."""
     options = [field, *field.get("anyOf", ())]
     values: list[Any] = next((option["enum"] for option in options if "enum" in option), [])
     return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."
-
-
-def _heading(title: str) -> str:
-    return SECTIONS.get(title, title.lower())
 
 
 def _default(field: dict[str, Any]) -> str:
