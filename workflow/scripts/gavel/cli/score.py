@@ -22,6 +22,7 @@ from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
+from gavel.common.files import jsonl_lines
 from gavel.data.sources import Skipped
 from gavel.solutions.budget import BATCH as PROGRAMS
 from gavel.solutions.budget import BUDGET_S, use_budget
@@ -204,8 +205,8 @@ def _read(
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
     if details:
         with output_file.opened("--details", details) as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for line in jsonl_lines(rows):
+                file.write(line)
     else:
         for _ in rows:
             pass
