@@ -204,9 +204,7 @@ def _read(
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
     if details:
-        with output_file.opened("--details", details) as file:
-            for line in jsonl_lines(rows):
-                file.write(line)
+        output_file.write("--details", details, jsonl_lines(rows))
     else:
         for _ in rows:
             pass
