@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gavel.common.paths import ROOT
-from gavel.solutions.numbers import canonical
+from gavel.solutions.numbers import canonical, words_value
 from gavel.solutions.verifier import equal, extract, solutions_to_answers, verify
 from helpers.answer_corpus import DATA
 
@@ -127,6 +127,14 @@ def test_extract(text, answer):
 def test_canonical(value, text):
     assert canonical(value) == text
     assert text is None or canonical(text) == text
+
+
+def test_the_words_below_twenty():
+    words = (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen"
+    )
+    assert [words_value(word) for word in words.split()] == list(range(20))
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def if_too_long(value: object) -> str:
     """The reason, in brackets after a blank, if `canonical` rejects an int or the text of a number because it has too
     many digits; otherwise an empty text. It goes to the end of an error message."""
     if isinstance(value, str):
-        text = _stripped(value)
+        text = _trimmed(value.translate(CHARACTERS).strip())
         match = NUMBER.fullmatch(text)
         large = len(text) > MAX_DIGITS or re.search("[eE^*×]", text)
         too_long = match is not None and bool(large) and match_text(match) is None
@@ -198,15 +198,16 @@ def fraction(text: str) -> Fraction:
 
 @lru_cache(maxsize=65536)
 def _canonical_text(text: str) -> str | None:
-    if text.translate(CHARACTERS).strip() == UNANSWERABLE:
+    plain = text.translate(CHARACTERS).strip()
+    if plain == UNANSWERABLE:
         return UNANSWERABLE
-    match = NUMBER.fullmatch(_stripped(text))
+    match = NUMBER.fullmatch(_trimmed(plain))
     return match_text(match) if match else None
 
 
-def _stripped(text: str) -> str:
-    """A number's text in plain characters, without a full stop or percent sign at its end."""
-    return re.sub(r"^-[ ]", "-", text.translate(CHARACTERS).strip()).rstrip(".").rstrip("%").rstrip()
+def _trimmed(plain: str) -> str:
+    """A number's text in plain characters (`CHARACTERS`), without a full stop or percent sign at its end."""
+    return re.sub(r"^-[ ]", "-", plain).rstrip(".").rstrip("%").rstrip()
 
 
 def words_value(text: str) -> Fraction | None:
@@ -260,8 +261,7 @@ _SMALL = {
     word: value
     for value, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen "
-        "eighteen nineteen".split()
+        "seventeen eighteen nineteen".split()
     )
 } | {
     word: 10 * value
