@@ -84,6 +84,28 @@ def test_extract(text, answer):
     assert extract(text) == answer
 
 
+@pytest.mark.parametrize("marker", ["#### ", "A: ", "The answer is "])
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("3 groups of 4, which is 12", "12"),
+        ("3 groups of 4 apples, which is 12 apples.", "12"),
+        ("3 big groups of 4 apples each, making 12 apples", "12"),
+        ("$3 boxes * 4, i.e. $12", "12"),
+        ("5 boxes times 3, which is 15", "15"),
+        # what follows is no product, but says something else of the number
+        ("3 eggs of 12, which is 25%", "3"),
+        ("2 out of 5, which is 40%", "2"),
+        ("18 eggs, which is 2 more than 16", "18"),
+        ("3 boxes of 12", "3"),
+        ("3 boxes of 12, which is a lot", "3"),
+        ("3 groups of 4, which is 12 + 1", None),
+    ],
+)
+def test_a_product_with_units_is_its_result_if_it_is_right(marker, statement, answer):
+    assert extract(marker + statement) == answer
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -131,8 +153,8 @@ def test_canonical(value, text):
 
 def test_the_words_below_twenty():
     words = (
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen"
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen"
     )
     assert [words_value(word) for word in words.split()] == list(range(20))
 

@@ -27,8 +27,9 @@ answer of a text is determined by these rules, in order:
   replaces it; "it could also be 19" leaves no answer.
 3. In a marker, a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`). Without a result it
    is not an answer (`5 - 3`). The same holds for computations in words (`5 more than 10, i.e. 15` is 15, `twice 15` is
-   not an answer), but without a number to compare with, `5 more than Tom` is 5. `5! = 120` has a factorial; `5!` at the
-   end of a sentence has an exclamation mark. A formula between `$` signs, or in LaTeX, is evaluated. A list, an
+   not an answer), but without a number to compare with, `5 more than Tom` is 5. A product with units counts if it is
+   right: `3 groups of 4, which is 12` is 12, and `3 eggs of 12, which is 25%` is 3. `5! = 120` has a factorial; `5!` at
+   the end of a sentence has an exclamation mark. A formula between `$` signs, or in LaTeX, is evaluated. A list, an
    alternative (`2 or 3`), a range, a bound (`at least 5`), a time, two units (`5 hours 30 minutes`), both signs
    (`± 5`), a variable (`5x`) and words (`unknown`, `none of these`) are not answers. A number in words is an answer
    only if nothing but a unit follows it.
