@@ -84,6 +84,30 @@ def test_extract(text, answer):
     assert extract(text) == answer
 
 
+@pytest.mark.parametrize("marker", ["#### ", "A: ", "The answer is ", "It is ", ""])
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("|-5|", "5"),
+        ("|\u22125|", "5"),
+        ("|-2.5|.", "2.5"),
+        ("|-5| = 5", "5"),
+        ("|3 - 8| = |-5|", "5"),
+        ("2 * |-5| = 10", "10"),
+        ("-|-5|", "-5"),
+        ("$|-5|$", "5"),
+        (r"\boxed{|-5|}", "5"),
+    ],
+)
+def test_bars_around_a_negative_number_take_its_sign(marker, statement, answer):
+    assert extract(marker + statement) == answer
+
+
+@pytest.mark.parametrize("row", ["| x | -5 |", "|x|-5|", "|3|-5|", "| -3 | -5 |", "|-3|-5|", "| 1 |-5|"])
+def test_the_bars_of_a_table_do_not(row):
+    assert extract(f"| a | b |\n{row}") == "-5"
+
+
 @pytest.mark.parametrize("marker", ["#### ", "A: ", "The answer is "])
 @pytest.mark.parametrize(
     ("statement", "answer"),

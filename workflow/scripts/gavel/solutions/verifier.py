@@ -40,9 +40,9 @@ answer of a text is determined by these rules, in order:
 
 Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`,
 `1 200`, `1,00,000`) are stripped. Signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and
-powers of ten (`1e3`, `1.5 x 10^3`) are read. `25%` is 25. The words hundred to trillion multiply (`2 million`), and so
-do k, M and bn after a currency sign (`$5k`); without one they may be units, and there is no answer. `dozen` and `lakh`
-are units. `1'200` and `12,50` are not numbers.
+powers of ten (`1e3`, `1.5 x 10^3`) are read; `|-5|` is 5. `25%` is 25. The words hundred to trillion multiply (`2
+million`), and so do k, M and bn after a currency sign (`$5k`); without one they may be units, and there is no answer.
+`dozen` and `lakh` are units. `1'200` and `12,50` are not numbers.
 
 'Cannot be answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`,
 `the answer is None`): a lower-case `none` may well mean zero. A missing answer is Python's None and equals nothing.
@@ -258,6 +258,16 @@ _WAYS = (
     ),
     ("+/-", re.compile(r"\+/-"), "±"),
     ("plus or minus", re.compile(r"\bplus or minus(?=[ ][0-9])"), "±"),
+    # `|-5|` outside LaTeX. Not where other bars on the line may make it a cell of a table.
+    (
+        "|",
+        re.compile(
+            r"(^[^|\n]*|[=+*/(≈<>][ ]*)(?<![\w)}\]\\])\|[-−–]([$€£]?[0-9][0-9,]*(?:\.[0-9]+)?)\|"
+            r"(?![\w(\\{\[]|\.[0-9])(?=[ ]*[=+*/)≈<>]|[^|\n]*$)",
+            re.MULTILINE,
+        ),
+        r"\1\2",
+    ),
     ("_", re.compile(r"(?<=[0-9])_(?=[0-9]{3}(?![0-9_]|\{))(?<![0-9]{4}_)"), ","),
     (".", re.compile(r"(?<![0-9.,])([0-9]+\.[0-9]*)\(([0-9]{1,20})\)"), r"\1\\overline{\2}"),
     # `$5k`, `$2M`, `$3bn`; without a currency sign such a letter may be a unit.
