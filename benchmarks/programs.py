@@ -22,6 +22,7 @@ from measuring import machine, medians
 from pebble import ProcessPool
 
 from gavel.data.generator.problems import generate
+from gavel.solutions.budget import Answer
 from gavel.solutions.programs import to_program
 from gavel.solutions.sandbox.pool import containment, run_programs
 
@@ -63,19 +64,20 @@ def _late(*_) -> None:
 
 def under_alarm(program: str) -> str | None:
     signal.signal(signal.SIGALRM, _late)
-    signal.setitimer(signal.ITIMER_REAL, 1.0)
     try:
-        return bare(program)
-    except Exception:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1.0)
+            return bare(program)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Exception:  # also of an alarm that goes off while it is being turned off
         return None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def pebble_for_each_call(programs: list[str]) -> list[str | None]:
     with ProcessPool(max_workers=os.cpu_count()) as pool:
         waiting = [pool.schedule(bare, args=[program], timeout=1.0) for program in programs]
-        return [future.result() for future in waiting]
+        return [None if future.exception() else future.result() for future in waiting]
 
 
 def executor_for_each_call(programs: list[str]) -> list[str | None]:
@@ -99,7 +101,9 @@ def measure(programs: list[str], rounds: int) -> dict[str, float]:
     """Median seconds of each method, all of which must give the same answers."""
     expected = [round(float(answer), 9) for answer in in_process(programs)]
 
-    def check(name: str, answers: list[str]) -> None:
+    def check(name: str, answers: list[Answer]) -> None:
+        if missing := sum(not isinstance(answer, str) for answer in answers):
+            raise SystemExit(f"{name}: {missing} programs ran out of time; measure on an idle machine")
         if [round(float(answer), 9) for answer in answers] != expected:
             raise SystemExit(f"{name} gives other answers")
 

@@ -88,8 +88,13 @@ def test_what_cannot_be_written_is_told_before_the_work_and_nothing_is_made(
 
 def test_an_error_of_another_pipe_is_not_taken_for_the_file_s(tmp_path):
     error = BrokenPipeError(errno.EPIPE, "a worker's")
-    with pytest.raises(BrokenPipeError) as caught, output_file.opened("--details", str(tmp_path / "x")):
+
+    def lines():
+        yield "first\n"
         raise error
+
+    with pytest.raises(BrokenPipeError) as caught:
+        output_file.write("--details", str(tmp_path / "x"), lines())
     assert caught.value is error
     assert list(tmp_path.iterdir()) == []
 

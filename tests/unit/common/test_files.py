@@ -11,7 +11,16 @@ import threading
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.common.files import is_replaced, json_texts, read_json, read_jsonl, replacing, write_text
+from gavel.common.files import (
+    is_replaced,
+    json_texts,
+    jsonl_lines,
+    read_json,
+    read_jsonl,
+    replacing,
+    write_jsonl,
+    write_text,
+)
 from helpers.devices import device, read_pipe
 
 TOO_LONG = "9" * 5000
@@ -232,3 +241,11 @@ def test_what_this_process_has_open_is_written_on_and_not_from_its_beginning(tmp
         out.write("third\n")
     assert (tmp_path / "out.txt").read_text() == "first\nsecond\nthird\n"
     assert others(tmp_path) == {"out.txt"} | ({"link"} if linked else set())
+
+
+def test_rows_are_lines_that_are_read_as_the_same_rows(tmp_path):
+    lines = ['{"a": 1, "b": "ä\u2028 [ ] , {"}\n', '{"a": [{"c": 2}]}\n', '{"a": 3}\n']
+    assert list(jsonl_lines(ROWS)) == lines
+    write_jsonl(tmp_path / "rows.jsonl", iter(ROWS))
+    assert (tmp_path / "rows.jsonl").read_bytes() == "".join(lines).encode()
+    assert list(read_jsonl(tmp_path / "rows.jsonl")) == ROWS

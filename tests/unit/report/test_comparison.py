@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
+from typing import Annotated, Literal, get_args, get_origin
 
 import pandas as pd
 import pytest
@@ -17,6 +18,8 @@ from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
+from gavel.study.schema.base import Section, types_in
+from gavel.study.schema.study import Config
 from helpers.devices import read_pipe
 from helpers.fake_judges import judge_benchmark, judge_training
 from helpers.fake_results import build
@@ -360,6 +363,45 @@ def told(folder, tmp_path, capsys, *others) -> tuple[int, str]:
 
     status = main(["report", str(folder), *map(str, others), "--out", str(tmp_path / "page.html")])
     return status, capsys.readouterr().err
+
+
+def annotation(key: str):
+    """What the schema says of a config key."""
+    section, found = Config, None
+    for part in key.split("."):
+        found = next(field for name, field in section.model_fields.items() if (field.alias or name) == part).annotation
+        section = next((kind for kind in types_in(found) if issubclass(kind, Section)), None)
+    return found
+
+
+def plain(annotation) -> set[type]:
+    """The types of the YAML values that an annotation allows."""
+    inner, origin = get_args(annotation), get_origin(annotation)
+    if origin is Annotated:
+        return plain(inner[0])
+    if origin is Literal:
+        return set(map(type, inner))
+    if origin in (list, dict):
+        return {origin}
+    if inner:
+        return {kind for part in inner for kind in plain(part)}
+    return {dict if issubclass(annotation, Section) else annotation}
+
+
+def kinds(types) -> set[type]:
+    """Types of values, of which a number may be either."""
+    return {float if kind is int else kind for kind in types} - {NoneType}
+
+
+@pytest.mark.parametrize("key", comparison.SHAPES)
+def test_the_page_takes_what_the_schema_allows(key):
+    allowed, shape = plain(annotation(key)), comparison.SHAPES[key]
+    assert all(issubclass(kind, shape) for kind in allowed)
+    assert kinds(allowed) == kinds(get_args(shape) or {shape})
+    assert (allowed == {list}) == (key in comparison.LISTED)
+    if key in comparison.LISTED:
+        one = comparison.LISTED[key]
+        assert kinds(types_in(annotation(key))) == kinds(get_args(one) or {one})
 
 
 PRIMARY = {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gavel.common.paths import ROOT
-from gavel.solutions.numbers import canonical
+from gavel.solutions.numbers import canonical, words_value
 from gavel.solutions.verifier import equal, extract, solutions_to_answers, verify
 from helpers.answer_corpus import DATA
 
@@ -84,6 +84,52 @@ def test_extract(text, answer):
     assert extract(text) == answer
 
 
+@pytest.mark.parametrize("marker", ["#### ", "A: ", "The answer is ", "It is ", ""])
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("|-5|", "5"),
+        ("|\u22125|", "5"),
+        ("|-2.5|.", "2.5"),
+        ("|-5| = 5", "5"),
+        ("|3 - 8| = |-5|", "5"),
+        ("2 * |-5| = 10", "10"),
+        ("-|-5|", "-5"),
+        ("$|-5|$", "5"),
+        (r"\boxed{|-5|}", "5"),
+    ],
+)
+def test_bars_around_a_negative_number_take_its_sign(marker, statement, answer):
+    assert extract(marker + statement) == answer
+
+
+@pytest.mark.parametrize("row", ["| x | -5 |", "|x|-5|", "|3|-5|", "| -3 | -5 |", "|-3|-5|", "| 1 |-5|"])
+def test_the_bars_of_a_table_do_not(row):
+    assert extract(f"| a | b |\n{row}") == "-5"
+
+
+@pytest.mark.parametrize("marker", ["#### ", "A: ", "The answer is "])
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("3 groups of 4, which is 12", "12"),
+        ("3 groups of 4 apples, which is 12 apples.", "12"),
+        ("3 big groups of 4 apples each, making 12 apples", "12"),
+        ("$3 boxes * 4, i.e. $12", "12"),
+        ("5 boxes times 3, which is 15", "15"),
+        # what follows is no product, but says something else of the number
+        ("3 eggs of 12, which is 25%", "3"),
+        ("2 out of 5, which is 40%", "2"),
+        ("18 eggs, which is 2 more than 16", "18"),
+        ("3 boxes of 12", "3"),
+        ("3 boxes of 12, which is a lot", "3"),
+        ("3 groups of 4, which is 12 + 1", None),
+    ],
+)
+def test_a_product_with_units_is_its_result_if_it_is_right(marker, statement, answer):
+    assert extract(marker + statement) == answer
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -127,6 +173,14 @@ def test_extract(text, answer):
 def test_canonical(value, text):
     assert canonical(value) == text
     assert text is None or canonical(text) == text
+
+
+def test_the_words_below_twenty():
+    words = (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen"
+    )
+    assert [words_value(word) for word in words.split()] == list(range(20))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where results may lie: not where they would overwrite those of the default study."""
+"""Where results may lie: not where they would overwrite those of another study."""
 
 import inspect
 import re
@@ -53,7 +53,7 @@ def test_a_study_s_name_does_not_begin_with_a_sign(name, reason):
 @pytest.mark.parametrize("folder", ["results", "./results/", "docs/../results", str(ROOT / "results")])
 def test_another_study_does_not_lie_where_the_default_study_does(folder):
     assert study.load(default() | {"results_dir": folder})["study"] == default()["study"]
-    message = f"is the folder of the default study {default()['study']!r}, whose results would be overwritten"
+    message = f"is the folder of the default study {default()['study']!r}, whose results '[a-z-]+' would overwrite"
     with pytest.raises(InputError, match=f"^config: results_dir: .*{message}"):
         study.load(default() | {"study": "jt", "results_dir": folder})
     raw = yaml.safe_load((ROOT / "config" / "judge-strength.yaml").read_text()) | {"results_dir": folder}
@@ -73,7 +73,7 @@ def test_the_default_study_is_that_of_the_working_directory(tmp_path, monkeypatc
     mine.write_text(yaml.safe_dump(default() | {"study": "jt"}))
     assert study.load(anything)["study"] == "jt"
     for folder in ("results", "link"):
-        with pytest.raises(InputError, match="default study 'jt', whose results would be overwritten"):
+        with pytest.raises(InputError, match="default study 'jt', whose results 'tiny' would overwrite"):
             study.load(default() | {"results_dir": folder})
     mine.write_text(yaml.safe_dump(default() | {"study": "jt", "results_dir": "out"}))
     assert study.load(default() | {"results_dir": "results"})["results_dir"] == "results"
@@ -83,3 +83,20 @@ def test_the_default_study_is_that_of_the_working_directory(tmp_path, monkeypatc
     assert study.load(anything)["study"] == "jt"
     with pytest.raises(InputError, match="is the folder of the default study"):
         study.load(anything | {"results_dir": str(ROOT / "results")})
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "unfinished/config.yaml"])
+def test_another_study_does_not_lie_where_a_study_has_left_its_results(tmp_path, file):
+    written = tmp_path / "out" / file
+    written.parent.mkdir(parents=True)
+    written.write_text(yaml.safe_dump(default() | {"study": "first"}))
+    here = default() | {"results_dir": str(tmp_path / "out")}
+    assert study.load(here | {"study": "first"})["study"] == "first"
+    message = "holds the results of the study 'first', which 'second' would overwrite; name another folder, such as"
+    with pytest.raises(InputError, match=f"^config: results_dir: {tmp_path}/out {message}"):
+        study.load(here | {"study": "second"})
+    with pytest.raises(InputError, match=f"^config: results_dir: {tmp_path}/out {message}"):
+        study.check_place({"study": "second", "results_dir": str(tmp_path / "out")})
+    for other in ("question: what?\n", "study: [", ""):  # not a study's
+        written.write_text(other)
+        assert study.load(here | {"study": "second"})["study"] == "second"

@@ -122,7 +122,7 @@ def changed(path: str, value) -> dict:
         *(("study", name, "study: String should match pattern") for name in ("", "a/b", "../x", "a\n", "~", "a b")),
         ("study", 8, "study: Input should be a valid string; put it in quotes (found 8)"),
         ("study", "-n", "study: must not begin with a dash, which programs take for an option"),
-        ("study", "jt", "results_dir: results is the folder of the default study 'tiny', whose results would"),
+        ("study", "jt", "results_dir: results is the folder of the default study 'tiny', whose results 'jt' would"),
         ("results_dir", "-n", "results_dir: must not begin with a dash"),
         *(
             ("results_dir", f"{name}{below}", f"is in the project's folder {name}; name another folder")

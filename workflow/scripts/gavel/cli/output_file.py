@@ -6,10 +6,8 @@ directly (`gavel.common.files.replacing`).
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from gavel.common.errors import InputError
 from gavel.common.files import replacing
@@ -34,39 +32,30 @@ def check(option: str, path: str) -> None:
             raise InputError(f"{option} {path}: is a folder; name the file to write")
 
 
-@contextmanager
-def opened(option: str, path: str) -> Iterator["Output"]:
-    """A file to write; it appears when the block ends without an error.
+def write(option: str, path: str, lines: Iterable[str]) -> None:
+    """Write lines to a file, which appears once all are written.
 
     Raises:
-        InputError: the file cannot be written. Errors from the block itself are passed on unchanged.
+        InputError: the file cannot be written. Errors that `lines` raises are passed on unchanged.
     """
     check(option, path)
-    block_error: OSError | None = None
+    theirs: list[OSError] = []
     try:
         with replacing(path, make_folder=False) as handle:
-            try:
-                yield Output(handle, option, path)
-            except OSError as error:
-                block_error = error
-                raise
+            handle.writelines(_noting_errors(lines, theirs))
     except OSError as error:
-        if error is block_error:
+        if error in theirs:
             raise
         raise _cannot(option, path, error) from None
 
 
-class Output:
-    """The handle that `opened` yields; distinguishes this file's errors from those of other files and pipes."""
-
-    def __init__(self, handle: TextIO, option: str, path: str) -> None:
-        self._handle, self._option, self._path = handle, option, path
-
-    def write(self, text: str) -> None:
-        try:
-            self._handle.write(text)
-        except OSError as error:
-            raise _cannot(self._option, self._path, error) from None
+def _noting_errors(lines: Iterable[str], errors: list[OSError]) -> Iterator[str]:
+    """The same lines; the error that ends them, which may be another file's or a pipe's, is added to `errors`."""
+    try:
+        yield from lines
+    except OSError as error:
+        errors.append(error)
+        raise
 
 
 def _cannot(option: str, path: str, error: OSError) -> InputError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gavel.common.files import json_texts
-from gavel.solutions.numbers import TOO_LONG, too_long
+from gavel.solutions.numbers import if_too_long
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,4 +32,4 @@ def answer_shown(row: dict[str, Any], key: str) -> str:
     value = shown(row, key)
     if value == "null":
         return "null (no label; such rows cannot be scored)"
-    return f"{value} ({TOO_LONG})" if too_long(row.get(key)) else value
+    return value + if_too_long(row.get(key))

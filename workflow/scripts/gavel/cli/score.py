@@ -22,6 +22,7 @@ from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
 from gavel.cli.rows import add_options, located
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
+from gavel.common.files import jsonl_lines
 from gavel.data.sources import Skipped
 from gavel.solutions.budget import BATCH as PROGRAMS
 from gavel.solutions.budget import BUDGET_S, use_budget
@@ -203,9 +204,7 @@ def _read(
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
     if details:
-        with output_file.opened("--details", details) as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        output_file.write("--details", details, jsonl_lines(rows))
     else:
         for _ in rows:
             pass

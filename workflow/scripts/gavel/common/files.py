@@ -264,8 +264,13 @@ def write_json(path: str | Path, value: object) -> None:
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as JSON Lines atomically."""
     with replacing(path) as handle:
-        for row in rows:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+        handle.writelines(jsonl_lines(rows))
+
+
+def jsonl_lines(rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Each row as a line of JSON Lines, with its line break."""
+    for row in rows:
+        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def sync_folder(folder: str | Path) -> None:

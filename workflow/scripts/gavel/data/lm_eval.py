@@ -16,7 +16,7 @@ import json
 from hashlib import blake2b
 
 from gavel.common.errors import InputError
-from gavel.solutions.numbers import TOO_LONG, canonical, too_long
+from gavel.solutions.numbers import canonical, if_too_long
 
 
 def gold(row: dict) -> str:
@@ -25,8 +25,10 @@ def gold(row: dict) -> str:
     value = target.rpartition("####")[2] if isinstance(target, str) else target
     answer = canonical(value)
     if answer is None:
-        why = f" ({TOO_LONG})" if too_long(value) else ""
-        raise InputError(f"'target' is neither a number nor None and does not end with '#### N': {_shown(target)}{why}")
+        raise InputError(
+            "'target' is neither a number nor None and does not end with '#### N': "
+            f"{_shown(target)}{if_too_long(value)}"
+        )
     return answer
 
 

@@ -13,7 +13,7 @@ from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.data.fields import FIELDS
 from gavel.data.records import Problem
-from gavel.solutions.numbers import TOO_LONG, canonical, too_long
+from gavel.solutions.numbers import canonical, if_too_long
 
 # An ASDiv answer with its unit, such as `9 (apples)`.
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
@@ -30,8 +30,7 @@ def _gold(value: object) -> str:
     """Canonical text of a gold answer. Raises `InputError` if no response could ever equal it."""
     gold = None if value is None or isinstance(value, bool) else canonical(value)
     if gold is None:
-        why = f" ({TOO_LONG})" if too_long(value) else ""
-        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{why}")
+        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{if_too_long(value)}")
     return gold
 
 

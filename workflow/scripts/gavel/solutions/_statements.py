@@ -14,6 +14,7 @@ from gavel.solutions.numbers import (
     NUMBER_WORDS,
     UNANSWERABLE,
     canonical,
+    fraction,
     match_text,
     words_value,
 )
@@ -103,6 +104,11 @@ _OPERATIONS = re.compile(
 _RESULT = re.compile(
     r"(?:,?[ ](?:which|that|so|so it|so that)?[ ]?(?:is equal to|is|equals|makes|gives|comes to|or)"
     r"|,?[ ](?:or|so|giving|making|yielding|leaving|resulting in|for a total of|namely|i\.e\.)),?[ ]+"
+)
+# The rest of a product after its first number: ` groups of 4 apples`, ` boxes * 4`.
+_PRODUCT = re.compile(
+    rf"{_OPERAND_UNITS}[ ]?(?:[×*·⋅xX]|\\times|\\cdot|(?:of|times|multiplied by)\b)[ ]?[*_(]*(?P<factor>{FLAT_NUMBER})"
+    rf"[)*_]*{_OPERAND_UNITS}"
 )
 # The same later in the sentence, after `5 more than 10` or `the sum of 4 and 5`.
 _GIVES = re.compile(
@@ -471,6 +477,8 @@ def _result(statement: str, first: _Element) -> str | None:
         first = given
     elif compares and compares["other"] is not None:
         return None
+    elif product := _product(statement, first):
+        first = product
     result, element = (None, first) if _UNFINISHED.match(statement, first.end) and not first.formula else (first, first)
     while element:
         end = _OPERATIONS.match(statement, element.end).end()
@@ -488,6 +496,20 @@ def _restates(statement: str, element: _Element, result: _Element | None) -> boo
     if result is None or not statement.startswith("!", element.end):
         return False
     return value(f"{element.answer}!") == result.answer
+
+
+def _product(statement: str, first: _Element) -> _Element | None:
+    """The result of a product that begins with `first`: the 12 of `3 groups of 4, which is 12`.
+
+    A number that is not the product says something else, as in `3 eggs of 12, which is 25%`.
+    """
+    rest = None if first.formula else _PRODUCT.match(statement, first.end)
+    gives = rest and _GIVES.match(statement, rest.end())
+    element = gives and _element(statement, _LEAD.match(statement, gives.end()).end())
+    factor = canonical(rest["factor"]) if rest else None
+    if not element or element.answer is None or first.answer is None or factor is None:
+        return None
+    return element if canonical(fraction(first.answer) * fraction(factor)) == element.answer else None
 
 
 def _given(statement: str, start: int) -> _Element | None:

@@ -25,7 +25,6 @@ SIGNIFICANT_DIGITS = 12
 # Longer numbers are degenerate text (a model that repeats one digit), never an answer; a float needs up to 309 digits.
 MAX_DIGITS = 400
 MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10))
-TOO_LONG = f"too long: a number has {MAX_DIGITS} digits at most"
 
 # Letters that make following digits part of a word (`AZYUK2A`). Chinese and Japanese are excluded because they write
 # numbers without spaces around them.
@@ -170,14 +169,17 @@ def canonical(value: object) -> str | None:
     return None
 
 
-def too_long(value: object) -> bool:
-    """Whether `canonical` rejects an int, or the text of a number, because it has too many digits."""
+def if_too_long(value: object) -> str:
+    """The reason, in brackets after a blank, if `canonical` rejects an int or the text of a number because it has too
+    many digits; otherwise an empty text. It goes to the end of an error message."""
     if isinstance(value, str):
-        text = _stripped(value)
+        text = _trimmed(value.translate(CHARACTERS).strip())
         match = NUMBER.fullmatch(text)
         large = len(text) > MAX_DIGITS or re.search("[eE^*×]", text)
-        return match is not None and bool(large) and match_text(match) is None
-    return isinstance(value, int) and canonical(value) is None and not isinstance(value, bool)
+        too_long = match is not None and bool(large) and match_text(match) is None
+    else:
+        too_long = isinstance(value, int) and canonical(value) is None and not isinstance(value, bool)
+    return f" (too long: a number has {MAX_DIGITS} digits at most)" if too_long else ""
 
 
 def match_text(match: re.Match[str]) -> str | None:
@@ -196,15 +198,16 @@ def fraction(text: str) -> Fraction:
 
 @lru_cache(maxsize=65536)
 def _canonical_text(text: str) -> str | None:
-    if text.translate(CHARACTERS).strip() == UNANSWERABLE:
+    plain = text.translate(CHARACTERS).strip()
+    if plain == UNANSWERABLE:
         return UNANSWERABLE
-    match = NUMBER.fullmatch(_stripped(text))
+    match = NUMBER.fullmatch(_trimmed(plain))
     return match_text(match) if match else None
 
 
-def _stripped(text: str) -> str:
-    """A number's text in plain characters, without a full stop or percent sign at its end."""
-    return re.sub(r"^-[ ]", "-", text.translate(CHARACTERS).strip()).rstrip(".").rstrip("%").rstrip()
+def _trimmed(plain: str) -> str:
+    """A number's text in plain characters (`CHARACTERS`), without a full stop or percent sign at its end."""
+    return re.sub(r"^-[ ]", "-", plain).rstrip(".").rstrip("%").rstrip()
 
 
 def words_value(text: str) -> Fraction | None:
@@ -258,8 +261,7 @@ _SMALL = {
     word: value
     for value, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen "
-        "eighteen nineteen".split()
+        "seventeen eighteen nineteen".split()
     )
 } | {
     word: 10 * value

@@ -27,8 +27,9 @@ answer of a text is determined by these rules, in order:
   replaces it; "it could also be 19" leaves no answer.
 3. In a marker, a computation stands for its result (`676 - 224, which is 452`, `1600*3.5 = $5600`). Without a result it
    is not an answer (`5 - 3`). The same holds for computations in words (`5 more than 10, i.e. 15` is 15, `twice 15` is
-   not an answer), but without a number to compare with, `5 more than Tom` is 5. `5! = 120` has a factorial; `5!` at the
-   end of a sentence has an exclamation mark. A formula between `$` signs, or in LaTeX, is evaluated. A list, an
+   not an answer), but without a number to compare with, `5 more than Tom` is 5. A product with units counts if it is
+   right: `3 groups of 4, which is 12` is 12, and `3 eggs of 12, which is 25%` is 3. `5! = 120` has a factorial; `5!` at
+   the end of a sentence has an exclamation mark. A formula between `$` signs, or in LaTeX, is evaluated. A list, an
    alternative (`2 or 3`), a range, a bound (`at least 5`), a time, two units (`5 hours 30 minutes`), both signs
    (`± 5`), a variable (`5x`) and words (`unknown`, `none of these`) are not answers. A number in words is an answer
    only if nothing but a unit follows it.
@@ -39,9 +40,9 @@ answer of a text is determined by these rules, in order:
 
 Annotations `<<48/2=24>>`, currency signs, units after the number, full stops and thousands separators (`1,200`,
 `1 200`, `1,00,000`) are stripped. Signs (`- 5`, `(-5)`, `–5`, `negative 5`), fractions, mixed numbers (`1 1/2`) and
-powers of ten (`1e3`, `1.5 x 10^3`) are read. `25%` is 25. The words hundred to trillion multiply (`2 million`), and so
-do k, M and bn after a currency sign (`$5k`); without one they may be units, and there is no answer. `dozen` and `lakh`
-are units. `1'200` and `12,50` are not numbers.
+powers of ten (`1e3`, `1.5 x 10^3`) are read; `|-5|` is 5. `25%` is 25. The words hundred to trillion multiply (`2
+million`), and so do k, M and bn after a currency sign (`$5k`); without one they may be units, and there is no answer.
+`dozen` and `lakh` are units. `1'200` and `12,50` are not numbers.
 
 'Cannot be answered' is only the exact word `None`, alone in a marker (`#### None`, `A: None`, `\boxed{None}`,
 `the answer is None`): a lower-case `none` may well mean zero. A missing answer is Python's None and equals nothing.
@@ -257,6 +258,16 @@ _WAYS = (
     ),
     ("+/-", re.compile(r"\+/-"), "±"),
     ("plus or minus", re.compile(r"\bplus or minus(?=[ ][0-9])"), "±"),
+    # `|-5|` outside LaTeX. Not where other bars on the line may make it a cell of a table.
+    (
+        "|",
+        re.compile(
+            r"(^[^|\n]*|[=+*/(≈<>][ ]*)(?<![\w)}\]\\])\|[-−–]([$€£]?[0-9][0-9,]*(?:\.[0-9]+)?)\|"
+            r"(?![\w(\\{\[]|\.[0-9])(?=[ ]*[=+*/)≈<>]|[^|\n]*$)",
+            re.MULTILINE,
+        ),
+        r"\1\2",
+    ),
     ("_", re.compile(r"(?<=[0-9])_(?=[0-9]{3}(?![0-9_]|\{))(?<![0-9]{4}_)"), ","),
     (".", re.compile(r"(?<![0-9.,])([0-9]+\.[0-9]*)\(([0-9]{1,20})\)"), r"\1\\overline{\2}"),
     # `$5k`, `$2M`, `$3bn`; without a currency sign such a letter may be a unit.

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
+from gavel.study.layout import Layout
 from gavel.study.schema.base import Section
 
 # Folders of the project that cannot be a study's; neither can any that begins with a dot (.git, .venv).
@@ -32,7 +33,8 @@ class Place(Section):
     results_dir: str | None = Field(
         None,
         description="Results folder; default `results/<study>`. `~` is your home folder. It cannot be one of the "
-        "project's own folders, nor, for another study, the default study's folder or one that it uses in there.",
+        "project's own folders, nor one that holds another study's results, nor, for another study, the default "
+        "study's folder or one that it uses in there.",
     )
 
     @field_validator("study")
@@ -67,7 +69,9 @@ class Place(Section):
     def placed(self) -> Self:
         self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's folder
         try:
-            problem = _default_folder_problem(Path(self.results_dir), self.study) or _problem(Path(self.results_dir))
+            folder = Path(self.results_dir)
+            problem = _default_folder_problem(folder, self.study) or _problem(folder)
+            problem = problem or _other_results_problem(folder, self.study)
         except OSError as error:
             problem = f"cannot be used ({error.strerror})"
         if problem:
@@ -85,7 +89,20 @@ def _default_folder_problem(path: Path, study: str) -> str | None:
         name, folder = default.get("study"), default.get("results_dir") or f"results/{default.get('study')}"
         same = isinstance(folder, str) and (base / Path(folder).expanduser()).resolve() == path.resolve()
         if same and name != study:
-            return f"is the folder of the default study {name!r}, whose results would be overwritten"
+            return f"is the folder of the default study {name!r}, whose results {study!r} would overwrite"
+    return None
+
+
+def _other_results_problem(path: Path, study: str) -> str | None:
+    """An error if another study has written its results into the folder; otherwise None."""
+    files = Layout(path)
+    for written in (files.config, files.unfinished.config):
+        try:
+            name = config_files.read(written).get("study")
+        except InputError:  # no report yet, or something else's file
+            continue
+        if name not in (None, study):
+            return f"holds the results of the study {name!r}, which {study!r} would overwrite"
     return None
 
 

@@ -19,7 +19,8 @@ from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
 from gavel.study.layout import Layout
 
-# What the page reads of a study's config, where it is there. Other keys may be another version's.
+# What the page reads of a study's config, where it is there. Other keys may be another version's. Not imported from the
+# schema, because every change there would then rerun the page; a test compares both.
 SHAPES: dict[str, type | UnionType] = {
     "primary": dict | None,
     "rl": dict | None,
