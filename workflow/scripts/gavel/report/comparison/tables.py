@@ -195,10 +195,10 @@ def labels_sentence(studies: Mapping[str, Results]) -> str | None:
         return None
     points, reached = sorted(curve.items()), sorted(reached)
     needed = [labels_for(value, points) for _, value, _ in reached]
-    labels_needed = [f"about {number:,.0f}" if number else f"more than {points[-1][0]:,}" for number in needed]
+    amounts = [f"about {number:,.0f}" if number else f"more than {points[-1][0]:,}" for number in needed]
     return (
         f"Label efficiency: what {reached[0][2]} reaches with {listing([f'{labels:,}' for labels, *_ in reached])} "
-        f"labels, SFT alone would reach with {listing(labels_needed)} (linear interpolation between the SFT baselines, "
+        f"labels, SFT alone would reach with {listing(amounts)} (linear interpolation between the SFT baselines, "
         "labels on a logarithmic scale)."
     )
 

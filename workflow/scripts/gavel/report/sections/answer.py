@@ -65,8 +65,8 @@ def label_use(results: Results) -> list[str]:
     if isinstance(validation, int):
         sentences.append(
             f"The {validation:,} validation questions are labelled too. Their labels select the SFT checkpoint, "
-            "calibrate the judge and select every RL run's best validation checkpoint. At λ = 0, only RL up to the "
-            "final checkpoint uses no labels."
+            "calibrate the judge and select every RL run's best validation checkpoint. At λ = 0, RL is label-free "
+            "only for the final checkpoint."
         )
     return sentences
 
