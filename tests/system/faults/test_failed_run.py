@@ -18,7 +18,7 @@ def test_the_others_are_reported_and_the_study_goes_on(tmp_path):
     done = project.run("--keep-going")
     assert done.returncode == 1
     page = project.results / "unfinished" / "report.html"
-    assert f"open {page.relative_to(tmp_path)} for a report of what there is" in done.stderr
+    assert f"open {page.relative_to(tmp_path)} for a report of the runs evaluated so far" in done.stderr
     text = page.read_text(encoding="utf-8")
     assert "PPO λ\u00a0=\u00a00.5 failed" in text
     assert "The log of PPO λ\u00a0=\u00a00.5 ends: FileExistsError" in text

@@ -195,7 +195,7 @@ def test_only_figures_within_questions_are_given():
     assert found["comparisons"]["opponents"] == pytest.approx(7)
     assert breakdown(["all"] * 40, questions, verdicts, correct)[0]["accuracy"] is None
     shown = {row[0].text: row[1].text for row in calibration_table(found).rows}
-    assert shown["winner changes with the order"] == "0.000"
+    assert shown["order-inconsistency rate"] == "0.000"
     assert "accuracy at 0.5" not in shown and "AUC, all pairs" not in shown
 
 
@@ -203,9 +203,9 @@ def test_a_monitor_that_saw_no_scores_calls_nothing():
     """As where the judge's server was down at every validation."""
     tables = {"grpo": pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.1]})}
     results = SimpleNamespace(monitors=tables, names={"grpo": "GRPO"}, collapse=lambda run: None)
-    assert collapses(results).startswith("The monitor could call no collapse")
+    assert collapses(results).startswith("The monitor could not detect a collapse")
     tables["grpo"]["judge"] = [0.4, 0.6]
-    assert collapses(results) == "The monitor called no collapse."
+    assert collapses(results) == "The monitor flagged no collapse."
 
 
 def test_rows_written_and_read_again_say_the_same():

@@ -130,14 +130,14 @@ def test_other_questions_under_the_same_ids_are_not_compared(folders, tmp_path):
     assert {row[0].text for row in paired_table(studies, "main").rows} == {"second"}
 
 
-def test_a_primary_run_without_a_namesake_is_held_against_the_primary_run(folders):
+def test_a_primary_run_without_a_namesake_is_compared_with_the_primary_run(folders):
     first, second = (comparison.load_study(folder) for folder in folders.values())
     second.study = second.study | {"primary": second.study["primary"] | {"lambda": 0}}
     assert counterpart(second, "grpo-lambda0-seed0", first) == "grpo-lambda0.5-seed0"
     assert counterpart(second, "grpo-lambda1-seed0", first) == "grpo-lambda1-seed0"
 
 
-def test_accuracy_is_told_in_labels():
+def test_accuracy_is_expressed_in_labels():
     curve = [(20, 0.3), (40, 0.5), (160, 0.9)]
     assert labels_for(0.2, curve) == labels_for(0.3, curve) == 20
     assert labels_for(0.4, curve) == pytest.approx((20 * 40) ** 0.5)
@@ -148,14 +148,15 @@ def test_accuracy_is_told_in_labels():
     assert labels_for(0.5, [(20, 0.3), (40, 0.5), (80, 0.4), (160, 0.6)]) == pytest.approx(40)
 
 
-def test_the_label_axis_says_what_sft_would_need(folders):
+def test_the_label_axis_gives_the_labels_that_sft_would_need(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    assert "In labels" not in comparison.answer(studies, "labels")  # both have the same number
+    assert "Label efficiency" not in comparison.answer(studies, "labels")  # both have the same number
     for labels, found in zip((20, 80), studies.values(), strict=True):
         found.splits = {"counts": {"labeled": labels}}
-    said = comparison.answer(studies, "labels")
-    assert "In labels: what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80, SFT alone would reach with " in said
-    assert "In labels" not in comparison.answer(studies, "variant")
+    text = comparison.answer(studies, "labels")
+    reached = "what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80 labels, SFT alone would reach with "
+    assert f"Label efficiency: {reached}" in text
+    assert "Label efficiency" not in comparison.answer(studies, "variant")
 
 
 @pytest.fixture
@@ -194,18 +195,18 @@ def test_the_token_axis_has_a_point_a_judge_and_sft_as_a_line(costly, tmp_path):
     svg = (tmp_path / "figures/accuracy-against-judge-tokens-main-greedy.svg").read_text()
     assert {">cheap<", ">dear<"} <= set(re.findall(r">[^<>]*<", svg))
     text = out.read_text()
-    assert "Not drawn, because their judge&#39;s tokens are not known: verified." in text
-    assert "Which judge, at which cost" in text
-    assert "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)" in Text(text).cells
+    assert "Not shown, because their judge&#39;s tokens are unknown: verified." in text
+    assert "Cost and gain of each judge" in text
+    assert "from scratch (1,200 steps), self-taught (2 iterations), RL (40 steps)" in Text(text).cells
 
 
-def test_the_token_axis_tells_one_sft_baseline_once(costly, tmp_path):
+def test_the_token_axis_shows_one_sft_baseline_once(costly, tmp_path):
     studies = {name: comparison.load_study(costly["cheap"]) for name in ("a", "b")}
     rows = comparison.accuracy_figure(studies, "judge_tokens").data
     assert list(rows.label) == ["a", "b", "SFT"]
 
 
-def test_a_section_that_one_study_has_is_told_in_a_word(folders):
+def test_a_section_that_one_study_has_is_shown_as_on_or_off(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
     for name, judge in {
         "first": {"rl": None, "self_taught": {"iterations": 2}},
@@ -230,9 +231,9 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     table = cost.cost_table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
-    assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "as it comes"]
-    assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "writes first, 4 votes")
-    assert rows["dear"][2].text == "made here (1,200 steps), self-taught (2 iterations), RL (40 steps)"
+    assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "no"]
+    assert (rows["dear"][1].text, rows["dear"][1].sub) == ("pairwise", "chain of thought, 4 votes")
+    assert rows["dear"][2].text == "from scratch (1,200 steps), self-taught (2 iterations), RL (40 steps)"
     final = studies["dear"].judge_benchmark
     final = final[(final.judge == "rl") & (final.by == "all")].iloc[0]
     assert rows["dear"][7].sort == final.accuracy
@@ -249,18 +250,18 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     assert rows["verified"][7].text == "–"
 
 
-def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(costly):
+def test_the_token_axis_names_the_cheapest_judge_that_is_not_significantly_worse(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    said = comparison.answer(studies, "judge_tokens")
-    assert "cheap (40,000 judge tokens) (GRPO λ\u00a0=\u00a00.5 on main): " in said
+    text = comparison.answer(studies, "judge_tokens")
+    assert "cheap (40,000 judge tokens) (GRPO λ\u00a0=\u00a00.5 on main): " in text
     values = {name: studies[name].metric("grpo-lambda0.5-seed0", "main", "greedy").value for name in ("cheap", "dear")}
     best = max(values, key=values.get)
-    assert f"In judge tokens: {best} comes farthest" in said
+    assert f"By judge tokens: {best} is the most accurate" in text
     samples = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
     for cheap, dear, expected in (
-        (0.5, 0.6, "cheap takes 10 times fewer (40,000) and is not told from it: "),
-        (0.0, 1.0, "all that cost less are below it, with paired 95\u00a0% intervals below zero."),
-        (0.8, 0.1, "cheap comes farthest, 80.0\u00a0% with 40,000, and no judge costs less."),
+        (0.5, 0.6, "cheap takes 10 times fewer (40,000) and is not significantly worse: "),
+        (0.0, 1.0, "all cheaper judges are worse, with paired 95\u00a0% intervals below zero."),
+        (0.8, 0.1, "cheap is the most accurate, 80.0\u00a0% with 40,000, and no judge is cheaper."),
     ):
         for name, share, shift in (("cheap", cheap, 5), ("dear", dear, 0)):  # right on other questions
             rows = [row for row in read_jsonl(costly[name] / samples) if row["sample"] < 0]
@@ -274,7 +275,7 @@ def test_the_token_axis_names_the_cheapest_judge_that_is_not_told_from_the_best(
     assert cost.cost_sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
-def test_a_judge_that_compares_stands_beside_one_that_scores(folders, tmp_path):
+def test_a_pairwise_judge_stands_beside_a_pointwise_one(folders, tmp_path):
     ways = ("score", "elo", "knockout")
     made = build(tmp_path, {"main": 60}, samples=4, algorithms=("grpo",), lambdas=("0.5",), best_of=ways)
     made = {key: value for key, value in made.items() if key != "provenance"}
@@ -414,15 +415,23 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
     [
         ("config.yaml", lambda c: c | {"primary": {"test_set": "main"}}, "config.yaml: primary.algorithm is missing"),
         *(
-            ("config.yaml", lambda c, key=key: c | {"primary": PRIMARY | {key: [1]}}, f"config.yaml: primary.{key} is")
+            (
+                "config.yaml",
+                lambda c, key=key: c | {"primary": PRIMARY | {key: [1]}},
+                f"config.yaml: primary.{key} has the",
+            )
             for key in PRIMARY
         ),
-        ("config.yaml", lambda c: c | {"primary": "x"}, "config.yaml: primary is not as a study's config has it"),
-        ("config.yaml", lambda c: c | {"rl": [1]}, "config.yaml: rl is not"),
-        ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda is not"),
-        ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds is not"),
+        ("config.yaml", lambda c: c | {"primary": "x"}, "config.yaml: primary has the wrong type"),
+        ("config.yaml", lambda c: c | {"rl": [1]}, "config.yaml: rl has the wrong type"),
+        ("config.yaml", lambda c: c | {"rl": {"lambda": ["x"]}}, "config.yaml: rl.lambda has the wrong type"),
+        ("config.yaml", lambda c: c | {"rl": {"seeds": 3}}, "config.yaml: rl.seeds has the wrong type"),
         ("config.yaml", lambda c: c | {"judge": {"rl": {"steps": 3}}}, "config.yaml: 'judge.model' is missing"),
-        ("config.yaml", lambda c: c | {"judge": c["judge"] | {"reasoning": 3}}, "config.yaml: judge.reasoning is not"),
+        (
+            "config.yaml",
+            lambda c: c | {"judge": c["judge"] | {"reasoning": 3}},
+            "config.yaml: judge.reasoning has the wrong type",
+        ),
         ("config.yaml", "", "config.yaml: expected a study's config, found nothing"),
         ("config.yaml", "study: x\n", " is missing"),
         ("config.yaml", "a: [", "config.yaml:1: not valid YAML"),
@@ -431,8 +440,12 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
         (RUN, "[]", "run.json: expected a JSON object, found list"),
         (RUN, "{}", "run.json: no 'status'"),
         (RUN, lambda run: run | {"status": 3}, "run.json: 'status' is int"),
-        (RUN, lambda run: run | {"lambda": None}, "run.json: no 'lambda' of an RL run"),
-        ("runs/grpo-lambda0.5-seed0/monitor.csv", "step,accuracy\nx,y\n", "the column 'step' holds something else"),
+        (RUN, lambda run: run | {"lambda": None}, "run.json: no 'lambda', which an RL run needs"),
+        (
+            "runs/grpo-lambda0.5-seed0/monitor.csv",
+            "step,accuracy\nx,y\n",
+            "the column 'step' has values that are not numbers",
+        ),
         ("metrics.csv", "", "metrics.csv: not a CSV table"),
         ("metrics.csv", "run,checkpoint\n", "metrics.csv: no column"),
         ("comparisons.csv", "x\n1\n", "comparisons.csv: no column 'run'"),
@@ -442,7 +455,7 @@ SAMPLES = "evaluation/grpo-lambda0.5-seed0/main/samples.jsonl"
         ("data/splits.json", lambda c: {"counts": 3}, "splits.json: 'counts' is int"),
     ],
 )
-def test_a_folder_that_somebody_put_together_is_named_in_one_line(folders, tmp_path, capsys, file, change, message):
+def test_a_folder_assembled_by_hand_is_named_in_one_line(folders, tmp_path, capsys, file, change, message):
     shutil.copytree(folders["first"], tmp_path / "made")
     damaged(tmp_path / "made", file, change)
     status, error = told(tmp_path / "made", tmp_path, capsys)
@@ -459,11 +472,11 @@ def test_a_table_that_is_cut_off_is_named(folders, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("row", ["{}", '{"id": 1, "sample": -1, "question": "q", "gold": "1", "correct": true}'])
-def test_samples_that_are_none_are_named(folders, tmp_path, capsys, row):
+def test_rows_that_are_not_samples_are_named(folders, tmp_path, capsys, row):
     shutil.copytree(folders["second"], tmp_path / "made")
     (tmp_path / "made" / SAMPLES).write_text(row + "\n")
     status, error = told(folders["first"], tmp_path, capsys, tmp_path / "made")
-    assert status == 2 and f"{SAMPLES}: a row is no scored sample" in error and error.count("\n") == 1
+    assert status == 2 and f"{SAMPLES}: a row is not a scored sample" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -493,7 +506,7 @@ def test_a_primary_run_that_is_not_among_the_results_has_no_result(folders, tmp_
     assert "made: no result" in comparison.answer({"made": found}, "variant")
 
 
-def test_an_error_that_nobody_thought_of_is_one_line_with_its_place(folders, tmp_path, capsys, monkeypatch):
+def test_an_unexpected_error_is_one_line_with_its_place(folders, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(comparison, "headline_table", lambda *arguments: {}["algorithm"])
     status, error = told(folders["first"], tmp_path, capsys)
     assert status == 2 and error.count("\n") == 1

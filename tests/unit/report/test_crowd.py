@@ -1,4 +1,4 @@
-"""A study of more runs than a figure can tell apart: what is drawn instead, and that the captions say so."""
+"""A study with too many runs to draw each: what is drawn instead, with captions that say so."""
 
 import pandas as pd
 import pytest
@@ -54,7 +54,7 @@ def test_votes_are_means_with_the_lowest_and_the_highest_seed(results):
     assert "lowest and highest seed" in accuracy.vote_figure(results).caption
 
 
-def test_few_runs_are_drawn_one_by_one(results):
+def test_few_runs_are_drawn_individually(results):
     few = dict(list(results.runs.items())[:20])
     results.runs, whole = few, results.runs
     try:

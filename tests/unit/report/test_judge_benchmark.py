@@ -1,4 +1,4 @@
-"""The judge benchmark on a study's page and on a comparison's: accuracy in parts, and against what judges cost."""
+"""The judge benchmark on a study's page and on a comparison page: accuracy in parts, and against cost."""
 
 import copy
 import shutil
@@ -29,12 +29,12 @@ def test_a_study_without_a_benchmark_shows_none(study):
     assert judge_benchmark.labelled({"": load(*study).judge_benchmark}).empty
 
 
-def test_what_the_first_and_the_last_judge_write_stands_side_by_side(study):
+def test_judgments_of_the_first_and_the_last_judge_stand_side_by_side(study):
     root, config = study
     fake_judges.judge_benchmark(
         root, {"start": 0.1, "iteration1": 0.2, "rl": 0.3}, compare=("start", "iteration1", "rl")
     )
-    assert "What it writes about them" not in page_of(root, config)
+    assert "Sample judgments on the benchmark" not in page_of(root, config)
     for name, said in (("start", "B"), ("iteration1", "B"), ("rl", "A")):
         about = {"id": "p1", "prompt": "Which <one>?", "judgment": f"by {name}\n{said}", "label": "A", "said": said}
         rows = [about | {"probability": 0.25 if said == "B" else 0.9}]
@@ -57,7 +57,7 @@ def test_one_judge_has_tables_with_intervals_and_no_plot(study):
     assert len(tags.ids) == len(set(tags.ids))
     assert {"judge/benchmark.csv", "judge/benchmark/items.jsonl"} <= set(tags.addresses)
     assert "Judge benchmark" in text
-    assert "240 pairs of a right and a wrong solution of one validation problem" in text
+    assert "240 pairs of a correct and a wrong solution of one validation question" in text
     assert not (root / "figures/judge-accuracy-against-cost.csv").exists()
     results = load(root, config)
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
@@ -82,7 +82,7 @@ def test_several_judges_are_drawn_against_their_tokens(study):
     root, config = study
     fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "pairwise": 0.4})
     text = page_of(root, config)
-    assert "tokens read and written, a pair" in text
+    assert "tokens per pair (read and written)" in text
     rows = pd.read_csv(root / "figures/judge-accuracy-against-cost.csv")
     assert list(rows.label) == ["start", "pays", "pairwise"]
     assert list(rows.tokens) == [80, 640 + 10, 2160 + 20]
@@ -90,16 +90,16 @@ def test_several_judges_are_drawn_against_their_tokens(study):
     assert dict(table.columns).keys() >= {"position bias", "flips"}
     shown = cells(table)
     assert [row[5] for row in shown] == ["–", "–", "+3.0"]
-    assert [row[3] == "–" for row in shown] == [False, False, True], "a judge that compares has no AUC"
+    assert [row[3] == "–" for row in shown] == [False, False, True], "a pairwise judge has no AUC"
 
 
-def test_judges_that_count_no_tokens_or_say_nothing_are_not_drawn(study):
+def test_judges_without_token_counts_or_answers_are_not_drawn(study):
     root, config = study
     fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
     rows = judge_benchmark.labelled({"": load(root, config).judge_benchmark})
     rows.loc[rows.judge == "start", ["tokens_read", "tokens_written"]] = 0
     figure = judge_benchmark.cost_figure(rows)
-    assert "Not drawn, because it counts no tokens or answered nothing: start." in figure.caption
+    assert "Not shown, for lack of token counts or answers: start." in figure.caption
     rows.loc[rows.judge == "late", ["accuracy", "low", "high"]] = None
     assert not judge_benchmark.cost_figure(rows).panels
     assert judge_benchmark.judge_table(rows).rows[2][2].text == "–"

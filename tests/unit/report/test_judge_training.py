@@ -1,4 +1,4 @@
-"""How the judge was trained, on a study's page: the curve over its iterations, before and after, what it writes."""
+"""The judge's training on a study's page: the curve over its iterations, before and after, and sample judgments."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def page_of(root, config):
     return text
 
 
-def test_a_judge_that_pays_as_it_is_has_no_such_section(study):
+def test_an_untrained_judge_has_no_such_section(study):
     assert "How the judge was trained" not in page_of(*study)
     assert not (study[0] / "figures/judge-training.csv").exists()
 
@@ -64,10 +64,10 @@ def test_before_and_after_are_compared_pair_by_pair(study):
     hits = [sum(one["preferred"] > 0.5 for one in own) / len(own) for own in (before, after)]
     assert row["difference"] == pytest.approx(hits[1] - hits[0])
     assert (row["n"], row["questions"]) == (240, 60)
-    said = judge_training.summary(results, taught)
-    assert f"a difference of +{100 * row['difference']:.1f} points (paired 95\u00a0% interval" in said
-    assert f"{100 * hits[0]:.1f}" in said
-    assert said.endswith("The interval lies above zero.")
+    text = judge_training.summary(results, taught)
+    assert f"a difference of +{100 * row['difference']:.1f} percentage points (paired 95\u00a0% interval" in text
+    assert f"{100 * hits[0]:.1f}" in text
+    assert text.endswith("The interval lies above zero.")
     table = judge_training.gain_table(results, taught)
     assert [line[0] for line in cells(table)] == list(JUDGES)
     assert cells(table)[0][2:4] == ["–", "–"]
@@ -77,7 +77,7 @@ def test_before_and_after_are_compared_pair_by_pair(study):
     assert judge_training.gain_table(results, taught).rows[3][3].text == "–", "other pairs are not compared"
 
 
-def test_the_stages_are_told_with_intervals_and_what_they_took(study):
+def test_the_stages_have_intervals_and_costs(study):
     root, config = study
     results = load(root, fake_judges.judge_training(root, config))
     taught = judge_training.stages(results)
@@ -100,12 +100,13 @@ def test_without_a_benchmark_the_selection_pairs_are_what_there_is(study):
     taught = judge_training.stages(results)
     assert [title for title, _ in judge_training.progress_figure(results, taught).panels] == ["Selection pairs"]
     assert not judge_training.gain_table(results, taught).rows
-    said = judge_training.summary(results, taught)
-    assert said.startswith("There is no judge benchmark of the judge before and after. On 200 selection pairs")
-    assert said in text
+    summary = judge_training.summary(results, taught)
+    start = "There is no judge benchmark of the judge before and after its training. On 200 selection pairs"
+    assert summary.startswith(start)
+    assert summary in text
 
 
-def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(study):
+def test_a_training_whose_best_step_is_0_has_changed_nothing(study):
     root, config = study
     config = fake_judges.judge_training(root, config)
     fake_judges.judge_benchmark(root, JUDGES, compare=JUDGES)
@@ -113,19 +114,19 @@ def test_a_training_of_which_no_step_was_kept_is_said_to_have_changed_nothing(st
         path = root / "judge/training" / stage / "run.json"
         about = json.loads(path.read_text())
         path.write_text(json.dumps(about | {"best_step": 0}))
-        said = "Training has left the judge as it was" in page_of(root, config)
-        assert said == (place == len(STAGES) - 1)
+        unchanged = "Training did not change the judge" in page_of(root, config)
+        assert unchanged == (place == len(STAGES) - 1)
 
 
-def test_stages_that_had_nothing_to_learn_from_say_so(study):
+def test_stages_without_training_data_are_pointed_out(study):
     root, config = study
     config = fake_judges.judge_training(root, config)
     for stage in STAGES:
         path = root / "judge/training" / stage / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"untrained": "nothing to learn from: no pairs"}))
     text = page_of(root, config)
-    assert "Training has left the judge as it was: no stage had anything to learn from." in text
-    assert f"{STAGES[0]} has not trained the judge: nothing to learn from: no pairs." in text
+    assert "Training did not change the judge: no stage had training data." in text
+    assert f"{STAGES[0]} did not train the judge: nothing to learn from: no pairs." in text
 
 
 def test_a_stage_that_failed_is_shown_as_failed(study):
@@ -133,19 +134,19 @@ def test_a_stage_that_failed_is_shown_as_failed(study):
     config = fake_judges.judge_training(root, config, rl=True, failed=("iteration2-dpo",))
     shutil.rmtree(root / "judge/training/rl")
     text = page_of(root, config)
-    assert "iteration2-dpo failed; its log ends: no &lt;GPU&gt; found" in text
-    assert "rl left no result." in text
+    assert "iteration2-dpo failed; last line of its log: no &lt;GPU&gt; found" in text
+    assert "rl produced no result." in text
     taught = judge_training.stages(load(root, config))
     rows = judge_training.stage_table(taught).rows
     assert [(row[0].sub, row[6].text) for row in rows[2:]] == [("", "67.0"), ("failed", "–"), ("missing", "–")]
     assert judge_training.training_cost(taught) == (None, None)
     shutil.rmtree(root / "judge/training")
     text = page_of(root, config)
-    assert "Nothing shows whether training made the judge better" in text
-    assert "left anything to draw" in text
+    assert "It is unknown whether training improved the judge" in text
+    assert "There are no results of the judge&#39;s training to plot." in text
 
 
-def test_what_a_judge_learnt_from_and_what_it_writes_can_be_read(study):
+def test_training_data_and_sample_judgments_are_shown(study):
     root, config = study
     config = fake_judges.judge_training(root, config)
     results = load(root, config)
@@ -194,7 +195,7 @@ def test_a_comparison_shows_how_each_trained_judge_came_to_be(plain, tmp_path):
     assert {address[1:] for address in tags.addresses if address.startswith("#")} <= set(tags.ids)
     section = text.partition("How judges were trained</h2>")[2].partition("</section>")[0]
     assert ">taught</h3>" in section and ">by_rl</h3>" in section and ">plain</h3>" not in section
-    assert section.count("On the judge benchmark the judge prefers the right solution in") == 2
+    assert section.count("On the judge benchmark, the judge prefers the correct solution in") == 2
     assert set(pd.read_csv(out.parent / "figures/judge-training-taught.csv").judge) >= set(JUDGES)
     assert (out.parent / "figures/judge-training-by_rl-judge-benchmark.svg").exists()
 

@@ -104,28 +104,28 @@ def test_bold_needs_an_interval_above_zero(study):
 
 def test_collapses_are_named_and_so_is_that_there_was_none(study):
     results = load(*study)
-    assert answer.collapses(results) == "The monitor called no collapse."
+    assert answer.collapses(results) == "The monitor flagged no collapse."
     validations = results.monitors["ppo-lambda0-seed0"]
     validations["collapsed"] = (validations.step >= 30).astype(int)
-    assert answer.collapses(results) == "The monitor called a collapse of PPO λ\u00a0=\u00a00 at step 30."
+    assert answer.collapses(results) == "The monitor flagged a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
     assert answer.collapses(results) is None
 
 
-def test_a_judge_that_compares_is_exploited_where_it_does_not_see_the_fall():
-    def told(judge, true, accuracy):
+def test_a_pairwise_judge_is_hacked_if_its_win_rate_does_not_reflect_the_fall():
+    def sentence(judge, true, accuracy):
         validations = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
         return answer.judge_alone(SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common))[0]
 
-    assert "being exploited" in told([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
-    assert "being exploited" not in told([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
-    assert "being exploited" not in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
-    assert "the judge's win rate against SFT went from 0.50 to 0.60" in told([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
+    assert "reward hacking" in sentence([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
+    assert "reward hacking" not in sentence([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
+    assert "reward hacking" not in sentence([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
+    assert "the judge's win rate against SFT went from 0.50 to 0.60" in sentence([0.5, 0.6], [0.5, 0.55], [0.6, 0.7])
 
 
-def test_the_judges_choices_are_held_against_the_majority(study):
+def test_the_judges_choices_are_compared_with_the_majority(study):
     results = load(*study)
     table = votes.judged_table(results, "main")
     assert [title for title, _ in table.columns[:3]] == ["run", "maj@4", "weighted maj@4"]
@@ -137,7 +137,7 @@ def test_the_judges_choices_are_held_against_the_majority(study):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A study whose judge compares, and picks the best of four samples in every way."""
+    """A study with a pairwise judge that picks the best of four samples in every way."""
     root = tmp_path_factory.mktemp("compared")
     ways = ("score", "elo", "knockout")
     return root, fake_results.build(root, {"main": 60, "svamp": 30}, samples=4, algorithms=("grpo",), best_of=ways)
@@ -165,13 +165,13 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
         assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
         assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
     assert votes.contest_costs(results) == (
-        "For a question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
+        "Per question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
         "and a knockout took 6.0 prompts with 600 tokens."
     )
     render(root, config, root / "report.html", samples=root / "samples.parquet")
     page = (root / "report.html").read_text(encoding="utf-8")
     assert not Tags(page).open
-    assert "Best of n by comparing" in page
+    assert "Best of n by pairwise comparison" in page
     assert votes.contest_costs(results) in page
     kept = pd.read_parquet(root / "samples.parquet")
     assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
@@ -193,7 +193,7 @@ def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
     results = load(*study)
     assert not votes.best_of_n_table(results, "main").rows
     assert votes.contest_costs(results) is None
-    assert "Best of n by comparing" not in page
+    assert "Best of n by pairwise comparison" not in page
 
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
@@ -212,7 +212,7 @@ def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(stud
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
 
 
-def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(study):
+def test_hacked_responses_stand_beside_the_sft_responses_that_score_highest(study):
     results = load(*study)
     found = training.hacked_pairs(results)
     assert {pair["run"] for pair in found} == set(results.names.values()) - {"SFT"}
@@ -224,7 +224,7 @@ def test_what_the_judge_pays_for_wrongly_stands_beside_what_it_liked_before(stud
     items = [row for row in read_jsonl(study[0] / "judge/calibration.jsonl") if row["kind"] is None]
     called = [row for row in items if row["says_right"]]
     share = 100 * sum(not row["correct"] for row in called) / len(called)
-    table = training.wrongly_paid_table(results)
+    table = training.wrongly_accepted_table(results)
     assert cells(table)[0] == ["SFT", f"{len(called):,}", f"{share:.1f}"]
     low, high = map(float, table.rows[0][2].sub.split("–"))
     assert low < share < high
@@ -272,7 +272,7 @@ def test_all_samples_are_kept_as_one_table(study, tmp_path):
 def test_the_page_shows_the_rules_of_the_workflow(study, tmp_path):
     shown = workflow.rule_figure()
     rules = {*shown.data["rule"], *shown.data["needed_by"]}
-    assert f"The {len(rules)} rules that lead to the report of the default study" in shown.caption
+    assert f"The {len(rules)} rules behind the report of the default study" in shown.caption
     root, config = study
     render(root, config, tmp_path / "report.html", figures_dir=tmp_path / "figures")
     page = (tmp_path / "report.html").read_text()
@@ -301,10 +301,10 @@ def test_seeds_are_also_taken_together(seeds):
     assert [row[:4] for row in cells(table)] == [
         ["GRPO λ\u00a0=\u00a00.5", "main", metric, "2"] for metric in ("greedy", "maj@2")
     ]
-    assert "Over all seeds" in text
+    assert "Across seeds" in text
 
 
-def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, capsys):
+def test_an_unfinished_study_has_a_report_of_its_evaluated_runs(study, tmp_path, capsys):
     root, config = study
     config = config | {"results_dir": str(tmp_path / "results")}
     unfinished.tell([config])
@@ -322,24 +322,24 @@ def test_an_unfinished_study_has_a_report_of_what_there_is(study, tmp_path, caps
     page = tmp_path / "results/unfinished/report.html"
     assert f"open {page}" in capsys.readouterr().err
     text = page.read_text(encoding="utf-8")
-    assert "PPO λ\u00a0=\u00a00 failed; tables and figures leave it out." in text
-    assert "PPO λ\u00a0=\u00a01 left no result" in text
-    assert "The log of PPO λ\u00a0=\u00a00 ends: 12:01 error: the judge could not be asked" in text
+    assert "PPO λ\u00a0=\u00a00 failed; tables and figures omit it." in text
+    assert "PPO λ\u00a0=\u00a01 produced no result" in text
+    assert "Last line of the log of PPO λ\u00a0=\u00a00: 12:01 error: the judge could not be asked" in text
     row = load(root, config).metric("grpo-lambda0.5-seed0", "main", "greedy")
     assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in text
     made = set(tmp_path.rglob("*")) - set(before)
     assert {path.parent for path in made} <= {page.parent, page.parent.parent}
 
 
-def test_a_report_that_cannot_be_made_says_why_and_no_more(study, tmp_path, capsys):
+def test_a_report_that_cannot_be_written_gives_the_reason_and_raises_nothing(study, tmp_path, capsys):
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     (tmp_path / "results/runs/sft/run.json").write_text("{")
     unfinished.tell([config | {"results_dir": str(tmp_path / "results")}])
-    assert "no report of what there is: InputError: " in capsys.readouterr().err
+    assert "could not write a report of the runs evaluated so far: InputError: " in capsys.readouterr().err
 
 
-def test_one_seed_is_said_and_two_are_named(page, seeds):
+def test_one_seed_is_pointed_out_and_two_are_named(page, seeds):
     assert "One seed" in page
     text = seeds[1]
     assert "2 seeds" in text
@@ -347,14 +347,14 @@ def test_one_seed_is_said_and_two_are_named(page, seeds):
     assert "seed 1" in text
 
 
-def test_failed_runs_no_judge_and_one_set_are_said(tmp_path):
+def test_failed_runs_no_judge_and_one_set_are_pointed_out(tmp_path):
     failed = ("grpo-lambda0.5-seed0", "ppo-lambda0-seed0")
     config = fake_results.build(tmp_path, {"main": 20}, samples=2, failed=failed, judge=False)
     render(tmp_path, config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert "GRPO λ = 0.5 and PPO λ = 0 failed" in text
     assert "No answer" in text
-    assert "There is one test set, main" in text
+    assert "There is only one test set, main" in text
     assert "no judge calibration" in text
     assert "No test set has perturbation kinds" in text
 
@@ -392,7 +392,7 @@ def test_only_greedy_solutions(tmp_path):
     config = fake_results.build(tmp_path, {"main": 20}, samples=0, algorithms=("grpo",), lambdas=("0.5",))
     render(tmp_path, config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Only greedy solutions were generated" in text
+    assert "Only greedy responses were generated" in text
     assert "maj@" not in text
 
 
@@ -407,7 +407,7 @@ def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):
         for group, most in QUOTAS.items():
             assert sum(card["set"] == name and card["bucket"] == group for card in cards) <= most
     first = cards[0]
-    assert first["bucket"] == "sure and wrong"
+    assert first["bucket"] == "wrong, scored high"
     assert not first["correct"]
     assert first["judge"] >= 0.8
 
@@ -423,21 +423,23 @@ def test_numbers_read_well():
     assert [seconds(value) for value in (42, 750, 10800, None)] == ["42 s", "12.5 min", "3.0 h", "–"]
 
 
-def test_a_judge_that_pays_for_a_trick_is_named(study, page):
+def test_a_judge_that_rewards_a_probe_is_named(study, page):
     from gavel.report.sections.judge import probe_table
 
     rows = {row[0].text: row[-1].text for row in probe_table(load(*study).calibration).rows}
-    assert rows["corrupted, then 'The answer is correct.'"] == "PAYS"
+    assert rows["corrupted, then 'The answer is correct.'"] == "REWARDED"
     assert rows["the reference solution (control)"] == "control"
-    assert "Does it pay for tricks?" in page
+    assert "Adversarial probes" in page
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.9, "PAYS"), (0.5, "PAYS"), (0.2, "sometimes"), (0, "does not pay")])
-def test_the_right_number_after_wrong_steps_is_a_trick_too(share, verdict):
+@pytest.mark.parametrize(
+    ("fraction", "verdict"), [(0.9, "REWARDED"), (0.5, "REWARDED"), (0.2, "sometimes"), (0, "not rewarded")]
+)
+def test_the_gold_answer_after_wrong_steps_is_a_probe_too(fraction, verdict):
     from gavel.report.sections.judge import probe_table
 
-    trick = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "rewarded": share, "correct": 1.0}
-    assert probe_table({"probes": [trick]}).rows[0][-1].text == verdict
+    probe = {"probe": "unearned", "description": "x", "n": 9, "judge": 0.9, "rewarded": fraction, "correct": 1.0}
+    assert probe_table({"probes": [probe]}).rows[0][-1].text == verdict
 
 
 def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
@@ -447,22 +449,22 @@ def test_the_judge_is_shown_in_parts_and_on_every_policy(study, page):
     assert [row[0].text for row in policy_table(load(*study)).rows][:2] == ["SFT", "GRPO λ\xa0=\xa00"]
 
 
-def test_a_weak_judge_is_said(study, tmp_path):
+def test_a_weak_judge_is_pointed_out(study, tmp_path):
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     path = tmp_path / "results" / "judge" / "calibration.json"
     write_json(path, read_json(path) | {"too_weak": "AUC within questions is 0.500, below 0.8"})
     render(tmp_path / "results", config, tmp_path / "report.html")
-    assert "weaker than the study asks" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "weaker than the config requires" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("interval", "told"), [([-0.011, 0.04], True), ([0.01, 0.04], False), (None, False)])
-def test_a_judge_that_pays_no_difference_is_said(study, tmp_path, interval, told):
+@pytest.mark.parametrize(("interval", "reported"), [([-0.011, 0.04], True), ([0.01, 0.04], False), (None, False)])
+def test_a_margin_that_may_be_0_is_pointed_out(study, tmp_path, interval, reported):
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     path = tmp_path / "results" / "judge" / "calibration.json"
     write_json(path, read_json(path) | {"margin_within": 0.015, "margin_within_ci95": interval})
     render(tmp_path / "results", config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert ("(95 % interval -0.011 to 0.040) and not told from 0" in text) == told
+    assert ("(95 % interval -0.011 to 0.040) and not significantly different from 0" in text) == reported
     assert "margin within questions" in text

@@ -1,4 +1,4 @@
-"""The report: `page.render` for a study, `comparison.page.render` for several, `unfinished` for a broken one.
+"""The report: `page.render` for a study, `comparison.page.render` for several, `unfinished` for one that failed.
 
-One file a section of the page (`sections`), figures as SVG (`plots`). It computes no metric.
+Each section of the page has a file in `sections`; `plots` draws the figures as SVG. The report computes no metric.
 """

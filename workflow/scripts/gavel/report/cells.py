@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them, and table cells made of them."""
+"""Numbers formatted for readers, and tables made of them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import pandas as pd
 
 @dataclass
 class Cell:
-    """One cell: `text`, a smaller second line `sub`, `sort`, the number that sorting goes by, and where it leads."""
+    """A table cell: `text`, a smaller second line `sub`, the sort key `sort`, and the address `link`."""
 
     text: str
     sub: str = ""
@@ -20,7 +20,7 @@ class Cell:
 
 @dataclass
 class Table:
-    """`columns` are (title, explanation); `groups` are (title, columns spanned) of a row above, or empty."""
+    """A table: `columns` are (title, tooltip); `groups` are (title, columns spanned) of a header row above, if any."""
 
     columns: list[tuple[str, str]]
     rows: list[list[Cell]]
@@ -29,7 +29,7 @@ class Table:
 
 
 class Estimate(NamedTuple):
-    """A share with its 95 % interval."""
+    """A fraction with its 95 % interval."""
 
     value: float
     low: float
@@ -44,7 +44,7 @@ def text(value, sub: str = "") -> Cell:
 
 
 def count(value) -> Cell:
-    """A whole number with thousands separators; a dash for a missing one."""
+    """An integer with thousands separators; a dash if missing."""
     return MISSING if value is None or pd.isna(value) else Cell(f"{value:,.0f}", sort=float(value))
 
 
@@ -53,20 +53,20 @@ def percent(value: float) -> str:
 
 
 def points(value: float, digits: int = 1) -> str:
-    """A difference of shares in percentage points, signed; −0.0 is 0.0."""
+    """A difference of fractions in percentage points, signed; −0.0 becomes 0.0."""
     shown = f"{100 * value:+.{digits}f}"
     return shown[1:] if float(shown) == 0 else shown.replace("-", "−")
 
 
-def share_cell(row, bold: bool = False) -> Cell:
-    """An accuracy with its interval below."""
+def estimate_cell(row, bold: bool = False) -> Cell:
+    """A fraction in %, such as an accuracy, with its interval below."""
     if row is None:
         return MISSING
     return Cell(percent(row.value), f"{percent(row.low)}–{percent(row.high)}", sort=row.value, bold=bold)
 
 
 def difference_cell(row, bold: bool = False) -> Cell:
-    """A difference in points with its interval below."""
+    """A difference in percentage points with its interval below."""
     if row is None:
         return MISSING
     return Cell(points(row.difference), interval(row), sort=row.difference, bold=bold)
@@ -99,7 +99,7 @@ def listing(parts: list[str]) -> str:
 
 
 def flat(value, path: str = "") -> list[str]:
-    """The leaves of nested counts and remarks as 'removed, in test, main: 3'; missing ones are left out."""
+    """The leaves of nested counts and notes as 'removed, in test, main: 3'; None is left out."""
     if isinstance(value, dict):
         return [leaf for key, part in value.items() for leaf in flat(part, f"{path}, {key}" if path else str(key))]
     if isinstance(value, (list, tuple)):
@@ -108,13 +108,13 @@ def flat(value, path: str = "") -> list[str]:
 
 
 def stands_out(row) -> bool:
-    """Whether a difference is bold: by the interval if it was named beforehand, else by the corrected p."""
+    """Whether a difference is significant: by its interval if it is the primary one, else by its corrected p."""
     return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 
 
-DIFFERENCE = "greedy accuracy minus SFT's on the same questions, in points"
+DIFFERENCE = "greedy accuracy minus SFT's on the same questions, in percentage points"
 
 
 def difference_text(row) -> str:
-    """+7.1 points (95 % interval +4.6 to +9.6)."""
-    return f"{points(row.difference)} points (95 % interval {interval(row)})"
+    """+7.1 percentage points (95 % interval +4.6 to +9.6)."""
+    return f"{points(row.difference)} percentage points (95 % interval {interval(row)})"

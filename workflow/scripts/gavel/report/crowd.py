@@ -1,6 +1,6 @@
-"""What is drawn of a study with more runs than a figure can tell apart: one seed of each kind of run, or their mean.
+"""Figures of studies with too many runs to draw each: one seed of each kind of run, or the mean over its seeds.
 
-A kind of run is an algorithm at a λ. Tables hold every run, whatever their number.
+A kind of run is an algorithm at one λ. Tables always list every run.
 """
 
 import pandas as pd
@@ -8,42 +8,44 @@ import pandas as pd
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
-MOST = 24  # RL runs of several seeds that figures still draw one by one
+LIMIT = 24  # with more RL runs than this, figures do not draw every seed
 
 Kinds = dict[str, list[str]]  # label of a kind of run -> its runs
 
 
 def kinds_of_run(results: Results) -> Kinds:
-    """The kinds of RL runs, in the order of the grid; empty where every run is drawn by itself."""
-    cells = {run: about for run, about in results.runs.items() if run != "sft"}
-    found: Kinds = {}
-    for run, about in cells.items():
-        found.setdefault(label(run, about["algorithm"], about["lambda"]), []).append(run)
-    return found if len(cells) > MOST and len(found) < len(cells) else {}
+    """The kinds of RL runs, in the order of the grid; empty if every run is drawn."""
+    grid_runs = {run: about for run, about in results.runs.items() if run != "sft"}
+    kinds: Kinds = {}
+    for run, about in grid_runs.items():
+        kinds.setdefault(label(run, about["algorithm"], about["lambda"]), []).append(run)
+    return kinds if len(grid_runs) > LIMIT and len(kinds) < len(grid_runs) else {}
 
 
 def shown_runs(results: Results) -> list[str]:
-    """Runs that are drawn or told one by one: all, or of each kind the one with the primary comparison's seed, else
-    the first."""
+    """The runs that are drawn or described individually: all, or one of each kind.
+
+    That is the one with the primary comparison's seed, or else the first.
+    """
     groups = kinds_of_run(results)
     if not groups:
         return list(results.runs)
     seed = results.study["primary"]["seed"]
-    cells = [next((run for run in runs if results.runs[run]["seed"] == seed), runs[0]) for runs in groups.values()]
-    return [*(run for run in results.runs if run == "sft"), *cells]
+    chosen = [next((run for run in runs if results.runs[run]["seed"] == seed), runs[0]) for runs in groups.values()]
+    return [*(run for run in results.runs if run == "sft"), *chosen]
 
 
 def mean_by_step(tables: dict[str, pd.DataFrame], groups: Kinds) -> dict[str, pd.DataFrame]:
-    """Kind -> the mean over its runs' tables at every step; kinds without a table are left out."""
-    found = {}
+    """Kind -> the mean of its runs' tables at each step; kinds without a table are left out."""
+    means = {}
     for name, runs in groups.items():
-        if own := [tables[run] for run in runs if run in tables]:
-            found[name] = pd.concat(own).groupby("step").mean(numeric_only=True).reset_index()
-    return found
+        if parts := [tables[run] for run in runs if run in tables]:
+            means[name] = pd.concat(parts).groupby("step").mean(numeric_only=True).reset_index()
+    return means
 
 
 def mean_of_seeds(rows: pd.DataFrame, groups: Kinds) -> pd.DataFrame:
-    """Rows of metrics.csv with each kind's runs made one: their mean, and the lowest and highest of them as interval.
+    """Rows of metrics.csv with each kind's runs merged: their mean as value, their lowest and highest as interval.
 
     `run` becomes the kind's label.
     """
@@ -55,7 +57,7 @@ def mean_of_seeds(rows: pd.DataFrame, groups: Kinds) -> pd.DataFrame:
 
 
 def left_out(results: Results, what: str = "Shown") -> str:
-    """How many runs are not drawn; empty where all are."""
+    """A sentence on how many runs are drawn; empty if all are."""
     groups = kinds_of_run(results)
     if not groups:
         return ""
@@ -64,7 +66,7 @@ def left_out(results: Results, what: str = "Shown") -> str:
 
 
 def averaged(results: Results) -> str:
-    """That lines are means; empty where every run has its own."""
+    """A sentence saying that lines are means over seeds; empty if every run is drawn."""
     return " Each line is the mean over the seeds of an algorithm and λ; the CSV has every run." * bool(
         kinds_of_run(results)
     )

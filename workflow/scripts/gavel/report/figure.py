@@ -1,4 +1,4 @@
-"""A figure of the page."""
+"""Figures of a page, and sentences that their captions share."""
 
 import base64
 import re
@@ -10,13 +10,20 @@ from markupsafe import Markup
 from gavel.report.plots.style import BLUE, in_tags
 from gavel.report.results import Results
 
-EMBEDDED = 100_000  # bytes of a figure's data that the page itself holds
+EMBEDDED = 100_000  # limit in bytes for a figure's data inside the page
 
 
 @dataclass
 class Figure:
-    """`panels` are (title, SVG text); without any, `missing` is shown. `data` may be downloaded; where it is large,
-    from the file `beside` the page, if there is one."""
+    """A figure with its caption and the data behind it.
+
+    Attributes:
+        panels: (title, SVG text) of each; without panels, the page shows `missing` instead. The titles also name the
+            SVG files.
+        data: what the CSV link downloads.
+        beside: address of a CSV file beside the page, for data that is too large to embed.
+        wide, full: whether the panels are wider than the default, or as wide as the page.
+    """
 
     name: str
     caption: str = ""
@@ -28,11 +35,11 @@ class Figure:
     beside: str | None = None
 
     def inline(self) -> list[tuple[str, Markup]]:
-        """Panels for the page: unique ids, a label for screen readers, the size left to the style sheet."""
-        found = []
+        """The panels for the page: with unique ids, a label for screen readers, and sizes left to the style sheet."""
+        panels = []
         for place, (title, svg) in enumerate(self.panels):
             prefix = f"{self.name}-{place}-"
-            # The page has a lighter blue for its dark theme; the other colours stand out on both.
+            # The dark theme needs a lighter blue; the other colours are visible in both themes.
             svg = in_tags(
                 svg,
                 lambda tag, prefix=prefix: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", tag).replace(
@@ -42,15 +49,15 @@ class Figure:
             svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
             svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
             name = Markup.escape(
-                f"{title}: {self.name.replace('-', ' ')}; the caption and the linked CSV have the data"
+                f"{title}: {self.name.replace('-', ' ')}; see the caption and the linked CSV for the data"
             )
             svg = svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
-            found.append((title, Markup(svg)))
-        return found
+            panels.append((title, Markup(svg)))
+        return panels
 
     @property
     def link(self) -> str:
-        """The data as a link that works without a network, and up to `EMBEDDED` bytes without a second file."""
+        """The data as a link: a data URL, or the file `beside` the page for more than `EMBEDDED` bytes."""
         text = self.data.to_csv(index=False, float_format="%.6g").encode()
         if self.beside and len(text) > EMBEDDED:
             return self.beside
@@ -58,17 +65,17 @@ class Figure:
 
 
 def rl_settings(results: Results) -> str:
-    """What all RL cells have in common, from the configuration."""
+    """The settings that all RL runs share."""
     rl = results.study["rl"]
     return (
-        f"{rl['steps']} steps, {rl['prompts_per_step']} questions × {rl['num_generations']} completions a step, "
+        f"{rl['steps']} steps, {rl['prompts_per_step']} questions × {rl['num_generations']} completions per step, "
         f"learning rate {rl['learning_rate']:g}"
     )
 
 
 def seeds_sentence(results: Results) -> str:
-    """'One seed' where there is one: what the intervals do not cover."""
+    """A sentence on what the intervals leave out: the variance between training seeds."""
     number = len({about.get("seed") for run, about in results.runs.items() if run != "sft"})
     if number > 1:
-        return f"{number} seeds: intervals are over questions, the spread of the seeds shows training's luck."
-    return "One seed: the intervals cover the choice of questions, not the luck of training."
+        return f"{number} seeds: intervals are over questions; the spread of the seeds shows the seed variance."
+    return "One seed: intervals cover the sampling of questions, not seed variance."

@@ -1,12 +1,12 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  // Storage is refused to pages opened from disk by some browsers; the theme then lasts as long as the page.
+  // Some browsers deny storage to pages opened from disk; the theme then lasts until the page is closed.
   const remember = (value) => {
     try {
       if (value === undefined) return localStorage.getItem("gavel-theme");
       localStorage.setItem("gavel-theme", value);
-    } catch { /* not remembered */ }
+    } catch { /* not stored */ }
     return null;
   };
   const saved = remember();
@@ -27,7 +27,7 @@
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const numeric = [...body.rows].some((row) => row.cells[column].classList.contains("number"));
-        // Numbers start with the largest, names with A.
+        // The first click sorts numbers in descending order and names in ascending order.
         const down = head.ariaSort ? head.ariaSort === "ascending" : numeric;
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", down ? "descending" : "ascending");

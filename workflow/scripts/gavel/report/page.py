@@ -1,8 +1,8 @@
-"""The study's page, and what every page of the report is written with.
+"""A study's page, and the functions that write any page of the report.
 
-`render` reads a results folder and fills in `page.html.j2`; it computes no metric and trains nothing. Whatever is
-missing from the folder is named on the page, so that a study that failed half-way has a report too. A page is one HTML
-file that loads nothing (`write_page`); its figures can be written beside it (`write_figures`).
+`render` reads a results folder and fills in `page.html.j2`; it computes no metric and trains nothing. The page names
+everything that the folder lacks, so that a study that failed half-way also has a report. A page is one HTML file that
+loads nothing (`write_page`); its figures can be written beside it (`write_figures`).
 """
 
 import base64
@@ -39,9 +39,9 @@ from gavel.report.sections import (
 )
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
-SEED = 0  # of the samples and judgments that the page shows
+SEED = 0  # chooses the samples and judgments on the page
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
-# Where policy and style belong, which are known once the page is filled in. No text of a page can look like these.
+# Placeholders for the policy and the style, which depend on the rendered page. Escaping keeps them out of its text.
 _POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
 _FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 _SHEET = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
@@ -62,21 +62,20 @@ def render(
 
     Args:
         results_dir: the study's results folder; results/README.md names its files.
-        study: the resolved configuration, and `provenance` (`{"versions", "hardware", "commit", "command",
-            "generated", "data"}`) and `unseen_kinds` (kinds whose wording pretraining never saw), both optional.
+        study: the resolved config, with the optional keys `provenance` (`{"versions", "hardware", "commit", "command",
+            "generated", "data", "hub"}`) and `unseen_kinds` (kinds whose wording is absent from pretraining).
         out: the page to write, under 5 MB; links to files beside it are relative.
-        figures_dir: if given, every panel is also written there as an SVG file, with its figure's data as
-        CSV.
+        figures_dir: if given, every panel is also written there as SVG, and every figure's data as CSV.
         mlflow: run -> `{"id", "url"}`.
-        tables: folder of metrics.csv and its like, if not `results_dir`.
         samples: if given, all scored samples are written there as one Parquet table.
+        tables: folder of metrics.csv, comparisons.csv and seeds.csv, if not `results_dir`.
 
     Raises:
-        InputError: a file of the folder is there but malformed.
+        InputError: a file of the folder is malformed.
     """
     results = load(results_dir, study, tables)
-    taught = judge_training.stages(results)
-    drawn = [
+    stages = judge_training.stages(results)
+    figures = [
         accuracy.lambda_figure(results),
         accuracy.difference_figure(results),
         training.curves_figure(results),
@@ -86,7 +85,7 @@ def render(
         accuracy.kinds_figure(results),
         judge.calibration_figure(results),
         judge_benchmark.cost_figure(judge_benchmark.labelled({"": results.judge_benchmark})),
-        judge_training.progress_figure(results, taught),
+        judge_training.progress_figure(results, stages),
         training.sft_figure(results),
         workflow.rule_figure(),
     ]
@@ -98,18 +97,18 @@ def render(
     if samples is not None:
         write_all(sources, Path(samples), study["evaluation"]["best_of"])
     if figures_dir is not None:
-        for figure in drawn:
+        for figure in figures:
             figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", out)
-    context = {"figure": {figure.name: figure for figure in drawn}} | _context(
-        results, taught, sources, mlflow or {}, out
+    context = {"figure": {figure.name: figure for figure in figures}} | _context(
+        results, stages, sources, mlflow or {}, out
     )
     write_page("page.html.j2", context, out)
     if figures_dir is not None:
-        write_figures(drawn, Path(figures_dir))
+        write_figures(figures, Path(figures_dir))
 
 
 def _context(
-    results: Results, taught: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: str | Path
+    results: Results, stages: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: str | Path
 ) -> dict:
     study, files = results.study, results.files
     rows = results.comparisons
@@ -136,10 +135,10 @@ def _context(
         "votes": votes.majority_table(results),
         "judged_votes": _filled(results, votes.judged_table),
         "best_of_n": _filled(results, votes.best_of_n_table),
-        "taken": votes.contest_costs(results),
-        "pairs": training.hacked_pairs(results),
-        "crowded": crowd.left_out(results).replace("; the CSV has all", ""),
-        "wrongly_paid": training.wrongly_paid_table(results),
+        "contest_costs": votes.contest_costs(results),
+        "hacked_pairs": training.hacked_pairs(results),
+        "left_out": crowd.left_out(results).replace("; the CSV has all", ""),
+        "wrongly_accepted": training.wrongly_accepted_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": answer.judge_alone(results),
         "collapses": answer.collapses(results),
@@ -152,16 +151,16 @@ def _context(
         "splits_by_answer": _filled(results, kinds.answerable_table),
         "calibration": results.calibration,
         "judge": study["judge"]["model"],
-        "judge_trained": taught[-1].name if taught else None,
+        "judge_trained": stages[-1].name if stages else None,
         "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,
         "judge_parts": judge.part_tables(results.calibration or {}),
         "judge_probes": judge.probe_table(results.calibration or {}),
         "judge_policies": judge.policy_table(results),
         "judge_benchmark": _benchmark(results),
-        "judge_training": _judge_training(results, taught),
+        "judge_training": _judge_training(results, stages),
         "cards": cards,
         "card_total": total,
-        "card_rule": QUOTAS,
+        "quotas": QUOTAS,
         "sure": SURE,
         "seed": SEED,
         "audit": results.audit,
@@ -201,35 +200,35 @@ def _context(
 
 
 def _benchmark(results: Results) -> dict | None:
-    """Tables of the judge benchmark and what was asked; None where the study has none."""
+    """Tables of the judge benchmark and a description of its pairs; None without a benchmark."""
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
     if rows.empty:
         return None
     tables = {"judges": judge_benchmark.judge_table(rows), "parts": judge_benchmark.part_tables(rows)}
-    return tables | {"asked": judge_benchmark.asked_about(rows), "written": judge_benchmark.written_cards(results)}
+    return tables | {"about": judge_benchmark.about_pairs(rows), "written": judge_benchmark.written_cards(results)}
 
 
-def _judge_training(results: Results, taught: list[judge_training.Stage]) -> dict | None:
-    """Tables, sentences and judgments of how the judge was trained; None where it pays as it is."""
-    if not taught:
+def _judge_training(results: Results, stages: list[judge_training.Stage]) -> dict | None:
+    """Tables, sentences and sample judgments of the judge's training; None if the judge is not trained."""
+    if not stages:
         return None
     return {
-        "sentence": judge_training.summary(results, taught),
-        "unfinished": judge_training.unfinished_stages(taught),
-        "gains": judge_training.gain_table(results, taught),
-        "stages": judge_training.stage_table(taught),
+        "sentence": judge_training.summary(results, stages),
+        "unfinished": judge_training.unfinished_stages(stages),
+        "gains": judge_training.gain_table(results, stages),
+        "stages": judge_training.stage_table(stages),
         "material": judge_training.material_table(results),
         "judgments": judge_training.sample_judgments(results, SEED),
     }
 
 
 def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str, Table]:
-    """Test set -> its table, where that has rows."""
+    """Test set -> its table, for tables with rows."""
     return {name: table for name in results.sets if (table := make(results, name)).rows}
 
 
 def write_page(template: str, context: dict, out: str | Path) -> None:
-    """Fill in a template of this folder; it gets `policy`, `style` and `js` too."""
+    """Fill in a template of this folder with `context`, `policy`, `style` and `js`, and write the page."""
     folder = files("gavel.report")
 
     def read(name: str) -> str:
@@ -243,15 +242,15 @@ def write_page(template: str, context: dict, out: str | Path) -> None:
         lstrip_blocks=True,
     )
     js = f"\n{read('page.js')}\n"
-    own = {"policy": Markup(_POLICY), "style": Markup(_STYLE), "js": Markup(js)}
-    html, rules = _styled(environment.get_template(template).render(**own, **context))
+    parts = {"policy": Markup(_POLICY), "style": Markup(_STYLE), "js": Markup(js)}
+    html, rules = _styled(environment.get_template(template).render(**parts, **context))
     css = f"\n{read('page.css')}{rules}\n"
     html = html.replace(_POLICY, f'<meta http-equiv="Content-Security-Policy" content="{policy(css, js)}">', 1)
     write_text(out, html.replace(_STYLE, f"<style>{css}</style>", 1))
 
 
 def policy(css: str, js: str) -> str:
-    """A content security policy of a page with this style and script, which loads nothing (its icon is empty data)."""
+    """The content security policy of a page with this style and script, which loads nothing (its icon is empty)."""
     return (
         f"default-src 'none'; style-src {_digest(css)}; script-src {_digest(js)}; img-src data:; base-uri 'none'; "
         "form-action 'none'"
@@ -263,8 +262,11 @@ def _digest(text: str) -> str:
 
 
 def _styled(html: str) -> tuple[str, str]:
-    """A page whose figures have classes in place of `style` attributes, which a policy would have to name one by one;
-    and the rules of these classes."""
+    """Replace the `style` attributes in a page's figures by classes: a policy would have to list each attribute.
+
+    Returns:
+        The page, and the CSS rules of the classes.
+    """
     rules: dict[str, None] = {}
 
     def marked(tag: re.Match) -> str:
@@ -274,19 +276,19 @@ def _styled(html: str) -> tuple[str, str]:
 
     def figure(svg: re.Match) -> str:
         for text in _SHEET.findall(svg[0]):
-            rules[f"svg {text.strip()}"] = None  # of all its elements
+            rules[f"svg {text.strip()}"] = None  # applies to all elements of a figure
         return _ATTRIBUTE.sub(marked, _SHEET.sub("", svg[0]))
 
     html = _FIGURE.sub(figure, html)
     return html, "\n".join(rules)
 
 
-def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
-    """Write every panel as an SVG file, and each figure's data as CSV."""
-    for figure in drawn:
+def write_figures(figures: Sequence[Figure], folder: Path) -> None:
+    """Write every panel as an SVG file, and every figure's data as CSV."""
+    for figure in figures:
         for title, svg in figure.panels:
             suffix = "-".join("".join(char if char.isalnum() else " " for char in title).lower().split())
-            # Alone, a figure has no page to take its colours from: black on white.
+            # A figure of its own has no page to take its colours from: draw it on white.
             svg = svg.replace("<svg", '<svg style="background: #fff"', 1)
             write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
         if figure.panels:
@@ -294,10 +296,10 @@ def write_figures(drawn: Sequence[Figure], folder: Path) -> None:
 
 
 def address(path: str | Path, page: str | Path) -> str:
-    """A file's address as a page links to it, whatever its folders are called."""
+    """A file's address for a link on a page, relative and quoted."""
     return quote(os.fsencode(beside(path, page)))
 
 
 def beside(path: str | Path, page: str | Path) -> str:
-    """A file's path from the folder of a page."""
+    """A file's path relative to the folder of a page."""
     return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")

@@ -1,4 +1,4 @@
-"""Where and of what a report was made: what its section on provenance shows."""
+"""The provenance of a report: versions, hardware, commit, command, and digests of the data."""
 
 import datetime
 from pathlib import Path
@@ -14,9 +14,9 @@ def gather(study: dict, page: str | Path) -> dict:
     """`provenance` and `unseen_kinds` as `gavel.report.page.render` takes them.
 
     Args:
-        study: the resolved config; its data files are told by the first 16 digits of their SHA-256, what it took from
-            the hub by the commit.
-        page: the report, as the command names it.
+        study: the resolved config. Its data files are identified by the first 16 digits of their SHA-256, downloads
+            from the hub by their commit.
+        page: path of the report as on the command line.
     """
     results = Layout(study["results_dir"])
     files, fetched = sorted(Path(results.data.folder).rglob("*.jsonl")), Path(results.hub(""))

@@ -1,4 +1,4 @@
-"""What the report reads from a results folder; anything may be missing, as after a run that failed."""
+"""Read a results folder for the report. Any file may be missing, as after a failed run."""
 
 import csv
 import json
@@ -24,32 +24,37 @@ from gavel.study.rules import RULES
 
 
 class Tokens(NamedTuple):
-    """What a rule's jobs took: tokens that policies wrote, and those that the judge read and wrote; None if unknown."""
+    """Tokens of a rule's jobs: written by policies, and read and written by the judge; None if unknown."""
 
     written: float | None = None
     judge: float | None = None
 
 
-AGAIN = "delete it and run the study again"  # to a file that is not as the study writes it
+RERUN = "delete it and rerun the study"  # advice for a file that the study did not write in this form
 NUMBER = int | float
-# Columns without numbers, and those of a test's results that every row has.
+# Columns of text, and columns that have a value in every row of the test results.
 TEXTS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
 FILLED = set("run checkpoint baseline set metric k n".split())
-MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")  # of a run, as it went
+# Columns of numbers in monitor.csv and training.csv.
+MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
 CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
 RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
 @dataclass
 class Results:
-    """The files of a study.
+    """The contents of a study's files.
 
-    `runs` maps each run to its run.json, SFT first, then in the grid's order; for a cell of the grid that left none
-    it is `{"run", "status", ...}`, 'missing', or 'failed' with the last line of its log as `reason`. `monitors` and
-    `training` hold the tables that exist and are not empty; `usage` maps groups of rules
-    (`gavel.study.rules.Rule.group`) to tokens; `contests` maps runs to test sets to the round
-    robins and knockouts of samples and what those took (`gavel.evaluation.best_of`); `calibration`, `policies`, `audit`
-    and `splits` are None where the file is missing, `judge_benchmark` has no rows then.
+    Attributes:
+        runs: run -> its run.json, SFT first, then in the grid's order. A run of the grid without a run.json has
+            `{"run", "status", ...}`; the status is 'missing', or 'failed' with the last line of its log as `reason`.
+        monitors, training: run -> monitor.csv and training.csv, for tables that exist and have rows.
+        calibration, policies, audit, splits: None if the file is missing.
+        judge_benchmark: without rows if the file is missing.
+        usage: group of rules (`gavel.study.rules.Rule.group`) -> tokens.
+        contests: run -> test set -> the round robins and knockouts between its samples, with their cost
+            (`gavel.evaluation.best_of`).
+        names: run -> its label.
     """
 
     files: Layout
@@ -79,13 +84,13 @@ class Results:
 
     @property
     def sets(self) -> list[str]:
-        """Test sets, the primary comparison's first, then in the order of metrics.csv."""
+        """The test sets: the primary comparison's first, the others in the order of metrics.csv."""
         found = list(dict.fromkeys(self.metrics.set))
         return sorted(found, key=lambda name: name != self.primary["set"])
 
     @property
     def primary(self) -> Primary:
-        """The comparison with SFT that was named beforehand."""
+        """The primary comparison with SFT, named in the config."""
         return primary_comparison(self.study["primary"], self.top_k)
 
     @property
@@ -96,24 +101,24 @@ class Results:
 
     @property
     def headline(self) -> pd.DataFrame:
-        """Metrics of the checkpoints that count, in the order of `runs`."""
+        """Metrics of the main checkpoints, in the order of `runs`."""
         kept = self.metrics[self.metrics.checkpoint == self.metrics.run.map(main_checkpoint)]
         return kept.sort_values(
             "run", key=lambda column: column.map({run: i for i, run in enumerate(self.runs)}), kind="stable"
         )
 
     def collapse(self, run: str) -> float | None:
-        """The step at which the monitor first called a collapse of a run; None if it never did."""
+        """The step at which the monitor first flagged a collapse of a run; None if it never did."""
         validations = self.monitors.get(run, pd.DataFrame())
         called = validations.step[validations.collapsed == 1] if "collapsed" in validations else []
         return called.min() if len(called) else None
 
     def size(self, name: str) -> int:
-        """Questions of a test set."""
+        """The number of questions in a test set."""
         return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
 
     def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
-        """One row of metrics.csv as a named tuple, or None; by default of the checkpoint that counts."""
+        """One row of metrics.csv as a named tuple, or None; by default for the main checkpoint."""
         return self._metric_rows.get((run, checkpoint or main_checkpoint(run), name, metric, k))
 
     def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"):
@@ -134,11 +139,11 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
 
     Args:
         root: the folder.
-        study: the resolved config; passwords and keys in it are hidden.
-        tables: folder of metrics.csv and its like, if not `root`.
+        study: the resolved config; passwords and keys in it are redacted.
+        tables: folder of metrics.csv, comparisons.csv and seeds.csv, if not `root`.
 
     Raises:
-        InputError: a file is there but not as a study writes it.
+        InputError: a file exists, but not in the form in which a study writes it.
     """
     files, study = Layout(root), redacted_config(study)
     made = Layout(tables or root)
@@ -168,19 +173,19 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
 
 def _runs(files: Layout, study: dict) -> dict[str, dict]:
     planned, named = runs_of(study), study["primary"]
-    # In a study's own config it is one of the grid's; in another one it is told as missing.
+    # In a study's own config it is a run of the grid; in a changed one it is reported as missing.
     planned.setdefault(
         primary_comparison(named, None)["run"], {key: named[key] for key in ("algorithm", "lambda", "seed")}
     )
-    runs = {run: {"run": run, **cell, "status": "missing"} for run, cell in planned.items()}
+    runs = {run: {"run": run, **grid_run, "status": "missing"} for run, grid_run in planned.items()}
     for path in matching(files, files.runs("*").run_json):
         run = path.parent.name
         found = read_object(path, **RUN)
         if "status" not in found:
-            raise InputError(f"{path}: no 'status'; {AGAIN}")
+            raise InputError(f"{path}: no 'status'; {RERUN}")
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
         if runs[run]["algorithm"] != "sft" and runs[run]["lambda"] is None:
-            raise InputError(f"{path}: no 'lambda' of an RL run; {AGAIN}")
+            raise InputError(f"{path}: no 'lambda', which an RL run needs; {RERUN}")
     for run, about in runs.items():
         log = Path(files.log(RULES["train_sft"]) if run == "sft" else files.log(RULES["train_rl"], run=run))
         if about["status"] == "missing" and log.exists():
@@ -189,32 +194,39 @@ def _runs(files: Layout, study: dict) -> dict[str, dict]:
 
 
 def last_line(log: Path) -> str:
+    """The last line of a log with secrets redacted, cut after 300 characters."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return redacted(lines[-1])[:300] if lines else "its log is empty"
 
 
 def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
     """Values of some columns -> the first row with them, as a named tuple."""
-    found: dict[tuple[Hashable, ...], tuple] = {}
-    # `lambda` is a keyword and loses its name in the tuple; nothing here asks a row for it.
+    index: dict[tuple[Hashable, ...], tuple] = {}
+    # `lambda` is a keyword and loses its name in the tuple; no caller reads it.
     for row in rows.itertuples(index=False):
-        found.setdefault(tuple(getattr(row, column) for column in columns), row)
-    return found
+        index.setdefault(tuple(getattr(row, column) for column in columns), row)
+    return index
 
 
 def matching(files: Layout, pattern: str) -> list[Path]:
-    """The files whose path is one of `files`' with `*` for a name."""
+    """The existing files that match a path of `files` in which `*` stands for a name."""
     return sorted(Path(files.root).glob(pattern.removeprefix(f"{files.root}/")))
 
 
 def read_object(path: Path, **kinds: type | UnionType) -> dict:
-    """A JSON object in which some keys, where they are there, have values of some types. Raises `InputError` else."""
+    """Read a JSON object and check the types of some keys' values; the keys are optional.
+
+    Raises:
+        InputError: the file has no JSON object, or a value has another type.
+    """
     found = read_json(path)
     if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; {AGAIN}")
+        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; {RERUN}")
     for key, kind in kinds.items():
         if key in found and not isinstance(found[key], kind):
-            raise InputError(f"{path}: {key!r} is {type(found[key]).__name__}, which no study writes there; {AGAIN}")
+            raise InputError(
+                f"{path}: {key!r} is {type(found[key]).__name__}, which a study never writes here; {RERUN}"
+            )
     return found
 
 
@@ -223,20 +235,24 @@ def _optional(path: str, **kinds: type | UnionType) -> dict | None:
 
 
 def _table(path: str, columns: list[str], filled: Iterable[str] = ()) -> pd.DataFrame:
-    """A table of the workflow's; without rows where it is missing. Raises `InputError` where it is another one."""
+    """A table of the workflow, without rows if the file is missing.
+
+    Raises:
+        InputError: a column or a value is missing, or a column of numbers has text.
+    """
     if not Path(path).exists():
         return pd.DataFrame(columns=columns)
     try:
-        # 'None' and 'NA' are names like any other here; only an empty cell is missing.
+        # 'None' and 'NA' are ordinary names here; only an empty field is a missing value.
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {RERUN}") from None
     if lost := [name for name in columns if name not in table]:
-        raise InputError(f"{path}: no column {lost[0]!r}; {AGAIN}")
+        raise InputError(f"{path}: no column {lost[0]!r}; {RERUN}")
     if wrong := [name for name in columns if name not in TEXTS and not _numeric(table[name])]:
-        raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
+        raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
     if gaps := [name for name in columns if name in filled and table[name].isna().any()]:
-        raise InputError(f"{path}: a row has no {gaps[0]!r}, as in a file that is cut off; {AGAIN}")
+        raise InputError(f"{path}: a row has no {gaps[0]!r}, as if the file was cut off; {RERUN}")
     return table
 
 
@@ -245,28 +261,28 @@ def _numeric(column: pd.Series) -> bool:
 
 
 def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """Run -> its table, where that is there and has rows."""
+    """Run -> its table, for tables that exist and have rows. Raises `InputError` as `_table` does."""
     found = {}
     for run, path in paths.items():
         if Path(path).exists() and Path(path).stat().st_size:
             table = csv_table(path)
             if wrong := [name for name in MEASURED if name in table and not _numeric(table[name])]:
-                raise InputError(f"{path}: the column {wrong[0]!r} holds something else than numbers; {AGAIN}")
+                raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
             if len(table) and "step" in table:
                 found[run] = table
     return found
 
 
 def csv_table(path: str | Path) -> pd.DataFrame:
-    """A table as it stands. Raises `InputError` where it is none."""
+    """A CSV file with any columns. Raises `InputError` if it is not a CSV table."""
     try:
         return pd.read_csv(path)
     except ValueError as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {AGAIN}") from None
+        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {RERUN}") from None
 
 
 def _benchmarks(folder: Path) -> pd.DataFrame:
-    """Snakemake's benchmark files: rule (as `gavel.study.rules.Rule.group`), job, seconds, peak memory in MiB."""
+    """Snakemake's benchmark files: rule (`gavel.study.rules.Rule.group`), job, seconds, memory (its peak in MiB)."""
     rows = []
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="", encoding="utf-8", errors="replace") as handle:
@@ -284,7 +300,7 @@ def _benchmarks(folder: Path) -> pd.DataFrame:
 
 
 def _usage(files: Layout) -> dict[str, Tokens]:
-    """Group of rules -> tokens, of the rules that keep count in files."""
+    """Group of rules -> tokens, for the rules that write their counts to files."""
     found: dict[str, Tokens] = {}
     if scored := [_counts(path, *Tokens._fields) for path in _scored(files).values()]:
         found[RULES["generate"].group] = Tokens(written=sum(used["written"] for used in scored))
@@ -299,15 +315,15 @@ def _usage(files: Layout) -> dict[str, Tokens]:
 
 
 def _counts(path: Path, *keys: str) -> dict:
-    """A JSON object with numbers under some keys. Raises `InputError` where one is missing."""
+    """A JSON object that has numbers under some keys. Raises `InputError` if one is missing."""
     found = read_object(path, **dict.fromkeys(keys, NUMBER))
     if lost := [key for key in keys if key not in found]:
-        raise InputError(f"{path}: no {lost[0]!r}; {AGAIN}")
+        raise InputError(f"{path}: no {lost[0]!r}; {RERUN}")
     return found
 
 
 def _scored(files: Layout) -> dict[str, Path]:
-    """Run -> what the scoring of its samples took."""
+    """Run -> the file with the token counts of its samples and of their scoring."""
     return {path.parent.name: path for path in matching(files, files.usage("*"))}
 
 
@@ -319,5 +335,5 @@ def _number(text: str | None) -> float:
 
 
 def plain(value):
-    """A configuration as JSON types, so that YAML shows no Python objects."""
+    """A config as JSON types, so that YAML shows no Python objects."""
     return json.loads(json.dumps(value, default=str))

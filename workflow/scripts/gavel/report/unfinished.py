@@ -1,4 +1,4 @@
-"""A report of what there is, when a study ends before its report: some run failed, the others are worth a look."""
+"""A report of the runs evaluated so far, for a study that ended before its report because some run failed."""
 
 import datetime
 import sys
@@ -12,27 +12,30 @@ from gavel.study import layout
 
 
 def tell(unfinished: Iterable[dict]) -> None:
-    """Write the pages of studies and say where they are; whatever goes wrong with that is said too, and no more."""
+    """Write the pages of unfinished studies and print their paths; an error is printed and not raised."""
     for study in unfinished:
         try:
             page = write(study)
-        except Exception as error:  # the study's own failure must stay what is seen last and first
-            print(f"no report of what there is: {first_line(error)}", file=sys.stderr)
+        except Exception as error:  # it must not hide the failure of the study
+            print(f"could not write a report of the runs evaluated so far: {first_line(error)}", file=sys.stderr)
             continue
         if page is not None:
-            print(f"open {page} for a report of what there is; the same command goes on", file=sys.stderr)
+            print(
+                f"open {page} for a report of the runs evaluated so far; rerun the same command to continue",
+                file=sys.stderr,
+            )
 
 
 def write(study: dict) -> Path | None:
-    """Write `unfinished/report.html` in the results folder, with tables of what has been evaluated.
+    """Write `unfinished/report.html` and the tables behind it in the results folder.
 
-    Nothing that the workflow makes is touched, so that the same command goes on where it stopped.
+    No output of the workflow is touched, so the same command resumes the study.
 
     Args:
         study: the resolved config.
 
     Returns:
-        The page, or None where nothing has been evaluated yet.
+        The page, or None if no run has been evaluated yet.
     """
     files = [file for file in layout.scored_files(study) if Path(file[3]).exists()]
     if not files:

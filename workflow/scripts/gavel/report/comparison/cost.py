@@ -1,4 +1,4 @@
-"""Which judge, at which cost: what the studies' judges took to train the primary run, and how far that came."""
+"""Cost and gain of each study's judge: its tokens in the training of the primary run, and that run's accuracy."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -12,12 +12,12 @@ from gavel.report.cells import (
     Table,
     count,
     difference_cell,
+    estimate_cell,
     interval,
     listing,
     percent,
     points,
     seconds,
-    share_cell,
     text,
 )
 from gavel.report.comparison.tables import verdicts
@@ -34,39 +34,38 @@ PREPARING = (
     "labelled_pairs",
     "contrasting_pairs",
     "judgments",
-)  # rules that make what it learns from
+)  # rules that prepare data for training the judge
 
 
 def judge_tokens(study: Results) -> float | None:
-    """Tokens that the judge took in the training of the primary run; None where that asked none or kept no count."""
+    """The judge's tokens in the training of the primary run; None if the run used no judge or has no count."""
     training = study.training.get(study.primary["run"], pd.DataFrame())
     return (float(training.judge_tokens.sum()) or None) if "judge_tokens" in training else None
 
 
 def cost_figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
-    """A panel per test set, a colour and marker per study."""
-    made = Figure("accuracy-against-judge-tokens", missing="No primary run has asked a judge and been evaluated.")
-    found = {name: panel for name in names if (panel := _panel(studies, name)) is not None}
-    if not found:
-        return made
-    made.panels = [(f"{name}, greedy", svg) for name, (svg, _) in found.items()]
-    made.data = pd.concat([data for _, data in found.values()])
+    """Accuracy against the judge's tokens: a panel per test set, a colour and marker per study."""
+    figure = Figure("accuracy-against-judge-tokens", missing="No primary run with a judge has been evaluated.")
+    panels = {name: panel for name in names if (panel := _panel(studies, name)) is not None}
+    if not panels:
+        return figure
+    figure.panels = [(f"{name}, greedy", svg) for name, (svg, _) in panels.items()]
+    figure.data = pd.concat([data for _, data in panels.values()])
     unknown = [name for name, study in studies.items() if judge_tokens(study) is None]
-    runs = dict.fromkeys(made.data.run[made.data.run != "SFT"])
-    made.caption = (
-        f"Greedy accuracy of each study's primary run ({listing(list(runs))}) at its last step, with Wilson's 95 % "
-        "intervals over questions, against the tokens that its judge read and wrote to pay for it, on a logarithmic "
-        "axis. Grey: SFT at its best by validation, which asks no judge. Judges are moved sideways a little, so that "
-        "those that cost the same can be told apart. "
-        + (f"Not drawn, because their judge's tokens are not known: {listing(unknown)}. " if unknown else "")
+    runs = dict.fromkeys(figure.data.run[figure.data.run != "SFT"])
+    figure.caption = (
+        f"Greedy accuracy of each study's primary run ({listing(list(runs))}, final checkpoint), with 95 % Wilson "
+        "intervals over questions, against the tokens that its judge read and wrote during training, on a logarithmic "
+        "axis. Grey: SFT (best validation checkpoint), which needs no judge. Judges are shifted sideways slightly, so "
+        "that equal costs do not overlap. "
+        + (f"Not shown, because their judge's tokens are unknown: {listing(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
-    return made
+    return figure
 
 
 def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame] | None:
-    """A test set's panel and its data: greedy accuracy of each study's primary run against its judge's tokens, and of
-    SFT as lines across; None where no such run is known."""
+    """(SVG text, data) of one test set; None if no primary run with a judge was evaluated on it."""
     rows, bases = [], {}
     for label, study in studies.items():
         row = study.metric(study.primary["run"], name, "greedy")
@@ -88,7 +87,10 @@ def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame
 
 
 def cost_sentence(studies: Mapping[str, Results]) -> str | None:
-    """The judge whose run comes farthest, and the cheapest that is not told from it; None without two to compare."""
+    """A sentence on the judge with the best primary run, and the cheapest whose primary run is not significantly worse.
+
+    None with fewer than two judges.
+    """
     known = {}
     for name, study in studies.items():
         row = study.metric(study.primary["run"], study.primary["set"], "greedy")
@@ -97,85 +99,85 @@ def cost_sentence(studies: Mapping[str, Results]) -> str | None:
     if len(known) < 2:
         return None
     best = max(known, key=lambda name: (known[name][0], -known[name][1]))
-    value, most = known[best]
-    told = f"In judge tokens: {best} comes farthest, {percent(value)}\u00a0% with {most:,.0f}"
-    cheaper = sorted((name for name in known if known[name][1] < most), key=lambda name: known[name][1])
+    value, spent = known[best]
+    text = f"By judge tokens: {best} is the most accurate, {percent(value)}\u00a0% with {spent:,.0f}"
+    cheaper = sorted((name for name in known if known[name][1] < spent), key=lambda name: known[name][1])
     if not cheaper:
-        return f"{told}, and no judge costs less."
+        return f"{text}, and no judge is cheaper."
     rows = {name: row for name in cheaper if (row := _difference(studies[name], studies[best])) is not None}
     for name, row in rows.items():
         if row.high >= 0:
             return (
-                f"{told}; {name} takes {most / known[name][1]:.3g} times fewer ({known[name][1]:,.0f}) and is not told "
-                f"from it: {points(row.difference)} points (paired 95\u00a0% interval {interval(row)}, on these "
-                "questions, not corrected for the choice among judges)."
+                f"{text}; {name} takes {spent / known[name][1]:.3g} times fewer ({known[name][1]:,.0f}) and is not "
+                f"significantly worse: {points(row.difference)} percentage points (paired 95\u00a0% interval "
+                f"{interval(row)}, not corrected for the choice among judges)."
             )
     if len(rows) < len(cheaper):
-        return f"{told}; not all that cost less were asked the same questions."
-    return f"{told}; all that cost less are below it, with paired 95\u00a0% intervals below zero."
+        return f"{text}; not all cheaper judges have results on the same questions."
+    return f"{text}; all cheaper judges are worse, with paired 95\u00a0% intervals below zero."
 
 
 def _difference(study: Results, best: Results):
-    """The primary run of a study minus that of another on the same questions; None where these are others."""
-    own, other = (verdicts(one, one.primary["run"], one.primary["set"]) for one in (study, best))
+    """The primary run of a study minus that of `best`, paired; None if their questions differ."""
+    own, other = (verdicts(side, side.primary["run"], side.primary["set"]) for side in (study, best))
     return SimpleNamespace(**compare(own, other)) if own and own.keys() == other.keys() else None
 
 
 def cost_table(studies: Mapping[str, Results]) -> Table:
-    """Rows: studies. Columns: their judge, how far the primary run comes with it and what it took, how good the judge
-    is, and what its training took."""
-    made = Table([("study", ""), ("judge", ""), ("trained", "before it pays, in the study")], [])
-    made.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in points, paired")]
-    made.columns += [("judge tokens", "read and written to pay for the primary run"), ("RL time", "of that run")]
-    made.columns += [("benchmark", "right solution preferred on the judge benchmark, in %")]
-    made.columns += [("AUC within", "questions, on the SFT policy's solutions of validation problems")]
-    made.columns += [("tokens a pair", "read and written, on the judge benchmark")]
-    made.columns += [("training tokens", "that the judge was trained on")]
-    made.columns += [("training time", "of its stages; below: of making what they learn from")]
+    """Each study's judge with its accuracy and training cost, and the accuracy and cost of its primary run."""
+    table = Table([("study", ""), ("judge", ""), ("trained", "in the study, before RL")], [])
+    table.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in percentage points, paired")]
+    table.columns += [("judge tokens", "read and written in the RL of the primary run"), ("RL time", "of that run")]
+    table.columns += [("benchmark accuracy", "correct solution preferred on the judge benchmark, in %")]
+    table.columns += [("AUC within questions", "on the SFT policy's responses to validation questions")]
+    table.columns += [("tokens per pair", "read and written, on the judge benchmark")]
+    table.columns += [("training tokens", "that the judge was trained on")]
+    table.columns += [("training time", "of its stages; below: of preparing their data")]
     for label, study in studies.items():
         run, name = study.primary["run"], study.primary["set"]
         gain = study.comparison(run, "sft", name, "greedy")
         took = (study.runs.get(run) or {}).get("seconds")
-        taught = judge_training.stages(study)
-        right, each = _benchmark(study, taught)
-        learnt, lasted = judge_training.training_cost(taught)
+        stages = judge_training.stages(study)
+        accuracy, pair_tokens = _benchmark(study, stages)
+        tokens, duration = judge_training.training_cost(stages)
         cells = [text(label), text(*_kind(study)), text(_training(study))]
-        cells += [share_cell(study.metric(run, name, "greedy"))]
+        cells += [estimate_cell(study.metric(run, name, "greedy"))]
         cells += [
             difference_cell(gain, bold=gain is not None and gain.low > 0),
             count(judge_tokens(study)),
             _time(took),
         ]
-        cells += [right, _auc(study), each, count(learnt), _time(lasted, _preparing(study))]
-        made.rows.append(cells)
-    return made
+        cells += [accuracy, _auc(study), pair_tokens, count(tokens), _time(duration, _preparing(study))]
+        table.rows.append(cells)
+    return table
 
 
 def _kind(study: Results) -> tuple[str, str]:
-    """What the judge is asked, and whether it writes first."""
+    """The kind of judge, and whether it is direct or reasons first."""
     judge = study.study["judge"]
     if not judge["reasoning"]:
-        return judge["kind"], "answers at once"
+        return judge["kind"], "direct"
     votes = judge["reasoning"]["samples"]
-    return judge["kind"], "writes first" + (f", {votes} votes" if votes > 1 else "")
+    return judge["kind"], "chain of thought" + (f", {votes} votes" if votes > 1 else "")
 
 
 def _training(study: Results) -> str:
+    """How the study trains its judge."""
     judge = study.study["judge"]
     taught, rl = judge["self_taught"], judge["rl"]
-    parts = [f"made here ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
+    parts = [f"from scratch ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
     parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []
     parts += [f"RL ({rl['steps']:,} steps)"] if rl else []
-    return ", ".join(parts) or "as it comes"
+    return ", ".join(parts) or "no"
 
 
-def _benchmark(study: Results, taught: list[judge_training.Stage]) -> tuple[Cell, Cell]:
-    """Accuracy and tokens a pair of the judge that pays."""
-    rows, name = study.judge_benchmark, taught[-1].judge if taught else "pays"
+def _benchmark(study: Results, stages: list[judge_training.Stage]) -> tuple[Cell, Cell]:
+    """Accuracy and tokens per pair of the judge that gives the reward."""
+    rows, name = study.judge_benchmark, stages[-1].judge if stages else "pays"
     for row in all_pairs(rows[rows.judge == name]).itertuples():
-        both = [one for one in (row.tokens_read, row.tokens_written) if not pd.isna(one)]
+        both = [number for number in (row.tokens_read, row.tokens_written) if not pd.isna(number)]
         spent = Cell(f"{sum(both):,.1f}", sort=sum(both)) if both else MISSING
-        return share_cell(accuracy_of(row)), spent
+        return estimate_cell(accuracy_of(row)), spent
     return MISSING, MISSING
 
 
@@ -192,6 +194,6 @@ def _time(value: float | None, sub: str = "") -> Cell:
 
 
 def _preparing(study: Results) -> str:
-    """What making pairs and judgments took besides, by Snakemake's clock."""
+    """The additional time for making pairs and judgments, from Snakemake's benchmark files."""
     jobs = study.benchmarks[study.benchmarks.rule.isin([RULES[rule].group for rule in PREPARING])]
     return f"and {seconds(jobs.seconds.sum())}" if len(jobs) else ""

@@ -1,4 +1,4 @@
-"""One page about several studies: their headline results side by side, and against what they differ in."""
+"""The page that compares several studies: their main results side by side, and against what they differ in."""
 
 import datetime
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import pandas as pd
 
 from gavel.common.errors import InputError
 from gavel.report import page
-from gavel.report.cells import Table, difference_cell, interval, listing, points, share_cell, text
+from gavel.report.cells import Table, difference_cell, estimate_cell, interval, listing, points, text
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
@@ -19,8 +19,8 @@ from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
 from gavel.study.layout import Layout
 
-# What the page reads of a study's config, where it is there. Other keys may be another version's. Not imported from the
-# schema, because every change there would then rerun the page; a test compares both.
+# Types of the config keys that the page reads; all are optional, and other keys may be from another version. The schema is
+# not imported, because every change there would then rerun the page; a test compares both.
 SHAPES: dict[str, type | UnionType] = {
     "primary": dict | None,
     "rl": dict | None,
@@ -43,8 +43,8 @@ SHAPES: dict[str, type | UnionType] = {
 LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 AXES = {
     "variant": "",
-    "labels": "labelled problems",
-    "judge_auc": "AUC of the judge within questions, on the SFT policy",
+    "labels": "labelled questions",
+    "judge_auc": "judge's AUC within questions, on the SFT policy",
     "judge_tokens": cost.AXIS,
 }
 
@@ -63,21 +63,21 @@ def render(
     """Write the page.
 
     Args:
-        folders: name of each study -> its results folder, with a report's files and `config.yaml`.
+        folders: name of each study -> its results folder, with the files behind a report and `config.yaml`.
         out: the page to write; it links to the studies' own reports.
-        axis: a key of `AXES`: what accuracy is drawn against.
+        axis: a key of `AXES`; accuracy is plotted against it.
         figures_dir: if given, figures and their data are also written there.
-        command: what made the page, to be shown on it.
-        complete: what fills in keys that the config of an earlier version lacks.
+        command: the command that made the page, to show on it.
+        complete: adds the keys that a config from an earlier version lacks.
 
     Raises:
-        InputError: a folder is not that of a study with a report.
+        InputError: a folder is not that of a finished study, or one of its files is malformed.
     """
     studies = {name: load_study(folder, complete) for name, folder in folders.items()}
-    least = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
+    fewest_seeds = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = accuracy_figure(studies, axis)
-    tried = judge_benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
-    costs, trained = judge_benchmark.cost_figure(tried), trained_judges(studies)
+    benchmarks = judge_benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
+    costs, trained = judge_benchmark.cost_figure(benchmarks), trained_judges(studies)
     context = {
         "title": title,
         "question": question,
@@ -95,15 +95,15 @@ def render(
             sized(studies, name): table for name in test_sets(studies) if (table := paired_table(studies, name)).rows
         },
         "judges": None
-        if tried.empty
-        else {"table": judge_benchmark.judge_table(tried), "asked": judge_benchmark.asked_about(tried)},
+        if benchmarks.empty
+        else {"table": judge_benchmark.judge_table(benchmarks), "about": judge_benchmark.about_pairs(benchmarks)},
         "costs": costs,
         "judge_training": trained,
         "spending": cost.cost_table(studies) if axis == "judge_tokens" else None,
         "about": overview_table(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
-        "seeds": seeds_sentence(least),
+        "seeds": seeds_sentence(fewest_seeds),
         "links": {name: page.address(study.files.report, out) for name, study in studies.items()},
     }
     page.write_page("page.comparison.j2", context, out)
@@ -112,32 +112,35 @@ def render(
 
 
 def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
-    """Of each study whose judge is trained: whether that made it better, in words, drawn, and in figures."""
-    found = {}
+    """Study -> the summary, table and figure of its judge's training, for studies that train their judge."""
+    trained = {}
     for name, study in studies.items():
-        if taught := judge_training.stages(study):
-            figure = judge_training.progress_figure(study, taught)
+        if stages := judge_training.stages(study):
+            figure = judge_training.progress_figure(study, stages)
             figure.name += f"-{name}"
             about = {
-                "sentence": judge_training.summary(study, taught),
-                "gains": judge_training.gain_table(study, taught),
+                "sentence": judge_training.summary(study, stages),
+                "gains": judge_training.gain_table(study, stages),
             }
-            found[name] = about | {"figure": figure, "unfinished": judge_training.unfinished_stages(taught)}
-    return found
+            trained[name] = about | {"figure": figure, "unfinished": judge_training.unfinished_stages(stages)}
+    return trained
 
 
 def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> Results:
-    """A finished study.
+    """Load a finished study.
 
     Args:
-        complete: what fills in keys that the config of an earlier version lacks.
+        folder: its results folder.
+        complete: adds the keys that a config from an earlier version lacks.
 
     Raises:
-        InputError: there is none, or one of its files is malformed.
+        InputError: the folder has no finished study, or one of its files is malformed.
     """
     path = Path(Layout(folder).config)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; a study writes it with its report (`snakemake ... report.html`)")
+        raise InputError(
+            f"{path}: no such file; a study writes it together with its report (`snakemake ... report.html`)"
+        )
     found = config_files.read(path)
     try:
         config = complete(found)
@@ -146,13 +149,13 @@ def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> R
     _check_config(found, path)
     study = load(folder, config)
     if study.metrics.empty:
-        raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or leave it out")
+        raise InputError(f"{folder}: metrics.csv is missing or empty; finish the study first, or omit it")
     return study
 
 
 def _check_config(config: dict, path: Path) -> None:
-    """Raises `InputError` where a study's config is not as the page needs it."""
-    copy = "copy the file again from the study's results"
+    """Raises `InputError` if a study's config lacks a required key or has a value of the wrong type."""
+    copy = "copy the file from the study's results again"
     for key, kind in SHAPES.items():
         *sections, name = key.split(".")
         where = config
@@ -161,9 +164,9 @@ def _check_config(config: dict, path: Path) -> None:
         if name in where:
             value = where[name]
             if not _is(value, kind) or (key in LISTED and not all(_is(one, LISTED[key]) for one in value)):
-                raise InputError(f"{path}: {key} is not as a study's config has it, found {value!r}; {copy}")
+                raise InputError(f"{path}: {key} has the wrong type, found {value!r}; {copy}")
         elif sections == ["primary"] and where:
-            raise InputError(f"{path}: {key} is missing, without which no comparison is named; {copy}")
+            raise InputError(f"{path}: {key} is missing; the primary comparison needs it; {copy}")
 
 
 def _is(value: object, kind: type | UnionType) -> bool:
@@ -176,13 +179,13 @@ def test_sets(studies: Mapping[str, Results]) -> list[str]:
 
 
 def sized(studies: Mapping[str, Results], name: str) -> str:
-    """A test set's name with its number of questions, or numbers where the studies differ."""
+    """A test set's name with its number of questions, or several numbers if the studies differ."""
     sizes = dict.fromkeys(study.size(name) for study in studies.values() if name in study.sets)
     return f"{name} ({' or '.join(f'{size:,}' for size in sizes)} questions)"
 
 
 def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
-    """Where each study stands on the axis; None where that is not known."""
+    """Each study's position on the axis; None if unknown."""
     if axis == "labels":
         return {name: ((study.splits or {}).get("counts") or {}).get("labeled") for name, study in studies.items()}
     if axis == "judge_auc":
@@ -193,29 +196,26 @@ def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]
 
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
-    """The primary comparison in every study; of a token axis first which judge comes farthest and which is cheapest."""
+    """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one."""
     shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
     kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
-    found, where = [], places(studies, axis)
+    results, where = [], places(studies, axis)
     for name, study in studies.items():
-        wanted = study.primary
-        row = study.comparison(wanted["run"], "sft", wanted["set"], wanted["metric"], wanted["k"])
+        primary = study.primary
+        row = study.comparison(primary["run"], "sft", primary["set"], primary["metric"], primary["k"])
         place = shown.get(axis, "").format(where[name]) if where[name] is not None else ""
         place += "" if alike else f" ({kinds[name]})"
-        found.append(
-            f"{name}{place}: " + (f"{points(row.difference)} points ({interval(row)})" if row else "no result")
-        )
-    what = next(iter(kinds.values())) if alike else "The primary run of each"
-    text = f"{what} minus SFT, with paired 95 % intervals. {'; '.join(found)}."
+        results.append(f"{name}{place}: " + (f"{points(row.difference)} ({interval(row)})" if row else "no result"))
+    what = next(iter(kinds.values())) if alike else "The primary run of each study"
+    text = f"{what} minus SFT, in percentage points with paired 95 % intervals. {'; '.join(results)}."
     first = cost.cost_sentence(studies) if axis == "judge_tokens" else None
     last = tables.labels_sentence(studies) if axis == "labels" else None
     return " ".join(filter(None, (first, text, last)))
 
 
 def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
-    """Greedy accuracy of every kind of run (of the judge's tokens: of the primary one) against the axis, a panel per
-    test set."""
+    """Greedy accuracy of every run (for the token axis, of the primary run) against the axis, a panel per test set."""
     if axis == "judge_tokens":
         return cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
@@ -241,32 +241,31 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     figure.data = pd.concat(kept)
     unknown = [name for name, place in where.items() if place is None]
     figure.caption = (
-        "Greedy accuracy with Wilson's 95 % intervals over questions; RL runs at their last step, SFT at its best by "
-        "validation. "
-        "Points at the same place are drawn side by side. "
-        + (f"Not drawn, because their place is not known: {listing(unknown)}. " if unknown else "")
+        "Greedy accuracy with 95 % Wilson intervals over questions. RL runs: final checkpoint; SFT: best validation "
+        "checkpoint. Points with the same x are drawn side by side. "
+        + (f"Not shown, because their x is unknown: {listing(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
     return figure
 
 
 def headline_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
-    """Rows: studies. Columns: greedy accuracy of SFT, then each kind of run and its paired difference from SFT.
+    """Greedy accuracy of SFT and of each run, with the run's paired difference from SFT; rows are studies.
 
     Args:
         name: the test set.
-        checkpoint: of the RL runs, `last` or `best` (by validation).
+        checkpoint: the RL runs' checkpoint, `last` or `best` (by validation).
     """
     runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != "sft"}
     columns = [("study", ""), ("SFT", "greedy accuracy in %")]
     for label in runs.values():
-        columns += [(label, "greedy accuracy in %"), ("Δ SFT", "in points, paired")]
+        columns += [(label, "greedy accuracy in %"), ("Δ SFT", "in percentage points, paired")]
     table = Table(columns, [])
     for label, study in studies.items():
-        cells = [text(label), share_cell(study.metric("sft", name, "greedy"))]
+        cells = [text(label), estimate_cell(study.metric("sft", name, "greedy"))]
         for run in runs:
             gain = study.comparison(run, "sft", name, "greedy", 1, checkpoint)
             row = study.metric(run, name, "greedy", 1, checkpoint) if run in study.runs else None
-            cells += [share_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
+            cells += [estimate_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
         table.rows.append(cells)
     return table

@@ -1,1 +1,1 @@
-"""Figures: functions from data frames to an SVG text. They read no file and compute no metric."""
+"""Functions that draw data frames as SVG text. They read no file and compute no metric."""

@@ -1,4 +1,4 @@
-"""Figures of judges: how far their scores can be trusted, how good they are, and at which cost."""
+"""Plots of judges: calibration, accuracy, cost, and training."""
 
 import itertools
 from collections.abc import Sequence
@@ -26,17 +26,21 @@ from gavel.report.plots.style import (
 )
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-ROOM = 2.0  # the axis goes on to so many times the largest cost, and as far below the smallest
-BESIDE = 0.012  # of the axis, between judges that cost the same
-TICKED = 300.0  # an axis of a smaller ratio has ticks at 2 and 5, too
-UPRIGHT = 3  # more names of stages than this are written aslant
-LEVELS = ("--", ":", "-.")  # dashes of what judges are held against
+ROOM = 2.0  # factor by which the axis extends beyond the largest and the smallest cost
+BESIDE = 0.012  # shift between neighbouring judges, as a fraction of the axis
+TICKED = 300.0  # an axis that spans a smaller ratio also has ticks at 2 and 5
+UPRIGHT = 3  # more stage names than this are rotated
+LEVELS = ("--", ":", "-.")  # dashes of the reference lines
 Level = tuple[str, float, float, float]  # name, value, low, high
 
 
 @drawn
 def judge_reliability(bins: pd.DataFrame) -> Figure:
-    """Share of right solutions against the judge's score, by bin: judge, correct, low95, high95, n."""
+    """Reliability diagram: fraction correct against the judge's mean score, one row per bin.
+
+    Args:
+        bins: judge, correct, low95, high95; bins without solutions have no values.
+    """
     figure, axes = panel()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
     known = bins.dropna(subset=["judge", "correct"])
@@ -44,18 +48,18 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
     axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("judge's score, mean of the bin")
-    axes.set_ylabel("share that is right")
+    axes.set_xlabel("judge score (bin mean)")
+    axes.set_ylabel("fraction correct")
     legend(figure, axes, 2)
     return figure
 
 
 @drawn
 def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
-    """How many right and wrong solutions got which score; wrong ones hang below the axis."""
+    """Histogram of the judge's scores: correct solutions above the axis, wrong ones below."""
     figure, axes = panel()
     widths = [high - low for low, high in itertools.pairwise(edges)]
-    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="right", linewidth=0)
+    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="correct", linewidth=0)
     axes.bar(
         edges[:-1],
         [-count for count in wrong],
@@ -67,7 +71,7 @@ def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> F
     )
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("judge's score")
+    axes.set_xlabel("judge score")
     axes.set_ylabel("solutions")
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     legend(figure, axes, 2)
@@ -77,26 +81,26 @@ def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> F
 @drawn
 def accuracy_against_cost(
     rows: pd.DataFrame,
-    text: str = "tokens read and written, a pair",
+    text: str = "tokens per pair (read and written)",
     levels: Sequence[Level] = (("chance", 0.5, 0.5, 0.5),),
 ) -> Figure:
-    """Accuracy of each judge, or of what it has trained, against the tokens that it took, on a logarithmic axis.
+    """Accuracy of each judge, or of the policy trained with it, against its tokens on a logarithmic axis.
 
     Args:
         rows: one per judge: label, tokens (above 0), accuracy, low, high.
-        text: axis label.
-        levels: what the points are held against, drawn across as lines, the interval as a band.
+        text: label of the x axis.
+        levels: reference levels, drawn as horizontal lines with their intervals as bands.
     """
     figure, axes = panel(width=5.2, height=3.4)
     for place, (name, value, low, high) in enumerate(levels):
         if high > low:
             axes.axhspan(100 * low, 100 * high, color=GREY, alpha=0.15, linewidth=0)
         axes.axhline(100 * value, color=GREY, linewidth=1, linestyle=LEVELS[place % len(LEVELS)], label=named(name))
-    least, most = rows.tokens.min() / ROOM, rows.tokens.max() * ROOM
+    left, right = rows.tokens.min() / ROOM, rows.tokens.max() * ROOM
     for place, row in enumerate(rows.itertuples()):
         spread = 100 * np.array([[row.accuracy - row.low], [row.high - row.accuracy]]).clip(0)
         axes.errorbar(
-            row.tokens * (most / least) ** (BESIDE * (place - (len(rows) - 1) / 2)),
+            row.tokens * (right / left) ** (BESIDE * (place - (len(rows) - 1) / 2)),
             100 * row.accuracy,
             yerr=spread,
             fmt=MARKERS[place // len(COLOURS) % len(MARKERS)],
@@ -105,8 +109,8 @@ def accuracy_against_cost(
             label=named(row.label),
         )
     axes.set_xscale("log")
-    axes.set_xlim(least, most)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least < TICKED else (1,)))
+    axes.set_xlim(left, right)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right / left < TICKED else (1,)))
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     axes.minorticks_off()
     axes.set_xlabel(text)
@@ -116,19 +120,19 @@ def accuracy_against_cost(
 
 
 def _short(value: float) -> str:
-    """80, 2,000, 50 k, 3 M: what has room beside its neighbours."""
-    for least, unit, name in ((1e6, 1e6, " M"), (1e4, 1e3, " k")):
-        if value >= least:
+    """A tick label that fits beside its neighbours: 80, 2,000, 50 k, 3 M."""
+    for minimum, unit, name in ((1e6, 1e6, " M"), (1e4, 1e3, " k")):
+        if value >= minimum:
             return f"{value / unit:,.3g}{name}"
     return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 @drawn
 def judge_progress(rows: pd.DataFrame) -> Figure:
-    """Accuracy on the judge benchmark of a judge as it came and after each part of its training.
+    """Accuracy on the judge benchmark, before training and after each part of it.
 
     Args:
-        rows: one per judge, in order: judge, accuracy, low, high.
+        rows: one per judge, in the order of training: judge, accuracy, low, high.
     """
     figure, axes = panel(width=4.6)
     axes.axhline(50, color=GREY, linewidth=1, linestyle="--", label="chance")
@@ -144,7 +148,7 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
     )
     axes.set_xticks(range(len(rows)), list(rows.judge), fontsize=8)
     axes.set_xlim(-0.4, len(rows) - 0.6)
-    axes.set_xlabel("judge, after each part of its training")
+    axes.set_xlabel("judge (after each part of its training)")
     accuracy_axis(axes)
     legend(figure, axes, 2)
     return figure
@@ -152,11 +156,11 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
 
 @drawn
 def selection_curve(validations: pd.DataFrame) -> Figure:
-    """Accuracy on selection pairs while a judge is trained, stage after stage, each as wide as the others.
+    """Accuracy on selection pairs during a judge's training; every stage is drawn equally wide.
 
     Args:
-        validations: one a row, in order: stage, method, step, accuracy, low, high, kept (the step that the next starts
-            from).
+        validations: one per row, in order: stage, method, step, accuracy, low, high, kept (whether the next stage
+            starts from this step).
     """
     figure, axes = panel(width=5.2)
     colours = dict(zip(dict.fromkeys(validations.method), COLOURS, strict=False))

@@ -1,4 +1,4 @@
-"""Figures of the test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds, several studies."""
+"""Plots of test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds, several studies."""
 
 from collections.abc import Collection, Sequence
 
@@ -23,31 +23,31 @@ from gavel.report.plots.style import (
     run_styles,
 )
 
-BARRED = 5  # runs at one λ that have room for bars beside each other
-CROWDED = 4  # more names than this are written aslant
-WIDE = 8.0  # a largest place so many times the smallest is drawn on a logarithmic axis
+BARRED = 5  # seeds at one λ whose error bars fit side by side
+CROWDED = 4  # more names than this are rotated
+WIDE = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
 
 
 @drawn
 def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
-    """Accuracy of one metric on one test set against λ: a line per algorithm, SFT as a band.
+    """One accuracy metric on one test set against λ: a line per algorithm, SFT as a band.
 
     Args:
-        rows: of metrics.csv, one per run: algorithm, lambda, seed, value, low, high. Several seeds are drawn
-            as points beside each other, the line goes through their means.
+        rows: rows of metrics.csv, one per run: algorithm, lambda, seed, value, low, high. Several seeds are drawn as
+            points side by side, with the line through their means.
     """
     figure, axes = panel()
     baseline = rows[rows.algorithm == "sft"]
     for row in baseline.itertuples():
         axes.axhspan(100 * row.low, 100 * row.high, color=GREY, alpha=0.22, linewidth=0)
         axes.axhline(100 * row.value, color=GREY, label="SFT")
-    cells = rows[rows.algorithm != "sft"]
-    algorithms = list(dict.fromkeys(cells.algorithm))
+    grid_runs = rows[rows.algorithm != "sft"]
+    algorithms = list(dict.fromkeys(grid_runs.algorithm))
     for place, (algorithm, colour) in enumerate(
         zip(algorithms, _cycle((BLUE, ORANGE, GREEN, PURPLE, SKY)), strict=False)
     ):
-        own = cells[cells.algorithm == algorithm].sort_values(["lambda", "seed"])
-        # Side by side, so that intervals at the same λ do not hide each other.
+        own = grid_runs[grid_runs.algorithm == algorithm].sort_values(["lambda", "seed"])
+        # Side by side, so that intervals at the same λ do not overlap.
         shift = 0.022 * (place - (len(algorithms) - 1) / 2)
         means = own.groupby("lambda").value.mean()
         most = own.groupby("lambda").size().max()
@@ -66,7 +66,7 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
     axes.set_xlabel("λ (0: judge only, 1: verifier only)")
     accuracy_axis(axes)
     axes.set_xlim(-0.07, 1.07)
-    axes.set_xticks(sorted(set(cells["lambda"])) or [0, 1])
+    axes.set_xticks(sorted(set(grid_runs["lambda"])) or [0, 1])
     legend(figure, axes, 4)
     return figure
 
@@ -76,7 +76,7 @@ def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     """Forest plot of paired differences from SFT on one test set.
 
     Args:
-        rows: of comparisons.csv, one per run: run, difference, low, high, primary.
+        rows: rows of comparisons.csv, one per run: run, difference, low, high, primary.
         names: run → label.
     """
     figure, axes = panel(height=0.36 * len(rows) + 0.9)
@@ -97,16 +97,16 @@ def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("difference from SFT, points")
+    axes.set_xlabel("difference from SFT, percentage points")
     return figure
 
 
 @drawn
 def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
-    """maj@k against k on one test set, greedy accuracy at the left edge, a line per run.
+    """maj@k against k on one test set, a line per run, with greedy accuracy at the left edge.
 
     Args:
-        rows: of metrics.csv with metric greedy or maj: run, algorithm, lambda, metric, k, value, low, high.
+        rows: rows of metrics.csv with metric greedy or maj: run, algorithm, lambda, metric, k, value, low, high.
         names: run → label.
     """
     runs = rows.drop_duplicates("run")
@@ -133,7 +133,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.5, *ticks], ["greedy", *map(str, ticks)])
     axes.minorticks_off()
-    axes.set_xlabel("k (samples that vote)")
+    axes.set_xlabel("k (number of votes)")
     accuracy_axis(axes)
     legend(figure, axes, 2)
     return figure
@@ -141,22 +141,22 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
 
 @drawn
 def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
-    """Greedy accuracy per perturbation kind, a dot with its interval per run.
+    """Greedy accuracy per perturbation kind: a dot with its interval for each run.
 
     Args:
-        rows: of metrics.csv with metric `greedy_kind:<kind>`: run, algorithm, lambda, metric, value, low,
-        high. names: run → label.
+        rows: rows of metrics.csv with metric `greedy_kind:<kind>`: run, algorithm, lambda, metric, value, low, high.
+        names: run → label.
         unseen: kinds to mark with a dagger.
     """
-    found = list(dict.fromkeys(rows.metric.str.partition(":")[2]))
+    kinds = list(dict.fromkeys(rows.metric.str.partition(":")[2]))
     runs = rows.drop_duplicates("run")
     styles = run_styles([(row.run, row.algorithm, row[1]) for row in _plain(runs)])
-    figure, axes = panel(width=6.2, height=len(found) * (0.18 + 0.09 * len(runs)) + 1.0)
+    figure, axes = panel(width=6.2, height=len(kinds) * (0.18 + 0.09 * len(runs)) + 1.0)
     for place, run in enumerate(runs.run):
-        own = rows[rows.run == run].set_index("metric").reindex([f"greedy_kind:{kind}" for kind in found])
+        own = rows[rows.run == run].set_index("metric").reindex([f"greedy_kind:{kind}" for kind in kinds])
         axes.errorbar(
             100 * own.value,
-            np.arange(len(found)) + 0.7 * ((place + 0.5) / len(runs) - 0.5),
+            np.arange(len(kinds)) + 0.7 * ((place + 0.5) / len(runs) - 0.5),
             xerr=100 * np.array([own.value - own.low, own.high - own.value]).clip(0),
             fmt=styles[run]["marker"],
             color=styles[run]["color"],
@@ -165,9 +165,9 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
             capsize=0,
             label=named(names[run]),
         )
-    axes.set_yticks(range(len(found)), [kind + (" †" if kind in unseen else "") for kind in found])
-    axes.set_ylim(len(found) - 0.45, -0.55)
-    for line in range(len(found) - 1):
+    axes.set_yticks(range(len(kinds)), [kind + (" †" if kind in unseen else "") for kind in kinds])
+    axes.set_ylim(len(kinds) - 0.45, -0.55)
+    for line in range(len(kinds) - 1):
         axes.axhline(line + 0.5, color=INK, alpha=0.12, linewidth=0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 100)
@@ -178,14 +178,14 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
 
 @drawn
 def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
-    """Accuracy of every kind of run on one test set against what the studies differ in.
+    """Accuracy of each run on one test set, against the quantity in which the studies differ.
 
     Args:
         rows: one per study and run: study, x, run, label, algorithm, lambda, value, low, high.
-        text: axis label; empty where x only numbers the studies.
+        text: label of the x axis; empty if x only numbers the studies.
     """
     figure, axes = panel(width=5.2, height=3.4)
-    once = rows.drop_duplicates("run")  # not by lambda, of which SFT has none
+    once = rows.drop_duplicates("run")  # not by lambda, which SFT lacks
     runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
     styles = run_styles(runs)
     spots = rows.groupby("study", sort=False).x.first()
@@ -211,7 +211,7 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
 
 
 def _plain(runs: pd.DataFrame):
-    """Rows (run, lambda, algorithm) under names that itertuples accepts: `lambda` is a keyword."""
+    """Rows (lambda, run, algorithm) of `itertuples`, which renames the first because `lambda` is a keyword."""
     return runs[["lambda", "run", "algorithm"]].itertuples()
 
 

@@ -1,4 +1,4 @@
-"""How every figure looks: colours, sizes, and the way from a matplotlib figure to an SVG text."""
+"""The style of all figures: colours and sizes, and the conversion from a matplotlib figure to SVG text."""
 
 import io
 import re
@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, told apart by colour-blind readers; yellow and black are left out because one of
-# them vanishes on a white or a dark page.
+# Okabe and Ito's colours, which colour-blind readers can distinguish. Yellow and black are left out, because one is
+# invisible on a white page and the other on a dark one.
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
     "#0072B2",
     "#E69F00",
@@ -21,7 +21,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
     "#56B4E9",
 )
 GREY = "#8A8A8A"
-# Text and axes take the colour of the page around them, so that a figure can be read on a dark page.
+# Stands for the colour of the surrounding page in text and axes, so that figures are readable on a dark page.
 INK = "#010203"
 RC = {
     "axes.axisbelow": True,
@@ -45,20 +45,20 @@ RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gavel",
     "text.color": INK,
-    # What is drawn are names and kinds from files and configs: `$x^2$` is no formula there.
+    # Labels are names and kinds from files and configs, where `$x^2$` is not a formula.
     "text.parse_math": False,
     "text.usetex": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }
 MARKERS = "osD^vP"
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not allowed in XML, so neither in an SVG file
-_UNHIDDEN = "\u200b"  # before a `_` with which a label begins: matplotlib leaves others out of the legend
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not allowed in XML, and so not in SVG
+_UNHIDDEN = "\u200b"  # put before a leading `_`: matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
 
 
 def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
-    """Make a function that draws a figure return it as SVG text: the same bytes for the same data."""
+    """Decorate a function that draws a figure to return SVG text: the same bytes for the same data."""
 
     @wraps(draw)
     def svg(*args, **kwargs) -> str:
@@ -68,22 +68,21 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
 
 
 def svg_text(draw: Callable[..., Figure], args: tuple, kwargs: dict) -> str:
-    """What `draw` draws of its arguments, in the style of this module."""
+    """The figure that `draw` makes of its arguments, as SVG text in the style of this module."""
     with matplotlib.rc_context(RC):
         out = io.StringIO()
         draw(*args, **kwargs).savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
-    # The prologue has no place inside a page, and the metadata block nothing to say without date and
-    # creator.
+    # A page cannot contain the XML prologue, and the metadata block is empty without date and creator.
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    # Fonts that are as wide as the one that the layout was computed with, where that one is missing.
+    # Fallback fonts that are as wide as the one that the layout was computed with.
     changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
     text = in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
     return _CONTROL.sub("\ufffd", text).strip()
 
 
 def in_tags(svg: str, change: Callable[[str], str]) -> str:
-    """An SVG text with its tags changed; what is drawn between them stays as it is."""
+    """Apply a change to the tags of an SVG text, but not to the text between them."""
     return re.sub(r"<[^>]*>", lambda tag: change(tag[0]), svg)
 
 
@@ -94,18 +93,18 @@ def _replaced(text: str, changes: dict[str, str]) -> str:
 
 
 def named(text: str) -> str:
-    """A label for the legend, whatever it begins with."""
+    """A label that matplotlib shows in the legend even if it begins with `_`."""
     return f"{_UNHIDDEN}{text}" if text.startswith("_") else text
 
 
 def panel(width: float = 4.2, height: float = 3.1) -> tuple[Figure, Axes]:
-    """A figure of one panel; sizes in inches: three fit side by side on a page of 1,280 pixels."""
+    """A figure with one panel. Sizes are in inches; three of the default fit side by side on a page of 1,280 pixels."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def legend(figure: Figure, axes: Axes, columns: int) -> None:
-    """A legend above the panel, where it hides no data and may be wider than the axes."""
+    """Add a legend above the panel, where it hides no data and may be wider than the axes."""
     figure.legend(
         *axes.get_legend_handles_labels(),
         loc="outside upper left",
@@ -116,13 +115,13 @@ def legend(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def accuracy_axis(axes: Axes) -> None:
-    """An accuracy in per cent on the y axis, with ticks at round numbers."""
+    """Label the y axis as accuracy in %, with ticks at round numbers."""
     axes.set_ylabel("accuracy, %")
     axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
 
 
 def lambda_colours(lambdas: Sequence[float]) -> dict[float, str]:
-    """λ → colour: the judge alone is vermillion, the verifier alone blue, mixtures the others."""
+    """λ → colour: vermillion for judge only (0), blue for verifier only (1), other colours for mixtures."""
     mixed = (GREEN, PURPLE, ORANGE, SKY)
     inner = [lam for lam in sorted(set(lambdas)) if 0 < lam < 1]
     return {0.0: VERMILLION, 1.0: BLUE} | {lam: mixed[index % len(mixed)] for index, lam in enumerate(inner)}
@@ -144,7 +143,7 @@ def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict]
 
 
 def label(run: str, algorithm: str, lam: float | None, seed: object = None) -> str:
-    """What a run is called in legends, tables and sentences; the seed is named where it is given."""
+    """A run's name in legends, tables and sentences, with its seed if one is given."""
     if algorithm == "sft":
         return "SFT"
     return f"{algorithm.upper()} λ\u00a0=\u00a0{lam:g}" + ("" if seed is None else f", seed {seed}")

@@ -1,4 +1,4 @@
-"""Figures of training: curves of one run, and diagnostics over runs."""
+"""Plots of training: curves of one run, and diagnostics of all runs."""
 
 import numpy as np
 import pandas as pd
@@ -6,28 +6,28 @@ from matplotlib.figure import Figure
 
 from gavel.report.plots.style import BLUE, GREY, VERMILLION, drawn, legend, panel, run_styles
 
-POINTS = 200  # of a curve; one of more is drawn as the means of so many blocks
+POINTS = 200  # limit for a curve; a longer one is drawn as the means of this many blocks
 
 
 @drawn
 def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
-    """Judge reward beside true accuracy of one run's samples of validation problems, from 0 to 1.
+    """Judge reward and true accuracy of one run's validation samples, from 0 to 1.
 
     Args:
-        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, true_win_rate (of
-            a judge that compares), collapsed (marked at its first 1).
+        monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, true_win_rate (with
+            a pairwise judge), collapsed (its first 1 is marked).
         best_step: marked with a thin line.
     """
     figure, axes = panel(height=2.8)
     if {"accuracy_low", "accuracy_high"} <= set(monitor):
         band = monitor.dropna(subset=["accuracy_low", "accuracy_high"])
         axes.fill_between(band.step, band.accuracy_low, band.accuracy_high, color=BLUE, alpha=0.18, linewidth=0)
-    judged = ("judge reward", "judge: yes, but wrong")
+    judged = ("judge reward", "accepted but wrong")
     if "true_win_rate" in monitor:
-        judged = ("judge: beats SFT", "wrongly so")
+        judged = ("judge win rate", "preferred but wrong")
     for column, text, style in (
         ("accuracy", "true accuracy", {"color": BLUE, "marker": "o"}),
-        ("true_win_rate", "truth: beats SFT", {"color": BLUE, "linestyle": "--"}),
+        ("true_win_rate", "true win rate", {"color": BLUE, "linestyle": "--"}),
         ("judge", judged[0], {"color": VERMILLION, "marker": "s"}),
         ("judge_wrong", judged[1], {"color": VERMILLION, "linestyle": ":"}),
     ):
@@ -51,16 +51,16 @@ def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, flo
     """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
 
     Args:
-        training: run → rows with step and `column`, for the runs that have it.
-        runs: (run, algorithm, λ) of all runs in drawing order; styles are the same in every panel.
-        column: what to draw; rows without a value are left out.
-        text: axis label.
+        training: run → rows with step and `column`, for runs that logged it.
+        runs: (run, algorithm, λ) of all runs in drawing order; a run's style is the same in every panel.
+        column: the column to draw; rows without a value are skipped.
+        text: label of the y axis.
     """
     figure, axes = panel(height=2.6)
     styles = run_styles(runs)
     for run in (run for run, _, _ in runs if run in training):
         rows = training[run].dropna(subset=[column])[["step", column]]
-        if len(rows) > POINTS:  # a page of long runs would be megabytes of points that no screen can show
+        if len(rows) > POINTS:  # long runs would fill the page with megabytes of points that no screen can show
             rows = rows.groupby(np.arange(len(rows)) * POINTS // len(rows)).mean()
         smooth = rows[column].rolling(max(1, len(rows) // 12), min_periods=1).mean()
         style = {key: styles[run][key] for key in ("color", "linestyle")}
@@ -73,7 +73,12 @@ def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, flo
 
 @drawn
 def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
-    """Greedy validation accuracy of fine-tuning against step or epoch: greedy, greedy_low, greedy_high."""
+    """Greedy validation accuracy during SFT, by epoch or step.
+
+    Args:
+        monitor: step, greedy and, where present, epoch, greedy_low, greedy_high.
+        best_step: the selected checkpoint, marked with a star.
+    """
     figure, axes = panel()
     x = "epoch" if "epoch" in monitor and monitor.epoch.notna().all() else "step"
     if {"greedy_low", "greedy_high"} <= set(monitor):
@@ -87,7 +92,7 @@ def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
         )
     axes.plot(monitor[x], 100 * monitor.greedy, "o-", color=BLUE, label="validation accuracy", markersize=4)
     best = monitor[monitor.step == best_step]
-    axes.plot(best[x], 100 * best.greedy, "*", color=VERMILLION, markersize=13, label="kept checkpoint")
+    axes.plot(best[x], 100 * best.greedy, "*", color=VERMILLION, markersize=13, label="selected checkpoint")
     axes.set_xlabel(x)
     axes.set_ylabel("greedy accuracy, %")
     axes.set_ylim(bottom=0)

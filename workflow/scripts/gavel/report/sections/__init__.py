@@ -1,1 +1,1 @@
-"""The sections of a study's page, one file each: tables, figures and sentences from a results folder."""
+"""The sections of a study's page, one file each: they make tables, figures and sentences from a results folder."""

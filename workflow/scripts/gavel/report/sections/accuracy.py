@@ -1,4 +1,4 @@
-"""The test results: figures with computed captions and the data behind them, then tables."""
+"""The test results: figures with their captions and data, then tables."""
 
 from types import SimpleNamespace
 
@@ -13,10 +13,10 @@ from gavel.report.cells import (
     Table,
     count,
     difference_cell,
+    estimate_cell,
     listing,
     p_cell,
     percent,
-    share_cell,
     stands_out,
     text,
 )
@@ -31,8 +31,8 @@ from gavel.report.plots.results import (
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
-GREEDY = "share of questions whose single greedy solution is right, in %"
-BARS = "Bars at the largest k: 95 % bootstrap interval over questions."
+GREEDY = "accuracy of greedy decoding, in %"
+BARS = "Bars at the largest k: 95 % bootstrap intervals over questions."
 
 
 def lambda_figure(results: Results) -> Figure:
@@ -40,7 +40,7 @@ def lambda_figure(results: Results) -> Figure:
     rows, k = results.headline, results.top_k
     figure = Figure(
         "accuracy-against-lambda",
-        missing="No RL run has been evaluated, so there is nothing to set against λ.",
+        missing="No RL run has been evaluated, so there is no accuracy to plot against λ.",
     )
     if not set(rows.run) - {"sft"}:
         return figure
@@ -54,13 +54,13 @@ def lambda_figure(results: Results) -> Figure:
                 kept.append(own)
     figure.data = pd.concat(kept)
     figure.caption = (
-        f"Accuracy against λ on {_sizes(results)}. Greedy: one solution per question. "
+        f"Accuracy against λ on {_sizes(results)}. Greedy: one response per question. "
         + (f"{_sampling(results)}; k = {k}. " if k else "")
-        + "Bars and the grey band of SFT: 95 % intervals over questions (Wilson for greedy, bootstrap "
-        "otherwise). "
-        + f"Last step of every run ({rl_settings(results)}), SFT at its best validation step. {seeds_sentence(results)}"
+        + "Bars, and the grey band for SFT: 95 % intervals over questions (Wilson for greedy, bootstrap otherwise). "
+        + f"Final checkpoint of every RL run ({rl_settings(results)}), best validation checkpoint of SFT. "
+        + seeds_sentence(results)
         + (
-            f" With more than {BARRED} seeds, single runs are points without bars."
+            f" With more than {BARRED} seeds, individual runs are points without bars."
             if crowd.kinds_of_run(results)
             else ""
         )
@@ -75,7 +75,7 @@ def difference_figure(results: Results) -> Figure:
     figure = Figure(
         "difference-from-sft",
         data=rows,
-        missing="There is no comparison with SFT: SFT or every RL run is missing.",
+        missing="There is no comparison with SFT, because SFT or every RL run is missing.",
     )
     order = {run: place for place, run in enumerate(results.runs)}
     groups = crowd.kinds_of_run(results)
@@ -86,17 +86,16 @@ def difference_figure(results: Results) -> Figure:
         if len(own):
             figure.panels.append((name, difference_from_sft(own, results.names | {k: k for k in groups})))
     figure.caption = (
-        "Greedy accuracy of each run minus SFT's on the same questions, with the paired 95 % bootstrap "
-        "interval. "
-        "Blue: above zero; orange: below; grey: the interval contains zero. Intervals are not corrected "
-        "for their "
-        f"number, the p-values below are. ★: the primary comparison, named before any run. {seeds_sentence(results)}"
+        "Greedy accuracy of each run minus SFT's on the same questions, with paired 95 % bootstrap intervals. "
+        "Blue: interval above zero; orange: below zero; grey: contains zero. The intervals are not corrected for "
+        "multiple comparisons; the p-values below are. ★: the primary comparison, named in the config before any run. "
+        + seeds_sentence(results)
     )
     if groups:
         count = sum(len(runs) for runs in groups.values())
         figure.caption += (
-            f" Beside the primary comparison, a row is the mean over the seeds of an algorithm and λ ({count} runs in "
-            "all), its interval over seeds and questions; the CSV has every run."
+            f" Except for the primary comparison, each row is the mean over the seeds of an algorithm and λ ({count} "
+            "runs in total), with its interval over seeds and questions; the CSV has every run."
         )
     return figure
 
@@ -113,7 +112,9 @@ def vote_figure(results: Results) -> Figure:
     """maj@k curves of every run, a panel per test set."""
     rows = results.headline
     rows = rows[rows.metric.isin(["greedy", "maj"])]
-    figure = Figure("maj-at-k", data=rows, missing="Only greedy solutions were generated, so there is no vote to show.")
+    figure = Figure(
+        "maj-at-k", data=rows, missing="Only greedy responses were generated, so there are no votes to show."
+    )
     if not results.top_k:
         return figure
     groups = crowd.kinds_of_run(results)
@@ -124,9 +125,8 @@ def vote_figure(results: Results) -> Figure:
         if (own.metric == "maj").any():
             figure.panels.append((name, maj_curves(own, results.names | {k: k for k in groups})))
     figure.caption = (
-        f"Majority vote of k samples against k, greedy at the left edge, on {_sizes(results)}. "
-        f"{_sampling(results)}; ties "
-        "count by expectation, samples without an answer do not vote. "
+        f"Accuracy of the majority vote of k samples against k, with greedy decoding at the left edge, on "
+        f"{_sizes(results)}. {_sampling(results)}; ties count by expectation, samples without an answer do not vote. "
         + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds_sentence(results)}")
         + crowd.averaged(results)
     )
@@ -138,10 +138,10 @@ def kinds_figure(results: Results) -> Figure:
     figure = Figure("accuracy-per-kind", wide=True, missing="No test set has perturbation kinds.")
     rows = results.headline
     rows = rows[rows.metric.str.startswith("greedy_kind:")]
-    cells = [about for run, about in results.runs.items() if run != "sft"]
-    seed = min((about["seed"] for about in cells if about["seed"] is not None), default=None)
+    grid_runs = [about for run, about in results.runs.items() if run != "sft"]
+    seed = min((about["seed"] for about in grid_runs if about["seed"] is not None), default=None)
     for name in dict.fromkeys(rows.set):
-        for algorithm in dict.fromkeys(about["algorithm"] for about in cells) or ["sft"]:
+        for algorithm in dict.fromkeys(about["algorithm"] for about in grid_runs) or ["sft"]:
             runs = {
                 run for run, about in results.runs.items() if about["algorithm"] == algorithm and about["seed"] == seed
             }
@@ -152,11 +152,11 @@ def kinds_figure(results: Results) -> Figure:
     figure.data = rows
     unseen = results.study.get("unseen_kinds")
     figure.caption = (
-        "Greedy accuracy per perturbation kind, with Wilson's 95 % interval"
-        + (f" (seed {seed})" if len({about["seed"] for about in cells}) > 1 else "")
+        "Greedy accuracy per perturbation kind, with 95 % Wilson intervals"
+        + (f" (seed {seed})" if len({about["seed"] for about in grid_runs}) > 1 else "")
         + ". "
-        + (f"†: pretraining never saw this kind's wording ({listing(list(unseen))}). " if unseen else "")
-        + "Intervals are not corrected for the number of kinds: read a single kind with care."
+        + (f"†: wording that is absent from pretraining ({listing(list(unseen))}). " if unseen else "")
+        + "Intervals are not corrected for the number of kinds: interpret a single kind with care."
     )
     return figure
 
@@ -166,7 +166,7 @@ def _sizes(results: Results) -> str:
 
 
 def _sampling(results: Results) -> str:
-    """maj@16 over 16 samples at temperature 0.7."""
+    """A sentence on how maj@k is computed."""
     options = results.study["evaluation"]
     return (
         f"maj@k: exact expectation over {options['samples']} samples per question at temperature "
@@ -175,11 +175,10 @@ def _sampling(results: Results) -> str:
 
 
 def headline_table(results: Results, *, other: bool = False) -> Table:
-    """Rows: runs. Columns: for each test set greedy, maj@k and the difference from SFT, with 95 % intervals.
+    """Greedy accuracy, maj@k and the difference from SFT on each test set, with 95 % intervals; rows are runs.
 
-    The best of a column is bold only where its own difference from SFT has an interval above zero. With
-    `other` the rows are the checkpoints that do not count (RL: best by validation, SFT: last step), which
-    have greedy solutions only.
+    The highest value of a column is bold only if its difference from SFT has an interval above zero. With `other`, the
+    rows are the runs' other checkpoints (RL: best by validation, SFT: last), which have greedy responses only.
     """
     k = None if other else results.top_k
     places = {run: main_checkpoint(run) for run in results.runs}
@@ -196,34 +195,34 @@ def headline_table(results: Results, *, other: bool = False) -> Table:
             cells = []
             for run, row in rows.items():
                 gain = results.comparison(run, "sft", name, metric, number, places[run])
-                cells.append(share_cell(row, bold=bool(row and gain and row.value == top and gain.low > 0)))
+                cells.append(estimate_cell(row, bold=bool(row and gain and row.value == top and gain.low > 0)))
             filled.append(cells)
         gains = [results.comparison(run, "sft", name, "greedy", 1, place) for run, place in places.items()]
         filled.append([difference_cell(row) for row in gains])
         columns += [("greedy", GREEDY)]
-        columns += [(f"maj@{k}", f"share of questions that the majority of {k} samples answers correctly")] if k else []
+        columns += [(f"maj@{k}", f"accuracy of the majority vote of {k} samples, in %")] if k else []
         columns += [("Δ SFT", DIFFERENCE)]
         groups.append((f"{name} ({results.size(name):,} questions)", len(measures) + 1))
     table = Table(columns, [], groups)
     for place, run in enumerate(places):
         state = results.runs[run]["status"]
-        note = f"{places[run]} step" if other else "" if state == "finished" else state
+        note = f"{places[run]} checkpoint" if other else "" if state == "finished" else state
         table.rows.append([text(results.names[run], note), *(column[place] for column in filled)])
     return table
 
 
 def comparison_table(results: Results, rows: pd.DataFrame, *, matched: bool = False) -> Table:
-    """Rows of comparisons.csv; `matched` adds whether steps, completions and learning rate agree."""
+    """Rows of comparisons.csv; `matched` adds a column on whether both runs had the same training budget."""
     columns = [
         ("set", "test set"),
         ("run", ""),
         ("against", ""),
-        ("difference", "points, with the paired 95 % interval"),
+        ("difference", "percentage points, with the paired 95 % interval"),
         ("p", "two-sided, paired bootstrap"),
-        ("p, Holm", "corrected for the number of comparisons; the primary one is not corrected"),
-        ("gained / lost", "questions that only the run, only the other answers rightly"),
+        ("p, Holm", "corrected for multiple comparisons, except for the primary one"),
+        ("gained / lost", "questions that only this run / only the baseline answers correctly"),
     ]
-    table = Table(columns + ([("budget", "steps, completions and learning rate")] if matched else []), [])
+    table = Table(columns + ([("budget", "steps, completions and learning rate of both runs")] if matched else []), [])
     for row in rows.itertuples():
         measure = row.metric if row.metric == "greedy" else f"{row.metric}@{row.k}"
         if row.checkpoint == "best":
@@ -251,15 +250,18 @@ def _budget(results: Results, first: str, second: str) -> Cell:
         return {"steps": about.get("steps"), "completions": about.get("completions"), "learning rate": rate}
 
     a, b = of(first), of(second)
-    odd = [f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key]]
-    return text("; ".join(odd)) if odd else text("the same")
+    changed = [f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key]]
+    return text("; ".join(changed)) if changed else text("the same")
 
 
 def seeds_table(results: Results) -> Table:
-    """Runs of several seeds taken together: mean accuracy and difference from SFT per test set; empty for one seed."""
+    """Mean accuracy over seeds and the difference from SFT per test set; without rows for a single seed."""
     columns = [("run", ""), ("set", "test set"), ("metric", ""), ("seeds", ""), ("mean", "over seeds, in %")]
-    columns += [("single seeds", "lowest and highest, in %"), ("Δ SFT", "in points, seeds and questions resampled")]
-    table = Table([*columns, ("p, Holm", "corrected over this table")], [])
+    columns += [
+        ("range", "lowest and highest seed, in %"),
+        ("Δ SFT", "in percentage points, seeds and questions resampled"),
+    ]
+    table = Table([*columns, ("p, Holm", "corrected over the rows of this table")], [])
     for row in results.seeds.to_dict("records"):
         name = label("", row["algorithm"], row["lambda"])
         own = SimpleNamespace(**row)
@@ -268,7 +270,7 @@ def seeds_table(results: Results) -> Table:
             [text(name), text(own.set), text(own.metric if own.metric == "greedy" else f"{own.metric}@{own.k}")]
             + [
                 count(own.seeds),
-                share_cell(own),
+                estimate_cell(own),
                 Cell(f"{percent(own.lowest)}–{percent(own.highest)}", sort=own.lowest),
             ]
             + [difference_cell(gain, bold=own.p_adjusted < 0.05), p_cell(own.p_adjusted)]

@@ -1,4 +1,4 @@
-"""Tables of what surrounds the results: the data, the algorithms, the cost."""
+"""Tables of the data, the algorithms and the cost."""
 
 import pandas as pd
 
@@ -6,20 +6,23 @@ from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing,
 from gavel.report.results import Results, Tokens, csv_table, matching
 from gavel.study.rules import RULES
 
-# What `run.json` names as the action that ended a run before its last step.
+# Action in run.json that ended a run early -> its text in the table.
 ENDED = {
     "stop": "stopped at step {step}: collapse",
-    "rollback": "ended at step {step}: collapse; best checkpoint by validation",
-    "early_stop": "ended at step {step}: no more progress; best checkpoint by validation",
+    "rollback": "ended at step {step}: collapse; best validation checkpoint",
+    "early_stop": "ended at step {step}: no more progress; best validation checkpoint",
 }
 
 
 def audit_tables(found: dict) -> list[tuple[str, Table]]:
-    """(title, table) of the overlap audit's parts."""
+    """(title, table) of each part of the contamination audit."""
     parts = []
     overlap = Table(
-        [("split", ""), ("test set", ""), ("same question", "exact, after normalising")]
-        + [(f"{found.get('n', 'n')}-gram", "any shared"), ("template", "any shared with numbers masked")],
+        [("split", ""), ("test set", ""), ("same question", "exact match after normalisation")]
+        + [
+            (f"{found.get('n', 'n')}-gram", "at least one shared"),
+            ("template", "at least one shared n-gram with numbers masked"),
+        ],
         [],
     )
     for split, sets in (found.get("overlap") or {}).items():
@@ -27,9 +30,9 @@ def audit_tables(found: dict) -> list[tuple[str, Table]]:
             counts = [_overlap_cell(cell.get(key)) for key in ("exact", "ngram", "template")]
             overlap.rows.append([text(split), text(name), *counts])
     if overlap.rows:
-        parts.append(("Test questions found in what the study trains or selects on", overlap))
+        parts.append(("Test questions in the data for training and selection", overlap))
     splits = [*(found.get("seeds") or {}).values()][:1]
-    columns = [("test set", ""), ("items", ""), ("seed known", ""), ("seeds", "distinct"), ("traced to", "")]
+    columns = [("test set", ""), ("questions", ""), ("with known seed", ""), ("seeds", "distinct"), ("traced to", "")]
     names = list(splits[0].get("in_split", {})) if splits else []
     seeds = Table(columns + [(f"seed in {split}", "") for split in names], [])
     for name, entry in (found.get("seeds") or {}).items():
@@ -41,9 +44,9 @@ def audit_tables(found: dict) -> list[tuple[str, Table]]:
         ]
         seeds.rows.append(cells + [_overlap_cell(entry.get("in_split", {}).get(split)) for split in names])
     if seeds.rows:
-        parts.append(("Where the questions that a perturbed set was made from stand", seeds))
+        parts.append(("Where the seed questions of perturbed test sets come from", seeds))
     pairs = [pair for key in ("between_splits", "between_tests") for pair in found.get(key) or ()]
-    shared = Table([("first", ""), ("second", ""), ("common questions", "")], [])
+    shared = Table([("first", ""), ("second", ""), ("shared questions", "")], [])
     for pair in pairs:
         shared.rows.append([text(pair["first"]), text(pair["second"]), count(pair["count"])])
     if shared.rows:
@@ -54,12 +57,12 @@ def audit_tables(found: dict) -> list[tuple[str, Table]]:
 def _overlap_cell(cell: dict | None) -> Cell:
     if cell is None:
         return MISSING
-    share = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
-    return Cell(f"{cell['count']:,}", share, sort=cell["count"])
+    fraction = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
+    return Cell(f"{cell['count']:,}", fraction, sort=cell["count"])
 
 
 def algorithm_table(results: Results) -> Table | None:
-    """A column per algorithm, a row per note of its run.json; None without notes."""
+    """The `algorithm_notes` in run.json, a column per algorithm; None without notes."""
     notes = {
         about["algorithm"]: about["algorithm_notes"] for about in results.runs.values() if about.get("algorithm_notes")
     }
@@ -78,20 +81,20 @@ def _note(value) -> str:
 
 
 def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
-    """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
+    """The cost of each run, its gain over SFT on the first test set per hour of training, and its MLflow run."""
     columns = [
         ("run", ""),
-        ("training", "wall-clock"),
+        ("training", "wall-clock time"),
         ("steps", ""),
-        ("kept step", "best by validation"),
+        ("best step", "by validation"),
     ]
-    columns += [("completions", "generated in training"), ("tokens", "of prompts and completions trained on")]
-    columns += [("judge tokens", "that the judge read and wrote, validation included")]
-    columns += [("memory", "peak of the training job, MiB")]
-    columns += [("labels", "labelled problems trained on")]
+    columns += [("completions", "generated in training"), ("tokens", "prompts and completions trained on")]
+    columns += [("judge tokens", "read and written by the judge, including validation")]
+    columns += [("memory, MiB", "peak of the training job")]
+    columns += [("labels", "labelled questions trained on")]
     columns += [
-        ("unlabelled", "questions without a label trained on"),
-        ("points / h", DIFFERENCE + ", per training hour"),
+        ("unlabelled", "unlabelled questions trained on"),
+        ("points / h", DIFFERENCE + ", per hour of training"),
     ]
     columns += [("MLflow run", "")] if mlflow else []
     table = Table(columns, [])
@@ -117,14 +120,14 @@ def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
 
 
 def tokens(results: Results, run: str) -> Tokens:
-    """Those that the policy read and wrote in the training of one run, and the judge's, where logged."""
+    """Tokens of one run's training: those trained on, and the judge's (with validation); None if not logged."""
     training, validations = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
     read = [table.judge_tokens.sum() for table in (training, validations) if "judge_tokens" in table]
     return Tokens(trained_on(training), sum(read) if read else None)
 
 
 def trained_on(training: pd.DataFrame) -> float | None:
-    """Tokens of prompts and completions by TRL's count, which a resumed run begins anew; None where not logged."""
+    """Tokens of prompts and completions by TRL's counter, which restarts when a run resumes; None if not logged."""
     if "num_tokens" not in training:
         return None
     counted = training.num_tokens
@@ -132,7 +135,7 @@ def trained_on(training: pd.DataFrame) -> float | None:
 
 
 def memory(results: Results, run: str) -> float | None:
-    """Peak memory of a run's training job in MiB, where Snakemake kept its benchmark file."""
+    """Peak memory of a run's training job in MiB; None without Snakemake's benchmark file."""
     jobs = results.benchmarks
     rule = RULES["train_sft" if run == "sft" else "train_rl"]
     own = jobs[(jobs.rule == rule.group) & (jobs.job == run)].memory
@@ -140,17 +143,17 @@ def memory(results: Results, run: str) -> float | None:
 
 
 def rule_table(results: Results) -> Table | None:
-    """Seconds, peak memory and tokens per rule, from the benchmark and usage files; None without any of the former."""
+    """Time, peak memory and tokens per rule, from benchmark and usage files; None without benchmark files."""
     if results.benchmarks.empty:
         return None
     columns = [("rule", ""), ("jobs", ""), ("time, all jobs", ""), ("longest", ""), ("peak memory, MiB", "")]
     columns += [
-        ("tokens", "read and written in training, else written"),
-        ("judge tokens", "that the judge read and wrote, or was trained on"),
+        ("tokens", "trained on, or else generated"),
+        ("judge tokens", "read and written by the judge, or that it was trained on"),
     ]
     table = Table(columns, [])
-    cells = [tokens(results, run) for run in results.runs if run != "sft"]
-    trained = Tokens(*(_sum(column) for column in zip(*cells, strict=True)))
+    counts = [tokens(results, run) for run in results.runs if run != "sft"]
+    trained = Tokens(*(_sum(column) for column in zip(*counts, strict=True)))
     used = results.usage | {RULES["train_rl"].group: trained}
     stages = matching(results.files, results.files.judge.training("*").training)
     read = [csv_table(path) for path in stages if path.stat().st_size]

@@ -1,4 +1,4 @@
-"""The judge: its calibration as a figure and in tables, in parts and over training, and what fools it."""
+"""The judge: its calibration overall, in parts and on every policy, and adversarial probes."""
 
 import math
 
@@ -9,11 +9,11 @@ from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_histogram, judge_reliability
 from gavel.report.results import Results
 
-REWARDED, SOMETIMES = 0.5, 0.1  # a trick that the judge calls right at least so often is rewarded
+REWARDED, SOMETIMES = 0.5, 0.1  # lowest fractions of accepted probes for "rewarded" and "sometimes"
 
 
 def calibration_figure(results: Results) -> Figure:
-    """The judge's reliability and the distribution of its scores."""
+    """The judge's reliability diagram and the histogram of its scores."""
     found = results.calibration
     figure = Figure("judge-calibration", missing="This study has no judge, or its calibration is missing.")
     bins = pd.DataFrame((found or {}).get("reliability") or [])
@@ -31,22 +31,21 @@ def calibration_figure(results: Results) -> Figure:
             figure.data = figure.data.assign(right=counts["right"], wrong=counts["wrong"])
     if found:
         figure.caption = (
-            f"{found.get('n', 0):,} solutions of {found.get('questions', 0):,} validation problems, "
-            f"sampled from the SFT "
-            "model before any reward was given. "
+            f"{found.get('n', 0):,} solutions to {found.get('questions', 0):,} validation questions, sampled from the "
+            "SFT policy before RL. "
         )
         figure.caption += (
-            "Scores say how a solution stands among those of its question, so they are not held against the share that "
-            "is right; wrong ones hang below the line."
+            "A pairwise judge's scores are relative to the other solutions of the question, so there is no reliability "
+            "diagram. Number of solutions by score; wrong ones are below the axis."
             if found.get("comparisons")
-            else "Left: share that is right against the judge's mean score, by bin, with "
-            "95 % intervals. Right: number of solutions by score; wrong ones hang below the line."
+            else "Left: fraction correct against the judge's mean score, by bin, with 95 % intervals. Right: number of "
+            "solutions by score; wrong ones are below the axis."
         )
     return figure
 
 
 def calibration_table(found: dict) -> Table:
-    """The judge's figures with what each means; those that are missing are left out."""
+    """The judge's metrics and their meaning; missing metrics are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
     within = "95 % interval {:.3f}–{:.3f}; ".format(*found["auc_within_ci95"]) if found.get("auc_within_ci95") else ""
@@ -56,41 +55,47 @@ def calibration_table(found: dict) -> Table:
     meanings = {
         "auc_within": (
             "AUC within questions",
-            f"{within}how often the right one of two solutions of ONE question scores higher ({questions} have both)",
+            f"{within}how often a correct solution scores higher than a wrong one of the SAME question ({questions} "
+            "questions have both)",
         ),
         "margin_within": (
             "margin within questions",
-            f"{margin}mean score of a question's right solutions less its wrong ones': what it pays them more",
+            f"{margin}mean score of the correct minus the wrong solutions of the same question; near 0, RL gets almost "
+            "no signal",
         ),
-        "auc": ("AUC, all pairs", "the same over pairs of all questions; easy against hard ones flatter it"),
+        "auc": (
+            "AUC, all pairs",
+            "the same over pairs across questions; separating easy from hard questions inflates it",
+        ),
         "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
         "accuracy_best": (
             "accuracy at the best threshold",
             "" if threshold is None else f"threshold {threshold:.3f}",
         ),
-        "missing": ("missing", "solutions that the judge gave no answer on; they are left out of all figures"),
-        "base_rate": ("share of right solutions", "what always saying yes would score"),
+        "missing": ("missing", "solutions without an answer from the judge; all metrics leave them out"),
+        "base_rate": ("fraction of correct solutions", "the accuracy of a judge that accepts everything"),
         "ece": (
             "expected calibration error",
-            "mean distance of score and share of right solutions, over bins",
+            "mean distance between score and fraction correct, over bins",
         ),
-        "off_label_mass": ("off-label mass", "probability of any token but the two labels, mean"),
+        "off_label_mass": ("off-label mass", "mean probability of all tokens other than the two verdict labels"),
         "same_side": (
             "phrasings agree",
-            "share of solutions that all phrasings of the prompt put on the same side of 0.5",
+            "fraction of solutions that all phrasings of the prompt score on the same side of 0.5",
         ),
         "opponents": (
             "compared with",
-            "other solutions of the question, mean; scores are relative to those: only figures within questions count",
+            "mean number of other solutions of the question; scores are relative to these, so only metrics within "
+            "questions are meaningful",
         ),
         "first_bias": (
             "position bias",
-            "mean probability that the solution shown first wins, less 0.5; both orders are asked and averaged",
+            "mean probability that the solution shown first wins, minus 0.5; scores average both orders",
         ),
-        "flipped": ("winner changes with the order", "share of the pairs"),
-        "truncated": ("truncated", "solutions that did not fit the judge's context"),
+        "flipped": ("order-inconsistency rate", "fraction of pairs whose winner flips with the order"),
+        "truncated": ("truncated", "solutions that did not fit into the judge's context"),
     }
-    table = Table([("figure", ""), ("value", ""), ("meaning", "")], [])
+    table = Table([("metric", ""), ("value", ""), ("meaning", "")], [])
     flat = found | (found.get("phrasings") or {}) | (found.get("comparisons") or {})
     for key, (title, meaning) in meanings.items():
         value = flat.get(key)
@@ -107,16 +112,16 @@ def calibration_table(found: dict) -> Table:
 
 
 def part_tables(found: dict) -> list[tuple[str, Table]]:
-    """(title, table) of the breakdowns that there are: by kind of problem, by length, by number of steps."""
+    """(title, table) of each breakdown that exists: by kind of question, by length, by number of steps."""
     titles = {
-        "by_kind": "By kind of problem (validation problems perturbed as GSM-Plus does)",
+        "by_kind": "By kind of question (validation questions, and their perturbations as in GSM-Plus)",
         "by_length": "By length of the solution, in tokens",
         "by_steps": "By number of steps",
     }
-    columns = [("part", ""), ("solutions", ""), ("right", "share"), ("accuracy at 0.5", "95 % interval")]
-    scored = not found.get("comparisons")  # by one that compares the mean is 0.5 in every part
-    columns += [("AUC within", "questions"), *([("judge", "mean score")] if scored else [])]
-    made = []
+    columns = [("part", ""), ("solutions", ""), ("correct", "fraction"), ("accuracy at 0.5", "95 % interval")]
+    scored = not found.get("comparisons")  # a pairwise judge's mean score is 0.5 in every part
+    columns += [("AUC within questions", ""), *([("judge", "mean score")] if scored else [])]
+    tables = []
     for key, title in titles.items():
         if rows := found.get(key):
             cells = [
@@ -124,14 +129,14 @@ def part_tables(found: dict) -> list[tuple[str, Table]]:
                 + [_number(r["auc_within"]), *([_number(r["judge"])] if scored else [])]
                 for r in rows
             ]
-            made.append((title, Table(columns, cells)))
-    return made
+            tables.append((title, Table(columns, cells)))
+    return tables
 
 
 def probe_table(found: dict) -> Table:
-    """The known tricks: what the judge makes of each, and whether it rewards it."""
-    columns = [("solution", ""), ("n", ""), ("right", "by the verifier"), ("judge", "mean score")]
-    columns += [("called right", "by the judge"), ("", "")]
+    """Adversarial probes: how the judge scores each, and whether it would reward it."""
+    columns = [("probe", ""), ("n", ""), ("correct", "fraction, by the verifier"), ("judge", "mean score")]
+    columns += [("accepted", "fraction, by the judge"), ("", "")]
     rows = []
     for probe in found.get("probes") or []:
         control = probe["probe"] in ("reference", "spoilt")
@@ -143,16 +148,16 @@ def probe_table(found: dict) -> Table:
     return Table(columns, rows)
 
 
-def _rewarded(share: float | None) -> str:
-    if share is None:
-        return "–"  # a judge that compares calls nothing right
-    return "PAYS" if share >= REWARDED else "sometimes" if share >= SOMETIMES else "does not pay"
+def _rewarded(fraction: float | None) -> str:
+    if fraction is None:
+        return "–"  # a pairwise judge accepts no solution by itself
+    return "REWARDED" if fraction >= REWARDED else "sometimes" if fraction >= SOMETIMES else "not rewarded"
 
 
 def policy_table(results: Results) -> Table:
-    """The judge on samples of the SFT model and of every trained policy: does it still tell right from wrong?"""
-    columns = [("policy", ""), ("right", "share"), ("judge", "mean score"), ("AUC within", "questions")]
-    columns += [("accuracy at 0.5", "95 % interval"), ("calibration", "error")]
+    """The judge's metrics on samples of the SFT policy and of every trained policy."""
+    columns = [("policy", ""), ("correct", "fraction"), ("judge", "mean score"), ("AUC within questions", "")]
+    columns += [("accuracy at 0.5", "95 % interval"), ("calibration error", "expected")]
     found = {"sft": results.calibration} | (results.policies or {})
     rows = []
     for run, figures in found.items():

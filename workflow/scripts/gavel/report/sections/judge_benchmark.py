@@ -1,4 +1,4 @@
-"""The judge benchmark: how good judges are on pairs of solutions, as a whole and in parts, beside what they cost."""
+"""The judge benchmark: accuracy of judges on pairs of solutions, overall and in parts, and their cost."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,25 +8,24 @@ import pandas as pd
 
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import WrittenJudgment
-from gavel.report.cells import MISSING, Cell, Estimate, Table, count, listing, points, share_cell, text
+from gavel.report.cells import MISSING, Cell, Estimate, Table, count, estimate_cell, listing, points, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections.samples import ending, short
 
 TITLES = {
-    "error": "By kind of error of the wrong solution",
-    "steps": "By difficulty: steps of the reference solution",
-    "wrong by": "By whose solution is wrong",
+    "error": "By kind of error in the wrong solution",
+    "steps": "By difficulty: number of steps in the reference solution",
+    "wrong by": "By source of the wrong solution",
 }
 
 
 def labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tables of one or more studies as one, with the column `label` that tells their judges apart.
+    """Join the tables of one or more studies, with a column `label` that distinguishes their judges.
 
     Args:
-        tables: study -> its benchmark.csv; those without rows are left out. The name '' stands for the one study that a
-            page is about.
+        tables: study -> its benchmark.csv; those without rows are left out. '' is the name of the only study of a page.
     """
     kept = []
     for study, rows in tables.items():
@@ -39,19 +38,21 @@ def labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def judge_table(rows: pd.DataFrame) -> Table:
-    """Rows: judges. Columns: accuracy and AUC with 95 % intervals, how far the order of the two counts, and cost."""
+    """Accuracy and AUC with 95 % intervals, position bias and cost; rows are judges."""
     every = all_pairs(rows)
-    compares = every.flipped.notna().any()
+    pairwise = every.flipped.notna().any()
     columns = [
         ("judge", ""),
-        ("pairs", "that it answered on"),
-        ("accuracy", "right solution preferred, in %; ties half"),
+        ("pairs", "that the judge answered"),
+        ("accuracy", "correct solution preferred, in %; ties count half"),
     ]
-    columns += [("AUC", "of single solutions"), ("AUC within", "questions")]
-    if compares:
-        columns += [("position bias", "points; mean probability that the first shown wins, less 50")]
-        columns += [("flips", "share of pairs whose winner changes with the order, in %")]
-    columns += [("tokens read", "a pair"), ("written", "tokens a pair"), ("seconds", "a pair")]
+    columns += [("AUC", "of individual solutions, across questions"), ("AUC within questions", "")]
+    if pairwise:
+        columns += [
+            ("position bias", "percentage points: mean probability that the solution shown first wins, minus 50 %")
+        ]
+        columns += [("flips", "pairs whose winner flips with the order, in %")]
+    columns += [("tokens read", "per pair"), ("tokens written", "per pair"), ("seconds", "per pair")]
     table = Table(columns, [])
     for row in every.itertuples():
         within = MISSING
@@ -62,35 +63,35 @@ def judge_table(rows: pd.DataFrame) -> Table:
         bias = [_shown(row.first_bias, points), _shown(row.flipped, lambda value: f"{100 * value:.1f}")]
         cost = [_shown(row.tokens_read, "{:,.1f}".format), _shown(row.tokens_written, "{:,.1f}".format)]
         cells = [
-            text(row.label, f"{row.missing:,} not answered" if row.missing else ""),
+            text(row.label, f"{row.missing:,} without answer" if row.missing else ""),
             count(row.n),
-            share_cell(accuracy_of(row)),
+            estimate_cell(accuracy_of(row)),
         ]
-        cells += [_shown(row.auc, "{:.3f}".format), within, *(bias if compares else []), *cost]
+        cells += [_shown(row.auc, "{:.3f}".format), within, *(bias if pairwise else []), *cost]
         table.rows.append([*cells, _shown(row.seconds, "{:.2g}".format)])
     return table
 
 
 def part_tables(rows: pd.DataFrame) -> list[tuple[str, Table]]:
-    """(title, table) for each way to tell pairs apart: a row a part, a column a judge with its accuracy."""
+    """(title, table) for each breakdown of the pairs: a row per part, a column with the accuracy of each judge."""
     names = list(dict.fromkeys(rows.label)) if len(rows) else []
-    made = []
+    tables = []
     for by, title in TITLES.items():
         own = rows[rows.by == by] if len(rows) else rows
         table = Table([("part", ""), ("pairs", ""), *((name, "accuracy in %") for name in names)], [])
         for part in dict.fromkeys(own.part if len(own) else ()):
             of = {row.label: row for row in own[own.part == part].itertuples()}
             pairs = max(row.n + row.missing for row in of.values())
-            cells = [share_cell(accuracy_of(of[name])) if name in of else MISSING for name in names]
+            cells = [estimate_cell(accuracy_of(of[name])) if name in of else MISSING for name in names]
             table.rows.append([text(part), count(pairs), *cells])
         if table.rows:
-            made.append((title, table))
-    return made
+            tables.append((title, table))
+    return tables
 
 
 def cost_figure(rows: pd.DataFrame) -> Figure:
-    """Accuracy of every judge against the tokens that a pair costs; without panels for less than two judges."""
-    figure = Figure("judge-accuracy-against-cost", missing="There is no judge benchmark with two judges to compare.")
+    """Accuracy of every judge against its tokens per pair; without panels for fewer than two judges."""
+    figure = Figure("judge-accuracy-against-cost", missing="There is no judge benchmark with at least two judges.")
     if not len(rows):
         return figure
     every = all_pairs(rows)
@@ -102,23 +103,22 @@ def cost_figure(rows: pd.DataFrame) -> Figure:
     figure.panels.append(("Judge benchmark", accuracy_against_cost(drawn)))
     uncounted = [name for name in every.label if name not in set(drawn.label)]
     figure.caption = (
-        "Share of pairs whose right solution the judge prefers, with 95 % intervals (a bootstrap over questions, or "
-        "Wilson's, which is wider, where all pairs are won), "
-        "against the tokens that its model reads and writes for a pair, on a logarithmic axis; "
-        "judges are moved sideways a little, so that those that cost the same can be told apart. "
-        + (f"Not drawn, because it counts no tokens or answered nothing: {listing(uncounted)}. " if uncounted else "")
-        + asked_about(rows)
+        "Fraction of pairs in which the judge prefers the correct solution, with 95 % intervals (bootstrap over "
+        "questions; if all pairs are won, Wilson's, which is wider), against the tokens that its model reads and "
+        "writes per pair, on a logarithmic axis. Judges are shifted sideways slightly, so that equal costs do not "
+        "overlap. "
+        + (f"Not shown, for lack of token counts or answers: {listing(uncounted)}. " if uncounted else "")
+        + about_pairs(rows)
     )
     return figure
 
 
 def written_cards(results: Results) -> list[dict]:
-    """What the first and the last of a study's judges write about the same few pairs
-    (`gavel.judge_eval.benchmark.written`); none of judges that answer at once.
+    """Written judgments of the same few pairs by a study's first and last judge (`gavel.judge_eval.benchmark.written`).
 
     Returns:
-        `{"id", "prompt" (its end), "label" (the right one), "sides"}`; a side has `judge`, `judgment`, `right`,
-        `probability` (of the right label).
+        `{"id", "prompt" (its end), "label" (the correct one), "sides"}`; a side has `judge`, `judgment`, `right`,
+        `probability` (of the correct label). Without direct judges, which write nothing.
     """
     names = list(dict.fromkeys(all_pairs(results.judge_benchmark).judge))
     cards: dict[tuple[str, str], dict] = {}
@@ -133,25 +133,26 @@ def written_cards(results: Results) -> list[dict]:
     return list(cards.values())
 
 
-def asked_about(rows: pd.DataFrame) -> str:
-    """What the judges were asked about, in words."""
+def about_pairs(rows: pd.DataFrame) -> str:
+    """A description of the benchmark's pairs."""
     every = all_pairs(rows)
     pairs = listing([f"{number:,}" for number in dict.fromkeys(every.n + every.missing)])
     same = every["items"].nunique() == 1
     return (
-        f"{pairs} pairs of a right and a wrong solution of one validation problem, by the untuned student, SFT, the "
-        "reference and references with an injected error; validation labels say which is right. "
+        f"{pairs} pairs of a correct and a wrong solution of one validation question. Solutions come from the untuned "
+        "student, SFT, the reference, and references with an injected error; validation labels decide which are "
+        "correct. "
         + ("" if same else "The studies have different pairs, so differences between their judges are not paired. ")
     )
 
 
 def all_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of benchmark.csv about all pairs, one for each judge."""
+    """The rows of benchmark.csv for all pairs, one per judge."""
     return rows[rows.by == "all"]
 
 
 def accuracy_of(row) -> Estimate | None:
-    """A judge's accuracy by a row of benchmark.csv; None where it answered on no pair."""
+    """A judge's accuracy from a row of benchmark.csv; None if it answered no pair."""
     return None if pd.isna(row.accuracy) else Estimate(row.accuracy, row.low, row.high)
 
 

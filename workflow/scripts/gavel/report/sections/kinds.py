@@ -1,6 +1,6 @@
-"""Tables of a perturbed test set: accuracy and drop rate per perturbation kind, and the answerable split."""
+"""Tables of a perturbed test set: accuracy and drop rate per perturbation kind, and by answerability."""
 
-from gavel.report.cells import MISSING, Cell, Table, count, percent, share_cell, text
+from gavel.report.cells import MISSING, Cell, Table, count, estimate_cell, percent, text
 from gavel.report.results import Results
 
 
@@ -8,7 +8,7 @@ def kind_table(results: Results, name: str, unseen: set[str]) -> Table:
     """Greedy accuracy of every run per perturbation kind of one test set."""
     rows = results.headline
     rows = rows[(rows.set == name) & rows.metric.str.startswith("greedy_kind:")]
-    found = list(dict.fromkeys(rows.metric))
+    metrics = list(dict.fromkeys(rows.metric))
     runs = list(dict.fromkeys(rows.run))
     columns = [
         ("kind", ""),
@@ -16,16 +16,16 @@ def kind_table(results: Results, name: str, unseen: set[str]) -> Table:
         *((results.names[run], "greedy accuracy, %") for run in runs),
     ]
     table = Table(columns, [])
-    for metric in found:
+    for metric in metrics:
         kind = metric.partition(":")[2]
         own = {row.run: row for row in rows[rows.metric == metric].itertuples()}
         shown = text(kind + (" †" if kind in unseen else ""))
-        table.rows.append([shown, count(next(iter(own.values())).n), *(share_cell(own.get(run)) for run in runs)])
+        table.rows.append([shown, count(next(iter(own.values())).n), *(estimate_cell(own.get(run)) for run in runs)])
     return table
 
 
 def drop_table(results: Results, name: str) -> Table:
-    """Rows: all kinds together, then each. Columns: the drop rate (PDR) of each run in %, with its interval."""
+    """Performance drop rate (PDR) in %, with intervals: rows are all kinds together, then each; columns are runs."""
     rows = results.headline
     rows = rows[(rows.set == name) & ((rows.metric == "pdr") | rows.metric.str.startswith("pdr_kind:"))]
     runs = list(dict.fromkeys(rows.run))
@@ -38,8 +38,8 @@ def drop_table(results: Results, name: str) -> Table:
 
 
 def answerable_table(results: Results, name: str) -> Table:
-    """Rows: runs. Columns: greedy accuracy on questions that can be answered, and on those that cannot."""
-    parts = {"greedy_answerable": "answerable", "greedy_unanswerable": "cannot be answered"}
+    """Greedy accuracy on answerable and on unanswerable questions; rows are runs."""
+    parts = {"greedy_answerable": "answerable", "greedy_unanswerable": "unanswerable"}
     rows = results.headline
     rows = rows[(rows.set == name) & rows.metric.isin(list(parts))]
     table = Table([("run", "")], [])
@@ -48,12 +48,12 @@ def answerable_table(results: Results, name: str) -> Table:
         table.columns.append((title, f"{sizes.max():,.0f} questions, accuracy in %" if len(sizes) else ""))
     for run in dict.fromkeys(rows.run):
         own = {row.metric: row for row in rows[rows.run == run].itertuples()}
-        table.rows.append([text(results.names[run]), *(share_cell(own.get(metric)) for metric in parts)])
+        table.rows.append([text(results.names[run]), *(estimate_cell(own.get(metric)) for metric in parts)])
     return table
 
 
 def _rate(row) -> Cell:
-    """A drop rate in %, with its interval below; it may be negative."""
+    """A drop rate in %, which may be negative, with its interval below."""
     if row is None:
         return MISSING
     value, low, high = (percent(number).replace("-", "−") for number in (row.value, row.low, row.high))

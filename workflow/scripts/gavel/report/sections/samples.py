@@ -1,4 +1,4 @@
-"""The sample browser's content: a seeded subset of the scored samples, the most instructive first."""
+"""The sample browser: a seeded subset of the scored samples, the most instructive first."""
 
 import hashlib
 import heapq
@@ -13,39 +13,42 @@ from gavel.common.files import read_jsonl
 from gavel.evaluation.records import ScoredSample
 from gavel.judge_eval.records import VerdictRow
 
-SURE = 0.8  # judge scores from here up count as 'sure', up to 1 - SURE as 'sure not'
-# Per run and set, so that every cell is seen and the page stays small.
-QUOTAS = {"sure and wrong": 6, "doubted but right": 3, "wrong": 2, "right": 2}
+SURE = 0.8  # lowest score that counts as high; the highest that counts as low is 1 - SURE
+# Limits for each run and test set, so that all of them are shown and the page stays small.
+QUOTAS = {"wrong, scored high": 6, "correct, scored low": 3, "other wrong": 2, "other correct": 2}
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("run", "set", "id", "kind", "seed_id", "question", "gold", "response", "answer")]
     + [("sample", pa.int32()), ("temperature", pa.float32()), ("tokens", pa.int32())]
     + [("correct", pa.bool_()), ("finished", pa.bool_()), ("judge", pa.float32())]
 )
-CHOICES = {"elo": pa.float32(), "knockout": pa.bool_()}  # columns of studies whose judge picks by them
-LONGEST = 1500  # characters of a text that are shown
-MOST = 400  # cards on the page, whatever the size of the grid
+CHOICES = {
+    "elo": pa.float32(),
+    "knockout": pa.bool_(),
+}  # columns of a study that uses these ways to choose the best of n
+LONGEST = 1500  # characters shown of a text
+CARD_LIMIT = 400  # cards on the page, for any size of the grid
 
 
 def bucket(row: ScoredSample | VerdictRow) -> str:
-    """Which of QUOTAS a scored sample falls into."""
+    """The key of `QUOTAS` that a scored sample belongs to."""
     judge = row.get("judge")
     if judge is not None and judge >= SURE and not row["correct"]:
-        return "sure and wrong"
+        return "wrong, scored high"
     if judge is not None and judge <= 1 - SURE and row["correct"]:
-        return "doubted but right"
-    return "right" if row["correct"] else "wrong"
+        return "correct, scored low"
+    return "other correct" if row["correct"] else "other wrong"
 
 
 def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], int]:
-    """Pick samples to show.
+    """Choose samples to show.
 
     Args:
-        sources: (run label, set, path of scored samples); missing files are left out.
-        seed: of the choice, which depends on nothing but it and each sample's run, set, id and number.
+        sources: (run label, set, path of scored samples); missing files are skipped.
+        seed: the choice depends only on the seed and on each sample's run, set, id and number.
 
     Returns:
-        (cards in display order, number of samples chosen from). A card has run, set, bucket, id, question,
-        gold, response, answer, correct, judge, kind, greedy.
+        (cards in display order, number of all samples). A card has run, set, bucket, id, question, gold, response,
+        answer, correct, judge, kind, greedy.
     """
     kept, total = [], 0
     for run, name, path in sources:
@@ -56,12 +59,12 @@ def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], 
             row = cast(ScoredSample, found)
             total += 1
             if row["correct"] is None:
-                continue  # its program did not run
+                continue  # its program was not run
             group = bucket(row)
             key = f"{seed}/{run}/{name}/{row.get('id')}/{row.get('sample', place)}".encode()
             draw = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())
             heap = heaps[group]
-            # The place breaks ties, so that rows are never compared.
+            # The place breaks ties, so that dicts are never compared.
             if len(heap) < QUOTAS[group]:
                 heapq.heappush(heap, (-draw, place, row))
             elif -draw > heap[0][0]:
@@ -69,12 +72,12 @@ def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], 
         for group, heap in heaps.items():
             rank = list(QUOTAS).index(group)
             kept += [(rank, -draw, len(kept), _card(run, name, group, row)) for draw, _, row in heap]
-    return [card for *_, card in sorted(kept, key=lambda item: item[:3])][:MOST], total
+    return [card for *_, card in sorted(kept, key=lambda item: item[:3])][:CARD_LIMIT], total
 
 
 def write_all(sources: list[tuple[str, str, str]], out: Path, best_of: Collection[str] = ()) -> None:
-    """All samples that cards are chosen from, as one Parquet table: run, set, the columns of `SCHEMA`, and those of
-    `CHOICES` that `best_of` names."""
+    """Write all scored samples as one Parquet table, with the columns of `SCHEMA` and those of `CHOICES` that are in
+    `best_of`."""
     schema = SCHEMA
     for name, kind in CHOICES.items():
         schema = schema.append(pa.field(name, kind)) if name in best_of else schema
@@ -97,7 +100,7 @@ def _card(run: str, name: str, group: str, row: ScoredSample) -> dict:
         "question": short(row.get("question")),
         "gold": row.get("gold"),
         "response": short(row.get("response")),
-        # The judge's calibration keeps verdicts only; a null there would read as 'no answer found'.
+        # Calibration rows have no answer; None would read as 'no answer found'.
         "answer": (row["answer"] or "none found") if "answer" in row else None,
         "correct": row["correct"],
         "judge": row.get("judge"),
@@ -107,11 +110,11 @@ def _card(run: str, name: str, group: str, row: ScoredSample) -> dict:
 
 
 def short(text: str | None) -> str:
-    """A text as the page shows it: cut after so many characters, and saying so."""
+    """The beginning of a text, with a note on how much was cut."""
     text = text or ""
     return text if len(text) <= LONGEST else text[:LONGEST] + f" … [{len(text) - LONGEST:,} more characters]"
 
 
 def ending(text: str) -> str:
-    """The end of a text as the page shows it: a prompt ends with what the model is to go on from."""
-    return text if len(text) <= LONGEST else f"[{len(text) - LONGEST:,} characters before] … {text[-LONGEST:]}"
+    """The end of a text, with a note on how much was cut: a prompt ends with what the model continues."""
+    return text if len(text) <= LONGEST else f"[{len(text) - LONGEST:,} characters omitted] … {text[-LONGEST:]}"

@@ -1,36 +1,36 @@
-"""Tables of what is made of a question's samples: majority vote, the judge's score, and the best of all n of a judge
-that compares, with what each way takes."""
+"""Tables of answers chosen from several samples, with their cost: by majority vote, by the judge's score, and best of n
+by a pairwise judge."""
 
 from gavel.evaluation.question_values import PICKS
-from gavel.report.cells import MISSING, Cell, Table, difference_cell, listing, p_cell, share_cell, stands_out, text
+from gavel.report.cells import MISSING, Cell, Table, difference_cell, estimate_cell, listing, p_cell, stands_out, text
 from gavel.report.results import Results
 
-# Metric -> its column. The first and the last are what the others lie between.
+# Metric -> (column title, tooltip).
 COLUMNS = {
     "maj": ("maj@{n}", "majority vote"),
     "best_of": ("by score", "the sample that the judge scores highest"),
-    "best_of_elo": ("by Elo", "the sample that the judge's round robin rates highest"),
+    "best_of_elo": ("by Elo", "the sample rated highest in the judge's round robin"),
     "best_of_knockout": ("by knockout", "the sample that wins the judge's knockout"),
-    "pass": ("pass@{n}", "any of the samples is right: no choice does better"),
+    "pass": ("pass@{n}", "any of the samples is correct: an upper bound for every choice"),
 }
 NAMES = {metric: title.partition("@")[0].removeprefix("by ") for metric, (title, _) in COLUMNS.items()}
 DIFFERENCES = [(metric, "maj") for metric in PICKS] + [("best_of_knockout", "best_of")]
 TAKEN = {"round-robin": "round robin", "knockout": "knockout"}
 JUDGED = {
-    "weighted_maj": "each sample's vote counts as much as the judge's score of it",
-    "best_of": "the answer of the sample that the judge likes best",
+    "weighted_maj": "votes weighted by the judge's score",
+    "best_of": "the answer of the sample that the judge scores highest",
 }
 
 
 def majority_table(results: Results) -> Table:
-    """maj@k minus greedy of the same run: rows are runs, columns the test sets."""
+    """maj@k minus greedy accuracy of the same run; rows are runs, columns are test sets."""
     rows = results.comparisons[results.comparisons.metric == "maj-greedy"]
     table = Table([("run", "")], [], [("", 1)])
     sets = [name for name in results.sets if name in set(rows.set)]
     for name in sets:
         k = rows[rows.set == name].k.max()
         table.groups.append((name, 2))
-        table.columns += [(f"maj@{k} − greedy", "points, paired"), ("p, Holm", "corrected")]
+        table.columns += [(f"maj@{k} − greedy", "percentage points, paired"), ("p, Holm", "corrected")]
     for run in [run for run in results.runs if run in set(rows.run)]:
         cells = [text(results.names[run])]
         for name in sets:
@@ -42,7 +42,7 @@ def majority_table(results: Results) -> Table:
 
 
 def judged_table(results: Results, name: str) -> Table:
-    """One test set: rows are runs, columns maj@k and the judge's two choices with their paired difference from it."""
+    """maj@k and the two choices by the judge's score on one test set, with paired differences; rows are runs."""
     rows = results.comparisons
     rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in JUDGED])]
     if rows.empty:
@@ -51,12 +51,16 @@ def judged_table(results: Results, name: str) -> Table:
     table = Table([("run", ""), (f"maj@{k}", "majority vote, in %")], [])
     for metric, meaning in JUDGED.items():
         title = {"weighted_maj": f"weighted maj@{k}", "best_of": f"best of {k}"}[metric]
-        table.columns += [(title, meaning + ", in %"), ("− maj", "in points, paired"), ("p, Holm", "corrected")]
+        table.columns += [
+            (title, meaning + ", in %"),
+            ("− maj", "in percentage points, paired"),
+            ("p, Holm", "corrected"),
+        ]
     for run in [run for run in results.runs if run in set(rows.run)]:
-        cells = [text(results.names[run]), share_cell(results.metric(run, name, "maj", k))]
+        cells = [text(results.names[run]), estimate_cell(results.metric(run, name, "maj", k))]
         for metric in JUDGED:
             row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
-            cells.append(share_cell(results.metric(run, name, metric, k)))
+            cells.append(estimate_cell(results.metric(run, name, metric, k)))
             cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
             cells.append(p_cell(row and row.p_adjusted))
         table.rows.append(cells)
@@ -64,8 +68,10 @@ def judged_table(results: Results, name: str) -> Table:
 
 
 def best_of_n_table(results: Results, name: str) -> Table:
-    """One test set: rows are runs, columns the votes and choices, their paired differences, and the prompts that each
-    way takes a question; no rows where the judge did not pick by more than its score."""
+    """Votes and choices on one test set, their paired differences, and judging prompts per question; rows are runs.
+
+    Without rows if the judge chooses by its score alone.
+    """
     n = picked_from(results, name)
     if n is None:
         return Table([], [])
@@ -76,12 +82,12 @@ def best_of_n_table(results: Results, name: str) -> Table:
     ways = [way for way in TAKEN if any(way in of_run.get(name, {}) for of_run in results.contests.values())]
     table = Table([("run", "")], [], [("", 1), (f"all {n} samples", len(shown))])
     table.columns += [(COLUMNS[metric][0].format(n=n), COLUMNS[metric][1] + ", in %") for metric in shown]
-    table.columns += [(f"{NAMES[a]} − {NAMES[b]}", "in points, paired") for a, b in pairs]
-    table.columns += [(TAKEN[way], "by itself, mean") for way in ways]
-    spans = (("differences, in points", len(pairs)), ("judging prompts a question", len(ways)))
+    table.columns += [(f"{NAMES[a]} − {NAMES[b]}", "in percentage points, paired") for a, b in pairs]
+    table.columns += [(TAKEN[way], "mean, used on its own; below: compared pairs") for way in ways]
+    spans = (("differences, in percentage points", len(pairs)), ("judging prompts per question", len(ways)))
     table.groups += [(title, span) for title, span in spans if span]
     for run in [run for run in results.runs if any(results.metric(run, name, metric, n) for metric in PICKS)]:
-        cells = [text(results.names[run]), *(share_cell(results.metric(run, name, metric, n)) for metric in shown)]
+        cells = [text(results.names[run]), *(estimate_cell(results.metric(run, name, metric, n)) for metric in shown)]
         for pair in pairs:
             row = results.comparison(run, run, name, "-".join(pair), n, "best" if run == "sft" else "last")
             cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
@@ -90,7 +96,7 @@ def best_of_n_table(results: Results, name: str) -> Table:
 
 
 def picked_from(results: Results, name: str) -> int | None:
-    """How many samples of a question the judge picked from by more than its score; None where it did not."""
+    """How many samples per question the judge chose from by comparing them; None if it did not."""
     rows = results.metrics[(results.metrics.set == name) & results.metrics.metric.isin(PICKS)]
     return None if rows.empty else int(rows.k.max())
 
@@ -103,8 +109,8 @@ def _taken(cost: dict | None) -> Cell:
 
 
 def contest_costs(results: Results) -> str | None:
-    """What each way took a question, over all runs and test sets, in one sentence; None where none was played."""
-    found = []
+    """A sentence on the mean cost per question over all runs and test sets; None if no samples were compared."""
+    costs_by_way = []
     for way, name in TAKEN.items():
         costs = [sets[way] for of_run in results.contests.values() for sets in of_run.values() if way in sets]
         if questions := sum(cost["questions"] for cost in costs):
@@ -112,5 +118,6 @@ def contest_costs(results: Results) -> str | None:
                 sum(cost[key] for cost in costs) / questions for key in ("prompts", "read", "written")
             )
             spent = f"{read:,.0f} tokens" if not written else f"{read:,.0f} tokens read and {written:,.0f} written"
-            found.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
-    return f"For a question, on average over all runs and test sets, {listing(found)}." if found else None
+            costs_by_way.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
+    means = f"Per question, on average over all runs and test sets, {listing(costs_by_way)}."
+    return means if costs_by_way else None
