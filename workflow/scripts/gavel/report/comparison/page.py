@@ -19,8 +19,8 @@ from gavel.report.sections import judge_benchmark, judge_training
 from gavel.study import config_files
 from gavel.study.layout import Layout
 
-# Types of the config keys that the page reads; all are optional, and other keys may be from another version. The schema is
-# not imported, because every change there would then rerun the page; a test compares both.
+# Types of the config keys that the page reads; all are optional, and other keys may be from another version. The schema
+# is not imported, because every change there would then rerun the page; a test compares both.
 SHAPES: dict[str, type | UnionType] = {
     "primary": dict | None,
     "rl": dict | None,
