@@ -11,8 +11,9 @@ from gavel.evaluation.generate import generate
 from gavel.jobs.launch import apart
 from gavel.models.loading import Student
 from gavel.models.task import Task
+from gavel.models.vllm import VllmSettings
 
-SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
+SETTINGS = VllmSettings(gpu_memory_utilization=0.5, tensor_parallel_size=1, max_model_length=None)
 STAND_INS = ROOT / "tests" / "helpers" / "stand_ins"
 QUESTIONS = ["How many apples?", "How many books are left?"]
 
@@ -95,6 +96,6 @@ def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines
 def test_what_a_process_of_its_own_raises_is_raised_here(tmp_path, capfd):
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
         apart(read_json, tmp_path / "task.json", 1, path=str(tmp_path / "none.json"))
-    with pytest.raises(RuntimeError, match=r"gavel\.common\.files\.read_json has failed"):
+    with pytest.raises(RuntimeError, match=r"gavel\.common\.files\.read_json failed"):
         apart(read_json, tmp_path / "task.json", 1, path=1)
     assert "TypeError" in capfd.readouterr().err

@@ -22,7 +22,7 @@ from gavel.study.schema.models import Judge, Student
 from gavel.study.schema.renamed import old_keys, renamed
 from gavel.study.schema.training import Rl, Sft
 from gavel.training import batches
-from gavel.training.rl.algorithms import ALGORITHMS
+from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
 COMPARISON_FOLDERS = ("figures", "logs", "mlartifacts")  # beside the folders of a sweep's variants
 NOT_SHOWN = "the value is not shown, in case it contains a password or key"
@@ -233,7 +233,7 @@ class Config(Place):
         unlabeled, validation = self.data.unlabeled, self.data.validation
         try:
             if taught and unlabeled >= 1:
-                check_unlabeled(taught.model_dump(), int(unlabeled))
+                check_unlabeled(taught.iterations, taught.questions, int(unlabeled))
             if benchmark and validation >= 1:
                 check_validation(benchmark.questions, int(validation))
         except InputError as error:
@@ -289,7 +289,7 @@ class Config(Place):
                 batches.split(stage.batch_size, count, stage.micro_batch_size, key)
         grid = self.rl
         for name in grid.algorithms:
-            _, minibatches = ALGORITHMS[name].passes(grid.ppo.model_dump())
+            _, minibatches = ALGORITHMS[name].passes(Passes(grid.ppo.epochs, grid.ppo.minibatches))
             batches.share(grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size)
         if rl := self.judge.rl:
             batches.share(rl.prompts_per_step, rl.num_generations, count, 1, rl.micro_batch_size, key="judge.rl")
