@@ -4,6 +4,7 @@ import datetime
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import first_line
 from gavel.evaluation.metrics import write_metrics
@@ -11,7 +12,7 @@ from gavel.report.page import render
 from gavel.study import layout
 
 
-def tell(unfinished: Iterable[dict]) -> None:
+def tell(unfinished: Iterable[dict[str, Any]]) -> None:
     """Write the pages of studies and say where they are; whatever goes wrong with that is said too, and no more."""
     for study in unfinished:
         try:
@@ -23,7 +24,7 @@ def tell(unfinished: Iterable[dict]) -> None:
             print(f"open {page} for a report of what there is; the same command goes on", file=sys.stderr)
 
 
-def write(study: dict) -> Path | None:
+def write(study: dict[str, Any]) -> Path | None:
     """Write `unfinished/report.html` in the results folder, with tables of what has been evaluated.
 
     Nothing that the workflow makes is touched, so that the same command goes on where it stopped.

@@ -33,7 +33,7 @@ def adapters(settings: LoraSettings | None, key: str) -> "LoraConfig | None":
 
     return LoraConfig(
         r=settings.r,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # only a scale: peft takes any number
         lora_dropout=settings.dropout,
         target_modules=list(settings.target_modules) if settings.target_modules else "all-linear",
         task_type="CAUSAL_LM",

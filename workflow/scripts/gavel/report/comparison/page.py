@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import pandas as pd
 
@@ -57,7 +58,7 @@ def render(
     axis: str = "variant",
     figures_dir: str | Path | None = None,
     command: str | None = None,
-    complete: Callable[[dict], dict] = dict,
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> None:
     """Write the page.
 
@@ -110,7 +111,7 @@ def render(
         page.write_figures([figure, costs, *(about["figure"] for about in trained.values())], Path(figures_dir))
 
 
-def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
+def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict[str, Any]]:
     """Of each study whose judge is trained: whether that made it better, in words, drawn, and in figures."""
     found = {}
     for name, study in studies.items():
@@ -125,7 +126,7 @@ def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
     return found
 
 
-def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> Results:
+def load_study(folder: str | Path, complete: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Results:
     """A finished study.
 
     Args:
@@ -149,7 +150,7 @@ def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> R
     return study
 
 
-def _check_config(config: dict, path: Path) -> None:
+def _check_config(config: dict[str, Any], path: Path) -> None:
     """Raises `InputError` where a study's config is not as the page needs it."""
     copy = "copy the file again from the study's results"
     for key, kind in SHAPES.items():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
@@ -69,7 +70,7 @@ def differences(studies: Mapping[str, Results]) -> dict[str, str]:
     return {name: ", ".join(_changed(leaves, first, list(flat.values()))) for name, leaves in flat.items()}
 
 
-def _changed(leaves: dict, first: dict, every: Sequence[dict]) -> list[str]:
+def _changed(leaves: dict[str, Any], first: dict[str, Any], every: Sequence[dict[str, Any]]) -> list[str]:
     found, keys = [], {**first, **leaves}
     switched = {key for one in (leaves, first) for key in one if any(other.startswith(f"{key}.") for other in keys)}
     for key in keys:
@@ -80,7 +81,7 @@ def _changed(leaves: dict, first: dict, every: Sequence[dict]) -> list[str]:
     return found
 
 
-def _own(leaves: dict, section: str, every: Sequence[dict]) -> str:
+def _own(leaves: dict[str, Any], section: str, every: Sequence[dict[str, Any]]) -> str:
     """A section's values that are not the same in all studies that have them."""
     varied = [
         f"{key.removeprefix(section)}: {value}"

@@ -1,5 +1,7 @@
 """Tables of what surrounds the results: the data, the algorithms, the cost."""
 
+from typing import Any
+
 import pandas as pd
 
 from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
@@ -14,7 +16,7 @@ ENDED = {
 }
 
 
-def audit_tables(found: dict) -> list[tuple[str, Table]]:
+def audit_tables(found: dict[str, Any]) -> list[tuple[str, Table]]:
     """(title, table) of the overlap audit's parts."""
     parts = []
     overlap = Table(
@@ -51,7 +53,7 @@ def audit_tables(found: dict) -> list[tuple[str, Table]]:
     return parts
 
 
-def _overlap_cell(cell: dict | None) -> Cell:
+def _overlap_cell(cell: dict[str, Any] | None) -> Cell:
     if cell is None:
         return MISSING
     share = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
@@ -77,7 +79,7 @@ def _note(value) -> str:
     return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
-def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
+def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
     """What each run took, the gain over SFT on the main set per hour of training, and its run in MLflow."""
     columns = [
         ("run", ""),

@@ -1,6 +1,7 @@
 """The judge: its calibration as a figure and in tables, in parts and over training, and what fools it."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -45,7 +46,7 @@ def calibration_figure(results: Results) -> Figure:
     return figure
 
 
-def calibration_table(found: dict) -> Table:
+def calibration_table(found: dict[str, Any]) -> Table:
     """The judge's figures with what each means; those that are missing are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
@@ -106,7 +107,7 @@ def calibration_table(found: dict) -> Table:
     return table
 
 
-def part_tables(found: dict) -> list[tuple[str, Table]]:
+def part_tables(found: dict[str, Any]) -> list[tuple[str, Table]]:
     """(title, table) of the breakdowns that there are: by kind of problem, by length, by number of steps."""
     titles = {
         "by_kind": "By kind of problem (validation problems perturbed as GSM-Plus does)",
@@ -128,7 +129,7 @@ def part_tables(found: dict) -> list[tuple[str, Table]]:
     return made
 
 
-def probe_table(found: dict) -> Table:
+def probe_table(found: dict[str, Any]) -> Table:
     """The known tricks: what the judge makes of each, and whether it rewards it."""
     columns = [("solution", ""), ("n", ""), ("right", "by the verifier"), ("judge", "mean score")]
     columns += [("called right", "by the judge"), ("", "")]
@@ -164,7 +165,7 @@ def policy_table(results: Results) -> Table:
     return Table(columns, rows)
 
 
-def _accuracy(row: dict) -> Cell:
+def _accuracy(row: dict[str, Any]) -> Cell:
     if row["accuracy"] is None:
         return Cell("–")
     low, high = row["accuracy_ci95"]

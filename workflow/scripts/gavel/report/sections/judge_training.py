@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -51,7 +51,7 @@ class Stage:
     method: str
     status: str
     reason: str
-    run: dict
+    run: dict[str, Any]
     validations: pd.DataFrame
     training: pd.DataFrame
 
@@ -69,7 +69,7 @@ class Stage:
         """Why nothing was learnt."""
         return self.run.get("untrained")
 
-    def validation(self, step: int | None):
+    def validation(self, step: int | None) -> Any:
         """The accuracy on selection pairs at a step, with `value`, `low`, `high` and `n`; None without one."""
         if self.validations.empty or step is None:
             return None
@@ -298,7 +298,7 @@ def _share(judged: Iterable[tuple[str, float]]):
     return share_cell(Estimate(sum(values) / len(values), low, high))
 
 
-def sample_judgments(results: Results, seed: int) -> list[dict]:
+def sample_judgments(results: Results, seed: int) -> list[dict[str, Any]]:
     """Up to three judgments of the last iteration: one that reached the better solution for each label, and one that
     did not; none of a judge that writes nothing before its label.
 
@@ -312,7 +312,7 @@ def sample_judgments(results: Results, seed: int) -> list[dict]:
     if not written:
         return []
     number, path = written[-1]
-    first: dict[tuple, tuple[bytes, Judgment]] = {}
+    first: dict[tuple[Any, ...], tuple[bytes, Judgment]] = {}
     for row in (cast(Judgment, found) for found in read_jsonl(path)):
         if len(row["judgment"].split()) < 2:
             continue

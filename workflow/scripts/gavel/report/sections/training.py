@@ -1,7 +1,7 @@
 """Training as figures, SFT and then the RL runs; and what the judge pays for that is wrong, before and after."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -138,19 +138,19 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
             figure.panels.append((title, diagnostic(curves, runs, column, title)))
 
 
-def _grid(results: Results) -> list[tuple]:
+def _grid(results: Results) -> list[tuple[Any, ...]]:
     """(run, algorithm, λ) of the RL runs, in drawing order."""
     return [(run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != "sft"]
 
 
-def _dashes(runs: list[tuple]) -> str:
+def _dashes(runs: list[tuple[Any, ...]]) -> str:
     words = ("solid", "dashed", "dotted", "dash-dotted")
     algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs))
     shown = [f"{words[place % 4]} for {name.upper()}" for place, name in enumerate(algorithms)]
     return f"Lines: {listing(shown)}." if len(shown) > 1 else ""
 
 
-def hacked_pairs(results: Results) -> list[dict]:
+def hacked_pairs(results: Results) -> list[dict[str, Any]]:
     """For each RL run (of many seeds: of those that are drawn) wrong solutions of the last step that the judge calls
     right, one a question, each beside the solution of SFT's for the same question that the judge likes best.
 
@@ -167,7 +167,7 @@ def hacked_pairs(results: Results) -> list[dict]:
     for run in crowd.shown_runs(results):
         rows = _rows(results.files.judge.run_verdicts(run))
         fooled = [r for r in rows if _fooled(r) and r["id"] in liked and (r["id"], r["response"]) not in known]
-        best: dict[str, dict] = {}
+        best: dict[str, dict[str, Any]] = {}
         for row in sorted(fooled, key=lambda r: (not liked[r["id"]]["correct"], -r["probability"], r["id"])):
             best.setdefault(row["id"], row)
         for name, row in list(best.items())[:EACH]:
@@ -212,5 +212,5 @@ def _by_question(path: str) -> dict[str, list[VerdictRow]]:
     return found
 
 
-def _side(row: VerdictRow) -> dict:
+def _side(row: VerdictRow) -> dict[str, Any]:
     return {"response": short(row["response"]), "judge": row["probability"], "correct": row["correct"]}

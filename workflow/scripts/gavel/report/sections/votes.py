@@ -1,6 +1,8 @@
 """Tables of what is made of a question's samples: majority vote, the judge's score, and the best of all n of a judge
 that compares, with what each way takes."""
 
+from typing import Any
+
 from gavel.evaluation.question_values import PICKS
 from gavel.report.cells import MISSING, Cell, Table, difference_cell, listing, p_cell, share_cell, stands_out, text
 from gavel.report.results import Results
@@ -95,7 +97,7 @@ def picked_from(results: Results, name: str) -> int | None:
     return None if rows.empty else int(rows.k.max())
 
 
-def _taken(cost: dict | None) -> Cell:
+def _taken(cost: dict[str, Any] | None) -> Cell:
     if not cost or not cost["questions"]:
         return MISSING
     prompts, comparisons = (cost[key] / cost["questions"] for key in ("prompts", "comparisons"))
