@@ -13,7 +13,7 @@ with script_log(snakemake.log[0], "contrasting pairs"):
     from gavel.models.policy import Policy
     from gavel.models.task import Task
     from gavel.solutions.budget import use_budget
-    from gavel.training.judge.settings import SelfTaughtSettings
+    from gavel.training.judge.self_taught import SelfTaughtSettings
     from gavel.training.judge.unlabeled_pairs import make_pairs
 
     use_threads(snakemake.threads)

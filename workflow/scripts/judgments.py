@@ -9,7 +9,7 @@ with script_log(snakemake.log[0], "judgments"):
     from gavel.common.sections import from_section
     from gavel.jobs.threads import use_threads
     from gavel.training.judge.judgments import make_judgments
-    from gavel.training.judge.settings import SelfTaughtSettings
+    from gavel.training.judge.self_taught import SelfTaughtSettings
 
     use_threads(snakemake.threads)
     params = snakemake.params

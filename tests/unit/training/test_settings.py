@@ -11,7 +11,8 @@ from gavel.models.vllm import VllmSettings as EvaluationVllmSettings
 from gavel.study import params
 from gavel.study.schema import judge_training, models, training
 from gavel.study.schema.study import EvaluationVllm
-from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings, SelfTaughtSettings
+from gavel.training.judge.self_taught import SelfTaughtSettings
+from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings
 from gavel.training.rl.settings import (
     JobVllmSettings,
     LambdaScheduleSettings,

@@ -24,7 +24,7 @@ from gavel.solutions.mistakes import corrupted
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
 from gavel.training.judge.records import ContrastingPair
-from gavel.training.judge.settings import SelfTaughtSettings
+from gavel.training.judge.self_taught import SelfTaughtSettings
 
 
 def make_pairs(
