@@ -96,6 +96,6 @@ def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines
 def test_what_a_process_of_its_own_raises_is_raised_here(tmp_path, capfd):
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
         apart(read_json, tmp_path / "task.json", 1, path=str(tmp_path / "none.json"))
-    with pytest.raises(RuntimeError, match=r"gavel\.common\.files\.read_json failed"):
+    with pytest.raises(RuntimeError, match=r"a process of gavel\.common\.files\.read_json failed"):
         apart(read_json, tmp_path / "task.json", 1, path=1)
     assert "TypeError" in capfd.readouterr().err
