@@ -26,15 +26,19 @@ from measuring import in_own_process, machine, memory_of, solving_prompts
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from gavel.common.sections import from_section
 from gavel.data.generator.problems import generate
 from gavel.jobs.threads import use_threads
 from gavel.judge import load
 from gavel.models import loading, prompts
+from gavel.study import params
 from gavel.study.schema.training import Rl
 from gavel.training.rl import algorithms
+from gavel.training.rl.algorithms import Passes
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
+from gavel.training.rl.settings import RLSettings
 
 QUESTIONS, COMPLETIONS, LENGTH = 32, 8, 48
 STEPS = 3  # of a turn
@@ -91,14 +95,14 @@ def _clock() -> float:
     return time.perf_counter()
 
 
-def settings(**changes) -> dict:
+def settings(**changes) -> RLSettings:
     chosen = Rl(steps=STEPS, prompts_per_step=QUESTIONS, num_generations=COMPLETIONS, learning_rate=1e-6, warmup=0)
-    return chosen.model_dump(by_alias=True) | changes
+    return from_section(RLSettings, params.rl({"rl": chosen.model_dump(by_alias=True) | changes}), "rl")
 
 
 def our_config(bf16: bool, folder: str, length: int = LENGTH, micro: int = 64) -> GRPOConfig:
     chosen = settings(micro_batch_size=micro, bf16=bf16)
-    return trainer_config(algorithms.get("grpo"), chosen, 1, 1, length, 0, folder)
+    return trainer_config(algorithms.get("grpo"), chosen, Passes(1, 1), length, 0, folder)
 
 
 def ours(model, tokenizer, data: Dataset, config: GRPOConfig, reward: Callable = checksum) -> tuple[GRPOTrainer, Parts]:

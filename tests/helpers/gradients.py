@@ -5,10 +5,13 @@ import random
 import torch
 from datasets import Dataset
 
+from gavel.common.sections import from_section
+from gavel.study import params
 from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.ppo import PPOTrainer
+from gavel.training.rl.settings import RLSettings
 
 PROMPTS = ["a key", "two keys and a red box", "Ben has 4 keys", "Anna has 5 keys and buys 3 more keys"]
 QUESTIONS, GENERATIONS = len(PROMPTS), 8
@@ -47,21 +50,22 @@ def trainer(
 ):
     """The trainer of an algorithm over four questions with eight completions each."""
     about = algorithms.get(kind)
+    section = training.Rl(steps=1, prompts_per_step=QUESTIONS, num_generations=GENERATIONS, warmup=0)
     critic = training.Ppo(critic_warmup=0).model_dump() | dict(ppo)
-    epochs, minibatches = about.passes(critic)
-    rl_settings = training.Rl(steps=1, prompts_per_step=QUESTIONS, num_generations=GENERATIONS, warmup=0)
-    rl_settings = rl_settings.model_dump(by_alias=True) | {"micro_batch_size": micro} | settings
+    chosen = section.model_dump(by_alias=True) | {"micro_batch_size": micro, "ppo": critic} | settings
+    rl_settings = from_section(RLSettings, params.rl({"rl": chosen}), "rl")
+    passes = about.passes(rl_settings.ppo.passes)
     rows = [{"prompt": text, "question": text, "labeled": bool(i % 2)} for i, text in enumerate(prompts)]
     torch.manual_seed(0)
     made = (PPOTrainer if about.critic else GroupTrainer)(
         model=model,
         reward_funcs=Scored(missing),
-        args=grpo_config.trainer_config(about, rl_settings, epochs, minibatches, LONGEST, 0, str(folder)),
+        args=grpo_config.trainer_config(about, rl_settings, passes, LONGEST, 0, str(folder)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         rollout_func=Scripted(),
         peft_config=adapters,
-        **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
+        **({"critic": rl_settings.ppo} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
     made.model.train()
     return made

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gavel.common.files import write_jsonl
 from gavel.jobs.launch import rebuilt
+from gavel.study import params
 from gavel.study.schema.training import Rl
 from gavel.training.rl import train
 
@@ -29,7 +30,7 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
         files[name] = str(folder / f"{name}.jsonl")
         write_jsonl(files[name], [row | {"gold": None} for row in part] if name == "unlabeled" else part)
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
-    settings = settings.model_dump(by_alias=True) | changes.pop("settings", {})
+    settings = params.rl({"rl": settings.model_dump(by_alias=True)}) | changes.pop("settings", {})
     settings["validation"] = settings["validation"] | {"questions": 2, "every": 1} | changes.pop("validation", {})
     cell = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
     common = {

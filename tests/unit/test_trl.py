@@ -1,18 +1,24 @@
 """What every TRL configuration is given, whatever it trains."""
 
+from dataclasses import replace
+
 import pytest
 from trl import DPOConfig, SFTConfig
 
 from gavel.common.errors import InputError
+from gavel.study.schema.training import Sft
 from gavel.training import distributed, trl
+from gavel.training.sft import SFTSettings
 
-SETTINGS = {"learning_rate": 1e-3, "max_grad_norm": 0.5, "bf16": False, "gradient_checkpointing": True}
-SPLIT = {"batch_size": 12, "micro_batch_size": 4}
+SECTION = Sft(
+    learning_rate=1e-3, max_grad_norm=0.5, gradient_checkpointing=True, batch_size=12, micro_batch_size=4
+).model_dump(exclude={"seed"})
+SETTINGS = SFTSettings(**SECTION)
 
 
 @pytest.mark.parametrize("kind", [SFTConfig, DPOConfig])
 def test_a_trainer_saves_and_reports_nothing_itself(kind, tmp_path):
-    made = trl.supervised(kind, SETTINGS | SPLIT, tmp_path, "sft", max_steps=7, seed=5)
+    made = trl.supervised(kind, SETTINGS, tmp_path, "sft", max_steps=7, seed=5)
     assert (made.save_strategy, made.report_to, made.disable_tqdm) == ("no", [], True)
     assert (made.learning_rate, made.max_grad_norm, made.gradient_checkpointing) == (1e-3, 0.5, True)
     assert (made.max_steps, made.seed, made.max_length, made.logging_steps) == (7, 5, None, 1)
@@ -22,7 +28,7 @@ def test_a_trainer_saves_and_reports_nothing_itself(kind, tmp_path):
 
 def test_a_batch_that_does_not_divide_is_named_by_its_section(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"judge\.self_taught\.micro_batch_size: 12 examples a step do not divide"):
-        trl.supervised(SFTConfig, SETTINGS | SPLIT | {"micro_batch_size": 5}, tmp_path, "judge.self_taught")
+        trl.supervised(SFTConfig, replace(SETTINGS, micro_batch_size=5), tmp_path, "judge.self_taught")
     monkeypatch.setattr(distributed, "processes", lambda: 5)
     with pytest.raises(InputError, match=r"sft\.batch_size is 12, which 5 processes"):
-        trl.supervised(SFTConfig, SETTINGS | SPLIT, tmp_path, "sft")
+        trl.supervised(SFTConfig, SETTINGS, tmp_path, "sft")

@@ -6,12 +6,14 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "contrasting pairs"):
+    from gavel.common.sections import from_section
     from gavel.jobs.threads import use_threads
     from gavel.models.limits import limits
     from gavel.models.loading import Student
     from gavel.models.policy import Policy
     from gavel.models.task import Task
     from gavel.solutions.budget import use_budget
+    from gavel.training.judge.self_taught import SelfTaughtSettings
     from gavel.training.judge.unlabeled_pairs import make_pairs
 
     use_threads(snakemake.threads)
@@ -23,6 +25,6 @@ with script_log(snakemake.log[0], "contrasting pairs"):
         policy=Policy.load(str(snakemake.input.sft), Student(**params.student), limits(snakemake.config["evaluation"])),
         task=Task.of(params.solution),
         temperature=params.temperature,
-        settings=params.settings,
+        settings=from_section(SelfTaughtSettings, params.settings, "judge.self_taught"),
         output=snakemake.output.pairs,
     )

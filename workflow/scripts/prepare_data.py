@@ -18,7 +18,8 @@ with script_log(snakemake.log[0], "data"):
         output=Path(snakemake.output.summary).parent,
     )
     counts, judge = summary["counts"], snakemake.config["judge"]
-    check_unlabeled(judge["self_taught"], counts["unlabeled"])
+    if taught := judge["self_taught"]:
+        check_unlabeled(taught["iterations"], taught["questions"], counts["unlabeled"])
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in snakemake.params.models.items():
         check_origin(model, f"{key}.model", snakemake.output.pretrain)

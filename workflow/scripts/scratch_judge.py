@@ -6,14 +6,15 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge from scratch"):
+    from gavel.common.sections import from_section
     from gavel.jobs.threads import use_threads
-    from gavel.training.scratch.judge import make_judge
+    from gavel.training.scratch.judge import JudgeRecipe, make_judge
 
     use_threads(snakemake.threads)
     make_judge(
         snakemake.input.pretrain,
         str(snakemake.input.student or snakemake.params.student),
         snakemake.output.model,
-        snakemake.params.recipe,
+        from_section(JudgeRecipe, snakemake.params.recipe, "judge.scratch"),
         tuple(snakemake.params.labels),
     )

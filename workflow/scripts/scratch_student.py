@@ -6,8 +6,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "student from scratch"):
+    from gavel.common.sections import from_section
     from gavel.jobs.threads import use_threads
-    from gavel.training.scratch.student import make_student
+    from gavel.training.scratch.student import StudentRecipe, make_student
 
     use_threads(snakemake.threads)
-    make_student(snakemake.input.pretrain, snakemake.output.model, snakemake.params.recipe)
+    recipe = from_section(StudentRecipe, snakemake.params.recipe, "student.scratch")
+    make_student(snakemake.input.pretrain, snakemake.output.model, recipe)

@@ -13,6 +13,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.models.limits import limits
     from gavel.models.task import Task
     from gavel.training.rl.rollout_server import rollout_access
+    from gavel.training.rl.settings import RLSettings
 
     params = snakemake.params
     config, log = snakemake.config, snakemake.log[0]
@@ -32,6 +33,6 @@ with script_log(snakemake.log[0], f"rl {run}"):
             start=str(snakemake.input.start),
             data={name: snakemake.input[name] for name in ("labeled", "unlabeled", "validation")},
             judge=params.judge | judge,
-            settings=params.settings | {"vllm": vllm},
+            settings=RLSettings.of(params.settings, vllm),
             limits=limits(config["evaluation"]),
         )

@@ -11,8 +11,9 @@ from gavel.evaluation.generate import generate
 from gavel.jobs.launch import apart
 from gavel.models.loading import Student
 from gavel.models.task import Task
+from gavel.models.vllm import VllmSettings
 
-SETTINGS = {"gpu_memory_utilization": 0.5, "tensor_parallel_size": 1, "max_model_length": None}
+SETTINGS = VllmSettings(gpu_memory_utilization=0.5, tensor_parallel_size=1, max_model_length=None)
 STAND_INS = ROOT / "tests" / "helpers" / "stand_ins"
 QUESTIONS = ["How many apples?", "How many books are left?"]
 

@@ -11,8 +11,10 @@ from gavel.common.paths import ROOT
 from gavel.study import params
 from gavel.study.schema.training import Rl, Vllm
 from gavel.training.rl import algorithms
+from gavel.training.rl.algorithms import Passes
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout_server import rollout_access
+from gavel.training.rl.settings import RLSettings, VllmSettings
 
 STAND_IN = ROOT / "tests" / "helpers" / "stand_ins" / "vllm_server"
 JOB = {"mode": "server", "serve": "job", "gpus": [1, 2]}
@@ -35,16 +37,16 @@ def config(vllm: dict | None, **changes) -> dict:
     return {"rl": Rl(algorithms=["grpo"], vllm=vllm and Vllm(**vllm), **changes).model_dump(by_alias=True)}
 
 
-def trl(resolved: dict, settings: dict | None, folder):
+def trl(resolved: dict, vllm: VllmSettings | None, folder):
     """TRL's configuration as `rl.train.train` makes it of the rule's params and what `rollout_access` adds."""
     return trainer_config(
         algorithms.get("grpo"),
-        params.rl(resolved) | {"vllm": settings},
-        1,
-        1,
+        RLSettings.of(params.rl(resolved), vllm),
+        Passes(1, 1),
         max_new_tokens=8,
         seed=0,
         folder=str(folder),
+        vllm=vllm,
     )
 
 

@@ -233,11 +233,15 @@ RERUNS = {
     "judge_eval.pairs": {"solution_pairs"},
     # Training.
     "training.batches": {"train_judge", "train_rl", "train_sft"},
+    "training.settings": {"train_judge", "train_rl", "train_sft"},
     "training.trl": {"train_judge", "train_rl", "train_sft"},
     "training.judge.judgments": {"judgments", "train_judge"},
+    "training.judge.self_taught": {"contrasting_pairs", "judgments", "train_judge"},
+    "training.judge.settings": {"train_judge"},
     "training.judge.unlabeled_pairs": {"contrasting_pairs"},
     "training.rl.ppo": {"train_rl"},
     "training.rl.rewards": {"train_rl"},
+    "training.rl.settings": {"train_judge", "train_rl"},
     # After training.
     "evaluation.generate": {"generate"},
     "report.page": {"report_html", "compare_variants"},

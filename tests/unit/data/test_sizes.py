@@ -7,12 +7,11 @@ from gavel.data.sizes import check_unlabeled, check_validation
 
 
 def test_every_iteration_takes_questions_of_its_own():
-    check_unlabeled({"iterations": 2, "questions": 25}, 50)
-    check_unlabeled(None, 0)
+    check_unlabeled(2, 25, 50)
     with pytest.raises(
         InputError, match="2 iterations of 30 need 60 unlabelled questions, but there are 50; ask for fewer, or raise"
     ):
-        check_unlabeled({"iterations": 2, "questions": 30}, 50)
+        check_unlabeled(2, 30, 50)
 
 
 def test_a_benchmark_leaves_as_much_to_select_on():

@@ -20,10 +20,13 @@ from gavel.models.context import check_files
 from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.study import resolve
+from gavel.study.schema.judge_training import JudgeRl
 from gavel.training import sft
 from gavel.training.judge import train
+from gavel.training.judge.settings import JudgeRLSettings
 from gavel.training.rl import train as rl
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
+from gavel.training.sft import SFTSettings
 from helpers.small_run import small_job
 
 CONTEXT, NEW = 120, 24
@@ -63,7 +66,7 @@ def sft_arguments(job, **changes) -> dict:
     settings = {key: value for key, value in resolve.resolve(raw, ROOT)["sft"].items() if key != "seed"}
     files = {"labeled": job["data"].labeled, "validation": job["data"].validation}
     asked = files | {key: job[key] for key in ("run", "task")} | {"seed": 0, "student": Student(job["start"])}
-    return asked | {"settings": settings | {"epochs": 1, "batch_size": 2}} | changes
+    return asked | {"settings": SFTSettings(**settings | {"epochs": 1, "batch_size": 2})} | changes
 
 
 MESSAGE = r"{name}.jsonl:2: row long-one does not fit the model '.*short': its prompt has \d+ tokens, "
@@ -231,6 +234,6 @@ def test_training_a_judge_names_the_pair_that_does_not_fit(short, rows, tmp_path
             data=str(tmp_path / "pairs.jsonl"),
             selection=str(tmp_path / "selection.jsonl"),
             run=RunFolders(str(tmp_path / "out"), str(tmp_path / "state"), "d"),
-            settings={"seed": 0, "steps": 1},
+            settings=JudgeRLSettings(**JudgeRl(steps=1).model_dump()),
             name="rl",
         )

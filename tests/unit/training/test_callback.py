@@ -7,10 +7,12 @@ import pytest
 from gavel.common.digests import job_digest
 from gavel.common.journal import Journal
 from gavel.models import loading
+from gavel.study.schema.training import Validation
 from gavel.training import callback
 from gavel.training.callback import RunCallback, write_curve
 from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
+from gavel.training.rl.settings import ValidationSettings
 from gavel.training.state import COMPLETE, RunState, policy_state
 
 
@@ -152,7 +154,8 @@ def test_a_collapse_is_said_once_and_noted_at_every_validation(tmp_path, model, 
         return {"greedy": accuracy, "accuracy": accuracy, "judge": judge}
 
     run = RunState(tmp_path / "run", "a")
-    handler = CollapseHandler(run, LambdaSchedule(0.5), on_collapse="flag", collapse_drop=0.05, collapse_patience=2)
+    rules = ValidationSettings(**Validation(on_collapse="flag").model_dump())
+    handler = CollapseHandler(run, LambdaSchedule(0.5), rules)
     run_callback = RunCallback(run, tokenizer, validate, steps=3, validate_every=1, save_every=9, decide=handler)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_save=False)
     run_callback.on_train_begin(None, state, control, model=model)

@@ -6,6 +6,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from gavel.common.files import write_jsonl
+from gavel.common.sections import from_section
 from gavel.jobs.launch import RunFolders
 from gavel.models import loading
 from gavel.models.loading import Student
@@ -13,6 +14,8 @@ from gavel.models.task import Task
 from gavel.study.schema.training import Lora, Ppo, Sft
 from gavel.training import lora, sft
 from gavel.training.rl import collapse_handler, grpo
+from gavel.training.settings import LoraSettings
+from gavel.training.sft import SFTSettings
 from gavel.training.state import policy_state, save_policy
 from helpers.small_run import small_job, small_run
 
@@ -89,14 +92,14 @@ def test_the_baseline_trains_adapters_too(tiny, rows, tmp_path):
     for name, part in (("labeled", rows[:8]), ("validation", rows[8:12])):
         files[name] = str(tmp_path / f"{name}.jsonl")
         write_jsonl(files[name], [{"id": str(i)} | row for i, row in enumerate(part)])
-    settings = Sft(epochs=2, batch_size=4, warmup=0).model_dump(exclude={"seed"}) | LORA
+    section = Sft(epochs=2, batch_size=4, warmup=0).model_dump(exclude={"seed"}) | LORA
     job = small_job(tmp_path, tiny, rows)
     sft.train(
         **files,
         run=RunFolders(**job["run"]),
         student=Student(tiny),
         task=Task(**job["task"]),
-        settings=settings,
+        settings=from_section(SFTSettings, section, "sft"),
         seed=0,
     )
     start, final = weights(tiny), weights(tmp_path / "out" / "final")
@@ -110,7 +113,7 @@ def test_saving_leaves_the_adapters_and_the_base_as_they_are(model, tokenizer, t
     from peft import get_peft_model
 
     plain = {name: value.clone() for name, value in model.state_dict().items()}
-    adapted = get_peft_model(model, lora.adapters(LORA["lora"], "rl.lora"))
+    adapted = get_peft_model(model, lora.adapters(LoraSettings(**LORA["lora"]), "rl.lora"))
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)

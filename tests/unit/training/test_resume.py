@@ -13,6 +13,7 @@ from gavel.models.task import Task
 from gavel.study.schema.training import Sft
 from gavel.training import sft
 from gavel.training.records import RunSummary
+from gavel.training.sft import SFTSettings
 from helpers.small_run import small_run
 from helpers.typed_rows import assert_typed
 
@@ -65,7 +66,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
     ]
     write_jsonl(tmp_path / "labeled.jsonl", records[:8])
     write_jsonl(tmp_path / "validation.jsonl", records[40:44])
-    settings = Sft(epochs=3, validate_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
+    section = Sft(epochs=3, validate_every=1, batch_size=2, learning_rate=1e-3).model_dump(exclude={"seed"})
 
     def fine_tune(folder, mirror=None):
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -75,7 +76,7 @@ def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
             labeled=str(tmp_path / "labeled.jsonl"),
             validation=str(tmp_path / "validation.jsonl"),
             run=RunFolders(str(tmp_path / folder / "out"), str(tmp_path / folder / "state"), "d"),
-            settings=settings,
+            settings=SFTSettings(**section),
             seed=0,
             mirror=mirror,
         )

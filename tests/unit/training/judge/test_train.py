@@ -1,6 +1,7 @@
 """Judges that learn: imitation, preference and RL on tiny real models; interrupted, they go on."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from gavel.study.schema.judge_training import JudgeDpo, JudgeRl, JudgeSft
 from gavel.study.schema.study import load as load_config
 from gavel.training.judge.judgments import sampled
 from gavel.training.judge.records import Judgment
+from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings
 from gavel.training.judge.train import PairAccuracy, Preferred, train
 from gavel.training.records import JudgeSummary
 from helpers.typed_rows import assert_typed
@@ -42,10 +44,13 @@ def weights(folder):
     return {name: value.tolist() for name, value in load_file(f"{folder}/model.safetensors").items()}
 
 
-SECTIONS = {
-    "sft": JudgeSft(epochs=4, batch_size=8, learning_rate=3e-3, warmup=0, validate_every=2).model_dump(),
-    "dpo": JudgeDpo(epochs=2, batch_size=8, learning_rate=1e-3, warmup=0, validate_every=2).model_dump(),
-    "grpo": JudgeRl(steps=4, prompts_per_step=4, num_generations=4, learning_rate=1e-3, validate_every=2).model_dump(),
+COMMON = {"warmup": 0, "validate_every": 2}
+SETTINGS = {
+    "sft": JudgeSFTSettings(**JudgeSft(epochs=4, batch_size=8, learning_rate=3e-3, **COMMON).model_dump()),
+    "dpo": JudgeDPOSettings(**JudgeDpo(epochs=2, batch_size=8, learning_rate=1e-3, **COMMON).model_dump()),
+    "grpo": JudgeRLSettings(
+        **JudgeRl(steps=4, prompts_per_step=4, num_generations=4, learning_rate=1e-3, validate_every=2).model_dump()
+    ),
 }
 
 
@@ -65,7 +70,7 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
         "data": str(data),
         "selection": str(tmp_path / "pairs.jsonl"),
         "run": RunFolders(str(tmp_path / "out"), str(tmp_path / "state"), "d"),
-        "settings": SECTIONS[method],
+        "settings": SETTINGS[method],
         "name": method,
     }
     return train(**arguments | changed)
@@ -91,8 +96,7 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
 
 
 def test_imitation_learns_an_easy_preference(tmp_path, tiny, pairs):
-    section = SECTIONS["sft"] | {"epochs": 30}
-    run(tmp_path, tiny, pairs, "sft", False, settings=section)
+    run(tmp_path, tiny, pairs, "sft", False, settings=replace(SETTINGS["sft"], epochs=30))
     validations = pd.read_csv(tmp_path / "out" / "monitor.csv")
     assert validations.greedy.iloc[0] < 0.9 < validations.greedy.max()
 
@@ -150,8 +154,7 @@ def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tin
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_a_training_of_few_steps_moves_the_judge(tmp_path, tiny, pairs, method):
-    section = SECTIONS[method] | {"steps": 1, "warmup": 5}
-    run(tmp_path, tiny, pairs, method, False, settings=section)
+    run(tmp_path, tiny, pairs, method, False, settings=replace(SETTINGS[method], steps=1, warmup=5))
     assert weights(tmp_path / "out/final") != weights(tiny)
 
 

@@ -10,10 +10,12 @@ from gavel.common.files import read_json
 from gavel.common.paths import ROOT
 from gavel.models import loading
 from gavel.study.schema.study import load
+from gavel.study.schema.training import Validation
 from gavel.training.records import RunSummary
 from gavel.training.rl import collapse_handler, grpo
 from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
+from gavel.training.rl.settings import ValidationSettings
 from gavel.training.state import RunState
 from helpers.small_run import small_run
 from helpers.typed_rows import assert_typed
@@ -84,7 +86,7 @@ def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
     train("raise_lambda")
     schedule = LambdaSchedule(0.5)
     run = RunState(tmp_path / "state", "raise_lambda")
-    handler = CollapseHandler(run, schedule, on_collapse="raise_lambda", collapse_drop=0.05, collapse_patience=2)
+    handler = CollapseHandler(run, schedule, ValidationSettings(**Validation(on_collapse="raise_lambda").model_dump()))
     assert handler.resume(2) is None
     assert schedule.at(2) == 0.5
     handler.resume(6)

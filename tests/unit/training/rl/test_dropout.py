@@ -10,6 +10,7 @@ from gavel.models import loading, sampling
 from gavel.training import lora
 from gavel.training.rl import rollout
 from gavel.training.rl.ppo import PPOTrainer
+from gavel.training.settings import LoraSettings
 from helpers import architectures, gradients
 
 IDS = torch.arange(3, 23).unsqueeze(0)
@@ -102,7 +103,7 @@ def test_the_critic_and_the_reference_have_no_dropout(opt, tokenizer, tmp_path, 
 
 
 def test_adapters_have_no_dropout_either(opt, tokenizer, tmp_path):
-    adapters = lora.adapters({"r": 4, "alpha": 8, "dropout": 0.5, "target_modules": None}, "rl.lora")
+    adapters = lora.adapters(LoraSettings(r=4, alpha=8, dropout=0.5, target_modules=None), "rl.lora")
     made = gradients.trainer("grpo", copy.deepcopy(opt), tokenizer, tmp_path, adapters=adapters)
     with torch.no_grad():
         for name, parameter in made.model.named_parameters():

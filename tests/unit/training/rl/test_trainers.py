@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,21 +10,24 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from gavel.common.errors import InputError
+from gavel.common.sections import from_section
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
+from gavel.study import params
 from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl import rollout as rl_rollout
+from gavel.training.rl.algorithms import Passes
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.ppo import Critic, PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
+from gavel.training.rl.settings import RLSettings
 from helpers import gradients
 
 LABELED = [{"question": f"l{i}", "gold": str(i)} for i in range(5)]
 UNLABELED = [{"question": f"u{i}", "gold": None} for i in range(7)]
-SETTINGS = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, generation_batch_size=64).model_dump(
-    by_alias=True
-)
+SECTION = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, generation_batch_size=64)
+SETTINGS = from_section(RLSettings, params.rl({"rl": SECTION.model_dump(by_alias=True)}), "rl")
 
 
 def order(lam, **changes):
@@ -65,14 +69,14 @@ def test_an_empty_pool_that_is_needed_is_an_error():
 def test_completions_must_divide_into_batches(tmp_path):
     with pytest.raises(InputError, match="8 completions a step"):
         grpo_config.trainer_config(
-            algorithms.get("grpo"), SETTINGS | {"micro_batch_size": 3}, 1, 1, 8, 0, str(tmp_path)
+            algorithms.get("grpo"), replace(SETTINGS, micro_batch_size=3), Passes(1, 1), 8, 0, str(tmp_path)
         )
 
 
 @pytest.mark.parametrize(("epochs", "minibatches", "micro"), [(1, 1, None), (1, 1, 2), (2, 2, None), (2, 2, 2)])
 def test_one_rollout_a_step_whatever_the_batching(tmp_path, epochs, minibatches, micro):
-    settings = SETTINGS | {"micro_batch_size": micro}
-    made = grpo_config.trainer_config(algorithms.get("grpo"), settings, epochs, minibatches, 8, 0, str(tmp_path))
+    settings, passes = replace(SETTINGS, micro_batch_size=micro), Passes(epochs, minibatches)
+    made = grpo_config.trainer_config(algorithms.get("grpo"), settings, passes, 8, 0, str(tmp_path))
     assert made.per_device_train_batch_size * made.steps_per_generation == 8
     updates_per_rollout = made.steps_per_generation // made.gradient_accumulation_steps * made.num_iterations
     assert updates_per_rollout == epochs * minibatches
@@ -88,19 +92,19 @@ class HalfJudge(Judge):
 
 def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     """One rollout of two questions x four completions, ready to be looked at."""
-    steps = SETTINGS | {"learning_rate": 1e-3} | dict(settings)
-    critic = SETTINGS["ppo"] | {"critic_warmup": 0} | ppo
+    steps = replace(SETTINGS, **{"learning_rate": 1e-3} | dict(settings))
+    critic = replace(SETTINGS.ppo, **{"critic_warmup": 0} | ppo)
     about = algorithms.get(kind)
-    epochs, minibatches = (critic["epochs"], critic["minibatches"]) if about.critic else (1, about.minibatches)
+    passes = about.passes(critic.passes)
     rows = [{"question": f"Ben has {i} keys", "gold": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)]
     made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
         model=model,
         reward_funcs=MixedReward(LambdaSchedule(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
-        args=grpo_config.trainer_config(algorithms.get(kind), steps, epochs, minibatches, 8, 0, str(tmp_path)),
+        args=grpo_config.trainer_config(about, steps, passes, 8, 0, str(tmp_path)),
         train_dataset=Dataset.from_list([row | {"prompt": row["question"]} for row in rows]),
         processing_class=tokenizer,
-        rollout_func=rl_rollout.Rollout(0, epochs * minibatches, 64),
-        kl_in_reward=steps["kl_placement"] == "reward",
+        rollout_func=rl_rollout.Rollout(0, math.prod(passes), 64),
+        kl_in_reward=steps.kl_placement == "reward",
         **({"critic": critic} if about.critic else {"leave_one_out": about.leave_one_out}),
     )
     made.model.train()

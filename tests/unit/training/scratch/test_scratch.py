@@ -13,8 +13,8 @@ from gavel.models import loading
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
 from gavel.solutions.sandbox.pool import run_programs
-from gavel.training.scratch.judge import make_judge
-from gavel.training.scratch.student import LABELS, make_student
+from gavel.training.scratch.judge import JudgeRecipe, make_judge
+from gavel.training.scratch.student import LABELS, StudentRecipe, make_student
 
 SHAPE = {"width": 16, "layers": 1, "heads": 2, "steps": 3, "batch_size": 8, "seed": 0}
 
@@ -29,7 +29,7 @@ def pretrain(tmp_path_factory):
 @pytest.fixture(scope="module")
 def student(pretrain, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("models") / "student")
-    make_student(pretrain, folder, SHAPE | {"corrupted_fraction": 0.5, "no_question_fraction": 0.5})
+    make_student(pretrain, folder, StudentRecipe(**SHAPE, corrupted_fraction=0.5, no_question_fraction=0.5))
     return folder
 
 
@@ -71,7 +71,7 @@ def test_a_student_from_scratch_knows_where_it_comes_from(student, pretrain, tmp
 
 
 def test_a_judge_from_scratch_answers(student, pretrain, tmp_path, capsys):
-    recipe = SHAPE | {"lm_steps": 2, "samples": 2, "questions": 5}
+    recipe = JudgeRecipe(**SHAPE, lm_steps=2, samples=2, questions=5, tasks=("single-token",))
     make_judge(pretrain, student, str(tmp_path / "judge"), recipe, LABELS)
     verdict = load.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
     assert 0 < verdict.score < 1

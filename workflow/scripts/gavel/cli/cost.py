@@ -119,7 +119,7 @@ def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
     return "\n\n".join([f"## {name}", "; ".join(models) + ".", *tables])
 
 
-def _table(head: str, rows: list[list]) -> str:
+def _table(head: str, rows: list[list[Any]]) -> str:
     cells = [" | ".join(f"{cell:,}" if isinstance(cell, int) else cell for cell in row) for row in rows]
     return "\n".join([f"| {head} |", "|---|" + "---:|" * head.count(" | "), *(f"| {row} |" for row in cells)])
 

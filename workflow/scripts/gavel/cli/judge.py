@@ -80,7 +80,7 @@ def _with_interval(name: str, value: float | str | None, interval: list[float] |
     return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
 
 
-def _rows(path: str, layout: JudgeLayout, skipped: Skipped | None) -> Iterator:
+def _rows(path: str, layout: JudgeLayout, skipped: Skipped | None) -> Iterator[Any]:
     for where, line in located(path):
         try:
             found = layout.read(parsed(line, where), where)

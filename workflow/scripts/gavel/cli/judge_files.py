@@ -130,9 +130,9 @@ def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> J
     return Judged(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
 
 
-def _batches(rows: Iterable[tuple], by_question: bool) -> Iterator[list[tuple]]:
+def _batches(rows: Iterable[tuple[str, str, bool]], by_question: bool) -> Iterator[list[tuple[str, str, bool]]]:
     """The rows in batches of `BATCH`; with `by_question`, a batch continues until the question changes."""
-    batch: list[tuple] = []
+    batch: list[tuple[str, str, bool]] = []
     for row in rows:
         if len(batch) >= BATCH and not (by_question and row[0] == batch[-1][0]):
             yield batch

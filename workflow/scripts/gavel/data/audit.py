@@ -7,6 +7,7 @@ et al. 2020, appendix C); questions of 30 to 50 words need shorter ones.
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import combinations
+from typing import Any
 
 from gavel.data.normalise import normalise
 from gavel.data.records import Record
@@ -14,7 +15,7 @@ from gavel.data.records import Record
 MAX_EXAMPLES = 5
 
 
-def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[Record]], n: int = 8) -> dict:
+def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[Record]], n: int = 8) -> dict[str, Any]:
     """Compare each train-side split with each test set.
 
     Args:
@@ -88,7 +89,7 @@ def _by_question(rows: Sequence[Record]) -> dict[str, str]:
     return first_ids
 
 
-def _counts(rows: Sequence[Record], by_question: dict[str, str]) -> dict:
+def _counts(rows: Sequence[Record], by_question: dict[str, str]) -> dict[str, Any]:
     return {"rows": len(rows), "duplicates": len(rows) - len(by_question)}
 
 
@@ -123,7 +124,7 @@ def _index(rows: Sequence[Record], n: int, plain: Set[str], masked: Set[str]) ->
     return by_question, *seen
 
 
-def _found(rows: Sequence[Record], keys_of: Callable[[Record], list[str]], index: Mapping[str, str]) -> dict:
+def _found(rows: Sequence[Record], keys_of: Callable[[Record], list[str]], index: Mapping[str, str]) -> dict[str, Any]:
     """Count the rows with any key in `index` (key → id), with the first examples."""
     hits = []
     for row in rows:
@@ -142,7 +143,7 @@ def _seeds(
     splits: Mapping[str, Sequence[Record]],
     tests: Mapping[str, Sequence[Record]],
     questions: Mapping[str, dict[str, str]],
-) -> dict:
+) -> dict[str, Any]:
     """Find the seed questions of a perturbed set, by id and, where the text is known, by question."""
     linked = [row for row in rows if row["seed_id"] is not None]
     distinct = {row["seed_id"] for row in linked}
@@ -169,7 +170,7 @@ def _seeds(
     }
 
 
-def _common(questions: dict[str, dict[str, str]]) -> list[dict]:
+def _common(questions: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     pairs = []
     for first, second in combinations(questions, 2):
         shared = sorted(questions[first].keys() & questions[second].keys())

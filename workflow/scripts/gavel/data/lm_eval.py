@@ -14,12 +14,13 @@ Sources: `lm_eval/evaluator.py`, `lm_eval/__main__.py` and `lm_eval/loggers/eval
 
 import json
 from hashlib import blake2b
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.solutions.numbers import canonical, if_too_long
 
 
-def gold(row: dict) -> str:
+def gold(row: dict[str, Any]) -> str:
     """Canonical gold answer from `target`, a number or text that ends with `#### N`. Raises `InputError` otherwise."""
     target = row.get("target")
     value = target.rpartition("####")[2] if isinstance(target, str) else target
@@ -32,7 +33,7 @@ def gold(row: dict) -> str:
     return answer
 
 
-def responses(row: dict) -> list[str]:
+def responses(row: dict[str, Any]) -> list[str]:
     """All responses to the row's question, in order. Raises `InputError` if they are not text."""
     requests = row.get("resps")
     if not isinstance(requests, list) or not all(isinstance(request, list) for request in requests):
@@ -43,7 +44,7 @@ def responses(row: dict) -> list[str]:
     return texts
 
 
-def doc_id(row: dict) -> str:
+def doc_id(row: dict[str, Any]) -> str:
     """The question's number in its task, as text. Raises `InputError` if there is none."""
     number = row.get("doc_id")
     if isinstance(number, bool) or not isinstance(number, int | str):
@@ -57,7 +58,7 @@ class Once:
     def __init__(self) -> None:
         self._seen: dict[str, bytes] = {}
 
-    def __call__(self, row: dict) -> bool:
+    def __call__(self, row: dict[str, Any]) -> bool:
         """Raises `InputError` if there is no `doc_id`, or if it occurred with another target or other responses."""
         identity = doc_id(row)
         content = json.dumps([row.get("target"), row.get("resps")]).encode()

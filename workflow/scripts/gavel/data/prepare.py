@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json, write_jsonl
@@ -15,16 +16,16 @@ from gavel.data.splits import make_splits
 
 def prepare(
     *,
-    train: dict,
-    tests: Mapping[str, dict],
-    pretrain: dict | None,
+    train: dict[str, Any],
+    tests: Mapping[str, dict[str, Any]],
+    pretrain: dict[str, Any] | None,
     labeled: int | float,
     unlabeled: int | float,
     validation: int | float,
     seed: int,
     require_program: bool,
     output: str | Path,
-) -> dict:
+) -> dict[str, Any]:
     """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
 
     `validation-perturbed` holds perturbed versions of generated validation problems, for calibrating the judge by
@@ -85,7 +86,7 @@ def prepare(
 
 
 def read_source(
-    source: dict,
+    source: dict[str, Any],
     name: str,
     label: str,
     exclude: frozenset[str] = frozenset(),
@@ -108,12 +109,14 @@ def read_source(
     return records
 
 
-def generated(source: dict, name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:
+def generated(source: dict[str, Any], name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:
     """(story, record) pairs of a generator source; `name` becomes part of the ids."""
     return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
 
 
-def perturbed(train: dict, rows: Sequence[Record], exclude: frozenset[str], used: set[str], seed: int) -> list[Record]:
+def perturbed(
+    train: dict[str, Any], rows: Sequence[Record], exclude: frozenset[str], used: set[str], seed: int
+) -> list[Record]:
     """Perturb `rows` into as many new problems, less those whose question is in `used`."""
     if train["reader"] != "generator":
         return []
@@ -124,7 +127,7 @@ def perturbed(train: dict, rows: Sequence[Record], exclude: frozenset[str], used
 
 
 def read_tests(
-    tests: Mapping[str, dict], exclude: set[str], skipped: dict[str, Skipped] | None = None
+    tests: Mapping[str, dict[str, Any]], exclude: set[str], skipped: dict[str, Skipped] | None = None
 ) -> dict[str, Sequence[Record]]:
     """Read the records of every test set; perturbed sets are made from the stories of the set that they name.
 

@@ -7,7 +7,7 @@ reader function and add it to `READERS`; the first paragraph of its docstring go
 
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
@@ -19,7 +19,7 @@ from gavel.solutions.numbers import canonical, if_too_long
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
 
 
-def _text(row: dict, field: str) -> str:
+def _text(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"no text in '{field}'")
@@ -44,7 +44,7 @@ def _worked(steps: str, gold: str) -> str | None:
     return f"{steps}\n#### {gold}" if steps.strip() else None
 
 
-def read_gsm8k(row: dict) -> Problem:
+def read_gsm8k(row: dict[str, Any]) -> Problem:
     """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`, and becomes the solution."""
     solution = _text(row, "answer")
     _, mark, final = solution.rpartition("####")
@@ -53,7 +53,7 @@ def read_gsm8k(row: dict) -> Problem:
     return {"question": _text(row, "question"), "solution": solution, "gold": _gold(final.strip())}
 
 
-def read_gsm_plus(row: dict) -> Problem:
+def read_gsm_plus(row: dict[str, Any]) -> Problem:
     """GSM-Plus (Li et al. 2024). Its 'critical thinking' items have the gold answer `None`.
 
     `gavel.data.sources.link_seeds` later replaces `seed_question` by `seed_id`.
@@ -67,12 +67,12 @@ def read_gsm_plus(row: dict) -> Problem:
     }
 
 
-def read_svamp(row: dict) -> Problem:
+def read_svamp(row: dict[str, Any]) -> Problem:
     """SVAMP (Patel et al. 2021), published or hub rows: `Body` and `Question`, joined by a full stop."""
     return {"question": _joined(_text(row, "Body"), _text(row, "Question")), "gold": _gold(row.get("Answer"))}
 
 
-def read_mawps(row: dict) -> Problem:
+def read_mawps(row: dict[str, Any]) -> Problem:
     """MAWPS (Koncel-Kedziorski et al. 2016) and MultiArith (Roy and Roth 2015): `sQuestion`, `lEquations`,
     `lSolutions`.
 
@@ -87,7 +87,7 @@ def read_mawps(row: dict) -> Problem:
     return {"question": _text(row, "sQuestion"), "solution": _worked("\n".join(equations), gold), "gold": gold}
 
 
-def read_asdiv(row: dict) -> Problem:
+def read_asdiv(row: dict[str, Any]) -> Problem:
     """ASDiv (Miao et al. 2020), the published XML file or hub rows. Answers that are not a single number are invalid;
     `skip_bad` skips those.
 
@@ -103,7 +103,7 @@ def read_asdiv(row: dict) -> Problem:
     return cast(Problem, identity | {"question": question, "solution": solution, "gold": gold})
 
 
-def read_lm_eval(row: dict) -> Problem:
+def read_lm_eval(row: dict[str, Any]) -> Problem:
     """Sample logs of lm-evaluation-harness 0.4: question in `doc`, gold answer in `target`; each question is read once.
 
     `target` is a number, or steps that end with `#### N`, which become the solution (`gavel.data.lm_eval`). ASDiv's
@@ -121,7 +121,7 @@ def read_lm_eval(row: dict) -> Problem:
     }
 
 
-def read_own(row: dict) -> Problem:
+def read_own(row: dict[str, Any]) -> Problem:
     """Gavel's own record layout: `question` and `answer`; the other fields are optional.
 
     Files written by a study have the gold answer in `gold`; their `answer`, if any, is the model's.
@@ -134,7 +134,7 @@ def read_own(row: dict) -> Problem:
     return cast(Problem, optional | {"question": _text(row, "question"), "gold": gold})
 
 
-READERS: dict[str, Callable[[dict], Problem]] = {
+READERS: dict[str, Callable[[dict[str, Any]], Problem]] = {
     "gsm8k": read_gsm8k,
     "gsm_plus": read_gsm_plus,
     "svamp": read_svamp,
@@ -144,7 +144,7 @@ READERS: dict[str, Callable[[dict], Problem]] = {
     "jsonl": read_own,
 }
 # Layouts with several rows per question -> a factory, called for each file, of functions that detect new questions.
-ONCE: dict[str, Callable[[], Callable[[dict], bool]]] = {"lm_eval": lm_eval.Once}
+ONCE: dict[str, Callable[[], Callable[[dict[str, Any]], bool]]] = {"lm_eval": lm_eval.Once}
 
 
 def described() -> str:

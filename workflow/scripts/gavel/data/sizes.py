@@ -1,23 +1,21 @@
 """Check that splits are large enough for the judge's training and benchmark."""
 
-from collections.abc import Mapping
-
 from gavel.common.errors import InputError
 
 
-def check_unlabeled(taught: Mapping | None, found: int) -> None:
+def check_unlabeled(iterations: int, questions: int, found: int) -> None:
     """Check that each iteration of a self-taught judge gets its own unlabelled questions.
 
     Args:
-        taught: the config's `judge.self_taught`, or None.
+        iterations, questions: of the config's `judge.self_taught`; questions in each iteration.
         found: number of unlabelled questions.
 
     Raises:
         InputError: there are too few.
     """
-    if taught and (wanted := taught["iterations"] * taught["questions"]) > found:
+    if (wanted := iterations * questions) > found:
         raise InputError(
-            f"judge.self_taught.questions: {taught['iterations']} iterations of {taught['questions']} need {wanted} "
+            f"judge.self_taught.questions: {iterations} iterations of {questions} need {wanted} "
             f"unlabelled questions, but there are {found}; ask for fewer, or raise data.unlabeled"
         )
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 from xml.etree import ElementTree
 
 from gavel.common.errors import InputError, first_line
@@ -87,7 +87,7 @@ def load(
     if limit is not None and limit < 1:
         raise InputError(f"{label}: limit must be at least 1, found {limit}")
     prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
-    new: Callable[[dict], bool] = ONCE[reader]() if reader in ONCE else lambda row: True
+    new: Callable[[dict[str, Any]], bool] = ONCE[reader]() if reader in ONCE else lambda row: True
     records: list[LoadedRecord] = []
     ids: dict[str, int] = {}
     place: Callable[[int], str] | None = None
@@ -96,7 +96,7 @@ def load(
             if not new(row):
                 continue
             unnamed = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix}
-            record = cast(LoadedRecord, unnamed | cast(dict, READERS[reader](row)))
+            record = cast(LoadedRecord, unnamed | cast(dict[str, Any], READERS[reader](row)))
             if record["id"] in ids:
                 raise InputError(
                     f"the id {record['id']!r} is also the id of row {ids[record['id']]}; ids must be unique"
@@ -136,7 +136,7 @@ def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -
     return linked
 
 
-def _rows(path: str, name: str | None, split: str | None, revision: str | None, label: str) -> Iterator[dict]:
+def _rows(path: str, name: str | None, split: str | None, revision: str | None, label: str) -> Iterator[dict[str, Any]]:
     local = Path(path)
     if local.is_file():
         return _file_rows(local, label)
@@ -146,7 +146,7 @@ def _rows(path: str, name: str | None, split: str | None, revision: str | None, 
     return _dataset_rows(local, path, name, split, revision, label)
 
 
-def _file_rows(path: Path, label: str) -> Iterator[dict]:
+def _file_rows(path: Path, label: str) -> Iterator[dict[str, Any]]:
     if path.suffix == ".jsonl":
         return read_jsonl(path)
     if path.suffix == ".json":
@@ -175,7 +175,7 @@ class _Builder(ElementTree.TreeBuilder):
         raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
 
 
-def _xml_rows(path: Path, label: str) -> Iterator[dict]:
+def _xml_rows(path: Path, label: str) -> Iterator[dict[str, Any]]:
     """Attributes and child texts of ASDiv's `Problem` elements, with names in lower case and `_` for `-`."""
     try:
         root = ElementTree.parse(path, ElementTree.XMLParser(target=_Builder())).getroot()
@@ -189,7 +189,7 @@ def _xml_rows(path: Path, label: str) -> Iterator[dict]:
 
 def _dataset_rows(
     local: Path, path: str, name: str | None, split: str | None, revision: str | None, label: str
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     """Rows of one split, from a folder or from the hub, through the `datasets` library."""
     import datasets  # slow to import, and not needed for files
 

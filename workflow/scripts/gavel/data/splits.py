@@ -6,7 +6,7 @@ the others.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from gavel.common.errors import InputError
 from gavel.data.fields import fields_of
@@ -26,7 +26,7 @@ def make_splits(
     seed: int,
     require_program: bool,
     label: str = "data",
-) -> tuple[dict[str, list[Record]], dict]:
+) -> tuple[dict[str, list[Record]], dict[str, Any]]:
     """Split the training problems into disjoint labelled, unlabelled and validation sets.
 
     A training problem is removed, and counted, if its normalised question occurs in a test set or in
@@ -109,7 +109,7 @@ def make_splits(
 
 def _usable(
     train: Sequence[Record], tests: Mapping[str, Sequence[Record]], pretrain: Sequence[Record]
-) -> tuple[list[Record], dict]:
+) -> tuple[list[Record], dict[str, Any]]:
     """The usable training records, and how many were removed for which (first) reason."""
     if len({row["id"] for row in train}) < len(train):
         raise InputError("training problems: two have the same id; ids must be unique, or omitted from the file")

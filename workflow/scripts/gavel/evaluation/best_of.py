@@ -7,7 +7,7 @@ if the judge is intransitive: A beats B, B beats C and C beats A.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -57,31 +57,39 @@ class Once:
         return counted | {"read": spent.read, "written": spent.written}
 
 
+class Choice(NamedTuple):
+    """What `choose` finds.
+
+    Attributes:
+        values: way -> for each question, one value per sample: the judge's reward, the Elo rating in points with mean 0
+            over the samples, or whether the sample wins the knockout (equal samples all do or none does). None if the
+            judge gave no answer; all None for a knockout without a winner.
+        costs: `knockout` and `round-robin`, if used -> `{"questions", "comparisons", "prompts", "read", "written"}`,
+            the cost of that way alone. The knockout is played first and the round robin asks only about the remaining
+            pairs, so the knockout's winners do not depend on the round robin.
+    """
+
+    values: dict[str, list[list[float | None]]]
+    costs: dict[str, dict[str, int]]
+
+
 def choose(
     judge: Comparing,
     questions: Sequence[str],
     groups: Sequence[Sequence[str]],
     ways: Sequence[str],
-) -> tuple[dict[str, list[list]], dict[str, dict[str, int]]]:
+) -> Choice:
     """Evaluate each question's samples with the judge, all questions together in each set of forward passes.
 
     Args:
         groups: the samples of each question, at least one each.
         ways: some of `score`, `elo` and `knockout`.
 
-    Returns:
-        (values, costs). values: way -> for each question, one value per sample: the judge's reward, the Elo rating in
-        points with mean 0 over the samples, or whether the sample wins the knockout (equal samples all do or none
-        does). None if the judge gave no answer; all None for a knockout without a winner.
-        costs: `knockout` and `round-robin`, if used -> `{"questions", "comparisons", "prompts", "read", "written"}`,
-        the cost of that way alone. The knockout is played first and the round robin asks only about the remaining
-        pairs, so the knockout's winners do not depend on the round robin.
-
     Raises:
         ValueError: a question has no samples.
     """
     asked = Once(judge)
-    values: dict[str, list[list]] = {}
+    values: dict[str, list[list[float | None]]] = {}
     costs: dict[str, dict[str, int]] = {}
     if "knockout" in ways:
         winners = best_of_each(asked, questions, groups)
@@ -96,7 +104,7 @@ def choose(
         for way in wanted:
             values[way] = [_values(rated[way](table), texts) for table, texts in zip(tables, groups, strict=True)]
         costs["round-robin"] = {"questions": len(questions)} | asked.spent()
-    return values, costs
+    return Choice(values, costs)
 
 
 def points(table: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
-from gavel.models.vllm import VllmPolicy
+from gavel.models.vllm import VllmPolicy, VllmSettings
 
 GREEDY = -1  # the `sample` number of the greedy response; sampled ones count from 0
 
@@ -27,7 +27,7 @@ def generate(
     temperature: float,
     seed: int,
     limits: Limits | None = None,
-    vllm: dict | None = None,
+    vllm: VllmSettings | None = None,
 ) -> None:
     """Write one greedy and `n` sampled responses to each question of each file, with one checkpoint.
 
@@ -40,7 +40,7 @@ def generate(
         files: (input, output) pairs; the input is a JSONL file of records, whose gold answers are not read.
         n: number of sampled responses; 0 writes the greedy one only.
         limits: batch limits, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
-        vllm: settings of vLLM, to sample with it (`gavel.models.vllm.VllmPolicy`); it makes its own batches.
+        vllm: to sample with vLLM (`gavel.models.vllm.VllmPolicy`), which makes its own batches.
 
     Raises:
         InputError: a question does not fit the model, or the checkpoint cannot be loaded.
@@ -52,7 +52,7 @@ def generate(
             model=model,
             student=student,
             task=task,
-            limit=vllm.get("max_model_length") if vllm else None,
+            limit=vllm.max_model_length if vllm else None,
         )
     policy: Policy | VllmPolicy = VllmPolicy(model, student, vllm) if vllm else Policy.load(model, student, limits)
     for questions, output in files:

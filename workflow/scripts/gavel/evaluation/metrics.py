@@ -10,12 +10,12 @@ import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_text
 from gavel.evaluation.question_values import Values, question_values
-from gavel.evaluation.records import ScoredSample
+from gavel.evaluation.records import Cell, ScoredSample
 from gavel.stats.intervals import (
     bootstrap_mean,
     crossed_bootstrap,
@@ -29,6 +29,7 @@ from gavel.stats.intervals import (
 
 File = tuple[str, str, str]  # run, checkpoint and test set of a file of scored samples
 ByQuestion = dict[str, float]
+Links = dict[str, dict[str, dict[str, str | None]]]  # test set -> `seed_id` or `kind` -> question id -> its value
 
 METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low high n".split()
 COMPARISON_COLUMNS = (
@@ -57,9 +58,9 @@ SEED_RESAMPLES = 10_000
 
 def write_metrics(
     files: Sequence[tuple[str, str, str, str | Path]],
-    runs: dict[str, dict],
+    runs: Mapping[str, Cell],
     ks: Sequence[int],
-    primary: dict,
+    primary: dict[str, Any],
     out_metrics: str | Path,
     out_comparisons: str | Path,
     out_seeds: str | Path,
@@ -84,7 +85,7 @@ def write_metrics(
         InputError: a file is unusable, or two files of a set cover different questions; names the file.
     """
     values: dict[File, Values] = {}
-    links: dict[str, dict] = {}
+    links: Links = {}
     metrics = []
     for run, checkpoint, name, path in files:
         try:
@@ -94,11 +95,13 @@ def write_metrics(
             raise InputError(f"{path}: missing key {error}; score this set again") from None
         except InputError as error:
             raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-        links.setdefault(name, {key: {row["id"]: row.get(key) for row in rows} for key in ("seed_id", "kind")})
+        about = {"seed_id": {row["id"]: row.get("seed_id") for row in rows}}
+        links.setdefault(name, about | {"kind": {row["id"]: row.get("kind") for row in rows}})
     for (run, checkpoint, name), found in values.items():
         labels = runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
         metrics += [labels | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
-    comparisons, pairs = [], list(_pairs(values, runs))
+    comparisons: list[dict[str, Any]] = []
+    pairs = list(_pairs(values, runs))
     resamples = max(RESAMPLES, RESAMPLES_EACH * len(pairs))
     for first, second, metric, k, measured in pairs:
         pair = _both_known(measured, (values[first], values[second]))
@@ -130,7 +133,7 @@ def main_checkpoint(run: str) -> str:
 
 
 def _pairs(
-    values: dict[File, Values], runs: dict[str, dict]
+    values: Mapping[File, Values], runs: Mapping[str, Cell]
 ) -> Iterator[tuple[File, File, str, int, tuple[ByQuestion, ByQuestion]]]:
     """All possible comparisons as (first file, second file, metric, k, (first values, second values))."""
     baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
@@ -143,7 +146,7 @@ def _pairs(
             for measure in measures:
                 if measure in run_values and measure in base:
                     yield key, baselines[name], *measure, (run_values[measure], base[measure])
-        if run != "sft" and checkpoint == "last" and 0 < runs[run]["lambda"] < 1:
+        if run != "sft" and checkpoint == "last" and 0 < (runs[run]["lambda"] or 0) < 1:
             wanted = {"algorithm": runs[run]["algorithm"], "lambda": 1, "seed": runs[run]["seed"]}
             for verifiable in (candidate for candidate, settings in runs.items() if wanted.items() <= settings.items()):
                 other = (verifiable, "last", name)
@@ -167,7 +170,7 @@ def _both_known(pair: tuple[ByQuestion, ByQuestion], files: tuple[Values, Values
     return first, second
 
 
-def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict:
+def compare(first: dict[str, float], second: dict[str, float], resamples: int = RESAMPLES) -> dict[str, Any]:
     """Paired difference, first − second, over the same questions, with `resamples` bootstrap resamples.
 
     Returns:
@@ -198,7 +201,7 @@ def compare(first: dict[str, float], second: dict[str, float], resamples: int = 
     return result | {"gained": gained, "lost": lost, "mcnemar_p": exact}
 
 
-def _summaries(values: Values) -> list[dict]:
+def _summaries(values: Values) -> list[dict[str, Any]]:
     rows = []
     for (metric, k), by_question in values.items():
         numbers = list(by_question.values())
@@ -208,7 +211,9 @@ def _summaries(values: Values) -> list[dict]:
     return rows
 
 
-def _drop_rates(values: dict[File, Values], links: dict, run: str, checkpoint: str, name: str) -> list[dict]:
+def _drop_rates(
+    values: Mapping[File, Values], links: Links, run: str, checkpoint: str, name: str
+) -> list[dict[str, Any]]:
     """PDR of a set whose questions were made from another set's; empty if no seed is in another set."""
     verdicts = values[run, checkpoint, name].get(("greedy", 1), {})
     seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
@@ -223,7 +228,7 @@ def drop_rates(
     seed_of: Mapping[str, str],
     original: Mapping[str, float],
     kinds: Mapping[str, str],
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """The performance drop rate (PDR) over all perturbed questions whose seed has a verdict, and by perturbation kind.
 
     Args:
@@ -261,8 +266,8 @@ def drop_rates(
 
 
 def across_seeds(
-    values: Mapping[tuple[str, str, str], Values], runs: Mapping[str, dict], baseline: tuple[str, str]
-) -> list[dict]:
+    values: Mapping[File, Values], runs: Mapping[str, Cell], baseline: tuple[str, str]
+) -> list[dict[str, Any]]:
     """Mean accuracy over seeds, and its difference from the baseline, for each algorithm and λ with several seeds.
 
     Intervals and p resample both seeds and questions (`gavel.stats.intervals.crossed_bootstrap`). The baseline is one
@@ -278,10 +283,10 @@ def across_seeds(
         `lowest` and `highest` are accuracies of single seeds; `p_adjusted` is Holm-corrected over the rows.
     """
     groups = defaultdict(list)
-    for run, about in runs.items():
+    for run, cell in runs.items():
         if run != baseline[0]:
-            groups[about["algorithm"], about["lambda"]].append(run)
-    rows = []
+            groups[cell["algorithm"], cell["lambda"]].append(run)
+    rows: list[dict[str, Any]] = []
     for (algorithm, lam), members in groups.items():
         for name in dict.fromkeys(name for _, _, name in values):
             tables = [values[run, "last", name] for run in members if (run, "last", name) in values]
@@ -296,14 +301,14 @@ def across_seeds(
                 names = [name_ for name_ in base if all(name_ in table[measure] for table in tables)]
                 if not names:
                     continue
-                about = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
-                rows.append(about | _seed_row([table[measure] for table in tables], base, names))
+                labels = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
+                rows.append(labels | _seed_row([table[measure] for table in tables], base, names))
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = adjusted
     return rows
 
 
-def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: list[str]) -> dict:
+def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: list[str]) -> dict[str, Any]:
     table = [[by_question[name] for name in names] for by_question in tables]
     value, low, high, _ = crossed_bootstrap(table)
     means = [sum(row) / len(row) for row in table]
@@ -323,7 +328,7 @@ def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: lis
     }
 
 
-def _csv(columns: list[str], rows: list[dict]) -> str:
+def _csv(columns: list[str], rows: list[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

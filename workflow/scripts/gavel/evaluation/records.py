@@ -2,6 +2,9 @@
 
 from typing import NotRequired, TypedDict
 
+# A run's place in the grid; None for `sft`. A keyword is among its fields, hence no class.
+Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
+
 
 class Response(TypedDict):
     """A response to a test question, before it is scored.

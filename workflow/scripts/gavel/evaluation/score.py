@@ -108,7 +108,7 @@ def _chosen(
     groups = [[rows[place]["response"] for place in sample_places] for sample_places in places.values()]
     values, costs = choose(judge, [questions[name] for name in places], groups, ways)
     missing = dict.fromkeys(["judge", *(way for way in ("elo", "knockout") if way in ways)])
-    columns: list[dict] = [dict(missing) for _ in rows]
+    columns: list[dict[str, float | None]] = [dict(missing) for _ in rows]
     for way, question_values in values.items():
         for sample_places, group in zip(places.values(), question_values, strict=True):
             for place, value in zip(sample_places, group, strict=True):

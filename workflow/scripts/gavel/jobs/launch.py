@@ -24,6 +24,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json, write_json
 from gavel.common.journal import Journal, Mirror
 from gavel.common.paths import ACCELERATE
+from gavel.common.sections import converted
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import budget, use_budget
 
@@ -100,12 +101,13 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, /, **ar
 
 
 def rebuilt(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, with dicts converted to the dataclasses that the function is annotated with."""
+    """The arguments, with dicts converted to the dataclasses that the function is annotated with.
+
+    Raises:
+        TypeError: as `gavel.common.sections.from_section`.
+    """
     hints = get_type_hints(function)
-    return {
-        name: hints[name](**value) if isinstance(value, dict) and is_dataclass(hints.get(name)) else value
-        for name, value in arguments.items()
-    }
+    return {name: converted(hints.get(name), value, name) for name, value in arguments.items()}
 
 
 def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirror | None) -> None:

@@ -163,7 +163,7 @@ def breakdown(
         `accuracy_ci95` (None for a pairwise judge), `auc_within` (None if no question has both correct and incorrect
         solutions), `judge` (mean probability).
     """
-    members: dict[str, list[tuple]] = defaultdict(list)
+    members: dict[str, list[tuple[str, float | None, bool]]] = defaultdict(list)
     for part, group, verdict, right in zip(parts, groups, verdicts, correct, strict=True):
         if verdict.score is not None:
             members[part].append((group, verdict.probability, right))
@@ -194,7 +194,7 @@ def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     and `by_steps`.
     """
 
-    def columns(part: Sequence[VerdictRow]) -> tuple:
+    def columns(part: Sequence[VerdictRow]) -> tuple[list[str], list[Verdict], list[bool]]:
         return [r["id"] for r in part], [_verdict(r) for r in part], [r["correct"] for r in part]
 
     unperturbed = [row for row in rows if row["kind"] is None] or list(rows)

@@ -159,7 +159,7 @@ def pairs(
         ]
         rng.shuffle(named)
         wrong[row["id"]] = named
-    seen: dict[str, Counter] = {"kind": Counter(), "wrong": Counter(), "right": Counter()}
+    seen: dict[str, Counter[str]] = {"kind": Counter(), "wrong": Counter(), "right": Counter()}
     by_question: dict[str, list[PairItem]] = {row["id"]: [] for row in kept}
     for _ in range(most):
         for row in rng.sample(kept, len(kept)):

@@ -1,7 +1,8 @@
 """Sampling with vLLM, for evaluating models that are too large for `gavel.models.sampling`."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gavel.common.requirements import need
 from gavel.common.seeding import prompt_seed
@@ -13,6 +14,21 @@ if TYPE_CHECKING:
     import vllm
 
 
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """The config's `evaluation.vllm`. It has no defaults, because a resolved config holds every key.
+
+    Attributes:
+        gpu_memory_utilization: fraction of a GPU's memory for vLLM.
+        tensor_parallel_size: GPUs per copy of the model.
+        max_model_length: maximum length of prompt plus response, in tokens; None for the model's own.
+    """
+
+    gpu_memory_utilization: float
+    tensor_parallel_size: int
+    max_model_length: int | None
+
+
 class VllmPolicy:
     """A checkpoint in vLLM, on this machine's GPUs.
 
@@ -22,13 +38,12 @@ class VllmPolicy:
     Args:
         folder: checkpoint folder.
         student: how the checkpoint is loaded.
-        settings: `gpu_memory_utilization`, `tensor_parallel_size`, `max_model_length` (`evaluation.vllm`).
 
     Raises:
         InputError: the package vllm is not installed, or the tokenizer cannot be loaded.
     """
 
-    def __init__(self, folder: str, student: Student, settings: dict[str, Any]):
+    def __init__(self, folder: str, student: Student, settings: VllmSettings):
         need("vllm", "evaluation.vllm")
         import vllm
 
@@ -37,9 +52,9 @@ class VllmPolicy:
             model=folder,
             dtype=student.dtype,
             trust_remote_code=False,
-            gpu_memory_utilization=settings["gpu_memory_utilization"],
-            tensor_parallel_size=settings["tensor_parallel_size"],
-            max_model_len=settings["max_model_length"],
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+            tensor_parallel_size=settings.tensor_parallel_size,
+            max_model_len=settings.max_model_length,
         )
 
     def solve(

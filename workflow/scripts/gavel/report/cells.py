@@ -1,7 +1,7 @@
 """Numbers formatted for readers, and tables made of them."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -39,11 +39,11 @@ class Estimate(NamedTuple):
 MISSING = Cell("–", sort=float("-inf"))
 
 
-def text(value, sub: str = "") -> Cell:
+def text(value: object, sub: str = "") -> Cell:
     return Cell(str(value), sub, sort=str(value), number=False)
 
 
-def count(value) -> Cell:
+def count(value: float | None) -> Cell:
     """An integer with thousands separators; a dash if missing."""
     return MISSING if value is None or pd.isna(value) else Cell(f"{value:,.0f}", sort=float(value))
 
@@ -58,21 +58,21 @@ def points(value: float, digits: int = 1) -> str:
     return shown[1:] if float(shown) == 0 else shown.replace("-", "−")
 
 
-def estimate_cell(row, bold: bool = False) -> Cell:
+def estimate_cell(row: Any, bold: bool = False) -> Cell:
     """A fraction in %, such as an accuracy, with its interval below."""
     if row is None:
         return MISSING
     return Cell(percent(row.value), f"{percent(row.low)}–{percent(row.high)}", sort=row.value, bold=bold)
 
 
-def difference_cell(row, bold: bool = False) -> Cell:
+def difference_cell(row: Any, bold: bool = False) -> Cell:
     """A difference in percentage points with its interval below."""
     if row is None:
         return MISSING
     return Cell(points(row.difference), interval(row), sort=row.difference, bold=bold)
 
 
-def interval(row) -> str:
+def interval(row: Any) -> str:
     return f"{points(row.low)} to {points(row.high)}"
 
 
@@ -80,7 +80,7 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def p_cell(value) -> Cell:
+def p_cell(value: float | None) -> Cell:
     return MISSING if value is None or pd.isna(value) else Cell(p_value(value), sort=float(value))
 
 
@@ -98,7 +98,7 @@ def listing(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else "none"
 
 
-def flat(value, path: str = "") -> list[str]:
+def flat(value: Any, path: str = "") -> list[str]:
     """The leaves of nested counts and notes as 'removed, in test, main: 3'; None is left out."""
     if isinstance(value, dict):
         return [leaf for key, part in value.items() for leaf in flat(part, f"{path}, {key}" if path else str(key))]
@@ -107,7 +107,7 @@ def flat(value, path: str = "") -> list[str]:
     return [] if value is None else [f"{path.replace('_', ' ')}: {value}" if path else str(value)]
 
 
-def stands_out(row) -> bool:
+def stands_out(row: Any) -> bool:
     """Whether a difference is significant: by its interval if it is the primary one, else by its corrected p."""
     return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 
@@ -115,6 +115,6 @@ def stands_out(row) -> bool:
 DIFFERENCE = "greedy accuracy minus SFT's on the same questions, in percentage points"
 
 
-def difference_text(row) -> str:
+def difference_text(row: Any) -> str:
     """+7.1 percentage points (95 % interval +4.6 to +9.6)."""
     return f"{points(row.difference)} percentage points (95 % interval {interval(row)})"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from html import unescape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -50,11 +51,11 @@ _ATTRIBUTE = re.compile(r'(<[a-zA-Z][^<>]*?) style="([^"]*)"')
 
 def render(
     results_dir: str | Path,
-    study: dict,
+    study: dict[str, Any],
     out: str | Path,
     figures_dir: str | Path | None = None,
     *,
-    mlflow: dict[str, dict] | None = None,
+    mlflow: dict[str, dict[str, Any]] | None = None,
     samples: str | Path | None = None,
     tables: str | Path | None = None,
 ) -> None:
@@ -108,8 +109,12 @@ def render(
 
 
 def _context(
-    results: Results, stages: list[judge_training.Stage], sources: list[tuple], mlflow: dict[str, dict], out: str | Path
-) -> dict:
+    results: Results,
+    stages: list[judge_training.Stage],
+    sources: list[tuple[Any, ...]],
+    mlflow: dict[str, dict[str, Any]],
+    out: str | Path,
+) -> dict[str, Any]:
     study, files = results.study, results.files
     rows = results.comparisons
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
@@ -199,7 +204,7 @@ def _context(
     }
 
 
-def _benchmark(results: Results) -> dict | None:
+def _benchmark(results: Results) -> dict[str, Any] | None:
     """Tables of the judge benchmark and a description of its pairs; None without a benchmark."""
     rows = judge_benchmark.labelled({"": results.judge_benchmark})
     if rows.empty:
@@ -208,7 +213,7 @@ def _benchmark(results: Results) -> dict | None:
     return tables | {"about": judge_benchmark.about_pairs(rows), "written": judge_benchmark.written_cards(results)}
 
 
-def _judge_training(results: Results, stages: list[judge_training.Stage]) -> dict | None:
+def _judge_training(results: Results, stages: list[judge_training.Stage]) -> dict[str, Any] | None:
     """Tables, sentences and sample judgments of the judge's training; None if the judge is not trained."""
     if not stages:
         return None
@@ -227,7 +232,7 @@ def _filled(results: Results, make: Callable[[Results, str], Table]) -> dict[str
     return {name: table for name in results.sets if (table := make(results, name)).rows}
 
 
-def write_page(template: str, context: dict, out: str | Path) -> None:
+def write_page(template: str, context: dict[str, Any], out: str | Path) -> None:
     """Fill in a template of this folder with `context`, `policy`, `style` and `js`, and write the page."""
     folder = files("gavel.report")
 
@@ -269,12 +274,12 @@ def _styled(html: str) -> tuple[str, str]:
     """
     rules: dict[str, None] = {}
 
-    def marked(tag: re.Match) -> str:
+    def marked(tag: re.Match[str]) -> str:
         name = f"s{hashlib.sha256(tag[2].encode()).hexdigest()[:10]}"
         rules[f".{name} {{ {unescape(tag[2])} }}"] = None
         return f'{tag[1]} class="{name}"'
 
-    def figure(svg: re.Match) -> str:
+    def figure(svg: re.Match[str]) -> str:
         for text in _SHEET.findall(svg[0]):
             rules[f"svg {text.strip()}"] = None  # applies to all elements of a figure
         return _ATTRIBUTE.sub(marked, _SHEET.sub("", svg[0]))

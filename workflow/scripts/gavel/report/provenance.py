@@ -2,6 +2,7 @@
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 from gavel.common.digests import HUB_RECORD, file_digest
 from gavel.common.environment import git_commit, hardware, versions
@@ -10,7 +11,7 @@ from gavel.data.generator.perturbations import UNSEEN
 from gavel.study.layout import Layout
 
 
-def gather(study: dict, page: str | Path) -> dict:
+def gather(study: dict[str, Any], page: str | Path) -> dict[str, Any]:
     """`provenance` and `unseen_kinds` as `gavel.report.page.render` takes them.
 
     Args:

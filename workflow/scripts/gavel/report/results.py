@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -58,21 +58,21 @@ class Results:
     """
 
     files: Layout
-    study: dict
+    study: dict[str, Any]
     metrics: pd.DataFrame
     comparisons: pd.DataFrame
     seeds: pd.DataFrame
-    runs: dict[str, dict]
+    runs: dict[str, dict[str, Any]]
     monitors: dict[str, pd.DataFrame]
     training: dict[str, pd.DataFrame]
-    calibration: dict | None
-    policies: dict | None
+    calibration: dict[str, Any] | None
+    policies: dict[str, Any] | None
     judge_benchmark: pd.DataFrame
-    audit: dict | None
-    splits: dict | None
+    audit: dict[str, Any] | None
+    splits: dict[str, Any] | None
     benchmarks: pd.DataFrame
     usage: dict[str, Tokens]
-    contests: dict[str, dict[str, dict[str, dict]]]
+    contests: dict[str, dict[str, dict[str, dict[str, Any]]]]
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self):
@@ -117,24 +117,24 @@ class Results:
         """The number of questions in a test set."""
         return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
 
-    def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None):
+    def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None) -> Any:
         """One row of metrics.csv as a named tuple, or None; by default for the main checkpoint."""
         return self._metric_rows.get((run, checkpoint or main_checkpoint(run), name, metric, k))
 
-    def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last"):
+    def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last") -> Any:
         """One row of comparisons.csv as a named tuple, or None."""
         return self._comparison_rows.get((run, checkpoint, baseline, name, metric, k))
 
     @cached_property
-    def _metric_rows(self) -> dict[tuple, tuple]:
+    def _metric_rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         return _by(self.metrics, "run", "checkpoint", "set", "metric", "k")
 
     @cached_property
-    def _comparison_rows(self) -> dict[tuple, tuple]:
+    def _comparison_rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         return _by(self.comparisons, "run", "checkpoint", "baseline", "set", "metric", "k")
 
 
-def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Results:
+def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = None) -> Results:
     """Read a results folder.
 
     Args:
@@ -171,7 +171,7 @@ def load(root: str | Path, study: dict, tables: str | Path | None = None) -> Res
     )
 
 
-def _runs(files: Layout, study: dict) -> dict[str, dict]:
+def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     planned, named = runs_of(study), study["primary"]
     # In a study's own config it is a run of the grid; in a changed one it is reported as missing.
     planned.setdefault(
@@ -199,9 +199,9 @@ def last_line(log: Path) -> str:
     return redacted(lines[-1])[:300] if lines else "its log is empty"
 
 
-def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple]:
+def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple[Any, ...]]:
     """Values of some columns -> the first row with them, as a named tuple."""
-    index: dict[tuple[Hashable, ...], tuple] = {}
+    index: dict[tuple[Hashable, ...], tuple[Any, ...]] = {}
     # `lambda` is a keyword and loses its name in the tuple; no caller reads it.
     for row in rows.itertuples(index=False):
         index.setdefault(tuple(getattr(row, column) for column in columns), row)
@@ -213,7 +213,7 @@ def matching(files: Layout, pattern: str) -> list[Path]:
     return sorted(Path(files.root).glob(pattern.removeprefix(f"{files.root}/")))
 
 
-def read_object(path: Path, **kinds: type | UnionType) -> dict:
+def read_object(path: Path, **kinds: type | UnionType) -> dict[str, Any]:
     """Read a JSON object and check the types of some keys' values; the keys are optional.
 
     Raises:
@@ -230,7 +230,7 @@ def read_object(path: Path, **kinds: type | UnionType) -> dict:
     return found
 
 
-def _optional(path: str, **kinds: type | UnionType) -> dict | None:
+def _optional(path: str, **kinds: type | UnionType) -> dict[str, Any] | None:
     return read_object(Path(path), **kinds) if Path(path).exists() else None
 
 
@@ -314,7 +314,7 @@ def _usage(files: Layout) -> dict[str, Tokens]:
     return found
 
 
-def _counts(path: Path, *keys: str) -> dict:
+def _counts(path: Path, *keys: str) -> dict[str, Any]:
     """A JSON object that has numbers under some keys. Raises `InputError` if one is missing."""
     found = read_object(path, **dict.fromkeys(keys, NUMBER))
     if lost := [key for key in keys if key not in found]:
@@ -334,6 +334,6 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def plain(value):
+def plain(value: object) -> Any:
     """A config as JSON types, so that YAML shows no Python objects."""
     return json.loads(json.dumps(value, default=str))

@@ -4,6 +4,7 @@ import datetime
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from gavel.common.errors import first_line
 from gavel.evaluation.metrics import write_metrics
@@ -11,7 +12,7 @@ from gavel.report.page import render
 from gavel.study import layout
 
 
-def tell(unfinished: Iterable[dict]) -> None:
+def tell(unfinished: Iterable[dict[str, Any]]) -> None:
     """Write the pages of unfinished studies and print their paths; an error is printed and not raised."""
     for study in unfinished:
         try:
@@ -26,7 +27,7 @@ def tell(unfinished: Iterable[dict]) -> None:
             )
 
 
-def write(study: dict) -> Path | None:
+def write(study: dict[str, Any]) -> Path | None:
     """Write `unfinished/report.html` and the tables behind it in the results folder.
 
     No output of the workflow is touched, so the same command resumes the study.

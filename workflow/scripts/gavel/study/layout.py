@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypedDict
 
+from gavel.evaluation.records import Cell
+
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
 
 
@@ -303,10 +305,6 @@ def hub(study: dict[str, Any]) -> dict[str, Fetched]:
 
 def run_name(algorithm: str, lam: float, seed: int) -> str:
     return f"{algorithm}-lambda{lam:g}-seed{seed}"
-
-
-# What identifies a run; SFT has neither lambda nor seed. (`lambda` is a keyword, hence no class syntax.)
-Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 
 def grid(rl: Mapping[str, Any]) -> dict[str, Cell]:

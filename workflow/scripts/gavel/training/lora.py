@@ -11,13 +11,14 @@ from transformers import PreTrainedModel
 
 from gavel.common.requirements import need
 from gavel.training.distributed import gathered
+from gavel.training.settings import LoraSettings
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
 
-def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
-    """peft's configuration from `r`, `alpha`, `dropout` and `target_modules`; None without LoRA.
+def adapters(settings: LoraSettings | None, key: str) -> "LoraConfig | None":
+    """peft's configuration; None without LoRA.
 
     Args:
         key: the config key, for messages.
@@ -31,10 +32,10 @@ def adapters(settings: dict[str, Any] | None, key: str) -> "LoraConfig | None":
     from peft import LoraConfig
 
     return LoraConfig(
-        r=settings["r"],
-        lora_alpha=settings["alpha"],
-        lora_dropout=settings["dropout"],
-        target_modules=settings["target_modules"] or "all-linear",
+        r=settings.r,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # only a scale: peft takes any number
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.target_modules) if settings.target_modules else "all-linear",
         task_type="CAUSAL_LM",
     )
 

@@ -4,6 +4,7 @@ Every RL run starts from it, so it is selected like every other model: by valida
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,37 @@ from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.records import RunSummary
+from gavel.training.settings import LoraSettings
 from gavel.training.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class SFTSettings:
+    """The config's `sft`, without the seed.
+
+    Attributes:
+        epochs: passes over the labelled questions.
+        validate_every: epochs from one validation, and checkpoint, to the next.
+        learning_rate: its peak, after warm-up.
+        batch_size: examples per optimiser step.
+        micro_batch_size: examples per forward and backward pass; None takes all of a step.
+        warmup: in optimiser steps.
+        weight_decay: AdamW's.
+        max_grad_norm: gradient clipping.
+        lora: None trains all weights.
+    """
+
+    epochs: int
+    validate_every: int
+    learning_rate: float
+    batch_size: int
+    micro_batch_size: int | None
+    warmup: int
+    weight_decay: float
+    max_grad_norm: float
+    bf16: bool
+    gradient_checkpointing: bool
+    lora: LoraSettings | None
 
 
 def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) -> list[str]:
@@ -51,7 +82,7 @@ def train(
     labeled: str,
     validation: str,
     run: RunFolders,
-    settings: dict[str, Any],
+    settings: SFTSettings,
     seed: int,
     limits: Limits | None = None,
     mirror: Mirror | None = None,
@@ -63,8 +94,7 @@ def train(
     Args:
         student: its `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones with solutions.
-        settings: `epochs`, `validate_every`, `learning_rate`, `batch_size`, `micro_batch_size`, `warmup`,
-            `weight_decay`, `max_grad_norm`, `bf16`, `gradient_checkpointing`, `lora`.
+        seed: of the order of examples.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -83,10 +113,10 @@ def train(
     policy = Policy.load(start, student)
     distributed.check("sft", critic=False)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    per_epoch = max(1, len(rows) // settings["batch_size"])
-    steps = per_epoch * settings["epochs"]
+    per_epoch = max(1, len(rows) // settings.batch_size)
+    steps = per_epoch * settings.epochs
     monitor = Monitor(validated, task, seed=seed, limits=limits)
-    every = per_epoch * settings["validate_every"]
+    every = per_epoch * settings.validate_every
     callback = RunCallback(
         state, policy.tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )
@@ -104,7 +134,7 @@ def _examples(rows: Sequence[LabeledRecord], texts: Sequence[str], task: Task) -
 def _trainer(
     policy: Policy,
     examples: Dataset,
-    settings: dict[str, Any],
+    settings: SFTSettings,
     steps: int,
     seed: int,
     state: RunState,
@@ -117,8 +147,8 @@ def _trainer(
         state.checkpoints,
         "sft",
         max_steps=steps,
-        warmup_steps=settings["warmup"],
-        weight_decay=settings["weight_decay"],
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
         completion_only_loss=True,
         dataloader_drop_last=True,
         eos_token=tokenizer.eos_token,
@@ -131,11 +161,11 @@ def _trainer(
         train_dataset=examples,
         processing_class=tokenizer,
         callbacks=[callback],
-        peft_config=lora.adapters(settings["lora"], "sft.lora"),
+        peft_config=lora.adapters(settings.lora, "sft.lora"),
     )
 
 
-def _summary(settings: dict[str, Any], seed: int, steps: int, labels: int) -> dict[str, Any]:
+def _summary(settings: SFTSettings, seed: int, steps: int, labels: int) -> dict[str, Any]:
     """What `run.json` holds, without the run's duration."""
     return {
         "run": "sft",
@@ -146,6 +176,6 @@ def _summary(settings: dict[str, Any], seed: int, steps: int, labels: int) -> di
         "labels": labels,
         "unlabeled": 0,
         "completions": 0,
-        "settings": settings,
+        "settings": asdict(settings),
         "algorithm_notes": None,
     }

@@ -1,6 +1,5 @@
 """The configuration that all of TRL's trainers share here, and how training resumes after a kill."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +9,14 @@ from gavel.common.log import say
 from gavel.models import loading
 from gavel.training import batches, distributed
 from gavel.training.batches import MicroBatches
+from gavel.training.settings import Optimization, SupervisedOptimization
 from gavel.training.state import RunState
 
 Config = TypeVar("Config", bound=TrainingArguments)
 
 
 def config(
-    kind: type[Config], settings: Mapping[str, Any], folder: str | Path, micro_batches: MicroBatches, **options: Any
+    kind: type[Config], settings: Optimization, folder: str | Path, micro_batches: MicroBatches, **options: Any
 ) -> Config:
     """A trainer's configuration, for this process among those that train together.
 
@@ -24,7 +24,6 @@ def config(
 
     Args:
         kind: the configuration's class, such as `trl.SFTConfig`.
-        settings: `learning_rate`, `max_grad_norm`, `bf16` and `gradient_checkpointing`.
         folder: of the checkpoints.
         micro_batches: of one optimiser step.
         options: further options of this trainer.
@@ -33,11 +32,11 @@ def config(
         output_dir=str(folder),
         per_device_train_batch_size=micro_batches.size,
         gradient_accumulation_steps=micro_batches.number,
-        learning_rate=settings["learning_rate"],
-        max_grad_norm=settings["max_grad_norm"],
-        bf16=settings["bf16"],
+        learning_rate=settings.learning_rate,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.bf16,
         use_cpu=loading.device().type == "cpu",  # or bf16 is rejected there
-        gradient_checkpointing=settings["gradient_checkpointing"],
+        gradient_checkpointing=settings.gradient_checkpointing,
         ddp_find_unused_parameters=False,  # there are none, and DDP could not see that a critic's are used
         save_strategy="no",
         report_to="none",
@@ -49,8 +48,10 @@ def config(
     return made
 
 
-def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Path, key: str, **options: Any) -> Config:
-    """`config` for training on texts of any length, with `settings["batch_size"]` of them in each optimiser step.
+def supervised(
+    kind: type[Config], settings: SupervisedOptimization, folder: str | Path, key: str, **options: Any
+) -> Config:
+    """`config` for training on texts of any length, with `settings.batch_size` of them in each optimiser step.
 
     Args:
         key: the settings' section of the config, for messages.
@@ -58,7 +59,7 @@ def supervised(kind: type[Config], settings: Mapping[str, Any], folder: str | Pa
     Raises:
         InputError: an optimiser step's examples do not divide into processes and micro-batches.
     """
-    split = batches.split(settings["batch_size"], distributed.processes(), settings["micro_batch_size"], key)
+    split = batches.split(settings.batch_size, distributed.processes(), settings.micro_batch_size, key)
     common: dict[str, Any] = {"lr_scheduler_type": "linear", "max_length": None, "logging_steps": 1}
     return config(kind, settings, folder, split, **common, **options)
 

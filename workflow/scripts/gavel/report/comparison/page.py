@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import pandas as pd
 
@@ -58,7 +59,7 @@ def render(
     axis: str = "variant",
     figures_dir: str | Path | None = None,
     command: str | None = None,
-    complete: Callable[[dict], dict] = dict,
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> None:
     """Write the page.
 
@@ -111,7 +112,7 @@ def render(
         page.write_figures([figure, costs, *(about["figure"] for about in trained.values())], Path(figures_dir))
 
 
-def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
+def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict[str, Any]]:
     """Study -> the summary, table and figure of its judge's training, for studies that train their judge."""
     trained = {}
     for name, study in studies.items():
@@ -126,7 +127,7 @@ def trained_judges(studies: Mapping[str, Results]) -> dict[str, dict]:
     return trained
 
 
-def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> Results:
+def load_study(folder: str | Path, complete: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Results:
     """Load a finished study.
 
     Args:
@@ -153,7 +154,7 @@ def load_study(folder: str | Path, complete: Callable[[dict], dict] = dict) -> R
     return study
 
 
-def _check_config(config: dict, path: Path) -> None:
+def _check_config(config: dict[str, Any], path: Path) -> None:
     """Raises `InputError` if a study's config lacks a required key or has a value of the wrong type."""
     copy = "copy the file from the study's results again"
     for key, kind in SHAPES.items():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
@@ -70,7 +71,7 @@ def differences(studies: Mapping[str, Results]) -> dict[str, str]:
     return {name: ", ".join(_changed(leaves, first, list(flat.values()))) for name, leaves in flat.items()}
 
 
-def _changed(leaves: dict, first: dict, every: Sequence[dict]) -> list[str]:
+def _changed(leaves: dict[str, Any], first: dict[str, Any], every: Sequence[dict[str, Any]]) -> list[str]:
     changed, keys = [], {**first, **leaves}
     switched = {key for side in (leaves, first) for key in side if any(other.startswith(f"{key}.") for other in keys)}
     for key in keys:
@@ -83,7 +84,7 @@ def _changed(leaves: dict, first: dict, every: Sequence[dict]) -> list[str]:
     return changed
 
 
-def _varied(leaves: dict, section: str, every: Sequence[dict]) -> str:
+def _varied(leaves: dict[str, Any], section: str, every: Sequence[dict[str, Any]]) -> str:
     """The values of a section that differ between the studies that have it."""
     varied = [
         f"{key.removeprefix(section)}: {value}"

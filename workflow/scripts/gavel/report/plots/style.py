@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -61,13 +62,13 @@ def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
     """Decorate a function that draws a figure to return SVG text: the same bytes for the same data."""
 
     @wraps(draw)
-    def svg(*args, **kwargs) -> str:
+    def svg(*args: Any, **kwargs: Any) -> str:
         return svg_text(draw, args, kwargs)
 
     return svg
 
 
-def svg_text(draw: Callable[..., Figure], args: tuple, kwargs: dict) -> str:
+def svg_text(draw: Callable[..., Figure], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The figure that `draw` makes of its arguments, as SVG text in the style of this module."""
     with matplotlib.rc_context(RC):
         out = io.StringIO()
@@ -127,7 +128,7 @@ def lambda_colours(lambdas: Sequence[float]) -> dict[float, str]:
     return {0.0: VERMILLION, 1.0: BLUE} | {lam: mixed[index % len(mixed)] for index, lam in enumerate(inner)}
 
 
-def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict]:
+def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict[str, Any]]:
     """Line colour (λ), dash and marker (algorithm) of each (run, algorithm, λ); grey for `sft`."""
     colours = lambda_colours([lam for _, algorithm, lam in runs if algorithm != "sft"])
     algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs if algorithm != "sft"))

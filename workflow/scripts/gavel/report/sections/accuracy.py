@@ -1,6 +1,7 @@
 """The test results: figures with their captions and data, then tables."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 
@@ -244,7 +245,7 @@ def comparison_table(results: Results, rows: pd.DataFrame, *, matched: bool = Fa
 
 
 def _budget(results: Results, first: str, second: str) -> Cell:
-    def of(run: str) -> dict:
+    def of(run: str) -> dict[str, Any]:
         about = results.runs[run]
         rate = (about.get("settings") or {}).get("learning_rate")
         return {"steps": about.get("steps"), "completions": about.get("completions"), "learning rate": rate}

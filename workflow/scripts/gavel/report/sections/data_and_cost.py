@@ -1,5 +1,7 @@
 """Tables of the data, the algorithms and the cost."""
 
+from typing import Any
+
 import pandas as pd
 
 from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
@@ -14,7 +16,7 @@ ENDED = {
 }
 
 
-def audit_tables(found: dict) -> list[tuple[str, Table]]:
+def audit_tables(found: dict[str, Any]) -> list[tuple[str, Table]]:
     """(title, table) of each part of the contamination audit."""
     parts = []
     overlap = Table(
@@ -54,7 +56,7 @@ def audit_tables(found: dict) -> list[tuple[str, Table]]:
     return parts
 
 
-def _overlap_cell(cell: dict | None) -> Cell:
+def _overlap_cell(cell: dict[str, Any] | None) -> Cell:
     if cell is None:
         return MISSING
     fraction = f"{percent(cell['share'])} %" if cell.get("count") and "share" in cell else ""
@@ -80,7 +82,7 @@ def _note(value) -> str:
     return listing([str(part) for part in value]) if isinstance(value, list) else value
 
 
-def run_table(results: Results, mlflow: dict[str, dict]) -> Table:
+def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
     """The cost of each run, its gain over SFT on the first test set per hour of training, and its MLflow run."""
     columns = [
         ("run", ""),

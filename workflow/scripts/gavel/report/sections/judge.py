@@ -1,6 +1,7 @@
 """The judge: its calibration overall, in parts and on every policy, and adversarial probes."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -44,7 +45,7 @@ def calibration_figure(results: Results) -> Figure:
     return figure
 
 
-def calibration_table(found: dict) -> Table:
+def calibration_table(found: dict[str, Any]) -> Table:
     """The judge's metrics and their meaning; missing metrics are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
     questions = found.get("auc_within_questions", "the")
@@ -111,7 +112,7 @@ def calibration_table(found: dict) -> Table:
     return table
 
 
-def part_tables(found: dict) -> list[tuple[str, Table]]:
+def part_tables(found: dict[str, Any]) -> list[tuple[str, Table]]:
     """(title, table) of each breakdown that exists: by kind of question, by length, by number of steps."""
     titles = {
         "by_kind": "By kind of question (validation questions, and their perturbations as in GSM-Plus)",
@@ -133,7 +134,7 @@ def part_tables(found: dict) -> list[tuple[str, Table]]:
     return tables
 
 
-def probe_table(found: dict) -> Table:
+def probe_table(found: dict[str, Any]) -> Table:
     """Adversarial probes: how the judge scores each, and whether it would reward it."""
     columns = [("probe", ""), ("n", ""), ("correct", "fraction, by the verifier"), ("judge", "mean score")]
     columns += [("accepted", "fraction, by the judge"), ("", "")]
@@ -169,7 +170,7 @@ def policy_table(results: Results) -> Table:
     return Table(columns, rows)
 
 
-def _accuracy(row: dict) -> Cell:
+def _accuracy(row: dict[str, Any]) -> Cell:
     if row["accuracy"] is None:
         return Cell("–")
     low, high = row["accuracy_ci95"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -113,7 +113,7 @@ def cost_figure(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def written_cards(results: Results) -> list[dict]:
+def written_cards(results: Results) -> list[dict[str, Any]]:
     """Written judgments of the same few pairs by a study's first and last judge (`gavel.judge_eval.benchmark.written`).
 
     Returns:
@@ -121,7 +121,7 @@ def written_cards(results: Results) -> list[dict]:
         `probability` (of the correct label). Without direct judges, which write nothing.
     """
     names = list(dict.fromkeys(all_pairs(results.judge_benchmark).judge))
-    cards: dict[tuple[str, str], dict] = {}
+    cards: dict[tuple[str, str], dict[str, Any]] = {}
     for name in dict.fromkeys([*names[:1], *names[-1:]]):
         path = results.files.judge.benchmark.written(name)
         rows = (cast(WrittenJudgment, row) for row in (read_jsonl(path) if Path(path).exists() else ()))
@@ -151,7 +151,7 @@ def all_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.by == "all"]
 
 
-def accuracy_of(row) -> Estimate | None:
+def accuracy_of(row: Any) -> Estimate | None:
     """A judge's accuracy from a row of benchmark.csv; None if it answered no pair."""
     return None if pd.isna(row.accuracy) else Estimate(row.accuracy, row.low, row.high)
 

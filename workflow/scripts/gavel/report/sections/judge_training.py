@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -61,7 +61,7 @@ class Stage:
     method: str
     status: str
     reason: str
-    run: dict
+    run: dict[str, Any]
     validations: pd.DataFrame
     training: pd.DataFrame
 
@@ -79,7 +79,7 @@ class Stage:
         """Why the stage did not train the judge; None if it did."""
         return self.run.get("untrained")
 
-    def validation(self, step: int | None):
+    def validation(self, step: int | None) -> Any:
         """Accuracy on selection pairs at a step: `value`, `low`, `high`, `n`, `flipped`; None without a validation."""
         if self.validations.empty or step is None:
             return None
@@ -313,7 +313,7 @@ def _fraction(judged: Iterable[tuple[str, float]]):
     return estimate_cell(Estimate(sum(values) / len(values), low, high))
 
 
-def sample_judgments(results: Results, seed: int) -> list[dict]:
+def sample_judgments(results: Results, seed: int) -> list[dict[str, Any]]:
     """Up to three judgments of the last iteration: a correct one for each verdict label, and a wrong one.
 
     Args:
@@ -327,7 +327,7 @@ def sample_judgments(results: Results, seed: int) -> list[dict]:
     if not written:
         return []
     number, path = written[-1]
-    first: dict[tuple, tuple[bytes, Judgment]] = {}
+    first: dict[tuple[Any, ...], tuple[bytes, Judgment]] = {}
     for row in (cast(Judgment, found) for found in read_jsonl(path)):
         if len(row["judgment"].split()) < 2:
             continue

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +39,7 @@ def bucket(row: ScoredSample | VerdictRow) -> str:
     return "other correct" if row["correct"] else "other wrong"
 
 
-def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], int]:
+def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict[str, Any]], int]:
     """Choose samples to show.
 
     Args:
@@ -54,7 +54,7 @@ def choose(sources: list[tuple[str, str, str]], seed: int) -> tuple[list[dict], 
     for run, name, path in sources:
         if not Path(path).exists():
             continue
-        heaps: dict[str, list] = {group: [] for group in QUOTAS}
+        heaps: dict[str, list[Any]] = {group: [] for group in QUOTAS}
         for place, found in enumerate(read_jsonl(path)):
             row = cast(ScoredSample, found)
             total += 1
@@ -87,11 +87,11 @@ def write_all(sources: list[tuple[str, str, str]], out: Path, best_of: Collectio
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _plain(run: str, name: str, row: Mapping, schema: pa.Schema) -> dict:
+def _plain(run: str, name: str, row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
     return {"run": run, "set": name} | {key: row.get(key) for key in schema.names[2:]}
 
 
-def _card(run: str, name: str, group: str, row: ScoredSample) -> dict:
+def _card(run: str, name: str, group: str, row: ScoredSample) -> dict[str, Any]:
     return {
         "run": run,
         "set": name,

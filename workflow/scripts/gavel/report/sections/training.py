@@ -1,7 +1,7 @@
 """Training curves of SFT and the RL runs, and wrong responses that the judge accepts before and after RL."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -136,19 +136,19 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
             figure.panels.append((title, diagnostic(curves, runs, column, title)))
 
 
-def _grid(results: Results) -> list[tuple]:
+def _grid(results: Results) -> list[tuple[Any, ...]]:
     """(run, algorithm, λ) of the RL runs, in drawing order."""
     return [(run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != "sft"]
 
 
-def _dashes(runs: list[tuple]) -> str:
+def _dashes(runs: list[tuple[Any, ...]]) -> str:
     styles = ("solid", "dashed", "dotted", "dash-dotted")
     algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs))
     shown = [f"{styles[place % 4]} for {name.upper()}" for place, name in enumerate(algorithms)]
     return f"Lines: {listing(shown)}." if len(shown) > 1 else ""
 
 
-def hacked_pairs(results: Results) -> list[dict]:
+def hacked_pairs(results: Results) -> list[dict[str, Any]]:
     """Examples of reward hacking for each RL run (with many seeds, for those that are drawn).
 
     An example is a wrong response of the final checkpoint that the judge accepts, at most one per question, with SFT's
@@ -169,7 +169,7 @@ def hacked_pairs(results: Results) -> list[dict]:
         hacked = [
             r for r in rows if _wrongly_accepted(r) and r["id"] in favourites and (r["id"], r["response"]) not in known
         ]
-        best: dict[str, dict] = {}
+        best: dict[str, dict[str, Any]] = {}
         for row in sorted(hacked, key=lambda r: (not favourites[r["id"]]["correct"], -r["probability"], r["id"])):
             best.setdefault(row["id"], row)
         for name, row in list(best.items())[:PAIRS]:
@@ -216,5 +216,5 @@ def _by_question(path: str) -> dict[str, list[VerdictRow]]:
     return questions
 
 
-def _side(row: VerdictRow) -> dict:
+def _side(row: VerdictRow) -> dict[str, Any]:
     return {"response": short(row["response"]), "judge": row["probability"], "correct": row["correct"]}

@@ -1,6 +1,8 @@
 """Tables of answers chosen from several samples, with their cost: by majority vote, by the judge's score, and best of n
 by a pairwise judge."""
 
+from typing import Any
+
 from gavel.evaluation.question_values import PICKS
 from gavel.report.cells import MISSING, Cell, Table, difference_cell, estimate_cell, listing, p_cell, stands_out, text
 from gavel.report.results import Results
@@ -101,7 +103,7 @@ def picked_from(results: Results, name: str) -> int | None:
     return None if rows.empty else int(rows.k.max())
 
 
-def _taken(cost: dict | None) -> Cell:
+def _taken(cost: dict[str, Any] | None) -> Cell:
     if not cost or not cost["questions"]:
         return MISSING
     prompts, comparisons = (cost[key] / cost["questions"] for key in ("prompts", "comparisons"))

@@ -44,7 +44,7 @@ STRAIGHT_LINE = re.compile(
 )
 ELSEWHERE = re.compile(r"__|\b(?:yield|await)\b")  # words that the pattern lets through but the language does not allow
 
-PLAIN: list[Callable] = []  # converters of a returned object to a Python number, if SymPy is loaded
+PLAIN: list[Callable[..., object]] = []  # converters of a returned object to a Python number, if SymPy is loaded
 
 # The worker's own copies: if SymPy is loaded, all other code loses these builtins.
 EXECUTE, COMPILE = exec, compile
@@ -259,7 +259,7 @@ def refusal(node: ast.AST) -> ast.Call:
 
 
 def run(
-    source: str, check: Callable[[str], str | ast.Module] = checked, names: dict = BUILTIN_NAMES
+    source: str, check: Callable[[str], str | ast.Module] = checked, names: dict[str, object] = BUILTIN_NAMES
 ) -> tuple[str, str]:
     """Run one program: `(kind, text)` as in the worker's protocol. Never raises, whatever the program does."""
     over = [False]  # whether the program hit a limit inside a `try`

@@ -332,7 +332,7 @@ def stand_ins() -> dict[str, types.SimpleNamespace]:
 
 STAND_INS = stand_ins()
 ATTRIBUTES = set(METHODS.split()).union(*(vars(module) for module in STAND_INS.values()))
-ATTRIBUTE_GUARDS: list[Callable] = []  # applied to an attribute's value, if SymPy is loaded
+ATTRIBUTE_GUARDS: list[Callable[..., object]] = []  # applied to an attribute's value, if SymPy is loaded
 
 
 def stand_in(module: str) -> types.SimpleNamespace | None:

@@ -121,7 +121,7 @@ def stand_ins(sympy, refused: type[Exception]) -> dict[str, SimpleNamespace]:
         textless(sympy, sympy.S, refused), **{name: getattr(sympy.S, name) for name in SINGLETONS.split()}
     )
 
-    def checked(flags: Mapping) -> Mapping:
+    def checked(flags: Mapping[str, object]) -> Mapping[str, object]:
         if not flags.keys() <= FLAGS or not all(type(flag) is bool for flag in flags.values()):
             raise refused("the flags of symbols are " + ", ".join(sorted(FLAGS)))
         return flags
@@ -149,7 +149,7 @@ def stand_ins(sympy, refused: type[Exception]) -> dict[str, SimpleNamespace]:
 class Singletons(SimpleNamespace):
     """`S`; a call of it makes SymPy's object of a number."""
 
-    def __init__(self, convert: Callable, **names):
+    def __init__(self, convert: Callable[..., object], **names):
         super().__init__(**names)
         self._convert = convert
 
@@ -157,7 +157,7 @@ class Singletons(SimpleNamespace):
         return self._convert(*arguments)
 
 
-def textless(sympy, function: Callable, refused: type[Exception], name: str = "") -> Callable:
+def textless(sympy, function: Callable[..., object], refused: type[Exception], name: str = "") -> Callable[..., object]:
     """The function without any text among its arguments, at any depth; only `Float('0.1')` and `Rational` read a
     number.
 
@@ -194,7 +194,7 @@ def textless(sympy, function: Callable, refused: type[Exception], name: str = ""
     return call
 
 
-def method_guard(sympy, refused: type[Exception]) -> Callable:
+def method_guard(sympy, refused: type[Exception]) -> Callable[..., object]:
     """A guard for attribute values: methods of SymPy's objects accept no texts either."""
 
     def guard(value, found):
@@ -208,7 +208,7 @@ def method_guard(sympy, refused: type[Exception]) -> Callable:
 def without_texts(sympy) -> None:
     """Make the operators of SymPy's objects reject texts, so that `'84' // Integer(2)` is a TypeError."""
 
-    def guarded(method: Callable) -> Callable:
+    def guarded(method: Callable[..., object]) -> Callable[..., object]:
         @wraps(method)
         def call(self, *others):
             if any(isinstance(other, str | bytes | bytearray) for other in others):

@@ -96,7 +96,7 @@ def batches() -> Iterator[tuple[str, float]]:
             yield source, batch["timeout"]
 
 
-def serve_here(parent: int, options: Sequence) -> None:
+def serve_here(parent: int, options: Sequence[object]) -> None:
     """Run programs in this process until one has left so little memory that later ones would suffer."""
     send({"layers": confinement.confine(parent)})
     step = LEFTOVER_BYTES // 2
@@ -123,7 +123,7 @@ def serve_here(parent: int, options: Sequence) -> None:
         send(reply)
 
 
-def serve_apart(parent: int, options: Sequence) -> None:
+def serve_apart(parent: int, options: Sequence[object]) -> None:
     """Run each program in a confined child process. This process runs none and is not confined."""
     confinement.die_with(parent)
     here = os.getpid()

@@ -12,7 +12,7 @@ from gavel.common.errors import InputError
 from gavel.judge.kinds import is_comparative
 from gavel.judge_eval.probes import PROBES, PROBLEMS, PROBLEMS_IN_PAIRS
 from gavel.study import layout, params
-from gavel.training.rl.algorithms import ALGORITHMS
+from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
 # Number of questions in published data sets, by name and split, from their cards on the hub.
 ROWS = {
@@ -129,7 +129,7 @@ def rl(
     The judge scores one of the two; a pairwise judge compares it with the SFT policy's response, which is sampled once.
     """
     kind, validation = ALGORITHMS[algorithm], settings["validation"]
-    epochs, minibatches = kind.passes(settings["ppo"])
+    epochs, minibatches = kind.passes(Passes(settings["ppo"]["epochs"], settings["ppo"]["minibatches"]))
     prompts = settings["steps"] * settings["prompts_per_step"]
     completions = prompts * settings["num_generations"]
     validated = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])

@@ -77,14 +77,14 @@ class Served(Section):
 
     @field_validator("base_url")
     @classmethod
-    def without_secret(cls, value):
+    def without_secret(cls, value: Any) -> Any:
         if value is not None:
             refuse_in_url(value)
         return value
 
     @field_validator("command")
     @classmethod
-    def without_key(cls, value):
+    def without_key(cls, value: Any) -> Any:
         refuse_in_command(value)
         return value
 

@@ -1,6 +1,6 @@
 """Where questions come from, how they are split, and how the student answers them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -42,7 +42,7 @@ class Source(Section):
     perturbs: str | None = Field(None, description="Generator set `plus` only: name of the test set to perturb.")
 
     @model_validator(mode="after")
-    def complete(self):
+    def complete(self) -> Self:
         generated = self.reader == "generator"
         for key in READ if generated else GENERATED:
             if getattr(self, key) != type(self).model_fields[key].default:
@@ -80,14 +80,14 @@ class Data(Section):
 
     @field_validator("labeled", "unlabeled", "validation")
     @classmethod
-    def count_or_fraction(cls, value):
+    def count_or_fraction(cls, value: Any) -> Any:
         if value <= 0 or (isinstance(value, float) and not value.is_integer() and value >= 1):
             raise ValueError(f"{value} is neither a count (1, 2, ...) nor a fraction between 0 and 1")
         return value
 
     @field_validator("tests")
     @classmethod
-    def some_test(cls, value):
+    def some_test(cls, value: Any) -> Any:
         if not value:
             raise ValueError("name at least one test set")
         for name, source in value.items():

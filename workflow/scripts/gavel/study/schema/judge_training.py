@@ -1,6 +1,6 @@
 """How the judge is trained: by itself on unlabelled questions, or by RL on labelled ones."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -75,13 +75,13 @@ class SelfTaught(Section):
 
     @field_validator("agreement")
     @classmethod
-    def ordered(cls, value):
+    def ordered(cls, value: Any) -> Any:
         if value[0] >= value[1]:
             raise ValueError("the first fraction must be below the second")
         return value
 
     @model_validator(mode="after")
-    def something(self):
+    def something(self) -> Self:
         if not self.sft and not self.dpo:
             raise ValueError("sft and dpo are both null, so nothing would be trained; leave one of them on")
         return self

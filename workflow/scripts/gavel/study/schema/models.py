@@ -1,6 +1,6 @@
 """The two models: the student, which learns, and the judge, which rewards it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -111,19 +111,19 @@ class Server(Served):
 
     @field_validator("base_url")
     @classmethod
-    def without_secret(cls, value):
+    def without_secret(cls, value: Any) -> Any:
         if value is not None:
             refuse_in_url(value, references=True)
         return value
 
     @field_validator("api_key_env")
     @classmethod
-    def name_of_a_variable(cls, value):
+    def name_of_a_variable(cls, value: Any) -> Any:
         refuse_as_name(value)
         return value
 
     @model_validator(mode="after")
-    def reachable(self):
+    def reachable(self) -> Self:
         self.check_served()
         return self
 
@@ -144,7 +144,7 @@ class Reasoning(Section):
     seed: int = Field(0, description="Sampling seed.")
 
     @model_validator(mode="after")
-    def sampled(self):
+    def sampled(self) -> Self:
         if self.samples > 1 and not self.temperature:
             raise ValueError(f"temperature: at 0 all {self.samples} samples would be the same")
         return self
@@ -199,19 +199,19 @@ class Prompting(Section):
 
     @field_validator("chat_template_kwargs")
     @classmethod
-    def without_secret(cls, value):
+    def without_secret(cls, value: Any) -> Any:
         refuse_in_options(value)
         return value
 
     @field_validator("labels")
     @classmethod
-    def different(cls, value):
+    def different(cls, value: Any) -> Any:
         if value and value[0] == value[1]:
             raise ValueError("choose two different words")
         return value
 
     @model_validator(mode="after")
-    def possible(self):
+    def possible(self) -> Self:
         if self.chat_template_kwargs and not self.chat:
             raise ValueError("chat_template_kwargs: need the chat template; write `chat: true`, or leave them out")
         if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
@@ -283,11 +283,11 @@ class Judge(Model):
 
     @field_validator("cache", mode="before")
     @classmethod
-    def off(cls, value):
+    def off(cls, value: Any) -> Any:
         return "off" if value is False else value  # YAML reads `off` as false
 
     @model_validator(mode="after")
-    def possible(self):
+    def possible(self) -> Self:
         if self.server and self.model == "scratch":
             raise ValueError("server: a model made from scratch runs in the jobs themselves; leave out `server`")
         if self.on_weak_judge == "stop" and self.min_within_auc is None and self.max_off_label is None:
@@ -295,7 +295,7 @@ class Judge(Model):
         return self
 
     @model_validator(mode="after")
-    def of_its_kind(self):
+    def of_its_kind(self) -> Self:
         kind = KINDS[self.kind]
         for key, value in kind.defaults(reasons=bool(self.reasoning)).items():
             section = self if key == "score" else self.prompting
@@ -332,7 +332,7 @@ class Judge(Model):
 
     @field_validator("kind")
     @classmethod
-    def known(cls, value):
+    def known(cls, value: Any) -> Any:
         if value not in KINDS:
             raise ValueError(f"{value!r} does not exist; choose one of {', '.join(KINDS)}")
         return value

@@ -1,6 +1,7 @@
 """Renamed config keys. Using an old name is an error that gives the new one."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 # Dotted path of the old key -> dotted path of the new key; `*` matches any name. Renamed sections are reported first,
 # so the keys in such a section are listed under its new name.
@@ -51,7 +52,7 @@ def renamed(path: Sequence[str]) -> str | None:
     return None
 
 
-def old_keys(section: Mapping, *path: str) -> dict[str, str]:
+def old_keys(section: Mapping[str, Any], *path: str) -> dict[str, str]:
     """The keys in a config, or in its section at a path, that have been renamed: old -> new, both dotted."""
     found: dict[str, str] = {}
     for key, value in section.items():

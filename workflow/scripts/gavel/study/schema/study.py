@@ -6,7 +6,7 @@ passes plain values on, so that a changed key reruns only the rules that use it.
 
 import difflib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -22,7 +22,7 @@ from gavel.study.schema.models import Judge, Student
 from gavel.study.schema.renamed import old_keys, renamed
 from gavel.study.schema.training import Rl, Sft
 from gavel.training import batches
-from gavel.training.rl.algorithms import ALGORITHMS
+from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
 COMPARISON_FOLDERS = ("figures", "logs", "mlartifacts")  # beside the folders of a sweep's variants
 NOT_SHOWN = "the value is not shown, in case it contains a password or key"
@@ -67,7 +67,7 @@ class Evaluation(Section):
     )
 
     @model_validator(mode="after")
-    def enough(self):
+    def enough(self) -> Self:
         if max(self.ks, default=0) > self.samples:
             raise ValueError(f"ks has {max(self.ks)}, but there are only {self.samples} samples")
         if len(set(self.best_of)) < len(self.best_of):
@@ -103,7 +103,7 @@ class Tracking(Section):
     )
 
     @model_validator(mode="after")
-    def addressed(self):
+    def addressed(self) -> Self:
         """Reject passwords, which results and report would repeat; the message must not repeat them either."""
         if self.uri is None:
             return self
@@ -162,13 +162,13 @@ class Sweep(Section):
         "number of labelled questions; `judge_auc`, their judge's AUC within questions; or `judge_tokens`, the tokens "
         "that their judge uses in training the primary run.",
     )
-    variants: dict[str, dict | None] = Field(
+    variants: dict[str, dict[Any, Any] | None] = Field(
         min_length=2, description="Name -> keys that differ from the config around the sweep."
     )
 
     @field_validator("variants")
     @classmethod
-    def named(cls, value):
+    def named(cls, value: Any) -> Any:
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"variant name {name!r}: expected a letter, then only letters, digits and '_'")
@@ -195,7 +195,7 @@ class Config(Place):
     shared: Shared = Field(default_factory=Shared, description="Stages reused from other studies.")
 
     @model_validator(mode="after")
-    def consistent(self):
+    def consistent(self) -> Self:
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
@@ -233,7 +233,7 @@ class Config(Place):
         unlabeled, validation = self.data.unlabeled, self.data.validation
         try:
             if taught and unlabeled >= 1:
-                check_unlabeled(taught.model_dump(), int(unlabeled))
+                check_unlabeled(taught.iterations, taught.questions, int(unlabeled))
             if benchmark and validation >= 1:
                 check_validation(benchmark.questions, int(validation))
         except InputError as error:
@@ -289,13 +289,13 @@ class Config(Place):
                 batches.split(stage.batch_size, count, stage.micro_batch_size, key)
         grid = self.rl
         for name in grid.algorithms:
-            _, minibatches = ALGORITHMS[name].passes(grid.ppo.model_dump())
+            _, minibatches = ALGORITHMS[name].passes(Passes(grid.ppo.epochs, grid.ppo.minibatches))
             batches.share(grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size)
         if rl := self.judge.rl:
             batches.share(rl.prompts_per_step, rl.num_generations, count, 1, rl.micro_batch_size, key="judge.rl")
 
 
-def load(raw: dict) -> dict:
+def load(raw: dict[str, Any]) -> dict[str, Any]:
     """Validate a config and fill in its defaults.
 
     Args:
@@ -310,7 +310,7 @@ def load(raw: dict) -> dict:
     return _checked(Config, raw)
 
 
-def completed(study: dict) -> dict:
+def completed(study: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults that a resolved config lacks, perhaps because an earlier version wrote it.
 
     Values and unknown keys are not checked.
@@ -327,7 +327,7 @@ def completed(study: dict) -> dict:
     return _completed(Config, study)
 
 
-def _completed(section: type[Section], values: dict, *path: str) -> dict:
+def _completed(section: type[Section], values: dict[str, Any], *path: str) -> dict[str, Any]:
     filled = dict(values)
     for name, field in section.model_fields.items():
         key = field.alias or name
@@ -342,18 +342,18 @@ def _completed(section: type[Section], values: dict, *path: str) -> dict:
     return filled
 
 
-def check_sweep(raw: dict) -> dict:
+def check_sweep(raw: dict[str, Any]) -> dict[str, Any]:
     """Validate the section `sweep`; each variant is validated after merging. Raises `InputError` as `load` does."""
     return _checked(Sweep, raw, "sweep")
 
 
-def check_place(raw: dict) -> tuple[str, str]:
+def check_place(raw: dict[str, Any]) -> tuple[str, str]:
     """The name and results folder of a study with an incomplete config. Raises `InputError` as `load` does."""
     place = _checked(Place, {key: raw[key] for key in Place.model_fields if key in raw})
     return place["study"], place["results_dir"]
 
 
-def _checked(section: type[Section], raw: dict, *path: str) -> dict:
+def _checked(section: type[Section], raw: dict[str, Any], *path: str) -> dict[str, Any]:
     try:
         return section.model_validate(raw).model_dump(by_alias=True, mode="json")
     except ValidationError as error:
@@ -367,12 +367,12 @@ def _checked(section: type[Section], raw: dict, *path: str) -> dict:
         raise InputError(f"config: {_explain(problem)}{suffix}") from None
 
 
-def schema() -> dict:
+def schema() -> dict[str, Any]:
     """The JSON schema: closed, described, with defaults."""
     return Config.model_json_schema(by_alias=True)
 
 
-def _explain(problem: dict) -> str:
+def _explain(problem: dict[str, Any]) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
@@ -422,7 +422,7 @@ def siblings(parts: list[str]) -> list[str]:
     return list(node.get("properties", {}))
 
 
-def definition(root: dict, node: dict) -> dict:
+def definition(root: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     """The definition in the schema `root` that a node refers to, or the node itself."""
     options = [node, *node.get("allOf", ()), *node.get("anyOf", ())]
     name = next((option["$ref"] for option in options if "$ref" in option), None)

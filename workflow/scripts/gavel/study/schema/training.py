@@ -1,6 +1,6 @@
 """How the student is trained: SFT, then a grid of RL runs."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -65,7 +65,7 @@ class Vllm(Served):
     sleep: bool = Field(False, description="Mode `colocate`: release vLLM's memory while the policy is updated.")
 
     @model_validator(mode="after")
-    def reachable(self):
+    def reachable(self) -> Self:
         if self.mode == "colocate":
             for key in ("serve", "base_url", "gpus"):
                 if getattr(self, key) != type(self).model_fields[key].default:
@@ -246,14 +246,14 @@ class Rl(Section):
 
     @field_validator("algorithms")
     @classmethod
-    def known(cls, value):
+    def known(cls, value: Any) -> Any:
         for name in value:
             if name not in ALGORITHMS:
                 raise ValueError(f"{name!r} does not exist; choose from {', '.join(ALGORITHMS)}")
         return value
 
     @model_validator(mode="after")
-    def reachable(self):
+    def reachable(self) -> Self:
         schedule = self.lambda_schedule
         if schedule and schedule.steps is not None and schedule.steps > self.steps:
             raise ValueError(f"lambda_schedule.steps {schedule.steps} is more than steps {self.steps}")
@@ -276,7 +276,7 @@ class Rl(Section):
         return self
 
     @model_validator(mode="after")
-    def samplable(self):
+    def samplable(self) -> Self:
         critics = [name for name in self.algorithms if ALGORITHMS[name].critic]
         if critics and self.vllm:
             raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM does not support; leave out one of them")
@@ -286,7 +286,7 @@ class Rl(Section):
 
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod
-    def distinct(cls, value):
+    def distinct(cls, value: Any) -> Any:
         if not value:
             raise ValueError("is an empty list, which leaves no run; name at least one")
         if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):

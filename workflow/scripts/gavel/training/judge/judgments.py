@@ -16,6 +16,7 @@ from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.records import Pair
 from gavel.training.judge.records import ContrastingPair, Judgment
+from gavel.training.judge.self_taught import SelfTaughtSettings
 
 
 class Asked(NamedTuple):
@@ -95,21 +96,20 @@ def make_judgments(
     pairs: str,
     iteration: int,
     judge_settings: dict[str, Any],
-    settings: dict[str, Any],
+    settings: SelfTaughtSettings,
     output: str,
 ) -> None:
     """Write a judge's judgments (`sampled`) of an iteration's pairs.
 
     Args:
         judge_settings: keyword arguments of `gavel.judge.load.load` for the judge after the previous iteration.
-        settings: the config's `judge.self_taught`.
     """
     rows = sampled(
         load_comparing(judge_settings | {"cache": None}),
         [cast(ContrastingPair, row) for row in read_jsonl(pairs)],
-        samples=settings["samples"],
-        temperature=settings["temperature"],
-        seed=settings["seed"] + iteration,
+        samples=settings.samples,
+        temperature=settings.temperature,
+        seed=settings.seed + iteration,
     )
     say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
     write_jsonl(output, rows)

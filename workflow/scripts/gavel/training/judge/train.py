@@ -9,7 +9,7 @@ validation pairs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,8 +31,10 @@ from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.judge.judgments import both_orders, load_comparing, to_imitate, to_prefer
 from gavel.training.judge.records import Judgment
+from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings, JudgeTrainingSettings
 from gavel.training.records import JudgeSummary
 from gavel.training.rl import algorithms
+from gavel.training.rl.algorithms import Passes
 from gavel.training.rl.grpo import GroupTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
@@ -71,14 +73,15 @@ class Setup:
     Attributes:
         judge: the judge before training; it defines the prompts.
         examples: training examples, from `_examples`.
-        settings: the method's section of the config, `steps` resolved.
+        steps: optimiser steps.
         folder: of the checkpoints.
     """
 
     model: PreTrainedModel
     judge: PairwiseJudge
     examples: Sequence[dict[str, Any]]
-    settings: dict[str, Any]
+    settings: JudgeTrainingSettings
+    steps: int
     folder: Path
     callback: RunCallback
 
@@ -89,12 +92,13 @@ class Setup:
     @property
     def warmup(self) -> int:
         """At most a quarter of the steps: the first warm-up step moves nothing, and few examples give few steps."""
-        return min(int(self.settings["warmup"]), int(self.settings["steps"]) // 4)
+        return min(self.settings.warmup, self.steps // 4)
 
     def config(self, kind: type[trl.Config], **options: Any) -> trl.Config:
         """TRL's configuration for SFT or DPO."""
         settings = self.settings
-        own = {"max_steps": settings["steps"], "warmup_steps": self.warmup, "seed": settings["seed"]}
+        assert isinstance(settings, JudgeSFTSettings)  # or DPO's
+        own = {"max_steps": self.steps, "warmup_steps": self.warmup, "seed": settings.seed}
         return trl.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
 
     def given(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
@@ -104,7 +108,7 @@ class Setup:
             "train_dataset": Dataset.from_list(list(self.examples)),
             "processing_class": self.tokenizer,
             "callbacks": [self.callback],
-            "peft_config": lora.adapters(self.settings["lora"], key),
+            "peft_config": lora.adapters(self.settings.lora, key),
         }
 
 
@@ -116,10 +120,12 @@ def _sft(setup: Setup) -> SFTTrainer:
 
 def _dpo(setup: Setup) -> DPOTrainer:
     """DPO plus an SFT loss on the chosen judgment, which Wang et al. weight by 1.5 at a beta of 0.1."""
-    nll = setup.settings["nll_coefficient"]
+    settings = setup.settings
+    assert isinstance(settings, JudgeDPOSettings)
+    nll = settings.nll_coefficient
     config = setup.config(
         DPOConfig,
-        beta=setup.settings["beta"],
+        beta=settings.beta,
         loss_type=["sigmoid", "sft"] if nll else ["sigmoid"],
         loss_weights=[1.0, nll] if nll else None,
         pad_token=setup.tokenizer.pad_token,
@@ -128,10 +134,11 @@ def _dpo(setup: Setup) -> DPOTrainer:
 
 
 def _grpo(setup: Setup) -> GroupTrainer:
-    kind = algorithms.get("grpo")
-    settings = setup.settings | {"vllm": None, "warmup": setup.warmup}
+    kind, settings = algorithms.get("grpo"), setup.settings
+    assert isinstance(settings, JudgeRLSettings)
+    settings = replace(settings, warmup=setup.warmup)
     longest, folder = _longest_judgment(setup.judge), str(setup.folder)
-    config = trainer_config(kind, settings, 1, 1, longest, settings["seed"], folder)
+    config = trainer_config(kind, settings, Passes(1, 1), longest, settings.seed, folder)
     cue = both_orders(setup.judge, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
     special_tokens = not setup.judge.resident.chat
     return GroupTrainer(
@@ -141,8 +148,8 @@ def _grpo(setup: Setup) -> GroupTrainer:
         train_dataset=Dataset.from_list(_repeated(setup.examples, settings)),
         processing_class=setup.tokenizer,
         callbacks=[setup.callback],
-        rollout_func=Rollout(settings["seed"], 1, settings["generation_batch_size"], special_tokens=special_tokens),
-        peft_config=lora.adapters(settings["lora"], "judge.rl.lora"),
+        rollout_func=Rollout(settings.seed, 1, settings.generation_batch_size, special_tokens=special_tokens),
+        peft_config=lora.adapters(settings.lora, "judge.rl.lora"),
     )
 
 
@@ -151,10 +158,10 @@ def _longest_judgment(judge: PairwiseJudge) -> int:
     return judge.reasoner.max_new_tokens + VERDICT_TOKENS if judge.reasoner else 1
 
 
-def _repeated(examples: Sequence[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str, Any]]:
+def _repeated(examples: Sequence[dict[str, Any]], settings: JudgeRLSettings) -> list[dict[str, Any]]:
     """As many prompts as all steps need, reshuffled whenever they run out."""
-    stream = reshuffled(examples, f"judge-{settings['seed']}")
-    return [next(stream) for _ in range(settings["steps"] * settings["prompts_per_step"])]
+    stream = reshuffled(examples, f"judge-{settings.seed}")
+    return [next(stream) for _ in range(settings.steps * settings.prompts_per_step)]
 
 
 TRAINERS: dict[str, Callable[[Setup], Trainer]] = {"sft": _sft, "dpo": _dpo, "grpo": _grpo}
@@ -195,7 +202,7 @@ def train(
     data: str,
     selection: str,
     run: RunFolders,
-    settings: dict[str, Any],
+    settings: JudgeTrainingSettings,
     name: str,
     mirror: Mirror | None = None,
 ) -> JudgeSummary:
@@ -209,7 +216,7 @@ def train(
         judge_settings: keyword arguments of `gavel.judge.load.load`; the model in them is not used.
         data: JSONL file of judgments, or for `grpo` of pairs `{"id", "prompt", "chosen", "rejected"}`.
         selection: JSONL file of such pairs, from validation questions.
-        settings: the method's section of the config.
+        settings: the method's.
 
     Returns:
         What `run.json` holds; `untrained` gives the reason if the judge was left unchanged.
@@ -222,7 +229,7 @@ def train(
     accuracy = PairAccuracy(asked, pairs)
     judge, tokenizer = accuracy.judge, accuracy.judge.resident.tokenizer
     _check_context(method, judge, rows, data, start)
-    examples = _examples(method, judge, rows, settings["seed"])
+    examples = _examples(method, judge, rows, settings.seed)
     if not examples and method == "grpo":
         raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
@@ -231,29 +238,31 @@ def train(
     # A separate copy, or the judge that validates would share the model in training before a checkpoint is loaded.
     model = loading.load_model(start, dtype=asked["dtype"], revision=asked.get("revision"))
     if examples:
-        setup = Setup(model, judge, examples, settings | {"steps": steps}, state.checkpoints, callback)
+        setup = Setup(model, judge, examples, settings, steps, state.checkpoints, callback)
         trained, untrained = _fit(TRAINERS[method](setup), state)
     else:  # a judge that is right on every pair, or on none, does not end the study
         callback.begin(model, 0)
         trained, untrained = model, f"nothing to learn from: {_WANTING[method]}"
-    summary = {"run": name, "algorithm": method, "lambda": None, "seed": settings["seed"], "steps": steps}
-    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": settings}
+    summary: dict[str, Any] = {"run": name, "algorithm": method, "lambda": None, "seed": settings.seed, "steps": steps}
+    summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": asdict(settings)}
     summary |= {"seconds": callback.seconds()} | ({"untrained": untrained} if untrained else {})
     return cast(JudgeSummary, finish_run(state, trained, tokenizer, Path(run.output), summary, mirror))
 
 
-def _steps(settings: dict[str, Any], examples: int) -> int:
+def _steps(settings: JudgeTrainingSettings, examples: int) -> int:
     """Optimiser steps; none without examples."""
     if not examples:
         return 0
-    return settings["steps"] or max(1, examples * settings["epochs"] // settings["batch_size"])
+    if isinstance(settings, JudgeRLSettings):
+        return settings.steps
+    return settings.steps or max(1, examples * settings.epochs // settings.batch_size)
 
 
 def _callback(
     state: RunState,
     tokenizer: PreTrainedTokenizerBase,
     accuracy: PairAccuracy,
-    settings: dict[str, Any],
+    settings: JudgeTrainingSettings,
     steps: int,
     mirror: Mirror | None,
 ) -> RunCallback:
@@ -262,8 +271,8 @@ def _callback(
         tokenizer,
         accuracy,
         steps=steps,
-        validate_every=settings["validate_every"] or max(1, steps),
-        save_every=settings["validate_every"] or max(1, steps),
+        validate_every=settings.validate_every or max(1, steps),
+        save_every=settings.validate_every or max(1, steps),
         mirror=mirror,
     )
 

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
@@ -24,6 +24,7 @@ from gavel.solutions.mistakes import corrupted
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
 from gavel.training.judge.records import ContrastingPair
+from gavel.training.judge.self_taught import SelfTaughtSettings
 
 
 def make_pairs(
@@ -33,7 +34,7 @@ def make_pairs(
     policy: Policy,
     task: Task,
     temperature: float,
-    settings: dict[str, Any],
+    settings: SelfTaughtSettings,
     output: str,
 ) -> None:
     """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
@@ -44,21 +45,20 @@ def make_pairs(
         iteration: counted from 1.
         policy: answers the questions.
         temperature: of its samples.
-        settings: the config's `judge.self_taught`.
 
     Raises:
         InputError: there are fewer unlabelled questions than all iterations use, or none is challenging.
     """
-    rows, count = [cast(Record, row) for row in read_jsonl(unlabeled)], settings["questions"]
-    check_unlabeled(settings, len(rows))
-    stream = reshuffled(rows, f"self-taught-{settings['seed']}")
+    rows, count = [cast(Record, row) for row in read_jsonl(unlabeled)], settings.questions
+    check_unlabeled(settings.iterations, settings.questions, len(rows))
+    stream = reshuffled(rows, f"self-taught-{settings.seed}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
-    sample = partial(policy.solve, task=task, seed=settings["seed"])
+    sample = partial(policy.solve, task=task, seed=settings.seed)
 
     def answer_to(questions: Iterable[str]) -> list[str]:
         return [group[0].text for group in sample(questions)]
 
-    groups = sample([row["question"] for row in rows], n=settings["policy_samples"], temperature=temperature)
+    groups = sample([row["question"] for row in rows], n=settings.policy_samples, temperature=temperature)
     answers = iter(solutions_to_answers([response.text for group in groups for response in group], task.format))
     samples: dict[str, list[tuple[str, str | None]]] = {row["id"]: [] for row in rows}
     for row, group in zip(rows, groups, strict=True):
@@ -66,16 +66,16 @@ def make_pairs(
             answer = next(answers)
             if not isinstance(answer, NotRun):
                 samples[row["id"]].append((response.text, answer))
-    low, high = settings["agreement"]
+    low, high = settings.agreement
     pairs = contrasting(
         rows,
         samples,
         answer_to,
-        negatives=settings["negatives"],
+        negatives=settings.negatives,
         low=low,
         high=high,
         solution_format=task.format,
-        seed=settings["seed"] + iteration,
+        seed=settings.seed + iteration,
     )
     if not pairs:
         raise InputError(

@@ -44,9 +44,9 @@ class Algorithm:
     def describe(self) -> dict[str, Any]:
         return asdict(self)
 
-    def passes(self, ppo: dict[str, Any]) -> Passes:
-        """How often a rollout is trained on; with a critic `ppo` sets it."""
-        return Passes(ppo["epochs"], ppo["minibatches"]) if self.critic else Passes(1, self.minibatches)
+    def passes(self, ppo: Passes) -> Passes:
+        """How often a rollout is trained on; with a critic as `ppo`, from the config's `rl.ppo`."""
+        return ppo if self.critic else Passes(1, self.minibatches)
 
 
 # The KL to the SFT policy is off for all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the

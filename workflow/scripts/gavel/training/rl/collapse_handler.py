@@ -7,6 +7,7 @@ from gavel.common.log import say
 from gavel.training.records import Ended
 from gavel.training.rl.collapse import collapsed, stale
 from gavel.training.rl.rewards import LambdaSchedule
+from gavel.training.rl.settings import ValidationSettings
 from gavel.training.state import RunState
 
 # `HIGHEST` is below 1, where the unlabelled questions of a mixed run would have no reward at all.
@@ -21,26 +22,13 @@ class CollapseHandler:
     Args:
         run: its best checkpoint is a rollback's result, and its journal records the actions before a resume.
         schedule: lambda over the run, which an action may raise.
-        on_collapse: `flag` records a collapse; `stop` ends the run there; `rollback` ends it with the best checkpoint
-            by validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and continues.
-        collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
-        early_stopping_patience: validations without a better greedy accuracy after which the run ends with its best
-            checkpoint; None disables this.
+        rules: what a collapse is, and what to do on it: `flag` records it; `stop` ends the run there; `rollback` ends
+            it with the best checkpoint by validation; `raise_lambda` raises lambda (by `STEP`, up to `HIGHEST`) and
+            continues. Early stopping ends the run with its best checkpoint.
     """
 
-    def __init__(
-        self,
-        run: RunState,
-        schedule: LambdaSchedule,
-        *,
-        on_collapse: str,
-        collapse_drop: float,
-        collapse_patience: int,
-        early_stopping_patience: int | None = None,
-    ):
-        self.run, self.schedule, self.on_collapse = run, schedule, on_collapse
-        self.drop, self.patience = collapse_drop, collapse_patience
-        self.early_stopping_patience = early_stopping_patience
+    def __init__(self, run: RunState, schedule: LambdaSchedule, rules: ValidationSettings):
+        self.run, self.schedule, self.rules = run, schedule, rules
 
     def __call__(self, past: list[dict[str, Any]], found: dict[str, Any], step: int) -> dict[str, Any]:
         """Entries to add to a validation's figures; an entry `ended` ends the training.
@@ -59,8 +47,8 @@ class CollapseHandler:
                 f"step {step}: true accuracy has fallen, and the judge does not reflect it or little accuracy is left",
                 console=True,
             )
-            notes |= ACTIONS[self.on_collapse](self, step)
-        patience = self.early_stopping_patience
+            notes |= ACTIONS[self.rules.on_collapse](self, step)
+        patience = self.rules.early_stopping_patience
         if patience and not notes.get("ended") and stale(validations, patience):
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
@@ -68,7 +56,7 @@ class CollapseHandler:
     def collapsed(self, validations: list[dict[str, Any]]) -> bool:
         """Whether the validations since lambda was last raised show a collapse."""
         start = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
-        return collapsed(validations[start:], self.drop, self.patience)
+        return collapsed(validations[start:], self.rules.collapse_drop, self.rules.collapse_patience)
 
     def apply(self, noted: dict[str, Any]) -> None:
         """Act on a validation's entries."""
@@ -99,7 +87,7 @@ class CollapseHandler:
             if row["step"] <= step:
                 self.apply(row)
                 if row.get("ended"):
-                    return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.on_collapse}
+                    return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.rules.on_collapse}
         return None
 
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
 from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.settings import PPOSettings
 
 
 def gae(
@@ -100,14 +101,13 @@ class PPOTrainer(GroupTrainer):
     """GRPO's trainer with a critic.
 
     Args:
-        critic: `trunk` (`own` or `shared`), `gamma`, `gae_lambda`, `value_clip`, `value_coefficient`,
-            `critic_learning_rate`, `critic_warmup` (number of rollouts in which only the critic learns).
+        critic: its settings.
     """
 
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(self, *args: Any, model: PreTrainedModel, critic: dict[str, Any], **kwargs: Any):
-        self.ppo, self.shared = critic, critic["trunk"] == "shared"
+    def __init__(self, *args: Any, model: PreTrainedModel, critic: PPOSettings, **kwargs: Any):
+        self.ppo, self.shared = critic, critic.trunk == "shared"
         self._hidden: torch.Tensor | None = None
         value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
@@ -146,7 +146,7 @@ class PPOTrainer(GroupTrainer):
             policy = [p for p in self.model.parameters() if p.requires_grad and id(p) not in critic]
             groups = [
                 {"params": policy, "lr": self.args.learning_rate},
-                {"params": list(self.critic.parameters()), "lr": self.ppo["critic_learning_rate"]},
+                {"params": list(self.critic.parameters()), "lr": self.ppo.critic_learning_rate},
             ]
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
@@ -167,7 +167,7 @@ class PPOTrainer(GroupTrainer):
             ]
         values = torch.cat(parts) * mask
         by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
-        advantages, returns = gae(by_token, values, mask, self.ppo["gamma"], self.ppo["gae_lambda"])
+        advantages, returns = gae(by_token, values, mask, self.ppo.gamma, self.ppo.gae_lambda)
         rewarded = mask * (pools >= 0).unsqueeze(1)
         inside = self._gathered(rewarded).bool()
         residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
@@ -186,13 +186,13 @@ class PPOTrainer(GroupTrainer):
         rollout = self.state.global_step // (
             self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
         )
-        warming = rollout < self.ppo["critic_warmup"]
+        warming = rollout < self.ppo.critic_warmup
         hidden, self._hidden = self._hidden, None
         if hidden is not None and warming:  # the trunk is the policy's: during warm-up only the head learns
             hidden = hidden.detach()
         values = self._values(inputs, hidden)
         old, returns, rewarded = inputs["values"], inputs["returns"], inputs["rewarded"]
-        clipped = old + (values - old).clamp(-self.ppo["value_clip"], self.ppo["value_clip"])
+        clipped = old + (values - old).clamp(-self.ppo.value_clip, self.ppo.value_clip)
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
         # As TRL's "dapo" does for the policy: the mean over the tokens of the rollout, so that neither the length of a
         # micro-batch's completions nor their number of missing rewards changes a token's weight.
@@ -201,7 +201,7 @@ class PPOTrainer(GroupTrainer):
         value_loss = 0.5 * (errors * rewarded).sum() * steps * self.accelerator.num_processes / tokens
         self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
         value_loss = value_loss / self.current_gradient_accumulation_steps
-        return (0.0 if warming else 1.0) * policy_loss + self.ppo["value_coefficient"] * value_loss
+        return (0.0 if warming else 1.0) * policy_loss + self.ppo.value_coefficient * value_loss
 
     def _values(self, batch: Mapping[str, Any], hidden: torch.Tensor | None = None) -> torch.Tensor:
         """Values `(B, T)` of the states before each completion token; `hidden` if a trunk has read the batch."""

@@ -5,14 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gavel.common.sections import from_section
 from gavel.jobs.serving import free_port, serving
+from gavel.training.rl.settings import JobVllmSettings, VllmSettings
 
 PATIENCE_S = 180.0  # TRL polls a dead server for a minute, and may wait forever during a weight transfer
 
 
 @contextmanager
-def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterator[dict[str, Any] | None]:
-    """Yield `rl.vllm` in the form that `gavel.training.rl.grpo_config` takes; None if transformers samples.
+def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterator[VllmSettings | None]:
+    """Yield the settings `rl.vllm`, with the address of the job's own server; None if transformers samples.
 
     With `rl.vllm.serve: job` its server runs as long as the block. A dead server is not restarted, because the
     trainer's weight transfer dies with it: the job fails, and resumes from its checkpoint when it is rerun.
@@ -27,7 +29,7 @@ def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterat
     """
     vllm = study["rl"]["vllm"]
     if not vllm or vllm["serve"] == "external":
-        yield vllm
+        yield from_section(VllmSettings, vllm, "rl.vllm") if vllm else None
         return
     with serving(
         "rollout server",
@@ -40,4 +42,5 @@ def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterat
         ends_job_after=PATIENCE_S,
     ) as served:
         # Several jobs may share a node, so each also needs its own port for the weight transfer.
-        yield vllm | {"base_url": served.url, "group_port": free_port()}
+        served_at = {"base_url": served.url, "group_port": free_port()}
+        yield from_section(JobVllmSettings, vllm | served_at, "rl.vllm")

@@ -8,7 +8,7 @@ runs differ in algorithm, lambda and seed, and in nothing else.
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +39,7 @@ from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
+from gavel.training.rl.settings import RLSettings
 from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is experimental; we pin TRL and test it
@@ -71,15 +72,11 @@ class SplitFiles:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train, and how.
-
-    Attributes:
-        settings: the `rl` section of the config, without the grid.
-    """
+    """What to train, and how."""
 
     cell: Cell
     task: Task
-    settings: dict[str, Any]
+    settings: RLSettings
 
     @property
     def algorithm(self) -> Algorithm:
@@ -88,7 +85,7 @@ class Plan:
     @property
     def passes(self) -> Passes:
         """How often a rollout is trained on."""
-        return self.algorithm.passes(self.settings["ppo"])
+        return self.algorithm.passes(self.settings.ppo.passes)
 
     @property
     def updates(self) -> int:
@@ -105,7 +102,7 @@ def train(
     student: Student,
     task: Task,
     judge: dict[str, Any],
-    settings: dict[str, Any],
+    settings: RLSettings,
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
@@ -118,7 +115,6 @@ def train(
         start: folder of the SFT checkpoint.
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
-        settings: the `rl` section of the config, without the grid.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -137,8 +133,7 @@ def train(
     schedule = _schedule(plan)
     reward = _reward(plan, schedule, loaded)
     monitor = _monitor(plan, data, policy, loaded, start, student)
-    rules = ("on_collapse", "collapse_drop", "collapse_patience", "early_stopping_patience")
-    handler = CollapseHandler(state, schedule, **{name: settings["validation"][name] for name in rules})
+    handler = CollapseHandler(state, schedule, settings.validation)
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     trainer = _trainer(plan, state, policy, rows, reward, callback)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
@@ -152,16 +147,16 @@ def _questions(plan: Plan, data: SplitFiles) -> list[PoolQuestion]:
         [cast(Record, row) for row in read_jsonl(data.labeled)],
         [cast(Record, row) for row in read_jsonl(data.unlabeled)],
         lam=plan.cell.lam,
-        steps=plan.settings["steps"],
-        per_step=plan.settings["prompts_per_step"],
-        labeled_fraction=plan.settings["labeled_fraction"],
+        steps=plan.settings.steps,
+        per_step=plan.settings.prompts_per_step,
+        labeled_fraction=plan.settings.labeled_fraction,
         seed=plan.cell.seed,
     )
 
 
 def _check_context(plan: Plan, data: SplitFiles, start: str, student: Student) -> None:
     """Raises `InputError` if a question does not fit the model, or a training question does not fit vLLM."""
-    longest = (plan.settings["vllm"] or {}).get("max_model_length")
+    longest = plan.settings.vllm.max_model_length if plan.settings.vllm else None
     for path, limit in ((data.labeled, longest), (data.unlabeled, longest), (data.validation, None)):
         rows = read_jsonl(path)
         check_questions(rows, source=path, model=start, student=student, task=plan.task, limit=limit)
@@ -178,32 +173,32 @@ def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
 
 def _schedule(plan: Plan) -> LambdaSchedule:
     """Lambda over the run: constant unless the config has it rise or fall to the run's value."""
-    schedule = plan.settings["lambda_schedule"]
+    schedule = plan.settings.lambda_schedule
     if schedule is None:
         return LambdaSchedule(plan.cell.lam)
-    return LambdaSchedule(plan.cell.lam, schedule["start"], schedule["steps"] or plan.settings["steps"])
+    return LambdaSchedule(plan.cell.lam, schedule.start, schedule.steps or plan.settings.steps)
 
 
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
-    settings, per_token = plan.settings, plan.settings["length_penalty"] / plan.task.max_new_tokens
-    rules = RewardRules(plan.task.format, settings["partial_credit"], settings["center_judge"], per_token)
+    settings, per_token = plan.settings, plan.settings.length_penalty / plan.task.max_new_tokens
+    rules = RewardRules(plan.task.format, settings.partial_credit, settings.center_judge, per_token)
     # DeepSpeed takes a step before a callback could prevent it.
-    skipped = 0 if distributed.sharding() == "deepspeed" else settings["max_skipped_steps"]
-    return MixedReward(schedule, judge, rules, MissingRewards(settings["max_missing_fraction"], skipped), plan.updates)
+    skipped = 0 if distributed.sharding() == "deepspeed" else settings.max_skipped_steps
+    return MixedReward(schedule, judge, rules, MissingRewards(settings.max_missing_fraction, skipped), plan.updates)
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
     """The monitor; it gets the policy at the start of training if it needs a reference or opponents."""
-    settings, compares = plan.settings["validation"], isinstance(judge, Comparer)
+    settings, compares = plan.settings.validation, isinstance(judge, Comparer)
     initial = None
-    if (settings["reference"] or compares) and distributed.is_main():  # the process that validates
+    if (settings.reference or compares) and distributed.is_main():  # the process that validates
         initial = student.load_model(start)
     monitor = Monitor(
-        [cast(Record, row) for row in read_jsonl(data.validation)][: settings["questions"]],
+        [cast(Record, row) for row in read_jsonl(data.validation)][: settings.questions],
         plan.task,
         judge=judge,
-        reference=initial if settings["reference"] else None,
-        temperature=plan.settings["temperature"],
+        reference=initial if settings.reference else None,
+        temperature=plan.settings.temperature,
         seed=plan.cell.seed,
         limits=policy.limits,
     )
@@ -219,9 +214,9 @@ def _callback(
         state,
         policy.tokenizer,
         monitor,
-        steps=plan.settings["steps"],
-        validate_every=plan.settings["validation"]["every"],
-        save_every=plan.settings["save_every"],
+        steps=plan.settings.steps,
+        validate_every=plan.settings.validation.every,
+        save_every=plan.settings.save_every,
         updates_per_step=plan.updates,
         decide=handler,
         apply=handler.apply,
@@ -239,10 +234,11 @@ def _trainer(
 ) -> GroupTrainer:
     settings, seed = plan.settings, plan.cell.seed
     longest = plan.task.max_new_tokens
-    config = trainer_config(plan.algorithm, settings, *plan.passes, longest, seed, str(state.checkpoints))
+    folder = str(state.checkpoints)
+    config = trainer_config(plan.algorithm, settings, plan.passes, longest, seed, folder, settings.vllm)
     asked = plan.task.prompts(row["question"] for row in rows)
     critic = plan.algorithm.critic
-    own = {"critic": settings["ppo"]} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
+    own: dict[str, Any] = {"critic": settings.ppo} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
     return (PPOTrainer if critic else GroupTrainer)(
         model=policy.model,
         reward_funcs=reward,
@@ -250,9 +246,9 @@ def _trainer(
         train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
         processing_class=policy.tokenizer,
         callbacks=[callback, SkipMissingRewards(reward.missing)],
-        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings["generation_batch_size"]),
-        peft_config=lora.adapters(settings["lora"], "rl.lora"),
-        kl_in_reward=settings["kl_placement"] == "reward",
+        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings.generation_batch_size),
+        peft_config=lora.adapters(settings.lora, "rl.lora"),
+        kl_in_reward=settings.kl_placement == "reward",
         **own,
     )
 
@@ -265,7 +261,7 @@ def _fit(
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
     trained = trainer.model
     if last and ended is not None:  # only the results were left to move
-        adapters = plan.settings["lora"] is not None
+        adapters = plan.settings.lora is not None
         trained = student.load_model(start if adapters else str(last))
         trained = lora.load(trained, last) if adapters else trained
     else:
@@ -279,8 +275,8 @@ def _fit(
 def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict[str, Any]:
     """What `run.json` holds, without the run's duration."""
     cell, settings = plan.cell, plan.settings
-    steps = ended["step"] if ended else settings["steps"]
-    rows = rows[: steps * settings["prompts_per_step"]]
+    steps = ended["step"] if ended else settings.steps
+    rows = rows[: steps * settings.prompts_per_step]
     used = {row["question"] for row in rows if row["labeled"]}
     epochs, minibatches = plan.passes
     return {
@@ -292,7 +288,7 @@ def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> d
         "ended": ended,
         "labels": len(used) if cell.lam > 0 else 0,
         "unlabeled": len({row["question"] for row in rows} - used),
-        "completions": len(rows) * settings["num_generations"],
-        "settings": settings,
+        "completions": len(rows) * settings.num_generations,
+        "settings": asdict(settings),
         "algorithm_notes": plan.algorithm.describe() | {"epochs": epochs, "minibatches": minibatches},
     }

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -19,27 +20,39 @@ from gavel.models.task import Task
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.verifier import verify
 from gavel.training.scratch.judge_tasks import Example, Labeled, examples, labels_of
-from gavel.training.scratch.student import build_model, fit, next_token_loss, pretraining_texts, program_of, save
+from gavel.training.scratch.student import (
+    Recipe,
+    build_model,
+    fit,
+    next_token_loss,
+    pretraining_texts,
+    program_of,
+    save,
+)
 
 TASK = Task("solve", "program", 64)  # of the student's samples
 REPLY = 0.5  # weight of learning to write, where learning to answer has 1
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeRecipe(Recipe):
+    """The config's `judge.scratch`.
+
+    Attributes:
+        lm_steps: optimiser steps of language modelling, before those of judging.
+        samples: of the untuned student for a question, at temperature 1.
+        questions: number of questions that it is sampled on.
+        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt together.
+    """
+
+    lm_steps: int
+    samples: int
+    questions: int
+    tasks: tuple[str, ...]
+
+
 def train_judge(
-    problems: Sequence[Record],
-    student: Policy,
-    *,
-    width: int = 128,
-    layers: int = 4,
-    heads: int = 4,
-    steps: int = 1200,
-    batch_size: int = 64,
-    lm_steps: int = 450,
-    samples: int = 4,
-    questions: int = 4000,
-    labels: tuple[str, str] | None = None,
-    tasks: Sequence[str] = ("single-token",),
-    seed: int = 0,
+    problems: Sequence[Record], student: Policy, recipe: JudgeRecipe, labels: tuple[str, str] | None
 ) -> LlamaForCausalLM:
     """Train a judge from scratch on the pretrain split.
 
@@ -50,17 +63,14 @@ def train_judge(
     Args:
         problems: records with solutions.
         student: the judge learns from its samples and shares its tokenizer.
-        steps, lm_steps: optimiser steps of judging, and of language modelling before it.
-        samples, questions: number of the student's samples for a question, at temperature 1, and of such questions.
         labels: the two label words, each one token after the judging prompt; several tasks have their own each.
-        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt together.
     """
-    tokenizer = student.tokenizer
-    model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed + 1)
+    tokenizer, seed, tasks, batch_size = student.tokenizer, recipe.seed, recipe.tasks, recipe.batch_size
+    model = build_model(tokenizer, width=recipe.width, layers=recipe.layers, heads=recipe.heads, seed=seed + 1)
     texts = pretraining_texts(problems, corrupted_fraction=0.0, no_question_fraction=0.0, seed=seed)
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    fit(model, read, tokenizer, loss=next_token_loss, steps=lm_steps, batch_size=batch_size, seed=seed)
-    pairs = judging_pairs(problems, student, samples=samples, questions=questions, seed=seed)
+    fit(model, read, tokenizer, loss=next_token_loss, steps=recipe.lm_steps, batch_size=batch_size, seed=seed)
+    pairs = judging_pairs(problems, student, samples=recipe.samples, questions=recipe.questions, seed=seed)
     say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them correct")
     references = {row["question"]: program for row, program in _with_programs(problems)}
     asked: list[tuple[list[int], list[float]]] = []
@@ -75,7 +85,7 @@ def train_judge(
         tokenizer,
         loss=weighted_loss,
         weights=weights,
-        steps=steps,
+        steps=recipe.steps,
         batch_size=batch_size,
         seed=seed + 1,
         rate=0.5,
@@ -144,15 +154,13 @@ def judging_pairs(
     ]
 
 
-def make_judge(
-    pretrain: str, student: str, output: str, recipe: dict[str, Any], labels: tuple[str, str] | None
-) -> None:
-    """Train a judge on a pretrain file and an untuned student's samples, and save it; `recipe` as in `train_judge`.
+def make_judge(pretrain: str, student: str, output: str, recipe: JudgeRecipe, labels: tuple[str, str] | None) -> None:
+    """Train a judge on a pretrain file and an untuned student's samples, and save it.
 
     The student's stories in wider words (`gavel.data.generator.templates`) are left out: with the same number of steps
     the judge becomes far better on the questions that it will be asked about.
     """
     untuned = Policy.load(student, Student())
     rows = [cast(Record, row) for row in read_jsonl(pretrain) if row["kind"] != WIDE]
-    model = train_judge(rows, untuned, **recipe, labels=labels)
+    model = train_judge(rows, untuned, recipe, labels)
     save(model, untuned.tokenizer, output, pretrain, recipe)

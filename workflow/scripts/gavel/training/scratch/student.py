@@ -9,7 +9,8 @@ al. 2024, as in `torch.optim.Muon`) and AdamW for the rest. All sizes and steps 
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, cast
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -36,6 +37,40 @@ BOILERPLATE = ["def solution():\n", "    result = ", "\n    return result", *(f"
 LABELS = (" Yes", " No")  # the judge's label words
 SHOWN_EVERY = 50  # steps between two log lines
 SPLIT = r"\d| ?\p{L}+|\s|[^\s\p{L}\d]"  # single digits; a word keeps the space before it
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a tiny model is made: what the config's `student.scratch` and `judge.scratch` have in common.
+
+    Attributes:
+        width: hidden size.
+        layers, heads: their numbers.
+        steps: optimiser steps; a judge's are on judging prompts.
+        batch_size: documents per step.
+        seed: of the weights, the documents and their order.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    steps: int
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRecipe(Recipe):
+    """The config's `student.scratch`.
+
+    Attributes:
+        corrupted_fraction: fraction of documents with a corrupted program; it sets how much SFT and RL can still
+            improve.
+        no_question_fraction: fraction of documents with a program alone.
+    """
+
+    corrupted_fraction: float
+    no_question_fraction: float
 
 
 def build_tokenizer(texts: Sequence[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
@@ -119,48 +154,34 @@ def pretraining_texts(
 
 
 def train_student(
-    problems: Sequence[Record],
-    *,
-    width: int = 128,
-    layers: int = 4,
-    heads: int = 4,
-    steps: int = 400,
-    batch_size: int = 64,
-    corrupted_fraction: float = 0.25,
-    no_question_fraction: float = 0.2,
-    seed: int = 0,
+    problems: Sequence[Record], recipe: StudentRecipe
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """Pretrain a student from scratch on the pretrain split.
-
-    Args:
-        problems: records with solutions.
-        width, layers, heads: the model's shape.
-        steps, batch_size: optimiser steps, and documents per step.
-        corrupted_fraction: fraction of documents with a corrupted program; it sets how much SFT and RL can still
-            improve.
-        no_question_fraction: fraction of documents with a program alone.
-    """
+    """Pretrain a student from scratch on the pretrain split; `problems` are records with solutions."""
+    seed = recipe.seed
     texts = pretraining_texts(
-        problems, corrupted_fraction=corrupted_fraction, no_question_fraction=no_question_fraction, seed=seed
+        problems,
+        corrupted_fraction=recipe.corrupted_fraction,
+        no_question_fraction=recipe.no_question_fraction,
+        seed=seed,
     )
     tokenizer = build_tokenizer([*texts, *judge_words()])
-    model = build_model(tokenizer, width=width, layers=layers, heads=heads, seed=seed)
+    model = build_model(tokenizer, width=recipe.width, layers=recipe.layers, heads=recipe.heads, seed=seed)
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    fit(model, ids, tokenizer, loss=next_token_loss, steps=steps, batch_size=batch_size, seed=seed)
+    fit(model, ids, tokenizer, loss=next_token_loss, steps=recipe.steps, batch_size=recipe.batch_size, seed=seed)
     return model.eval(), tokenizer
 
 
-def make_student(pretrain: str, output: str, recipe: dict[str, Any]) -> None:
-    """Train a student on a pretrain file and save it with its origin; `recipe` as in `train_student`."""
-    model, tokenizer = train_student([cast(Record, row) for row in read_jsonl(pretrain)], **recipe)
+def make_student(pretrain: str, output: str, recipe: StudentRecipe) -> None:
+    """Train a student on a pretrain file and save it with its origin."""
+    model, tokenizer = train_student([cast(Record, row) for row in read_jsonl(pretrain)], recipe)
     save(model, tokenizer, output, pretrain, recipe)
 
 
 def save(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output: str, pretrain: str, recipe: dict[str, Any]
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output: str, pretrain: str, recipe: Recipe
 ) -> None:
     loading.save(model, tokenizer, output)
-    origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": recipe}
+    origin = {"made_by": "gavel.scratch", "pretrain_sha256": file_digest(pretrain), "recipe": asdict(recipe)}
     write_json(f"{output}/{ORIGIN}", origin)
 
 
