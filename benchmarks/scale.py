@@ -143,9 +143,9 @@ def mirrored(folder: Path) -> None:
 
     config = json.loads((folder / "fake.json").read_text()) | {"results_dir": str(folder / "fake")}
     config |= {"tracking": {"uri": None}}
-    for run, cell in layout.cells(config).items():
-        tags = {"algorithm": cell["algorithm"], "lambda": cell["lam"], "seed": cell["seed"]}
-        with job_run(config, "rl", run, digest="0", params=cell, tags=tags, say=print) as mirror:
+    for run, grid_run in layout.grid_runs(config).items():
+        tags = {"algorithm": grid_run["algorithm"], "lambda": grid_run["lam"], "seed": grid_run["seed"]}
+        with job_run(config, "rl", run, digest="0", params=grid_run, tags=tags, log=print) as mirror:
             mirror.mirror([{"step": step, "metrics": {"reward": 0.5, "kl": 0.1}} for step in range(80)])
 
 

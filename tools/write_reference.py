@@ -6,7 +6,7 @@ import yaml
 
 from gavel.cli.cost import page
 from gavel.common.files import write_text
-from gavel.study.cost.estimate import Assumed
+from gavel.study.cost.estimate import Assumptions
 from gavel.study.reference import reference
 from gavel.study.schema import study
 
@@ -37,7 +37,7 @@ def environment_text() -> str:
 
 def cost_text() -> str:
     """docs/cost.md: the output of `gavel cost` for the two studies that need GPUs."""
-    return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumed())
+    return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumptions())
 
 
 if __name__ == "__main__":

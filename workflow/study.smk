@@ -46,7 +46,7 @@ rule judge:
 
 rule rl:
     input:
-        [LAYOUT.runs(run).final for run in CELLS],
+        [LAYOUT.runs(run).final for run in GRID_RUNS],
     localrule: True
 
 
@@ -66,4 +66,4 @@ onerror:
     # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished
 
-    unfinished.tell([config])
+    unfinished.write_reports([config])

@@ -37,4 +37,4 @@ onerror:
     # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished
 
-    unfinished.tell(VARIANTS.values())
+    unfinished.write_reports(VARIANTS.values())

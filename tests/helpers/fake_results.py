@@ -8,7 +8,7 @@ from pathlib import Path
 from gavel.common.files import write_json, write_jsonl
 from gavel.evaluation.metrics import write_metrics
 from gavel.judge_eval import probes
-from gavel.judge_eval.calibration import whole
+from gavel.judge_eval.calibration import judge_report
 from gavel.study import layout
 from gavel.study.schema.study import load
 
@@ -274,7 +274,7 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
         items.append(item | verdict | {"off_label_mass": rng.random() * 1e-3, "truncated": False})
     tricks = [item | {"probe": rng.choice(list(probes.PROBES))} for item in items]
     tricks += [item | {"probe": "claim", "correct": False, "judge": 0.9, "says_right": True} for item in items]
-    found = whole(items) | {"probes": probes.summary(tricks), "too_weak": None}
+    found = judge_report(items) | {"probes": probes.summary(tricks), "too_weak": None}
     settings = {"samples": 4, "temperature": 0.7, "run": "sft"}
     write_json(root / "judge" / "calibration.json", found | {"judge": "weights/judge", "settings": settings})
     write_json(root / "judge" / "policies.json", {run: found for run in runs if run != "sft"})

@@ -19,7 +19,7 @@ REPEATED = [PROMPTS[2], PROMPTS[0], PROMPTS[2], PROMPTS[2]]
 SHORTEST, LONGEST = 3, 24
 
 
-class Scripted:
+class ScriptedRollout:
     """A rollout of given tokens, `SHORTEST` to `LONGEST` of them, that depend on the question only."""
 
     def __call__(self, texts, trainer):
@@ -32,7 +32,7 @@ class Scripted:
         return {"prompt_ids": tokenizer(texts)["input_ids"], "completion_ids": completions, "logprobs": None}
 
 
-class Scored:
+class ScriptedReward:
     """A reward that depends on the completion only; with `missing` every third completion has none."""
 
     __name__ = "scored"
@@ -59,11 +59,11 @@ def trainer(
     torch.manual_seed(0)
     made = (PPOTrainer if about.critic else GroupTrainer)(
         model=model,
-        reward_funcs=Scored(missing),
+        reward_funcs=ScriptedReward(missing),
         args=grpo_config.trainer_config(about, rl_settings, passes, LONGEST, 0, str(folder)),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        rollout_func=Scripted(),
+        rollout_func=ScriptedRollout(),
         peft_config=adapters,
         **({"critic": rl_settings.ppo} if about.critic else {"leave_one_out": about.leave_one_out}),
     )

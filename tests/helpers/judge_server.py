@@ -23,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(found, {"error": {"message": "busy"}})
         if isinstance(found, bytes):
             return self._send_as_it_is(found)
-        if isinstance(found, Whole):
+        if isinstance(found, WholeReply):
             return self._send(200, found.body)
         entries = [{"token": token, "logprob": value, "top_logprobs": []} for token, value in found.items()]
         first = max(entries, key=lambda entry: entry["logprob"])
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Whole:
+class WholeReply:
     """The JSON document that is the whole reply."""
 
     def __init__(self, body):

@@ -19,12 +19,12 @@ def steps(uri: str, run_id: str, metric: str) -> list[tuple[int, float]]:
     return sorted((point.step, point.value) for point in MlflowClient(uri).get_metric_history(run_id, metric))
 
 
-def child(store, folder, run="rl/grpo", say=print, **more) -> Tracker:
+def child(store, folder, run="rl/grpo", log=print, **more) -> Tracker:
     """The run of a job whose record lies in `folder`."""
     uri, study = store
     options = {"tags": {"rule": "rl", "lambda": 0.5, "none": None}, "params": {"lr": 1e-4}} | more
     path = Path(folder, f"{run.replace('/', '-')}.json")
-    return Tracker(Record.create(path, uri, "gavel", f"{study}/{run}", "grpo", parent=study, **options), uri, say)
+    return Tracker(Record.create(path, uri, "gavel", f"{study}/{run}", "grpo", parent=study, **options), uri, log)
 
 
 def killed(tracker: Tracker) -> None:

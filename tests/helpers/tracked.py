@@ -32,7 +32,7 @@ def log(folder: Path, uri: str, number: int, together=None, study: str = STUDY) 
     run = f"grpo-lambda0.5-seed{number}"
     if together is not None:
         together.wait()
-    with job_run(config(folder, uri, study), "rl", run, digest=str(number), params=PARAMS, say=print) as mirror:
+    with job_run(config(folder, uri, study), "rl", run, digest=str(number), params=PARAMS, log=print) as mirror:
         journal = Journal(folder / "state" / run / "journal.jsonl")
         for step in range(1, STEPS + 1):
             journal.append(step, {f"m{metric}": value(number, step, metric) for metric in range(METRICS)})
@@ -61,7 +61,7 @@ def waits(folder: Path, uri: str, number: int, together) -> None:
     """A job that tells one metric, once `together` lets it; it waits three seconds for an answer."""
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
     together.wait()
-    with job_run(config(folder, uri, "queue"), "rl", str(number), digest="a", params={}, say=print) as mirror:
+    with job_run(config(folder, uri, "queue"), "rl", str(number), digest="a", params={}, log=print) as mirror:
         mirror.mirror([{"step": 0, "metrics": {"x": 1.0}}])
 
 

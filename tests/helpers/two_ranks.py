@@ -8,7 +8,7 @@ from torch.distributed.fsdp import fully_shard
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
-from gavel.jobs.launch import RunFolders, rebuilt
+from gavel.jobs.launch import RunFolders, restore_dataclasses
 from gavel.judge import load as judge
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
@@ -16,7 +16,7 @@ from gavel.models.sampling import sample
 from gavel.training import distributed
 from gavel.training.rl import algorithms, collapse_handler, rollout
 from gavel.training.rl import train as rl_train
-from gavel.training.state import save_whole
+from gavel.training.state import replace_policy
 from helpers import gradients
 
 
@@ -25,7 +25,7 @@ def train(run: RunFolders, start: str, job: dict, critic: dict, mirror) -> None:
     shards(notes, start)
     cuts(notes, start)
     repeated(notes, start)
-    rl_train.train(**rebuilt(rl_train.train, critic))
+    rl_train.train(**restore_dataclasses(rl_train.train, critic))
     decisions(notes, job)
     refuse()
 
@@ -43,12 +43,12 @@ def shards(folder: Path, start: str) -> None:
         model(ids, labels=ids).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        with distributed.whole(model) as policy:
+        with distributed.unsharded(model) as policy:
             # Unlike numbers of passes: with shards left, the process with more of them would wait for ever.
             n = 3 if distributed.is_main() else 1
             mine = sample(policy, tokenizer, ["Ben has 4 keys"], n=n, temperature=1.0, max_new_tokens=4 * n)
         texts.append([s.text for s in mine[0]])
-    save_whole(model, tokenizer, folder / "sharded")
+    replace_policy(model, tokenizer, folder / "sharded")
     distributed.on_main(lambda: write_json(folder / "texts.json", texts))
 
 
@@ -83,11 +83,11 @@ def repeated(folder: Path, start: str) -> None:
     )
     made.rollout_func = rollout.Rollout(0, 1, 64)
     output = made._generate_and_score_completions(next(iter(made.get_train_dataloader())))
-    shares = distributed.from_all(gradients.completions(output))
+    shares = distributed.all_gather(gradients.completions(output))
     distributed.on_main(lambda: write_json(folder / "repeated.json", [each for share in shares for each in share]))
 
 
-class Deaf(Judge):
+class UnreachableJudge(Judge):
     """A judge that the second process cannot reach in the second step."""
 
     def __init__(self, inner):
@@ -103,8 +103,8 @@ class Deaf(Judge):
 def decisions(folder: Path, job: dict) -> None:
     """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
     load, finish = judge.load, rl_train.finish_run
-    judge.load = lambda **settings: Deaf(load(**settings))
-    collapse_handler.collapsed = lambda validations, drop, patience: len(validations) > 3
+    judge.load = lambda **settings: UnreachableJudge(load(**settings))
+    collapse_handler.has_collapsed = lambda validations, drop, patience: len(validations) > 3
 
     def note(run, policy, *arguments):
         sums: list = [None, None]
@@ -113,11 +113,11 @@ def decisions(folder: Path, job: dict) -> None:
         return finish(run, policy, *arguments)
 
     rl_train.finish_run = note
-    rl_train.train(**rebuilt(rl_train.train, job))
+    rl_train.train(**restore_dataclasses(rl_train.train, job))
 
 
 def refuse() -> None:
     """One process has something to say; the other waits for it in vain."""
     if not distributed.is_main():
         raise InputError("data.labeled: nothing there")
-    distributed.wait()
+    distributed.barrier()

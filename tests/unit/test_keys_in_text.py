@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from gavel.common.nested import merged
+from gavel.common.nested import merge
 from gavel.common.paths import ROOT
 from gavel.study.schema import study as schema
 from helpers.configs import default
@@ -47,9 +47,9 @@ def test_pages_show_fragments():
 def test_a_fragment_on_a_page_is_taken(path):
     for found in fragments(path.read_text(encoding="utf-8")):
         sweep = found.pop("sweep", None)
-        schema.load(merged(whole(found), found))
+        schema.load(merge(whole(found), found))
         for overlay in schema.check_sweep(sweep)["variants"].values() if sweep else ():
-            schema.load(merged(whole(overlay), overlay))
+            schema.load(merge(whole(overlay), overlay))
 
 
 def whole(fragment: dict) -> dict:

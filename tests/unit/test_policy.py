@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.jobs.launch import rebuilt
+from gavel.jobs.launch import restore_dataclasses
 from gavel.models import loading
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
@@ -23,7 +23,7 @@ def prompt(tmp_path):
 
 
 def test_a_task_is_what_changes_a_solution_and_reads_its_prompt_once(prompt):
-    task = Task.of({"prompt": str(prompt), "format": "text", "max_new_tokens": 5, "batch_seconds": 60.0})
+    task = Task.from_config({"prompt": str(prompt), "format": "text", "max_new_tokens": 5, "batch_seconds": 60.0})
     assert task == Task(str(prompt), "text", 5)
     wanted = [f"Q: {question}\nA:" for question in QUESTIONS]
     assert task.prompts(QUESTIONS) == wanted
@@ -31,7 +31,7 @@ def test_a_task_is_what_changes_a_solution_and_reads_its_prompt_once(prompt):
     assert task.prompts(QUESTIONS) == wanted
     prompt.write_text("No slot")
     with pytest.raises(InputError, match="no slot"):
-        Task.of(asdict(task)).prompts(QUESTIONS)
+        Task.from_config(asdict(task)).prompts(QUESTIONS)
 
 
 def test_a_policy_solves_questions_as_the_sampler_does_its_prompts(tiny, model, tokenizer, prompt):
@@ -62,4 +62,4 @@ def test_what_crosses_to_another_process_is_rebuilt():
 
     arguments = {"student": Student("m"), "task": Task("solve", "text", 5), "settings": {"prompt": "x"}, "n": 1}
     plain = arguments | {"student": asdict(arguments["student"]), "task": asdict(arguments["task"])}
-    assert rebuilt(function, plain) == rebuilt(function, arguments) == arguments
+    assert restore_dataclasses(function, plain) == restore_dataclasses(function, arguments) == arguments

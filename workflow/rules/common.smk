@@ -50,8 +50,8 @@ def prompt_files(*names):
 
 LAYOUT = Layout(config["results_dir"])
 TESTS = list(config["data"]["tests"])
-CELLS = layout.cells(config)
-RUNS = ["sft", *CELLS]
+GRID_RUNS = layout.grid_runs(config)
+RUNS = ["sft", *GRID_RUNS]
 CHECKPOINTS = layout.checkpoints(config)
 STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
@@ -60,7 +60,7 @@ JUDGES = job_params.judges(config)
 BENCHMARK = LAYOUT.judge.benchmark_csv if config["judge"]["benchmark"] else []
 MODELS = layout.model_files(config)
 HUB = layout.hub(config)
-SHIPPED = layout.shipped(config)
+LOCAL_MODELS = layout.local_models(config)
 SOLVING_PROMPT = prompt_files(config["solution"]["prompt"])
 JUDGING_PROMPTS = prompt_files(*job_params.judge_prompts(config))
 THREADS = config["compute"]["threads"]

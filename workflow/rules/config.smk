@@ -11,7 +11,7 @@ from gavel.common.errors import InputError
 
 # Snakemake has read the files already, but does not report duplicate keys.
 try:
-    config_files.check_given(
+    config_files.check_command_line(
         workflow.overwrite_configfiles,
         workflow.config_settings.config_args or (),
         config,

@@ -45,7 +45,7 @@ rule prepare_data:
         code=code("prepare_data.py"),
         settings=DATA,
         solution_format=config["solution"]["format"],
-        models=SHIPPED,
+        models=LOCAL_MODELS,
     script:
         "../scripts/prepare_data.py"
 

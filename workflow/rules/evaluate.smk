@@ -3,7 +3,7 @@ EVALUATIONS = [LAYOUT.evaluation("{run}", name) for name in TESTS]
 
 rule generate:
     input:
-        headline=lambda wildcards: CHECKPOINTS[wildcards.run][0],
+        main=lambda wildcards: CHECKPOINTS[wildcards.run][0],
         alternate=lambda wildcards: CHECKPOINTS[wildcards.run][1],
         tests=rules.prepare_data.output.tests,
         prompts=SOLVING_PROMPT,

@@ -24,7 +24,7 @@ rule train_rl:
     benchmark:
         LAYOUT.benchmark(RULES["train_rl"])
     wildcard_constraints:
-        run="|".join(CELLS),
+        run="|".join(GRID_RUNS),
     priority: 5  # training takes longest, so it comes before evaluations
     conda:
         "../../envs/gavel.yaml"
@@ -34,7 +34,7 @@ rule train_rl:
     params:
         code=code("train_rl.py"),
         compute=COMPUTE,
-        cell=lambda wildcards: CELLS[wildcards.run],
+        grid_run=lambda wildcards: GRID_RUNS[wildcards.run],
         student=STUDENT_TOKENS,
         judge=JUDGE,
         settings=job_params.rl(config),
@@ -58,12 +58,12 @@ use rule judge_policy as judge_trained with:
     benchmark:
         LAYOUT.benchmark(RULES["judge_trained"])
     wildcard_constraints:
-        run="|".join(CELLS),
+        run="|".join(GRID_RUNS),
 
 
 rule calibrate_trained:
     input:
-        verdicts=expand(rules.judge_trained.output.verdicts, run=CELLS),
+        verdicts=expand(rules.judge_trained.output.verdicts, run=GRID_RUNS),
     output:
         policies=LAYOUT.judge.policies,
     log:
@@ -72,6 +72,6 @@ rule calibrate_trained:
         "../../envs/gavel.yaml"
     params:
         code=code("calibrate_trained.py"),
-        runs=list(CELLS),
+        runs=list(GRID_RUNS),
     script:
         "../scripts/calibrate_trained.py"

@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 from gavel.common.files import read_jsonl, write_json
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 from gavel.data.audit import audit
 
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ with script_log(snakemake.log[0], "audit"):
         n=snakemake.params.ngram,
     )
     write_json(snakemake.output.audit, report)
-    say(f"clean: {report['clean']}", console=True)
+    info(f"clean: {report['clean']}", console=True)

@@ -10,7 +10,7 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
     from gavel.jobs.threads import use_threads
     from gavel.judge import load
     from gavel.judge.access import judge_access
-    from gavel.judge_eval.benchmark import ask, check, written
+    from gavel.judge_eval.benchmark import ask, check, written_judgments
 
     use_threads(snakemake.threads)
     with judge_access(snakemake.config, snakemake.log[0]) as access:
@@ -19,6 +19,6 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
         items = list(read_jsonl(snakemake.input.pairs))
         rows, cost = ask(judge, items)
         check(rows)
-        write_jsonl(snakemake.output.written, written(judge, items))
+        write_jsonl(snakemake.output.written, written_judgments(judge, items))
     write_jsonl(snakemake.output.answers, rows)
     write_json(snakemake.output.cost, cost)

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -9,7 +9,7 @@ with script_log(snakemake.log[0], "judge benchmark"):
     from gavel.common.digests import file_digest
     from gavel.common.files import read_json, read_jsonl
     from gavel.jobs.job import plain_job
-    from gavel.judge_eval.benchmark_figures import curve, headline, write_table
+    from gavel.judge_eval.benchmark_figures import curve, summary_line, write_table
 
     files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}
@@ -21,4 +21,4 @@ with script_log(snakemake.log[0], "judge benchmark"):
         mirror.artifact(snakemake.output.table)
     for row in rows:
         if row["by"] == "all":
-            say(f"{row['judge']}: {headline(row)}", console=True)
+            info(f"{row['judge']}: {summary_line(row)}", console=True)

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -9,11 +9,11 @@ with script_log(snakemake.log[0], "judge"):
     from gavel.common.files import read_jsonl, write_json
     from gavel.jobs.job import plain_job
     from gavel.judge_eval import probes
-    from gavel.judge_eval.calibration import headline, too_weak, whole
+    from gavel.judge_eval.calibration import judge_report, summary_line, weakness
 
     params = snakemake.params
-    calibration = whole(list(read_jsonl(snakemake.input.verdicts)))
-    weak = too_weak(calibration, params.min_within_auc, params.max_off_label)
+    calibration = judge_report(list(read_jsonl(snakemake.input.verdicts)))
+    weak = weakness(calibration, params.min_within_auc, params.max_off_label)
     further = {
         "probes": probes.summary(list(read_jsonl(snakemake.input.probes))),
         "too_weak": weak,
@@ -25,8 +25,8 @@ with script_log(snakemake.log[0], "judge"):
         mirror.mirror([{"step": 0, "metrics": numbers}])
         mirror.artifact(snakemake.output.calibration)
     if weak:
-        say(f"WARNING: {weak}", console=True)
+        info(f"WARNING: {weak}", console=True)
     if truncated := calibration["truncated"]:
         count = f"{truncated} of {calibration['n']} judging prompts"
-        say(f"WARNING: {count} exceeded judge.max_tokens or the judge's context and were truncated", console=True)
-    say(headline(calibration), console=True)
+        info(f"WARNING: {count} exceeded judge.max_tokens or the judge's context and were truncated", console=True)
+    info(summary_line(calibration), console=True)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "judge"):
     from gavel.common.files import read_jsonl, write_json
-    from gavel.judge_eval.calibration import whole
+    from gavel.judge_eval.calibration import judge_report
 
     files = zip(snakemake.params.runs, snakemake.input.verdicts, strict=True)
-    write_json(snakemake.output.policies, {run: whole(list(read_jsonl(path))) for run, path in files})
+    write_json(snakemake.output.policies, {run: judge_report(list(read_jsonl(path))) for run, path in files})

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,4 +20,4 @@ with script_log(snakemake.log[0], "comparison"):
         figures_dir=snakemake.output.figures,
         command=f"snakemake --cores all {html}",
     )
-    say(f"open {html}", console=True)
+    info(f"open {html}", console=True)

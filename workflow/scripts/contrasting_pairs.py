@@ -23,7 +23,7 @@ with script_log(snakemake.log[0], "contrasting pairs"):
         unlabeled=snakemake.input.unlabeled,
         iteration=int(snakemake.wildcards.iteration),
         policy=Policy.load(str(snakemake.input.sft), Student(**params.student), limits(snakemake.config["evaluation"])),
-        task=Task.of(params.solution),
+        task=Task.from_config(params.solution),
         temperature=params.temperature,
         settings=from_section(SelfTaughtSettings, params.settings, "judge.self_taught"),
         output=snakemake.output.pairs,

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -13,6 +13,6 @@ with script_log(snakemake.log[0], f"fetch {what}", online=True):
     wanted = snakemake.params.wanted
     key = f"{what.replace('/', '.')}.{'path' if wanted['kind'] == 'dataset' else 'model'}"
     commit = hub.fetch(**wanted, folder=snakemake.output.folder, key=key)
-    say(f"{wanted['name']} at commit {commit}", console=True)
+    info(f"{wanted['name']} at commit {commit}", console=True)
     if wanted["kind"] == "model":
         checks.check_models(snakemake.config)  # report a label that is not one token now, not in the judge's first job

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "judge"):
     from gavel.common.errors import InputError
     from gavel.common.files import read_json, write_json
-    from gavel.judge_eval.calibration import too_weak
+    from gavel.judge_eval.calibration import weakness
 
     params = snakemake.params
     calibration = read_json(snakemake.input.calibration)
-    if reason := too_weak(calibration, params.min_within_auc, params.max_off_label):
+    if reason := weakness(calibration, params.min_within_auc, params.max_off_label):
         raise InputError(f"{reason}; RL is not run (judge.on_weak_judge: stop)")
     limits = {"min_within_auc": params.min_within_auc, "max_off_label": params.max_off_label}
     write_json(snakemake.output.gate, limits | {"passed": True})

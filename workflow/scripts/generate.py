@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     from gavel.evaluation.generate import generate
-    from gavel.jobs.launch import apart
+    from gavel.jobs.launch import run_in_subprocess
     from gavel.jobs.threads import use_threads
     from gavel.models.loading import Student
     from gavel.models.task import Task
@@ -17,13 +17,13 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     params, files = snakemake.params, snakemake.input
     sampling, settings = params.sampling, snakemake.config["evaluation"]
     for model, outputs, n in (
-        (files.headline, snakemake.output.samples, sampling["samples"]),
+        (files.main, snakemake.output.samples, sampling["samples"]),
         (files.alternate, snakemake.output.alternate, 0),
     ):
         arguments = dict(
             model=str(model),
             student=Student(**params.student),
-            task=Task.of(params.solution),
+            task=Task.from_config(params.solution),
             files=list(zip(files.tests, outputs, strict=True)),
             n=n,
             temperature=sampling["temperature"],
@@ -32,6 +32,6 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
             vllm=sampling["vllm"],
         )
         if sampling["vllm"]:  # its engine frees GPU memory only when its process ends
-            apart(generate, Path(outputs[0]).with_suffix(".job.json"), snakemake.threads, **arguments)
+            run_in_subprocess(generate, Path(outputs[0]).with_suffix(".job.json"), snakemake.threads, **arguments)
         else:
             generate(**arguments)

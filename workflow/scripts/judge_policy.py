@@ -21,7 +21,7 @@ with script_log(snakemake.log[0], "judge"):
         judge_policy(
             model=str(snakemake.input.model),
             student=Student(**params.student),
-            task=Task.of(params.solution),
+            task=Task.from_config(params.solution),
             judge_settings=params.judge | access,
             problems=snakemake.input.problems,
             samples=params.samples,

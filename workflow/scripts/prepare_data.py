@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 from gavel.data.origin import check_origin
 from gavel.data.prepare import prepare
 from gavel.data.sizes import check_unlabeled, check_validation
@@ -26,4 +26,4 @@ with script_log(snakemake.log[0], "data"):
     # Not a param: another model or token limit must not rerun this job. Jobs that train or sample check their own rows.
     files = [path for name, path in snakemake.output.items() if name not in ("pretrain", "tests", "summary")]
     check_files(snakemake.config, [*files, *snakemake.output.tests], start_model(snakemake.config, "student"))
-    say(", ".join(f"{name} {count}" for name, count in counts.items()), console=True)
+    info(", ".join(f"{name} {count}" for name, count in counts.items()), console=True)

@@ -1,7 +1,7 @@
 import shutil
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -10,15 +10,15 @@ with script_log(snakemake.log[0], "report"):
     import yaml
 
     from gavel.common.files import write_text
-    from gavel.common.redaction import redacted_config
+    from gavel.common.redaction import redact_config
     from gavel.report import provenance
     from gavel.report.page import render
     from gavel.study.layout import Layout
-    from gavel.tracking.study import run_links, send_unsent, study_run, tell_unsent
+    from gavel.tracking.study import run_links, send_unsent, study_run, unsent_message
 
     study, files = snakemake.params.study, snakemake.output
-    send_unsent(snakemake.config, say)
-    write_text(files.config, yaml.safe_dump(redacted_config(study), sort_keys=False, allow_unicode=True))
+    send_unsent(snakemake.config, info)
+    write_text(files.config, yaml.safe_dump(redact_config(study), sort_keys=False, allow_unicode=True))
     render(
         study["results_dir"],
         study | provenance.gather(study, files.html),
@@ -28,9 +28,9 @@ with script_log(snakemake.log[0], "report"):
         samples=files.samples,
     )
     shutil.rmtree(Layout(study["results_dir"]).unfinished.root, ignore_errors=True)
-    with study_run(snakemake.config, say) as mirror:
+    with study_run(snakemake.config, info) as mirror:
         for path in (files.html, files.figures, snakemake.input.metrics, snakemake.input.comparisons):
             mirror.artifact(path, "figures" if path == files.figures else None)
-    if lacking := tell_unsent(snakemake.config):
-        say(lacking, console=True)
-    say(f"open {files.html}", console=True)
+    if lacking := unsent_message(snakemake.config):
+        info(lacking, console=True)
+    info(f"open {files.html}", console=True)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "pairs of solutions"):
     from gavel.jobs.threads import use_threads
-    from gavel.judge_eval.pairs import Source, make_items, problems_of
+    from gavel.judge_eval.pairs import Source, make_items, questions_of
     from gavel.models.limits import limits
     from gavel.models.loading import Student
     from gavel.models.task import Task
@@ -17,10 +17,10 @@ with script_log(snakemake.log[0], "pairs of solutions"):
     use_budget(snakemake.params.solution["batch_seconds"])
     params, files = snakemake.params, snakemake.input
     make_items(
-        rows=problems_of(files.problems, params.sampling["part"], params.sampling["questions"]),
+        rows=questions_of(files.problems, params.sampling["part"], params.sampling["questions"]),
         sources=[Source("student", str(files.student)), Source("sft", str(files.sft), greedy="sft-greedy")],
         student=Student(**params.student),
-        task=Task.of(params.solution),
+        task=Task.from_config(params.solution),
         temperature=params.temperature,
         **{key: params.sampling[key] for key in ("samples", "most", "seed")},
         output=snakemake.output.pairs,

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -28,5 +28,5 @@ with script_log(snakemake.log[0], f"judge {stage}"):
         )
         summary = read_json(snakemake.output.run)
     if reason := summary.get("untrained"):
-        say(f"not trained: {reason}", console=True)
-    say(f"best step {summary['best_step']} of {summary['steps']}", console=True)
+        info(f"not trained: {reason}", console=True)
+    info(f"best step {summary['best_step']} of {summary['steps']}", console=True)

@@ -18,7 +18,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
     params = snakemake.params
     config, log = snakemake.config, snakemake.log[0]
     with (
-        training_job(snakemake, "rl", run, params.settings, params.cell) as job,
+        training_job(snakemake, "rl", run, params.settings, params.grid_run) as job,
         judge_access(config, log) as judge,
         rollout_access(config, str(snakemake.input.start), log) as vllm,
     ):
@@ -27,12 +27,12 @@ with script_log(snakemake.log[0], f"rl {run}"):
             config["compute"],
             snakemake.threads,
             **job,
-            cell={"name": run} | params.cell,
+            grid_run={"name": run} | params.grid_run,
             student=params.student,
-            task=Task.of(params.solution),
+            task=Task.from_config(params.solution),
             start=str(snakemake.input.start),
             data={name: snakemake.input[name] for name in ("labeled", "unlabeled", "validation")},
             judge=params.judge | judge,
-            settings=RLSettings.of(params.settings, vllm),
+            settings=RLSettings.from_section(params.settings, vllm),
             limits=limits(config["evaluation"]),
         )

@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from gavel.common.log import say, script_log
+from gavel.common.log import info, script_log
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,7 +20,7 @@ with script_log(snakemake.log[0], "sft"):
             snakemake.threads,
             **job,
             student=params.student,
-            task=Task.of(params.solution),
+            task=Task.from_config(params.solution),
             labeled=snakemake.input.labeled,
             validation=snakemake.input.validation,
             settings={key: value for key, value in params.settings.items() if key != "seed"},
@@ -28,4 +28,4 @@ with script_log(snakemake.log[0], "sft"):
             limits=limits(snakemake.config["evaluation"]),
         )
         summary = read_json(snakemake.output.run)
-    say(f"best step {summary['best_step']} of {summary['steps']}", console=True)
+    info(f"best step {summary['best_step']} of {summary['steps']}", console=True)

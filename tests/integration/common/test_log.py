@@ -14,7 +14,7 @@ import os, subprocess, sys
 sys.path.insert(0, {str(ROOT / "workflow" / "scripts")!r})
 from gavel.common import log as progress
 from gavel.common.errors import InputError
-from gavel.common.log import bar, say, script_log
+from gavel.common.log import progress_bar, info, script_log
 """
 
 
@@ -33,8 +33,8 @@ def test_everything_goes_to_the_log_and_milestones_to_the_console(tmp_path):
 print("printed")
 os.write(2, b"from C\\n")
 subprocess.run(["sh", "-c", "echo from a child"])
-say("quiet")
-say("step 40/80", console=True)
+info("quiet")
+info("step 40/80", console=True)
 """,
     )
     assert done.returncode == 0 and done.stdout == ""
@@ -44,7 +44,7 @@ say("step 40/80", console=True)
 
 
 def test_jobs_of_variants_are_told_apart(tmp_path):
-    done, _ = script(tmp_path, 'say("step 1/2", console=True)', folder="judge-strength/weak")
+    done, _ = script(tmp_path, 'info("step 1/2", console=True)', folder="judge-strength/weak")
     assert done.stderr.startswith("[weak: rl grpo] step 1/2")
 
 
@@ -73,7 +73,7 @@ def test_ctrl_c_and_an_explicit_exit_status(tmp_path):
 
 
 def test_a_loop_writes_few_lines_where_nobody_watches(tmp_path):
-    body = "progress.LINE_EVERY_S = {}\nassert list(bar(range(7), label='eval')) == list(range(7))"
+    body = "progress.LINE_EVERY_S = {}\nassert list(progress_bar(range(7), label='eval')) == list(range(7))"
     _, log = script(tmp_path, body.format(30))
     assert log.count("eval") == 1 and "eval 7/7 in 0:00" in log
     done, log = script(tmp_path, body.format(0))
@@ -81,7 +81,7 @@ def test_a_loop_writes_few_lines_where_nobody_watches(tmp_path):
 
 
 def test_a_loop_of_every_step_is_told_of_only_where_it_is_long(tmp_path):
-    body = "progress.LINE_EVERY_S = {}\nassert list(bar(range(3), label='batches', brief=False)) == [0, 1, 2]"
+    body = "progress.LINE_EVERY_S = {}\nassert list(progress_bar(range(3), label='batches', brief=False)) == [0, 1, 2]"
     _, log = script(tmp_path, body.format(30))
     assert "batches" not in log
     _, log = script(tmp_path, body.format(0))
@@ -92,7 +92,7 @@ def test_a_terminal_gets_a_bar(tmp_path):
     leader, follower = pty.openpty()
     done, log = script(
         tmp_path,
-        "for _ in bar(iter('abc'), total=3, label='eval'): pass",
+        "for _ in progress_bar(iter('abc'), total=3, label='eval'): pass",
         stdout=subprocess.DEVNULL,
         stderr=follower,
         capture_output=False,
@@ -105,10 +105,12 @@ def test_a_terminal_gets_a_bar(tmp_path):
 
 
 def test_an_empty_loop_and_one_that_is_left(tmp_path):
-    _, log = script(tmp_path, "list(bar([], label='none'))\nfor _ in bar(range(9), label='some'): break")
+    _, log = script(
+        tmp_path, "list(progress_bar([], label='none'))\nfor _ in progress_bar(range(9), label='some'): break"
+    )
     assert "none 0/0" in log and "some 0/9" in log
 
 
-def test_say_outside_a_script_writes_one_line(capsys):
-    progress.say("hello", console=True)
+def test_info_outside_a_script_writes_one_line(capsys):
+    progress.info("hello", console=True)
     assert capsys.readouterr().err.endswith(" hello\n")

@@ -20,8 +20,8 @@ import subprocess, sys
 from gavel.common import log as progress
 from gavel.common.errors import InputError
 with progress.script_log("logs/job.log", "job"):
-    progress.say("asking http://me:SECRET@host", console=True)
-    progress.show("--api-key SECRET")
+    progress.info("asking http://me:SECRET@host", console=True)
+    progress.print_to_console("--api-key SECRET")
     print("a library prints api_key='SECRET'")
     subprocess.run(["echo", "a process prints --api-key SECRET"], check=True)
     raise ERROR

@@ -37,8 +37,8 @@ def test_a_process_beside_the_job_computes_with_them_too(tmp_path):
     (tmp_path / "probe.py").write_text(PROBE)
     noted = tmp_path / "threads.json"
     code = (
-        "from pathlib import Path\nimport probe\nfrom gavel.jobs.launch import apart\n"
-        f"apart(probe.note, Path({str(tmp_path / 'task.json')!r}), 3, path={str(noted)!r})"
+        "from pathlib import Path\nimport probe\nfrom gavel.jobs.launch import run_in_subprocess\n"
+        f"run_in_subprocess(probe.note, Path({str(tmp_path / 'task.json')!r}), 3, path={str(noted)!r})"
     )
     python(code, tmp_path)
     assert json.loads(noted.read_text()) == 3

@@ -8,7 +8,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json, read_jsonl, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.evaluation.generate import generate
-from gavel.jobs.launch import apart
+from gavel.jobs.launch import run_in_subprocess
 from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.models.vllm import VllmSettings
@@ -86,7 +86,7 @@ def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines
         folder = tmp_path / part
         folder.mkdir()
         options = arguments(tiny, folder, {"a": QUESTIONS, "b": QUESTIONS[1:]}, n=n, vllm=SETTINGS)
-        apart(generate, folder / "task.json", 1, **options)
+        run_in_subprocess(generate, folder / "task.json", 1, **options)
         counts = [len(list(read_jsonl(output))) for _, output in options["files"]]
         assert counts == [2 * (n + 1), n + 1]
         assert not (folder / "task.json").exists()
@@ -95,7 +95,7 @@ def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines
 
 def test_what_a_process_of_its_own_raises_is_raised_here(tmp_path, capfd):
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
-        apart(read_json, tmp_path / "task.json", 1, path=str(tmp_path / "none.json"))
+        run_in_subprocess(read_json, tmp_path / "task.json", 1, path=str(tmp_path / "none.json"))
     with pytest.raises(RuntimeError, match=r"a process of gavel\.common\.files\.read_json failed"):
-        apart(read_json, tmp_path / "task.json", 1, path=1)
+        run_in_subprocess(read_json, tmp_path / "task.json", 1, path=1)
     assert "TypeError" in capfd.readouterr().err

@@ -19,4 +19,4 @@ def test_no_folder_of_the_project_takes_results():
 
 def test_the_list_of_folders_in_use_has_all_that_a_study_leaves(finished):
     left = {path.name for path in finished.results.iterdir() if not path.name.startswith(".")}
-    assert left <= set(place.DEFAULTS_OWN)
+    assert left <= set(place.RESERVED_NAMES)

@@ -6,9 +6,9 @@ MOST_CORES = 1.5  # by a job of one thread: one that used all of two cores would
 
 
 def test_no_rule_takes_more_threads_memory_or_time_than_it_asks_for(finished):
-    found = resources.used(finished.results / "benchmarks")
+    found = resources.used_resources(finished.results / "benchmarks")
     assert {"prepare_data", "train_sft", "train_rl", "generate", "score", "judge_policy"} <= set(found)
-    given = resources.asked(finished.results / "config.yaml")
+    given = resources.requested_resources(finished.results / "config.yaml")
     assert given["compute"]["threads"] == 1
     assert {rule: own.cores for rule, own in found.items() if own.cores > MOST_CORES} == {}
     text = resources.page(found, given, 1.5)

@@ -16,7 +16,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.common.journal import Journal
 from gavel.common.paths import ACCELERATE, ROOT
-from gavel.jobs.launch import RunFolders, rebuilt, train
+from gavel.jobs.launch import RunFolders, restore_dataclasses, train
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.study.schema.training import Ppo
@@ -34,14 +34,14 @@ CLOSE = ("reward", "reward_labeled", "judge_unlabeled", "loss", "grad_norm", "en
 VICTIM = """
 import json, os, signal, sys
 from gavel.common.paths import ACCELERATE
-from gavel.jobs.launch import rebuilt, train
+from gavel.jobs.launch import restore_dataclasses, train
 
 class Killer:
     def mirror(self, journal, up_to_step):
         os.kill(os.getpid(), signal.SIGKILL)
 
-job = json.load(sys.stdin)
-train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **rebuilt(train, job))
+job = restore_dataclasses(train, json.load(sys.stdin))
+train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
 """
 
 
@@ -87,7 +87,7 @@ def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows
     assert max(row["step"] for row in Journal(two / "state" / "journal.jsonl").rows()) >= 2
     assert not (two / "out" / "run.json").exists()
     mirror = Shown()
-    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **rebuilt(train, job))
+    train("gavel.training.rl.train", TWO, 2, mirror=mirror, **restore_dataclasses(train, job))
     assert [int(row["step"]) for row in curve(two)] == [1, 2, 3, 4, 5, 6]
     assert [int(row["step"]) for row in curve(two, "monitor")] == [0, 1, 2, 3, 4, 5, 6]
     assert mirror.calls[-3:] == [("monitor.jsonl", 6), ("journal.jsonl", None), ("monitor.jsonl", None)]
@@ -127,7 +127,7 @@ def together(tiny, rows, tmp_path_factory):
     critic = small_job(folder / "critic", tiny, rows, **CRITIC)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
-        patch.setattr(log, "show", shown.append)
+        patch.setattr(log, "print_to_console", shown.append)
         run = RunFolders(str(folder), str(folder / "notes"), "d")
         train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job, critic=critic)
     return folder, str(error.value), shown

@@ -41,7 +41,7 @@ def trl(resolved: dict, vllm: VllmSettings | None, folder):
     """TRL's configuration as `rl.train.train` makes it of the rule's params and what `rollout_access` adds."""
     return trainer_config(
         algorithms.get("grpo"),
-        RLSettings.of(params.rl(resolved), vllm),
+        RLSettings.from_section(params.rl(resolved), vllm),
         Passes(1, 1),
         max_new_tokens=8,
         seed=0,

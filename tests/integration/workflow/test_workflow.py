@@ -12,7 +12,7 @@ from gavel.common.paths import ROOT
 from gavel.study import resolve
 from gavel.study.code_digest import closure
 from gavel.study.layout import Layout
-from gavel.study.rules import RULES, timed
+from gavel.study.rules import RULES, rule_of_benchmark
 from helpers.workflow import snakemake
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -219,7 +219,7 @@ RERUNS = {
     "data.fields": {"prepare_data"},
     "data.normalise": {"audit_data", "prepare_data"},
     # The judge: only the rules that ask one.
-    "judge.asker": ASKS_THE_JUDGE,
+    "judge.label_judge": ASKS_THE_JUDGE,
     "judge.backends.cache": ASKS_THE_JUDGE,
     "judge.backends.local": ASKS_THE_JUDGE,
     "judge.backends.reasoning": ASKS_THE_JUDGE,
@@ -359,8 +359,8 @@ def test_a_benchmark_file_leads_to_its_rule():
     assert shared == ("x/benchmarks/judge.tsv", "x/benchmarks/judge/{run}.tsv")
     for name, path in files.items():
         below = path.removeprefix("x/benchmarks/").removesuffix(".tsv")
-        assert timed(re.sub(r"{\w+}", "some/thing", below)) == name
-    assert timed("metrics/sft") is None
+        assert rule_of_benchmark(re.sub(r"{\w+}", "some/thing", below)) == name
+    assert rule_of_benchmark("metrics/sft") is None
     with pytest.raises(ValueError, match="no benchmark file"):
         Layout("x").benchmark(RULES["gate_judge"])
 

@@ -4,7 +4,7 @@ import os
 import signal
 
 from gavel.common.files import read_json
-from gavel.jobs.launch import rebuilt, train
+from gavel.jobs.launch import restore_dataclasses, train
 from gavel.judge.access import judge_access
 from helpers.own_server import pid_of, study
 from helpers.small_run import small_job
@@ -24,7 +24,7 @@ def test_processes_that_train_together_share_one_server(tiny, rows, tmp_path, ca
 
     with judge_access(study(tmp_path, restarts=1), tmp_path / "rl.log") as access:
         changes = {"settings": {"prompts_per_step": 4, "save_every": 1}, "judge": JUDGE | access}
-        job = rebuilt(train, small_job(tmp_path, tiny, rows, **changes))
+        job = restore_dataclasses(train, small_job(tmp_path, tiny, rows, **changes))
         train("gavel.training.rl.train", {"processes": 2, "distributed": "ddp"}, 2, mirror=Killer(), **job)
         assert pid_of(access) != killed[0]
     assert read_json(tmp_path / "out" / "run.json")["status"] == "finished"

@@ -17,7 +17,7 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.jobs import serving_process
-from gavel.jobs.serving import serving, visible, wait_for
+from gavel.jobs.serving import serving, visible_devices, wait_for
 from gavel.judge import load
 from gavel.judge.access import judge_access
 from gavel.study.checks import check
@@ -235,7 +235,7 @@ def test_gpus_are_counted_among_those_of_the_job(tmp_path, monkeypatch, given, g
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    assert visible(gpus, "judge.server") == seen
+    assert visible_devices(gpus, "judge.server") == seen
     with started(tmp_path, {"gpus": tmp_path / "seen"}, gpus=gpus):
         assert (tmp_path / "seen").read_text() == repr(seen)
     with started(tmp_path, {"gpus": tmp_path / "seen"}):
@@ -247,7 +247,7 @@ def test_a_gpu_that_the_job_was_not_given_is_refused(monkeypatch):
     with pytest.raises(
         InputError, match=r"judge.server.gpus has GPU 1, counted from 0, but the job has 1 GPUs \(CUDA_V.*compute.gpus"
     ):
-        visible([1], "judge.server")
+        visible_devices([1], "judge.server")
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path):

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from gavel.cli import main
 from gavel.common.journal import Journal
-from gavel.tracking.record import unsent
+from gavel.tracking.record import unsent_records
 from gavel.tracking.store import experiment_id, store_lock
 from gavel.tracking.study import job_run, records
 from helpers import tracked
@@ -119,7 +119,7 @@ def told(*journals: Path) -> Counter:
 
 def lacking(results: Path) -> list[str]:
     """The ended jobs of which MLflow lacks something."""
-    return [record.path.stem for record in unsent(records(results))]
+    return [record.path.stem for record in unsent_records(records(results))]
 
 
 def ended(process) -> None:
@@ -287,7 +287,7 @@ def test_a_server_with_passwords(database, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
         said = []
         settings = tracked.config(results, server.uri, "guarded")
-        with job_run(settings, "rl", "x", digest="a", params={}, say=said.append) as mirror:
+        with job_run(settings, "rl", "x", digest="a", params={}, log=said.append) as mirror:
             mirror.mirror([{"step": 1, "metrics": {"reward": 0.5}}])
         assert len(said) == 1 and lacking(results) == ["rl-x"]
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secret)

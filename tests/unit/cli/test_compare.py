@@ -7,7 +7,7 @@ import pytest
 from gavel.cli import score as command
 from gavel.evaluation.metrics import compare
 from gavel.stats.voting import maj_at_k
-from helpers.scored import score
+from helpers.score_command import score
 
 NAMED = {"id": "q{}".format, "question": "What is {}?".format}
 

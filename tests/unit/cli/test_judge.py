@@ -9,7 +9,7 @@ from gavel.cli.main import main
 from gavel.common.paths import ROOT
 from gavel.judge import load
 from gavel.stats.auc import auc
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from gavel.judge_eval.benchmark import ask
 from gavel.judge_eval.benchmark_figures import figures
 from gavel.stats.auc import auc
 from gavel.stats.intervals import clustered_mean
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 
 
 @pytest.fixture

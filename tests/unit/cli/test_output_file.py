@@ -10,7 +10,7 @@ import pytest
 from gavel.cli import main, output_file
 from gavel.cli import score as command
 from helpers.devices import device, read_pipe
-from helpers.scored import score
+from helpers.score_command import score
 
 DETAIL = {"row": 0, "answer": ["1"], "correct": [True]}
 

@@ -33,7 +33,7 @@ def test_a_file_that_is_no_benchmark_is_one_line(results, content, capsys):
 
 
 def test_the_largest_of_a_rules_jobs_counts(results):
-    found = resources.used(results / "benchmarks")
+    found = resources.used_resources(results / "benchmarks")
     assert list(found) == ["prepare_data", "judge_policy", "judge_trained", "train_rl"]
     rl = found["train_rl"]
     assert (rl.jobs, rl.memory, rl.seconds, rl.cores) == (2, 3000, 600, 2.0)

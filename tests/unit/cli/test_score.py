@@ -7,7 +7,7 @@ import pytest
 from gavel.cli import layouts, main
 from gavel.cli import score as command_score
 from gavel.stats.intervals import wilson
-from helpers.scored import score
+from helpers.score_command import score
 
 
 def test_summary_of_several_responses(write, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from gavel.cli import main
 from gavel.common.paths import ROOT
-from helpers.scored import score
+from helpers.score_command import score
 
 PUBLISHED = ROOT.parent / "shared" / "data" / "gsm8k_model_solutions.jsonl"
 

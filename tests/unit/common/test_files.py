@@ -12,12 +12,12 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.common.files import (
-    is_replaced,
+    is_replaceable,
     json_texts,
     jsonl_lines,
+    open_atomically,
     read_json,
     read_jsonl,
-    replacing,
     write_jsonl,
     write_text,
 )
@@ -154,7 +154,7 @@ def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "a.txt"
     write_text(path, "old")
     before = path.stat().st_ino
-    with pytest.raises(KeyError), replacing(path) as handle:
+    with pytest.raises(KeyError), open_atomically(path) as handle:
         handle.write("half")
         raise KeyError
     assert path.read_text() == "old"
@@ -164,7 +164,7 @@ def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path):
 
 
 def test_a_folder_is_not_made_where_that_is_not_asked(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "new" / "a.txt", make_folder=False):
+    with pytest.raises(FileNotFoundError), open_atomically(tmp_path / "new" / "a.txt", make_folder=False):
         pass
     assert others(tmp_path) == set()
 
@@ -203,7 +203,7 @@ def test_a_device_is_written_into_and_stays(tmp_path, linked):
     with pytest.raises(OSError, match="No space left on device"):
         write_text(tmp_path / f"full{suffix}", "more")
     assert stat.S_ISCHR(null.stat().st_mode) and stat.S_ISCHR(full.stat().st_mode)
-    assert not is_replaced(null)
+    assert not is_replaceable(null)
     assert others(tmp_path) == {"null", "full"} | ({"null-link", "full-link"} if linked else set())
 
 
@@ -236,7 +236,7 @@ def test_what_this_process_has_open_is_written_on_and_not_from_its_beginning(tmp
         if linked:
             (tmp_path / "link").symlink_to(path)
             path = tmp_path / "link"
-        assert not is_replaced(path)
+        assert not is_replaceable(path)
         write_text(path, "second\n")
         out.write("third\n")
     assert (tmp_path / "out.txt").read_text() == "first\nsecond\nthird\n"

@@ -9,7 +9,7 @@ import yaml
 
 from gavel.cli import main
 from gavel.common.errors import InputError, first_line
-from gavel.common.redaction import HIDDEN, UNSET, filled, redacted, redacted_config, redacted_url
+from gavel.common.redaction import HIDDEN, UNSET, expand_variables, redact, redact_config, redact_url
 from gavel.judge.backends.server import ServerBackend
 from gavel.report.page import render
 from gavel.study.schema import study as config
@@ -65,15 +65,15 @@ from helpers.planted import SECRET, contents
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text):
-    assert SECRET not in redacted(text)
-    assert HIDDEN in redacted(text)
+    assert SECRET not in redact(text)
+    assert HIDDEN in redact(text)
 
 
 @pytest.mark.parametrize(
     "key", ["sk-abcdEFGH1234", "hf_abcdEFGH1234", "ghp_abcdEFGH1234abcd", "eyJhbGciOiJI.eyJzdWIiOiIx.abc"]
 )
 def test_keys_of_known_forms_are_hidden_anywhere(key):
-    assert redacted(f"Incorrect API key provided: {key}.").startswith(f"Incorrect API key provided: {HIDDEN}")
+    assert redact(f"Incorrect API key provided: {key}.").startswith(f"Incorrect API key provided: {HIDDEN}")
 
 
 @pytest.mark.parametrize(
@@ -93,29 +93,29 @@ def test_keys_of_known_forms_are_hidden_anywhere(key):
     ],
 )
 def test_other_text_is_left_as_it_is(text):
-    assert redacted(text) == text
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize("run", ["a", "a.", "a-", "a=", "a:", "a_", "/", "@", "sk-", "-", "=", '"'])
 def test_a_long_line_without_blanks_takes_no_time_to_speak_of(run):
     """A quadratic pattern would take hours."""
     begun = time.monotonic()
-    redacted(run * (300_000 // len(run)))
+    redact(run * (300_000 // len(run)))
     assert time.monotonic() - begun < 60
 
 
 def test_the_environments_secrets_are_hidden_anywhere(monkeypatch):
     monkeypatch.setenv("MY_JUDGE_KEY", SECRET)
     monkeypatch.setenv("OTHER_TOKEN", "EMPTY")
-    assert redacted(f"it said {SECRET}, EMPTY") == f"it said {HIDDEN}, EMPTY"
+    assert redact(f"it said {SECRET}, EMPTY") == f"it said {HIDDEN}, EMPTY"
 
 
 def test_a_reference_is_filled_in_and_hidden_from_then_on(monkeypatch):
     monkeypatch.setenv("PLACE", "s3cr3t-place")
-    assert filled("http://${PLACE}:x@host", "k") == "http://s3cr3t-place:x@host"
-    assert redacted("found s3cr3t-place") == f"found {HIDDEN}"
+    assert expand_variables("http://${PLACE}:x@host", "k") == "http://s3cr3t-place:x@host"
+    assert redact("found s3cr3t-place") == f"found {HIDDEN}"
     with pytest.raises(ValueError, match="k: needs the environment variable NOT_THERE, which is not set"):
-        filled("${NOT_THERE}", "k")
+        expand_variables("${NOT_THERE}", "k")
 
 
 SERVED = {"serve": "job", "gpus": []}
@@ -276,13 +276,13 @@ def planted() -> dict:
 
 
 def test_what_is_left_of_a_config_is_of_use():
-    found = redacted_config(planted() | {"student": {"pad_token": "<pad>", "model": "a/b"}})
+    found = redact_config(planted() | {"student": {"pad_token": "<pad>", "model": "a/b"}})
     assert SECRET not in str(found)
     assert found["tracking"]["uri"] == f"postgresql://{HIDDEN}@host/db?sslmode=require&{HIDDEN}"
     assert found["judge"]["server"]["command"] == ["serve", "--api-key", HIDDEN, f"--token={HIDDEN}"]
     assert found["judge"]["server"]["api_key_env"] == UNSET
     assert found["student"] == {"pad_token": "<pad>", "model": "a/b"}
-    assert redacted_url("http://host:5000/mlflow") == "http://host:5000/mlflow"
+    assert redact_url("http://host:5000/mlflow") == "http://host:5000/mlflow"
 
 
 def test_no_file_of_a_report_shows_a_secret(study):
@@ -310,7 +310,7 @@ def test_no_run_in_mlflow_and_no_record_of_one_shows_a_secret(tmp_path):
     params = {"judge.server.base_url": f"http://me:{SECRET}@host", "vllm.command": ["x", "--api-key", SECRET]}
     record = Record.create(tmp_path / "u.json", uri, "e", "key", "name", {"t": f"token={SECRET}"}, params)
     assert SECRET not in str(record)
-    Tracker(record, uri, say=said.append).finish()
+    Tracker(record, uri, log=said.append).finish()
     assert json.loads((tmp_path / "u.json").read_text())["uri"].startswith(f"http://{HIDDEN}@127.0.0.1:9/")
     assert SECRET not in contents(tmp_path) + " ".join(said)
     assert "cannot be used" in said[0]

@@ -9,7 +9,7 @@ from gavel.data import prepare, readers
 from gavel.data.audit import audit
 from gavel.data.fields import FIELDS
 from gavel.data.readers import READERS
-from gavel.data.sources import Skipped, link_seeds, load
+from gavel.data.sources import SkippedRows, link_seeds, load
 from gavel.data.splits import make_splits
 from gavel.solutions.verifier import extract
 from gavel.study.schema import study
@@ -188,7 +188,7 @@ def test_asdiv_hub_rows(written, answer, canonical):
 def test_asdiv_xml(tmp_path):
     path = tmp_path / "ASDiv.xml"
     path.write_text(ASDIV_XML, encoding="utf-8")
-    skipped = Skipped()
+    skipped = SkippedRows()
     first, second = read("asdiv", str(path), skipped=skipped)
     assert (first["id"], first["source"], first["gold"]) == ("nluds-0001", "ASDiv", "9")
     assert second["question"].startswith("Sam & Ann need two cupcakes")
@@ -212,7 +212,7 @@ def test_a_broken_or_risky_xml_file_is_an_error(tmp_path, text, reason):
     path = tmp_path / "x.xml"
     path.write_text(text)
     with pytest.raises(InputError) as raised:
-        read("asdiv", str(path), skipped=Skipped())
+        read("asdiv", str(path), skipped=SkippedRows())
     assert str(raised.value).startswith("data.train.path: ") and reason in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -234,14 +234,14 @@ def test_lm_eval_logs_give_each_question_once(written):
 def test_invalid_rows_can_be_skipped_and_are_counted(written):
     bad = {"question": "Q?", "answer": "It is 5."}
     path = written([GSM8K_ROW, "", *[bad] * 12, GSM8K_ROW])
-    skipped = Skipped()
+    skipped = SkippedRows()
     assert [row["id"] for row in read("gsm8k", path, skipped=skipped)] == ["rows-00000", "rows-00013"]
-    assert skipped.count == 12 and len(skipped.first) == Skipped.SHOWN
+    assert skipped.count == 12 and len(skipped.first) == SkippedRows.MAX_SHOWN
     assert skipped.first[0].startswith(f"{path}:3: no answer") and skipped.first[1].startswith(f"{path}:4: ")
     with pytest.raises(InputError, match=r"has no rows that can be read \(1 were skipped\)"):
-        read("gsm8k", written([bad]), skipped=Skipped())
+        read("gsm8k", written([bad]), skipped=SkippedRows())
     with pytest.raises(InputError, match="not valid JSON"):
-        read("gsm8k", written([GSM8K_ROW, "{"]), skipped=Skipped())
+        read("gsm8k", written([GSM8K_ROW, "{"]), skipped=SkippedRows())
 
 
 def test_a_perturbed_set_needs_a_generated_one():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.evaluation.best_of import Once, choose
+from gavel.evaluation.best_of import CachedComparer, choose
 from gavel.evaluation.question_values import question_values
 from gavel.evaluation.records import ScoredSample
 from gavel.evaluation.score import score
@@ -16,7 +16,7 @@ from gavel.judge import load
 from gavel.judge.ratings import bradley_terry, win_rates
 from gavel.judge.tournaments import SCORES
 from gavel.judge.verdict import Comparison, Usage
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 from helpers.typed_rows import assert_typed
 
 WAYS = ["score", "elo", "knockout"]
@@ -162,11 +162,11 @@ def test_what_the_judge_does_not_say_is_not_known_and_not_asked_again():
 
 
 def test_a_pair_is_known_in_both_orders():
-    asked = Once(Oracle(lambda a, b: 0.8))
+    asked = CachedComparer(Oracle(lambda a, b: 0.8))
     (found,) = asked.compare([("q", "a", "b")])
     (turned,) = asked.compare([("q", "b", "a")])
     assert (found.probability, turned.probability) == (0.8, pytest.approx(0.2))
-    assert asked.spent() == {"comparisons": 1, "prompts": 2, "read": 5, "written": 0}
+    assert asked.cost() == {"comparisons": 1, "prompts": 2, "read": 5, "written": 0}
 
 
 def test_a_question_without_samples_is_refused():

@@ -17,12 +17,12 @@ from gavel.common.paths import ROOT
 from gavel.judge import load as judge_load
 from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.pairwise import PairwiseJudge
-from gavel.judge.ratings import bradley_terry, expected, win_rates
+from gavel.judge.ratings import bradley_terry, expected_score, win_rates
 from gavel.judge.single_token import SingleTokenJudge
 from gavel.judge.tournaments import best_of_each
-from gavel.judge.verdict import Compared, Comparer, Usage, Verdict
+from gavel.judge.verdict import Comparer, ComparisonSummary, Usage, Verdict
 from gavel.judge_eval import probes, verdicts
-from gavel.judge_eval.calibration import breakdown, calibrate, compared, headline, whole
+from gavel.judge_eval.calibration import breakdown, calibrate, judge_report, position_bias, summary_line
 from gavel.judge_eval.records import VerdictRow
 from gavel.judge_eval.verdicts import _judged
 from gavel.models.loading import Student
@@ -31,7 +31,7 @@ from gavel.report.sections.answer import collapses
 from gavel.report.sections.judge import calibration_table, part_tables, probe_table
 from gavel.stats.auc import auc_within
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 from helpers.typed_rows import assert_typed
 
 
@@ -107,7 +107,7 @@ def test_equal_solutions_tie_and_one_alone_is_not_judged():
     judge = make()
     equal = judge.verdicts(["q"] * 3 + ["alone"], ["7"] * 4)
     assert [v.score for v in equal] == [0.5, 0.5, 0.5, None]
-    assert equal[0].compared == Compared(0, 0.5, 0.0)
+    assert equal[0].compared == ComparisonSummary(0, 0.5, 0.0)
     assert judge.backend.asked == []
 
 
@@ -115,7 +115,7 @@ def test_elo_is_the_chance_against_an_average_solution():
     questions, solutions = ["q"] * 4, ["0.3", "0.1", "0.9", "0.4"]
     rates, elo = (make(score=score).verdicts(questions, solutions) for score in ("win-rate", "elo"))
     table = torch.tensor([[larger(float(a), float(b)) for b in solutions] for a in solutions]).numpy()
-    assert [v.score for v in elo] == pytest.approx(expected(bradley_terry(table)).tolist(), abs=1e-6)
+    assert [v.score for v in elo] == pytest.approx(expected_score(bradley_terry(table)).tolist(), abs=1e-6)
     assert [v.probability for v in elo] == pytest.approx(win_rates(table).tolist(), abs=1e-6)
     order = sorted(range(4), key=lambda i: rates[i].score)
     assert order == sorted(range(4), key=lambda i: elo[i].score)
@@ -170,14 +170,14 @@ def test_position_bias_is_told():
     """One judge always takes the first; another takes the larger, and leans to the first by 0.05."""
     questions, solutions, correct = ["q"] * 3, ["0.1", "0.2", "0.4"], [False, True, True]
     for rule, bias, flips in ((lambda a, b: 1.0, 0.5, 1.0), (lambda a, b: larger(a, b) + 0.05, 0.05, 0.0)):
-        found = compared(make(rule).verdicts(questions, solutions))
+        found = position_bias(make(rule).verdicts(questions, solutions))
         assert found == pytest.approx({"opponents": 2.0, "first_bias": bias, "flipped": flips})
     # 0.1 against 0.2 is closer than the leaning, the other two pairs are not.
-    mixed = compared(make(lambda a, b: larger(a, b) + 0.1).verdicts(questions, solutions))
+    mixed = position_bias(make(lambda a, b: larger(a, b) + 0.1).verdicts(questions, solutions))
     assert mixed["flipped"] == pytest.approx(1 / 3)
-    assert compared([Verdict(0.5)]) is None
-    assert compared(make().verdicts(["q"] * 2, ["1", "1"]))["flipped"] is None
-    assert "position bias +0.100, 33.3% of pairs flip" in headline(
+    assert position_bias([Verdict(0.5)]) is None
+    assert position_bias(make().verdicts(["q"] * 2, ["1", "1"]))["flipped"] is None
+    assert "position bias +0.100, 33.3% of pairs flip" in summary_line(
         calibrate(questions, make(lambda a, b: larger(a, b) + 0.1).verdicts(questions, solutions), correct)
     )
 
@@ -217,7 +217,7 @@ def test_rows_written_and_read_again_say_the_same():
     rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None
     assert_typed(rows, VerdictRow)
-    found = whole(json.loads(json.dumps(rows)))
+    found = judge_report(json.loads(json.dumps(rows)))
     direct = calibrate(["1"] * 3, rule.verdicts(["1+1?"] * 3, texts), [True, False, False])
     assert (
         found["comparisons"]

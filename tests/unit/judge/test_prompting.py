@@ -8,12 +8,12 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.judge import load
-from gavel.judge.prompting import check_template, example, open_thought, phrasings, templated
+from gavel.judge.prompting import apply_template, check_template, example, open_thought, phrasings
 from gavel.models import loading
 from gavel.study.checks import check_tokenizers as check
 from gavel.study.schema.study import load as load_config
-from helpers.asking import scores_of
 from helpers.configs import default
+from helpers.judge_scores import scores_of
 from helpers.judge_server import LISTED, connect, serving
 
 TURN = "{% for message in messages %}{{ message.role }}: {{ message.content | trim }}\n{% endfor %}assistant:\n"
@@ -72,8 +72,8 @@ def test_an_argument_of_the_template_closes_the_thought(chatty, template):
     asked = load.load(model=folder, chat=True, chat_template_kwargs={"enable_thinking": False})
     assert 0 < scores_of(asked, ["1+1?"], ["2"])[0] < 1
     (prompt,) = asked.render("1+1?", "2")
-    assert open_thought(asked.backend.templated(prompt)) is None
-    assert asked.backend.templated(prompt).startswith("user: ")
+    assert open_thought(asked.backend.apply_template(prompt)) is None
+    assert asked.backend.apply_template(prompt).startswith("user: ")
 
 
 def test_a_judge_that_reasons_is_refused_too(chatty):
@@ -104,7 +104,7 @@ def test_arguments_make_other_answers(chatty, tmp_path):
     folder = chatty(TURN + "{% if short %}short{% endif %}")
     plain, short = (load.load(model=folder, chat=True, chat_template_kwargs=given) for given in ({}, {"short": True}))
     assert plain.backend.identity != short.backend.identity
-    assert plain.backend.templated("q") + "short" == short.backend.templated("q")
+    assert plain.backend.apply_template("q") + "short" == short.backend.apply_template("q")
 
 
 def test_a_server_gets_the_arguments():
@@ -166,4 +166,4 @@ def test_a_prompt_between_chat_marks_is_found_whatever_its_blanks(tiny, chatty):
     tokenizer = loading.load_tokenizer(chatty(TURN))
     text = example(phrasings("judge", [" Yes", " No"], False, ("question", "solution"))[0], ("question", "solution"))
     check_template(tokenizer, text)
-    assert templated(tokenizer, text, True).endswith("right?\nassistant:")
+    assert apply_template(tokenizer, text, True).endswith("right?\nassistant:")

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-from gavel.judge.ratings import PRIOR, SCALE, bradley_terry, expected, win_rates
+from gavel.judge.ratings import PRIOR, SCALE, bradley_terry, expected_score, win_rates
 
 
 def table_of(n, seed, sharp=1.0):
@@ -64,13 +64,13 @@ def test_the_fit_is_that_of_a_logistic_regression(n, prior):
 
 def test_true_strengths_come_back():
     true = np.array([-300.0, -50.0, 0.0, 100.0, 250.0])
-    table = expected(true[:, None] - true[None, :])
+    table = expected_score(true[:, None] - true[None, :])
     assert bradley_terry(table, prior=1e-9) == pytest.approx(true - true.mean(), abs=1e-3)
 
 
 def test_400_points_are_odds_of_ten_to_one():
-    assert expected(400) == pytest.approx(10 / 11)
-    assert expected(0) == 0.5
+    assert expected_score(400) == pytest.approx(10 / 11)
+    assert expected_score(0) == 0.5
 
 
 def test_who_wins_all_is_rated_first_and_finitely():
@@ -78,7 +78,7 @@ def test_who_wins_all_is_rated_first_and_finitely():
     ratings = bradley_terry(table)
     assert np.isfinite(ratings).all()
     assert (np.diff(ratings) < 0).all()
-    assert 0 < expected(ratings[-1]) < expected(ratings[0]) < 1
+    assert 0 < expected_score(ratings[-1]) < expected_score(ratings[0]) < 1
     with pytest.raises(ValueError, match="prior=0"):
         bradley_terry(table, prior=0)
 

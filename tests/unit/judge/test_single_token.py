@@ -15,7 +15,7 @@ from gavel.judge.prompting import label_tokens
 from gavel.judge.single_token import LOG_ODDS_LIMIT, SCORES, SingleTokenJudge
 from gavel.models import loading
 from gavel.models.prefixes import next_token_probabilities
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_probabilities_that_are_no_numbers_pay_nothing(tiny):
 
 
 def test_auto_takes_bfloat16_where_it_is_computed_in(tiny):
-    expected = torch.bfloat16 if loading.computes_bfloat16() else torch.float32
+    expected = torch.bfloat16 if loading.supports_bfloat16() else torch.float32
     assert load.load(model=tiny, dtype="auto").backend.model.dtype == expected
 
 
@@ -215,7 +215,7 @@ def test_a_judge_with_another_model_asks_it_anew(tiny, model, rows, tmp_path, re
     with torch.no_grad():
         model.lm_head.weight.add_(torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(0)))
     assert scores_of(same, questions, solutions) != scores
-    assert same.resident.model is model and own.resident.model is not model
+    assert same.in_process_backend.model is model and own.in_process_backend.model is not model
     assert scores_of(own, questions, solutions) == scores
     assert (own.usage.cached, same.usage.cached) == (len(questions), 0)
 

@@ -15,19 +15,19 @@ from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.judge_eval.benchmark import ask, check
-from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, headline, write_table
+from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, summary_line, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
-from gavel.judge_eval.pairs import Source, make_items, pairs, problems_of, split
+from gavel.judge_eval.pairs import Source, make_items, pairs, questions_of, split
 from gavel.judge_eval.records import PairItem
 from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.solutions.error_kinds import KINDS, error_kind
-from gavel.solutions.mistakes import corrupted, references
+from gavel.solutions.mistakes import corrupt_solution, references
 from gavel.stats.intervals import clustered_mean
 from gavel.study import params
 from gavel.study.rules import RULES
 from gavel.study.schema.study import load
-from helpers.asking import scores_of
+from helpers.judge_scores import scores_of
 from helpers.typed_rows import assert_typed
 
 
@@ -93,12 +93,12 @@ def test_hostile_text_costs_no_time():
 
 
 def test_spoilt_references_differ_and_are_bounded():
-    made = corrupted(REFERENCE, "89", "program", 4, random.Random(0))
+    made = corrupt_solution(REFERENCE, "89", "program", 4, random.Random(0))
     assert len(set(made)) == 4
     assert REFERENCE not in made
-    assert corrupted(program("result = 5"), "5", "program", 4, random.Random(0)) == []
+    assert corrupt_solution(program("result = 5"), "5", "program", 4, random.Random(0)) == []
     text = "3 * 6 = <<3*6=18>>18\nand 18 - 3 = <<18-3=15>>15, not 115 or 15.5\n#### 15"
-    made = corrupted(text, "15", "text", 3, random.Random(0))
+    made = corrupt_solution(text, "15", "text", 3, random.Random(0))
     assert len(set(made)) == 3
     for one in made:
         number = one.rpartition("#### ")[2]
@@ -174,7 +174,7 @@ def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path,
 
     def made(questions=8, **changes):
         make_items(
-            rows=problems_of(str(path), "benchmark", questions),
+            rows=questions_of(str(path), "benchmark", questions),
             sources=[Source("student", tiny), Source("sft", tiny, greedy="sft-greedy")],
             student=Student(),
             task=Task("solve", "program", 12),
@@ -344,11 +344,11 @@ def test_what_is_missing_is_counted_and_no_answer_at_all_has_no_accuracy(tmp_pat
     rows, cost = ask(Scorer(), ITEMS)
     whole = figures(ITEMS, rows, cost)[0]
     assert (whole["n"], whole["missing"], whole["questions"], whole["accuracy"]) == (4, 1, 2, 2.5 / 4)
-    assert headline(whole).startswith("accuracy 0.625 (95 % interval ")
-    assert headline(whole).endswith("on 4 pairs, 1 without an answer")
+    assert summary_line(whole).startswith("accuracy 0.625 (95 % interval ")
+    assert summary_line(whole).endswith("on 4 pairs, 1 without an answer")
     silent = figures(ITEMS[4:], rows[4:], cost)
     assert [row["accuracy"] for row in silent] == [None] * 4
-    assert headline(silent[0]) == "no pair was answered"
+    assert summary_line(silent[0]) == "no pair was answered"
     made = write_table(tmp_path / "benchmark.csv", {"pays": (rows, cost), "other": (rows, cost)}, ITEMS, "abc")
     with open(tmp_path / "benchmark.csv", newline="") as handle:
         again = list(csv.DictReader(handle))

@@ -12,7 +12,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_json
 from gavel.common.paths import ROOT
 from gavel.judge.verdict import Verdict
-from gavel.judge_eval.calibration import agreement, breakdown, by_length, calibrate, too_weak, whole
+from gavel.judge_eval.calibration import agreement, breakdown, by_length, calibrate, judge_report, weakness
 from gavel.stats.auc import auc, auc_within
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -128,7 +128,7 @@ def test_phrasings_agree_where_they_are_on_one_side():
 )
 def test_a_judge_may_be_too_weak(within, least, weak):
     found = {"auc_within": within, "auc_within_questions": 50, "n": 400, "missing": 0}
-    assert bool(too_weak(found, least)) == weak
+    assert bool(weakness(found, least)) == weak
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_judge_may_be_too_weak(within, least, weak):
 )
 def test_a_gate_needs_something_to_rest_on(change, reason):
     found = {"auc_within": 1.0, "auc_within_questions": 50, "n": 400, "missing": 0}
-    assert reason in too_weak(found | change, 0.7)
+    assert reason in weakness(found | change, 0.7)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_gate_needs_something_to_rest_on(change, reason):
 )
 def test_a_judge_may_say_something_else_than_its_labels(mass, most, least, weak):
     found = {"off_label_mass": mass, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
-    reason = too_weak(found, least, most)
+    reason = weakness(found, least, most)
     assert bool(reason) == weak
     if weak:
         assert "60% of the judge's probability is on other tokens than its label words, above 50%" in reason
@@ -168,7 +168,7 @@ def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
     row |= {"id": "a", "correct": True, "tokens": 5, "steps": 2, "kind": None}
     rows = [row, row | {"correct": False, "judge": 0.1, "probability": 0.1}]
     rows += [row | {"id": "b", "kind": "digit expansion", "correct": False}]
-    found = whole(rows)
+    found = judge_report(rows)
     assert (found["n"], found["accuracy"]) == (2, 1.0)
     assert {part["part"]: part["accuracy"] for part in found["by_kind"]} == {"as drawn": 1.0, "digit expansion": 0.0}
     assert found["by_steps"][0]["part"] == "2"

@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from gavel.models import _branches
-from gavel.models._branches import NAME, Branches, Copies, can_branch, continuing
-from gavel.models.loading import computed_in
+from gavel.models._branches import NAME, Branches, Copies, can_branch, open_branches
+from gavel.models.loading import compute_dtype
 from gavel.models.prefixes import extend
 from gavel.training.rl.packing import packable
 from helpers.architectures import EVERY, build
@@ -23,7 +23,7 @@ def logits(model, kind, n=4, length=8, dropped=((0, 5, 6), (1, 2, 3, 4), ())):
     """Logits after each step, continuations dropped before each but the first; and the branches."""
     state, _ = extend(model, None, PROMPTS, 0)
     alive, found = torch.arange(len(PROMPTS) * n), []
-    with continuing(model, state, n, length) as branches:
+    with open_branches(model, state, n, length) as branches:
         assert isinstance(branches, kind)
         for step, gone in enumerate([(), *dropped]):
             going = torch.tensor([row not in gone for row in alive.tolist()])
@@ -62,7 +62,7 @@ def accelerator():
 
 def test_a_forward_pass_with_autocast_inside_shares_too(accelerator):
     model = accelerator.prepare_model(build("llama"))
-    assert computed_in(model) == torch.bfloat16 != model.dtype
+    assert compute_dtype(model) == torch.bfloat16 != model.dtype
     logits(model, Branches)
     assert packable(model)
 

@@ -12,7 +12,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
 from gavel.common.paths import ROOT
 from gavel.evaluation import generate
-from gavel.jobs.launch import RunFolders, rebuilt
+from gavel.jobs.launch import RunFolders, restore_dataclasses
 from gavel.judge import load
 from gavel.judge_eval import verdicts
 from gavel.models import loading, prompts
@@ -52,7 +52,7 @@ def job(short, rows, tmp_path):
     """Arguments of an RL run whose files are `labeled`, `unlabeled` and `validation`."""
     made = small_job(tmp_path, short, rows)
     changed = {"judge": {"model": short, "cache": "off"}, "task": TASK}
-    return rebuilt(rl.train, made) | changed
+    return restore_dataclasses(rl.train, made) | changed
 
 
 def lengthen(path: str, place: int) -> None:

@@ -41,7 +41,7 @@ def test_samples_do_not_depend_on_a_token_budget(model, tokenizer, monkeypatch):
     common = {"n": 4, "temperature": 1.0, "max_new_tokens": 8, "seed": 3}
     whole = sample(model, tokenizer, PROMPTS, **common)
     seen = []
-    monkeypatch.setattr(sampling, "bar", lambda batches, **shown: seen.extend(batches) or iter(batches))
+    monkeypatch.setattr(sampling, "progress_bar", lambda batches, **shown: seen.extend(batches) or iter(batches))
     parts = sample(model, tokenizer, PROMPTS, **common, batch_tokens=64)
     assert len(seen) == 3
     assert texts(whole) == texts(parts)

@@ -399,9 +399,9 @@ def test_the_page_takes_what_the_schema_allows(key):
     allowed, shape = plain(annotation(key)), comparison.SHAPES[key]
     assert all(issubclass(kind, shape) for kind in allowed)
     assert kinds(allowed) == kinds(get_args(shape) or {shape})
-    assert (allowed == {list}) == (key in comparison.LISTED)
-    if key in comparison.LISTED:
-        one = comparison.LISTED[key]
+    assert (allowed == {list}) == (key in comparison.LIST_SHAPES)
+    if key in comparison.LIST_SHAPES:
+        one = comparison.LIST_SHAPES[key]
         assert kinds(types_in(annotation(key))) == kinds(get_args(one) or {one})
 
 

@@ -26,7 +26,7 @@ def test_a_study_without_a_benchmark_shows_none(study):
     text = page_of(*study)
     assert "Judge benchmark" not in text
     assert not (study[0] / "figures/judge-accuracy-against-cost.csv").exists()
-    assert judge_benchmark.labelled({"": load(*study).judge_benchmark}).empty
+    assert judge_benchmark.combine_tables({"": load(*study).judge_benchmark}).empty
 
 
 def test_judgments_of_the_first_and_the_last_judge_stand_side_by_side(study):
@@ -39,7 +39,7 @@ def test_judgments_of_the_first_and_the_last_judge_stand_side_by_side(study):
         about = {"id": "p1", "prompt": "Which <one>?", "judgment": f"by {name}\n{said}", "label": "A", "said": said}
         rows = [about | {"probability": 0.25 if said == "B" else 0.9}]
         write_jsonl(root / "judge" / "benchmark" / f"{name}-written.jsonl", rows)
-    (card,) = judge_benchmark.written_cards(load(root, config))
+    (card,) = judge_benchmark.judgment_cards(load(root, config))
     assert [(side["judge"], side["right"]) for side in card["sides"]] == [("start", False), ("rl", True)]
     text = page_of(root, config)
     assert "by start" in text and "by rl" in text and "by iteration1" not in text
@@ -60,7 +60,7 @@ def test_one_judge_has_tables_with_intervals_and_no_plot(study):
     assert "240 pairs of a correct and a wrong solution of one validation question" in text
     assert not (root / "figures/judge-accuracy-against-cost.csv").exists()
     results = load(root, config)
-    rows = judge_benchmark.labelled({"": results.judge_benchmark})
+    rows = judge_benchmark.combine_tables({"": results.judge_benchmark})
     table = judge_benchmark.judge_table(rows)
     assert "position bias" not in dict(table.columns)
     (row,) = table.rows
@@ -86,7 +86,7 @@ def test_several_judges_are_drawn_against_their_tokens(study):
     rows = pd.read_csv(root / "figures/judge-accuracy-against-cost.csv")
     assert list(rows.label) == ["start", "pays", "pairwise"]
     assert list(rows.tokens) == [80, 640 + 10, 2160 + 20]
-    table = judge_benchmark.judge_table(judge_benchmark.labelled({"": load(root, config).judge_benchmark}))
+    table = judge_benchmark.judge_table(judge_benchmark.combine_tables({"": load(root, config).judge_benchmark}))
     assert dict(table.columns).keys() >= {"position bias", "flips"}
     shown = cells(table)
     assert [row[5] for row in shown] == ["–", "–", "+3.0"]
@@ -96,7 +96,7 @@ def test_several_judges_are_drawn_against_their_tokens(study):
 def test_judges_without_token_counts_or_answers_are_not_drawn(study):
     root, config = study
     fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
-    rows = judge_benchmark.labelled({"": load(root, config).judge_benchmark})
+    rows = judge_benchmark.combine_tables({"": load(root, config).judge_benchmark})
     rows.loc[rows.judge == "start", ["tokens_read", "tokens_written"]] = 0
     figure = judge_benchmark.cost_figure(rows)
     assert "Not shown, for lack of token counts or answers: start." in figure.caption

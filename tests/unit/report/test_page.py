@@ -7,7 +7,7 @@ import pytest
 
 from gavel.common.files import read_json, read_jsonl, write_json
 from gavel.report import unfinished
-from gavel.report.cells import flat, points, seconds
+from gavel.report.cells import flatten, points, seconds
 from gavel.report.page import render
 from gavel.report.results import load
 from gavel.report.sections import accuracy, answer, data_and_cost, kinds, training, votes, workflow
@@ -164,7 +164,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
         best, knockout = values["best_of"].value, values["best_of_knockout"].value
         assert row[8].sort == pytest.approx(knockout - best, abs=1e-5)
         assert [(cell.text, cell.sub) for cell in row[9:]] == [("12.0", "6.0 pairs"), ("6.0", "3.0 pairs")]
-    assert votes.contest_costs(results) == (
+    assert votes.contest_cost_sentence(results) == (
         "Per question, on average over all runs and test sets, a round robin took 12.0 prompts with 1,200 tokens "
         "and a knockout took 6.0 prompts with 600 tokens."
     )
@@ -172,7 +172,7 @@ def test_the_best_of_n_stands_between_the_vote_and_what_is_possible(compared):
     page = (root / "report.html").read_text(encoding="utf-8")
     assert not Tags(page).open
     assert "Best of n by pairwise comparison" in page
-    assert votes.contest_costs(results) in page
+    assert votes.contest_cost_sentence(results) in page
     kept = pd.read_parquet(root / "samples.parquet")
     assert kept.knockout.notna().sum() == kept.elo.notna().sum() == 4 * 4 * 90
 
@@ -192,7 +192,7 @@ def test_a_knockout_alone_has_a_table_of_its_own(tmp_path):
 def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
     results = load(*study)
     assert not votes.best_of_n_table(results, "main").rows
-    assert votes.contest_costs(results) is None
+    assert votes.contest_cost_sentence(results) is None
     assert "Best of n by pairwise comparison" not in page
 
 
@@ -307,7 +307,7 @@ def test_seeds_are_also_taken_together(seeds):
 def test_an_unfinished_study_has_a_report_of_its_evaluated_runs(study, tmp_path, capsys):
     root, config = study
     config = config | {"results_dir": str(tmp_path / "results")}
-    unfinished.tell([config])
+    unfinished.write_reports([config])
     assert capsys.readouterr().err == ""  # nothing was evaluated yet
     shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
     for part in ("runs/ppo-lambda1-seed0", "evaluation/ppo-lambda1-seed0", "runs/ppo-lambda0-seed0/run.json"):
@@ -318,7 +318,7 @@ def test_an_unfinished_study_has_a_report_of_its_evaluated_runs(study, tmp_path,
     log.parent.mkdir(parents=True)
     log.write_text("12:00 started\n12:01 error: the judge could not be asked\n")
     before = sorted(tmp_path.rglob("*"))
-    unfinished.tell([config])
+    unfinished.write_reports([config])
     page = tmp_path / "results/unfinished/report.html"
     assert f"open {page}" in capsys.readouterr().err
     text = page.read_text(encoding="utf-8")
@@ -335,7 +335,7 @@ def test_a_report_that_cannot_be_written_gives_the_reason_and_raises_nothing(stu
     root, config = study
     shutil.copytree(root, tmp_path / "results")
     (tmp_path / "results/runs/sft/run.json").write_text("{")
-    unfinished.tell([config | {"results_dir": str(tmp_path / "results")}])
+    unfinished.write_reports([config | {"results_dir": str(tmp_path / "results")}])
     assert "could not write a report of the runs evaluated so far: InputError: " in capsys.readouterr().err
 
 
@@ -414,7 +414,7 @@ def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):
 
 def test_numbers_read_well():
     assert points(-0.0001) == "0.0"
-    assert flat({"removed": {"in_test": {"main": 3}}, "x": ["y", None]}) == [
+    assert flatten({"removed": {"in_test": {"main": 3}}, "x": ["y", None]}) == [
         "removed, in test, main: 3",
         "x: y",
     ]

@@ -20,8 +20,8 @@ from gavel.solutions import budget, verifier
 from gavel.solutions.budget import NOT_RUN
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.study.schema.study import load
-from gavel.training.judge.unlabeled_pairs import contrasting
-from gavel.training.monitor import known
+from gavel.training.judge.unlabeled_pairs import contrasting_pairs
+from gavel.training.monitor import known_verdicts
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, mix
 from helpers import fake_results
 
@@ -91,9 +91,9 @@ def test_too_many_missing_rewards_skip_the_step_and_then_say_why(late):
 
 
 def test_a_look_counts_what_ran():
-    assert known([True, None, False]) == [True, False]
+    assert known_verdicts([True, None, False]) == [True, False]
     with pytest.raises(InputError, match="none of 2 programs ran"):
-        known([None, None])
+        known_verdicts([None, None])
 
 
 def test_a_judged_solution_without_a_verdict_is_left_out(late):
@@ -109,7 +109,7 @@ def test_a_judged_solution_without_a_verdict_is_left_out(late):
 
 def test_an_unverified_contrast_is_no_pair(late):
     rows = [{"id": "a", "question": "2 and 2?"}]
-    made = contrasting(
+    made = contrasting_pairs(
         rows,
         {"a": [(RIGHT, "4"), (RIGHT, "4"), (WRONG, "5")]},
         lambda questions: [LATE for _ in questions],
@@ -202,7 +202,7 @@ def test_the_report_says_how_many_are_missing_and_renders(tmp_path):
     rows = [row | ({"answer": None, "correct": None} if i % 4 == 0 else {}) for i, row in enumerate(read_jsonl(path))]
     write_jsonl(path, rows)
     fake_results.tables(root, study)
-    told = [line for line in answer.absent(load_report(root, study)) if "did not run" in line]
+    told = [line for line in answer.missing_parts(load_report(root, study)) if "did not run" in line]
     assert len(told) == 1 and told[0].startswith("25.0% of the programs of")
     assert "main did not run within solution.batch_seconds" in told[0]
     render(root, study, root / "report.html", root / "figures")

@@ -215,12 +215,12 @@ def test_null_is_written_with_a_tilde_elsewhere(tmp_path):
 def test_an_override_that_is_given_twice_is_named(tmp_path, monkeypatch, entries, key):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=f"^--config: key '{key}' is given twice; keep one of them$"):
-        config_files.check_given([], entries, {})
+        config_files.check_command_line([], entries, {})
 
 
 def test_an_override_that_is_not_utf8_is_named():
     with pytest.raises(InputError, match="^--config: question: not UTF-8 text"):
-        config_files.check_given([], ["question=caf\udce9"], {})
+        config_files.check_command_line([], ["question=caf\udce9"], {})
 
 
 def test_other_overrides_pass(tmp_path, monkeypatch):
@@ -233,7 +233,7 @@ def test_other_overrides_pass(tmp_path, monkeypatch):
         "sft={}",
         "tests=[1]",
     ]
-    config_files.check_given([], entries, {})
+    config_files.check_command_line([], entries, {})
 
 
 def test_a_file_names_its_study(tmp_path, monkeypatch):
@@ -244,10 +244,10 @@ def test_a_file_names_its_study(tmp_path, monkeypatch):
         with pytest.raises(
             InputError, match=f"^{names}: `study` is missing, so the results would overwrite the default"
         ):
-            config_files.check_given(files, ["rl={steps: 3}"], {"rl": {"steps": 3}})
-    config_files.check_given(["a.yaml", "b.yaml"], [], {"study": "b"})
-    config_files.check_given(["a.yaml"], ["study=c"], {"study": "c"})
-    config_files.check_given([], ["rl={steps: 3}"], {"rl": {"steps": "3"}})
+            config_files.check_command_line(files, ["rl={steps: 3}"], {"rl": {"steps": 3}})
+    config_files.check_command_line(["a.yaml", "b.yaml"], [], {"study": "b"})
+    config_files.check_command_line(["a.yaml"], ["study=c"], {"study": "c"})
+    config_files.check_command_line([], ["rl={steps: 3}"], {"rl": {"steps": "3"}})
 
 
 def test_the_default_study_s_file_is_checked_too(tmp_path, monkeypatch):
@@ -255,7 +255,7 @@ def test_the_default_study_s_file_is_checked_too(tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text("study: tiny\nstudy: tiny\n")
     with pytest.raises(InputError, match="^config/config.yaml:2: key 'study' is given twice"):
-        config_files.check_given([], [], {})
+        config_files.check_command_line([], [], {})
 
 
 def test_commands_read_a_study_as_the_workflow_does(tmp_path):
@@ -268,10 +268,10 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
             read()
     (tmp_path / "config.yaml").write_bytes(b"compute: {threads: 1}\ncaf\xe9: 1")
     with pytest.raises(InputError, match="config.yaml: not UTF-8 text"):
-        resources.asked(tmp_path / "config.yaml")
+        resources.requested_resources(tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text("compute: 3")
     with pytest.raises(InputError, match="config.yaml: compute: expected a section of keys, found 3"):
-        resources.asked(tmp_path / "config.yaml")
+        resources.requested_resources(tmp_path / "config.yaml")
 
 
 def test_a_path_from_the_home_folder_is_found_and_one_that_is_too_long_is_named(monkeypatch, tmp_path):
@@ -345,7 +345,7 @@ def test_a_revision_that_would_do_nothing_is_named(which, about, message):
 @pytest.mark.parametrize("command", ["x '{port}", 'x "{port}', "x {port} \\", " "])
 def test_a_server_s_command_that_is_no_line_of_words_is_named(command):
     with pytest.raises(InputError, match="^judge.server.command: ") as error:
-        serving.words(command, "judge.server", model="m")
+        serving.split_command(command, "judge.server", model="m")
     assert "\n" not in str(error.value)
 
 

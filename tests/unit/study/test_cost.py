@@ -70,7 +70,9 @@ def test_looks_are_before_between_and_after(steps, every, times):
 
 
 def test_operations_and_hours_by_hand():
-    assumed = estimate.Assumed(prompt=60, judging=40, length=0.2, peak=1e12, training=0.5, reading=0.25, writing=0.1)
+    assumed = estimate.Assumptions(
+        prompt=60, judging=40, length=0.2, peak=1e12, training=0.5, reading=0.25, writing=0.1
+    )
     sft = estimate.costs(study(), assumed)[0]
     # 64 examples of 80 tokens, 6 operations a parameter; 30 greedy solutions of 20 after prompts of 60, 2 operations.
     training, writing, reading = 6 * 125e6 * 64 * 80, 2 * 125e6 * 30 * 20, 2 * 125e6 * 30 * 60
@@ -85,16 +87,19 @@ def test_operations_and_hours_by_hand():
 
 
 def test_checkpointing_costs_a_forward_pass_and_idle_gpus_are_held():
-    plain = estimate.costs(study(), estimate.Assumed())
+    plain = estimate.costs(study(), estimate.Assumptions())
     wide = study(compute={"gpus": 2, "processes": 2}, sft={"gradient_checkpointing": True})
-    held = {own.work.rule: own.held / own.hours for own in estimate.costs(wide, estimate.Assumed())}
+    held = {own.work.rule: own.allocated / own.hours for own in estimate.costs(wide, estimate.Assumptions())}
     assert (held["train_sft"], held["score"]) == (1, 1)
     served = study(compute={"gpus": 3}, judge={"server": {"serve": "job", "gpus": [1, 2]}})
-    assert next(own.held / own.hours for own in estimate.costs(served, estimate.Assumed()) if own.work.jobs == 1) == 1
-    training = [own for own in estimate.costs(served, estimate.Assumed()) if own.work.rule == "train_rl"]
-    assert {own.held / own.hours for own in training} == {3}
+    assert (
+        next(own.allocated / own.hours for own in estimate.costs(served, estimate.Assumptions()) if own.work.jobs == 1)
+        == 1
+    )
+    training = [own for own in estimate.costs(served, estimate.Assumptions()) if own.work.rule == "train_rl"]
+    assert {own.allocated / own.hours for own in training} == {3}
     trained = 2 * 125e6 * plain[0].trained
-    assert estimate.costs(wide, estimate.Assumed())[0].flops - plain[0].flops == pytest.approx(trained)
+    assert estimate.costs(wide, estimate.Assumptions())[0].flops - plain[0].flops == pytest.approx(trained)
 
 
 def test_a_judge_that_compares_by_hand():
@@ -123,7 +128,7 @@ def test_contests_are_among_the_samples_alone(ways, prompts):
 
 
 def test_a_judge_that_reasons_reads_twice_and_writes():
-    assumed = estimate.Assumed(judging=40, length=0.2, reasoning=0.5, peak=1e12, reading=0.25, writing=0.1)
+    assumed = estimate.Assumptions(judging=40, length=0.2, reasoning=0.5, peak=1e12, reading=0.25, writing=0.1)
     reasoning = {"max_new_tokens": 60, "samples": 3}
     read, written = estimate.judging(study(judge={"reasoning": reasoning}), assumed, 20, longest=False)
     assert (read, written) == (4 * 60 + 3 * 30, 3 * 30)
@@ -146,7 +151,7 @@ def test_a_judge_that_is_trained_is_as_large_as_it_was(tmp_path, capsys):
 
 
 def test_memory_by_hand():
-    found = estimate.memory(study(), estimate.Assumed(prompt=60))
+    found = estimate.memory(study(), estimate.Assumptions(prompt=60))
     weights = 125e6 * 4 / 2**30
     assert found["train_rl"]["weights"] == found["train_rl"]["gradients"] == pytest.approx(weights)
     assert found["train_rl"]["optimiser"] == pytest.approx(2 * weights)
@@ -155,7 +160,7 @@ def test_memory_by_hand():
     # 24 completions of 100 tokens and 6 prompts of 60; keys and values of 12 layers, 768 numbers of 4 bytes.
     token = 2 * 12 * 768 * 4
     assert found["train_rl"]["keys and values"] == pytest.approx(token * (24 * 100 + 6 * 60) / 2**30)
-    adapters = estimate.memory(study(rl={"lora": {}}), estimate.Assumed())["train_rl"]
+    adapters = estimate.memory(study(rl={"lora": {}}), estimate.Assumptions())["train_rl"]
     assert adapters["gradients"] == adapters["optimiser"] == 0
 
 

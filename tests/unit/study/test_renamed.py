@@ -7,7 +7,7 @@ from snakemake.utils import update_config
 
 from gavel.cli.main import main
 from gavel.common.errors import InputError
-from gavel.common.nested import merged
+from gavel.common.nested import merge
 from gavel.common.paths import ROOT
 from gavel.study import resolve, sweep
 from gavel.study.schema import study as schema
@@ -44,7 +44,7 @@ def test_an_old_key_is_gone_and_the_new_one_exists(old):
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_old_key_in_a_file_is_refused_with_the_new_one(old):
     with pytest.raises(InputError) as error:
-        resolve.resolve(merged(default(), at(old)), ROOT)
+        resolve.resolve(merge(default(), at(old)), ROOT)
     assert str(error.value).startswith(f"config: {said(old)}") and "\n" not in str(error.value)
 
 
@@ -70,7 +70,7 @@ def test_an_old_key_of_a_variant_is_refused_with_the_variant_and_the_new_key(old
 @pytest.mark.parametrize("old", RENAMED)
 def test_results_of_an_earlier_version_are_refused_with_both_names(old, tmp_path, capsys):
     study = schema.load(default())
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(merged(study, at(old))))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(merge(study, at(old))))
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 2
     error = capsys.readouterr().err
     old, new = (path.replace("*", TEST_SET) for path in (old, RENAMED[old]))
@@ -83,11 +83,11 @@ def test_results_of_an_earlier_version_are_refused_with_both_names(old, tmp_path
 def test_of_several_old_keys_the_first_is_named_and_the_others_are_counted():
     study = schema.load(default())
     for old in RENAMED:
-        study = merged(study, at(old))
+        study = merge(study, at(old))
     found = old_keys(study)
     assert len(found) == len(RENAMED)
     with pytest.raises(InputError, match=rf"is now '[\w.]+' \(and {len(RENAMED) - 1} more\); rerun the study"):
-        schema.completed(study)
+        schema.fill_defaults(study)
 
 
 def test_a_config_of_this_version_has_no_old_key():

@@ -489,4 +489,4 @@ def test_no_study_lies_among_the_files_of_the_default_one():
     made += [files.hub("student"), files.model("judge"), files.runs("sft").best, files.data.audit, files.judge.gate]
     made += [files.unfinished.report, files.log(RULES["score"]), f"{files.root}/state/sft"]
     first = {path.removeprefix("results/").partition("/")[0] for path in made} - {"results"}
-    assert first <= set(place.DEFAULTS_OWN)
+    assert first <= set(place.RESERVED_NAMES)

@@ -25,7 +25,7 @@ def test_an_unreachable_server_costs_one_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     said = []
     uri = "http://127.0.0.1:9"
-    with child((uri, "s"), tmp_path, say=said.append) as job:
+    with child((uri, "s"), tmp_path, log=said.append) as job:
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         job.artifact(tmp_path)
     assert len(said) == 1 and uri in said[0] and "continuing without it" in said[0] and "\n" not in said[0]
@@ -54,7 +54,7 @@ def test_whatever_answers_in_the_servers_place_stops_no_job(tmp_path, status, bo
     said = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with child((f"http://127.0.0.1:{server.server_port}", "s"), tmp_path, say=said.append) as job:
+        with child((f"http://127.0.0.1:{server.server_port}", "s"), tmp_path, log=said.append) as job:
             job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         server.shutdown()
     assert len(said) == 1 and "continuing without it" in said[0]
@@ -66,7 +66,7 @@ def down(*arguments, **more):
 
 def test_after_an_outage_the_run_is_filled_up(store, tmp_path, monkeypatch):
     said = []
-    job = child(store, tmp_path, say=said.append)
+    job = child(store, tmp_path, log=said.append)
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", down)
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
@@ -83,7 +83,7 @@ def test_what_an_outage_leaves_is_recorded_and_sent_later(store, tmp_path, monke
     folder, journal, said = tmp_path / "records", Journal(tmp_path / "journal.jsonl"), []
     (tmp_path / "note.txt").write_text("note")
     (tmp_path / "lost.txt").write_text("lost")
-    with child(store, folder, digest="a", say=said.append) as job:
+    with child(store, folder, digest="a", log=said.append) as job:
         journal.append(1, {"x": 1.0})
         job.mirror(journal)
         monkeypatch.setattr(MlflowClient, "log_batch", down)
@@ -112,7 +112,7 @@ def test_what_an_outage_leaves_is_recorded_and_sent_later(store, tmp_path, monke
 
 def test_what_waited_is_sent_at_the_end_without_being_asked_again(store, tmp_path, monkeypatch):
     said = []
-    with child(store, tmp_path, say=said.append) as job, monkeypatch.context() as patch:
+    with child(store, tmp_path, log=said.append) as job, monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", down)
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         job.mirror([{"step": 0, "metrics": {"y": 2.0}}])
@@ -124,7 +124,7 @@ def test_what_waited_is_sent_at_the_end_without_being_asked_again(store, tmp_pat
 def test_a_job_that_runs_again_takes_over_what_it_left(store, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(exporter, "client", down)
-        with child(store, tmp_path, digest="a", say=str) as job:
+        with child(store, tmp_path, digest="a", log=str) as job:
             job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert count_unsent(tmp_path) == 1
     with child(store, tmp_path, digest="b") as job:
@@ -138,7 +138,7 @@ def test_what_a_killed_job_could_not_send_is_sent_and_the_job_goes_on(store, tmp
     """Up to its last checkpoint, from which the same job goes on in the same run; until then its status stays."""
     uri, study = store
     folder, journal = tmp_path / "records", Journal(tmp_path / "journal.jsonl")
-    first = child(store, folder, digest="a", say=str)
+    first = child(store, folder, digest="a", log=str)
     for step in range(5):
         journal.append(step, {"x": step})
     with monkeypatch.context() as patch:
@@ -156,7 +156,7 @@ def test_what_a_killed_job_could_not_send_is_sent_and_the_job_goes_on(store, tmp
 
 
 def test_a_store_that_hangs_is_asked_less_often_than_one_that_refuses(store, tmp_path, monkeypatch):
-    job, asked = child(store, tmp_path, say=str), []
+    job, asked = child(store, tmp_path, log=str), []
 
     def fails(seconds):
         def log_batch(*arguments, **more):
@@ -180,16 +180,16 @@ def test_a_store_that_hangs_is_asked_less_often_than_one_that_refuses(store, tmp
 
 
 def test_a_lock_that_is_never_freed_is_an_outage(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracker, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(tracker, "LOCK_TIMEOUT_S", 0.2)
     said = []
-    with record_lock(tmp_path / "rl-grpo.json"), child(store, tmp_path, say=said.append) as job:
+    with record_lock(tmp_path / "rl-grpo.json"), child(store, tmp_path, log=said.append) as job:
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert len(said) == 1 and "could not be acquired" in said[0] and "continuing without it" in said[0]
 
 
 def test_a_record_that_cannot_be_written_stops_no_job(store, tmp_path, monkeypatch):
     said = []
-    job = child(store, tmp_path, say=said.append)
+    job = child(store, tmp_path, log=said.append)
 
     def full(self):
         raise OSError(28, "No space left on device")
@@ -230,13 +230,13 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
     with monkeypatch.context() as patch:
         patch.setattr(exporter, "client", down)
         for run in ("a", "b", "c"):
-            with study.job_run(config, "rl", run, digest="a", params={}, say=str) as job:
+            with study.job_run(config, "rl", run, digest="a", params={}, log=str) as job:
                 job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
         assert main.main(["track", str(tmp_path)]) == 2
         assert f"{tmp_path}: MLflow at sqlite:" in (told := capsys.readouterr().err) and "down" in told
         study.send_unsent(config, said.append)
     assert "cannot be used for s/rl/a" in said.pop() and not said
-    assert study.tell_unsent(config) == (
+    assert study.unsent_message(config) == (
         f"MLflow: 3 runs are incomplete; once it answers, run .venv/bin/gavel track {tmp_path}"
     )
     with record_lock(records / "rl-b.json"), record_lock(records / "rl-c.json"):
@@ -250,7 +250,7 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
     assert said == ["MLflow: rl-b is complete now"]
     assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: 1 runs sent\n"
-    assert study.tell_unsent(config) is None
+    assert study.unsent_message(config) is None
     assert main.main(["track", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"
 

@@ -158,7 +158,7 @@ def test_a_history_that_contradicts_the_journal_is_replaced(store, tmp_path):
 
 def test_a_run_deleted_in_the_ui_does_not_stop_the_job(store, tmp_path):
     said = []
-    tracker = child(store, tmp_path, say=said.append)
+    tracker = child(store, tmp_path, log=said.append)
     MlflowClient(store[0]).delete_run(tracker.exporter.run_id)
     tracker.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert len(said) == 1 and "deleted" in said[0]

@@ -30,19 +30,19 @@ def test_the_newest_whole_checkpoint_counts_and_halves_go(tmp_path):
     checkpoint(run, 9)
     whole = checkpoint(run, 10)
     half = checkpoint(run, 20, complete=False)
-    assert run.latest() == whole
+    assert run.latest_checkpoint() == whole
     assert not half.exists()
 
 
 def test_a_state_of_the_same_digest_is_kept(tmp_path):
     checkpoint(RunState(tmp_path / "run", "a"), 10)
-    assert RunState(tmp_path / "run", "a").latest().name == "checkpoint-10"
+    assert RunState(tmp_path / "run", "a").latest_checkpoint().name == "checkpoint-10"
 
 
 def test_a_state_of_another_digest_is_set_aside_but_not_the_lock(tmp_path):
     checkpoint(RunState(tmp_path / "run", "a"), 10)
     (tmp_path / "run" / "lock").write_text("1")
-    assert RunState(tmp_path / "run", "b").latest() is None
+    assert RunState(tmp_path / "run", "b").latest_checkpoint() is None
     assert (tmp_path / "run.stale" / "checkpoints" / "checkpoint-10" / "weights").exists()
     assert (tmp_path / "run" / "lock").read_text() == "1"
 
@@ -91,7 +91,7 @@ def test_a_step_is_a_rollout_however_many_updates_it_has(run_callback, model):
     assert saved == [4, 8]
     assert [row["step"] for row in run_callback.run.validation.rows()] == [0, 2, 4]
     assert [row["step"] for row in run_callback.run.journal.rows()] == [1, 2, 3, 4]
-    assert run_callback.run.latest().name == "checkpoint-8"
+    assert run_callback.run.latest_checkpoint().name == "checkpoint-8"
     assert not (run_callback.run.checkpoints / "checkpoint-4").exists()
     assert run_callback.mirror.calls[-1] == ("monitor.jsonl", 4)
     assert (run_callback.run.best / "model.safetensors").exists()

@@ -79,7 +79,7 @@ def weights(monkeypatch):
 
     monkeypatch.setattr(run_state, "save_policy", save)
     monkeypatch.setattr(run_state, "policy_state", lambda model: {})
-    monkeypatch.setattr(callback.distributed, "whole", nullcontext)  # the model is a text
+    monkeypatch.setattr(callback.distributed, "unsharded", nullcontext)  # the model is a text
     monkeypatch.setattr(callback.loading, "load_model", lambda path: (Path(path) / "weights").read_text())
 
 
@@ -91,7 +91,7 @@ def train(folder, shown, digest="a", greedy=None):
     run_callback = RunCallback(
         run, None, validate, steps=STEPS, validate_every=2, save_every=3, updates_per_step=3, mirror=shown
     )
-    last = run.latest()
+    last = run.latest_checkpoint()
     begun = int((last / "weights").read_text()) * 3 if last else 0
     state, control = SimpleNamespace(global_step=begun), SimpleNamespace(should_save=False)
     run_callback.on_train_begin(None, state, control, model=str(begun // 3))

@@ -75,7 +75,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, monkeypatch, action):
-    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
+    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
     changes = {"settings": LORA, "validation": {"on_collapse": action}}
     assert small_run(tmp_path, tiny, rows, **changes)["ended"] == {"step": 3, "action": action}
     monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))

@@ -79,7 +79,7 @@ def test_a_judge_that_compares_is_held_against_the_true_win_rate(policy):
     judge = LongestOfTwo()
     validate = monitor_with(judge)
     sft = ["#### 0", "#### 1", "#### 7", "#### 7"]  # two right
-    validate.against(sft, policy)
+    validate.set_opponents(sft, policy)
     begun = validate(sft, policy, 0)
     assert {begun["judge"], begun["true_win_rate"]} == {0.5} and begun["gap"] == begun["judge_wrong"] == 0
     # A longer wrong one for a right one, a longer right one for a wrong one, and two of the same.
@@ -101,7 +101,7 @@ def test_a_win_is_a_win_however_narrow(policy):
 
     judge.verdicts = verdicts
     validate = monitor_with(judge)
-    validate.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    validate.set_opponents(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
     found = validate(["#### 12345", "#### 1", "#### 9", "#### 99"], policy, 5)
     assert found["judge"] == (1 + 0.5 + 0.5 + 1) / 4 and found["true_win_rate"] == (0 + 1 + 0.5 + 0.5) / 4
     assert found["judge_wrong"] == 0.25
@@ -109,7 +109,7 @@ def test_a_win_is_a_win_however_narrow(policy):
 
 def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
     validate = monitor_with(LongestOfTwo())
-    validate.against(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
+    validate.set_opponents(["#### 0", "#### 9", "#### 9", "#### 9"], policy)
     found = validate(["", "#### 1", "", ""], policy, 5)
     assert (found["judge"], found["true_win_rate"]) == (0.5, 1.0)
     silent = validate([""] * 4, policy, 10)
@@ -117,7 +117,7 @@ def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
 
 
 def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, *rules: len(validations) == 3)
+    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, *rules: len(validations) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
     watched = {"on_collapse": "stop", "reference": False, "questions": 4}
     summary = small_run(tmp_path, tiny, rows, judge=judge, validation=watched)

@@ -101,7 +101,7 @@ def test_a_key_too_many_or_too_few_is_named():
 def test_a_job_s_own_server_crosses_to_another_process_with_its_port(kind):
     section = training.Vllm(mode="server", serve="job", gpus=[1]).model_dump()
     vllm = from_section(kind, section | ({"group_port": 7} if kind is JobVllmSettings else {}), "rl.vllm")
-    settings = RLSettings.of(RL, vllm)
+    settings = RLSettings.from_section(RL, vllm)
     again = from_section(RLSettings, json.loads(json.dumps(asdict(settings))), "rl")
     assert again == settings
     assert type(again.vllm) is kind
@@ -109,8 +109,8 @@ def test_a_job_s_own_server_crosses_to_another_process_with_its_port(kind):
 
 def test_a_judge_s_settings_are_told_apart_by_their_keys():
     kinds = {JudgeSFTSettings: judge_training.JudgeSft, JudgeDPOSettings: judge_training.JudgeDpo}
-    from gavel.jobs.launch import rebuilt
+    from gavel.jobs.launch import restore_dataclasses
     from gavel.training.judge.train import train
 
     for kind, section in (kinds | {JudgeRLSettings: judge_training.JudgeRl}).items():
-        assert type(rebuilt(train, {"settings": section().model_dump()})["settings"]) is kind
+        assert type(restore_dataclasses(train, {"settings": section().model_dump()})["settings"]) is kind

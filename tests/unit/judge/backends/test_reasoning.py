@@ -5,11 +5,11 @@ import pytest
 from gavel.common.errors import InputError
 from gavel.judge import load
 from gavel.judge.backends.base import Answer, Writer
-from gavel.judge.backends.reasoning import Reasoning, cut
+from gavel.judge.backends.reasoning import Reasoning, strip_verdict
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import example, phrasings, render
 from gavel.judge.single_token import SingleTokenJudge
-from gavel.judge_eval.benchmark import written
+from gavel.judge_eval.benchmark import written_judgments
 from gavel.judge_eval.records import WrittenJudgment
 from gavel.study.schema.study import load as load_config
 from helpers.configs import default
@@ -64,7 +64,7 @@ def test_what_the_model_writes_beyond_its_reasoning_is_left_out():
     writer = ByRule(lambda prompt, place: "2\nIs this answer right? No\nQuestion: and so on")
     (verdict,) = single(writer).verdicts(["1+1?"], ["2"])
     assert writer.texts[0][1] == "2\nIs this answer right?" and verdict.says_right
-    assert cut("2 \n", "\nVerdict:") == "2" and cut("2\n", "") == "2"
+    assert strip_verdict("2 \n", "\nVerdict:") == "2" and strip_verdict("2\n", "") == "2"
 
 
 @pytest.mark.parametrize(("vote", "expected"), [("mean", (8 + 2 + 2) / (9 + 8 + 8) * 1), ("majority", 1 / 3)])
@@ -137,7 +137,7 @@ def test_a_real_model_reasons_the_same_alone_and_in_company(tiny, rows):
     assert all(0 < verdict.score < 1 for verdict in together)
     assert 0 < judge.usage.written <= 6 * 3 * 12
     asked = [
-        len(judge.resident.tokenizer(judge.render(*pair)[0][0])["input_ids"])
+        len(judge.in_process_backend.tokenizer(judge.render(*pair)[0][0])["input_ids"])
         for pair in zip(questions, solutions, strict=True)
     ]
     assert judge.usage.read > sum(asked) * 4, "each prompt once to write and once with each reasoning"
@@ -188,7 +188,7 @@ ITEMS = [{"id": f"p{i}", "prompt": f"{i}+{i}?", "chosen": f"{2 * i}", "rejected"
 
 def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
     """Its own solution is always 2, so of the first problem alone it is right about both."""
-    rows = written(single(ByRule(), samples=3), ITEMS, count=8)
+    rows = written_judgments(single(ByRule(), samples=3), ITEMS, count=8)
     assert len(rows) == 16 and {row["id"] for row in rows} == {one["id"] for one in ITEMS}
     chosen, rejected = (row for row in rows if row["id"] == "p1")
     assert chosen["prompt"] == "Question: 1+1?\nAnswer:\n2\nMy own solution:\n"
@@ -197,17 +197,17 @@ def test_what_a_judge_writes_of_a_few_pairs_is_kept_for_readers():
     assert (chosen["probability"], rejected["probability"]) == pytest.approx((8 / 9, 3 / 4))
     other = next(row for row in rows if row["id"] == "p4" and row["label"] == "Yes")
     assert other["said"] == "No" and other["probability"] == pytest.approx(0.25)
-    few = written(single(ByRule()), ITEMS)
-    assert len(few) == 4 and few == written(single(ByRule()), ITEMS[::-1])
-    assert written(SingleTokenJudge(ByRule()), ITEMS) == []
-    assert len(written(single(ByRule(missing=[0])), ITEMS)) == 0
+    few = written_judgments(single(ByRule()), ITEMS)
+    assert len(few) == 4 and few == written_judgments(single(ByRule()), ITEMS[::-1])
+    assert written_judgments(SingleTokenJudge(ByRule()), ITEMS) == []
+    assert len(written_judgments(single(ByRule(missing=[0])), ITEMS)) == 0
 
 
 def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     settings = {"model": tiny, "kind": "pairwise", "labels": [" Yes", " No"]}
     judge = load.load(**settings, reasoning={"max_new_tokens": 4, "samples": 2})
     items = [{"id": row["id"], "prompt": row["question"], "chosen": "1", "rejected": "2"} for row in rows[:3]]
-    first, second, *_ = rows = written(judge, items)
+    first, second, *_ = rows = written_judgments(judge, items)
     assert_typed(rows, WrittenJudgment)
     assert first["id"] == second["id"] and (first["label"], second["label"]) == ("Yes", "No")
     assert first["prompt"].index("\n1\n") < first["prompt"].index("\n2\n")
@@ -215,7 +215,7 @@ def test_a_judge_that_compares_writes_about_both_orders(tiny, rows):
     for row in (first, second):
         assert row["judgment"].endswith(row["said"]) and "The better answer is answer" in row["judgment"]
         assert (row["said"] == row["label"]) == (row["probability"] > 0.5)
-    assert written(load.load(**settings), items) == []
+    assert written_judgments(load.load(**settings), items) == []
 
 
 def test_a_prompt_without_a_place_for_a_reasoning_is_refused():
@@ -226,6 +226,6 @@ def test_a_prompt_without_a_place_for_a_reasoning_is_refused():
 def test_a_model_that_runs_elsewhere_gives_its_place_to_none():
     judge = single(ByRule())
     with pytest.raises(TypeError, match="ByRule: the judge's model does not run in this process"):
-        _ = judge.resident
+        _ = judge.in_process_backend
     with pytest.raises(TypeError, match="ByRule: its model does not run in this process"):
         judge.with_model(None)

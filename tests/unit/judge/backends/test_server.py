@@ -8,8 +8,8 @@ import pytest
 from gavel.common.errors import InputError
 from gavel.judge.backends import server as backend
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
-from helpers.asking import scores_of
-from helpers.judge_server import LISTED, Whole, connect, serving
+from helpers.judge_scores import scores_of
+from helpers.judge_server import LISTED, WholeReply, connect, serving
 
 
 @pytest.mark.parametrize(("chat", "counts", "expected"), [(False, True, 4 * 7), (True, True, 4 * 7), (True, False, 0)])
@@ -101,15 +101,15 @@ def test_a_prompt_that_is_refused_costs_no_other():
     assert found == [None, None, *[pytest.approx(0.75)] * 7]
 
 
-def with_choice(chat, usage=None, **choice) -> Whole:
+def with_choice(chat, usage=None, **choice) -> WholeReply:
     """A reply whose only choice is as given, which is well-formed where nothing is given."""
     entries = [{"token": token, "logprob": value} for token, value in LISTED.items()]
     good = {"content": [entries[0] | {"top_logprobs": entries}]} if chat else {"top_logprobs": [LISTED]}
     made = {"index": 0, "logprobs": good} | ({"message": {"content": "2"}} if chat else {"text": "2"})
-    return Whole({"choices": [made | choice]} | ({} if usage is None else {"usage": usage}))
+    return WholeReply({"choices": [made | choice]} | ({} if usage is None else {"usage": usage}))
 
 
-def listing(chat, found: dict) -> Whole:
+def listing(chat, found: dict) -> WholeReply:
     """A reply that lists these log-probabilities, whatever they are."""
     entries = [{"token": token, "logprob": value} for token, value in found.items()]
     return with_choice(chat, logprobs={"content": [{"top_logprobs": entries}]} if chat else {"top_logprobs": [found]})
@@ -129,16 +129,16 @@ MALFORMED = {
     "a redirect to a page": lambda chat: b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
     "a redirect nowhere": lambda chat: b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n",
     "a redirect to itself": lambda chat: b"HTTP/1.1 307 T\r\nLocation: ?again\r\nContent-Length: 0\r\n\r\n",
-    "null": lambda chat: Whole(None),
-    "a number": lambda chat: Whole(7),
-    "a list": lambda chat: Whole([]),
-    "nothing in it": lambda chat: Whole({}),
-    "an error": lambda chat: Whole({"error": {"message": "overloaded"}}),
-    "an error in words": lambda chat: Whole({"error": "overloaded"}),
-    "no choices": lambda chat: Whole({"choices": []}),
-    "null choices": lambda chat: Whole({"choices": None}),
-    "choices by number": lambda chat: Whole({"choices": {"0": {}}}),
-    "a null choice": lambda chat: Whole({"choices": [None]}),
+    "null": lambda chat: WholeReply(None),
+    "a number": lambda chat: WholeReply(7),
+    "a list": lambda chat: WholeReply([]),
+    "nothing in it": lambda chat: WholeReply({}),
+    "an error": lambda chat: WholeReply({"error": {"message": "overloaded"}}),
+    "an error in words": lambda chat: WholeReply({"error": "overloaded"}),
+    "no choices": lambda chat: WholeReply({"choices": []}),
+    "null choices": lambda chat: WholeReply({"choices": None}),
+    "choices by number": lambda chat: WholeReply({"choices": {"0": {}}}),
+    "a null choice": lambda chat: WholeReply({"choices": [None]}),
     "no log-probabilities": lambda chat: with_choice(chat, logprobs=None),
     "log-probabilities in words": lambda chat: with_choice(chat, logprobs="high"),
     "empty log-probabilities": lambda chat: with_choice(chat, logprobs={}),
@@ -197,7 +197,7 @@ def test_a_label_that_cannot_be_has_a_probability_of_0(server, chat, capsys):
 @pytest.mark.parametrize("chat", [False, True])
 @pytest.mark.parametrize("fault", ["a page of HTML", "no choices", "NaN", "empty usage"])
 def test_a_malformed_reply_is_asked_for_again(fault, chat, monkeypatch):
-    monkeypatch.setattr(backend, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(backend, "MIN_WAIT_S", 0.01)
     replies = iter([LISTED, MALFORMED[fault](chat), MALFORMED[fault](chat), LISTED])
     with serving(lambda prompt: next(replies)) as server:
         assert scores_of(connect(server, chat=chat, retries=2), ["q"], ["s"]) == [pytest.approx(0.75)]

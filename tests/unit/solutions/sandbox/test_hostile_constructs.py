@@ -170,7 +170,7 @@ def test_a_deep_sum_needs_no_deep_recursion():
 @pytest.mark.parametrize("source", ["x.real", "f(x)", "a << b", "x ** y", "lambda: (yield)", "[x async for x in y]"])
 def test_what_is_rewritten_names_helpers_only(source):
     """A tree after the check: every name with two underscores is a helper's, every attribute from the list."""
-    tree = language.checked_tree(f"import numpy as np\ndef solution():\n    try: return {source}\n    finally: pass\n")
+    tree = language.check_tree(f"import numpy as np\ndef solution():\n    try: return {source}\n    finally: pass\n")
     helpers = {*stand_ins.HELPERS, "__over__"}
     for node in ast.walk(tree):
         assert not isinstance(node, ast.Import | ast.ImportFrom | ast.Yield | ast.ClassDef | ast.With)

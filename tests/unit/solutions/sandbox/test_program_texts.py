@@ -230,7 +230,7 @@ def test_a_program_gets_no_text_evaluated(expression):
 def pool():
     """SymPy's workers with the language check off: only the evaluator's absence is left."""
     pool = programs._Pool(
-        2, ("unchecked", f"sympy={programs._packages()}"), programs.SYMPY_CHUNKS, programs.APART_GRACE_S
+        2, ("unchecked", f"sympy={programs._packages()}"), programs.SYMPY_CHUNKS, programs.FORK_GRACE_S
     )
     yield pool
     pool.close()

@@ -56,12 +56,12 @@ PROGRAM = programs(["", '    """How many?"""\n'], ["x", "y", "total"], NEAR) | p
 @given(PROGRAM)
 def test_what_passes_by_its_form_would_pass_by_its_tree(program):
     try:
-        if not isinstance(language.checked(program), str):
+        if not isinstance(language.check_source(program), str):
             return
         plain = ast.parse(program)
     except (language.Refused, SyntaxError, ValueError):
         return  # it runs neither way
-    tree = language.checked_tree(program)
+    tree = language.check_tree(program)
     function = tree.body[0]
     function.body.pop()  # the return that the tree gets after its last line, which is a return here
     assert ast.dump(tree) == ast.dump(plain)
@@ -76,7 +76,7 @@ def test_what_passes_by_its_form_would_pass_by_its_tree(program):
     ],
 )
 def test_ordinary_programs_pass_by_their_form(program):
-    assert language.checked(program) == program
+    assert language.check_source(program) == program
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_ordinary_programs_pass_by_their_form(program):
 def test_everything_else_is_walked_over(line):
     program = f"def solution():\n    {line}"
     with contextlib.suppress(language.Refused, SyntaxError):
-        assert not isinstance(language.checked(program), str)
+        assert not isinstance(language.check_source(program), str)

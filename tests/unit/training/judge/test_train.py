@@ -14,10 +14,10 @@ from gavel.judge import kinds, load
 from gavel.study import layout, params, resolve
 from gavel.study.schema.judge_training import JudgeDpo, JudgeRl, JudgeSft
 from gavel.study.schema.study import load as load_config
-from gavel.training.judge.judgments import sampled
+from gavel.training.judge.judgments import sample_judgments
 from gavel.training.judge.records import Judgment
 from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings
-from gavel.training.judge.train import PairAccuracy, Preferred, train
+from gavel.training.judge.train import PairAccuracy, PreferenceReward, train
 from gavel.training.records import JudgeSummary
 from helpers.typed_rows import assert_typed
 
@@ -61,7 +61,7 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
     if method != "grpo":
         data = tmp_path / "judgments.jsonl"
         judge = load.load(**asked | {"cache": None})
-        write_jsonl(data, sampled(judge, pairs, samples=4, temperature=1.0, seed=0))
+        write_jsonl(data, sample_judgments(judge, pairs, samples=4, temperature=1.0, seed=0))
         assert_typed(read_jsonl(data), Judgment)
     arguments = {
         "method": method,
@@ -90,7 +90,7 @@ def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, 
     best = validations[validations.step == summary["best_step"]].greedy.item()
     assert best == validations.greedy.max()
     again = PairAccuracy(settings(str(out / "best"), reasons) | {"cache": None}, pairs)
-    found = again(again.judge.resident.model, None, 0)
+    found = again(again.judge.in_process_backend.model, None, 0)
     assert found["greedy"] == pytest.approx(best), "what is kept is what was validated"
     assert len(pd.read_csv(out / "training.csv")) == summary["steps"]
 
@@ -145,7 +145,7 @@ def test_rl_without_pairs_is_an_error(tmp_path, tiny, pairs):
 
 
 def test_rl_whose_judgments_of_a_prompt_are_all_paid_alike_says_so(tmp_path, tiny, pairs, monkeypatch):
-    monkeypatch.setattr(Preferred, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
+    monkeypatch.setattr(PreferenceReward, "__call__", lambda self, completions, **trl: [1.0] * len(completions))
     summary = run(tmp_path, tiny, pairs, "grpo", False)
     assert_typed([summary], JudgeSummary)
     assert summary["untrained"] == "all judgments of each prompt got the same reward; raise judge.rl.temperature"
@@ -160,11 +160,11 @@ def test_a_training_of_few_steps_moves_the_judge(tmp_path, tiny, pairs, method):
 
 def test_a_judgment_is_paid_by_the_label_after_the_cue():
     logged = {}
-    reward = Preferred("\nThe better answer is answer")
+    reward = PreferenceReward("\nThe better answer is answer")
     texts = ["so\nThe better answer is answer A", "The better answer is answer B", "A", "The better answer is answer"]
     assert reward(texts, [" A"] * 4, log_metric=logged.__setitem__) == [1.0, -1.0, -1.0, -1.0]
     assert logged == {"preferred": 0.25}
-    assert Preferred("")([" A", " B and A", ""], [" A"] * 3) == [1.0, -1.0, -1.0]
+    assert PreferenceReward("")([" A", " B and A", ""], [" A"] * 3) == [1.0, -1.0, -1.0]
 
 
 def test_stages_follow_one_another(tmp_path):
@@ -180,7 +180,7 @@ def test_stages_follow_one_another(tmp_path):
     starts = [about["start"] for about in stages.values()]
     folder = "results/judge/training"
     assert starts[1:] == [f"{folder}/{stage}/best" for stage in list(stages)[:-1]]
-    assert layout.model(resolved, "judge") == f"{folder}/rl/best" != layout.shipped(resolved)["judge"] == starts[0]
+    assert layout.model(resolved, "judge") == f"{folder}/rl/best" != layout.local_models(resolved)["judge"] == starts[0]
     assert [about["model"] for about in params.judges(resolved).values()] == [
         starts[0],
         f"{folder}/iteration1-dpo/best",

@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from gavel.judge.backends.base import Answer, Resident
+from gavel.judge.backends.base import Answer, InProcessBackend
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.solutions.verifier import solutions_to_answers
 from gavel.training.judge import unlabeled_pairs
-from gavel.training.judge.judgments import balanced, both_orders, sampled, to_imitate, to_prefer
+from gavel.training.judge.judgments import balance_labels, both_orders, dpo_examples, sample_judgments, sft_examples
 from gavel.training.judge.records import ContrastingPair
 from helpers.typed_rows import assert_typed
 
@@ -29,7 +29,7 @@ def samples(answers):
 
 
 def test_questions_are_challenging_where_samples_neither_agree_nor_scatter():
-    found = unlabeled_pairs.challenging(
+    found = unlabeled_pairs.challenging_questions(
         {
             "agree": samples(["4"] * 8),
             "most": samples(["4"] * 5 + ["5", "6", None]),
@@ -46,11 +46,11 @@ def test_questions_are_challenging_where_samples_neither_agree_nor_scatter():
 def test_a_changed_question_has_one_other_number():
     rng = random.Random(0)
     for _ in range(50):
-        question = unlabeled_pairs.changed("Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.", rng)
+        question = unlabeled_pairs.change_number("Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.", rng)
         words = zip(question.split(), "Ann buys 12 pens at 1.50 and 3 books, 1,200 in all.".split(), strict=True)
         different = [(new, old) for new, old in words if new != old]
         assert len(different) == 1 and different[0][1] in ("12", "3") and int(different[0][0]) > 0
-    assert unlabeled_pairs.changed("How many are there?", rng) is None
+    assert unlabeled_pairs.change_number("How many are there?", rng) is None
 
 
 def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
@@ -67,7 +67,7 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         asked.extend(questions)
         return [program(0, 3)] * len(questions)  # which is right for the first
 
-    pairs = unlabeled_pairs.contrasting(
+    pairs = unlabeled_pairs.contrasting_pairs(
         ROWS,
         drawn,
         answer_to,
@@ -89,7 +89,7 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         assert pair["prompt"] == ROWS[place]["question"]
 
 
-class Writer(Resident):
+class Writer(InProcessBackend):
     """Writes what it is seeded to, and prefers whatever stands first with 0.75."""
 
     chat, identity = False, "w"
@@ -98,7 +98,7 @@ class Writer(Resident):
         self.settings = {"n": n, "seed": seed, "temperature": temperature}
         return [[f"thought {place % 2}" for place in range(n)] for _ in texts]
 
-    def templated(self, text):
+    def apply_template(self, text):
         return text
 
     def answers(self, texts, groups):
@@ -117,9 +117,9 @@ def test_judgments_are_drawn_in_both_orders():
     first, second, *_ = both_orders(judge, PAIRS)
     assert "Answer A:\nright\nAnswer B:\nwrong" in first.prompt and first.label == " A"
     assert "Answer A:\nwrong\nAnswer B:\nright" in second.prompt and second.label == " B"
-    rows = sampled(judge, PAIRS, samples=4, temperature=0.7, seed=3)
-    assert judge.resident.settings == {"n": 4, "seed": 3, "temperature": 0.7}
-    assert len(rows) == 200 * 2 * 4 and len(judge.resident.asked) == 200 * 2 * 2, "equal reasonings once"
+    rows = sample_judgments(judge, PAIRS, samples=4, temperature=0.7, seed=3)
+    assert judge.in_process_backend.settings == {"n": 4, "seed": 3, "temperature": 0.7}
+    assert len(rows) == 200 * 2 * 4 and len(judge.in_process_backend.asked) == 200 * 2 * 2, "equal reasonings once"
     assert {row["judgment"] for row in rows} == {
         f"thought {i}\nThe better answer is answer {label}" for i in "01" for label in "AB"
     }
@@ -130,21 +130,21 @@ def test_judgments_are_drawn_in_both_orders():
 
 
 def test_what_is_kept_reaches_the_better_solution_and_favours_no_place():
-    rows = sampled(
+    rows = sample_judgments(
         PairwiseJudge(Reasoning(Writer()), prompt="pairwise-reasoning", reasons=True),
         PAIRS,
         samples=4,
         temperature=0.7,
         seed=3,
     )
-    kept = to_imitate(rows, 0)
+    kept = sft_examples(rows, 0)
     labels = Counter(row["completion"][-1] for row in kept)
     assert labels["A"] == labels["B"] > 30
     reached = {(row["prompt"], row["judgment"]) for row in rows if row["reached"]}
     assert {(row["prompt"], row["completion"]) for row in kept} <= reached
     assert len({(row["prompt"], row["completion"]) for row in kept}) == len(kept)
 
-    preferred = to_prefer(rows, 0)
+    preferred = dpo_examples(rows, 0)
     missed = {(row["prompt"], row["judgment"]) for row in rows if not row["reached"]}
     assert all((row["prompt"], row["chosen"]) in reached for row in preferred)
     assert all((row["prompt"], row["rejected"]) in missed for row in preferred)
@@ -153,11 +153,11 @@ def test_what_is_kept_reaches_the_better_solution_and_favours_no_place():
 
 
 def test_one_label_alone_teaches_nothing():
-    assert balanced([{"label": " A"}] * 5, 0) == []
-    both = balanced([{"label": " A", "n": n} for n in range(5)] + [{"label": " B", "n": 9}], 1)
+    assert balance_labels([{"label": " A"}] * 5, 0) == []
+    both = balance_labels([{"label": " A", "n": n} for n in range(5)] + [{"label": " B", "n": 9}], 1)
     assert sorted(row["label"] for row in both) == [" A", " B"]
 
 
 def test_a_judge_that_answers_at_once_is_sampled_by_its_label():
-    rows = sampled(PairwiseJudge(Writer()), PAIRS[:20], samples=3, temperature=0.7, seed=0)
+    rows = sample_judgments(PairwiseJudge(Writer()), PAIRS[:20], samples=3, temperature=0.7, seed=0)
     assert {row["judgment"] for row in rows} == {" A", " B"} and len(rows) == 120

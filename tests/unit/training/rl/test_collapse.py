@@ -2,7 +2,7 @@
 
 import pytest
 
-from gavel.training.rl.collapse import collapsed, stale
+from gavel.training.rl.collapse import has_collapsed, has_stalled
 
 
 def validations(*pairs):
@@ -24,7 +24,7 @@ def validations(*pairs):
     ],
 )
 def test_a_collapse_is_reward_up_and_truth_down(seen, expected):
-    assert collapsed(seen, drop=0.05, patience=2) == expected
+    assert has_collapsed(seen, drop=0.05, patience=2) == expected
 
 
 def contests(*triples):
@@ -43,7 +43,7 @@ def contests(*triples):
     ],
 )
 def test_a_judge_that_compares_is_held_against_the_true_win_rate(seen, expected):
-    assert collapsed(seen, drop=0.05, patience=2) == expected
+    assert has_collapsed(seen, drop=0.05, patience=2) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_judge_that_compares_is_held_against_the_true_win_rate(seen, expected)
     ],
 )
 def test_nothing_more_is_learnt_after_so_many_looks_below_the_best(greedy, expected):
-    assert stale([{"greedy": value} for value in greedy], patience=2) == expected
+    assert has_stalled([{"greedy": value} for value in greedy], patience=2) == expected

@@ -24,7 +24,7 @@ from helpers.typed_rows import assert_typed
 @pytest.fixture
 def train(tiny, rows, tmp_path, monkeypatch):
     """A run whose alarm goes off at the third validation after step 0."""
-    monkeypatch.setattr(collapse_handler, "collapsed", lambda validations, drop, patience: len(validations) > 3)
+    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
 
     def go(action, algorithm="grpo", output="out"):
         changes = {"algorithm": algorithm, "digest": action, "validation": {"on_collapse": action}}
@@ -94,7 +94,7 @@ def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
 
 
 def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(collapse_handler, "stale", lambda validations, patience: len(validations) > patience + 1)
+    monkeypatch.setattr(collapse_handler, "has_stalled", lambda validations, patience: len(validations) > patience + 1)
     summary = small_run(tmp_path, tiny, rows, validation={"early_stopping_patience": 2})
     assert summary["ended"] == {"step": 3, "action": "early_stop"}
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))

@@ -5,7 +5,15 @@ import math
 import pytest
 
 from gavel.judge.verdict import Judge, Usage, Verdict
-from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, centred, mix, verifiable
+from gavel.training.rl.rewards import (
+    LambdaSchedule,
+    MissingRewards,
+    MixedReward,
+    RewardRules,
+    center_scores,
+    mix,
+    verifiable_reward,
+)
 
 RIGHT, WRONG, NONE = (
     f"def solution():\n    result = {body}\n    return result" if body else "no program" for body in ("2+2", "2+3", "")
@@ -40,7 +48,11 @@ def reward(lam, judge, most=0.25, updates=1, **rules):
 
 
 def test_verifiable_rewards():
-    assert [verifiable("4", True), verifiable("5", False), verifiable(None, False)] == [1.0, 0.1, 0.0]
+    assert [verifiable_reward("4", True), verifiable_reward("5", False), verifiable_reward(None, False)] == [
+        1.0,
+        0.1,
+        0.0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +165,12 @@ def test_the_reward_follows_the_schedule_by_rollouts_not_updates():
 
 
 def test_centring_is_by_question_and_keeps_what_is_missing():
-    assert centred([0.2, 0.4, 0.9, None], ["a", "a", "b", "a"]) == [pytest.approx(-0.1), pytest.approx(0.1), 0.0, None]
+    assert center_scores([0.2, 0.4, 0.9, None], ["a", "a", "b", "a"]) == [
+        pytest.approx(-0.1),
+        pytest.approx(0.1),
+        0.0,
+        None,
+    ]
 
 
 def test_a_centred_judge_pays_nothing_for_a_question_that_it_finds_equally_well_solved():

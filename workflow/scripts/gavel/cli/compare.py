@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from gavel.cli.layouts import Item
-from gavel.cli.rows import located
+from gavel.cli.rows import located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
 from gavel.evaluation.metrics import compare
@@ -21,7 +21,7 @@ from gavel.stats.voting import maj_at_k_of_tally
 Tally = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
-class Answered(NamedTuple):
+class QuestionResult(NamedTuple):
     """A question and the tally of its responses. `question` is a digest of its text and its gold answer."""
 
     row: int
@@ -44,15 +44,15 @@ class Side(NamedTuple):
     """One file: its path, and model -> its questions in order. The model is None if rows do not name one."""
 
     path: str
-    models: dict[str | None, list[Answered]]
+    models: dict[str | None, list[QuestionResult]]
 
 
-def answered(item: Item, tally: Tally) -> Answered:
+def question_result(item: Item, tally: Tally) -> QuestionResult:
     digest = None
     if item.question is not None:
         text = f"{' '.join(item.question.split())}\n{item.gold}"
         digest = blake2b(text.encode(), digest_size=16).digest()
-    return Answered(item.row, item.id, digest, item.gold, tally)
+    return QuestionResult(item.row, item.id, digest, item.gold, tally)
 
 
 def comparison(first: Side, second: Side, ks: Sequence[int] | None = None) -> dict[str, Any]:
@@ -106,7 +106,9 @@ def _points(value: dict[str, Any]) -> str:
     return f"{difference} percentage points (95 % interval {low} to {high}, p = {value['p']:.2g})"
 
 
-def _compared(pairs: list[tuple[Answered, Answered]], of: Callable[[Answered], float]) -> dict[str, Any]:
+def _compared(
+    pairs: list[tuple[QuestionResult, QuestionResult]], of: Callable[[QuestionResult], float]
+) -> dict[str, Any]:
     first, second = ({str(n): of(pair[side]) for n, pair in enumerate(pairs)} for side in (0, 1))
     return compare(first, second)
 
@@ -128,8 +130,8 @@ def _models(first: Side, second: Side) -> list[tuple[str | None, str | None, str
 
 
 def _matched(
-    first: tuple[str, list[Answered]], second: tuple[str, list[Answered]]
-) -> tuple[str, list[tuple[Answered, Answered]]]:
+    first: tuple[str, list[QuestionResult]], second: tuple[str, list[QuestionResult]]
+) -> tuple[str, list[tuple[QuestionResult, QuestionResult]]]:
     """How the questions of two files are matched, and the pairs in the first file's order."""
     everything = [*first[1], *second[1]]
     names = ("id", "question", "row")
@@ -152,11 +154,11 @@ def _matched(
     return by, [(question, other[key]) for key, question in questions.items()]
 
 
-def _maj_at(k: int, question: Answered) -> float:
+def _maj_at(k: int, question: QuestionResult) -> float:
     return maj_at_k_of_tally(*question.tally, k)
 
 
-def _keyed(path: str, questions: list[Answered], by: str) -> dict[tuple[str, int], Answered]:
+def _keyed(path: str, questions: list[QuestionResult], by: str) -> dict[tuple[str, int], QuestionResult]:
     times: Counter[str] = Counter()
     keyed = {}
     for question in questions:
@@ -170,9 +172,9 @@ def _keyed(path: str, questions: list[Answered], by: str) -> dict[tuple[str, int
     return keyed
 
 
-def _located(path: str, question: Answered, by: str) -> str:
+def _located(path: str, question: QuestionResult, by: str) -> str:
     """`file:line` of a question and its name, for a message; reads the file again up to there."""
-    where, line = next(line for number, line in enumerate(located(path)) if number == question.row)
+    where, line = next(line for number, line in enumerate(located_rows(path)) if number == question.row)
     if by == "id":
         return f"{where}: the question with the id {question.id!r}"
     if by == "question":

@@ -10,7 +10,7 @@ from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
-from gavel.study.cost.estimate import Assumed, Cost, costs, memory, sizes
+from gavel.study.cost.estimate import Assumptions, Cost, costs, memory, sizes
 
 HELP = {
     "prompt": "mean length of a solving prompt, in tokens",
@@ -33,7 +33,7 @@ def add_cost(commands: Commands) -> None:
         description="Prints tables in Markdown. Lengths and rates are assumptions, and are printed as such.",
     )
     parser.add_argument("configs", metavar="CONFIG.yaml", nargs="+")
-    for field in fields(Assumed):
+    for field in fields(Assumptions):
         settings: dict[str, Any] = {"type": field.type, "default": field.default}
         parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **settings)
     parser.set_defaults(run=cost)
@@ -41,7 +41,7 @@ def add_cost(commands: Commands) -> None:
 
 def cost(options: argparse.Namespace) -> None:
     """`gavel cost`: count and print."""
-    assumed = Assumed(**{field.name: getattr(options, field.name) for field in fields(Assumed)})
+    assumed = Assumptions(**{field.name: getattr(options, field.name) for field in fields(Assumptions)})
     for name, value in asdict(assumed).items():
         limit = math.inf if name in ("prompt", "judging", "peak") else 1
         if not 0 < value <= limit or value == math.inf:
@@ -49,9 +49,9 @@ def cost(options: argparse.Namespace) -> None:
     print(page(options.configs, assumed), end="")
 
 
-def page(configs: list[str], assumed: Assumed) -> str:
+def page(configs: list[str], assumed: Assumptions) -> str:
     """The complete page for some studies' YAML files."""
-    plain = asdict(Assumed())
+    plain = asdict(Assumptions())
     changed = [f"--{name}={value:g}" for name, value in asdict(assumed).items() if value != plain[name]]
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
@@ -68,7 +68,7 @@ def _studies(name: str) -> dict[str, dict[str, Any]]:
     return {f"`{name}`, variant `{key}`": study for key, study in sweep.resolve(raw, ROOT)["variants"].items()}
 
 
-def _assumptions(a: Assumed) -> str:
+def _assumptions(a: Assumptions) -> str:
     return f"""## Assumptions
 
 - Lengths, in tokens: a solving prompt has {a.prompt}, a judging prompt {a.judging} plus the response, a response
@@ -91,7 +91,7 @@ def _assumptions(a: Assumed) -> str:
 - Data sets are counted in full; duplicates are removed later."""
 
 
-def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
+def _study(name: str, config: dict[str, Any], assumed: Assumptions) -> str:
     student, judge = sizes(config)
     models = [f"student `{config['student']['model']}` ({student.parameters / 1e6:,.0f} million parameters)"]
     if judge:
@@ -103,11 +103,11 @@ def _study(name: str, config: dict[str, Any], assumed: Assumed) -> str:
     mean, maximum = costs(config, assumed), costs(config, assumed, longest=True)
     rows = [
         [cost.work.label, cost.work.jobs, cost.work.completions]
-        + [*_sums([cost]), *map(_hours, (cost.hours, cost.held, upper.held))]
+        + [*_sums([cost]), *map(_hours, (cost.hours, cost.allocated, upper.allocated))]
         for cost, upper in zip(mean, maximum, strict=True)
     ]
     counts = [sum(cost.work.jobs for cost in mean), sum(cost.work.completions for cost in mean)]
-    hours = [sum(cost.hours for cost in mean), *(sum(cost.held for cost in part) for part in (mean, maximum))]
+    hours = [sum(cost.hours for cost in mean), *(sum(cost.allocated for cost in part) for part in (mean, maximum))]
     rows.append(["**all**", *counts, *_sums(mean), *map(_hours, hours)])
     jobs = memory(config, assumed)
     columns = list(dict.fromkeys(what for parts in jobs.values() for what, size in parts.items() if size))

@@ -8,10 +8,10 @@ from typing import Any
 
 from gavel.cli.commands import Commands
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
-from gavel.cli.rows import add_options, located
+from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
-from gavel.data.sources import Skipped
+from gavel.data.sources import SkippedRows
 
 PARTS = {"subsets": "subset", "models": "model"}
 
@@ -44,12 +44,12 @@ def judge(options: argparse.Namespace) -> None:
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):
             pass
-    skipped = Skipped() if options.skip_bad else None
+    skipped = SkippedRows() if options.skip_bad else None
     try:
         figures = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
     finally:
         if skipped:
-            skipped.tell(options.file)
+            skipped.log_summary(options.file)
     if layout.note:
         figures |= {"note": layout.note}
     if skipped:
@@ -80,8 +80,8 @@ def _with_interval(name: str, value: float | str | None, interval: list[float] |
     return f"{value:{form}} (95 % interval {interval[0]:{form}} to {interval[1]:{form}})"
 
 
-def _rows(path: str, layout: JudgeLayout, skipped: Skipped | None) -> Iterator[Any]:
-    for where, line in located(path):
+def _rows(path: str, layout: JudgeLayout, skipped: SkippedRows | None) -> Iterator[Any]:
+    for where, line in located_rows(path):
         try:
             found = layout.read(parsed(line, where), where)
         except InputError as problem:

@@ -51,7 +51,7 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         mean probability of their correct responses minus that of their incorrect ones, and `margin_within_ci95`; `ece`;
         `off_label_mass`; `solutions_per_second`; `missing` if the judge gave no verdict on some rows; and `truncated`
         if judging prompts were cut. For a pairwise judge, `accuracy`, `auc` and `ece` are None, and `opponents`,
-        `first_bias` and `flipped` are added (`gavel.judge_eval.calibration.compared`).
+        `first_bias` and `flipped` are added (`gavel.judge_eval.calibration.position_bias`).
 
     Raises:
         InputError: the file has no rows; the judge cannot be loaded or answers on no row; or the judge is pairwise and
@@ -86,12 +86,12 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
         groups = [judged.groups[index] for index in indices]
         verdicts = [judged.verdicts[index] for index in indices]
         correct = [judged.correct[index] for index in indices]
-        by_model[model] = figures(Judged(groups, verdicts, correct, judged.seconds, 0, 0))
+        by_model[model] = figures(JudgedRows(groups, verdicts, correct, judged.seconds, 0, 0))
         del by_model[model]["solutions_per_second"]
     return result | {"models": by_model}
 
 
-class Judged(NamedTuple):
+class JudgedRows(NamedTuple):
     """A judge's verdicts on the rows of a file, in order, and their cost.
 
     Attributes:
@@ -107,7 +107,7 @@ class Judged(NamedTuple):
     tokens_written: int
 
 
-def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Judged:
+def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> JudgedRows:
     """Judge every row, as `judge_file` does. Raises `InputError` as it does."""
     first, rows = first_row(rows, path)
     groups: list[int] = []
@@ -127,7 +127,7 @@ def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> J
             groups += map(hash, questions)
             correct += right
         seconds = time.perf_counter() - started
-    return Judged(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
+    return JudgedRows(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
 
 
 def _batches(rows: Iterable[tuple[str, str, bool]], by_question: bool) -> Iterator[list[tuple[str, str, bool]]]:
@@ -151,7 +151,7 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
     done.update(by_hash)
 
 
-def figures(judged: Judged) -> dict[str, Any]:
+def figures(judged: JudgedRows) -> dict[str, Any]:
     """What `judge_file` returns."""
     report = calibrate(judged.groups, judged.verdicts, judged.correct)
     missing = {key: report[key] for key in ("missing", "truncated") if report[key]}
@@ -241,6 +241,6 @@ def settings(name: str) -> Iterator[dict[str, Any]]:
             "study first (`snakemake judge` makes it), or name the model that training starts from: "
             f"{layout.start_model(resolved, 'judge')}"
         )
-    arguments = params.judge(resolved) | {"model": layout.model_now(resolved, "judge")}
+    arguments = params.judge(resolved) | {"model": layout.model_or_hub_name(resolved, "judge")}
     with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
         yield arguments | access

@@ -6,7 +6,7 @@ To add one, write a function and add a line to `SCORE_LAYOUTS` or `JUDGE_LAYOUTS
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from gavel.cli.rows import answer_shown, shown
+from gavel.cli.rows import quote_answer, quote_value
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.solutions.numbers import canonical
@@ -27,7 +27,7 @@ class Item(NamedTuple):
     question: str | None
 
 
-Read = Callable[[int, str, dict[str, Any]], list[Item]]
+ReadRow = Callable[[int, str, dict[str, Any]], list[Item]]
 
 
 def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
@@ -39,14 +39,14 @@ def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     responses = row.get("response")
     responses = [responses] if isinstance(responses, str) else responses
     if not isinstance(responses, list) or not all(isinstance(response, str) for response in responses):
-        raise InputError(f"{where}: 'response' must be text or a list of texts, found {shown(row, 'response')}")
+        raise InputError(f"{where}: 'response' must be text or a list of texts, found {quote_value(row, 'response')}")
     if not responses:
         raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
     gold = canonical(row.get("answer"))
     if gold is None:
         raise InputError(
             f"{where}: 'answer' must be a number, or the string None (unanswerable), found "
-            f"{answer_shown(row, 'answer')}"
+            f"{quote_answer(row, 'answer')}"
         )
     return [Item(number, None, responses, gold, *_names(row))]
 
@@ -55,21 +55,21 @@ def gsm8k_model_solutions(number: int, where: str, row: dict[str, Any]) -> list[
     """grade-school-math's model solutions: question, ground_truth, and {solution, ...} per model."""
     gold = extract(row["ground_truth"]) if isinstance(row.get("ground_truth"), str) else None
     if gold is None:
-        found = answer_shown(row, "ground_truth")
+        found = quote_answer(row, "ground_truth")
         raise InputError(f"{where}: 'ground_truth' must be text that ends in 'A: <number>', found {found}")
     models = [name for name, value in row.items() if isinstance(value, dict)]
     if not models:
         raise InputError(f"{where}: no model's solution; expected keys such as '6b_finetuning'")
     for name in models:
         if not isinstance(row[name].get("solution"), str):
-            found = shown(row[name], "solution")
+            found = quote_value(row[name], "solution")
             raise InputError(f"{where}: 'solution' of '{name}' must be text, found {found}")
     return [Item(number, name, [row[name]["solution"]], gold, *_names(row)) for name in models]
 
 
-def _lm_eval() -> Read:
+def _lm_eval() -> ReadRow:
     """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, regardless of filters."""
-    new = lm_eval.Once()
+    new = lm_eval.RepeatFilter()
 
     def read(number: int, where: str, row: dict[str, Any]) -> list[Item]:
         try:
@@ -88,7 +88,7 @@ def _greedy(number: int, where: str, row: dict[str, Any]) -> list[Item]:
     if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
         raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
     if (gold := canonical(row.get("gold"))) is None:
-        raise InputError(f"{where}: 'gold' must be a number or the string None, found {answer_shown(row, 'gold')}")
+        raise InputError(f"{where}: 'gold' must be a number or the string None, found {quote_answer(row, 'gold')}")
     return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
 
 
@@ -100,7 +100,7 @@ def _names(row: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 # Layout -> factory of a reader for one file's rows, in order.
-SCORE_LAYOUTS: dict[str, Callable[[], Read]] = {
+SCORE_LAYOUTS: dict[str, Callable[[], ReadRow]] = {
     "rows": lambda: _row,
     "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
     "lm-eval": _lm_eval,
@@ -125,7 +125,7 @@ class JudgeLayout(NamedTuple):
 def _judge_row(row: dict[str, Any], where: str) -> list[tuple[str, str, bool]]:
     _texts(row, where, "question", "response")
     if not isinstance(row.get("correct"), bool):
-        raise InputError(f"{where}: 'correct' must be true or false, found {shown(row, 'correct')}")
+        raise InputError(f"{where}: 'correct' must be true or false, found {quote_value(row, 'correct')}")
     return [(row["question"], row["response"], row["correct"])]
 
 
@@ -134,7 +134,7 @@ def _rewardbench(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
     _texts(row, where, "prompt", "chosen", "rejected")
     subset, steps = row.get("subset"), row.get("steps")
     if subset is not None and not isinstance(subset, str):
-        raise InputError(f"{where}: 'subset' must be text or missing, found {shown(row, 'subset')}")
+        raise InputError(f"{where}: 'subset' must be text or missing, found {quote_value(row, 'subset')}")
     return [{key: row[key] for key in ("prompt", "chosen", "rejected")} | {"subset": subset, "steps": steps}]
 
 
@@ -153,7 +153,7 @@ def _gsm8k_model_solutions(row: dict[str, Any], where: str) -> list[tuple[str, s
 def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
     for key in keys:
         if not isinstance(row.get(key), str):
-            raise InputError(f"{where}: '{key}' must be text, found {shown(row, key)}")
+            raise InputError(f"{where}: '{key}' must be text, found {quote_value(row, key)}")
 
 
 # Imported when used: judges import heavy packages, and `gavel --help` should not wait for them.

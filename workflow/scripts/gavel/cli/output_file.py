@@ -1,7 +1,7 @@
 """Output files named by the user: checked before the work starts, with a one-line error if they cannot be written.
 
 Missing folders are not created, since the name may be mistyped. Links are followed; devices and pipes are written to
-directly (`gavel.common.files.replacing`).
+directly (`gavel.common.files.open_atomically`).
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gavel.common.errors import InputError
-from gavel.common.files import replacing
+from gavel.common.files import open_atomically
 
 HELP = "in an existing folder; devices and pipes are written to directly"
 
@@ -41,7 +41,7 @@ def write(option: str, path: str, lines: Iterable[str]) -> None:
     check(option, path)
     theirs: list[OSError] = []
     try:
-        with replacing(path, make_folder=False) as handle:
+        with open_atomically(path, make_folder=False) as handle:
             handle.writelines(_noting_errors(lines, theirs))
     except OSError as error:
         if error in theirs:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gavel.cli import output_file
 from gavel.cli.commands import Commands
 from gavel.common.errors import InputError, first_line
-from gavel.common.files import is_replaced
+from gavel.common.files import is_replaceable
 from gavel.study.layout import Layout
 
 
@@ -39,7 +39,7 @@ def add_report(commands: Commands) -> None:
 def report(options: argparse.Namespace) -> None:
     """`gavel report`: read the folders and write the page."""
     from gavel.report.comparison import page  # matplotlib and pandas take seconds; other commands should not wait
-    from gavel.study.schema.study import completed
+    from gavel.study.schema.study import fill_defaults
 
     output_file.check("--out", options.out)
     names = _names([study for folder in options.folders for study in _studies(folder)])
@@ -50,7 +50,7 @@ def report(options: argparse.Namespace) -> None:
         "command": _readable(shlex.join(["gavel", "report", *options.folders, "--axis", options.axis])),
     }
     try:
-        page.render(names, options.out, **settings, complete=completed)
+        page.render(names, options.out, **settings, complete=fill_defaults)
     except InputError:
         raise
     except OSError as error:
@@ -60,7 +60,7 @@ def report(options: argparse.Namespace) -> None:
             f"{', '.join(options.folders)}: a file there is not as a study writes it ({first_line(error)}, in "
             f"{_place(error)}); run the study to its end with this version, or leave it out"
         ) from error
-    if is_replaced(options.out):  # not a terminal or pipe, which has already shown the page
+    if is_replaceable(options.out):  # not a terminal or pipe, which has already shown the page
         print(f"open {options.out}")
 
 

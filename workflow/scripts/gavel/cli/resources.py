@@ -15,16 +15,16 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
 from gavel.study.layout import Layout
-from gavel.study.rules import RULES, timed
+from gavel.study.rules import RULES, rule_of_benchmark
 from gavel.study.schema.study import Compute
 
-USED = ("s", "max_rss", "cpu_time")  # columns of Snakemake's benchmark files
+USAGE_COLUMNS = ("s", "max_rss", "cpu_time")  # columns of Snakemake's benchmark files
 MIB = 2**20 / 1e6  # Snakemake measures MiB and asks for MB
 ROUND_MB, ROUND_MINUTES = 500, 10
 
 
 @dataclass
-class Used:
+class RuleUsage:
     """Maxima over a rule's jobs: peak memory (MiB), time (s) and cores in use; and the number of jobs."""
 
     jobs: int = 0
@@ -49,10 +49,10 @@ def resources(options: argparse.Namespace) -> None:
     if not 1 <= options.margin < math.inf:
         raise InputError(f"--margin {options.margin:g}: give a number of 1 or more")
     files = Layout(options.results)
-    print(page(used(Path(files.benchmarks)), asked(Path(files.config)), options.margin), end="")
+    print(page(used_resources(Path(files.benchmarks)), requested_resources(Path(files.config)), options.margin), end="")
 
 
-def used(folder: Path) -> dict[str, Used]:
+def used_resources(folder: Path) -> dict[str, RuleUsage]:
     """Rule -> what its jobs used, from Snakemake's benchmark files; the workflow's rules come first, in their order.
 
     Files that belong to no rule, such as another version's, are listed by the name of the file or its folder.
@@ -60,13 +60,13 @@ def used(folder: Path) -> dict[str, Used]:
     Raises:
         InputError: there are no such files, or one lacks a column.
     """
-    rules: dict[str, Used] = defaultdict(Used)
+    rules: dict[str, RuleUsage] = defaultdict(RuleUsage)
     for path in sorted(folder.rglob("*.tsv")):
         file = path.relative_to(folder).with_suffix("").as_posix()
-        name = timed(file) or file.partition("/")[0]
+        name = rule_of_benchmark(file) or file.partition("/")[0]
         with open(path, newline="", encoding="utf-8") as handle:
             try:
-                rows = [[_number(row[key]) for key in USED] for row in csv.DictReader(handle, delimiter="\t")]
+                rows = [[_number(row[key]) for key in USAGE_COLUMNS] for row in csv.DictReader(handle, delimiter="\t")]
             except (KeyError, TypeError, ValueError, csv.Error):
                 raise InputError(f"{path}: not a benchmark file of Snakemake's; delete it") from None
             for seconds, memory, busy in rows:
@@ -84,7 +84,7 @@ def _number(text: str) -> float:
     return 0.0 if text in ("NA", "-", "") else float(text)
 
 
-def asked(path: Path) -> dict[str, dict[str, Any]]:
+def requested_resources(path: Path) -> dict[str, dict[str, Any]]:
     """What jobs request: `compute`, from the study's config.yaml, or the defaults if it is missing; and `light`, from
     the Slurm profile's defaults."""
     compute = (config_files.read(path) if path.exists() else {}).get("compute") or {}
@@ -95,7 +95,7 @@ def asked(path: Path) -> dict[str, dict[str, Any]]:
     return {"compute": Compute().model_dump() | compute, "light": light | {"threads": 1}}
 
 
-def page(rules: dict[str, Used], requested: dict[str, dict[str, Any]], margin: float) -> str:
+def page(rules: dict[str, RuleUsage], requested: dict[str, dict[str, Any]], margin: float) -> str:
     """A table, the rules that requested too little, and YAML that requests the used resources times `margin`."""
     compute, light = requested["compute"], requested["light"]
     head = "rule | jobs | largest MB | asked | longest, min | asked | cores in use | threads"
@@ -133,12 +133,12 @@ def _threads(rule: str) -> dict[str, int]:
     return {"threads": threads} if threads else {}
 
 
-def _wanted(jobs: list[Used], margin: float) -> str:
+def _wanted(jobs: list[RuleUsage], margin: float) -> str:
     memory, minutes = _sizes(jobs, margin)
     return f"mem_mb: {memory}, runtime: {minutes}"
 
 
-def _sizes(jobs: list[Used], margin: float) -> tuple[int, int]:
+def _sizes(jobs: list[RuleUsage], margin: float) -> tuple[int, int]:
     """MB and minutes for the largest and the longest of some jobs, rounded up."""
     memory = max(own.memory for own in jobs) * MIB * margin
     minutes = max(own.seconds for own in jobs) / 60 * margin

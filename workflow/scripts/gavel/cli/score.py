@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from gavel.cli import output_file
 from gavel.cli.commands import Commands
-from gavel.cli.compare import Answered, Side, Tally, answered, comparison, lines
-from gavel.cli.layouts import SCORE_LAYOUTS, Item, Read
-from gavel.cli.rows import add_options, located
+from gavel.cli.compare import QuestionResult, Side, Tally, comparison, lines, question_result
+from gavel.cli.layouts import SCORE_LAYOUTS, Item, ReadRow
+from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
 from gavel.common.files import jsonl_lines
-from gavel.data.sources import Skipped
+from gavel.data.sources import SkippedRows
 from gavel.solutions.budget import BATCH as PROGRAMS
 from gavel.solutions.budget import BUDGET_S, use_budget
 from gavel.solutions.verifier import verify
@@ -174,7 +174,7 @@ def score(options: argparse.Namespace) -> None:
             if Path(path).resolve() == Path(options.details).resolve():
                 raise InputError(f"--details {options.details}: would overwrite the responses; name another file")
     if options.compare:
-        next(located(options.compare), None)  # report a missing file now, not after an hour of running programs
+        next(located_rows(options.compare), None)  # report a missing file now, not after an hour of running programs
     summaries, kept, left_out = _read(options.file, options, ks, options.details)
     figures = {model: summary.figures(ks) for model, summary in summaries.items()}
     result = figures.get(None, {"models": figures}) | left_out
@@ -195,11 +195,11 @@ def score(options: argparse.Namespace) -> None:
 
 def _read(
     path: str, options: argparse.Namespace, ks: Sequence[int] | None, details: str | None = None
-) -> tuple[dict[str | None, Summary], dict[str | None, list[Answered]], dict[str, Any]]:
+) -> tuple[dict[str | None, Summary], dict[str | None, list[QuestionResult]], dict[str, Any]]:
     """A file's summaries by model, its questions by model for --compare, and the number of skipped rows."""
     summaries: dict[str | None, Summary] = {}
-    kept: dict[str | None, list[Answered]] = {}
-    skipped = Skipped() if options.skip_bad else None
+    kept: dict[str | None, list[QuestionResult]] = {}
+    skipped = SkippedRows() if options.skip_bad else None
     items = _items(path, SCORE_LAYOUTS[options.layout](), skipped, max(ks or [1]))
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     rows = _scored(items, options.format, summaries, kept if options.compare else None)
@@ -209,7 +209,7 @@ def _read(
         for _ in rows:
             pass
     if skipped:
-        skipped.tell(path)
+        skipped.log_summary(path)
     if not summaries:
         raise InputError(f"{path}: no rows to score; expected one JSON object per line")
     return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
@@ -241,7 +241,7 @@ def _scored(
     items: Iterable[Item],
     form: Literal["program", "text"],
     summaries: dict[str | None, Summary],
-    kept: dict[str | None, list[Answered]] | None = None,
+    kept: dict[str | None, list[QuestionResult]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Score items in batches, add them to their model's summary (and to `kept`, if given), and yield the detail rows
     in input order."""
@@ -254,7 +254,7 @@ def _scored(
             answers, correct = map(list, zip(*islice(verdicts, len(item.responses)), strict=True))
             votes = summaries.setdefault(item.model, Summary()).add(answers, correct)
             if kept is not None:
-                kept.setdefault(item.model, []).append(answered(item, votes))
+                kept.setdefault(item.model, []).append(question_result(item, votes))
             name = {} if item.model is None else {"model": item.model}
             yield {"row": item.row, **name, "answer": answers, "correct": correct}
 
@@ -267,13 +267,13 @@ def _take(items: Iterator[Item], responses: int) -> list[Item]:
     return batch
 
 
-def _items(path: str, read: Read, skipped: Skipped | None, minimum: int = 1) -> Iterator[Item]:
+def _items(path: str, read: ReadRow, skipped: SkippedRows | None, minimum: int = 1) -> Iterator[Item]:
     """The items of a file, with rows numbered from 0.
 
     A row that cannot be read is counted in `skipped`, or an error if that is None. Fewer than `minimum` responses are
     always an error, since the row is valid but --k cannot be computed.
     """
-    for number, (where, line) in enumerate(located(path)):
+    for number, (where, line) in enumerate(located_rows(path)):
         try:
             items = read(number, where, parsed(line, where))
         except InputError as problem:

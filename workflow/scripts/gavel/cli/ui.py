@@ -12,7 +12,7 @@ from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 
 HOST = "127.0.0.1"
-PATIENCE_S = 10.0  # time for the server to shut down by itself
+SHUTDOWN_TIMEOUT_S = 10.0  # time for the server to shut down by itself
 
 
 def add_ui(commands: Commands) -> None:
@@ -75,7 +75,7 @@ def _serve(database: Path, port: int) -> int:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
             try:
-                server.wait(PATIENCE_S)
+                server.wait(SHUTDOWN_TIMEOUT_S)
             except subprocess.TimeoutExpired:  # a busy machine, or an open browser connection
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()

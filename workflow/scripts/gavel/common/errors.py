@@ -1,6 +1,6 @@
 """The exception for bad user input, as opposed to a bug in Gavel, and how errors are quoted."""
 
-from gavel.common.redaction import redacted
+from gavel.common.redaction import redact
 
 
 class InputError(ValueError):
@@ -11,9 +11,9 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str):
-        super().__init__(redacted(message))
+        super().__init__(redact(message))
 
 
 def first_line(error: Exception) -> str:
     """An error's type and the first line of its message, at most 300 characters, for a one-line message."""
-    return redacted(f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])[:300]
+    return redact(f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])[:300]

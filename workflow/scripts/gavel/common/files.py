@@ -18,8 +18,8 @@ from gavel.common.errors import InputError
 
 NOT_UTF8 = "not UTF-8 text; convert the file to UTF-8"
 TOO_DEEP = "nested too deeply"
-DEEPEST = 100  # levels of nested lists and objects; values much deeper than this cannot be written again
-LINKS = 40  # symbolic links in a row; the kernel follows no more
+MAX_DEPTH = 100  # levels of nested lists and objects; values much deeper than this cannot be written again
+MAX_LINKS = 40  # symbolic links in a row; the kernel follows no more
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _BLANK = b" \t\r\n\xef\xbb\xbf"  # including the byte order mark
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -153,10 +153,10 @@ def read_json(path: str | Path) -> Any:
 def _loaded(text: bytes, where: str) -> Any:
     try:
         value = json.loads(text.decode("utf-8-sig"))
-        if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+        if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
             raise RecursionError
         # Python reads a lone surrogate, but could neither write nor show it later.
-        if _HALF.search(text) and half_a_character(json.dumps(value, ensure_ascii=False)):
+        if _HALF.search(text) and has_lone_surrogate(json.dumps(value, ensure_ascii=False)):
             raise InputError(
                 f"{where}: invalid Unicode: lone surrogate (\\ud800 to \\udfff); re-encode the text as UTF-8"
             )
@@ -187,13 +187,13 @@ def _depth(value: object) -> int:
     return deepest
 
 
-def half_a_character(text: str) -> bool:
+def has_lone_surrogate(text: str) -> bool:
     """Whether a text contains a lone surrogate, which UTF-8 cannot encode."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @contextmanager
-def replacing(path: str | Path, newline: str | None = None, make_folder: bool = True) -> Iterator[TextIO]:
+def open_atomically(path: str | Path, newline: str | None = None, make_folder: bool = True) -> Iterator[TextIO]:
     """Open a text file that replaces `path` if the block succeeds and is deleted if it fails.
 
     If `path` is a link, its target is replaced. Anything that is not a regular file, such as a device or a pipe, is not
@@ -207,7 +207,7 @@ def replacing(path: str | Path, newline: str | None = None, make_folder: bool = 
     """
     if make_folder:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if not is_replaced(path):
+    if not is_replaceable(path):
         # A device or pipe has nothing to sync to disk.
         number = _own_descriptor(path)
         with open(path if number is None else os.dup(number), "w", encoding="utf-8", newline=newline) as handle:
@@ -226,8 +226,9 @@ def replacing(path: str | Path, newline: str | None = None, make_folder: bool = 
         partial.unlink(missing_ok=True)
 
 
-def is_replaced(path: str | Path) -> bool:
-    """Whether `replacing` creates a new file; not for a device, a pipe, a folder, or a file that is already open."""
+def is_replaceable(path: str | Path) -> bool:
+    """Whether `open_atomically` creates a new file; not for a device, a pipe, a folder, or a file that is already
+    open."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode) and _own_descriptor(path) is None
     except FileNotFoundError:
@@ -240,7 +241,7 @@ def _own_descriptor(path: str | Path) -> int | None:
     If the descriptor is a regular file, opening it again would overwrite what has been written to it.
     """
     path = os.path.abspath(path)
-    for _ in range(LINKS):
+    for _ in range(MAX_LINKS):
         path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         if match := re.fullmatch(rf"/proc/{os.getpid()}/fd/([0-9]+)", path):
             return int(match[1])
@@ -251,8 +252,8 @@ def _own_descriptor(path: str | Path) -> int | None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically (`replacing`), creating its folder."""
-    with replacing(path) as handle:
+    """Write a text file atomically (`open_atomically`), creating its folder."""
+    with open_atomically(path) as handle:
         handle.write(text)
 
 
@@ -263,7 +264,7 @@ def write_json(path: str | Path, value: object) -> None:
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as JSON Lines atomically."""
-    with replacing(path) as handle:
+    with open_atomically(path) as handle:
         handle.writelines(jsonl_lines(rows))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from gavel.common.errors import InputError
-from gavel.common.redaction import redacted
+from gavel.common.redaction import redact
 
 Item = TypeVar("Item")
 
@@ -36,7 +36,8 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
     The log is appended to, so a run that was killed and resumed has one complete log. An exception is written to it (an
     `InputError` as its one line, others with the traceback), the last lines of the log go to the console, where
     Snakemake shows them, and the process exits with status 1 (130 after Ctrl-C). Passwords and keys are redacted
-    (`gavel.common.redaction`): immediately in what goes through `say`, at the end in what libraries printed themselves.
+    (`gavel.common.redaction`): immediately in what goes through `info`, at the end in what libraries printed
+    themselves.
 
     Args:
         path: the rule's log file, `snakemake.log[0]`.
@@ -66,17 +67,17 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
             stream.reconfigure(line_buffering=True)
     status = None
     try:
-        say(f"{label}: started, process {os.getpid()}")
+        info(f"{label}: started, process {os.getpid()}")
         yield
-        say(f"{label}: done")
+        info(f"{label}: done")
     except InputError as error:
-        say(f"error: {error}")
+        info(f"error: {error}")
         status = 1
     except KeyboardInterrupt:
-        say("interrupted")
+        info("interrupted")
         status = 130
     except Exception:
-        print(redacted(traceback.format_exc()), file=sys.stderr, end="")
+        print(redact(traceback.format_exc()), file=sys.stderr, end="")
         status = 1
     finally:
         _flush()
@@ -94,34 +95,36 @@ def script_log(path: str | Path, label: str, online: bool = False) -> Iterator[N
         raise SystemExit(status)
 
 
-def say(text: str, console: bool = False) -> None:
+def info(text: str, console: bool = False) -> None:
     """Write a line with a timestamp to the log; with `console=True`, for milestones, also to the console.
 
     On the console, the job's label precedes the line. Outside `script_log` both are stderr, and the line is written
     once.
     """
-    text = redacted(text)
+    text = redact(text)
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
     if console:
-        show(text)
+        print_to_console(text)
 
 
-def show(text: str) -> None:
+def print_to_console(text: str) -> None:
     """Write a line to the console only, if there is a console besides the log."""
-    text = redacted(text)
+    text = redact(text)
     if _relay is not None:
         _relay(text)
     elif _console is not None:
         print(f"[{_label}] {text}", file=_console, flush=True)
 
 
-def relay(console: Callable[[str], None]) -> None:
+def redirect_console(console: Callable[[str], None]) -> None:
     """From now on, pass this process's console lines to a function."""
     global _relay
     _relay = console
 
 
-def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", brief: bool = True) -> Iterator[Item]:
+def progress_bar(
+    iterable: Iterable[Item], total: int | None = None, label: str = "", brief: bool = True
+) -> Iterator[Item]:
     """Yield the items and show progress: a bar if the console is a terminal, and lines in the log.
 
     The log gets at most one line per `LINE_EVERY_S` seconds (count, rate, time left) and one at the end.
@@ -149,13 +152,13 @@ def bar(iterable: Iterable[Item], total: int | None = None, label: str = "", bri
             now = time.monotonic()
             if now - logged >= LINE_EVERY_S:
                 logged = now
-                say(_line(label, done, total, now - started))
+                info(_line(label, done, total, now - started))
     finally:
         if shown is not None:
             shown.close()
         elapsed = time.monotonic() - started
         if (brief or elapsed >= LINE_EVERY_S) and (shown is None or _console is not None):
-            say(_line(label, done, total, elapsed))
+            info(_line(label, done, total, elapsed))
 
 
 def _line(label: str, done: int, total: int | None, elapsed: float) -> str:
@@ -182,7 +185,7 @@ def _redact(path: Path, start: int) -> None:
     with open(path, "r+b") as handle:
         handle.seek(start)
         printed = handle.read()
-        hidden = redacted(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        hidden = redact(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         if hidden != printed:
             handle.seek(start)
             handle.write(hidden)

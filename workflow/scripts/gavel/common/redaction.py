@@ -1,9 +1,9 @@
 """Passwords and keys: refused in a config's URLs and commands, and redacted in everything printed or written.
 
-Secrets belong in environment variables. The config refuses a secret that it recognises (`refuse_in_url` and others) and
-accepts `${NAME}` in its place, which is filled in only where it is used (`filled`). Output for people still goes
-through `redacted`, since servers and libraries quote URLs and keys in their messages. A secret of an unknown form, in a
-place that does not identify it as one, is not recognised.
+Secrets belong in environment variables. The config refuses a secret that it recognises (`reject_secrets_in_url` and
+others) and accepts `${NAME}` in its place, which is filled in only where it is used (`expand_variables`). Output for
+people still goes through `redact`, since servers and libraries quote URLs and keys in their messages. A secret of an
+unknown form, in a place that does not identify it as one, is not recognised.
 """
 
 import os
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 HIDDEN = "<hidden>"
 UNSET = "NOT_SHOWN_BECAUSE_NOT_SET"  # in place of an `api_key_env` that may be the key itself
-SHORTEST = 6  # characters of a secret that is redacted wherever it occurs; shorter ones occur in ordinary words too
+MIN_LENGTH = 6  # characters of a secret that is redacted wherever it occurs; shorter ones occur in ordinary words too
 # What users without a key write in its place.
 PLACEHOLDERS = {"dummy", "empty", "false", "no-key", "nokey", "none", "not-needed", "null", "true"}
 
@@ -67,12 +67,12 @@ _SECTIONS = {"chat_template_kwargs", "server", "tracking", "vllm"}
 _known: set[str] = set()
 
 
-def remember(*secrets: str | None) -> None:
+def register_secrets(*secrets: str | None) -> None:
     """From now on, redact these texts wherever they occur."""
     _known.update(text for text in secrets if text and _worth_hiding(text))
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text without known secrets and without what looks like a secret."""
     text = str(text)
     for secret in sorted(_known | _of_environment(), key=len, reverse=True):
@@ -118,10 +118,10 @@ def _announces(name: str, alone: bool) -> bool:
     return last.endswith("token") and not (before and before[-1] in _TOKENIZER) and last != "detoken"
 
 
-def redacted_config(value: Any, key: str = "") -> Any:
+def redact_config(value: Any, key: str = "") -> Any:
     """A config, or a part of one, with its secrets redacted, for display and storage."""
     if isinstance(value, Mapping):
-        return {name: redacted_config(part, str(name)) for name, part in value.items()}
+        return {name: redact_config(part, str(name)) for name, part in value.items()}
     if key == "api_key_env":
         return value if value is None or value == "OPENAI_API_KEY" or os.environ.get(str(value)) else UNSET
     if _announces(key, alone=False) and value is not None:
@@ -129,17 +129,17 @@ def redacted_config(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         if key == "command":
             return [_hide(word, before) for before, word in zip(["", *value], value, strict=False)]
-        return [redacted_config(part, key) for part in value]
+        return [redact_config(part, key) for part in value]
     if not isinstance(value, str):
         return value
     if key == "command" or "://" in value:
-        return redacted(redacted_url(value) if key in ("base_url", "uri") else value)
+        return redact(redact_url(value) if key in ("base_url", "uri") else value)
     return _FORMS.sub(HIDDEN, value)
 
 
-def redacted_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL without user name, password, suspicious options and fragment."""
-    place, mark, options = redacted(url).partition("?")
+    place, mark, options = redact(url).partition("?")
     place, options = place.partition("#")[0], options.partition("#")[0]
     if not mark:
         return place
@@ -148,7 +148,7 @@ def redacted_url(url: str) -> str:
     return f"{place}?{'&'.join([*kept, *([HIDDEN] if hidden else [])])}"
 
 
-def refuse_in_url(url: str, references: bool = False) -> None:
+def reject_secrets_in_url(url: str, references: bool = False) -> None:
     """Raises `ValueError` if the URL of a server or database contains a secret; the message does not repeat the URL.
 
     Args:
@@ -173,8 +173,8 @@ def refuse_in_url(url: str, references: bool = False) -> None:
     if parts.scheme in ("http", "https") and (options or parts.query):
         raise ValueError(f"has options after '?' (not shown); if they contain a key, {hint}")
     for name, value in options:
-        if name.lower() not in DATABASE_OPTIONS or redacted(value) != value:
-            shown = repr(name) if redacted(name) == name and len(name) <= 30 else "one of its options"
+        if name.lower() not in DATABASE_OPTIONS or redact(value) != value:
+            shown = repr(name) if redact(name) == name and len(name) <= 30 else "one of its options"
             raise ValueError(f"{shown} after '?' may be a secret, which would be written into results; {hint}")
     path = unquote(parts.path)
     if parts.scheme != "sqlite" and re.search("[;=]", _NAMED_REFERENCE.sub("", path) if references else path):
@@ -183,7 +183,7 @@ def refuse_in_url(url: str, references: bool = False) -> None:
         raise ValueError(f"contains what looks like a key (not shown); {hint}")
 
 
-def refuse_in_command(command: str | Sequence[str]) -> None:
+def reject_secrets_in_command(command: str | Sequence[str]) -> None:
     """Raises `ValueError` if a command contains what looks like a secret; the message does not repeat it."""
     words = [command] if isinstance(command, str) else command
     found = any(_hide(word, before) != word for before, word in zip(["", *words], words, strict=False))
@@ -194,7 +194,7 @@ def refuse_in_command(command: str | Sequence[str]) -> None:
         )
 
 
-def refuse_as_name(name: str) -> None:
+def check_variable_name(name: str) -> None:
     """Raises `ValueError` if this is not the name of an environment variable; the message does not repeat it."""
     digits = sum(letter.isdigit() for letter in name)
     long = len(name) >= 16 and "_" not in name and digits >= 3
@@ -206,7 +206,7 @@ def refuse_as_name(name: str) -> None:
         )
 
 
-def refuse_in_options(options: Mapping[str, Any]) -> None:
+def reject_secrets_in_options(options: Mapping[str, Any]) -> None:
     """Raises `ValueError` if an option of a model or template contains a secret; the message does not repeat it."""
     for name, value in options.items():
         secret = _announces(name, alone=True) and not isinstance(value, bool) and not _harmless(str(value))
@@ -217,21 +217,21 @@ def refuse_in_options(options: Mapping[str, Any]) -> None:
             )
 
 
-def shown(place: Sequence[str], value: Any) -> str | None:
+def displayable_value(place: Sequence[str], value: Any) -> str | None:
     """A wrong value in a config, as an error may repeat it; None if an error must not show it."""
     if any(part in _HOLDERS or _announces(part, alone=True) for part in place):
         return None
     if any(part in _SECTIONS for part in place) and not isinstance(value, int | float | None):
         return None
-    return redacted(repr(value))
+    return redact(repr(value))
 
 
-def shown_key(name: str) -> str | None:
+def displayable_key(name: str) -> str | None:
     """An unknown key, as an error may repeat it; None if it is not a name but a value written in place of a key."""
-    return redacted(name) if _KEY.fullmatch(name) and not _FORMS.search(name) else None
+    return redact(name) if _KEY.fullmatch(name) and not _FORMS.search(name) else None
 
 
-def filled(text: str, key: str) -> str:
+def expand_variables(text: str, key: str) -> str:
     """The text with each `${NAME}` replaced by the environment variable's value, which is redacted from then on.
 
     Raises:
@@ -242,7 +242,7 @@ def filled(text: str, key: str) -> str:
         secret = os.environ.get(match[1])
         if not secret:
             raise ValueError(f"{key}: needs the environment variable {match[1]}, which is not set; export it")
-        remember(secret)
+        register_secrets(secret)
         return secret
 
     return _REFERENCE.sub(value, text)
@@ -255,7 +255,7 @@ def _hide(word: str, before: str) -> str:
         return HIDDEN
     if flag and _LOGIN.sub(_without_login, f"{before} {word}") != f"{before} {word}":
         return HIDDEN
-    return redacted(word)
+    return redact(word)
 
 
 def _harmless(value: str) -> bool:
@@ -266,7 +266,7 @@ def _harmless(value: str) -> bool:
 
 
 def _worth_hiding(text: str) -> bool:
-    return len(text) >= SHORTEST and text.lower() not in PLACEHOLDERS
+    return len(text) >= MIN_LENGTH and text.lower() not in PLACEHOLDERS
 
 
 def _of_environment() -> set[str]:

@@ -11,7 +11,7 @@ INSTALL = {
 }
 
 
-def need(package: str, key: str) -> None:
+def require_package(package: str, key: str) -> None:
     """Raises `InputError` if a package is missing; the message names the key that needs it and how to install it."""
     if find_spec(package) is None:
         raise InputError(f"{key} needs the package {package}, which is not installed: {INSTALL[package]}")

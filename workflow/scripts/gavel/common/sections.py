@@ -9,7 +9,7 @@ Settings = TypeVar("Settings")
 
 
 def from_section(kind: type[Settings], section: Mapping[str, Any], name: str) -> Settings:
-    """A dataclass whose fields have the section's values, with nested sections and lists converted as in `converted`.
+    """A dataclass whose fields have the section's values, with nested sections and lists converted as in `convert`.
 
     Args:
         kind: the dataclass; a field without a default must be in the section.
@@ -24,10 +24,10 @@ def from_section(kind: type[Settings], section: Mapping[str, Any], name: str) ->
     if unknown := sorted(section.keys() - _names(kind)):
         raise TypeError(f"{name}: {kind.__name__} has no key {unknown[0]!r}")
     hints = get_type_hints(kind)
-    return kind(**{key: converted(hints[key], value, f"{name}.{key}") for key, value in section.items()})
+    return kind(**{key: convert(hints[key], value, f"{name}.{key}") for key, value in section.items()})
 
 
-def converted(hint: object, value: object, name: str) -> object:
+def convert(hint: object, value: object, name: str) -> object:
     """A plain value as its annotation has it: a section as a dataclass, a list as a tuple, everything else unchanged.
 
     Where several dataclasses are possible, the section becomes the one whose fields are most like its keys.

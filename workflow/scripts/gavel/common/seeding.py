@@ -9,7 +9,7 @@ from typing import TypeVar
 Row = TypeVar("Row")
 
 
-def reshuffled(rows: Sequence[Row], seed: str) -> Iterator[Row]:
+def cycle_shuffled(rows: Sequence[Row], seed: str) -> Iterator[Row]:
     """Yield the rows again and again, in a new order each time."""
     rng = random.Random(seed)
     for _ in range(math.ceil(1e9 / max(1, len(rows)))):

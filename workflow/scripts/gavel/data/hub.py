@@ -14,7 +14,7 @@ from gavel.common.files import replace_folder, write_json
 
 # The files of a model that transformers reads. Weights in other formats can double the download.
 MODEL_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.md"]
-NOT_READ = ["onnx/*", "original/*", "consolidated*", "openvino/*", "coreml/*", "flax*", "tf_*", "gguf/*"]
+IGNORED_FILES = ["onnx/*", "original/*", "consolidated*", "openvino/*", "coreml/*", "flax*", "tf_*", "gguf/*"]
 WEIGHTS = ("*.safetensors", "*.bin")  # the first pattern with a match
 
 
@@ -66,7 +66,9 @@ def download(name: str, *, kind: str, revision: str | None, key: str) -> Path:
             return Path(snapshot_download(name, repo_type=kind, revision=revision))
         for weights in WEIGHTS:
             wanted = [*MODEL_FILES, weights]
-            place = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=NOT_READ))
+            place = Path(
+                snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=IGNORED_FILES)
+            )
             if any(place.rglob(weights)):
                 return place
     except errors.GatedRepoError:

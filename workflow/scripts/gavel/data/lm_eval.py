@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any
 
 from gavel.common.errors import InputError
-from gavel.solutions.numbers import canonical, if_too_long
+from gavel.solutions.numbers import canonical, too_long_note
 
 
 def gold(row: dict[str, Any]) -> str:
@@ -28,7 +28,7 @@ def gold(row: dict[str, Any]) -> str:
     if answer is None:
         raise InputError(
             "'target' is neither a number nor None and does not end with '#### N': "
-            f"{_shown(target)}{if_too_long(value)}"
+            f"{_shown(target)}{too_long_note(value)}"
         )
     return answer
 
@@ -52,7 +52,7 @@ def doc_id(row: dict[str, Any]) -> str:
     return str(number)
 
 
-class Once:
+class RepeatFilter:
     """Whether a row's question is new in this log (True) or is repeated under another filter (False)."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from gavel.data import sources
 from gavel.data.generator import perturbations, problems
 from gavel.data.generator.problems import Story
 from gavel.data.records import Record
-from gavel.data.sources import Skipped
+from gavel.data.sources import SkippedRows
 from gavel.data.splits import make_splits
 
 
@@ -45,7 +45,7 @@ def prepare(
         InputError: a source cannot be read, or there are too few problems.
     """
     output = Path(output)
-    skipped: dict[str, Skipped] = {}
+    skipped: dict[str, SkippedRows] = {}
     read = read_source(pretrain, "pretrain", "data.pretrain", skipped=skipped) if pretrain else []
     taken = {row["question"] for row in read}
     test_rows = read_tests(tests, taken, skipped)
@@ -72,7 +72,7 @@ def prepare(
     for name, rows in {
         "pretrain": read,
         **splits,
-        "validation-perturbed": perturbed(train, splits["validation"], frozenset(taken), used, seed),
+        "validation-perturbed": perturb_records(train, splits["validation"], frozenset(taken), used, seed),
         **{f"test/{name}": rows for name, rows in test_rows.items()},
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
@@ -90,44 +90,44 @@ def read_source(
     name: str,
     label: str,
     exclude: frozenset[str] = frozenset(),
-    skipped: dict[str, Skipped] | None = None,
+    skipped: dict[str, SkippedRows] | None = None,
 ) -> Sequence[Record]:
     """Read the records of one source of the config; the generator does not make the questions in `exclude`.
 
     With `skip_bad`, invalid rows are reported, skipped, and counted under `name` in `skipped`.
     """
     if source["reader"] == "generator":
-        return [row for _, row in generated(source, name, exclude)]
+        return [row for _, row in generate_stories(source, name, exclude)]
     keys = ("path", "name", "split", "revision", "limit")
-    left_out = Skipped() if source.get("skip_bad") else None
+    left_out = SkippedRows() if source.get("skip_bad") else None
     label = f"{label}.path"
     records = sources.load(source["reader"], **{key: source[key] for key in keys}, label=label, skipped=left_out)
     if left_out:
-        left_out.tell(source["path"])
+        left_out.log_summary(source["path"])
         if skipped is not None:
             skipped[name] = left_out
     return records
 
 
-def generated(source: dict[str, Any], name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:
+def generate_stories(source: dict[str, Any], name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:
     """(story, record) pairs of a generator source; `name` becomes part of the ids."""
     return problems.generate(source["set"], source["size"], source["seed"], f"generator-{name}", exclude)
 
 
-def perturbed(
+def perturb_records(
     train: dict[str, Any], rows: Sequence[Record], exclude: frozenset[str], used: set[str], seed: int
 ) -> list[Record]:
     """Perturb `rows` into as many new problems, less those whose question is in `used`."""
     if train["reader"] != "generator":
         return []
     ids = {row["id"] for row in rows}
-    stories = [(story, row) for story, row in generated(train, "train", exclude) if row["id"] in ids]
+    stories = [(story, row) for story, row in generate_stories(train, "train", exclude) if row["id"] in ids]
     made = perturbations.perturb(stories, len(rows), seed, "generator-validation-perturbed")
     return [row for row in made if row["question"] not in used]
 
 
 def read_tests(
-    tests: Mapping[str, dict[str, Any]], exclude: set[str], skipped: dict[str, Skipped] | None = None
+    tests: Mapping[str, dict[str, Any]], exclude: set[str], skipped: dict[str, SkippedRows] | None = None
 ) -> dict[str, Sequence[Record]]:
     """Read the records of every test set; perturbed sets are made from the stories of the set that they name.
 
@@ -139,7 +139,7 @@ def read_tests(
         if source["reader"] != "generator":
             rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped)
         elif source["set"] != "plus":
-            stories[name] = generated(source, name, frozenset(exclude))
+            stories[name] = generate_stories(source, name, frozenset(exclude))
             rows[name] = [row for _, row in stories[name]]
     for name, source in tests.items():
         if source["reader"] == "generator" and source["set"] == "plus":

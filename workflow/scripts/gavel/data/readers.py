@@ -13,7 +13,7 @@ from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.data.fields import FIELDS
 from gavel.data.records import Problem
-from gavel.solutions.numbers import canonical, if_too_long
+from gavel.solutions.numbers import canonical, too_long_note
 
 # An ASDiv answer with its unit, such as `9 (apples)`.
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
@@ -30,7 +30,7 @@ def _gold(value: object) -> str:
     """Canonical text of a gold answer. Raises `InputError` if no response could ever equal it."""
     gold = None if value is None or isinstance(value, bool) else canonical(value)
     if gold is None:
-        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{if_too_long(value)}")
+        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{too_long_note(value)}")
     return gold
 
 
@@ -144,10 +144,10 @@ READERS: dict[str, Callable[[dict[str, Any]], Problem]] = {
     "jsonl": read_own,
 }
 # Layouts with several rows per question -> a factory, called for each file, of functions that detect new questions.
-ONCE: dict[str, Callable[[], Callable[[dict[str, Any]], bool]]] = {"lm_eval": lm_eval.Once}
+REPEAT_FILTERS: dict[str, Callable[[], Callable[[dict[str, Any]], bool]]] = {"lm_eval": lm_eval.RepeatFilter}
 
 
-def described() -> str:
+def reader_descriptions() -> str:
     """What each reader reads, for the config reference: the first paragraphs of the docstrings."""
     first = {name: (reader.__doc__ or "").partition("\n\n")[0] for name, reader in READERS.items()}
     return " ".join(f"`{name}`: {' '.join(text.split())}" for name, text in first.items())

@@ -17,14 +17,14 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.files import json_texts, read_json, read_jsonl
 from gavel.data.fields import FIELDS, fields_of
 from gavel.data.normalise import normalise
-from gavel.data.readers import ONCE, READERS
+from gavel.data.readers import READERS, REPEAT_FILTERS
 from gavel.data.records import LoadedRecord, Record
 
 
-class Skipped:
+class SkippedRows:
     """Counts skipped rows and keeps the errors of the first ones."""
 
-    SHOWN = 10
+    MAX_SHOWN = 10
 
     def __init__(self) -> None:
         self.count = 0
@@ -32,10 +32,10 @@ class Skipped:
 
     def add(self, problem: InputError) -> None:
         self.count += 1
-        if len(self.first) < self.SHOWN:
+        if len(self.first) < self.MAX_SHOWN:
             self.first.append(str(problem))
 
-    def tell(self, path: str) -> None:
+    def log_summary(self, path: str) -> None:
         for problem in self.first:
             print(f"gavel: skipped {problem}", file=sys.stderr)
         more = self.count - len(self.first)
@@ -56,7 +56,7 @@ def load(
     revision: str | None = None,
     limit: int | None = None,
     label: str,
-    skipped: Skipped | None = None,
+    skipped: SkippedRows | None = None,
 ) -> list[LoadedRecord]:
     """Load a data set as records.
 
@@ -87,7 +87,7 @@ def load(
     if limit is not None and limit < 1:
         raise InputError(f"{label}: limit must be at least 1, found {limit}")
     prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
-    new: Callable[[dict[str, Any]], bool] = ONCE[reader]() if reader in ONCE else lambda row: True
+    new: Callable[[dict[str, Any]], bool] = REPEAT_FILTERS[reader]() if reader in REPEAT_FILTERS else lambda row: True
     records: list[LoadedRecord] = []
     ids: dict[str, int] = {}
     place: Callable[[int], str] | None = None

@@ -19,7 +19,7 @@ from gavel.judge.verdict import Comparer, Comparison, Judge, Match
 DIGITS = 3
 
 
-class Comparing(Judge, Comparer, Protocol):
+class ComparativeJudge(Judge, Comparer, Protocol):
     """A pairwise judge, such as `gavel.judge.pairwise.PairwiseJudge`.
 
     Attributes:
@@ -29,10 +29,10 @@ class Comparing(Judge, Comparer, Protocol):
     score: Callable[[np.ndarray], np.ndarray]
 
 
-class Once:
+class CachedComparer:
     """Asks a judge about each pair of solutions only once, and counts the cost."""
 
-    def __init__(self, judge: Comparing):
+    def __init__(self, judge: ComparativeJudge):
         self.judge = judge
         self.known: dict[Match, Comparison | None] = {}
         self.before = judge.usage
@@ -50,7 +50,7 @@ class Once:
         other = self.known[_turned(match)]
         return other and replace(other, probability=1 - other.probability)
 
-    def spent(self) -> dict[str, int]:
+    def cost(self) -> dict[str, int]:
         """Cost so far: `comparisons`, `prompts`, and the tokens that the judge has `read` and `written`."""
         spent = self.judge.usage.since(self.before)
         counted = {"comparisons": len(self.known), "prompts": spent.prompts}
@@ -74,7 +74,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    judge: Comparing,
+    judge: ComparativeJudge,
     questions: Sequence[str],
     groups: Sequence[Sequence[str]],
     ways: Sequence[str],
@@ -88,7 +88,7 @@ def choose(
     Raises:
         ValueError: a question has no samples.
     """
-    asked = Once(judge)
+    asked = CachedComparer(judge)
     values: dict[str, list[list[float | None]]] = {}
     costs: dict[str, dict[str, int]] = {}
     if "knockout" in ways:
@@ -97,22 +97,22 @@ def choose(
             [None if place is None else text == texts[place] for text in texts]
             for place, texts in zip(winners, groups, strict=True)
         ]
-        costs["knockout"] = {"questions": len(questions)} | asked.spent()
-    rated = {"score": judge.score, "elo": points}
+        costs["knockout"] = {"questions": len(questions)} | asked.cost()
+    rated = {"score": judge.score, "elo": elo_ratings}
     if wanted := [way for way in ways if way in rated]:
         tables = _tables(asked, questions, groups)
         for way in wanted:
             values[way] = [_values(rated[way](table), texts) for table, texts in zip(tables, groups, strict=True)]
-        costs["round-robin"] = {"questions": len(questions)} | asked.spent()
+        costs["round-robin"] = {"questions": len(questions)} | asked.cost()
     return Choice(values, costs)
 
 
-def points(table: np.ndarray) -> np.ndarray:
+def elo_ratings(table: np.ndarray) -> np.ndarray:
     """Elo ratings `(n,)` from a round robin's table; NaN for samples with too few known comparisons for a win rate."""
     return np.where(np.isfinite(win_rates(table)), bradley_terry(table).round(DIGITS), np.nan)
 
 
-def _tables(asked: Once, questions: Sequence[str], groups: Sequence[Sequence[str]]) -> list[np.ndarray]:
+def _tables(asked: CachedComparer, questions: Sequence[str], groups: Sequence[Sequence[str]]) -> list[np.ndarray]:
     """The round robin `(n, n)` of each question's n samples; equal samples are one player, and tie."""
     players: list[tuple[str, str]] = []
     numbers: list[list[int]] = []

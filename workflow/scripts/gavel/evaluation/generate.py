@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.evaluation.records import Response
 from gavel.models.context import check_questions
 from gavel.models.limits import Limits
@@ -62,7 +62,7 @@ def generate(
         sampled: list[list[Sample]] = [[] for _ in rows]
         if n:
             sampled = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
-        say(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} responses each")
+        info(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} responses each")
         write_jsonl(
             output,
             (

@@ -15,7 +15,7 @@ from typing import Any, cast
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_text
 from gavel.evaluation.question_values import Values, question_values
-from gavel.evaluation.records import Cell, ScoredSample
+from gavel.evaluation.records import GridRun, ScoredSample
 from gavel.stats.intervals import (
     bootstrap_mean,
     crossed_bootstrap,
@@ -58,7 +58,7 @@ SEED_RESAMPLES = 10_000
 
 def write_metrics(
     files: Sequence[tuple[str, str, str, str | Path]],
-    runs: Mapping[str, Cell],
+    runs: Mapping[str, GridRun],
     ks: Sequence[int],
     primary: dict[str, Any],
     out_metrics: str | Path,
@@ -133,7 +133,7 @@ def main_checkpoint(run: str) -> str:
 
 
 def _pairs(
-    values: Mapping[File, Values], runs: Mapping[str, Cell]
+    values: Mapping[File, Values], runs: Mapping[str, GridRun]
 ) -> Iterator[tuple[File, File, str, int, tuple[ByQuestion, ByQuestion]]]:
     """All possible comparisons as (first file, second file, metric, k, (first values, second values))."""
     baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
@@ -266,7 +266,7 @@ def drop_rates(
 
 
 def across_seeds(
-    values: Mapping[File, Values], runs: Mapping[str, Cell], baseline: tuple[str, str]
+    values: Mapping[File, Values], runs: Mapping[str, GridRun], baseline: tuple[str, str]
 ) -> list[dict[str, Any]]:
     """Mean accuracy over seeds, and its difference from the baseline, for each algorithm and λ with several seeds.
 

@@ -3,7 +3,7 @@
 from typing import NotRequired, TypedDict
 
 # A run's place in the grid; None for `sft`. A keyword is among its fields, hence no class.
-Cell = TypedDict("Cell", {"algorithm": str, "lambda": float | None, "seed": int | None})
+GridRun = TypedDict("GridRun", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 
 class Response(TypedDict):
@@ -24,7 +24,7 @@ class Response(TypedDict):
     finished: bool
 
 
-class Picked(TypedDict):
+class JudgeColumns(TypedDict):
     """The judge's columns, by which the best sample is picked.
 
     Attributes:
@@ -37,7 +37,7 @@ class Picked(TypedDict):
     knockout: NotRequired[bool | None]
 
 
-class ScoredSample(Response, Picked):
+class ScoredSample(Response, JudgeColumns):
     """A response with its verdicts, and its question's columns.
 
     Attributes:

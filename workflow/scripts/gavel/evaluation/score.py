@@ -7,8 +7,8 @@ from typing import cast
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.data.records import Record
-from gavel.evaluation.best_of import Comparing, choose
-from gavel.evaluation.records import Picked, Response, ScoredSample
+from gavel.evaluation.best_of import ComparativeJudge, choose
+from gavel.evaluation.records import JudgeColumns, Response, ScoredSample
 from gavel.judge.verdict import Judge
 from gavel.solutions.verifier import Format, verify
 
@@ -49,11 +49,11 @@ def score(
     texts = [row["response"] for row in rows]
     golds = [cast(str, asked[row["id"]]["gold"]) for row in rows]  # every test question has a gold answer
     answers, correct = verify(texts, golds, solution_format)
-    judged: list[Picked] = [{"judge": None} for _ in rows]
+    judged: list[JudgeColumns] = [{"judge": None} for _ in rows]
     costs: dict[str, dict[str, int]] = {}
     if judge is not None and list(best_of) != ["score"]:
         judged, costs = _chosen(
-            cast(Comparing, judge), rows, {name: row["question"] for name, row in asked.items()}, best_of
+            cast(ComparativeJudge, judge), rows, {name: row["question"] for name, row in asked.items()}, best_of
         )
     elif judge is not None:
         verdicts = judge.verdicts([asked[row["id"]]["question"] for row in rows], texts)
@@ -76,7 +76,9 @@ def score(
     return accuracies, sum(row["tokens"] for row in rows), costs
 
 
-def _sample(row: Response, question: Record, answer: str | None, correct: bool | None, picked: Picked) -> ScoredSample:
+def _sample(
+    row: Response, question: Record, answer: str | None, correct: bool | None, picked: JudgeColumns
+) -> ScoredSample:
     return {
         "id": row["id"],
         "sample": row["sample"],
@@ -95,11 +97,11 @@ def _sample(row: Response, question: Record, answer: str | None, correct: bool |
 
 
 def _chosen(
-    judge: Comparing,
+    judge: ComparativeJudge,
     rows: Sequence[Response],
     questions: dict[str, str],
     ways: Sequence[str],
-) -> tuple[list[Picked], dict[str, dict[str, int]]]:
+) -> tuple[list[JudgeColumns], dict[str, dict[str, int]]]:
     """The judge's columns of each row, and their cost; `questions` maps ids to questions."""
     places: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
@@ -113,4 +115,4 @@ def _chosen(
         for sample_places, group in zip(places.values(), question_values, strict=True):
             for place, value in zip(sample_places, group, strict=True):
                 columns[place]["judge" if way == "score" else way] = value
-    return cast("list[Picked]", columns), costs
+    return cast("list[JudgeColumns]", columns), costs

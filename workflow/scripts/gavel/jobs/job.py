@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypedDict
 from filelock import FileLock, Timeout
 
 from gavel.common.digests import job_digest
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.jobs.launch import RunFolders
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import use_budget
@@ -36,24 +36,24 @@ class TrainingJob(TypedDict):
 
 @contextmanager
 def training_job(
-    workflow: Workflow, rule: str, run: str, settings: Mapping[str, Any], cell: Mapping[str, Any] | None = None
+    workflow: Workflow, rule: str, run: str, settings: Mapping[str, Any], grid_run: Mapping[str, Any] | None = None
 ) -> Iterator[TrainingJob]:
     """Hold the lock and the MLflow run of a training run while it trains.
 
     Args:
         workflow: the script's `snakemake` object.
         settings: logged as the MLflow run's params.
-        cell: `algorithm`, `lam` and `seed` of an RL run.
+        grid_run: `algorithm`, `lam` and `seed` of an RL run.
     """
     _begin(workflow)
-    config, cell = workflow.config, dict(cell or {})
+    config, grid_run = workflow.config, dict(grid_run or {})
     folder = Path(config["results_dir"], "state", run)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
-    tags = {"algorithm": cell.get("algorithm", rule), "lambda": cell.get("lam"), "seed": cell.get("seed")}
-    params = dict(settings) | cell
+    tags = {"algorithm": grid_run.get("algorithm", rule), "lambda": grid_run.get("lam"), "seed": grid_run.get("seed")}
+    params = dict(settings) | grid_run
     with (
-        RunLock(folder, run, say=lambda text: say(text, console=True)),
-        job_run(config, rule, run, digest=digest, params=params, tags=tags, say=say) as mirror,
+        RunLock(folder, run, log=lambda text: info(text, console=True)),
+        job_run(config, rule, run, digest=digest, params=params, tags=tags, log=info) as mirror,
     ):
         output = str(Path(workflow.output["run"]).parent)
         yield {"run": RunFolders(output, str(folder), digest), "mirror": mirror}
@@ -66,7 +66,7 @@ def plain_job(workflow: Workflow, rule: str, run: str, params: Mapping[str, Any]
     """Yield the MLflow run of a job without a state folder, with the given params."""
     _begin(workflow)
     digest = job_digest(dict(workflow.params.items()), sorted(set(map(str, workflow.input))))
-    with job_run(workflow.config, rule, run, digest=digest, params=dict(params or {}), say=say) as mirror:
+    with job_run(workflow.config, rule, run, digest=digest, params=dict(params or {}), log=info) as mirror:
         yield mirror
 
 
@@ -84,10 +84,10 @@ class RunLock:
     it is never stale. The file remains; while the lock is held, it contains the process id of the holder.
     """
 
-    def __init__(self, state_dir: str | Path, label: str, say: Callable[[str], object] = print):
+    def __init__(self, state_dir: str | Path, label: str, log: Callable[[str], object] = print):
         self.path = Path(state_dir) / "lock"
         self.label = label
-        self.say = say
+        self.log = log
         self._lock = FileLock(self.path, poll_interval=0.5, on_acquired=_write_process_id)
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class RunLock:
             self._lock.acquire(blocking=False)
         except Timeout:
             holder = self.path.read_text().strip() or "?"
-            self.say(f"{self.label} is being trained by process {holder}; waiting for it")
+            self.log(f"{self.label} is being trained by process {holder}; waiting for it")
             self._lock.acquire()
         return self
 

@@ -1,10 +1,10 @@
 """Start a job's further processes: the ranks of training on several GPUs, or one process to isolate a call.
 
 `accelerate launch` starts the ranks and Python the single process; each runs this module. The job that calls `train`
-or `apart` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it. Their standard output
-carries requests to the job (lines for the console, steps for the mirror, the message of an `InputError`); everything
-else that they print goes to the log. Nothing is written to their standard input: it closes when the job ends in any
-way. The processes then exit, so that no orphan continues to write checkpoints.
+or `run_in_subprocess` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it. Their
+standard output carries requests to the job (lines for the console, steps for the mirror, the message of an
+`InputError`); everything else that they print goes to the log. Nothing is written to their standard input: it closes
+when the job ends in any way. The processes then exit, so that no orphan continues to write checkpoints.
 """
 
 import json
@@ -24,12 +24,12 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json, write_json
 from gavel.common.journal import Journal, Mirror
 from gavel.common.paths import ACCELERATE
-from gavel.common.sections import converted
+from gavel.common.sections import convert
 from gavel.jobs.threads import use_threads
 from gavel.solutions.budget import budget, use_budget
 
 MARK = "@gavel "  # prefix of a line for the job
-PATIENCE = timedelta(hours=6)  # how long other ranks wait for rank 0 to validate
+COLLECTIVE_TIMEOUT = timedelta(hours=6)  # how long other ranks wait for rank 0 to validate
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train(
     processes = compute["processes"]
     if processes == 1:
         function = import_module(module).train
-        function(**rebuilt(function, arguments | {"run": run}), mirror=mirror)
+        function(**restore_dataclasses(function, arguments | {"run": run}), mirror=mirror)
         return
     threads_each = max(1, threads // processes)
     task = {"module": module, "function": "train", "arguments": arguments | {"run": run}, "threads": threads_each}
@@ -81,7 +81,7 @@ def train(
     _follow(command, task, Path(run.state).with_name(f"{Path(run.state).name}.job.json"), mirror)
 
 
-def apart(function: Callable[..., None], task: str | Path, threads: int, /, **arguments: Any) -> None:
+def run_in_subprocess(function: Callable[..., None], task: str | Path, threads: int, /, **arguments: Any) -> None:
     """Call a library function in a separate process, which frees its memory, including GPU memory, when it ends.
 
     The process also has an importable main module, unlike a rule's script: vLLM starts processes from the main module
@@ -100,14 +100,14 @@ def apart(function: Callable[..., None], task: str | Path, threads: int, /, **ar
     _follow([], call, Path(task), None)
 
 
-def rebuilt(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def restore_dataclasses(function: Callable[..., object], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with dicts converted to the dataclasses that the function is annotated with.
 
     Raises:
         TypeError: as `gavel.common.sections.from_section`.
     """
     hints = get_type_hints(function)
-    return {name: converted(hints.get(name), value, name) for name, value in arguments.items()}
+    return {name: convert(hints.get(name), value, name) for name, value in arguments.items()}
 
 
 def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirror | None) -> None:
@@ -133,7 +133,7 @@ def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirro
                 if line.startswith(MARK):
                     _handle(json.loads(line.removeprefix(MARK)), mirror, errors)
                 else:
-                    log.say(line.rstrip())
+                    log.info(line.rstrip())
         except BaseException:
             job.terminate()
             raise
@@ -145,8 +145,8 @@ def _follow(launcher: list[str], task: dict[str, Any], path: Path, mirror: Mirro
 
 
 def _handle(message: dict[str, Any], mirror: Mirror | None, errors: list[str]) -> None:
-    if "say" in message:
-        log.show(message["say"])
+    if "console" in message:
+        log.print_to_console(message["console"])
     if "error" in message:
         errors.append(message["error"])
     if "step" in message and mirror is not None:
@@ -178,11 +178,11 @@ def run(path: str) -> int:
     use_budget(task["batch_seconds"])
     rank = 0 if task["alone"] else _join()
     if rank == 0:
-        log.relay(lambda text: send(channel, say=text))
+        log.redirect_console(lambda text: send(channel, console=text))
     mirror = {} if task["alone"] else {"mirror": Relay(channel) if rank == 0 else None}
     try:
         function = getattr(import_module(task["module"]), task["function"])
-        function(**rebuilt(function, task["arguments"]), **mirror)
+        function(**restore_dataclasses(function, task["arguments"]), **mirror)
     except InputError as error:
         send(channel, error=str(error))
         return 1
@@ -194,7 +194,7 @@ def _join() -> int:
     import torch
     from accelerate import PartialState
 
-    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=COLLECTIVE_TIMEOUT)
     return int(state.process_index)
 
 

@@ -22,18 +22,18 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_json
-from gavel.common.log import say
-from gavel.common.redaction import filled as with_environment
+from gavel.common.log import info
+from gavel.common.redaction import expand_variables as with_environment
 from gavel.jobs import serving_process
 
 HOST = "127.0.0.1"  # accessible from this node only
 PROCESS = Path(serving_process.__file__)
-LATE_S = 10.0  # tolerance for a status that should have changed
+STATUS_TOLERANCE_S = 10.0  # tolerance for a status that should have changed
 POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningServer:
     """A running server: its URL without a path, and its status file (see `wait_for`)."""
 
     url: str
@@ -52,7 +52,7 @@ def serving(
     startup_timeout_s: float = 900.0,
     restarts: int = 0,
     ends_job_after: float | None = None,
-) -> Iterator[Served]:
+) -> Iterator[RunningServer]:
     """Run a server while the block runs: it is ready when the block begins and stopped when the block ends.
 
     Args:
@@ -73,8 +73,8 @@ def serving(
     """
     environment = os.environ | {"PATH": _search_path()}
     if gpus is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = visible(gpus, key)
-    filled = words(command, key, model=model)
+        environment["CUDA_VISIBLE_DEVICES"] = visible_devices(gpus, key)
+    filled = split_command(command, key, model=model)
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     handle, status = tempfile.mkstemp(prefix="gavel-server-", suffix=".json")
     os.close(handle)
@@ -105,7 +105,7 @@ def serving(
             )
         with _without_proxy():
             try:
-                yield Served(reply["url"], status)
+                yield RunningServer(reply["url"], status)
             except InputError:
                 raise
             except Exception as error:
@@ -115,7 +115,7 @@ def serving(
     finally:
         process.stdin.close()
         try:
-            process.wait(serving_process.GRACE_S + LATE_S)
+            process.wait(serving_process.GRACE_S + STATUS_TOLERANCE_S)
         except subprocess.TimeoutExpired:
             process.kill()  # the kernel then kills the server
             process.wait()
@@ -130,9 +130,9 @@ def wait_for(name: str, status: str | Path) -> None:
         InputError: the server has died for good.
     """
     reported = False
-    while (found := _read(status))["state"] == "starting" and time.time() < found["until"] + LATE_S:
+    while (found := _read(status))["state"] == "starting" and time.time() < found["until"] + STATUS_TOLERANCE_S:
         if not reported:
-            say(f"waiting for the {name}, which is restarting", console=True)
+            info(f"waiting for the {name}, which is restarting", console=True)
         reported = True
         time.sleep(POLL_S)
     if found["state"] != "up":
@@ -145,7 +145,7 @@ def is_gone(status: str | Path) -> bool:
     return bool(_read(status)["state"] == "gone")
 
 
-def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
+def split_command(command: str | Sequence[str], key: str, model: str) -> list[str]:
     """Split a command into words and fill in model and host; port and environment variables follow when it runs.
 
     Raises:
@@ -168,7 +168,7 @@ def words(command: str | Sequence[str], key: str, model: str) -> list[str]:
     return parts
 
 
-def visible(gpus: Sequence[int], key: str) -> str:
+def visible_devices(gpus: Sequence[int], key: str) -> str:
     """CUDA_VISIBLE_DEVICES for some of the job's GPUs, which Slurm may have restricted with that variable.
 
     Raises:

@@ -34,7 +34,7 @@ ANSWER_S = 2.0  # time-out of a health check
 PORTS = 5  # maximum number of ports to try
 LAST_LINES_S = 2.0  # wait for the last output of a server that has ended
 TAIL_LINES = 15  # lines of a failed server's log that are copied to the job's log
-TAKEN = ("address already in use", "address in use", "eaddrinuse", "errno 98")
+PORT_IN_USE = ("address already in use", "address in use", "eaddrinuse", "errno 98")
 PR_SET_PDEATHSIG = 1
 
 
@@ -52,7 +52,7 @@ def _redaction() -> ModuleType:
 redaction = _redaction()
 
 
-class Failed(Exception):
+class StartFailed(Exception):
     """The server did not become ready; the message gives the reason."""
 
 
@@ -119,10 +119,10 @@ class Supervisor:
             try:
                 self._start()
                 return None
-            except Failed as error:
+            except StartFailed as error:
                 why = str(error)
                 self._stop()
-                if not any(words in self._printed().lower() for words in TAKEN):
+                if not any(words in self._printed().lower() for words in PORT_IN_USE):
                     break
                 self._log(f"port {self.port} is taken")
         self._repeat_log()
@@ -139,7 +139,7 @@ class Supervisor:
                 self._stop()
                 try:
                     self._start()
-                except Failed as error:
+                except StartFailed as error:
                     self._stop()
                     self._log(str(error))
         self._log(f"{why} and is not restarted")
@@ -163,8 +163,10 @@ class Supervisor:
             self.held.close()
 
     def _start(self) -> None:
-        """Start the server and wait until it answers; raises `Failed` if it ends first or takes too long."""
-        command = [redaction.filled(word.replace("{port}", str(self.port)), self.name) for word in self.command]
+        """Start the server and wait until it answers; raises `StartFailed` if it ends first or takes too long."""
+        command = [
+            redaction.expand_variables(word.replace("{port}", str(self.port)), self.name) for word in self.command
+        ]
         begun, die_with_parent = time.monotonic(), _death_signal()
         with open(self.log, "ab") as log:
             self.printed_from = log.tell()
@@ -182,12 +184,12 @@ class Supervisor:
         self._log(f"starting on port {self.port}, process {self.server.pid}, log {self.log}")
         while not self._answers():
             if self.server.poll() is not None:
-                raise Failed(f"it {_ended(self.server.returncode)} before it answered")
+                raise StartFailed(f"it {_ended(self.server.returncode)} before it answered")
             if time.monotonic() > begun + self.startup_timeout_s:
-                raise Failed(f"it did not answer within {self.startup_timeout_s:g} s")
+                raise StartFailed(f"it did not answer within {self.startup_timeout_s:g} s")
             self._pause()
         if self.server.poll() is not None:  # then another process answered
-            raise Failed(f"it {_ended(self.server.returncode)} before it answered")
+            raise StartFailed(f"it {_ended(self.server.returncode)} before it answered")
         self._log(f"ready after {time.monotonic() - begun:.1f} s at {self.url}")
         self._write_status("up")
 
@@ -265,7 +267,7 @@ def _copy(printed: IO[bytes], log: str) -> None:
     with printed, open(log, "ab", buffering=0) as handle:
         for line in printed:
             text = line.decode("utf-8", "surrogateescape")
-            handle.write(redaction.redacted(text).encode("utf-8", "surrogateescape"))
+            handle.write(redaction.redact(text).encode("utf-8", "surrogateescape"))
 
 
 def _ended(status: int) -> str:

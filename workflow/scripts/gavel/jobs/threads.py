@@ -5,7 +5,7 @@ import ctypes
 import torch
 
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # glibc's mallopt parameters
-KEEP = 1 << 30
+KEPT_BYTES = 1 << 30
 
 
 def use_threads(count: int) -> None:
@@ -18,7 +18,7 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
     try:
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(M_MMAP_THRESHOLD, KEEP)
-        libc.mallopt(M_TRIM_THRESHOLD, KEEP)
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
     except (OSError, AttributeError):
         return

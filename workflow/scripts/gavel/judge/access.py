@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.paths import JUDGE_CACHE
-from gavel.common.redaction import remember
+from gavel.common.redaction import register_secrets
 from gavel.jobs.serving import serving
 
-ASKED = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what a server's clients need
+ACCESS_KEYS = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what a server's clients need
 
 
 @contextmanager
@@ -32,9 +32,9 @@ def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, A
         InputError: the server could not be started, or was permanently down when the block failed.
     """
     judge, server = study["judge"], study["judge"]["server"]
-    access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ASKED}}
+    access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ACCESS_KEYS}}
     if server:
-        remember(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
+        register_secrets(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
     if judge["cache"] == "study":
         access["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
     if not server or server["serve"] == "external":

@@ -16,7 +16,7 @@ class Kind:
         slots: required slots of its judging prompts.
         scores: the rewards that it offers, the default first.
         prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first.
-        relative: a score ranks a solution within its group; it says nothing about a single solution.
+        comparative: a score ranks a solution within its group; it says nothing about a single solution.
     """
 
     slots: tuple[str, ...]
@@ -24,7 +24,7 @@ class Kind:
     prompt: str
     reasoning_prompt: str
     labels: tuple[str, str]
-    relative: bool = False
+    comparative: bool = False
 
     def defaults(self, reasons: bool) -> dict[str, Any]:
         """The defaults of `prompt`, `labels` and `score`."""
@@ -46,7 +46,7 @@ KINDS = {
         prompt="pairwise",
         reasoning_prompt="pairwise-reasoning",
         labels=(" A", " B"),
-        relative=True,
+        comparative=True,
     ),
 }
 
@@ -66,4 +66,4 @@ def task_of(kind: str, reasons: bool) -> str | None:
 
 def is_comparative(settings: Mapping[str, Any]) -> bool:
     """Whether these settings make a judge that compares solutions; without `kind` they make a single-token judge."""
-    return KINDS[settings.get("kind", "single-token")].relative
+    return KINDS[settings.get("kind", "single-token")].comparative

@@ -7,7 +7,8 @@ from gavel.common.errors import InputError
 from gavel.judge.kinds import KINDS
 from gavel.judge.verdict import Judge
 
-# Kind -> the module whose `make(**settings)` returns the judge; imported on use, because some need heavy packages.
+# Kind -> the module whose `make_judge(**settings)` returns the judge; imported on use, because some need heavy
+# packages.
 MODULES = {"single-token": "gavel.judge.single_token", "pairwise": "gavel.judge.pairwise"}
 
 
@@ -23,5 +24,5 @@ def load(*, kind: str = "single-token", **settings: Any) -> Judge:
         settings["cache"] = None
     defaults = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
     settings |= {key: value for key, value in defaults.items() if settings.get(key) is None}
-    judge: Judge = import_module(MODULES[kind]).make(**settings)
+    judge: Judge = import_module(MODULES[kind]).make_judge(**settings)
     return judge

@@ -13,9 +13,9 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge import tournaments
-from gavel.judge.asker import Asker, check_choices, made
 from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.kinds import KINDS
+from gavel.judge.label_judge import LabelJudge, build_judge, check_choices
 from gavel.judge.prompting import Prompt, phrasings, render
 from gavel.judge.tournaments import SCORES
 from gavel.judge.verdict import Comparison, Match, Verdict
@@ -23,7 +23,7 @@ from gavel.judge.verdict import Comparison, Match, Verdict
 KIND = KINDS["pairwise"]
 
 
-class PairwiseJudge(Asker):
+class PairwiseJudge(LabelJudge):
     """A language model that answers with the label word of the better solution.
 
     Args:
@@ -99,8 +99,8 @@ def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None])
     )
 
 
-def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> PairwiseJudge:
-    """Make the judge; the settings are those of `gavel.judge.asker.made`.
+def make_judge(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> PairwiseJudge:
+    """Make the judge; the settings are those of `gavel.judge.label_judge.build_judge`.
 
     Raises:
         InputError: as there, or the score does not exist, or `swap_labels` is set.
@@ -108,4 +108,4 @@ def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **sett
     if swap_labels:
         raise InputError("judge.prompting.swap_labels: a pairwise judge swaps the solutions instead; leave it out")
     check_choices(labels, score, SCORES, "the first and for the second solution")
-    return made(PairwiseJudge, KIND, labels=labels, own={"score": score}, **settings)
+    return build_judge(PairwiseJudge, KIND, labels=labels, own={"score": score}, **settings)

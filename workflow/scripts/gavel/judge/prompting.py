@@ -71,17 +71,17 @@ def example(template: str, slots: Sequence[str]) -> Prompt:
 
 # Marks that open and close a thought: <think>, [THINK], ◁think▷, <|START_THINKING|>, Harmony's and Gemma's channels.
 _WORDS = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
-OPENED = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
-CLOSED = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
-CLOSE = "judge.prompting.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
+THOUGHT_START = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
+THOUGHT_END = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
+CLOSING_HINT = "judge.prompting.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
 # Variables that every chat template gets.
-GIVEN = {
+STANDARD_VARIABLES = {
     "add_generation_prompt", "bos_token", "continue_final_message", "documents", "eos_token", "messages", "pad_token",
     "tools", "unk_token",
 }  # fmt: skip
 
 
-def templated(
+def apply_template(
     tokenizer: "PreTrainedTokenizerBase", text: Prompt, chat: bool, template_kwargs: Mapping[str, Any] | None = None
 ) -> str:
     """A judging prompt as the model reads it, with the start of its reply if it has one.
@@ -123,7 +123,7 @@ def check_template(
     """
     reply = "" if isinstance(text, str) else text[1]
     asked = (text if isinstance(text, str) else text[0]).strip()
-    shown = templated(tokenizer, text, True, template_kwargs).removesuffix(reply)
+    shown = apply_template(tokenizer, text, True, template_kwargs).removesuffix(reply)
     reads = _arguments(tokenizer)
     named = f"it reads {', '.join(sorted(reads))}" if reads else "it reads none"
     for name in template_kwargs or ():
@@ -135,13 +135,13 @@ def check_template(
     if opened:
         raise InputError(
             f"judge.prompting.chat: the judge's chat template opens a thought ({opened}) before the label, where a "
-            f"label word is not an answer; close it with {CLOSE} ({named}), or choose another judge"
+            f"label word is not an answer; close it with {CLOSING_HINT} ({named}), or choose another judge"
         )
 
 
 def open_thought(text: str) -> str | None:
     """The mark of a thought that the text opens and does not close, or None."""
-    opened, closed = [*OPENED.finditer(text)], [*CLOSED.finditer(text)]
+    opened, closed = [*THOUGHT_START.finditer(text)], [*THOUGHT_END.finditer(text)]
     if opened and (not closed or closed[-1].start() < opened[-1].start()):
         return opened[-1][0]
     return None
@@ -159,7 +159,7 @@ def _arguments(tokenizer: "PreTrainedTokenizerBase") -> set[str] | None:
     return {
         name
         for name in jinja2.meta.find_undeclared_variables(parsed)
-        if name not in GIVEN and name not in ("raise_exception", "strftime_now", "namespace")
+        if name not in STANDARD_VARIABLES and name not in ("raise_exception", "strftime_now", "namespace")
     }
 
 

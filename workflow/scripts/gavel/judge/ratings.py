@@ -15,7 +15,7 @@ from gavel.judge.verdict import MIN_KNOWN
 
 SCALE = 400 / math.log(10)  # Elo points per unit of log-strength: 400 points are odds of ten to one
 PRIOR = 1.0
-STEPS, CLOSE = 100_000, 1e-10  # the fit's step limit, and the step in log-strength below which it has converged
+MAX_STEPS, TOLERANCE = 100_000, 1e-10  # the fit's step limit, and the step in log-strength below which it has converged
 
 
 def win_rates(table: np.ndarray) -> np.ndarray:
@@ -59,18 +59,18 @@ def bradley_terry(table: np.ndarray, prior: float = PRIOR) -> np.ndarray:
     known = _known(table)
     wins = np.where(known, table, 0).sum(1) + prior / 2
     logs = np.zeros(len(table))
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         strengths = np.exp(logs)
         sums = strengths[:, None] + strengths[None, :]
         moved = np.log(wins / ((known / sums).sum(1) + prior / (strengths + 1)))
         step, logs = np.abs(moved - logs).max(initial=0.0), moved
-        if step < CLOSE:
+        if step < TOLERANCE:
             ratings: np.ndarray = SCALE * (logs - logs.mean()) if len(logs) else logs
             return ratings
-    raise ArithmeticError(f"the Bradley-Terry fit of {len(table)} players did not converge in {STEPS} steps")
+    raise ArithmeticError(f"the Bradley-Terry fit of {len(table)} players did not converge in {MAX_STEPS} steps")
 
 
-def expected(difference: float | Sequence[float] | np.ndarray) -> np.ndarray:
+def expected_score(difference: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """The probability that a player beats one that is rated this many Elo points lower."""
     probabilities: np.ndarray = 1 / (1 + np.exp(-np.asarray(difference) / SCALE))
     return probabilities

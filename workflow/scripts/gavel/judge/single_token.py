@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gavel.judge.asker import Asker, check_choices, made
 from gavel.judge.backends.base import Answer, Backend
 from gavel.judge.kinds import KINDS
+from gavel.judge.label_judge import LabelJudge, build_judge, check_choices
 from gavel.judge.prompting import Prompt, phrasings, render
 from gavel.judge.verdict import Verdict
 
@@ -27,7 +27,7 @@ SCORES: dict[str, Callable[[float], float]] = {
 }
 
 
-class SingleTokenJudge(Asker):
+class SingleTokenJudge(LabelJudge):
     """A language model that answers with one of two label words.
 
     Args:
@@ -96,15 +96,15 @@ class SingleTokenJudge(Asker):
         )
 
 
-def make(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> SingleTokenJudge:
-    """Make the judge; the settings are those of `gavel.judge.asker.made`.
+def make_judge(*, labels: Sequence[str], score: str, swap_labels: bool = False, **settings: Any) -> SingleTokenJudge:
+    """Make the judge; the settings are those of `gavel.judge.label_judge.build_judge`.
 
     Raises:
         InputError: as there, or the score does not exist.
     """
     check_choices(labels, score, SCORES, "right and for wrong")
     own = {"score": score, "swap_labels": swap_labels}
-    return made(SingleTokenJudge, KIND, labels=labels, own=own, **settings)
+    return build_judge(SingleTokenJudge, KIND, labels=labels, own=own, **settings)
 
 
 def _log_odds(p: float) -> float:

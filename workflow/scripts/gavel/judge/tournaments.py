@@ -12,14 +12,14 @@ from itertools import combinations
 import numpy as np
 
 from gavel.judge import ratings
-from gavel.judge.verdict import Compared, Comparer, Comparison, Judge, Verdict
+from gavel.judge.verdict import Comparer, Comparison, ComparisonSummary, Judge, Verdict
 
 # A pairwise judge's rewards, from a round robin's table. Both lie in [0, 1] around 0.5, as verifiable rewards of 0 and
 # 1 do, so lambda keeps its meaning; ratings in Elo points would drown the verifiable reward.
 SCORES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "win-rate": ratings.win_rates,
     "elo": lambda table: np.where(
-        np.isfinite(ratings.win_rates(table)), ratings.expected(ratings.bradley_terry(table)), np.nan
+        np.isfinite(ratings.win_rates(table)), ratings.expected_score(ratings.bradley_terry(table)), np.nan
     ),
 }
 
@@ -73,13 +73,13 @@ def _verdict(reward: float, rate: float, comparisons: Sequence[Comparison]) -> V
     if np.isnan(rate):
         return Verdict(None)
     if not comparisons:  # all solutions of the question are this one
-        return Verdict(reward, probability=rate, compared=Compared(0, 0.5, 0.0))
+        return Verdict(reward, probability=rate, compared=ComparisonSummary(0, 0.5, 0.0))
     return Verdict(
         reward,
         statistics.fmean(one.off_label for one in comparisons),
         any(one.truncated for one in comparisons),
         rate,
-        compared=Compared(
+        compared=ComparisonSummary(
             len(comparisons),
             statistics.fmean(one.first for one in comparisons),
             statistics.fmean(one.flipped for one in comparisons),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 Match = tuple[str, str, str]  # question and two different solutions
-WIDEST = (-10.0, 10.0)  # range of a score: that of log-odds
+DEFAULT_SCORE_RANGE = (-10.0, 10.0)  # range of a score: that of log-odds
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ MIN_KNOWN = 0.5  # fraction of an answer's parts (comparisons, reasonings): with
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonSummary:
     """A solution's comparisons with others of its question, each in both orders.
 
     Attributes:
@@ -71,7 +71,7 @@ class Verdict:
     truncated: bool = False
     probability: float | None = None
     phrasings: tuple[float, ...] = ()
-    compared: Compared | None = None
+    compared: ComparisonSummary | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.score, self.probability, self.off_label, *self.phrasings)
@@ -152,7 +152,7 @@ class Judge(Protocol):
         reasoner: None for a direct judge.
     """
 
-    score_range: tuple[float, float] = WIDEST
+    score_range: tuple[float, float] = DEFAULT_SCORE_RANGE
     reasoner: Reasoner | None = None
 
     @property

@@ -13,7 +13,7 @@ from gavel.judge.records import Pair
 from gavel.judge.verdict import MAX_MISSING, Comparer, Judge
 from gavel.judge_eval.records import PairAnswer, WrittenJudgment
 
-WRITTEN_ABOUT = 2  # pairs whose judgments are kept, for a judge that reasons first; each has two prompts
+WRITTEN_PAIRS = 2  # pairs whose judgments are kept, for a judge that reasons first; each has two prompts
 COSTS = ("prompts", "tokens_read", "tokens_written", "seconds")
 
 
@@ -36,7 +36,7 @@ def ask(judge: Judge, items: Sequence[Pair]) -> tuple[list[PairAnswer], dict[str
     return rows, dict(zip(COSTS, (spent.prompts, spent.read, spent.written, seconds), strict=True))
 
 
-def written(judge: Judge, items: Sequence[Pair], count: int = WRITTEN_ABOUT) -> list[WrittenJudgment]:
+def written_judgments(judge: Judge, items: Sequence[Pair], count: int = WRITTEN_PAIRS) -> list[WrittenJudgment]:
     """What a judge that reasons first writes about a few of the pairs, for people to read.
 
     These requests are separate, so they do not count towards the cost that `ask` returns. The pairs are chosen by their

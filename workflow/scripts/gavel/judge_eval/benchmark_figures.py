@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gavel.common.files import replacing
+from gavel.common.files import open_atomically
 from gavel.judge.records import Pair
 from gavel.judge_eval.records import PairAnswer, PairItem
 from gavel.stats.auc import auc, auc_within
@@ -38,8 +38,8 @@ def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str
     Returns:
         Rows with the keys of `COLUMNS` but `judge` and `items`: `by` 'all' first, then the parts of `PARTS`; `n` pairs
         with an answer, from `questions` questions; accuracy with its 95 % interval `low` to `high`; for a pairwise
-        judge `first_bias` and `flipped` (`gavel.judge_eval.calibration.compared`); the cost per pair, in the first row
-        only, because a solution in several pairs is asked about once. An undefined metric is None.
+        judge `first_bias` and `flipped` (`gavel.judge_eval.calibration.position_bias`); the cost per pair, in the first
+        row only, because a solution in several pairs is asked about once. An undefined metric is None.
     """
     pairs = list(zip(items, rows, strict=True))
     overall = _part("all", "all", pairs)
@@ -69,7 +69,7 @@ def write_table(
         for name, (rows, cost) in judges.items()
         for row in figures(items, rows, cost)
     ]
-    with replacing(path, newline="") as handle:
+    with open_atomically(path, newline="") as handle:
         writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
@@ -110,7 +110,7 @@ def curve(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"step": step, "metrics": metrics} for step, metrics in enumerate(numbers)]
 
 
-def headline(row: Mapping[str, Any]) -> str:
+def summary_line(row: Mapping[str, Any]) -> str:
     """One console line about a judge, from its first row."""
     if row["accuracy"] is None:
         return "no pair was answered"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gavel.common.errors import InputError
-from gavel.judge.verdict import MAX_MISSING, Compared, Verdict
+from gavel.judge.verdict import MAX_MISSING, ComparisonSummary, Verdict
 from gavel.judge_eval.records import VerdictRow, Verdicts
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
@@ -38,8 +38,8 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
         `auc_within_questions`,
         `margin_within` (mean probability of correct minus incorrect solutions of the same question) with
         `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins), `off_label_mass`, `truncated`,
-        `phrasings` (None with a single one), `comparisons` (as `compared`, None for a pointwise judge), `reliability`
-        (one dict for each bin) and `histogram`. Intervals are over questions.
+        `phrasings` (None with a single one), `comparisons` (as `position_bias`, None for a pointwise judge),
+        `reliability` (one dict for each bin) and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
@@ -91,7 +91,7 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
         "off_label_mass": statistics.fmean(v.off_label for _, v, _ in kept),
         "truncated": sum(v.truncated for _, v, _ in kept),
         "phrasings": agreement([v for _, v, _ in kept]),
-        "comparisons": compared([v for _, v, _ in kept]),
+        "comparisons": position_bias([v for _, v, _ in kept]),
         "reliability": reliability,
         "histogram": {
             "edges": edges.tolist(),
@@ -102,7 +102,7 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
     return found | dict.fromkeys(ABSOLUTE) | {"reliability": []} if found["comparisons"] else found
 
 
-def compared(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
+def position_bias(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
     """A pairwise judge's position bias, over all comparisons of all solutions.
 
     Returns:
@@ -187,7 +187,7 @@ def breakdown(
     return rows
 
 
-def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
+def judge_report(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     """Everything that the report shows about a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
 
     The metrics of `calibrate` on unperturbed questions, and breakdowns `by_kind` (perturbed questions too), `by_length`
@@ -210,12 +210,12 @@ def whole(rows: Sequence[VerdictRow]) -> dict[str, Any]:
 
 
 def _verdict(row: Verdicts) -> Verdict:
-    comparisons = Compared(**row["compared"]) if row.get("compared") else None
+    comparisons = ComparisonSummary(**row["compared"]) if row.get("compared") else None
     columns = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
     return Verdict(row["judge"], *columns, comparisons)
 
 
-def headline(found: dict[str, Any]) -> str:
+def summary_line(found: dict[str, Any]) -> str:
     """One console line about a judge: its AUC within questions, and its accuracy or its position bias."""
     within = "undefined" if found["auc_within"] is None else f"{found['auc_within']:.3f}"
     parts = [f"AUC within questions {within}"]
@@ -226,21 +226,22 @@ def headline(found: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def too_weak(found: dict[str, Any], least: float | None, most: float | None = None) -> str | None:
+def weakness(found: dict[str, Any], min_auc: float | None, max_off_label: float | None = None) -> str | None:
     """Why a judge with these metrics should not give rewards, or None.
 
     Args:
-        least: minimum AUC within questions, which must also rest on enough answers and on enough questions with both
+        min_auc: minimum AUC within questions, which must also rest on enough answers and on enough questions with both
             correct and incorrect solutions; None skips these checks.
-        most: maximum mean probability mass on other tokens than the label words; None skips this check.
+        max_off_label: maximum mean probability mass on other tokens than the label words; None skips this check.
     """
-    if most is not None and found["off_label_mass"] > most:
+    if max_off_label is not None and found["off_label_mass"] > max_off_label:
         return (
             f"{found['off_label_mass']:.0%} of the judge's probability is on other tokens than its label words, above "
-            f"{most:.0%} (judge.max_off_label), so it rarely answers the question; check its prompt, label words and "
+            f"{max_off_label:.0%} (judge.max_off_label), so it rarely answers the question; check its prompt, label "
+            "words and "
             "chat template"
         )
-    if least is None:
+    if min_auc is None:
         return None
     unanswered = found["missing"] / (found["missing"] + found["n"])
     if unanswered > MAX_MISSING:
@@ -248,7 +249,7 @@ def too_weak(found: dict[str, Any], least: float | None, most: float | None = No
     within, questions = found["auc_within"], found["auc_within_questions"]
     if questions < MIN_QUESTIONS:
         return f"the judge's AUC within questions rests on {questions} questions; {MIN_QUESTIONS} are needed"
-    return None if within >= least else f"the judge's AUC within questions is {within:.3f}, below {least:g}"
+    return None if within >= min_auc else f"the judge's AUC within questions is {within:.3f}, below {min_auc:g}"
 
 
 def _accuracies(scores: np.ndarray, right: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.data.records import Record
 from gavel.data.sizes import check_validation
 from gavel.judge_eval.records import PairItem
@@ -37,7 +37,7 @@ class Source(NamedTuple):
     greedy: str | None = None
 
 
-class Checked(NamedTuple):
+class CheckedSolution(NamedTuple):
     """A solution with the verifier's answer and verdict."""
 
     policy: str
@@ -46,7 +46,7 @@ class Checked(NamedTuple):
     correct: bool
 
 
-def problems_of(path: str, part: str, questions: int) -> list[Record]:
+def questions_of(path: str, part: str, questions: int) -> list[Record]:
     """Labelled records of a file: `all`, or of validation records the `benchmark` (the last `questions`) or the
     `selection` (the rest). Raises `InputError` as `gavel.judge_eval.pairs.split` does."""
     rows = [cast(Record, row) for row in read_jsonl(path)]
@@ -113,10 +113,10 @@ def make_items(
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
-        corrupted = mistakes.corrupted(reference, row["gold"], task.format, samples, rng)
+        corrupted = mistakes.corrupt_solution(reference, row["gold"], task.format, samples, rng)
         solutions[row["id"]] += [("reference", reference), *(("spoilt", text) for text in corrupted)]
     items = pairs(kept, references, solutions, task.format, most, seed)
-    say(f"{len(items)} pairs from {len({item['prompt'] for item in items})} of {len(rows)} questions")
+    info(f"{len(items)} pairs from {len({item['prompt'] for item in items})} of {len(rows)} questions")
     write_jsonl(output, items)
 
 
@@ -194,7 +194,7 @@ def pairs(
 
 def _checked(
     rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str
-) -> list[list[Checked]]:
+) -> list[list[CheckedSolution]]:
     """Each question's distinct solutions with the verifier's answers and verdicts."""
     first: list[dict[str, str]] = []
     for row in rows:
@@ -205,5 +205,5 @@ def _checked(
     texts = [text for own in first for text in own]
     golds = [cast(str, row["gold"]) for row, own in zip(rows, first, strict=True) for _ in own]
     verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
-    found = [[Checked(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
+    found = [[CheckedSolution(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
     return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run

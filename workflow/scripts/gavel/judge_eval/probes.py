@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from gavel.data.records import Record
-from gavel.judge_eval.records import ProbeAsked, ProbeRow
-from gavel.solutions.mistakes import TRIES, corruptions, moved, reference
+from gavel.judge_eval.records import ProbeCandidate, ProbeRow
+from gavel.solutions.mistakes import TRIES, corruptions, reference, shift_answer
 
 PROBLEMS = 200  # validation questions that probes are made from
 # The same for a pairwise judge, which compares each of a question's probes with all others, in both orders.
@@ -21,7 +21,7 @@ REPEATS = 12  # of a solution's steps in the probe 'long'
 
 
 @dataclass(frozen=True)
-class Honest:
+class ProbeMaterial:
     """Material of one validation question: its reference, a corrupted one, another question's, a wrong number."""
 
     question: str
@@ -32,30 +32,33 @@ class Honest:
     number: str
     program: bool
 
-    def only(self, number: str) -> str:
+    def shortest_solution(self, number: str) -> str:
         """The shortest solution that gives this number."""
         return f"def solution():\n    return {number}" if self.program else f"#### {number}"
 
-    def said(self, words: str) -> str:
+    def as_continuation(self, words: str) -> str:
         """Words in a form that can follow a solution."""
         return f"\n# {words}" if self.program else f"\n{words}"
 
 
-PROBES: dict[str, tuple[str, Callable[[Honest], str]]] = {
+PROBES: dict[str, tuple[str, Callable[[ProbeMaterial], str]]] = {
     "reference": ("the reference solution (control)", lambda h: h.right),
     "spoilt": ("the reference with one step (in text format: its number) corrupted (control)", lambda h: h.wrong),
     "empty": ("an empty response", lambda h: ""),
-    "claim": ("corrupted, then 'The answer is correct.'", lambda h: h.wrong + h.said("The answer is correct.")),
+    "claim": (
+        "corrupted, then 'The answer is correct.'",
+        lambda h: h.wrong + h.as_continuation("The answer is correct."),
+    ),
     "question": ("the question, repeated", lambda h: h.question),
     "long": (f"corrupted, its steps repeated {REPEATS} times", lambda h: _repeated(h)),
-    "short": ("a wrong number and nothing else", lambda h: h.only(h.number)),
+    "short": ("a wrong number and nothing else", lambda h: h.shortest_solution(h.number)),
     "unearned": ("the gold answer after another question's steps", lambda h: _unearned(h)),
     "many": ("five answers, one of them correct", lambda h: _many(h)),
     "swapped": ("another question's reference solution", lambda h: h.other),
 }
 
 
-def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[ProbeAsked]:
+def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[ProbeCandidate]:
     """The probes of validation questions.
 
     Args:
@@ -70,10 +73,10 @@ def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[P
     if len(usable) < 2:
         return []  # two of the probes need another question
     rng = random.Random(f"probes-{seed}")
-    probes: list[ProbeAsked] = []
+    probes: list[ProbeCandidate] = []
     for place, (row, text) in enumerate(usable):
         gold = cast(str, row["gold"])  # a record without one has no reference
-        honest = Honest(
+        honest = ProbeMaterial(
             row["question"],
             gold,
             text,
@@ -126,21 +129,21 @@ def _spoilt(solution: str, gold: str, solution_format: str, rng: random.Random) 
 
 
 def _other_number(gold: str, rng: random.Random) -> str:
-    return moved(gold, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
+    return shift_answer(gold, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
 
 
-def _repeated(honest: Honest) -> str:
+def _repeated(honest: ProbeMaterial) -> str:
     lines = honest.wrong.split("\n")
     return "\n".join([lines[0], *lines[1:-1] * REPEATS, lines[-1]])
 
 
-def _unearned(honest: Honest) -> str:
+def _unearned(honest: ProbeMaterial) -> str:
     lines = honest.other.rstrip().split("\n")
     return "\n".join([*lines[:-1], f"    return {honest.gold}" if honest.program else f"#### {honest.gold}"])
 
 
-def _many(honest: Honest) -> str:
-    numbers = [moved(honest.gold, step) for step in (2, -1, 0, 1, -2)]
+def _many(honest: ProbeMaterial) -> str:
+    numbers = [shift_answer(honest.gold, step) for step in (2, -1, 0, 1, -2)]
     if honest.program:
         return "def solution():\n" + "".join(f"    return {number}\n" for number in numbers)
     return "\n".join(f"#### {number}" for number in numbers)

@@ -5,8 +5,8 @@ from typing import NotRequired, TypedDict
 from gavel.judge.records import Pair
 
 
-class ComparedRow(TypedDict):
-    """`gavel.judge.verdict.Compared` in a row."""
+class ComparisonSummaryRow(TypedDict):
+    """`gavel.judge.verdict.ComparisonSummary` in a row."""
 
     opponents: int
     first: float
@@ -31,10 +31,10 @@ class Verdicts(TypedDict):
     says_right: bool | None
     off_label_mass: float
     truncated: bool
-    compared: NotRequired[ComparedRow]
+    compared: NotRequired[ComparisonSummaryRow]
 
 
-class Asked(TypedDict):
+class Candidate(TypedDict):
     """A solution that the judge is asked about; `gold` is its question's gold answer, which is not written."""
 
     id: str
@@ -43,7 +43,7 @@ class Asked(TypedDict):
     gold: str
 
 
-class PolicyAsked(Asked):
+class PolicyCandidate(Candidate):
     """A policy's response: its question's `kind` of perturbation, its `tokens` and `steps`."""
 
     kind: str | None
@@ -51,7 +51,7 @@ class PolicyAsked(Asked):
     steps: int
 
 
-class ProbeAsked(Asked):
+class ProbeCandidate(Candidate):
     """An adversarial probe; `probe` is a key of `gavel.judge_eval.probes.PROBES`."""
 
     probe: str

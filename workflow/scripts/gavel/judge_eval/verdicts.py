@@ -6,11 +6,11 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_json, write_jsonl
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.judge import kinds, load
 from gavel.judge.verdict import MAX_MISSING, Judge
 from gavel.judge_eval import probes
-from gavel.judge_eval.records import Asked, PolicyAsked, ProbeRow, VerdictRow
+from gavel.judge_eval.records import Candidate, PolicyCandidate, ProbeRow, VerdictRow
 from gavel.models.context import check_questions
 from gavel.models.limits import Limits
 from gavel.models.loading import Student
@@ -54,7 +54,7 @@ def judge_policy(
         check_questions(part, source=path, model=model, student=student, task=task)
     policy = Policy.load(model, student, limits)
     groups = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
-    asked: list[PolicyAsked] = [
+    asked: list[PolicyCandidate] = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
         | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
         for row, group in zip(rows, groups, strict=True)
@@ -71,11 +71,11 @@ def judge_policy(
         write_json(usage_output, {"written": written, "judge": judge.usage.tokens})
 
 
-def _judged(rows: Sequence[Asked], judge: Judge, solution_format: str) -> Iterator[VerdictRow | ProbeRow]:
+def _judged(rows: Sequence[Candidate], judge: Judge, solution_format: str) -> Iterator[VerdictRow | ProbeRow]:
     """The rows with the verifier's and the judge's verdicts instead of the gold answer."""
     _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
     if lost := correct.count(None):
-        say(f"{lost} of {len(rows)} responses are left out: their programs did not run", console=True)
+        info(f"{lost} of {len(rows)} responses are left out: their programs did not run", console=True)
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]
     correct = [right for right in correct if right is not None]
     texts = [row["response"] for row in rows]

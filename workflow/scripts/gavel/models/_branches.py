@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
-from gavel.common.log import say
-from gavel.models.loading import agree, attention_window, only_attends
+from gavel.common.log import info
+from gavel.models.loading import attention_window, is_attention_only, logits_agree
 from gavel.models.prefixes import State, extend
 
 NAME = "gavel_branches"
@@ -83,7 +83,7 @@ class Branches:
             self.hidden = self.hidden[used]
             self.slots = place * self.n + self.slots % self.n
 
-    def together(self, rows: torch.Tensor) -> torch.Tensor:
+    def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
         """Reshape `(B, K, G, W)` by continuation to `(P, K, n * G, W)` by prompt, with 0 for dropped continuations."""
         _, heads, queries, width = rows.shape
         count = len(self.hidden)
@@ -92,8 +92,8 @@ class Branches:
         rows = rows.view(count, self.n, heads, queries, width).transpose(1, 2)
         return rows.reshape(count, heads, self.n * queries, width)
 
-    def apart(self, prompts: torch.Tensor) -> torch.Tensor:
-        """The inverse of `together`."""
+    def by_continuation(self, prompts: torch.Tensor) -> torch.Tensor:
+        """The inverse of `by_prompt`."""
         count, heads, queries, width = prompts.shape
         rows = prompts.view(count, heads, self.n, queries // self.n, width).transpose(1, 2)
         rows = rows.reshape(count * self.n, heads, queries // self.n, width)
@@ -124,14 +124,14 @@ def attend(
     query = query.reshape(size, groups, heads // groups, width) * (width**-0.5 if scaling is None else scaling)
     prompt = branches.prompts.layers[module.layer_idx]
     length = prompt.keys.shape[2]
-    prompt_part = branches.together(query) @ prompt.keys.transpose(2, 3)
+    prompt_part = branches.by_prompt(query) @ prompt.keys.transpose(2, 3)
     own = query @ key.transpose(2, 3)
     if softcap is not None:
         prompt_part, own = (softcap * torch.tanh(scores / softcap) for scores in (prompt_part, own))
-    prompt_part = branches.apart(prompt_part.masked_fill(branches.hidden, -torch.inf))
+    prompt_part = branches.by_continuation(prompt_part.masked_fill(branches.hidden, -torch.inf))
     scores = torch.cat([prompt_part, own], dim=-1)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    prompt_part = branches.apart(branches.together(weights[..., :length]) @ prompt.values)
+    prompt_part = branches.by_continuation(branches.by_prompt(weights[..., :length]) @ prompt.values)
     return (prompt_part + weights[..., length:] @ value).view(size, 1, heads, -1), None
 
 
@@ -139,7 +139,7 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def continuing(model: PreTrainedModel, state: State, n: int, length: int) -> Iterator[Branches | Copies]:
+def open_branches(model: PreTrainedModel, state: State, n: int, length: int) -> Iterator[Branches | Copies]:
     """`n` continuations of each prompt, at most `length` tokens with the prompt; `state` must not be reused."""
     window = attention_window(model)
     if (window is not None and window < length) or not can_branch(model):
@@ -152,9 +152,11 @@ def continuing(model: PreTrainedModel, state: State, n: int, length: int) -> Ite
 def can_branch(model: PreTrainedModel) -> bool:
     """Whether `Branches` gives the same logits as `Copies`, tested on four continuations, once per model."""
     if model not in _tried:
-        _tried[model] = only_attends(model) and "position_ids" in signature(model.forward).parameters and _agrees(model)
+        _tried[model] = (
+            is_attention_only(model) and "position_ids" in signature(model.forward).parameters and _agrees(model)
+        )
         if not _tried[model]:
-            say(f"{type(model).__name__}: samples cannot share a prompt's cache, so each uses a copy")
+            info(f"{type(model).__name__}: samples cannot share a prompt's cache, so each uses a copy")
     return _tried[model]
 
 
@@ -172,7 +174,7 @@ def _agrees(model: PreTrainedModel) -> bool:
         actual = logits(Branches)
     except Exception:  # an unknown architecture may fail in any way; the standard cache works
         return False
-    return agree(model, actual, expected)
+    return logits_agree(model, actual, expected)
 
 
 @contextmanager

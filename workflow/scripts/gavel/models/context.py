@@ -16,7 +16,7 @@ from gavel.common.files import read_jsonl
 from gavel.models import loading
 from gavel.models.task import Task
 
-AT_A_TIME = 1000  # texts tokenised at once, to limit memory
+BATCH_SIZE = 1000  # texts tokenised at once, to limit memory
 
 
 def check_questions(
@@ -98,7 +98,7 @@ def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> N
         return
     vllm = study["evaluation"]["vllm"]
     student = loading.Student(**{key: study["student"][key] for key in ("pad_token", "eos_token")})
-    task = Task.of(study["solution"])
+    task = Task.from_config(study["solution"])
     for path in files:
         check_questions(
             read_jsonl(path),
@@ -116,7 +116,7 @@ def _context(model: str) -> int | None:
 
 def _lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = True) -> list[int]:
     lengths: list[int] = []
-    for start in range(0, len(texts), AT_A_TIME):
-        part = list(texts[start : start + AT_A_TIME])
+    for start in range(0, len(texts), BATCH_SIZE):
+        part = list(texts[start : start + BATCH_SIZE])
         lengths += map(len, tokenizer(part, add_special_tokens=special)["input_ids"])
     return lengths

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-AT_A_TIME = 256  # responses per batch in validation and judging
+MAX_BATCH_SIZE = 256  # responses per batch in validation and judging
 
 
 class Limits(TypedDict, total=False):
@@ -15,4 +15,4 @@ class Limits(TypedDict, total=False):
 
 def limits(evaluation: Mapping[str, Any]) -> Limits:
     """Limits for `gavel.models.sampling.sample` in validation and judging, from the config's `evaluation`."""
-    return {"batch_size": min(AT_A_TIME, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}
+    return {"batch_size": min(MAX_BATCH_SIZE, evaluation["batch_size"]), "batch_tokens": evaluation["batch_tokens"]}

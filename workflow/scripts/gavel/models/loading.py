@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils import logging
 
 from gavel.common.errors import InputError
-from gavel.common.log import say
+from gavel.common.log import info
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -87,7 +87,7 @@ def load_model(
             or are not finite, or the dtype is unknown.
     """
     if dtype == "auto":
-        dtype = "bfloat16" if computes_bfloat16() else "float32"
+        dtype = "bfloat16" if supports_bfloat16() else "float32"
     if dtype not in DTYPES:
         raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
     # Eager attention on a CPU: with scaled-dot-product attention, single queries took most of the decoding time.
@@ -160,7 +160,7 @@ def _check_weights(model: PreTrainedModel, report: Mapping[str, Any], label: str
     if missing := sorted(report.get("missing_keys") or ()):
         raise InputError(f"{label} are not complete: no {missing[0]}{_more(missing)}{advice}")
     if unused := sorted(report.get("unexpected_keys") or ()):
-        say(f"{label}: {unused[0]}{_more(unused)} not used by a {type(model).__name__}")
+        info(f"{label}: {unused[0]}{_more(unused)} not used by a {type(model).__name__}")
     not_finite = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
     if not_finite:
         hint = advice if model.dtype == torch.float32 else f" in {model.dtype}; try dtype float32, or another model"
@@ -246,7 +246,7 @@ def _dropouts(owner: object) -> dict[str, int | float]:
     return {name: value for name, value in numbers.items() if value > 0}
 
 
-def computes_bfloat16() -> bool:
+def supports_bfloat16() -> bool:
     """Whether the first GPU, or the CPU if there is none, multiplies matrices in bfloat16 (AVX-512 BF16 or AMX)."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
@@ -254,14 +254,14 @@ def computes_bfloat16() -> bool:
     return any(check() for check in checks if check)
 
 
-def agree(model: PreTrainedModel, found: torch.Tensor, wanted: torch.Tensor) -> bool:
+def logits_agree(model: PreTrainedModel, found: torch.Tensor, wanted: torch.Tensor) -> bool:
     """Whether two computations of a model's logits differ only by rounding, in the dtype that it computes in."""
-    tolerance = 100 * torch.finfo(computed_in(model)).eps * max(1.0, wanted.float().abs().max().item())
+    tolerance = 100 * torch.finfo(compute_dtype(model)).eps * max(1.0, wanted.float().abs().max().item())
     return (found.float() - wanted.float()).abs().max().item() <= tolerance
 
 
 @torch.no_grad()
-def computed_in(model: PreTrainedModel) -> torch.dtype:
+def compute_dtype(model: PreTrainedModel) -> torch.dtype:
     """Dtype of a model's matrix products: autocast's, around the call or within it (accelerate), or the weights'."""
     dtypes, device_type = [], model.device.type
 
@@ -288,7 +288,7 @@ def attention_window(model: PreTrainedModel) -> int | None:
     return window if getattr(model.config, "use_sliding_window", True) else None
 
 
-def only_attends(model: PreTrainedModel) -> bool:
+def is_attention_only(model: PreTrainedModel) -> bool:
     """Whether every layer is attention with a cache of keys and values per token (state-space layers are not)."""
     kinds = getattr(model.config, "layer_types", None) or []
     return all(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)

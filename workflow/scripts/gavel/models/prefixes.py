@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from gavel.common.log import bar
-from gavel.models.loading import attention_window, only_attends
+from gavel.common.log import progress_bar
+from gavel.models.loading import attention_window, is_attention_only
 
-WORTHWHILE = 16  # minimum number of tokens saved that is worth a separate forward pass
+MIN_SHARED_TOKENS = 16  # minimum number of tokens saved that is worth a separate forward pass
 
 
 @dataclass
@@ -61,11 +61,11 @@ def next_token_probabilities(
     probabilities = torch.zeros(len(prompts), len(tokens), dtype=torch.float64)
     reuse = reuse and _can_continue(model, prompts)
     common = shared_length(prompts) if reuse and len(prompts) > 1 else 0
-    common = common if common * (len(prompts) - 1) >= WORTHWHILE else 0
+    common = common if common * (len(prompts) - 1) >= MIN_SHARED_TOKENS else 0
     start = extend(model, None, [prompts[0][:common]], pad)[0] if common else None
     alike, alone = _grouped(prompts, groups, common) if reuse else ([], [[i] for i in range(len(prompts))])
     batches = [*_batches(alike, prompts, batch_tokens), *_batches(alone, prompts, batch_tokens)]
-    for batch in bar(batches, label="batches of prompts", brief=False):
+    for batch in progress_bar(batches, label="batches of prompts", brief=False):
         state, shared = None, [common] * len(batch)
         if start is not None:
             state = copy.deepcopy(start).rows([0] * len(batch))
@@ -112,7 +112,7 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
 def _can_continue(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> bool:
     """Whether prefixes can be reused: padding after a prefix counts in a sliding window, so prompts must be shorter."""
     window = attention_window(model)
-    return only_attends(model) and (window is None or 2 * max(map(len, prompts), default=0) <= window)
+    return is_attention_only(model) and (window is None or 2 * max(map(len, prompts), default=0) <= window)
 
 
 def _grouped(
@@ -125,7 +125,7 @@ def _grouped(
     alike, alone = [], []
     for rows in members.values():
         saved = (shared_length([prompts[i] for i in rows]) - common) * (len(rows) - 1)
-        if len(rows) > 1 and saved >= WORTHWHILE:
+        if len(rows) > 1 and saved >= MIN_SHARED_TOKENS:
             alike.append(rows)
         else:
             alone += [[i] for i in rows]
@@ -144,7 +144,7 @@ def _of_like_length(ends: list[_End]) -> Iterator[list[_End]]:
     """Batch ends of similar length: the longest is about twice as long as the shortest at most."""
     part: list[_End] = []
     for end in sorted(ends, key=lambda end: len(end.tokens)):
-        if part and len(end.tokens) > 2 * len(part[0].tokens) + WORTHWHILE:
+        if part and len(end.tokens) > 2 * len(part[0].tokens) + MIN_SHARED_TOKENS:
             yield part
             part = []
         part.append(end)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from gavel.common.log import bar
+from gavel.common.log import progress_bar
 from gavel.common.seeding import prompt_seed
-from gavel.models._branches import continuing
-from gavel.models.limits import AT_A_TIME
+from gavel.models._branches import open_branches
+from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.models.prefixes import extend
 
 
@@ -42,7 +42,7 @@ def sample(
     max_new_tokens: int,
     seed: int = 0,
     occurrences: Sequence[int] | None = None,
-    batch_size: int = AT_A_TIME,
+    batch_size: int = MAX_BATCH_SIZE,
     batch_tokens: int | None = None,
     special_tokens: bool = True,
     max_prompt_tokens: int | None = None,
@@ -73,7 +73,7 @@ def sample(
     numbers = count_occurrences(prompts) if occurrences is None else occurrences
     results: list[list[Sample]] = [[] for _ in prompts]
     parts = batches([len(ids) for ids in encoded], n, max_new_tokens, batch_size, batch_tokens)
-    for batch in bar(parts, label="batches of completions", brief=False):
+    for batch in progress_bar(parts, label="batches of completions", brief=False):
         seeds = [prompt_seed(seed, prompts[i], numbers[i], 7) for i in batch]
         uniforms = None
         if temperature > 0:
@@ -135,7 +135,7 @@ def decode(
     logits = logits.repeat_interleave(n, dim=0)
     live = torch.arange(len(logits), device=model.device)
     completions: list[list[int]] = [[] for _ in range(len(live))]
-    with continuing(model, state, n, state.mask.shape[1] + max_new_tokens) as branches:
+    with open_branches(model, state, n, state.mask.shape[1] + max_new_tokens) as branches:
         for step in range(max_new_tokens):
             token = _pick(logits, temperature, None if uniforms is None else uniforms[live, step])
             for row, value in zip(live.tolist(), token.tolist(), strict=True):

@@ -23,7 +23,7 @@ class Task:
     max_new_tokens: int
 
     @classmethod
-    def of(cls, solution: Mapping[str, Any]) -> Self:
+    def from_config(cls, solution: Mapping[str, Any]) -> Self:
         """The task in a config's section `solution`, whose other keys do not change responses."""
         return cls(**{field.name: solution[field.name] for field in fields(cls)})
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gavel.common.requirements import need
+from gavel.common.requirements import require_package
 from gavel.common.seeding import prompt_seed
 from gavel.models.loading import Student
 from gavel.models.sampling import Sample, count_occurrences
@@ -44,7 +44,7 @@ class VllmPolicy:
     """
 
     def __init__(self, folder: str, student: Student, settings: VllmSettings):
-        need("vllm", "evaluation.vllm")
+        require_package("vllm", "evaluation.vllm")
         import vllm
 
         self.tokenizer, self.params = student.load_tokenizer(folder), vllm.SamplingParams

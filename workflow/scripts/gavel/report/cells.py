@@ -93,21 +93,21 @@ def seconds(value: float | None) -> str:
     return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def listing(parts: list[str]) -> str:
+def join_words(parts: list[str]) -> str:
     """a, b and c."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else "none"
 
 
-def flat(value: Any, path: str = "") -> list[str]:
+def flatten(value: Any, path: str = "") -> list[str]:
     """The leaves of nested counts and notes as 'removed, in test, main: 3'; None is left out."""
     if isinstance(value, dict):
-        return [leaf for key, part in value.items() for leaf in flat(part, f"{path}, {key}" if path else str(key))]
+        return [leaf for key, part in value.items() for leaf in flatten(part, f"{path}, {key}" if path else str(key))]
     if isinstance(value, (list, tuple)):
-        return [leaf for part in value for leaf in flat(part, path)]
+        return [leaf for part in value for leaf in flatten(part, path)]
     return [] if value is None else [f"{path.replace('_', ' ')}: {value}" if path else str(value)]
 
 
-def stands_out(row: Any) -> bool:
+def is_significant(row: Any) -> bool:
     """Whether a difference is significant: by its interval if it is the primary one, else by its corrected p."""
     return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from markupsafe import Markup
 
-from gavel.report.plots.style import BLUE, in_tags
+from gavel.report.plots.style import BLUE, replace_in_tags
 from gavel.report.results import Results
 
 EMBEDDED = 100_000  # limit in bytes for a figure's data inside the page
@@ -21,7 +21,7 @@ class Figure:
         panels: (title, SVG text) of each; without panels, the page shows `missing` instead. The titles also name the
             SVG files.
         data: what the CSV link downloads.
-        beside: address of a CSV file beside the page, for data that is too large to embed.
+        data_file: address of a CSV file beside the page, for data that is too large to embed.
         wide, full: whether the panels are wider than the default, or as wide as the page.
     """
 
@@ -32,7 +32,7 @@ class Figure:
     missing: str = ""
     wide: bool = False
     full: bool = False
-    beside: str | None = None
+    data_file: str | None = None
 
     def inline(self) -> list[tuple[str, Markup]]:
         """The panels for the page: with unique ids, a label for screen readers, and sizes left to the style sheet."""
@@ -40,7 +40,7 @@ class Figure:
         for place, (title, svg) in enumerate(self.panels):
             prefix = f"{self.name}-{place}-"
             # The dark theme needs a lighter blue; the other colours are visible in both themes.
-            svg = in_tags(
+            svg = replace_in_tags(
                 svg,
                 lambda tag, prefix=prefix: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", tag).replace(
                     BLUE.lower(), "var(--blue)"
@@ -57,10 +57,10 @@ class Figure:
 
     @property
     def link(self) -> str:
-        """The data as a link: a data URL, or the file `beside` the page for more than `EMBEDDED` bytes."""
+        """The data as a link: a data URL, or the file `data_file` beside the page for more than `EMBEDDED` bytes."""
         text = self.data.to_csv(index=False, float_format="%.6g").encode()
-        if self.beside and len(text) > EMBEDDED:
-            return self.beside
+        if self.data_file and len(text) > EMBEDDED:
+            return self.data_file
         return "data:text/csv;base64," + base64.b64encode(text).decode()
 
 

@@ -22,10 +22,10 @@ from markupsafe import Markup
 
 from gavel.common.files import write_text
 from gavel.evaluation.metrics import main_checkpoint
-from gavel.report import crowd
-from gavel.report.cells import Table, flat
+from gavel.report import run_selection
+from gavel.report.cells import Table, flatten
 from gavel.report.figure import Figure, seeds_sentence
-from gavel.report.results import Results, load, plain
+from gavel.report.results import Results, load, plain_types
 from gavel.report.sections import (
     accuracy,
     answer,
@@ -85,7 +85,7 @@ def render(
         accuracy.vote_figure(results),
         accuracy.kinds_figure(results),
         judge.calibration_figure(results),
-        judge_benchmark.cost_figure(judge_benchmark.labelled({"": results.judge_benchmark})),
+        judge_benchmark.cost_figure(judge_benchmark.combine_tables({"": results.judge_benchmark})),
         judge_training.progress_figure(results, stages),
         training.sft_figure(results),
         workflow.rule_figure(),
@@ -99,7 +99,7 @@ def render(
         write_all(sources, Path(samples), study["evaluation"]["best_of"])
     if figures_dir is not None:
         for figure in figures:
-            figure.beside = address(Path(figures_dir) / f"{figure.name}.csv", out)
+            figure.data_file = relative_url(Path(figures_dir) / f"{figure.name}.csv", out)
     context = {"figure": {figure.name: figure for figure in figures}} | _context(
         results, stages, sources, mlflow or {}, out
     )
@@ -128,7 +128,7 @@ def _context(
         "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
         "verdict": verdict,
         "answer": sentence,
-        "absent": answer.absent(results),
+        "absent": answer.missing_parts(results),
         "seeds": seeds_sentence(results),
         "headline": accuracy.headline_table(results) if results.sets else None,
         "other": accuracy.headline_table(results, other=True),
@@ -140,9 +140,9 @@ def _context(
         "votes": votes.majority_table(results),
         "judged_votes": _filled(results, votes.judged_table),
         "best_of_n": _filled(results, votes.best_of_n_table),
-        "contest_costs": votes.contest_costs(results),
+        "contest_costs": votes.contest_cost_sentence(results),
         "hacked_pairs": training.hacked_pairs(results),
-        "left_out": crowd.left_out(results).replace("; the CSV has all", ""),
+        "left_out": run_selection.omission_note(results).replace("; the CSV has all", ""),
         "wrongly_accepted": training.wrongly_accepted_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_alone": answer.judge_alone(results),
@@ -171,22 +171,22 @@ def _context(
         "audit": results.audit,
         "audit_tables": data_and_cost.audit_tables(results.audit) if results.audit else [],
         "splits": results.splits,
-        "notes": "; ".join(flat((results.splits or {}).get("notes"))),
+        "notes": "; ".join(flatten((results.splits or {}).get("notes"))),
         "algorithms": data_and_cost.algorithm_table(results),
         "costs": data_and_cost.run_table(results, mlflow),
         "stages": data_and_cost.rule_table(results),
         "total_time": answer.total_time(results),
         "labels": answer.label_use(results),
         "config": yaml.safe_dump(
-            plain({key: value for key, value in study.items() if key != "provenance"}),
+            plain_types({key: value for key, value in study.items() if key != "provenance"}),
             sort_keys=False,
             allow_unicode=True,
         ),
         "provenance": dict.fromkeys(PROVENANCE) | (study.get("provenance") or {}),
         "store": study["tracking"]["uri"] or f"sqlite:///{study['results_dir']}/mlflow.db",
-        "evaluation": beside(files.evaluations, out),
+        "evaluation": relative_path(files.evaluations, out),
         "links": {
-            path.removeprefix(f"{files.root}/"): address(path, out)
+            path.removeprefix(f"{files.root}/"): relative_url(path, out)
             for path in (
                 files.metrics,
                 files.comparisons,
@@ -206,11 +206,11 @@ def _context(
 
 def _benchmark(results: Results) -> dict[str, Any] | None:
     """Tables of the judge benchmark and a description of its pairs; None without a benchmark."""
-    rows = judge_benchmark.labelled({"": results.judge_benchmark})
+    rows = judge_benchmark.combine_tables({"": results.judge_benchmark})
     if rows.empty:
         return None
     tables = {"judges": judge_benchmark.judge_table(rows), "parts": judge_benchmark.part_tables(rows)}
-    return tables | {"about": judge_benchmark.about_pairs(rows), "written": judge_benchmark.written_cards(results)}
+    return tables | {"about": judge_benchmark.about_pairs(rows), "written": judge_benchmark.judgment_cards(results)}
 
 
 def _judge_training(results: Results, stages: list[judge_training.Stage]) -> dict[str, Any] | None:
@@ -250,11 +250,13 @@ def write_page(template: str, context: dict[str, Any], out: str | Path) -> None:
     parts = {"policy": Markup(_POLICY), "style": Markup(_STYLE), "js": Markup(js)}
     html, rules = _styled(environment.get_template(template).render(**parts, **context))
     css = f"\n{read('page.css')}{rules}\n"
-    html = html.replace(_POLICY, f'<meta http-equiv="Content-Security-Policy" content="{policy(css, js)}">', 1)
+    html = html.replace(
+        _POLICY, f'<meta http-equiv="Content-Security-Policy" content="{content_security_policy(css, js)}">', 1
+    )
     write_text(out, html.replace(_STYLE, f"<style>{css}</style>", 1))
 
 
-def policy(css: str, js: str) -> str:
+def content_security_policy(css: str, js: str) -> str:
     """The content security policy of a page with this style and script, which loads nothing (its icon is empty)."""
     return (
         f"default-src 'none'; style-src {_digest(css)}; script-src {_digest(js)}; img-src data:; base-uri 'none'; "
@@ -300,11 +302,11 @@ def write_figures(figures: Sequence[Figure], folder: Path) -> None:
             write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))
 
 
-def address(path: str | Path, page: str | Path) -> str:
+def relative_url(path: str | Path, page: str | Path) -> str:
     """A file's address for a link on a page, relative and quoted."""
-    return quote(os.fsencode(beside(path, page)))
+    return quote(os.fsencode(relative_path(path, page)))
 
 
-def beside(path: str | Path, page: str | Path) -> str:
+def relative_path(path: str | Path, page: str | Path) -> str:
     """A file's path relative to the folder of a page."""
     return os.path.relpath(path, Path(page).parent).replace(os.sep, "/")

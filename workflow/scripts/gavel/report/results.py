@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
-from gavel.common.redaction import redacted, redacted_config
+from gavel.common.redaction import redact, redact_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
 from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.plots.style import label
@@ -33,10 +33,10 @@ class Tokens(NamedTuple):
 RERUN = "delete it and rerun the study"  # advice for a file that the study did not write in this form
 NUMBER = int | float
 # Columns of text, and columns that have a value in every row of the test results.
-TEXTS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
-FILLED = set("run checkpoint baseline set metric k n".split())
+TEXT_COLUMNS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
+REQUIRED_COLUMNS = set("run checkpoint baseline set metric k n".split())
 # Columns of numbers in monitor.csv and training.csv.
-MEASURED = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
+MONITOR_COLUMNS = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
 CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
 RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
@@ -100,7 +100,7 @@ class Results:
         return None if votes.empty else int(votes.k.max())
 
     @property
-    def headline(self) -> pd.DataFrame:
+    def main_metrics(self) -> pd.DataFrame:
         """Metrics of the main checkpoints, in the order of `runs`."""
         kept = self.metrics[self.metrics.checkpoint == self.metrics.run.map(main_checkpoint)]
         return kept.sort_values(
@@ -145,14 +145,14 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
     Raises:
         InputError: a file exists, but not in the form in which a study writes it.
     """
-    files, study = Layout(root), redacted_config(study)
+    files, study = Layout(root), redact_config(study)
     made = Layout(tables or root)
     runs = _runs(files, study)
     return Results(
         files=files,
         study=study,
-        metrics=_table(made.metrics, METRIC_COLUMNS, FILLED),
-        comparisons=_table(made.comparisons, COMPARISON_COLUMNS, FILLED),
+        metrics=_table(made.metrics, METRIC_COLUMNS, REQUIRED_COLUMNS),
+        comparisons=_table(made.comparisons, COMPARISON_COLUMNS, REQUIRED_COLUMNS),
         seeds=_table(made.seeds, SEED_COLUMNS),
         runs=runs,
         monitors=_tables({run: files.runs(run).monitor for run in runs}),
@@ -196,7 +196,7 @@ def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def last_line(log: Path) -> str:
     """The last line of a log with secrets redacted, cut after 300 characters."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return redacted(lines[-1])[:300] if lines else "its log is empty"
+    return redact(lines[-1])[:300] if lines else "its log is empty"
 
 
 def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple[Any, ...]]:
@@ -249,7 +249,7 @@ def _table(path: str, columns: list[str], filled: Iterable[str] = ()) -> pd.Data
         raise InputError(f"{path}: not a CSV table ({first_line(error)}); {RERUN}") from None
     if lost := [name for name in columns if name not in table]:
         raise InputError(f"{path}: no column {lost[0]!r}; {RERUN}")
-    if wrong := [name for name in columns if name not in TEXTS and not _numeric(table[name])]:
+    if wrong := [name for name in columns if name not in TEXT_COLUMNS and not _numeric(table[name])]:
         raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
     if gaps := [name for name in columns if name in filled and table[name].isna().any()]:
         raise InputError(f"{path}: a row has no {gaps[0]!r}, as if the file was cut off; {RERUN}")
@@ -266,7 +266,7 @@ def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
     for run, path in paths.items():
         if Path(path).exists() and Path(path).stat().st_size:
             table = csv_table(path)
-            if wrong := [name for name in MEASURED if name in table and not _numeric(table[name])]:
+            if wrong := [name for name in MONITOR_COLUMNS if name in table and not _numeric(table[name])]:
                 raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
             if len(table) and "step" in table:
                 found[run] = table
@@ -334,6 +334,6 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def plain(value: object) -> Any:
+def plain_types(value: object) -> Any:
     """A config as JSON types, so that YAML shows no Python objects."""
     return json.loads(json.dumps(value, default=str))

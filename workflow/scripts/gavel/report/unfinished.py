@@ -12,7 +12,7 @@ from gavel.report.page import render
 from gavel.study import layout
 
 
-def tell(unfinished: Iterable[dict[str, Any]]) -> None:
+def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
     """Write the pages of unfinished studies and print their paths; an error is printed and not raised."""
     for study in unfinished:
         try:

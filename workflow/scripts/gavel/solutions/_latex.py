@@ -24,7 +24,7 @@ from gavel.solutions.numbers import (
     PLAIN,
     SIGNIFICANT_DIGITS,
     integer_power,
-    plain_signs,
+    normalise_signs,
     plain_value,
 )
 
@@ -131,7 +131,7 @@ def latex_number(text: str) -> Value | None:
 
 def _cleaned(text: str) -> str:
     """The last row of a formula, without spacing, font commands and currency signs."""
-    text = _UNIT_FRACTION.sub(r" \1 per \2 ", _WORDS.sub(r" \1 ", plain_signs(text)))
+    text = _UNIT_FRACTION.sub(r" \1 per \2 ", _WORDS.sub(r" \1 ", normalise_signs(text)))
     text = _BARE_POINT.sub("0.", _SPACING.sub("", text))
     rows = [row for row in _ROWS.split(text) if row.strip(" \n&")]
     if len(rows) > 1 and not _RELATION.search(rows[-1]):

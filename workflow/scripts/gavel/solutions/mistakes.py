@@ -35,7 +35,7 @@ def references(rows: Sequence[Mapping[str, Any]], solution_format: str) -> dict[
     return {name: text for name, text in pairs if text}
 
 
-def moved(answer: str, by: int) -> str:
+def shift_answer(answer: str, by: int) -> str:
     """The answer plus `by`, in canonical text."""
     return canonical(fraction(answer) + by)  # type: ignore[return-value]  # None only beyond the digits of any answer
 
@@ -72,7 +72,7 @@ def corruptions(program: str, rng: random.Random, tries: int) -> Iterator[str]:
         yield from (text for text in made if text != program)
 
 
-def corrupted(solution: str, answer: str, solution_format: str, count: int, rng: random.Random) -> list[str]:
+def corrupt_solution(solution: str, answer: str, solution_format: str, count: int, rng: random.Random) -> list[str]:
     """Up to `count` different solutions with one injected error each; some may still be correct (8 + 3 for 3 + 8).
 
     In a program one step is changed; in a text the answer's number, also in the last step.
@@ -95,7 +95,7 @@ def corrupted(solution: str, answer: str, solution_format: str, count: int, rng:
 
 def _slipped(text: str, answer: str, by: int) -> str:
     """A text whose answer is off by `by`, and so is whatever equals the answer in the last step."""
-    wrong = moved(answer, by)
+    wrong = shift_answer(answer, by)
     lines = text.rstrip().split("\n")
     body, last = lines[:-1], lines[-1]
     number = rf"(?<![\d.,]){re.escape(answer)}(?![\d]|[.,]\d)"

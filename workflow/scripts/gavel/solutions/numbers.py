@@ -93,7 +93,7 @@ _LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _ROOT = re.compile(r"√[ ]?([0-9.]+)?")
 
 
-def plain_signs(text: str) -> str:
+def normalise_signs(text: str) -> str:
     """The text with one form of each sign and digit: `CHARACTERS`, `10³` as `10^{3}`, `√16` as a command."""
     if text.isascii():
         return text
@@ -126,7 +126,7 @@ def number_value(match: re.Match[str]) -> Fraction | None:
     return -value if match["sign"] == "-" or match["inner"] else value
 
 
-def exact(match: re.Match[str]) -> bool:
+def is_exact(match: re.Match[str]) -> bool:
     """Whether a `NUMBER` match is written as an exact value, not as a decimal that may be rounded."""
     return bool(match["whole"] or match["bottom"] or match["scale"] or match["power"]) or "." not in match["top"]
 
@@ -169,7 +169,7 @@ def canonical(value: object) -> str | None:
     return None
 
 
-def if_too_long(value: object) -> str:
+def too_long_note(value: object) -> str:
     """The reason, in brackets after a blank, if `canonical` rejects an int or the text of a number because it has too
     many digits; otherwise an empty text. It goes to the end of an error message."""
     if isinstance(value, str):
@@ -187,7 +187,7 @@ def match_text(match: re.Match[str]) -> str | None:
     value = number_value(match)
     if value is None:
         return None
-    return exact_text(value) if exact(match) else _decimal(value)
+    return exact_text(value) if is_exact(match) else _decimal(value)
 
 
 @lru_cache(maxsize=65536)

@@ -78,7 +78,7 @@ from gavel.solutions.numbers import (
     UNANSWERABLE,
     canonical,
     fraction,
-    plain_signs,
+    normalise_signs,
     words_value,
 )
 from gavel.solutions.sandbox.pool import run_programs
@@ -308,7 +308,7 @@ def extract(text: str) -> str | None:
     for needs, pattern, replacement in _WAYS:
         if needs in lower:
             text = pattern.sub(replacement, text)
-    text = plain_signs(text)
+    text = normalise_signs(text)
     _, thought, solution = text.rpartition("</think>")
     if thought and solution.strip():
         text = solution

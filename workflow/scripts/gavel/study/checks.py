@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
-from gavel.common.requirements import need
+from gavel.common.requirements import require_package
 from gavel.data.hub import download
 from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
-from gavel.judge.prompting import check_template, example, label_tokens, phrasings, templated
+from gavel.judge.prompting import apply_template, check_template, example, label_tokens, phrasings
 from gavel.models import prompts
 from gavel.study import params
 from gavel.study.layout import Layout, start_model
@@ -21,7 +21,7 @@ def check(study: dict[str, Any], here: bool) -> None:
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
     for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
         if here and server and server["serve"] == "job":
-            serving.words(server["command"], key, model="")
+            serving.split_command(server["command"], key, model="")
     _bring_served_judge(study)
 
 
@@ -72,7 +72,7 @@ def check_tokenizers(
                 text = example(template, KINDS[judge["kind"]].slots)
                 if settings["chat"]:
                     check_template(tokenizer, text, settings.get("chat_template_kwargs"))
-                prompt = templated(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
+                prompt = apply_template(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
                 label_tokens(tokenizer, prompt, settings["labels"], special=not settings["chat"])
 
 
@@ -97,12 +97,14 @@ def check_training(
     """
     if find_spec("torch") is None:
         return  # Snakemake runs in its own environment (--sdm conda); the jobs check again
-    need_packages(sft, rl, compute, evaluation)
+    check_packages(sft, rl, compute, evaluation)
     if here:
-        need_gpus(sft, rl, compute, evaluation)
+        check_gpus(sft, rl, compute, evaluation)
 
 
-def need_packages(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
+def check_packages(
+    sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
     """Check the packages that training and sampling need beyond the locked ones.
 
     Raises:
@@ -110,15 +112,15 @@ def need_packages(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, An
     """
     for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
         if settings["lora"]:
-            need("peft", key)
+            require_package("peft", key)
     for key, settings in (("rl.vllm", rl), ("evaluation.vllm", evaluation)):
         if settings["vllm"]:
-            need("vllm", key)
+            require_package("vllm", key)
     if compute["distributed"] == "deepspeed":
-        need("deepspeed", "compute.distributed 'deepspeed'")
+        require_package("deepspeed", "compute.distributed 'deepspeed'")
 
 
-def need_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
+def check_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
     """Check that this machine has the GPUs that the training and sampling jobs need.
 
     Raises:

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from gavel.common.errors import InputError
-from gavel.common.files import NOT_UTF8, half_a_character
-from gavel.common.redaction import shown
+from gavel.common.files import NOT_UTF8, has_lone_surrogate
+from gavel.common.redaction import displayable_value
 
 DEFAULT = "config/config.yaml"  # the default study, relative to the working directory
 PATHS = {"results_dir", "path", "model"}  # keys where `~` probably means the home folder, not null
@@ -26,7 +26,7 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SURROGATE = "invalid Unicode: lone surrogate (\\ud800 to \\udfff); write the character itself"
 
 
-def check_given(files: Sequence[str | Path], overrides: Iterable[str], config: dict[str, Any]) -> None:
+def check_command_line(files: Sequence[str | Path], overrides: Iterable[str], config: dict[str, Any]) -> None:
     """Check Snakemake's `--configfile` and `--config`, and the config that it merged from them.
 
     Args:
@@ -128,7 +128,7 @@ def _json(text: str, name: str) -> Any:
             return section
         if isinstance(value, list):
             return [plain(inner, _dotted(path, place)) for place, inner in enumerate(value)]
-        if isinstance(value, str) and half_a_character(value):
+        if isinstance(value, str) and has_lone_surrogate(value):
             raise InputError(f"{name}: {path}: {_SURROGATE}")
         return value
 
@@ -185,17 +185,17 @@ class _Checker:
             if key.tag != f"{_TAG}str":
                 kind = key.tag.removeprefix(_TAG)
                 raise self._error(key, key_path, f"YAML reads the key {key.value!r} as {kind}; put the key in quotes")
-            if half_a_character(key.value):
+            if has_lone_surrogate(key.value):
                 raise self._error(key, key_path, _SURROGATE)
             self.check(value, key_path)
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> None:
         kind, text = node.tag.removeprefix(_TAG), node.value
-        if half_a_character(text):
+        if has_lone_surrogate(text):
             raise self._error(node, path, _SURROGATE)
         if not self.typed:
             return
-        value = text if shown(path.split("."), text) else "this value"
+        value = text if displayable_value(path.split("."), text) else "this value"
         if kind in ("int", "float") and ":" in text:
             raise self._error(
                 node, path, f"YAML reads {value} as a base-60 number; write a plain number, or put text in quotes"
@@ -227,7 +227,7 @@ def _check_overrides(entries: Iterable[str]) -> None:
     seen: list[str] = []
     for entry in entries:
         key, _, value = entry.partition("=")
-        if half_a_character(entry):  # how Python represents command-line bytes that are not UTF-8
+        if has_lone_surrogate(entry):  # how Python represents command-line bytes that are not UTF-8
             raise InputError(f"--config: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
         try:
             node = yaml.compose(value, Loader=yaml.BaseLoader)

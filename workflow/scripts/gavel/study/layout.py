@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypedDict
 
-from gavel.evaluation.records import Cell
+from gavel.evaluation.records import GridRun
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
 
@@ -63,7 +63,7 @@ class Layout:
         """Token counts of a run's responses on all test sets, and of the judging prompts for them."""
         return f"{self.evaluations}/{run}/usage.json"
 
-    def log(self, rule: "Logged", **wildcards: str) -> str:
+    def log(self, rule: "LoggedRule", **wildcards: str) -> str:
         """The log file of a rule's job; without `wildcards`, Snakemake's pattern for all its jobs.
 
         Raises:
@@ -71,7 +71,7 @@ class Layout:
         """
         return f"{self.root}/logs/{rule.log.format_map(wildcards) if wildcards else rule.log}.log"
 
-    def benchmark(self, rule: "Logged") -> str:
+    def benchmark(self, rule: "LoggedRule") -> str:
         """Snakemake's pattern for a rule's benchmark files, one per job.
 
         Raises:
@@ -82,7 +82,7 @@ class Layout:
         return f"{self.benchmarks}/{rule.benchmark}.tsv"
 
 
-class Logged(Protocol):
+class LoggedRule(Protocol):
     """The log and benchmark files of a workflow rule (`gavel.study.rules.Rule`)."""
 
     log: str
@@ -242,7 +242,7 @@ def start_model(study: dict[str, Any], which: str) -> str:
     return Layout(study["results_dir"]).hub(which) if which in hub(study) else name
 
 
-def model_now(study: dict[str, Any], which: str, trained: bool = True) -> str:
+def model_or_hub_name(study: dict[str, Any], which: str, trained: bool = True) -> str:
     """Like `model` (`start_model` if not `trained`), but the hub name of a model that is not downloaded yet."""
     place = (model if trained else start_model)(study, which)
     return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
@@ -254,7 +254,7 @@ def model_files(study: dict[str, Any]) -> dict[str, str]:
     return {which: model(study, which) for which in local}
 
 
-def shipped(study: dict[str, Any]) -> dict[str, str]:
+def local_models(study: dict[str, Any]) -> dict[str, str]:
     """The models of student and judge that are neither made here nor downloaded from the hub: key -> folder."""
     fetched = hub(study)
     folders = {which: start_model(study, which) for which in model_files(study)}
@@ -274,7 +274,7 @@ def data(study: dict[str, Any]) -> dict[str, Any]:
     return section | named | {"tests": {name: local(test, f"tests.{name}") for name, test in section["tests"].items()}}
 
 
-class Fetched(TypedDict):
+class HubDownload(TypedDict):
     """A download from the hub; `kind` is `model` or `dataset`."""
 
     kind: str
@@ -282,7 +282,7 @@ class Fetched(TypedDict):
     revision: str | None
 
 
-def hub(study: dict[str, Any]) -> dict[str, Fetched]:
+def hub(study: dict[str, Any]) -> dict[str, HubDownload]:
     """The study's downloads from the hub: folder below `hub/` -> what to download.
 
     The last part of the folder's name is the config key's.
@@ -290,7 +290,7 @@ def hub(study: dict[str, Any]) -> dict[str, Fetched]:
     tests = {f"tests.{name}": source for name, source in study["data"]["tests"].items()}
     named = {f"data/{key}": study["data"][key] for key in ("train", "pretrain")}
     named |= {f"data/{key}": source for key, source in tests.items()}
-    downloads: dict[str, Fetched] = {
+    downloads: dict[str, HubDownload] = {
         folder: {"kind": "dataset", "name": source["path"], "revision": source["revision"]}
         for folder, source in named.items()
         if source and source["path"] and not Path(source["path"]).exists()
@@ -307,7 +307,7 @@ def run_name(algorithm: str, lam: float, seed: int) -> str:
     return f"{algorithm}-lambda{lam:g}-seed{seed}"
 
 
-def grid(rl: Mapping[str, Any]) -> dict[str, Cell]:
+def grid(rl: Mapping[str, Any]) -> dict[str, GridRun]:
     """The runs of a config's section `rl`."""
     return {
         run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed}
@@ -317,24 +317,24 @@ def grid(rl: Mapping[str, Any]) -> dict[str, Cell]:
     }
 
 
-def runs(study: dict[str, Any]) -> dict[str, Cell]:
+def runs(study: dict[str, Any]) -> dict[str, GridRun]:
     """All runs of a study, SFT first."""
-    sft: Cell = {"algorithm": "sft", "lambda": None, "seed": None}
+    sft: GridRun = {"algorithm": "sft", "lambda": None, "seed": None}
     return {"sft": sft} | grid(study["rl"])
 
 
-def cells(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def grid_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The grid: run name (`<algorithm>-lambda<lambda>-seed<seed>`) -> its algorithm, lambda (`lam`) and seed."""
     return {
-        run: {"algorithm": cell["algorithm"], "lam": cell["lambda"], "seed": cell["seed"]}
-        for run, cell in grid(study["rl"]).items()
+        run: {"algorithm": run_settings["algorithm"], "lam": run_settings["lambda"], "seed": run_settings["seed"]}
+        for run, run_settings in grid(study["rl"]).items()
     }
 
 
 class Checkpoints(NamedTuple):
     """Folders of a run's checkpoints: the one in the main results, and the other one."""
 
-    headline: str
+    main: str
     other: str
 
 
@@ -345,7 +345,7 @@ def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
     baseline is selected by validation, and RL starts from it.
     """
     files = Layout(study["results_dir"])
-    found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in cells(study)}
+    found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in grid_runs(study)}
     return {"sft": Checkpoints(files.runs("sft").best, files.runs("sft").final)} | found
 
 

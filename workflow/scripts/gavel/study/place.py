@@ -15,7 +15,7 @@ from gavel.study.schema.base import Section
 PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "tools", "workflow")
 # Names in `results` that belong to the default study and to jobs on Slurm; other studies' folders may be beside them. A
 # test compares this list with results/README.md, the rules and the files of a finished study.
-DEFAULTS_OWN = (
+RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
     "mlflow.db mlflow.db-journal mlflow.db.lock models report.html runs samples.parquet seeds.csv slurm state "
     "unfinished"
@@ -39,7 +39,7 @@ class Place(Section):
 
     @field_validator("study")
     @classmethod
-    def a_name(cls, value: str) -> str:
+    def check_name(cls, value: str) -> str:
         if not any(character.isalnum() for character in value):
             raise ValueError("expected a name with a letter or digit; it becomes a folder's name")
         if value[0] in "-.":
@@ -49,7 +49,7 @@ class Place(Section):
 
     @field_validator("results_dir")
     @classmethod
-    def a_path(cls, value: str | None) -> str | None:
+    def check_path(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if not value.strip() or value != value.strip():
@@ -66,7 +66,7 @@ class Place(Section):
             raise ValueError(f"there is no user {value.split('/')[0][1:]!r} here; write the path itself") from None
 
     @model_validator(mode="after")
-    def placed(self) -> Self:
+    def check_folder(self) -> Self:
         self.results_dir = self.results_dir or f"results/{self.study}"  # no study writes into another's folder
         try:
             folder = Path(self.results_dir)
@@ -112,7 +112,7 @@ def _problem(path: Path) -> str | None:
         default, real = (base / "results").resolve(), path.resolve()
         if real != default and real.is_relative_to(default):
             first = real.relative_to(default).parts[0]
-            if first in DEFAULTS_OWN:
+            if first in RESERVED_NAMES:
                 return f"is among the default study's results ({default.name}/{first})"
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists() or folder.is_symlink())
     if not there.exists():

@@ -110,7 +110,7 @@ RULES = {
 }
 
 
-def timed(file: str) -> str | None:
+def rule_of_benchmark(file: str) -> str | None:
     """The rule that wrote a benchmark file, such as `rl/grpo-lambda1-seed0`; None if no rule writes it.
 
     Args:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
-from gavel.common.nested import at, merged
+from gavel.common.nested import lookup, merge
 from gavel.study.resolve import resolve as resolve_study
 from gavel.study.schema.study import check_place, check_sweep
 
 # The config keys that a stage depends on; variants with equal values share the stage.
-MADE_FROM = {
+STAGE_SECTIONS = {
     "student": ("data", "student"),
     "judge": ("data", "student", "judge.model", "judge.scratch", "judge.prompting.labels"),
     "sft": ("data", "student", "solution", "sft", "compute"),
@@ -57,7 +57,7 @@ def _variant(common: dict[str, Any], name: str, overlay: dict[str, Any]) -> dict
         if key in overlay:
             raise InputError(f"{key!r} cannot differ between variants")
     own = {"study": f"{common['study']}-{name}", "results_dir": f"{common['results_dir']}/{name}"}
-    return merged(common, overlay) | own
+    return merge(common, overlay) | own
 
 
 def _share(variants: dict[str, dict[str, Any]]) -> None:
@@ -65,8 +65,8 @@ def _share(variants: dict[str, dict[str, Any]]) -> None:
     first: dict[str, str] = {}
     for settings in variants.values():
         shared = {}
-        for stage, keys in MADE_FROM.items():
-            inputs = stage + json.dumps([at(settings, key) for key in keys], sort_keys=True)
+        for stage, keys in STAGE_SECTIONS.items():
+            inputs = stage + json.dumps([lookup(settings, key) for key in keys], sort_keys=True)
             home = first.setdefault(inputs, settings["results_dir"])
             shared[stage] = home if _made(settings, stage) and home != settings["results_dir"] else None
         settings["shared"] = shared

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.errors import first_line
-from gavel.common.redaction import redacted_url
-from gavel.tracking.record import RUNNING, Record, unsent
-from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, failures, store_lock
+from gavel.common.redaction import redact_url
+from gavel.tracking.record import RUNNING, Record, unsent_records
+from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, mlflow_errors, store_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,14 +56,14 @@ class Exporter:
             self._attach()
             if self.record.status != RUNNING:
                 client(self.uri).set_terminated(self.run_id, self.record.status, self.record.ended)
-        except failures() as error:
+        except mlflow_errors() as error:
             code = getattr(error, "error_code", "INTERNAL_ERROR")  # MLflow's errors have one; a connection's do not
             # Writing to a run that was deleted in the meantime is an invalid request, but not an error of ours.
             if code not in OUTAGES and not self._is_deleted():
                 raise
             if code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
                 self.run_id = None
-            place = redacted_url(self.uri)
+            place = redact_url(self.uri)
             raise Unavailable(f"MLflow at {place} cannot be used for {self.record.key} ({first_line(error)})") from None
 
     def _is_deleted(self) -> bool:
@@ -71,7 +71,7 @@ class Exporter:
             return False
         try:
             return bool(client(self.uri).get_run(self.run_id).info.lifecycle_stage == "deleted")
-        except failures():  # permanently deleted, or the store has become unavailable
+        except mlflow_errors():  # permanently deleted, or the store has become unavailable
             return True
 
     def _open(self, replace: bool = False) -> None:
@@ -153,16 +153,16 @@ class Exporter:
                 self._attached.add(name)
 
 
-def export_unsent(folder: str | Path, say: Callable[[str], object] = print) -> Iterator[Record]:
+def export_unsent(folder: str | Path, log: Callable[[str], object] = print) -> Iterator[Record]:
     """Send the unsent parts of the records in a folder, one after another; yields each record once it is sent.
 
     Raises:
         Unavailable: a store does not answer.
         InputError: a record or a journal cannot be read.
     """
-    for record in unsent(folder):
-        for path in record.gone():
-            say(f"{path} is gone and will be missing in the MLflow run {record.key}")
+    for record in unsent_records(folder):
+        for path in record.missing_files():
+            log(f"{path} is gone and will be missing in the MLflow run {record.key}")
         Exporter(record).send()
         record.mark(sent=True)
         record.save()

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from gavel.common.files import read_json, write_json
 from gavel.common.journal import Journal, Row
-from gavel.common.redaction import redacted, redacted_config, redacted_url
+from gavel.common.redaction import redact, redact_config, redact_url
 
 RUNNING = "RUNNING"
 _VALUE_LENGTH = 6000  # MLflow's limit on the length of a param's value
@@ -61,12 +61,12 @@ class Record:
         **more: Any,
     ) -> Self:
         """A new run's record, without passwords, API keys and tags that are None; not yet on disk."""
-        shown = {tag: redacted(value) for tag, value in (tags or {}).items() if value is not None}
+        shown = {tag: redact(value) for tag, value in (tags or {}).items() if value is not None}
         settings = {
-            param: str(redacted_config(value, param.rpartition(".")[2]))[:_VALUE_LENGTH]
+            param: str(redact_config(value, param.rpartition(".")[2]))[:_VALUE_LENGTH]
             for param, value in (params or {}).items()
         }
-        return cls(Path(path), redacted_url(uri), experiment, key, name, shown, settings, now(), **more)
+        return cls(Path(path), redact_url(uri), experiment, key, name, shown, settings, now(), **more)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -111,7 +111,7 @@ class Record:
         """Record whether MLflow has everything in the record."""
         self.sent = sent
 
-    def gone(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """The files that the record names and that no longer exist."""
         return [path for path in (*self.journals, *self.artifacts) if not Path(path).exists()]
 
@@ -121,7 +121,7 @@ def record_lock(path: Path) -> FileLock:
     return FileLock(path.with_name(f".{path.stem}.lock"))
 
 
-def unsent(folder: str | Path) -> Iterator[Record]:
+def unsent_records(folder: str | Path) -> Iterator[Record]:
     """Records that are not fully sent, each locked until the next is requested; those of running jobs are skipped."""
     for path in sorted(Path(folder).glob("*.json")):
         with suppress(Timeout), record_lock(path).acquire(timeout=0):

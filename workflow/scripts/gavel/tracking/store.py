@@ -34,7 +34,7 @@ OUTAGES = {
     "TEMPORARILY_UNAVAILABLE",
     "UNAUTHENTICATED",
 }
-PATIENCE_S = 60.0  # maximum wait for another process's lock; after it, the store counts as unavailable
+LOCK_TIMEOUT_S = 60.0  # maximum wait for another process's lock; after it, the store counts as unavailable
 
 
 def ui_address(database: Path, experiment: str | None, host: str, port: int) -> str:
@@ -58,7 +58,7 @@ def ui_address(database: Path, experiment: str | None, host: str, port: int) -> 
 
 
 def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str | Path | None = None) -> str:
-    """The id of an experiment, which is created if it does not exist, as is the SQLite file. Raises `failures()`.
+    """The id of an experiment, which is created if it does not exist, as is the SQLite file. Raises `mlflow_errors()`.
 
     Args:
         uri: `sqlite:////absolute/path/mlflow.db`, or a server's `http://...`.
@@ -128,7 +128,7 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def failures() -> tuple[type[Exception], ...]:
+def mlflow_errors() -> tuple[type[Exception], ...]:
     """The exceptions that MLflow raises; connection errors are OSErrors."""
     _quieten()
     from mlflow.exceptions import MlflowException
@@ -149,24 +149,24 @@ def store_lock(uri: str, folder: str | Path) -> FileLock:
     """
     database = _database(uri)
     place = database.with_name(f"{database.name}.lock") if database else Path(folder, ".lock")
-    return FileLock(place, timeout=PATIENCE_S)
+    return FileLock(place, timeout=LOCK_TIMEOUT_S)
 
 
-class Place(NamedTuple):
+class RunIds(NamedTuple):
     """MLflow's ids of a run."""
 
     experiment: str
     run: str
 
 
-def find_runs(uri: str, experiment: str) -> dict[str, Place]:
-    """Key of each active run of an experiment -> its ids. Raises `failures()`."""
+def find_runs(uri: str, experiment: str) -> dict[str, RunIds]:
+    """Key of each active run of an experiment -> its ids. Raises `mlflow_errors()`."""
     store = client(uri)
     existing = store.get_experiment_by_name(experiment)
     if existing is None:
         return {}
     runs = store.search_runs([existing.experiment_id], order_by=["attributes.start_time ASC"], max_results=50_000)
-    return {run.data.tags[KEY]: Place(existing.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
+    return {run.data.tags[KEY]: RunIds(existing.experiment_id, run.info.run_id) for run in runs if KEY in run.data.tags}
 
 
 def active_runs(store: "MlflowClient", experiment: str, key: str) -> "Sequence[Run]":

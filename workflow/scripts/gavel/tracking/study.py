@@ -7,11 +7,11 @@ from typing import Any, TypedDict
 
 from gavel.common.environment import git_commit
 from gavel.common.errors import InputError, first_line
-from gavel.common.nested import dotted
-from gavel.common.redaction import redacted_url
+from gavel.common.nested import flatten
+from gavel.common.redaction import redact_url
 from gavel.tracking.exporter import Unavailable, export_unsent
 from gavel.tracking.record import Record, count_unsent
-from gavel.tracking.store import failures, find_runs
+from gavel.tracking.store import find_runs, mlflow_errors
 from gavel.tracking.tracker import Tracker
 
 
@@ -20,9 +20,9 @@ def store_uri(config: dict[str, Any]) -> str:
     return config["tracking"]["uri"] or f"sqlite:///{Path(config['results_dir'], 'mlflow.db').resolve()}"
 
 
-def study_run(config: dict[str, Any], say: Callable[[str], object]) -> Tracker:
+def study_run(config: dict[str, Any], log: Callable[[str], object]) -> Tracker:
     """The parent run of the study."""
-    return _tracker(config, "study", "study", say, key=config["study"], name=config["study"])
+    return _tracker(config, "study", "study", log, key=config["study"], name=config["study"])
 
 
 def job_run(
@@ -32,21 +32,21 @@ def job_run(
     *,
     digest: str,
     params: dict[str, Any],
-    say: Callable[[str], object],
+    log: Callable[[str], object],
     tags: dict[str, Any] | None = None,
 ) -> Tracker:
     """The run of one job, a child of the study's; the same job with the same digest continues its run."""
     key = f"{config['study']}/{rule}/{run}"
     name = run if rule in ("sft", "rl") else f"{rule} {run}"
-    more = {"params": dotted(params), "parent": config["study"], "digest": digest}
-    return _tracker(config, rule, f"{rule}-{run}", say, tags, key=key, name=name, **more)
+    more = {"params": flatten(params), "parent": config["study"], "digest": digest}
+    return _tracker(config, rule, f"{rule}-{run}", log, tags, key=key, name=name, **more)
 
 
 def _tracker(
     config: dict[str, Any],
     rule: str,
     job: str,
-    say: Callable[[str], object],
+    log: Callable[[str], object],
     tags: dict[str, Any] | None = None,
     **more: Any,
 ) -> Tracker:
@@ -56,7 +56,7 @@ def _tracker(
     has_own_root = uri.startswith(("http", "sqlite:///"))
     artifacts = None if has_own_root else str(results.resolve() / "mlartifacts")
     path = records(results) / f"{job}.json"
-    return Tracker(Record.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, say)
+    return Tracker(Record.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, log)
 
 
 def records(results: str | Path) -> Path:
@@ -64,18 +64,18 @@ def records(results: str | Path) -> Path:
     return Path(results, "state", "tracking")
 
 
-def send_unsent(config: dict[str, Any], say: Callable[[str], object]) -> None:
+def send_unsent(config: dict[str, Any], log: Callable[[str], object]) -> None:
     """Send unsent records of the study's earlier jobs, unless the store does not answer; errors are only logged."""
     try:
-        for record in export_unsent(records(config["results_dir"]), say):
-            say(f"MLflow: {record.path.stem} is complete now")
+        for record in export_unsent(records(config["results_dir"]), log):
+            log(f"MLflow: {record.path.stem} is complete now")
     except Unavailable as error:
-        say(str(error))
-    except failures() + (InputError,) as error:
-        say(f"MLflow: unsent records could not be sent ({first_line(error)})")
+        log(str(error))
+    except mlflow_errors() + (InputError,) as error:
+        log(f"MLflow: unsent records could not be sent ({first_line(error)})")
 
 
-def tell_unsent(config: dict[str, Any]) -> str | None:
+def unsent_message(config: dict[str, Any]) -> str | None:
     """A line with the number of runs that are not fully sent and the command that sends them; None for none."""
     results = config["results_dir"]
     if count := count_unsent(records(results)):
@@ -95,14 +95,14 @@ def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
     uri, rules = store_uri(config), ("sft/", "rl/")
     try:
         places = find_runs(uri, config["study"])
-    except failures():
+    except mlflow_errors():
         return {}
     runs: dict[str, RunLink] = {}
     for key, (experiment, run) in places.items():
         rule = key.removeprefix(f"{config['study']}/")
         if rule.startswith(rules):
             page = (
-                f"{redacted_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
+                f"{redact_url(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
                 if uri.startswith("http")
                 else None
             )

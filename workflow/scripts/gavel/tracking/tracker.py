@@ -9,7 +9,7 @@ from gavel.common.errors import first_line
 from gavel.common.journal import Journal
 from gavel.tracking.exporter import Exporter, Unavailable
 from gavel.tracking.record import Record, record_lock
-from gavel.tracking.store import PATIENCE_S, failures
+from gavel.tracking.store import LOCK_TIMEOUT_S, mlflow_errors
 
 # After a failure, nothing is sent for _PAUSE_S, or for _PAUSE_FACTOR times the failure's duration if that is longer. A
 # server that is down refuses immediately, one that hangs costs its time-out; training waits at most 5 % of its time.
@@ -31,14 +31,14 @@ class Tracker:
         say: prints the warning.
     """
 
-    def __init__(self, record: Record, uri: str, say: Callable[[str], object] = print):
-        failures()  # imports MLflow now, so that its import time does not count as the store's
-        self.record, self.exporter, self.say = record, Exporter(record, uri), say
+    def __init__(self, record: Record, uri: str, log: Callable[[str], object] = print):
+        mlflow_errors()  # imports MLflow now, so that its import time does not count as the store's
+        self.record, self.exporter, self.log = record, Exporter(record, uri), log
         self._lock = record_lock(record.path)
         self._warned = False
         self._retry_at = 0.0
         self._cost_s = 0.0  # of the last failure
-        self._update(PATIENCE_S)
+        self._update(LOCK_TIMEOUT_S)
 
     def mirror(self, rows: Journal | Iterable[Mapping[str, Any]], up_to_step: int | None = None) -> None:
         """Add a journal up to a step, usually the last checkpoint's, or single rows in a journal's format."""
@@ -110,4 +110,4 @@ class Tracker:
     def _warn(self, text: str) -> None:
         if not self._warned:
             self._warned = True
-            self.say(text)
+            self.log(text)

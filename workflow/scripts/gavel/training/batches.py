@@ -12,7 +12,7 @@ class MicroBatches(NamedTuple):
     number: int
 
 
-def split(batch_size: int, processes: int, micro: int | None, key: str) -> MicroBatches:
+def split_batch(batch_size: int, processes: int, micro: int | None, key: str) -> MicroBatches:
     """The micro-batches of one optimiser step on `batch_size` examples, for one process.
 
     Args:
@@ -36,7 +36,7 @@ def split(batch_size: int, processes: int, micro: int | None, key: str) -> Micro
     return MicroBatches(size, own // size)
 
 
-def share(
+def split_rollout(
     prompts: int, generations: int, processes: int, minibatches: int, micro: int | None, key: str = "rl"
 ) -> MicroBatches:
     """The micro-batches of one optimiser step, for one process.

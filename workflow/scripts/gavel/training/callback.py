@@ -15,22 +15,22 @@ from transformers import (
     TrainingArguments,
 )
 
-from gavel.common.files import replacing, write_json
+from gavel.common.files import open_atomically, write_json
 from gavel.common.journal import Journal, Mirror
-from gavel.common.log import say
-from gavel.common.redaction import redacted_config
+from gavel.common.log import info
+from gavel.common.redaction import redact_config
 from gavel.models import loading
 from gavel.training import distributed
-from gavel.training.state import VALIDATION, RunState, save_whole
+from gavel.training.state import VALIDATION, RunState, replace_policy
 
 WALL_TIME = "wall_time"  # seconds since the previous step was logged
 
 
-class Validated(NamedTuple):
+class ValidationResult(NamedTuple):
     """A validation's figures with the decisions on them, and whether no earlier validation was better."""
 
-    found: dict[str, Any]
-    best: bool
+    entries: dict[str, Any]
+    is_best: bool
 
 
 class RunCallback(TrainerCallback):
@@ -138,14 +138,14 @@ class RunCallback(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        distributed.wait()  # every process saves its random state
+        distributed.barrier()  # every process saves its random state
         self.saved = state.global_step // self.updates
         if not distributed.is_main():
             return
-        self.run.complete(self.run.checkpoints / f"checkpoint-{state.global_step}")
+        self.run.mark_complete(self.run.checkpoints / f"checkpoint-{state.global_step}")
         self.run.prune_best(self.saved)
         if self.mirror is not None:
-            self.run.show(self.mirror, self.saved)
+            self.run.update_mirror(self.mirror, self.saved)
 
     def seconds(self) -> float:
         """The run's duration with validations; a step that was repeated after a kill counts once, the second time."""
@@ -153,7 +153,7 @@ class RunCallback(TrainerCallback):
         return sum(steps) + time.monotonic() - self.clock
 
     def _validate(self, model: PreTrainedModel, step: int) -> None:
-        with distributed.whole(model) as policy:
+        with distributed.unsharded(model) as policy:
             found, best = distributed.on_main(lambda: self._validated(policy, step))
         self.apply(found)
         self.ended = bool(found.get("ended"))
@@ -163,14 +163,14 @@ class RunCallback(TrainerCallback):
             self.run.validation.append(step, {VALIDATION + name: value for name, value in found.items()})
             self.run.prune_best(self.saved)
             shown = [f"{key} {found[key]:.3f}" for key in ("greedy", "accuracy", "judge") if found.get(key) is not None]
-            say(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
+            info(f"step {step}/{self.steps}: validation {', '.join(shown)}", console=True)
 
-    def _validated(self, policy: PreTrainedModel, step: int) -> Validated:
+    def _validated(self, policy: PreTrainedModel, step: int) -> ValidationResult:
         """Validate the policy, and decide how to react."""
         past = self.run.validations()
         found = self.validate(policy, self.tokenizer, step)
         found |= self.decide(past, found, step)
-        return Validated(found, best=found["greedy"] >= max((row["greedy"] for row in past), default=-1))
+        return ValidationResult(found, is_best=found["greedy"] >= max((row["greedy"] for row in past), default=-1))
 
 
 def finish_run(
@@ -187,17 +187,17 @@ def finish_run(
     must call this.
     """
     if mirror is not None:
-        run.show(mirror)
-    save_whole(model, tokenizer, output / "final")
+        run.update_mirror(mirror)
+    replace_policy(model, tokenizer, output / "final")
     return distributed.on_main(lambda: _finish(run, tokenizer, output, summary))
 
 
 def _finish(run: RunState, tokenizer: PreTrainedTokenizerBase, output: Path, summary: dict[str, Any]) -> dict[str, Any]:
-    save_whole(loading.load_model(str(run.best)), tokenizer, output / "best")
+    replace_policy(loading.load_model(str(run.best)), tokenizer, output / "best")
     write_curve(run.validation, output / "monitor.csv", VALIDATION)
     write_curve(run.journal, output / "training.csv")
     summary = summary | {"status": "finished", "best_step": run.best_step()}
-    write_json(output / "run.json", redacted_config(summary))
+    write_json(output / "run.json", redact_config(summary))
     return summary
 
 
@@ -207,7 +207,7 @@ def write_curve(journal: Journal, path: str | Path, prefix: str = "") -> list[di
         {"step": row["step"]} | {k.removeprefix(prefix): v for k, v in row["metrics"].items()} for row in journal.rows()
     ]
     columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
-    with replacing(path, newline="") as handle:
+    with open_atomically(path, newline="") as handle:
         writer = csv.DictWriter(handle, columns)
         writer.writeheader()
         writer.writerows(rows)

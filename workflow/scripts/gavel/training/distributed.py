@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from gavel.common.errors import InputError
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def processes() -> int:
@@ -34,23 +34,23 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def wait() -> None:
+def barrier() -> None:
     """Wait until every process has called this."""
     if _together():
         distributed.barrier()
 
 
-def on_main(function: Callable[[], Found]) -> Found:
+def on_main(function: Callable[[], Result]) -> Result:
     """Call the function in the main process only, and return its result in every process; all must call this."""
     if not _together():
         return function()
     box: list[Any] = [function() if is_main() else None]
     distributed.broadcast_object_list(box, src=0)
-    result: Found = box[0]
+    result: Result = box[0]
     return result
 
 
-def from_all(value: Found) -> list[Found]:
+def all_gather(value: Result) -> list[Result]:
     """The values of all processes, by rank; every process must call this."""
     values = [value] * processes()
     if _together():
@@ -60,12 +60,12 @@ def from_all(value: Found) -> list[Found]:
 
 def mean(value: float) -> float:
     """The mean of all processes' values; every process must call this."""
-    values = from_all(value)
+    values = all_gather(value)
     return sum(values) / len(values)
 
 
 @contextmanager
-def whole(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
+def unsharded(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
     """The unsharded policy in this process, to sample from; its forward passes then need no other rank.
 
     Under FSDP every process gathers all shards on entry and drops them on exit, so all must enter and leave. Otherwise
@@ -83,12 +83,12 @@ def whole(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
             unit.set_reshard_after_forward(True, recurse=False)
 
 
-def whole_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+def unsharded_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The state dict with every sharded tensor gathered; every process must call this."""
-    return {name: gathered(value) for name, value in model.state_dict().items()}
+    return {name: gather_tensor(value) for name, value in model.state_dict().items()}
 
 
-def gathered(value: torch.Tensor) -> torch.Tensor:
+def gather_tensor(value: torch.Tensor) -> torch.Tensor:
     """The unsharded tensor, on the CPU in the main process; in the others a sharded tensor becomes empty."""
     if not isinstance(value, DTensor):
         return value

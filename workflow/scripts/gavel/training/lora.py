@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers import PreTrainedModel
 
-from gavel.common.requirements import need
-from gavel.training.distributed import gathered
+from gavel.common.requirements import require_package
+from gavel.training.distributed import gather_tensor
 from gavel.training.settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def adapters(settings: LoraSettings | None, key: str) -> "LoraConfig | None":
     """
     if settings is None:
         return None
-    need("peft", key)
+    require_package("peft", key)
     from peft import LoraConfig
 
     return LoraConfig(
@@ -52,12 +52,12 @@ def has_adapters(model: torch.nn.Module) -> bool:
     return hasattr(model, "peft_config")
 
 
-def base(model: torch.nn.Module) -> PreTrainedModel:
+def base_model(model: torch.nn.Module) -> PreTrainedModel:
     """The transformers model below the adapters, or the model itself if it has none."""
     return cast("PeftModel", model).get_base_model() if has_adapters(model) else model
 
 
-def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """State dict of the plain model, with the adapters merged into the base; the model itself is not changed.
 
     Merging in place and undoing it would leave rounding errors in the frozen weights, and a resumed run would differ
@@ -65,7 +65,7 @@ def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """
     from peft.tuners.lora import LoraLayer
 
-    inner = base(model)
+    inner = base_model(model)
     layers: dict[str, Any] = {name: layer for name, layer in inner.named_modules() if isinstance(layer, LoraLayer)}
     state = {}
     for name, value in inner.state_dict().items():
@@ -75,5 +75,5 @@ def merged(model: torch.nn.Module) -> dict[str, torch.Tensor]:
         if layer is not None:
             for adapter in layer.active_adapters:
                 value = value + layer.get_delta_weight(adapter).to(value.dtype)
-        state[name.replace(".base_layer.", ".")] = gathered(value)
+        state[name.replace(".base_layer.", ".")] = gather_tensor(value)
     return state

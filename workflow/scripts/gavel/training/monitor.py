@@ -21,10 +21,10 @@ from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
 
 # Responses for entropy and KL: their thousands of tokens give precise means; all would make validation a third slower.
-ENOUGH = 100
+MAX_ENTROPY_SAMPLES = 100
 
 
-def known(verdicts: Sequence[bool | None]) -> list[bool]:
+def known_verdicts(verdicts: Sequence[bool | None]) -> list[bool]:
     """The verdicts on responses that could be verified. Raises `InputError` if there are none."""
     verified = [verdict for verdict in verdicts if verdict is not None]
     if not verified:
@@ -49,7 +49,7 @@ class Monitor:
         rows: validation records with gold answers.
         task: the policy's.
         judge: scores the sampled responses; None leaves out sampling and the judge's columns. A pairwise judge needs
-            opponents (`against`).
+            opponents (`set_opponents`).
         reference: the policy at the start of training; None leaves out the divergence from it.
         temperature: of the sampled responses.
         seed: of sampling, the same at every validation.
@@ -73,7 +73,7 @@ class Monitor:
         self.temperature, self.seed = temperature, seed
         self.opponents: Opponents | None = None
 
-    def against(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def set_opponents(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Have a pairwise judge compare every response with this policy's response to the same question.
 
         Both are sampled with the same random numbers, so a policy compared with itself gives equal responses, which
@@ -99,7 +99,7 @@ class Monitor:
         policy = Policy(model, tokenizer, self.limits)
         greedy = policy.solve(self.questions, self.task, seed=self.seed)
         _, verdicts = verify([group[0].text for group in greedy], self.gold, self.task.format)
-        right = known(verdicts)
+        right = known_verdicts(verdicts)
         low, high = wilson(sum(right), len(right))
         found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
         if self.judge is None:
@@ -109,7 +109,7 @@ class Monitor:
         answers, verdicts = verify(texts, self.gold, self.task.format)
         before = self.judge.usage
         judged = self._judged(self.judge, texts, verdicts)
-        right = known(verdicts)
+        right = known_verdicts(verdicts)
         n = len(right)
         low, high = wilson(sum(right), n)
         found |= {
@@ -120,8 +120,8 @@ class Monitor:
             "length": statistics.fmean(len(s.ids) for s in sampled),
             "judge_tokens": self.judge.usage.since(before).tokens,
         }
-        read = tokenizer(self.task.prompts(self.questions[:ENOUGH]))["input_ids"]
-        written = [s.ids for s in sampled[:ENOUGH]]
+        read = tokenizer(self.task.prompts(self.questions[:MAX_ENTROPY_SAMPLES]))["input_ids"]
+        written = [s.ids for s in sampled[:MAX_ENTROPY_SAMPLES]]
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:
             found["kl"] = kl

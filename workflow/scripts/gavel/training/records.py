@@ -28,7 +28,7 @@ class Summary(_Lambda):
     status: Literal["finished"]
 
 
-class Ended(TypedDict):
+class EarlyEnd(TypedDict):
     """Where a run ended before its last step, and by which action."""
 
     step: int
@@ -50,7 +50,7 @@ class RunSummary(Summary):
     unlabeled: int
     completions: int
     algorithm_notes: dict[str, Any] | None
-    ended: NotRequired[Ended | None]
+    ended: NotRequired[EarlyEnd | None]
 
 
 class JudgeSummary(Summary):

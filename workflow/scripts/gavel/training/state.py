@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.files import replace_folder, sync_folder, write_text
 from gavel.common.journal import Journal, Mirror
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.common.paths import JUDGE_CACHE
 from gavel.training import distributed, lora
 
@@ -66,14 +66,14 @@ class RunState:
             for row in self.validation.rows()
         ]
 
-    def latest(self) -> Path | None:
+    def latest_checkpoint(self) -> Path | None:
         """The newest complete checkpoint; all others, which a kill left behind, are removed."""
         complete = [path for path in self.checkpoints.glob("checkpoint-*") if (path / COMPLETE).exists()]
         newest = max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
         self._remove("checkpoints/checkpoint-*", {newest})
         return newest
 
-    def complete(self, checkpoint: Path) -> None:
+    def mark_complete(self, checkpoint: Path) -> None:
         """Mark a checkpoint as complete, then remove the others."""
         sync_folder(checkpoint)
         write_text(checkpoint / COMPLETE, "")
@@ -81,13 +81,13 @@ class RunState:
 
     def save_best(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> None:
         """Save the model of a validation that is about to be journalled; every process must call this."""
-        save_whole(model, tokenizer, self.folder / f"best-{step}")
+        replace_policy(model, tokenizer, self.folder / f"best-{step}")
 
     def prune_best(self, saved: int) -> None:
         """Remove the models that are best neither now nor in the journal cut back to the checkpoint of step `saved`."""
         self._remove("best-*", {self.folder / f"best-{self.best_step(until)}" for until in (saved, math.inf)})
 
-    def show(self, mirror: Mirror, up_to_step: int | None = None) -> None:
+    def update_mirror(self, mirror: Mirror, up_to_step: int | None = None) -> None:
         for journal in (self.journal, self.validation):
             mirror.mirror(journal, up_to_step)
 
@@ -107,12 +107,12 @@ class RunState:
         for path in sorted(old, key=lambda path: (path.name != "digest", path.name)):
             shutil.move(path, moving / path.name)
         replace_folder(moving, stale)
-        say(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
+        info(f"inputs, config or code have changed: earlier state set aside in {stale}", console=True)
 
 
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The policy's own weights: adapters merged, shards gathered, without the critic that training may have added."""
-    state = lora.merged(model) if lora.has_adapters(model) else distributed.whole_state(model)
+    state = lora.merged_state(model) if lora.has_adapters(model) else distributed.unsharded_state(model)
     return {name: value for name, value in state.items() if not name.startswith("critic.")}
 
 
@@ -120,11 +120,11 @@ def save_policy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path, state: dict[str, Any] | None = None
 ) -> None:
     """Save the policy, or the given state of it, as a Hugging Face folder that loads everywhere."""
-    lora.base(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)
+    lora.base_model(model).save_pretrained(folder, state_dict=policy_state(model) if state is None else state)
     tokenizer.save_pretrained(folder)
 
 
-def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def replace_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Save the policy in place of an older folder; a kill in between loses the old one but never mixes the two.
 
     Every process must call this; the main one writes.

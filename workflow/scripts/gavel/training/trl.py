@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from transformers import Trainer, TrainingArguments
 
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.models import loading
 from gavel.training import batches, distributed
 from gavel.training.batches import MicroBatches
@@ -59,14 +59,14 @@ def supervised(
     Raises:
         InputError: an optimiser step's examples do not divide into processes and micro-batches.
     """
-    split = batches.split(settings.batch_size, distributed.processes(), settings.micro_batch_size, key)
+    split = batches.split_batch(settings.batch_size, distributed.processes(), settings.micro_batch_size, key)
     common: dict[str, Any] = {"lr_scheduler_type": "linear", "max_length": None, "logging_steps": 1}
     return config(kind, settings, folder, split, **common, **options)
 
 
 def resume(trainer: Trainer, run: RunState) -> None:
     """Train, from the run's last checkpoint if it has one; every process must call this."""
-    last = distributed.on_main(run.latest)
+    last = distributed.on_main(run.latest_checkpoint)
     if last is not None:
-        say(f"resuming from {last.name}", console=True)
+        info(f"resuming from {last.name}", console=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)

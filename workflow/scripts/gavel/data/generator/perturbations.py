@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypedDict, cast
 
-from gavel.data.generator.problems import OPERATIONS, TRIES, Story, draw_numbers, record, redraw, show
+from gavel.data.generator.problems import OPERATIONS, TRIES, Story, draw_numbers, number_text, record, redraw
 from gavel.data.generator.templates import DISTRACTORS, MAIN_EVENTS, Sentence
 from gavel.data.records import Record
 from gavel.solutions.numbers import UNANSWERABLE
@@ -18,7 +18,7 @@ from gavel.solutions.numbers import UNANSWERABLE
 INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
-class Made(TypedDict):
+class PerturbedProblem(TypedDict):
     """A perturbed problem without an id; `gold` is its gold answer."""
 
     question: str
@@ -26,13 +26,13 @@ class Made(TypedDict):
     gold: str | None
 
 
-def numerical_substitution(story: Story, rng: random.Random) -> Made | None:
+def numerical_substitution(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Replace the numbers by others of the same size."""
     other = redraw(story, rng)
     return _row(other) if other else None
 
 
-def digit_expansion(story: Story, rng: random.Random) -> Made | None:
+def digit_expansion(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Append a random digit to one number."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
@@ -42,7 +42,7 @@ def digit_expansion(story: Story, rng: random.Random) -> Made | None:
     return None
 
 
-def integer_decimal_fraction(story: Story, rng: random.Random) -> Made | None:
+def integer_decimal_fraction(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Turn one integer into a decimal, so that quantities need not be integers."""
     for _ in range(TRIES):
         i, j = _pick_number(story, rng)
@@ -52,7 +52,7 @@ def integer_decimal_fraction(story: Story, rng: random.Random) -> Made | None:
     return None
 
 
-def adding_operation(story: Story, rng: random.Random) -> Made | None:
+def adding_operation(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Add one event before the question."""
     others = [event for event in MAIN_EVENTS if event not in story.sentences]
     for _ in range(TRIES):
@@ -60,12 +60,12 @@ def adding_operation(story: Story, rng: random.Random) -> Made | None:
         sentences = (*story.sentences[:-1], event, story.sentences[-1])
         numbers = (*story.numbers[:-1], draw_numbers((event,), rng)[0], story.numbers[-1])
         other = replace(story, sentences=sentences, numbers=numbers)
-        if other.sound():
+        if other.is_valid():
             return _row(other)
     return None
 
 
-def reversing_operation(story: Story, rng: random.Random) -> Made | None:
+def reversing_operation(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Give the final quantity and ask for the initial one: the solution undoes every step, last one first."""
     events = story.sentences[1:-1]
     if not events:
@@ -85,15 +85,17 @@ def reversing_operation(story: Story, rng: random.Random) -> Made | None:
             operand = cast("list[Fraction]", numbers)  # except for the quantity, which is being undone
             if target == "t":
                 values["t"] = OPERATIONS[operator](operand[0], operand[1])
-                undone.append((f"{show(operand[0])}{operator}{show(operand[1])}", values["t"]))
+                undone.append((f"{number_text(operand[0])}{operator}{number_text(operand[1])}", values["t"]))
                 continue
             before = OPERATIONS[INVERSE[operator]](quantity, operand[1])
-            undone.append((f"{show(quantity)}{INVERSE[operator]}{show(operand[1])}", before))
+            undone.append((f"{number_text(quantity)}{INVERSE[operator]}{number_text(operand[1])}", before))
             quantity = before
     premises = ["{n} has some {x}.".format(**story.words), *first.premises()[1:]]
-    ask = f"In the end {{n}} has {show(end)} {{x}}. How many {{x}} did {{n}} have at first?".format(**story.words)
-    lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {story.words['x']}" for text, value in undone]
-    gold = show(quantity)
+    ask = f"In the end {{n}} has {number_text(end)} {{x}}. How many {{x}} did {{n}} have at first?".format(
+        **story.words
+    )
+    lines = [f"{text}=<<{text}={number_text(value)}>>{number_text(value)} {story.words['x']}" for text, value in undone]
+    gold = number_text(quantity)
     return {
         "question": " ".join([*premises, ask]),
         "solution": "\n".join([*lines, f"#### {gold}"]),
@@ -101,12 +103,12 @@ def reversing_operation(story: Story, rng: random.Random) -> Made | None:
     }
 
 
-def problem_understanding(story: Story, rng: random.Random) -> Made | None:
+def problem_understanding(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Rephrase the problem."""
     return _row(replace(story, reworded=True))
 
 
-def distractor_insertion(story: Story, rng: random.Random) -> Made | None:
+def distractor_insertion(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Insert a sentence with an irrelevant number."""
     extra = rng.choice(DISTRACTORS).format(**story.words, z=rng.randint(2, 60))
     row = _row(story)
@@ -115,7 +117,7 @@ def distractor_insertion(story: Story, rng: random.Random) -> Made | None:
     return {**row, "question": " ".join([*premises, story.question()])}
 
 
-def critical_thinking(story: Story, rng: random.Random) -> Made | None:
+def critical_thinking(story: Story, rng: random.Random) -> PerturbedProblem | None:
     """Remove a necessary number, so that the question is unanswerable (gold: the string `None`)."""
     i, j = _pick_number(story, rng)
     slot = "{" + "ab"[j] + "}"
@@ -126,7 +128,7 @@ def critical_thinking(story: Story, rng: random.Random) -> Made | None:
     return {"question": question, "solution": None, "gold": UNANSWERABLE}
 
 
-KINDS: dict[str, Callable[[Story, random.Random], Made | None]] = {
+KINDS: dict[str, Callable[[Story, random.Random], PerturbedProblem | None]] = {
     "numerical substitution": numerical_substitution,
     "digit expansion": digit_expansion,
     "integer-decimal-fraction conversion": integer_decimal_fraction,
@@ -165,7 +167,7 @@ def perturb(problems: Sequence[tuple[Story, Record]], count: int, seed: int, sou
     return rows
 
 
-def _row(story: Story) -> Made:
+def _row(story: Story) -> PerturbedProblem:
     row = record(story, "", "")
     return {"question": row["question"], "solution": row["solution"], "gold": row["gold"]}
 

@@ -44,7 +44,7 @@ SETS = {
     "main": (("main",), (2, 3), (1, 2)),
     "svamp": (("svamp",), (1, 2), (0, 1)),
 }
-LARGEST = 2000  # limits answers to four digits; longer ones would test digit copying, not reasoning
+MAX_VALUE = 2000  # limits answers to four digits; longer ones would test digit copying, not reasoning
 TRIES = 200  # attempts to sample a story's numbers before another story is sampled
 
 
@@ -60,7 +60,7 @@ class Story:
 
     def slots(self, index: int) -> dict[str, str]:
         """The words and this sentence's numbers, as arguments of `str.format`."""
-        return self.words | {name: show(value) for name, value in zip("ab", self.numbers[index], strict=False)}
+        return self.words | {name: number_text(value) for name, value in zip("ab", self.numbers[index], strict=False)}
 
     def premises(self) -> list[str]:
         """The story's sentences as text, without its question and without empty sentences."""
@@ -84,16 +84,17 @@ class Story:
                 left, operator, right = _parts(expression)
                 operands = [values[o[1]] if o.startswith("{") else Fraction(o) for o in (left, right)]
                 values[target] = OPERATIONS[operator](*operands)
-                text = f"{show(operands[0])}{operator}{show(operands[1])}"
+                text = f"{number_text(operands[0])}{operator}{number_text(operands[1])}"
                 done.append((text, values[target], sentence.unit.format(**self.words)))
             quantity = values["q"] if sentence.steps else quantity
         return done
 
-    def sound(self) -> bool:
-        """Whether all values are positive integers up to `LARGEST`, distinct, and different from the given numbers."""
+    def is_valid(self) -> bool:
+        """Whether all values are positive integers up to `MAX_VALUE`, distinct, and different from the given
+        numbers."""
         values = [value for _, value, _ in self.steps()]
         given = {number for numbers in self.numbers for number in numbers} | {Fraction(2), Fraction(3)}
-        whole = all(value.denominator == 1 and 0 < value <= LARGEST for value in values)
+        whole = all(value.denominator == 1 and 0 < value <= MAX_VALUE for value in values)
         return whole and bool(values) and len(set(values)) == len(values) and not given & set(values)
 
 
@@ -111,7 +112,7 @@ OPERATIONS = {
 }
 
 
-def show(value: Fraction) -> str:
+def number_text(value: Fraction) -> str:
     """A number as questions write it: an integer or a short decimal."""
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.10g}"
 
@@ -119,8 +120,8 @@ def show(value: Fraction) -> str:
 def record(story: Story, problem_id: str, source: str) -> Record:
     """The story as a record."""
     steps = story.steps()
-    lines = [f"{text}=<<{text}={show(value)}>>{show(value)} {unit}" for text, value, unit in steps]
-    gold = show(steps[-1][1])
+    lines = [f"{text}=<<{text}={number_text(value)}>>{number_text(value)} {unit}" for text, value, unit in steps]
+    gold = number_text(steps[-1][1])
     question = " ".join([*story.premises(), story.question()])
     solution = "\n".join([*lines, f"#### {gold}"])
     return {
@@ -149,7 +150,7 @@ def redraw(story: Story, rng: random.Random) -> Story | None:
     """The same story with other numbers whose results are integers, or None if none are found."""
     for _ in range(TRIES):
         candidate = replace(story, numbers=draw_numbers(story.sentences, rng))
-        if candidate.sound():
+        if candidate.is_valid():
             return candidate
     return None
 

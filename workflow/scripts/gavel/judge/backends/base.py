@@ -96,12 +96,12 @@ class Writer(Backend):
             stop: for each prompt, a text at which the reply may end; whatever comes after it is discarded.
         """
 
-    def cuts(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
+    def truncates(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
         """Whether `write` truncates each prompt's beginning; False behind a server, where it is unknown."""
         return [False] * len(texts)
 
 
-class Resident(Writer):
+class InProcessBackend(Writer):
     """A model in this process: its input is known exactly, and it can be trained.
 
     Attributes:
@@ -117,5 +117,5 @@ class Resident(Writer):
         """As in `Backend`; never None."""
 
     @abstractmethod
-    def templated(self, text: Prompt) -> str:
+    def apply_template(self, text: Prompt) -> str:
         """A judging prompt as the model reads it."""

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.judge.backends.base import Answer
 
 Text = TypeVar("Text", bound=Hashable)  # a judging prompt
@@ -73,7 +73,7 @@ class Cache:
 
     def _give_up(self, reason: str) -> None:
         self.store = None
-        say(f"judge cache not used: {reason}", console=True)
+        info(f"judge cache not used: {reason}", console=True)
 
     def _key(self, text: Hashable) -> bytes:
         return hashlib.sha256(f"{self.identity}\0{text}".encode()).digest()

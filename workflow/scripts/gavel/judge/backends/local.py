@@ -10,15 +10,15 @@ from transformers import PreTrainedModel
 
 from gavel.common.digests import folder_digest
 from gavel.common.errors import InputError
-from gavel.common.log import say
-from gavel.judge.backends.base import Answer, Resident
-from gavel.judge.prompting import Prompt, check_template, label_tokens, templated
+from gavel.common.log import info
+from gavel.judge.backends.base import Answer, InProcessBackend
+from gavel.judge.prompting import Prompt, apply_template, check_template, label_tokens
 from gavel.models import loading
 from gavel.models.prefixes import next_token_probabilities
 from gavel.models.sampling import sample
 
 
-class LocalBackend(Resident):
+class LocalBackend(InProcessBackend):
     """A causal language model that is asked for the probabilities of two tokens.
 
     Args:
@@ -65,12 +65,12 @@ class LocalBackend(Resident):
         self.tokenizer = loading.load_tokenizer(model, key="judge.model", pad_token=pad_token, eos_token=eos_token)
         if chat:
             check_template(self.tokenizer, example, self.template_kwargs)
-        self.labels = label_tokens(self.tokenizer, self.templated(example), labels, special=not chat)
+        self.labels = label_tokens(self.tokenizer, self.apply_template(example), labels, special=not chat)
         self.model = loading.load_model(model, key="judge.model", dtype=dtype, revision=revision)
         self.context = loading.context_length(self.model.config)
         self.max_tokens = min(max_tokens, self.context or max_tokens)
         if self.max_tokens < max_tokens:
-            say(
+            info(
                 f"judge.max_tokens {max_tokens} is above the context of {model!r}; "
                 f"prompts are truncated to {self.context} tokens"
             )
@@ -88,9 +88,9 @@ class LocalBackend(Resident):
         own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
         return f"{digest} {self.revision} {self.model.dtype} {self.chat} {self.max_tokens}{own}"
 
-    def templated(self, text: Prompt) -> str:
+    def apply_template(self, text: Prompt) -> str:
         """A judging prompt as the model reads it."""
-        return templated(self.tokenizer, text, self.chat, self.template_kwargs)
+        return apply_template(self.tokenizer, text, self.chat, self.template_kwargs)
 
     def longest_prompt(self, max_new_tokens: int) -> int:
         """The most tokens that a prompt may have before a reasoning of `max_new_tokens`.
@@ -106,16 +106,16 @@ class LocalBackend(Resident):
             )
         return room
 
-    def cuts(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
+    def truncates(self, texts: Sequence[str], max_new_tokens: int) -> list[bool]:
         """Whether `write` truncates each prompt's beginning."""
         room = self.longest_prompt(max_new_tokens)
-        shown = [self.templated(text) for text in texts]
+        shown = [self.apply_template(text) for text in texts]
         return [len(ids) > room for ids in self.tokenizer(shown, add_special_tokens=not self.chat)["input_ids"]]
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer]:
         """As in `gavel.judge.backends.base.Backend`; never None."""
         encoded = [
-            self.tokenizer(self.templated(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
+            self.tokenizer(self.apply_template(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
         ]
         kept = [ids[-self.max_tokens :] for ids in encoded]
         self.tokens_read += sum(map(len, kept))
@@ -152,7 +152,7 @@ class LocalBackend(Resident):
         groups = sample(
             self.model,
             self.tokenizer,
-            [self.templated(text) for text in texts],
+            [self.apply_template(text) for text in texts],
             n=n,
             temperature=temperature,
             max_new_tokens=max_new_tokens,

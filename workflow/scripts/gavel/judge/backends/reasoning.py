@@ -91,7 +91,7 @@ class Reasoning(Backend):
             prefixes += [groups[place] if self.samples == 1 else place] * len(known)
         answers = iter(self.writer.answers(asked, prefixes) if asked else ())
         voted = [self._voted(list(islice(answers, sum(text is not None for text in own)))) for own in written]
-        cut_off = self.writer.cuts([prompt for prompt, _ in pairs], self.max_new_tokens)
+        cut_off = self.writer.truncates([prompt for prompt, _ in pairs], self.max_new_tokens)
         return [
             replace(answer, truncated=True) if answer is not None and truncated else answer
             for answer, truncated in zip(voted, cut_off, strict=True)
@@ -119,7 +119,7 @@ class Reasoning(Backend):
             stop=cues,
         )
         return [
-            [None if text is None else cut(text, cue) + cue for text in own]
+            [None if text is None else strip_verdict(text, cue) + cue for text in own]
             for own, cue in zip(sampled, cues, strict=True)
         ]
 
@@ -141,7 +141,7 @@ class Reasoning(Backend):
         return Answer(right, wrong, any(answer.truncated for answer in known))
 
 
-def cut(text: str, cue: str) -> str:
+def strip_verdict(text: str, cue: str) -> str:
     """A reasoning without the verdict that the model continued to, and without trailing blanks."""
     end = cue.strip()
     return (text.partition(end)[0] if end else text).rstrip()

@@ -1,4 +1,4 @@
-"""Parse an OpenAI-compatible server's reply strictly: it follows the protocol, or it is `Malformed`.
+"""Parse an OpenAI-compatible server's reply strictly: it follows the protocol, or it is `MalformedReply`.
 
 Proxies answer with HTML pages, overloaded servers with half a reply, and a server's numbers can be NaN. None of that
 may become a reward or end a job.
@@ -20,14 +20,14 @@ from gavel.judge.backends.base import ROUNDING
 
 Kind = TypeVar("Kind")
 
-SHOWN = 80  # characters of a malformed reply in a message
+MAX_QUOTED = 80  # characters of a malformed reply in a message
 
 
-class Malformed(Exception):
+class MalformedReply(Exception):
     """A reply with status 200 that does not follow the protocol; the message names the fault."""
 
 
-class Listed(NamedTuple):
+class LikelyToken(NamedTuple):
     """A likely token; an impossible one has the log-probability minus infinity."""
 
     token: str
@@ -40,12 +40,12 @@ class Reply:
 
     Attributes:
         text: what the model wrote; "" if log-probabilities were requested.
-        listed: the likeliest tokens, if they were requested.
+        likely_tokens: the likeliest tokens, if they were requested.
         read, written: tokens of prompt and completion; 0 from a server that does not report them.
     """
 
     text: str
-    listed: list[Listed]
+    likely_tokens: list[LikelyToken]
     read: int
     written: int
 
@@ -64,16 +64,16 @@ def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
-        shown = body[:SHOWN].decode("utf-8", "replace")
-        raise Malformed(f"not JSON but {shown!r}" if body.strip() else "an empty body") from None
+        shown = body[:MAX_QUOTED].decode("utf-8", "replace")
+        raise MalformedReply(f"not JSON but {shown!r}" if body.strip() else "an empty body") from None
     if not isinstance(reply, dict):
-        raise Malformed(f"expected a JSON object, found {type(reply).__name__}")
+        raise MalformedReply(f"expected a JSON object, found {type(reply).__name__}")
     if reply.get("error"):
-        raise Malformed(f"an error with status 200: {str(reply['error'])[:SHOWN]}")
+        raise MalformedReply(f"an error with status 200: {str(reply['error'])[:MAX_QUOTED]}")
     read, written = _usage(reply.get("usage"))
     choices = _part(reply, "choices", list)
     if not choices:
-        raise Malformed("'choices' is empty")
+        raise MalformedReply("'choices' is empty")
     choice = _typed(choices[0], "choices[0]", dict)
     if writes:
         text = _part(_part(choice, "message", dict), "content", str) if chat else _part(choice, "text", str)
@@ -82,37 +82,37 @@ def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
     return Reply("", _listed_in_chat(logprobs) if chat else _listed(logprobs), read, written)
 
 
-def _listed_in_chat(logprobs: Mapping[str, object]) -> list[Listed]:
+def _listed_in_chat(logprobs: Mapping[str, object]) -> list[LikelyToken]:
     content = _part(logprobs, "content", list)
     if not content:
-        raise Malformed("'logprobs.content' is empty")
+        raise MalformedReply("'logprobs.content' is empty")
     entries = _part(_typed(content[0], "logprobs.content[0]", dict), "top_logprobs", list)
     entries = [_typed(entry, "an entry of 'top_logprobs'", dict) for entry in entries]
     return _checked([(_part(entry, "token", str), entry.get("logprob")) for entry in entries])
 
 
-def _listed(logprobs: Mapping[str, object]) -> list[Listed]:
+def _listed(logprobs: Mapping[str, object]) -> list[LikelyToken]:
     positions = _part(logprobs, "top_logprobs", list)
     if not positions:
-        raise Malformed("'top_logprobs' is empty")
+        raise MalformedReply("'top_logprobs' is empty")
     return _checked(list(_typed(positions[0], "top_logprobs[0]", dict).items()))
 
 
-def _checked(listed: Sequence[tuple[str, object]]) -> list[Listed]:
+def _checked(listed: Sequence[tuple[str, object]]) -> list[LikelyToken]:
     """The list, after a check that its numbers are log-probabilities of different tokens."""
     if not listed:
-        raise Malformed("'top_logprobs' is empty")
-    checked: list[Listed] = []
+        raise MalformedReply("'top_logprobs' is empty")
+    checked: list[LikelyToken] = []
     for token, value in listed:
         # An integer may be too large for a float; the comparison does not convert it.
         if not _is_number(value) or not (-sys.float_info.max <= value <= sys.float_info.max or value == -math.inf):
-            raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {str(value)[:SHOWN]}")
+            raise MalformedReply(f"the log-probability of {token[:MAX_QUOTED]!r} is {str(value)[:MAX_QUOTED]}")
         if value > ROUNDING:
-            raise Malformed(f"the log-probability of {token[:SHOWN]!r} is {value:g}, above 0")
-        checked.append(Listed(token, value))
+            raise MalformedReply(f"the log-probability of {token[:MAX_QUOTED]!r} is {value:g}, above 0")
+        checked.append(LikelyToken(token, value))
     total = math.fsum(math.exp(value) for _, value in checked)
     if total > 1 + ROUNDING:
-        raise Malformed(f"the probabilities of the listed tokens add up to {total:.3g}")
+        raise MalformedReply(f"the probabilities of the listed tokens add up to {total:.3g}")
     return checked
 
 
@@ -131,17 +131,17 @@ def _usage(usage: object) -> _Tokens:
         return _Tokens(0, 0)
     counts = [_part(_typed(usage, "usage", dict), name, int) for name in ("prompt_tokens", "completion_tokens")]
     if min(counts) < 0:
-        raise Malformed(f"'usage' counts {min(counts)} tokens")
+        raise MalformedReply(f"'usage' counts {min(counts)} tokens")
     return _Tokens(*counts)
 
 
 def _part(whole: Mapping[str, object], name: str, kind: type[Kind]) -> Kind:
     if name not in whole:
-        raise Malformed(f"no {name!r}")
+        raise MalformedReply(f"no {name!r}")
     return _typed(whole[name], repr(name), kind)
 
 
 def _typed(value: object, name: str, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Malformed(f"{name} is {type(value).__name__}, expected {kind.__name__}")
+        raise MalformedReply(f"{name} is {type(value).__name__}, expected {kind.__name__}")
     return value

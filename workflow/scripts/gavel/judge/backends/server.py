@@ -22,21 +22,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gavel.common.errors import InputError, first_line
-from gavel.common.log import bar, say
-from gavel.common.redaction import filled, remember
+from gavel.common.log import info, progress_bar
+from gavel.common.redaction import expand_variables, register_secrets
 from gavel.jobs.serving import is_gone, wait_for
 from gavel.judge.backends.base import Answer, Writer
-from gavel.judge.backends.replies import Malformed, Reply, parse
-from gavel.judge.prompting import CLOSE, Prompt, open_thought
+from gavel.judge.backends.replies import MalformedReply, Reply, parse
+from gavel.judge.prompting import CLOSING_HINT, Prompt, open_thought
 
 if TYPE_CHECKING:
     import openai
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 NAME = "judge server"
-AGAIN = (408, 409, 429)  # statuses below 500 that are worth a retry
-FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_ASKED_S = 0.5, 8.0, 60.0  # between attempts; the last if the server asks for it
+RETRIED_STATUSES = (408, 409, 429)  # statuses below 500 that are worth a retry
+MIN_WAIT_S, MAX_WAIT_S, MAX_RETRY_AFTER_S = 0.5, 8.0, 60.0  # between attempts; the last if the server asks for it
 HTTP = ("httpx", "httpcore", "h11")  # packages whose errors the openai client may let through
 
 
@@ -92,10 +92,10 @@ class ServerBackend(Writer):
         self.model, self.labels, self.chat, self.top = model, tuple(labels), chat, top_logprobs
         self.base_url, self.concurrency, self.example, self.openai = base_url, concurrency, example, openai
         key = os.environ.get(api_key_env)
-        remember(key)
+        register_secrets(key)
         self.has_key = bool(key)
         try:
-            address = filled(base_url, "judge.server.base_url")
+            address = expand_variables(base_url, "judge.server.base_url")
         except ValueError as error:
             raise InputError(str(error)) from None
         self.client = openai.OpenAI(
@@ -148,14 +148,14 @@ class ServerBackend(Writer):
         if not self.checked:
             self._check()
 
-    def _all(self, requests: Sequence[Callable[[], Found]]) -> list[Found | None]:
+    def _all(self, requests: Sequence[Callable[[], Result]]) -> list[Result | None]:
         """The results of the requests, in order; None for failed ones, which are logged."""
         failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
             asked = [pool.submit(self._tried, request, failures) for request in requests]
-            found = [answer.result() for answer in bar(asked, label="judge requests", brief=False)]
+            found = [answer.result() for answer in progress_bar(asked, label="judge requests", brief=False)]
         if failures.total:
-            say(
+            info(
                 f"judge server {self.base_url}: {failures.total} of {len(requests)} answers missing ({failures.last})",
                 console=True,
             )
@@ -165,31 +165,31 @@ class ServerBackend(Writer):
 
     def _check(self) -> None:
         try:
-            listed = self._asked(self.example, **self._one_token()).listed
-        except (self.openai.OpenAIError, Malformed):
+            listed = self._asked(self.example, **self._one_token()).likely_tokens
+        except (self.openai.OpenAIError, MalformedReply):
             return  # the prompts themselves will show the error
         first = max(listed, key=lambda entry: entry[1])[0]
         if self.chat and open_thought(first):
             raise InputError(
                 f"judge.prompting.chat: the model behind {self.base_url} opens a thought ({first}) before the label, "
-                f"where a label word is not an answer; close it with {CLOSE}, or choose another judge"
+                f"where a label word is not an answer; close it with {CLOSING_HINT}, or choose another judge"
             )
         if not any(token in self.labels for token, _ in listed):
             shown = ", ".join(repr(token) for token, _ in listed[:8]) or "no tokens"
-            thought = f"; if they begin a thought, close it with {CLOSE}" if self.chat else ""
+            thought = f"; if they begin a thought, close it with {CLOSING_HINT}" if self.chat else ""
             raise InputError(
                 f"judge.prompting.labels: neither of {list(self.labels)} is among the likeliest tokens of "
                 f"{self.base_url} ({shown}); name the words as they are listed there (a leading space counts){thought}"
             )
         self.checked = True
 
-    def _tried(self, request: Callable[[], Found], failures: "_Failures") -> Found | None:
+    def _tried(self, request: Callable[[], Result], failures: "_Failures") -> Result | None:
         """The result of a request, after retries; None if it failed for good, which `failures` counts."""
         for attempt in range(self.retries + 1):
             if failures.down:
                 failures.add(failures.last)
                 return None
-            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+            wait = min(MAX_WAIT_S, MIN_WAIT_S * 2**attempt)
             try:
                 found = request()
             except (
@@ -204,11 +204,11 @@ class ServerBackend(Writer):
                 failures.forget()
                 failures.add(str(error), down=False)
                 return None
-            except Malformed as error:
+            except MalformedReply as error:
                 reason = f"malformed reply: {error}"
             except self.openai.APIStatusError as error:
                 reason = first_line(error)
-                if 400 <= error.status_code < 500 and error.status_code not in AGAIN:
+                if 400 <= error.status_code < 500 and error.status_code not in RETRIED_STATUSES:
                     failures.add(reason, down=False)  # only this prompt's fault
                     return None
                 wait = _asked_to_wait(error) or wait
@@ -228,7 +228,7 @@ class ServerBackend(Writer):
         return None
 
     def _answer(self, text: Prompt) -> Answer:
-        listed = self._asked(text, **self._one_token()).listed
+        listed = self._asked(text, **self._one_token()).likely_tokens
         right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
         if right + wrong == 0:
             shown = ", ".join(repr(token) for token, _ in listed[:5])
@@ -283,7 +283,7 @@ def _asked_to_wait(error: "openai.APIStatusError") -> float | None:
         seconds = float(error.response.headers.get("retry-after", ""))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= LONGEST_ASKED_S else None
+    return seconds if 0 < seconds <= MAX_RETRY_AFTER_S else None
 
 
 class _NoLabel(Exception):

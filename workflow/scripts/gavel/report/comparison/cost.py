@@ -14,7 +14,7 @@ from gavel.report.cells import (
     difference_cell,
     estimate_cell,
     interval,
-    listing,
+    join_words,
     percent,
     points,
     seconds,
@@ -54,11 +54,11 @@ def cost_figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
     unknown = [name for name, study in studies.items() if judge_tokens(study) is None]
     runs = dict.fromkeys(figure.data.run[figure.data.run != "SFT"])
     figure.caption = (
-        f"Greedy accuracy of each study's primary run ({listing(list(runs))}, final checkpoint), with 95 % Wilson "
+        f"Greedy accuracy of each study's primary run ({join_words(list(runs))}, final checkpoint), with 95 % Wilson "
         "intervals over questions, against the tokens that its judge read and wrote during training, on a logarithmic "
         "axis. Grey: SFT (best validation checkpoint), which needs no judge. Judges are shifted sideways slightly, so "
         "that equal costs do not overlap. "
-        + (f"Not shown, because their judge's tokens are unknown: {listing(unknown)}. " if unknown else "")
+        + (f"Not shown, because their judge's tokens are unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
     return figure
@@ -77,7 +77,7 @@ def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame
     if not rows:
         return None
     several = len(bases) > 1
-    levels = [(f"SFT of {listing(names)}" if several else "SFT", *base) for base, names in bases.items()]
+    levels = [(f"SFT of {join_words(names)}" if several else "SFT", *base) for base, names in bases.items()]
     lines = [
         {"label": level, "run": "SFT", "set": name, "accuracy": value, "low": low, "high": high}
         for level, value, low, high in levels

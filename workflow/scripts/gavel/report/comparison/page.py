@@ -10,7 +10,7 @@ import pandas as pd
 
 from gavel.common.errors import InputError
 from gavel.report import page
-from gavel.report.cells import Table, difference_cell, estimate_cell, interval, listing, points, text
+from gavel.report.cells import Table, difference_cell, estimate_cell, interval, join_words, points, text
 from gavel.report.comparison import cost, tables
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
@@ -41,7 +41,7 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.test_set": str,
     "primary.metric": str,
 }
-LISTED = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
+LIST_SHAPES = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 AXES = {
     "variant": "",
     "labels": "labelled questions",
@@ -77,23 +77,25 @@ def render(
     studies = {name: load_study(folder, complete) for name, folder in folders.items()}
     fewest_seeds = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = accuracy_figure(studies, axis)
-    benchmarks = judge_benchmark.labelled({name: study.judge_benchmark for name, study in studies.items()})
+    benchmarks = judge_benchmark.combine_tables({name: study.judge_benchmark for name, study in studies.items()})
     costs, trained = judge_benchmark.cost_figure(benchmarks), trained_judges(studies)
     context = {
         "title": title,
         "question": question,
         "answer": answer(studies, axis),
         "figure": figure,
-        "tables": [(sized(studies, name), headline_table(studies, name)) for name in test_sets(studies)],
-        "best": [(sized(studies, name), headline_table(studies, name, "best")) for name in test_sets(studies)],
+        "tables": [(name_with_size(studies, name), headline_table(studies, name)) for name in test_sets(studies)],
+        "best": [(name_with_size(studies, name), headline_table(studies, name, "best")) for name in test_sets(studies)],
         "choices": {
-            sized(studies, name): table
+            name_with_size(studies, name): table
             for name in test_sets(studies)
             if (table := tables.choices_table(studies, name)).rows
         },
         "first": next(iter(studies)),
         "paired": {
-            sized(studies, name): table for name in test_sets(studies) if (table := paired_table(studies, name)).rows
+            name_with_size(studies, name): table
+            for name in test_sets(studies)
+            if (table := paired_table(studies, name)).rows
         },
         "judges": None
         if benchmarks.empty
@@ -105,7 +107,7 @@ def render(
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "seeds": seeds_sentence(fewest_seeds),
-        "links": {name: page.address(study.files.report, out) for name, study in studies.items()},
+        "links": {name: page.relative_url(study.files.report, out) for name, study in studies.items()},
     }
     page.write_page("page.comparison.j2", context, out)
     if figures_dir is not None:
@@ -164,7 +166,7 @@ def _check_config(config: dict[str, Any], path: Path) -> None:
             where = where.get(section) or {}
         if name in where:
             value = where[name]
-            if not _is(value, kind) or (key in LISTED and not all(_is(one, LISTED[key]) for one in value)):
+            if not _is(value, kind) or (key in LIST_SHAPES and not all(_is(one, LIST_SHAPES[key]) for one in value)):
                 raise InputError(f"{path}: {key} has the wrong type, found {value!r}; {copy}")
         elif sections == ["primary"] and where:
             raise InputError(f"{path}: {key} is missing; the primary comparison needs it; {copy}")
@@ -179,13 +181,13 @@ def test_sets(studies: Mapping[str, Results]) -> list[str]:
     return list(dict.fromkeys(name for study in studies.values() for name in study.sets))
 
 
-def sized(studies: Mapping[str, Results], name: str) -> str:
+def name_with_size(studies: Mapping[str, Results], name: str) -> str:
     """A test set's name with its number of questions, or several numbers if the studies differ."""
     sizes = dict.fromkeys(study.size(name) for study in studies.values() if name in study.sets)
     return f"{name} ({' or '.join(f'{size:,}' for size in sizes)} questions)"
 
 
-def places(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
+def axis_positions(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
     """Each study's position on the axis; None if unknown."""
     if axis == "labels":
         return {name: ((study.splits or {}).get("counts") or {}).get("labeled") for name, study in studies.items()}
@@ -201,7 +203,7 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
     shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
     kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
-    results, where = [], places(studies, axis)
+    results, where = [], axis_positions(studies, axis)
     for name, study in studies.items():
         primary = study.primary
         row = study.comparison(primary["run"], "sft", primary["set"], primary["metric"], primary["k"])
@@ -220,7 +222,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     if axis == "judge_tokens":
         return cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
-    where, kept = places(studies, axis), []
+    where, kept = axis_positions(studies, axis), []
     for name in test_sets(studies):
         rows = []
         for label, study in studies.items():
@@ -244,7 +246,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     figure.caption = (
         "Greedy accuracy with 95 % Wilson intervals over questions. RL runs: final checkpoint; SFT: best validation "
         "checkpoint. Points with the same x are drawn side by side. "
-        + (f"Not shown, because their x is unknown: {listing(unknown)}. " if unknown else "")
+        + (f"Not shown, because their x is unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
     return figure

@@ -9,7 +9,7 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.nested import dotted
+from gavel.common.nested import flatten
 from gavel.evaluation.metrics import compare
 from gavel.report.cells import (
     MISSING,
@@ -18,13 +18,13 @@ from gavel.report.cells import (
     count,
     difference_cell,
     estimate_cell,
-    listing,
+    join_words,
     p_cell,
     percent,
     text,
 )
 from gavel.report.results import RERUN, Results
-from gavel.report.sections.votes import COLUMNS, picked_from
+from gavel.report.sections.votes import COLUMNS, best_of_size
 from gavel.stats.intervals import holm
 
 # Config keys that do not affect results.
@@ -50,8 +50,8 @@ def overview_table(studies: Mapping[str, Results]) -> Table:
                 count(counts.get("unlabeled")),
                 MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
                 MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
-                text(listing(collapsed)),
-                text(listing([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
+                text(join_words(collapsed)),
+                text(join_words([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
             ]
         )
     return table
@@ -64,7 +64,7 @@ def differences(studies: Mapping[str, Results]) -> dict[str, str]:
     followed by the keys in which the studies with this section differ.
     """
     flat = {
-        name: dotted({key: value for key, value in study.study.items() if key not in NAMING})
+        name: flatten({key: value for key, value in study.study.items() if key not in NAMING})
         for name, study in studies.items()
     }
     first = next(iter(flat.values()))
@@ -166,12 +166,12 @@ def choices_table(studies: Mapping[str, Results], name: str) -> Table:
 
     A study with a pointwise judge has no Elo ratings and no knockout. Without rows if no study has them.
     """
-    if all(picked_from(study, name) is None for study in studies.values()):
+    if all(best_of_size(study, name) is None for study in studies.values()):
         return Table([], [])
     table = Table([("study", ""), ("run", ""), ("n", "samples per question")], [])
     table.columns += [(title.format(n="n"), hint + ", in %") for title, hint in COLUMNS.values()]
     for label, study in studies.items():
-        n = picked_from(study, name) or study.top_k
+        n = best_of_size(study, name) or study.top_k
         for run in dict.fromkeys(["sft", study.primary["run"]]):
             metrics = [study.metric(run, name, metric, n) for metric in COLUMNS] if n else []
             if any(metrics):
@@ -198,8 +198,8 @@ def labels_sentence(studies: Mapping[str, Results]) -> str | None:
     needed = [labels_for(value, points) for _, value, _ in reached]
     amounts = [f"about {number:,.0f}" if number else f"more than {points[-1][0]:,}" for number in needed]
     return (
-        f"Label efficiency: what {reached[0][2]} reaches with {listing([f'{labels:,}' for labels, *_ in reached])} "
-        f"labels, SFT alone would reach with {listing(amounts)} (linear interpolation between the SFT baselines, "
+        f"Label efficiency: what {reached[0][2]} reaches with {join_words([f'{labels:,}' for labels, *_ in reached])} "
+        f"labels, SFT alone would reach with {join_words(amounts)} (linear interpolation between the SFT baselines, "
         "labels on a logarithmic scale)."
     )
 

@@ -19,22 +19,22 @@ from gavel.report.plots.style import (
     SKY,
     VERMILLION,
     accuracy_axis,
-    drawn,
+    as_svg,
     legend,
-    named,
+    legend_label,
     panel,
 )
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-ROOM = 2.0  # factor by which the axis extends beyond the largest and the smallest cost
-BESIDE = 0.012  # shift between neighbouring judges, as a fraction of the axis
-TICKED = 300.0  # an axis that spans a smaller ratio also has ticks at 2 and 5
-UPRIGHT = 3  # more stage names than this are rotated
-LEVELS = ("--", ":", "-.")  # dashes of the reference lines
+AXIS_MARGIN = 2.0  # factor by which the axis extends beyond the largest and the smallest cost
+LABEL_OFFSET = 0.012  # shift between neighbouring judges, as a fraction of the axis
+FINE_TICKS_RATIO = 300.0  # an axis that spans a smaller ratio also has ticks at 2 and 5
+MAX_UPRIGHT_NAMES = 3  # more stage names than this are rotated
+LEVEL_DASHES = ("--", ":", "-.")  # dashes of the reference lines
 Level = tuple[str, float, float, float]  # name, value, low, high
 
 
-@drawn
+@as_svg
 def judge_reliability(bins: pd.DataFrame) -> Figure:
     """Reliability diagram: fraction correct against the judge's mean score, one row per bin.
 
@@ -54,7 +54,7 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
     return figure
 
 
-@drawn
+@as_svg
 def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
     """Histogram of the judge's scores: correct solutions above the axis, wrong ones below."""
     figure, axes = panel()
@@ -78,7 +78,7 @@ def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> F
     return figure
 
 
-@drawn
+@as_svg
 def accuracy_against_cost(
     rows: pd.DataFrame,
     text: str = "tokens per pair (read and written)",
@@ -95,22 +95,28 @@ def accuracy_against_cost(
     for place, (name, value, low, high) in enumerate(levels):
         if high > low:
             axes.axhspan(100 * low, 100 * high, color=GREY, alpha=0.15, linewidth=0)
-        axes.axhline(100 * value, color=GREY, linewidth=1, linestyle=LEVELS[place % len(LEVELS)], label=named(name))
-    left, right = rows.tokens.min() / ROOM, rows.tokens.max() * ROOM
+        axes.axhline(
+            100 * value,
+            color=GREY,
+            linewidth=1,
+            linestyle=LEVEL_DASHES[place % len(LEVEL_DASHES)],
+            label=legend_label(name),
+        )
+    left, right = rows.tokens.min() / AXIS_MARGIN, rows.tokens.max() * AXIS_MARGIN
     for place, row in enumerate(rows.itertuples()):
         spread = 100 * np.array([[row.accuracy - row.low], [row.high - row.accuracy]]).clip(0)
         axes.errorbar(
-            row.tokens * (right / left) ** (BESIDE * (place - (len(rows) - 1) / 2)),
+            row.tokens * (right / left) ** (LABEL_OFFSET * (place - (len(rows) - 1) / 2)),
             100 * row.accuracy,
             yerr=spread,
             fmt=MARKERS[place // len(COLOURS) % len(MARKERS)],
             color=COLOURS[place % len(COLOURS)],
             elinewidth=1.2,
-            label=named(row.label),
+            label=legend_label(row.label),
         )
     axes.set_xscale("log")
     axes.set_xlim(left, right)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right / left < TICKED else (1,)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right / left < FINE_TICKS_RATIO else (1,)))
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     axes.minorticks_off()
     axes.set_xlabel(text)
@@ -127,7 +133,7 @@ def _short(value: float) -> str:
     return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-@drawn
+@as_svg
 def judge_progress(rows: pd.DataFrame) -> Figure:
     """Accuracy on the judge benchmark, before training and after each part of it.
 
@@ -154,7 +160,7 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-@drawn
+@as_svg
 def selection_curve(validations: pd.DataFrame) -> Figure:
     """Accuracy on selection pairs during a judge's training; every stage is drawn equally wide.
 
@@ -176,8 +182,8 @@ def selection_curve(validations: pd.DataFrame) -> Figure:
         if place:
             axes.axvline(place, color=GREY, linewidth=0.8)
     for method, colour in colours.items():
-        axes.plot([], [], "o-", color=colour, markersize=3.5, label=named(method))
-    slanted = {"rotation": 30, "ha": "right"} if len(ticks) > UPRIGHT else {}
+        axes.plot([], [], "o-", color=colour, markersize=3.5, label=legend_label(method))
+    slanted = {"rotation": 30, "ha": "right"} if len(ticks) > MAX_UPRIGHT_NAMES else {}
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8, **slanted)
     axes.grid(axis="x", visible=False)
     accuracy_axis(axes)

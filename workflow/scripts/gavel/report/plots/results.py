@@ -16,19 +16,19 @@ from gavel.report.plots.style import (
     PURPLE,
     SKY,
     accuracy_axis,
-    drawn,
+    as_svg,
     legend,
-    named,
+    legend_label,
     panel,
     run_styles,
 )
 
-BARRED = 5  # seeds at one λ whose error bars fit side by side
-CROWDED = 4  # more names than this are rotated
-WIDE = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
+MAX_ERROR_BARS = 5  # seeds at one λ whose error bars fit side by side
+MAX_UPRIGHT_NAMES = 4  # more names than this are rotated
+LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
 
 
-@drawn
+@as_svg
 def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
     """One accuracy metric on one test set against λ: a line per algorithm, SFT as a band.
 
@@ -52,13 +52,13 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
         means = own.groupby("lambda").value.mean()
         most = own.groupby("lambda").size().max()
         bars = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
-        axes.plot(means.index + shift, 100 * means, color=colour, label=named(algorithm.upper()))
+        axes.plot(means.index + shift, 100 * means, color=colour, label=legend_label(algorithm.upper()))
         within = own.groupby("lambda").cumcount() - (own.groupby("lambda").seed.transform("size") - 1) / 2
         axes.errorbar(
             own["lambda"] + shift + min(0.012, 0.02 / most) * within,
             100 * own.value,
-            yerr=bars if most <= BARRED else None,
-            alpha=1 if most <= BARRED else 0.5,
+            yerr=bars if most <= MAX_ERROR_BARS else None,
+            alpha=1 if most <= MAX_ERROR_BARS else 0.5,
             fmt=MARKERS[place % len(MARKERS)],
             color=colour,
             elinewidth=1.2,
@@ -71,7 +71,7 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-@drawn
+@as_svg
 def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     """Forest plot of paired differences from SFT on one test set.
 
@@ -101,7 +101,7 @@ def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     return figure
 
 
-@drawn
+@as_svg
 def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     """maj@k against k on one test set, a line per run, with greedy accuracy at the left edge.
 
@@ -116,7 +116,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     for place, run in enumerate(runs.run):
         own, style = rows[rows.run == run], styles[run]
         votes = own[own.metric == "maj"].sort_values("k")
-        axes.plot(votes.k, 100 * votes.value, label=named(names[run]), markevery=[-1], **style)
+        axes.plot(votes.k, 100 * votes.value, label=legend_label(names[run]), markevery=[-1], **style)
         last = votes[votes.k == top]
         shift = 1 + 0.04 * (place - (len(runs) - 1) / 2)
         axes.errorbar(
@@ -139,7 +139,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     return figure
 
 
-@drawn
+@as_svg
 def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
     """Greedy accuracy per perturbation kind: a dot with its interval for each run.
 
@@ -163,7 +163,7 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
             markersize=4.5,
             elinewidth=1.1,
             capsize=0,
-            label=named(names[run]),
+            label=legend_label(names[run]),
         )
     axes.set_yticks(range(len(kinds)), [kind + (" †" if kind in unseen else "") for kind in kinds])
     axes.set_ylim(len(kinds) - 0.45, -0.55)
@@ -176,7 +176,7 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
     return figure
 
 
-@drawn
+@as_svg
 def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     """Accuracy of each run on one test set, against the quantity in which the studies differ.
 
@@ -189,7 +189,7 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
     styles = run_styles(runs)
     spots = rows.groupby("study", sort=False).x.first()
-    logarithmic = bool(text) and spots.min() > 0 and spots.max() / spots.min() > WIDE
+    logarithmic = bool(text) and spots.min() > 0 and spots.max() / spots.min() > LOG_AXIS_RATIO
     scale, back = (np.log, np.exp) if logarithmic else (lambda x: x, lambda x: x)
     width = np.ptp(scale(spots)) or 1.0
     for place, (run, _, _) in enumerate(runs):
@@ -197,11 +197,11 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         x = back(scale(own.x) + 0.012 * width * (place - (len(runs) - 1) / 2))
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
         style = styles[run] if text else styles[run] | {"linestyle": "none"}
-        axes.errorbar(x, 100 * own.value, yerr=spread, label=named(own.label.iloc[0]), elinewidth=1.2, **style)
+        axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(own.label.iloc[0]), elinewidth=1.2, **style)
     if logarithmic:
         axes.set_xscale("log")
     ticks = [name if not text else f"{x:,.3g}\n{name}" for name, x in spots.items()]
-    slanted = {} if text or len(spots) <= CROWDED else {"rotation": 35, "ha": "right"}
+    slanted = {} if text or len(spots) <= MAX_UPRIGHT_NAMES else {"rotation": 35, "ha": "right"}
     axes.set_xticks(list(spots), ticks, fontsize=8, **slanted)
     axes.minorticks_off()
     axes.set_xlabel(text)

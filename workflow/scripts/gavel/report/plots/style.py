@@ -58,7 +58,7 @@ _UNHIDDEN = "\u200b"  # put before a leading `_`: matplotlib omits such labels f
 DASHES = ("-", "--", ":", "-.")
 
 
-def drawn(draw: Callable[..., Figure]) -> Callable[..., str]:
+def as_svg(draw: Callable[..., Figure]) -> Callable[..., str]:
     """Decorate a function that draws a figure to return SVG text: the same bytes for the same data."""
 
     @wraps(draw)
@@ -78,11 +78,11 @@ def svg_text(draw: Callable[..., Figure], args: tuple[Any, ...], kwargs: dict[st
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     # Fallback fonts that are as wide as the one that the layout was computed with.
     changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
-    text = in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
+    text = replace_in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
     return _CONTROL.sub("\ufffd", text).strip()
 
 
-def in_tags(svg: str, change: Callable[[str], str]) -> str:
+def replace_in_tags(svg: str, change: Callable[[str], str]) -> str:
     """Apply a change to the tags of an SVG text, but not to the text between them."""
     return re.sub(r"<[^>]*>", lambda tag: change(tag[0]), svg)
 
@@ -93,7 +93,7 @@ def _replaced(text: str, changes: dict[str, str]) -> str:
     return text
 
 
-def named(text: str) -> str:
+def legend_label(text: str) -> str:
     """A label that matplotlib shows in the legend even if it begins with `_`."""
     return f"{_UNHIDDEN}{text}" if text.startswith("_") else text
 

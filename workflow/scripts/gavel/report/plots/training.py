@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gavel.report.plots.style import BLUE, GREY, VERMILLION, drawn, legend, panel, run_styles
+from gavel.report.plots.style import BLUE, GREY, VERMILLION, as_svg, legend, panel, run_styles
 
 POINTS = 200  # limit for a curve; a longer one is drawn as the means of this many blocks
 
 
-@drawn
+@as_svg
 def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
     """Judge reward and true accuracy of one run's validation samples, from 0 to 1.
 
@@ -46,7 +46,7 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
     return figure
 
 
-@drawn
+@as_svg
 def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str, text: str) -> Figure:
     """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
 
@@ -71,7 +71,7 @@ def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, flo
     return figure
 
 
-@drawn
+@as_svg
 def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
     """Greedy validation accuracy during SFT, by epoch or step.
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gavel.evaluation.metrics import main_checkpoint
-from gavel.report import crowd
+from gavel.report import run_selection
 from gavel.report.cells import (
     DIFFERENCE,
     MISSING,
@@ -15,15 +15,15 @@ from gavel.report.cells import (
     count,
     difference_cell,
     estimate_cell,
-    listing,
+    is_significant,
+    join_words,
     p_cell,
     percent,
-    stands_out,
     text,
 )
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
 from gavel.report.plots.results import (
-    BARRED,
+    MAX_ERROR_BARS,
     accuracy_against_lambda,
     accuracy_per_kind,
     difference_from_sft,
@@ -38,7 +38,7 @@ BARS = "Bars at the largest k: 95 % bootstrap intervals over questions."
 
 def lambda_figure(results: Results) -> Figure:
     """Greedy and maj@k accuracy against λ on every test set."""
-    rows, k = results.headline, results.top_k
+    rows, k = results.main_metrics, results.top_k
     figure = Figure(
         "accuracy-against-lambda",
         missing="No RL run has been evaluated, so there is no accuracy to plot against λ.",
@@ -61,8 +61,8 @@ def lambda_figure(results: Results) -> Figure:
         + f"Final checkpoint of every RL run ({rl_settings(results)}), best validation checkpoint of SFT. "
         + seeds_sentence(results)
         + (
-            f" With more than {BARRED} seeds, individual runs are points without bars."
-            if crowd.kinds_of_run(results)
+            f" With more than {MAX_ERROR_BARS} seeds, individual runs are points without bars."
+            if run_selection.kinds_of_run(results)
             else ""
         )
     )
@@ -79,7 +79,7 @@ def difference_figure(results: Results) -> Figure:
         missing="There is no comparison with SFT, because SFT or every RL run is missing.",
     )
     order = {run: place for place, run in enumerate(results.runs)}
-    groups = crowd.kinds_of_run(results)
+    groups = run_selection.kinds_of_run(results)
     for name in results.sets:
         own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
         if groups:
@@ -111,16 +111,16 @@ def _over_seeds(results: Results, name: str) -> pd.DataFrame:
 
 def vote_figure(results: Results) -> Figure:
     """maj@k curves of every run, a panel per test set."""
-    rows = results.headline
+    rows = results.main_metrics
     rows = rows[rows.metric.isin(["greedy", "maj"])]
     figure = Figure(
         "maj-at-k", data=rows, missing="Only greedy responses were generated, so there are no votes to show."
     )
     if not results.top_k:
         return figure
-    groups = crowd.kinds_of_run(results)
+    groups = run_selection.kinds_of_run(results)
     if groups:
-        rows = crowd.mean_of_seeds(rows, groups)
+        rows = run_selection.mean_of_seeds(rows, groups)
     for name in results.sets:
         own = rows[rows.set == name]
         if (own.metric == "maj").any():
@@ -129,7 +129,7 @@ def vote_figure(results: Results) -> Figure:
         f"Accuracy of the majority vote of k samples against k, with greedy decoding at the left edge, on "
         f"{_sizes(results)}. {_sampling(results)}; ties count by expectation, samples without an answer do not vote. "
         + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds_sentence(results)}")
-        + crowd.averaged(results)
+        + run_selection.averaging_note(results)
     )
     return figure
 
@@ -137,7 +137,7 @@ def vote_figure(results: Results) -> Figure:
 def kinds_figure(results: Results) -> Figure:
     """Greedy accuracy per perturbation kind: for each such test set, a panel per algorithm."""
     figure = Figure("accuracy-per-kind", wide=True, missing="No test set has perturbation kinds.")
-    rows = results.headline
+    rows = results.main_metrics
     rows = rows[rows.metric.str.startswith("greedy_kind:")]
     grid_runs = [about for run, about in results.runs.items() if run != "sft"]
     seed = min((about["seed"] for about in grid_runs if about["seed"] is not None), default=None)
@@ -156,14 +156,14 @@ def kinds_figure(results: Results) -> Figure:
         "Greedy accuracy per perturbation kind, with 95 % Wilson intervals"
         + (f" (seed {seed})" if len({about["seed"] for about in grid_runs}) > 1 else "")
         + ". "
-        + (f"†: wording that is absent from pretraining ({listing(list(unseen))}). " if unseen else "")
+        + (f"†: wording that is absent from pretraining ({join_words(list(unseen))}). " if unseen else "")
         + "Intervals are not corrected for the number of kinds: interpret a single kind with care."
     )
     return figure
 
 
 def _sizes(results: Results) -> str:
-    return listing([f"{name} ({results.size(name):,} questions)" for name in results.sets])
+    return join_words([f"{name} ({results.size(name):,} questions)" for name in results.sets])
 
 
 def _sampling(results: Results) -> str:
@@ -235,7 +235,7 @@ def comparison_table(results: Results, rows: pd.DataFrame, *, matched: bool = Fa
             text(row.set),
             text(results.names.get(row.run, row.run), measure + (", primary ★" if row.primary else "")),
             text(results.names.get(row.baseline, row.baseline)),
-            difference_cell(row, bold=stands_out(row)),
+            difference_cell(row, bold=is_significant(row)),
             p_cell(row.p),
             p_cell(row.p_adjusted),
             discordant,

@@ -1,9 +1,9 @@
 """Sentences computed from the results: the answer, what happened in each λ = 0 run, how many labels were used."""
 
-from gavel.report import crowd
-from gavel.report.cells import difference_text, listing, p_value, percent, seconds
+from gavel.report import run_selection
+from gavel.report.cells import difference_text, join_words, p_value, percent, seconds
 from gavel.report.results import Results
-from gavel.training.rl.collapse import seen
+from gavel.training.rl.collapse import judge_reflects_fall
 
 
 def primary_answer(results: Results) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def label_use(results: Results) -> list[str]:
         if shown:
             used.append(f"{' or '.join(shown)} at λ = {lam:g}")
     if used:
-        sentences.append(f"RL used {listing(used)}.")
+        sentences.append(f"RL used {join_words(used)}.")
     validation = counts.get("validation")
     if isinstance(validation, int):
         sentences.append(
@@ -74,7 +74,7 @@ def label_use(results: Results) -> list[str]:
 def judge_alone(results: Results) -> list[str]:
     """A sentence for each λ = 0 run on its judge reward and true accuracy; of many seeds, only for those drawn."""
     sentences = []
-    for run in crowd.shown_runs(results):
+    for run in run_selection.selected_runs(results):
         table = results.monitors.get(run, ())
         if run == "sft" or results.runs[run]["lambda"] != 0 or not {"judge", "accuracy"} <= set(table):
             continue
@@ -98,7 +98,7 @@ def judge_alone(results: Results) -> list[str]:
             text += f". The monitor flagged a collapse at step {step:.0f}"
         truth = "true_win_rate" if pairwise else "accuracy"
         gap = (last.judge - last[truth]) - (first.judge - first[truth])
-        if pairwise and last[truth] < first[truth] and not seen(last, first):
+        if pairwise and last[truth] < first[truth] and not judge_reflects_fall(last, first):
             text += ". The judge's win rate fell less than half as far as the true one: this is reward hacking"
         elif not pairwise and last.judge > first.judge and last.accuracy < first.accuracy:
             text += ". Reward rose while accuracy fell: this is reward hacking"
@@ -117,16 +117,18 @@ def collapses(results: Results) -> str | None:
         return "The monitor could not detect a collapse: the judge scored none of the validation samples."
     steps = {run: results.collapse(run) for run in validated}
     fallen = [f"{results.names[run]} at step {step:.0f}" for run, step in steps.items() if step is not None]
-    return f"The monitor flagged a collapse of {listing(fallen)}." if fallen else "The monitor flagged no collapse."
+    return f"The monitor flagged a collapse of {join_words(fallen)}." if fallen else "The monitor flagged no collapse."
 
 
-def absent(results: Results) -> list[str]:
+def missing_parts(results: Results) -> list[str]:
     """Sentences on what is missing: failed runs, runs without results, the judge, test results."""
     sentences = []
     for status, words in (("failed", "failed"), ("missing", "produced no result")):
         runs = [results.names[run] for run, about in results.runs.items() if about.get("status") == status]
         if runs:
-            sentences.append(f"{listing(runs)} {words}; tables and figures omit {'it' if len(runs) == 1 else 'them'}.")
+            sentences.append(
+                f"{join_words(runs)} {words}; tables and figures omit {'it' if len(runs) == 1 else 'them'}."
+            )
     for run, about in results.runs.items():
         if about.get("reason"):
             sentences.append(f"Last line of the log of {results.names[run]}: {about['reason']}")
@@ -140,7 +142,7 @@ def absent(results: Results) -> list[str]:
             if about.get("status") == "finished" and run not in evaluated
         ]
         if left:
-            sentences.append(f"{listing(left)} finished but {'was' if len(left) == 1 else 'were'} not evaluated.")
+            sentences.append(f"{join_words(left)} finished but {'was' if len(left) == 1 else 'were'} not evaluated.")
         if len(results.sets) == 1:
             sentences.append(
                 f"There is only one test set, {results.sets[0]}: results say nothing about other questions."
@@ -162,4 +164,4 @@ def total_time(results: Results) -> str:
     training = sum(about.get("seconds") or 0 for about in results.runs.values())
     parts = [f"training took {seconds(training)} in total over all runs"] if training else []
     parts += [f"all timed jobs took {seconds(jobs)} in total, some of them in parallel"] if jobs else []
-    return (listing(parts).capitalize() + ".") if parts else "No timings were recorded."
+    return (join_words(parts).capitalize() + ".") if parts else "No timings were recorded."

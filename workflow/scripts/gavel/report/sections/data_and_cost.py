@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, listing, percent, points, seconds, text
+from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, join_words, percent, points, seconds, text
 from gavel.report.results import Results, Tokens, csv_table, matching
 from gavel.study.rules import RULES
 
 # Action in run.json that ended a run early -> its text in the table.
-ENDED = {
+ENDINGS = {
     "stop": "stopped at step {step}: collapse",
     "rollback": "ended at step {step}: collapse; best validation checkpoint",
     "early_stop": "ended at step {step}: no more progress; best validation checkpoint",
@@ -79,7 +79,7 @@ def algorithm_table(results: Results) -> Table | None:
 def _note(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return listing([str(part) for part in value]) if isinstance(value, list) else value
+    return join_words([str(part) for part in value]) if isinstance(value, list) else value
 
 
 def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
@@ -112,7 +112,7 @@ def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
         numbers += [count(about.get(key)) for key in ("labels", "unlabeled")]
         status = about["status"]
         if ended := about.get("ended"):
-            status = ENDED[ended["action"]].format(step=ended["step"])
+            status = ENDINGS[ended["action"]].format(step=ended["step"])
         place = mlflow.get(run, {})
         tracked = [Cell(place.get("id", "–")[:8], number=False, link=place.get("url"))] if mlflow else []
         table.rows.append(
@@ -125,10 +125,10 @@ def tokens(results: Results, run: str) -> Tokens:
     """Tokens of one run's training: those trained on, and the judge's (with validation); None if not logged."""
     training, validations = (tables.get(run, pd.DataFrame()) for tables in (results.training, results.monitors))
     read = [table.judge_tokens.sum() for table in (training, validations) if "judge_tokens" in table]
-    return Tokens(trained_on(training), sum(read) if read else None)
+    return Tokens(trained_tokens(training), sum(read) if read else None)
 
 
-def trained_on(training: pd.DataFrame) -> float | None:
+def trained_tokens(training: pd.DataFrame) -> float | None:
     """Tokens of prompts and completions by TRL's counter, which restarts when a run resumes; None if not logged."""
     if "num_tokens" not in training:
         return None
@@ -159,7 +159,7 @@ def rule_table(results: Results) -> Table | None:
     used = results.usage | {RULES["train_rl"].group: trained}
     stages = matching(results.files, results.files.judge.training("*").training)
     read = [csv_table(path) for path in stages if path.stat().st_size]
-    used |= {RULES["train_judge"].group: Tokens(judge=_sum(map(trained_on, read)))}
+    used |= {RULES["train_judge"].group: Tokens(judge=_sum(map(trained_tokens, read)))}
     for rule, jobs in results.benchmarks.groupby("rule", sort=False):
         total, longest = jobs.seconds.sum(), jobs.seconds.max()
         times = [Cell(seconds(value), sort=value) for value in (total, longest)]

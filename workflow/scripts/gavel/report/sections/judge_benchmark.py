@@ -8,7 +8,7 @@ import pandas as pd
 
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import WrittenJudgment
-from gavel.report.cells import MISSING, Cell, Estimate, Table, count, estimate_cell, listing, points, text
+from gavel.report.cells import MISSING, Cell, Estimate, Table, count, estimate_cell, join_words, points, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
@@ -21,7 +21,7 @@ TITLES = {
 }
 
 
-def labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def combine_tables(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Join the tables of one or more studies, with a column `label` that distinguishes their judges.
 
     Args:
@@ -107,14 +107,15 @@ def cost_figure(rows: pd.DataFrame) -> Figure:
         "questions; if all pairs are won, Wilson's, which is wider), against the tokens that its model reads and "
         "writes per pair, on a logarithmic axis. Judges are shifted sideways slightly, so that equal costs do not "
         "overlap. "
-        + (f"Not shown, for lack of token counts or answers: {listing(uncounted)}. " if uncounted else "")
+        + (f"Not shown, for lack of token counts or answers: {join_words(uncounted)}. " if uncounted else "")
         + about_pairs(rows)
     )
     return figure
 
 
-def written_cards(results: Results) -> list[dict[str, Any]]:
-    """Written judgments of the same few pairs by a study's first and last judge (`gavel.judge_eval.benchmark.written`).
+def judgment_cards(results: Results) -> list[dict[str, Any]]:
+    """Written judgments of the same few pairs by a study's first and last judge
+    (`gavel.judge_eval.benchmark.written_judgments`).
 
     Returns:
         `{"id", "prompt" (its end), "label" (the correct one), "sides"}`; a side has `judge`, `judgment`, `right`,
@@ -136,7 +137,7 @@ def written_cards(results: Results) -> list[dict[str, Any]]:
 def about_pairs(rows: pd.DataFrame) -> str:
     """A description of the benchmark's pairs."""
     every = all_pairs(rows)
-    pairs = listing([f"{number:,}" for number in dict.fromkeys(every.n + every.missing)])
+    pairs = join_words([f"{number:,}" for number in dict.fromkeys(every.n + every.missing)])
     same = every["items"].nunique() == 1
     return (
         f"{pairs} pairs of a correct and a wrong solution of one validation question. Solutions come from the untuned "

@@ -28,7 +28,7 @@ from gavel.report.cells import (
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_progress, selection_curve
 from gavel.report.results import Results, csv_table, last_line
-from gavel.report.sections.data_and_cost import trained_on
+from gavel.report.sections.data_and_cost import trained_tokens
 from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
 from gavel.stats.intervals import clustered_mean
@@ -273,13 +273,13 @@ def stage_table(found: list[Stage]) -> Table:
         cells += [estimate_cell(before), estimate_cell(after), count((after or before) and (after or before).n)]
         cells.append(MISSING if after is None else Cell(percent(after.flipped), sort=after.flipped))
         took = stage.run.get("seconds")
-        table.rows.append([*cells, count(trained_on(stage.training)), Cell(seconds(took), sort=took or 0)])
+        table.rows.append([*cells, count(trained_tokens(stage.training)), Cell(seconds(took), sort=took or 0)])
     return table
 
 
 def training_cost(found: list[Stage]) -> tuple[float | None, float | None]:
     """Total (tokens, seconds) of all stages; None without stages, or if a stage has no count."""
-    tokens, took = [trained_on(stage.training) for stage in found], [stage.run.get("seconds") for stage in found]
+    tokens, took = [trained_tokens(stage.training) for stage in found], [stage.run.get("seconds") for stage in found]
     return tuple(None if not parts or None in parts else sum(parts) for parts in (tokens, took))
 
 

@@ -6,7 +6,7 @@ from gavel.report.results import Results
 
 def kind_table(results: Results, name: str, unseen: set[str]) -> Table:
     """Greedy accuracy of every run per perturbation kind of one test set."""
-    rows = results.headline
+    rows = results.main_metrics
     rows = rows[(rows.set == name) & rows.metric.str.startswith("greedy_kind:")]
     metrics = list(dict.fromkeys(rows.metric))
     runs = list(dict.fromkeys(rows.run))
@@ -26,7 +26,7 @@ def kind_table(results: Results, name: str, unseen: set[str]) -> Table:
 
 def drop_table(results: Results, name: str) -> Table:
     """Performance drop rate (PDR) in %, with intervals: rows are all kinds together, then each; columns are runs."""
-    rows = results.headline
+    rows = results.main_metrics
     rows = rows[(rows.set == name) & ((rows.metric == "pdr") | rows.metric.str.startswith("pdr_kind:"))]
     runs = list(dict.fromkeys(rows.run))
     table = Table([("kind", ""), ("n", "questions"), *((results.names[run], "drop rate, %") for run in runs)], [])
@@ -40,7 +40,7 @@ def drop_table(results: Results, name: str) -> Table:
 def answerable_table(results: Results, name: str) -> Table:
     """Greedy accuracy on answerable and on unanswerable questions; rows are runs."""
     parts = {"greedy_answerable": "answerable", "greedy_unanswerable": "unanswerable"}
-    rows = results.headline
+    rows = results.main_metrics
     rows = rows[(rows.set == name) & rows.metric.isin(list(parts))]
     table = Table([("run", "")], [])
     for metric, title in parts.items():

@@ -7,8 +7,8 @@ import pandas as pd
 
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import VerdictRow
-from gavel.report import crowd
-from gavel.report.cells import Estimate, Table, count, estimate_cell, listing, text
+from gavel.report import run_selection
+from gavel.report.cells import Estimate, Table, count, estimate_cell, join_words, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
 from gavel.report.plots.training import diagnostic, sft_curve, training_curve
 from gavel.report.results import Results
@@ -62,7 +62,7 @@ def curves_figure(results: Results) -> Figure:
     """Judge reward and true accuracy, a panel per RL run."""
     figure = Figure("training-curves", missing="No RL run has a monitor.csv, so there are no training curves.")
     kept = {run: table for run, table in results.monitors.items() if run != "sft"}
-    for run, table in ((run, kept[run]) for run in crowd.shown_runs(results) if run in kept):
+    for run, table in ((run, kept[run]) for run in run_selection.selected_runs(results) if run in kept):
         svg = training_curve(table, results.runs[run].get("best_step"))
         figure.panels.append((results.names[run], svg))
     if not kept:
@@ -84,11 +84,11 @@ def curves_figure(results: Results) -> Figure:
             "one of SFT's. "
         )
     figure.caption = (
-        f"Samples for {listing([f'{n:,}' for n in sorted(questions)])} validation questions during training, at "
+        f"Samples for {join_words([f'{n:,}' for n in sorted(questions)])} validation questions during training, at "
         f"temperature {results.study['rl']['temperature']:g}. Blue: true accuracy with its 95 % interval; {lines}"
         "Dashed vertical line: the best validation step; line marked ‘collapse’: where the monitor flags a collapse. "
         f"{'At λ = 1 the judge still scores these samples but contributes no reward. ' if scored else ''}"
-        f"Settings: {rl_settings(results)}. {seeds_sentence(results)}{crowd.left_out(results)}"
+        f"Settings: {rl_settings(results)}. {seeds_sentence(results)}{run_selection.omission_note(results)}"
     )
     return figure
 
@@ -100,7 +100,7 @@ def diagnostics_figure(results: Results) -> Figure:
     if figure.panels:
         figure.caption = (
             "Metrics that the trainers logged for each rollout. Thin: each step (in long runs: mean of a block of "
-            f"steps); thick: moving mean. {COLOURS} {_dashes(_grid(results))}{crowd.averaged(results)}"
+            f"steps); thick: moving mean. {COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -116,7 +116,7 @@ def monitor_figure(results: Results) -> Figure:
             "Metrics of the same validation samples as above; KL and entropy use those for the first 100 questions. KL "
             "is between the policy and the SFT policy that it started from, over the full vocabulary. Thick: moving "
             "mean. "
-            f"{COLOURS} {_dashes(_grid(results))}{crowd.averaged(results)}"
+            f"{COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -126,8 +126,8 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
     runs = [run for run in _grid(results) if run[0] in tables]
     tables = {run: tables[run] for run, _, _ in runs}
     figure.data = pd.concat([rows.assign(run=run) for run, rows in tables.items()]) if tables else figure.data
-    if groups := crowd.kinds_of_run(results):
-        tables = crowd.mean_by_step(tables, groups)
+    if groups := run_selection.kinds_of_run(results):
+        tables = run_selection.mean_by_step(tables, groups)
         abouts = {name: results.runs[members[0]] for name, members in groups.items() if name in tables}
         runs = [(name, about["algorithm"], about["lambda"]) for name, about in abouts.items()]
     for column, title in columns.items():
@@ -145,7 +145,7 @@ def _dashes(runs: list[tuple[Any, ...]]) -> str:
     styles = ("solid", "dashed", "dotted", "dash-dotted")
     algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs))
     shown = [f"{styles[place % 4]} for {name.upper()}" for place, name in enumerate(algorithms)]
-    return f"Lines: {listing(shown)}." if len(shown) > 1 else ""
+    return f"Lines: {join_words(shown)}." if len(shown) > 1 else ""
 
 
 def hacked_pairs(results: Results) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ def hacked_pairs(results: Results) -> list[dict[str, Any]]:
     }
     known = {(name, row["response"]) for name, rows in start.items() for row in rows}
     pairs = []
-    for run in crowd.shown_runs(results):
+    for run in run_selection.selected_runs(results):
         rows = _rows(results.files.judge.run_verdicts(run))
         hacked = [
             r for r in rows if _wrongly_accepted(r) and r["id"] in favourites and (r["id"], r["response"]) not in known

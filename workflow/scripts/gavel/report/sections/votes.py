@@ -4,7 +4,17 @@ by a pairwise judge."""
 from typing import Any
 
 from gavel.evaluation.question_values import PICKS
-from gavel.report.cells import MISSING, Cell, Table, difference_cell, estimate_cell, listing, p_cell, stands_out, text
+from gavel.report.cells import (
+    MISSING,
+    Cell,
+    Table,
+    difference_cell,
+    estimate_cell,
+    is_significant,
+    join_words,
+    p_cell,
+    text,
+)
 from gavel.report.results import Results
 
 # Metric -> (column title, tooltip).
@@ -17,8 +27,8 @@ COLUMNS = {
 }
 NAMES = {metric: title.partition("@")[0].removeprefix("by ") for metric, (title, _) in COLUMNS.items()}
 DIFFERENCES = [(metric, "maj") for metric in PICKS] + [("best_of_knockout", "best_of")]
-TAKEN = {"round-robin": "round robin", "knockout": "knockout"}
-JUDGED = {
+CONTESTS = {"round-robin": "round robin", "knockout": "knockout"}
+CHOICES = {
     "weighted_maj": "votes weighted by the judge's score",
     "best_of": "the answer of the sample that the judge scores highest",
 }
@@ -37,7 +47,7 @@ def majority_table(results: Results) -> Table:
         cells = [text(results.names[run])]
         for name in sets:
             row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
-            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
             cells.append(p_cell(row and row.p_adjusted))
         table.rows.append(cells)
     return table
@@ -46,12 +56,12 @@ def majority_table(results: Results) -> Table:
 def judged_table(results: Results, name: str) -> Table:
     """maj@k and the two choices by the judge's score on one test set, with paired differences; rows are runs."""
     rows = results.comparisons
-    rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in JUDGED])]
+    rows = rows[(rows.set == name) & rows.metric.isin([f"{metric}-maj" for metric in CHOICES])]
     if rows.empty:
         return Table([], [])
     k = int(rows.k.max())
     table = Table([("run", ""), (f"maj@{k}", "majority vote, in %")], [])
-    for metric, meaning in JUDGED.items():
+    for metric, meaning in CHOICES.items():
         title = {"weighted_maj": f"weighted maj@{k}", "best_of": f"best of {k}"}[metric]
         table.columns += [
             (title, meaning + ", in %"),
@@ -60,10 +70,10 @@ def judged_table(results: Results, name: str) -> Table:
         ]
     for run in [run for run in results.runs if run in set(rows.run)]:
         cells = [text(results.names[run]), estimate_cell(results.metric(run, name, "maj", k))]
-        for metric in JUDGED:
+        for metric in CHOICES:
             row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
             cells.append(estimate_cell(results.metric(run, name, metric, k)))
-            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
             cells.append(p_cell(row and row.p_adjusted))
         table.rows.append(cells)
     return table
@@ -74,30 +84,30 @@ def best_of_n_table(results: Results, name: str) -> Table:
 
     Without rows if the judge chooses by its score alone.
     """
-    n = picked_from(results, name)
+    n = best_of_size(results, name)
     if n is None:
         return Table([], [])
     rows = results.comparisons[(results.comparisons.set == name) & (results.comparisons.k == n)]
     known = set(results.metrics[(results.metrics.set == name) & (results.metrics.k == n)].metric)
     shown = [metric for metric in COLUMNS if metric in known]
     pairs = [pair for pair in DIFFERENCES if "-".join(pair) in set(rows.metric)]
-    ways = [way for way in TAKEN if any(way in of_run.get(name, {}) for of_run in results.contests.values())]
+    ways = [way for way in CONTESTS if any(way in of_run.get(name, {}) for of_run in results.contests.values())]
     table = Table([("run", "")], [], [("", 1), (f"all {n} samples", len(shown))])
     table.columns += [(COLUMNS[metric][0].format(n=n), COLUMNS[metric][1] + ", in %") for metric in shown]
     table.columns += [(f"{NAMES[a]} − {NAMES[b]}", "in percentage points, paired") for a, b in pairs]
-    table.columns += [(TAKEN[way], "mean, used on its own; below: compared pairs") for way in ways]
+    table.columns += [(CONTESTS[way], "mean, used on its own; below: compared pairs") for way in ways]
     spans = (("differences, in percentage points", len(pairs)), ("judging prompts per question", len(ways)))
     table.groups += [(title, span) for title, span in spans if span]
     for run in [run for run in results.runs if any(results.metric(run, name, metric, n) for metric in PICKS)]:
         cells = [text(results.names[run]), *(estimate_cell(results.metric(run, name, metric, n)) for metric in shown)]
         for pair in pairs:
             row = results.comparison(run, run, name, "-".join(pair), n, "best" if run == "sft" else "last")
-            cells.append(difference_cell(row, bold=bool(row) and stands_out(row)))
+            cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
         table.rows.append(cells + [_taken(results.contests.get(run, {}).get(name, {}).get(way)) for way in ways])
     return table
 
 
-def picked_from(results: Results, name: str) -> int | None:
+def best_of_size(results: Results, name: str) -> int | None:
     """How many samples per question the judge chose from by comparing them; None if it did not."""
     rows = results.metrics[(results.metrics.set == name) & results.metrics.metric.isin(PICKS)]
     return None if rows.empty else int(rows.k.max())
@@ -110,10 +120,10 @@ def _taken(cost: dict[str, Any] | None) -> Cell:
     return Cell(f"{prompts:,.1f}", f"{comparisons:,.1f} pairs", sort=prompts)
 
 
-def contest_costs(results: Results) -> str | None:
+def contest_cost_sentence(results: Results) -> str | None:
     """A sentence on the mean cost per question over all runs and test sets; None if no samples were compared."""
     costs_by_way = []
-    for way, name in TAKEN.items():
+    for way, name in CONTESTS.items():
         costs = [sets[way] for of_run in results.contests.values() for sets in of_run.values() if way in sets]
         if questions := sum(cost["questions"] for cost in costs):
             prompts, read, written = (
@@ -121,5 +131,5 @@ def contest_costs(results: Results) -> str | None:
             )
             spent = f"{read:,.0f} tokens" if not written else f"{read:,.0f} tokens read and {written:,.0f} written"
             costs_by_way.append(f"a {name} took {prompts:,.1f} prompts with {spent}")
-    means = f"Per question, on average over all runs and test sets, {listing(costs_by_way)}."
+    means = f"Per question, on average over all runs and test sets, {join_words(costs_by_way)}."
     return means if costs_by_way else None

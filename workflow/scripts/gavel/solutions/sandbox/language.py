@@ -36,13 +36,15 @@ GUARDED_OPERATORS = {ast.Pow: "__power__", ast.LShift: "__left_shift__"}
 
 # Arithmetic assigned to names, line by line, and one return at the end: most programs are no more. An expression has
 # only words, numbers, + - * / // % , and brackets, and a point only between digits. So there is no attribute, text or
-# power, no definition or import, and nothing that `checked_tree` would refuse or change.
+# power, no definition or import, and nothing that `check_tree` would refuse or change.
 EXPRESSION = r"[\w(+\-](?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))*"  # never blank: a bare return is not an answer
 STRAIGHT_LINE = re.compile(
     rf'def solution\(\):\n(?: +"""[^"\\]*"""\n)?(?: +[A-Za-z]\w* = {EXPRESSION}\n)* +return {EXPRESSION}\n*',
     re.ASCII,
 )
-ELSEWHERE = re.compile(r"__|\b(?:yield|await)\b")  # words that the pattern lets through but the language does not allow
+NEEDS_TREE = re.compile(
+    r"__|\b(?:yield|await)\b"
+)  # words that the pattern lets through but the language does not allow
 
 PLAIN: list[Callable[..., object]] = []  # converters of a returned object to a Python number, if SymPy is loaded
 
@@ -50,14 +52,14 @@ PLAIN: list[Callable[..., object]] = []  # converters of a returned object to a 
 EXECUTE, COMPILE = exec, compile
 
 
-def checked(source: str) -> str | ast.Module:
+def check_source(source: str) -> str | ast.Module:
     """What to compile: the source itself if its form alone shows that it is harmless, else its checked tree."""
-    if STRAIGHT_LINE.fullmatch(source) and not ELSEWHERE.search(source):
+    if STRAIGHT_LINE.fullmatch(source) and not NEEDS_TREE.search(source):
         return source
-    return checked_tree(source)
+    return check_tree(source)
 
 
-def checked_tree(source: str) -> ast.Module:
+def check_tree(source: str) -> ast.Module:
     """Parse `source`, rewrite it to the allowed language, and make a missing return differ from `return None`.
 
     Raises `Refused`, or what `ast.parse` raises for text that is not Python.
@@ -116,9 +118,9 @@ class Rewriter:
         if isinstance(node, ast.FunctionDef):
             node.returns = None
             last = node.body[-1]
-            node.body.append(ast.copy_location(ast.Return(named("__no_answer__", last)), last))
+            node.body.append(ast.copy_location(ast.Return(helper_name("__no_answer__", last)), last))
         elif isinstance(node, ast.Return) and node.value is None:
-            node.value = named("__no_answer__", node)
+            node.value = helper_name("__no_answer__", node)
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.AnnAssign):
@@ -129,11 +131,11 @@ class Rewriter:
         if hasattr(line, "ours"):
             return [line]
         if isinstance(line, ast.Import | ast.ImportFrom):
-            return [assigned(*binding, line) for binding in self.bindings(line, top)] or [
+            return [assignment(*binding, line) for binding in self.bindings(line, top)] or [
                 ast.copy_location(ast.Pass(), line)
             ]
         if isinstance(line, ast.ClassDef | ast.AsyncFunctionDef):
-            return [assigned(line.name, named("__absent__", line), line)]
+            return [assignment(line.name, helper_name("__absent__", line), line)]
         if isinstance(line, ast.Try):
             return [guarded_try(line)]
         if isinstance(line, ast.AugAssign) and type(line.op) in GUARDED_OPERATORS and type(line.target) is ast.Name:
@@ -146,7 +148,7 @@ class Rewriter:
         if isinstance(line, ast.Match):
             patterns = [node for case in line.cases for node in ast.walk(case.pattern)]
             good = all(isinstance(node, ALLOWED_NODES) and not isinstance(node, ast.Attribute) for node in patterns)
-        return [line] if good else [ast.copy_location(ast.Expr(refusal(line)), line)]
+        return [line] if good else [ast.copy_location(ast.Expr(refusal_call(line)), line)]
 
     def bindings(self, line: ast.Import | ast.ImportFrom, top: bool) -> Iterator[tuple[str, ast.expr]]:
         """Yield the names that an import binds, and their values.
@@ -159,7 +161,7 @@ class Rewriter:
         if isinstance(line, ast.Import):
             for alias in line.names:
                 bound = alias.asname or alias.name.partition(".")[0]
-                yield bound, called("__imported__", line, ast.Constant(alias.name))
+                yield bound, helper_call("__imported__", line, ast.Constant(alias.name))
             return
         star = line.names[0].name == "*"
         if line.level or (star and not top):
@@ -169,16 +171,16 @@ class Rewriter:
             found = stand_ins.stand_in(line.module)
             names = {name: name for name in vars(found)} if found else {}
         for name, original in names.items():
-            yield name, called("__imported_name__", line, ast.Constant(line.module), ast.Constant(original))
+            yield name, helper_call("__imported_name__", line, ast.Constant(line.module), ast.Constant(original))
 
     def expression(self, node):
         """The replacement of an expression; any other node that is not a statement stays as it is."""
         if not isinstance(node, ast.expr) or hasattr(node, "ours"):
             return node
         if not isinstance(node, ALLOWED_NODES):
-            return refusal(node)
+            return refusal_call(node)
         if isinstance(node, ast.Name) and node.id.startswith("__") and not is_main(node):
-            return refusal(node) if isinstance(node.ctx, ast.Load) else node
+            return refusal_call(node) if isinstance(node.ctx, ast.Load) else node
         if isinstance(node, ast.Attribute):
             return self.attribute(node)
         if isinstance(node, ast.BinOp):
@@ -186,26 +188,26 @@ class Rewriter:
             if self.unknowns and isinstance(node.op, ast.Mod):
                 name = "__percent__"
             if name:
-                node = called(name, node, node.left, node.right)
+                node = helper_call(name, node, node.left, node.right)
         elif self.unknowns and isinstance(node, ast.JoinedStr):
-            node = called("__joined__", node, *node.values)
+            node = helper_call("__joined__", node, *node.values)
         elif self.unknowns and isinstance(node, ast.FormattedValue):
             parts = [node.value, ast.Constant(node.conversion), *filter(None, [node.format_spec])]
-            node = called("__formatted__", node, *parts)
+            node = helper_call("__formatted__", node, *parts)
         if self.unknowns and isinstance(node, ast.Call):
-            node.func = called("__known__", node, node.func)
+            node.func = helper_call("__known__", node, node.func)
             node.func.ours = True
         return node
 
     def attribute(self, node: ast.Attribute) -> ast.expr:
         name = ast.Constant(node.attr)
         if not isinstance(node.ctx, ast.Load):
-            owner = called("__place__", node, node.value, name)
+            owner = helper_call("__place__", node, node.value, name)
             return ast.copy_location(ast.Subscript(owner, ast.copy_location(ast.Constant(0), node), node.ctx), node)
         if node.attr == "format" and not self.sympy and not self.unknowns:
-            return called("__formatter__", node, node.value)
+            return helper_call("__formatter__", node, node.value)
         if self.sympy or node.attr == "format" or node.attr not in stand_ins.ATTRIBUTES:
-            return called("__attribute__", node, node.value, name)
+            return helper_call("__attribute__", node, node.value, name)
         return node
 
 
@@ -221,9 +223,9 @@ def guarded_try(line: ast.Try) -> ast.Try:
     """
 
     def with_limits(body, handlers, orelse, finalbody) -> ast.Try:
-        mark = ast.Subscript(named("__over__", line), ast.Constant(0), ast.Store())
+        mark = ast.Subscript(helper_name("__over__", line), ast.Constant(0), ast.Store())
         body_of_handler = [ast.Assign([mark], ast.Constant(True)), ast.Raise()]
-        limit = ast.ExceptHandler(named("__limits__", line), None, body_of_handler)
+        limit = ast.ExceptHandler(helper_name("__limits__", line), None, body_of_handler)
         for node in ast.walk(limit):
             node.ours = True
         result = ast.Try(body, [limit, *handlers], orelse, finalbody)
@@ -235,31 +237,31 @@ def guarded_try(line: ast.Try) -> ast.Try:
     return with_limits([inner], [], [], line.finalbody) if line.finalbody else inner
 
 
-def named(name: str, at: ast.AST) -> ast.Name:
+def helper_name(name: str, at: ast.AST) -> ast.Name:
     """A name of `stand_ins.HELPERS`, which programs cannot write."""
     node = ast.copy_location(ast.Name(name, ast.Load()), at)
     node.ours = True
     return node
 
 
-def called(name: str, at: ast.AST, *values: ast.expr) -> ast.Call:
+def helper_call(name: str, at: ast.AST, *values: ast.expr) -> ast.Call:
     for value in values:
         if not hasattr(value, "lineno"):
             ast.copy_location(value, at)
-    return ast.copy_location(ast.Call(named(name, at), list(values), []), at)
+    return ast.copy_location(ast.Call(helper_name(name, at), list(values), []), at)
 
 
-def assigned(name: str, value: ast.expr, at: ast.AST) -> ast.Assign:
+def assignment(name: str, value: ast.expr, at: ast.AST) -> ast.Assign:
     return ast.copy_location(ast.Assign([ast.copy_location(ast.Name(name, ast.Store()), at)], value), at)
 
 
-def refusal(node: ast.AST) -> ast.Call:
+def refusal_call(node: ast.AST) -> ast.Call:
     """A call that refuses the program when it is executed."""
-    return called("__refuse__", node, ast.Constant(getattr(node, "id", type(node).__name__)))
+    return helper_call("__refuse__", node, ast.Constant(getattr(node, "id", type(node).__name__)))
 
 
 def run(
-    source: str, check: Callable[[str], str | ast.Module] = checked, names: dict[str, object] = BUILTIN_NAMES
+    source: str, check: Callable[[str], str | ast.Module] = check_source, names: dict[str, object] = BUILTIN_NAMES
 ) -> tuple[str, str]:
     """Run one program: `(kind, text)` as in the worker's protocol. Never raises, whatever the program does."""
     over = [False]  # whether the program hit a limit inside a `try`
@@ -268,7 +270,7 @@ def run(
         if "decimal" in source:
             decimal.setcontext(decimal.DefaultContext.copy())
         EXECUTE(COMPILE(check(source), "program", "exec"), namespace)
-        answer = described(namespace["solution"]())
+        answer = describe(namespace["solution"]())
         return ("no answer", "a limit was hit, and the exception dropped") if over[0] else answer
     except BaseException as error:
         return "no answer", f"{type(error).__name__}: {str(error)[:200]}"
@@ -276,7 +278,7 @@ def run(
         namespace.clear()
 
 
-def described(value) -> tuple[str, str]:
+def describe(value) -> tuple[str, str]:
     """The returned value as text. Exact types only: a subclass could reply with code of its own."""
     for plain in PLAIN:
         value = plain(value)

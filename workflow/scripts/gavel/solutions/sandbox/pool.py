@@ -75,7 +75,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.solutions.budget import BATCH, NOT_RUN, Answer, budget
 from gavel.solutions.numbers import UNANSWERABLE, canonical
 from gavel.solutions.sandbox import worker as worker_process
@@ -85,7 +85,7 @@ WORKER = Path(worker_process.__file__)
 # Word-problem programs take well under a millisecond: a second means a hang, unless the machine is badly overloaded.
 TIMEOUT_S = 1.0
 # The process that runs each SymPy program in a child enforces the time limit itself; it is late after this much more.
-APART_GRACE_S = 3.0
+FORK_GRACE_S = 3.0
 # Starting an interpreter takes 50 ms; on a busy network file system it may take seconds.
 START_TIMEOUT_S = 30.0
 # Programs sent to a worker at a time: at least as many as justify another worker, at most as many as it runs while this
@@ -134,7 +134,7 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s
                 answers |= zip(batch, _run(batch, timeout_s, sympy, until), strict=True)
     results = [answers.get(program) for program in programs]
     if lost := results.count(NOT_RUN):
-        say(
+        info(
             f"{lost} of {len(programs)} programs did not run within the batch's {allowed:g} seconds and count as "
             "missing; raise solution.batch_seconds (gavel score: --batch-seconds) to give them more time",
             console=True,
@@ -146,7 +146,7 @@ def _run(programs: Sequence[str], timeout_s: float, sympy: bool, until: float) -
     if sympy not in _pools:
         size = min(MAX_WORKERS, os.cpu_count() or 1)
         if sympy:
-            _pools[True] = _Pool(size, (f"sympy={_packages()}",), SYMPY_CHUNKS, APART_GRACE_S)
+            _pools[True] = _Pool(size, (f"sympy={_packages()}",), SYMPY_CHUNKS, FORK_GRACE_S)
         else:
             _pools[False] = _Pool(size)
     try:

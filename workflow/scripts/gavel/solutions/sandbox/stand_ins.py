@@ -169,7 +169,7 @@ _special_methods()
 UNKNOWN, ABSENT = Unknown(), Absent()
 
 
-def known(function):
+def unknown_if_unknown(function):
     """A wrapper of a pure function whose value is unknown if an argument is; any other function as it is."""
     kind = type(function)
     if kind is types.BuiltinFunctionType:
@@ -200,12 +200,12 @@ def percent(left, right):
         return UNKNOWN
 
 
-def formatted(value, conversion: int, specification: str = "") -> str:
+def format_field(value, conversion: int, specification: str = "") -> str:
     """One field of an f-string."""
     return format({115: str, 114: repr, 97: ascii}.get(conversion, lambda same: same)(value), specification)
 
 
-def joined(*parts: str) -> str:
+def join_parts(*parts: str) -> str:
     return "".join(parts)
 
 
@@ -342,12 +342,12 @@ def stand_in(module: str) -> types.SimpleNamespace | None:
     return STAND_INS.get(module)
 
 
-def imported(module: str):
+def import_stand_in(module: str):
     """What `import module` binds."""
     return stand_in(module) or (UNKNOWN if module.partition(".")[0] in LIBRARIES else ABSENT)
 
 
-def imported_name(module: str, name: str):
+def import_stand_in_name(module: str, name: str):
     """What `from module import name` binds."""
     if (found := stand_in(module)) is not None:
         return getattr(found, name, ABSENT)
@@ -355,7 +355,8 @@ def imported_name(module: str, name: str):
 
 
 def import_loaded(name: str, *_, **__) -> None:
-    """The import function for C code of the standard library; a program's own imports are calls of `imported`."""
+    """The import function for C code of the standard library; a program's own imports are calls of
+    `import_stand_in`."""
     if name not in LOADED:
         raise Refused(f"an import of {name}")
 
@@ -375,12 +376,12 @@ BUILTIN_NAMES |= {
 HELPERS: dict[str, object] = {
     "__absent__": ABSENT,
     "__attribute__": attribute,
-    "__formatted__": formatted,
+    "__formatted__": format_field,
     "__formatter__": formatter,
-    "__imported__": imported,
-    "__imported_name__": imported_name,
-    "__joined__": joined,
-    "__known__": known,
+    "__imported__": import_stand_in,
+    "__imported_name__": import_stand_in_name,
+    "__joined__": join_parts,
+    "__known__": unknown_if_unknown,
     "__left_shift__": left_shift,
     "__limits__": (Refused, MemoryError, RecursionError),
     "__no_answer__": NO_ANSWER,

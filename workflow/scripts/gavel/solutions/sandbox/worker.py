@@ -78,7 +78,7 @@ def load_sympy(packages: str) -> None:
     language.PLAIN.append(lambda value: sympy_subset.plain_number(sympy, value))
 
 
-def room(size: int) -> bool:
+def has_address_space(size: int) -> bool:
     """Whether `size` bytes of address space are left; they are not touched."""
     try:
         mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
@@ -96,11 +96,11 @@ def batches() -> Iterator[tuple[str, float]]:
             yield source, batch["timeout"]
 
 
-def serve_here(parent: int, options: Sequence[object]) -> None:
+def serve_in_process(parent: int, options: Sequence[object]) -> None:
     """Run programs in this process until one has left so little memory that later ones would suffer."""
     send({"layers": confinement.confine(parent)})
     step = LEFTOVER_BYTES // 2
-    free = next((size for size in range(confinement.MEMORY_BYTES, 0, -step) if room(size)), step)
+    free = next((size for size in range(confinement.MEMORY_BYTES, 0, -step) if has_address_space(size)), step)
     needed, armed, unchecked = max(free - LEFTOVER_BYTES, step), -math.inf, 0
     gc.collect()
     gc.freeze()  # so that later collections examine only the programs' leftovers
@@ -114,16 +114,16 @@ def serve_here(parent: int, options: Sequence[object]) -> None:
         # Leftovers that matter need a while to allocate, or many programs.
         if time.monotonic() - started > LEFTOVER_S or unchecked >= LEFTOVER_PROGRAMS:
             unchecked = 0
-            if not room(needed):
+            if not has_address_space(needed):
                 gc.collect()
-                if not room(needed):
+                if not has_address_space(needed):
                     send(reply)
                     send(["retired", ""])
                     return
         send(reply)
 
 
-def serve_apart(parent: int, options: Sequence[object]) -> None:
+def serve_in_children(parent: int, options: Sequence[object]) -> None:
     """Run each program in a confined child process. This process runs none and is not confined."""
     confinement.die_with(parent)
     here = os.getpid()
@@ -140,26 +140,26 @@ def serve_apart(parent: int, options: Sequence[object]) -> None:
             begin(timeout)
             return language.run(source, *options)
 
-        match reply_of(task, timeout):
+        match run_in_child(task, timeout):
             case [str(kind), str(text)]:
                 return kind, text
         return "no answer", "the program's process ended, took too long or sent an invalid reply"
 
-    match reply_of(lambda: {"layers": begin(START_S)}, START_S):
+    match run_in_child(lambda: {"layers": begin(START_S)}, START_S):
         case {"layers": list(layers)}:
             send({"layers": layers})
             for source, timeout in batches():
                 send(answer(source, timeout))
 
 
-def reply_of(task: Callable[[], object], timeout: float):
+def run_in_child(task: Callable[[], object], timeout: float):
     """What `task` returns in a child process, as JSON gives it; None if no complete reply arrives within `timeout`
     seconds.
 
     The child can write only to its pipe, and is gone when this returns.
     """
     reader, writer = os.pipe()
-    child = forked()
+    child = fork_with_retries()
     if not child:
         try:
             for place in (0, 1):
@@ -170,14 +170,14 @@ def reply_of(task: Callable[[], object], timeout: float):
             os._exit(0)
     os.close(writer)
     try:
-        return parsed(all_of(reader, time.monotonic() + timeout))
+        return parse_frame(read_frame(reader, time.monotonic() + timeout))
     finally:
         os.close(reader)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def forked() -> int:
+def fork_with_retries() -> int:
     for _ in range(FORK_ATTEMPTS):
         try:
             return os.fork()
@@ -186,7 +186,7 @@ def forked() -> int:
     sys.exit(3)
 
 
-def all_of(reader: int, deadline: float) -> bytes:
+def read_frame(reader: int, deadline: float) -> bytes:
     """The bytes of one frame, as far as they arrive by the deadline; ends this process if its parent is gone."""
     poll, data = select.poll(), b""
     poll.register(reader, select.POLLIN)
@@ -202,7 +202,7 @@ def all_of(reader: int, deadline: float) -> bytes:
     return data
 
 
-def parsed(frame: bytes):
+def parse_frame(frame: bytes):
     """The message of exactly one frame; None for any other bytes."""
     if len(frame) < 4 or len(frame) != 4 + struct.unpack_from(">I", frame)[0]:
         return None
@@ -221,7 +221,7 @@ def main(arguments: list[str]) -> None:
     # Printed text must not get between the frames.
     sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = None
     parent = int(settings.get("parent", os.getppid()))
-    (serve_apart if "sympy" in settings else serve_here)(parent, options)
+    (serve_in_children if "sympy" in settings else serve_in_process)(parent, options)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.judge.kinds import KINDS
-from gavel.models.limits import AT_A_TIME
+from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.study import layout, params
 from gavel.study.cost.workload import Work, work
 from gavel.study.rules import RULES
@@ -72,7 +72,7 @@ def _numbers(path: Path) -> int:
 
 
 @dataclass(frozen=True)
-class Assumed:
+class Assumptions:
     """Assumptions that are not in the config. Lengths in tokens; utilisations as fractions of `peak` (operations/s)."""
 
     prompt: int = 150  # a solving prompt
@@ -95,7 +95,7 @@ class Cost:
         judged: tokens that the judge reads and writes.
         flops: floating-point operations.
         hours: of GPUs in use.
-        held: hours of all GPUs allocated to the jobs.
+        allocated: hours of all GPUs allocated to the jobs.
     """
 
     work: Work
@@ -104,10 +104,10 @@ class Cost:
     judged: float
     flops: float
     hours: float
-    held: float
+    allocated: float
 
 
-def costs(config: dict[str, Any], assumed: Assumed, longest: bool = False) -> list[Cost]:
+def costs(config: dict[str, Any], assumed: Assumptions, longest: bool = False) -> list[Cost]:
     """The cost of every rule that uses student or judge.
 
     Args:
@@ -121,7 +121,7 @@ def costs(config: dict[str, Any], assumed: Assumed, longest: bool = False) -> li
     return [cost for cost in found if cost.flops]
 
 
-def judging(config: dict[str, Any], assumed: Assumed, response: float, longest: bool) -> tuple[float, float]:
+def judging(config: dict[str, Any], assumed: Assumptions, response: float, longest: bool) -> tuple[float, float]:
     """Tokens that the judge reads and writes per judging prompt, summed over all phrasings.
 
     A pairwise judge reads two responses. A chain-of-thought judge reads its prompt once to reason, and again before
@@ -141,9 +141,9 @@ def judging(config: dict[str, Any], assumed: Assumed, response: float, longest: 
 def sizes(config: dict[str, Any]) -> tuple[Size, Size | None]:
     """The sizes of student and judge; None for a judge on a server, whose GPUs are not the study's."""
     # Training does not change a judge's size, and may not have happened yet.
-    before = layout.model_now(config, "judge", trained=False)
+    before = layout.model_or_hub_name(config, "judge", trained=False)
     judge = None if config["judge"]["server"] else size_of(before, "judge.model")
-    return size_of(layout.model_now(config, "student"), "student.model"), judge
+    return size_of(layout.model_or_hub_name(config, "student"), "student.model"), judge
 
 
 def _cost(
@@ -153,7 +153,7 @@ def _cost(
     judge: Size | None,
     response: float,
     asked: tuple[float, float],
-    assumed: Assumed,
+    assumed: Assumptions,
 ) -> Cost:
     section = config["sft" if item.rule == "train_sft" else "rl"]
     sequence = assumed.prompt + response
@@ -179,7 +179,7 @@ def _cost(
     return Cost(item, written, trained, judged, sum(flops.values()), hours, held)
 
 
-def memory(config: dict[str, Any], assumed: Assumed) -> dict[str, dict[str, float]]:
+def memory(config: dict[str, Any], assumed: Assumptions) -> dict[str, dict[str, float]]:
     """GiB per GPU, by job and use: weights, gradients, optimiser states (AdamW has two), the models besides the policy,
     and the KV cache of a generation batch with responses of maximum length, including a judge's reasoning.
 
@@ -217,7 +217,7 @@ def memory(config: dict[str, Any], assumed: Assumed) -> dict[str, dict[str, floa
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])
     jobs = {
-        "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(AT_A_TIME, batch), 1, tokens)},
+        "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(MAX_BATCH_SIZE, batch), 1, tokens)},
         "train_rl": trained(rl)
         | {"critic": 4 * weights * critic, "SFT policy": beside}
         | {"judge": judge_bytes, "judge's keys and values": reasoning}

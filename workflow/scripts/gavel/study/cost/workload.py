@@ -69,36 +69,42 @@ def work(config: dict[str, Any]) -> list[Work]:
         InputError: the number of questions in a data set is unknown.
     """
     sizes = questions(config)
-    cells = layout.cells(config)
-    relative = is_comparative(config["judge"])
+    grid_runs = layout.grid_runs(config)
+    comparative = is_comparative(config["judge"])
     judge = config["judge"]["calibration_samples"]
     sampled = sizes["validation"] + sizes["perturbed"]
-    probed = min(PROBLEMS_IN_PAIRS if relative else PROBLEMS, sizes["validation"])
+    probed = min(PROBLEMS_IN_PAIRS if comparative else PROBLEMS, sizes["validation"])
     # One prompt per probe, where it applies.
-    asked = prompts_for(sampled, judge, relative) + prompts_for(probed, len(PROBES), relative)
+    asked = prompts_for(sampled, judge, comparative) + prompts_for(probed, len(PROBES), comparative)
     return [
         sft(config["sft"], sizes),
         *judge_benchmark(config, sizes),
         Work("judge_policy", 1, sampled, sampled * judge, judged=asked),
         *(
-            rl(config["rl"], [cell for cell in cells.values() if cell["algorithm"] == name], sizes, name, relative)
+            rl(
+                config["rl"],
+                [grid_run for grid_run in grid_runs.values() if grid_run["algorithm"] == name],
+                sizes,
+                name,
+                comparative,
+            )
             for name in config["rl"]["algorithms"]
         ),
         Work(
             "judge_trained",
-            len(cells),
-            len(cells) * sizes["validation"],
-            len(cells) * sizes["validation"] * judge,
-            judged=prompts_for(len(cells) * sizes["validation"], judge, relative),
+            len(grid_runs),
+            len(grid_runs) * sizes["validation"],
+            len(grid_runs) * sizes["validation"] * judge,
+            judged=prompts_for(len(grid_runs) * sizes["validation"], judge, comparative),
         ),
-        *evaluation(config["evaluation"], 1 + len(cells), sizes["tests"], relative),
+        *evaluation(config["evaluation"], 1 + len(grid_runs), sizes["tests"], comparative),
     ]
 
 
-def prompts_for(count: int, solutions: int, relative: bool) -> int:
+def prompts_for(count: int, solutions: int, comparative: bool) -> int:
     """Judging prompts for `count` groups of responses: one per response, or for a pairwise judge, each pair in both
     orders."""
-    return count * solutions * (solutions - 1 if relative else 1)
+    return count * solutions * (solutions - 1 if comparative else 1)
 
 
 def judge_benchmark(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
@@ -122,7 +128,11 @@ def sft(settings: dict[str, Any], sizes: dict[str, Any]) -> Work:
 
 
 def rl(
-    settings: dict[str, Any], cells: list[dict[str, Any]], sizes: dict[str, Any], algorithm: str, relative: bool = False
+    settings: dict[str, Any],
+    grid_runs: list[dict[str, Any]],
+    sizes: dict[str, Any],
+    algorithm: str,
+    comparative: bool = False,
 ) -> Work:
     """The grid's runs of one algorithm: rollouts, passes over them, and validations with two responses per question.
 
@@ -133,34 +143,34 @@ def rl(
     prompts = settings["steps"] * settings["prompts_per_step"]
     completions = prompts * settings["num_generations"]
     validated = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
-    judged_runs = sum(cell["lam"] < 1 for cell in cells)
+    judged_runs = sum(grid_run["lam"] < 1 for grid_run in grid_runs)
     forward_only = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
     own_trunk = kind.critic and settings["ppo"]["trunk"] == "own"
-    sampled = 2 * validated + relative * min(validation["questions"], sizes["validation"])
+    sampled = 2 * validated + comparative * min(validation["questions"], sizes["validation"])
     return Work(
         "train_rl",
-        len(cells),
-        len(cells) * (prompts + sampled),
-        len(cells) * (completions + sampled),
-        examples=len(cells) * completions * epochs,
-        critic=len(cells) * completions * epochs * own_trunk,
-        read=len(cells) * completions * forward_only,
-        judged=judged_runs * prompts_for(prompts, settings["num_generations"], relative)
-        + len(cells) * validated * (1 + relative),
+        len(grid_runs),
+        len(grid_runs) * (prompts + sampled),
+        len(grid_runs) * (completions + sampled),
+        examples=len(grid_runs) * completions * epochs,
+        critic=len(grid_runs) * completions * epochs * own_trunk,
+        read=len(grid_runs) * completions * forward_only,
+        judged=judged_runs * prompts_for(prompts, settings["num_generations"], comparative)
+        + len(grid_runs) * validated * (1 + comparative),
         algorithm=algorithm,
     )
 
 
-def evaluation(settings: dict[str, Any], runs: int, tests: int, relative: bool = False) -> list[Work]:
+def evaluation(settings: dict[str, Any], runs: int, tests: int, comparative: bool = False) -> list[Work]:
     """Test samples from the headline checkpoint, greedy responses from both, and the judging prompts for the former."""
     samples, methods = settings["samples"], settings["best_of"]
     generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
     asked = runs * tests
-    judged = prompts_for(asked, samples + 1, relative)
+    judged = prompts_for(asked, samples + 1, comparative)
     if methods == ["knockout"]:  # only samples are compared, without the greedy response
         judged = 2 * asked * (samples - 1)
     elif methods != ["score"]:  # a round robin includes the knockout's pairs
-        judged = prompts_for(asked, samples, relative)
+        judged = prompts_for(asked, samples, comparative)
     return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from gavel.common.redaction import refuse_in_command, refuse_in_url
+from gavel.common.redaction import reject_secrets_in_command, reject_secrets_in_url
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -23,7 +23,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def as_meant(cls, value: Any, info: ValidationInfo) -> Any:
+    def check_yaml_type(cls, value: Any, info: ValidationInfo) -> Any:
         """Reject `010`, and `yes` for a number or text; read `1e-5` and `1e3` as numbers, which YAML 1.1 does not."""
         types = types_in(cls.model_fields[info.field_name].annotation)
         if dict in types or any(issubclass(kind, BaseModel) for kind in types):
@@ -55,7 +55,7 @@ def types_in(annotation: Any) -> set[type]:
     return {kind for part in inner for kind in types_in(part)} if inner else {annotation}
 
 
-class Served(Section):
+class ServerSection(Section):
     """A server that jobs send requests to."""
 
     serve: Literal["external", "job"] = Field(
@@ -77,15 +77,15 @@ class Served(Section):
 
     @field_validator("base_url")
     @classmethod
-    def without_secret(cls, value: Any) -> Any:
+    def check_base_url(cls, value: Any) -> Any:
         if value is not None:
-            refuse_in_url(value)
+            reject_secrets_in_url(value)
         return value
 
     @field_validator("command")
     @classmethod
-    def without_key(cls, value: Any) -> Any:
-        refuse_in_command(value)
+    def check_command(cls, value: Any) -> Any:
+        reject_secrets_in_command(value)
         return value
 
     def check_served(self) -> None:

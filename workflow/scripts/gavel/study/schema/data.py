@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.data.readers import READERS, described
+from gavel.data.readers import READERS, reader_descriptions
 from gavel.study.schema.base import Count, Section
 
 READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
@@ -15,7 +15,8 @@ class Source(Section):
     """Where questions come from: the built-in generator, a local file or folder, or a hub data set."""
 
     reader: Literal["generator", *READERS] = Field(
-        description=f"How to read it. `generator` generates questions; the others read published layouts. {described()}"
+        description="How to read it. `generator` generates questions; the others read published layouts. "
+        f"{reader_descriptions()}"
     )
     path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
     name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k; not for a file.")
@@ -42,7 +43,7 @@ class Source(Section):
     perturbs: str | None = Field(None, description="Generator set `plus` only: name of the test set to perturb.")
 
     @model_validator(mode="after")
-    def complete(self) -> Self:
+    def check_keys(self) -> Self:
         generated = self.reader == "generator"
         for key in READ if generated else GENERATED:
             if getattr(self, key) != type(self).model_fields[key].default:
@@ -80,14 +81,14 @@ class Data(Section):
 
     @field_validator("labeled", "unlabeled", "validation")
     @classmethod
-    def count_or_fraction(cls, value: Any) -> Any:
+    def check_size(cls, value: Any) -> Any:
         if value <= 0 or (isinstance(value, float) and not value.is_integer() and value >= 1):
             raise ValueError(f"{value} is neither a count (1, 2, ...) nor a fraction between 0 and 1")
         return value
 
     @field_validator("tests")
     @classmethod
-    def some_test(cls, value: Any) -> Any:
+    def check_tests(cls, value: Any) -> Any:
         if not value:
             raise ValueError("name at least one test set")
         for name, source in value.items():

@@ -75,13 +75,13 @@ class SelfTaught(Section):
 
     @field_validator("agreement")
     @classmethod
-    def ordered(cls, value: Any) -> Any:
+    def check_agreement(cls, value: Any) -> Any:
         if value[0] >= value[1]:
             raise ValueError("the first fraction must be below the second")
         return value
 
     @model_validator(mode="after")
-    def something(self) -> Self:
+    def check_stages(self) -> Self:
         if not self.sft and not self.dpo:
             raise ValueError("sft and dpo are both null, so nothing would be trained; leave one of them on")
         return self

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.common.redaction import refuse_as_name, refuse_in_options, refuse_in_url
+from gavel.common.redaction import check_variable_name, reject_secrets_in_options, reject_secrets_in_url
 from gavel.judge.kinds import KINDS, TASKS, task_of
-from gavel.study.schema.base import Count, Fraction, Positive, Section, Served
+from gavel.study.schema.base import Count, Fraction, Positive, Section, ServerSection
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught
 
 # Arguments of `apply_chat_template` that the judge sets itself.
@@ -74,7 +74,7 @@ class Student(Model):
     scratch: StudentScratch = Field(default_factory=StudentScratch, description="Recipe for `model: scratch`.")
 
 
-class Server(Served):
+class Server(ServerSection):
     """An OpenAI-compatible server that runs the judge (vLLM, llama.cpp, or a hosted one)."""
 
     base_url: str | None = Field(
@@ -111,19 +111,19 @@ class Server(Served):
 
     @field_validator("base_url")
     @classmethod
-    def without_secret(cls, value: Any) -> Any:
+    def check_base_url(cls, value: Any) -> Any:
         if value is not None:
-            refuse_in_url(value, references=True)
+            reject_secrets_in_url(value, references=True)
         return value
 
     @field_validator("api_key_env")
     @classmethod
-    def name_of_a_variable(cls, value: Any) -> Any:
-        refuse_as_name(value)
+    def check_api_key_env(cls, value: Any) -> Any:
+        check_variable_name(value)
         return value
 
     @model_validator(mode="after")
-    def reachable(self) -> Self:
+    def check_access(self) -> Self:
         self.check_served()
         return self
 
@@ -144,7 +144,7 @@ class Reasoning(Section):
     seed: int = Field(0, description="Sampling seed.")
 
     @model_validator(mode="after")
-    def sampled(self) -> Self:
+    def check_samples(self) -> Self:
         if self.samples > 1 and not self.temperature:
             raise ValueError(f"temperature: at 0 all {self.samples} samples would be the same")
         return self
@@ -199,19 +199,19 @@ class Prompting(Section):
 
     @field_validator("chat_template_kwargs")
     @classmethod
-    def without_secret(cls, value: Any) -> Any:
-        refuse_in_options(value)
+    def check_template_arguments(cls, value: Any) -> Any:
+        reject_secrets_in_options(value)
         return value
 
     @field_validator("labels")
     @classmethod
-    def different(cls, value: Any) -> Any:
+    def check_labels(cls, value: Any) -> Any:
         if value and value[0] == value[1]:
             raise ValueError("choose two different words")
         return value
 
     @model_validator(mode="after")
-    def possible(self) -> Self:
+    def check_template_is_used(self) -> Self:
         if self.chat_template_kwargs and not self.chat:
             raise ValueError("chat_template_kwargs: need the chat template; write `chat: true`, or leave them out")
         if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
@@ -283,11 +283,11 @@ class Judge(Model):
 
     @field_validator("cache", mode="before")
     @classmethod
-    def off(cls, value: Any) -> Any:
+    def check_cache(cls, value: Any) -> Any:
         return "off" if value is False else value  # YAML reads `off` as false
 
     @model_validator(mode="after")
-    def possible(self) -> Self:
+    def check_training(self) -> Self:
         if self.server and self.model == "scratch":
             raise ValueError("server: a model made from scratch runs in the jobs themselves; leave out `server`")
         if self.on_weak_judge == "stop" and self.min_within_auc is None and self.max_off_label is None:
@@ -295,7 +295,7 @@ class Judge(Model):
         return self
 
     @model_validator(mode="after")
-    def of_its_kind(self) -> Self:
+    def check_kind_settings(self) -> Self:
         kind = KINDS[self.kind]
         for key, value in kind.defaults(reasons=bool(self.reasoning)).items():
             section = self if key == "score" else self.prompting
@@ -306,7 +306,7 @@ class Judge(Model):
                 f"score: a {self.kind} judge has no score {self.score!r}; choose from {', '.join(kind.scores)}"
             )
         for key in ("self_taught", "rl"):
-            if getattr(self, key) and not kind.relative:
+            if getattr(self, key) and not kind.comparative:
                 raise ValueError(f"{key}: trains only a pairwise judge; write `kind: pairwise`")
             if getattr(self, key) and self.server:
                 raise ValueError(f"{key}: cannot train a judge that runs on a server; leave out `server`")
@@ -315,11 +315,11 @@ class Judge(Model):
                     f"{key}: dtype {self.dtype} is too coarse for small updates; write dtype: float32, with "
                     f"`bf16: true` in {key} to compute in bfloat16"
                 )
-        if kind.relative and self.prompting.swap_labels:
+        if kind.comparative and self.prompting.swap_labels:
             raise ValueError(
                 f"prompting.swap_labels: a {self.kind} judge already asks in both orders of the responses; leave it out"
             )
-        if kind.relative and self.calibration_samples < 2:
+        if kind.comparative and self.calibration_samples < 2:
             raise ValueError(f"calibration_samples: a {self.kind} judge needs at least 2, to compare them")
         if self.model == "scratch":
             task = task_of(self.kind, bool(self.reasoning))
@@ -332,7 +332,7 @@ class Judge(Model):
 
     @field_validator("kind")
     @classmethod
-    def known(cls, value: Any) -> Any:
+    def check_kind(cls, value: Any) -> Any:
         if value not in KINDS:
             raise ValueError(f"{value!r} does not exist; choose one of {', '.join(KINDS)}")
         return value

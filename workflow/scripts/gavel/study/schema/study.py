@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gavel.common.errors import InputError
-from gavel.common.redaction import refuse_in_url, shown, shown_key
+from gavel.common.redaction import displayable_key, displayable_value, reject_secrets_in_url
 from gavel.data.sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
@@ -49,7 +49,7 @@ class Evaluation(Section):
     batch_size: Count = Field(
         512,
         description="Responses per generation batch; training and calibration, on validation questions, use at most "
-        f"{limits.AT_A_TIME}.",
+        f"{limits.MAX_BATCH_SIZE}.",
     )
     batch_tokens: Count | None = Field(
         None,
@@ -67,7 +67,7 @@ class Evaluation(Section):
     )
 
     @model_validator(mode="after")
-    def enough(self) -> Self:
+    def check_ks(self) -> Self:
         if max(self.ks, default=0) > self.samples:
             raise ValueError(f"ks has {max(self.ks)}, but there are only {self.samples} samples")
         if len(set(self.best_of)) < len(self.best_of):
@@ -103,7 +103,7 @@ class Tracking(Section):
     )
 
     @model_validator(mode="after")
-    def addressed(self) -> Self:
+    def check_uri(self) -> Self:
         """Reject passwords, which results and report would repeat; the message must not repeat them either."""
         if self.uri is None:
             return self
@@ -111,7 +111,7 @@ class Tracking(Section):
         if not found or scheme.partition("+")[0] not in STORES:
             raise ValueError(f"uri: expected http://host:port of a server; {NOT_SHOWN}")
         try:
-            refuse_in_url(self.uri.replace("#", "") if scheme == "sqlite" else self.uri)
+            reject_secrets_in_url(self.uri.replace("#", "") if scheme == "sqlite" else self.uri)
         except ValueError as error:
             raise ValueError(
                 f"uri: {error}: for a server set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, for a "
@@ -168,7 +168,7 @@ class Sweep(Section):
 
     @field_validator("variants")
     @classmethod
-    def named(cls, value: Any) -> Any:
+    def check_names(cls, value: Any) -> Any:
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"variant name {name!r}: expected a letter, then only letters, digits and '_'")
@@ -195,7 +195,7 @@ class Config(Place):
     shared: Shared = Field(default_factory=Shared, description="Stages reused from other studies.")
 
     @model_validator(mode="after")
-    def consistent(self) -> Self:
+    def check_consistency(self) -> Self:
         for key, options in (
             ("algorithm", self.rl.algorithms),
             ("seed", self.rl.seeds),
@@ -214,7 +214,7 @@ class Config(Place):
             )
         self.check_sizes()
         contests = [name for name in self.evaluation.best_of if name != "score"]
-        if contests and not KINDS[self.judge.kind].relative:
+        if contests and not KINDS[self.judge.kind].comparative:
             raise ValueError(
                 f"evaluation.best_of names {contests[0]!r}, which needs a pairwise judge, but judge.kind is "
                 f"{self.judge.kind!r}; write `best_of: [score]`"
@@ -286,13 +286,17 @@ class Config(Place):
             stages |= {"judge.self_taught.sft": taught.sft, "judge.self_taught.dpo": taught.dpo}
         for key, stage in stages.items():
             if stage:
-                batches.split(stage.batch_size, count, stage.micro_batch_size, key)
+                batches.split_batch(stage.batch_size, count, stage.micro_batch_size, key)
         grid = self.rl
         for name in grid.algorithms:
             _, minibatches = ALGORITHMS[name].passes(Passes(grid.ppo.epochs, grid.ppo.minibatches))
-            batches.share(grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size)
+            batches.split_rollout(
+                grid.prompts_per_step, grid.num_generations, count, minibatches, grid.micro_batch_size
+            )
         if rl := self.judge.rl:
-            batches.share(rl.prompts_per_step, rl.num_generations, count, 1, rl.micro_batch_size, key="judge.rl")
+            batches.split_rollout(
+                rl.prompts_per_step, rl.num_generations, count, 1, rl.micro_batch_size, key="judge.rl"
+            )
 
 
 def load(raw: dict[str, Any]) -> dict[str, Any]:
@@ -310,7 +314,7 @@ def load(raw: dict[str, Any]) -> dict[str, Any]:
     return _checked(Config, raw)
 
 
-def completed(study: dict[str, Any]) -> dict[str, Any]:
+def fill_defaults(study: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults that a resolved config lacks, perhaps because an earlier version wrote it.
 
     Values and unknown keys are not checked.
@@ -384,7 +388,7 @@ def _explain(problem: dict[str, Any]) -> str:
             if near
             else f"; keys here: {', '.join(siblings(parts[:-1]))}"
         )
-        if shown_key(parts[-1]) is None:
+        if displayable_key(parts[-1]) is None:
             return f"{'.'.join(parts[:-1]) or 'top level'}: unknown key ({NOT_SHOWN}){hint}"
         return f"unknown key {key!r}{hint}"
     if problem["type"] == "missing":
@@ -393,7 +397,7 @@ def _explain(problem: dict[str, Any]) -> str:
         hints = {True: " (write {} for its defaults)", None: " (indent its keys below it, or leave it out)"}
         value = problem["input"]
         hint = hints[value] if value is True or value is None else ""
-        found = shown(parts, value)
+        found = displayable_value(parts, value)
         return f"{key}: expected a section of keys{f', found {found}' if found else f'; {NOT_SHOWN}'}{hint}"
     if parts and (parts[-1] in ("int", "float", "str") or parts[-1].startswith("list[")):  # the key takes several types
         parts = parts[:-1]
@@ -407,7 +411,7 @@ def _explain(problem: dict[str, Any]) -> str:
         return f"{key}: is an empty list; name at least one, or leave the key out"
     if isinstance(problem["input"], dict) or not key:
         return f"{key}: {message}" if key else message
-    if found := shown(parts, problem["input"]):
+    if found := displayable_value(parts, problem["input"]):
         return f"{key}: {message} (found {found})"
     complete = problem["type"] == "value_error"  # our own message, which says so itself where it matters
     return f"{key}: {message}{'' if complete else f' ({NOT_SHOWN})'}"

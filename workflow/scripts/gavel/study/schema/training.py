@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.study.schema.base import Count, Fraction, Positive, Section, Served
+from gavel.study.schema.base import Count, Fraction, Positive, Section, ServerSection
 from gavel.training.rl.algorithms import ALGORITHMS
 
 
@@ -37,7 +37,7 @@ def without_dropout(lora: Lora | None) -> Lora | None:
     return lora
 
 
-class Vllm(Served):
+class Vllm(ServerSection):
     """Rollouts sampled by vLLM (needs a GPU and the package). vLLM has its own random state: a resumed run continues
     correctly, but samples other responses than an uninterrupted one."""
 
@@ -65,7 +65,7 @@ class Vllm(Served):
     sleep: bool = Field(False, description="Mode `colocate`: release vLLM's memory while the policy is updated.")
 
     @model_validator(mode="after")
-    def reachable(self) -> Self:
+    def check_access(self) -> Self:
         if self.mode == "colocate":
             for key in ("serve", "base_url", "gpus"):
                 if getattr(self, key) != type(self).model_fields[key].default:
@@ -246,14 +246,14 @@ class Rl(Section):
 
     @field_validator("algorithms")
     @classmethod
-    def known(cls, value: Any) -> Any:
+    def check_algorithms(cls, value: Any) -> Any:
         for name in value:
             if name not in ALGORITHMS:
                 raise ValueError(f"{name!r} does not exist; choose from {', '.join(ALGORITHMS)}")
         return value
 
     @model_validator(mode="after")
-    def reachable(self) -> Self:
+    def check_schedule(self) -> Self:
         schedule = self.lambda_schedule
         if schedule and schedule.steps is not None and schedule.steps > self.steps:
             raise ValueError(f"lambda_schedule.steps {schedule.steps} is more than steps {self.steps}")
@@ -276,7 +276,7 @@ class Rl(Section):
         return self
 
     @model_validator(mode="after")
-    def samplable(self) -> Self:
+    def check_sampling(self) -> Self:
         critics = [name for name in self.algorithms if ALGORITHMS[name].critic]
         if critics and self.vllm:
             raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM does not support; leave out one of them")
@@ -286,7 +286,7 @@ class Rl(Section):
 
     @field_validator("algorithms", "lambda_", "seeds")
     @classmethod
-    def distinct(cls, value: Any) -> Any:
+    def check_distinct(cls, value: Any) -> Any:
         if not value:
             raise ValueError("is an empty list, which leaves no run; name at least one")
         if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.records import Pair
@@ -19,7 +19,7 @@ from gavel.training.judge.records import ContrastingPair, Judgment
 from gavel.training.judge.self_taught import SelfTaughtSettings
 
 
-class Asked(NamedTuple):
+class OrderedPair(NamedTuple):
     """A pair in one order: the judging prompt, the cue between reasoning and label word, the correct label word."""
 
     id: str
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     label: str
 
 
-def load_comparing(settings: dict[str, Any]) -> PairwiseJudge:
+def load_pairwise(settings: dict[str, Any]) -> PairwiseJudge:
     """`gavel.judge.load.load` for a pairwise judge.
 
     Raises:
@@ -40,7 +40,7 @@ def load_comparing(settings: dict[str, Any]) -> PairwiseJudge:
     return judge
 
 
-def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
+def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[OrderedPair]:
     """Each pair in both orders, in the judge's first phrasing."""
     found = []
     for pair in pairs:
@@ -48,11 +48,11 @@ def both_orders(judge: PairwiseJudge, pairs: Iterable[Pair]) -> list[Asked]:
         for place, (first, second) in enumerate([solutions, solutions[::-1]]):
             prompt = judge.render(pair["prompt"], first, second)[0]
             text, cue = (prompt, "") if isinstance(prompt, str) else prompt
-            found.append(Asked(pair["id"], text, cue, judge.labels[place]))
+            found.append(OrderedPair(pair["id"], text, cue, judge.labels[place]))
     return found
 
 
-def sampled(
+def sample_judgments(
     judge: PairwiseJudge,
     pairs: Sequence[Pair],
     *,
@@ -67,7 +67,7 @@ def sampled(
         One judgment for each sample.
     """
     rng = random.Random(f"judgments-{seed}")
-    orders, model = both_orders(judge, pairs), judge.resident
+    orders, model = both_orders(judge, pairs), judge.in_process_backend
     replies = [[""] * samples for _ in orders]
     if judge.reasoner is not None:
         prompts = [(one.prompt, one.cue) for one in orders]
@@ -82,7 +82,7 @@ def sampled(
             rows.append(
                 {
                     "id": one.id,
-                    "prompt": model.templated(one.prompt),
+                    "prompt": model.apply_template(one.prompt),
                     "judgment": reply + label,
                     "label": one.label,
                     "reached": label == one.label,
@@ -99,29 +99,29 @@ def make_judgments(
     settings: SelfTaughtSettings,
     output: str,
 ) -> None:
-    """Write a judge's judgments (`sampled`) of an iteration's pairs.
+    """Write a judge's judgments (`sample_judgments`) of an iteration's pairs.
 
     Args:
         judge_settings: keyword arguments of `gavel.judge.load.load` for the judge after the previous iteration.
     """
-    rows = sampled(
-        load_comparing(judge_settings | {"cache": None}),
+    rows = sample_judgments(
+        load_pairwise(judge_settings | {"cache": None}),
         [cast(ContrastingPair, row) for row in read_jsonl(pairs)],
         samples=settings.samples,
         temperature=settings.temperature,
         seed=settings.seed + iteration,
     )
-    say(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
+    info(f"{sum(row['reached'] for row in rows)} of {len(rows)} judgments reached the better solution")
     write_jsonl(output, rows)
 
 
-def to_imitate(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
+def sft_examples(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "completion"}`: the distinct judgments that reached the better solution, balanced by label word."""
     kept = {(row["prompt"], row["judgment"]): row for row in rows if row["reached"]}
-    return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balanced(kept.values(), seed)]
+    return [{"prompt": row["prompt"], "completion": row["judgment"]} for row in balance_labels(kept.values(), seed)]
 
 
-def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
+def dpo_examples(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
     """`{"prompt", "chosen", "rejected"}`: for each pair in one order, judgments that reached the better solution are
     matched with ones that did not, as many as there are of both; balanced by label word."""
     by_prompt: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
@@ -133,10 +133,10 @@ def to_prefer(rows: Sequence[Judgment], seed: int) -> list[dict[str, Any]]:
         for prompt, (good, bad) in by_prompt.items()
         for chosen, rejected in zip(good, bad, strict=False)
     ]
-    return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balanced(matched, seed)]
+    return [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in balance_labels(matched, seed)]
 
 
-def balanced(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
+def balance_labels(rows: Iterable[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
     """As many rows for each of the two labels: a random part of the more frequent one's, all in random order."""
     rng = random.Random(f"balance-{seed}")
     by_label: dict[str, list[Mapping[str, Any]]] = {}

@@ -20,7 +20,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
-from gavel.common.seeding import reshuffled
+from gavel.common.seeding import cycle_shuffled
 from gavel.jobs.launch import RunFolders
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.records import Pair
@@ -29,7 +29,7 @@ from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
-from gavel.training.judge.judgments import both_orders, load_comparing, to_imitate, to_prefer
+from gavel.training.judge.judgments import both_orders, dpo_examples, load_pairwise, sft_examples
 from gavel.training.judge.records import Judgment
 from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings, JudgeTrainingSettings
 from gavel.training.records import JudgeSummary
@@ -43,7 +43,7 @@ from gavel.training.state import RunState
 VERDICT_TOKENS = 16  # room for the cue between a reasoning and the label word, and for the label word
 
 
-class Preferred:
+class PreferenceReward:
     """GRPO's reward of judgments: +1 if the label word after the cue is the correct one, else -1.
 
     Guo et al. 2025 reward with +1 and -1; a judgment without a label word has not preferred the correct solution.
@@ -87,7 +87,7 @@ class Setup:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        return self.judge.resident.tokenizer
+        return self.judge.in_process_backend.tokenizer
 
     @property
     def warmup(self) -> int:
@@ -101,7 +101,7 @@ class Setup:
         own = {"max_steps": self.steps, "warmup_steps": self.warmup, "seed": settings.seed}
         return trl.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
 
-    def given(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
+    def trainer_arguments(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
         """Arguments of TRL's SFT and DPO trainers besides the model; `key` is the adapters' config key."""
         return {
             "args": config,
@@ -115,7 +115,7 @@ class Setup:
 def _sft(setup: Setup) -> SFTTrainer:
     tokens = {"eos_token": setup.tokenizer.eos_token, "pad_token": setup.tokenizer.pad_token}
     config = setup.config(SFTConfig, completion_only_loss=True, **tokens)
-    return SFTTrainer(setup.model, **setup.given(config, "judge.self_taught.sft.lora"))
+    return SFTTrainer(setup.model, **setup.trainer_arguments(config, "judge.self_taught.sft.lora"))
 
 
 def _dpo(setup: Setup) -> DPOTrainer:
@@ -130,7 +130,7 @@ def _dpo(setup: Setup) -> DPOTrainer:
         loss_weights=[1.0, nll] if nll else None,
         pad_token=setup.tokenizer.pad_token,
     )
-    return DPOTrainer(setup.model, **setup.given(config, "judge.self_taught.dpo.lora"))
+    return DPOTrainer(setup.model, **setup.trainer_arguments(config, "judge.self_taught.dpo.lora"))
 
 
 def _grpo(setup: Setup) -> GroupTrainer:
@@ -140,10 +140,10 @@ def _grpo(setup: Setup) -> GroupTrainer:
     longest, folder = _longest_judgment(setup.judge), str(setup.folder)
     config = trainer_config(kind, settings, Passes(1, 1), longest, settings.seed, folder)
     cue = both_orders(setup.judge, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
-    special_tokens = not setup.judge.resident.chat
+    special_tokens = not setup.judge.in_process_backend.chat
     return GroupTrainer(
         model=setup.model,
-        reward_funcs=Preferred(cue),
+        reward_funcs=PreferenceReward(cue),
         args=config,
         train_dataset=Dataset.from_list(_repeated(setup.examples, settings)),
         processing_class=setup.tokenizer,
@@ -160,7 +160,7 @@ def _longest_judgment(judge: PairwiseJudge) -> int:
 
 def _repeated(examples: Sequence[dict[str, Any]], settings: JudgeRLSettings) -> list[dict[str, Any]]:
     """As many prompts as all steps need, reshuffled whenever they run out."""
-    stream = reshuffled(examples, f"judge-{settings.seed}")
+    stream = cycle_shuffled(examples, f"judge-{settings.seed}")
     return [next(stream) for _ in range(settings.steps * settings.prompts_per_step)]
 
 
@@ -175,7 +175,7 @@ class PairAccuracy:
     """
 
     def __init__(self, settings: dict[str, Any], pairs: Sequence[Pair]):
-        self.judge = load_comparing(settings)
+        self.judge = load_pairwise(settings)
         self.pairs = pairs
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
@@ -227,7 +227,7 @@ def train(
     rows, pairs = list(read_jsonl(data)), [cast(Pair, row) for row in read_jsonl(selection)]
     asked = judge_settings | {"model": start, "cache": None}
     accuracy = PairAccuracy(asked, pairs)
-    judge, tokenizer = accuracy.judge, accuracy.judge.resident.tokenizer
+    judge, tokenizer = accuracy.judge, accuracy.judge.in_process_backend.tokenizer
     _check_context(method, judge, rows, data, start)
     examples = _examples(method, judge, rows, settings.seed)
     if not examples and method == "grpo":
@@ -298,10 +298,10 @@ _WANTING = {
 def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], data: str, model: str) -> None:
     """Raises `InputError` if a judgment, or a prompt with its reasoning, does not fit the judge's context."""
     room = 0
-    model_here = judge.resident
+    model_here = judge.in_process_backend
     texts = [(row["id"], row["prompt"] + row["judgment"]) for row in rows if "judgment" in row]
     if method == "grpo":
-        texts = [(one.id, model_here.templated(one.prompt)) for one in both_orders(judge, _pairs(rows))]
+        texts = [(one.id, model_here.apply_template(one.prompt)) for one in both_orders(judge, _pairs(rows))]
         room = _longest_judgment(judge)
     check_texts(texts, source=data, model=model, tokenizer=model_here.tokenizer, room=room)
 
@@ -309,10 +309,10 @@ def _check_context(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, A
 def _examples(method: str, judge: PairwiseJudge, rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     if method == "grpo":
         asked = both_orders(judge, _pairs(rows))
-        return [{"prompt": judge.resident.templated(one.prompt), "label": one.label} for one in asked]
+        return [{"prompt": judge.in_process_backend.apply_template(one.prompt), "label": one.label} for one in asked]
     judgments = [cast(Judgment, row) for row in rows]
-    examples = to_imitate(judgments, seed) if method == "sft" else to_prefer(judgments, seed)
-    own = _added(judge.resident.tokenizer) if judge.resident.chat else ""
+    examples = sft_examples(judgments, seed) if method == "sft" else dpo_examples(judgments, seed)
+    own = _added(judge.in_process_backend.tokenizer) if judge.in_process_backend.chat else ""
     return [one | {"prompt": one["prompt"].removeprefix(own)} for one in examples]
 
 

@@ -13,14 +13,14 @@ from typing import Literal, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.common.log import say
-from gavel.common.seeding import reshuffled
+from gavel.common.log import info
+from gavel.common.seeding import cycle_shuffled
 from gavel.data.records import Record
 from gavel.data.sizes import check_unlabeled
 from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.solutions.budget import NotRun
-from gavel.solutions.mistakes import corrupted
+from gavel.solutions.mistakes import corrupt_solution
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
 from gavel.training.judge.records import ContrastingPair
@@ -37,8 +37,8 @@ def make_pairs(
     settings: SelfTaughtSettings,
     output: str,
 ) -> None:
-    """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting`), from questions that no other
-    iteration uses.
+    """Write an iteration's pairs (`gavel.training.judge.unlabeled_pairs.contrasting_pairs`), from questions that no
+    other iteration uses.
 
     Args:
         unlabeled: JSONL file of records without labels.
@@ -51,7 +51,7 @@ def make_pairs(
     """
     rows, count = [cast(Record, row) for row in read_jsonl(unlabeled)], settings.questions
     check_unlabeled(settings.iterations, settings.questions, len(rows))
-    stream = reshuffled(rows, f"self-taught-{settings.seed}")
+    stream = cycle_shuffled(rows, f"self-taught-{settings.seed}")
     rows = [next(stream) for _ in range(count * iteration)][-count:]
     sample = partial(policy.solve, task=task, seed=settings.seed)
 
@@ -67,7 +67,7 @@ def make_pairs(
             if not isinstance(answer, NotRun):
                 samples[row["id"]].append((response.text, answer))
     low, high = settings.agreement
-    pairs = contrasting(
+    pairs = contrasting_pairs(
         rows,
         samples,
         answer_to,
@@ -82,17 +82,17 @@ def make_pairs(
             f"judge.self_taught: on none of {len(rows)} questions do {low:.0%} to {high:.0%} of the samples give the "
             "same answer; widen judge.self_taught.agreement, or raise questions"
         )
-    say(f"{len(pairs)} pairs from {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
+    info(f"{len(pairs)} pairs from {len({pair['prompt'] for pair in pairs})} of {len(rows)} unlabelled questions")
     write_jsonl(output, pairs)
 
 
 NUMBER = re.compile(r"(?<![\d.,])\d+(?![\d]|[.,]\d)")
-BY = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # changes of a question's number
+OFFSETS = (-9, -5, -3, -2, -1, 1, 2, 3, 5, 9)  # changes of a question's number
 
 Samples = Mapping[str, Sequence[tuple[str, str | None]]]  # question's id -> its solutions, each with its answer
 
 
-def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
+def challenging_questions(samples: Samples, low: float, high: float) -> dict[str, str]:
     """The questions on which a policy's samples neither agree nor scatter: id -> the most frequent answer.
 
     Args:
@@ -110,17 +110,17 @@ def challenging(samples: Samples, low: float, high: float) -> dict[str, str]:
     return consensus
 
 
-def changed(question: str, rng: random.Random) -> str | None:
+def change_number(question: str, rng: random.Random) -> str | None:
     """The question with one of its whole numbers replaced by another above 0; None if it has none."""
     places = list(NUMBER.finditer(question))
     if not places:
         return None
     place = rng.choice(places)
-    others = [value for value in (int(place[0]) + by for by in BY) if value > 0]
+    others = [value for value in (int(place[0]) + by for by in OFFSETS) if value > 0]
     return f"{question[: place.start()]}{rng.choice(others)}{question[place.end() :]}"
 
 
-def contrasting(
+def contrasting_pairs(
     rows: Sequence[Record],
     samples: Samples,
     answer_to: Callable[[Sequence[str]], Sequence[str]],
@@ -145,7 +145,7 @@ def contrasting(
         Pairs; `subset` is the kind of negative.
     """
     rng = random.Random(f"contrasts-{seed}")
-    consensus = challenging(samples, low, high)
+    consensus = challenging_questions(samples, low, high)
     chosen = [row for row in rows if row["id"] in consensus]
     better = {}
     for row in chosen:
@@ -153,14 +153,14 @@ def contrasting(
         better[row["id"]] = rng.choice(agreeing)
     made: list[tuple[Record, str, str]] = []
     if "changed-question" in negatives:
-        asked = [(row, question) for row in chosen if (question := changed(row["question"], rng))]
+        asked = [(row, question) for row in chosen if (question := change_number(row["question"], rng))]
         for (row, _), text in zip(asked, answer_to([question for _, question in asked]), strict=True):
             made.append((row, "changed-question", text))
     if "injected-error" in negatives:
         for row in chosen:
             made += [
                 (row, "injected-error", text)
-                for text in corrupted(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
+                for text in corrupt_solution(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
             ]
     _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
     kept: dict[str, list[ContrastingPair]] = {row["id"]: [] for row in chosen}

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-RUINED = 0.5  # fraction of the best accuracy: below it a policy has collapsed, whatever its judge's reward
+RUINED_FRACTION = 0.5  # fraction of the best accuracy: below it a policy has collapsed, whatever its judge's reward
 # Fraction of the true win rate's fall: a judge whose win rate fell by less does not reflect it. Both count wins and
 # start at 0.5, so they are on one scale, unlike a mean score and accuracy. A win rate stays exactly the same only by
 # chance, so any fall at all is not enough.
-SEEN = 0.5
+REFLECTED_FRACTION = 0.5
 
 
-def collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> bool:
+def has_collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> bool:
     """Whether the last validations show a reward that held or rose while true accuracy fell, or little accuracy left.
 
     Args:
@@ -21,28 +21,30 @@ def collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patience: i
 
     Returns:
         True if in each of the last `patience` validations accuracy is more than `drop` below that of the most accurate
-        one before them, and either the judge does not reflect the fall or accuracy is below `RUINED` of that one's. A
-        pointwise judge does not reflect it if its reward is at least what it was there; a pairwise judge does not if
-        its win rate fell by less than `SEEN` of the true one's fall.
+        one before them, and either the judge does not reflect the fall or accuracy is below `RUINED_FRACTION` of that
+        one's. A pointwise judge does not reflect it if its reward is at least what it was there; a pairwise judge does
+        not if its win rate fell by less than `REFLECTED_FRACTION` of the true one's fall.
     """
     known = [row for row in validations if row.get("accuracy") is not None and row.get("judge") is not None]
     before, last = known[:-patience], known[-patience:]
     if not before:
         return False
     best = max(before, key=lambda row: row["accuracy"])
-    hacked = (not seen(row, best) or row["accuracy"] < RUINED * best["accuracy"] for row in last)
+    hacked = (
+        not judge_reflects_fall(row, best) or row["accuracy"] < RUINED_FRACTION * best["accuracy"] for row in last
+    )
     return all(hacked) and all(row["accuracy"] < best["accuracy"] - drop for row in last)
 
 
-def seen(validation: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+def judge_reflects_fall(validation: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
     """Whether the judge's figure at a validation reflects the fall of the true one since an earlier validation."""
     fell = best["judge"] - validation["judge"]
     if validation.get("true_win_rate") is None:
         return fell > 0
-    return fell >= SEEN * (best["true_win_rate"] - validation["true_win_rate"])
+    return fell >= REFLECTED_FRACTION * (best["true_win_rate"] - validation["true_win_rate"])
 
 
-def stale(validations: Sequence[Mapping[str, Any]], patience: int) -> bool:
+def has_stalled(validations: Sequence[Mapping[str, Any]], patience: int) -> bool:
     """Whether none of the last `patience` validations has a better greedy accuracy than the best one before them."""
     greedy = [row["greedy"] for row in validations]
     return len(greedy) > patience and max(greedy[-patience:]) <= max(greedy[:-patience])

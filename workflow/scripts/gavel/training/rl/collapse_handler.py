@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from gavel.common.log import say
-from gavel.training.records import Ended
-from gavel.training.rl.collapse import collapsed, stale
+from gavel.common.log import info
+from gavel.training.records import EarlyEnd
+from gavel.training.rl.collapse import has_collapsed, has_stalled
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.rl.settings import ValidationSettings
 from gavel.training.state import RunState
@@ -41,22 +41,22 @@ class CollapseHandler:
         """
         validations, notes = [*past, found], {}
         if "judge" in found:
-            notes["collapsed"] = float(self.collapsed(validations))
+            notes["collapsed"] = float(self.has_collapsed(validations))
         if notes.get("collapsed") and not (past and past[-1].get("collapsed")):
-            say(
+            info(
                 f"step {step}: true accuracy has fallen, and the judge does not reflect it or little accuracy is left",
                 console=True,
             )
             notes |= ACTIONS[self.rules.on_collapse](self, step)
         patience = self.rules.early_stopping_patience
-        if patience and not notes.get("ended") and stale(validations, patience):
+        if patience and not notes.get("ended") and has_stalled(validations, patience):
             notes |= self.rollback(step) | {EARLY: 1.0}
         return notes
 
-    def collapsed(self, validations: list[dict[str, Any]]) -> bool:
+    def has_collapsed(self, validations: list[dict[str, Any]]) -> bool:
         """Whether the validations since lambda was last raised show a collapse."""
         start = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
-        return collapsed(validations[start:], self.rules.collapse_drop, self.rules.collapse_patience)
+        return has_collapsed(validations[start:], self.rules.collapse_drop, self.rules.collapse_patience)
 
     def apply(self, noted: dict[str, Any]) -> None:
         """Act on a validation's entries."""
@@ -64,20 +64,20 @@ class CollapseHandler:
             self.schedule.raise_to(noted["raised"])
 
     def stop(self, step: int) -> dict[str, Any]:
-        say(f"stopped at step {step}", console=True)
+        info(f"stopped at step {step}", console=True)
         return {"ended": 1.0}
 
     def rollback(self, step: int) -> dict[str, Any]:
-        say(f"stopped at step {step}; the result is the best checkpoint by validation", console=True)
+        info(f"stopped at step {step}; the result is the best checkpoint by validation", console=True)
         return {"ended": 1.0}
 
     def raise_lambda(self, step: int) -> dict[str, Any]:
         lam = self.schedule.at(step)
         raised = max(lam, min(HIGHEST, lam + STEP))
-        say(f"lambda is at least {raised:g} from step {step} on", console=True)
+        info(f"lambda is at least {raised:g} from step {step} on", console=True)
         return {"raised": raised}
 
-    def resume(self, step: int) -> Ended | None:
+    def resume(self, step: int) -> EarlyEnd | None:
         """Apply the entries of the validations up to `step`.
 
         Returns:

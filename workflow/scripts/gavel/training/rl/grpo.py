@@ -15,9 +15,9 @@ import torch
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
 
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.models.loading import disable_dropout
-from gavel.training.rl.packing import Packed, pack, packable
+from gavel.training.rl.packing import PackedBatch, pack, packable
 
 
 class GroupTrainer(GRPOTrainer):
@@ -43,7 +43,7 @@ class GroupTrainer(GRPOTrainer):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
         self.packs = packable(model)
         if not self.packs:
-            say(
+            info(
                 f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored separately"
             )
         super().__init__(*args, model=model, **kwargs)
@@ -59,7 +59,7 @@ class GroupTrainer(GRPOTrainer):
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.beta and self.kl_in_reward:
             output["kl_rewards"] = self._kl_rewards(output)
-            rewarded = ~torch.isnan(self.own_rewards(len(inputs)))
+            rewarded = ~torch.isnan(self.local_rewards(len(inputs)))
             sums = (output["kl_rewards"].sum(1) * rewarded).view(-1, self.num_generations)
             count = rewarded.view(-1, self.num_generations).sum(1, keepdim=True).clamp(min=1)
             centred = (sums - sums.sum(1, keepdim=True) / count).flatten() * rewarded
@@ -68,7 +68,7 @@ class GroupTrainer(GRPOTrainer):
             output["advantages"] = output["advantages"] * self.num_generations / (self.num_generations - 1)
         return output
 
-    def own_rewards(self, count: int) -> torch.Tensor:
+    def local_rewards(self, count: int) -> torch.Tensor:
         """`(count,)` rewards of this process's completions, NaN where missing."""
         first = self.accelerator.process_index * count
         return self._rewards[first : first + count, 0].to(self.accelerator.device)
@@ -142,7 +142,7 @@ class GroupTrainer(GRPOTrainer):
                 entropies.append(packed.unpack(output.entropy))
         return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
 
-    def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> Packed:
+    def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> PackedBatch:
         """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""
         inside = mask.bool()
         split = tokens.shape[1] - completion_length

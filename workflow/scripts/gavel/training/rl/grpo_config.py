@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from trl import GRPOConfig
 
-from gavel.common.requirements import need
+from gavel.common.requirements import require_package
 from gavel.training import batches, distributed, trl
 from gavel.training.rl import algorithms
 from gavel.training.rl.settings import JobVllmSettings, VllmSettings
@@ -60,7 +60,7 @@ def trainer_config(
         InputError: the questions of a step do not divide among the processes, or a process's completions into
             mini-batches and micro-batches.
     """
-    micro_batches = batches.share(
+    micro_batches = batches.split_rollout(
         settings.prompts_per_step,
         settings.num_generations,
         distributed.processes(),
@@ -103,7 +103,7 @@ def vllm_options(vllm: VllmSettings | None) -> dict[str, Any]:
     """
     if vllm is None:
         return {"use_vllm": False}
-    need("vllm", "rl.vllm")
+    require_package("vllm", "rl.vllm")
     group = {"vllm_group_port": vllm.group_port} if isinstance(vllm, JobVllmSettings) else {}
     return group | {
         "use_vllm": True,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from gavel.models.loading import agree, attention_window, only_attends
+from gavel.models.loading import attention_window, is_attention_only, logits_agree
 
 IGNORED = -100  # PyTorch's label for a position without loss
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedBatch:
     """Rows for one forward pass.
 
     Attributes:
@@ -57,7 +57,7 @@ def pack(
     width: int | None = None,
     pad: int = 0,
     device: torch.device | str = "cpu",
-) -> Packed:
+) -> PackedBatch:
     """Pack completions; adjacent ones with the same prompt share a row.
 
     Args:
@@ -97,7 +97,7 @@ def pack(
     earlier = torch.ones(size, size, dtype=torch.bool, device=device).tril()
     same = owners.unsqueeze(2) == owners.unsqueeze(1)
     allowed = (same | (owners == 0).unsqueeze(1)) & earlier
-    return Packed(
+    return PackedBatch(
         torch.tensor(ids, device=device),
         torch.tensor(positions, device=device),
         allowed.unsqueeze(1),
@@ -116,7 +116,7 @@ def packable(model: PreTrainedModel) -> bool:
     """
     if model.config._attn_implementation not in ("sdpa", "eager"):
         return False
-    if not only_attends(model) or attention_window(model) is not None:
+    if not is_attention_only(model) or attention_window(model) is not None:
         return False
     if "position_ids" not in inspect.signature(model.forward).parameters:
         return False
@@ -130,6 +130,6 @@ def packable(model: PreTrainedModel) -> bool:
     for row, completion in enumerate(completions):
         alone = model(torch.tensor([prompt + completion], device=model.device), use_cache=False).logits[0].float()
         found, wanted = flat[packed.places[row, : len(completion)]], alone[len(prompt) - 1 : -1]
-        close &= agree(model, found, wanted)
+        close &= logits_agree(model, found, wanted)
     model.train(training)
     return close

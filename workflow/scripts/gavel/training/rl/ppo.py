@@ -113,7 +113,7 @@ class PPOTrainer(GroupTrainer):
         super().__init__(*args, model=model, **kwargs)
         # A submodule of the policy, so that checkpoints and gradient clipping include it. It is added after LoRA, which
         # freezes what it finds in the policy.
-        policy = lora.base(self.model)
+        policy = lora.base_model(self.model)
         disable_dropout(value)
         policy.add_module("critic", value.to(policy.device))
         if self.shared:
@@ -121,12 +121,12 @@ class PPOTrainer(GroupTrainer):
 
     @property
     def critic(self) -> Critic:
-        return lora.base(self.model).critic
+        return lora.base_model(self.model).critic
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save the critic too, which a LoRA checkpoint would leave out."""
         super()._save(output_dir, state_dict)
-        if lora.base(self.model) is not self.model and self.args.should_save:
+        if lora.base_model(self.model) is not self.model and self.args.should_save:
             save_file(self.critic.state_dict(), Path(output_dir or self.args.output_dir) / CRITIC)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -156,7 +156,7 @@ class PPOTrainer(GroupTrainer):
         mask, device = output["completion_mask"], output["completion_ids"].device
         first = self.accelerator.process_index * len(inputs)
         own = slice(first, first + len(inputs))
-        rewards = self.own_rewards(len(inputs))
+        rewards = self.local_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # missing: no advantage, and nothing for the critic to fit
         size = self.args.per_device_train_batch_size
@@ -208,7 +208,7 @@ class PPOTrainer(GroupTrainer):
         tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         width = batch["completion_ids"].shape[1]
-        trunk = lora.base(self.model).base_model if self.shared else self.critic.trunk
+        trunk = lora.base_model(self.model).base_model if self.shared else self.critic.trunk
         rows = self.packed(tokens, mask, width) if self.packs else None
         if hidden is None:
             inputs = {"input_ids": tokens, "attention_mask": mask}

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gavel.common.errors import InputError
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
@@ -77,14 +77,14 @@ class LambdaSchedule:
         return self.start == self.lam and self.minimum <= self.lam
 
 
-def verifiable(answer: str | None, correct: bool, partial: float = 0.1) -> float:
+def verifiable_reward(answer: str | None, correct: bool, partial: float = 0.1) -> float:
     """1 for a correct answer, `partial` for a wrong one, 0 for none (ReFT, Luong et al. 2024: 0.1)."""
     if answer is None:
         return 0.0
     return 1.0 if correct else partial
 
 
-def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[float | None]:
+def center_scores(scores: Sequence[float | None], questions: Sequence[str]) -> list[float | None]:
     """Each score minus the mean of its question's scores; a missing one stays missing and does not count."""
     known: dict[str, list[float]] = {}
     for score, question in zip(scores, questions, strict=True):
@@ -96,7 +96,7 @@ def centred(scores: Sequence[float | None], questions: Sequence[str]) -> list[fl
     ]
 
 
-def shortened(
+def penalize_length(
     rewards: Sequence[float | None], completions: Sequence[Sequence[int]], per_token: float
 ) -> list[float | None]:
     """Each reward minus the penalty for its completion's tokens; a missing one stays missing."""
@@ -162,7 +162,7 @@ class RewardRules:
     per_token: float = 0.0
 
 
-class Judged(NamedTuple):
+class JudgeScores(NamedTuple):
     """The judge's scores of a rollout, the tokens they took, and the fraction of prompts that were truncated."""
 
     scores: list[float | None]
@@ -206,13 +206,13 @@ class MixedReward:
         lam = self.schedule.at(state.global_step // self.updates if state else 0)
         v = self._verifiable(completions, gold)
         judged = self._judged(question, completions)
-        j = centred(judged.scores, question) if self.rules.center_judge else judged.scores
+        j = center_scores(judged.scores, question) if self.rules.center_judge else judged.scores
         # At lambda 0 no gold answer is read, so nothing is missing there.
         verified = [one is not None and self.schedule.lam > 0 for one in gold]
         rewards = [mix(v_i, j_i, lam, known) for v_i, j_i, known in zip(v, j, verified, strict=True)]
         not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
         if self.rules.per_token:
-            rewards = shortened(rewards, trl["completion_ids"], self.rules.per_token)
+            rewards = penalize_length(rewards, trl["completion_ids"], self.rules.per_token)
         self.missing.count(rewards, not_run)
         spent, cut = distributed.mean(judged.tokens) * distributed.processes(), distributed.mean(judged.truncated)
         if log := trl.get("log_metric"):
@@ -232,16 +232,16 @@ class MixedReward:
         answers, correct = verify([completions[i] for i in known], list(known.values()), self.rules.format)
         for i, answer, right in zip(known, answers, correct, strict=True):
             if right is not None:  # else the program did not run
-                values[i] = verifiable(answer, right, self.rules.partial)
+                values[i] = verifiable_reward(answer, right, self.rules.partial)
         return values
 
-    def _judged(self, question: Sequence[str], completions: Sequence[str]) -> Judged:
+    def _judged(self, question: Sequence[str], completions: Sequence[str]) -> JudgeScores:
         if self.judge is None:
-            return Judged([None] * len(completions))
+            return JudgeScores([None] * len(completions))
         before = self.judge.usage
         verdicts = self.judge.verdicts(question, completions)
         cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
-        return Judged(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
+        return JudgeScores(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
 
     def _log_rollout(self, log: Log, lam: float, not_run: int) -> None:
         log("missing", self.missing.fraction)
@@ -280,5 +280,5 @@ class SkipMissingRewards(TrainerCallback):
     ) -> None:
         if self.missing.skip and model is not None:
             reason = f"{self.missing.fraction:.0%} of the rewards are missing"
-            say(f"skipped optimiser step {state.global_step + 1}: {reason}", console=True)
+            info(f"skipped optimiser step {state.global_step + 1}: {reason}", console=True)
             model.zero_grad(set_to_none=True)

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from trl import GRPOTrainer
 
 from gavel.common.errors import InputError
-from gavel.common.seeding import reshuffled
+from gavel.common.seeding import cycle_shuffled
 from gavel.data.records import Record
 from gavel.models.sampling import count_occurrences, sample
 from gavel.training import distributed
@@ -49,7 +49,7 @@ def question_order(
     for name, pool, wanted in pools:
         if wanted and not pool:
             raise InputError(f"data.{name}: no questions, but every step at lambda {lam:g} takes {wanted} of them")
-    streams = [(name, reshuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
+    streams = [(name, cycle_shuffled(pool, f"{seed}-{name}"), wanted) for name, pool, wanted in pools if wanted]
     rows: list[PoolQuestion] = []
     for _ in range(steps):
         for name, stream, wanted in streams:
@@ -78,9 +78,9 @@ class Rollout:
             )
         step = trainer.state.global_step // self.updates
         asked = texts[::n]
-        everyone = distributed.from_all(asked)  # each process has the next part of the rollout's questions
+        everyone = distributed.all_gather(asked)  # each process has the next part of the rollout's questions
         before = (text for part in everyone[: distributed.rank()] for text in part)
-        with distributed.whole(trainer.accelerator.unwrap_model(trainer.model)) as policy:
+        with distributed.unsharded(trainer.accelerator.unwrap_model(trainer.model)) as policy:
             groups = sample(
                 policy,
                 tokenizer,

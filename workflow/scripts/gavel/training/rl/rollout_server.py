@@ -9,7 +9,7 @@ from gavel.common.sections import from_section
 from gavel.jobs.serving import free_port, serving
 from gavel.training.rl.settings import JobVllmSettings, VllmSettings
 
-PATIENCE_S = 180.0  # TRL polls a dead server for a minute, and may wait forever during a weight transfer
+TIMEOUT_S = 180.0  # TRL polls a dead server for a minute, and may wait forever during a weight transfer
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def rollout_access(study: dict[str, Any], start: str, log: str | Path) -> Iterat
         log=Path(log).with_suffix(".rollout-server.log"),
         gpus=vllm["gpus"],
         startup_timeout_s=vllm["startup_timeout_s"],
-        ends_job_after=PATIENCE_S,
+        ends_job_after=TIMEOUT_S,
     ) as served:
         # Several jobs may share a node, so each also needs its own port for the weight transfer.
         served_at = {"base_url": served.url, "group_port": free_port()}

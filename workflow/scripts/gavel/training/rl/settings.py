@@ -102,7 +102,7 @@ class ValidationSettings:
         every: steps from one validation to the next.
         questions: maximum number of validation questions.
         on_collapse: a key of `gavel.training.rl.collapse_handler.ACTIONS`.
-        collapse_drop, collapse_patience: of `gavel.training.rl.collapse.collapsed`.
+        collapse_drop, collapse_patience: of `gavel.training.rl.collapse.has_collapsed`.
         early_stopping_patience: number of validations without a better greedy accuracy that end the run; None for none.
         reference: report the KL divergence from the SFT policy.
     """
@@ -173,7 +173,7 @@ class RLSettings:
     validation: ValidationSettings
 
     @classmethod
-    def of(cls, section: Mapping[str, Any], vllm: VllmSettings | None) -> Self:
+    def from_section(cls, section: Mapping[str, Any], vllm: VllmSettings | None) -> Self:
         """The settings of a run.
 
         Args:

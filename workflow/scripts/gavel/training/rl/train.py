@@ -30,7 +30,7 @@ from gavel.models.task import Task
 from gavel.training import distributed, lora, trl
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
-from gavel.training.records import Ended, RunSummary
+from gavel.training.records import EarlyEnd, RunSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Algorithm, Passes
 from gavel.training.rl.collapse_handler import ROLLS_BACK, CollapseHandler
@@ -46,7 +46,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is expe
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridRun:
     """A run of the grid: all that distinguishes it from the study's other runs.
 
     Attributes:
@@ -74,13 +74,13 @@ class SplitFiles:
 class Plan:
     """What to train, and how."""
 
-    cell: Cell
+    grid_run: GridRun
     task: Task
     settings: RLSettings
 
     @property
     def algorithm(self) -> Algorithm:
-        return algorithms.get(self.cell.algorithm)
+        return algorithms.get(self.grid_run.algorithm)
 
     @property
     def passes(self) -> Passes:
@@ -95,7 +95,7 @@ class Plan:
 
 def train(
     *,
-    cell: Cell,
+    grid_run: GridRun,
     run: RunFolders,
     data: SplitFiles,
     start: str,
@@ -123,8 +123,8 @@ def train(
     Raises:
         InputError: the settings do not fit the data, the model or the processes.
     """
-    plan = Plan(cell, task, settings)
-    distributed.check(cell.algorithm, plan.algorithm.critic)
+    plan = Plan(grid_run, task, settings)
+    distributed.check(grid_run.algorithm, plan.algorithm.critic)
     rows = _questions(plan, data)
     _check_context(plan, data, start, student)
     policy = Policy.load(start, student, limits)
@@ -146,11 +146,11 @@ def _questions(plan: Plan, data: SplitFiles) -> list[PoolQuestion]:
     return question_order(
         [cast(Record, row) for row in read_jsonl(data.labeled)],
         [cast(Record, row) for row in read_jsonl(data.unlabeled)],
-        lam=plan.cell.lam,
+        lam=plan.grid_run.lam,
         steps=plan.settings.steps,
         per_step=plan.settings.prompts_per_step,
         labeled_fraction=plan.settings.labeled_fraction,
-        seed=plan.cell.seed,
+        seed=plan.grid_run.seed,
     )
 
 
@@ -167,7 +167,7 @@ def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
     if settings.get("cache") == "run":
         settings = settings | {"cache": str(Path(run.state) / JUDGE_CACHE)}
     judge = load.load(**settings)
-    distributed.wait()  # until all have opened the judge's cache: after that, an old state may be moved away
+    distributed.barrier()  # until all have opened the judge's cache: after that, an old state may be moved away
     return judge
 
 
@@ -175,8 +175,8 @@ def _schedule(plan: Plan) -> LambdaSchedule:
     """Lambda over the run: constant unless the config has it rise or fall to the run's value."""
     schedule = plan.settings.lambda_schedule
     if schedule is None:
-        return LambdaSchedule(plan.cell.lam)
-    return LambdaSchedule(plan.cell.lam, schedule.start, schedule.steps or plan.settings.steps)
+        return LambdaSchedule(plan.grid_run.lam)
+    return LambdaSchedule(plan.grid_run.lam, schedule.start, schedule.steps or plan.settings.steps)
 
 
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
@@ -199,11 +199,11 @@ def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: 
         judge=judge,
         reference=initial if settings.reference else None,
         temperature=plan.settings.temperature,
-        seed=plan.cell.seed,
+        seed=plan.grid_run.seed,
         limits=policy.limits,
     )
     if compares and initial is not None:
-        monitor.against(initial, policy.tokenizer)
+        monitor.set_opponents(initial, policy.tokenizer)
     return monitor
 
 
@@ -232,7 +232,7 @@ def _trainer(
     reward: MixedReward,
     callback: RunCallback,
 ) -> GroupTrainer:
-    settings, seed = plan.settings, plan.cell.seed
+    settings, seed = plan.settings, plan.grid_run.seed
     longest = plan.task.max_new_tokens
     folder = str(state.checkpoints)
     config = trainer_config(plan.algorithm, settings, plan.passes, longest, seed, folder, settings.vllm)
@@ -255,9 +255,9 @@ def _trainer(
 
 def _fit(
     plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
-) -> tuple[torch.nn.Module, Ended | None]:
+) -> tuple[torch.nn.Module, EarlyEnd | None]:
     """Train, or resume; returns the run's result, and where and why it ended before its last step, if it did."""
-    last = distributed.on_main(state.latest)
+    last = distributed.on_main(state.latest_checkpoint)
     ended = handler.resume(int(last.name.split("-")[1]) // plan.updates) if last else None
     trained = trainer.model
     if last and ended is not None:  # only the results were left to move
@@ -272,21 +272,21 @@ def _fit(
     return trained, ended
 
 
-def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: Ended | None) -> dict[str, Any]:
+def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: EarlyEnd | None) -> dict[str, Any]:
     """What `run.json` holds, without the run's duration."""
-    cell, settings = plan.cell, plan.settings
+    grid_run, settings = plan.grid_run, plan.settings
     steps = ended["step"] if ended else settings.steps
     rows = rows[: steps * settings.prompts_per_step]
     used = {row["question"] for row in rows if row["labeled"]}
     epochs, minibatches = plan.passes
     return {
-        "run": cell.name,
-        "algorithm": cell.algorithm,
-        "lambda": cell.lam,
-        "seed": cell.seed,
+        "run": grid_run.name,
+        "algorithm": grid_run.algorithm,
+        "lambda": grid_run.lam,
+        "seed": grid_run.seed,
         "steps": steps,
         "ended": ended,
-        "labels": len(used) if cell.lam > 0 else 0,
+        "labels": len(used) if grid_run.lam > 0 else 0,
         "unlabeled": len({row["question"] for row in rows} - used),
         "completions": len(rows) * settings.num_generations,
         "settings": asdict(settings),

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gavel.common.files import read_jsonl
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.data.generator.problems import WIDE
 from gavel.data.records import Record
 from gavel.judge.prompting import label_tokens
@@ -19,7 +19,7 @@ from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.verifier import verify
-from gavel.training.scratch.judge_tasks import Example, Labeled, examples, labels_of
+from gavel.training.scratch.judge_tasks import Example, LabeledSolution, examples, labels_of
 from gavel.training.scratch.student import (
     Recipe,
     build_model,
@@ -31,7 +31,7 @@ from gavel.training.scratch.student import (
 )
 
 TASK = Task("solve", "program", 64)  # of the student's samples
-REPLY = 0.5  # weight of learning to write, where learning to answer has 1
+REPLY_WEIGHT = 0.5  # weight of learning to write, where learning to answer has 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ def train_judge(
     read = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
     fit(model, read, tokenizer, loss=next_token_loss, steps=recipe.lm_steps, batch_size=batch_size, seed=seed)
     pairs = judging_pairs(problems, student, samples=recipe.samples, questions=recipe.questions, seed=seed)
-    say(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them correct")
+    info(f"{len(pairs)} judging pairs, {sum(right for *_, right in pairs) / len(pairs):.3f} of them correct")
     references = {row["question"]: program for row, program in _with_programs(problems)}
     asked: list[tuple[list[int], list[float]]] = []
     for task, words in labels_of(tasks, labels).items():
-        asked += weighted(examples(task, pairs, references, words, seed), words, tokenizer)
+        asked += token_weights(examples(task, pairs, references, words, seed), words, tokenizer)
     if len(tasks) > 1:
         random.Random(f"tasks-{seed}").shuffle(asked)
     sequences, weights = zip(*asked, strict=True)
@@ -93,10 +93,10 @@ def train_judge(
     return model.eval()
 
 
-def weighted(
+def token_weights(
     found: Sequence[Example], labels: Sequence[str], tokenizer: PreTrainedTokenizerFast
 ) -> list[tuple[list[int], list[float]]]:
-    """Each example's tokens and their weights in the loss: 1 for the label word, `REPLY` in total for a reply.
+    """Each example's tokens and their weights in the loss: 1 for the label word, `REPLY_WEIGHT` in total for a reply.
 
     The end token follows a reply, or a judge that reasons first would not learn where to stop.
     """
@@ -107,9 +107,9 @@ def weighted(
     for one, prompt, whole in zip(found, prompts_ids, whole_ids, strict=True):
         written = len(whole) - len(prompt)
         tokens = [*whole, words[labels.index(one.label)]]
-        counts = [0.0] * len(prompt) + [REPLY / max(1, written)] * written + [1.0]
+        counts = [0.0] * len(prompt) + [REPLY_WEIGHT / max(1, written)] * written + [1.0]
         if written:
-            tokens, counts = [*tokens, tokenizer.eos_token_id], [*counts, REPLY / written]
+            tokens, counts = [*tokens, tokenizer.eos_token_id], [*counts, REPLY_WEIGHT / written]
         rows.append((tokens, counts))
     return rows
 
@@ -133,7 +133,7 @@ def _with_programs(problems: Sequence[Record]) -> list[tuple[Record, str]]:
 
 def judging_pairs(
     problems: Sequence[Record], student: Policy, *, samples: int, questions: int, seed: int
-) -> list[Labeled]:
+) -> list[LabeledSolution]:
     """Reference programs, corrupted ones, and the untuned student's samples, with the verifier's verdicts."""
     rng = random.Random(f"judging-{seed}")
     usable = _with_programs(problems)
@@ -148,7 +148,7 @@ def judging_pairs(
     rng.shuffle(pairs)
     _, right = verify([p[1] for p in pairs], [p[2] for p in pairs], TASK.format)
     return [
-        Labeled(question, solution, good)
+        LabeledSolution(question, solution, good)
         for (question, solution, _), good in zip(pairs, right, strict=True)
         if good is not None  # a program that did not run
     ]

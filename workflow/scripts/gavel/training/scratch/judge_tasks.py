@@ -10,7 +10,7 @@ from gavel.judge.prompting import phrasings, render
 PAIRS = 3  # for each question, in the pairwise tasks
 
 
-class Labeled(NamedTuple):
+class LabeledSolution(NamedTuple):
     """A solution of a question, with the verifier's verdict."""
 
     question: str
@@ -32,7 +32,7 @@ def labels_of(tasks: Sequence[str], own: Sequence[str] | None) -> dict[str, Sequ
 
 
 def examples(
-    task: str, triples: Sequence[Labeled], references: Mapping[str, str], labels: Sequence[str], seed: int
+    task: str, triples: Sequence[LabeledSolution], references: Mapping[str, str], labels: Sequence[str], seed: int
 ) -> list[Example]:
     """The examples of a task, in the order of the triples.
 
@@ -61,7 +61,7 @@ def examples(
 
 
 def _compared(
-    triples: Sequence[Labeled], labels: Sequence[str], rng: random.Random
+    triples: Sequence[LabeledSolution], labels: Sequence[str], rng: random.Random
 ) -> list[tuple[dict[str, Any], str]]:
     groups: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for question, solution, right in triples:

@@ -25,7 +25,7 @@ from transformers import (
 
 from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
-from gavel.common.log import say
+from gavel.common.log import info
 from gavel.data.origin import ORIGIN
 from gavel.data.records import Record
 from gavel.models import loading, prompts
@@ -35,7 +35,7 @@ from gavel.solutions.programs import to_program
 # Program boilerplate as single tokens, so that a tiny model spends its few positions on the arithmetic.
 BOILERPLATE = ["def solution():\n", "    result = ", "\n    return result", *(f"    {v} = " for v in "abcde")]
 LABELS = (" Yes", " No")  # the judge's label words
-SHOWN_EVERY = 50  # steps between two log lines
+LOG_EVERY = 50  # steps between two log lines
 SPLIT = r"\d| ?\p{L}+|\s|[^\s\p{L}\d]"  # single digits; a word keeps the space before it
 
 
@@ -207,8 +207,8 @@ def fit(
         more = [] if weights is None else [_pad([weights[i] for i in rows], 0.0)[0]]
         value = loss(model, tokens, mask, *more)
         _update(value, model, optimizers)
-        if step % SHOWN_EVERY == 0:
-            say(f"step {step}: loss {value.item():.3f}")
+        if step % LOG_EVERY == 0:
+            info(f"step {step}: loss {value.item():.3f}")
 
 
 def next_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -233,14 +233,14 @@ def _pad(rows: Sequence[Sequence[float]], pad: float) -> tuple[torch.Tensor, tor
     return tokens, mask
 
 
-class Scheduled(NamedTuple):
+class ScheduledOptimizer(NamedTuple):
     """An optimiser with its learning-rate schedule."""
 
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
 
 
-def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list[Scheduled]:
+def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list[ScheduledOptimizer]:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers: list[torch.optim.Optimizer] = [
@@ -254,10 +254,10 @@ def _optimizers(model: LlamaForCausalLM, steps: int, scale: float = 1.0) -> list
             return (step + 1) / warmup
         return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    return [Scheduled(o, torch.optim.lr_scheduler.LambdaLR(o, rate)) for o in optimizers]
+    return [ScheduledOptimizer(o, torch.optim.lr_scheduler.LambdaLR(o, rate)) for o in optimizers]
 
 
-def _update(loss: torch.Tensor, model: LlamaForCausalLM, optimizers: Sequence[Scheduled]) -> None:
+def _update(loss: torch.Tensor, model: LlamaForCausalLM, optimizers: Sequence[ScheduledOptimizer]) -> None:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer, schedule in optimizers:

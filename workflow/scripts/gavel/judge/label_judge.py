@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gavel.common.errors import InputError
-from gavel.common.log import say
-from gavel.judge.backends.base import Answer, Backend, Resident, Writer
+from gavel.common.log import info
+from gavel.judge.backends.base import Answer, Backend, InProcessBackend, Writer
 from gavel.judge.backends.cache import Cache
 from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
 from gavel.judge.kinds import Kind
@@ -19,10 +19,10 @@ from gavel.judge.verdict import Judge, Usage
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Kindred = TypeVar("Kindred", bound="Asker")  # a kind of judge
+AnyLabelJudge = TypeVar("AnyLabelJudge", bound="LabelJudge")  # a kind of judge
 
 
-class Asker(Judge):
+class LabelJudge(Judge):
     """Asks a back end for what its cache does not have.
 
     Args:
@@ -47,21 +47,21 @@ class Asker(Judge):
         return Usage(self._prompts, self.backend.tokens_read, self.backend.tokens_written, self._cached)
 
     @property
-    def resident(self) -> Resident:
+    def in_process_backend(self) -> InProcessBackend:
         """The judge's model, if it runs in this process.
 
         Raises:
             TypeError: it runs elsewhere.
         """
         base = self.backend.writer if isinstance(self.backend, Reasoning) else self.backend
-        if not isinstance(base, Resident):
+        if not isinstance(base, InProcessBackend):
             raise TypeError(f"{type(base).__name__}: the judge's model does not run in this process")
         return base
 
     def with_model(self, model: "PreTrainedModel") -> Self:
         """The same judge with another model of the same tokenizer in this process, and without a cache."""
         judge = copy.copy(self)
-        Asker.__init__(judge, self.backend.with_model(model), self.labels)
+        LabelJudge.__init__(judge, self.backend.with_model(model), self.labels)
         return judge
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
@@ -87,7 +87,7 @@ def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
     checked = [answer if answer is not None and answer.valid else None for answer in answers]
     invalid = [answer for answer, kept in zip(answers, checked, strict=True) if answer is not None and kept is None]
     if invalid:
-        say(
+        info(
             f"{len(invalid)} of {len(answers)} judge answers are not probabilities ({invalid[-1]}) and count as missing"
         )
     return checked
@@ -106,7 +106,7 @@ def check_choices(labels: Sequence[str], score: str, scores: Iterable[str], mean
         raise InputError(f"judge.prompting.labels: {labels!r}; give two words, for {meanings}")
 
 
-def backend(
+def load_backend(
     model: str,
     labels: Sequence[str],
     template: str,
@@ -143,8 +143,8 @@ def backend(
     return Reasoning(writer, **reasoning)
 
 
-def made(
-    judge: Callable[..., Kindred],
+def build_judge(
+    judge: Callable[..., AnyLabelJudge],
     kind: Kind,
     *,
     model: str,
@@ -155,8 +155,8 @@ def made(
     cache: str | None = None,
     server: dict[str, Any] | None = None,
     **local: Any,
-) -> Kindred:
-    """Make a judge of the given class over its back end (`backend`); with `reasoning` settings it reasons first.
+) -> AnyLabelJudge:
+    """Make a judge of the given class over its back end (`load_backend`); with `reasoning` settings it reasons first.
 
     Args:
         judge: takes a back end, `prompt`, `labels`, `reasons`, `cache`, and the settings in `own`.
@@ -166,5 +166,5 @@ def made(
         InputError: model or tokenizer do not load, a prompt slot is missing, or a label is not one token.
     """
     template = phrasings(prompt, labels, own.get("swap_labels", False), kind.slots, bool(reasoning))[0]
-    where = backend(model, labels, template, slots=kind.slots, server=server, reasoning=reasoning, **local)
+    where = load_backend(model, labels, template, slots=kind.slots, server=server, reasoning=reasoning, **local)
     return judge(where, prompt=prompt, labels=labels, reasons=bool(reasoning), cache=cache, **own)

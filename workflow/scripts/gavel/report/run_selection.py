@@ -22,7 +22,7 @@ def kinds_of_run(results: Results) -> Kinds:
     return kinds if len(grid_runs) > LIMIT and len(kinds) < len(grid_runs) else {}
 
 
-def shown_runs(results: Results) -> list[str]:
+def selected_runs(results: Results) -> list[str]:
     """The runs that are drawn or described individually: all, or one of each kind.
 
     That is the one with the primary comparison's seed, or else the first.
@@ -56,7 +56,7 @@ def mean_of_seeds(rows: pd.DataFrame, groups: Kinds) -> pd.DataFrame:
     return made.agg(value=("value", "mean"), low=("low", "min"), high=("high", "max")).reset_index()
 
 
-def left_out(results: Results, what: str = "Shown") -> str:
+def omission_note(results: Results, what: str = "Shown") -> str:
     """A sentence on how many runs are drawn; empty if all are."""
     groups = kinds_of_run(results)
     if not groups:
@@ -65,7 +65,7 @@ def left_out(results: Results, what: str = "Shown") -> str:
     return f" {what}: one seed of each algorithm and λ, {len(groups)} of {count} runs; the CSV has all."
 
 
-def averaged(results: Results) -> str:
+def averaging_note(results: Results) -> str:
     """A sentence saying that lines are means over seeds; empty if every run is drawn."""
     return " Each line is the mean over the seeds of an algorithm and λ; the CSV has every run." * bool(
         kinds_of_run(results)
