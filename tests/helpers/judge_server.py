@@ -79,7 +79,7 @@ def connect(server, **settings):
     options = {
         "base_url": f"http://127.0.0.1:{server.server_port}/v1",
         "retries": 0,
-        "timeout_s": 5.0,
+        "timeout_s": 20.0,
         "concurrency": 4,
     }
     names = ("kind", "chat", "chat_template_kwargs", "labels", "cache", "reasoning")
