@@ -56,7 +56,7 @@ def start(workdir: Path) -> subprocess.Popen:
     return process
 
 
-def wait_for(condition, seconds: float = 60):
+def wait_for(condition, seconds: float = 200):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
