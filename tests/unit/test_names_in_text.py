@@ -70,7 +70,9 @@ def test_what_a_text_names_exists(path):
 
 
 def test_contributing_says_where_the_key_steps_are():
-    section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Where the key steps are")[1].split("\n## ")[0]
+    section = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Where the key steps are")[1].split("\n## ")[0]
+    )
     questions = re.split(r"^- ", section, flags=re.MULTILINE)[1:]
     assert len(questions) == 5
     assert all(re.search(r"\?.*`gavel/[\w/]+\.py`: `[\w.]+`", text, re.DOTALL) for text in questions)
@@ -85,7 +87,9 @@ def raised(docstring: str) -> Iterator[str]:
 
 
 def test_the_exceptions_of_a_docstring_are_found():
-    text = "Do.\n\nArgs:\n    x: of it.\n\nRaises:\n    InputError: bad, as in\n        this: line.\n    OSError: full.\n"
+    text = (
+        "Do.\n\nRaises:\n    InputError: bad, as in\n        this: line.\n    OSError: full.\n"
+    )
     assert [*raised(text)] == ["InputError", "OSError"]
     assert [*raised("Check. Raises `InputError` if it fails.")] == ["InputError"]
 
