@@ -1,6 +1,6 @@
 """How good a judge is.
 
-- `verdicts`: a judge's verdicts on a policy's responses, with the verifier's
+- `verdicts`: a judge's verdicts on a policy's responses, with correctness by the verifier
 - `calibration`: whether the judge is good enough to train on
 - `probes`: adversarial probes: `PROBES`
 - `pairs`: pairs of a correct and an incorrect solution
