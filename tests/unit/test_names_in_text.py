@@ -87,9 +87,7 @@ def raised(docstring: str) -> Iterator[str]:
 
 
 def test_the_exceptions_of_a_docstring_are_found():
-    text = (
-        "Do.\n\nRaises:\n    InputError: bad, as in\n        this: line.\n    OSError: full.\n"
-    )
+    text = "Do.\n\nRaises:\n    InputError: bad, as in\n        this: line.\n    OSError: full.\n"
     assert [*raised(text)] == ["InputError", "OSError"]
     assert [*raised("Check. Raises `InputError` if it fails.")] == ["InputError"]
 
