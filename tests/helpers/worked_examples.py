@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
 
+from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.data.readers import READERS
 from gavel.judge.load import load
 from gavel.report.page import render
 from helpers.fake_results import build
+from helpers.fragments import check_fragments
 from helpers.small_run import small_run
 
 
@@ -33,17 +35,35 @@ def reward_model(folder: Path, tokenizer: str) -> str:
     return str(folder)
 
 
-def main(folder: str, tiny: str) -> None:
-    """Print what came of it; `folder` has `rows.jsonl`, as `small_run` takes them."""
+def refusal(**settings) -> str:
+    """The error of a judge that cannot be made."""
+    try:
+        load(kind="reward-model", **settings)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def main(folder: str, tiny: str, page: str) -> None:
+    """Print what came of it.
+
+    Args:
+        folder: has `rows.jsonl`, as `small_run` takes them.
+        tiny: a model that is no reward model.
+        page: the text with the worked examples.
+    """
     root = Path(folder)
-    judge = load(kind="reward-model", model=reward_model(root / "judge", tiny))
-    verdicts = judge.verdicts(["1 + 1?", "1 + 1?"], ["2", "3"])
+    model = reward_model(root / "judge", tiny)
+    judge = load(kind="reward-model", model=model, max_tokens=20)
+    verdicts = judge.verdicts(["1 + 1?", "1 + 1?", "1 + 1?"], ["2", "3", "4" * 30])
     study = build(root / "results", {"main": 20}, samples=2)
     render(root / "results", study, root / "page.html")
     found = {
         "run": small_run(root, tiny, list(read_jsonl(root / "rows.jsonl")), algorithm="cispo")["algorithm"],
         "scores": [verdict.score for verdict in verdicts],
         "prompts": judge.usage.prompts,
+        "refused": [refusal(model=tiny), refusal(model=model, reasoning={"samples": 1})],
+        "configs": check_fragments(Path(page).read_text(encoding="utf-8")),
         "record": READERS["math500"]({"problem": "1 + 1?", "solution": "2", "answer": "2.0", "subject": "Algebra"}),
         "figure": 'aria-label="fraction of groups: groups without signal' in (root / "page.html").read_text("utf-8"),
     }

@@ -19,7 +19,7 @@ from gavel.report.comparison import cost, tables
 from gavel.report.comparison import page as comparison
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
 from gavel.study.schema.base import Section, types_in
-from gavel.study.schema.study import Config
+from gavel.study.schema.study import Config, Sweep
 from helpers.devices import read_pipe
 from helpers.fake_judges import judge_benchmark, judge_training
 from helpers.fake_results import build
@@ -74,6 +74,15 @@ def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis)
     svg = next((tmp_path / "figures").glob("*.svg")).read_text()
     assert svg.count(">SFT<") == 1  # in the legend
     assert "rl.lambda: [0.0, 0.5, 1.0]" in page.cells
+
+
+def test_every_axis_can_be_named_in_a_sweep_and_on_the_command_line(capsys):
+    from gavel.cli.main import main
+
+    assert get_args(Sweep.model_fields["axis"].annotation) == tuple(comparison.AXES)
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    assert f"{{{','.join(comparison.AXES)}}}" in re.sub(r"\s+", "", capsys.readouterr().out)
 
 
 def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, tmp_path, capsys):

@@ -11,6 +11,7 @@ from gavel.common.digests import file_digest
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
 from gavel.data.origin import ORIGIN, check_origin
+from gavel.judge.kinds import KINDS, Kind
 from gavel.study import checks
 from gavel.study.checks import check_tokenizers as check
 from gavel.study.checks import check_training
@@ -31,6 +32,11 @@ def test_good_models_pass(tiny):
 
 def test_a_judge_that_compares_has_a_prompt_of_its_own(tiny):
     check({"model": tiny}, judge(tiny, kind="pairwise", prompt="pairwise"), SOLUTION)
+
+
+def test_a_judge_without_judging_prompts_needs_no_labels_and_no_tokenizer_of_a_language_model(tiny, bare, monkeypatch):
+    monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))
+    check({"model": tiny}, judge(bare, kind="classifier", prompt=None, labels=None), SOLUTION)
 
 
 def test_models_that_a_rule_will_make_are_passed_over():

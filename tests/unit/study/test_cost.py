@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from gavel.cli import main
 from gavel.common.errors import InputError
+from gavel.judge.kinds import KINDS, Kind
 from gavel.judge_eval.probes import PROBES
 from gavel.study.cost import estimate, workload
 from gavel.study.cost.estimate import SIZES, size_of
@@ -117,6 +118,13 @@ def test_a_judge_that_compares_by_hand():
     assert found["score"].judged == 5 * 50 * 6
     # Four samples of student and SFT, SFT's greedy solutions; four pairs a problem.
     assert (found["benchmark_items"].completions, found["benchmark_judge"].judged) == (4 * 9, 2 * 4 * 4)
+
+
+def test_a_judge_without_judging_prompts_reads_a_response_once(monkeypatch):
+    plain, assumed = study(), estimate.Assumptions()
+    monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))
+    own = study(judge={"kind": "classifier"})
+    assert estimate.judging(own, assumed, 10, False) == estimate.judging(plain, assumed, 10, False)
 
 
 @pytest.mark.parametrize(("ways", "prompts"), [(["elo"], 2), (["knockout"], 2), (["score", "knockout"], 2)])

@@ -7,7 +7,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
-from gavel.judge.kinds import KINDS
+from gavel.judge.kinds import KINDS, Kind
 from gavel.study import place
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
@@ -306,6 +306,20 @@ def test_a_new_kind_of_judge_is_one_line(monkeypatch):
         assert found["prompting"]["prompt"] == ("reasoning" if reasoning else "judge")
     with pytest.raises(InputError, match="a shortest judge cannot be made from scratch; name a model"):
         config_study.load(changed("judge", {"model": "scratch", "kind": "shortest"}))
+
+
+def test_a_kind_of_judge_without_judging_prompts_refuses_their_keys(monkeypatch):
+    monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))
+    own = {"model": "m", "kind": "classifier"}
+    found = config_study.load(changed("judge", own))["judge"]
+    assert [found["prompting"][key] for key in ("prompt", "labels")] == [None, None]
+    assert found["score"] == "probability"
+    assert config_study.load(changed("judge", found))["judge"] == found  # as a results folder's config.yaml has it
+    for key, value in (("prompt", "judge"), ("labels", [" Yes", " No"]), ("chat", True)):
+        with pytest.raises(InputError, match=f"prompting.{key}: a classifier judge has no judging prompt; leave it"):
+            config_study.load(changed("judge", own | {"prompting": {key: value}}))
+    with pytest.raises(InputError, match="reasoning: a classifier judge cannot reason before its verdict"):
+        config_study.load(changed("judge", own | {"reasoning": {}}))
 
 
 def test_a_judge_that_compares_may_pick_the_best_by_ratings_and_by_a_knockout():

@@ -8,11 +8,12 @@ import pytest
 from gavel.common.files import write_jsonl
 from gavel.data.generator import problems
 from gavel.data.origin import ORIGIN, check_origin
-from gavel.judge import load
+from gavel.judge import kinds, load
 from gavel.models import loading
 from gavel.solutions.mistakes import corrupt
 from gavel.solutions.programs import to_program
 from gavel.solutions.sandbox.pool import run_programs
+from gavel.training.scratch import judge_tasks
 from gavel.training.scratch.judge import JudgeRecipe, make_judge
 from gavel.training.scratch.student import LABELS, StudentRecipe, make_student
 
@@ -76,3 +77,10 @@ def test_a_judge_from_scratch_answers(student, pretrain, tmp_path, capsys):
     verdict = load.load(model=str(tmp_path / "judge")).verdicts(["1+1?"], ["2"])[0]
     assert 0 < verdict.score < 1
     assert "judging pairs" in capsys.readouterr().err
+
+
+def test_a_task_of_a_kind_of_judge_without_examples_is_refused(monkeypatch):
+    monkeypatch.setitem(kinds.KINDS, "other", kinds.KINDS["single-token"])
+    monkeypatch.setitem(kinds.TASKS, "others", ("other", False))
+    with pytest.raises(NotImplementedError, match="'others': no examples for judges of kind 'other'; add a branch"):
+        judge_tasks.examples("others", [], {}, (" Yes", " No"), 0)

@@ -1,1 +1,19 @@
-"""The `gavel` command, one file per subcommand. No other package imports it."""
+"""The `gavel` command. No other package imports it.
+
+A subcommand has a module of its own name: `compare` belongs to `score`.
+
+- `main`: the command and its list of subcommands
+- `score`: `gavel score`: accuracy of a file of responses
+- `compare`: `gavel score --compare`: a paired comparison of two files
+- `judge`: `gavel judge`: evaluate a judge on a file
+- `judge_files`: ask a judge about the rows of a file
+- `layouts`: the row layouts of both commands: `SCORE_LAYOUTS` and `JUDGE_LAYOUTS`
+- `rows`: read rows of JSON Lines with their location
+- `output_file`: output files that the user names
+- `report`: `gavel report`: compare finished studies
+- `cost`: `gavel cost`: estimate GPU hours and memory from configs
+- `resources`: `gavel resources`: compare used and requested resources
+- `track`: `gavel track`: send what MLflow lacks
+- `ui`: `gavel ui`: serve MLflow's pages
+- `commands`: the type of the object that subcommands register with
+"""

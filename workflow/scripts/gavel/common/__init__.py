@@ -1,6 +1,15 @@
 """Basics that every package may use and that know nothing of language models.
 
-The user-facing error (`errors.InputError`), crash-safe files (`files`), the step journal (`journal.Journal`), logging
-for workflow scripts (`log`), redaction of secrets (`redaction`), digests of files and jobs (`digests`), versions and
-hardware (`environment`), seeds (`seeding`), the project's folders (`paths`).
+- `errors`: `InputError`, the exception for bad user input
+- `files`: read and write small files, never partly written
+- `journal`: a run's metrics as JSON Lines
+- `log`: `script_log` and `info`: a job's log and its console lines
+- `redaction`: passwords and keys, refused or redacted
+- `digests`: digests of files, folders and jobs
+- `environment`: versions, hardware and the git commit
+- `seeding`: seeds that belong to an item
+- `paths`: the project's folders
+- `nested`: nested settings under dotted names
+- `sections`: sections of the config as dataclasses
+- `requirements`: packages that only some config keys need
 """

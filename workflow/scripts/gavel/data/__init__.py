@@ -1,6 +1,16 @@
 """Question records, from source to split.
 
-`records` and `fields` define a record, `normalise` how questions are compared. `readers` parse published layouts,
-`sources` and `hub` read files and the Hugging Face hub, `generator` makes word problems. `splits` makes disjoint
-splits, `audit` checks for contamination, and `prepare` does all of this for one study.
+- `prepare`: write a study's data files: all of the following for one study
+- `records`: the rows of the data files
+- `fields`: the fields of a record, in their order on disk
+- `sources`: load data sets from files or the hub
+- `readers`: one reader function per published layout: `READERS`
+- `hub`: download models and data sets
+- `lm_eval`: parse sample logs of lm-evaluation-harness
+- `splits`: split training problems by hashed ids
+- `sizes`: check that splits are large enough for the judge's training and benchmark
+- `normalise`: normalise questions for comparison
+- `audit`: the contamination audit
+- `origin`: check that a checkpoint was pretrained on the study's own split
+- `generator`: the built-in word problems
 """

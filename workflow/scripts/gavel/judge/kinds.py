@@ -13,36 +13,38 @@ class Kind:
     """What the config needs to know about a kind of judge.
 
     Attributes:
-        slots: required slots of its judging prompts.
         scores: the rewards that it offers, the default first.
-        prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first.
+        slots: required slots of its judging prompts.
+        prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first. A kind without
+            judging prompts leaves these and `slots` empty.
         comparative: a score ranks a solution within its group; it says nothing about a single solution.
     """
 
-    slots: tuple[str, ...]
     scores: tuple[str, ...]
-    prompt: str
-    reasoning_prompt: str
-    labels: tuple[str, str]
+    slots: tuple[str, ...] = ()
+    prompt: str = ""
+    reasoning_prompt: str = ""
+    labels: tuple[str, ...] = ()
     comparative: bool = False
 
     def defaults(self, reasons: bool) -> dict[str, Any]:
-        """The defaults of `prompt`, `labels` and `score`."""
+        """The defaults of `prompt`, `labels` and `score`; without judging prompts, of `score` alone."""
         prompt = self.reasoning_prompt if reasons else self.prompt
-        return {"prompt": prompt, "labels": self.labels, "score": self.scores[0]}
+        found = {"prompt": prompt, "labels": self.labels, "score": self.scores[0]}
+        return {key: value for key, value in found.items() if value}
 
 
 KINDS = {
     "single-token": Kind(
-        slots=("question", "solution"),
         scores=("probability", "log-odds", "hard"),
+        slots=("question", "solution"),
         prompt="judge",
         reasoning_prompt="reasoning",
         labels=(" Yes", " No"),
     ),
     "pairwise": Kind(
-        slots=("question", "first", "second"),
         scores=("win-rate", "elo"),
+        slots=("question", "first", "second"),
         prompt="pairwise",
         reasoning_prompt="pairwise-reasoning",
         labels=(" A", " B"),

@@ -1,6 +1,10 @@
-"""How good is the judge?
+"""How good a judge is.
 
-Verdicts on a policy's responses (`verdicts`), calibration (`calibration`), adversarial probes (`probes`), pairs of a
-correct and an incorrect solution (`pairs`), and the judge benchmark on them (`benchmark`, `benchmark_figures`). Row
-types are in `records`.
+- `verdicts`: a judge's verdicts on a policy's responses, with correctness by the verifier
+- `calibration`: whether the judge is good enough to train on
+- `probes`: adversarial probes: `PROBES`
+- `pairs`: pairs of a correct and an incorrect solution
+- `benchmark`: run a judge on such pairs
+- `benchmark_figures`: a judge's metrics on them
+- `records`: row types
 """

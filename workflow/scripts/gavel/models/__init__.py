@@ -1,1 +1,13 @@
-"""Causal language models without training: loading and saving, prompts, sampling, next-token probabilities."""
+"""Causal language models without training.
+
+- `loading`: load and save models and tokenizers
+- `prompts`: load and fill in prompt files
+- `task`: the config's `solution`: prompt, format, length
+- `policy`: a model that answers questions
+- `sampling`: batched sampling
+- `_branches`: decode several continuations of one prompt
+- `vllm`: sampling with vLLM
+- `prefixes`: next-token probabilities, with shared prefixes computed once
+- `context`: check that questions fit the model's context
+- `limits`: limits on a generation batch
+"""

@@ -1,4 +1,13 @@
-"""The report: `page.render` for a study, `comparison.page.render` for several, `unfinished` for one that failed.
+"""The report. It computes no metric.
 
-Each section of the page has a file in `sections`; `plots` draws the figures as SVG. The report computes no metric.
+- `page`: a study's page: `render`
+- `results`: read a results folder
+- `sections`: the page's sections
+- `plots`: draw figures as SVG
+- `figure`: figures of a page and their captions
+- `cells`: numbers as text, and tables
+- `run_selection`: figures of studies with too many runs to draw each
+- `provenance`: versions, hardware, commit and digests
+- `comparison`: the page that compares several studies
+- `unfinished`: the page of a study that failed
 """

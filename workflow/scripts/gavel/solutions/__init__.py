@@ -1,6 +1,12 @@
 """What a solution answers, and whether the answer is correct.
 
-`verifier.verify` is the only definition of *correct*. `programs` converts annotated solutions to programs, `mistakes`
-makes corrupted solutions, `error_kinds` classifies the error of an incorrect one. `sandbox` runs programs that a model
-wrote.
+- `verifier`: `verify`: the only definition of *correct*
+- `_statements`: the answer that a piece of text states
+- `_latex`: the value of a formula
+- `numbers`: numbers in canonical form
+- `programs`: convert annotated solutions to programs
+- `sandbox`: run programs that a model wrote
+- `budget`: the time limit of a batch of programs, and the answer of one that did not run
+- `mistakes`: corrupted solutions
+- `error_kinds`: the kind of error in an incorrect solution
 """

@@ -1,1 +1,7 @@
-"""Pure functions of numbers: intervals and paired tests, AUC, majority and weighted votes."""
+"""Pure functions of numbers.
+
+- `intervals`: intervals and paired tests for accuracies
+- `auc`: how well scores separate correct from incorrect solutions
+- `voting`: majority vote, maj@k, pass@k
+- `judged_voting`: best-of-k and votes by a judge's scores
+"""

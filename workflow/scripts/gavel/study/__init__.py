@@ -1,6 +1,15 @@
 """From YAML to a workflow.
 
-The schema (`schema`), paths and defaults (`resolve`), variants (`sweep`), where every file of a study is (`layout`),
-the table of rules (`rules`), the parameters of each rule's jobs (`params`), checks before the first job (`checks`),
-cost estimates (`cost`), and which rules a code change reruns (`code_digest`).
+- `schema`: the typed config
+- `config_files`: read config files
+- `resolve`: fill in defaults and local paths
+- `place`: a study's name and results folder
+- `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
+- `layout`: where a study's files are: `Layout`
+- `rules`: the table of rules: `RULES`
+- `params`: the parameters of each rule's jobs
+- `checks`: checks before the first job
+- `code_digest`: which rules a code change reruns
+- `cost`: cost estimates
+- `reference`: the reference of all config keys
 """

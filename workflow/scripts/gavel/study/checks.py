@@ -42,7 +42,9 @@ def check_models(study: dict[str, Any]) -> None:
 def check_tokenizers(
     student: dict[str, Any], judge: dict[str, Any], solution: dict[str, Any], served: bool = False
 ) -> None:
-    """Load tokenizers and prompts, and tokenise the judge's labels. Skips models that do not exist yet.
+    """Load tokenizers and prompts, and tokenise the judge's labels.
+
+    Skips models that do not exist yet, and the tokenizer of a judge without judging prompts.
 
     Args:
         student: `model`, `pad_token`, `eos_token`.
@@ -61,7 +63,7 @@ def check_tokenizers(
     except ImportError:
         return  # Snakemake runs in its own environment (--sdm conda); the jobs check again
     files = Layout("")  # every study's paths end in the same way
-    local = {"student": student} | ({} if served else {"judge": judge})
+    local = {"student": student} | ({} if served or not templates else {"judge": judge})
     for name, settings in local.items():
         if settings["model"].endswith((files.model(name), files.hub(name))) and not Path(settings["model"]).exists():
             continue  # a rule of this study makes or downloads it
@@ -80,6 +82,8 @@ def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
     """The judging prompts as templates. Raises `InputError` if a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
     kind = KINDS[judge["kind"]]
+    if not kind.prompt:
+        return []
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
 
 

@@ -1,6 +1,7 @@
 """Where the files of a study are: its results folder, runs, models and data.
 
-`Layout` is the only place that spells these paths; results/README.md describes the files.
+`Layout` is the only place that spells the paths of rules' outputs; results/README.md describes the files. What jobs
+keep for themselves, in `state` and `mlflow.db`, is spelled where it is used (`gavel.jobs.job`, `gavel.tracking.study`).
 """
 
 import os

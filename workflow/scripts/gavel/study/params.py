@@ -50,9 +50,9 @@ def scratch_prompts(study: dict[str, Any]) -> list[str]:
 
 
 def judge_prompts(study: dict[str, Any]) -> list[str]:
-    """The judging prompts: names or files."""
+    """The judging prompts: names or files; none for a kind of judge without them."""
     named = study["judge"]["prompting"]["prompt"]
-    return [named] if isinstance(named, str) else named
+    return [named] if isinstance(named, str) else named or []
 
 
 def self_taught(study: dict[str, Any]) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ class Exporter:
 
         Raises:
             Unavailable: the store does not answer, or its answer indicates an outage.
-            MlflowException: the store rejects the request.
+            mlflow.exceptions.MlflowException: the store rejects the request.
             InputError: a journal cannot be read.
         """
         try:

@@ -1,5 +1,16 @@
-"""SFT (`sft`), RL (`rl`), judge training (`judge`), tiny models from scratch (`scratch`), and what they share.
+"""Training: students, judges, and tiny models from scratch.
 
-They share the callback that validates and saves checkpoints (`callback`), the run's state on disk (`state`), validation
-(`monitor`), batches, TRL's configurations (`trl`), LoRA, and training in several processes (`distributed`).
+- `sft`: the SFT baseline
+- `rl`: RL with the mixed reward
+- `judge`: judge training
+- `scratch`: tiny models from scratch
+- `callback`: the callback that validates and saves, and a run's final outputs
+- `monitor`: validation of a policy during training
+- `state`: a run on disk: checkpoints, journals, best model
+- `distributed`: training in several processes
+- `batches`: split batches to fit memory
+- `trl`: the configuration that TRL's trainers share
+- `lora`: LoRA through peft
+- `settings`: settings that several kinds of training share
+- `records`: `run.json`
 """

@@ -1,1 +1,6 @@
-"""The embedded word problems: templates, problems sampled from them, perturbed test sets."""
+"""The built-in word problems.
+
+- `templates`: sentence templates: three stocks without a common one
+- `problems`: problems in GSM8K's format, sampled from the templates
+- `perturbations`: perturbed test sets, as in GSM-Plus
+"""

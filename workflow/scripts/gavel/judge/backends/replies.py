@@ -58,8 +58,8 @@ def parse(body: bytes, *, chat: bool, writes: bool) -> Reply:
         writes: the text was requested; otherwise the log-probabilities of the first token.
 
     Raises:
-        Malformed: it is not JSON, reports an error, lacks a part or has one of the wrong type, or its numbers are not
-            log-probabilities.
+        MalformedReply: it is not JSON, reports an error, lacks a part or has one of the wrong type, or its numbers are
+            not log-probabilities.
     """
     try:
         reply = json.loads(body)

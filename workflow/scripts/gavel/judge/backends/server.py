@@ -249,7 +249,7 @@ class ServerBackend(Writer):
         """Send one request and return its reply; `writes`: the reply is a reasoning, whose tokens count.
 
         Raises:
-            Malformed: the server answered with status 200, but not with such a reply.
+            MalformedReply: the server answered with status 200, but not with such a reply.
         """
         text, start = (text, "") if isinstance(text, str) else text
         if self.chat:

@@ -1,1 +1,6 @@
-"""The page that compares several studies."""
+"""The page that compares several studies.
+
+- `page`: the page: `render`, and what accuracy is plotted against: `AXES`
+- `tables`: its tables
+- `cost`: the cost and the gain of each study's judge
+"""

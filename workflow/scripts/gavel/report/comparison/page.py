@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -42,11 +43,36 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.metric": str,
 }
 LIST_SHAPES = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What accuracy is plotted against.
+
+    Attributes:
+        label: of the axis; empty to show the studies' names.
+        position: a study's place on the axis, None if it is unknown; by default the studies stand in their order.
+        shown: how a sentence about a study states its place, with the number in braces.
+    """
+
+    label: str = ""
+    position: Callable[[Results], float | None] | None = None
+    shown: str = ""
+
+
 AXES = {
-    "variant": "",
-    "labels": "labelled questions",
-    "judge_auc": "judge's AUC within questions, on the SFT policy",
-    "judge_tokens": cost.AXIS,
+    "variant": Axis(),
+    "labels": Axis(
+        "labelled questions",
+        lambda study: ((study.splits or {}).get("counts") or {}).get("labeled"),
+        " ({:,} labels)",
+    ),
+    "judge_auc": Axis(
+        "judge's AUC within questions, on the SFT policy",
+        lambda study: (study.calibration or {}).get("auc_within"),
+        " (AUC {:.2f})",
+    ),
+    "judge_tokens": Axis(cost.AXIS, cost.judge_tokens, " ({:,.0f} judge tokens)"),
 }
 
 
@@ -189,25 +215,21 @@ def name_with_size(studies: Mapping[str, Results], name: str) -> str:
 
 def axis_positions(studies: Mapping[str, Results], axis: str) -> dict[str, float | None]:
     """Each study's position on the axis; None if unknown."""
-    if axis == "labels":
-        return {name: ((study.splits or {}).get("counts") or {}).get("labeled") for name, study in studies.items()}
-    if axis == "judge_auc":
-        return {name: (study.calibration or {}).get("auc_within") for name, study in studies.items()}
-    if axis == "judge_tokens":
-        return {name: cost.judge_tokens(study) for name, study in studies.items()}
-    return {name: float(number) for number, name in enumerate(studies)}
+    position = AXES[axis].position
+    if position is None:
+        return {name: float(number) for number, name in enumerate(studies)}
+    return {name: position(study) for name, study in studies.items()}
 
 
 def answer(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one."""
-    shown = {"labels": " ({:,} labels)", "judge_auc": " (AUC {:.2f})", "judge_tokens": " ({:,.0f} judge tokens)"}
     kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
     results, where = [], axis_positions(studies, axis)
     for name, study in studies.items():
         primary = study.primary
         row = study.comparison(primary["run"], "sft", primary["set"], primary["metric"], primary["k"])
-        place = shown.get(axis, "").format(where[name]) if where[name] is not None else ""
+        place = AXES[axis].shown.format(where[name]) if where[name] is not None else ""
         place += "" if alike else f" ({kinds[name]})"
         results.append(f"{name}{place}: " + (f"{points(row.difference)} ({interval(row)})" if row else "no result"))
     what = next(iter(kinds.values())) if alike else "The primary run of each study"
@@ -238,7 +260,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
         if rows:
             table = pd.DataFrame(rows)
             kept.append(table)
-            figure.panels.append((f"{name}, greedy", accuracy_against(table, AXES[axis])))
+            figure.panels.append((f"{name}, greedy", accuracy_against(table, AXES[axis].label)))
     if not kept:
         return figure
     figure.data = pd.concat(kept)

@@ -1,1 +1,7 @@
-"""Functions that draw data frames as SVG text. They read no file and compute no metric."""
+"""Functions that draw data frames as SVG text. They read no file and compute no metric.
+
+- `style`: colours, sizes, and the conversion to SVG
+- `results`: test results
+- `training`: training curves and diagnostics
+- `judges`: calibration, accuracy, cost and training of judges
+"""

@@ -1,1 +1,5 @@
-"""Estimates of what a study costs: tokens, memory, hours."""
+"""Estimates of what a study costs on GPUs.
+
+- `workload`: responses, examples and judging prompts of every rule, counted from the config
+- `estimate`: tokens, memory and hours from these counts
+"""

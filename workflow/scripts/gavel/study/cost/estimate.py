@@ -19,6 +19,7 @@ from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.study import layout, params
 from gavel.study.cost.workload import Work, work
 from gavel.study.rules import RULES
+from gavel.training.rl.algorithms import ALGORITHMS
 
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
 RECOMPUTED = 2  # more in training with gradient checkpointing, which computes the forward pass twice
@@ -128,8 +129,9 @@ def judging(config: dict[str, Any], assumed: Assumptions, response: float, longe
     each verdict, together with its reasoning.
     """
     section = config["judge"]
-    phrasings = len(params.judge_prompts(config)) * (2 if section["prompting"]["swap_labels"] else 1)
-    responses = len(KINDS[section["kind"]].slots) - 1  # the remaining slot is the question
+    prompts = max(1, len(params.judge_prompts(config)))  # a judge without judging prompts reads the response once too
+    phrasings = prompts * (2 if section["prompting"]["swap_labels"] else 1)
+    responses = 2 if KINDS[section["kind"]].comparative else 1
     prompt, reasoning = assumed.judging + responses * response, section["reasoning"]
     if not reasoning:
         return phrasings * prompt, 0.0
@@ -213,7 +215,7 @@ def memory(config: dict[str, Any], assumed: Assumptions) -> dict[str, dict[str, 
     judge_token = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0
     reasoning = judge_token * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
     beside = weights * (rl["validation"]["reference"] + (rl["kl_coefficient"] > 0 and not rl["lora"]))
-    critic = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
+    critic = any(ALGORITHMS[name].critic for name in rl["algorithms"]) and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])
     jobs = {

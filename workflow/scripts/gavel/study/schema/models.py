@@ -166,7 +166,7 @@ class Benchmark(Section):
 
 def _defaults_of(default: str) -> str:
     """The default of a key for each kind of judge, as text."""
-    values = {name: getattr(kind, default) for name, kind in KINDS.items()}
+    values = {name: value for name, kind in KINDS.items() if (value := getattr(kind, default))}
     return ", ".join(f"{name} `{value if isinstance(value, str) else list(value)}`" for name, value in values.items())
 
 
@@ -297,6 +297,10 @@ class Judge(Model):
     @model_validator(mode="after")
     def check_kind_settings(self) -> Self:
         kind = KINDS[self.kind]
+        if not kind.prompt and (given := self.prompting.model_dump(exclude_defaults=True)):
+            raise ValueError(f"prompting.{next(iter(given))}: a {self.kind} judge has no judging prompt; leave it out")
+        if not kind.reasoning_prompt and self.reasoning:
+            raise ValueError(f"reasoning: a {self.kind} judge cannot reason before its verdict; leave it out")
         for key, value in kind.defaults(reasons=bool(self.reasoning)).items():
             section = self if key == "score" else self.prompting
             if getattr(section, key) is None:

@@ -180,7 +180,7 @@ class Sweep(Section):
 class Config(Place):
     """A complete study."""
 
-    question: str = Field("Does the judge's reward help?", description="Research question; the report's headline.")
+    question: str = Field("Does the judge's reward help?", description="Research question; the report's title.")
     data: Data = Field(description="Questions and splits.")
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
     student: Student = Field(description="The small model that learns.")

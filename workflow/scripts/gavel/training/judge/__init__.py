@@ -1,1 +1,9 @@
-"""Judge training: self-taught on unlabelled questions, or by RL on labelled pairs."""
+"""Judge training: self-taught on unlabelled questions, or by RL on labelled pairs.
+
+- `train`: train a pairwise judge: `TRAINERS`
+- `settings`: the settings of each way to train
+- `judgments`: a judge's texts about pairs, as training data
+- `unlabeled_pairs`: pairs whose better solution is known without a label
+- `self_taught`: how a self-taught judge's pairs and judgments are made
+- `records`: row types
+"""

@@ -1,1 +1,15 @@
-"""RL with the mixed reward: `train.train` runs it, `rewards` mixes the reward, `algorithms` lists the algorithms."""
+"""RL with the mixed reward.
+
+- `train`: `train` runs it
+- `algorithms`: the table of algorithms: `ALGORITHMS`
+- `rewards`: the reward, and its mix: `mix`
+- `grpo`: TRL's GRPOTrainer with packed groups
+- `ppo`: PPO: a critic on the same rollout
+- `grpo_config`: the settings as TRL's configuration
+- `packing`: several completions of a prompt as one row
+- `rollout`: the questions of each step, and their completions
+- `rollout_server`: how a job reaches vLLM for its rollouts
+- `collapse`: rules over validations: collapse, and no more progress
+- `collapse_handler`: what a run does then: `ACTIONS`
+- `settings`: the config's section `rl`
+"""

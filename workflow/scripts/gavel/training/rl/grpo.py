@@ -1,11 +1,15 @@
 """TRL's GRPOTrainer with each prompt computed once for its group of completions.
 
+TRL's own `_generate_and_score_completions` computes the advantages: a completion's reward minus the mean of its group,
+divided as `scale_rewards` says. The override here calls it, and on request adds the KL term of each token and RLOO's
+factor n / (n - 1), which makes the baseline the mean of the group's others. `gavel.training.rl.ppo` replaces the
+advantages.
+
 TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. When completions are as
-short as programs are, three quarters of those tokens are repeated or padding. Two overrides avoid this: a rollout's
-groups stay together when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`)
-before the model sees it. Two more, on request, make the baseline RLOO's and move the KL term from the loss into the
-reward. Dropout is off, so that the ratio compares log-probabilities of the same network. Loss, rewards, logging and
-checkpoints are TRL's, and so are the numbers, up to rounding.
+short as programs are, three quarters of those tokens are repeated or padding. To avoid this, a rollout's groups stay
+together when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`) before the model
+sees it. Dropout is off, so that the ratio compares log-probabilities of the same network. The rewards come from
+`gavel.training.rl.rewards`. Loss, logging and checkpoints are TRL's, and so are the numbers, up to rounding.
 """
 
 from collections.abc import Mapping

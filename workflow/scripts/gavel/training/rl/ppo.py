@@ -1,6 +1,6 @@
 """PPO as GRPO's rollout with a critic: per-token advantages from GAE instead of group-centred rewards.
 
-TRL's PPOTrainer was removed (PR 7020). Its GRPOTrainer takes per-token advantages from a subclass, so four small
+TRL's PPOTrainer was removed (PR 7020). Its GRPOTrainer takes per-token advantages from a subclass, so a few small
 overrides suffice. KL, clipping, logging and checkpoints are TRL's. Settings follow ReFT (Luong et al. 2024): gamma 1,
 GAE lambda 0.95, value clip 0.2, whitened advantages, two epochs over a rollout.
 """

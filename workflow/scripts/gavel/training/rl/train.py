@@ -1,8 +1,9 @@
-"""Reinforcement learning with the mixed reward: all algorithms share the questions, the rollout and the reward.
+"""Reinforcement learning with the mixed reward: all algorithms share the order of questions, rollout and reward.
 
-TRL's GRPOTrainer does the training. Ours are the order of questions (labelled and unlabelled ones in every step), the
-rollout (`gavel.models.sampling`, through TRL's `rollout_func`) and the reward (`gavel.training.rl.rewards`). The grid's
-runs differ in algorithm, lambda and seed, and in nothing else.
+TRL's GRPOTrainer does the training. Ours are the order of questions (labelled and unlabelled ones in every step; at
+lambda 1 labelled ones only), the rollout (`gavel.models.sampling`, through TRL's `rollout_func`) and the reward
+(`gavel.training.rl.rewards`). The grid's runs differ in algorithm, lambda and seed, and in what follows from these: the
+seed determines the order of questions.
 """
 
 import math

@@ -43,13 +43,18 @@ def examples(
         triples: solutions with the verifier's verdicts.
         references: question -> reference solution.
         labels: label words for correct and incorrect, or for the first and the second solution.
+
+    Raises:
+        NotImplementedError: no branch here makes the examples of the task's kind of judge.
     """
     kind, reasons = TASKS[task]
     (template,) = phrasings(KINDS[kind].defaults(reasons)["prompt"], labels, False, KINDS[kind].slots, reasons)
     if kind == "single-token":
         asked = [({"question": q, "solution": s}, labels[0 if right else 1]) for q, s, right in triples]
-    else:
+    elif kind == "pairwise":
         asked = _compared(triples, labels, random.Random(f"pairs-{seed}"))
+    else:
+        raise NotImplementedError(f"{task!r}: no examples for judges of kind {kind!r}; add a branch for it here")
     found = []
     for values, label in asked:
         prompt = render(template, **values)
