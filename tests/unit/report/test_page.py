@@ -67,7 +67,7 @@ def test_figures_are_written_beside_their_data(study, page):
     assert set(rows.baseline) == {"sft"}
 
 
-def test_headline_numbers_are_those_of_the_table(study, page):
+def test_the_numbers_of_the_headline_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
     assert f"{100 * row.value:.1f}" in answer.primary_answer(rows)[1]

@@ -19,6 +19,7 @@ from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.study import layout, params
 from gavel.study.cost.workload import Work, work
 from gavel.study.rules import RULES
+from gavel.training.rl.algorithms import ALGORITHMS
 
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
 RECOMPUTED = 2  # more in training with gradient checkpointing, which computes the forward pass twice
@@ -213,7 +214,7 @@ def memory(config: dict[str, Any], assumed: Assumptions) -> dict[str, dict[str, 
     judge_token = BYTES[config["judge"]["dtype"]] * 2 * judge.layers * judge.kv_width if judge else 0
     reasoning = judge_token * config["judge"]["batch_tokens"] * bool(config["judge"]["reasoning"])
     beside = weights * (rl["validation"]["reference"] + (rl["kl_coefficient"] > 0 and not rl["lora"]))
-    critic = "ppo" in rl["algorithms"] and rl["ppo"]["trunk"] == "own"
+    critic = any(ALGORITHMS[name].critic for name in rl["algorithms"]) and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])
     jobs = {
