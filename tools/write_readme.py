@@ -30,9 +30,9 @@ def table(path: Path) -> list[dict]:
 def result(results: Path) -> str:
     """Main results: greedy accuracy on every test set, and the difference from SFT on the first one."""
     greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
-    headline = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
-    runs, sets = (list(dict.fromkeys(row[key] for row in headline)) for key in ("run", "set"))
-    values = {(row["run"], row["set"]): row for row in headline}
+    main = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
+    runs, sets = (list(dict.fromkeys(row[key] for row in main)) for key in ("run", "set"))
+    values = {(row["run"], row["set"]): row for row in main}
     compared = {
         (row["run"], row["set"]): row
         for row in table(Path(Layout(results).comparisons))

@@ -30,24 +30,24 @@ rule selection_pairs:
         "../scripts/solution_pairs.py"
 
 
-use rule selection_pairs as labelled_pairs with:
+use rule selection_pairs as labeled_pairs with:
     input:
         problems=rules.prepare_data.output.labeled,
         student=MODELS["student"],
         sft=rules.train_sft.output.best,
         prompts=SOLVING_PROMPT,
     output:
-        pairs=LAYOUT.judge.labelled_pairs,
+        pairs=LAYOUT.judge.labeled_pairs,
     log:
-        LAYOUT.log(RULES["labelled_pairs"]),
+        LAYOUT.log(RULES["labeled_pairs"]),
     benchmark:
-        LAYOUT.benchmark(RULES["labelled_pairs"])
+        LAYOUT.benchmark(RULES["labeled_pairs"])
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
         solution=config["solution"],
-        sampling=job_params.judge_pairs(config)["labelled"],
+        sampling=job_params.judge_pairs(config)["labeled"],
 
 
 rule contrasting_pairs:

@@ -5,7 +5,7 @@ from gavel.common.log import info, script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "judge"):
+with script_log(snakemake.log[0], "calibrate_judge"):
     from gavel.common.files import read_jsonl, write_json
     from gavel.jobs.job import plain_job
     from gavel.judge_eval import probes

@@ -5,7 +5,7 @@ from gavel.common.log import script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "judge"):
+with script_log(snakemake.log[0], "calibrate_trained"):
     from gavel.common.files import read_jsonl, write_json
     from gavel.judge_eval.calibration import judge_report
 

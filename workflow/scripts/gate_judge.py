@@ -5,7 +5,7 @@ from gavel.common.log import script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "judge"):
+with script_log(snakemake.log[0], "gate_judge"):
     from gavel.common.errors import InputError
     from gavel.common.files import read_json, write_json
     from gavel.judge_eval.calibration import weakness

@@ -5,7 +5,8 @@ from gavel.common.log import script_log
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with script_log(snakemake.log[0], "judge"):
+run = snakemake.wildcards.get("run")  # the rule judge_trained has one
+with script_log(snakemake.log[0], f"judge_trained {run}" if run else "judge_policy"):
     from gavel.jobs.threads import use_threads
     from gavel.judge.access import judge_access
     from gavel.judge_eval.verdicts import judge_policy

@@ -82,7 +82,7 @@ def test_a_questions_samples_do_not_depend_on_the_others(tiny, tmp_path, vllm):
 
 def test_one_engine_a_checkpoint_each_in_its_own_process(tiny, tmp_path, engines):
     """As `workflow/scripts/generate.py` calls it: two checkpoints, each with all test sets."""
-    for part, n in (("headline", 3), ("alternate", 0)):
+    for part, n in (("main", 3), ("alternate", 0)):
         folder = tmp_path / part
         folder.mkdir()
         options = arguments(tiny, folder, {"a": QUESTIONS, "b": QUESTIONS[1:]}, n=n, vllm=SETTINGS)

@@ -74,15 +74,15 @@ def test_metrics_can_be_recomputed_from_the_samples(finished):
         (r["run"], r["checkpoint"], r["set"], r["metric"], r["k"]): r for r in table(finished.results / "metrics.csv")
     }
     for run in RUNS:
-        headline = "best" if run == "sft" else "last"
+        main = "best" if run == "sft" else "last"
         for name in SETS:
             samples = rows(finished.results / f"evaluation/{run}/{name}/samples.jsonl")
             greedy = [row["correct"] for row in samples if row["sample"] == -1]
-            cell = metrics[run, headline, name, "greedy", "1"]
+            cell = metrics[run, main, name, "greedy", "1"]
             assert float(cell["value"]) == pytest.approx(sum(greedy) / len(greedy), abs=1e-5)
             assert float(cell["low"]) <= float(cell["value"]) <= float(cell["high"])
             assert len(samples) == 5 * len(greedy)
-            assert (run, headline, name, "maj", "4") in metrics
+            assert (run, main, name, "maj", "4") in metrics
 
 
 def test_every_run_is_compared_with_sft_and_one_comparison_is_primary(finished):

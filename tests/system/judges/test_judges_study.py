@@ -135,4 +135,4 @@ def test_a_change_of_one_stage_redoes_that_stage_and_what_follows(judged):
     )
     planned = judged.planned()
     assert {"train_judge", "benchmark_judge", "judge_policy", "train_rl", "score", "report_html"} <= planned
-    assert not planned & {"scratch_judge", "contrasting_pairs", "judgments", "labelled_pairs", "train_sft"}
+    assert not planned & {"scratch_judge", "contrasting_pairs", "judgments", "labeled_pairs", "train_sft"}

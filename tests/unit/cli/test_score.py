@@ -177,8 +177,8 @@ def test_bad_rows_can_be_left_out_and_are_counted(write, capsys, tmp_path):
     path = write({"response": "1", "answer": 1}, "{", *[{"response": "1"}] * 12, {"response": "2", "answer": 1})
     details = tmp_path / "details.jsonl"
     status, out, err = score(capsys, path, "--format", "text", "--json", "--skip-bad", "--details", str(details))
-    figures = json.loads(out)
-    assert (status, figures["n"], figures["accuracy"], figures["skipped"]) == (0, 2, 0.5, 13)
+    metrics = json.loads(out)
+    assert (status, metrics["n"], metrics["accuracy"], metrics["skipped"]) == (0, 2, 0.5, 13)
     lines = err.splitlines()
     assert lines[0].startswith(f"gavel: skipped {path}:2: not valid JSON")
     assert len(lines) == 11

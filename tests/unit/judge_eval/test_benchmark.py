@@ -1,4 +1,4 @@
-"""The judge benchmark: its part of validation, kinds of error, pairs, what judges are asked, and their figures."""
+"""The judge benchmark: its part of validation, kinds of error, pairs, what judges are asked, and their metrics."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""A judge's figures, against scikit-learn where it has them and against hand-made cases where it does not."""
+"""A judge's metrics, against scikit-learn where it has them and against hand-made cases where it does not."""
 
 import random
 import runpy

@@ -67,7 +67,7 @@ def test_figures_are_written_beside_their_data(study, page):
     assert set(rows.baseline) == {"sft"}
 
 
-def test_headline_numbers_are_those_of_the_table(study, page):
+def test_the_numbers_of_the_headline_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
     assert f"{100 * row.value:.1f}" in answer.primary_answer(rows)[1]
@@ -117,7 +117,8 @@ def test_a_pairwise_judge_is_hacked_if_its_win_rate_does_not_reflect_the_fall():
         validations = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
-        return answer.judge_alone(SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common))[0]
+        results = SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common)
+        return answer.judge_alone(results)[0]
 
     assert "reward hacking" in sentence([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
     assert "reward hacking" not in sentence([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])

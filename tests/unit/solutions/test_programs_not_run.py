@@ -51,7 +51,7 @@ def test_the_verdict_is_missing(late):
 
 
 @pytest.mark.parametrize(
-    ("v", "j", "lam", "labeled", "expected"),
+    ("verifiable", "judged", "lam", "uses_label", "expected"),
     [
         (None, 0.5, 0.5, True, None),
         (None, 0.5, 1.0, True, None),
@@ -60,8 +60,8 @@ def test_the_verdict_is_missing(late):
         (1.0, 0.5, 0.5, True, 0.75),
     ],
 )
-def test_the_mix(v, j, lam, labeled, expected):
-    assert mix(v, j, lam, labeled) == expected
+def test_the_mix(verifiable, judged, lam, uses_label, expected):
+    assert mix(verifiable, judged, lam, uses_label) == expected
 
 
 def reward(lam: float, max_skipped: int = 3) -> MixedReward:

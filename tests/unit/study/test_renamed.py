@@ -1,4 +1,4 @@
-"""Keys that earlier versions called otherwise are refused wherever they stand, and the error names the new key."""
+"""Renamed keys are rejected anywhere in the config, and the error names the new key."""
 
 import pytest
 import yaml

@@ -56,26 +56,26 @@ def test_verifiable_rewards():
 
 
 @pytest.mark.parametrize(
-    ("v", "j", "lam", "expected"),
+    ("verifiable", "judged", "lam", "uses_label", "expected"),
     [
-        (1.0, 0.2, 0.5, 0.6),
-        (None, 0.2, 0.5, 0.2),
-        (1.0, None, 1.0, 1.0),
-        (None, 0.3, 0.0, 0.3),
-        (1.0, 0.3, 0.0, 0.3),
-        (1.0, None, 0.5, None),
-        (None, None, 0.5, None),
-        (0.0, 0.5, 0.25, 0.375),
+        (1.0, 0.2, 0.5, True, 0.6),
+        (None, 0.2, 0.5, False, 0.2),
+        (1.0, None, 1.0, True, 1.0),
+        (None, 0.3, 0.0, False, 0.3),
+        (1.0, 0.3, 0.0, True, 0.3),
+        (1.0, None, 0.5, True, None),
+        (None, None, 0.5, False, None),
+        (0.0, 0.5, 0.25, True, 0.375),
     ],
 )
-def test_mix(v, j, lam, expected):
-    assert mix(v, j, lam) == (None if expected is None else pytest.approx(expected))
+def test_mix(verifiable, judged, lam, uses_label, expected):
+    assert mix(verifiable, judged, lam, uses_label) == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize("lam", [-0.1, 1.1, float("nan")])
 def test_lambda_outside_its_range_is_refused(lam):
     with pytest.raises(ValueError, match="lambda"):
-        mix(1.0, 1.0, lam)
+        mix(1.0, 1.0, lam, True)
 
 
 def test_labelled_and_unlabelled_questions_are_paid_as_designed():

@@ -1,4 +1,4 @@
-"""Models from nothing: a tokenizer that loses nothing, corruptions that stay programs, and recipes that run."""
+"""Models from scratch: a tokenizer that loses nothing, corruptions that stay programs, and recipes that run."""
 
 import json
 import random

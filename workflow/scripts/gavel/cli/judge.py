@@ -29,14 +29,14 @@ def add_judge(commands: Commands) -> None:
         choices=tuple(JUDGE_LAYOUTS),
         default="rows",
         help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), such as a study's judge benchmark; "
-        "'gsm8k-model-solutions' reads OpenAI's published file and gives figures for each of its models",
+        "'gsm8k-model-solutions' reads OpenAI's published file and gives metrics for each of its models",
     )
     add_options(parser)
     parser.set_defaults(run=judge)
 
 
 def judge(options: argparse.Namespace) -> None:
-    """`gavel judge`: let a judge score every response in a file, and print its figures.
+    """`gavel judge`: let a judge score every response in a file, and print its metrics.
 
     The file is read once before judging, so that a bad row near the end does not waste the judge's work.
     """
@@ -46,29 +46,29 @@ def judge(options: argparse.Namespace) -> None:
             pass
     skipped = SkippedRows() if options.skip_bad else None
     try:
-        figures = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
+        metrics = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
     finally:
         if skipped:
             skipped.log_summary(options.file)
     if layout.note:
-        figures |= {"note": layout.note}
+        metrics |= {"note": layout.note}
     if skipped:
-        figures |= {"skipped": skipped.count}
+        metrics |= {"skipped": skipped.count}
     if options.json:
-        print(json.dumps(figures))
+        print(json.dumps(metrics))
         return
-    print("\n".join(_lines(figures)))
+    print("\n".join(_lines(metrics)))
 
 
-def _lines(figures: dict[str, Any]) -> Iterator[str]:
-    """One line per figure; the figures of a part, such as a subset or a model, are indented under its name."""
-    for name, value in figures.items():
+def _lines(metrics: dict[str, Any]) -> Iterator[str]:
+    """One line per metric; the metrics of a part, such as a subset or a model, are indented under its name."""
+    for name, value in metrics.items():
         if isinstance(value, dict):
-            for part, part_figures in value.items():
+            for part, part_metrics in value.items():
                 yield f"{PARTS.get(name, name)} {part}:"
-                yield from (f"  {line}" for line in _lines(part_figures))
+                yield from (f"  {line}" for line in _lines(part_metrics))
         elif not name.endswith("_ci95"):
-            yield f"{name:<21} {_with_interval(name, value, figures.get(f'{name}_ci95'))}"
+            yield f"{name:<21} {_with_interval(name, value, metrics.get(f'{name}_ci95'))}"
 
 
 def _with_interval(name: str, value: float | str | None, interval: list[float] | None) -> str:

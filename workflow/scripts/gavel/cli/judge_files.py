@@ -22,7 +22,7 @@ from gavel.judge import kinds, load, verdict
 from gavel.judge.access import judge_access
 from gavel.judge.records import Pair
 from gavel.judge_eval.benchmark import COSTS, ask
-from gavel.judge_eval.benchmark_figures import figures as pair_figures
+from gavel.judge_eval.benchmark_figures import figures as pair_metrics
 from gavel.judge_eval.calibration import calibrate
 from gavel.judge_eval.records import PairAnswer
 from gavel.study import layout, params, resolve
@@ -65,7 +65,7 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
 
     Returns:
         For all rows, what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and
-        `seconds`; and `models`: model -> the same figures for its rows, without cost.
+        `seconds`; and `models`: model -> the same metrics for its rows, without cost.
 
     Raises:
         InputError: as `gavel.cli.judge_files.judge_file`.
@@ -193,7 +193,7 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
                 for item in batch
             ]
             cost.update(spent)
-    overall, *parts = pair_figures([cast(Pair, item) for item in kept], rows, dict(cost))
+    overall, *parts = pair_metrics([cast(Pair, item) for item in kept], rows, dict(cost))
     if not overall["n"]:
         raise InputError(f"{path}: the judge answered on no pair; check that its server is up")
     result = {"n": overall["n"], "questions": overall["questions"], **_accuracy(overall)}

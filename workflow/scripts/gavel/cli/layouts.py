@@ -113,8 +113,8 @@ class JudgeLayout(NamedTuple):
 
     Attributes:
         read: (row, its `file:line`) -> the row's items for `ask`.
-        ask: lets a judge score the rows of a file: (rows, path, judge) -> figures.
-        note: printed with the figures.
+        ask: lets a judge score the rows of a file: (rows, path, judge) -> metrics.
+        note: printed with the metrics.
     """
 
     read: Callable[[dict[str, Any], str], list[Any]]

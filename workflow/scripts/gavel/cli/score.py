@@ -36,7 +36,7 @@ NO_VOTES: Tally = ((), (), 0)
 
 
 class Summary:
-    """The figures of a set of scored questions; keeps only how often each vote tally occurred.
+    """The metrics of a set of scored questions; keeps only how often each vote tally occurred.
 
     Responses whose programs did not run are counted only in `missing`.
     """
@@ -49,7 +49,7 @@ class Summary:
     def add(self, answers: Sequence[str | None], correct: Sequence[bool | None]) -> Tally:
         """Count one question. Returns its tally; equal tallies are the same object.
 
-        `correct` is None for a response whose program did not run; a question with only such responses has no figures.
+        `correct` is None for a response whose program did not run; a question with only such responses has no metrics.
         """
         known = [(answer, right) for answer, right in zip(answers, correct, strict=True) if right is not None]
         self.missing += len(correct) - len(known)
@@ -60,7 +60,7 @@ class Summary:
         return votes
 
     def figures(self, ks: Sequence[int] | None = None) -> dict[str, Any]:
-        """The figures that the contract of `gavel score` names.
+        """The metrics that `gavel score` prints.
 
         They are accuracy, and maj@k and pass@k for `ks`, which must not exceed the smallest number of responses per
         row; by default, `ks` are the powers of two up to that number, and the number itself. `missing` is added if
@@ -176,8 +176,8 @@ def score(options: argparse.Namespace) -> None:
     if options.compare:
         next(located_rows(options.compare), None)  # report a missing file now, not after an hour of running programs
     summaries, kept, left_out = _read(options.file, options, ks, options.details)
-    figures = {model: summary.figures(ks) for model, summary in summaries.items()}
-    result = figures.get(None, {"models": figures}) | left_out
+    metrics = {model: summary.figures(ks) for model, summary in summaries.items()}
+    result = metrics.get(None, {"models": metrics}) | left_out
     if options.compare:
         _, others, left_out = _read(options.compare, options, ks)
         compared = comparison(Side(options.file, kept), Side(options.compare, others), ks)
@@ -185,7 +185,7 @@ def score(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(result))
         return
-    for model, values in figures.items():
+    for model, values in metrics.items():
         print("\n".join(([f"{model}:"] if model else []) + _lines(values)))
     if options.compare:
         print(f"{options.file} minus {options.compare}:")
@@ -289,13 +289,13 @@ def _items(path: str, read: ReadRow, skipped: SkippedRows | None, minimum: int =
 
 
 def _lines(values: dict[str, Any]) -> list[str]:
-    figures = {"accuracy": (values["accuracy"], values["accuracy_ci95"])}
+    metrics = {"accuracy": (values["accuracy"], values["accuracy_ci95"])}
     for name in ("maj", "pass"):
         at, spread = values[f"{name}_at"], values[f"{name}_at_ci95"]
-        figures |= {f"{name}@{k}": (value, spread[k]) for k, value in at.items()}
+        metrics |= {f"{name}@{k}": (value, spread[k]) for k, value in at.items()}
     missing = f"; {values['missing']} more did not run" if "missing" in values else ""
     counts = f"{values['responses']} responses, {values['unparsable']} unparsable{missing}"
     return [f"questions   {values['n']} ({counts})"] + [
         f"{name:<11} {value:.2%} (95 % interval {low:.2%} to {high:.2%})"
-        for name, (value, (low, high)) in figures.items()
+        for name, (value, (low, high)) in metrics.items()
     ]

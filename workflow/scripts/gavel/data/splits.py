@@ -34,8 +34,8 @@ def make_splits(
     linked), or if it duplicates another question (the smallest id with a gold answer is kept). The rest are
     usable. In hash order, validation takes the first problems with a gold answer. Labelled takes the next
     problems with a gold answer and, if `require_program`, a solution that converts. Unlabelled takes the
-    remaining ones from the end. So a larger labelled set contains a smaller one. Its size does not change
-    validation, nor unlabelled as long as both fit.
+    remaining ones from the end. So labelled sets are nested: a larger size includes the smaller. The size does not
+    change validation, nor unlabelled as long as both fit.
 
     Args:
         train: records.
@@ -63,11 +63,11 @@ def make_splits(
 
     validation_rows = [row for row in order if row["gold"] is not None][: sizes["validation"]]
     taken = {row["id"] for row in validation_rows}
-    labelled: list[Record] = []
+    labeled_rows: list[Record] = []
     programs: dict[str, str] = {}  # labelled problems only: converting a million would take minutes
     skipped = {"no_gold": 0, "no_program": 0}
     for row in order:
-        if len(labelled) == sizes["labeled"]:
+        if len(labeled_rows) == sizes["labeled"]:
             break
         if row["gold"] is None:
             skipped["no_gold"] += 1
@@ -76,14 +76,14 @@ def make_splits(
         elif require_program and (program := _program(row)) is None:
             skipped["no_program"] += 1
         else:
-            labelled.append(row)
+            labeled_rows.append(row)
             programs |= {row["id"]: cast(str, program)} if require_program else {}
-    taken |= {row["id"] for row in labelled}
+    taken |= {row["id"] for row in labeled_rows}
     remaining = [row for row in order if row["id"] not in taken]
 
     requirement = "an answer and a solution that converts to a program" if require_program else "an answer"
     _enough(validation_rows, sizes, "validation", "an answer", usable, label)
-    _enough(labelled, sizes, "labeled", requirement, usable, label)
+    _enough(labeled_rows, sizes, "labeled", requirement, usable, label)
     if len(remaining) < sizes["unlabeled"]:
         raise InputError(
             f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
@@ -91,7 +91,7 @@ def make_splits(
             "training problems are usable; lower them or give more training problems"
         )
     splits: dict[str, list[Record]] = {
-        "labeled": [_labeled(row, programs.get(row["id"])) for row in labelled],
+        "labeled": [_labeled(row, programs.get(row["id"])) for row in labeled_rows],
         "unlabeled": [_unlabeled(row) for row in remaining[len(remaining) - sizes["unlabeled"] :]],
         "validation": [fields_of(row) for row in validation_rows],
     }

@@ -215,12 +215,12 @@ def _drop_rates(
     values: Mapping[File, Values], links: Links, run: str, checkpoint: str, name: str
 ) -> list[dict[str, Any]]:
     """PDR of a set whose questions were made from another set's; empty if no seed is in another set."""
-    verdicts = values[run, checkpoint, name].get(("greedy", 1), {})
+    greedy = values[run, checkpoint, name].get(("greedy", 1), {})
     seeds = {question: seed for question, seed in links[name]["seed_id"].items() if seed}
     kinds = {question: kind for question, kind in links[name]["kind"].items() if kind}
     others = (values[place].get(("greedy", 1), {}) for place in values if place[:2] == (run, checkpoint))
-    original = {question: value for other in others if other is not verdicts for question, value in other.items()}
-    return drop_rates(verdicts, seeds, original, kinds) if seeds else []
+    original = {question: value for other in others if other is not greedy for question, value in other.items()}
+    return drop_rates(greedy, seeds, original, kinds) if seeds else []
 
 
 def drop_rates(

@@ -133,12 +133,12 @@ def _picks(lists: dict[str, list[Item]], n: int) -> Values:
 
 
 def _parts(greedy: dict[str, float], kinds: dict[str, str], answerable: dict[str, bool]) -> Values:
-    """Greedy verdicts on parts of a test set."""
+    """Greedy correctness on parts of a test set."""
     parts = {f"greedy_kind:{kind}": {name for name in kinds if kinds[name] == kind} for kind in set(kinds.values())}
     if len(set(answerable.values())) == 2:
         parts["greedy_answerable"] = {name for name, can in answerable.items() if can}
         parts["greedy_unanswerable"] = {name for name, can in answerable.items() if not can}
-    verdicts = {
+    found = {
         metric: {name: greedy[name] for name in greedy if name in names} for metric, names in sorted(parts.items())
     }
-    return {(metric, 1): by_question for metric, by_question in verdicts.items() if by_question}
+    return {(metric, 1): by_question for metric, by_question in found.items() if by_question}

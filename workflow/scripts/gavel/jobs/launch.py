@@ -1,4 +1,4 @@
-"""Start a job's further processes: the ranks of training on several GPUs, or one process to isolate a call.
+"""Start a job's additional processes: the ranks of training on several GPUs, or one process to isolate a call.
 
 `accelerate launch` starts the ranks and Python the single process; each runs this module. The job that calls `train`
 or `run_in_subprocess` keeps its lock, its log and its MLflow run. The processes inherit two pipes from it. Their

@@ -27,7 +27,7 @@ class LabelJudge(Judge):
 
     Args:
         backend: where the model runs.
-        labels: the two label words; `Answer.right` is the probability of the first.
+        labels: the two label words; an `Answer` has their probabilities in this order.
         cache: file that keeps answers, so that no prompt is asked twice; None keeps nothing.
 
     Attributes:

@@ -32,7 +32,7 @@ def verdicts(
 ) -> list[Verdict]:
     """One verdict for each solution, from a round robin of each question's solutions.
 
-    Equal solutions are one player and tie with each other (0.5, not asked). A solution with no opponent in its group
+    Identical solutions count as one player; they tie (0.5) without a prompt. A solution with no opponent in its group
     gets a missing verdict, and so does one with fewer than half of its comparisons known.
 
     Args:

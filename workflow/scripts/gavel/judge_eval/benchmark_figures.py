@@ -58,7 +58,7 @@ def write_table(
     items: Sequence[PairItem],
     mark: str,
 ) -> list[dict[str, Any]]:
-    """Write benchmark.csv, the `figures` of each judge, and return its rows.
+    """Write benchmark.csv, the metrics of each judge, and return its rows.
 
     Args:
         judges: name -> rows and cost from `gavel.judge_eval.benchmark.ask`.

@@ -1,4 +1,4 @@
-"""Is this judge good enough to train on? Measured on verified responses, before the judge gives any reward."""
+"""A judge's calibration on verified responses, and whether it is good enough to train on, before any reward."""
 
 import re
 import statistics
@@ -14,7 +14,7 @@ from gavel.judge_eval.records import VerdictRow, Verdicts
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
 
-MIN_QUESTIONS = 10  # that a judge needs to pass the gate
+MIN_QUESTIONS = 10  # minimum number of mixed-outcome questions for the gate
 BINS = 10  # of the reliability plot and the calibration error
 # Metrics that need the probability that a solution is correct.
 ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")

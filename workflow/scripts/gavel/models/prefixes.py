@@ -63,8 +63,8 @@ def next_token_probabilities(
     common = shared_length(prompts) if reuse and len(prompts) > 1 else 0
     common = common if common * (len(prompts) - 1) >= MIN_SHARED_TOKENS else 0
     start = extend(model, None, [prompts[0][:common]], pad)[0] if common else None
-    alike, alone = _grouped(prompts, groups, common) if reuse else ([], [[i] for i in range(len(prompts))])
-    batches = [*_batches(alike, prompts, batch_tokens), *_batches(alone, prompts, batch_tokens)]
+    grouped, single = _grouped(prompts, groups, common) if reuse else ([], [[i] for i in range(len(prompts))])
+    batches = [*_batches(grouped, prompts, batch_tokens), *_batches(single, prompts, batch_tokens)]
     for batch in progress_bar(batches, label="batches of prompts", brief=False):
         state, shared = None, [common] * len(batch)
         if start is not None:
@@ -122,14 +122,14 @@ def _grouped(
     members: dict[Hashable, list[int]] = {}
     for i, group in enumerate(groups):
         members.setdefault(group, []).append(i)
-    alike, alone = [], []
+    grouped, single = [], []
     for rows in members.values():
         saved = (shared_length([prompts[i] for i in rows]) - common) * (len(rows) - 1)
         if len(rows) > 1 and saved >= MIN_SHARED_TOKENS:
-            alike.append(rows)
+            grouped.append(rows)
         else:
-            alone += [[i] for i in rows]
-    return alike, alone
+            single += [[i] for i in rows]
+    return grouped, single
 
 
 class _End(NamedTuple):

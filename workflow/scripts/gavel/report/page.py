@@ -120,18 +120,18 @@ def _context(
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
     calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
     cards, total = choose([*sources, calibration], SEED)
-    verdict, sentence = answer.primary_answer(results)
+    outcome, sentence = answer.primary_answer(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
         "study": study,
         "title": study["study"],
         "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
-        "verdict": verdict,
+        "outcome": outcome,
         "answer": sentence,
         "absent": answer.missing_parts(results),
         "seeds": seeds_sentence(results),
-        "headline": accuracy.headline_table(results) if results.sets else None,
-        "other": accuracy.headline_table(results, other=True),
+        "main_results": accuracy.headline_table(results) if results.sets else None,
+        "other_results": accuracy.headline_table(results, other=True),
         "against_sft": accuracy.comparison_table(results, tests),
         "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
@@ -145,7 +145,7 @@ def _context(
         "left_out": run_selection.omission_note(results).replace("; the CSV has all", ""),
         "wrongly_accepted": training.wrongly_accepted_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
-        "judge_alone": answer.judge_alone(results),
+        "judge_only_runs": answer.judge_alone(results),
         "collapses": answer.collapses(results),
         "kinds": {
             name: table

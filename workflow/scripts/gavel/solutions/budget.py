@@ -1,4 +1,4 @@
-"""The time limit of a batch of programs, and the placeholder answer of a program that did not run.
+"""The answers of solutions, the placeholder answer of a program that did not run, and the time limit of a batch.
 
 The budget belongs to the process: a job sets it once from `solution.batch_seconds`.
 """

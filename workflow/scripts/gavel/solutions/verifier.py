@@ -1,11 +1,11 @@
-r"""The verifier: extracts what a solution answers and decides whether that is correct.
+r"""The verifier: extracts a solution's final answer and decides whether it is correct.
 
 Rewards, judge calibration, votes and evaluation all call this module, so there is one definition of 'correct'. It
 grades only the final answer, not the reasoning.
 
-A program answers what it returns (`gavel.solutions.sandbox.pool` runs it). `_program` finds the program in a response:
-it removes Markdown fences and ignores what precedes `</think>` or follows a cue for another problem, as in a text. The
-answer of a text is determined by these rules, in order:
+A program's answer is its return value (`gavel.solutions.sandbox.pool` runs it). `_program` finds the program in a
+response: it removes Markdown fences and ignores what precedes `</think>` or follows a cue for another problem, as in a
+text. The answer of a text is determined by these rules, in order:
 
 1. Text before `</think>` is not part of the solution if something follows it; neither is a thought that has not ended.
    The text ends where it turns to another problem, at a line with the prompt's cue (`Question:`, `Q:`, `Q)`, a heading

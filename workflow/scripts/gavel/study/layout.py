@@ -142,7 +142,7 @@ class JudgeFiles:
         self.policies = f"{folder}/policies.json"  # calibration on every RL run's samples
         self.benchmark_csv = f"{folder}/benchmark.csv"
         self.benchmark = JudgeBenchmarkFiles(f"{folder}/benchmark")
-        self.labelled_pairs = f"{folder}/training/labelled-pairs.jsonl"
+        self.labeled_pairs = f"{folder}/training/labelled-pairs.jsonl"
         self.selection_pairs = f"{folder}/training/selection-pairs.jsonl"
 
     def run_verdicts(self, run: str) -> str:
@@ -212,7 +212,7 @@ def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
                 settings = {"steps": None} | taught[method]
                 add(f"iteration{number}-{method}", method, files.judgments(number), settings)
     if rl:
-        add("rl", "grpo", files.labelled_pairs, rl)
+        add("rl", "grpo", files.labeled_pairs, rl)
     return stages
 
 
@@ -342,7 +342,7 @@ class Checkpoints(NamedTuple):
 def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
     """The checkpoints of each run.
 
-    An RL run's headline checkpoint is its final one, since selection by validation would hide a collapse. The SFT
+    An RL run's main checkpoint is its final one, since selection by validation would hide a collapse. The SFT
     baseline is selected by validation, and RL starts from it.
     """
     files = Layout(study["results_dir"])
@@ -360,7 +360,7 @@ class ScoredFile(NamedTuple):
 
 
 def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
-    """The files of scored samples of a finished study, those of the headline checkpoints first.
+    """The files of scored samples of a finished study, those of the main checkpoints first.
 
     Checkpoints are named as in metrics.csv: `last` or `best`.
     """

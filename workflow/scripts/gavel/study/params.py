@@ -79,7 +79,7 @@ def judge_pairs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     defaults = benchmark or {"samples": 4, "seed": 0}
     pairs = {"selection": {"part": "selection", "samples": defaults["samples"], "most": defaults["samples"]}}
     pairs["benchmark"] = pairs["selection"] | {"part": "benchmark"}
-    pairs["labelled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
+    pairs["labeled"] = {"part": "all"} | ({"samples": rl["samples"], "most": rl["pairs"]} if rl else {})
     return {name: settings | {"questions": questions, "seed": defaults["seed"]} for name, settings in pairs.items()}
 
 

@@ -94,7 +94,7 @@ RULES = {
     "gate_judge": Rule("gate", light=True),
     "calibrate_trained": Rule("policies", light=True),
     "selection_pairs": Rule("judge-training/selection-pairs", "selection_pairs", use=_one),
-    "labelled_pairs": Rule("judge-training/labelled-pairs", "labelled_pairs", use=_one),
+    "labeled_pairs": Rule("judge-training/labelled-pairs", "labelled_pairs", use=_one),
     "contrasting_pairs": Rule("judge-training/pairs{iteration}", "contrasting_pairs/{iteration}", use=_one),
     "judgments": Rule("judge-training/judgments{iteration}", "judgments/{iteration}", use=_one),
     "train_judge": Rule("judge-training/{stage}", "train_judge/{stage}", parallel=True, use=_processes),

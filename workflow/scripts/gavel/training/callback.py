@@ -1,4 +1,4 @@
-"""What all training shares: the callback that validates and saves a run, and the run's final outputs."""
+"""The callback and final outputs common to all training: the callback validates and saves a run."""
 
 import csv
 import time
@@ -27,7 +27,7 @@ WALL_TIME = "wall_time"  # seconds since the previous step was logged
 
 
 class ValidationResult(NamedTuple):
-    """A validation's figures with the decisions on them, and whether no earlier validation was better."""
+    """A validation's metrics with the decisions on them, and whether no earlier validation was better."""
 
     entries: dict[str, Any]
     is_best: bool

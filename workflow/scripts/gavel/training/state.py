@@ -17,7 +17,7 @@ from gavel.common.log import info
 from gavel.common.paths import JUDGE_CACHE
 from gavel.training import distributed, lora
 
-VALIDATION = "validation/"  # prefix of a validation's figures in the journal and in MLflow
+VALIDATION = "validation/"  # prefix of a validation's metrics in the journal and in MLflow
 COMPLETE = "gavel-complete"  # a checkpoint without this file was interrupted while it was written
 
 
@@ -60,7 +60,7 @@ class RunState:
         return max(found, default=(None, None))[1]
 
     def validations(self) -> list[dict[str, Any]]:
-        """The validations in order: `step`, and the figures under their own names."""
+        """The validations in order: `step`, and the metrics under their own names."""
         return [
             {name.removeprefix(VALIDATION): value for name, value in row["metrics"].items()} | {"step": row["step"]}
             for row in self.validation.rows()

@@ -15,7 +15,7 @@ ROUNDING = 0.01  # how far the sum of probabilities in half precision may exceed
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's answer to one judging prompt: the probabilities of the two label words."""
+    """A model's answer to one judging prompt: the probabilities of the first and the second label word."""
 
     right: float
     wrong: float

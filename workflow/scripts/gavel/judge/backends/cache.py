@@ -46,10 +46,10 @@ class Cache:
         answers = {}
         for chunk in _chunks(list(keys)):
             marks = ",".join("?" * len(chunk))
-            for key, right, wrong, cut in self._run(
+            for key, first, second, cut in self._run(
                 f"SELECT key, yes, no, truncated FROM answers WHERE key IN ({marks})", chunk
             ):
-                answers[keys[key]] = Answer(right, wrong, bool(cut))
+                answers[keys[key]] = Answer(first, second, bool(cut))
         return answers
 
     def put(self, answers: Mapping[Text, Answer]) -> None:

@@ -134,8 +134,8 @@ class LocalBackend(InProcessBackend):
                 "set judge.dtype to float32 or bfloat16"
             )
         return [
-            Answer(right, wrong, len(ids) > self.max_tokens)
-            for (right, wrong), ids in zip(probabilities.tolist(), encoded, strict=True)
+            Answer(first, second, len(ids) > self.max_tokens)
+            for (first, second), ids in zip(probabilities.tolist(), encoded, strict=True)
         ]
 
     def write(

@@ -132,13 +132,13 @@ class Reasoning(Backend):
         known = [answer for answer in answers if answer is not None]
         if not known or len(known) < MIN_KNOWN * self.samples:
             return None
-        right = statistics.fmean(answer.right for answer in known)
-        wrong = statistics.fmean(answer.wrong for answer in known)
+        first = statistics.fmean(answer.right for answer in known)
+        second = statistics.fmean(answer.wrong for answer in known)
         if self.vote == "majority":
             votes = [(answer.right > answer.wrong) + 0.5 * (answer.right == answer.wrong) for answer in known]
-            fraction, both = statistics.fmean(votes), right + wrong
-            right, wrong = fraction * both, (1 - fraction) * both
-        return Answer(right, wrong, any(answer.truncated for answer in known))
+            fraction, both = statistics.fmean(votes), first + second
+            first, second = fraction * both, (1 - fraction) * both
+        return Answer(first, second, any(answer.truncated for answer in known))
 
 
 def strip_verdict(text: str, cue: str) -> str:

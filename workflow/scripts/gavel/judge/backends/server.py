@@ -229,13 +229,13 @@ class ServerBackend(Writer):
 
     def _answer(self, text: Prompt) -> Answer:
         listed = self._asked(text, **self._one_token()).likely_tokens
-        right, wrong = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
-        if right + wrong == 0:
+        first, second = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
+        if first + second == 0:
             shown = ", ".join(repr(token) for token, _ in listed[:5])
             if impossible := [label for label in self.labels if any(token == label for token, _ in listed)]:
                 raise _NoLabel(f"the probability of {' and '.join(map(repr, impossible))} is 0; listed tokens: {shown}")
             raise _NoLabel(f"no label word among the listed tokens: {shown}")
-        return Answer(min(1.0, right), min(1.0, wrong))
+        return Answer(min(1.0, first), min(1.0, second))
 
     def _one_token(self) -> dict[str, Any]:
         """Request settings for the log-probabilities of the likeliest next tokens."""

@@ -31,7 +31,7 @@ from gavel.study.rules import RULES
 AXIS = "judge tokens in the training of the primary run"
 PREPARING = (
     "selection_pairs",
-    "labelled_pairs",
+    "labeled_pairs",
     "contrasting_pairs",
     "judgments",
 )  # rules that prepare data for training the judge

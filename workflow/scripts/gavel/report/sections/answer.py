@@ -7,7 +7,7 @@ from gavel.training.rl.collapse import judge_reflects_fall
 
 
 def primary_answer(results: Results) -> tuple[str, str]:
-    """(verdict, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
+    """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
     run, name, metric, k = results.primary.values()
     row = results.comparison(run, "sft", name, metric, k)
     own, base = results.metric(run, name, metric, k), results.metric("sft", name, metric, k)
@@ -72,7 +72,7 @@ def label_use(results: Results) -> list[str]:
 
 
 def judge_alone(results: Results) -> list[str]:
-    """A sentence for each λ = 0 run on its judge reward and true accuracy; of many seeds, only for those drawn."""
+    """A sentence for each λ = 0 run on its judge reward and true accuracy; of many seeds, only the plotted ones."""
     sentences = []
     for run in run_selection.selected_runs(results):
         table = results.monitors.get(run, ())

@@ -143,7 +143,7 @@ def summary(results: Results, found: list[Stage]) -> str:
                 f"On the judge benchmark, the judge prefers the correct solution in {_shown(first)} of the pairs "
                 f"before its training and in {_shown(last)} after it ({names[-1]}): a difference of "
                 f"{points(row.difference)} percentage points (paired 95\u00a0% interval {interval(row)}, {row.n:,} "
-                f"pairs of {row.questions:,} questions). " + _verdict(row)
+                f"pairs of {row.questions:,} questions). " + _outcome(row)
             )
     finished = [stage for stage in found if stage.status == "finished"]
     first = finished[0].validation(0) if finished else None
@@ -158,7 +158,7 @@ def summary(results: Results, found: list[Stage]) -> str:
     )
 
 
-def _verdict(row) -> str:
+def _outcome(row) -> str:
     if row.low > 0:
         return "The interval lies above zero."
     if row.high < 0:

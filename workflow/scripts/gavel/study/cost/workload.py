@@ -162,7 +162,7 @@ def rl(
 
 
 def evaluation(settings: dict[str, Any], runs: int, tests: int, comparative: bool = False) -> list[Work]:
-    """Test samples from the headline checkpoint, greedy responses from both, and the judging prompts for the former."""
+    """Test samples from the main checkpoint, greedy responses from both, and the judging prompts for the former."""
     samples, methods = settings["samples"], settings["best_of"]
     generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
     asked = runs * tests

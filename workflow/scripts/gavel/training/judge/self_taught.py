@@ -1,4 +1,7 @@
-"""How a self-taught judge's pairs and judgments are made; an edit of its training's settings makes none anew."""
+"""How a self-taught judge's pairs and judgments are made.
+
+Kept apart from the training settings, so that editing those does not regenerate pairs and judgments.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Train a pairwise judge: by imitating judgments (SFT), by preferring some to others (DPO), or by GRPO.
+"""Train a pairwise judge: by imitating judgments (SFT), from preferences between judgments (DPO), or by GRPO.
 
 `sft` and `dpo` train on judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
 (arXiv 2408.02666) do one after the other. `grpo` needs only pairs with a known better solution, as do the reward

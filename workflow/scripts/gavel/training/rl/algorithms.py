@@ -1,7 +1,7 @@
 """The RL algorithms as a table: what each name means in TRL's terms, and what is left out of its paper.
 
 To add one that TRL can express, add a line; one that needs a critic or another rollout also gets a file like
-`gavel.training.rl.ppo`. Nobody has published settings at this scale: they are our choice unless a source is given.
+`gavel.training.rl.ppo`. Settings are our choice unless a source is given.
 """
 
 from dataclasses import asdict, dataclass

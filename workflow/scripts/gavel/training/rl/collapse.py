@@ -1,12 +1,12 @@
-"""Is a policy hacking the judge's reward, and has it stopped learning? Rules over a run's validations."""
+"""Rules over a run's validations: whether the policy hacks the judge's reward, and whether it still improves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 RUINED_FRACTION = 0.5  # fraction of the best accuracy: below it a policy has collapsed, whatever its judge's reward
-# Fraction of the true win rate's fall: a judge whose win rate fell by less does not reflect it. Both count wins and
-# start at 0.5, so they are on one scale, unlike a mean score and accuracy. A win rate stays exactly the same only by
-# chance, so any fall at all is not enough.
+# A judge reflects a fall if its win rate fell by at least this fraction of the true win rate's fall. Both start at 0.5,
+# so they are on one scale, unlike a mean score and accuracy. Any fall at all would not do: a win rate rarely stays
+# exactly the same.
 REFLECTED_FRACTION = 0.5
 
 
@@ -37,7 +37,7 @@ def has_collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patienc
 
 
 def judge_reflects_fall(validation: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
-    """Whether the judge's figure at a validation reflects the fall of the true one since an earlier validation."""
+    """Whether the judge's value at a validation reflects the fall of the true one since an earlier validation."""
     fell = best["judge"] - validation["judge"]
     if validation.get("true_win_rate") is None:
         return fell > 0

@@ -31,7 +31,7 @@ class CollapseHandler:
         self.run, self.schedule, self.rules = run, schedule, rules
 
     def __call__(self, past: list[dict[str, Any]], found: dict[str, Any], step: int) -> dict[str, Any]:
-        """Entries to add to a validation's figures; an entry `ended` ends the training.
+        """Entries to add to a validation's metrics; an entry `ended` ends the training.
 
         With several processes the main one decides; `apply` then makes all act alike.
 

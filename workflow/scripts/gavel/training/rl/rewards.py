@@ -14,33 +14,33 @@ from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
 
-Log = Callable[[str, float], object]  # TRL's function that logs a figure of the step
+Log = Callable[[str, float], object]  # TRL's function that logs a metric of the step
 
 
-def mix(v: float | None, j: float | None, lam: float, labeled: bool | None = None) -> float | None:
+def mix(verifiable: float | None, judged: float | None, lam: float, uses_label: bool) -> float | None:
     """One completion's reward from its parts.
 
-    Labelled question: `lam * v + (1 - lam) * j`. Unlabelled question (`v` is None): `j`. A part with weight 0 is not
-    read. A part that is needed and missing makes the reward None, never 0. The published summaries of arXiv 2604.02621
-    give lambda's role but not the formula: this is our reading.
+    With `uses_label` it is `lam * verifiable + (1 - lam) * judged`, otherwise `judged`. A part with weight 0 is
+    ignored, even if missing. A part that is needed and missing makes the reward None, never 0. The published summaries
+    of arXiv 2604.02621 give lambda's role but not the formula: this is our reading.
 
     Args:
-        v: verifiable reward in [0, 1]; None for an unlabelled question, or if the completion could not be verified.
-        j: the judge's score; None if the judge could not be asked. It is in [0, 1] unless `judge.score` is log-odds,
-            whose range (-10 to 10) outweighs `v` unless lambda is large.
+        verifiable: verifiable reward in [0, 1]; None without a label, or if the completion could not be verified.
+        judged: the judge's score; None if the judge could not be asked. It is in [0, 1] unless `judge.score` is
+            log-odds, whose range (-10 to 10) outweighs `verifiable` unless lambda is large.
         lam: lambda, the weight of the verifiable reward, in [0, 1].
-        labeled: whether the question has a label; by default it has one if `v` is given.
+        uses_label: whether the question has a label that the run uses; a run at lambda 0 uses none.
 
     Raises:
         ValueError: `lam` is outside [0, 1].
     """
     if not 0 <= lam <= 1:
         raise ValueError(f"lambda={lam} is outside [0, 1]")
-    if lam == 0 or (v is None and not labeled):
-        return j
+    if lam == 0 or not uses_label:
+        return judged
     if lam == 1:
-        return v
-    return None if v is None or j is None else lam * v + (1 - lam) * j
+        return verifiable
+    return None if verifiable is None or judged is None else lam * verifiable + (1 - lam) * judged
 
 
 class LambdaSchedule:
@@ -204,24 +204,25 @@ class MixedReward:
         """Rewards `(N,)` for completions of questions; `gold` is None where a question has no label."""
         state = trl.get("trainer_state")
         lam = self.schedule.at(state.global_step // self.updates if state else 0)
-        v = self._verifiable(completions, gold)
-        judged = self._judged(question, completions)
-        j = center_scores(judged.scores, question) if self.rules.center_judge else judged.scores
+        verifiable = self._verifiable(completions, gold)
+        scored = self._judged(question, completions)
+        judged = center_scores(scored.scores, question) if self.rules.center_judge else scored.scores
         # At lambda 0 no gold answer is read, so nothing is missing there.
-        verified = [one is not None and self.schedule.lam > 0 for one in gold]
-        rewards = [mix(v_i, j_i, lam, known) for v_i, j_i, known in zip(v, j, verified, strict=True)]
-        not_run = sum(known and v_i is None for v_i, known in zip(v, verified, strict=True))
+        uses_label = [one is not None and self.schedule.lam > 0 for one in gold]
+        parts = zip(verifiable, judged, uses_label, strict=True)
+        rewards = [mix(value, score, lam, uses) for value, score, uses in parts]
+        not_run = sum(uses and value is None for value, uses in zip(verifiable, uses_label, strict=True))
         if self.rules.per_token:
             rewards = penalize_length(rewards, trl["completion_ids"], self.rules.per_token)
         self.missing.count(rewards, not_run)
-        spent, cut = distributed.mean(judged.tokens) * distributed.processes(), distributed.mean(judged.truncated)
+        spent, cut = distributed.mean(scored.tokens) * distributed.processes(), distributed.mean(scored.truncated)
         if log := trl.get("log_metric"):
             log("judge_tokens", spent)
             if cut:
                 log("judge_truncated", cut)
             self._log_rollout(log, lam, not_run)
             labeled = trl.get("labeled", [one is not None for one in gold])
-            log_parts(log, labeled, judge=judged.scores, verifiable=v, reward=rewards)
+            log_parts(log, labeled, judge=scored.scores, verifiable=verifiable, reward=rewards)
         return rewards
 
     def _verifiable(self, completions: Sequence[str], gold: Sequence[str | None]) -> list[float | None]:
