@@ -22,7 +22,7 @@ from measuring import machine, medians
 from pebble import ProcessPool
 
 from gavel.data.generator.problems import generate
-from gavel.solutions.budget import Answer
+from gavel.solutions.answers import Answer
 from gavel.solutions.programs import to_program
 from gavel.solutions.sandbox.pool import containment, run_programs
 

@@ -26,7 +26,7 @@ from measuring import in_own_process, machine, memory_of, solving_prompts
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from gavel.common.sections import from_section
+from gavel.common.dataclass_config import from_section
 from gavel.data.generator.problems import generate
 from gavel.jobs.threads import use_threads
 from gavel.judge import load
@@ -35,7 +35,7 @@ from gavel.study import params
 from gavel.study.schema.training import Rl
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Passes
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
 from gavel.training.rl.settings import RLSettings
@@ -108,7 +108,7 @@ def our_config(bf16: bool, folder: str, length: int = LENGTH, micro: int = 64) -
 def ours(model, tokenizer, data: Dataset, config: GRPOConfig, reward: Callable = checksum) -> tuple[GRPOTrainer, Parts]:
     options = {"train_dataset": data, "processing_class": tokenizer, "rollout_func": Rollout(0, 1, 256)}
     parts = Parts()
-    return parts.watch(GroupTrainer(model=model, reward_funcs=reward, args=config, **options)), parts
+    return parts.watch(PackedGRPOTrainer(model=model, reward_funcs=reward, args=config, **options)), parts
 
 
 def stock(

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from gavel.common.files import read_json, write_json
-from gavel.data.origin import ORIGIN
+from gavel.data.pretrain_check import ORIGIN
 from gavel.models import loading
 
 

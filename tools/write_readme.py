@@ -11,7 +11,7 @@ import yaml
 
 from gavel.common.files import write_text
 from gavel.report.cells import Table
-from gavel.report.comparison import cost, tables
+from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
 from gavel.report.sections import judge_training
@@ -62,16 +62,16 @@ def compared(page: str) -> str:
     first = comparison_page.test_sets(studies)[0]
     for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
-    parts = [comparison_page.answer(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
+    parts = [comparison_page.headline_sentence(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
-        parts += ["Cost and gain of each judge, with 95 % intervals:", markdown(cost.cost_table(studies))]
+        parts += ["Cost and gain of each judge, with 95 % intervals:", markdown(judge_cost.cost_table(studies))]
     for variant, study in studies.items():
         parts += trained(page, variant, study)
     for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`: greedy accuracy and paired difference from SFT in percentage points [95 % interval]:"]
-        parts += [markdown(comparison_page.headline_table(studies, name))]
+        parts += [markdown(comparison_page.main_results_table(studies, name))]
         parts += ["The same with each run's best checkpoint by validation:"]
-        parts += [markdown(comparison_page.headline_table(studies, name, "best"))]
+        parts += [markdown(comparison_page.main_results_table(studies, name, "best"))]
         if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
     return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gavel.common.files import write_json, write_jsonl
-from gavel.judge_eval.benchmark_figures import write_table
+from gavel.judge_eval.benchmark_metrics import write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
 from gavel.study import layout
 from helpers.fake_results import write_csv

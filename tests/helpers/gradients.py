@@ -5,11 +5,11 @@ import random
 import torch
 from datasets import Dataset
 
-from gavel.common.sections import from_section
+from gavel.common.dataclass_config import from_section
 from gavel.study import params
 from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.settings import RLSettings
 
@@ -57,7 +57,7 @@ def trainer(
     passes = about.passes(rl_settings.ppo.passes)
     rows = [{"prompt": text, "question": text, "labeled": bool(i % 2)} for i, text in enumerate(prompts)]
     torch.manual_seed(0)
-    made = (PPOTrainer if about.critic else GroupTrainer)(
+    made = (PPOTrainer if about.critic else PackedGRPOTrainer)(
         model=model,
         reward_funcs=ScriptedReward(missing),
         args=grpo_config.trainer_config(about, rl_settings, passes, LONGEST, 0, str(folder)),

@@ -5,7 +5,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from gavel.tracking.record import Record
+from gavel.tracking.job_record import JobRecord
 from gavel.tracking.tracker import Tracker
 
 
@@ -24,7 +24,7 @@ def child(store, folder, run="rl/grpo", log=print, **more) -> Tracker:
     uri, study = store
     options = {"tags": {"rule": "rl", "lambda": 0.5, "none": None}, "params": {"lr": 1e-4}} | more
     path = Path(folder, f"{run.replace('/', '-')}.json")
-    return Tracker(Record.create(path, uri, "gavel", f"{study}/{run}", "grpo", parent=study, **options), uri, log)
+    return Tracker(JobRecord.create(path, uri, "gavel", f"{study}/{run}", "grpo", parent=study, **options), uri, log)
 
 
 def killed(tracker: Tracker) -> None:

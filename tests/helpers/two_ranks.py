@@ -14,7 +14,7 @@ from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.models.sampling import sample
 from gavel.training import distributed
-from gavel.training.rl import algorithms, collapse_handler, rollout
+from gavel.training.rl import algorithms, rollout, validation_actions
 from gavel.training.rl import train as rl_train
 from gavel.training.state import replace_policy
 from helpers import gradients
@@ -104,7 +104,7 @@ def decisions(folder: Path, job: dict) -> None:
     """What only one process sees, a judge that is gone or a collapse, both act upon; notes their policies' sums."""
     load, finish = judge.load, rl_train.finish_run
     judge.load = lambda **settings: UnreachableJudge(load(**settings))
-    collapse_handler.has_collapsed = lambda validations, drop, patience: len(validations) > 3
+    validation_actions.has_collapsed = lambda validations, drop, patience: len(validations) > 3
 
     def note(run, policy, *arguments):
         sums: list = [None, None]

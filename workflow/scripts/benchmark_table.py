@@ -9,7 +9,7 @@ with script_log(snakemake.log[0], "judge benchmark"):
     from gavel.common.digests import file_digest
     from gavel.common.files import read_json, read_jsonl
     from gavel.jobs.job import plain_job
-    from gavel.judge_eval.benchmark_figures import curve, summary_line, write_table
+    from gavel.judge_eval.benchmark_metrics import curve, summary_line, write_table
 
     files = zip(snakemake.params.judges, snakemake.input.answers, snakemake.input.costs, strict=True)
     judges = {name: (list(read_jsonl(answers)), read_json(cost)) for name, answers, cost in files}

@@ -6,14 +6,14 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "contrasting pairs"):
-    from gavel.common.sections import from_section
+    from gavel.common.dataclass_config import from_section
     from gavel.jobs.threads import use_threads
     from gavel.models.limits import limits
     from gavel.models.loading import Student
     from gavel.models.policy import Policy
     from gavel.models.task import Task
-    from gavel.solutions.budget import use_budget
-    from gavel.training.judge.self_taught import SelfTaughtSettings
+    from gavel.solutions.answers import use_budget
+    from gavel.training.judge.self_taught_settings import SelfTaughtSettings
     from gavel.training.judge.unlabeled_pairs import make_pairs
 
     use_threads(snakemake.threads)

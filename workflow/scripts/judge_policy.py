@@ -13,7 +13,7 @@ with script_log(snakemake.log[0], f"judge_trained {run}" if run else "judge_poli
     from gavel.models.limits import limits
     from gavel.models.loading import Student
     from gavel.models.task import Task
-    from gavel.solutions.budget import use_budget
+    from gavel.solutions.answers import use_budget
 
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])

@@ -6,10 +6,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judgments"):
-    from gavel.common.sections import from_section
+    from gavel.common.dataclass_config import from_section
     from gavel.jobs.threads import use_threads
     from gavel.training.judge.judgments import make_judgments
-    from gavel.training.judge.self_taught import SelfTaughtSettings
+    from gavel.training.judge.self_taught_settings import SelfTaughtSettings
 
     use_threads(snakemake.threads)
     params = snakemake.params

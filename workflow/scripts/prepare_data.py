@@ -2,9 +2,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gavel.common.log import info, script_log
-from gavel.data.origin import check_origin
+from gavel.data.check_sizes import check_unlabeled, check_validation
 from gavel.data.prepare import prepare
-from gavel.data.sizes import check_unlabeled, check_validation
+from gavel.data.pretrain_check import check_origin
 from gavel.models.context import check_files
 from gavel.study.layout import start_model
 

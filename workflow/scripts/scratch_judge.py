@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "judge from scratch"):
-    from gavel.common.sections import from_section
+    from gavel.common.dataclass_config import from_section
     from gavel.jobs.threads import use_threads
     from gavel.training.scratch.judge import JudgeRecipe, make_judge
 

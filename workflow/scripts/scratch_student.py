@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "student from scratch"):
-    from gavel.common.sections import from_section
+    from gavel.common.dataclass_config import from_section
     from gavel.jobs.threads import use_threads
     from gavel.training.scratch.student import StudentRecipe, make_student
 

@@ -15,10 +15,10 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 JOB = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
-from gavel.tracking.record import Record
+from gavel.tracking.job_record import JobRecord
 from gavel.tracking.tracker import Tracker
 uri, number, folder = sys.argv[1:]
-record = Record.create(f"{{folder}}/{{number}}.json", uri, "race", f"study/rl/{{number}}", "cell", parent="study")
+record = JobRecord.create(f"{{folder}}/{{number}}.json", uri, "race", f"study/rl/{{number}}", "cell", parent="study")
 with Tracker(record, uri) as tracker:
     tracker.mirror([{{"step": step, "metrics": {{"x": step}}}} for step in range(20)])
 """

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from gavel.cli import main
 from gavel.common.journal import Journal
-from gavel.tracking.record import unsent_records
+from gavel.tracking.job_record import unsent_records
 from gavel.tracking.store import experiment_id, store_lock
 from gavel.tracking.study import job_run, records
 from helpers import tracked

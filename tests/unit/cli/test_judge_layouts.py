@@ -10,7 +10,7 @@ from gavel.cli.main import main
 from gavel.common.paths import ROOT
 from gavel.judge import load
 from gavel.judge_eval.benchmark import ask
-from gavel.judge_eval.benchmark_figures import figures
+from gavel.judge_eval.benchmark_metrics import compute_metrics
 from gavel.stats.auc import auc
 from gavel.stats.intervals import clustered_mean
 from helpers.judge_scores import scores_of
@@ -45,7 +45,7 @@ def test_rewardbench_s_figures_are_those_of_the_benchmark(file, items, tiny, cap
     assert list(found) == [*names, "prompts", "tokens_read", "tokens_written", "seconds"]
     judge = load.load(model=tiny)
     rows, cost = ask(judge, items)
-    whole = figures(items, rows, cost)[0]
+    whole = compute_metrics(items, rows, cost)[0]
     assert (found["n"], found["questions"]) == (12, 12)
     assert found["accuracy"] == whole["accuracy"]
     assert found["accuracy_ci95"] == [whole["low"], whole["high"]]

@@ -14,7 +14,7 @@ from gavel.judge.backends.server import ServerBackend
 from gavel.report.page import render
 from gavel.study.schema import study as config
 from gavel.tracking import study as study_tracking
-from gavel.tracking.record import Record
+from gavel.tracking.job_record import JobRecord
 from gavel.tracking.tracker import Tracker
 from helpers.configs import default
 from helpers.planted import SECRET, contents
@@ -308,7 +308,7 @@ def test_no_run_in_mlflow_and_no_record_of_one_shows_a_secret(tmp_path):
     said = []
     uri = f"http://me:{SECRET}@127.0.0.1:9/?token={SECRET}"
     params = {"judge.server.base_url": f"http://me:{SECRET}@host", "vllm.command": ["x", "--api-key", SECRET]}
-    record = Record.create(tmp_path / "u.json", uri, "e", "key", "name", {"t": f"token={SECRET}"}, params)
+    record = JobRecord.create(tmp_path / "u.json", uri, "e", "key", "name", {"t": f"token={SECRET}"}, params)
     assert SECRET not in str(record)
     Tracker(record, uri, log=said.append).finish()
     assert json.loads((tmp_path / "u.json").read_text())["uri"].startswith(f"http://{HIDDEN}@127.0.0.1:9/")
@@ -345,7 +345,7 @@ def test_a_server_that_repeats_the_key_shows_it_nowhere(monkeypatch, capsys):
         )
 
     assert backend.answers(["p"], ["q"]) == [None]
-    monkeypatch.setattr(backend, "_asked", refuse)
+    monkeypatch.setattr(backend, "_request", refuse)
     backend.checked = True
     with pytest.raises(InputError, match="rejects key or model") as caught:
         backend.answers(["p"], ["q"])

@@ -15,7 +15,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.judge import load as judge_load
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.ratings import bradley_terry, expected_score, win_rates
 from gavel.judge.single_token import SingleTokenJudge
@@ -27,8 +27,8 @@ from gavel.judge_eval.records import VerdictRow
 from gavel.judge_eval.verdicts import _judged
 from gavel.models.loading import Student
 from gavel.models.task import Task
-from gavel.report.sections.answer import collapses
 from gavel.report.sections.judge import calibration_table, part_tables, probe_table
+from gavel.report.sections.summary_sentences import collapses
 from gavel.stats.auc import auc_within
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from helpers.judge_scores import scores_of
@@ -55,7 +55,7 @@ class ByRule(Backend):
         if {first, second} & {*self.missing}:
             return None
         won = self.first_wins(first, second)
-        return Answer(0.9 * won, 0.9 * (1 - won))
+        return LabelProbabilities(0.9 * won, 0.9 * (1 - won))
 
 
 def larger(a, b):
@@ -212,7 +212,7 @@ def test_rows_written_and_read_again_say_the_same():
     texts = ["def solution():\n    return 2", "def solution():\n    return 3", "def solution():\n    return 4"]
     rule = make(lambda a, b: 0.7)
     rule.templates = ["{question}\n\n{first}\n\n{second}"]
-    rule.backend.answers = lambda asked, groups: [Answer(0.7, 0.2) for _ in asked]
+    rule.backend.answers = lambda asked, groups: [LabelProbabilities(0.7, 0.2) for _ in asked]
     asked = [{"id": "1", "question": "1+1?", "response": text, "gold": "2", "kind": None} for text in texts]
     rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None

@@ -8,7 +8,7 @@ import torch
 from gavel.common.errors import InputError
 from gavel.judge import load
 from gavel.judge.backends import local
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.load import load as make
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import label_tokens
@@ -245,7 +245,7 @@ class Broken(Backend):
     identity = "broken"
 
     def __init__(self, right, wrong):
-        self.answer = Answer(right, wrong)
+        self.answer = LabelProbabilities(right, wrong)
 
     def answers(self, texts, groups):
         return [self.answer] * len(texts)
@@ -268,5 +268,5 @@ def test_a_kept_answer_that_is_no_probability_is_asked_for_again(tmp_path):
     single = SingleTokenJudge(Broken(0.6, 0.2), cache=cache)
     for broken in (math.nan, math.inf, 7.0):  # a NaN is NULL in the file
         (text,) = single.render("q", "s")
-        single.cache.put({text: Answer(broken, 0.2)})
+        single.cache.put({text: LabelProbabilities(broken, 0.2)})
         assert scores_of(single, ["q"], ["s"]) == [pytest.approx(0.75)]

@@ -11,11 +11,11 @@ import pytest
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.judge import load as judge_load
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.judge_eval.benchmark import ask, check
-from gavel.judge_eval.benchmark_figures import COLUMNS, curve, figures, summary_line, write_table
+from gavel.judge_eval.benchmark_metrics import COLUMNS, compute_metrics, curve, summary_line, write_table
 from gavel.judge_eval.pairs import COLUMNS as ITEM_COLUMNS
 from gavel.judge_eval.pairs import Source, make_items, pairs, questions_of, split
 from gavel.judge_eval.records import PairItem
@@ -260,7 +260,7 @@ class Numbers(Backend):
         self.tokens_read += 5 * len(texts)
         shown = [[float(part) for part in text.split("\n")[2:5:2]] for text in texts]
         first = [min(1.0, 0.5 + a - b + 0.1) for a, b in shown]
-        return [None if 0.0 in pair else Answer(p, 1 - p) for p, pair in zip(first, shown, strict=True)]
+        return [None if 0.0 in pair else LabelProbabilities(p, 1 - p) for p, pair in zip(first, shown, strict=True)]
 
 
 def test_a_judge_that_compares_is_asked_about_the_pairs():
@@ -281,7 +281,7 @@ def test_a_judge_that_compares_is_asked_about_the_pairs():
     ]
     assert [row["flipped"] for row in rows] == [False, True, None, None, False, False]
     assert rows[0]["chosen"] is rows[0]["rejected"] is None
-    whole = figures(asked, rows, cost)[0]
+    whole = compute_metrics(asked, rows, cost)[0]
     assert whole["accuracy"] == pytest.approx(3.5 / 5)
     assert (whole["auc"], whole["auc_within"], whole["missing"]) == (None, None, 1)
     assert whole["first_bias"] == pytest.approx(0.1)
@@ -305,7 +305,7 @@ def test_figures_are_those_of_brute_force():
         c, r = scores[one["chosen"]], scores[one["rejected"]]
         preferred = 0.5 if c == r else float(c > r)
         rows.append({"id": one["id"], "chosen": c, "rejected": r, "preferred": preferred})
-    found = figures(items, rows, {"prompts": 600, "tokens_read": 3000, "tokens_written": 30, "seconds": 1.5})
+    found = compute_metrics(items, rows, {"prompts": 600, "tokens_read": 3000, "tokens_written": 30, "seconds": 1.5})
 
     def wins(pairs):
         values = [0.5 if scores[a] == scores[b] else float(scores[a] > scores[b]) for a, b in pairs]
@@ -342,11 +342,11 @@ def test_figures_are_those_of_brute_force():
 
 def test_what_is_missing_is_counted_and_no_answer_at_all_has_no_accuracy(tmp_path):
     rows, cost = ask(Scorer(), ITEMS)
-    whole = figures(ITEMS, rows, cost)[0]
+    whole = compute_metrics(ITEMS, rows, cost)[0]
     assert (whole["n"], whole["missing"], whole["questions"], whole["accuracy"]) == (4, 1, 2, 2.5 / 4)
     assert summary_line(whole).startswith("accuracy 0.625 (95 % interval ")
     assert summary_line(whole).endswith("on 4 pairs, 1 without an answer")
-    silent = figures(ITEMS[4:], rows[4:], cost)
+    silent = compute_metrics(ITEMS[4:], rows[4:], cost)
     assert [row["accuracy"] for row in silent] == [None] * 4
     assert summary_line(silent[0]) == "no pair was answered"
     made = write_table(tmp_path / "benchmark.csv", {"pays": (rows, cost), "other": (rows, cost)}, ITEMS, "abc")

@@ -15,7 +15,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.report.comparison import cost, tables
+from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
 from gavel.study.schema.base import Section, types_in
@@ -112,7 +112,7 @@ def test_a_page_goes_into_a_pipe_and_takes_the_place_of_what_a_link_leads_to(fol
 
 def test_the_table_leaves_a_gap_where_a_study_has_no_such_run(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    table = comparison.headline_table(studies, "main")
+    table = comparison.main_results_table(studies, "main")
     titles = [title for title, _ in table.columns]
     place = titles.index("GRPO λ\u00a0=\u00a00")
     assert table.rows[0][place].text == "–"
@@ -159,13 +159,13 @@ def test_accuracy_is_expressed_in_labels():
 
 def test_the_label_axis_gives_the_labels_that_sft_would_need(folders):
     studies = {name: comparison.load_study(folder) for name, folder in folders.items()}
-    assert "Label efficiency" not in comparison.answer(studies, "labels")  # both have the same number
+    assert "Label efficiency" not in comparison.headline_sentence(studies, "labels")  # both have the same number
     for labels, found in zip((20, 80), studies.values(), strict=True):
         found.splits = {"counts": {"labeled": labels}}
-    text = comparison.answer(studies, "labels")
+    text = comparison.headline_sentence(studies, "labels")
     reached = "what GRPO λ\u00a0=\u00a00.5 on main reaches with 20 and 80 labels, SFT alone would reach with "
     assert f"Label efficiency: {reached}" in text
-    assert "Label efficiency" not in comparison.answer(studies, "variant")
+    assert "Label efficiency" not in comparison.headline_sentence(studies, "variant")
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_studies_that_have_a_section_in_which_they_differ_are_told_apart():
 
 def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    table = cost.cost_table(studies)
+    table = judge_cost.cost_table(studies)
     assert len(table.columns) == len(table.rows[0])
     rows = {row[0].text: row for row in table.rows}
     assert [cell.text for cell in rows["cheap"][1:3]] == ["single-token", "no"]
@@ -261,7 +261,7 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
 
 def test_the_token_axis_names_the_cheapest_judge_that_is_not_significantly_worse(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
-    text = comparison.answer(studies, "judge_tokens")
+    text = comparison.headline_sentence(studies, "judge_tokens")
     assert "cheap (40,000 judge tokens) (GRPO λ\u00a0=\u00a00.5 on main): " in text
     values = {name: studies[name].metric("grpo-lambda0.5-seed0", "main", "greedy").value for name in ("cheap", "dear")}
     best = max(values, key=values.get)
@@ -280,8 +280,8 @@ def test_the_token_axis_names_the_cheapest_judge_that_is_not_significantly_worse
             here = (rows.run == "grpo-lambda0.5-seed0") & (rows.metric == "greedy") & (rows.checkpoint == "last")
             rows.loc[here, "value"] = share
             studies[name].__dict__.pop("_metric_rows", None)
-        assert expected in cost.cost_sentence(studies)
-    assert cost.cost_sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
+        assert expected in judge_cost.cost_sentence(studies)
+    assert judge_cost.cost_sentence({"verified": studies["verified"], "cheap": studies["cheap"]}) is None
 
 
 def test_a_pairwise_judge_stands_beside_a_pointwise_one(folders, tmp_path):
@@ -512,11 +512,11 @@ def test_a_primary_run_that_is_not_among_the_results_has_no_result(folders, tmp_
     found = comparison.load_study(tmp_path / "made")
     assert list(found.runs)[-1] == "grpo-lambda0.25-seed0"
     assert found.runs["grpo-lambda0.25-seed0"]["status"] == "missing"
-    assert "made: no result" in comparison.answer({"made": found}, "variant")
+    assert "made: no result" in comparison.headline_sentence({"made": found}, "variant")
 
 
 def test_an_unexpected_error_is_one_line_with_its_place(folders, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(comparison, "headline_table", lambda *arguments: {}["algorithm"])
+    monkeypatch.setattr(comparison, "main_results_table", lambda *arguments: {}["algorithm"])
     status, error = told(folders["first"], tmp_path, capsys)
     assert status == 2 and error.count("\n") == 1
     assert "a file there is not as a study writes it (KeyError: 'algorithm', in " in error

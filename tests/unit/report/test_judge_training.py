@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gavel.common.files import read_jsonl, write_jsonl
-from gavel.judge_eval.benchmark_figures import gain
+from gavel.judge_eval.benchmark_metrics import gain
 from gavel.report.comparison import page
 from gavel.report.page import render
 from gavel.report.results import load

@@ -10,7 +10,15 @@ from gavel.report import unfinished
 from gavel.report.cells import flatten, points, seconds
 from gavel.report.page import render
 from gavel.report.results import load
-from gavel.report.sections import accuracy, answer, data_and_cost, kinds, training, votes, workflow
+from gavel.report.sections import (
+    accuracy,
+    data_and_cost,
+    perturbation_kinds,
+    summary_sentences,
+    training,
+    votes,
+    workflow,
+)
 from gavel.report.sections.samples import QUOTAS, choose
 from gavel.study.layout import Layout
 from helpers import fake_results
@@ -70,7 +78,7 @@ def test_figures_are_written_beside_their_data(study, page):
 def test_the_numbers_of_the_headline_are_those_of_the_table(study, page):
     rows = load(*study)
     row = rows.metric("grpo-lambda0.5-seed0", "main", "greedy")
-    assert f"{100 * row.value:.1f}" in answer.primary_answer(rows)[1]
+    assert f"{100 * row.value:.1f}" in summary_sentences.headline_sentence(rows)[1]
     assert f"{100 * row.low:.1f}–{100 * row.high:.1f}" in page
 
 
@@ -86,30 +94,30 @@ def test_the_answer_follows_the_interval(study, low, high, verdict):
     results = load(*study)
     primary = results.comparisons.primary
     results.comparisons.loc[primary, ["low", "high"]] = [low, high]
-    assert answer.primary_answer(results)[0] == verdict
+    assert summary_sentences.headline_sentence(results)[0] == verdict
 
 
 def test_bold_needs_an_interval_above_zero(study):
-    from gavel.report.sections.accuracy import headline_table
+    from gavel.report.sections.accuracy import main_results_table
 
     results = load(*study)
     results.comparisons["low"] = -0.01
-    assert not any(cell.bold for row in headline_table(results).rows for cell in row)
+    assert not any(cell.bold for row in main_results_table(results).rows for cell in row)
     results = load(*study)
     results.comparisons["low"] = 0.01
-    bold = [cell for row in headline_table(results).rows for cell in row if cell.bold]
+    bold = [cell for row in main_results_table(results).rows for cell in row if cell.bold]
     assert len(bold) >= 1
     assert all(cell.sort >= results.metrics.value.min() for cell in bold)
 
 
 def test_collapses_are_named_and_so_is_that_there_was_none(study):
     results = load(*study)
-    assert answer.collapses(results) == "The monitor flagged no collapse."
+    assert summary_sentences.collapses(results) == "The monitor flagged no collapse."
     validations = results.monitors["ppo-lambda0-seed0"]
     validations["collapsed"] = (validations.step >= 30).astype(int)
-    assert answer.collapses(results) == "The monitor flagged a collapse of PPO λ\u00a0=\u00a00 at step 30."
+    assert summary_sentences.collapses(results) == "The monitor flagged a collapse of PPO λ\u00a0=\u00a00 at step 30."
     results.monitors = {"sft": results.monitors["sft"]}
-    assert answer.collapses(results) is None
+    assert summary_sentences.collapses(results) is None
 
 
 def test_a_pairwise_judge_is_hacked_if_its_win_rate_does_not_reflect_the_fall():
@@ -118,7 +126,7 @@ def test_a_pairwise_judge_is_hacked_if_its_win_rate_does_not_reflect_the_fall():
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
         results = SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common)
-        return answer.judge_alone(results)[0]
+        return summary_sentences.judge_only_runs(results)[0]
 
     assert "reward hacking" in sentence([0.5, 0.49], [0.5, 0.4], [0.6, 0.4])
     assert "reward hacking" not in sentence([0.5, 0.42], [0.5, 0.4], [0.6, 0.4])
@@ -199,7 +207,7 @@ def test_where_nothing_was_compared_there_is_no_best_of_n(study, page):
 
 def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(study):
     results = load(*study)
-    table = kinds.drop_table(results, "plus")
+    table = perturbation_kinds.drop_table(results, "plus")
     assert [title for title, _ in table.columns] == ["kind", "n", *results.names.values()]
     assert [row[0].text for row in table.rows] == ["all kinds", *sorted(fake_results.KINDS)]
     # Six seed questions, each with its eight versions.
@@ -208,8 +216,8 @@ def test_drop_rates_and_the_answerable_split_are_those_of_the_perturbed_set(stud
     original = [row["correct"] for row in rows if row["sample"] < 0 and row["id"] in seeds]
     changed = results.metric("sft", "plus", "greedy").value
     assert table.rows[0][2].sort == pytest.approx(1 - changed / (sum(original) / len(original)), abs=1e-4)
-    assert not kinds.drop_table(results, "main").rows
-    split = kinds.answerable_table(results, "plus")
+    assert not perturbation_kinds.drop_table(results, "main").rows
+    split = perturbation_kinds.answerable_table(results, "plus")
     assert [hint for _, hint in split.columns[1:]] == ["42 questions, accuracy in %", "6 questions, accuracy in %"]
 
 

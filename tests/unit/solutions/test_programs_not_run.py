@@ -15,9 +15,9 @@ from gavel.judge.verdict import Judge, Verdict
 from gavel.judge_eval.verdicts import _judged
 from gavel.report.page import render
 from gavel.report.results import load as load_report
-from gavel.report.sections import answer
-from gavel.solutions import budget, verifier
-from gavel.solutions.budget import NOT_RUN
+from gavel.report.sections import summary_sentences
+from gavel.solutions import answers, verifier
+from gavel.solutions.answers import NOT_RUN
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.study.schema.study import load
 from gavel.training.judge.unlabeled_pairs import contrasting_pairs
@@ -202,7 +202,7 @@ def test_the_report_says_how_many_are_missing_and_renders(tmp_path):
     rows = [row | ({"answer": None, "correct": None} if i % 4 == 0 else {}) for i, row in enumerate(read_jsonl(path))]
     write_jsonl(path, rows)
     fake_results.tables(root, study)
-    told = [line for line in answer.missing_parts(load_report(root, study)) if "did not run" in line]
+    told = [line for line in summary_sentences.missing_parts(load_report(root, study)) if "did not run" in line]
     assert len(told) == 1 and told[0].startswith("25.0% of the programs of")
     assert "main did not run within solution.batch_seconds" in told[0]
     render(root, study, root / "report.html", root / "figures")
@@ -226,7 +226,7 @@ ROWS = [[RIGHT, WRONG], [LATE, RIGHT], [LATE, LATE], [WRONG, WRONG]]
 
 
 def test_gavel_score_counts_the_missing(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     path = file_of(tmp_path / "a.jsonl", ROWS)
     details = tmp_path / "details.jsonl"
     found = score(capsys, path, "--details", str(details), "--k", "1,2")
@@ -244,14 +244,14 @@ def test_gavel_score_counts_the_missing(late, tmp_path, capsys, monkeypatch):
 
 
 def test_gavel_score_compares_what_ran_in_both(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     other = file_of(tmp_path / "b.jsonl", [[RIGHT, RIGHT], [RIGHT, RIGHT], [RIGHT, RIGHT], [LATE, LATE]])
     found = score(capsys, file_of(tmp_path / "a.jsonl", ROWS), "--compare", other)["compare"]
     assert found["accuracy"]["n"] == 2 and found["accuracy"]["difference"] == pytest.approx(-0.25)
 
 
 def test_gavel_score_without_any_that_ran_is_an_error(late, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     assert main.main(["score", file_of(tmp_path / "a.jsonl", [[LATE]]), "--format", "program"]) == 2
     assert "none of 1 programs ran" in capsys.readouterr().err
     path = file_of(tmp_path / "a.jsonl", [[RIGHT]])
@@ -262,7 +262,7 @@ def test_gavel_score_without_any_that_ran_is_an_error(late, tmp_path, capsys, mo
 
 
 def test_gavel_score_takes_a_time(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     endless = [[f"def solution():\n    x = {i}\n    while True: x = x + 1"] for i in range(60)]
     found = score(capsys, file_of(tmp_path / "a.jsonl", [[RIGHT], *endless]), "--batch-seconds", "2")
     assert 0 < found["missing"] < 60 and found["n"] + found["missing"] == 61
@@ -285,7 +285,7 @@ def test_the_key_is_checked_and_has_a_default():
         "judge": {"model": "a/b"},
         "primary": {"test_set": "main"},
     }
-    assert load(raw)["solution"]["batch_seconds"] == budget.BUDGET_S
+    assert load(raw)["solution"]["batch_seconds"] == answers.BUDGET_S
     with pytest.raises(InputError, match=r"solution\.batch_seconds.*greater than or equal to 2.*0"):
         load(raw | {"solution": {"batch_seconds": 0}})
 
@@ -293,6 +293,6 @@ def test_the_key_is_checked_and_has_a_default():
 def test_a_job_runs_programs_with_the_time_of_its_config(monkeypatch):
     from gavel.jobs import job
 
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     job._begin(SimpleNamespace(threads=1, config={"solution": {"batch_seconds": 7.0}}))
-    assert budget.budget() == 7.0
+    assert answers.budget() == 7.0

@@ -10,7 +10,7 @@ from gavel.common import requirements
 from gavel.common.digests import file_digest
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
-from gavel.data.origin import ORIGIN, check_origin
+from gavel.data.pretrain_check import ORIGIN, check_origin
 from gavel.judge.kinds import KINDS, Kind
 from gavel.study import checks
 from gavel.study.checks import check_tokenizers as check

@@ -8,7 +8,7 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.judge.kinds import KINDS, Kind
-from gavel.study import place
+from gavel.study import results_folder
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
 from gavel.study.schema import study as config_study
@@ -503,4 +503,4 @@ def test_no_study_lies_among_the_files_of_the_default_one():
     made += [files.hub("student"), files.model("judge"), files.runs("sft").best, files.data.audit, files.judge.gate]
     made += [files.unfinished.report, files.log(RULES["score"]), f"{files.root}/state/sft"]
     first = {path.removeprefix("results/").partition("/")[0] for path in made} - {"results"}
-    assert first <= set(place.RESERVED_NAMES)
+    assert first <= set(results_folder.RESERVED_NAMES)

@@ -17,7 +17,7 @@ from gavel.cli import main
 from gavel.common.journal import Journal
 from gavel.tracking import exporter, study, tracker
 from gavel.tracking.exporter import Unavailable, export_unsent
-from gavel.tracking.record import Record, count_unsent, record_lock
+from gavel.tracking.job_record import JobRecord, count_unsent, record_lock
 from helpers.mirrored import child, killed, runs, steps
 
 
@@ -194,7 +194,7 @@ def test_a_record_that_cannot_be_written_stops_no_job(store, tmp_path, monkeypat
     def full(self):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Record, "save", full)
+    monkeypatch.setattr(JobRecord, "save", full)
     with job:
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert len(said) == 1 and "No space left" in said[0]
@@ -204,7 +204,7 @@ def test_a_record_that_cannot_be_written_stops_no_job(store, tmp_path, monkeypat
 HELD = """
 import sys, time
 from pathlib import Path
-from gavel.tracking.record import record_lock
+from gavel.tracking.job_record import record_lock
 with record_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -214,7 +214,7 @@ with record_lock(Path(sys.argv[1])):
 def test_the_record_of_a_killed_process_is_free(tmp_path):
     """Not so that of a live one."""
     library = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    Record.create(tmp_path / "x.json", "http://127.0.0.1:9", "e", "k", "n").save()
+    JobRecord.create(tmp_path / "x.json", "http://127.0.0.1:9", "e", "k", "n").save()
     command = [sys.executable, "-c", HELD, str(tmp_path / "x.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=library) as holder:
         assert holder.stdout.readline() == "held\n"

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from gavel.common.journal import Journal
 from gavel.tracking import exporter
-from gavel.tracking.record import Record
+from gavel.tracking.job_record import JobRecord
 from gavel.tracking.store import experiment_id, store_lock
 from gavel.tracking.tracker import Tracker
 from helpers.mirrored import child, killed, runs, steps
@@ -67,7 +67,7 @@ def test_a_run_has_its_parent_tags_params_and_artifacts(store, tmp_path):
     listed = MlflowClient(store[0]).list_artifacts(run.info.run_id, "plots")
     assert [item.path for item in listed] == ["plots/plot.svg"]
     assert Path(run.info.artifact_uri.removeprefix("file://"), "plots/plot.svg").exists()
-    with Tracker(Record.create(tmp_path / "study.json", store[0], "gavel", store[1], "study"), store[0]):
+    with Tracker(JobRecord.create(tmp_path / "study.json", store[0], "gavel", store[1], "study"), store[0]):
         assert runs(store[0], store[1])[0].info.run_id == parent.info.run_id
 
 

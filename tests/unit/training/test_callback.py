@@ -10,9 +10,9 @@ from gavel.models import loading
 from gavel.study.schema.training import Validation
 from gavel.training import callback
 from gavel.training.callback import RunCallback, write_curve
-from gavel.training.rl.collapse_handler import CollapseHandler
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.rl.settings import ValidationSettings
+from gavel.training.rl.validation_actions import CollapseHandler
 from gavel.training.state import COMPLETE, RunState, policy_state
 
 

@@ -5,15 +5,15 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from gavel.common.dataclass_config import from_section
 from gavel.common.files import write_jsonl
-from gavel.common.sections import from_section
 from gavel.jobs.launch import RunFolders
 from gavel.models import loading
 from gavel.models.loading import Student
 from gavel.models.task import Task
 from gavel.study.schema.training import Lora, Ppo, Sft
 from gavel.training import lora, sft
-from gavel.training.rl import collapse_handler, grpo
+from gavel.training.rl import grpo, validation_actions
 from gavel.training.settings import LoraSettings
 from gavel.training.sft import SFTSettings
 from gavel.training.state import policy_state, save_policy
@@ -75,10 +75,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, monkeypatch, action):
-    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
+    monkeypatch.setattr(validation_actions, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
     changes = {"settings": LORA, "validation": {"on_collapse": action}}
     assert small_run(tmp_path, tiny, rows, **changes)["ended"] == {"step": 3, "action": action}
-    monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
+    monkeypatch.setattr(grpo.PackedGRPOTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
     small_run(tmp_path, tiny, rows, "again", **changes)
     final = weights(tmp_path / "out" / "final")
     assert same(final, weights(tmp_path / "again" / "final"))

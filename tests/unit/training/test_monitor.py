@@ -9,7 +9,7 @@ from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.training import monitor
 from gavel.training.monitor import Monitor
-from gavel.training.rl import collapse_handler
+from gavel.training.rl import validation_actions
 from helpers.small_run import small_run
 
 ROWS = [{"question": f"What is {i}?", "gold": str(i)} for i in range(4)]
@@ -117,7 +117,7 @@ def test_what_the_judge_did_not_answer_is_in_neither_rate(policy):
 
 
 def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, *rules: len(validations) == 3)
+    monkeypatch.setattr(validation_actions, "has_collapsed", lambda validations, *rules: len(validations) == 3)
     judge = {"model": tiny, "cache": "off", "kind": "pairwise", "labels": [" Yes", " No"]}
     watched = {"on_collapse": "stop", "reference": False, "questions": 4}
     summary = small_run(tmp_path, tiny, rows, judge=judge, validation=watched)

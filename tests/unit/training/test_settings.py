@@ -6,12 +6,12 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from gavel.common.sections import from_section
-from gavel.models.vllm import VllmSettings as EvaluationVllmSettings
+from gavel.common.dataclass_config import from_section
+from gavel.models.vllm_generation import VllmSettings as EvaluationVllmSettings
 from gavel.study import params
 from gavel.study.schema import judge_training, models, training
 from gavel.study.schema.study import EvaluationVllm
-from gavel.training.judge.self_taught import SelfTaughtSettings
+from gavel.training.judge.self_taught_settings import SelfTaughtSettings
 from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings
 from gavel.training.rl.settings import (
     JobVllmSettings,

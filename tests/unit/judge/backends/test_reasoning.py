@@ -4,7 +4,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.judge import load
-from gavel.judge.backends.base import Answer, Writer
+from gavel.judge.backends.base import LabelProbabilities, Writer
 from gavel.judge.backends.reasoning import Reasoning, strip_verdict
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.prompting import example, phrasings, render
@@ -39,7 +39,7 @@ class ByRule(Writer):
 
     def _answer(self, prompt, begun):
         solution, own = prompt.split("\n")[2], begun.split("\n")[0]
-        return Answer(0.8, 0.1) if solution == own else Answer(0.2, 0.6)
+        return LabelProbabilities(0.8, 0.1) if solution == own else LabelProbabilities(0.2, 0.6)
 
 
 def single(writer, **settings):
@@ -94,7 +94,7 @@ def test_two_solutions_are_compared_after_a_reasoning():
     class Comparing(ByRule):
         def _answer(self, prompt, begun):
             first, second, own = prompt.split("\n")[2], prompt.split("\n")[4], begun.split("\n")[0]
-            return Answer(0.9 * (first == own) + 0.05, 0.9 * (second == own) + 0.05)
+            return LabelProbabilities(0.9 * (first == own) + 0.05, 0.9 * (second == own) + 0.05)
 
     writer = Comparing()
     judge = PairwiseJudge(Reasoning(writer), prompt="pairwise-reasoning", reasons=True)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gavel.solutions import budget
-from gavel.solutions.budget import NOT_RUN
+from gavel.solutions import answers
+from gavel.solutions.answers import NOT_RUN
 from gavel.solutions.sandbox import pool as programs
 from gavel.solutions.sandbox.pool import run_programs
 
@@ -275,9 +275,9 @@ def test_the_time_grows_with_the_batch(monkeypatch):
 
 
 def test_the_time_of_a_batch_can_be_set(monkeypatch):
-    monkeypatch.setattr(budget, "_budget_s", budget._budget_s)
-    assert budget.budget() == budget.BUDGET_S
-    budget.use_budget(0.3)
+    monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
+    assert answers.budget() == answers.BUDGET_S
+    answers.use_budget(0.3)
     assert NOT_RUN in run_programs(endless(40), timeout_s=5)
 
 

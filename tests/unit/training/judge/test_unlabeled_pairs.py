@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from gavel.judge.backends.base import Answer, InProcessBackend
+from gavel.judge.backends.base import InProcessBackend, LabelProbabilities
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.solutions.verifier import solutions_to_answers
@@ -103,7 +103,7 @@ class Writer(InProcessBackend):
 
     def answers(self, texts, groups):
         self.asked = texts
-        return [Answer(0.75, 0.25) for _ in texts]
+        return [LabelProbabilities(0.75, 0.25) for _ in texts]
 
 
 PAIRS = [

@@ -9,8 +9,8 @@ import torch
 from datasets import Dataset
 from trl import GRPOTrainer
 
+from gavel.common.dataclass_config import from_section
 from gavel.common.errors import InputError
-from gavel.common.sections import from_section
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models import loading
 from gavel.study import params
@@ -18,7 +18,7 @@ from gavel.study.schema import training
 from gavel.training.rl import algorithms, grpo_config
 from gavel.training.rl import rollout as rl_rollout
 from gavel.training.rl.algorithms import Passes
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.ppo import Critic, PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from gavel.training.rl.settings import RLSettings
@@ -97,7 +97,7 @@ def trainer(kind, model, tokenizer, tmp_path, settings=(), **ppo):
     about = algorithms.get(kind)
     passes = about.passes(critic.passes)
     rows = [{"question": f"Ben has {i} keys", "gold": "4" if i % 2 else None, "labeled": bool(i % 2)} for i in range(4)]
-    made = (PPOTrainer if kind == "ppo" else GroupTrainer)(
+    made = (PPOTrainer if kind == "ppo" else PackedGRPOTrainer)(
         model=model,
         reward_funcs=MixedReward(LambdaSchedule(0.5), HalfJudge(), RewardRules("program"), MissingRewards(0.5)),
         args=grpo_config.trainer_config(about, steps, passes, 8, 0, str(tmp_path)),

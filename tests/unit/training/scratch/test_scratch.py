@@ -7,7 +7,7 @@ import pytest
 
 from gavel.common.files import write_jsonl
 from gavel.data.generator import problems
-from gavel.data.origin import ORIGIN, check_origin
+from gavel.data.pretrain_check import ORIGIN, check_origin
 from gavel.judge import kinds, load
 from gavel.models import loading
 from gavel.solutions.mistakes import corrupt

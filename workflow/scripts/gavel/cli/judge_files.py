@@ -22,18 +22,18 @@ from gavel.judge import kinds, load, verdict
 from gavel.judge.access import judge_access
 from gavel.judge.records import Pair
 from gavel.judge_eval.benchmark import COSTS, ask
-from gavel.judge_eval.benchmark_figures import figures as pair_metrics
+from gavel.judge_eval.benchmark_metrics import compute_metrics as pair_metrics
 from gavel.judge_eval.calibration import calibrate
 from gavel.judge_eval.records import PairAnswer
 from gavel.study import layout, params, resolve
 
 Row = TypeVar("Row")
 BATCH = 2048  # responses per batch: memory stays flat, and equal responses in a batch are judged once
-FIGURES = (
+METRICS = (
     "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95 ece "
     "off_label_mass"
 ).split()
-# The parts of `gavel.judge_eval.benchmark_figures.PARTS` that are reported here.
+# The parts of `gavel.judge_eval.benchmark_metrics.PARTS` that are reported here.
 PARTS = {"error": "subsets", "steps": "steps"}
 
 
@@ -57,7 +57,7 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         InputError: the file has no rows; the judge cannot be loaded or answers on no row; or the judge is pairwise and
             the rows of a question are not consecutive.
     """
-    return figures(judge_rows(rows, path, name))
+    return judge_metrics(judge_rows(rows, path, name))
 
 
 def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
 
     judged = judge_rows(unnamed(), path, name)
     cost = {"tokens_read": judged.tokens_read, "tokens_written": judged.tokens_written, "seconds": judged.seconds}
-    result = figures(judged) | cost
+    result = judge_metrics(judged) | cost
     by_model = {}
     for model in dict.fromkeys(models):
         indices = [index for index, other in enumerate(models) if other == model]
         groups = [judged.groups[index] for index in indices]
         verdicts = [judged.verdicts[index] for index in indices]
         correct = [judged.correct[index] for index in indices]
-        by_model[model] = figures(JudgedRows(groups, verdicts, correct, judged.seconds, 0, 0))
+        by_model[model] = judge_metrics(JudgedRows(groups, verdicts, correct, judged.seconds, 0, 0))
         del by_model[model]["solutions_per_second"]
     return result | {"models": by_model}
 
@@ -151,11 +151,11 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
     done.update(by_hash)
 
 
-def figures(judged: JudgedRows) -> dict[str, Any]:
+def judge_metrics(judged: JudgedRows) -> dict[str, Any]:
     """What `judge_file` returns."""
     report = calibrate(judged.groups, judged.verdicts, judged.correct)
     missing = {key: report[key] for key in ("missing", "truncated") if report[key]}
-    shown = {key: report[key] for key in FIGURES} | (report["comparisons"] or {})
+    shown = {key: report[key] for key in METRICS} | (report["comparisons"] or {})
     return shown | {"solutions_per_second": report["n"] / judged.seconds} | missing
 
 

@@ -24,8 +24,8 @@ from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
 from gavel.common.files import jsonl_lines
 from gavel.data.sources import SkippedRows
-from gavel.solutions.budget import BATCH as PROGRAMS
-from gavel.solutions.budget import BUDGET_S, use_budget
+from gavel.solutions.answers import BATCH as PROGRAMS
+from gavel.solutions.answers import BUDGET_S, use_budget
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import mean_interval
 from gavel.stats.voting import maj_at_k_of_tally, pass_at_k, tally
@@ -59,7 +59,7 @@ class Summary:
             self.tallies[votes] += 1
         return votes
 
-    def figures(self, ks: Sequence[int] | None = None) -> dict[str, Any]:
+    def metrics(self, ks: Sequence[int] | None = None) -> dict[str, Any]:
         """The metrics that `gavel score` prints.
 
         They are accuracy, and maj@k and pass@k for `ks`, which must not exceed the smallest number of responses per
@@ -176,7 +176,7 @@ def score(options: argparse.Namespace) -> None:
     if options.compare:
         next(located_rows(options.compare), None)  # report a missing file now, not after an hour of running programs
     summaries, kept, left_out = _read(options.file, options, ks, options.details)
-    metrics = {model: summary.figures(ks) for model, summary in summaries.items()}
+    metrics = {model: summary.metrics(ks) for model, summary in summaries.items()}
     result = metrics.get(None, {"models": metrics}) | left_out
     if options.compare:
         _, others, left_out = _read(options.compare, options, ks)

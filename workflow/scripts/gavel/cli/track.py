@@ -20,7 +20,7 @@ def add_track(commands: Commands) -> None:
 def track(options: argparse.Namespace) -> None:
     """`gavel track`: send what MLflow lacks from each folder; stops at the first run that the server does not take."""
     from gavel.tracking.exporter import Unavailable, export_unsent  # takes seconds; other commands should not wait
-    from gavel.tracking.record import count_unsent
+    from gavel.tracking.job_record import count_unsent
     from gavel.tracking.study import records
 
     for folder in options.folders:

@@ -10,6 +10,6 @@
 - `seeding`: seeds that belong to an item
 - `paths`: the project's folders
 - `nested`: nested settings under dotted names
-- `sections`: sections of the config as dataclasses
+- `dataclass_config`: sections of the config as dataclasses
 - `requirements`: packages that only some config keys need
 """

@@ -8,9 +8,9 @@
 - `hub`: download models and data sets
 - `lm_eval`: parse sample logs of lm-evaluation-harness
 - `splits`: split training problems by hashed ids
-- `sizes`: check that splits are large enough for the judge's training and benchmark
+- `check_sizes`: check that splits are large enough for the judge's training and benchmark
 - `normalise`: normalise questions for comparison
 - `audit`: the contamination audit
-- `origin`: check that a checkpoint was pretrained on the study's own split
+- `pretrain_check`: check that a checkpoint was pretrained on the study's own split
 - `generator`: the built-in word problems
 """

@@ -12,7 +12,7 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
-from gavel.models.vllm import VllmPolicy, VllmSettings
+from gavel.models.vllm_generation import VllmPolicy, VllmSettings
 
 GREEDY = -1  # the `sample` number of the greedy response; sampled ones count from 0
 
@@ -40,7 +40,7 @@ def generate(
         files: (input, output) pairs; the input is a JSONL file of records, whose gold answers are not read.
         n: number of sampled responses; 0 writes the greedy one only.
         limits: batch limits, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
-        vllm: to sample with vLLM (`gavel.models.vllm.VllmPolicy`), which makes its own batches.
+        vllm: to sample with vLLM (`gavel.models.vllm_generation.VllmPolicy`), which makes its own batches.
 
     Raises:
         InputError: a question does not fit the model, or the checkpoint cannot be loaded.

@@ -15,7 +15,7 @@ from typing import Any, cast
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_text
 from gavel.evaluation.question_values import Values, question_values
-from gavel.evaluation.records import GridRun, ScoredSample
+from gavel.evaluation.records import RunColumns, ScoredSample
 from gavel.stats.intervals import (
     bootstrap_mean,
     crossed_bootstrap,
@@ -42,7 +42,7 @@ SEED_COLUMNS = (
 # The baseline of every run: SFT's checkpoint with the best validation accuracy, from which RL starts.
 BASELINE = ("sft", "best")
 # Pairs of ways to choose among all samples of a run, compared at the largest k.
-CHOICES = (
+VOTE_COMPARISONS = (
     ("maj", "greedy"),
     ("weighted_maj", "maj"),
     ("best_of", "maj"),
@@ -58,7 +58,7 @@ SEED_RESAMPLES = 10_000
 
 def write_metrics(
     files: Sequence[tuple[str, str, str, str | Path]],
-    runs: Mapping[str, GridRun],
+    runs: Mapping[str, RunColumns],
     ks: Sequence[int],
     primary: dict[str, Any],
     out_metrics: str | Path,
@@ -69,8 +69,9 @@ def write_metrics(
 
     Comparisons: every run with `sft` (greedy, and maj at the largest k); every run with 0 < λ < 1 with its
     algorithm's λ = 1 run of the same seed (greedy); and within a run, at the largest k, maj with greedy (metric
-    `maj-greedy`) and the other `CHOICES` (`best_of-maj` etc.). `p_adjusted` is Holm-corrected over all comparisons of
-    main checkpoints except the primary one, which keeps its p, and separately over those of other checkpoints.
+    `maj-greedy`) and the other `VOTE_COMPARISONS` (`best_of-maj` etc.). `p_adjusted` is Holm-corrected over all
+    comparisons of main checkpoints except the primary one, which keeps its p, and separately over those of other
+    checkpoints.
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
@@ -133,7 +134,7 @@ def main_checkpoint(run: str) -> str:
 
 
 def _pairs(
-    values: Mapping[File, Values], runs: Mapping[str, GridRun]
+    values: Mapping[File, Values], runs: Mapping[str, RunColumns]
 ) -> Iterator[tuple[File, File, str, int, tuple[ByQuestion, ByQuestion]]]:
     """All possible comparisons as (first file, second file, metric, k, (first values, second values))."""
     baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
@@ -152,7 +153,7 @@ def _pairs(
                 other = (verifiable, "last", name)
                 if ("greedy", 1) in run_values and ("greedy", 1) in values.get(other, {}):
                     yield key, other, "greedy", 1, (run_values["greedy", 1], values[other]["greedy", 1])
-        for first, second in CHOICES:
+        for first, second in VOTE_COMPARISONS:
             chosen, other_choice = (
                 run_values.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second)
             )
@@ -266,7 +267,7 @@ def drop_rates(
 
 
 def across_seeds(
-    values: Mapping[File, Values], runs: Mapping[str, GridRun], baseline: tuple[str, str]
+    values: Mapping[File, Values], runs: Mapping[str, RunColumns], baseline: tuple[str, str]
 ) -> list[dict[str, Any]]:
     """Mean accuracy over seeds, and its difference from the baseline, for each algorithm and λ with several seeds.
 

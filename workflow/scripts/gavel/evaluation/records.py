@@ -3,7 +3,7 @@
 from typing import NotRequired, TypedDict
 
 # A run's place in the grid; None for `sft`. A keyword is among its fields, hence no class.
-GridRun = TypedDict("GridRun", {"algorithm": str, "lambda": float | None, "seed": int | None})
+RunColumns = TypedDict("RunColumns", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 
 class Response(TypedDict):

@@ -12,7 +12,7 @@ from gavel.common.digests import job_digest
 from gavel.common.log import info
 from gavel.jobs.launch import RunFolders
 from gavel.jobs.threads import use_threads
-from gavel.solutions.budget import use_budget
+from gavel.solutions.answers import use_budget
 from gavel.tracking.study import job_run
 from gavel.tracking.tracker import Tracker
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
 from gavel.common import log
+from gavel.common.dataclass_config import convert
 from gavel.common.errors import InputError
 from gavel.common.files import read_json, write_json
 from gavel.common.journal import Journal, Mirror
 from gavel.common.paths import ACCELERATE
-from gavel.common.sections import convert
 from gavel.jobs.threads import use_threads
-from gavel.solutions.budget import budget, use_budget
+from gavel.solutions.answers import budget, use_budget
 
 MARK = "@gavel "  # prefix of a line for the job
 COLLECTIVE_TIMEOUT = timedelta(hours=6)  # how long other ranks wait for rank 0 to validate
@@ -104,7 +104,7 @@ def restore_dataclasses(function: Callable[..., object], arguments: Mapping[str,
     """The arguments, with dicts converted to the dataclasses that the function is annotated with.
 
     Raises:
-        TypeError: as `gavel.common.sections.from_section`.
+        TypeError: as `gavel.common.dataclass_config.from_section`.
     """
     hints = get_type_hints(function)
     return {name: convert(hints.get(name), value, name) for name, value in arguments.items()}

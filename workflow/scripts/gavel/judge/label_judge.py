@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gavel.common.errors import InputError
 from gavel.common.log import info
-from gavel.judge.backends.base import Answer, Backend, InProcessBackend, Writer
+from gavel.judge.backends.base import Backend, InProcessBackend, LabelProbabilities, Writer
 from gavel.judge.backends.cache import Cache
 from gavel.judge.backends.reasoning import MAX_NEW_TOKENS, Reasoning
 from gavel.judge.kinds import Kind
@@ -27,7 +27,7 @@ class LabelJudge(Judge):
 
     Args:
         backend: where the model runs.
-        labels: the two label words; an `Answer` has their probabilities in this order.
+        labels: the two label words; a `LabelProbabilities` has their probabilities in this order.
         cache: file that keeps answers, so that no prompt is asked twice; None keeps nothing.
 
     Attributes:
@@ -64,12 +64,12 @@ class LabelJudge(Judge):
         LabelJudge.__init__(judge, self.backend.with_model(model), self.labels)
         return judge
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """One answer for each judging prompt, as in `Backend.answers`; the texts are distinct."""
         known = self.cache.get(texts) if self.cache else {}
         known = {text: answer for text, answer in known.items() if answer.valid}
         rest = [i for i, text in enumerate(texts) if text not in known]
-        fresh: list[Answer | None] = []
+        fresh: list[LabelProbabilities | None] = []
         size = self.backend.chunk or max(1, len(rest))
         for part in (rest[start : start + size] for start in range(0, len(rest), size)):
             found = _valid(self.backend.answers([texts[i] for i in part], [groups[i] for i in part]))
@@ -82,7 +82,7 @@ class LabelJudge(Judge):
         return [known[text] if text in known else answers[text] for text in texts]
 
 
-def _valid(answers: Sequence[Answer | None]) -> list[Answer | None]:
+def _valid(answers: Sequence[LabelProbabilities | None]) -> list[LabelProbabilities | None]:
     """The answers, with None for those that are not probabilities: they must not become rewards."""
     checked = [answer if answer is not None and answer.valid else None for answer in answers]
     invalid = [answer for answer, kept in zip(answers, checked, strict=True) if answer is not None and kept is None]

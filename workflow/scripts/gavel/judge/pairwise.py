@@ -13,7 +13,7 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge import tournaments
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.kinds import KINDS
 from gavel.judge.label_judge import LabelJudge, build_judge, check_choices
 from gavel.judge.prompting import Prompt, phrasings, render
@@ -83,7 +83,9 @@ class PairwiseJudge(LabelJudge):
         return [_comparison(ahead, behind) for ahead, behind in zip(answers[::2], answers[1::2], strict=True)]
 
 
-def _comparison(ahead: Sequence[Answer | None], behind: Sequence[Answer | None]) -> Comparison | None:
+def _comparison(
+    ahead: Sequence[LabelProbabilities | None], behind: Sequence[LabelProbabilities | None]
+) -> Comparison | None:
     """The comparison, from the answers with the match's first solution shown first (`ahead`) and second (`behind`)."""
     known = [[answer for answer in answers if answer is not None] for answers in (ahead, behind)]
     both = [*known[0], *known[1]]

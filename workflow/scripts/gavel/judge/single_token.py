@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gavel.judge.backends.base import Answer, Backend
+from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.kinds import KINDS
 from gavel.judge.label_judge import LabelJudge, build_judge, check_choices
 from gavel.judge.prompting import Prompt, phrasings, render
@@ -73,7 +73,7 @@ class SingleTokenJudge(LabelJudge):
         pairs = list(zip(questions, solutions, strict=True))
         unique = list(dict.fromkeys(pairs))
         rendered = [self.render(*pair) for pair in unique]
-        answers: list[list[Answer | None]] = [[] for _ in unique]
+        answers: list[list[LabelProbabilities | None]] = [[] for _ in unique]
         for texts in zip(*rendered, strict=True):
             found = self.answers(texts, [question for question, _ in unique])
             for row, answer in zip(answers, found, strict=True):
@@ -81,7 +81,7 @@ class SingleTokenJudge(LabelJudge):
         verdicts = dict(zip(unique, map(self._verdict, answers), strict=True))
         return [verdicts[pair] for pair in pairs]
 
-    def _verdict(self, answers: Sequence[Answer | None]) -> Verdict:
+    def _verdict(self, answers: Sequence[LabelProbabilities | None]) -> Verdict:
         known = [answer for answer in answers if answer is not None]
         if len(known) < len(answers):
             return Verdict(None)

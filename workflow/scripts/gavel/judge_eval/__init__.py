@@ -5,6 +5,6 @@
 - `probes`: adversarial probes: `PROBES`
 - `pairs`: pairs of a correct and an incorrect solution
 - `benchmark`: run a judge on such pairs
-- `benchmark_figures`: a judge's metrics on them
+- `benchmark_metrics`: a judge's metrics on them
 - `records`: row types
 """

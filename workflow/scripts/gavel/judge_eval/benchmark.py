@@ -1,6 +1,6 @@
 """Run a judge on the judge benchmark: which of two solutions does it prefer, and what does that cost?
 
-The metrics are in `gavel.judge_eval.benchmark_figures`, so a new metric does not ask any judge again.
+The metrics are in `gavel.judge_eval.benchmark_metrics`, so a new metric does not ask any judge again.
 """
 
 import hashlib

@@ -14,8 +14,8 @@ from typing import NamedTuple, cast
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import info
+from gavel.data.check_sizes import check_validation
 from gavel.data.records import Record
-from gavel.data.sizes import check_validation
 from gavel.judge_eval.records import PairItem
 from gavel.models.limits import Limits
 from gavel.models.loading import Student

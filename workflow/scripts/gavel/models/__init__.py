@@ -6,7 +6,7 @@
 - `policy`: a model that answers questions
 - `sampling`: batched sampling
 - `_branches`: decode several continuations of one prompt
-- `vllm`: sampling with vLLM
+- `vllm_generation`: sampling with vLLM
 - `prefixes`: next-token probabilities, with shared prefixes computed once
 - `context`: check that questions fit the model's context
 - `limits`: limits on a generation batch

@@ -28,12 +28,12 @@ from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.results import Results, load, plain_types
 from gavel.report.sections import (
     accuracy,
-    answer,
     data_and_cost,
     judge,
     judge_benchmark,
     judge_training,
-    kinds,
+    perturbation_kinds,
+    summary_sentences,
     training,
     votes,
     workflow,
@@ -120,7 +120,7 @@ def _context(
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
     calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
     cards, total = choose([*sources, calibration], SEED)
-    outcome, sentence = answer.primary_answer(results)
+    outcome, sentence = summary_sentences.headline_sentence(results)
     tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
     return {
         "study": study,
@@ -128,10 +128,10 @@ def _context(
         "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
         "outcome": outcome,
         "answer": sentence,
-        "absent": answer.missing_parts(results),
+        "absent": summary_sentences.missing_parts(results),
         "seeds": seeds_sentence(results),
-        "main_results": accuracy.headline_table(results) if results.sets else None,
-        "other_results": accuracy.headline_table(results, other=True),
+        "main_results": accuracy.main_results_table(results) if results.sets else None,
+        "other_results": accuracy.main_results_table(results, other=True),
         "against_sft": accuracy.comparison_table(results, tests),
         "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
@@ -145,15 +145,15 @@ def _context(
         "left_out": run_selection.omission_note(results).replace("; the CSV has all", ""),
         "wrongly_accepted": training.wrongly_accepted_table(results),
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
-        "judge_only_runs": answer.judge_alone(results),
-        "collapses": answer.collapses(results),
+        "judge_only_runs": summary_sentences.judge_only_runs(results),
+        "collapses": summary_sentences.collapses(results),
         "kinds": {
             name: table
             for name in results.sets
-            if (table := kinds.kind_table(results, name, set(study.get("unseen_kinds") or ()))).rows
+            if (table := perturbation_kinds.kind_table(results, name, set(study.get("unseen_kinds") or ()))).rows
         },
-        "drops": _filled(results, kinds.drop_table),
-        "splits_by_answer": _filled(results, kinds.answerable_table),
+        "drops": _filled(results, perturbation_kinds.drop_table),
+        "splits_by_answer": _filled(results, perturbation_kinds.answerable_table),
         "calibration": results.calibration,
         "judge": study["judge"]["model"],
         "judge_trained": stages[-1].name if stages else None,
@@ -175,8 +175,8 @@ def _context(
         "algorithms": data_and_cost.algorithm_table(results),
         "costs": data_and_cost.run_table(results, mlflow),
         "stages": data_and_cost.rule_table(results),
-        "total_time": answer.total_time(results),
-        "labels": answer.label_use(results),
+        "total_time": summary_sentences.total_time(results),
+        "labels": summary_sentences.label_use(results),
         "config": yaml.safe_dump(
             plain_types({key: value for key, value in study.items() if key != "provenance"}),
             sort_keys=False,

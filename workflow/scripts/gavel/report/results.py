@@ -16,7 +16,7 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
 from gavel.common.redaction import redact, redact_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
-from gavel.judge_eval.benchmark_figures import COLUMNS as BENCHMARK_COLUMNS
+from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.plots.style import label
 from gavel.study.layout import Layout, Primary, primary_comparison
 from gavel.study.layout import runs as runs_of

@@ -6,7 +6,7 @@
 - `numbers`: numbers in canonical form
 - `programs`: convert annotated solutions to programs
 - `sandbox`: run programs that a model wrote
-- `budget`: the time limit of a batch of programs, and the answer of one that did not run
+- `answers`: the time limit of a batch of programs, and the answer of one that did not run
 - `mistakes`: corrupted solutions
 - `error_kinds`: the kind of error in an incorrect solution
 """

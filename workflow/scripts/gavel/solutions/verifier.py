@@ -71,7 +71,7 @@ from gavel.solutions._statements import (
     value,
     without_denied,
 )
-from gavel.solutions.budget import Answer, NotRun
+from gavel.solutions.answers import Answer, NotRun
 from gavel.solutions.numbers import (
     NUMBER_WORDS,
     SIGNIFICANT_DIGITS,
@@ -246,7 +246,7 @@ _BACKSLASHES = (
     (re.compile(r"\\ "), " "),
 )
 # Notations that vary, or that need more context than a number has.
-_WAYS = (
+_NOTATIONS = (
     # An en dash before a clause does not join two numbers, such as one between '15' and '3 people with 5 apples each'.
     (
         "–",
@@ -305,7 +305,7 @@ def extract(text: str) -> str | None:
     """
     text = _ANNOTATION.sub("", text)
     lower = text.lower()
-    for needs, pattern, replacement in _WAYS:
+    for needs, pattern, replacement in _NOTATIONS:
         if needs in lower:
             text = pattern.sub(replacement, text)
     text = normalise_signs(text)
@@ -374,7 +374,8 @@ def verify(
 ) -> tuple[list[str | None], list[bool | None]]:
     """The answers of the responses, and whether each equals the gold answer at the same position.
 
-    Both are None for a program that did not run (`gavel.solutions.budget.NOT_RUN`), because its correctness is unknown.
+    Both are None for a program that did not run (`gavel.solutions.answers.NOT_RUN`), because its correctness is
+    unknown.
 
     Raises ValueError if the lists differ in length or the format is unknown.
     """
@@ -399,13 +400,13 @@ def _first_problem(text: str) -> str:
                 return text[: cue.start()]
             # Without its first line, which repeats the question.
             stated = bare(part.partition("\n")[2] if asked else part) is not None
-            if stated and (not (cue["cue"] or cue["heading"]) or _poses(text, cue.end())):
+            if stated and (not (cue["cue"] or cue["heading"]) or _asks_new_question(text, cue.end())):
                 return text[: cue.start()]
         start, asked = cue.start(), bool(cue["cue"] or cue["heading"])
     return text
 
 
-def _poses(text: str, start: int) -> bool:
+def _asks_new_question(text: str, start: int) -> bool:
     """Whether the question at a cue is another problem, that is, has numbers of its own."""
     window = text[start : start + 5 * ANSWER_LENGTH].lstrip(" \t\n*_")
     end = _ASKED.search(window)

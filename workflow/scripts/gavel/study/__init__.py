@@ -3,7 +3,7 @@
 - `schema`: the typed config
 - `config_files`: read config files
 - `resolve`: fill in defaults and local paths
-- `place`: a study's name and results folder
+- `results_folder`: a study's name and results folder
 - `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
 - `layout`: where a study's files are: `Layout`
 - `rules`: the table of rules: `RULES`

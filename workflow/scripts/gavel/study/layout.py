@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypedDict
 
-from gavel.evaluation.records import GridRun
+from gavel.evaluation.records import RunColumns
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
 
@@ -308,7 +308,7 @@ def run_name(algorithm: str, lam: float, seed: int) -> str:
     return f"{algorithm}-lambda{lam:g}-seed{seed}"
 
 
-def grid(rl: Mapping[str, Any]) -> dict[str, GridRun]:
+def grid(rl: Mapping[str, Any]) -> dict[str, RunColumns]:
     """The runs of a config's section `rl`."""
     return {
         run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed}
@@ -318,9 +318,9 @@ def grid(rl: Mapping[str, Any]) -> dict[str, GridRun]:
     }
 
 
-def runs(study: dict[str, Any]) -> dict[str, GridRun]:
+def runs(study: dict[str, Any]) -> dict[str, RunColumns]:
     """All runs of a study, SFT first."""
-    sft: GridRun = {"algorithm": "sft", "lambda": None, "seed": None}
+    sft: RunColumns = {"algorithm": "sft", "lambda": None, "seed": None}
     return {"sft": sft} | grid(study["rl"])
 
 

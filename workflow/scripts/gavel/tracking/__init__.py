@@ -4,7 +4,7 @@ A job writes its run's MLflow data into a record on disk. The process that holds
 MLflow lacks.
 
 - `tracker`: a job's MLflow run
-- `record`: the record on disk
+- `job_record`: the record on disk
 - `study`: names, keys, tags and params of a study's jobs
 - `exporter`: send what MLflow lacks
 - `store`: an MLflow store

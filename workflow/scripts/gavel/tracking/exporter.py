@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gavel.common.errors import first_line
 from gavel.common.redaction import redact_url
-from gavel.tracking.record import RUNNING, Record, unsent_records
+from gavel.tracking.job_record import RUNNING, JobRecord, unsent_records
 from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, mlflow_errors, store_lock
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Exporter:
         uri: the store's URI, needed if it has a password; by default the record's.
     """
 
-    def __init__(self, record: Record, uri: str | None = None):
+    def __init__(self, record: JobRecord, uri: str | None = None):
         self.record, self.uri = record, uri or record.uri
         self.run_id: str | None = None
         self._logged: dict[tuple[str, int], float] | None = None  # (metric, step) -> value in MLflow; None: unknown
@@ -153,7 +153,7 @@ class Exporter:
                 self._attached.add(name)
 
 
-def export_unsent(folder: str | Path, log: Callable[[str], object] = print) -> Iterator[Record]:
+def export_unsent(folder: str | Path, log: Callable[[str], object] = print) -> Iterator[JobRecord]:
     """Send the unsent parts of the records in a folder, one after another; yields each record once it is sent.
 
     Raises:

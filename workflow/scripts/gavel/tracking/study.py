@@ -10,7 +10,7 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.nested import flatten
 from gavel.common.redaction import redact_url
 from gavel.tracking.exporter import Unavailable, export_unsent
-from gavel.tracking.record import Record, count_unsent
+from gavel.tracking.job_record import JobRecord, count_unsent
 from gavel.tracking.store import find_runs, mlflow_errors
 from gavel.tracking.tracker import Tracker
 
@@ -56,7 +56,7 @@ def _tracker(
     has_own_root = uri.startswith(("http", "sqlite:///"))
     artifacts = None if has_own_root else str(results.resolve() / "mlartifacts")
     path = records(results) / f"{job}.json"
-    return Tracker(Record.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, log)
+    return Tracker(JobRecord.create(path, uri, config["study"], tags=tags, artifact_root=artifacts, **more), uri, log)
 
 
 def records(results: str | Path) -> Path:

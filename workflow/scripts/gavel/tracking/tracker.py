@@ -8,7 +8,7 @@ from typing import Any, Self
 from gavel.common.errors import first_line
 from gavel.common.journal import Journal
 from gavel.tracking.exporter import Exporter, Unavailable
-from gavel.tracking.record import Record, record_lock
+from gavel.tracking.job_record import JobRecord, record_lock
 from gavel.tracking.store import LOCK_TIMEOUT_S, mlflow_errors
 
 # After a failure, nothing is sent for _PAUSE_S, or for _PAUSE_FACTOR times the failure's duration if that is longer. A
@@ -31,7 +31,7 @@ class Tracker:
         say: prints the warning.
     """
 
-    def __init__(self, record: Record, uri: str, log: Callable[[str], object] = print):
+    def __init__(self, record: JobRecord, uri: str, log: Callable[[str], object] = print):
         mlflow_errors()  # imports MLflow now, so that its import time does not count as the store's
         self.record, self.exporter, self.log = record, Exporter(record, uri), log
         self._lock = record_lock(record.path)

@@ -9,7 +9,7 @@
 - `state`: a run on disk: checkpoints, journals, best model
 - `distributed`: training in several processes
 - `batches`: split batches to fit memory
-- `trl`: the configuration that TRL's trainers share
+- `trl_config`: the configuration that TRL's trainers share
 - `lora`: LoRA through peft
 - `settings`: settings that several kinds of training share
 - `records`: `run.json`

@@ -22,7 +22,7 @@ from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.training import distributed, lora, trl
+from gavel.training import distributed, lora, trl_config
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.records import RunSummary
@@ -121,7 +121,7 @@ def train(
         state, policy.tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )
     trainer = _trainer(policy, _examples(rows, texts, task), settings, steps, seed, state, callback)
-    trl.resume(trainer, state)
+    trl_config.resume(trainer, state)
     summary = _summary(settings, seed, steps, len(rows)) | {"seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trainer.model, policy.tokenizer, Path(run.output), summary, mirror))
 
@@ -141,7 +141,7 @@ def _trainer(
     callback: RunCallback,
 ) -> SFTTrainer:
     tokenizer = policy.tokenizer
-    config = trl.supervised(
+    config = trl_config.supervised(
         SFTConfig,
         settings,
         state.checkpoints,

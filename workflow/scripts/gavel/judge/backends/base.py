@@ -14,28 +14,28 @@ ROUNDING = 0.01  # how far the sum of probabilities in half precision may exceed
 
 
 @dataclass(frozen=True)
-class Answer:
+class LabelProbabilities:
     """A model's answer to one judging prompt: the probabilities of the first and the second label word."""
 
-    right: float
-    wrong: float
+    first: float
+    second: float
     truncated: bool = False
 
     @property
     def valid(self) -> bool:
         """Whether both are probabilities of different tokens, up to rounding; NaN and infinity are not."""
-        both = (self.right, self.wrong)
+        both = (self.first, self.second)
         return all(isinstance(value, int | float) and 0 <= value <= 1 for value in both) and sum(both) <= 1 + ROUNDING
 
     @property
     def probability(self) -> float:
-        total = self.right + self.wrong
+        total = self.first + self.second
         # Both underflow only if the judge has no preference; that is 0.5.
-        return self.right / total if total > 0 else 0.5
+        return self.first / total if total > 0 else 0.5
 
     @property
     def off_label(self) -> float:
-        return max(0.0, 1 - self.right - self.wrong)
+        return max(0.0, 1 - self.first - self.second)
 
 
 class Backend(ABC):
@@ -63,7 +63,7 @@ class Backend(ABC):
         return 0
 
     @abstractmethod
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[LabelProbabilities | None]:
         """One answer for each judging prompt, None where it is missing. Prompts of a group share a prefix."""
 
     def with_model(self, model: "PreTrainedModel") -> Self:
@@ -113,7 +113,7 @@ class InProcessBackend(Writer):
     chat: bool
 
     @abstractmethod
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[Answer]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[LabelProbabilities]:
         """As in `Backend`; never None."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gavel.common.log import info
-from gavel.judge.backends.base import Answer
+from gavel.judge.backends.base import LabelProbabilities
 
 Text = TypeVar("Text", bound=Hashable)  # a judging prompt
 
@@ -40,7 +40,7 @@ class Cache:
         except (sqlite3.Error, OSError) as error:
             self._give_up(f"{path}: {error}")
 
-    def get(self, texts: Sequence[Text]) -> dict[Text, Answer]:
+    def get(self, texts: Sequence[Text]) -> dict[Text, LabelProbabilities]:
         """The known answers."""
         keys = {self._key(text): text for text in texts}
         answers = {}
@@ -49,11 +49,11 @@ class Cache:
             for key, first, second, cut in self._run(
                 f"SELECT key, yes, no, truncated FROM answers WHERE key IN ({marks})", chunk
             ):
-                answers[keys[key]] = Answer(first, second, bool(cut))
+                answers[keys[key]] = LabelProbabilities(first, second, bool(cut))
         return answers
 
-    def put(self, answers: Mapping[Text, Answer]) -> None:
-        rows = [(self._key(text), a.right, a.wrong, int(a.truncated)) for text, a in answers.items()]
+    def put(self, answers: Mapping[Text, LabelProbabilities]) -> None:
+        rows = [(self._key(text), a.first, a.second, int(a.truncated)) for text, a in answers.items()]
         if self.store is None or not rows:
             return
         try:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from gavel.common.digests import folder_digest
 from gavel.common.errors import InputError
 from gavel.common.log import info
-from gavel.judge.backends.base import Answer, InProcessBackend
+from gavel.judge.backends.base import InProcessBackend, LabelProbabilities
 from gavel.judge.prompting import Prompt, apply_template, check_template, label_tokens
 from gavel.models import loading
 from gavel.models.prefixes import next_token_probabilities
@@ -112,7 +112,7 @@ class LocalBackend(InProcessBackend):
         shown = [self.apply_template(text) for text in texts]
         return [len(ids) > room for ids in self.tokenizer(shown, add_special_tokens=not self.chat)["input_ids"]]
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities]:
         """As in `gavel.judge.backends.base.Backend`; never None."""
         encoded = [
             self.tokenizer(self.apply_template(text), add_special_tokens=not self.chat)["input_ids"] for text in texts
@@ -134,7 +134,7 @@ class LocalBackend(InProcessBackend):
                 "set judge.dtype to float32 or bfloat16"
             )
         return [
-            Answer(first, second, len(ids) > self.max_tokens)
+            LabelProbabilities(first, second, len(ids) > self.max_tokens)
             for (first, second), ids in zip(probabilities.tolist(), encoded, strict=True)
         ]
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, Self
 
-from gavel.judge.backends.base import Answer, Backend, Writer
+from gavel.judge.backends.base import Backend, LabelProbabilities, Writer
 from gavel.judge.prompting import Prompt
 from gavel.judge.verdict import MIN_KNOWN
 
@@ -73,7 +73,7 @@ class Reasoning(Backend):
     def tokens_written(self) -> int:
         return self.writer.tokens_written
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """As in `gavel.judge.backends.base.Backend`.
 
         Raises:
@@ -128,17 +128,17 @@ class Reasoning(Backend):
         answers = self.writer.answers(replies, groups)
         return [None if answer is None else answer.probability for answer in answers]
 
-    def _voted(self, answers: Sequence[Answer | None]) -> Answer | None:
+    def _voted(self, answers: Sequence[LabelProbabilities | None]) -> LabelProbabilities | None:
         known = [answer for answer in answers if answer is not None]
         if not known or len(known) < MIN_KNOWN * self.samples:
             return None
-        first = statistics.fmean(answer.right for answer in known)
-        second = statistics.fmean(answer.wrong for answer in known)
+        first = statistics.fmean(answer.first for answer in known)
+        second = statistics.fmean(answer.second for answer in known)
         if self.vote == "majority":
-            votes = [(answer.right > answer.wrong) + 0.5 * (answer.right == answer.wrong) for answer in known]
+            votes = [(answer.first > answer.second) + 0.5 * (answer.first == answer.second) for answer in known]
             fraction, both = statistics.fmean(votes), first + second
             first, second = fraction * both, (1 - fraction) * both
-        return Answer(first, second, any(answer.truncated for answer in known))
+        return LabelProbabilities(first, second, any(answer.truncated for answer in known))
 
 
 def strip_verdict(text: str, cue: str) -> str:

@@ -25,7 +25,7 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.log import info, progress_bar
 from gavel.common.redaction import expand_variables, register_secrets
 from gavel.jobs.serving import is_gone, wait_for
-from gavel.judge.backends.base import Answer, Writer
+from gavel.judge.backends.base import LabelProbabilities, Writer
 from gavel.judge.backends.replies import MalformedReply, Reply, parse
 from gavel.judge.prompting import CLOSING_HINT, Prompt, open_thought
 
@@ -102,7 +102,7 @@ class ServerBackend(Writer):
             base_url=address,
             api_key=key or "none",
             timeout=timeout_s,
-            max_retries=0,  # `_tried` retries, because a malformed reply is a failure too
+            max_retries=0,  # `_with_retries` retries, because a malformed reply is a failure too
         )
         self.retries = retries
         self.status = status
@@ -115,10 +115,10 @@ class ServerBackend(Writer):
         own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
         return f"{'job' if self.status else self.base_url} {self.model} {self.chat} {self.top}{own}"
 
-    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[Answer | None]:
+    def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """As in `gavel.judge.backends.base.Backend`. After many failed requests in a row the rest are not sent."""
-        self._ready()
-        return self._all([partial(self._answer, text) for text in texts])
+        self._wait_until_ready()
+        return self._run_all([partial(self._label_probabilities, text) for text in texts])
 
     def write(
         self,
@@ -131,28 +131,28 @@ class ServerBackend(Writer):
         stop: Sequence[str] = (),
     ) -> list[list[str | None]]:
         """As in `gavel.judge.backends.base.Writer`, one request for each reply. Servers use seeds differently."""
-        self._ready()
+        self._wait_until_ready()
         common = {"temperature": temperature, "max_tokens": max_new_tokens}
         ends = [{"stop": [end.strip()]} if end.strip() else {} for end in stop or [""] * len(texts)]
         asked = [
-            partial(self._written, text, seed=seed + place, **common, **end)
+            partial(self._generate, text, seed=seed + place, **common, **end)
             for text, end in zip(texts, ends, strict=True)
             for place in range(n)
         ]
-        replies = iter(self._all(asked))
+        replies = iter(self._run_all(asked))
         return [list(islice(replies, n)) for _ in texts]
 
-    def _ready(self) -> None:
+    def _wait_until_ready(self) -> None:
         if self.status:
             wait_for(NAME, self.status)
         if not self.checked:
             self._check()
 
-    def _all(self, requests: Sequence[Callable[[], Result]]) -> list[Result | None]:
+    def _run_all(self, requests: Sequence[Callable[[], Result]]) -> list[Result | None]:
         """The results of the requests, in order; None for failed ones, which are logged."""
         failures = _Failures(self.concurrency)
         with ThreadPoolExecutor(self.concurrency) as pool:
-            asked = [pool.submit(self._tried, request, failures) for request in requests]
+            asked = [pool.submit(self._with_retries, request, failures) for request in requests]
             found = [answer.result() for answer in progress_bar(asked, label="judge requests", brief=False)]
         if failures.total:
             info(
@@ -165,7 +165,7 @@ class ServerBackend(Writer):
 
     def _check(self) -> None:
         try:
-            listed = self._asked(self.example, **self._one_token()).likely_tokens
+            listed = self._request(self.example, **self._one_token()).likely_tokens
         except (self.openai.OpenAIError, MalformedReply):
             return  # the prompts themselves will show the error
         first = max(listed, key=lambda entry: entry[1])[0]
@@ -183,7 +183,7 @@ class ServerBackend(Writer):
             )
         self.checked = True
 
-    def _tried(self, request: Callable[[], Result], failures: "_Failures") -> Result | None:
+    def _with_retries(self, request: Callable[[], Result], failures: "_Failures") -> Result | None:
         """The result of a request, after retries; None if it failed for good, which `failures` counts."""
         for attempt in range(self.retries + 1):
             if failures.down:
@@ -227,25 +227,25 @@ class ServerBackend(Writer):
         failures.add(reason)
         return None
 
-    def _answer(self, text: Prompt) -> Answer:
-        listed = self._asked(text, **self._one_token()).likely_tokens
+    def _label_probabilities(self, text: Prompt) -> LabelProbabilities:
+        listed = self._request(text, **self._one_token()).likely_tokens
         first, second = (sum(math.exp(value) for token, value in listed if token == label) for label in self.labels)
         if first + second == 0:
             shown = ", ".join(repr(token) for token, _ in listed[:5])
             if impossible := [label for label in self.labels if any(token == label for token, _ in listed)]:
                 raise _NoLabel(f"the probability of {' and '.join(map(repr, impossible))} is 0; listed tokens: {shown}")
             raise _NoLabel(f"no label word among the listed tokens: {shown}")
-        return Answer(min(1.0, first), min(1.0, second))
+        return LabelProbabilities(min(1.0, first), min(1.0, second))
 
     def _one_token(self) -> dict[str, Any]:
         """Request settings for the log-probabilities of the likeliest next tokens."""
         listing = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
         return {"max_tokens": 1, "temperature": 0.0} | listing
 
-    def _written(self, text: str, **settings: Any) -> str:
-        return self._asked(text, writes=True, **settings).text
+    def _generate(self, text: str, **settings: Any) -> str:
+        return self._request(text, writes=True, **settings).text
 
-    def _asked(self, text: Prompt, writes: bool = False, **settings: Any) -> Reply:
+    def _request(self, text: Prompt, writes: bool = False, **settings: Any) -> Reply:
         """Send one request and return its reply; `writes`: the reply is a reasoning, whose tokens count.
 
         Raises:

@@ -2,5 +2,5 @@
 
 - `page`: the page: `render`, and what accuracy is plotted against: `AXES`
 - `tables`: its tables
-- `cost`: the cost and the gain of each study's judge
+- `judge_cost`: the cost and the gain of each study's judge
 """

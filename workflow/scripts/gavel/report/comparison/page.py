@@ -12,7 +12,7 @@ import pandas as pd
 from gavel.common.errors import InputError
 from gavel.report import page
 from gavel.report.cells import Table, difference_cell, estimate_cell, interval, join_words, points, text
-from gavel.report.comparison import cost, tables
+from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.results import accuracy_against
@@ -72,7 +72,7 @@ AXES = {
         lambda study: (study.calibration or {}).get("auc_within"),
         " (AUC {:.2f})",
     ),
-    "judge_tokens": Axis(cost.AXIS, cost.judge_tokens, " ({:,.0f} judge tokens)"),
+    "judge_tokens": Axis(judge_cost.AXIS, judge_cost.judge_tokens, " ({:,.0f} judge tokens)"),
 }
 
 
@@ -108,10 +108,12 @@ def render(
     context = {
         "title": title,
         "question": question,
-        "answer": answer(studies, axis),
+        "answer": headline_sentence(studies, axis),
         "figure": figure,
-        "tables": [(name_with_size(studies, name), headline_table(studies, name)) for name in test_sets(studies)],
-        "best": [(name_with_size(studies, name), headline_table(studies, name, "best")) for name in test_sets(studies)],
+        "tables": [(name_with_size(studies, name), main_results_table(studies, name)) for name in test_sets(studies)],
+        "best": [
+            (name_with_size(studies, name), main_results_table(studies, name, "best")) for name in test_sets(studies)
+        ],
         "choices": {
             name_with_size(studies, name): table
             for name in test_sets(studies)
@@ -128,7 +130,7 @@ def render(
         else {"table": judge_benchmark.judge_table(benchmarks), "about": judge_benchmark.about_pairs(benchmarks)},
         "costs": costs,
         "judge_training": trained,
-        "spending": cost.cost_table(studies) if axis == "judge_tokens" else None,
+        "spending": judge_cost.cost_table(studies) if axis == "judge_tokens" else None,
         "about": overview_table(studies),
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -221,7 +223,7 @@ def axis_positions(studies: Mapping[str, Results], axis: str) -> dict[str, float
     return {name: position(study) for name, study in studies.items()}
 
 
-def answer(studies: Mapping[str, Results], axis: str) -> str:
+def headline_sentence(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one."""
     kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
     alike = len(set(kinds.values())) == 1
@@ -234,7 +236,7 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
         results.append(f"{name}{place}: " + (f"{points(row.difference)} ({interval(row)})" if row else "no result"))
     what = next(iter(kinds.values())) if alike else "The primary run of each study"
     text = f"{what} minus SFT, in percentage points with paired 95 % intervals. {'; '.join(results)}."
-    first = cost.cost_sentence(studies) if axis == "judge_tokens" else None
+    first = judge_cost.cost_sentence(studies) if axis == "judge_tokens" else None
     last = tables.labels_sentence(studies) if axis == "labels" else None
     return " ".join(filter(None, (first, text, last)))
 
@@ -242,7 +244,7 @@ def answer(studies: Mapping[str, Results], axis: str) -> str:
 def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     """Greedy accuracy of every run (for the token axis, of the primary run) against the axis, a panel per test set."""
     if axis == "judge_tokens":
-        return cost.cost_figure(studies, test_sets(studies))
+        return judge_cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
     where, kept = axis_positions(studies, axis), []
     for name in test_sets(studies):
@@ -274,7 +276,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     return figure
 
 
-def headline_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
+def main_results_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
     """Greedy accuracy of SFT and of each run, with the run's paired difference from SFT; rows are studies.
 
     Args:

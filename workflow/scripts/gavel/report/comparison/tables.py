@@ -112,11 +112,11 @@ def paired_table(studies: Mapping[str, Results], name: str) -> Table:
     for other, study in others:
         for run in study.runs:
             partner = counterpart(study, run, first)
-            own = verdicts(study, run, name)
+            own = greedy_correctness(study, run, name)
             if partner is None or not own:
                 continue
             if partner not in known:
-                known[partner] = verdicts(first, partner, name)
+                known[partner] = greedy_correctness(first, partner, name)
             shared = run == "sft" and own == known[partner]
             if own.keys() == known[partner].keys() and not shared:
                 ran = [key for key in own if None not in (own[key], known[partner][key])]
@@ -138,7 +138,7 @@ def counterpart(study: Results, run: str, first: Results) -> str | None:
     return first.primary["run"] if run == study.primary["run"] else None
 
 
-def verdicts(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
+def greedy_correctness(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
     """(id, question, gold answer) of a test set -> whether a run's greedy response is correct, as 1.0 or 0.0.
 
     None if its program did not run; {} without samples. The key includes the question and gold answer because an id may

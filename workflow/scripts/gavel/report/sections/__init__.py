@@ -1,10 +1,10 @@
 """The sections of a study's page: they make tables, figures and sentences from a results folder.
 
-- `answer`: sentences computed from the results, such as the one at the top
+- `summary_sentences`: sentences computed from the results, such as the one at the top
 - `accuracy`: the test results
 - `training`: training curves and rewarded wrong responses
 - `votes`: answers chosen from several samples
-- `kinds`: perturbed test sets, by kind of perturbation
+- `perturbation_kinds`: perturbed test sets, by kind of perturbation
 - `judge`: the judge's calibration and probes
 - `judge_benchmark`: the judge benchmark
 - `judge_training`: the judge's training

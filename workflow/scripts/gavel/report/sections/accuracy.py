@@ -175,7 +175,7 @@ def _sampling(results: Results) -> str:
     )
 
 
-def headline_table(results: Results, *, other: bool = False) -> Table:
+def main_results_table(results: Results, *, other: bool = False) -> Table:
     """Greedy accuracy, maj@k and the difference from SFT on each test set, with 95 % intervals; rows are runs.
 
     The highest value of a column is bold only if its difference from SFT has an interval above zero. With `other`, the

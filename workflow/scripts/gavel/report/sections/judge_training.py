@@ -10,7 +10,7 @@ from typing import Any, cast
 import pandas as pd
 
 from gavel.common.files import read_json, read_jsonl
-from gavel.judge_eval.benchmark_figures import gain
+from gavel.judge_eval.benchmark_metrics import gain
 from gavel.report.cells import (
     MISSING,
     Cell,

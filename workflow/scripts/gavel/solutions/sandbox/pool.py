@@ -76,7 +76,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gavel.common.log import info
-from gavel.solutions.budget import BATCH, NOT_RUN, Answer, budget
+from gavel.solutions.answers import BATCH, NOT_RUN, Answer, budget
 from gavel.solutions.numbers import UNANSWERABLE, canonical
 from gavel.solutions.sandbox import worker as worker_process
 

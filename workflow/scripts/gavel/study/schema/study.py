@@ -12,10 +12,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gavel.common.errors import InputError
 from gavel.common.redaction import displayable_key, displayable_value, reject_secrets_in_url
-from gavel.data.sizes import check_unlabeled, check_validation
+from gavel.data.check_sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
-from gavel.study.place import Place
+from gavel.study.results_folder import Place
 from gavel.study.schema.base import Count, Fraction, Positive, Section, types_in
 from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.models import Judge, Student

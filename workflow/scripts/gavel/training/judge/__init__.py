@@ -4,6 +4,6 @@
 - `settings`: the settings of each way to train
 - `judgments`: a judge's texts about pairs, as training data
 - `unlabeled_pairs`: pairs whose better solution is known without a label
-- `self_taught`: how a self-taught judge's pairs and judgments are made
+- `self_taught_settings`: how a self-taught judge's pairs and judgments are made
 - `records`: row types
 """

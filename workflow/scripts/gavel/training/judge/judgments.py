@@ -16,7 +16,7 @@ from gavel.judge import load
 from gavel.judge.pairwise import PairwiseJudge
 from gavel.judge.records import Pair
 from gavel.training.judge.records import ContrastingPair, Judgment
-from gavel.training.judge.self_taught import SelfTaughtSettings
+from gavel.training.judge.self_taught_settings import SelfTaughtSettings
 
 
 class OrderedPair(NamedTuple):

@@ -27,7 +27,7 @@ from gavel.judge.records import Pair
 from gavel.models import loading
 from gavel.models.context import check_texts
 from gavel.stats.intervals import clustered_mean
-from gavel.training import distributed, lora, trl
+from gavel.training import distributed, lora, trl_config
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.judge.judgments import both_orders, dpo_examples, load_pairwise, sft_examples
 from gavel.training.judge.records import Judgment
@@ -35,7 +35,7 @@ from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, Jud
 from gavel.training.records import JudgeSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Passes
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.rollout import Rollout
 from gavel.training.state import RunState
@@ -94,12 +94,12 @@ class Setup:
         """At most a quarter of the steps: the first warm-up step moves nothing, and few examples give few steps."""
         return min(self.settings.warmup, self.steps // 4)
 
-    def config(self, kind: type[trl.Config], **options: Any) -> trl.Config:
+    def config(self, kind: type[trl_config.Config], **options: Any) -> trl_config.Config:
         """TRL's configuration for SFT or DPO."""
         settings = self.settings
         assert isinstance(settings, JudgeSFTSettings)  # or DPO's
         own = {"max_steps": self.steps, "warmup_steps": self.warmup, "seed": settings.seed}
-        return trl.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
+        return trl_config.supervised(kind, settings, self.folder, "judge.self_taught", **own, **options)
 
     def trainer_arguments(self, config: SFTConfig | DPOConfig, key: str) -> dict[str, Any]:
         """Arguments of TRL's SFT and DPO trainers besides the model; `key` is the adapters' config key."""
@@ -133,7 +133,7 @@ def _dpo(setup: Setup) -> DPOTrainer:
     return DPOTrainer(setup.model, **setup.trainer_arguments(config, "judge.self_taught.dpo.lora"))
 
 
-def _grpo(setup: Setup) -> GroupTrainer:
+def _grpo(setup: Setup) -> PackedGRPOTrainer:
     kind, settings = algorithms.get("grpo"), setup.settings
     assert isinstance(settings, JudgeRLSettings)
     settings = replace(settings, warmup=setup.warmup)
@@ -141,7 +141,7 @@ def _grpo(setup: Setup) -> GroupTrainer:
     config = trainer_config(kind, settings, Passes(1, 1), longest, settings.seed, folder)
     cue = both_orders(setup.judge, [{"id": "", "prompt": "", "chosen": "", "rejected": ""}])[0].cue
     special_tokens = not setup.judge.in_process_backend.chat
-    return GroupTrainer(
+    return PackedGRPOTrainer(
         model=setup.model,
         reward_funcs=PreferenceReward(cue),
         args=config,
@@ -231,7 +231,7 @@ def train(
     _check_context(method, judge, rows, data, start)
     examples = _examples(method, judge, rows, settings.seed)
     if not examples and method == "grpo":
-        raise InputError(f"{data}: nothing for {method} to learn from: {_WANTING[method]}")
+        raise InputError(f"{data}: nothing for {method} to learn from: {_WHY_NO_EXAMPLES[method]}")
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     steps = _steps(settings, len(examples))
     callback = _callback(state, tokenizer, accuracy, settings, steps, mirror)
@@ -242,7 +242,7 @@ def train(
         trained, untrained = _fit(TRAINERS[method](setup), state)
     else:  # a judge that is right on every pair, or on none, does not end the study
         callback.begin(model, 0)
-        trained, untrained = model, f"nothing to learn from: {_WANTING[method]}"
+        trained, untrained = model, f"nothing to learn from: {_WHY_NO_EXAMPLES[method]}"
     summary: dict[str, Any] = {"run": name, "algorithm": method, "lambda": None, "seed": settings.seed, "steps": steps}
     summary |= {"examples": len(examples), "selected_on": len(pairs), "settings": asdict(settings)}
     summary |= {"seconds": callback.seconds()} | ({"untrained": untrained} if untrained else {})
@@ -279,14 +279,14 @@ def _callback(
 
 def _fit(trainer: Trainer, state: RunState) -> tuple[PreTrainedModel, str | None]:
     """Train, or resume; returns the trained judge, and why it has learnt nothing, if so."""
-    trl.resume(trainer, state)
+    trl_config.resume(trainer, state)
     zero_spread = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if zero_spread and min(zero_spread) == 1:
         return trainer.model, "all judgments of each prompt got the same reward; raise judge.rl.temperature"
     return trainer.model, None
 
 
-_WANTING = {
+_WHY_NO_EXAMPLES = {
     "sft": "the judgments that reached the better solution do not have both label words; raise "
     "judge.self_taught.questions or samples",
     "dpo": "too few pairs have judgments that reached the better solution and others that did not; raise "

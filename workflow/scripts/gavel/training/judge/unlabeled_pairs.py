@@ -15,16 +15,16 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.common.log import info
 from gavel.common.seeding import cycle_shuffled
+from gavel.data.check_sizes import check_unlabeled
 from gavel.data.records import Record
-from gavel.data.sizes import check_unlabeled
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.solutions.budget import NotRun
+from gavel.solutions.answers import NotRun
 from gavel.solutions.mistakes import corrupt_solution
 from gavel.solutions.verifier import solutions_to_answers, verify
 from gavel.stats.voting import majority_vote
 from gavel.training.judge.records import ContrastingPair
-from gavel.training.judge.self_taught import SelfTaughtSettings
+from gavel.training.judge.self_taught_settings import SelfTaughtSettings
 
 
 def make_pairs(

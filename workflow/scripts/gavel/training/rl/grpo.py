@@ -24,7 +24,7 @@ from gavel.models.loading import disable_dropout
 from gavel.training.rl.packing import PackedBatch, pack, packable
 
 
-class GroupTrainer(GRPOTrainer):
+class PackedGRPOTrainer(GRPOTrainer):
     """GRPOTrainer that packs groups if the model allows it, and is TRL's own if it does not.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from trl import GRPOConfig
 
 from gavel.common.requirements import require_package
-from gavel.training import batches, distributed, trl
+from gavel.training import batches, distributed, trl_config
 from gavel.training.rl import algorithms
 from gavel.training.rl.settings import JobVllmSettings, VllmSettings
 from gavel.training.settings import Optimization
@@ -68,7 +68,7 @@ def trainer_config(
         settings.micro_batch_size,
     )
     updates = passes.epochs * passes.minibatches
-    return trl.config(
+    return trl_config.config(
         GRPOConfig,
         settings,
         folder,

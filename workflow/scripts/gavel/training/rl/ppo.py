@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.settings import PPOSettings
 
 
@@ -97,7 +97,7 @@ class Critic(nn.Module):
         return self.head(hidden).squeeze(-1)
 
 
-class PPOTrainer(GroupTrainer):
+class PPOTrainer(PackedGRPOTrainer):
     """GRPO's trainer with a critic.
 
     Args:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gavel.common.sections import from_section
+from gavel.common.dataclass_config import from_section
 from gavel.jobs.serving import free_port, serving
 from gavel.training.rl.settings import JobVllmSettings, VllmSettings
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from gavel.common.sections import from_section
+from gavel.common.dataclass_config import from_section
 from gavel.training.rl.algorithms import Passes
 from gavel.training.settings import LoraSettings
 
@@ -101,8 +101,8 @@ class ValidationSettings:
     Attributes:
         every: steps from one validation to the next.
         questions: maximum number of validation questions.
-        on_collapse: a key of `gavel.training.rl.collapse_handler.ACTIONS`.
-        collapse_drop, collapse_patience: of `gavel.training.rl.collapse.has_collapsed`.
+        on_collapse: a key of `gavel.training.rl.validation_actions.ACTIONS`.
+        collapse_drop, collapse_patience: of `gavel.training.rl.validation_rules.has_collapsed`.
         early_stopping_patience: number of validations without a better greedy accuracy that end the run; None for none.
         reference: report the KL divergence from the SFT policy.
     """
@@ -181,6 +181,6 @@ class RLSettings:
             vllm: as `gavel.training.rl.rollout_server.rollout_access` yields it.
 
         Raises:
-            TypeError: as `gavel.common.sections.from_section`.
+            TypeError: as `gavel.common.dataclass_config.from_section`.
         """
         return from_section(cls, {**section, "vllm": vllm}, "rl")

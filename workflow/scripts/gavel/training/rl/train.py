@@ -28,19 +28,19 @@ from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
-from gavel.training import distributed, lora, trl
+from gavel.training import distributed, lora, trl_config
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.records import EarlyEnd, RunSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Algorithm, Passes
-from gavel.training.rl.collapse_handler import ROLLS_BACK, CollapseHandler
-from gavel.training.rl.grpo import GroupTrainer
+from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
 from gavel.training.rl.settings import RLSettings
+from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
 from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is experimental; we pin TRL and test it
@@ -232,7 +232,7 @@ def _trainer(
     rows: Sequence[PoolQuestion],
     reward: MixedReward,
     callback: RunCallback,
-) -> GroupTrainer:
+) -> PackedGRPOTrainer:
     settings, seed = plan.settings, plan.grid_run.seed
     longest = plan.task.max_new_tokens
     folder = str(state.checkpoints)
@@ -240,7 +240,7 @@ def _trainer(
     asked = plan.task.prompts(row["question"] for row in rows)
     critic = plan.algorithm.critic
     own: dict[str, Any] = {"critic": settings.ppo} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
-    return (PPOTrainer if critic else GroupTrainer)(
+    return (PPOTrainer if critic else PackedGRPOTrainer)(
         model=policy.model,
         reward_funcs=reward,
         args=config,
@@ -255,7 +255,7 @@ def _trainer(
 
 
 def _fit(
-    plan: Plan, trainer: GroupTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
+    plan: Plan, trainer: PackedGRPOTrainer, state: RunState, handler: CollapseHandler, start: str, student: Student
 ) -> tuple[torch.nn.Module, EarlyEnd | None]:
     """Train, or resume; returns the run's result, and where and why it ended before its last step, if it did."""
     last = distributed.on_main(state.latest_checkpoint)
@@ -266,7 +266,7 @@ def _fit(
         trained = student.load_model(start if adapters else str(last))
         trained = lora.load(trained, last) if adapters else trained
     else:
-        trl.resume(trainer, state)
+        trl_config.resume(trainer, state)
         ended = handler.resume(trainer.state.global_step // plan.updates)
     if ended and ended["action"] in ROLLS_BACK:
         trained = student.load_model(str(state.best))

@@ -26,7 +26,7 @@ from transformers import (
 from gavel.common.digests import file_digest
 from gavel.common.files import read_jsonl, write_json
 from gavel.common.log import info
-from gavel.data.origin import ORIGIN
+from gavel.data.pretrain_check import ORIGIN
 from gavel.data.records import Record
 from gavel.models import loading, prompts
 from gavel.solutions.mistakes import corrupt

@@ -3,7 +3,7 @@
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.data.sizes import check_unlabeled, check_validation
+from gavel.data.check_sizes import check_unlabeled, check_validation
 
 
 def test_every_iteration_takes_questions_of_its_own():

@@ -24,7 +24,9 @@ COLUMNS = (
 PARTS = {"error": "subset", "steps": "steps", "wrong by": "rejected_model"}
 
 
-def figures(items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]) -> list[dict[str, Any]]:
+def compute_metrics(
+    items: Sequence[Pair], rows: Sequence[PairAnswer], cost: Mapping[str, float]
+) -> list[dict[str, Any]]:
     """A judge's metrics on all pairs and on parts of them.
 
     Accuracy is the fraction of pairs whose correct solution is preferred, with ties counting half, as in RewardBench;
@@ -67,7 +69,7 @@ def write_table(
     table = [
         {key: (row | {"judge": name, "items": mark})[key] for key in COLUMNS}
         for name, (rows, cost) in judges.items()
-        for row in figures(items, rows, cost)
+        for row in compute_metrics(items, rows, cost)
     ]
     with open_atomically(path, newline="") as handle:
         writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")

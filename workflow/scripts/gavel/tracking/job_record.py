@@ -24,7 +24,7 @@ _VALUE_LENGTH = 6000  # MLflow's limit on the length of a param's value
 
 
 @dataclass
-class Record:
+class JobRecord:
     """One MLflow run; `create` makes the record of a new one.
 
     Times are in ms since 1970, paths are absolute. `sent`: MLflow has everything in the record.
@@ -121,18 +121,18 @@ def record_lock(path: Path) -> FileLock:
     return FileLock(path.with_name(f".{path.stem}.lock"))
 
 
-def unsent_records(folder: str | Path) -> Iterator[Record]:
+def unsent_records(folder: str | Path) -> Iterator[JobRecord]:
     """Records that are not fully sent, each locked until the next is requested; those of running jobs are skipped."""
     for path in sorted(Path(folder).glob("*.json")):
         with suppress(Timeout), record_lock(path).acquire(timeout=0):
-            record = Record.load(path)
+            record = JobRecord.load(path)
             if not record.sent:
                 yield record
 
 
 def count_unsent(folder: str | Path) -> int:
     """Number of runs that are not fully sent, including those of running jobs."""
-    return sum(not Record.load(path).sent for path in Path(folder).glob("*.json"))
+    return sum(not JobRecord.load(path).sent for path in Path(folder).glob("*.json"))
 
 
 def now() -> int:

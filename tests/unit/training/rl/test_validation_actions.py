@@ -12,10 +12,10 @@ from gavel.models import loading
 from gavel.study.schema.study import load
 from gavel.study.schema.training import Validation
 from gavel.training.records import RunSummary
-from gavel.training.rl import collapse_handler, grpo
-from gavel.training.rl.collapse_handler import CollapseHandler
+from gavel.training.rl import grpo, validation_actions
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.rl.settings import ValidationSettings
+from gavel.training.rl.validation_actions import CollapseHandler
 from gavel.training.state import RunState
 from helpers.small_run import small_run
 from helpers.typed_rows import assert_typed
@@ -24,7 +24,7 @@ from helpers.typed_rows import assert_typed
 @pytest.fixture
 def train(tiny, rows, tmp_path, monkeypatch):
     """A run whose alarm goes off at the third validation after step 0."""
-    monkeypatch.setattr(collapse_handler, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
+    monkeypatch.setattr(validation_actions, "has_collapsed", lambda validations, drop, patience: len(validations) > 3)
 
     def go(action, algorithm="grpo", output="out"):
         changes = {"algorithm": algorithm, "digest": action, "validation": {"on_collapse": action}}
@@ -69,7 +69,7 @@ def test_rolling_back_returns_the_best_checkpoint(train, tmp_path, algorithm):
 
 def test_a_run_that_had_ended_is_not_trained_further(train, tmp_path, monkeypatch):
     first = train("stop")
-    monkeypatch.setattr(grpo.GroupTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
+    monkeypatch.setattr(grpo.PackedGRPOTrainer, "train", lambda *args, **kwargs: pytest.fail("it trains again"))
     second = train("stop", output="again")
     assert second["ended"] == first["ended"]
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "again" / "final"))
@@ -94,7 +94,9 @@ def test_a_resumed_run_takes_up_the_raised_lambda(train, tmp_path):
 
 
 def test_early_stopping_ends_with_the_best_checkpoint(tiny, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(collapse_handler, "has_stalled", lambda validations, patience: len(validations) > patience + 1)
+    monkeypatch.setattr(
+        validation_actions, "has_stalled", lambda validations, patience: len(validations) > patience + 1
+    )
     summary = small_run(tmp_path, tiny, rows, validation={"early_stopping_patience": 2})
     assert summary["ended"] == {"step": 3, "action": "early_stop"}
     assert same(weights(tmp_path / "out" / "final"), weights(tmp_path / "out" / "best"))

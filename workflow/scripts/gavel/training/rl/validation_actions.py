@@ -5,9 +5,9 @@ from typing import Any
 
 from gavel.common.log import info
 from gavel.training.records import EarlyEnd
-from gavel.training.rl.collapse import has_collapsed, has_stalled
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.rl.settings import ValidationSettings
+from gavel.training.rl.validation_rules import has_collapsed, has_stalled
 from gavel.training.state import RunState
 
 # `HIGHEST` is below 1, where the unlabelled questions of a mixed run would have no reward at all.

@@ -20,7 +20,7 @@ from gavel.report.cells import (
     seconds,
     text,
 )
-from gavel.report.comparison.tables import verdicts
+from gavel.report.comparison.tables import greedy_correctness
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
@@ -119,7 +119,7 @@ def cost_sentence(studies: Mapping[str, Results]) -> str | None:
 
 def _difference(study: Results, best: Results):
     """The primary run of a study minus that of `best`, paired; None if their questions differ."""
-    own, other = (verdicts(side, side.primary["run"], side.primary["set"]) for side in (study, best))
+    own, other = (greedy_correctness(side, side.primary["run"], side.primary["set"]) for side in (study, best))
     return SimpleNamespace(**compare(own, other)) if own and own.keys() == other.keys() else None
 
 

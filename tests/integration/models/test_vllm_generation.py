@@ -11,7 +11,7 @@ from gavel.evaluation.generate import generate
 from gavel.jobs.launch import run_in_subprocess
 from gavel.models.loading import Student
 from gavel.models.task import Task
-from gavel.models.vllm import VllmSettings
+from gavel.models.vllm_generation import VllmSettings
 
 SETTINGS = VllmSettings(gpu_memory_utilization=0.5, tensor_parallel_size=1, max_model_length=None)
 STAND_INS = ROOT / "tests" / "helpers" / "stand_ins"

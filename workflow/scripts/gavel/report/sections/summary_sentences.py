@@ -3,10 +3,10 @@
 from gavel.report import run_selection
 from gavel.report.cells import difference_text, join_words, p_value, percent, seconds
 from gavel.report.results import Results
-from gavel.training.rl.collapse import judge_reflects_fall
+from gavel.training.rl.validation_rules import judge_reflects_fall
 
 
-def primary_answer(results: Results) -> tuple[str, str]:
+def headline_sentence(results: Results) -> tuple[str, str]:
     """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
     run, name, metric, k = results.primary.values()
     row = results.comparison(run, "sft", name, metric, k)
@@ -71,7 +71,7 @@ def label_use(results: Results) -> list[str]:
     return sentences
 
 
-def judge_alone(results: Results) -> list[str]:
+def judge_only_runs(results: Results) -> list[str]:
     """A sentence for each λ = 0 run on its judge reward and true accuracy; of many seeds, only the plotted ones."""
     sentences = []
     for run in run_selection.selected_runs(results):

@@ -8,7 +8,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
-from gavel.study import place, sweep
+from gavel.study import results_folder, sweep
 from gavel.study.layout import Layout
 from gavel.study.schema import study
 from helpers.configs import default
@@ -24,17 +24,17 @@ def test_the_list_of_folders_in_use_has_all_that_a_results_folder_is_said_to_hol
         named |= {path.split("/")[0] for path in paths}
     named |= set(re.findall(r"`results/([a-z]+)/`", text)) | set(re.findall(r"`(seeds\.csv)`", text))
     assert {"data", "state", "slurm", "mlflow.db", "report.html", "hub", "unfinished", "seeds.csv"} <= named
-    assert named | {"README.md"} <= set(place.RESERVED_NAMES)
+    assert named | {"README.md"} <= set(results_folder.RESERVED_NAMES)
 
 
 def test_the_list_of_folders_in_use_has_all_that_rules_write():
     written = set(re.findall(r"\{(?:self\.)?root\}/([A-Za-z][A-Za-z._]*)", inspect.getsource(Layout)))
     written |= set(re.findall(r"results/([a-z]+)", (ROOT / "profiles/slurm/config.yaml").read_text())) - {"report"}
     assert {"data", "judge", "runs", "slurm"} <= written
-    assert written <= set(place.RESERVED_NAMES)
+    assert written <= set(results_folder.RESERVED_NAMES)
 
 
-@pytest.mark.parametrize("name", place.RESERVED_NAMES)
+@pytest.mark.parametrize("name", results_folder.RESERVED_NAMES)
 def test_no_study_has_the_name_of_a_folder_in_use(name):
     raw = default() | {"study": name}
     del raw["results_dir"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gavel.training.rl.collapse import has_collapsed, has_stalled
+from gavel.training.rl.validation_rules import has_collapsed, has_stalled
 
 
 def validations(*pairs):

@@ -7,7 +7,7 @@ from trl import DPOConfig, SFTConfig
 
 from gavel.common.errors import InputError
 from gavel.study.schema.training import Sft
-from gavel.training import distributed, trl
+from gavel.training import distributed, trl_config
 from gavel.training.sft import SFTSettings
 
 SECTION = Sft(
@@ -18,7 +18,7 @@ SETTINGS = SFTSettings(**SECTION)
 
 @pytest.mark.parametrize("kind", [SFTConfig, DPOConfig])
 def test_a_trainer_saves_and_reports_nothing_itself(kind, tmp_path):
-    made = trl.supervised(kind, SETTINGS, tmp_path, "sft", max_steps=7, seed=5)
+    made = trl_config.supervised(kind, SETTINGS, tmp_path, "sft", max_steps=7, seed=5)
     assert (made.save_strategy, made.report_to, made.disable_tqdm) == ("no", [], True)
     assert (made.learning_rate, made.max_grad_norm, made.gradient_checkpointing) == (1e-3, 0.5, True)
     assert (made.max_steps, made.seed, made.max_length, made.logging_steps) == (7, 5, None, 1)
@@ -28,7 +28,7 @@ def test_a_trainer_saves_and_reports_nothing_itself(kind, tmp_path):
 
 def test_a_batch_that_does_not_divide_is_named_by_its_section(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"judge\.self_taught\.micro_batch_size: 12 examples a step do not divide"):
-        trl.supervised(SFTConfig, replace(SETTINGS, micro_batch_size=5), tmp_path, "judge.self_taught")
+        trl_config.supervised(SFTConfig, replace(SETTINGS, micro_batch_size=5), tmp_path, "judge.self_taught")
     monkeypatch.setattr(distributed, "processes", lambda: 5)
     with pytest.raises(InputError, match=r"sft\.batch_size is 12, which 5 processes"):
-        trl.supervised(SFTConfig, SETTINGS, tmp_path, "sft")
+        trl_config.supervised(SFTConfig, SETTINGS, tmp_path, "sft")
