@@ -265,7 +265,7 @@ def test_gavel_score_takes_a_time(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(answers, "_budget_s", answers._budget_s)
     endless = [[f"def solution():\n    x = {i}\n    while True: x = x + 1"] for i in range(60)]
     found = score(capsys, file_of(tmp_path / "a.jsonl", [[RIGHT], *endless]), "--batch-seconds", "2")
-    assert 0 < found["missing"] < 60 and found["n"] + found["missing"] == 61
+    assert 0 < found["missing"] <= 60 and found["n"] + found["missing"] == 61
 
 
 # The key

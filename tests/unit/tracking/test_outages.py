@@ -1,10 +1,6 @@
 """The MLflow mirror while the store is down, slow, or something else; and what is sent later."""
 
 import math
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -199,29 +195,6 @@ def test_a_record_that_cannot_be_written_stops_no_job(store, tmp_path, monkeypat
         job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
     assert len(said) == 1 and "No space left" in said[0]
     assert steps(store[0], job.exporter.run_id, "x") == [(0, 1.0)]
-
-
-HELD = """
-import sys, time
-from pathlib import Path
-from gavel.tracking.job_record import record_lock
-with record_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_the_record_of_a_killed_process_is_free(tmp_path):
-    """Not so that of a live one."""
-    library = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    JobRecord.create(tmp_path / "x.json", "http://127.0.0.1:9", "e", "k", "n").save()
-    command = [sys.executable, "-c", HELD, str(tmp_path / "x.json")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=library) as holder:
-        assert holder.stdout.readline() == "held\n"
-        assert list(export_unsent(tmp_path)) == []
-        holder.send_signal(signal.SIGKILL)
-    with pytest.raises(Unavailable):
-        list(export_unsent(tmp_path))
 
 
 def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkeypatch):
