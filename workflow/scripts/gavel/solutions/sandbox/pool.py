@@ -11,10 +11,10 @@ Each promise below has an adversarial test in `tests/unit/solutions/sandbox` or,
   `datetime`, `statistics`, `calendar`, `collections`, `itertools`, `functools`, `operator`, `heapq` and `bisect`
   without the modules that the real ones contain; for `sympy` a list of functions
   (`gavel.solutions.sandbox.sympy_subset`);
-- time: a wall-clock limit per program. This process enforces it by killing the worker and starting another, so one
-  program is lost and not its batch. The kernel limits the worker's CPU time in case this process dies;
-- a batch: `budget()` seconds per 1,024 programs, over all workers. A program that has not run by then is `NOT_RUN`,
-  which is neither an answer nor a missing answer;
+- time: a limit on each program's CPU time. The kernel ends a worker whose program exceeds it, even if this process is
+  dead, and this process starts another, so one program is lost and not its batch. A program that gets too little
+  CPU time for `PATIENCE_S` longer is `NOT_RUN`, which is neither an answer nor a missing answer;
+- a batch: `budget()` seconds per 1,024 programs, over all workers. A program that has not run by then is `NOT_RUN` too;
 - size: limits on memory (256 MiB), integer powers, shifts, factorials, binomials, and the length of source and result;
   deep recursion is an error;
 - exceptions: `try` works as in Python, but cannot catch a refusal, MemoryError or RecursionError; a program whose
@@ -50,8 +50,7 @@ Something that a program may not have matters only if its value is needed:
 Not covered: code that escapes the language, without SymPy, could answer for the programs that its worker gets after it,
 until the end of a batch; it could reach nothing outside. Without the filter (`containment()` returns the active
 layers), such code would have its user's rights wherever system calls reach: nobody's rights if root's privileges were
-dropped, else the user's own. Time is wall-clock time, so a machine that stalls for a second can cost an honest program
-its answer. If a limit cannot be set, no worker starts.
+dropped, else the user's own. If a limit cannot be set, no worker starts.
 """
 
 import atexit
@@ -82,9 +81,12 @@ from gavel.solutions.sandbox import worker as worker_process
 
 WORKER = Path(worker_process.__file__)
 
-# Word-problem programs take well under a millisecond: a second means a hang, unless the machine is badly overloaded.
+# Word-problem programs take well under a millisecond of CPU time: a second means a hang.
 TIMEOUT_S = 1.0
-# The process that runs each SymPy program in a child enforces the time limit itself; it is late after this much more.
+# Wall-clock time that a program may take beyond its CPU time, because the machine is busy.
+PATIENCE_S = 20.0
+# The process that runs each SymPy program in a child watches the wall-clock time itself; it is late after this much
+# more.
 FORK_GRACE_S = 3.0
 # Starting an interpreter takes 50 ms; on a busy network file system it may take seconds.
 START_TIMEOUT_S = 30.0
@@ -103,7 +105,7 @@ MAX_FRAME = worker_process.MAX_REPLY
 READ_BYTES = 64 * 1024
 # A worker confirms within milliseconds that it has read its programs, before it runs the first.
 BEGIN_TIMEOUT_S = 5.0
-KINDS = ("value", "none", "no answer")
+KINDS = ("value", "none", "no answer", "not run")
 # Scratch folders; the number is the id of the process that created it.
 FOLDER = re.compile(r"gavel-programs-([0-9]+)-.*")
 
@@ -113,8 +115,8 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s
 
     An answer is the canonical text of the returned number, `"None"` if the program returned the value None, and None if
     there is no answer: no `solution`, the end reached without a return, a result that is not a number, an error, a
-    refusal, or more than `timeout_s` seconds of wall-clock time. It is `NOT_RUN` for a program that had not run when
-    the batch's time was up; the log gives their number.
+    refusal, or more than `timeout_s` seconds of CPU time. It is `NOT_RUN` for a program that had not run when the
+    batch's time was up, or to which the machine gave too little CPU time; the log gives their number.
 
     The first call starts the workers, and later calls reuse them; calls from several threads take turns. Raises
     RuntimeError if no worker can be started.
@@ -136,7 +138,7 @@ def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s
     if lost := results.count(NOT_RUN):
         info(
             f"{lost} of {len(programs)} programs did not run within the batch's {allowed:g} seconds and count as "
-            "missing; raise solution.batch_seconds (gavel score: --batch-seconds) to give them more time",
+            "missing; use a less busy machine, or raise solution.batch_seconds (gavel score: --batch-seconds)",
             console=True,
         )
     return results
@@ -175,9 +177,11 @@ def close() -> None:
             _pools.popitem()[1].close()
 
 
-def _answer(kind: str, text: str) -> str | None:
+def _answer(kind: str, text: str) -> Answer:
     if kind == "none":
         return UNANSWERABLE
+    if kind == "not run":
+        return NOT_RUN
     return canonical(text) if kind == "value" else None
 
 
@@ -295,7 +299,9 @@ class _Worker:
     def send(self, programs: Sequence[str], timeout_s: float) -> None:
         """Send programs to the worker; later calls of `write` send what the pipe does not take now."""
         self.key, self.begun, self.deadline = secrets.token_hex(8), False, time.monotonic() + BEGIN_TIMEOUT_S
-        data = json.dumps({"key": self.key, "timeout": timeout_s, "programs": programs}).encode("ascii")
+        data = json.dumps({"key": self.key, "timeout": timeout_s, "patience": PATIENCE_S, "programs": programs}).encode(
+            "ascii"
+        )
         self.unsent = memoryview(struct.pack(">I", len(data)) + data)
         self.write()
 
@@ -324,14 +330,14 @@ class _Pool:
         size: the maximum number of workers.
         arguments: command-line arguments of the workers.
         chunks: as `CHUNKS`.
-        grace: seconds that a worker of this kind may answer later than a program's time-out.
+        grace: seconds that a worker of this kind may answer later than a program's time-out and `PATIENCE_S`.
     """
 
     def __init__(
         self, size: int, arguments: Sequence[str] = (), chunks: tuple[int, int] = CHUNKS, grace: float = 0.0
     ) -> None:
         self.size, self.arguments, self.chunks, self.grace = size, arguments, chunks, grace
-        self.limit = chunks[1]  # programs sent to a worker at a time: 1 after a late worker, then doubled each time
+        self.limit = chunks[1]  # programs sent to a worker at a time: 1 after a lost worker, then doubled each time
         self.workers: list[_Worker] = []
         self.selector = selectors.DefaultSelector()
         _sweep()
@@ -372,7 +378,7 @@ class _Pool:
         try:
             worker.send([programs[index] for index in chunk], timeout_s)
         except BrokenPipeError:
-            self._lose(worker, [], waiting, lost=0)
+            self._lose(worker, waiting, lost=0)
             return
         if worker.unsent:
             self.selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
@@ -398,35 +404,37 @@ class _Pool:
             frames = worker.frames()
             understood = all(worker.understand(frame, answers) for frame in frames)
             if not understood or worker.lost or worker.retired:
-                self._lose(worker, answers, waiting, lost=1 if worker.begun and not worker.retired else 0)
+                ended_by_program = bool(worker.pending) and worker.begun and not worker.retired
+                if ended_by_program:
+                    answers[worker.pending[0]] = None
+                    self.limit = 1
+                self._lose(worker, waiting, lost=1 if ended_by_program else 0)
                 continue
             if frames and worker.begun:  # bytes without a complete frame do not extend the deadline
-                worker.deadline = time.monotonic() + timeout_s + self.grace
+                worker.deadline = time.monotonic() + timeout_s + PATIENCE_S + self.grace
             if worker.answered and not worker.pending:
                 self.limit = min(2 * self.limit, self.chunks[1])
         now = time.monotonic()
         for worker in busy:
             if worker in self.workers and worker not in heard and now > worker.deadline:
                 self.limit = 1
-                self._lose(worker, answers, waiting, lost=1 if worker.begun else 0)
+                self._lose(worker, waiting, lost=1 if worker.begun else 0)
 
     def _write(self, worker: _Worker, waiting: deque[int]) -> None:
         try:
             worker.write()
         except BrokenPipeError:
-            self._lose(worker, [], waiting, lost=0)
+            self._lose(worker, waiting, lost=0)
             return
         if not worker.unsent:
             self.selector.unregister(worker.process.stdin)
 
-    def _lose(self, worker: _Worker, answers: list[Answer], waiting: deque[int], lost: int) -> None:
-        """Kill a worker; its first `lost` pending programs stay without an answer, the others are queued again."""
+    def _lose(self, worker: _Worker, waiting: deque[int], lost: int) -> None:
+        """Kill a worker; its pending programs but for the first `lost` are queued again."""
         self._remove(worker)
         if worker.layers is None:
             raise RuntimeError(f"the program worker did not start: {sys.executable} {WORKER} ended or stalled")
         pending = list(worker.pending)
-        for index in pending[:lost]:
-            answers[index] = None
         waiting.extendleft(reversed(pending[lost:]))
 
     def _remove(self, worker: _Worker) -> None:

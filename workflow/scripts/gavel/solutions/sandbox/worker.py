@@ -5,10 +5,11 @@ library. Only here, in a separate process, is a model's text parsed and executed
 The docstring of `gavel.solutions.sandbox.pool` describes what the containment covers and what it does not.
 
 Frames on stdin and stdout are a 4-byte big-endian length and JSON. In:
-`{"key": text, "timeout": seconds, "programs": [text, ...]}`. Out: `{"layers": [...]}` once, as returned by
-`confinement.confine`; then `["begun", key]`, and for each program in order `[kind, text]` with kind `value`, `none`
-(the program returned None) or `no answer` (text gives the reason). A worker with too little memory left for the next
-program sends `["retired", ""]` and ends.
+`{"key": text, "timeout": seconds, "patience": seconds, "programs": [text, ...]}`: the CPU time of a program, and the
+wall-clock time in which it must get it. Out: `{"layers": [...]}` once, as returned by `confinement.confine`; then
+`["begun", key]`, and for each program in order `[kind, text]` with kind `value`, `none` (the program returned None),
+`no answer` or `not run` (text gives the reason). The kernel ends a worker whose program exceeds its CPU time. A worker
+with too little memory left for the next program sends `["retired", ""]` and ends.
 
 Arguments: `parent=PID` is the process with which this one dies. With `sympy=PATH`, programs may import SymPy from there
 (`gavel.solutions.sandbox.sympy_subset` defines which part of it). This process then runs none of them itself: it forks
@@ -20,7 +21,6 @@ import ast
 import builtins
 import gc
 import json
-import math
 import mmap
 import os
 import select
@@ -43,7 +43,6 @@ LEFTOVER_S, LEFTOVER_PROGRAMS = 0.001, 64  # check for leftovers after a program
 FORK_ATTEMPTS = 50  # a tenth of a second apart, if the machine has no room for a process
 MAX_REPLY = 8 * 1024  # a reply has at most 450 characters, each up to 12 bytes in JSON
 START_S = 20.0  # for a child to be confined at startup; it takes milliseconds
-REARM_S = 0.2  # seconds between renewals of the kernel's CPU time limit, which cost as much as a small program
 
 
 def read_exactly(size: int) -> bytes:
@@ -87,13 +86,13 @@ def has_address_space(size: int) -> bool:
     return True
 
 
-def batches() -> Iterator[tuple[str, float]]:
-    """Yield the programs that arrive, one after another, each with its time-out."""
+def batches() -> Iterator[tuple[str, float, float]]:
+    """Yield the programs that arrive, one after another, each with its time-out and patience."""
     while True:
         batch = json.loads(read_exactly(struct.unpack(">I", read_exactly(4))[0]))
         send(["begun", batch["key"]])
         for source in batch["programs"]:
-            yield source, batch["timeout"]
+            yield source, batch["timeout"], batch["patience"]
 
 
 def serve_in_process(parent: int, options: Sequence[object]) -> None:
@@ -101,14 +100,12 @@ def serve_in_process(parent: int, options: Sequence[object]) -> None:
     send({"layers": confinement.confine(parent)})
     step = LEFTOVER_BYTES // 2
     free = next((size for size in range(confinement.MEMORY_BYTES, 0, -step) if has_address_space(size)), step)
-    needed, armed, unchecked = max(free - LEFTOVER_BYTES, step), -math.inf, 0
+    needed, unchecked = max(free - LEFTOVER_BYTES, step), 0
     gc.collect()
     gc.freeze()  # so that later collections examine only the programs' leftovers
-    for source, timeout in batches():
+    for source, timeout, _ in batches():
         started = time.monotonic()
-        if started > armed + REARM_S:
-            confinement.limit_cpu_time(timeout + REARM_S)
-            armed = started
+        confinement.limit_cpu_time(timeout)
         reply = language.run(source, *options)
         unchecked += 1
         # Leftovers that matter need a while to allocate, or many programs.
@@ -135,28 +132,31 @@ def serve_in_children(parent: int, options: Sequence[object]) -> None:
         confinement.limit_cpu_time(timeout)
         return layers
 
-    def answer(source: str, timeout: float) -> tuple[str, str]:
+    def answer(source: str, timeout: float, patience: float) -> tuple[str, str]:
         def task():
             begin(timeout)
             return language.run(source, *options)
 
-        match run_in_child(task, timeout):
-            case [str(kind), str(text)]:
-                return kind, text
+        try:
+            match run_in_child(task, timeout + patience):
+                case [str(kind), str(text)]:
+                    return kind, text
+        except TimeoutError:
+            return "not run", "the machine gave the program's process too little time"
         return "no answer", "the program's process ended, took too long or sent an invalid reply"
 
     match run_in_child(lambda: {"layers": begin(START_S)}, START_S):
         case {"layers": list(layers)}:
             send({"layers": layers})
-            for source, timeout in batches():
-                send(answer(source, timeout))
+            for program in batches():
+                send(answer(*program))
 
 
 def run_in_child(task: Callable[[], object], timeout: float):
-    """What `task` returns in a child process, as JSON gives it; None if no complete reply arrives within `timeout`
-    seconds.
+    """What `task` returns in a child process, as JSON gives it; None if the child sends anything but one reply.
 
-    The child can write only to its pipe, and is gone when this returns.
+    The child can write only to its pipe, and is gone when this returns. Raises TimeoutError if it neither replies nor
+    ends within `timeout` seconds of wall-clock time.
     """
     reader, writer = os.pipe()
     child = fork_with_retries()
@@ -187,11 +187,16 @@ def fork_with_retries() -> int:
 
 
 def read_frame(reader: int, deadline: float) -> bytes:
-    """The bytes of one frame, as far as they arrive by the deadline; ends this process if its parent is gone."""
+    """The bytes of one frame, fewer if the child ends; ends this process if its parent is gone.
+
+    Raises TimeoutError at the deadline.
+    """
     poll, data = select.poll(), b""
     poll.register(reader, select.POLLIN)
     poll.register(0, 0)  # only its hang-up
-    while len(data) <= MAX_REPLY and (left := deadline - time.monotonic()) > 0:
+    while len(data) <= MAX_REPLY:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError
         for place, _ in poll.poll(left * 1000):
             if place == 0:
                 os._exit(0)
