@@ -238,8 +238,7 @@ def weakness(found: dict[str, Any], min_auc: float | None, max_off_label: float 
         return (
             f"{found['off_label_mass']:.0%} of the judge's probability is on other tokens than its label words, above "
             f"{max_off_label:.0%} (judge.max_off_label), so it rarely answers the question; check its prompt, label "
-            "words and "
-            "chat template"
+            "words and chat template"
         )
     if min_auc is None:
         return None

@@ -169,7 +169,7 @@ _special_methods()
 UNKNOWN, ABSENT = Unknown(), Absent()
 
 
-def unknown_if_unknown(function):
+def propagate_unknown(function):
     """A wrapper of a pure function whose value is unknown if an argument is; any other function as it is."""
     kind = type(function)
     if kind is types.BuiltinFunctionType:
@@ -381,7 +381,7 @@ HELPERS: dict[str, object] = {
     "__imported__": import_stand_in,
     "__imported_name__": import_stand_in_name,
     "__joined__": join_parts,
-    "__known__": unknown_if_unknown,
+    "__known__": propagate_unknown,
     "__left_shift__": left_shift,
     "__limits__": (Refused, MemoryError, RecursionError),
     "__no_answer__": NO_ANSWER,
