@@ -7,6 +7,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ACCELERATE, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
+from gavel.solutions.answer_types import modules_of_other_types
 from gavel.study import checks, layout, resolve
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
@@ -56,6 +57,7 @@ CHECKPOINTS = layout.checkpoints(config)
 STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = job_params.judge(config)
+SOLUTION = job_params.solution(config)
 JUDGES = job_params.judges(config)
 BENCHMARK = LAYOUT.judge.benchmark_csv if config["judge"]["benchmark"] else []
 MODELS = layout.model_files(config)
@@ -81,9 +83,12 @@ LAUNCHER = (
 )
 
 
+OTHER_ANSWERS = modules_of_other_types(config["data"]["answer_type"])
+
+
 def code(script):
     """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
-    return code_digest(SCRIPTS / script, SCRIPTS / "gavel")
+    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused=OTHER_ANSWERS)
 
 
 def kept(patterns):
@@ -109,4 +114,4 @@ def each_run(patterns):
 
 def without(section, *keys):
     """A section of the config without some keys, whose changes then cause no rerun."""
-    return {key: value for key, value in config[section].items() if key not in keys}
+    return {key: value for key, value in section.items() if key not in keys}

@@ -22,10 +22,15 @@ rule generate:
     params:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
-        solution=without("solution", "batch_seconds"),
+        solution=without(SOLUTION, "batch_seconds"),
         # Batch limits are excluded because they do not change samples.
         sampling=without(
-            "evaluation", "ks", "judge", "best_of", "batch_size", "batch_tokens"
+            config["evaluation"],
+            "ks",
+            "judge",
+            "best_of",
+            "batch_size",
+            "batch_tokens",
         ),
     script:
         "../scripts/generate.py"
@@ -54,6 +59,7 @@ rule score:
     params:
         code=code("score.py"),
         solution_format=config["solution"]["format"],
+        answer_type=config["data"]["answer_type"],
         batch_seconds=config["solution"]["batch_seconds"],  # set by its job
         judge=JUDGE if config["evaluation"]["judge"] else None,
         best_of=config["evaluation"]["best_of"],

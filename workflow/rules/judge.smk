@@ -26,7 +26,7 @@ rule judge_policy:
         judge=JUDGE,
         samples=config["judge"]["calibration_samples"],
         temperature=config["rl"]["temperature"],
-        solution=config["solution"],
+        solution=SOLUTION,
     script:
         "../scripts/judge_policy.py"
 

@@ -35,7 +35,7 @@ else:
             code=code("solution_pairs.py"),
             student=STUDENT_TOKENS,
             temperature=config["rl"]["temperature"],
-            solution=config["solution"],
+            solution=SOLUTION,
             sampling=job_params.judge_pairs(config)["benchmark"],
         script:
             "../scripts/solution_pairs.py"

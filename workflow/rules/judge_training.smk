@@ -24,7 +24,7 @@ rule selection_pairs:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
-        solution=config["solution"],
+        solution=SOLUTION,
         sampling=job_params.judge_pairs(config)["selection"],
     script:
         "../scripts/solution_pairs.py"
@@ -46,7 +46,7 @@ use rule selection_pairs as labeled_pairs with:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
-        solution=config["solution"],
+        solution=SOLUTION,
         sampling=job_params.judge_pairs(config)["labeled"],
 
 
@@ -72,7 +72,7 @@ rule contrasting_pairs:
         code=code("contrasting_pairs.py"),
         student=STUDENT_TOKENS,
         temperature=config["rl"]["temperature"],
-        solution=config["solution"],
+        solution=SOLUTION,
         settings=SELF_TAUGHT,
     script:
         "../scripts/contrasting_pairs.py"

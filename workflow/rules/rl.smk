@@ -39,7 +39,7 @@ rule train_rl:
         judge=JUDGE,
         settings=job_params.rl(config),
         # Excluded so that a stopped run can resume with a larger limit.
-        solution=without("solution", "batch_seconds"),
+        solution=without(SOLUTION, "batch_seconds"),
     script:
         "../scripts/train_rl.py"
 

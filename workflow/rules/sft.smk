@@ -52,6 +52,6 @@ else:
             student=STUDENT,
             settings=config["sft"],
             # Excluded so that a stopped run can resume with a larger limit.
-            solution=without("solution", "batch_seconds"),
+            solution=without(SOLUTION, "batch_seconds"),
         script:
             "../scripts/train_sft.py"

@@ -31,6 +31,7 @@ with script_log(snakemake.log[0], f"score {run}"):
                     responses=responses,
                     output=output,
                     solution_format=snakemake.params.solution_format,
+                    answer_type=snakemake.params.answer_type,
                     judge=judge if kind == "samples" else None,  # the alternate checkpoint's scores are not used
                     best_of=snakemake.params.best_of,
                 )

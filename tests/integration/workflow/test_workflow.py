@@ -9,6 +9,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
+from gavel.solutions.answer_types import modules_of_other_types
 from gavel.study import resolve
 from gavel.study.code_digest import closure
 from gavel.study.layout import Layout
@@ -187,10 +188,11 @@ def test_overrides_alone_build_on_the_default_study(tmp_path):
     assert "results/runs" not in done.stdout + done.stderr
 
 
-def scripts_of(module: str) -> set[str]:
-    """Workflow scripts whose code digest covers a library module."""
+def scripts_of(module: str, answer_type: str = "number") -> set[str]:
+    """Workflow scripts whose code digest covers a library module, in a study with answers of a type."""
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
-    return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel")}
+    unused = modules_of_other_types(answer_type)
+    return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel", unused)}
 
 
 ASKS_THE_JUDGE = {"benchmark_judge", "judge_policy", "judgments", "score", "train_judge", "train_rl"}
@@ -231,6 +233,20 @@ RERUNS = {
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
     "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
     "judge_eval.pairs": {"solution_pairs"},
+    # The type of the study's answers, and a type that it does not have.
+    "solutions.number_answers": {
+        "calibrate_judge",
+        "contrasting_pairs",
+        "judge_policy",
+        "prepare_data",
+        "score",
+        "scratch_judge",
+        "scratch_student",
+        "solution_pairs",
+        "train_rl",
+        "train_sft",
+    },
+    "solutions.choice_answers": set(),
     # Training.
     "training.batches": {"train_judge", "train_rl", "train_sft"},
     "training.settings": {"train_judge", "train_rl", "train_sft"},
@@ -264,6 +280,17 @@ def test_the_verifier_and_the_sampler_rerun_no_more_than_they_must():
     assert not scripts_of("solutions.verifier") & {"generate", "compute_metrics", "report_html", "prepare_data"}
     assert {"generate"} | training <= scripts_of("models.sampling")
     assert not scripts_of("models.sampling") & {"prepare_data", "audit_data", "compute_metrics", "report_html"}
+
+
+def test_a_type_of_answer_reruns_the_jobs_that_read_or_make_answers_in_studies_that_have_it():
+    for module, answer_type, other in (
+        ("solutions.choice_answers", "choice", "number"),
+        ("solutions.number_answers", "number", "choice"),
+    ):
+        affected = scripts_of(module, answer_type)
+        assert {"prepare_data", "train_sft", "train_rl", "judge_policy", "score"} <= affected
+        assert not affected & {"generate", "audit_data", "compute_metrics", "report_html"}
+        assert scripts_of(module, other) == set()
 
 
 def test_sft_depends_on_no_judge_but_its_interface():

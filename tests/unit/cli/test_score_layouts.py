@@ -65,14 +65,17 @@ def test_logs_of_harness_0_4_0_to_0_4_2_are_one_indented_list(write, capsys, tmp
     old.write_text(json.dumps(rows[:2], indent=2))
     status, out, err = score(capsys, str(old), *arguments, "--skip-bad")
     assert (status, json.loads(out)["n"], json.loads(out)["skipped"]) == (0, 1, 1)
-    assert err.startswith(f"gavel: skipped {old}:{line}: 'target' is neither")
+    assert err.startswith(f"gavel: skipped {old}:{line}: 'target' is not a number")
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         ({"response": "1", "answer": 1}, "'doc_id' is not a number: null"),
-        (harness(1, ["1"], "B"), "'target' is neither a number nor None and does not end with '#### N': \"B\""),
+        (
+            harness(1, ["1"], "B"),
+            "'target' is not a number, or the string None (unanswerable), and does not end with '#### ' and one: \"B\"",
+        ),
         (harness(1, [["-1.5", "False"]], "1"), "'resps' holds no text"),
         (harness(1, ["1"], "1", resps=["1"]), "'resps' is not a list of lists of strings"),
         (harness(1, [], "1"), "'resps' holds no text"),

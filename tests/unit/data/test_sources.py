@@ -194,7 +194,7 @@ def test_asdiv_xml(tmp_path):
     assert second["question"].startswith("Sam & Ann need two cupcakes")
     assert second["question"].endswith("for each of 3 friends, how many should they buy?")
     assert (skipped.count, len(skipped.first)) == (1, 1)
-    assert skipped.first[0].startswith(f"{path}: row 2: the answer '1:00' is neither a number nor None")
+    assert skipped.first[0].startswith(f"{path}: row 2: the answer '1:00' is not a number")
     with pytest.raises(InputError, match="row 2: .*; correct the row, or skip such rows with skip_bad"):
         read("asdiv", str(path))
 
@@ -291,7 +291,7 @@ def test_in_a_file_that_a_study_wrote_gold_is_right_and_answer_the_model_s(writt
     record = dict.fromkeys(FIELDS) | {"id": "a", "question": "Q?", "gold": "5"}
     sample = record | {"id": "b", "answer": "7", "sample": -1}
     assert [row["gold"] for row in read("jsonl", written([record, sample]))] == ["5", "5"]
-    with pytest.raises(InputError, match="neither a number"):
+    with pytest.raises(InputError, match="is not a number"):
         read("jsonl", written([record | {"gold": None, "answer": "7"}]))
 
 
@@ -307,34 +307,38 @@ def test_limit(written):
     [
         ("gsm8k", {"question": "Q?"}, "no text in 'answer'"),
         ("gsm8k", {"question": "Q?", "answer": "It is 5."}, "#### N"),
-        ("gsm8k", {"question": "Q?", "answer": "#### many"}, "'many' is neither a number nor None"),
+        (
+            "gsm8k",
+            {"question": "Q?", "answer": "#### many"},
+            "'many' is not a number, or the string None (unanswerable)",
+        ),
         ("gsm8k", {"answer": "#### 5"}, "no text in 'question'"),
         ("gsm8k", {"question": "  ", "answer": "#### 5"}, "no text in 'question'"),
-        ("gsm_plus", PLUS_ROW | {"answer": None}, "neither a number"),
+        ("gsm_plus", PLUS_ROW | {"answer": None}, "is not a number"),
         ("gsm_plus", {**PLUS_ROW, "perturbation_type": None}, "perturbation_type"),
-        ("svamp", {"Body": "B", "Question": "Q?"}, "neither a number"),
+        ("svamp", {"Body": "B", "Question": "Q?"}, "is not a number"),
         ("mawps", MAWPS_ROW | {"lSolutions": [30.0, 300.0]}, "a list of one number, found [30.0, 300.0]"),
         ("mawps", MAWPS_ROW | {"lSolutions": []}, "a list of one number, found []"),
         ("mawps", MAWPS_ROW | {"lSolutions": 43}, "a list of one number, found 43"),
         ("mawps", MAWPS_ROW | {"lEquations": "X=1"}, "'lEquations' must be a list of strings"),
         ("mawps", {**MAWPS_ROW, "sQuestion": ""}, "no text in 'sQuestion'"),
-        ("asdiv", ASDIV_ROW | {"answer": "3 (cats); 4 (dogs)"}, "the answer '3 (cats); 4 (dogs)' is neither"),
-        ("asdiv", ASDIV_ROW | {"answer": "3 (cats), 4 (dogs)"}, "is neither a number"),
-        ("asdiv", ASDIV_ROW | {"answer": "1:00 (pm)"}, "is neither a number"),
-        ("asdiv", ASDIV_ROW | {"answer": "Tom"}, "is neither a number"),
-        ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "is neither a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "3 (cats); 4 (dogs)"}, "the answer '3 (cats); 4 (dogs)' is not a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "3 (cats), 4 (dogs)"}, "is not a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "1:00 (pm)"}, "is not a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "Tom"}, "is not a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "is not a number"),
         ("asdiv", {**ASDIV_ROW, "body": None}, "no text in 'body'"),
         (
             "lm_eval",
             LM_EVAL_ROW | {"doc_id": 1, "target": "B"},
-            "'target' is neither a number nor None and does not end with",
+            "'target' is not a number, or the string None (unanswerable), and does not end with",
         ),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": "Q?"}, "no object in 'doc'"),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": {"query": "Q?"}}, "no text in 'question'"),
         ("lm_eval", LM_EVAL_ROW | {"target": "19"}, "doc_id 0 is repeated with another target"),
         ("lm_eval", {"question": "Q?"}, "'doc_id' is not a number: null"),
-        ("jsonl", {"question": "Q?"}, "neither a number"),
-        ("jsonl", {"question": "Q?", "answer": True}, "neither a number"),
+        ("jsonl", {"question": "Q?"}, "is not a number"),
+        ("jsonl", {"question": "Q?", "answer": True}, "is not a number"),
         ("jsonl", {"question": "Q?", "answer": "5", "solution": 5}, "'solution' is not text"),
         ("jsonl", [1], "expected a JSON object"),
     ],
@@ -456,7 +460,7 @@ def test_a_log_of_an_old_harness_is_one_list_in_a_jsonl_file(tmp_path):
     rows[1]["target"] = "B"
     path.write_text(json.dumps(rows, indent=2))
     line = path.read_text().splitlines().index('    "doc_id": 1,')
-    with pytest.raises(InputError, match=f"{path}:{line}: 'target' is neither"):
+    with pytest.raises(InputError, match=f"{path}:{line}: 'target' is not a number"):
         read("lm_eval", str(path))
 
 

@@ -93,12 +93,12 @@ def test_hostile_text_costs_no_time():
 
 
 def test_spoilt_references_differ_and_are_bounded():
-    made = corrupt_solution(REFERENCE, "89", "program", 4, random.Random(0))
+    made = corrupt_solution(REFERENCE, "89", "program", 4, random.Random(0), question="Q?")
     assert len(set(made)) == 4
     assert REFERENCE not in made
-    assert corrupt_solution(program("result = 5"), "5", "program", 4, random.Random(0)) == []
+    assert corrupt_solution(program("result = 5"), "5", "program", 4, random.Random(0), question="Q?") == []
     text = "3 * 6 = <<3*6=18>>18\nand 18 - 3 = <<18-3=15>>15, not 115 or 15.5\n#### 15"
-    made = corrupt_solution(text, "15", "text", 3, random.Random(0))
+    made = corrupt_solution(text, "15", "text", 3, random.Random(0), question="Q?")
     assert len(set(made)) == 3
     for one in made:
         number = one.rpartition("#### ")[2]
@@ -166,6 +166,17 @@ def test_a_text_of_several_policies_counts_once_and_injected_errors_may_be_right
     assert (item["rejected_model"], item["rejected"]) == ("student", program("result = 7*10"))
     with pytest.raises(InputError, match="none of 1 questions has both"):
         pairs(rows, references(rows, "program"), {"a": [("reference", reference)]}, "program", most=4)
+
+
+def test_pairs_of_letters():
+    rows = [problem("a", "Plants take it up.\nThe answer is (B).", "B")]
+    drawn = {"a": [("sft", "answer: b"), ("sft", "Plants take it up.\nThe answer is (C)."), ("student", "A or B")]}
+    found = pairs(rows, references(rows, "text"), drawn, "text", most=2, answer_type="choice")
+    assert {item["subset"]: item["rejected"] for item in found} == {
+        "other choice": "Plants take it up.\nThe answer is (C).",
+        "no answer": "A or B",
+    }
+    assert {item["chosen"] for item in found} == {"answer: b"}
 
 
 def test_items_come_from_the_benchmarks_part_of_validation(tiny, rows, tmp_path, capsys):

@@ -116,6 +116,20 @@ def test_module_names_in_strings_and_cycles(project):
     assert closure(project / "script.py", project / "gavel") == ["gavel", "gavel.base", "gavel.late"]
 
 
+def test_an_edit_of_what_a_study_does_not_use_changes_nothing(project):
+    def both() -> tuple[str, str]:
+        return digest(project), code_digest(project / "script.py", project / "gavel", unused={"gavel.late"})
+
+    with_late, without_late = both()
+    assert with_late != without_late
+    assert "gavel.late" not in closure(project / "script.py", project / "gavel", unused={"gavel.late"})
+    assert "gavel.base" not in closure(project / "script.py", project / "gavel", unused={"gavel.late"})
+    (project / "gavel/late.py").write_text("def f():\n    return 3\n")
+    assert both()[0] != with_late and both()[1] == without_late
+    (project / "gavel/plain.py").write_text("def half(x):\n    return x / 4\n")
+    assert both()[1] != without_late
+
+
 def test_digest_does_not_depend_on_where_the_project_lies(project, tmp_path_factory):
     other = tmp_path_factory.mktemp("elsewhere") / "copy"
     shutil.copytree(project, other)

@@ -381,6 +381,73 @@ def test_a_model_from_scratch_needs_something_to_read():
         config_study.load(raw)
 
 
+def of_choices(**sections) -> dict:
+    """A config of multiple-choice questions, with some sections changed."""
+    raw = {
+        "study": "letters",
+        "data": {
+            "train": {"reader": "aqua", "path": "train.jsonl"},
+            "labeled": 10,
+            "unlabeled": 10,
+            "validation": 10,
+            "tests": {"arc": {"reader": "arc", "path": "arc.jsonl"}, "own": {"reader": "jsonl", "path": "own.jsonl"}},
+            "answer_type": "choice",
+        },
+        "solution": {"format": "text"},
+        "student": {"model": "m"},
+        "judge": {"model": "j"},
+        "primary": {"test_set": "arc"},
+    }
+    return raw | {key: raw[key] | changes for key, changes in sections.items()}
+
+
+def test_answers_are_numbers_unless_the_config_says_otherwise():
+    assert config_study.load(default())["data"]["answer_type"] == "number"
+    assert config_study.load(of_choices())["data"]["answer_type"] == "choice"
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            {"solution": {"format": "program"}},
+            "solution.format 'program' cannot answer with what data.answer_type 'choice'",
+        ),
+        ({"data": {"answer_type": "number"}}, "train.reader: 'aqua' does not read answers of `answer_type` 'number'"),
+        ({"data": {"answer_type": "word"}}, "data.answer_type: "),
+        (
+            {"data": {"train": {"reader": "generator", "set": "main", "size": 40}}},
+            "train.reader: 'generator' does not read answers of `answer_type` 'choice'; use lm_eval, jsonl",
+        ),
+        (
+            {"data": {"tests": {"arc": {"reader": "svamp", "path": "x"}}}},
+            "tests.arc.reader: 'svamp' does not read answers",
+        ),
+        (
+            {
+                "student": {"model": "scratch"},
+                "data": {"pretrain": {"reader": "jsonl", "path": "x.jsonl"}},
+            },
+            "student.model 'scratch' is pretrained on programs, which answer numbers",
+        ),
+        (
+            {"judge": {"kind": "pairwise", "self_taught": {"questions": 5}}},
+            "judge.self_taught.negatives: 'changed-question' changes a number",
+        ),
+        ({"judge": {"kind": "pairwise", "self_taught": {"questions": 5, "negatives": ["injected-error"]}}}, None),
+    ],
+)
+def test_what_needs_numbers_is_refused_where_answers_are_letters(sections, message):
+    raw = of_choices(**sections)
+    raw["data"] = of_choices()["data"] | sections.get("data", {})
+    if message is None:
+        config_study.load(raw)
+        return
+    with pytest.raises(InputError) as error:
+        config_study.load(raw)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

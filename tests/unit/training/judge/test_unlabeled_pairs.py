@@ -8,6 +8,7 @@ import pytest
 from gavel.judge.backends.base import InProcessBackend, LabelProbabilities
 from gavel.judge.backends.reasoning import Reasoning
 from gavel.judge.pairwise import PairwiseJudge
+from gavel.solutions.choice_answers import with_options
 from gavel.solutions.verifier import solutions_to_answers
 from gavel.training.judge import unlabeled_pairs
 from gavel.training.judge.judgments import balance_labels, both_orders, dpo_examples, sample_judgments, sft_examples
@@ -87,6 +88,25 @@ def test_the_better_solution_agrees_with_most_and_the_worse_does_not():
         better, worse = solutions_to_answers([pair["chosen"], pair["rejected"]], "program")
         assert better == str(2 * (2 * place + 3)) != worse
         assert pair["prompt"] == ROWS[place]["question"]
+
+
+def test_the_worse_solution_of_a_choice_has_another_letter_that_was_offered():
+    row = {"id": "q0", "question": with_options("What do plants take up?", ["oxygen", "carbon dioxide", "light"])}
+    texts = ["Plants make oxygen.\nThe answer is (B).", "Answer: B", "Answer: b", "Answer: C"]
+    drawn = {"q0": list(zip(texts, solutions_to_answers(texts, "text", "choice"), strict=True))}
+    (pair,) = unlabeled_pairs.contrasting_pairs(
+        [row],
+        drawn,
+        lambda questions: [],
+        negatives=["injected-error"],
+        low=0.3,
+        high=0.95,
+        solution_format="text",
+        seed=0,
+        answer_type="choice",
+    )
+    better, worse = solutions_to_answers([pair["chosen"], pair["rejected"]], "text", "choice")
+    assert better == "B" and worse in ("A", "C")
 
 
 class Writer(InProcessBackend):

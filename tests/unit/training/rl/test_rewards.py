@@ -55,6 +55,13 @@ def test_verifiable_rewards():
     ]
 
 
+def test_letters_are_rewarded_by_the_rules_of_their_type():
+    rules = RewardRules("text", answer_type="choice")
+    mixed = MixedReward(LambdaSchedule(1.0), None, rules, MissingRewards(0.25))
+    texts = ["The answer is (B).", "answer: b", "Answer: C", "Answer: F", "12", "B or C"]
+    assert mixed(texts, ["Q?"] * 6, ["B"] * 6) == [1.0, 1.0, 0.1, 0.1, 0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("verifiable", "judged", "lam", "uses_label", "expected"),
     [

@@ -4,12 +4,13 @@ To add one, write a function and add a line to `SCORE_LAYOUTS` or `JUDGE_LAYOUTS
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from gavel.cli.rows import quote_answer, quote_value
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
-from gavel.solutions.numbers import canonical
+from gavel.solutions import answer_types
 from gavel.solutions.verifier import extract, verify
 
 
@@ -30,7 +31,7 @@ class Item(NamedTuple):
 ReadRow = Callable[[int, str, dict[str, Any]], list[Item]]
 
 
-def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
+def _row(answer_type: str, number: int, where: str, row: dict[str, Any]) -> list[Item]:
     if {"gold", "sample"} <= row.keys():
         raise InputError(
             f"{where}: a study's own samples, whose 'answer' is the model's (the gold answer is 'gold'); "
@@ -42,12 +43,10 @@ def _row(number: int, where: str, row: dict[str, Any]) -> list[Item]:
         raise InputError(f"{where}: 'response' must be text or a list of texts, found {quote_value(row, 'response')}")
     if not responses:
         raise InputError(f"{where}: 'response' is an empty list; a row needs at least one response")
-    gold = canonical(row.get("answer"))
+    kind = answer_types.find(answer_type)
+    gold = kind.canonical(row.get("answer"))
     if gold is None:
-        raise InputError(
-            f"{where}: 'answer' must be a number, or the string None (unanswerable), found "
-            f"{quote_answer(row, 'answer')}"
-        )
+        raise InputError(f"{where}: 'answer' must be {kind.expected}, found {quote_answer(row, 'answer')}")
     return [Item(number, None, responses, gold, *_names(row))]
 
 
@@ -67,7 +66,18 @@ def gsm8k_model_solutions(number: int, where: str, row: dict[str, Any]) -> list[
     return [Item(number, name, [row[name]["solution"]], gold, *_names(row)) for name in models]
 
 
-def _lm_eval() -> ReadRow:
+def _numbers_only(read: ReadRow) -> Callable[[str], ReadRow]:
+    """The factory of a reader for a published file whose answers are numbers."""
+
+    def factory(answer_type: str) -> ReadRow:
+        if answer_type != "number":
+            raise InputError(f"--answer-type {answer_type}: the answers of this layout are numbers; use number")
+        return read
+
+    return factory
+
+
+def _lm_eval(answer_type: str) -> ReadRow:
     """lm-evaluation-harness's sample log (`gavel.data.lm_eval`): each question once, regardless of filters."""
     new = lm_eval.RepeatFilter()
 
@@ -75,7 +85,7 @@ def _lm_eval() -> ReadRow:
         try:
             if not new(row):
                 return []
-            responses, gold = lm_eval.responses(row), lm_eval.gold(row)
+            responses, gold = lm_eval.responses(row), lm_eval.gold(row, answer_type)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return [Item(number, None, responses, gold, lm_eval.doc_id(row), None)]
@@ -83,12 +93,13 @@ def _lm_eval() -> ReadRow:
     return read
 
 
-def _greedy(number: int, where: str, row: dict[str, Any]) -> list[Item]:
+def _greedy(answer_type: str, number: int, where: str, row: dict[str, Any]) -> list[Item]:
     """A study's `samples.jsonl` or `alternate.jsonl`: only greedy responses; metrics.csv covers the sampled ones."""
     if not isinstance(row.get("sample"), int) or not isinstance(row.get("response"), str):
         raise InputError(f"{where}: no 'sample' number or no 'response' text; expected a study's samples.jsonl")
-    if (gold := canonical(row.get("gold"))) is None:
-        raise InputError(f"{where}: 'gold' must be a number or the string None, found {quote_answer(row, 'gold')}")
+    kind = answer_types.find(answer_type)
+    if (gold := kind.canonical(row.get("gold"))) is None:
+        raise InputError(f"{where}: 'gold' must be {kind.expected}, found {quote_answer(row, 'gold')}")
     return [Item(number, None, [row["response"]], gold, *_names(row))] if row["sample"] < 0 else []
 
 
@@ -99,12 +110,12 @@ def _names(row: dict[str, Any]) -> tuple[str | None, str | None]:
     return str(identity) if named else None, question if isinstance(question, str) else None
 
 
-# Layout -> factory of a reader for one file's rows, in order.
-SCORE_LAYOUTS: dict[str, Callable[[], ReadRow]] = {
-    "rows": lambda: _row,
-    "gsm8k-model-solutions": lambda: gsm8k_model_solutions,
+# Layout -> factory of a reader for one file's rows, in order; its argument is the type of the gold answers.
+SCORE_LAYOUTS: dict[str, Callable[[str], ReadRow]] = {
+    "rows": lambda answer_type: partial(_row, answer_type),
+    "gsm8k-model-solutions": _numbers_only(gsm8k_model_solutions),
     "lm-eval": _lm_eval,
-    "greedy": lambda: _greedy,
+    "greedy": lambda answer_type: partial(_greedy, answer_type),
 }
 
 

@@ -24,6 +24,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
 from gavel.common.files import jsonl_lines
 from gavel.data.sources import SkippedRows
+from gavel.solutions import answer_types
 from gavel.solutions.answers import BATCH as PROGRAMS
 from gavel.solutions.answers import BUDGET_S, use_budget
 from gavel.solutions.verifier import verify
@@ -126,6 +127,12 @@ def add_score(commands: Commands) -> None:
     parser.add_argument("file", metavar="FILE.jsonl")
     parser.add_argument("--format", required=True, choices=("text", "program"), help="format of the responses")
     parser.add_argument(
+        "--answer-type",
+        choices=tuple(answer_types.MODULES),
+        default=answer_types.DEFAULT,
+        help="what the answers are: numbers (the default), or choices, the letters of options ('answer': \"B\")",
+    )
+    parser.add_argument(
         "--layout",
         choices=tuple(SCORE_LAYOUTS),
         default="rows",
@@ -167,6 +174,11 @@ def score(options: argparse.Namespace) -> None:
             has different questions.
     """
     ks = _ks(options.k)
+    if options.format not in (formats := answer_types.find(options.answer_type).formats):
+        raise InputError(
+            f"--format {options.format}: answers no question of --answer-type {options.answer_type}; use "
+            f"{' or '.join(formats)}"
+        )
     use_budget(_seconds(options.batch_seconds))
     if options.details:
         output_file.check("--details", options.details)
@@ -200,9 +212,10 @@ def _read(
     summaries: dict[str | None, Summary] = {}
     kept: dict[str | None, list[QuestionResult]] = {}
     skipped = SkippedRows() if options.skip_bad else None
-    items = _items(path, SCORE_LAYOUTS[options.layout](), skipped, max(ks or [1]))
+    items = _items(path, SCORE_LAYOUTS[options.layout](options.answer_type), skipped, max(ks or [1]))
     items = tqdm(items, disable=None, unit=" rows", leave=False)
-    rows = _scored(items, options.format, summaries, kept if options.compare else None)
+    kept_questions = kept if options.compare else None
+    rows = _scored(items, options.format, summaries, kept_questions, options.answer_type)
     if details:
         output_file.write("--details", details, jsonl_lines(rows))
     else:
@@ -242,6 +255,7 @@ def _scored(
     form: Literal["program", "text"],
     summaries: dict[str | None, Summary],
     kept: dict[str | None, list[QuestionResult]] | None = None,
+    answer_type: str = answer_types.DEFAULT,
 ) -> Iterator[dict[str, Any]]:
     """Score items in batches, add them to their model's summary (and to `kept`, if given), and yield the detail rows
     in input order."""
@@ -249,7 +263,7 @@ def _scored(
     while batch := _take(items, BATCH):
         responses = [response for item in batch for response in item.responses]
         golds = [item.gold for item in batch for _ in item.responses]
-        verdicts = zip(*verify(responses, golds, form), strict=True)
+        verdicts = zip(*verify(responses, golds, form, answer_type), strict=True)
         for item in batch:
             answers, correct = map(list, zip(*islice(verdicts, len(item.responses)), strict=True))
             votes = summaries.setdefault(item.model, Summary()).add(answers, correct)

@@ -17,17 +17,19 @@ from hashlib import blake2b
 from typing import Any
 
 from gavel.common.errors import InputError
-from gavel.solutions.numbers import canonical, too_long_note
+from gavel.solutions import answer_types
+from gavel.solutions.numbers import too_long_note
 
 
-def gold(row: dict[str, Any]) -> str:
-    """Canonical gold answer from `target`, a number or text that ends with `#### N`. Raises `InputError` otherwise."""
-    target = row.get("target")
+def gold(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -> str:
+    """Canonical gold answer from `target`: an answer, or text that ends with `####` and one. Raises `InputError`
+    otherwise."""
+    target, kind = row.get("target"), answer_types.find(answer_type)
     value = target.rpartition("####")[2] if isinstance(target, str) else target
-    answer = canonical(value)
+    answer = kind.canonical(value)
     if answer is None:
         raise InputError(
-            "'target' is neither a number nor None and does not end with '#### N': "
+            f"'target' is not {kind.expected}, and does not end with '#### ' and one: "
             f"{_shown(target)}{too_long_note(value)}"
         )
     return answer

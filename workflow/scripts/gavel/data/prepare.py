@@ -12,6 +12,7 @@ from gavel.data.generator.problems import Story
 from gavel.data.records import Record
 from gavel.data.sources import SkippedRows
 from gavel.data.splits import make_splits
+from gavel.solutions import answer_types
 
 
 def prepare(
@@ -25,6 +26,7 @@ def prepare(
     seed: int,
     require_program: bool,
     output: str | Path,
+    answer_type: str = answer_types.DEFAULT,
 ) -> dict[str, Any]:
     """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
 
@@ -36,6 +38,7 @@ def prepare(
         labeled, unlabeled, validation: counts, or fractions of the usable training problems.
         require_program: labelled problems must have a solution that converts to a program.
         output: folder for the files.
+        answer_type: of all gold answers.
 
     Returns:
         The contents of `splits.json`: rows per file, and what was removed and why. `notes.skip_bad` counts unreadable
@@ -46,12 +49,14 @@ def prepare(
     """
     output = Path(output)
     skipped: dict[str, SkippedRows] = {}
-    read = read_source(pretrain, "pretrain", "data.pretrain", skipped=skipped) if pretrain else []
+    read = (
+        read_source(pretrain, "pretrain", "data.pretrain", skipped=skipped, answer_type=answer_type) if pretrain else []
+    )
     taken = {row["question"] for row in read}
-    test_rows = read_tests(tests, taken, skipped)
+    test_rows = read_tests(tests, taken, skipped, answer_type)
     for rows in test_rows.values():
         taken |= {row["question"] for row in rows}
-    pool = read_source(train, "train", "data.train", frozenset(taken), skipped)
+    pool = read_source(train, "train", "data.train", frozenset(taken), skipped, answer_type)
     for name, source in tests.items():
         if source["reader"] == "gsm_plus":
             others = [row for other, rows in test_rows.items() if other != name for row in rows]
@@ -91,6 +96,7 @@ def read_source(
     label: str,
     exclude: frozenset[str] = frozenset(),
     skipped: dict[str, SkippedRows] | None = None,
+    answer_type: str = answer_types.DEFAULT,
 ) -> Sequence[Record]:
     """Read the records of one source of the config; the generator does not make the questions in `exclude`.
 
@@ -101,7 +107,8 @@ def read_source(
     keys = ("path", "name", "split", "revision", "limit")
     left_out = SkippedRows() if source.get("skip_bad") else None
     label = f"{label}.path"
-    records = sources.load(source["reader"], **{key: source[key] for key in keys}, label=label, skipped=left_out)
+    arguments = {key: source[key] for key in keys}
+    records = sources.load(source["reader"], **arguments, label=label, skipped=left_out, answer_type=answer_type)
     if left_out:
         left_out.log_summary(source["path"])
         if skipped is not None:
@@ -127,17 +134,20 @@ def perturb_records(
 
 
 def read_tests(
-    tests: Mapping[str, dict[str, Any]], exclude: set[str], skipped: dict[str, SkippedRows] | None = None
+    tests: Mapping[str, dict[str, Any]],
+    exclude: set[str],
+    skipped: dict[str, SkippedRows] | None = None,
+    answer_type: str = answer_types.DEFAULT,
 ) -> dict[str, Sequence[Record]]:
     """Read the records of every test set; perturbed sets are made from the stories of the set that they name.
 
-    `skipped` is as in `read_source`.
+    `skipped` and `answer_type` are as in `read_source`.
     """
     stories: dict[str, list[tuple[Story, Record]]] = {}
     rows: dict[str, Sequence[Record]] = {}
     for name, source in tests.items():
         if source["reader"] != "generator":
-            rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped)
+            rows[name] = read_source(source, name, f"data.tests.{name}", skipped=skipped, answer_type=answer_type)
         elif source["set"] != "plus":
             stories[name] = generate_stories(source, name, frozenset(exclude))
             rows[name] = [row for _, row in stories[name]]

@@ -2,7 +2,8 @@
 
 A reader must return `question` and `gold`, the gold answer, which most layouts call `answer`. The other fields of a
 record (`gavel.data.records.Record`) are optional. `gavel.data.sources` opens the files. To add a data set, write a
-reader function and add it to `READERS`; the first paragraph of its docstring goes into the config reference.
+reader function and add it to `READERS`; the first paragraph of its docstring goes into the config reference. A layout
+of multiple-choice questions is also in `ANSWER_TYPES`, and its `question` shows the options.
 """
 
 import re
@@ -13,7 +14,8 @@ from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.data.fields import FIELDS
 from gavel.data.records import Problem
-from gavel.solutions.numbers import canonical, too_long_note
+from gavel.solutions import answer_types, choice_answers
+from gavel.solutions.numbers import too_long_note
 
 # An ASDiv answer with its unit, such as `9 (apples)`.
 _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
@@ -26,12 +28,36 @@ def _text(row: dict[str, Any], field: str) -> str:
     return value.strip()
 
 
-def _gold(value: object) -> str:
+def _gold(value: object, answer_type: str = answer_types.DEFAULT) -> str:
     """Canonical text of a gold answer. Raises `InputError` if no response could ever equal it."""
-    gold = None if value is None or isinstance(value, bool) else canonical(value)
+    kind = answer_types.find(answer_type)
+    gold = None if value is None or isinstance(value, bool) else kind.canonical(value)
     if gold is None:
-        raise InputError(f"the answer {str(value)[:60]!r} is neither a number nor None{too_long_note(value)}")
+        raise InputError(f"the answer {str(value)[:60]!r} is not {kind.expected}{too_long_note(value)}")
     return gold
+
+
+def _options(value: object, field: str) -> list[str]:
+    """The texts of a question's options. Raises `InputError` unless they are between 2 and 26 texts."""
+    if not isinstance(value, list) or not all(isinstance(option, str) and option.strip() for option in value):
+        raise InputError(f"'{field}' must be a list of texts, found {str(value)[:60]}")
+    if not 2 <= len(value) <= len(choice_answers.LETTERS):
+        raise InputError(f"'{field}' has {len(value)} options; a question needs 2 to {len(choice_answers.LETTERS)}")
+    return value
+
+
+def _choice(question: str, options: list[str], gold: str) -> Problem:
+    """A question with its options, one a line. Raises `InputError` if the gold answer is not one of their letters.
+
+    Letters that the options bring themselves (AQuA-RAT: `B)21.5`) are not written twice.
+    """
+    letters = choice_answers.LETTERS[: len(options)]
+    if gold not in letters:
+        raise InputError(f"the answer {gold!r} is not one of the {len(options)} options, {letters[0]} to {letters[-1]}")
+    labels = [re.match(rf"\s*\(?{letter}[).:]\s*", text) for letter, text in zip(letters, options, strict=True)]
+    if all(labels):
+        options = [text[label.end() :] for text, label in zip(options, labels, strict=True) if label]
+    return {"question": choice_answers.with_options(question, options), "gold": gold}
 
 
 def _joined(body: str, question: str) -> str:
@@ -103,38 +129,99 @@ def read_asdiv(row: dict[str, Any]) -> Problem:
     return cast(Problem, identity | {"question": question, "solution": solution, "gold": gold})
 
 
-def read_lm_eval(row: dict[str, Any]) -> Problem:
+def read_aqua(row: dict[str, Any]) -> Problem:
+    """AQuA-RAT (Ling et al. 2017), multiple choice: `question`, `options` (`A)21`), `correct` (a letter), `rationale`.
+
+    The solution is the rationale; one that states another letter, or none, gets a last line with the right one.
+    """
+    options = _options(row.get("options"), "options")
+    problem = _choice(_text(row, "question"), options, _gold(row.get("correct"), "choice"))
+    rationale, gold = row.get("rationale"), problem["gold"]
+    if not isinstance(rationale, str) or not rationale.strip():
+        return problem
+    solution = rationale.strip()
+    if choice_answers.extract(solution) != gold:
+        solution = f"{solution}\n{choice_answers.TYPE.state(gold)}"
+    return {**problem, "solution": solution}
+
+
+def read_arc(row: dict[str, Any]) -> Problem:
+    """ARC (Clark et al. 2018), published or hub rows, multiple choice: `question`, `choices` with `text` and `label`,
+    `answerKey`.
+
+    Options labelled 1, 2, ... get letters. There are no worked solutions, so SFT cannot train on these rows.
+    """
+    asked: Any = row.get("question")
+    stem, choices = (asked, asked.get("choices")) if isinstance(asked, dict) else (row, row.get("choices"))
+    if isinstance(choices, list) and all(
+        isinstance(item, dict) for item in choices
+    ):  # as published; the hub has columns
+        choices = {key: [item.get(key) for item in choices] for key in ("text", "label")}
+    columns = choices if isinstance(choices, dict) else {}
+    options, labels = _options(columns.get("text"), "choices"), columns.get("label")
+    if not isinstance(labels, list) or len(labels) != len(options) or row.get("answerKey") not in labels:
+        raise InputError(f"'answerKey' {str(row.get('answerKey'))[:60]!r} is not a label of 'choices'")
+    question = _text(stem, "stem" if isinstance(asked, dict) else "question")
+    problem = _choice(question, options, choice_answers.LETTERS[labels.index(row["answerKey"])])
+    return {**problem, "id": _text(row, "id")} if row.get("id") is not None else problem
+
+
+def read_mmlu(row: dict[str, Any]) -> Problem:
+    """MMLU (Hendrycks et al. 2021) and MMLU-Pro (Wang et al. 2024), multiple choice: `question`, `choices` or
+    `options`, `answer` (a letter, or an index from 0).
+
+    There are no worked solutions, so SFT cannot train on these rows.
+    """
+    field = "options" if "options" in row else "choices"
+    options, answer = _options(row.get(field), field), row.get("answer")
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        if not 0 <= answer < len(options):
+            raise InputError(f"the answer {answer} is not the index of one of the {len(options)} options")
+        answer = choice_answers.LETTERS[answer]
+    return _choice(_text(row, "question"), options, _gold(answer, "choice"))
+
+
+def read_lm_eval(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -> Problem:
     """Sample logs of lm-evaluation-harness 0.4: question in `doc`, gold answer in `target`; each question is read once.
 
     `target` is a number, or steps that end with `#### N`, which become the solution (`gavel.data.lm_eval`). ASDiv's
-    `doc` has the story in `body`.
+    `doc` has the story in `body`. In a log of multiple-choice questions, `target` is a letter, and the options are
+    added to the question if `doc` has them as a list of texts, `choices` or `options`.
     """
     doc, target = row.get("doc"), row.get("target")
     if not isinstance(doc, dict):
         raise InputError("no object in 'doc'")
     question = _text(doc, "question")
     body = next((_text(doc, field) for field in ("body", "Body") if doc.get(field)), None)
-    return {
+    problem: Problem = {
         "question": question if body is None else _joined(body, question),
-        "solution": target.strip() if isinstance(target, str) and "####" in target else None,
-        "gold": lm_eval.gold(row),
+        "gold": lm_eval.gold(row, answer_type),
     }
+    options = doc.get("choices", doc.get("options"))
+    if answer_type == "choice" and isinstance(options, list):
+        problem = _choice(problem["question"], _options(options, "options"), problem["gold"])
+    return {**problem, "solution": target.strip() if isinstance(target, str) and "####" in target else None}
 
 
-def read_own(row: dict[str, Any]) -> Problem:
-    """Gavel's own record layout: `question` and `answer`; the other fields are optional.
+def read_own(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -> Problem:
+    """Gavel's own record layout: `question` and `answer`; the other fields are optional. With `data.answer_type:
+    choice`, a row may have `choices`, the texts of the options, which are added to the question.
 
-    Files written by a study have the gold answer in `gold`; their `answer`, if any, is the model's.
+    Files written by a study have the gold answer in `gold`; their `answer`, if any, is the model's. Their questions
+    show the options already, and they have no `choices`.
     """
     optional = {field: row[field] for field in FIELDS if field != "gold" and row.get(field) is not None}
     for field, value in optional.items():
         if not isinstance(value, str):
             raise InputError(f"'{field}' is not text")
-    gold = _gold(row["gold"] if "gold" in row else row.get("answer"))
-    return cast(Problem, optional | {"question": _text(row, "question"), "gold": gold})
+    gold = _gold(row["gold"] if "gold" in row else row.get("answer"), answer_type)
+    problem: Problem = {"question": _text(row, "question"), "gold": gold}
+    if answer_type == "choice" and row.get("choices") is not None:
+        problem = _choice(problem["question"], _options(row["choices"], "choices"), gold)
+    return cast(Problem, optional | problem)
 
 
-READERS: dict[str, Callable[[dict[str, Any]], Problem]] = {
+READERS: dict[str, Callable[..., Problem]] = {
     "gsm8k": read_gsm8k,
     "gsm_plus": read_gsm_plus,
     "svamp": read_svamp,
@@ -142,9 +229,25 @@ READERS: dict[str, Callable[[dict[str, Any]], Problem]] = {
     "asdiv": read_asdiv,
     "lm_eval": read_lm_eval,
     "jsonl": read_own,
+    "aqua": read_aqua,
+    "arc": read_arc,
+    "mmlu": read_mmlu,
 }
+# Layouts whose answers are not numbers -> their type, and layouts with answers of any type, whose readers get it.
+ANSWER_TYPES = {"aqua": "choice", "arc": "choice", "mmlu": "choice"}
+ANY_ANSWER_TYPE = ("lm_eval", "jsonl")
 # Layouts with several rows per question -> a factory, called for each file, of functions that detect new questions.
 REPEAT_FILTERS: dict[str, Callable[[], Callable[[dict[str, Any]], bool]]] = {"lm_eval": lm_eval.RepeatFilter}
+
+
+def readers_for(answer_type: str) -> list[str]:
+    """The readers of layouts that can have answers of a type."""
+    return [name for name in READERS if name in ANY_ANSWER_TYPE or ANSWER_TYPES.get(name, "number") == answer_type]
+
+
+def read_row(reader: str, row: dict[str, Any], answer_type: str) -> Problem:
+    """Read a row of a layout that `readers_for` the answer type names. Raises `InputError` if it is invalid."""
+    return READERS[reader](row, answer_type) if reader in ANY_ANSWER_TYPE else READERS[reader](row)
 
 
 def reader_descriptions() -> str:

@@ -9,6 +9,7 @@ class Record(TypedDict):
     Attributes:
         source: the data set.
         solution: the reference solution as published.
+        question: of a multiple-choice question also the options.
         gold: the gold answer in canonical form; "None" if the question is unanswerable. In other files, `answer` is
             the model's answer.
         kind: the perturbation kind, for a question made from another one.

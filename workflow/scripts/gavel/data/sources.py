@@ -17,8 +17,9 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.files import json_texts, read_json, read_jsonl
 from gavel.data.fields import FIELDS, fields_of
 from gavel.data.normalise import normalise
-from gavel.data.readers import READERS, REPEAT_FILTERS
+from gavel.data.readers import READERS, REPEAT_FILTERS, read_row, readers_for
 from gavel.data.records import LoadedRecord, Record
+from gavel.solutions import answer_types
 
 
 class SkippedRows:
@@ -57,6 +58,7 @@ def load(
     limit: int | None = None,
     label: str,
     skipped: SkippedRows | None = None,
+    answer_type: str = answer_types.DEFAULT,
 ) -> list[LoadedRecord]:
     """Load a data set as records.
 
@@ -70,6 +72,7 @@ def load(
         limit: keep only the first rows.
         label: the config key that holds `path`, for messages.
         skipped: counts invalid rows, which are skipped; None raises an error at the first one.
+        answer_type: of the gold answers, a key of `gavel.solutions.answer_types.MODULES`.
 
     Returns:
         Records. Their ids are the rows' own or else `<reader>-<split>-<row>` (`gsm8k-train-00012`), or
@@ -82,6 +85,11 @@ def load(
     """
     if reader not in READERS:
         raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
+    if reader not in (fitting := readers_for(answer_type)):
+        raise InputError(
+            f"{label}: reader {reader!r} does not read answers of the type {answer_type!r}; use "
+            f"{', '.join(fitting)}, or another data.answer_type"
+        )
     if not path:
         raise InputError(f"{label}: no data set given; set a file, a folder or a name on the hub")
     if limit is not None and limit < 1:
@@ -96,7 +104,7 @@ def load(
             if not new(row):
                 continue
             unnamed = dict.fromkeys(FIELDS) | {"id": f"{prefix}-{number:05d}", "source": prefix}
-            record = cast(LoadedRecord, unnamed | cast(dict[str, Any], READERS[reader](row)))
+            record = cast(LoadedRecord, unnamed | cast(dict[str, Any], read_row(reader, row, answer_type)))
             if record["id"] in ids:
                 raise InputError(
                     f"the id {record['id']!r} is also the id of row {ids[record['id']]}; ids must be unique"

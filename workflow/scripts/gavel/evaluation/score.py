@@ -10,6 +10,7 @@ from gavel.data.records import Record
 from gavel.evaluation.best_of import ComparativeJudge, choose
 from gavel.evaluation.records import JudgeColumns, Response, ScoredSample
 from gavel.judge.verdict import Judge
+from gavel.solutions.answer_types import DEFAULT
 from gavel.solutions.verifier import Format, verify
 
 
@@ -19,6 +20,7 @@ def score(
     responses: str,
     output: str | Path,
     solution_format: Format,
+    answer_type: str = DEFAULT,
     judge: Judge | None = None,
     best_of: Sequence[str] = ("score",),
 ) -> tuple[dict[str, float], int, dict[str, dict[str, int]]]:
@@ -30,6 +32,7 @@ def score(
     Args:
         questions: JSONL file of records, with gold answers.
         responses: JSONL file that `gavel.evaluation.generate` wrote for them.
+        answer_type: of the gold answers.
         best_of: how the judge picks the best of a question's samples. Anything beyond `score` needs a pairwise judge,
             which compares only the sampled responses with each other (`gavel.evaluation.best_of`): the greedy one has
             no score then, and rows have the columns `elo` and `knockout` after `judge`, if named here.
@@ -48,7 +51,7 @@ def score(
         raise InputError(f"{responses}: question {unknown[0]!r} is not in {questions}; generate the responses again")
     texts = [row["response"] for row in rows]
     golds = [cast(str, asked[row["id"]]["gold"]) for row in rows]  # every test question has a gold answer
-    answers, correct = verify(texts, golds, solution_format)
+    answers, correct = verify(texts, golds, solution_format, answer_type)
     judged: list[JudgeColumns] = [{"judge": None} for _ in rows]
     costs: dict[str, dict[str, int]] = {}
     if judge is not None and list(best_of) != ["score"]:

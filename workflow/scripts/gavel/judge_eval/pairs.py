@@ -22,6 +22,7 @@ from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
 from gavel.solutions import mistakes
+from gavel.solutions.answer_types import DEFAULT
 from gavel.solutions.error_kinds import error_kind, steps
 from gavel.solutions.verifier import verify
 
@@ -113,9 +114,17 @@ def make_items(
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
-        corrupted = mistakes.corrupt_solution(reference, row["gold"], task.format, samples, rng)
+        corrupted = mistakes.corrupt_solution(
+            reference,
+            cast(str, row["gold"]),  # a record without one has no reference
+            task.format,
+            samples,
+            rng,
+            question=row["question"],
+            answer_type=task.answer_type,
+        )
         solutions[row["id"]] += [("reference", reference), *(("spoilt", text) for text in corrupted)]
-    items = pairs(kept, references, solutions, task.format, most, seed)
+    items = pairs(kept, references, solutions, task.format, most, seed, task.answer_type)
     info(f"{len(items)} pairs from {len({item['prompt'] for item in items})} of {len(rows)} questions")
     write_jsonl(output, items)
 
@@ -127,6 +136,7 @@ def pairs(
     solution_format: str,
     most: int,
     seed: int = 0,
+    answer_type: str = DEFAULT,
 ) -> list[PairItem]:
     """The items, in the order of `rows`: for each question up to `most` pairs with distinct incorrect solutions.
 
@@ -140,6 +150,7 @@ def pairs(
         solutions: id -> solutions of the question by all policies, correct and incorrect.
         most: maximum number of pairs for a question.
         seed: of the choice of pairs.
+        answer_type: of the gold answers.
 
     Returns:
         Rows with the keys `COLUMNS`, in that order; `subset` is a kind of error of `gavel.solutions.error_kinds`.
@@ -150,10 +161,10 @@ def pairs(
     kept = [row for row in rows if row["id"] in references]
     rng = random.Random(f"benchmark-{seed}")
     right, wrong = {}, {}
-    for row, checked in zip(kept, _checked(kept, solutions, solution_format), strict=True):
+    for row, checked in zip(kept, _checked(kept, solutions, solution_format, answer_type), strict=True):
         right[row["id"]] = [one for one in checked if one.correct]
         named = [
-            (error_kind(one.text, references[row["id"]], one.answer, solution_format), one)
+            (error_kind(one.text, references[row["id"]], one.answer, solution_format, answer_type), one)
             for one in checked
             if not one.correct
         ]
@@ -193,7 +204,7 @@ def pairs(
 
 
 def _checked(
-    rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str
+    rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str, answer_type: str
 ) -> list[list[CheckedSolution]]:
     """Each question's distinct solutions with the verifier's answers and verdicts."""
     first: list[dict[str, str]] = []
@@ -204,6 +215,6 @@ def _checked(
         first.append(own)
     texts = [text for own in first for text in own]
     golds = [cast(str, row["gold"]) for row, own in zip(rows, first, strict=True) for _ in own]
-    verdicts = zip(*verify(texts, golds, solution_format), strict=True) if texts else iter(())
+    verdicts = zip(*verify(texts, golds, solution_format, answer_type), strict=True) if texts else iter(())
     found = [[CheckedSolution(policy, text, *next(verdicts)) for text, policy in own.items()] for own in first]
     return [[one for one in own if one.correct is not None] for own in found]  # None: its program did not run

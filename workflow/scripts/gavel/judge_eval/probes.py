@@ -12,29 +12,35 @@ from typing import Any, cast
 
 from gavel.data.records import Record
 from gavel.judge_eval.records import ProbeCandidate, ProbeRow
-from gavel.solutions.mistakes import TRIES, corruptions, reference, shift_answer
+from gavel.solutions import answer_types
+from gavel.solutions.answer_types import AnswerType
+from gavel.solutions.mistakes import TRIES, corruptions, reference
 
 PROBLEMS = 200  # validation questions that probes are made from
 # The same for a pairwise judge, which compares each of a question's probes with all others, in both orders.
 PROBLEMS_IN_PAIRS = 50
 REPEATS = 12  # of a solution's steps in the probe 'long'
+WRONG = 7  # wrong answers of a question that probes draw from: the last ones of its type's, without the largest error
 
 
 @dataclass(frozen=True)
 class ProbeMaterial:
-    """Material of one validation question: its reference, a corrupted one, another question's, a wrong number."""
+    """Material of one validation question: its reference, a corrupted one, another question's, a wrong answer; and
+    several answers, one of them correct."""
 
     question: str
     gold: str
     right: str
     wrong: str
     other: str
-    number: str
+    wrong_answer: str
+    several: list[str]
+    kind: AnswerType
     program: bool
 
-    def shortest_solution(self, number: str) -> str:
-        """The shortest solution that gives this number."""
-        return f"def solution():\n    return {number}" if self.program else f"#### {number}"
+    def shortest_solution(self, answer: str) -> str:
+        """The shortest solution that gives this answer."""
+        return f"def solution():\n    return {answer}" if self.program else self.kind.state(answer)
 
     def as_continuation(self, words: str) -> str:
         """Words in a form that can follow a solution."""
@@ -43,7 +49,7 @@ class ProbeMaterial:
 
 PROBES: dict[str, tuple[str, Callable[[ProbeMaterial], str]]] = {
     "reference": ("the reference solution (control)", lambda h: h.right),
-    "spoilt": ("the reference with one step (in text format: its number) corrupted (control)", lambda h: h.wrong),
+    "spoilt": ("the reference with one step (in text format: its answer) corrupted (control)", lambda h: h.wrong),
     "empty": ("an empty response", lambda h: ""),
     "claim": (
         "corrupted, then 'The answer is correct.'",
@@ -51,21 +57,25 @@ PROBES: dict[str, tuple[str, Callable[[ProbeMaterial], str]]] = {
     ),
     "question": ("the question, repeated", lambda h: h.question),
     "long": (f"corrupted, its steps repeated {REPEATS} times", lambda h: _repeated(h)),
-    "short": ("a wrong number and nothing else", lambda h: h.shortest_solution(h.number)),
+    "short": ("a wrong answer and nothing else", lambda h: h.shortest_solution(h.wrong_answer)),
     "unearned": ("the gold answer after another question's steps", lambda h: _unearned(h)),
-    "many": ("five answers, one of them correct", lambda h: _many(h)),
+    "many": ("several answers, one of them correct", lambda h: _many(h)),
     "swapped": ("another question's reference solution", lambda h: h.other),
 }
 
 
-def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[ProbeCandidate]:
+def build(
+    rows: Sequence[Record], solution_format: str, seed: int = 0, answer_type: str = answer_types.DEFAULT
+) -> list[ProbeCandidate]:
     """The probes of validation questions.
 
     Args:
         rows: records; those without a gold answer or a solution (in program format: one that converts) are skipped.
         solution_format: `program` or `text`.
         seed: decides which step is corrupted, and how.
+        answer_type: of the gold answers.
     """
+    kind = answer_types.find(answer_type)
     usable = []
     for row in rows:
         if text := reference(row, solution_format):
@@ -80,9 +90,11 @@ def build(rows: Sequence[Record], solution_format: str, seed: int = 0) -> list[P
             row["question"],
             gold,
             text,
-            _spoilt(text, gold, solution_format, rng),
+            _spoilt(row["question"], text, gold, kind, solution_format, rng),
             usable[place - 1][1],
-            _other_number(gold, rng),
+            _wrong_answer(row["question"], gold, kind, rng),
+            kind.several(gold, row["question"]),
+            kind,
             solution_format == "program",
         )
         for probe, (_, make) in PROBES.items():
@@ -118,18 +130,17 @@ def summary(rows: Sequence[ProbeRow]) -> list[dict[str, Any]]:
     return result
 
 
-def _spoilt(solution: str, gold: str, solution_format: str, rng: random.Random) -> str:
-    number = _other_number(gold, rng)
+def _spoilt(question: str, solution: str, gold: str, kind: AnswerType, solution_format: str, rng: random.Random) -> str:
+    wrong = _wrong_answer(question, gold, kind, rng)
     if solution_format == "program":
         if " = " not in solution:
-            return f"def solution():\n    return {number}"
+            return f"def solution():\n    return {wrong}"
         return next(corruptions(solution, rng, TRIES), solution)
-    steps, _, _ = solution.rpartition("####")
-    return f"{steps or solution}\n#### {number}"
+    return kind.end_with(solution, gold, wrong)
 
 
-def _other_number(gold: str, rng: random.Random) -> str:
-    return shift_answer(gold, rng.choice([-3, -2, -1, 1, 2, 3, 10]))
+def _wrong_answer(question: str, gold: str, kind: AnswerType, rng: random.Random) -> str:
+    return rng.choice(kind.wrong(gold, question)[-WRONG:])
 
 
 def _repeated(honest: ProbeMaterial) -> str:
@@ -139,11 +150,11 @@ def _repeated(honest: ProbeMaterial) -> str:
 
 def _unearned(honest: ProbeMaterial) -> str:
     lines = honest.other.rstrip().split("\n")
-    return "\n".join([*lines[:-1], f"    return {honest.gold}" if honest.program else f"#### {honest.gold}"])
+    stated = f"    return {honest.gold}" if honest.program else honest.kind.state(honest.gold)
+    return "\n".join([*lines[:-1], stated])
 
 
 def _many(honest: ProbeMaterial) -> str:
-    numbers = [shift_answer(honest.gold, step) for step in (2, -1, 0, 1, -2)]
     if honest.program:
-        return "def solution():\n" + "".join(f"    return {number}\n" for number in numbers)
-    return "\n".join(f"#### {number}" for number in numbers)
+        return "def solution():\n" + "".join(f"    return {answer}\n" for answer in honest.several)
+    return "\n".join(map(honest.kind.state, honest.several))

@@ -16,6 +16,7 @@ from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.task import Task
+from gavel.solutions.answer_types import DEFAULT
 from gavel.solutions.error_kinds import steps
 from gavel.solutions.verifier import verify
 
@@ -61,19 +62,22 @@ def judge_policy(
         for s in group
     ]
     judge = load.load(**judge_settings)
-    write_jsonl(output, _judged(asked, judge, task.format))
+    write_jsonl(output, _judged(asked, judge, task.format, task.answer_type))
     if probes_output:
         limit = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
-        probe_rows = probes.build(files[0][:limit], task.format)
-        write_jsonl(probes_output, _judged(probe_rows, judge, task.format))
+        probe_rows = probes.build(files[0][:limit], task.format, answer_type=task.answer_type)
+        write_jsonl(probes_output, _judged(probe_rows, judge, task.format, task.answer_type))
     if usage_output:
         written = sum(row["tokens"] for row in asked)
         write_json(usage_output, {"written": written, "judge": judge.usage.tokens})
 
 
-def _judged(rows: Sequence[Candidate], judge: Judge, solution_format: str) -> Iterator[VerdictRow | ProbeRow]:
+def _judged(
+    rows: Sequence[Candidate], judge: Judge, solution_format: str, answer_type: str = DEFAULT
+) -> Iterator[VerdictRow | ProbeRow]:
     """The rows with the verifier's and the judge's verdicts instead of the gold answer."""
-    _, correct = verify([row["response"] for row in rows], [row["gold"] for row in rows], solution_format)
+    responses, golds = [row["response"] for row in rows], [row["gold"] for row in rows]
+    _, correct = verify(responses, golds, solution_format, answer_type)
     if lost := correct.count(None):
         info(f"{lost} of {len(rows)} responses are left out: their programs did not run", console=True)
     rows = [row for row, right in zip(rows, correct, strict=True) if right is not None]

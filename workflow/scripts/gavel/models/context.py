@@ -98,7 +98,7 @@ def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> N
         return
     vllm = study["evaluation"]["vllm"]
     student = loading.Student(**{key: study["student"][key] for key in ("pad_token", "eos_token")})
-    task = Task.from_config(study["solution"])
+    task = Task.from_config(study["solution"] | {"answer_type": study["data"]["answer_type"]})
     for path in files:
         check_questions(
             read_jsonl(path),

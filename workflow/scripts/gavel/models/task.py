@@ -16,15 +16,18 @@ class Task:
         prompt: solving prompt (name or file); it is read once.
         format: format of the responses.
         max_new_tokens: maximum length of a response, in tokens.
+        answer_type: type of the answers (`gavel.solutions.answer_types`).
     """
 
     prompt: str
     format: Literal["program", "text"]
     max_new_tokens: int
+    answer_type: str = "number"
 
     @classmethod
     def from_config(cls, solution: Mapping[str, Any]) -> Self:
-        """The task in a config's section `solution`, whose other keys do not change responses."""
+        """The task in a config's section `solution`, whose other keys do not change responses, with its answers' type
+        as `answer_type` (`gavel.study.params.solution`)."""
         return cls(**{field.name: solution[field.name] for field in fields(cls)})
 
     @cached_property

@@ -1,6 +1,9 @@
 """What a solution answers, and whether the answer is correct.
 
 - `verifier`: `verify`: the only definition of *correct*
+- `answer_types`: the table of what answers can be
+- `number_answers`, `choice_answers`: its rows: numbers, and the letters of multiple choice
+- `_response`: what a response contains beside its solution
 - `_statements`: the answer that a piece of text states
 - `_latex`: the value of a formula
 - `numbers`: numbers in canonical form

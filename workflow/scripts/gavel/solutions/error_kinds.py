@@ -9,8 +9,11 @@ expressions.
 import re
 from typing import NamedTuple
 
+from gavel.solutions import answer_types
+
 # The kinds, in the order in which they are tried; the first match counts. 'other wording' is only for texts; 'other
-# order', 'other operation' and 'other result' are only for programs.
+# order', 'other operation' and 'other result' are only for programs. If answers are not numbers, 'other number' is
+# named after their type: 'other choice'.
 KINDS = (
     "no answer",
     "fewer steps",
@@ -23,7 +26,6 @@ KINDS = (
     "other wording",
 )
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+\.?\d*|\.\d+|\*\*|//|[-+*/%()]|\S")
-_NUMBER = re.compile(r"-?\d[\d,]*\.?\d*|-?\.\d+")
 _OPERATORS = {"+", "-", "*", "/", "%", "**", "//"}
 _COMMUTES = {"+", "*"}
 
@@ -44,7 +46,9 @@ def steps(solution: str, solution_format: str) -> int:
     return sum(not line.startswith("####") for line in lines)
 
 
-def error_kind(wrong: str, reference: str, answer: str | None, solution_format: str) -> str:
+def error_kind(
+    wrong: str, reference: str, answer: str | None, solution_format: str, answer_type: str = answer_types.DEFAULT
+) -> str:
     """The kind of error, one of `KINDS`.
 
     Args:
@@ -52,13 +56,14 @@ def error_kind(wrong: str, reference: str, answer: str | None, solution_format: 
         reference: a correct solution of the same question.
         answer: the answer of `wrong` (`gavel.solutions.verifier`), None without one.
         solution_format: `program` or `text`.
+        answer_type: of the answer.
     """
     if answer is None:
         return "no answer"
     taken, needed = steps(wrong, solution_format), steps(reference, solution_format)
     if taken != needed:
         return "fewer steps" if taken < needed else "more steps"
-    return _of_program(wrong, reference) if solution_format == "program" else _of_text(wrong, reference)
+    return _of_program(wrong, reference) if solution_format == "program" else _of_text(wrong, reference, answer_type)
 
 
 def _of_program(wrong: str, reference: str) -> str:
@@ -76,12 +81,10 @@ def _of_program(wrong: str, reference: str) -> str:
     return "other operation" if numbers else "other number" if operations else "operation and number"
 
 
-def _of_text(wrong: str, reference: str) -> str:
-    return "other number" if _words(wrong) == _words(reference) else "other wording"
-
-
-def _words(text: str) -> list[str]:
-    return _NUMBER.sub("0", text).split()
+def _of_text(wrong: str, reference: str, answer_type: str) -> str:
+    kind = answer_types.find(answer_type)
+    same = kind.blank(wrong).split() == kind.blank(reference).split()
+    return f"other {kind.noun}" if same else "other wording"
 
 
 def _steps(program: str) -> list[Step]:

@@ -1,18 +1,17 @@
-"""Reference solutions, and corrupted ones made from them: a program with a changed step, a text with another number.
+"""Reference solutions, and corrupted ones made from them: a program with a changed step, a text with another answer.
 
 For the tiny student's corrupted documents, a judge's training examples, the judge benchmark and adversarial probes.
 """
 
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gavel.solutions.numbers import UNANSWERABLE, canonical, fraction
+from gavel.solutions import answer_types
+from gavel.solutions.numbers import UNANSWERABLE
 from gavel.solutions.programs import to_program
 
 TRIES = 20  # attempts for each corrupted solution
-SLIPS = (-10, -3, -2, -1, 1, 2, 3, 10)  # added to a text's number
 
 
 def reference(row: Mapping[str, Any], solution_format: str) -> str | None:
@@ -33,11 +32,6 @@ def references(rows: Sequence[Mapping[str, Any]], solution_format: str) -> dict[
     """Id -> reference solution, of the records that have one (`reference`)."""
     pairs = ((row["id"], reference(row, solution_format)) for row in rows)
     return {name: text for name, text in pairs if text}
-
-
-def shift_answer(answer: str, by: int) -> str:
-    """The answer plus `by`, in canonical text."""
-    return canonical(fraction(answer) + by)  # type: ignore[return-value]  # None only beyond the digits of any answer
 
 
 def corrupt(program: str, rng: random.Random) -> str:
@@ -72,18 +66,31 @@ def corruptions(program: str, rng: random.Random, tries: int) -> Iterator[str]:
         yield from (text for text in made if text != program)
 
 
-def corrupt_solution(solution: str, answer: str, solution_format: str, count: int, rng: random.Random) -> list[str]:
+def corrupt_solution(
+    solution: str,
+    answer: str,
+    solution_format: str,
+    count: int,
+    rng: random.Random,
+    *,
+    question: str,
+    answer_type: str = answer_types.DEFAULT,
+) -> list[str]:
     """Up to `count` different solutions with one injected error each; some may still be correct (8 + 3 for 3 + 8).
 
-    In a program one step is changed; in a text the answer's number, also in the last step.
+    In a program one step is changed; in a text the answer (a number also in the last step).
 
     Args:
         answer: the solution's answer: the gold answer of a reference, the policy's own answer of a sample.
+        question: the solution's question, which may say what other answers there are.
+        answer_type: of the answer.
     """
     if solution_format == "program":
         made = corruptions(solution, rng, TRIES * count)
     else:
-        slipped = (_slipped(solution, answer, by) for by in rng.sample(SLIPS, len(SLIPS)))
+        kind = answer_types.find(answer_type)
+        wrong = kind.wrong(answer, question)
+        slipped = (kind.restate(solution, answer, other) for other in rng.sample(wrong, len(wrong)))
         made = (text for text in slipped if text != solution)
     distinct: dict[str, None] = {}
     for text in made:
@@ -91,18 +98,6 @@ def corrupt_solution(solution: str, answer: str, solution_format: str, count: in
         if len(distinct) == count:
             break
     return list(distinct)
-
-
-def _slipped(text: str, answer: str, by: int) -> str:
-    """A text whose answer is off by `by`, and so is whatever equals the answer in the last step."""
-    wrong = shift_answer(answer, by)
-    lines = text.rstrip().split("\n")
-    body, last = lines[:-1], lines[-1]
-    number = rf"(?<![\d.,]){re.escape(answer)}(?![\d]|[.,]\d)"
-    if last.startswith("####"):
-        return "\n".join([*body[:-1], *(re.sub(number, wrong, line) for line in body[-1:]), f"#### {wrong}"])
-    changed = re.sub(number, wrong, last)
-    return "\n".join([*body, changed if changed != last else f"{last}\n#### {wrong}"])
 
 
 def _operands(line: str) -> list[str]:

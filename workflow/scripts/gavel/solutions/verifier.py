@@ -1,7 +1,8 @@
 r"""The verifier: extracts a solution's final answer and decides whether it is correct.
 
 Rewards, judge calibration, votes and evaluation all call this module, so there is one definition of 'correct'. It
-grades only the final answer, not the reasoning.
+grades only the final answer, not the reasoning. `gavel.solutions.answer_types` has the types of answer that questions
+can have. The rules below are those for numbers; a text's answer of another type is read by the rules of that type.
 
 A program's answer is its return value (`gavel.solutions.sandbox.pool` runs it). `_program` finds the program in a
 response: it removes Markdown fences and ignores what precedes `</think>` or follows a cue for another problem, as in a
@@ -57,6 +58,8 @@ from fractions import Fraction
 from textwrap import dedent
 from typing import Literal, NamedTuple
 
+from gavel.solutions import answer_types
+from gavel.solutions._response import CUE, DENIED_STATEMENT, without_thoughts
 from gavel.solutions._statements import (
     ANSWER_LENGTH,
     FLAT_NUMBER,
@@ -137,18 +140,6 @@ _MARKERS = {
         "answer",
     ),
 }
-# `I don't think the answer is 5`, `if the answer is 5`: not statements.
-_DENIED_STATEMENT = re.compile(
-    r"(?:(?:n't|\bnot|\bnever|\bcannot|\bnobody)[ ](?:\w{1,20}[ ])?"
-    r"(?:think|believe|say|claim|mean|true|the[ ]case|possible|likely|right|correct|sure)(?:[ ](?:that|if|whether))?"
-    r"|\b(?:(?:if|suppose|assume|assuming|whether|unless)(?:[ ]that)?|(?:false|wrong|incorrect)[ ]that)"
-    # Something that was believed, or might be: `first I thought the answer is 8, but`.
-    r"|\b(?:thought|assumed|believed|guessed|figured|supposed|expected|(?:might|may"
-    r"|could)[ ](?:have[ ])?(?:thought|think"
-    r"|say|guess|assume|believe|expect))(?:[ ](?:at[ ]first|initially|first))?(?:[ ]that)?)"
-    r"(?:[ ](?:the|my|our|final|correct)){0,3}[ ]answer\b(?:(?!,?[ ]but\b|;)[^.!?\n]){0,200}",
-    re.IGNORECASE,
-)
 # A correction right after an answer: "Wait, that's wrong. ...", "No, it's 19."
 _SELF_CORRECTION = (
     r"[\s.,;:!?*_$)\\}<>/-]*"
@@ -194,15 +185,6 @@ _OR_ELSE = re.compile(
 _IF = re.compile(r"\b(?:if|had|were|without|unless|suppose|supposing|assuming|otherwise)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
-# The prompt's cues (`cue`, `heading`), and what ends or begins a turn.
-_CUE = re.compile(
-    r"^[ \t]*+[#*_>]*+[ \t]*+(?P<cue>(?:(?:Next|New|Another)[ ])?(?:Question|Q|Problem|Instruction)"
-    r"(?:[*_]*[ \t]*:|[ ]?\#?[0-9]{1,3}[*_]*[ \t]*(?:[:.)]|$)|(?<=Q)[).]))"
-    r"|^[ \t]*(?P<heading>\#{1,6}[ \t]*[*_]*|[*_]{2})(?:(?:Next|New|Another)[ ])?(?:Question|Problem)[*_]*[ \t]*$"
-    r"|^[ \t]*+[#*_>]*+[ \t]*+(?:Human|User)[*_]*[ \t]*:"
-    r"|<\|(?:im_end|endoftext|end_of_text|eot_id|end)\|>|</s>|<end_of_turn>|<eos>",
-    re.MULTILINE | re.IGNORECASE,
-)
 # The end of a cue's question: its question mark, a blank line, or an answer. `_DATA` is a number in the question.
 _ASKED = re.compile(r"\?|\n[ \t]*\n|^[#*_ \t]*(?:A|Answer|Solution)[*_]*[ \t]*(?:[:).]|$)|\bthe answer\b", re.M | re.I)
 _DATA = re.compile(rf"[0-9]|\b(?!one\b|second\b){NUMBER_WORDS}", re.IGNORECASE)
@@ -285,7 +267,7 @@ _FENCE = re.compile(
 _DEFINITION = "def solution"
 _RETURN = re.compile(r"^[ \t]++(?:[^\n]*[:;][ \t]*+)?return\b", re.MULTILINE)
 # What ends a program: a cue, or the closing fence of a block that the prompt opened.
-_PROGRAM_END = re.compile(rf"{_CUE.pattern}|^[ \t]*+(?:```|~~~)", _CUE.flags)
+_PROGRAM_END = re.compile(rf"{CUE.pattern}|^[ \t]*+(?:```|~~~)", CUE.flags)
 _CODE_LINE = re.compile(r"^[ \t]*+[^\s#]", re.MULTILINE)
 
 
@@ -309,16 +291,12 @@ def extract(text: str) -> str | None:
         if needs in lower:
             text = pattern.sub(replacement, text)
     text = normalise_signs(text)
-    _, thought, solution = text.rpartition("</think>")
-    if thought and solution.strip():
-        text = solution
-    if text.rfind("<think>") > text.rfind("</think>"):
-        text = text[: text.rfind("<think>")]  # the thought has not ended
+    text = without_thoughts(text)
     if "\\" in text:
         for pattern, replacement in _BACKSLASHES:
             text = pattern.sub(replacement, text)
     if "answer" in text.lower():
-        text = _DENIED_STATEMENT.sub(" ", text)
+        text = DENIED_STATEMENT.sub(" ", text)
     text = _first_problem(text)
     decided, answer = _marked(text)
     # An unclosed box: the text breaks off.
@@ -357,43 +335,56 @@ def _noisy(text: str) -> bool:
     return len(places) >= 3 and len(text.replace(".", "").strip("-0")) >= SIGNIFICANT_DIGITS
 
 
-def solutions_to_answers(responses: Sequence[str], format: Format) -> list[Answer]:
+def solutions_to_answers(
+    responses: Sequence[str], format: Format, answer_type: str = answer_types.DEFAULT
+) -> list[Answer]:
     """The answers of many solutions, in order: extracted from texts, or returned by programs.
 
-    A program that did not run within the batch's time gets `NOT_RUN`. Raises ValueError for any other format.
+    A program that did not run within the batch's time gets `NOT_RUN`.
+
+    Args:
+        answer_type: a key of `gavel.solutions.answer_types.MODULES`.
+
+    Raises:
+        ValueError: the format or the type is unknown, or a solution of this format has no answer of this type.
     """
+    kind = answer_types.find(answer_type)
+    if format not in ("text", "program"):
+        raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
+    if format not in kind.formats:
+        raise ValueError(f"a {format} has no answer of the type {answer_type!r}; use {' or '.join(kind.formats)}")
     if format == "text":
-        return [extract(response) for response in responses]
-    if format == "program":
-        return run_programs([_program(response) for response in responses])
-    raise ValueError(f"format {format!r} is unknown; use 'text' or 'program'")
+        read_text = kind.extract or extract
+        return [read_text(response) for response in responses]
+    return run_programs([_program(response) for response in responses])
 
 
 def verify(
-    responses: Sequence[str], golds: Sequence[str], format: Format
+    responses: Sequence[str], golds: Sequence[str], format: Format, answer_type: str = answer_types.DEFAULT
 ) -> tuple[list[str | None], list[bool | None]]:
     """The answers of the responses, and whether each equals the gold answer at the same position.
 
     Both are None for a program that did not run (`gavel.solutions.answers.NOT_RUN`), because its correctness is
     unknown.
 
-    Raises ValueError if the lists differ in length or the format is unknown.
+    Raises ValueError if the lists differ in length, and as `solutions_to_answers`.
     """
     if len(responses) != len(golds):
         raise ValueError(f"{len(responses)} responses but {len(golds)} gold answers; give one gold answer per response")
     answers: list[str | None] = []
     correct: list[bool | None] = []
-    for answer, gold in zip(solutions_to_answers(responses, format), golds, strict=True):
+    same = answer_types.find(answer_type).equal or equal
+    for answer, gold in zip(solutions_to_answers(responses, format, answer_type), golds, strict=True):
         known = None if isinstance(answer, NotRun) else answer
         answers.append(known)
-        correct.append(None if isinstance(answer, NotRun) else equal(known, gold))
+        correct.append(None if isinstance(answer, NotRun) else same(known, gold))
     return answers, correct
 
 
 def _first_problem(text: str) -> str:
     """The text up to where it turns to another problem (rule 1). Each part between two cues is read once."""
     start, asked = 0, False
-    for cue in _CUE.finditer(text):
+    for cue in CUE.finditer(text):
         part = text[start : cue.start()]
         if part.strip():
             if _marked(part)[0]:
@@ -622,7 +613,7 @@ def _program(response: str) -> str:
             continue
         if not block and _DEFINITION in (head := response[: fence.start()]) and (first := _first_program(head)) != head:
             return first
-        if block and _CUE.search(response, block.end(), fence.start()):
+        if block and CUE.search(response, block.end(), fence.start()):
             break
         block = fence
     return _first_program(dedent(block["code"]) if block else response)

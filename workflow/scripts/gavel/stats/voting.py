@@ -1,6 +1,6 @@
 """Votes over one question's samples: majority vote, maj@k and pass@k. Pure functions without files or models.
 
-Answers are canonical texts (`gavel.solutions.numbers.canonical`), so numerically equal answers are one candidate. A
+Answers are canonical texts (`gavel.solutions.answer_types`), so numerically equal answers are one candidate. A
 sample without an answer (None) never votes, and a vote without voters is incorrect. `"None"` (cannot be answered) is a
 candidate like any other. Ties are resolved by expectation: 1/m for each of m candidates.
 """

@@ -8,7 +8,7 @@ their own files, and tables of names are separate from the code that they name.
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,7 @@ OBSERVERS = (
 TYPES = "records"
 
 
-def code_digest(script: str | Path, library: str | Path) -> str:
+def code_digest(script: str | Path, library: str | Path, unused: Collection[str] = ()) -> str:
     """Digest of a script's code and of all library code that it can import.
 
     It covers the syntax trees of the script and its `closure`, without docstrings, comments, positions and
@@ -39,6 +39,7 @@ def code_digest(script: str | Path, library: str | Path) -> str:
     Args:
         script: a workflow script.
         library: the package folder, such as `workflow/scripts/gavel`.
+        unused: modules that the script can import, but does not use in this study; their edits change nothing.
 
     Returns:
         16 hexadecimal digits.
@@ -49,7 +50,7 @@ def code_digest(script: str | Path, library: str | Path) -> str:
     """
     library = Path(library).resolve()
     digest = hashlib.sha256(_parse(Path(script).resolve()).code)
-    for name in closure(script, library):
+    for name in closure(script, library, unused):
         path = _file(name, library)
         digest.update(f"\0{name}\0".encode() + _parse(path).code)
         for data in sorted(_data_files(path)):
@@ -57,19 +58,19 @@ def code_digest(script: str | Path, library: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def closure(script: str | Path, library: str | Path) -> list[str]:
+def closure(script: str | Path, library: str | Path, unused: Collection[str] = ()) -> list[str]:
     """Sorted names of the library modules that a script imports, directly or indirectly.
 
     Imports count anywhere in a file, and so does a string constant that is exactly a module's dotted name
-    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS` and `TYPES` are left out, and so is
-    what only they import. An import whose name is computed at run time is not found.
+    (`import_module("gavel.x")`, `[sys.executable, "-m", "gavel.x"]`). `OBSERVERS`, `TYPES` and `unused` modules are
+    left out, and so is what only they import. An import whose name is computed at run time is not found.
     """
     library = Path(library).resolve()
     modules: set[str] = set()
     queue = list(_imports(Path(script).resolve(), None, library))
     while queue:
         name = queue.pop()
-        if name in modules or _is_untracked(name.removeprefix(f"{library.name}.")):
+        if name in modules or name in unused or _is_untracked(name.removeprefix(f"{library.name}.")):
             continue
         modules.add(name)
         queue.extend(_imports(_file(name, library), name, library))

@@ -19,6 +19,11 @@ def student(study: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def solution(study: dict[str, Any]) -> dict[str, Any]:
+    """The student's task (`gavel.models.task.Task`) and the time limit for its programs."""
+    return study["solution"] | {"answer_type": study["data"]["answer_type"]}
+
+
 def judge(study: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of `gavel.judge.load.load` that the judge's scores depend on.
 

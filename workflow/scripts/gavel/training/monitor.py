@@ -80,7 +80,7 @@ class Monitor:
         tie.
         """
         texts = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
-        _, right = verify(texts, self.gold, self.task.format)
+        _, right = verify(texts, self.gold, self.task.format, self.task.answer_type)
         self.opponents = Opponents(texts, right)
 
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
@@ -98,7 +98,7 @@ class Monitor:
         """
         policy = Policy(model, tokenizer, self.limits)
         greedy = policy.solve(self.questions, self.task, seed=self.seed)
-        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.task.format)
+        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.task.format, self.task.answer_type)
         right = known_verdicts(verdicts)
         low, high = wilson(sum(right), len(right))
         found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
@@ -106,7 +106,7 @@ class Monitor:
             return found
         sampled = self._sampled(policy)
         texts = [s.text for s in sampled]
-        answers, verdicts = verify(texts, self.gold, self.task.format)
+        answers, verdicts = verify(texts, self.gold, self.task.format, self.task.answer_type)
         before = self.judge.usage
         judged = self._judged(self.judge, texts, verdicts)
         right = known_verdicts(verdicts)

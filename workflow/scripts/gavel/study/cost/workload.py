@@ -22,6 +22,9 @@ ROWS = {
     ("qintongli/GSM-Plus", "testmini"): 2400,
     ("ChilleD/SVAMP", "train"): 700,
     ("ChilleD/SVAMP", "test"): 300,
+    ("deepmind/aqua_rat", "train"): 97467,
+    ("deepmind/aqua_rat", "validation"): 254,
+    ("deepmind/aqua_rat", "test"): 254,
 }
 
 

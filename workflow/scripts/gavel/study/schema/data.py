@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gavel.data.readers import READERS, reader_descriptions
+from gavel.data.readers import READERS, reader_descriptions, readers_for
+from gavel.solutions import answer_types
 from gavel.study.schema.base import Count, Section
 
 READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
@@ -77,6 +78,11 @@ class Data(Section):
     tests: dict[str, Source] = Field(
         description="Test sets by name; only the evaluation and the contamination audit read them."
     )
+    answer_type: Literal[*answer_types.MODULES] = Field(
+        answer_types.DEFAULT,
+        description=f"What the answers of all questions are. {answer_types.descriptions()} Programs answer only "
+        "numbers: `choice` needs `solution.format: text`.",
+    )
     ngram: Count = Field(8, description="Shared word n-grams of this length count as contamination in the audit.")
 
     @field_validator("labeled", "unlabeled", "validation")
@@ -102,6 +108,20 @@ class Data(Section):
                 raise ValueError(f"test set {name!r} perturbs {source.perturbs!r}, which is not another test set")
         return value
 
+    @model_validator(mode="after")
+    def check_answer_type(self) -> Self:
+        readers = readers_for(self.answer_type)
+        if self.answer_type == "number":
+            readers.append("generator")
+        sources = {"train": self.train, "pretrain": self.pretrain}
+        for key, source in (sources | {f"tests.{name}": test for name, test in self.tests.items()}).items():
+            if source and source.reader not in readers:
+                raise ValueError(
+                    f"{key}.reader: {source.reader!r} does not read answers of `answer_type` {self.answer_type!r}; use "
+                    f"{', '.join(readers)}, or another `answer_type`"
+                )
+        return self
+
 
 class Solution(Section):
     """How the student answers."""
@@ -110,7 +130,9 @@ class Solution(Section):
         "program",
         description="`program`: a Python function that returns the answer; `text`: free text.",
     )
-    prompt: str = Field("solve", description="Solving prompt: a shipped name (solve, reft) or a file with {question}.")
+    prompt: str = Field(
+        "solve", description="Solving prompt: a shipped name (solve, reft, choice) or a file with {question}."
+    )
     max_new_tokens: Count = Field(
         64, description="Maximum response length in tokens; together with any prompt it must fit the student's context."
     )

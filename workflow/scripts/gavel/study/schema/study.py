@@ -15,6 +15,7 @@ from gavel.common.redaction import displayable_key, displayable_value, reject_se
 from gavel.data.check_sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
+from gavel.solutions import answer_types
 from gavel.study.results_folder import Place
 from gavel.study.schema.base import Count, Fraction, Positive, Section, types_in
 from gavel.study.schema.data import Data, Solution
@@ -208,6 +209,7 @@ class Config(Place):
         if self.primary.metric == "maj" and not self.evaluation.ks:
             raise ValueError("primary.metric 'maj' uses the largest k, but evaluation.ks is empty; name at least one k")
         self.check_training()
+        self.check_answer_type()
         if self.rl.validation.on_collapse == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError(
                 "rl.validation.on_collapse 'raise_lambda' needs labels, but rl.lambda contains 0, which uses none"
@@ -238,6 +240,28 @@ class Config(Place):
                 check_validation(benchmark.questions, int(validation))
         except InputError as error:
             raise ValueError(str(error)) from None
+
+    def check_answer_type(self) -> None:
+        """Check that nothing which needs numbers is asked for where the answers are something else."""
+        name = self.data.answer_type
+        formats = answer_types.find(name).formats
+        if self.solution.format not in formats:
+            raise ValueError(
+                f"solution.format {self.solution.format!r} cannot answer with what data.answer_type {name!r} names; "
+                f"write `solution: {{format: {formats[0]}}}`"
+            )
+        if name == "number":
+            return
+        if scratch := [model for model in ("student", "judge") if getattr(self, model).model == "scratch"]:
+            raise ValueError(
+                f"{scratch[0]}.model 'scratch' is pretrained on programs, which answer numbers, but data.answer_type "
+                f"is {name!r}; name a model"
+            )
+        if self.judge.self_taught and "changed-question" in self.judge.self_taught.negatives:
+            raise ValueError(
+                "judge.self_taught.negatives: 'changed-question' changes a number of the question, but "
+                f"data.answer_type is {name!r}; write `negatives: [injected-error]`"
+            )
 
     def check_training(self) -> None:
         """Check that the training jobs fit the processes and GPUs that `compute` names."""

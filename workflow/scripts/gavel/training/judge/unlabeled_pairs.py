@@ -19,6 +19,7 @@ from gavel.data.check_sizes import check_unlabeled
 from gavel.data.records import Record
 from gavel.models.policy import Policy
 from gavel.models.task import Task
+from gavel.solutions.answer_types import DEFAULT
 from gavel.solutions.answers import NotRun
 from gavel.solutions.mistakes import corrupt_solution
 from gavel.solutions.verifier import solutions_to_answers, verify
@@ -59,7 +60,8 @@ def make_pairs(
         return [group[0].text for group in sample(questions)]
 
     groups = sample([row["question"] for row in rows], n=settings.policy_samples, temperature=temperature)
-    answers = iter(solutions_to_answers([response.text for group in groups for response in group], task.format))
+    texts = [response.text for group in groups for response in group]
+    answers = iter(solutions_to_answers(texts, task.format, task.answer_type))
     samples: dict[str, list[tuple[str, str | None]]] = {row["id"]: [] for row in rows}
     for row, group in zip(rows, groups, strict=True):
         for response in group:
@@ -76,6 +78,7 @@ def make_pairs(
         high=high,
         solution_format=task.format,
         seed=settings.seed + iteration,
+        answer_type=task.answer_type,
     )
     if not pairs:
         raise InputError(
@@ -130,6 +133,7 @@ def contrasting_pairs(
     high: float,
     solution_format: Literal["program", "text"],
     seed: int,
+    answer_type: str = DEFAULT,
 ) -> list[ContrastingPair]:
     """Pairs in the order of `rows`: for each challenging question one with each kind of negative that succeeds.
 
@@ -140,6 +144,7 @@ def contrasting_pairs(
         negatives: how the worse solution is made: `changed-question`, `injected-error`, or both.
         samples: the policy's, for each row.
         answer_to: returns the policy's solution to each (changed) question.
+        answer_type: of the samples' answers.
 
     Returns:
         Pairs; `subset` is the kind of negative.
@@ -160,9 +165,18 @@ def contrasting_pairs(
         for row in chosen:
             made += [
                 (row, "injected-error", text)
-                for text in corrupt_solution(better[row["id"]], consensus[row["id"]], solution_format, 1, rng)
+                for text in corrupt_solution(
+                    better[row["id"]],
+                    consensus[row["id"]],
+                    solution_format,
+                    1,
+                    rng,
+                    question=row["question"],
+                    answer_type=answer_type,
+                )
             ]
-    _, same = verify([text for *_, text in made], [consensus[row["id"]] for row, *_ in made], solution_format)
+    agreed = [consensus[row["id"]] for row, *_ in made]
+    _, same = verify([text for *_, text in made], agreed, solution_format, answer_type)
     kept: dict[str, list[ContrastingPair]] = {row["id"]: [] for row in chosen}
     for (row, negative, text), alike in zip(made, same, strict=True):
         if alike is False:  # and not None, for a program that did not run

@@ -154,12 +154,14 @@ class RewardRules:
         partial: reward of a wrong answer.
         center_judge: subtract from the judge's score its mean over the question's completions.
         per_token: length penalty for each token of a completion.
+        answer_type: type of the gold answers (`gavel.solutions.answer_types`).
     """
 
     format: Literal["program", "text"]
     partial: float = 0.1
     center_judge: bool = False
     per_token: float = 0.0
+    answer_type: str = "number"
 
 
 class JudgeScores(NamedTuple):
@@ -230,7 +232,9 @@ class MixedReward:
         if self.schedule.lam == 0:
             return values
         known = {i: one for i, one in enumerate(gold) if one is not None}
-        answers, correct = verify([completions[i] for i in known], list(known.values()), self.rules.format)
+        answers, correct = verify(
+            [completions[i] for i in known], list(known.values()), self.rules.format, self.rules.answer_type
+        )
         for i, answer, right in zip(known, answers, correct, strict=True):
             if right is not None:  # else the program did not run
                 values[i] = verifiable_reward(answer, right, self.rules.partial)

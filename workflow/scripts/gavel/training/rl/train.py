@@ -182,7 +182,9 @@ def _schedule(plan: Plan) -> LambdaSchedule:
 
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings.length_penalty / plan.task.max_new_tokens
-    rules = RewardRules(plan.task.format, settings.partial_credit, settings.center_judge, per_token)
+    rules = RewardRules(
+        plan.task.format, settings.partial_credit, settings.center_judge, per_token, plan.task.answer_type
+    )
     # DeepSpeed takes a step before a callback could prevent it.
     skipped = 0 if distributed.sharding() == "deepspeed" else settings.max_skipped_steps
     return MixedReward(schedule, judge, rules, MissingRewards(settings.max_missing_fraction, skipped), plan.updates)
