@@ -70,6 +70,11 @@ from gavel.solutions.verifier import verify
         "Which option is correct? (B)",
         "The answer choices are A, B, C and D. The answer is B",
         "Let x be A. Answer: B. Check: A is 5.",
+        # of SmolLM2-135M-Instruct
+        "2. The answer is one of the options B) helium.\n\n6) A good solution would be to consider the gases.",
+        "I said B) Paris",
+        '4. There are 4 days, so we multiply 4 by 7 to get the answer: 4.\n\nSo answer: "B"',
+        "2. The answer is B) Rome\n- We can check if the answer is indeed B) Rome. It is not the answer we wanted.",
         # the last statement, whatever is mentioned after it
         "The answer is A. Wait, no, it's B.",
         "The answer is A.\nLet me check. The answer is B.",
@@ -133,6 +138,8 @@ def test_other_letters(text, answer):
         r"\boxed{12}",
         # several letters
         "A) 5\nB) 12\nC) 7",
+        "A) Mercury\n\nOption A: A planet is one of the four.\nD) Earth",
+        "3. Assume it is 120 mph.\n\nA) 60 mph\nB) 120 mph\nC) 2 mph\nD) 2 mph",
         "A\nB\nC",
         "The answer is A or B.",
         "The answer is A/B",

@@ -153,9 +153,8 @@ def read_arc(row: dict[str, Any]) -> Problem:
     """
     asked: Any = row.get("question")
     stem, choices = (asked, asked.get("choices")) if isinstance(asked, dict) else (row, row.get("choices"))
-    if isinstance(choices, list) and all(
-        isinstance(item, dict) for item in choices
-    ):  # as published; the hub has columns
+    # The hub's rows have columns instead of a list of options.
+    if isinstance(choices, list) and all(isinstance(item, dict) for item in choices):
         choices = {key: [item.get(key) for item in choices] for key in ("text", "label")}
     columns = choices if isinstance(choices, dict) else {}
     options, labels = _options(columns.get("text"), "choices"), columns.get("label")

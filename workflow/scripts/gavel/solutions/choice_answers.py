@@ -11,7 +11,7 @@ letter that a text answers is determined by these rules, in order:
    `the answer is 12 apples, option B`, the only option that the sentence names is the answer. A question and a denial
    (`the answer is not B`, `I don't think the answer is B`) state nothing; `not B but C` states C.
 3. Without a statement, an option at the beginning (`B) 12 apples`, `(b) 12 apples`) is the answer if no other line
-   begins with another option; otherwise the only option that the text names (`option B`, `(B)`).
+   begins with another option; otherwise the only option that the text names (`option B`, `(B)`, `B) 12`).
 4. Several letters (`A or B`, `A and C`, `both`, `it could also be C`) and `none` are not an answer.
 
 A word is not a letter: `a` and `I` count only where they cannot be an article or a pronoun (`the answer is a triangle`
@@ -43,6 +43,13 @@ class _Stated(NamedTuple):
 
     start: int
     letter: str | None
+
+
+class _Found(NamedTuple):
+    """The letter at a place in a text, None if several are joined there, and where the first one ends."""
+
+    letter: str | None
+    end: int
 
 
 def canonical(value: object) -> str | None:
@@ -140,7 +147,11 @@ _REFUSAL = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n|$")
 # Up to the tenth letter: later ones in brackets are rather variables, `(x)`.
-_NAMED = re.compile(r"(?<!\w)[(\[](?P<inside>[A-J])[)\]]|\b(?:option|choice)[ ](?P<bare>[A-Z])(?![\w'])", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?<!\w)[(\[](?P<inside>[A-J])[)\]]|\b(?:option|choice)[ ](?P<bare>[A-Z])(?![\w'])"
+    r"|(?<![\w'(\[])(?P<closed>(?-i:[A-J]))\)(?=\s)",
+    re.IGNORECASE,
+)
 _OR_ELSE = re.compile(rf"\b(?:could|might|may|can)[ ](?:also|equally(?: well)?|well)[ ]be[ ]{_NAMES}?", re.I)
 _WRONG = re.compile(r"\b(?:is|are|was|were|not|isn't|wrong|incorrect|false)\b|n't\b", re.IGNORECASE)
 
@@ -224,8 +235,8 @@ def _answers(text: str) -> Iterator[_Stated]:
         place = at.end() if at else marker.end()
         if exception := _NOT_BUT.match(text, place, end):
             place = exception.end()
-        if stated := _letter(text, place):
-            yield _Stated(marker.start(), stated.letter)
+        if found := _letter(text, place):
+            yield _Stated(marker.start(), found.letter)
             continue
         named = {_upper(match) for match in _NAMED.finditer(text, place, end)}
         if text.startswith("not ", place) and not _REFUSAL.match(text, place):
@@ -243,17 +254,17 @@ def _directs(text: str) -> Iterator[_Stated]:
         (_CONCLUDED, r"[)\]}]?[.!]?(?:\n|$)|[)\]}]?[.!]\s"),
     ):
         for marker in pattern.finditer(text):
-            letter = _letter(text, marker.end())
-            if letter and re.match(ends, text[letter.start : letter.start + 4]):
-                yield _Stated(marker.start(), letter.letter)
+            found = _letter(text, marker.end())
+            if found and re.match(ends, text[found.end : found.end + 4]):
+                yield _Stated(marker.start(), found.letter)
 
 
 def _boxes(text: str) -> Iterator[_Stated]:
     for marker in _BOX.finditer(text):
-        if letter := _letter(text, marker.end()):
+        if found := _letter(text, marker.end()):
             before = _BOX_BEFORE.search(text[max(0, marker.start() - SENTENCE) : marker.start()])
-            alone = before is None or _upper(before) == letter.letter
-            yield _Stated(marker.start(), letter.letter if alone else None)
+            alone = before is None or _upper(before) == found.letter
+            yield _Stated(marker.start(), found.letter if alone else None)
 
 
 def _rights(text: str) -> Iterator[_Stated]:
@@ -278,16 +289,16 @@ def _alone(text: str) -> Iterator[_Stated]:
         previous = line
 
 
-def _letter(text: str, start: int) -> _Stated | None:
-    """The letter at `start`, as a statement whose `start` is where the letter ends; None if there is no letter."""
+def _letter(text: str, start: int) -> _Found | None:
+    """The letter at `start`; None if there is none."""
     match = _LETTER.match(text, start)
     if match is None or not _valid(match, text):
         return None
     if also := _AND.match(text, match.end(), match.end() + SENTENCE):
         other = _LETTER.match(text, also.end())
         if other and _valid(other, text) and _upper(other) != _upper(match) and not _CLAUSE.match(text, other.end()):
-            return _Stated(match.end(), None)
-    return _Stated(match.end(), _upper(match))
+            return _Found(None, match.end())
+    return _Found(_upper(match), match.end())
 
 
 def _valid(match: re.Match[str], text: str) -> bool:
@@ -302,7 +313,7 @@ def _valid(match: re.Match[str], text: str) -> bool:
 
 def _upper(match: re.Match[str]) -> str:
     groups = match.groupdict()
-    return next(groups[name] for name in ("inside", "bare", "low") if groups.get(name)).upper()
+    return next(groups[name] for name in ("inside", "bare", "low", "closed") if groups.get(name)).upper()
 
 
 def _sentence(text: str, start: int) -> int:
