@@ -35,6 +35,7 @@ def test_a_prompt_that_cannot_be_read_is_one_line(tmp_path):
 
 def test_an_unknown_prompt_lists_the_shipped_ones():
     with pytest.raises(
-        InputError, match="judge, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve"
+        InputError,
+        match="choice, judge, judge-choice, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve",
     ):
         prompts.load("nowhere")

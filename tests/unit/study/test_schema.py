@@ -8,7 +8,8 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.judge.kinds import KINDS, Kind
-from gavel.study import results_folder
+from gavel.models.task import Task
+from gavel.study import params, results_folder
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
 from gavel.study.schema import study as config_study
@@ -402,8 +403,10 @@ def of_choices(**sections) -> dict:
 
 
 def test_answers_are_numbers_unless_the_config_says_otherwise():
-    assert config_study.load(default())["data"]["answer_type"] == "number"
-    assert config_study.load(of_choices())["data"]["answer_type"] == "choice"
+    for raw, name in ((default(), "number"), (of_choices(), "choice")):
+        study = config_study.load(raw)
+        assert study["data"]["answer_type"] == name
+        assert Task.from_config(params.solution(study)).answer_type == name
 
 
 @pytest.mark.parametrize(
