@@ -33,7 +33,8 @@ rule data:
 
 rule sft:
     input:
-        rules.train_sft.output.best,
+        START,
+        LAYOUT.runs(BASELINE).run_json,
     localrule: True
 
 

@@ -9,6 +9,7 @@ from gavel.common.files import write_json, write_jsonl
 from gavel.evaluation.metrics import write_metrics
 from gavel.judge_eval import probes
 from gavel.judge_eval.calibration import judge_report
+from gavel.report.baseline import BASELINES
 from gavel.study import layout
 from gavel.study.schema.study import load
 
@@ -66,6 +67,7 @@ def build(
     judge: bool = True,
     best_of=("score",),
     seed: int = 0,
+    baseline: str = "sft",
 ) -> dict:
     """Write a results folder, tables included.
 
@@ -74,12 +76,13 @@ def build(
         failed: runs that get a run.json with status 'failed' and nothing else.
         judge: False leaves out the judge's scores and its calibration.
         best_of: by what the judge picks the best of a question's samples, as in the config.
+        baseline: `base` for a study without SFT.
 
     Returns:
         STUDY, a resolved config, with the grid of this call.
     """
     rng = random.Random(seed)
-    runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}}
+    runs = {baseline: {"algorithm": baseline, "lambda": None, "seed": None}}
     for algorithm in algorithms:
         for lam in lambdas:
             for number in seeds:
@@ -99,7 +102,8 @@ def build(
             folder = root / "evaluation" / run / name
             rows = _samples(name, difficulty[name], skill, samples, judge, rng)
             write_jsonl(folder / "samples.jsonl", rows if best_of == SCORE else _chosen(list(rows), best_of, run))
-            write_jsonl(folder / "alternate.jsonl", _samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
+            other = list(_samples(name, difficulty[name], skill + 0.01, 0, judge, rng))
+            write_jsonl(folder / "alternate.jsonl", [] if run == "base" else other)
     if judge:
         _calibration(root, runs, rng)
     _data(root, sizes)
@@ -115,6 +119,7 @@ def build(
     ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
     sampling = {"samples": samples, "ks": ks, "best_of": list(best_of)}
     study = STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | sampling}
+    study |= {"sft": None} if baseline == "base" else {}
     tables(root, study)
     return study
 
@@ -122,7 +127,7 @@ def build(
 def tables(root: Path, study: dict) -> None:
     """Write the tables of a folder's scored samples, as the workflow's rule does."""
     tests = {path.name: None for path in (root / "evaluation").glob("*/*/")}
-    placed = study | {"results_dir": str(root), "data": {"tests": tests}}
+    placed = study | {"results_dir": str(root), "data": study["data"] | {"tests": tests}}
     files = [file for file in layout.scored_files(placed) if Path(file[3]).exists()]
     out = (root / f"{name}.csv" for name in ("metrics", "comparisons", "seeds"))
     write_metrics(files, layout.runs(study), study["evaluation"]["ks"], layout.primary(study), *out)
@@ -195,40 +200,45 @@ def _contests(size: int, n: int, best_of) -> dict:
 
 
 def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng: random.Random) -> None:
-    folder = root / "runs" / run
-    steps = 12 if run == "sft" else 80
-    uses_judge = run != "sft" and about["lambda"] < 1
+    folder, first = root / "runs" / run, about["lambda"] is None
+    steps = 12 if first else 80
+    uses_judge = not first and about["lambda"] < 1
     info = {
         "run": run,
         **about,
         "steps": steps,
-        "best_step": steps - 10 if run != "sft" else 9,
+        "best_step": steps - 10 if not first else 9,
         "status": "failed" if failed else "finished",
         "seconds": rng.uniform(30, 100),
-        "labels": 0 if run != "sft" and about["lambda"] == 0 else 200,
+        "labels": 0 if about["lambda"] == 0 else 200,
         "unlabeled": 600 if uses_judge else 0,
-        "completions": 0 if run == "sft" else steps * 256,
+        "completions": 0 if first else steps * 256,
         "algorithm_notes": {
-            "loss_type": "sft" if run == "sft" else "dr_grpo",
+            "loss_type": "sft" if first else "dr_grpo",
             "scale_rewards": "none",
             "clip": "0.2",
             "kl": 0.0,
-            "left_out": "nothing" if run == "sft" else "no reference model",
+            "left_out": "nothing" if first else "no reference model",
         },
-        "settings": {"learning_rate": 4e-4 if run == "sft" else 1.5e-4, "num_generations": 8},
+        "settings": {"learning_rate": 4e-4 if first else 1.5e-4, "num_generations": 8},
     }
+    if run == "base":
+        info |= {"steps": 0, "best_step": None, "labels": 0, "seconds": 0.0, "algorithm_notes": None, "settings": {}}
     write_json(folder / "run.json", info)
     if failed:
         return
+    if run == "base":
+        write_csv(folder / "monitor.csv", [{"step": 0, "greedy": 0.5, "greedy_low": 0.4, "greedy_high": 0.6, "n": 300}])
+        return
     monitor, training = [], []
     final = _skill(about, "main")
-    gap = 0 if run == "sft" else EFFECT.get(f"{about['lambda']:g}", (0, 0.1))[1]
-    for step in range(0, steps + 1, 1 if run == "sft" else 10):
+    gap = 0 if first else EFFECT.get(f"{about['lambda']:g}", (0, 0.1))[1]
+    for step in range(0, steps + 1, 1 if first else 10):
         done = step / steps
-        truth = (0.2 + 0.35 * done**0.5) if run == "sft" else 0.55 + (final - 0.55) * done
+        truth = (0.2 + 0.35 * done**0.5) if first else 0.55 + (final - 0.55) * done
         truth += rng.uniform(-0.02, 0.02)
         row = {"step": step, "greedy": truth + 0.02, "n": 300}
-        if run == "sft":
+        if first:
             row |= {"epoch": step, "greedy_low": truth - 0.035, "greedy_high": truth + 0.075}
         else:
             row |= {"accuracy": truth, "accuracy_low": truth - 0.05, "accuracy_high": truth + 0.05}
@@ -277,11 +287,11 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
     found = judge_report(items) | {"probes": probes.summary(tricks), "too_weak": None}
     settings = {"samples": 4, "temperature": 0.7, "run": "sft"}
     write_json(root / "judge" / "calibration.json", found | {"judge": "weights/judge", "settings": settings})
-    write_json(root / "judge" / "policies.json", {run: found for run in runs if run != "sft"})
+    write_json(root / "judge" / "policies.json", {run: found for run in runs if run not in BASELINES})
     write_jsonl(root / "judge" / "calibration.jsonl", items)
     write_json(root / "judge" / "usage.json", {"written": 24_000, "judge": 120_000})
     for run in runs:
-        if run != "sft":
+        if run not in BASELINES:
             trained = [item | {"response": f"return {number % 9}"} for number, item in enumerate(items)]
             write_jsonl(root / "judge" / "runs" / f"{run}.jsonl", trained)
             write_json(root / "judge" / "runs" / f"{run}-usage.json", {"written": 24_000, "judge": 120_000})

@@ -67,8 +67,9 @@ class Project:
         self.configure()
 
     def configure(self, **sections) -> None:
-        """Write the study's config, with some sections changed."""
-        study = STUDY | {key: STUDY.get(key, {}) | changes for key, changes in sections.items()}
+        """Write the study's config, with some sections changed, or None."""
+        changed = {key: value and STUDY.get(key, {}) | value for key, value in sections.items()}
+        study = STUDY | changed
         (self.folder / "small.yaml").write_text(yaml.safe_dump(study))
 
     def command(self, *arguments: str) -> list[str]:

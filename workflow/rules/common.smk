@@ -52,8 +52,10 @@ def prompt_files(*names):
 LAYOUT = Layout(config["results_dir"])
 TESTS = list(config["data"]["tests"])
 GRID_RUNS = layout.grid_runs(config)
-RUNS = ["sft", *GRID_RUNS]
+BASELINE = layout.baseline(config)
+RUNS = [BASELINE, *GRID_RUNS]
 CHECKPOINTS = layout.checkpoints(config)
+START = CHECKPOINTS[BASELINE].main  # RL starts from it
 STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
 JUDGE = job_params.judge(config)

@@ -44,7 +44,7 @@ rule prepare_data:
     params:
         code=code("prepare_data.py"),
         settings=DATA,
-        solution_format=config["solution"]["format"],
+        require_program=job_params.requires_programs(config),
         models=LOCAL_MODELS,
     script:
         "../scripts/prepare_data.py"

@@ -3,13 +3,14 @@ EVALUATIONS = [LAYOUT.evaluation("{run}", name) for name in TESTS]
 
 rule generate:
     input:
-        main=lambda wildcards: CHECKPOINTS[wildcards.run][0],
-        alternate=lambda wildcards: CHECKPOINTS[wildcards.run][1],
+        main=lambda wildcards: CHECKPOINTS[wildcards.run].main,
+        alternate=lambda wildcards: CHECKPOINTS[wildcards.run].other or [],
         tests=rules.prepare_data.output.tests,
         prompts=SOLVING_PROMPT,
     output:
         samples=[files.responses for files in EVALUATIONS],
         alternate=[files.alternate_responses for files in EVALUATIONS],
+        prompt=LAYOUT.prompt("{run}"),
     log:
         LAYOUT.log(RULES["generate"]),
     benchmark:

@@ -4,13 +4,14 @@ rule judge_policy:
             rules.prepare_data.output.validation,
             rules.prepare_data.output.perturbed,
         ],
-        model=rules.train_sft.output.best,
+        model=START,
         judge=MODELS.get("judge", []),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
         verdicts=LAYOUT.judge.verdicts,
         probes=LAYOUT.judge.probes,
         usage=LAYOUT.judge.usage,
+        prompt=LAYOUT.judge.prompt,
     log:
         LAYOUT.log(RULES["judge_policy"]),
     benchmark:

@@ -17,8 +17,8 @@ else:
     rule benchmark_items:
         input:
             problems=rules.prepare_data.output.validation,
-            student=MODELS["student"],
-            sft=rules.train_sft.output.best,
+            student=MODELS["student"] if config["sft"] else [],
+            policy=START,
             prompts=SOLVING_PROMPT,
         output:
             pairs=LAYOUT.judge.benchmark.items,
@@ -34,6 +34,7 @@ else:
         params:
             code=code("solution_pairs.py"),
             student=STUDENT_TOKENS,
+            baseline=BASELINE,
             temperature=config["rl"]["temperature"],
             solution=SOLUTION,
             sampling=job_params.judge_pairs(config)["benchmark"],

@@ -6,8 +6,8 @@ SELF_TAUGHT = job_params.self_taught(config)
 rule selection_pairs:
     input:
         problems=rules.prepare_data.output.validation,
-        student=MODELS["student"],
-        sft=rules.train_sft.output.best,
+        student=MODELS["student"] if config["sft"] else [],
+        policy=START,
         prompts=SOLVING_PROMPT,
     output:
         pairs=LAYOUT.judge.selection_pairs,
@@ -23,6 +23,7 @@ rule selection_pairs:
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
+        baseline=BASELINE,
         temperature=config["rl"]["temperature"],
         solution=SOLUTION,
         sampling=job_params.judge_pairs(config)["selection"],
@@ -33,8 +34,8 @@ rule selection_pairs:
 use rule selection_pairs as labeled_pairs with:
     input:
         problems=rules.prepare_data.output.labeled,
-        student=MODELS["student"],
-        sft=rules.train_sft.output.best,
+        student=MODELS["student"] if config["sft"] else [],
+        policy=START,
         prompts=SOLVING_PROMPT,
     output:
         pairs=LAYOUT.judge.labeled_pairs,
@@ -45,6 +46,7 @@ use rule selection_pairs as labeled_pairs with:
     params:
         code=code("solution_pairs.py"),
         student=STUDENT_TOKENS,
+        baseline=BASELINE,
         temperature=config["rl"]["temperature"],
         solution=SOLUTION,
         sampling=job_params.judge_pairs(config)["labeled"],
@@ -53,7 +55,7 @@ use rule selection_pairs as labeled_pairs with:
 rule contrasting_pairs:
     input:
         unlabeled=rules.prepare_data.output.unlabeled,
-        sft=rules.train_sft.output.best,
+        policy=START,
         prompts=SOLVING_PROMPT,
     output:
         pairs=LAYOUT.judge.pairs("{iteration}"),

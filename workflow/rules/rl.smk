@@ -6,7 +6,7 @@ rule train_rl:
             if config["judge"]["on_weak_judge"] == "stop"
             else []
         ),
-        start=rules.train_sft.output.best,
+        start=START,
         labeled=rules.prepare_data.output.labeled,
         unlabeled=rules.prepare_data.output.unlabeled,
         validation=rules.prepare_data.output.validation,

@@ -22,7 +22,7 @@ if config["shared"]["sft"]:
         script:
             "../scripts/share_stage.py"
 
-else:
+elif config["sft"]:
 
     rule train_sft:
         input:
@@ -55,3 +55,30 @@ else:
             solution=without(SOLUTION, "batch_seconds"),
         script:
             "../scripts/train_sft.py"
+
+else:
+
+    # Without SFT the baseline is the student as it is: validated and evaluated, but neither trained nor copied.
+    rule validate_base:
+        input:
+            model=START,
+            validation=rules.prepare_data.output.validation,
+            prompts=SOLVING_PROMPT,
+        output:
+            monitor=LAYOUT.runs(BASELINE).monitor,
+            run=LAYOUT.runs(BASELINE).run_json,
+        log:
+            LAYOUT.log(RULES["validate_base"]),
+        benchmark:
+            LAYOUT.benchmark(RULES["validate_base"])
+        conda:
+            "../../envs/gavel.yaml"
+        threads: THREADS
+        resources:
+            **asks_for("validate_base"),
+        params:
+            code=code("validate_base.py"),
+            student=STUDENT_TOKENS,
+            solution=without("solution", "batch_seconds"),
+        script:
+            "../scripts/validate_base.py"

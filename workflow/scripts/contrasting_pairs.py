@@ -19,11 +19,14 @@ with script_log(snakemake.log[0], "contrasting pairs"):
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])
     params = snakemake.params
+    task = Task.from_config(params.solution)
     make_pairs(
         unlabeled=snakemake.input.unlabeled,
         iteration=int(snakemake.wildcards.iteration),
-        policy=Policy.load(str(snakemake.input.sft), Student(**params.student), limits(snakemake.config["evaluation"])),
-        task=Task.from_config(params.solution),
+        policy=Policy.load(
+            str(snakemake.input.policy), Student(**params.student), task, limits(snakemake.config["evaluation"])
+        ),
+        task=task,
         temperature=params.temperature,
         settings=from_section(SelfTaughtSettings, params.settings, "judge.self_taught"),
         output=snakemake.output.pairs,

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
+    from gavel.common.files import write_jsonl
     from gavel.evaluation.generate import generate
     from gavel.jobs.launch import run_in_subprocess
     from gavel.jobs.threads import use_threads
@@ -20,6 +21,10 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
         (files.main, snakemake.output.samples, sampling["samples"]),
         (files.alternate, snakemake.output.alternate, 0),
     ):
+        if not model:  # the run has one checkpoint
+            for path in outputs:
+                write_jsonl(path, [])
+            continue
         arguments = dict(
             model=str(model),
             student=Student(**params.student),
@@ -30,6 +35,7 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
             seed=sampling["seed"],
             limits={key: settings[key] for key in ("batch_size", "batch_tokens")},
             vllm=sampling["vllm"],
+            prompt_output=snakemake.output.prompt if n else None,
         )
         if sampling["vllm"]:  # its engine frees GPU memory only when its process ends
             run_in_subprocess(generate, Path(outputs[0]).with_suffix(".job.json"), snakemake.threads, **arguments)

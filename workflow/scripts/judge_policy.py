@@ -30,5 +30,6 @@ with script_log(snakemake.log[0], f"judge_trained {run}" if run else "judge_poli
             output=snakemake.output.verdicts,
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
+            prompt_output=snakemake.output.get("prompt"),
             limits=limits(snakemake.config["evaluation"]),
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "data"):
     summary = prepare(
         **snakemake.params.settings,
-        require_program=snakemake.params.solution_format == "program",
+        require_program=snakemake.params.require_program,
         output=Path(snakemake.output.summary).parent,
     )
     counts, judge = summary["counts"], snakemake.config["judge"]

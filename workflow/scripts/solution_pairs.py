@@ -16,9 +16,10 @@ with script_log(snakemake.log[0], "pairs of solutions"):
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])
     params, files = snakemake.params, snakemake.input
+    untuned = [Source("student", str(files.student))] if files.student else []  # without SFT it is the baseline
     make_items(
         rows=questions_of(files.problems, params.sampling["part"], params.sampling["questions"]),
-        sources=[Source("student", str(files.student)), Source("sft", str(files.sft), greedy="sft-greedy")],
+        sources=[*untuned, Source(params.baseline, str(files.policy), greedy=f"{params.baseline}-greedy")],
         student=Student(**params.student),
         task=Task.from_config(params.solution),
         temperature=params.temperature,

@@ -90,6 +90,31 @@ def test_judges_are_benchmarked_only_where_the_config_asks(jobs, read_by):
     assert not any(file.startswith("results/judge/benchmark") for file in read_by["train_rl"])
 
 
+def test_without_sft_every_rule_reads_the_student_itself(tmp_path):
+    raw = shipped() | {"sft": None}
+    raw["judge"] = raw["judge"] | {"kind": "pairwise", "benchmark": {"questions": 50}}
+    raw["judge"] |= {"self_taught": {"iterations": 1}, "rl": {"steps": 2}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^rule (\w+):\n    input: (.*)\n    output: (.*)", done.stdout + done.stderr, re.M)
+    read, written = defaultdict(set), defaultdict(set)
+    for rule, inputs, outputs in found:
+        read[rule] |= set(inputs.split(", "))
+        written[rule] |= set(outputs.split(", "))
+    student = str(ROOT / "resources/models/student")
+    rules = ("judge_policy", "train_rl", "generate", "validate_base", "benchmark_items", "selection_pairs")
+    assert all(student in read[rule] for rule in (*rules, "labelled_pairs", "contrasting_pairs"))
+    assert "train_sft" not in read
+    assert not any("runs/sft" in name for names in (*read.values(), *written.values()) for name in names)
+    assert written["validate_base"] == {f"results/runs/base/{name}" for name in ("monitor.csv", "run.json")}
+    assert "results/evaluation/base/main/samples.jsonl" in written["score"]
+    assert "results/runs/base/run.json" in read["report_html"]
+    listed = snakemake("-n", "sft", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert "rule validate_base:" in listed.stdout + listed.stderr
+
+
 def test_jobs_ask_slurm_for_what_they_need(tmp_path):
     raw = shipped()
     raw["compute"] = {"gpus": 3, "processes": 2, "mem_mb": 5000, "runtime": 90}
@@ -214,6 +239,7 @@ RERUNS = {
     "data.records": set(),
     "evaluation.records": set(),
     "judge.records": set(),
+    "models.records": set(),
     "judge_eval.records": set(),
     "training.records": set(),
     "training.judge.records": set(),
@@ -251,6 +277,7 @@ RERUNS = {
     "training.batches": {"train_judge", "train_rl", "train_sft"},
     "training.settings": {"train_judge", "train_rl", "train_sft"},
     "training.trl_config": {"train_judge", "train_rl", "train_sft"},
+    "training.base": {"validate_base"},
     "training.judge.judgments": {"judgments", "train_judge"},
     "training.judge.self_taught_settings": {"contrasting_pairs", "judgments", "train_judge"},
     "training.judge.settings": {"train_judge"},
@@ -260,6 +287,7 @@ RERUNS = {
     "training.rl.settings": {"train_judge", "train_rl"},
     # After training.
     "evaluation.generate": {"generate"},
+    "report.baseline": {"report_html", "compare_variants"},
     "report.page": {"report_html", "compare_variants"},
     "report.plots.results": {"report_html", "compare_variants"},
     "stats.voting": {"contrasting_pairs", "compute_metrics", "report_html", "compare_variants"},

@@ -312,3 +312,15 @@ def test_runs_of_several_seeds_are_also_taken_together(tmp_path):
     assert float(seeds[0]["difference"]) == pytest.approx(sum(single) / 2 - base, abs=1e-5)
     assert (float(seeds[0]["lowest"]), float(seeds[0]["highest"])) == pytest.approx((min(single), max(single)))
     assert float(seeds[0]["low"]) < float(seeds[0]["value"]) < float(seeds[0]["high"])
+
+
+def test_without_sft_the_students_only_checkpoint_is_the_baseline(tmp_path):
+    rl = "grpo-lambda0.5-seed0"
+    runs = {"base": {"algorithm": "base", "lambda": None, "seed": None}, rl: RUNS[rl]}
+    wrong, right = [row("a", -1, "2"), row("b", -1, "2")], [row("a", -1, "1"), row("b", -1, "2")]
+    rows = {("base", "last", "main"): wrong, (rl, "last", "main"): right, (rl, "best", "main"): right}
+    metrics, comparisons, _ = written(tmp_path, runs, rows)
+    assert {(r["run"], r["checkpoint"]) for r in metrics} == {("base", "last"), (rl, "last"), (rl, "best")}
+    found = {(r["run"], r["checkpoint"]): r for r in comparisons if r["baseline"] == "base"}
+    assert set(found) == {(rl, "last"), (rl, "best")}
+    assert {key: r["primary"] for key, r in found.items()} == {(rl, "last"): "True", (rl, "best"): "False"}

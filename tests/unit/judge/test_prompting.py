@@ -143,7 +143,7 @@ def test_a_server_whose_model_begins_a_thought_is_refused():
             {"chat_template_kwargs": {"enable_thinking": False}},
             "judge.prompting: chat_template_kwargs: .* write `chat: true`",
         ),
-        ({"chat": True, "chat_template_kwargs": {"tokenize": True}}, "'tokenize' is set by the judge itself"),
+        ({"chat": True, "chat_template_kwargs": {"tokenize": True}}, "'tokenize' is set by Gavel itself"),
         ({"chat": True, "chat_template_kwargs": {"a": [1]}}, "judge.prompting.chat_template_kwargs.a"),
     ],
 )

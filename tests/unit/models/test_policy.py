@@ -22,24 +22,25 @@ def prompt(tmp_path):
     return path
 
 
-def test_a_task_is_what_changes_a_solution_and_reads_its_prompt_once(prompt):
+def test_a_task_is_what_changes_a_solution_and_reads_its_prompt_once(prompt, tokenizer):
     solution = {"prompt": str(prompt), "format": "text", "max_new_tokens": 5, "batch_seconds": 60.0}
+    solution |= {"chat": False, "system": None, "chat_template_kwargs": {}}
     task = Task.from_config(solution | {"answer_type": "choice"})
     assert task == Task(str(prompt), "text", 5, "choice")
     wanted = [f"Q: {question}\nA:" for question in QUESTIONS]
-    assert task.prompts(QUESTIONS) == wanted
+    assert task.prompts(QUESTIONS, tokenizer) == wanted
     prompt.write_text("Another one: {question}")
-    assert task.prompts(QUESTIONS) == wanted
+    assert task.prompts(QUESTIONS, tokenizer) == wanted
     prompt.write_text("No slot")
     with pytest.raises(InputError, match="no slot"):
-        Task.from_config(asdict(task)).prompts(QUESTIONS)
+        Task.from_config(asdict(task)).prompts(QUESTIONS, tokenizer)
 
 
 def test_a_policy_solves_questions_as_the_sampler_does_its_prompts(tiny, model, tokenizer, prompt):
     task = Task(str(prompt), "text", 5)
-    policy = Policy.load(tiny, Student(), {"batch_size": 3, "batch_tokens": None})
+    policy = Policy.load(tiny, Student(), task, {"batch_size": 3, "batch_tokens": None})
     for drawing in ({}, {"n": 3, "temperature": 1.0, "seed": 2}):
-        wanted = sample(model, tokenizer, task.prompts(QUESTIONS), max_new_tokens=5, **drawing)
+        wanted = sample(model, tokenizer, task.prompts(QUESTIONS, tokenizer), max_new_tokens=5, **drawing)
         assert policy.solve(QUESTIONS, task, **drawing) == wanted
     assert policy.solve(QUESTIONS[:1], task, n=3, temperature=1.0, seed=2) == wanted[:1]
 

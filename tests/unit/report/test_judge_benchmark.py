@@ -9,6 +9,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
+from gavel.report.baseline import BASELINES
 from gavel.report.comparison import page
 from gavel.report.page import render
 from gavel.report.results import load
@@ -98,10 +99,10 @@ def test_judges_without_token_counts_or_answers_are_not_drawn(study):
     fake_judges.judge_benchmark(root, {"start": 0.05, "pays": 0.3, "late": 0.4})
     rows = judge_benchmark.combine_tables({"": load(root, config).judge_benchmark})
     rows.loc[rows.judge == "start", ["tokens_read", "tokens_written"]] = 0
-    figure = judge_benchmark.cost_figure(rows)
+    figure = judge_benchmark.cost_figure(rows, BASELINES["sft"])
     assert "Not shown, for lack of token counts or answers: start." in figure.caption
     rows.loc[rows.judge == "late", ["accuracy", "low", "high"]] = None
-    assert not judge_benchmark.cost_figure(rows).panels
+    assert not judge_benchmark.cost_figure(rows, BASELINES["sft"]).panels
     assert judge_benchmark.judge_table(rows).rows[2][2].text == "–"
 
 

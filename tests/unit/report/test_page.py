@@ -7,6 +7,7 @@ import pytest
 
 from gavel.common.files import read_json, read_jsonl, write_json
 from gavel.report import unfinished
+from gavel.report.baseline import BASELINES
 from gavel.report.cells import flatten, points, seconds
 from gavel.report.page import render
 from gavel.report.results import load
@@ -125,6 +126,7 @@ def test_a_pairwise_judge_is_hacked_if_its_win_rate_does_not_reflect_the_fall():
         validations = pd.DataFrame({"step": [0, 5], "accuracy": accuracy, "judge": judge, "true_win_rate": true})
         runs = {"grpo": {"lambda": 0, "seed": 0, "algorithm": "grpo"}}
         common = {"names": {"grpo": "GRPO"}, "study": fake_results.STUDY, "collapse": lambda run: None}
+        common |= {"baseline": BASELINES["sft"]}
         results = SimpleNamespace(monitors={"grpo": validations}, runs=runs, **common)
         return summary_sentences.judge_only_runs(results)[0]
 

@@ -33,7 +33,7 @@ COMPARISONS = pd.DataFrame(
 )
 FIGURES = {
     "lambda": lambda: results.accuracy_against_lambda(metrics()),
-    "forest": lambda: results.difference_from_sft(COMPARISONS, NAMES),
+    "forest": lambda: results.difference_from_baseline(COMPARISONS, NAMES),
     "votes": lambda: results.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
     "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
     "training": lambda: training.training_curve(MONITOR, 5),

@@ -1,9 +1,10 @@
 """Generate responses to the test questions; a separate step, so that a new verifier or judge does not regenerate."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from gavel.common.files import read_jsonl, write_jsonl
+from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import info
 from gavel.evaluation.records import Response
 from gavel.models.context import check_questions
@@ -11,7 +12,7 @@ from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
 from gavel.models.sampling import Sample
-from gavel.models.task import Task
+from gavel.models.task import Task, show
 from gavel.models.vllm_generation import VllmPolicy, VllmSettings
 
 GREEDY = -1  # the `sample` number of the greedy response; sampled ones count from 0
@@ -28,6 +29,7 @@ def generate(
     seed: int,
     limits: Limits | None = None,
     vllm: VllmSettings | None = None,
+    prompt_output: str | None = None,
 ) -> None:
     """Write one greedy and `n` sampled responses to each question of each file, with one checkpoint.
 
@@ -41,6 +43,7 @@ def generate(
         n: number of sampled responses; 0 writes the greedy one only.
         limits: batch limits, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
         vllm: to sample with vLLM (`gavel.models.vllm_generation.VllmPolicy`), which makes its own batches.
+        prompt_output: JSON file for the first prompt as the model reads it (`gavel.models.task.RenderedPrompt`).
 
     Raises:
         InputError: a question does not fit the model, or the checkpoint cannot be loaded.
@@ -54,7 +57,13 @@ def generate(
             task=task,
             limit=vllm.max_model_length if vllm else None,
         )
-    policy: Policy | VllmPolicy = VllmPolicy(model, student, vllm) if vllm else Policy.load(model, student, limits)
+    policy: Policy | VllmPolicy = (
+        VllmPolicy(model, student, task, vllm) if vllm else Policy.load(model, student, task, limits)
+    )
+    if prompt_output:
+        first = [row["question"] for questions, _ in files for row in islice(read_jsonl(questions), 1)][:1]
+        ids = task.encode(task.prompts(first, policy.tokenizer), policy.tokenizer)
+        write_json(prompt_output, show("evaluation prompt", policy.tokenizer, *ids) if ids else {})
     for questions, output in files:
         rows = list(read_jsonl(questions))
         asked = [row["question"] for row in rows]

@@ -39,8 +39,6 @@ SEED_COLUMNS = (
     "algorithm lambda set metric k seeds value low high lowest highest difference difference_low difference_high p "
     "p_adjusted"
 ).split()
-# The baseline of every run: SFT's checkpoint with the best validation accuracy, from which RL starts.
-BASELINE = ("sft", "best")
 # Pairs of ways to choose among all samples of a run, compared at the largest k.
 VOTE_COMPARISONS = (
     ("maj", "greedy"),
@@ -67,7 +65,7 @@ def write_metrics(
 ) -> None:
     """Write the tables of a study.
 
-    Comparisons: every run with `sft` (greedy, and maj at the largest k); every run with 0 < λ < 1 with its
+    Comparisons: every run with the baseline (greedy, and maj at the largest k); every run with 0 < λ < 1 with its
     algorithm's λ = 1 run of the same seed (greedy); and within a run, at the largest k, maj with greedy (metric
     `maj-greedy`) and the other `VOTE_COMPARISONS` (`best_of-maj` etc.). `p_adjusted` is Holm-corrected over all
     comparisons of main checkpoints except the primary one, which keeps its p, and separately over those of other
@@ -75,9 +73,10 @@ def write_metrics(
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
-        runs: run → `{"algorithm", "lambda", "seed"}`; λ is None for `sft`.
+        runs: run → `{"algorithm", "lambda", "seed"}`; λ is None for the baseline, from which RL starts: `sft`, or
+            without SFT `base`.
         ks: the k of maj@k and pass@k.
-        primary: `{"run", "set", "metric", "k", "checkpoint"}` of the pre-specified comparison with `sft`; k and
+        primary: `{"run", "set", "metric", "k", "checkpoint"}` of the pre-specified comparison with the baseline; k and
             checkpoint are optional (1 and last).
         out_metrics, out_comparisons: CSV files to write.
         out_seeds: CSV file for results over several seeds; only a header if there is one seed.
@@ -85,6 +84,7 @@ def write_metrics(
     Raises:
         InputError: a file is unusable, or two files of a set cover different questions; names the file.
     """
+    baseline = next(run for run, about in runs.items() if about["lambda"] is None)
     values: dict[File, Values] = {}
     links: Links = {}
     metrics = []
@@ -102,7 +102,7 @@ def write_metrics(
         labels = runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
         metrics += [labels | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
     comparisons: list[dict[str, Any]] = []
-    pairs = list(_pairs(values, runs))
+    pairs = list(_pairs(values, runs, baseline))
     resamples = max(RESAMPLES, RESAMPLES_EACH * len(pairs))
     for first, second, metric, k, measured in pairs:
         pair = _both_known(measured, (values[first], values[second]))
@@ -113,7 +113,7 @@ def write_metrics(
             comparisons.append(labels | {"metric": metric, "k": k} | compare(*pair, resamples))
         except InputError as error:
             raise InputError(f"{first[0]} and {second[0]} on {first[2]}: {error}") from None
-    wanted = {"k": 1, "checkpoint": "last"} | primary | {"baseline": "sft"}
+    wanted = {"k": 1, "checkpoint": "last"} | primary | {"baseline": baseline}
     for row in comparisons:
         row["primary"] = all(row[key] == value for key, value in wanted.items() if key in row)
     for counts in (True, False):  # main checkpoints and the others are separate families
@@ -125,29 +125,30 @@ def write_metrics(
         row.setdefault("p_adjusted", row["p"])
     write_text(out_metrics, _csv(METRIC_COLUMNS, metrics))
     write_text(out_comparisons, _csv(COMPARISON_COLUMNS, comparisons))
-    write_text(out_seeds, _csv(SEED_COLUMNS, across_seeds(values, runs, BASELINE)))
+    write_text(out_seeds, _csv(SEED_COLUMNS, across_seeds(values, runs, (baseline, main_checkpoint(baseline)))))
 
 
 def main_checkpoint(run: str) -> str:
-    """The main checkpoint of a run: the last step of an RL run, SFT's best by validation."""
+    """The main checkpoint of a run: the last step of an RL run, SFT's best by validation, the only one of `base`."""
     return "best" if run == "sft" else "last"
 
 
 def _pairs(
-    values: Mapping[File, Values], runs: Mapping[str, RunColumns]
+    values: Mapping[File, Values], runs: Mapping[str, RunColumns], baseline: str
 ) -> Iterator[tuple[File, File, str, int, tuple[ByQuestion, ByQuestion]]]:
     """All possible comparisons as (first file, second file, metric, k, (first values, second values))."""
-    baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == BASELINE}
+    start = (baseline, main_checkpoint(baseline))
+    baselines = {name: (run, checkpoint, name) for run, checkpoint, name in values if (run, checkpoint) == start}
     for key, run_values in values.items():
         run, checkpoint, name = key
         top = max((k for metric, k in run_values if metric == "maj"), default=0)
         measures = [("greedy", 1)] if checkpoint == "best" or not top else [("greedy", 1), ("maj", top)]
-        if run != "sft" and name in baselines:
+        if run != baseline and name in baselines:
             base = values[baselines[name]]
             for measure in measures:
                 if measure in run_values and measure in base:
                     yield key, baselines[name], *measure, (run_values[measure], base[measure])
-        if run != "sft" and checkpoint == "last" and 0 < (runs[run]["lambda"] or 0) < 1:
+        if run != baseline and checkpoint == "last" and 0 < (runs[run]["lambda"] or 0) < 1:
             wanted = {"algorithm": runs[run]["algorithm"], "lambda": 1, "seed": runs[run]["seed"]}
             for verifiable in (candidate for candidate, settings in runs.items() if wanted.items() <= settings.items()):
                 other = (verifiable, "last", name)

@@ -2,7 +2,7 @@
 
 from typing import NotRequired, TypedDict
 
-# A run's place in the grid; None for `sft`. A keyword is among its fields, hence no class.
+# A run's place in the grid; None for the baseline. A keyword is among its fields, hence no class.
 RunColumns = TypedDict("RunColumns", {"algorithm": str, "lambda": float | None, "seed": int | None})
 
 

@@ -39,6 +39,7 @@ class LabelJudge(Judge):
         self.labels = tuple(labels)
         self.cache = Cache(cache, f"{backend.identity} {list(labels)}") if cache else None
         self.reasoner = backend if isinstance(backend, Reasoning) else None
+        self.first_prompt: str | None = None
         self._prompts = self._cached = 0
 
     @property
@@ -66,6 +67,8 @@ class LabelJudge(Judge):
 
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """One answer for each judging prompt, as in `Backend.answers`; the texts are distinct."""
+        if texts and self.first_prompt is None:
+            self.first_prompt = self.backend.shown(texts[0])
         known = self.cache.get(texts) if self.cache else {}
         known = {text: answer for text, answer in known.items() if answer.valid}
         rest = [i for i, text in enumerate(texts) if text not in known]

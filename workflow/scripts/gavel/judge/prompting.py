@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-import jinja2.meta
-
 from gavel.common.errors import InputError
+from gavel.models import chat as chat_templates
 from gavel.models import prompts
 
 if TYPE_CHECKING:
@@ -74,11 +72,6 @@ _WORDS = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratc
 THOUGHT_START = re.compile(rf"[<\[◁]\|?(?:START_)?{_WORDS}\|?[>\]▷]|<\|channel\|>\s*analysis|<unused94>", re.I)
 THOUGHT_END = re.compile(rf"[<\[◁]\|?(?:/|END_){_WORDS}\|?[>\]▷]|<\|channel\|>\s*final|<unused95>", re.I)
 CLOSING_HINT = "judge.prompting.chat_template_kwargs, such as {enable_thinking: false} where the template reads that"
-# Variables that every chat template gets.
-STANDARD_VARIABLES = {
-    "add_generation_prompt", "bos_token", "continue_final_message", "documents", "eos_token", "messages", "pad_token",
-    "tools", "unk_token",
-}  # fmt: skip
 
 
 def apply_template(
@@ -95,19 +88,8 @@ def apply_template(
     text, reply = (text, "") if isinstance(text, str) else text
     if not chat:
         return text + reply
-    if tokenizer.chat_template is None:
-        raise InputError("judge.prompting.chat: the judge's tokenizer has no chat template; set it to false")
     messages = [{"role": "user", "content": text}]
-    try:
-        shown = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **(template_kwargs or {})
-        )
-    except jinja2.TemplateError as error:
-        raise InputError(
-            f"judge.prompting.chat: the judge's chat template cannot be filled in ({error}); check "
-            "judge.prompting.chat_template_kwargs, or set judge.prompting.chat to false"
-        ) from None
-    return f"{shown}{reply}"
+    return chat_templates.render(tokenizer, messages, chat_templates.JUDGE, template_kwargs) + reply
 
 
 def check_template(
@@ -124,13 +106,7 @@ def check_template(
     reply = "" if isinstance(text, str) else text[1]
     asked = (text if isinstance(text, str) else text[0]).strip()
     shown = apply_template(tokenizer, text, True, template_kwargs).removesuffix(reply)
-    reads = _arguments(tokenizer)
-    named = f"it reads {', '.join(sorted(reads))}" if reads else "it reads none"
-    for name in template_kwargs or ():
-        if reads is not None and name not in reads:
-            raise InputError(
-                f"judge.prompting.chat_template_kwargs.{name}: the judge's chat template does not read it; {named}"
-            )
+    named = chat_templates.check_arguments(tokenizer, chat_templates.JUDGE, template_kwargs)
     opened = open_thought(shown[shown.rfind(asked) + len(asked) :] if asked in shown else shown)
     if opened:
         raise InputError(
@@ -145,22 +121,6 @@ def open_thought(text: str) -> str | None:
     if opened and (not closed or closed[-1].start() < opened[-1].start()):
         return opened[-1][0]
     return None
-
-
-def _arguments(tokenizer: "PreTrainedTokenizerBase") -> set[str] | None:
-    """The arguments that a chat template reads besides those that every template gets; None if unknown."""
-    try:
-        source = tokenizer.get_chat_template()
-        parsed = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(
-            re.sub(r"{%-?\s*(?:end)?generation\s*-?%}", "", source)
-        )
-    except (jinja2.TemplateError, ValueError, TypeError):
-        return None
-    return {
-        name
-        for name in jinja2.meta.find_undeclared_variables(parsed)
-        if name not in STANDARD_VARIABLES and name not in ("raise_exception", "strftime_now", "namespace")
-    }
 
 
 def label_tokens(

@@ -150,10 +150,12 @@ class Judge(Protocol):
     Attributes:
         score_range: lowest and highest valid score; any other is an error and becomes a missing reward.
         reasoner: None for a direct judge.
+        first_prompt: the first prompt that it was asked, as its model reads it; None before, and without prompts.
     """
 
     score_range: tuple[float, float] = DEFAULT_SCORE_RANGE
     reasoner: Reasoner | None = None
+    first_prompt: str | None = None
 
     @property
     def usage(self) -> Usage:

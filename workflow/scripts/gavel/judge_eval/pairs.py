@@ -104,7 +104,7 @@ def make_items(
     questions = [row["question"] for row in kept]
     solutions: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
     for source in sources:
-        policy = Policy.load(source.model, student, limits)
+        policy = Policy.load(source.model, student, task, limits)
         sampled = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
         if source.greedy:
             sampled[source.greedy] = policy.solve(questions, task)

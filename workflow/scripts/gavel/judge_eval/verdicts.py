@@ -33,6 +33,7 @@ def judge_policy(
     output: str,
     probes_output: str | None = None,
     usage_output: str | None = None,
+    prompt_output: str | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Sample a policy on validation questions and ask the judge about every response.
@@ -47,13 +48,15 @@ def judge_policy(
         probes_output: file for the verdicts on `gavel.judge_eval.probes` of the first file's first questions
             (`gavel.judge_eval.records.ProbeRow`); None for no probes.
         usage_output: file for the token counts `{"written", "judge"}`: written by the policy, used by the judge.
+        prompt_output: JSON file for the first judging prompt as the judge reads it
+            (`gavel.models.records.RenderedPrompt`).
         limits: of generation batches, `gavel.models.limits.limits`.
     """
     files = [list(read_jsonl(path)) for path in problems]
     rows = [row for part in files for row in part]
     for path, part in zip(problems, files, strict=True):
         check_questions(part, source=path, model=model, student=student, task=task)
-    policy = Policy.load(model, student, limits)
+    policy = Policy.load(model, student, task, limits)
     groups = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
     asked: list[PolicyCandidate] = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
@@ -63,6 +66,9 @@ def judge_policy(
     ]
     judge = load.load(**judge_settings)
     write_jsonl(output, _judged(asked, judge, task.format, task.answer_type))
+    if prompt_output:
+        info(f"first judging prompt:\n{judge.first_prompt or 'none'}")
+        write_json(prompt_output, {"prompt": judge.first_prompt} if judge.first_prompt else {})
     if probes_output:
         limit = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
         probe_rows = probes.build(files[0][:limit], task.format, answer_type=task.answer_type)

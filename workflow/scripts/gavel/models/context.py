@@ -41,15 +41,17 @@ def check_questions(
         limit: the inference engine's own limit, if lower (`max_model_length` of vLLM).
 
     Raises:
-        InputError: a row does not fit; names the first one and the model.
+        InputError: a row does not fit; names the first one and the model. The prompt cannot be made
+            (`gavel.models.task.Task.check`).
     """
     context = _context(model)
     maximum = min((length for length in (context, limit) if length is not None), default=None)
     if maximum is None:
         return
     rows = list(rows)
-    tokenizer = student.load_tokenizer(model)
-    lengths = _lengths(tokenizer, task.prompts(row["question"] for row in rows))
+    tokenizer = task.load_tokenizer(student, model)
+    asked = task.prompts((row["question"] for row in rows), tokenizer)
+    lengths = _lengths(tokenizer, asked, special=task.special_tokens)
     room = [task.max_new_tokens] * len(rows)
     if solutions:
         # The solution and an end token.

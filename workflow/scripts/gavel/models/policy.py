@@ -26,13 +26,14 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def load(cls, folder: str, student: Student, limits: Limits | None = None) -> Self:
-        """Load a checkpoint of the student.
+    def load(cls, folder: str, student: Student, task: Task, limits: Limits | None = None) -> Self:
+        """Load a checkpoint of the student, with the tokenizer for its task (`gavel.models.task.Task.load_tokenizer`).
 
         Raises:
-            InputError: the weights or the tokenizer cannot be loaded.
+            InputError: the weights or the tokenizer cannot be loaded, or the task needs a chat template that does not
+                work.
         """
-        return cls(student.load_model(folder), student.load_tokenizer(folder), limits or {})
+        return cls(student.load_model(folder), task.load_tokenizer(student, folder), limits or {})
 
     def solve(
         self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
@@ -47,16 +48,17 @@ class Policy:
             One list of `n` samples for each question, in the order of `questions`.
 
         Raises:
-            InputError: the task's prompt cannot be read.
+            InputError: the task's prompt cannot be read, or its chat template fails.
             ValueError: `n > 1` at temperature 0.
         """
         return sample(
             self.model,
             self.tokenizer,
-            task.prompts(questions),
+            task.prompts(questions, self.tokenizer),
             n=n,
             temperature=temperature,
             max_new_tokens=task.max_new_tokens,
             seed=seed,
+            special_tokens=task.special_tokens,
             **self.limits,
         )

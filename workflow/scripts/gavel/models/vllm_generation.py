@@ -38,16 +38,17 @@ class VllmPolicy:
     Args:
         folder: checkpoint folder.
         student: how the checkpoint is loaded.
+        task: what it is asked; its tokenizer is loaded for that.
 
     Raises:
         InputError: the package vllm is not installed, or the tokenizer cannot be loaded.
     """
 
-    def __init__(self, folder: str, student: Student, settings: VllmSettings):
+    def __init__(self, folder: str, student: Student, task: Task, settings: VllmSettings):
         require_package("vllm", "evaluation.vllm")
         import vllm
 
-        self.tokenizer, self.params = student.load_tokenizer(folder), vllm.SamplingParams
+        self.tokenizer, self.params = task.load_tokenizer(student, folder), vllm.SamplingParams
         self.engine = vllm.LLM(
             model=folder,
             dtype=student.dtype,
@@ -61,8 +62,8 @@ class VllmPolicy:
         self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
     ) -> list[list[Sample]]:
         """As `gavel.models.policy.Policy.solve`; vLLM makes its own batches."""
-        prompts = task.prompts(questions)
-        encoded = self.tokenizer(prompts, add_special_tokens=True)["input_ids"] if prompts else []
+        prompts = task.prompts(questions, self.tokenizer)
+        encoded = task.encode(prompts, self.tokenizer)
         options = [
             self.params(
                 n=n,

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from gavel.report.baseline import Baseline
+
 
 @dataclass
 class Cell:
@@ -112,7 +114,9 @@ def is_significant(row: Any) -> bool:
     return (row.low > 0 or row.high < 0) if row.primary else row.p_adjusted < 0.05
 
 
-DIFFERENCE = "greedy accuracy minus SFT's on the same questions, in percentage points"
+def difference_hint(baseline: Baseline) -> str:
+    """What a column of differences holds."""
+    return f"greedy accuracy minus {baseline.name}'s on the same questions, in percentage points"
 
 
 def difference_text(row: Any) -> str:

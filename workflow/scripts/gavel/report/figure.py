@@ -75,7 +75,7 @@ def rl_settings(results: Results) -> str:
 
 def seeds_sentence(results: Results) -> str:
     """A sentence on what the intervals leave out: the variance between training seeds."""
-    number = len({about.get("seed") for run, about in results.runs.items() if run != "sft"})
+    number = len({about.get("seed") for run, about in results.runs.items() if run != results.baseline.run})
     if number > 1:
         return f"{number} seeds: intervals are over questions; the spread of the seeds shows the seed variance."
     return "One seed: intervals cover the sampling of questions, not seed variance."

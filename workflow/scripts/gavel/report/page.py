@@ -38,6 +38,7 @@ from gavel.report.sections import (
     votes,
     workflow,
 )
+from gavel.report.sections.prompts import rendered_prompts
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
 SEED = 0  # chooses the samples and judgments on the page
@@ -85,9 +86,9 @@ def render(
         accuracy.vote_figure(results),
         accuracy.kinds_figure(results),
         judge.calibration_figure(results),
-        judge_benchmark.cost_figure(judge_benchmark.combine_tables({"": results.judge_benchmark})),
+        judge_benchmark.cost_figure(judge_benchmark.combine_tables({"": results.judge_benchmark}), results.baseline),
         judge_training.progress_figure(results, stages),
-        training.sft_figure(results),
+        *([training.sft_figure(results)] if results.baseline.run == "sft" else []),
         workflow.rule_figure(),
     ]
     sources = [
@@ -118,10 +119,11 @@ def _context(
     study, files = results.study, results.files
     rows = results.comparisons
     verifiable = {run for run, about in results.runs.items() if about["lambda"] == 1}
-    calibration = (results.names["sft"], "judge calibration", files.judge.verdicts)
+    first = results.baseline
+    calibration = (results.names[first.run], "judge calibration", files.judge.verdicts)
     cards, total = choose([*sources, calibration], SEED)
     outcome, sentence = summary_sentences.headline_sentence(results)
-    tests = rows[(rows.baseline == "sft") & (rows.run != "sft")]
+    tests = rows[(rows.baseline == first.run) & (rows.run != first.run)]
     return {
         "study": study,
         "title": study["study"],
@@ -132,7 +134,8 @@ def _context(
         "seeds": seeds_sentence(results),
         "main_results": accuracy.main_results_table(results) if results.sets else None,
         "other_results": accuracy.main_results_table(results, other=True),
-        "against_sft": accuracy.comparison_table(results, tests),
+        "baseline": first,
+        "against_baseline": accuracy.comparison_table(results, tests),
         "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
@@ -163,6 +166,7 @@ def _context(
         "judge_policies": judge.policy_table(results),
         "judge_benchmark": _benchmark(results),
         "judge_training": _judge_training(results, stages),
+        "prompts": rendered_prompts(results),
         "cards": cards,
         "card_total": total,
         "quotas": QUOTAS,
@@ -210,7 +214,10 @@ def _benchmark(results: Results) -> dict[str, Any] | None:
     if rows.empty:
         return None
     tables = {"judges": judge_benchmark.judge_table(rows), "parts": judge_benchmark.part_tables(rows)}
-    return tables | {"about": judge_benchmark.about_pairs(rows), "written": judge_benchmark.judgment_cards(results)}
+    return tables | {
+        "about": judge_benchmark.about_pairs(rows, results.baseline),
+        "written": judge_benchmark.judgment_cards(results),
+    }
 
 
 def _judge_training(results: Results, stages: list[judge_training.Stage]) -> dict[str, Any] | None:

@@ -17,7 +17,9 @@ from gavel.common.files import read_json
 from gavel.common.redaction import redact, redact_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
+from gavel.report.baseline import BASELINES, Baseline
 from gavel.report.plots.style import label
+from gavel.study import layout
 from gavel.study.layout import Layout, Primary, primary_comparison
 from gavel.study.layout import runs as runs_of
 from gavel.study.rules import RULES
@@ -46,8 +48,9 @@ class Results:
     """The contents of a study's files.
 
     Attributes:
-        runs: run -> its run.json, SFT first, then in the grid's order. A run of the grid without a run.json has
-            `{"run", "status", ...}`; the status is 'missing', or 'failed' with the last line of its log as `reason`.
+        runs: run -> its run.json, the baseline first, then in the grid's order. A run of the grid without a run.json
+            has `{"run", "status", ...}`; the status is 'missing', or 'failed' with the last line of its log as
+            `reason`.
         monitors, training: run -> monitor.csv and training.csv, for tables that exist and have rows.
         calibration, policies, audit, splits: None if the file is missing.
         judge_benchmark: without rows if the file is missing.
@@ -76,7 +79,7 @@ class Results:
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self):
-        several = len({about.get("seed") for run, about in self.runs.items() if run != "sft"}) > 1
+        several = len({about.get("seed") for run, about in self.runs.items() if run != self.baseline.run}) > 1
         self.names = {
             run: label(run, about["algorithm"], about["lambda"], about.get("seed") if several else None)
             for run, about in self.runs.items()
@@ -89,8 +92,13 @@ class Results:
         return sorted(found, key=lambda name: name != self.primary["set"])
 
     @property
+    def baseline(self) -> Baseline:
+        """The run from which RL starts, and its names."""
+        return BASELINES[layout.baseline(self.study)]
+
+    @property
     def primary(self) -> Primary:
-        """The primary comparison with SFT, named in the config."""
+        """The primary comparison with the baseline, named in the config."""
         return primary_comparison(self.study["primary"], self.top_k)
 
     @property
@@ -180,17 +188,25 @@ def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     runs = {run: {"run": run, **grid_run, "status": "missing"} for run, grid_run in planned.items()}
     for path in matching(files, files.runs("*").run_json):
         run = path.parent.name
+        if run in BASELINES and run not in planned:
+            continue  # from before the config's `sft` was changed
         found = read_object(path, **RUN)
         if "status" not in found:
             raise InputError(f"{path}: no 'status'; {RERUN}")
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
-        if runs[run]["algorithm"] != "sft" and runs[run]["lambda"] is None:
+        if runs[run]["algorithm"] not in BASELINES and runs[run]["lambda"] is None:
             raise InputError(f"{path}: no 'lambda', which an RL run needs; {RERUN}")
     for run, about in runs.items():
-        log = Path(files.log(RULES["train_sft"]) if run == "sft" else files.log(RULES["train_rl"], run=run))
+        rule = baseline_rule(run)
+        log = Path(files.log(RULES[rule]) if rule else files.log(RULES["train_rl"], run=run))
         if about["status"] == "missing" and log.exists():
             about |= {"status": "failed", "reason": last_line(log)}
     return runs
+
+
+def baseline_rule(run: str) -> str | None:
+    """The rule that makes a baseline; None for a run of the grid."""
+    return {"sft": "train_sft", "base": "validate_base"}.get(run)
 
 
 def last_line(log: Path) -> str:

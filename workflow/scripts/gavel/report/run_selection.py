@@ -15,7 +15,7 @@ Kinds = dict[str, list[str]]  # label of a kind of run -> its runs
 
 def kinds_of_run(results: Results) -> Kinds:
     """The kinds of RL runs, in the order of the grid; empty if every run is drawn."""
-    grid_runs = {run: about for run, about in results.runs.items() if run != "sft"}
+    grid_runs = {run: about for run, about in results.runs.items() if run != results.baseline.run}
     kinds: Kinds = {}
     for run, about in grid_runs.items():
         kinds.setdefault(label(run, about["algorithm"], about["lambda"]), []).append(run)
@@ -32,7 +32,7 @@ def selected_runs(results: Results) -> list[str]:
         return list(results.runs)
     seed = results.study["primary"]["seed"]
     chosen = [next((run for run in runs if results.runs[run]["seed"] == seed), runs[0]) for runs in groups.values()]
-    return [*(run for run in results.runs if run == "sft"), *chosen]
+    return [*(run for run in results.runs if run == results.baseline.run), *chosen]
 
 
 def mean_by_step(tables: dict[str, pd.DataFrame], groups: Kinds) -> dict[str, pd.DataFrame]:

@@ -11,6 +11,7 @@ from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import apply_template, check_template, example, label_tokens, phrasings
 from gavel.models import prompts
+from gavel.models.task import Task
 from gavel.study import params
 from gavel.study.layout import Layout, start_model
 
@@ -50,12 +51,12 @@ def check_tokenizers(
         student: `model`, `pad_token`, `eos_token`.
         judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
             `chat_template_kwargs`.
-        solution: `prompt`.
+        solution: `prompt`; with a chat template also the other keys of the section.
         served: the judge runs on a server, so its tokenizer is not available here.
 
     Raises:
-        InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, or the
-            judge's chat template opens a thinking block.
+        InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, a chat
+            template does not work, or the judge's opens a thinking block.
     """
     templates = check_prompts(judge, solution)
     try:
@@ -69,6 +70,8 @@ def check_tokenizers(
             continue  # a rule of this study makes or downloads it
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = loading.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)
+        if name == "student" and solution.get("chat"):
+            Task.from_config(solution).check(tokenizer)
         if name == "judge":
             for template in templates:
                 text = example(template, KINDS[judge["kind"]].slots)
@@ -88,12 +91,12 @@ def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
 
 
 def check_training(
-    sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any], here: bool
+    sft: dict[str, Any] | None, rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any], here: bool
 ) -> None:
     """Check the packages and GPUs for the training and sampling jobs.
 
     Args:
-        sft, rl, compute, evaluation: sections of the config.
+        sft, rl, compute, evaluation: sections of the config; `sft` is None without SFT.
         here: the jobs run on this machine, not on a cluster's nodes.
 
     Raises:
@@ -107,7 +110,7 @@ def check_training(
 
 
 def check_packages(
-    sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]
+    sft: dict[str, Any] | None, rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]
 ) -> None:
     """Check the packages that training and sampling need beyond the locked ones.
 
@@ -115,7 +118,7 @@ def check_packages(
         InputError: a package is missing.
     """
     for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
-        if settings["lora"]:
+        if settings and settings["lora"]:
             require_package("peft", key)
     for key, settings in (("rl.vllm", rl), ("evaluation.vllm", evaluation)):
         if settings["vllm"]:
@@ -124,7 +127,9 @@ def check_packages(
         require_package("deepspeed", "compute.distributed 'deepspeed'")
 
 
-def check_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]) -> None:
+def check_gpus(
+    sft: dict[str, Any] | None, rl: dict[str, Any], compute: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
     """Check that this machine has the GPUs that the training and sampling jobs need.
 
     Raises:
@@ -149,5 +154,5 @@ def check_gpus(sft: dict[str, Any], rl: dict[str, Any], compute: dict[str, Any],
             f"compute.processes is {compute['processes']}, but this machine has {count} GPUs; each process needs one"
         )
     for key, settings in (("sft.bf16", sft), ("rl.bf16", rl)):
-        if settings["bf16"] and count and not torch.cuda.is_bf16_supported(including_emulation=False):
+        if settings and settings["bf16"] and count and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise InputError(f"{key}: {torch.cuda.get_device_name(0)} does not support bfloat16; set it to false")

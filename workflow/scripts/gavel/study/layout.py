@@ -53,7 +53,7 @@ class Layout:
         return f"{self.root}/models/{which}"
 
     def runs(self, run: str) -> "RunFiles":
-        """The files of a policy's training; `run` is `sft` or a run of the grid."""
+        """The files of a policy's training; `run` is the baseline or a run of the grid."""
         return RunFiles(f"{self.root}/runs/{run}")
 
     def evaluation(self, run: str, name: str) -> "EvaluationFiles":
@@ -63,6 +63,10 @@ class Layout:
     def usage(self, run: str) -> str:
         """Token counts of a run's responses on all test sets, and of the judging prompts for them."""
         return f"{self.evaluations}/{run}/usage.json"
+
+    def prompt(self, run: str) -> str:
+        """The first prompt of a run's evaluation, as the policy reads it."""
+        return f"{self.evaluations}/{run}/prompt.json"
 
     def log(self, rule: "LoggedRule", **wildcards: str) -> str:
         """The log file of a rule's job; without `wildcards`, Snakemake's pattern for all its jobs.
@@ -134,7 +138,8 @@ class JudgeFiles:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.verdicts = f"{folder}/calibration.jsonl"  # on samples of the SFT policy
+        self.verdicts = f"{folder}/calibration.jsonl"  # on samples of the baseline
+        self.prompt = f"{folder}/prompt.json"  # the first judging prompt, as the judge reads it
         self.probes = f"{folder}/probes.jsonl"
         self.usage = f"{folder}/usage.json"  # for verdicts and probes
         self.calibration = f"{folder}/calibration.json"
@@ -318,10 +323,16 @@ def grid(rl: Mapping[str, Any]) -> dict[str, RunColumns]:
     }
 
 
+def baseline(study: Mapping[str, Any]) -> str:
+    """The run from which RL starts and with which every run is compared: `sft`, or without SFT the student, `base`."""
+    return "base" if study["sft"] is None else "sft"
+
+
 def runs(study: dict[str, Any]) -> dict[str, RunColumns]:
-    """All runs of a study, SFT first."""
-    sft: RunColumns = {"algorithm": "sft", "lambda": None, "seed": None}
-    return {"sft": sft} | grid(study["rl"])
+    """All runs of a study, the baseline first."""
+    first = baseline(study)
+    about: RunColumns = {"algorithm": first, "lambda": None, "seed": None}
+    return {first: about} | grid(study["rl"])
 
 
 def grid_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -333,21 +344,24 @@ def grid_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 class Checkpoints(NamedTuple):
-    """Folders of a run's checkpoints: the one in the main results, and the other one."""
+    """Folders of a run's checkpoints: the one in the main results, and the other one if there are two."""
 
     main: str
-    other: str
+    other: str | None
 
 
 def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
     """The checkpoints of each run.
 
     An RL run's main checkpoint is its final one, since selection by validation would hide a collapse. The SFT
-    baseline is selected by validation, and RL starts from it.
+    baseline is selected by validation, and RL starts from it. Without SFT the baseline's only checkpoint is the
+    student's own folder.
     """
-    files = Layout(study["results_dir"])
+    files, first = Layout(study["results_dir"]), baseline(study)
     found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in grid_runs(study)}
-    return {"sft": Checkpoints(files.runs("sft").best, files.runs("sft").final)} | found
+    if first == "base":
+        return {first: Checkpoints(model(study, "student"), None)} | found
+    return {first: Checkpoints(files.runs(first).best, files.runs(first).final)} | found
 
 
 class ScoredFile(NamedTuple):
@@ -362,13 +376,13 @@ class ScoredFile(NamedTuple):
 def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
     """The files of scored samples of a finished study, those of the main checkpoints first.
 
-    Checkpoints are named as in metrics.csv: `last` or `best`.
+    Checkpoints are named as in metrics.csv: `last` or `best`. The only one of `base` is `last`.
     """
-    files = Layout(study["results_dir"])
+    files, folders = Layout(study["results_dir"]), checkpoints(study)
     names = {run: ("best", "last") if run == "sft" else ("last", "best") for run in runs(study)}
     found = []
     for rank in range(2):
-        for run in names:
+        for run in (run for run in names if folders[run][rank] is not None):
             for name in study["data"]["tests"]:
                 scored = files.evaluation(run, name)
                 found.append(ScoredFile(run, names[run][rank], name, (scored.samples, scored.alternate)[rank]))
@@ -376,7 +390,7 @@ def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
 
 
 class Primary(TypedDict):
-    """The primary comparison with SFT, named before any run: its run, test set and metric."""
+    """The primary comparison with the baseline, named before any run: its run, test set and metric."""
 
     run: str
     set: str

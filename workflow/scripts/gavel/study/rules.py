@@ -88,6 +88,7 @@ RULES = {
     "scratch_student": Rule("scratch-student", "scratch-student", threads=4),
     "scratch_judge": Rule("scratch-judge", "scratch-judge"),
     "train_sft": Rule("sft", "sft", parallel=True, use=_processes),
+    "validate_base": Rule("base", "base", use=_one),
     "judge_policy": Rule("judge", "judge", use=_policy_and_judge),
     "judge_trained": Rule("judge/{run}", "judge/{run}", use=_policy_and_judge),
     "calibrate_judge": Rule("calibration", light=True),

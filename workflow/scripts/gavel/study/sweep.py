@@ -76,4 +76,4 @@ def _made(settings: dict[str, Any], stage: str) -> bool:
     """Whether the study has the stage at all."""
     if stage == "benchmark":
         return settings["judge"]["benchmark"] is not None
-    return stage == "sft" or settings[stage]["model"] == "scratch"
+    return settings["sft"] is not None if stage == "sft" else settings[stage]["model"] == "scratch"

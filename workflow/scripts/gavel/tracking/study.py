@@ -37,7 +37,7 @@ def job_run(
 ) -> Tracker:
     """The run of one job, a child of the study's; the same job with the same digest continues its run."""
     key = f"{config['study']}/{rule}/{run}"
-    name = run if rule in ("sft", "rl") else f"{rule} {run}"
+    name = run if rule in ("sft", "base", "rl") else f"{rule} {run}"
     more = {"params": flatten(params), "parent": config["study"], "digest": digest}
     return _tracker(config, rule, f"{rule}-{run}", log, tags, key=key, name=name, **more)
 
@@ -92,7 +92,7 @@ class RunLink(TypedDict):
 
 def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
     """Training run -> its MLflow run; {} if the store cannot be read."""
-    uri, rules = store_uri(config), ("sft/", "rl/")
+    uri, rules = store_uri(config), ("sft/", "base/", "rl/")
     try:
         places = find_runs(uri, config["study"])
     except mlflow_errors():

@@ -120,7 +120,7 @@ class Monitor:
             "length": statistics.fmean(len(s.ids) for s in sampled),
             "judge_tokens": self.judge.usage.since(before).tokens,
         }
-        read = tokenizer(self.task.prompts(self.questions[:MAX_ENTROPY_SAMPLES]))["input_ids"]
+        read = self.task.encode(self.task.prompts(self.questions[:MAX_ENTROPY_SAMPLES], tokenizer), tokenizer)
         written = [s.ids for s in sampled[:MAX_ENTROPY_SAMPLES]]
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:

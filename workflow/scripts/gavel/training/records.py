@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from gavel.models.records import RenderedPrompt
+
 _Lambda = TypedDict("_Lambda", {"lambda": float | None})  # a keyword, hence no class
 
 
@@ -10,8 +12,9 @@ class Summary(_Lambda):
 
     Attributes:
         run: its name.
-        algorithm: `sft`, or a key of `gavel.training.rl.algorithms.ALGORITHMS`; in judge training the method.
+        algorithm: `sft`, `base`, or a key of `gavel.training.rl.algorithms.ALGORITHMS`; in judge training the method.
         lambda: weight of the verifiable reward on labelled questions; None outside RL.
+        seed: None for `base`, which is not trained.
         steps: number of steps taken.
         best_step: the best step by validation.
         settings: the section of the config.
@@ -20,7 +23,7 @@ class Summary(_Lambda):
 
     run: str
     algorithm: str
-    seed: int
+    seed: int | None
     steps: int
     best_step: int | None
     settings: dict[str, Any]
@@ -36,14 +39,15 @@ class EarlyEnd(TypedDict):
 
 
 class RunSummary(Summary):
-    """A run of SFT or RL.
+    """A run of SFT or RL, or the untrained baseline `base`.
 
     Attributes:
         labels: number of labelled questions whose gold answers were used.
         unlabeled: number of unlabelled questions.
         completions: number of rewarded completions.
-        algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for SFT.
+        algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for the baseline.
         ended: in RL only; None if the run took all of its steps.
+        example: the first SFT example, or the first rollout prompt, as the policy reads it; not for `base`.
     """
 
     labels: int
@@ -51,6 +55,7 @@ class RunSummary(Summary):
     completions: int
     algorithm_notes: dict[str, Any] | None
     ended: NotRequired[EarlyEnd | None]
+    example: NotRequired[RenderedPrompt]
 
 
 class JudgeSummary(Summary):

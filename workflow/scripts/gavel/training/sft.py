@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
+from trl.data_utils import common_prefix_length
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
@@ -21,7 +23,7 @@ from gavel.models.context import check_questions
 from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
-from gavel.models.task import Task
+from gavel.models.task import Task, show
 from gavel.training import distributed, lora, trl_config
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
@@ -110,7 +112,7 @@ def train(
     fits = partial(check_questions, model=start, student=student, task=task)
     fits(rows, source=labeled, solutions=texts)
     fits(validated, source=validation)
-    policy = Policy.load(start, student)
+    policy = Policy.load(start, student, task)
     distributed.check("sft", critic=False)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     per_epoch = max(1, len(rows) // settings.batch_size)
@@ -120,15 +122,48 @@ def train(
     callback = RunCallback(
         state, policy.tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )
-    trainer = _trainer(policy, _examples(rows, texts, task), settings, steps, seed, state, callback)
+    made = examples(rows, texts, task, policy.tokenizer)
+    shown = show("SFT example", policy.tokenizer, *made[0].parts)
+    dataset = Dataset.from_list([example.row for example in made])
+    trainer = _trainer(policy, dataset, settings, steps, seed, state, callback)
     trl_config.resume(trainer, state)
-    summary = _summary(settings, seed, steps, len(rows)) | {"seconds": callback.seconds()}
+    summary = _summary(settings, seed, steps, len(rows)) | {"example": shown, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trainer.model, policy.tokenizer, Path(run.output), summary, mirror))
 
 
-def _examples(rows: Sequence[LabeledRecord], texts: Sequence[str], task: Task) -> Dataset:
-    asked = task.prompts(row["question"] for row in rows)
-    return Dataset.from_list([{"prompt": p, "completion": c} for p, c in zip(asked, texts, strict=True)])
+class Example(NamedTuple):
+    """A tokenised prompt with its solution and the end token; the solution begins at token `start`."""
+
+    ids: list[int]
+    start: int
+
+    @property
+    def parts(self) -> tuple[list[int], list[int]]:
+        """The tokens of the prompt, and those that are trained on."""
+        return self.ids[: self.start], self.ids[self.start :]
+
+    @property
+    def row(self) -> dict[str, list[int]]:
+        """The example as a row of TRL's data set."""
+        return {
+            "input_ids": self.ids,
+            "completion_mask": [0] * self.start + [1] * (len(self.ids) - self.start),
+        }
+
+
+def examples(
+    rows: Sequence[LabeledRecord], texts: Sequence[str], task: Task, tokenizer: PreTrainedTokenizerBase
+) -> list[Example]:
+    """The training examples, as TRL would tokenise texts, but without a second BOS after a chat template's.
+
+    Args:
+        texts: the training target of each row.
+    """
+    asked = task.prompts((row["question"] for row in rows), tokenizer)
+    end = cast(str, tokenizer.eos_token)
+    read = task.encode(asked, tokenizer)
+    full = task.encode([prompt + text + end for prompt, text in zip(asked, texts, strict=True)], tokenizer)
+    return [Example(ids, common_prefix_length(prompt, ids)) for prompt, ids in zip(read, full, strict=True)]
 
 
 def _trainer(

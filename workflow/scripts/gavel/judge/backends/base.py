@@ -66,6 +66,10 @@ class Backend(ABC):
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> Sequence[LabelProbabilities | None]:
         """One answer for each judging prompt, None where it is missing. Prompts of a group share a prefix."""
 
+    def shown(self, text: Prompt) -> str:
+        """A judging prompt as the model reads it, as far as that is known here."""
+        return text if isinstance(text, str) else "".join(text)
+
     def with_model(self, model: "PreTrainedModel") -> Self:
         """The same back end with another model of the same tokenizer, such as one that is being trained.
 
@@ -118,4 +122,9 @@ class InProcessBackend(Writer):
 
     @abstractmethod
     def apply_template(self, text: Prompt) -> str:
-        """A judging prompt as the model reads it."""
+        """A judging prompt as the model reads it, without what the tokenizer adds."""
+
+    def shown(self, text: Prompt) -> str:
+        """As in `Backend`, with all special tokens."""
+        ids = self.tokenizer(self.apply_template(text), add_special_tokens=not self.chat)["input_ids"]
+        return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))

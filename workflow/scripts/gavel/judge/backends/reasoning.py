@@ -73,6 +73,10 @@ class Reasoning(Backend):
     def tokens_written(self) -> int:
         return self.writer.tokens_written
 
+    def shown(self, text: Prompt) -> str:
+        """As in `gavel.judge.backends.base.Backend`, without a reasoning."""
+        return self.writer.shown(text)
+
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """As in `gavel.judge.backends.base.Backend`.
 

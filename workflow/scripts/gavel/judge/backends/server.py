@@ -115,6 +115,13 @@ class ServerBackend(Writer):
         own = f" {sorted(self.template_kwargs.items())}" if self.template_kwargs else ""
         return f"{'job' if self.status else self.base_url} {self.model} {self.chat} {self.top}{own}"
 
+    def shown(self, text: Prompt) -> str:
+        """As in `gavel.judge.backends.base.Backend`; with `chat` the messages, since the server has the template."""
+        if not self.chat:
+            return super().shown(text)
+        text, start = (text, "") if isinstance(text, str) else text
+        return f"user: {text}" + (f"\nassistant: {start}" if start else "")
+
     def answers(self, texts: Sequence[Prompt], groups: Sequence[Hashable]) -> list[LabelProbabilities | None]:
         """As in `gavel.judge.backends.base.Backend`. After many failed requests in a row the rest are not sent."""
         self._wait_until_ready()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from gavel.evaluation.metrics import compare
+from gavel.report.baseline import shared_baseline
 from gavel.report.cells import (
     MISSING,
     Cell,
@@ -52,12 +53,14 @@ def cost_figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
     figure.panels = [(f"{name}, greedy", svg) for name, (svg, _) in panels.items()]
     figure.data = pd.concat([data for _, data in panels.values()])
     unknown = [name for name, study in studies.items() if judge_tokens(study) is None]
-    runs = dict.fromkeys(figure.data.run[figure.data.run != "SFT"])
+    first = shared_baseline(study.baseline for study in studies.values())
+    runs = dict.fromkeys(study.names[study.primary["run"]] for study in studies.values())
+    runs = [run for run in runs if run in set(figure.data.run)]
     figure.caption = (
-        f"Greedy accuracy of each study's primary run ({join_words(list(runs))}, final checkpoint), with 95 % Wilson "
+        f"Greedy accuracy of each study's primary run ({join_words(runs)}, final checkpoint), with 95 % Wilson "
         "intervals over questions, against the tokens that its judge read and wrote during training, on a logarithmic "
-        "axis. Grey: SFT (best validation checkpoint), which needs no judge. Judges are shifted sideways slightly, so "
-        "that equal costs do not overlap. "
+        f"axis. Grey: {first.name} ({first.checkpoint}), which needs no judge. Judges are shifted sideways slightly, "
+        "so that equal costs do not overlap. "
         + (f"Not shown, because their judge's tokens are unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
@@ -72,15 +75,17 @@ def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame
         if row is not None and judge_tokens(study) is not None:
             about = {"label": label, "run": study.names[row.run], "set": name, "tokens": judge_tokens(study)}
             rows.append(about | {"accuracy": row.value, "low": row.low, "high": row.high})
-            if (base := study.metric("sft", name, "greedy")) is not None:
-                bases.setdefault((base.value, base.low, base.high), []).append(label)
+            if (base := study.metric(study.baseline.run, name, "greedy")) is not None:
+                bases.setdefault((study.baseline.label, base.value, base.low, base.high), []).append(label)
     if not rows:
         return None
     several = len(bases) > 1
-    levels = [(f"SFT of {join_words(names)}" if several else "SFT", *base) for base, names in bases.items()]
+    levels = [
+        (f"{first} of {join_words(names)}" if several else first, *base) for (first, *base), names in bases.items()
+    ]
     lines = [
-        {"label": level, "run": "SFT", "set": name, "accuracy": value, "low": low, "high": high}
-        for level, value, low, high in levels
+        {"label": level, "run": first, "set": name, "accuracy": value, "low": low, "high": high}
+        for (level, value, low, high), (first, *_) in zip(levels, bases, strict=True)
     ]
     table = pd.DataFrame(rows)
     return accuracy_against_cost(table, AXIS, levels), pd.concat([table, pd.DataFrame(lines)])
@@ -125,17 +130,21 @@ def _difference(study: Results, best: Results):
 
 def cost_table(studies: Mapping[str, Results]) -> Table:
     """Each study's judge with its accuracy and training cost, and the accuracy and cost of its primary run."""
+    first = shared_baseline(study.baseline for study in studies.values())
     table = Table([("study", ""), ("judge", ""), ("trained", "in the study, before RL")], [])
-    table.columns += [("accuracy", "of the primary run, greedy, in %"), ("Δ SFT", "in percentage points, paired")]
+    table.columns += [
+        ("accuracy", "of the primary run, greedy, in %"),
+        (f"Δ {first.label}", "in percentage points, paired"),
+    ]
     table.columns += [("judge tokens", "read and written in the RL of the primary run"), ("RL time", "of that run")]
     table.columns += [("benchmark accuracy", "correct solution preferred on the judge benchmark, in %")]
-    table.columns += [("AUC within questions", "on the SFT policy's responses to validation questions")]
+    table.columns += [("AUC within questions", f"on {first.policy}'s responses to validation questions")]
     table.columns += [("tokens per pair", "read and written, on the judge benchmark")]
     table.columns += [("training tokens", "that the judge was trained on")]
     table.columns += [("training time", "of its stages; below: of preparing their data")]
     for label, study in studies.items():
         run, name = study.primary["run"], study.primary["set"]
-        gain = study.comparison(run, "sft", name, "greedy")
+        gain = study.comparison(run, study.baseline.run, name, "greedy")
         took = (study.runs.get(run) or {}).get("seconds")
         stages = judge_training.stages(study)
         accuracy, pair_tokens = _benchmark(study, stages)

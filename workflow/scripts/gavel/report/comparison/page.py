@@ -11,6 +11,7 @@ import pandas as pd
 
 from gavel.common.errors import InputError
 from gavel.report import page
+from gavel.report.baseline import shared_baseline
 from gavel.report.cells import Table, difference_cell, estimate_cell, interval, join_words, points, text
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison.tables import overview_table, paired_table
@@ -25,6 +26,7 @@ from gavel.study.layout import Layout
 # is not imported, because every change there would then rerun the page; a test compares both.
 SHAPES: dict[str, type | UnionType] = {
     "primary": dict | None,
+    "sft": dict | None,
     "rl": dict | None,
     "judge": dict | None,
     "evaluation": dict | None,
@@ -68,7 +70,7 @@ AXES = {
         " ({:,} labels)",
     ),
     "judge_auc": Axis(
-        "judge's AUC within questions, on the SFT policy",
+        "judge's AUC within questions, on {baseline}",
         lambda study: (study.calibration or {}).get("auc_within"),
         " (AUC {:.2f})",
     ),
@@ -104,7 +106,8 @@ def render(
     fewest_seeds = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = accuracy_figure(studies, axis)
     benchmarks = judge_benchmark.combine_tables({name: study.judge_benchmark for name, study in studies.items()})
-    costs, trained = judge_benchmark.cost_figure(benchmarks), trained_judges(studies)
+    first = shared_baseline(study.baseline for study in studies.values())
+    costs, trained = judge_benchmark.cost_figure(benchmarks, first), trained_judges(studies)
     context = {
         "title": title,
         "question": question,
@@ -119,6 +122,7 @@ def render(
             for name in test_sets(studies)
             if (table := tables.choices_table(studies, name)).rows
         },
+        "baseline": first,
         "first": next(iter(studies)),
         "paired": {
             name_with_size(studies, name): table
@@ -127,7 +131,10 @@ def render(
         },
         "judges": None
         if benchmarks.empty
-        else {"table": judge_benchmark.judge_table(benchmarks), "about": judge_benchmark.about_pairs(benchmarks)},
+        else {
+            "table": judge_benchmark.judge_table(benchmarks),
+            "about": judge_benchmark.about_pairs(benchmarks, first),
+        },
         "costs": costs,
         "judge_training": trained,
         "spending": judge_cost.cost_table(studies) if axis == "judge_tokens" else None,
@@ -230,15 +237,16 @@ def headline_sentence(studies: Mapping[str, Results], axis: str) -> str:
     results, where = [], axis_positions(studies, axis)
     for name, study in studies.items():
         primary = study.primary
-        row = study.comparison(primary["run"], "sft", primary["set"], primary["metric"], primary["k"])
+        row = study.comparison(primary["run"], study.baseline.run, primary["set"], primary["metric"], primary["k"])
         place = AXES[axis].shown.format(where[name]) if where[name] is not None else ""
         place += "" if alike else f" ({kinds[name]})"
         results.append(f"{name}{place}: " + (f"{points(row.difference)} ({interval(row)})" if row else "no result"))
     what = next(iter(kinds.values())) if alike else "The primary run of each study"
-    text = f"{what} minus SFT, in percentage points with paired 95 % intervals. {'; '.join(results)}."
-    first = judge_cost.cost_sentence(studies) if axis == "judge_tokens" else None
-    last = tables.labels_sentence(studies) if axis == "labels" else None
-    return " ".join(filter(None, (first, text, last)))
+    first = shared_baseline(study.baseline for study in studies.values())
+    text = f"{what} minus {first.name}, in percentage points with paired 95 % intervals. {'; '.join(results)}."
+    before = judge_cost.cost_sentence(studies) if axis == "judge_tokens" else None
+    after = tables.labels_sentence(studies) if axis == "labels" else None
+    return " ".join(filter(None, (before, text, after)))
 
 
 def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
@@ -247,6 +255,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
         return judge_cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
     where, kept = axis_positions(studies, axis), []
+    first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):
         rows = []
         for label, study in studies.items():
@@ -262,14 +271,16 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
         if rows:
             table = pd.DataFrame(rows)
             kept.append(table)
-            figure.panels.append((f"{name}, greedy", accuracy_against(table, AXES[axis].label)))
+            figure.panels.append(
+                (f"{name}, greedy", accuracy_against(table, AXES[axis].label.format(baseline=first.policy)))
+            )
     if not kept:
         return figure
     figure.data = pd.concat(kept)
     unknown = [name for name, place in where.items() if place is None]
     figure.caption = (
-        "Greedy accuracy with 95 % Wilson intervals over questions. RL runs: final checkpoint; SFT: best validation "
-        "checkpoint. Points with the same x are drawn side by side. "
+        "Greedy accuracy with 95 % Wilson intervals over questions. RL runs: final checkpoint; "
+        f"{first.label}: {first.checkpoint}. Points with the same x are drawn side by side. "
         + (f"Not shown, because their x is unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
@@ -277,21 +288,22 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
 
 
 def main_results_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:
-    """Greedy accuracy of SFT and of each run, with the run's paired difference from SFT; rows are studies.
+    """Greedy accuracy of the baseline and of each run, with the run's paired difference from it; rows are studies.
 
     Args:
         name: the test set.
         checkpoint: the RL runs' checkpoint, `last` or `best` (by validation).
     """
-    runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != "sft"}
-    columns = [("study", ""), ("SFT", "greedy accuracy in %")]
+    first = shared_baseline(study.baseline for study in studies.values())
+    runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != study.baseline.run}
+    columns = [("study", ""), (first.label, "greedy accuracy in %")]
     for label in runs.values():
-        columns += [(label, "greedy accuracy in %"), ("Δ SFT", "in percentage points, paired")]
+        columns += [(label, "greedy accuracy in %"), (f"Δ {first.label}", "in percentage points, paired")]
     table = Table(columns, [])
     for label, study in studies.items():
-        cells = [text(label), estimate_cell(study.metric("sft", name, "greedy"))]
+        cells = [text(label), estimate_cell(study.metric(study.baseline.run, name, "greedy"))]
         for run in runs:
-            gain = study.comparison(run, "sft", name, "greedy", 1, checkpoint)
+            gain = study.comparison(run, study.baseline.run, name, "greedy", 1, checkpoint)
             row = study.metric(run, name, "greedy", 1, checkpoint) if run in study.runs else None
             cells += [estimate_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
         table.rows.append(cells)

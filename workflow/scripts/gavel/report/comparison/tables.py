@@ -97,7 +97,7 @@ def _varied(leaves: dict[str, Any], section: str, every: Sequence[dict[str, Any]
 def paired_table(studies: Mapping[str, Results], name: str) -> Table:
     """Greedy accuracy of each run minus that of its counterpart in the first study, on the same questions.
 
-    Rows are the other studies' runs that have a counterpart with the same questions. An SFT baseline with exactly the
+    Rows are the other studies' runs that have a counterpart with the same questions. A baseline with exactly the
     same answers is left out: variants of a sweep share it. The interval (95 %) is from a paired bootstrap, the p-value
     from McNemar's test, Holm-corrected over the rows of this table.
     """
@@ -117,7 +117,7 @@ def paired_table(studies: Mapping[str, Results], name: str) -> Table:
                 continue
             if partner not in known:
                 known[partner] = greedy_correctness(first, partner, name)
-            shared = run == "sft" and own == known[partner]
+            shared = run == study.baseline.run and own == known[partner]
             if own.keys() == known[partner].keys() and not shared:
                 ran = [key for key in own if None not in (own[key], known[partner][key])]
                 both = ({key: side[key] for key in ran} for side in (own, known[partner]))
@@ -162,7 +162,7 @@ def greedy_correctness(study: Results, run: str, name: str) -> dict[tuple[str, s
 
 
 def choices_table(studies: Mapping[str, Results], name: str) -> Table:
-    """Majority vote, best of n and pass@n on one test set; rows are SFT and the primary run of each study.
+    """Majority vote, best of n and pass@n on one test set; rows are the baseline and the primary run of each study.
 
     A study with a pointwise judge has no Elo ratings and no knockout. Without rows if no study has them.
     """
@@ -172,7 +172,7 @@ def choices_table(studies: Mapping[str, Results], name: str) -> Table:
     table.columns += [(title.format(n="n"), hint + ", in %") for title, hint in COLUMNS.values()]
     for label, study in studies.items():
         n = best_of_size(study, name) or study.top_k
-        for run in dict.fromkeys(["sft", study.primary["run"]]):
+        for run in dict.fromkeys([study.baseline.run, study.primary["run"]]):
             metrics = [study.metric(run, name, metric, n) for metric in COLUMNS] if n else []
             if any(metrics):
                 cells = [text(label), text(study.names[run]), Cell(str(n), sort=n)]
@@ -181,11 +181,12 @@ def choices_table(studies: Mapping[str, Results], name: str) -> Table:
 
 
 def labels_sentence(studies: Mapping[str, Results]) -> str | None:
-    """A sentence on how many labels SFT alone would need; None without two studies with different numbers of labels."""
+    """A sentence on how many labels SFT alone would need; None without two studies with SFT and different numbers of
+    labels."""
     curve, reached = {}, []
     for study in studies.values():
         labels = ((study.splits or {}).get("counts") or {}).get("labeled")
-        if not labels:
+        if not labels or study.baseline.run != "sft":
             continue
         run, name = study.primary["run"], study.primary["set"]
         base, primary = study.metric("sft", name, "greedy"), study.metric(run, name, "greedy")

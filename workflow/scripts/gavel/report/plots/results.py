@@ -1,4 +1,4 @@
-"""Plots of test results: accuracy against λ, differences from SFT, maj@k, perturbation kinds, several studies."""
+"""Plots of test results: accuracy against λ, differences from the baseline, maj@k, kinds, several studies."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gavel.report.baseline import BASELINES
 from gavel.report.plots.style import (
     BLUE,
     GREEN,
@@ -30,18 +31,18 @@ LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the a
 
 @as_svg
 def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
-    """One accuracy metric on one test set against λ: a line per algorithm, SFT as a band.
+    """One accuracy metric on one test set against λ: a line per algorithm, the baseline as a band.
 
     Args:
         rows: rows of metrics.csv, one per run: algorithm, lambda, seed, value, low, high. Several seeds are drawn as
             points side by side, with the line through their means.
     """
     figure, axes = panel()
-    baseline = rows[rows.algorithm == "sft"]
+    baseline = rows[rows.algorithm.isin(BASELINES)]
     for row in baseline.itertuples():
         axes.axhspan(100 * row.low, 100 * row.high, color=GREY, alpha=0.22, linewidth=0)
-        axes.axhline(100 * row.value, color=GREY, label="SFT")
-    grid_runs = rows[rows.algorithm != "sft"]
+        axes.axhline(100 * row.value, color=GREY, label=BASELINES[row.algorithm].label)
+    grid_runs = rows[~rows.algorithm.isin(BASELINES)]
     algorithms = list(dict.fromkeys(grid_runs.algorithm))
     for place, (algorithm, colour) in enumerate(
         zip(algorithms, _cycle((BLUE, ORANGE, GREEN, PURPLE, SKY)), strict=False)
@@ -72,12 +73,13 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
 
 
 @as_svg
-def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
-    """Forest plot of paired differences from SFT on one test set.
+def difference_from_baseline(rows: pd.DataFrame, names: dict[str, str], baseline: str = "SFT") -> Figure:
+    """Forest plot of paired differences from the baseline on one test set.
 
     Args:
         rows: rows of comparisons.csv, one per run: run, difference, low, high, primary.
         names: run → label.
+        baseline: its name in a sentence.
     """
     figure, axes = panel(height=0.36 * len(rows) + 0.9)
     axes.axvline(0, color=GREY, linewidth=1.2)
@@ -97,7 +99,7 @@ def difference_from_sft(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("difference from SFT, percentage points")
+    axes.set_xlabel(f"difference from {baseline}, percentage points")
     return figure
 
 
@@ -185,7 +187,7 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         text: label of the x axis; empty if x only numbers the studies.
     """
     figure, axes = panel(width=5.2, height=3.4)
-    once = rows.drop_duplicates("run")  # not by lambda, which SFT lacks
+    once = rows.drop_duplicates("run")  # not by lambda, which the baseline lacks
     runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
     styles = run_styles(runs)
     spots = rows.groupby("study", sort=False).x.first()

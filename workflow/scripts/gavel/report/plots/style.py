@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gavel.report.baseline import BASELINES
+
 # Okabe and Ito's colours, which colour-blind readers can distinguish. Yellow and black are left out, because one is
 # invisible on a white page and the other on a dark one.
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
@@ -129,12 +131,12 @@ def lambda_colours(lambdas: Sequence[float]) -> dict[float, str]:
 
 
 def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict[str, Any]]:
-    """Line colour (λ), dash and marker (algorithm) of each (run, algorithm, λ); grey for `sft`."""
-    colours = lambda_colours([lam for _, algorithm, lam in runs if algorithm != "sft"])
-    algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs if algorithm != "sft"))
+    """Line colour (λ), dash and marker (algorithm) of each (run, algorithm, λ); grey for the baseline."""
+    colours = lambda_colours([lam for _, algorithm, lam in runs if algorithm not in BASELINES])
+    algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs if algorithm not in BASELINES))
     styles = {}
     for run, algorithm, lam in runs:
-        if algorithm == "sft":
+        if algorithm in BASELINES:
             styles[run] = {"color": GREY, "linestyle": "-", "marker": "D"}
             continue
         place = algorithms.index(algorithm)
@@ -145,6 +147,6 @@ def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict[
 
 def label(run: str, algorithm: str, lam: float | None, seed: object = None) -> str:
     """A run's name in legends, tables and sentences, with its seed if one is given."""
-    if algorithm == "sft":
-        return "SFT"
+    if algorithm in BASELINES:
+        return BASELINES[algorithm].label
     return f"{algorithm.upper()} λ\u00a0=\u00a0{lam:g}" + ("" if seed is None else f", seed {seed}")

@@ -8,12 +8,12 @@ import pandas as pd
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.report import run_selection
 from gavel.report.cells import (
-    DIFFERENCE,
     MISSING,
     Cell,
     Table,
     count,
     difference_cell,
+    difference_hint,
     estimate_cell,
     is_significant,
     join_words,
@@ -26,7 +26,7 @@ from gavel.report.plots.results import (
     MAX_ERROR_BARS,
     accuracy_against_lambda,
     accuracy_per_kind,
-    difference_from_sft,
+    difference_from_baseline,
     maj_curves,
 )
 from gavel.report.plots.style import label
@@ -43,22 +43,24 @@ def lambda_figure(results: Results) -> Figure:
         "accuracy-against-lambda",
         missing="No RL run has been evaluated, so there is no accuracy to plot against λ.",
     )
-    if not set(rows.run) - {"sft"}:
+    first = results.baseline
+    if not set(rows.run) - {first.run}:
         return figure
     measures = [("greedy", 1, "greedy")] + ([("maj", k, f"maj@{k}")] if k else [])
     kept = []
     for metric, number, title in measures:
         for name in results.sets:
             own = rows[(rows.metric == metric) & (rows.k == number) & (rows.set == name)]
-            if set(own.run) - {"sft"}:
+            if set(own.run) - {first.run}:
                 figure.panels.append((f"{name}, {title}", accuracy_against_lambda(own)))
                 kept.append(own)
     figure.data = pd.concat(kept)
     figure.caption = (
         f"Accuracy against λ on {_sizes(results)}. Greedy: one response per question. "
         + (f"{_sampling(results)}; k = {k}. " if k else "")
-        + "Bars, and the grey band for SFT: 95 % intervals over questions (Wilson for greedy, bootstrap otherwise). "
-        + f"Final checkpoint of every RL run ({rl_settings(results)}), best validation checkpoint of SFT. "
+        + f"Bars, and the grey band for {first.name}: 95 % intervals over questions (Wilson for greedy, bootstrap "
+        + f"otherwise). Final checkpoint of every RL run ({rl_settings(results)}), "
+        + ("best validation checkpoint of SFT. " if first.run == "sft" else "the base model before any training. ")
         + seeds_sentence(results)
         + (
             f" With more than {MAX_ERROR_BARS} seeds, individual runs are points without bars."
@@ -70,13 +72,13 @@ def lambda_figure(results: Results) -> Figure:
 
 
 def difference_figure(results: Results) -> Figure:
-    """Differences from SFT, a panel per test set."""
-    rows = results.comparisons
-    rows = rows[(rows.baseline == "sft") & (rows.metric == "greedy") & (rows.checkpoint == "last")]
+    """Differences from the baseline, a panel per test set."""
+    rows, first = results.comparisons, results.baseline
+    rows = rows[(rows.baseline == first.run) & (rows.metric == "greedy") & (rows.checkpoint == "last")]
     figure = Figure(
-        "difference-from-sft",
+        f"difference-from-{first.run}",
         data=rows,
-        missing="There is no comparison with SFT, because SFT or every RL run is missing.",
+        missing=f"There is no comparison with {first.name}, because {first.name} or every RL run is missing.",
     )
     order = {run: place for place, run in enumerate(results.runs)}
     groups = run_selection.kinds_of_run(results)
@@ -85,12 +87,13 @@ def difference_figure(results: Results) -> Figure:
         if groups:
             own = pd.concat([own[own.primary.astype(bool)], _over_seeds(results, name)])
         if len(own):
-            figure.panels.append((name, difference_from_sft(own, results.names | {k: k for k in groups})))
+            svg = difference_from_baseline(own, results.names | {k: k for k in groups}, first.name)
+            figure.panels.append((name, svg))
     figure.caption = (
-        "Greedy accuracy of each run minus SFT's on the same questions, with paired 95 % bootstrap intervals. "
-        "Blue: interval above zero; orange: below zero; grey: contains zero. The intervals are not corrected for "
-        "multiple comparisons; the p-values below are. ★: the primary comparison, named in the config before any run. "
-        + seeds_sentence(results)
+        f"Greedy accuracy of each run minus {first.name}'s on the same questions, with paired 95 % bootstrap "
+        "intervals. Blue: interval above zero; orange: below zero; grey: contains zero. The intervals are not "
+        "corrected for multiple comparisons; the p-values below are. ★: the primary comparison, named in the config "
+        "before any run. " + seeds_sentence(results)
     )
     if groups:
         count = sum(len(runs) for runs in groups.values())
@@ -139,14 +142,15 @@ def kinds_figure(results: Results) -> Figure:
     figure = Figure("accuracy-per-kind", wide=True, missing="No test set has perturbation kinds.")
     rows = results.main_metrics
     rows = rows[rows.metric.str.startswith("greedy_kind:")]
-    grid_runs = [about for run, about in results.runs.items() if run != "sft"]
+    first = results.baseline.run
+    grid_runs = [about for run, about in results.runs.items() if run != first]
     seed = min((about["seed"] for about in grid_runs if about["seed"] is not None), default=None)
     for name in dict.fromkeys(rows.set):
-        for algorithm in dict.fromkeys(about["algorithm"] for about in grid_runs) or ["sft"]:
+        for algorithm in dict.fromkeys(about["algorithm"] for about in grid_runs) or [first]:
             runs = {
                 run for run, about in results.runs.items() if about["algorithm"] == algorithm and about["seed"] == seed
             }
-            own = rows[(rows.set == name) & rows.run.isin(runs | {"sft"})]
+            own = rows[(rows.set == name) & rows.run.isin(runs | {first})]
             if len(own):
                 svg = accuracy_per_kind(own, results.names, results.study.get("unseen_kinds") or ())
                 figure.panels.append((f"{name}, {algorithm.upper()}", svg))
@@ -176,11 +180,13 @@ def _sampling(results: Results) -> str:
 
 
 def main_results_table(results: Results, *, other: bool = False) -> Table:
-    """Greedy accuracy, maj@k and the difference from SFT on each test set, with 95 % intervals; rows are runs.
+    """Greedy accuracy, maj@k and the difference from the baseline on each test set, with 95 % intervals; rows are runs.
 
-    The highest value of a column is bold only if its difference from SFT has an interval above zero. With `other`, the
-    rows are the runs' other checkpoints (RL: best by validation, SFT: last), which have greedy responses only.
+    The highest value of a column is bold only if its difference from the baseline has an interval above zero. With
+    `other`, the rows are the runs' other checkpoints (RL: best by validation, SFT: last), which have greedy responses
+    only.
     """
+    first = results.baseline
     k = None if other else results.top_k
     places = {run: main_checkpoint(run) for run in results.runs}
     if other:
@@ -195,14 +201,14 @@ def main_results_table(results: Results, *, other: bool = False) -> Table:
             top = max((row.value for row in rows.values() if row), default=None)
             cells = []
             for run, row in rows.items():
-                gain = results.comparison(run, "sft", name, metric, number, places[run])
+                gain = results.comparison(run, first.run, name, metric, number, places[run])
                 cells.append(estimate_cell(row, bold=bool(row and gain and row.value == top and gain.low > 0)))
             filled.append(cells)
-        gains = [results.comparison(run, "sft", name, "greedy", 1, place) for run, place in places.items()]
+        gains = [results.comparison(run, first.run, name, "greedy", 1, place) for run, place in places.items()]
         filled.append([difference_cell(row) for row in gains])
         columns += [("greedy", GREEDY)]
         columns += [(f"maj@{k}", f"accuracy of the majority vote of {k} samples, in %")] if k else []
-        columns += [("Δ SFT", DIFFERENCE)]
+        columns += [(f"Δ {first.label}", difference_hint(first))]
         groups.append((f"{name} ({results.size(name):,} questions)", len(measures) + 1))
     table = Table(columns, [], groups)
     for place, run in enumerate(places):
@@ -256,11 +262,11 @@ def _budget(results: Results, first: str, second: str) -> Cell:
 
 
 def seeds_table(results: Results) -> Table:
-    """Mean accuracy over seeds and the difference from SFT per test set; without rows for a single seed."""
+    """Mean accuracy over seeds and the difference from the baseline per test set; without rows for a single seed."""
     columns = [("run", ""), ("set", "test set"), ("metric", ""), ("seeds", ""), ("mean", "over seeds, in %")]
     columns += [
         ("range", "lowest and highest seed, in %"),
-        ("Δ SFT", "in percentage points, seeds and questions resampled"),
+        (f"Δ {results.baseline.label}", "in percentage points, seeds and questions resampled"),
     ]
     table = Table([*columns, ("p, Holm", "corrected over the rows of this table")], [])
     for row in results.seeds.to_dict("records"):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from gavel.report.cells import DIFFERENCE, MISSING, Cell, Table, count, join_words, percent, points, seconds, text
-from gavel.report.results import Results, Tokens, csv_table, matching
+from gavel.report.cells import MISSING, Cell, Table, count, difference_hint, join_words, percent, points, seconds, text
+from gavel.report.results import Results, Tokens, baseline_rule, csv_table, matching
 from gavel.study.rules import RULES
 
 # Action in run.json that ended a run early -> its text in the table.
@@ -83,7 +83,7 @@ def _note(value) -> str:
 
 
 def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
-    """The cost of each run, its gain over SFT on the first test set per hour of training, and its MLflow run."""
+    """The cost of each run, its gain over the baseline per hour (on the first test set), and its MLflow run."""
     columns = [
         ("run", ""),
         ("training", "wall-clock time"),
@@ -96,12 +96,12 @@ def run_table(results: Results, mlflow: dict[str, dict[str, Any]]) -> Table:
     columns += [("labels", "labelled questions trained on")]
     columns += [
         ("unlabelled", "unlabelled questions trained on"),
-        ("points / h", DIFFERENCE + ", per hour of training"),
+        ("points / h", difference_hint(results.baseline) + ", per hour of training"),
     ]
     columns += [("MLflow run", "")] if mlflow else []
     table = Table(columns, [])
     for run, about in results.runs.items():
-        gain = results.comparison(run, "sft", results.sets[0], "greedy") if results.sets else None
+        gain = results.comparison(run, results.baseline.run, results.sets[0], "greedy") if results.sets else None
         speed = MISSING
         if gain and about.get("seconds"):
             hourly = gain.difference / about["seconds"] * 3600
@@ -139,7 +139,7 @@ def trained_tokens(training: pd.DataFrame) -> float | None:
 def memory(results: Results, run: str) -> float | None:
     """Peak memory of a run's training job in MiB; None without Snakemake's benchmark file."""
     jobs = results.benchmarks
-    rule = RULES["train_sft" if run == "sft" else "train_rl"]
+    rule = RULES[baseline_rule(run) or "train_rl"]
     own = jobs[(jobs.rule == rule.group) & (jobs.job == run)].memory
     return None if own.empty else own.max()
 
@@ -154,7 +154,7 @@ def rule_table(results: Results) -> Table | None:
         ("judge tokens", "read and written by the judge, or that it was trained on"),
     ]
     table = Table(columns, [])
-    counts = [tokens(results, run) for run in results.runs if run != "sft"]
+    counts = [tokens(results, run) for run in results.runs if run != results.baseline.run]
     trained = Tokens(*(_sum(column) for column in zip(*counts, strict=True)))
     used = results.usage | {RULES["train_rl"].group: trained}
     stages = matching(results.files, results.files.judge.training("*").training)

@@ -32,8 +32,8 @@ def calibration_figure(results: Results) -> Figure:
             figure.data = figure.data.assign(right=counts["right"], wrong=counts["wrong"])
     if found:
         figure.caption = (
-            f"{found.get('n', 0):,} solutions to {found.get('questions', 0):,} validation questions, sampled from the "
-            "SFT policy before RL. "
+            f"{found.get('n', 0):,} solutions to {found.get('questions', 0):,} validation questions, sampled from "
+            f"{results.baseline.policy} before RL. "
         )
         figure.caption += (
             "A pairwise judge's scores are relative to the other solutions of the question, so there is no reliability "
@@ -156,10 +156,10 @@ def _rewarded(fraction: float | None) -> str:
 
 
 def policy_table(results: Results) -> Table:
-    """The judge's metrics on samples of the SFT policy and of every trained policy."""
+    """The judge's metrics on samples of the baseline and of every trained policy."""
     columns = [("policy", ""), ("correct", "fraction"), ("judge", "mean score"), ("AUC within questions", "")]
     columns += [("accuracy at 0.5", "95 % interval"), ("calibration error", "expected")]
-    found = {"sft": results.calibration} | (results.policies or {})
+    found = {results.baseline.run: results.calibration} | (results.policies or {})
     rows = []
     for run, figures in found.items():
         if figures and run in results.names:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import WrittenJudgment
+from gavel.report.baseline import Baseline
 from gavel.report.cells import MISSING, Cell, Estimate, Table, count, estimate_cell, join_words, points, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import accuracy_against_cost
@@ -89,7 +90,7 @@ def part_tables(rows: pd.DataFrame) -> list[tuple[str, Table]]:
     return tables
 
 
-def cost_figure(rows: pd.DataFrame) -> Figure:
+def cost_figure(rows: pd.DataFrame, baseline: Baseline) -> Figure:
     """Accuracy of every judge against its tokens per pair; without panels for fewer than two judges."""
     figure = Figure("judge-accuracy-against-cost", missing="There is no judge benchmark with at least two judges.")
     if not len(rows):
@@ -108,7 +109,7 @@ def cost_figure(rows: pd.DataFrame) -> Figure:
         "writes per pair, on a logarithmic axis. Judges are shifted sideways slightly, so that equal costs do not "
         "overlap. "
         + (f"Not shown, for lack of token counts or answers: {join_words(uncounted)}. " if uncounted else "")
-        + about_pairs(rows)
+        + about_pairs(rows, baseline)
     )
     return figure
 
@@ -134,14 +135,14 @@ def judgment_cards(results: Results) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
-def about_pairs(rows: pd.DataFrame) -> str:
+def about_pairs(rows: pd.DataFrame, baseline: Baseline) -> str:
     """A description of the benchmark's pairs."""
     every = all_pairs(rows)
     pairs = join_words([f"{number:,}" for number in dict.fromkeys(every.n + every.missing)])
     same = every["items"].nunique() == 1
     return (
-        f"{pairs} pairs of a correct and a wrong solution of one validation question. Solutions come from the untuned "
-        "student, SFT, the reference, and references with an injected error; validation labels decide which are "
+        f"{pairs} pairs of a correct and a wrong solution of one validation question. Solutions come from "
+        f"{baseline.sources}, the reference, and references with an injected error; validation labels decide which are "
         "correct. "
         + ("" if same else "The studies have different pairs, so differences between their judges are not paired. ")
     )

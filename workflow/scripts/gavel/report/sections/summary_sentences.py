@@ -9,30 +9,35 @@ from gavel.training.rl.validation_rules import judge_reflects_fall
 def headline_sentence(results: Results) -> tuple[str, str]:
     """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
     run, name, metric, k = results.primary.values()
-    row = results.comparison(run, "sft", name, metric, k)
-    own, base = results.metric(run, name, metric, k), results.metric("sft", name, metric, k)
+    first = results.baseline
+    row = results.comparison(run, first.run, name, metric, k)
+    own, base = results.metric(run, name, metric, k), results.metric(first.run, name, metric, k)
     if row is None or own is None or base is None:
         state = (results.runs.get(run) or {}).get("status", "missing")
         return "No answer", (
-            f"The primary comparison, {results.names.get(run, run)} against SFT on {name}, is missing from the "
-            f"results (status of the run: {state})."
+            f"The primary comparison, {results.names.get(run, run)} against {first.name} on {name}, is missing from "
+            f"the results (status of the run: {state})."
         )
     measure = "greedy" if metric == "greedy" else f"{metric}@{k}"
     facts = (
         f"{results.names[run]} answers {percent(own.value)} % of the {row.n:,} questions of the test set {name} "
-        f"correctly ({measure}, final checkpoint), SFT {percent(base.value)} %: a difference of "
+        f"correctly ({measure}, final checkpoint), {first.name} {percent(base.value)} %: a difference of "
         f"{difference_text(row)}, p {_p(row.p)}."
     )
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
     if row.low > 0:
-        return "Above the SFT baseline", f"{facts} The interval lies above zero."
+        return f"Above {_baseline(results)}", f"{facts} The interval lies above zero."
     if row.high < 0:
-        return "Below the SFT baseline", f"{facts} The interval lies below zero: RL made the model worse."
+        return f"Below {_baseline(results)}", f"{facts} The interval lies below zero: RL made the model worse."
     return (
         "No difference shown",
         f"{facts} The interval contains zero: the difference is not significant.",
     )
+
+
+def _baseline(results: Results) -> str:
+    return "the SFT baseline" if results.baseline.run == "sft" else results.baseline.name
 
 
 def _p(value: float) -> str:
@@ -44,11 +49,14 @@ def label_use(results: Results) -> list[str]:
     """Sentences on the labels that each kind of run used, including those used for selection."""
     sentences = []
     counts = (results.splits or {}).get("counts") or {}
-    sft = results.runs["sft"].get("labels")
-    if sft:
+    first = results.baseline
+    sft = results.runs[first.run].get("labels")
+    if first.run == "base":
+        sentences.append("Every RL run starts from the base model, which was not trained on this study's labels.")
+    elif sft:
         sentences.append(f"SFT trained on {sft:,} labelled questions; every RL run starts from it.")
     used = []
-    for lam in sorted({about["lambda"] for run, about in results.runs.items() if run != "sft"}):
+    for lam in sorted({about["lambda"] for run, about in results.runs.items() if run != first.run}):
         counted = {
             (about.get("labels"), about.get("unlabeled")) for about in results.runs.values() if about["lambda"] == lam
         }
@@ -63,12 +71,21 @@ def label_use(results: Results) -> list[str]:
         sentences.append(f"RL used {join_words(used)}.")
     validation = counts.get("validation")
     if isinstance(validation, int):
+        select = "select the SFT checkpoint, calibrate" if first.run == "sft" else "calibrate"
         sentences.append(
-            f"The {validation:,} validation questions are labelled too. Their labels select the SFT checkpoint, "
-            "calibrate the judge and select every RL run's best validation checkpoint. At λ = 0, RL is label-free "
-            "only for the final checkpoint."
+            f"The {validation:,} validation questions are labelled too. Their labels {select} the judge and select "
+            "every RL run's best validation checkpoint. " + _without_labels(results)
         )
     return sentences
+
+
+def _without_labels(results: Results) -> str:
+    """What no label has touched at λ = 0."""
+    if results.baseline.run == "sft":
+        return "At λ = 0, RL is label-free only for the final checkpoint."
+    if results.study["judge"]["rl"]:
+        return "At λ = 0, the final checkpoint has used labels only through the training of its judge."
+    return "At λ = 0, no label of this study has been used for the final checkpoint."
 
 
 def judge_only_runs(results: Results) -> list[str]:
@@ -76,7 +93,7 @@ def judge_only_runs(results: Results) -> list[str]:
     sentences = []
     for run in run_selection.selected_runs(results):
         table = results.monitors.get(run, ())
-        if run == "sft" or results.runs[run]["lambda"] != 0 or not {"judge", "accuracy"} <= set(table):
+        if run == results.baseline.run or results.runs[run]["lambda"] != 0 or not {"judge", "accuracy"} <= set(table):
             continue
         known = table.dropna(subset=["judge", "accuracy"])
         if len(known) < 2:
@@ -85,7 +102,7 @@ def judge_only_runs(results: Results) -> list[str]:
         pairwise = "true_win_rate" in known
         text = (
             f"{results.names[run]}: from step {first.step:.0f} to {last.step:.0f}, the judge's "
-            f"{'win rate against SFT' if pairwise else 'reward'} went from "
+            f"{f'win rate against {results.baseline.name}' if pairwise else 'reward'} went from "
             f"{first.judge:.2f} to {last.judge:.2f}, true accuracy from {first.accuracy:.2f} to "
             f"{last.accuracy:.2f}"
         )
@@ -110,7 +127,7 @@ def judge_only_runs(results: Results) -> list[str]:
 
 def collapses(results: Results) -> str | None:
     """A sentence on the collapses that the monitor flagged; None if no run was validated."""
-    validated = [run for run in results.monitors if run != "sft"]
+    validated = [run for run in results.monitors if run != results.baseline.run]
     if not validated:
         return None
     if not any("judge" in (table := results.monitors[run]) and table.judge.notna().any() for run in validated):

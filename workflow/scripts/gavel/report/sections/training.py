@@ -22,7 +22,7 @@ LOGGED = {
     "judge_unlabeled": "judge reward, unlabelled",
     "verifiable_labeled": "verifiable reward",
     "entropy": "entropy, nats a token",
-    "kl": "KL to SFT, nats a token",
+    "kl": "KL to {baseline}, nats a token",
     "completions/mean_length": "tokens a completion",
     "clip_ratio/region_mean": "share of tokens clipped",
     "grad_norm": "gradient norm",
@@ -30,7 +30,7 @@ LOGGED = {
 }
 MONITORED = {
     "gap": "judge reward minus accuracy",
-    "kl": "KL to SFT, nats a token",
+    "kl": "KL to {baseline}, nats a token",
     "entropy": "entropy, nats a token",
     "length": "tokens a completion",
     "unparsable": "share without an answer",
@@ -61,7 +61,8 @@ def sft_figure(results: Results) -> Figure:
 def curves_figure(results: Results) -> Figure:
     """Judge reward and true accuracy, a panel per RL run."""
     figure = Figure("training-curves", missing="No RL run has a monitor.csv, so there are no training curves.")
-    kept = {run: table for run, table in results.monitors.items() if run != "sft"}
+    first = results.baseline
+    kept = {run: table for run, table in results.monitors.items() if run != first.run}
     for run, table in ((run, kept[run]) for run in run_selection.selected_runs(results) if run in kept):
         svg = training_curve(table, results.runs[run].get("best_step"))
         figure.panels.append((results.names[run], svg))
@@ -78,10 +79,10 @@ def curves_figure(results: Results) -> Figure:
         )
     if scored and any("true_win_rate" in table for table in kept.values()):
         lines = (
-            "vermillion: how often the pairwise judge prefers the sample to the SFT policy's sample for the same "
+            f"vermillion: how often the pairwise judge prefers the sample to {first.policy}'s sample for the same "
             "question with the same random numbers (equal ones tie, so the win rate starts at 0.5); blue, dashed: the "
             "true win rate, by the verifier; dotted: fraction in which the judge prefers a wrong sample to a correct "
-            "one of SFT's. "
+            f"one of {first.name}'s. "
         )
     figure.caption = (
         f"Samples for {join_words([f'{n:,}' for n in sorted(questions)])} validation questions during training, at "
@@ -114,8 +115,8 @@ def monitor_figure(results: Results) -> Figure:
     if figure.panels:
         figure.caption = (
             "Metrics of the same validation samples as above; KL and entropy use those for the first 100 questions. KL "
-            "is between the policy and the SFT policy that it started from, over the full vocabulary. Thick: moving "
-            "mean. "
+            f"is between the policy and {results.baseline.policy} that it started from, over the full vocabulary. "
+            "Thick: moving mean. "
             f"{COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
         )
     return figure
@@ -131,6 +132,7 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
         abouts = {name: results.runs[members[0]] for name, members in groups.items() if name in tables}
         runs = [(name, about["algorithm"], about["lambda"]) for name, about in abouts.items()]
     for column, title in columns.items():
+        title = title.format(baseline=results.baseline.label)
         curves = {run: rows for run, rows in tables.items() if column in rows and rows[column].notna().any()}
         if curves:
             figure.panels.append((title, diagnostic(curves, runs, column, title)))
@@ -138,7 +140,9 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
 
 def _grid(results: Results) -> list[tuple[Any, ...]]:
     """(run, algorithm, λ) of the RL runs, in drawing order."""
-    return [(run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != "sft"]
+    return [
+        (run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != results.baseline.run
+    ]
 
 
 def _dashes(runs: list[tuple[Any, ...]]) -> str:
@@ -151,9 +155,9 @@ def _dashes(runs: list[tuple[Any, ...]]) -> str:
 def hacked_pairs(results: Results) -> list[dict[str, Any]]:
     """Examples of reward hacking for each RL run (with many seeds, for those that are drawn).
 
-    An example is a wrong response of the final checkpoint that the judge accepts, at most one per question, with SFT's
-    response to the same question that the judge scores highest. Responses that SFT also gave are left out. Examples in
-    which SFT's response is correct come first, then those that the judge scores highest.
+    An example is a wrong response of the final checkpoint that the judge accepts, at most one per question, with the
+    baseline's response to the same question that the judge scores highest. Responses that the baseline also gave are
+    left out. Examples in which the baseline's response is correct come first, then those that the judge scores highest.
 
     Returns:
         `{"run", "question", "before", "after"}`; the latter two are `{"response", "judge", "correct"}`.
@@ -181,13 +185,13 @@ def hacked_pairs(results: Results) -> list[dict[str, Any]]:
 
 
 def wrongly_accepted_table(results: Results) -> Table:
-    """The fraction of wrong responses among those that the judge accepts, for SFT and each final checkpoint."""
+    """The fraction of wrong responses among those that the judge accepts: baseline and final checkpoints."""
     columns = [("policy", ""), ("accepted", "responses with a score above 0.5")]
     columns += [("wrong among them, %", "95 % interval over questions")]
     table = Table(columns, [])
     for run in results.runs:
         judge = results.files.judge
-        path = judge.verdicts if run == "sft" else judge.run_verdicts(run)
+        path = judge.verdicts if run == results.baseline.run else judge.run_verdicts(run)
         rows = [row for row in _rows(path) if row["kind"] is None and row["says_right"]]
         if rows:
             wrong = [float(not row["correct"]) for row in rows]

@@ -3,6 +3,7 @@ by a pairwise judge."""
 
 from typing import Any
 
+from gavel.evaluation.metrics import main_checkpoint
 from gavel.evaluation.question_values import PICKS
 from gavel.report.cells import (
     MISSING,
@@ -101,7 +102,7 @@ def best_of_n_table(results: Results, name: str) -> Table:
     for run in [run for run in results.runs if any(results.metric(run, name, metric, n) for metric in PICKS)]:
         cells = [text(results.names[run]), *(estimate_cell(results.metric(run, name, metric, n)) for metric in shown)]
         for pair in pairs:
-            row = results.comparison(run, run, name, "-".join(pair), n, "best" if run == "sft" else "last")
+            row = results.comparison(run, run, name, "-".join(pair), n, main_checkpoint(run))
             cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
         table.rows.append(cells + [_taken(results.contests.get(run, {}).get(name, {}).get(way)) for way in ways])
     return table

@@ -218,10 +218,11 @@ def memory(config: dict[str, Any], assumed: Assumptions) -> dict[str, dict[str, 
     critic = any(ALGORITHMS[name].critic for name in rl["algorithms"]) and rl["ppo"]["trunk"] == "own"
     batch, tokens = evaluation["batch_size"], evaluation["batch_tokens"]
     rows = min(rl["generation_batch_size"], rl["prompts_per_step"] * rl["num_generations"])
-    jobs = {
-        "train_sft": trained(config["sft"]) | {"keys and values": decoding(min(MAX_BATCH_SIZE, batch), 1, tokens)},
+    validating = {"keys and values": decoding(min(MAX_BATCH_SIZE, batch), 1, tokens)}
+    first = {"train_sft": trained(config["sft"]) | validating} if config["sft"] else {}
+    jobs = first | {
         "train_rl": trained(rl)
-        | {"critic": 4 * weights * critic, "SFT policy": beside}
+        | {"critic": 4 * weights * critic, "SFT policy" if config["sft"] else "base model": beside}
         | {"judge": judge_bytes, "judge's keys and values": reasoning}
         | {"keys and values": decoding(rows, rl["num_generations"])},
         "generate": {"weights": weights, "keys and values": decoding(batch, evaluation["samples"], tokens)},

@@ -1,8 +1,9 @@
 """A study's workload, counted from its config alone: responses, training examples and judging prompts of every rule.
 
-It mirrors the loops of `gavel.training.sft`, `gavel.training.rl.train`, `gavel.training.monitor`,
-`gavel.judge_eval.verdicts`, `gavel.judge_eval.benchmark` and `gavel.evaluation.generate`; tests compare it with the
-files of finished studies. The training of a judge is not counted: the number of judgments kept is not known in advance.
+It mirrors the loops of `gavel.training.sft`, `gavel.training.base`, `gavel.training.rl.train`,
+`gavel.training.monitor`, `gavel.judge_eval.verdicts`, `gavel.judge_eval.benchmark` and `gavel.evaluation.generate`;
+tests compare it with the files of finished studies. The training of a judge is not counted: the number of judgments
+kept is not known in advance.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Work:
         completions: responses written by the student.
         examples: prompts with a response that the student is trained on, counted once per pass.
         critic: the examples that a critic with its own trunk is trained on too.
-        read: prompts with a response in forward passes only: by the SFT policy for a KL term, or by the policy before
+        read: prompts with a response in forward passes only: by the baseline for a KL term, or by the policy before
             the first of several optimiser steps.
         judged: maximum number of judging prompts per phrasing (equal responses are judged once): one per response, or
             two per pair for a pairwise judge.
@@ -80,7 +81,9 @@ def work(config: dict[str, Any]) -> list[Work]:
     # One prompt per probe, where it applies.
     asked = prompts_for(sampled, judge, comparative) + prompts_for(probed, len(PROBES), comparative)
     return [
-        sft(config["sft"], sizes),
+        sft(config["sft"], sizes)
+        if config["sft"]
+        else Work("validate_base", 1, sizes["validation"], sizes["validation"]),
         *judge_benchmark(config, sizes),
         Work("judge_policy", 1, sampled, sampled * judge, judged=asked),
         *(
@@ -100,7 +103,7 @@ def work(config: dict[str, Any]) -> list[Work]:
             len(grid_runs) * sizes["validation"] * judge,
             judged=prompts_for(len(grid_runs) * sizes["validation"], judge, comparative),
         ),
-        *evaluation(config["evaluation"], 1 + len(grid_runs), sizes["tests"], comparative),
+        *evaluation(config, sizes["tests"], comparative),
     ]
 
 
@@ -111,13 +114,14 @@ def prompts_for(count: int, solutions: int, comparative: bool) -> int:
 
 
 def judge_benchmark(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
-    """Samples from student and SFT policy, and greedy responses of the latter; then two prompts per pair for every
-    judge: one for each response, or one for each order."""
+    """Samples from the student and the baseline, and greedy responses of the latter; then two prompts per pair for
+    every judge: one for each response, or one for each order."""
     section = config["judge"]["benchmark"]
     if not section:
         return []
     count, samples = min(section["questions"], sizes["validation"]), section["samples"]
-    items = Work("benchmark_items", 1, 3 * count, count * (2 * samples + 1))
+    sampled = 2 if config["sft"] else 1  # without SFT the student is the baseline
+    items = Work("benchmark_items", 1, (sampled + 1) * count, count * (sampled * samples + 1))
     judges = len(params.judges(config))
     return [items, Work("benchmark_judge", judges, judged=judges * 2 * count * samples)]
 
@@ -139,7 +143,7 @@ def rl(
 ) -> Work:
     """The grid's runs of one algorithm: rollouts, passes over them, and validations with two responses per question.
 
-    The judge scores one of the two; a pairwise judge compares it with the SFT policy's response, which is sampled once.
+    The judge scores one of the two; a pairwise judge compares it with the baseline's response, which is sampled once.
     """
     kind, validation = ALGORITHMS[algorithm], settings["validation"]
     epochs, minibatches = kind.passes(Passes(settings["ppo"]["epochs"], settings["ppo"]["minibatches"]))
@@ -164,10 +168,12 @@ def rl(
     )
 
 
-def evaluation(settings: dict[str, Any], runs: int, tests: int, comparative: bool = False) -> list[Work]:
+def evaluation(config: dict[str, Any], tests: int, comparative: bool = False) -> list[Work]:
     """Test samples from the main checkpoint, greedy responses from both, and the judging prompts for the former."""
-    samples, methods = settings["samples"], settings["best_of"]
-    generated = Work("generate", runs, 3 * runs * tests, runs * tests * (samples + 2))
+    settings, checkpoints = config["evaluation"], layout.checkpoints(config).values()
+    samples, methods, runs = settings["samples"], settings["best_of"], len(checkpoints)
+    greedy = runs + sum(folders.other is not None for folders in checkpoints)
+    generated = Work("generate", runs, (runs + greedy) * tests, tests * (runs * samples + greedy))
     asked = runs * tests
     judged = prompts_for(asked, samples + 1, comparative)
     if methods == ["knockout"]:  # only samples are compared, without the greedy response

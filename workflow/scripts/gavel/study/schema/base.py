@@ -12,6 +12,13 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
+TemplateArguments = dict[str, bool | int | float | str]  # `chat_template_kwargs`
+# Arguments of `apply_chat_template` that Gavel sets itself.
+NOT_FOR_TEMPLATES = {
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
+    "return_dict", "return_tensors", "strftime_now", "tokenize", "truncation",
+}  # fmt: skip
+
 _LEADING_ZERO = re.compile(r"\s*[-+]?0[0-9_]+\s*")
 _EXPONENT = re.compile(r"\s*[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\s*")
 
@@ -53,6 +60,18 @@ def types_in(annotation: Any) -> set[type]:
     if get_origin(annotation) is dict:
         return {dict}
     return {kind for part in inner for kind in types_in(part)} if inner else {annotation}
+
+
+def check_template_arguments(arguments: TemplateArguments, chat: bool) -> None:
+    """Check a section's `chat_template_kwargs`.
+
+    Raises:
+        ValueError: without `chat` they have no effect, or one is not for templates.
+    """
+    if arguments and not chat:
+        raise ValueError("chat_template_kwargs: need the chat template; write `chat: true`, or leave them out")
+    if given := sorted(set(arguments) & NOT_FOR_TEMPLATES):
+        raise ValueError(f"chat_template_kwargs: {given[0]!r} is set by Gavel itself; leave it out")
 
 
 class ServerSection(Section):

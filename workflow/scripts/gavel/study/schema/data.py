@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gavel.common.redaction import reject_secrets_in_options
 from gavel.data.readers import READERS, reader_descriptions, readers_for
 from gavel.solutions import answer_types
-from gavel.study.schema.base import Count, Section
+from gavel.study.schema.base import Count, Section, TemplateArguments, check_template_arguments
 
 READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
 GENERATED = ("set", "size", "seed", "perturbs")  # keys of sources that are generated
@@ -133,6 +134,21 @@ class Solution(Section):
     prompt: str = Field(
         "solve", description="Solving prompt: a shipped name (solve, reft, choice) or a file with {question}."
     )
+    chat: bool = Field(
+        False,
+        description="Put the prompt into the student's chat template, as the user's message: in SFT, rollouts, "
+        "calibration and evaluation alike. The end token is then the one with which the template ends a reply.",
+    )
+    system: str | None = Field(
+        None,
+        description="System message (with `chat`), a text; null sends none. A template may have a default of its own; "
+        "the log and the report show the prompt.",
+    )
+    chat_template_kwargs: TemplateArguments = Field(
+        default_factory=dict,
+        description="Arguments of the chat template (with `chat`), such as {enable_thinking: false}. Templates that "
+        "show the current date get a fixed one.",
+    )
     max_new_tokens: Count = Field(
         64, description="Maximum response length in tokens; together with any prompt it must fit the student's context."
     )
@@ -142,3 +158,16 @@ class Solution(Section):
         "Programs that have not run by then count as missing, not wrong: they get no reward and are left out of "
         "metrics; the log and the report give their number. An endless program blocks one worker for a second.",
     )
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def check_for_secrets(cls, value: Any) -> Any:
+        reject_secrets_in_options(value)
+        return value
+
+    @model_validator(mode="after")
+    def check_chat(self) -> Self:
+        if self.system is not None and not self.chat:
+            raise ValueError("system: needs the chat template; write `chat: true`, or put it into `prompt`")
+        check_template_arguments(self.chat_template_kwargs, self.chat)
+        return self

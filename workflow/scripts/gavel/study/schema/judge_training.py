@@ -54,7 +54,9 @@ class SelfTaught(Section):
     iterations: Count = Field(2, description="Iterations; each starts from the judge of the previous one.")
     questions: Count = Field(400, description="Unlabelled questions per iteration; no two iterations share any.")
     policy_samples: Annotated[int, Field(ge=2)] = Field(
-        8, description="SFT samples per question, to find challenging questions and the most frequent answers."
+        8,
+        description="Samples of the baseline per question, to find challenging questions and the most frequent "
+        "answers.",
     )
     agreement: tuple[Fraction, Fraction] = Field(
         (0.3, 0.95),
@@ -91,7 +93,9 @@ class JudgeRl(JudgeStage):
     """GRPO on the judge: +1 for preferring the correct response to a labelled question, else -1 (Guo et al. 2025)."""
 
     learning_rate: Positive = Field(3e-5, description="Peak learning rate, after warm-up.")
-    samples: Annotated[int, Field(ge=2)] = Field(16, description="SFT samples per labelled question, for its pairs.")
+    samples: Annotated[int, Field(ge=2)] = Field(
+        16, description="Samples of the baseline per labelled question, for its pairs."
+    )
     pairs: Count = Field(4, description="Maximum number of pairs per labelled question.")
     steps: Count = Field(40, description="Optimiser steps, one rollout each.")
     prompts_per_step: Count = Field(32, description="Judging prompts per step; a pair gives two, one per order.")

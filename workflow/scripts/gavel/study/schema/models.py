@@ -6,14 +6,16 @@ from pydantic import Field, field_validator, model_validator
 
 from gavel.common.redaction import check_variable_name, reject_secrets_in_options, reject_secrets_in_url
 from gavel.judge.kinds import KINDS, TASKS, task_of
-from gavel.study.schema.base import Count, Fraction, Positive, Section, ServerSection
+from gavel.study.schema.base import (
+    Count,
+    Fraction,
+    Positive,
+    Section,
+    ServerSection,
+    TemplateArguments,
+    check_template_arguments,
+)
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught
-
-# Arguments of `apply_chat_template` that the judge sets itself.
-NOT_FOR_TEMPLATES = {
-    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
-    "return_dict", "return_tensors", "tokenize", "truncation",
-}  # fmt: skip
 
 
 class Scratch(Section):
@@ -191,7 +193,7 @@ class Prompting(Section):
         "average the probabilities.",
     )
     chat: bool = Field(False, description="Apply the model's chat template to the prompt.")
-    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+    chat_template_kwargs: TemplateArguments = Field(
         default_factory=dict,
         description="Arguments of the chat template (with `chat`), such as {enable_thinking: false} for models that "
         "would think before the label. A template that opens a thinking block there is refused.",
@@ -212,10 +214,7 @@ class Prompting(Section):
 
     @model_validator(mode="after")
     def check_template_is_used(self) -> Self:
-        if self.chat_template_kwargs and not self.chat:
-            raise ValueError("chat_template_kwargs: need the chat template; write `chat: true`, or leave them out")
-        if given := sorted(set(self.chat_template_kwargs) & NOT_FOR_TEMPLATES):
-            raise ValueError(f"chat_template_kwargs: {given[0]!r} is set by the judge itself; leave it out")
+        check_template_arguments(self.chat_template_kwargs, self.chat)
         return self
 
 
@@ -267,7 +266,9 @@ class Judge(Model):
         "follows its own rules).",
     )
     batch_tokens: Count = Field(16384, description="Tokens per forward pass; lower it if you run out of memory.")
-    calibration_samples: Count = Field(8, description="SFT samples per validation question for the calibration.")
+    calibration_samples: Count = Field(
+        8, description="Samples of the baseline (SFT) per validation question for the calibration."
+    )
     benchmark: Benchmark | None = Field(
         None, description="Evaluate the study's judges on pairs of responses to validation questions; null skips it."
     )

@@ -19,6 +19,7 @@ from gavel.solutions import answer_types
 from gavel.study.results_folder import Place
 from gavel.study.schema.base import Count, Fraction, Positive, Section, types_in
 from gavel.study.schema.data import Data, Solution
+from gavel.study.schema.judge_training import JudgeSft
 from gavel.study.schema.models import Judge, Student
 from gavel.study.schema.renamed import old_keys, renamed
 from gavel.study.schema.training import Rl, Sft
@@ -186,7 +187,11 @@ class Config(Place):
     solution: Solution = Field(default_factory=Solution, description="How the student answers.")
     student: Student = Field(description="The small model that learns.")
     judge: Judge = Field(description="The model that scores responses for the reward.")
-    sft: Sft = Field(default_factory=Sft, description="The supervised baseline.")
+    sft: Sft | None = Field(
+        default_factory=Sft,
+        description="The supervised baseline. null leaves SFT out: RL starts from the student as it is, which is then "
+        "the baseline (run `base`).",
+    )
     rl: Rl = Field(default_factory=Rl, description="The grid of RL runs.")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Test-time sampling.")
     primary: Primary = Field(description="The primary comparison, named in advance.")
@@ -221,6 +226,10 @@ class Config(Place):
                 f"evaluation.best_of names {contests[0]!r}, which needs a pairwise judge, but judge.kind is "
                 f"{self.judge.kind!r}; write `best_of: [score]`"
             )
+        if self.solution.chat and self.student.model == "scratch":
+            raise ValueError("solution.chat: a student made from scratch has no chat template; set it to false")
+        if self.shared.sft and self.sft is None:
+            raise ValueError("shared.sft names a study with an SFT baseline, but sft is null; leave one of them out")
         scratch = [name for name in ("student", "judge") if getattr(self, name).model == "scratch"]
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain, its training data, is null")
@@ -266,7 +275,8 @@ class Config(Place):
     def check_training(self) -> None:
         """Check that the training jobs fit the processes and GPUs that `compute` names."""
         count, gpus, kind = self.compute.processes, self.compute.gpus, self.compute.distributed
-        dtype, full = self.student.dtype, [name for name in ("sft", "rl") if not getattr(self, name).lora]
+        trained = {"sft": self.sft, "rl": self.rl}
+        dtype, full = self.student.dtype, [name for name, stage in trained.items() if stage and not stage.lora]
         if dtype != "float32" and full:
             raise ValueError(
                 f"student.dtype {dtype} is too coarse for {full[0]}'s small AdamW updates, which would leave most "
@@ -305,7 +315,7 @@ class Config(Place):
                 if ALGORITHMS[name].critic:
                     raise ValueError(f"compute.distributed {kind!r} cannot train the critic of {name!r}; use ddp")
         taught = self.judge.self_taught
-        stages = {"sft": self.sft}
+        stages: dict[str, Sft | JudgeSft | None] = {"sft": self.sft}
         if taught:
             stages |= {"judge.self_taught.sft": taught.sft, "judge.self_taught.dpo": taught.dpo}
         for key, stage in stages.items():

@@ -1,4 +1,4 @@
-"""How the student is trained: SFT, then a grid of RL runs."""
+"""How the student is trained: SFT, unless it is left out, then a grid of RL runs."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -52,7 +52,7 @@ class Vllm(ServerSection):
     command: str | Annotated[list[str], Field(min_length=1)] = Field(
         "trl vllm-serve --model {model} --host {host} --port {port}",
         description="Mode `server`: command with which a job starts its server, one line or a list of words; {model} "
-        "is the SFT checkpoint, {host} and {port} are filled in.",
+        "is the checkpoint that RL starts from, {host} and {port} are filled in.",
     )
     timeout_s: Positive = Field(240.0, description="Mode `server`: seconds to wait for an external server.")
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -150,7 +150,8 @@ class Validation(Section):
         "by validation as the result (which uses validation labels); null trains all steps.",
     )
     reference: bool = Field(
-        True, description="Keep the SFT policy in memory, to report the policy's KL divergence from it."
+        True,
+        description="Keep the policy that RL starts from in memory, to report the policy's KL divergence from it.",
     )
 
 
@@ -200,8 +201,8 @@ class Rl(Section):
     temperature: Positive = Field(1.0, description="Sampling temperature of rollouts.")
     kl_coefficient: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="Weight of the KL divergence from the SFT policy (ReFT, in the reward: 0.01 for programs, 0.05 for "
-        "text).",
+        description="Weight of the KL divergence from the policy that RL starts from (ReFT, in the reward: 0.01 for "
+        "programs, 0.05 for text).",
     )
     kl_placement: Literal["loss", "reward"] = Field(
         "loss",

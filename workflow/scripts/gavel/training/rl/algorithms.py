@@ -49,8 +49,8 @@ class Algorithm:
         return ppo if self.critic else Passes(1, self.minibatches)
 
 
-# The KL to the SFT policy is off for all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to the
-# loss or to the reward.
+# The KL to the starting policy is off for all of them unless `rl.kl_coefficient` is set; `rl.kl_placement` adds it to
+# the loss or to the reward.
 ALGORITHMS = {
     "grpo": Algorithm(
         "grpo", "none", "token", (0.2, 0.2),
@@ -87,7 +87,7 @@ ALGORITHMS = {
     "ppo": Algorithm(
         "dapo", "none", "token", (0.2, 0.2),
         "Schulman et al. 2017; value and GAE settings after ReFT (Luong et al. 2024)",
-        "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; KL to the SFT "
+        "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; KL to the starting "
         "policy is off unless rl.kl_coefficient is set (ReFT has it in the reward: rl.kl_placement); the critic is a "
         "copy of the policy's trunk unless rl.ppo.trunk is shared; several completions per question, as in GRPO",
         critic=True,

@@ -31,6 +31,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
         kl_in_reward: TRL's `beta` weights log(policy / reference) of every token in the reward, instead of a KL term in
             the loss. Needs rewards that are not divided by their spread.
+        special_tokens: whether the tokenizer adds special tokens to a prompt when TRL tokenises it, which it does for
+            vLLM; texts made with a chat template have them already.
     """
 
     beta: float
@@ -42,9 +44,11 @@ class PackedGRPOTrainer(GRPOTrainer):
         model: PreTrainedModel,
         leave_one_out: bool = False,
         kl_in_reward: bool = False,
+        special_tokens: bool = True,
         **kwargs: Any,
     ):
         self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
+        self.special_tokens = special_tokens
         self.packs = packable(model)
         if not self.packs:
             info(
@@ -54,6 +58,10 @@ class PackedGRPOTrainer(GRPOTrainer):
         for network in (self.model, self.ref_model):  # now that the adapters are in the model
             if network is not None:
                 disable_dropout(network)
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        ids = self.processing_class(text=prompts, add_special_tokens=self.special_tokens)["input_ids"]
+        return ids, None, {}
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         self._rewards: torch.Tensor = super()._calculate_rewards(*args, **kwargs)

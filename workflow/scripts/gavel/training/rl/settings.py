@@ -104,7 +104,7 @@ class ValidationSettings:
         on_collapse: a key of `gavel.training.rl.validation_actions.ACTIONS`.
         collapse_drop, collapse_patience: of `gavel.training.rl.validation_rules.has_collapsed`.
         early_stopping_patience: number of validations without a better greedy accuracy that end the run; None for none.
-        reference: report the KL divergence from the SFT policy.
+        reference: report the KL divergence from the policy at the start.
     """
 
     every: int
@@ -130,7 +130,7 @@ class RLSettings:
         warmup: in rollouts.
         max_grad_norm: gradient clipping.
         temperature: of the rollouts.
-        kl_coefficient: weight of the KL divergence from the SFT policy.
+        kl_coefficient: weight of the KL divergence from the policy at the start.
         kl_placement: whether that is part of the loss or of the reward.
         center_judge: subtract from the judge's score its mean over the question's completions.
         length_penalty: reward that a completion of maximum length loses.

@@ -27,7 +27,7 @@ from gavel.models.context import check_questions
 from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
-from gavel.models.task import Task
+from gavel.models.task import Task, show
 from gavel.training import distributed, lora, trl_config
 from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
@@ -107,13 +107,13 @@ def train(
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
-    """Train one run of the grid from the SFT checkpoint, or resume it from its last checkpoint.
+    """Train one run of the grid from the baseline, or resume it from its last checkpoint.
 
     Called with the same arguments in every process that trains: each samples and scores its part of a rollout's
     questions, and the main one writes.
 
     Args:
-        start: folder of the SFT checkpoint.
+        start: folder of the baseline: the SFT checkpoint, or the student as it is.
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
@@ -128,7 +128,7 @@ def train(
     distributed.check(grid_run.algorithm, plan.algorithm.critic)
     rows = _questions(plan, data)
     _check_context(plan, data, start, student)
-    policy = Policy.load(start, student, limits)
+    policy = Policy.load(start, student, task, limits)
     loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     schedule = _schedule(plan)
@@ -136,9 +136,11 @@ def train(
     monitor = _monitor(plan, data, policy, loaded, start, student)
     handler = CollapseHandler(state, schedule, settings.validation)
     callback = _callback(plan, state, policy, monitor, handler, mirror)
-    trainer = _trainer(plan, state, policy, rows, reward, callback)
+    asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
+    example = show("rollout prompt", policy.tokenizer, *task.encode(asked[:1], policy.tokenizer))
+    trainer = _trainer(plan, state, policy, rows, asked, reward, callback)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
-    summary = _summary(plan, rows, ended) | {"seconds": callback.seconds()}
+    summary = _summary(plan, rows, ended) | {"example": example, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
 
 
@@ -232,14 +234,18 @@ def _trainer(
     state: RunState,
     policy: Policy,
     rows: Sequence[PoolQuestion],
+    asked: Sequence[str],
     reward: MixedReward,
     callback: RunCallback,
 ) -> PackedGRPOTrainer:
-    settings, seed = plan.settings, plan.grid_run.seed
+    """The trainer; `asked` has the prompt of each row."""
+    settings, seed, special_tokens = plan.settings, plan.grid_run.seed, plan.task.special_tokens
     longest = plan.task.max_new_tokens
     folder = str(state.checkpoints)
     config = trainer_config(plan.algorithm, settings, plan.passes, longest, seed, folder, settings.vllm)
-    asked = plan.task.prompts(row["question"] for row in rows)
+    if settings.vllm and plan.task.chat:  # vLLM reads the end token from the checkpoint, which may have another one
+        config.generation_kwargs = {"stop_token_ids": [policy.tokenizer.eos_token_id]}
+    sampler = Rollout(seed, plan.updates, settings.generation_batch_size, special_tokens)
     critic = plan.algorithm.critic
     own: dict[str, Any] = {"critic": settings.ppo} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
     return (PPOTrainer if critic else PackedGRPOTrainer)(
@@ -249,9 +255,10 @@ def _trainer(
         train_dataset=Dataset.from_list([row | {"prompt": text} for row, text in zip(rows, asked, strict=True)]),
         processing_class=policy.tokenizer,
         callbacks=[callback, SkipMissingRewards(reward.missing)],
-        rollout_func=None if config.use_vllm else Rollout(seed, plan.updates, settings.generation_batch_size),
+        rollout_func=None if config.use_vllm else sampler,
         peft_config=lora.adapters(settings.lora, "rl.lora"),
         kl_in_reward=settings.kl_placement == "reward",
+        special_tokens=special_tokens,
         **own,
     )
 

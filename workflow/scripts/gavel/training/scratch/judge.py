@@ -160,7 +160,7 @@ def make_judge(pretrain: str, student: str, output: str, recipe: JudgeRecipe, la
     The student's stories in wider words (`gavel.data.generator.templates`) are left out: with the same number of steps
     the judge becomes far better on the questions that it will be asked about.
     """
-    untuned = Policy.load(student, Student())
+    untuned = Policy.load(student, Student(), TASK)
     rows = [cast(Record, row) for row in read_jsonl(pretrain) if row["kind"] != WIDE]
     model = train_judge(rows, untuned, recipe, labels)
     save(model, untuned.tokenizer, output, pretrain, recipe)
