@@ -27,6 +27,7 @@ from gavel.judge_eval.records import VerdictRow
 from gavel.judge_eval.verdicts import _judged
 from gavel.models.loading import Student
 from gavel.models.task import Task
+from gavel.report.baseline import BASELINES
 from gavel.report.sections.judge import calibration_table, part_tables, probe_table
 from gavel.report.sections.summary_sentences import collapses
 from gavel.stats.auc import auc_within
@@ -202,7 +203,8 @@ def test_only_figures_within_questions_are_given():
 def test_a_monitor_that_saw_no_scores_calls_nothing():
     """As where the judge's server was down at every validation."""
     tables = {"grpo": pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.1]})}
-    results = SimpleNamespace(monitors=tables, names={"grpo": "GRPO"}, collapse=lambda run: None)
+    common = {"baseline": BASELINES["sft"], "collapse": lambda run: None}
+    results = SimpleNamespace(monitors=tables, names={"grpo": "GRPO"}, **common)
     assert collapses(results).startswith("The monitor could not detect a collapse")
     tables["grpo"]["judge"] = [0.4, 0.6]
     assert collapses(results) == "The monitor flagged no collapse."
