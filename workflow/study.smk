@@ -1,4 +1,5 @@
 include: "rules/common.smk"
+include: "rules/models.smk"
 include: "rules/data.smk"
 include: "rules/scratch.smk"
 include: "rules/sft.smk"

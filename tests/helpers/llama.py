@@ -43,9 +43,22 @@ def model() -> LlamaForCausalLM:
     return made
 
 
-def write(made: LlamaForCausalLM, path: Path) -> None:
-    """The model as llama.cpp reads it; its rotary embedding pairs neighbours, so queries and keys are reordered."""
-    writer = gguf.GGUFWriter(path, "llama")
+def write(
+    made: LlamaForCausalLM,
+    path: Path,
+    *,
+    architecture: str = "llama",
+    vocabulary: bool = True,
+    quantized: bool = False,
+    without: str = "",
+    chat_template: str | None = None,
+    parts: int = 1,
+) -> None:
+    """The model as llama.cpp reads it; its rotary embedding pairs neighbours, so queries and keys are reordered.
+
+    `quantized`: matrices in blocks of 8 bits; `without`: a tensor to leave out; `parts`: pretend to be one of so many.
+    """
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
@@ -55,15 +68,20 @@ def write(made: LlamaForCausalLM, path: Path) -> None:
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(WORDS))
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(WORDS)
-    writer.add_token_scores([0.0] * len(WORDS))
-    kinds = [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
-    writer.add_token_types([*kinds, *[gguf.TokenType.NORMAL] * (len(WORDS) - len(kinds))])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
-    parts = {
+    if parts > 1:
+        writer.add_uint16("split.count", parts)
+    if chat_template:
+        writer.add_chat_template(chat_template)
+    if vocabulary:
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(WORDS)
+        writer.add_token_scores([0.0] * len(WORDS))
+        kinds = [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
+        writer.add_token_types([*kinds, *[gguf.TokenType.NORMAL] * (len(WORDS) - len(kinds))])
+        writer.add_bos_token_id(1)
+        writer.add_eos_token_id(2)
+        writer.add_unk_token_id(0)
+    names = {
         "input_layernorm": "attn_norm",
         "self_attn.q_proj": "attn_q",
         "self_attn.k_proj": "attn_k",
@@ -81,13 +99,19 @@ def write(made: LlamaForCausalLM, path: Path) -> None:
         "output.weight": weights["lm_head.weight"],
     }
     for layer in range(LAYERS):
-        for here, there in parts.items():
+        for here, there in names.items():
             value = weights[f"model.layers.{layer}.{here}.weight"]
             if here[-6:] in ("q_proj", "k_proj"):
                 value = value.reshape(HEADS, 2, -1, WIDTH).swapaxes(1, 2).reshape(value.shape)
             tensors[f"blk.{layer}.{there}.weight"] = value
+    tensors.pop(without, None)
     for name, value in tensors.items():
-        writer.add_tensor(name, np.ascontiguousarray(value))
+        value = np.ascontiguousarray(value)
+        if quantized and value.ndim > 1:
+            blocks = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quants.quantize(value, blocks), raw_dtype=blocks)
+        else:
+            writer.add_tensor(name, value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -64,6 +64,7 @@ JUDGES = job_params.judges(config)
 BENCHMARK = LAYOUT.judge.benchmark_csv if config["judge"]["benchmark"] else []
 MODELS = layout.model_files(config)
 HUB = layout.hub(config)
+GGUF = layout.gguf(config)
 LOCAL_MODELS = layout.local_models(config)
 SOLVING_PROMPT = prompt_files(config["solution"]["prompt"])
 JUDGING_PROMPTS = prompt_files(*job_params.judge_prompts(config))

@@ -26,7 +26,11 @@ rule prepare_data:
     input:
         [source["path"] for source in SOURCES if source and source["path"]],
         # To check before any training that every question fits the student.
-        student=ancient(LAYOUT.hub("student")) if "student" in HUB else [],
+        student=(
+            ancient(layout.start_model(config, "student"))
+            if "student" in {*HUB, *GGUF}
+            else []
+        ),
     output:
         pretrain=LAYOUT.data.pretrain,
         labeled=LAYOUT.data.labeled,

@@ -8,3 +8,8 @@ PROMPTS = ROOT / "resources" / "prompts"  # those that ship with Gavel
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration per file
 
 JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: the judge's answers so far
+
+
+def is_gguf(path: str | Path) -> bool:
+    """Whether a path names a model in llama.cpp's file format."""
+    return str(path).endswith(".gguf")

@@ -1,11 +1,12 @@
-"""Load and save causal language models and their tokenizers, from the hub or from local folders.
+"""Load and save causal language models and their tokenizers, from the hub, local folders or GGUF files.
 
 `gavel.training.scratch.student` trains tiny models from scratch.
 """
 
 import copy
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 from transformers.utils import logging
+from transformers.utils.quantization_config import GgufConfig
 
 from gavel.common.errors import InputError
 from gavel.common.log import info
+from gavel.common.paths import is_gguf
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,35 +38,40 @@ def device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
+# Parts of the names of special tokens that no text contains, those that are made for padding first. `endoftext` comes
+# last: it ends documents in pretraining, but an instruct model ends its turns with another token.
+SPARE = ("pad", "reserved", "unused", "placeholder", "endoftext", "end_of_text")
+
+
 def load_tokenizer(
     path: str, *, key: str = "student.model", pad_token: str | None = None, eos_token: str | None = None
 ) -> PreTrainedTokenizerBase:
     """Load a tokenizer with left padding and different pad and end tokens.
 
+    If the pad token is missing, or is the end token (the end of a solution would then be masked as padding, and the
+    model would never learn to stop), it becomes a free special token of the vocabulary (`free_token`), and the log says
+    so. The vocabulary never grows.
+
     Args:
-        path: hub name or local folder.
+        path: hub name, local folder or GGUF file.
         key: the config key of `path`, for messages.
-        pad_token, eos_token: tokens to set if the checkpoint lacks them (Galactica does: `<pad>`, `</s>`).
+        pad_token, eos_token: tokens to set, whatever the checkpoint says (Galactica names no end token: `</s>`).
 
     Raises:
-        InputError: there is no tokenizer, no pad or end token, or both are the same (the end of a solution would be
-            masked as padding, and the model would never learn to stop).
+        InputError: there is no tokenizer, a given token is not in its vocabulary, there is no end token, no token is
+            free for padding, or `pad_token` is the end token.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises plain exceptions
-        raise InputError(
-            f"{key}: no tokenizer can be loaded from {path!r} ({_reason(error)}); "
-            "a local folder needs tokenizer.json and tokenizer_config.json beside the weights"
-        ) from None
+    tokenizer = plain_tokenizer(path, key)
     prefix = key.rsplit(".", 1)[0]
-    for name, token in (("pad_token", pad_token), ("eos_token", eos_token)):
+    for name, token in (("eos_token", eos_token), ("pad_token", pad_token)):
         if token is not None:
             if token not in tokenizer.get_vocab():
                 raise InputError(f"{prefix}.{name}: {token!r} is not in the vocabulary of {path!r}")
             setattr(tokenizer, name, token)
-        elif getattr(tokenizer, name) is None:
-            raise InputError(f"{key}: the tokenizer of {path!r} has no {name}; set {prefix}.{name} in the config")
+    if tokenizer.eos_token is None:
+        raise InputError(f"{key}: the tokenizer of {path!r} has no eos_token; set {prefix}.eos_token in the config")
+    if pad_token is None and tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        _pad_with_free_token(tokenizer, path, key)
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         raise InputError(
             f"{key}: pad and end token of {path!r} are both {tokenizer.pad_token!r}; "
@@ -71,15 +80,101 @@ def load_tokenizer(
     return tokenizer
 
 
+def plain_tokenizer(path: str, key: str) -> PreTrainedTokenizerBase:
+    """A tokenizer as its files have it. Raises `InputError` if it cannot be loaded."""
+    folder, options = _source(path)
+    # For a GGUF file, AutoTokenizer gives the same class after reading all metadata again, which takes seconds.
+    kind = PreTrainedTokenizerFast if options else AutoTokenizer
+    try:
+        return kind.from_pretrained(folder, padding_side="left", trust_remote_code=False, **options)
+    except Exception as error:  # the tokenizers library raises plain exceptions
+        advice = (
+            "name another GGUF file, or the original model"
+            if options
+            else "a local folder needs tokenizer.json and tokenizer_config.json beside the weights"
+        )
+        raise InputError(f"{key}: no tokenizer can be loaded from {path!r} ({_reason(error)}); {advice}") from None
+
+
+def _source(path: str) -> tuple[str, dict[str, str]]:
+    """The folder or hub name of a model, and transformers' options for it."""
+    if not is_gguf(path):
+        return path, {}
+    return str(Path(path).parent), {"gguf_file": Path(path).name}
+
+
+def _pad_with_free_token(tokenizer: PreTrainedTokenizerBase, path: str, key: str) -> None:
+    """Choose the pad token. Raises `InputError` if no token is free."""
+    before = tokenizer.pad_token
+    problem = "no pad token" if before is None else f"{before!r} as both pad and end token"
+    found = free_token(tokenizer, _end_tokens(path), _vocabulary(path))
+    if found is None:
+        raise InputError(
+            f"{key}: the tokenizer of {path!r} has {problem}, and no special token that is free for padding; set "
+            f"{key.rsplit('.', 1)[0]}.pad_token to a token of its vocabulary that no text contains"
+        )
+    tokenizer.pad_token = found
+    info(f"{key}: {path} has {problem}; {found!r} is used for padding")
+
+
+def free_token(
+    tokenizer: PreTrainedTokenizerBase, ends: Iterable[int] = (), vocabulary: int | None = None
+) -> str | None:
+    """A special token that neither text nor the chat template contains; None if there is none.
+
+    Tokens whose names say that they are spare come first (`SPARE`), then the token for unknown text, which vocabularies
+    of bytes never use, then the other special tokens.
+
+    Args:
+        ends: ids of further tokens that end a response.
+        vocabulary: number of the model's embeddings; tokens beyond them have none.
+    """
+    template = str(tokenizer.chat_template or "")
+    taken = {tokenizer.eos_token_id, tokenizer.bos_token_id, *ends}
+    special = {
+        token.content: number
+        for number, token in sorted(tokenizer.added_tokens_decoder.items())
+        if token.special and number not in taken and (vocabulary is None or number < vocabulary)
+    }
+    named = {name: number for name, number in special.items() if name not in template}
+    for part in SPARE:
+        if found := next((name for name in named if part in name.lower()), None):
+            return found
+    if tokenizer.unk_token in named:
+        return str(tokenizer.unk_token)
+    return next(iter(named), None)
+
+
+def _end_tokens(path: str) -> list[int]:
+    """The ids in a local model's generation_config.json that end a response (Llama 3 has three)."""
+    ends = _json(Path(path, "generation_config.json")).get("eos_token_id")
+    return ends if isinstance(ends, list) else []
+
+
+def _vocabulary(path: str) -> int | None:
+    size = _json(Path(path, "config.json")).get("vocab_size")
+    return size if isinstance(size, int) else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A local model's JSON file; empty if there is none, or not one that transformers could read either."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def load_model(
     path: str, *, key: str = "student.model", dtype: str = "float32", revision: str | None = None
 ) -> PreTrainedModel:
     """Load a causal language model in evaluation mode, on the GPU if there is one.
 
     Every weight comes from the files: none is initialised at random, and none may be NaN or infinite. A model's own
-    code (`trust_remote_code`) is not run.
+    code (`trust_remote_code`) is not run. The weights of a GGUF file are dequantised.
 
     Args:
+        path: hub name, local folder or GGUF file.
         dtype: a key of `DTYPES`, or `auto`: bfloat16 if the hardware supports it, else float32.
 
     Raises:
@@ -92,25 +187,35 @@ def load_model(
         raise InputError(f"{key}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
     # Eager attention on a CPU: with scaled-dot-product attention, single queries took most of the decoding time.
     attention = {} if torch.cuda.is_available() else {"attn_implementation": "eager"}
+    folder, options = _source(path)
+    if options:
+        options = options | {"quantization_config": GgufConfig(dequantize=True)}
     before = logging.get_verbosity()
     logging.set_verbosity_error()  # transformers' warnings are raised as errors below
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            path,
+            folder,
             dtype=DTYPES[dtype],
             revision=revision,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # to report them here, instead of a table on the console
             output_loading_info=True,
             **attention,
+            **options,
         )
     except Exception as error:  # safetensors and torch raise their own types for a truncated file
-        raise InputError(
-            f"{key}: no model can be loaded from {path!r} ({_reason(error)}); check that config.json and all weight "
-            "files are there and complete, or fetch the model again"
-        ) from None
+        advice = (
+            "name another GGUF file, or the original model"
+            if options
+            else "check that config.json and all weight files are there and complete, or fetch the model again"
+        )
+        raise InputError(f"{key}: no model can be loaded from {path!r} ({_reason(error)}); {advice}") from None
     finally:
         logging.set_verbosity(before)
+    if options:  # or the model counts as quantised, which transformers neither saves nor trains
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.hf_quantizer, model.is_quantized = None, False
     _check_weights(model, report, f"{key}: the weights in {path!r}")
     return model.to(device()).eval()
 

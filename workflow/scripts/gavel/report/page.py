@@ -42,7 +42,7 @@ from gavel.report.sections.prompts import rendered_prompts
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
 SEED = 0  # chooses the samples and judgments on the page
-PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub")
+PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub", "padding")
 # Placeholders for the policy and the style, which depend on the rendered page. Escaping keeps them out of its text.
 _POLICY, _STYLE = "<!-- policy -->", "<!-- style -->"
 _FIGURE = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
@@ -65,7 +65,8 @@ def render(
     Args:
         results_dir: the study's results folder; results/README.md names its files.
         study: the resolved config, with the optional keys `provenance` (`{"versions", "hardware", "commit", "command",
-            "generated", "data", "hub"}`) and `unseen_kinds` (kinds whose wording is absent from pretraining).
+            "generated", "data", "hub", "padding"}`) and `unseen_kinds` (kinds whose wording is absent from
+            pretraining).
         out: the page to write, under 5 MB; links to files beside it are relative.
         figures_dir: if given, every panel is also written there as SVG, and every figure's data as CSV.
         mlflow: run -> `{"id", "url"}`.

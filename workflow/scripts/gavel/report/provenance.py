@@ -8,6 +8,7 @@ from gavel.common.digests import HUB_RECORD, file_digest
 from gavel.common.environment import git_commit, hardware, versions
 from gavel.common.files import read_json
 from gavel.data.generator.perturbations import UNSEEN
+from gavel.study import layout
 from gavel.study.layout import Layout
 
 
@@ -33,5 +34,28 @@ def gather(study: dict[str, Any], page: str | Path) -> dict[str, Any]:
             "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "data": {path.stem: file_digest(path)[:16] for path in files},
             "hub": {what: f"{about['name']} @ {about['commit']}" for what, about in sorted(records.items())},
+            "padding": _chosen_padding(study),
         },
     }
+
+
+def _chosen_padding(study: dict[str, Any]) -> dict[str, str]:
+    """The student's pad token, if the jobs chose it because its own tokenizer has none that they can use."""
+    if study["student"]["pad_token"]:
+        return {}
+    files = Layout(study["results_dir"])
+    before = _special_tokens(layout.start_model(study, "student"))
+    trained = next(filter(None, (_special_tokens(files.runs(run).best) for run in layout.runs(study))), {})
+    own, used = before.get("pad_token"), trained.get("pad_token")
+    if not before or used in (None, own):
+        return {}
+    reason = f"its tokenizer pads with {own}, also its end token" if own else "its tokenizer has no pad token"
+    return {"student": f"{used} ({reason})"}
+
+
+def _special_tokens(folder: str) -> dict[str, str]:
+    """The special tokens that a model folder's tokenizer_config.json names; empty if there is none."""
+    path = Path(folder, "tokenizer_config.json")
+    found = read_json(path) if path.is_file() else {}
+    tokens = {name: value for name, value in found.items() if name.endswith("_token")}
+    return {name: value["content"] if isinstance(value, dict) else value for name, value in tokens.items() if value}

@@ -10,9 +10,9 @@ from gavel.data.hub import download
 from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import apply_template, check_template, example, label_tokens, phrasings
-from gavel.models import prompts
+from gavel.models import gguf, prompts
 from gavel.models.task import Task
-from gavel.study import params
+from gavel.study import layout, params
 from gavel.study.layout import Layout, start_model
 
 
@@ -35,9 +35,16 @@ def _bring_served_judge(study: dict[str, Any]) -> None:
 
 
 def check_models(study: dict[str, Any]) -> None:
-    """Check tokens and prompts of the models that already exist. Raises `InputError`."""
-    judge = params.judge(study) | {"model": start_model(study, "judge")}
-    check_tokenizers(params.student(study), judge, study["solution"], served=bool(study["judge"]["server"]))
+    """Check tokens and prompts of the models that already exist, or exist as GGUF files. Raises `InputError`."""
+    settings = {"student": params.student(study), "judge": params.judge(study)}
+    for which, section in settings.items():
+        section["model"] = start_model(study, which)
+    for which, source in layout.gguf(study).items():
+        path = Path(source.path, source.file or "")
+        if path.is_file() and not Path(settings[which]["model"]).exists() and find_spec("torch"):
+            gguf.check(path, f"{which}.model")
+            settings[which]["model"] = str(path)
+    check_tokenizers(**settings, solution=study["solution"], served=bool(study["judge"]["server"]))
 
 
 def check_tokenizers(
@@ -66,7 +73,8 @@ def check_tokenizers(
     files = Layout("")  # every study's paths end in the same way
     local = {"student": student} | ({} if served or not templates else {"judge": judge})
     for name, settings in local.items():
-        if settings["model"].endswith((files.model(name), files.hub(name))) and not Path(settings["model"]).exists():
+        made = (files.model(name), files.hub(name), files.converted(name))
+        if settings["model"].endswith(made) and not Path(settings["model"]).exists():
             continue  # a rule of this study makes or downloads it
         tokens = {key: settings.get(key) for key in ("pad_token", "eos_token")}
         tokenizer = loading.load_tokenizer(settings["model"], key=f"{name}.model", **tokens)

@@ -7,8 +7,9 @@ keep for themselves, in `state` and `mlflow.db`, is spelled where it is used (`g
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypedDict
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict
 
+from gavel.common.paths import is_gguf
 from gavel.evaluation.records import RunColumns
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
@@ -51,6 +52,10 @@ class Layout:
     def model(self, which: str) -> str:
         """The folder of a `student` or `judge` made from scratch."""
         return f"{self.root}/models/{which}"
+
+    def converted(self, which: str) -> str:
+        """The folder of a `student` or `judge` converted from a GGUF file."""
+        return f"{self.root}/models/gguf/{which}"
 
     def runs(self, run: str) -> "RunFiles":
         """The files of a policy's training; `run` is the baseline or a run of the grid."""
@@ -242,16 +247,18 @@ def model(study: dict[str, Any], which: str) -> str:
 
 def start_model(study: dict[str, Any], which: str) -> str:
     """Like `model`, but the judge before its training."""
-    name = study[which]["model"]
+    name, files = study[which]["model"], Layout(study["results_dir"])
     if name == "scratch":
         return Layout(study["shared"][which] or study["results_dir"]).model(which)
-    return Layout(study["results_dir"]).hub(which) if which in hub(study) else name
+    if which in gguf(study):
+        return files.converted(which)
+    return files.hub(which) if which in hub(study) else name
 
 
 def model_or_hub_name(study: dict[str, Any], which: str, trained: bool = True) -> str:
-    """Like `model` (`start_model` if not `trained`), but the hub name of a model that is not downloaded yet."""
+    """Like `model` (`start_model` if not `trained`), but the hub name or GGUF file of a model that is not made yet."""
     place = (model if trained else start_model)(study, which)
-    return study[which]["model"] if which in hub(study) and not Path(place).exists() else place
+    return study[which]["model"] if which in {*hub(study), *gguf(study)} and not Path(place).exists() else place
 
 
 def model_files(study: dict[str, Any]) -> dict[str, str]:
@@ -261,10 +268,10 @@ def model_files(study: dict[str, Any]) -> dict[str, str]:
 
 
 def local_models(study: dict[str, Any]) -> dict[str, str]:
-    """The models of student and judge that are neither made here nor downloaded from the hub: key -> folder."""
-    fetched = hub(study)
+    """The folders of student and judge that exist before the study: key -> folder."""
+    made = {*hub(study), *gguf(study)}
     folders = {which: start_model(study, which) for which in model_files(study)}
-    return {key: path for key, path in folders.items() if study[key]["model"] != "scratch" and key not in fetched}
+    return {key: path for key, path in folders.items() if study[key]["model"] != "scratch" and key not in made}
 
 
 def data(study: dict[str, Any]) -> dict[str, Any]:
@@ -281,11 +288,12 @@ def data(study: dict[str, Any]) -> dict[str, Any]:
 
 
 class HubDownload(TypedDict):
-    """A download from the hub; `kind` is `model` or `dataset`."""
+    """A download from the hub; `kind` is `model` or `dataset`, and `file` the only file to download, if not all."""
 
     kind: str
     name: str
     revision: str | None
+    file: NotRequired[str]
 
 
 def hub(study: dict[str, Any]) -> dict[str, HubDownload]:
@@ -304,9 +312,31 @@ def hub(study: dict[str, Any]) -> dict[str, HubDownload]:
     for which in ("student", "judge"):
         section = study[which]
         served = which == "judge" and section["server"]
-        if section["model"] != "scratch" and not served and not Path(section["model"]).is_dir():
+        if section["model"] != "scratch" and not served and not Path(section["model"]).exists():
             downloads[which] = {"kind": "model", "name": section["model"], "revision": section["revision"]}
+            if section["gguf_file"]:
+                downloads[which]["file"] = section["gguf_file"]
     return downloads
+
+
+class GgufSource(NamedTuple):
+    """A GGUF file to convert: a file's path, or a folder from the hub and the name of a file in it."""
+
+    path: str
+    file: str | None
+
+
+def gguf(study: dict[str, Any]) -> dict[str, GgufSource]:
+    """The GGUF files that the study converts: `student` or `judge` -> the file."""
+    fetched, files = hub(study), Layout(study["results_dir"])
+    sources = {}
+    for which in ("student", "judge"):
+        name, file = study[which]["model"], study[which]["gguf_file"]
+        if which in fetched and file:
+            sources[which] = GgufSource(files.hub(which), file)
+        elif is_gguf(name) and not (which == "judge" and study["judge"]["server"]):
+            sources[which] = GgufSource(name, None)
+    return sources
 
 
 def run_name(algorithm: str, lam: float, seed: int) -> str:

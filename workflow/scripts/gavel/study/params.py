@@ -13,8 +13,8 @@ ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "
 
 
 def student(study: dict[str, Any]) -> dict[str, Any]:
-    """The student's settings without its from-scratch recipe."""
-    return {key: value for key, value in study["student"].items() if key != "scratch"} | {
+    """The student's settings, without how it is made from scratch or from a GGUF file."""
+    return {key: value for key, value in study["student"].items() if key not in ("scratch", "gguf_file")} | {
         "model": model(study, "student")
     }
 

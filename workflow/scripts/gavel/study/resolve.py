@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
+from gavel.common.paths import is_gguf
 from gavel.study import checks, config_files, params
 from gavel.study.schema.study import check_place, load
 
@@ -45,6 +46,7 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
         served = key == "judge" and study["judge"]["server"]  # then `model` is the server's name for the model
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
+        _find_gguf(study[key], f"config: {key}", bool(served))
         _check_revision(study[key], f"config: {key}.revision")
     checks.check_prompts(params.judge(study), study["solution"])
     return study
@@ -59,6 +61,38 @@ def _check_local_data(source: dict[str, Any], key: str) -> None:
     for name in ("revision", "name") if path.is_file() or saved else ("revision",):
         if source[name] is not None:
             raise InputError(f"{key}.{name}: has no effect on local data ({path}); leave it out")
+
+
+def _find_gguf(section: dict[str, Any], key: str, served: bool) -> None:
+    """Give a local GGUF file as `model`, also where `gguf_file` names it in a folder.
+
+    Raises:
+        InputError: `gguf_file` would have no effect, or a file is missing or not GGUF.
+    """
+    name, file = section["model"], section["gguf_file"]
+    if file is None:
+        if served or name == "scratch":
+            return
+        if Path(name).is_file() and not is_gguf(name):
+            raise InputError(f"{key}.model: {name} is a file; name the model's folder, or a file that ends in .gguf")
+        if is_gguf(name) and not Path(name).exists():
+            raise InputError(
+                f"{key}.model: no such file: {name}; name a local file, or for one on the hub write `model: owner/name` "
+                f"and `gguf_file: {Path(name).name}`"
+            )
+        return
+    if served:
+        raise InputError(f"{key}.gguf_file: has no effect on a server's model; leave it out")
+    if name == "scratch" or is_gguf(name):
+        what = "a model made from scratch" if name == "scratch" else f"{name}, which is such a file itself"
+        raise InputError(f"{key}.gguf_file: has no effect on {what}; leave it out")
+    if not is_gguf(file):
+        raise InputError(f"{key}.gguf_file: expected a name that ends in .gguf (found {file!r})")
+    if Path(name).exists():
+        if not Path(name, file).is_file():
+            there = ", ".join(sorted(path.name for path in Path(name).glob("*.gguf"))) or "none"
+            raise InputError(f"{key}.gguf_file: {name} has no file {file} (GGUF files there: {there})")
+        section["model"], section["gguf_file"] = str(Path(name, file)), None
 
 
 def _check_revision(section: dict[str, Any], key: str) -> None:

@@ -87,6 +87,7 @@ RULES = {
     "audit_data": Rule("audit", "audit", light=True),
     "scratch_student": Rule("scratch-student", "scratch-student", threads=4),
     "scratch_judge": Rule("scratch-judge", "scratch-judge"),
+    "convert_gguf": Rule("gguf/{which}", "gguf/{which}"),
     "train_sft": Rule("sft", "sft", parallel=True, use=_processes),
     "validate_base": Rule("base", "base", use=_one),
     "judge_policy": Rule("judge", "judge", use=_policy_and_judge),

@@ -61,13 +61,24 @@ class JudgeScratch(Scratch):
 class Model(Section):
     """A causal language model."""
 
-    model: str = Field(description="Hub name, local folder, or `scratch`.")
+    model: str = Field(description="Hub name, local folder, local GGUF file (its path ends in .gguf), or `scratch`.")
+    gguf_file: str | None = Field(
+        None,
+        description="A GGUF file in the hub repository or local folder `model`, such as model-Q4_K_M.gguf; null takes "
+        "the repository's own weights. GGUF files are dequantised and saved as an ordinary model folder.",
+    )
     revision: str | None = Field(
         None, description="Hub commit or tag; null downloads the newest. Not allowed for local models."
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="Data type of the weights.")
-    pad_token: str | None = Field(None, description="Set this if the tokenizer has none (Galactica: `<pad>`).")
-    eos_token: str | None = Field(None, description="Set this if the tokenizer has none (Galactica: `</s>`).")
+    pad_token: str | None = Field(
+        None,
+        description="Padding token, from the vocabulary. null takes the tokenizer's own; if it has none, or if that is "
+        "also its end token, a free special token, which the log and the report name.",
+    )
+    eos_token: str | None = Field(
+        None, description="End token, from the vocabulary; set this if the tokenizer has none (Galactica: `</s>`)."
+    )
 
 
 class Student(Model):
