@@ -69,9 +69,12 @@ class Hub:
             "HF_HUB_ETAG_TIMEOUT": "2",
         }
 
-    def fetch(self, name: str, kind: str = "model", revision: str | None = None, **environment: str):
+    def fetch(
+        self, name: str, kind: str = "model", revision: str | None = None, file: str | None = None, **environment: str
+    ):
         """Fetch into the folder `name` in a process that knows this hub."""
         wanted = {"name": name, "kind": kind, "revision": revision, "folder": str(self.folder / "study" / name)}
+        wanted |= {"file": file}
         return subprocess.run(
             [sys.executable, "-c", FETCH, json.dumps(wanted)],
             env=self.environment | environment,

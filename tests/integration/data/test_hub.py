@@ -68,6 +68,20 @@ def test_what_is_wrong_is_said_in_one_line_and_leaves_nothing(hub, name, revisio
     assert not (hub.folder / "study" / name).exists()
 
 
+def test_of_a_repository_of_gguf_files_one_is_fetched(hub, tmp_path):
+    repository = tmp_path / "hub/models/gavel/student"
+    for name in ("small.gguf", "large.gguf"):
+        (repository / name).write_bytes(b"GGUF" + name.encode())
+    done = hub.fetch("gavel/student", file="small.gguf")
+    assert done.returncode == 0, done.stderr
+    folder = hub.folder / "study/gavel/student"
+    assert {path.name for path in folder.iterdir()} == {"small.gguf", ".hub.json"}
+    assert json.loads((folder / ".hub.json").read_text())["file"] == "small.gguf"
+    assert not any("large" in path or "safetensors" in path for path in hub.asked)
+    missing = hub.fetch("gavel/student", file="tiny.gguf").stderr.splitlines()[-1]
+    assert "gavel/student has no file tiny.gguf on the hub (GGUF files there: large.gguf, small.gguf)" in missing
+
+
 def test_a_token_opens_a_gated_model_and_old_weights_are_taken_where_there_are_no_others(hub):
     assert hub.fetch("gavel/gated", HF_TOKEN="hf_right").returncode == 0
     assert "is gated" in hub.fetch("gavel/gated", HF_TOKEN="hf_wrong", HF_HOME=str(hub.folder / "other")).stderr

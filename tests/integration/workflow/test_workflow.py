@@ -205,6 +205,20 @@ def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_pat
     assert "unknown key 'rl.kl_in'; it is now 'rl.kl_placement'" in renamed
 
 
+def test_a_gguf_student_is_converted_before_the_data_are_checked_and_sft_trains_it(tmp_path):
+    raw = shipped()
+    (tmp_path / "a.gguf").touch()
+    raw["student"] = {"model": "a.gguf"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    done = snakemake("-n", "--quiet", "host", "--configfile", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^rule (\w+):\n    input: (.*)\n    output: (.*)", done.stdout + done.stderr, re.M)
+    jobs = {rule: (files.split(", "), made) for rule, files, made in found}
+    assert jobs["convert_gguf"] == (["a.gguf"], "results/models/gguf/student")
+    assert "results/models/gguf/student" in jobs["prepare_data"][0]
+    assert "results/models/gguf/student" in jobs["train_sft"][0]
+
+
 def test_overrides_alone_build_on_the_default_study(tmp_path):
     (tmp_path / "config").symlink_to(ROOT / "config")
     done = snakemake("-n", "--quiet", "host", "--config", "rl={lambda: [0.5]}", "results_dir=mine", cwd=tmp_path)
@@ -293,6 +307,7 @@ RERUNS = {
     "stats.voting": {"contrasting_pairs", "compute_metrics", "report_html", "compare_variants"},
     # Checked before the first job, and where a fetched model is checked.
     "study.checks": {"fetch"},
+    "models.gguf": {"convert_gguf", "fetch"},
 }
 
 

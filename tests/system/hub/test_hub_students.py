@@ -18,7 +18,7 @@ from helpers.small import Project
 
 # OPT as Galactica uses it: GELU in place of ReLU, and a tokenizer that names neither padding nor end.
 CHANGES = {"opt": {"activation_function": "gelu"}, "qwen2": {}, "llama": {}, "gemma2": {}}
-TOKENS = {"pad_token": "<pad>", "eos_token": "</s>"}
+TOKENS = {"eos_token": "</s>"}
 CELLS = ("grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0")
 
 
@@ -77,9 +77,9 @@ def test_a_study_of_this_architecture_ends(study, kind):
     assert hub_server.COMMIT in (project.results / "report.html").read_text()
 
 
-def test_a_tokenizer_without_padding_ends_the_run_before_training(study):
+def test_a_tokenizer_without_end_token_ends_the_run_before_training(study):
     project = study("opt")
     done = project.run()
     assert done.returncode != 0
-    assert "has no pad_token; set student.pad_token in the config" in done.stdout + done.stderr
+    assert "has no eos_token; set student.eos_token in the config" in done.stdout + done.stderr
     assert not (project.results / "runs").exists()

@@ -6,6 +6,9 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from gavel.common.errors import InputError
 from gavel.models import loading
@@ -134,6 +137,70 @@ def test_a_broken_tokenizer_is_one_readable_error(content, tiny, tmp_path):
     with pytest.raises(InputError, match=r"^student.model: no tokenizer can be loaded from .*broken") as caught:
         loading.load_tokenizer(str(tmp_path / "broken"))
     assert len(str(caught.value).splitlines()) == 1
+
+
+def with_tokens(folder, special: list[str], **named: str) -> str:
+    """A tokenizer of words with these special tokens, some of which it names; returns its folder."""
+    words = {word: number for number, word in enumerate([*special, "yes", "no"])}
+    backend = Tokenizer(WordLevel(words, unk_token=named.get("unk_token", "yes")))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **named)
+    tokenizer.add_special_tokens({"additional_special_tokens": special}, replace_extra_special_tokens=False)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+LLAMA3 = ["<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|finetune_right_pad_id|>"]
+CHATML = "{{ '<|im_start|>' + messages[0]['content'] + '<|im_end|>' }}"
+
+
+@pytest.mark.parametrize(
+    ("special", "named", "chosen"),
+    [
+        # SmolLM2-Instruct
+        (
+            ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"],
+            {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "bos_token": "<|im_start|>"}
+            | {"unk_token": "<|endoftext|>", "chat_template": CHATML},
+            "<|endoftext|>",
+        ),
+        # Llama 3.1-Instruct, and Llama 3-Instruct, which has no token for padding
+        ([*LLAMA3, "<|eot_id|>"], {"eos_token": "<|eot_id|>"}, "<|finetune_right_pad_id|>"),
+        ([*LLAMA3[:3], "<|eot_id|>"], {"eos_token": "<|eot_id|>"}, "<|reserved_special_token_0|>"),
+        # Llama 2 and Mistral
+        (["<unk>", "<s>", "</s>"], {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}, "<unk>"),
+        # A token that the chat template writes is not free.
+        (["<pad_user>", "<|end|>", "<other>"], {"eos_token": "<|end|>", "chat_template": "<pad_user>"}, "<other>"),
+        (["<pad>", "</s>"], {"eos_token": "</s>", "pad_token": "<pad>"}, None),
+    ],
+)
+def test_a_free_special_token_pads_where_the_tokenizer_has_none_of_its_own(tmp_path, capsys, special, named, chosen):
+    path = with_tokens(tmp_path, special, **named)
+    tokenizer = loading.load_tokenizer(path)
+    assert tokenizer.pad_token == (chosen or named["pad_token"])
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    assert len(tokenizer) == len(special) + 2
+    said = capsys.readouterr().err
+    assert (f"{chosen!r} is used for padding" in said) if chosen else not said
+    tokenizer.save_pretrained(tmp_path / "trained")  # whose tokenizer needs no choice any more
+    assert loading.load_tokenizer(str(tmp_path / "trained")).pad_token == tokenizer.pad_token
+    assert not capsys.readouterr().err
+
+
+def test_a_token_that_ends_responses_or_has_no_embedding_is_not_free(tmp_path):
+    special = ["</s>", "<unused0>", "<other>", "<pad>"]
+    path = with_tokens(tmp_path, special, eos_token="</s>")
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "vocab_size": 3}')
+    assert loading.load_tokenizer(path).pad_token == "<unused0>"
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [0, 1]}')
+    assert loading.load_tokenizer(path).pad_token == "<other>"
+    assert loading.load_tokenizer(path, pad_token="<pad>").pad_token == "<pad>"
+
+
+def test_without_a_free_token_the_key_is_named(tmp_path):
+    path = with_tokens(tmp_path, ["<|endoftext|>"], eos_token="<|endoftext|>", pad_token="<|endoftext|>")
+    with pytest.raises(InputError, match="^judge.model: .* no special token that is free .* set judge.pad_token to a"):
+        loading.load_tokenizer(path, key="judge.model")
+    assert loading.load_tokenizer(path, pad_token="yes").pad_token == "yes"
 
 
 def test_weights_too_large_for_half_precision_say_so(tiny, tmp_path):

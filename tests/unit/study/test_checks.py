@@ -5,18 +5,21 @@ import shutil
 
 import pytest
 import torch
+import yaml
 
 from gavel.common import requirements
 from gavel.common.digests import file_digest
 from gavel.common.errors import InputError
 from gavel.common.files import write_json
+from gavel.common.paths import ROOT
 from gavel.data.pretrain_check import ORIGIN, check_origin
 from gavel.judge.kinds import KINDS, Kind
-from gavel.study import checks
+from gavel.study import checks, resolve
 from gavel.study.checks import check_tokenizers as check
 from gavel.study.checks import check_training
 from gavel.study.schema.study import Compute, Evaluation
 from gavel.study.schema.training import Lora, Rl, Sft, Vllm
+from helpers import llama
 
 SOLUTION = {"prompt": "solve"}
 
@@ -74,19 +77,44 @@ def test_a_judge_that_cannot_work_is_refused(tiny, changes, message):
         check({"model": tiny}, judge(tiny, **changes), SOLUTION)
 
 
-def test_a_tokenizer_without_pad_or_end_token_says_which_key_sets_it(tiny, tmp_path):
-    """Galactica's tokenizer has neither."""
+def test_a_tokenizer_without_end_token_says_which_key_sets_it(tiny, tmp_path):
+    """Galactica's tokenizer has neither padding nor end."""
     folder = tmp_path / "galactica"
     shutil.copytree(tiny, folder)
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     for token in ("pad_token", "eos_token"):
         settings.pop(token)
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(InputError, match=r"has no pad_token; set student.pad_token in the config"):
+    with pytest.raises(InputError, match=r"has no eos_token; set student.eos_token in the config"):
         check({"model": str(folder)}, judge(tiny), SOLUTION)
+    check({"model": str(folder), "eos_token": "</s>"}, judge(tiny), SOLUTION)
     check({"model": str(folder), "pad_token": "<pad>", "eos_token": "</s>"}, judge(tiny), SOLUTION)
     with pytest.raises(InputError, match="pad and end token of .* are both '</s>'"):
         check({"model": str(folder), "pad_token": "</s>", "eos_token": "</s>"}, judge(tiny), SOLUTION)
+
+
+def gguf_study(**student) -> dict:
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    return resolve.resolve(raw | {"student": student}, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, None),
+        ({"architecture": "abacus"}, "^student.model: .* has the architecture 'abacus'"),
+        ({"vocabulary": False}, "^student.model: .* has no tokenizer"),
+    ],
+)
+def test_a_gguf_student_is_checked_before_it_is_converted(tmp_path, options, message):
+    path = tmp_path / "tiny.gguf"
+    llama.write(llama.model(), path, **options)
+    study = gguf_study(model=str(path))
+    if message is None:
+        checks.check_models(study)
+        return
+    with pytest.raises(InputError, match=message):
+        checks.check_models(study)
 
 
 def test_weights_from_another_pretrain_split_are_refused(tmp_path):

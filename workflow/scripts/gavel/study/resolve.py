@@ -77,8 +77,8 @@ def _find_gguf(section: dict[str, Any], key: str, served: bool) -> None:
             raise InputError(f"{key}.model: {name} is a file; name the model's folder, or a file that ends in .gguf")
         if is_gguf(name) and not Path(name).exists():
             raise InputError(
-                f"{key}.model: no such file: {name}; name a local file, or for one on the hub write `model: owner/name` "
-                f"and `gguf_file: {Path(name).name}`"
+                f"{key}.model: no such file: {name}; name a local file, or for one on the hub write "
+                f"`model: owner/name` and `gguf_file: {Path(name).name}`"
             )
         return
     if served:
