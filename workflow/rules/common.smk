@@ -27,7 +27,11 @@ onstart:
     # Runs before the first job, and only if there is one.
     record_owner(".")
     try:
-        checks.check(config, here=workflow.local_exec)
+        checks.check(
+            config,
+            here=workflow.local_exec,
+            attempts=1 + workflow.execution_settings.retries,
+        )
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -20,6 +20,10 @@ def check_variants():
     """Run each variant's quick checks before the first job."""
     for name, settings in VARIANTS.items():
         try:
-            checks.check(settings, here=workflow.local_exec)
+            checks.check(
+                settings,
+                here=workflow.local_exec,
+                attempts=1 + workflow.execution_settings.retries,
+            )
         except InputError as error:
             raise WorkflowError(f"sweep.variants.{name}: {error}") from None

@@ -10,7 +10,10 @@ from gavel.cli.commands import Commands
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
-from gavel.study.cost.estimate import Assumptions, Cost, costs, memory, sizes
+from gavel.study.cost.estimate import Assumptions, Cost, costs
+from gavel.study.cost.lengths import Lengths, lengths_of
+from gavel.study.cost.memory import jobs
+from gavel.study.cost.sizes import sizes
 
 HELP = {
     "prompt": "mean length of a solving prompt, in tokens",
@@ -85,9 +88,12 @@ def _assumptions(a: Assumptions) -> str:
   prefill (the judge) {a.reading:.0%}, decoding (a judge's reasoning too) {a.writing:.0%}, decoding with vLLM
   {a.vllm:.0%}. Hours are inversely proportional to these; set your own.
 - "GPU hours" are of GPUs in use. "Held" counts all GPUs allocated to a job, its server's too.
-- Memory is per GPU, in GiB: weights, gradients, AdamW's two states, other models, and the KV cache ("keys and values");
-  activations come on top. Sampling and serving with vLLM have no row: vLLM takes the fraction of memory that it is
-  given.
+- Memory is that of one process, in GiB: weights, gradients, AdamW's two states, other models, the KV cache ("keys and
+  values"), activations, logits, and the process itself ("base"). Measured peaks of SFT, GRPO and PPO were within a
+  factor of 1.5 of such sums on a CPU ([benchmarks](../benchmarks/README.md)). The lengths come from a sample of the
+  study's questions and labelled solutions if they and the student are here; otherwise they are the ones above, and the
+  longest prompt has twice as many tokens. "At most" takes the maximum length for every response. Sampling and serving
+  with vLLM have no row: vLLM takes the fraction of memory that it is given.
 - Data sets are counted in full; duplicates are removed later."""
 
 
@@ -109,14 +115,33 @@ def _study(name: str, config: dict[str, Any], assumed: Assumptions) -> str:
     counts = [sum(cost.work.jobs for cost in mean), sum(cost.work.completions for cost in mean)]
     hours = [sum(cost.hours for cost in mean), *(sum(cost.allocated for cost in part) for part in (mean, maximum))]
     rows.append(["**all**", *counts, *_sums(mean), *map(_hours, hours)])
-    jobs = memory(config, assumed)
-    columns = list(dict.fromkeys(what for parts in jobs.values() for what, size in parts.items() if size))
-    memory_rows = [
-        [job, *(f"{parts[what]:.1f}" if parts.get(what) else "" for what in columns), f"{sum(parts.values()):.1f}"]
-        for job, parts in jobs.items()
+    return "\n\n".join([f"## {name}", "; ".join(models) + ".", _table(HEAD, rows), *_memory(config, assumed)])
+
+
+def _memory(config: dict[str, Any], assumed: Assumptions) -> list[str]:
+    """The table of the jobs' memory, and what it rests on."""
+    lengths = lengths_of(config, prompt=assumed.prompt, judging=assumed.judging, length=assumed.length)
+    expected, most = jobs(config, lengths), jobs(config, lengths.longest())
+    columns = list(dict.fromkeys(part for job in expected.values() for part in job.parts))
+    rows = [
+        [name, *(_gib(job.parts.get(part, 0)) for part in columns), *map(_gib, (job.base, job.peak, most[name].peak))]
+        for name, job in expected.items()
     ]
-    tables = [_table(HEAD, rows), _table(" | ".join(["GiB of a GPU", *columns, "sum"]), memory_rows)]
-    return "\n\n".join([f"## {name}", "; ".join(models) + ".", *tables])
+    where = "GiB of a GPU" if config["compute"]["gpus"] else "GiB"
+    return [_table(" | ".join([where, *columns, "base", "sum", "at most"]), rows), _lengths(lengths)]
+
+
+def _lengths(lengths: Lengths) -> str:
+    source = f"measured on {lengths.questions} questions" if lengths.questions else "assumed"
+    return (
+        f"Lengths in the table of memory, {source}: prompts up to {lengths.longest_prompt:.0f} tokens, responses "
+        f"{lengths.response:.0f} on average and {lengths.longest_response:.0f} at most."
+    )
+
+
+def _gib(size: float) -> str:
+    gib = size / 2**30
+    return "" if gib < 0.005 else f"{gib:.1f}" if gib >= 1 else f"{gib:.2f}"
 
 
 def _table(head: str, rows: list[list[Any]]) -> str:

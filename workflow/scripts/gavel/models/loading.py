@@ -131,7 +131,7 @@ def free_token(
     """
     template = str(tokenizer.chat_template or "")
     taken = {tokenizer.eos_token_id, tokenizer.bos_token_id, *ends}
-    special = {
+    special: dict[str, int] = {
         token.content: number
         for number, token in sorted(tokenizer.added_tokens_decoder.items())
         if token.special and number not in taken and (vocabulary is None or number < vocabulary)

@@ -329,7 +329,7 @@ class GgufSource(NamedTuple):
 def gguf(study: dict[str, Any]) -> dict[str, GgufSource]:
     """The GGUF files that the study converts: `student` or `judge` -> the file."""
     fetched, files = hub(study), Layout(study["results_dir"])
-    sources = {}
+    sources: dict[str, GgufSource] = {}
     for which in ("student", "judge"):
         name, file = study[which]["model"], study[which]["gguf_file"]
         if which in fetched and file:

@@ -143,6 +143,12 @@ class Compute(Section):
         description="Memory per job in MB (in the default study, PPO needs most: 2,395). With `--retries`, the second "
         "attempt requests twice as much, and so on.",
     )
+    on_low_memory: Literal["stop", "warn"] = Field(
+        "stop",
+        description="If SFT or RL will need more memory than this machine, its GPUs, its control group or, on a "
+        "cluster, `mem_mb` has, by the estimate of `gavel cost` (within a factor of 1.5): `stop` before the first job, "
+        "or `warn`.",
+    )
     runtime: Count = Field(60, description="Time limit per job in minutes; grows with retries as `mem_mb` does.")
 
 
