@@ -35,6 +35,7 @@ bench: install-dev
 	$(BIN)/python benchmarks/pairwise.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rl.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/scale.py
 

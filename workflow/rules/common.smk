@@ -8,7 +8,7 @@ from gavel.common.paths import ACCELERATE, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
 from gavel.solutions.answer_types import modules_of_other_types
-from gavel.study import checks, layout, resolve
+from gavel.study import checks, layout, memory_check, resolve
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
@@ -27,7 +27,8 @@ onstart:
     # Runs before the first job, and only if there is one.
     record_owner(".")
     try:
-        checks.check(
+        checks.check(config, here=workflow.local_exec)
+        memory_check.check_memory(
             config,
             here=workflow.local_exec,
             attempts=1 + workflow.execution_settings.retries,

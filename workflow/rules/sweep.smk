@@ -3,7 +3,7 @@ from snakemake.exceptions import WorkflowError
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
-from gavel.study import checks, sweep
+from gavel.study import checks, memory_check, sweep
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
@@ -20,7 +20,8 @@ def check_variants():
     """Run each variant's quick checks before the first job."""
     for name, settings in VARIANTS.items():
         try:
-            checks.check(
+            checks.check(settings, here=workflow.local_exec)
+            memory_check.check_memory(
                 settings,
                 here=workflow.local_exec,
                 attempts=1 + workflow.execution_settings.retries,

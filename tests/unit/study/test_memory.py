@@ -9,7 +9,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
-from gavel.study import checks, memory_check, resolve
+from gavel.study import memory_check, resolve
 from gavel.study.cost import memory
 from gavel.study.cost.lengths import SAMPLE, Lengths, lengths_of
 from gavel.study.cost.memory import Job, Part, jobs
@@ -176,31 +176,31 @@ def ram(monkeypatch):
 
 def test_a_study_that_fits_passes(ram):
     ram(4000)
-    checks.check(shipped(), here=True)
-    checks.check(shipped(), here=False)  # compute.mem_mb is 3000
+    memory_check.check_memory(shipped(), here=True)
+    memory_check.check_memory(shipped(), here=False)  # compute.mem_mb is 3000
 
 
 def test_a_study_that_does_not_fit_is_refused_in_one_line(ram):
     ram(300)
     with pytest.raises(InputError, match=r"^rl, ppo needs about \d.\d GiB .* this machine has 0.3 GiB; lower") as told:
-        checks.check(shipped(), here=True)
+        memory_check.check_memory(shipped(), here=True)
     assert len(str(told.value).splitlines()) == 1
-    checks.check(shipped(compute={"on_low_memory": "warn"}), here=True)
+    memory_check.check_memory(shipped(compute={"on_low_memory": "warn"}), here=True)
 
 
 def test_the_warning_is_the_same_text(ram, capsys):
     ram(300)
-    checks.check(shipped(compute={"on_low_memory": "warn"}), here=True)
+    memory_check.check_memory(shipped(compute={"on_low_memory": "warn"}), here=True)
     assert "WARNING: rl, ppo needs about" in capsys.readouterr().err
 
 
 def test_on_a_cluster_the_last_attempts_request_counts():
     small = shipped(compute={"mem_mb": 300})
     with pytest.raises(InputError, match="with compute.mem_mb 300 a job requests 0.3 GiB"):
-        checks.check(small, here=False)
+        memory_check.check_memory(small, here=False)
     with pytest.raises(InputError, match="requests, in its last of 2 attempts, 0.6 GiB"):
-        checks.check(small, here=False, attempts=2)
-    checks.check(small, here=False, attempts=9)
+        memory_check.check_memory(small, here=False, attempts=2)
+    memory_check.check_memory(small, here=False, attempts=9)
 
 
 def test_gpus_have_their_own_memory(monkeypatch):

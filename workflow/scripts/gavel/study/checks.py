@@ -16,16 +16,10 @@ from gavel.study import layout, params
 from gavel.study.layout import Layout, start_model
 
 
-def check(study: dict[str, Any], here: bool, attempts: int = 1) -> None:
-    """All checks that take seconds.
+def check(study: dict[str, Any], here: bool) -> None:
+    """All checks that take seconds; `here`: jobs run on this machine, not on a cluster. Raises `InputError`.
 
-    Args:
-        study: the resolved config.
-        here: jobs run on this machine, not on a cluster.
-        attempts: how often a job may start.
-
-    Raises:
-        InputError: a check fails.
+    `gavel.study.memory_check` has the check of memory, which also reads data.
     """
     check_models(study)
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
@@ -33,10 +27,6 @@ def check(study: dict[str, Any], here: bool, attempts: int = 1) -> None:
         if here and server and server["serve"] == "job":
             serving.split_command(server["command"], key, model="")
     _bring_served_judge(study)
-    if find_spec("torch"):  # otherwise Snakemake runs in its own environment (--sdm conda), which lacks what this needs
-        from gavel.study.memory_check import check_memory
-
-        check_memory(study, here=here, attempts=attempts)
 
 
 def _bring_served_judge(study: dict[str, Any]) -> None:

@@ -1,15 +1,16 @@
 """Refuse a study whose training jobs would not fit into memory, before its first job."""
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
 from gavel.common.errors import InputError
 from gavel.common.log import info
-from gavel.study.cost.estimate import Assumptions
-from gavel.study.cost.lengths import lengths_of
-from gavel.study.cost.memory import Job, jobs
+
+if TYPE_CHECKING:
+    from gavel.study.cost.memory import Job
 
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
@@ -36,6 +37,12 @@ def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> Non
     Raises:
         InputError: a job needs more, and `compute.on_low_memory` is `stop`.
     """
+    if find_spec("torch") is None:
+        return  # Snakemake runs in its own environment (--sdm conda), which lacks what the estimate needs
+    from gavel.study.cost.estimate import Assumptions
+    from gavel.study.cost.lengths import lengths_of
+    from gavel.study.cost.memory import jobs
+
     memory = available(study["compute"], here, attempts)
     if memory is None:
         return
@@ -56,7 +63,7 @@ def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> Non
     info(f"WARNING: {problem}")
 
 
-def _problem(name: str, job: Job, needed: float, memory: Memory) -> str:
+def _problem(name: str, job: "Job", needed: float, memory: Memory) -> str:
     section = "sft" if name == "train_sft" else "rl"
     largest = sorted(job.parts.items(), key=lambda item: -item[1])[:3]
     parts = ", ".join(f"{part} {size / GIB:.1f}" for part, size in largest)
