@@ -2,6 +2,7 @@
 
 import inspect
 
+import huggingface_hub
 import psutil
 import pytest
 import torch
@@ -186,6 +187,24 @@ def test_a_study_that_does_not_fit_is_refused_in_one_line(ram):
         memory_check.check_memory(shipped(), here=True)
     assert len(str(told.value).splitlines()) == 1
     memory_check.check_memory(shipped(compute={"on_low_memory": "warn"}), here=True)
+
+
+def test_a_hub_models_size_is_that_of_its_configuration(ram, monkeypatch, tmp_path):
+    asked = []
+
+    def download(name, file, revision):
+        asked.append((name, file, revision))
+        if name != "owner/model":
+            raise OSError("no network")
+        return str(ROOT / "resources/models/student/config.json")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    ram(300)
+    study = shipped(student={"model": "owner/model", "revision": "v1"})
+    with pytest.raises(InputError, match="^rl, ppo needs about"):
+        memory_check.check_memory(study, here=True)
+    assert asked == [("owner/model", "config.json", "v1")]
+    memory_check.check_memory(shipped(student={"model": "owner/other"}), here=True)
 
 
 def test_the_warning_is_the_same_text(ram, capsys):

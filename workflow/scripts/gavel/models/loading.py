@@ -41,6 +41,7 @@ def device() -> torch.device:
 # Parts of the names of special tokens that no text contains, those that are made for padding first. `endoftext` comes
 # last: it ends documents in pretraining, but an instruct model ends its turns with another token.
 SPARE = ("pad", "reserved", "unused", "placeholder", "endoftext", "end_of_text")
+_told: set[str] = set()  # tokenizers whose chosen pad token is in the log
 
 
 def load_tokenizer(
@@ -114,7 +115,9 @@ def _pad_with_free_token(tokenizer: PreTrainedTokenizerBase, path: str, key: str
             f"{key.rsplit('.', 1)[0]}.pad_token to a token of its vocabulary that no text contains"
         )
     tokenizer.pad_token = found
-    info(f"{key}: {path} has {problem}; {found!r} is used for padding")
+    if path not in _told:
+        _told.add(path)
+        info(f"{key}: {path} has {problem}; {found!r} is used for padding")
 
 
 def free_token(

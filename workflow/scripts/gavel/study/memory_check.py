@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 
 from gavel.common.errors import InputError
+from gavel.common.files import read_json
 from gavel.common.log import info
+from gavel.study import layout
 
 if TYPE_CHECKING:
     from gavel.study.cost.memory import Job
+    from gavel.study.cost.sizes import Size
 
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
@@ -27,7 +30,8 @@ class Memory(NamedTuple):
 def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> None:
     """Compare what SFT and RL will take (`gavel.study.cost.memory`) with what they can have.
 
-    Models whose size is not known yet are passed over, and so are GPUs of other machines.
+    The sizes of models on the hub are read from their config.json. A study with a model of unknown size is passed over,
+    and so are GPUs of other machines.
 
     Args:
         study: the resolved config.
@@ -49,7 +53,7 @@ def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> Non
     assumed = Assumptions()
     lengths = lengths_of(study, prompt=assumed.prompt, judging=assumed.judging, length=assumed.length)
     try:
-        estimated = jobs(study, lengths)
+        estimated = jobs(study, lengths, _hub_sizes(study))
     except InputError:
         return
     together = 1 if study["compute"]["gpus"] else study["compute"]["processes"]
@@ -61,6 +65,26 @@ def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> Non
     if study["compute"]["on_low_memory"] == "stop":
         raise InputError(f"{problem}; write `compute: {{on_low_memory: warn}}` to try nevertheless")
     info(f"WARNING: {problem}")
+
+
+def _hub_sizes(study: dict[str, Any]) -> "dict[str, Size]":
+    """The sizes of the models that are still on the hub: `student` or `judge` -> size."""
+    from huggingface_hub import hf_hub_download
+
+    from gavel.study.cost.sizes import SIZES, of_config
+
+    found = {}
+    for which, wanted in layout.hub(study).items():
+        if wanted["kind"] != "model" or "file" in wanted or wanted["name"] in SIZES:
+            continue
+        if Path(layout.start_model(study, which)).exists():
+            continue
+        try:
+            config = hf_hub_download(wanted["name"], "config.json", revision=wanted["revision"])
+            found[which] = of_config(read_json(config))
+        except Exception:  # the job that downloads the model says what is wrong with it
+            continue
+    return found
 
 
 def _problem(name: str, job: "Job", needed: float, memory: Memory) -> str:

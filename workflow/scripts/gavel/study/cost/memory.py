@@ -9,6 +9,7 @@ transformers' and TRL's code, and `benchmarks/memory.py` compares the estimates 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -101,16 +102,17 @@ class Machine:
     checkpointing: bool = False
 
 
-def jobs(config: dict[str, Any], lengths: Lengths) -> dict[str, Job]:
+def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | None = None) -> dict[str, Job]:
     """The jobs that train or sample the student: a rule's name, for RL with the algorithm, -> its memory.
 
     Args:
         config: resolved.
+        known: sizes of models that are not here, as in `gavel.study.cost.sizes.sizes`.
 
     Raises:
         InputError: a model's size is unknown.
     """
-    student, judge = sizes(config)
+    student, judge = sizes(config, known)
     gpu = config["compute"]["gpus"] > 0
     if config["sft"]:
         found = {"train_sft": _sft(config, student, lengths, gpu)}

@@ -124,13 +124,18 @@ def _numbers(path: Path) -> int:
         return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
 
 
-def sizes(config: dict[str, Any]) -> tuple[Size, Size | None]:
+def sizes(config: dict[str, Any], known: Mapping[str, Size] | None = None) -> tuple[Size, Size | None]:
     """The sizes of student and judge; None for a judge on a server, whose memory is not the study's.
+
+    Args:
+        known: `student` or `judge` -> its size.
 
     Raises:
         InputError: as `size_of`.
     """
-    return _size(config, "student"), None if config["judge"]["server"] else _size(config, "judge")
+    known = known or {}
+    student = known.get("student") or _size(config, "student")
+    return student, None if config["judge"]["server"] else known.get("judge") or _size(config, "judge")
 
 
 def _size(config: dict[str, Any], which: str) -> Size:
