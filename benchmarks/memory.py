@@ -75,7 +75,7 @@ def measured(algorithm: str, config: dict, folder: str) -> float:
     data = layout.Layout(folder).data
     run = RunFolders(f"{folder}/runs/x", f"{folder}/state/x", "digest")
     shared = {"run": run, "limits": limits(config["evaluation"]), "student": params.student(config)}
-    shared |= {"task": Task.from_config(config["solution"])}
+    shared |= {"task": Task.from_config(params.solution(config))}
     if algorithm == "sft":
         settings = {key: value for key, value in config["sft"].items() if key != "seed"}
         own = {"labeled": data.labeled, "validation": data.validation, "settings": settings, "seed": 0}

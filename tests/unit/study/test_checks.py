@@ -117,6 +117,13 @@ def test_a_gguf_student_is_checked_before_it_is_converted(tmp_path, options, mes
         checks.check_models(study)
 
 
+def test_a_students_chat_template_is_checked():
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["solution"] = raw.get("solution", {}) | {"chat": True}
+    with pytest.raises(InputError, match="^solution.chat: the student's tokenizer has no chat template"):
+        checks.check_models(resolve.resolve(raw, ROOT))
+
+
 def test_weights_from_another_pretrain_split_are_refused(tmp_path):
     pretrain = tmp_path / "pretrain.jsonl"
     pretrain.write_text("{}\n")

@@ -47,7 +47,7 @@ def check_models(study: dict[str, Any]) -> None:
         if path.is_file() and not Path(settings[which]["model"]).exists() and find_spec("torch"):
             gguf.check(path, f"{which}.model")
             settings[which]["model"] = str(path)
-    check_tokenizers(**settings, solution=study["solution"], served=bool(study["judge"]["server"]))
+    check_tokenizers(**settings, solution=params.solution(study), served=bool(study["judge"]["server"]))
 
 
 def check_tokenizers(
