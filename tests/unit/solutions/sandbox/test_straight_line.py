@@ -33,13 +33,19 @@ FAR = (
 )
 
 
+COMMENT = st.text(alphabet="a =#\\\"'\r\x0c\x85\u2028:é_0\t", max_size=6) | st.sampled_from(
+    ["a\rimport os", "a\r    import os", "coding: nonsense", "type: int", " 2 + 3 = 5", "a \\"]
+)
+
+
 def programs(texts, names, expressions):
+    line = st.builds("    {} = {}\n".format, st.sampled_from(names), expressions) | st.builds(
+        "    #{}\n".format, COMMENT
+    )
     return st.builds(
-        lambda text, lines, last: (
-            "def solution():\n" + text + "".join(f"    {name} = {e}\n" for name, e in lines) + f"    return {last}"
-        ),
+        lambda text, lines, last: "def solution():\n" + text + "".join(lines) + f"    return {last}",
         st.sampled_from(texts),
-        st.lists(st.tuples(st.sampled_from(names), expressions), max_size=3),
+        st.lists(line, max_size=4),
         expressions,
     )
 
@@ -73,6 +79,7 @@ def test_what_passes_by_its_form_would_pass_by_its_tree(program):
         "def solution():\n    a = 4*10\n    b = a/2\n    result = b+14\n    return result\n",
         'def solution():\n    """How many\n clips?"""\n    price = 1.25\n    return round(price * (2 + 3), 2)',
         "def solution():\n  return None",
+        "def solution():\n    # So 4*10 = 40.\n    a = 4*10\n    #\n    # 数 \\\n    return a",
     ],
 )
 def test_ordinary_programs_pass_by_their_form(program):
@@ -100,6 +107,9 @@ def test_ordinary_programs_pass_by_their_form(program):
         "import os\n    return 5",
         "return \uff3f\uff3fimport\uff3f\uff3f",
         "if 5: return 5",
+        "# a\r    import os\n    return 5",
+        "# a\0\n    return 5",
+        "x = 5  # a\n    return x",
     ],
 )
 def test_everything_else_is_walked_over(line):

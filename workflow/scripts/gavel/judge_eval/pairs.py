@@ -99,7 +99,7 @@ def make_items(
     Raises:
         InputError: no question gives a pair.
     """
-    references = mistakes.references(rows, task.format)
+    references = mistakes.references(rows, task.format, task.reasoning)
     kept = [row for row in rows if row["id"] in references]
     questions = [row["question"] for row in kept]
     solutions: dict[str, list[Solution]] = {row["id"]: [] for row in kept}

@@ -14,6 +14,7 @@ from gavel.data.records import Record
 from gavel.judge_eval.records import ProbeCandidate, ProbeRow
 from gavel.solutions import answer_types
 from gavel.solutions.answer_types import AnswerType
+from gavel.solutions.error_kinds import steps
 from gavel.solutions.mistakes import TRIES, corruptions, reference
 
 PROBLEMS = 200  # validation questions that probes are made from
@@ -65,7 +66,12 @@ PROBES: dict[str, tuple[str, Callable[[ProbeMaterial], str]]] = {
 
 
 def build(
-    rows: Sequence[Record], solution_format: str, seed: int = 0, answer_type: str = answer_types.DEFAULT
+    rows: Sequence[Record],
+    solution_format: str,
+    seed: int = 0,
+    *,
+    answer_type: str = answer_types.DEFAULT,
+    reasoning: bool = False,
 ) -> list[ProbeCandidate]:
     """The probes of validation questions.
 
@@ -74,11 +80,12 @@ def build(
         solution_format: `program` or `text`.
         seed: decides which step is corrupted, and how.
         answer_type: of the gold answers.
+        reasoning: whether programs have their solution's text as comments.
     """
     kind = answer_types.find(answer_type)
     usable = []
     for row in rows:
-        if text := reference(row, solution_format):
+        if text := reference(row, solution_format, reasoning):
             usable.append((row, text))
     if len(usable) < 2:
         return []  # two of the probes need another question
@@ -133,7 +140,7 @@ def summary(rows: Sequence[ProbeRow]) -> list[dict[str, Any]]:
 def _spoilt(question: str, solution: str, gold: str, kind: AnswerType, solution_format: str, rng: random.Random) -> str:
     wrong = _wrong_answer(question, gold, kind, rng)
     if solution_format == "program":
-        if " = " not in solution:
+        if not steps(solution, solution_format):
             return f"def solution():\n    return {wrong}"
         return next(corruptions(solution, rng, TRIES), solution)
     return kind.end_with(solution, gold, wrong)

@@ -71,7 +71,7 @@ def judge_policy(
         write_json(prompt_output, {"prompt": judge.first_prompt} if judge.first_prompt else {})
     if probes_output:
         limit = probes.PROBLEMS_IN_PAIRS if kinds.is_comparative(judge_settings) else probes.PROBLEMS
-        probe_rows = probes.build(files[0][:limit], task.format, answer_type=task.answer_type)
+        probe_rows = probes.build(files[0][:limit], task.format, answer_type=task.answer_type, reasoning=task.reasoning)
         write_jsonl(probes_output, _judged(probe_rows, judge, task.format, task.answer_type))
     if usage_output:
         written = sum(row["tokens"] for row in asked)

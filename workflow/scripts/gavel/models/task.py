@@ -28,6 +28,7 @@ class Task:
         chat: put the prompt into the student's chat template, as a user message.
         system: system message before it; None for none.
         chat_template_kwargs: arguments of the chat template.
+        reasoning: whether reference programs have the reasoning as comments.
     """
 
     prompt: str
@@ -37,6 +38,7 @@ class Task:
     chat: bool = False
     system: str | None = None
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: bool = False
 
     @classmethod
     def from_config(cls, solution: Mapping[str, Any]) -> Self:

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from gavel.solutions import answer_types
+from gavel.solutions.programs import assignment
 
 # The kinds, in the order in which they are tried; the first match counts. 'other wording' is only for texts; 'other
 # order', 'other operation' and 'other result' are only for programs. If answers are not numbers, 'other number' is
@@ -42,7 +43,7 @@ def steps(solution: str, solution_format: str) -> int:
     """The number of steps in a solution: assignments of a program, lines of a text before its answer."""
     lines = [line for line in solution.splitlines() if line.strip()]
     if solution_format == "program":
-        return sum(" = " in line for line in lines)
+        return sum(assignment(line) is not None for line in lines)
     return sum(not line.startswith("####") for line in lines)
 
 
@@ -91,9 +92,9 @@ def _steps(program: str) -> list[Step]:
     names: dict[str, str] = {}
     result: list[Step] = []
     for line in program.splitlines():
-        head, separator, expression = line.partition(" = ")
-        if not separator:
+        if (step := assignment(line)) is None:
             continue
+        head, expression = step
         tokens = [names.get(token, token) for token in _TOKEN.findall(expression)]
         names[head.strip()] = f"step {len(result)}"
         operators = sorted(token for token in tokens if token in _OPERATORS)

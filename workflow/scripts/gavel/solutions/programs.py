@@ -7,8 +7,10 @@ and evaluated exactly with fractions, so nothing in a data file is ever executed
 import ast
 import re
 import string
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from gavel.solutions import _reasoning
 from gavel.solutions.numbers import canonical
 
 ANNOTATION = re.compile(r"<<([^<>]*)>>")
@@ -21,6 +23,7 @@ _PLAIN = re.compile(r"[\d.+*/()-]+")
 MAX_EXPRESSION_LENGTH = 200
 MAX_EXPONENT = 32
 MAX_BITS = 512
+MAX_STEPS = len(string.ascii_lowercase) + 1  # a name for each but the last
 
 # Numbers that questions often spell out; a literal that equals one of them is more likely the question's than a step's.
 _NUMBER_WORDS = {
@@ -33,7 +36,28 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 
-def to_program(solution: str, gold: str, question: str) -> str | None:
+class NotConvertible(ValueError):
+    """A solution that does not convert to a program.
+
+    Attributes:
+        kind: the reason in a few words, the same for all solutions with this reason.
+        detail: what was found in this one.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind, self.detail = kind, detail
+
+
+def to_program(solution: str, gold: str, question: str, reasoning: bool = False) -> str | None:
+    """As `convert`, but None for a solution that does not convert."""
+    try:
+        return convert(solution, gold, question, reasoning)
+    except NotConvertible:
+        return None
+
+
+def convert(solution: str, gold: str, question: str, reasoning: bool = False) -> str:
     """Convert an annotated solution to `def solution(): ... return result`, without a trailing newline.
 
     Each annotation's left side becomes a statement; the right side (the claimed value) is not read. All statements but
@@ -51,29 +75,46 @@ def to_program(solution: str, gold: str, question: str) -> str | None:
         solution: text with annotations; expressions may contain + - * / // ** ( ) . and `$`, `1,000`, `10%`.
         gold: the gold answer.
         question: the question's text.
+        reasoning: write each step's text as a comment above its statement, and name statements after their texts
+            (`clips_in_may`). Statements and value stay the same.
 
-    Returns:
-        The program. None if there is no annotation, one is not plain arithmetic, there are more than 27, or the
-        program's value is not the gold answer.
+    Raises:
+        NotConvertible: there is no annotation, one is not plain arithmetic, there are more than `MAX_STEPS`, or the
+            program's value is not the gold answer.
     """
     annotations = ANNOTATION.findall(solution)
-    if not annotations or len(annotations) > len(string.ascii_lowercase) + 1:
-        return None
+    if not annotations:
+        raise NotConvertible("no calculation", "it has no calculation such as <<48/2=24>>")
+    if len(annotations) > MAX_STEPS:
+        raise NotConvertible("too many calculations", f"it has {len(annotations)} calculations, more than {MAX_STEPS}")
+    steps = _reasoning.steps(solution, ANNOTATION) if reasoning else [_reasoning.Step() for _ in annotations]
+    names = [step.name or letter for step, letter in zip(steps, string.ascii_lowercase, strict=False)]
+    names[len(steps) - 1 :] = ["result"]
     given = _numbers_in(question)
     values: list[Fraction] = []
     lines = ["def solution():"]
-    for index, annotation in enumerate(annotations):
+    for step, name, annotation in zip(steps, names, annotations, strict=True):
         expression = _expression(annotation)
-        value = None if expression is None else _value(expression)
+        value = None if expression is None else value_of(expression)
         if expression is None or value is None:
-            return None
-        name = "result" if index == len(annotations) - 1 else string.ascii_lowercase[index]
-        lines.append(f"    {name} = {_link(expression, values, given)}")
+            shown = annotation if len(annotation) <= 60 else f"{annotation[:60]}..."
+            raise NotConvertible("not plain arithmetic", f"<<{shown}>> is not plain arithmetic")
+        lines += [f"    # {line}" for line in step.comments]
+        lines.append(f"    {name} = {_link(expression, values, names, given)}")
         values.append(value)
     # Canonical texts, not `gavel.solutions.verifier.equal`, which would accept a program that returns 10/3 for 3.33.
-    if canonical(values[-1]) != canonical(gold):
-        return None
+    if (answer := canonical(values[-1])) != canonical(gold):
+        raise NotConvertible("another answer", f"its last calculation gives {answer}, but the answer is {gold}")
     return "\n".join([*lines, "    return result"])
+
+
+def assignment(line: str) -> tuple[str, str] | None:
+    """The indented name and the expression of a program's line `name = expression`, without a comment.
+
+    None for any other line, such as a comment. The line is only split, not parsed.
+    """
+    name, separator, expression = line.partition("#")[0].partition(" = ")
+    return (name, expression.rstrip()) if separator else None
 
 
 def _expression(annotation: str) -> str | None:
@@ -88,25 +129,35 @@ def _expression(annotation: str) -> str | None:
     return text if _PLAIN.fullmatch(text) else None
 
 
-def _value(expression: str) -> Fraction | None:
-    """Exact value of an arithmetic expression; None for bad syntax, division by zero, or a value that is too large."""
+def value_of(expression: str, names: Mapping[str, Fraction] | None = None) -> Fraction | None:
+    """Exact value of an arithmetic expression; None for bad syntax, division by zero, or a value that is too large.
+
+    Args:
+        expression: numbers, names and operators.
+        names: the values of the names in it.
+    """
+    text = expression.strip()
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        return None
     try:
-        return _evaluate(ast.parse(expression, mode="eval").body, expression)
+        return _evaluate(ast.parse(text, mode="eval").body, text, names or {})
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
         return None
 
 
-def _evaluate(node: ast.expr, text: str) -> Fraction:
+def _evaluate(node: ast.expr, text: str, names: Mapping[str, Fraction]) -> Fraction:
     match node:
+        case ast.Name(id=name) if name in names:
+            result = names[name]
         case ast.Constant(value=int() | float()):
             # The source text, not the parsed float: 0.1 is one tenth here.
             result = Fraction(ast.get_source_segment(text, node) or "")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            result = -_evaluate(operand, text)
+            result = -_evaluate(operand, text, names)
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            result = _evaluate(operand, text)
+            result = _evaluate(operand, text, names)
         case ast.BinOp(left=left, op=op, right=right):
-            result = _apply(op, _evaluate(left, text), _evaluate(right, text))
+            result = _apply(op, _evaluate(left, text, names), _evaluate(right, text, names))
         case _:
             raise ValueError("not plain arithmetic")
     if max(result.numerator.bit_length(), result.denominator.bit_length()) > MAX_BITS:
@@ -131,7 +182,7 @@ def _apply(op: ast.operator, left: Fraction, right: Fraction) -> Fraction:
     raise ValueError("not plain arithmetic")
 
 
-def _link(expression: str, values: list[Fraction], given: set[Fraction]) -> str:
+def _link(expression: str, values: Sequence[Fraction], names: Sequence[str], given: set[Fraction]) -> str:
     """Replace literals that stand for earlier steps by the steps' names; `values[i]` is step i's exact value."""
     seen: dict[Fraction, int] = {}
 
@@ -144,7 +195,7 @@ def _link(expression: str, values: list[Fraction], given: set[Fraction]) -> str:
             linked = occurrence == 0 and bool(steps) and steps[0] == len(values) - 1
         else:
             linked = bool(steps)
-        return string.ascii_lowercase[steps[min(occurrence, len(steps) - 1)]] if linked else match.group()
+        return names[steps[min(occurrence, len(steps) - 1)]] if linked else match.group()
 
     return _LITERAL.sub(replace, expression)
 

@@ -34,12 +34,14 @@ FIELDS = {kind: tuple(field for field in kind._fields if field != "ctx") for kin
 NAMES = {kind: tuple({"id", "name", "arg", "asname", "rest"}.intersection(kind._fields)) for kind in ALLOWED_NODES}
 GUARDED_OPERATORS = {ast.Pow: "__power__", ast.LShift: "__left_shift__"}
 
-# Arithmetic assigned to names, line by line, and one return at the end: most programs are no more. An expression has
-# only words, numbers, + - * / // % , and brackets, and a point only between digits. So there is no attribute, text or
-# power, no definition or import, and nothing that `check_tree` would refuse or change.
+# Arithmetic assigned to names, line by line, comments between the lines, and one return at the end: most programs are
+# no more. An expression has only words, numbers, + - * / // % , and brackets, and a point only between digits. So there
+# is no attribute, text or power, no definition or import, and nothing that `check_tree` would refuse or change. A
+# comment has no carriage return, which ends it for Python, and no NUL.
 EXPRESSION = r"[\w(+\-](?:[\w +\-/%(),]|\*(?!\*)|(?<=\d)\.(?=\d))*"  # never blank: a bare return is not an answer
 STRAIGHT_LINE = re.compile(
-    rf'def solution\(\):\n(?: +"""[^"\\]*"""\n)?(?: +[A-Za-z]\w* = {EXPRESSION}\n)* +return {EXPRESSION}\n*',
+    rf'def solution\(\):\n(?: +"""[^"\\]*"""\n)?(?: +(?:[A-Za-z]\w* = {EXPRESSION}|#[^\n\r\0]*)\n)*'
+    rf" +return {EXPRESSION}\n*",
     re.ASCII,
 )
 NEEDS_TREE = re.compile(

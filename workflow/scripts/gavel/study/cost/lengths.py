@@ -1,7 +1,7 @@
 """How long a study's texts are, in tokens: measured on a sample of its questions if they are here, or assumed."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ def _measured(
 
     task = Task.from_config(params.solution(config))
     asked = count(task.prompts([row["question"] for row in rows], tokenizer))
-    solutions = [text for row in rows if (text := _solution(row, config["solution"]["format"]))]
+    solutions = [text for row in rows if (text := _solution(row, config["solution"]))]
     written = [min(each, assumed.max_new_tokens) for each in count(solutions)] or [assumed.response]
     response, longest = statistics.fmean(written), max(written) if solutions else assumed.longest_response
     templates = count([prompts.find(name).read_text(encoding="utf-8") for name in params.judge_prompts(config)])
@@ -106,8 +106,8 @@ def _tokenizer(config: dict[str, Any]) -> "PreTrainedTokenizerBase | None":
     return plain_tokenizer(place, "student.model")
 
 
-def _solution(row: Record, solution_format: str) -> str | None:
+def _solution(row: Record, section: Mapping[str, Any]) -> str | None:
     """What SFT trains on for a row; None if it has no solution."""
-    if solution_format == "text" or not row["solution"] or row["gold"] is None:
+    if section["format"] == "text" or not row["solution"] or row["gold"] is None:
         return row["solution"]
-    return to_program(row["solution"], row["gold"], row["question"])
+    return to_program(row["solution"], row["gold"], row["question"], section["reasoning"])

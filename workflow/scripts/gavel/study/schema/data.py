@@ -131,6 +131,12 @@ class Solution(Section):
         "program",
         description="`program`: a Python function that returns the answer; `text`: free text.",
     )
+    reasoning: bool = Field(
+        False,
+        description="`program` only: in the programs that SFT trains on, each step's text is a comment above its "
+        "statement, and names come from the text (`clips_in_may`) instead of being a, b, c. For students that can use "
+        "the words. Such programs have four times as many tokens; raise `max_new_tokens`.",
+    )
     prompt: str = Field(
         "solve", description="Solving prompt: a shipped name (solve, reft, choice) or a file with {question}."
     )
@@ -170,4 +176,10 @@ class Solution(Section):
         if self.system is not None and not self.chat:
             raise ValueError("system: needs the chat template; write `chat: true`, or put it into `prompt`")
         check_template_arguments(self.chat_template_kwargs, self.chat)
+        return self
+
+    @model_validator(mode="after")
+    def check_reasoning(self) -> Self:
+        if self.reasoning and self.format == "text":
+            raise ValueError("reasoning: is for programs; a text has its reasoning anyway; leave it out")
         return self
