@@ -100,10 +100,10 @@ def splits(folder: Path) -> None:
     from gavel.study.schema import study
 
     raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    pool = {"train": {"reader": "jsonl", "path": str(folder / "million.jsonl")}, "unlabeled": QUESTIONS - 500}
+    pool = {"train": {"reader": "rows", "path": str(folder / "million.jsonl")}, "unlabeled": QUESTIONS - 500}
     settings = study.load(raw | {"data": raw["data"] | pool})["data"]
     del settings["ngram"]
-    prepare(**settings, require_program=True, output=folder / "data")
+    prepare(**settings, solution_format="program", output=folder / "data")
 
 
 def overlaps(folder: Path) -> None:

@@ -39,12 +39,12 @@ def fragments(text: str) -> Iterator[dict]:
 
 
 def whole(fragment: dict) -> dict:
-    """The default study with what a fragment takes for granted: GPUs, no critic, a judge that compares, no data beside
-    its own."""
+    """The default study with what a fragment takes for granted: GPUs, no critic, a judge that compares; without a
+    source that it replaces."""
     raw = default() | {"study": "mine", "results_dir": "results/mine", "compute": {"gpus": 8}}
     raw["rl"] |= {"algorithms": ["grpo"]}
     if "best_of" in fragment.get("evaluation", {}):
         raw["judge"] |= {"kind": "pairwise"}
     if "train" in fragment.get("data", {}):
-        raw["data"] = {}
+        del raw["data"]["train"]
     return raw

@@ -48,7 +48,10 @@ rule prepare_data:
     params:
         code=code("prepare_data.py"),
         settings=DATA,
-        require_program=job_params.requires_programs(config),
+        solution={
+            "solution_format": config["solution"]["format"],
+            "reasoning": config["solution"]["reasoning"],
+        },
         models=LOCAL_MODELS,
     script:
         "../scripts/prepare_data.py"

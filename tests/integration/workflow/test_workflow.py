@@ -260,6 +260,7 @@ RERUNS = {
     # The data.
     "data.fields": {"prepare_data"},
     "data.normalise": {"audit_data", "prepare_data"},
+    "data.tables": {"prepare_data"},
     # The judge: only the rules that ask one.
     "judge.label_judge": ASKS_THE_JUDGE,
     "judge.backends.cache": ASKS_THE_JUDGE,

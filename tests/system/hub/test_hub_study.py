@@ -36,6 +36,7 @@ def test_it_is_fetched_first_and_its_jobs_ask_for_nothing(hub, tmp_path):
         "solution": {"format": "text"},
         "student": {"model": "gavel/student"},
         "judge": {"model": "gavel/old"},
+        "sft": {"batch_size": 5},
         "primary": {"algorithm": "grpo", "lambda": 0.5, "seed": 0, "test_set": "main", "metric": "greedy"},
     }
     (tmp_path / "hub.yaml").write_text(yaml.safe_dump(study))

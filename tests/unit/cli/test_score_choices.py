@@ -40,7 +40,10 @@ def test_a_log_of_the_harness_and_a_study_s_samples_have_letters(write, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--format", "text"), "'answer' must be a number, or the string None (unanswerable), found \"B\""),
+        (
+            ("--format", "text"),
+            "'answer' must be a number or the word None, found \"B\"",
+        ),
         (
             ("--format", "program", "--answer-type", "choice"),
             "--format program: answers no question of --answer-type choice; use text",

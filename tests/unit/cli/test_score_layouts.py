@@ -74,7 +74,7 @@ def test_logs_of_harness_0_4_0_to_0_4_2_are_one_indented_list(write, capsys, tmp
         ({"response": "1", "answer": 1}, "'doc_id' is not a number: null"),
         (
             harness(1, ["1"], "B"),
-            "'target' is not a number, or the string None (unanswerable), and does not end with '#### ' and one: \"B\"",
+            "'target' is not a number or the word None, and does not end with '#### ' and one: \"B\"",
         ),
         (harness(1, [["-1.5", "False"]], "1"), "'resps' holds no text"),
         (harness(1, ["1"], "1", resps=["1"]), "'resps' is not a list of lists of strings"),

@@ -66,9 +66,9 @@ def read(reader, path, **options):
         ("arc", ARC_HUB_ROW, "Which gas do plants take up?\nA) oxygen\nB) carbon dioxide", "B", None),
         ("mmlu", MMLU_ROW, "What is 5 + 7?\nA) 5\nB) 12\nC) 7\nD) 35", "B", None),
         ("mmlu", MMLU_ROW | {"answer": "B"}, "What is 5 + 7?\nA) 5\nB) 12\nC) 7\nD) 35", "B", None),
-        ("jsonl", OWN_ROW, "What is 5 + 7?\nA) 5\nB) 12", "B", "12, so B."),
-        ("jsonl", {"question": "A) 5 or B) 12?", "answer": "B"}, "A) 5 or B) 12?", "B", None),
-        ("jsonl", {"question": "Q?\nA) 5\nB) 12", "gold": "B", "answer": "A"}, "Q?\nA) 5\nB) 12", "B", None),
+        ("rows", OWN_ROW, "What is 5 + 7?\nA) 5\nB) 12", "B", "12, so B."),
+        ("rows", {"question": "A) 5 or B) 12?", "answer": "B"}, "A) 5 or B) 12?", "B", None),
+        ("rows", {"question": "Q?\nA) 5\nB) 12", "gold": "B", "answer": "A"}, "Q?\nA) 5\nB) 12", "B", None),
     ],
 )
 def test_a_row_in_its_published_form(write, reader, row, question, gold, solution):
@@ -96,7 +96,7 @@ def test_a_rationale_ends_with_the_right_letter(write, rationale):
     ("reader", "row", "message"),
     [
         ("aqua", AQUA_ROW | {"correct": "F"}, "the answer 'F' is not one of the 5 options, A to E"),
-        ("aqua", AQUA_ROW | {"correct": None}, "the answer 'None' is not the letter of an option, such as B"),
+        ("aqua", AQUA_ROW | {"correct": None}, "no answer; expected the letter of an option, such as B"),
         ("aqua", AQUA_ROW | {"options": "A)5"}, "'options' must be a list of texts"),
         ("aqua", AQUA_ROW | {"options": ["A)5"]}, "'options' has 1 options; a question needs 2 to 26"),
         ("arc", ARC_ROW | {"answerKey": "3"}, "'answerKey' '3' is not a label of 'choices'"),
@@ -104,9 +104,9 @@ def test_a_rationale_ends_with_the_right_letter(write, rationale):
         ("arc", ARC_HUB_ROW | {"question": " "}, "no text in 'question'"),
         ("mmlu", MMLU_ROW | {"answer": 4}, "the answer 4 is not the index of one of the 4 options"),
         ("mmlu", MMLU_ROW | {"answer": True}, "the answer 'True' is not the letter"),
-        ("jsonl", {"question": "Q?", "answer": "12"}, "the answer '12' is not the letter of an option"),
-        ("jsonl", OWN_ROW | {"answer": "C"}, "the answer 'C' is not one of the 2 options, A to B"),
-        ("jsonl", OWN_ROW | {"choices": ["5", 12]}, "'choices' must be a list of texts"),
+        ("rows", {"question": "Q?", "answer": "12"}, "the answer '12' is not the letter of an option"),
+        ("rows", OWN_ROW | {"answer": "C"}, "the answer 'C' is not one of the 2 options, A to B"),
+        ("rows", OWN_ROW | {"choices": ["5", 12]}, "'choices' must be a list of texts"),
         ("lm_eval", LM_EVAL_ROW | {"target": "12"}, "'target' is not the letter of an option, such as B"),
         ("lm_eval", LM_EVAL_ROW | {"target": "K"}, "the answer 'K' is not one of the 10 options, A to J"),
     ],
@@ -121,7 +121,7 @@ def test_a_bad_row_is_named_by_file_and_line(write, reader, row, message):
 def test_a_layout_of_numbers_has_no_letters_and_the_other_way_round(write):
     path = write(AQUA_ROW)
     with pytest.raises(
-        InputError, match="reader 'gsm8k' does not read answers of the type 'choice'; use lm_eval, jsonl, aqua"
+        InputError, match="reader 'gsm8k' does not read answers of the type 'choice'; use lm_eval, rows, aqua"
     ):
         read("gsm8k", path)
     with pytest.raises(InputError, match="reader 'aqua' does not read answers of the type 'number'; use gsm8k"):
@@ -130,13 +130,14 @@ def test_a_layout_of_numbers_has_no_letters_and_the_other_way_round(write):
 
 
 def test_a_row_of_numbers_keeps_its_question_whatever_its_choices_are(write):
-    (record,) = load("jsonl", path=write({"question": "Q?", "answer": "5", "choices": ["4", "5"]}), label="x")
+    (record,) = load("rows", path=write({"question": "Q?", "answer": "5", "choices": ["4", "5"]}), label="x")
     assert (record["question"], record["gold"]) == ("Q?", "5")
 
 
 def test_a_study_s_files(write, tmp_path):
     rows = [AQUA_ROW | {"question": f"What is {n} more than 5?", "correct": "ABCD"[n % 4]} for n in range(12)]
     source = {"reader": "aqua", "name": None, "split": None, "revision": None, "limit": None, "skip_bad": False}
+    source |= {"columns": None}
     train = source | {"path": write(*rows[:10], name="train.jsonl")}
     summary = prepare.prepare(
         train=train,
@@ -146,7 +147,7 @@ def test_a_study_s_files(write, tmp_path):
         unlabeled=3,
         validation=2,
         seed=0,
-        require_program=False,
+        solution_format="text",
         answer_type="choice",
         output=tmp_path / "data",
     )

@@ -21,7 +21,7 @@ def test_every_file_of_a_study_s_data_has_records(tmp_path):
     sizes = {"labeled": 8, "unlabeled": 12, "validation": 8}
     pretrain = MAIN | {"set": "pretrain", "size": 12, "seed": 3}
     train = MAIN | {"size": 40, "seed": 4}
-    prepare(train=train, tests=tests, pretrain=pretrain, **sizes, seed=0, require_program=True, output=tmp_path)
+    prepare(train=train, tests=tests, pretrain=pretrain, **sizes, seed=0, solution_format="program", output=tmp_path)
     files = {path.relative_to(tmp_path).as_posix(): list(read_jsonl(path)) for path in tmp_path.rglob("*.jsonl")}
     assert len(files) == 7
     assert_typed(files["labeled.jsonl"], LabeledRecord)

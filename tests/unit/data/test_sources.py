@@ -252,10 +252,10 @@ def test_a_perturbed_set_needs_a_generated_one():
 
 def test_a_study_reports_how_many_rows_it_skipped(written, tmp_path, capsys):
     rows = [GSM8K_ROW | {"question": f"What is {n}?"} for n in range(6)]
-    empty = dict.fromkeys(("name", "split", "revision", "limit"))
+    empty = dict.fromkeys(("name", "split", "revision", "limit", "columns"))
     train = empty | {"reader": "gsm8k", "path": written(rows, "train.jsonl"), "skip_bad": False}
     test = empty | {"reader": "asdiv", "path": written([ASDIV_ROW, ASDIV_ROW | {"answer": "Tom"}]), "skip_bad": True}
-    sizes = {"labeled": 2, "unlabeled": 2, "validation": 2, "seed": 0, "require_program": False}
+    sizes = {"labeled": 2, "unlabeled": 2, "validation": 2, "seed": 0, "solution_format": "text"}
     summary = prepare.prepare(train=train, tests={"asdiv": test}, pretrain=None, output=tmp_path / "data", **sizes)
     assert summary["notes"]["skip_bad"] == {"asdiv": 1} and summary["counts"]["test/asdiv"] == 1
     assert json.loads((tmp_path / "data/splits.json").read_text()) == summary
@@ -282,7 +282,7 @@ def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
 
 def test_own_layout(written):
     rows = [{"question": "Q?", "answer": 5}, {"question": "R?", "answer": "1,200", "id": "mine", "kind": "k"}]
-    first, second = read("jsonl", written(rows))
+    first, second = read("rows", written(rows))
     assert first["id"] == "rows-00000" and first["gold"] == "5" and first["solution"] is None
     assert second["id"] == "mine" and second["gold"] == "1200" and second["kind"] == "k"
 
@@ -290,9 +290,9 @@ def test_own_layout(written):
 def test_in_a_file_that_a_study_wrote_gold_is_right_and_answer_the_model_s(written):
     record = dict.fromkeys(FIELDS) | {"id": "a", "question": "Q?", "gold": "5"}
     sample = record | {"id": "b", "answer": "7", "sample": -1}
-    assert [row["gold"] for row in read("jsonl", written([record, sample]))] == ["5", "5"]
-    with pytest.raises(InputError, match="is not a number"):
-        read("jsonl", written([record | {"gold": None, "answer": "7"}]))
+    assert [row["gold"] for row in read("rows", written([record, sample]))] == ["5", "5"]
+    with pytest.raises(InputError, match="no answer"):
+        read("rows", written([record | {"gold": None, "answer": "7"}]))
 
 
 def test_limit(written):
@@ -310,13 +310,13 @@ def test_limit(written):
         (
             "gsm8k",
             {"question": "Q?", "answer": "#### many"},
-            "'many' is not a number, or the string None (unanswerable)",
+            "'many' is not a number or the word None",
         ),
         ("gsm8k", {"answer": "#### 5"}, "no text in 'question'"),
         ("gsm8k", {"question": "  ", "answer": "#### 5"}, "no text in 'question'"),
-        ("gsm_plus", PLUS_ROW | {"answer": None}, "is not a number"),
+        ("gsm_plus", PLUS_ROW | {"answer": None}, "no answer; expected a number or the word None"),
         ("gsm_plus", {**PLUS_ROW, "perturbation_type": None}, "perturbation_type"),
-        ("svamp", {"Body": "B", "Question": "Q?"}, "is not a number"),
+        ("svamp", {"Body": "B", "Question": "Q?"}, "no answer"),
         ("mawps", MAWPS_ROW | {"lSolutions": [30.0, 300.0]}, "a list of one number, found [30.0, 300.0]"),
         ("mawps", MAWPS_ROW | {"lSolutions": []}, "a list of one number, found []"),
         ("mawps", MAWPS_ROW | {"lSolutions": 43}, "a list of one number, found 43"),
@@ -326,21 +326,31 @@ def test_limit(written):
         ("asdiv", ASDIV_ROW | {"answer": "3 (cats), 4 (dogs)"}, "is not a number"),
         ("asdiv", ASDIV_ROW | {"answer": "1:00 (pm)"}, "is not a number"),
         ("asdiv", ASDIV_ROW | {"answer": "Tom"}, "is not a number"),
-        ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "is not a number"),
+        ("asdiv", ASDIV_ROW | {"answer": "(apples)"}, "no answer"),
         ("asdiv", {**ASDIV_ROW, "body": None}, "no text in 'body'"),
         (
             "lm_eval",
             LM_EVAL_ROW | {"doc_id": 1, "target": "B"},
-            "'target' is not a number, or the string None (unanswerable), and does not end with",
+            "'target' is not a number or the word None, and does not end with",
         ),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": "Q?"}, "no object in 'doc'"),
         ("lm_eval", LM_EVAL_ROW | {"doc_id": 1, "doc": {"query": "Q?"}}, "no text in 'question'"),
         ("lm_eval", LM_EVAL_ROW | {"target": "19"}, "doc_id 0 is repeated with another target"),
         ("lm_eval", {"question": "Q?"}, "'doc_id' is not a number: null"),
-        ("jsonl", {"question": "Q?"}, "is not a number"),
-        ("jsonl", {"question": "Q?", "answer": True}, "is not a number"),
-        ("jsonl", {"question": "Q?", "answer": "5", "solution": 5}, "'solution' is not text"),
-        ("jsonl", [1], "expected a JSON object"),
+        ("rows", {"question": "Q?"}, "no answer"),
+        ("rows", {"question": 5, "answer": 1}, "'question' must be text, found int '5'"),
+        ("rows", {"question": "Q?", "answer": [5]}, "the answer '[5]' is not a number"),
+        ("rows", {"question": "Q?", "answer": "5", "id": 1.5}, "'id' must be text or a whole number, found float"),
+        ("rows", {"question": "Q?", "answer": "So 2.\n#### 2"}, "such rows need reader gsm8k"),
+        (
+            "rows",
+            {"question": "Q?", "answer": "5", "solution": "2 + 2\n#### 4"},
+            "the solution ends with '#### 4', but the answer is 5",
+        ),
+        ("rows", {"question": "Q?", "answer": True}, "is not a number"),
+        ("rows", {"question": "Q?", "answer": "5", "solution": 5}, "'solution' must be text, found int '5'"),
+        ("rows", '{"question": "Q?", "answer": 5, "answer": 6}', "key 'answer' is given twice in one object"),
+        ("rows", [1], "expected a JSON object"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
@@ -352,7 +362,7 @@ def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
         "mawps": MAWPS_ROW,
         "asdiv": ASDIV_ROW,
         "lm_eval": LM_EVAL_ROW,
-        "jsonl": own,
+        "rows": own,
     }[reader]
     path = written([good, "", row, good])
     with pytest.raises(InputError) as raised:
@@ -364,7 +374,7 @@ def test_a_bad_row_is_named_by_file_and_line(written, reader, row, message):
 def test_repeated_ids(written):
     row = {"question": "Q?", "answer": "1", "id": "same"}
     with pytest.raises(InputError, match="rows.jsonl:2: the id 'same' is also the id of row 0"):
-        read("jsonl", written([row, row]))
+        read("rows", written([row, row]))
 
 
 @pytest.mark.parametrize(
@@ -386,7 +396,7 @@ def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
     with pytest.raises(InputError, match="not a JSON list"):
         read("svamp", written({"rows": []}, "svamp.json"))
     with pytest.raises(InputError, match="none of the known extensions"):
-        read("svamp", written([], "svamp.csv"))
+        read("svamp", written([], "svamp.txt"))
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         read("svamp", written(["no"], "svamp.parquet"))
 
@@ -464,7 +474,7 @@ def test_a_log_of_an_old_harness_is_one_list_in_a_jsonl_file(tmp_path):
         read("lm_eval", str(path))
 
 
-@pytest.mark.parametrize("reader", ["lm_eval", "jsonl"])
+@pytest.mark.parametrize("reader", ["lm_eval", "rows"])
 @pytest.mark.parametrize("text", ["[]", "[\n]\n"])
 def test_a_list_without_elements_has_no_rows(tmp_path, reader, text):
     (tmp_path / "rows.jsonl").write_text(text)
@@ -475,7 +485,7 @@ def test_a_list_without_elements_has_no_rows(tmp_path, reader, text):
 @pytest.mark.parametrize(
     ("reader", "row"),
     [
-        ("jsonl", {"question": "q", "answer": "9" * 401}),
+        ("rows", {"question": "q", "answer": "9" * 401}),
         ("gsm8k", {"question": "q", "answer": "#### " + "9" * 401}),
         ("lm_eval", LM_EVAL_ROW | {"target": "9" * 401}),
         ("lm_eval", LM_EVAL_ROW | {"target": "#### " + "9" * 401}),
@@ -486,7 +496,7 @@ def test_an_answer_that_is_too_long_is_called_so(written, reader, row):
         read(reader, written([row]))
 
 
-@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.parquet", "rows.xml"])
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.csv", "rows.tsv", "rows.parquet", "rows.xml"])
 @pytest.mark.parametrize(
     "content",
     [
@@ -502,7 +512,7 @@ def test_an_answer_that_is_too_long_is_called_so(written, reader, row):
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
-        read("jsonl", str(tmp_path / name))
+        read("rows", str(tmp_path / name))
     assert name in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
@@ -523,7 +533,7 @@ def test_published_files_load_unchanged_and_make_clean_splits():
     assert len({row["id"] for rows in (train, main, plus, svamp) for row in rows}) == 7473 + 1319 + 2400 + 1000
     tests = {"main": main, "plus": plus, "svamp": svamp}
     splits, notes = make_splits(
-        train, tests, [], labeled=500, unlabeled=0.5, validation=200, seed=0, require_program=True
+        train, tests, [], labeled=500, unlabeled=0.5, validation=200, seed=0, solution_format="program"
     )
     assert notes["usable"] + notes["removed"]["duplicate"] + sum(notes["removed"]["in_test"].values()) == 7473
     report = audit(splits, tests)

@@ -21,7 +21,7 @@ def record(number, *, question=None, program=True, gold=True, **other):
 
 
 def split(train, tests=None, pretrain=(), **options):
-    options = {"labeled": 5, "unlabeled": 10, "validation": 3, "seed": 0, "require_program": True} | options
+    options = {"labeled": 5, "unlabeled": 10, "validation": 3, "seed": 0, "solution_format": "program"} | options
     return make_splits(train, tests or {}, list(pretrain), **options)
 
 
@@ -113,22 +113,56 @@ def test_of_two_equal_questions_the_one_with_an_answer_stays():
     assert ids(splits["validation"]) == ["t-00002"] and notes["removed"]["duplicate"] == 1
 
 
-def test_problems_without_program_or_answer_serve_as_unlabelled():
-    train = [record(n, program=n % 2 == 0, gold=n % 4 != 0) for n in range(40)]
+def test_problems_without_an_answer_serve_as_unlabelled():
+    train = [record(n, gold=n % 4 != 0) for n in range(40)]
     splits, notes = split(train, labeled=7, unlabeled=30, validation=3)
-    assert all(int(row["id"][2:]) % 4 == 2 for row in splits["labeled"])
-    assert notes["without_gold"] == 10
-    assert notes["skipped_for_labeled"]["no_program"] > 0 and notes["skipped_for_labeled"]["no_gold"] > 0
-    assert len(splits["unlabeled"]) == 30 and notes["unused"] == 0
-    text, notes = split(train, labeled=27, unlabeled=0, validation=3, require_program=False)
-    assert len(text["labeled"]) == 27 and "program" not in text["labeled"][0]
-    assert notes["skipped_for_labeled"]["no_program"] == 0
+    assert all(int(row["id"][2:]) % 4 for row in splits["labeled"] + splits["validation"])
+    assert notes["without_gold"] == 10 and len(splits["unlabeled"]) == 30 and notes["unused"] == 0
+
+
+def test_labelled_problems_with_a_solution_come_first_and_answers_alone_are_labels_too():
+    train = [record(n, solution=f"<<{n}+1={n + 1}>>" if n % 4 == 0 else None) for n in range(40)]
+    few, many = (split(train, labeled=n, unlabeled=0, validation=3) for n in (5, 30))
+    assert [all(row.get("program") for row in splits["labeled"]) for splits, _ in (few, many)] == [True, False]
+    assert ids(many[0]["labeled"])[:5] == ids(few[0]["labeled"])
+    solved = many[1]["solutions"]["labeled"]
+    assert 7 <= solved <= 10, "three problems are for validation"
+    assert sum("program" in row for row in many[0]["labeled"]) == solved
+    assert all(row["gold"] and row["solution"] is None for row in many[0]["labeled"][solved:])
+    assert many[1]["solutions"]["validation"] + solved == 10
+    assert many[1]["solutions"]["without"] == 37 - solved and many[1]["solutions"]["not_converted"] == {}
+    text = split(train, labeled=30, unlabeled=0, validation=3, solution_format="text")
+    assert ids(text[0]["labeled"]) == ids(many[0]["labeled"]) and "program" not in text[0]["labeled"][0]
+    assert text[1]["solutions"] == many[1]["solutions"]
+
+
+def test_solutions_that_do_not_convert_are_counted_by_reason():
+    odd = {0: "Just so.", 1: "Because.", 2: "It is.", 3: "Well.", 4: "<<2+2=4>>", 5: "<<2+x=5>>"}
+    train = [record(n, solution=odd[n]) if n in odd else record(n) for n in range(12)]
+    splits, notes = split(train, labeled=12, unlabeled=0, validation=0)
+    assert len(splits["labeled"]) == 12 and notes["solutions"]["labeled"] == 6
+    found = notes["solutions"]["not_converted"]
+    assert {kind: reason["count"] for kind, reason in found.items()} == {
+        "no calculation": 4,
+        "another answer": 1,
+        "not plain arithmetic": 1,
+    }
+    assert len(found["no calculation"]["first"]) == 3
+    assert found["another answer"]["first"] == {"t-00004": "its last calculation gives 4, but the answer is 5"}
+    assert found["not plain arithmetic"]["first"] == {"t-00005": "<<2+x=5>> is not plain arithmetic"}
+    assert notes["solutions"]["without"] == 0
+
+
+def test_programs_have_the_reasoning_if_asked():
+    train = [record(n, solution=f"Tom has {n} + 1 = <<{n}+1={n + 1}>>{n + 1} cats.") for n in range(9)]
+    splits, _ = split(train, labeled=5, unlabeled=0, validation=0, reasoning=True)
+    assert all(f"# Tom has {row['id'][-1]} + 1 = " in row["program"] for row in splits["labeled"])
 
 
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"labeled": 38}, r"data\.labeled asks for 38 problems with an answer and .* 37 of the 40"),
+        ({"labeled": 38}, r"data\.labeled asks for 38 problems with an answer, but 37 of the 40"),
         ({"validation": 41}, r"data\.validation asks for 41 problems with an answer, but 40 of the 40"),
         ({"unlabeled": 33}, r"data\.unlabeled .* 5 \+ 33 \+ 3 problems, but 40 of the 40"),
     ],

@@ -41,6 +41,18 @@ def page(study):
     return (root / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (200, "SFT trained on 200 labelled questions; every RL run starts from it."),
+        (150, "SFT trained on 150 of 200 labelled questions, those with a solution; every RL run starts from it."),
+    ],
+)
+def test_the_page_says_how_many_labelled_questions_sft_could_use(labels, sentence):
+    results = SimpleNamespace(splits={"counts": {"labeled": 200}}, runs={"sft": {"labels": labels, "lambda": None}})
+    assert summary_sentences.label_use(results) == [sentence]
+
+
 def test_the_page_stands_alone(page):
     tags = Tags(page)
     assert not tags.open

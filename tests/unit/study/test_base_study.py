@@ -7,10 +7,13 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
-from gavel.study import checks, layout, params, resolve, sweep
-from gavel.study.cost import estimate, workload
+from gavel.study import checks, layout, resolve, sweep
+from gavel.study.cost import memory, workload
+from gavel.study.cost.lengths import Lengths
 from gavel.study.layout import Checkpoints
 from gavel.study.rules import RULES
+
+LENGTHS = Lengths(longest_prompt=50, response=16, longest_response=20, max_new_tokens=48, judged=80)
 
 
 def shipped(**changes) -> dict:
@@ -38,14 +41,6 @@ def test_the_students_own_folder_is_the_only_checkpoint(study):
 def test_a_student_made_from_scratch_is_the_one_that_its_rule_makes():
     made = resolve.resolve(shipped(student={"model": "scratch"}), ROOT)
     assert layout.checkpoints(made)["base"].main == "results/models/student"
-
-
-def test_labelled_questions_need_no_programs(study):
-    assert not params.requires_programs(study)
-    trained = resolve.resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
-    assert params.requires_programs(trained)
-    trained["solution"]["format"] = "text"
-    assert not params.requires_programs(trained)
 
 
 def test_packages_and_processes_are_checked_without_it(study):
@@ -77,9 +72,10 @@ def test_its_cost_is_a_validation(study):
     samples = study["evaluation"]["samples"]
     assert found["generate"].completions == tests * ((1 + grid) * samples + 1 + 2 * grid)
     assert found["benchmark_items"].completions == 50 * (4 + 1)
-    jobs = estimate.memory(study, estimate.Assumptions())
+    jobs = memory.jobs(study, LENGTHS)
     assert "train_sft" not in jobs
-    assert "base model" in jobs["train_rl"]
+    assert jobs["validate_base"].states["weights"] == jobs["train_rl, grpo"].states["weights"]
+    assert jobs["train_rl, grpo"].states["base model"] > 0
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,7 @@ def test_a_key_of_the_hub_beside_a_local_path_is_named(tmp_path, section, key, v
     (tmp_path / "saved" / "state.json").touch()
     (tmp_path / "layout").mkdir()
     raw = yaml.safe_load(DEFAULT)
-    source = {"reader": "jsonl", "path": str(tmp_path / place)} | values
+    source = {"reader": "rows", "path": str(tmp_path / place)} | values
     top, _, test = section.partition(".")
     raw["data"][top] = raw["data"]["tests"] | {test: source} if test else source
     if message is None or (key == "name" and place == "layout"):  # whose configurations are folders

@@ -63,7 +63,38 @@ def changed(path: str, value) -> dict:
         ("data.labeled", 1.5, "neither a count"),
         ("data.train", {"reader": "gsm8k"}, "needs `path`"),
         ("data.train", {"reader": "generator", "size": 5}, "needs `set` and `size`"),
-        ("data.train", {"reader": "jsonl", "path": "x", "size": 5}, "data.train: size: reader 'jsonl' would ignore it"),
+        ("data.train", {"reader": "rows", "path": "x", "size": 5}, "data.train: size: reader 'rows' would ignore it"),
+        ("data.train", {"reader": "jsonl", "path": "x"}, "data.train.reader: 'jsonl' is now 'rows'"),
+        ("data.train", {"reader": "rows", "path": "x", "columns": {"answer": "final", "solution": "why"}}, None),
+        ("data.train", {"reader": "gsm8k", "path": "x", "columns": {"question": "problem"}}, None),
+        (
+            "data.train",
+            {"reader": "gsm8k", "path": "x", "columns": {"solution": "why"}},
+            "columns.solution: reader 'gsm8k' would ignore it; leave it out, or use 'rows'",
+        ),
+        (
+            "data.train",
+            {"reader": "svamp", "path": "x", "columns": {"question": "q"}},
+            "columns.question: reader 'svamp' would ignore it; leave it out, or use 'rows' or 'gsm8k'",
+        ),
+        (
+            "data.train",
+            {"reader": "generator", "set": "main", "size": 5, "columns": {"question": "q"}},
+            "columns: reader 'generator' would ignore it",
+        ),
+        (
+            "data.train",
+            {"reader": "rows", "path": "x", "columns": {"anser": "final"}},
+            "unknown key 'data.train.columns.anser'; did you mean 'data.train.columns.answer'?",
+        ),
+        (
+            "data.train",
+            {"reader": "rows", "path": "x", "columns": {"answer": "a", "solution": "a"}},
+            "data.train.columns: answer and solution name the same column, 'a'",
+        ),
+        ("data.train", {"reader": "rows", "path": "x", "columns": {"answer": 5}}, "data.train.columns.answer: "),
+        ("solution", {"reasoning": True}, None),
+        ("solution", {"reasoning": True, "format": "text"}, "reasoning: is for programs"),
         (
             "data.train",
             {"reader": "gsm8k", "path": "x", "set": "main"},
@@ -391,7 +422,7 @@ def of_choices(**sections) -> dict:
             "labeled": 10,
             "unlabeled": 10,
             "validation": 10,
-            "tests": {"arc": {"reader": "arc", "path": "arc.jsonl"}, "own": {"reader": "jsonl", "path": "own.jsonl"}},
+            "tests": {"arc": {"reader": "arc", "path": "arc.jsonl"}, "own": {"reader": "rows", "path": "own.jsonl"}},
             "answer_type": "choice",
         },
         "solution": {"format": "text"},
@@ -420,7 +451,7 @@ def test_answers_are_numbers_unless_the_config_says_otherwise():
         ({"data": {"answer_type": "word"}}, "data.answer_type: "),
         (
             {"data": {"train": {"reader": "generator", "set": "main", "size": 40}}},
-            "train.reader: 'generator' does not read answers of `answer_type` 'choice'; use lm_eval, jsonl",
+            "train.reader: 'generator' does not read answers of `answer_type` 'choice'; use lm_eval, rows",
         ),
         (
             {"data": {"tests": {"arc": {"reader": "svamp", "path": "x"}}}},
@@ -429,7 +460,7 @@ def test_answers_are_numbers_unless_the_config_says_otherwise():
         (
             {
                 "student": {"model": "scratch"},
-                "data": {"pretrain": {"reader": "jsonl", "path": "x.jsonl"}},
+                "data": {"pretrain": {"reader": "rows", "path": "x.jsonl"}},
             },
             "student.model 'scratch' is pretrained on programs, which answer numbers",
         ),

@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,7 +134,7 @@ def json_object(text: bytes, where: str) -> dict[str, Any]:
         where: `file:line`, for messages.
 
     Raises:
-        InputError: the text is not UTF-8, not JSON, not an object, or contains a lone surrogate.
+        InputError: the text is not UTF-8, not JSON, not an object, gives a key twice, or contains a lone surrogate.
     """
     row = _loaded(text, where)
     if not isinstance(row, dict):
@@ -152,14 +153,12 @@ def read_json(path: str | Path) -> Any:
 
 def _loaded(text: bytes, where: str) -> Any:
     try:
-        value = json.loads(text.decode("utf-8-sig"))
+        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object)
         if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
             raise RecursionError
         # Python reads a lone surrogate, but could neither write nor show it later.
         if _HALF.search(text) and has_lone_surrogate(json.dumps(value, ensure_ascii=False)):
-            raise InputError(
-                f"{where}: invalid Unicode: lone surrogate (\\ud800 to \\udfff); re-encode the text as UTF-8"
-            )
+            raise InputError("invalid Unicode: lone surrogate (\\ud800 to \\udfff); re-encode the text as UTF-8")
     except UnicodeDecodeError:
         raise InputError(f"{where}: {NOT_UTF8}") from None
     except json.JSONDecodeError as error:
@@ -167,12 +166,21 @@ def _loaded(text: bytes, where: str) -> Any:
         raise InputError(f"{where}: not valid JSON ({error.msg}, {line}column {error.colno})") from None
     except RecursionError:
         raise InputError(f"{where}: not valid JSON ({TOO_DEEP})") from None
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     except ValueError:
         limit = sys.get_int_max_str_digits()
         raise InputError(f"{where}: not valid JSON (an integer with more than {limit:,} digits)") from None
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises `InputError` if a key is given twice, since readers differ in which value they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise InputError(f"key {key[:60]!r} is given twice in one object")
+    return found
 
 
 def _depth(value: object) -> int:

@@ -4,11 +4,12 @@
 - `records`: the rows of the data files
 - `fields`: the fields of a record, in their order on disk
 - `sources`: load data sets from files or the hub
-- `readers`: one reader function per published layout: `READERS`
+- `tables`: the rows of local files
+- `readers`: one reader function per layout, published or your own: `READERS`
 - `hub`: download models and data sets
 - `lm_eval`: parse sample logs of lm-evaluation-harness
 - `splits`: split training problems by hashed ids
-- `check_sizes`: check that splits are large enough for the judge's training and benchmark
+- `check_sizes`: check that splits are large enough for training and the judge benchmark
 - `normalise`: normalise questions for comparison
 - `audit`: the contamination audit
 - `pretrain_check`: check that a checkpoint was pretrained on the study's own split

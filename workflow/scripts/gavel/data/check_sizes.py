@@ -1,4 +1,7 @@
-"""Check that splits are large enough for the judge's training and benchmark."""
+"""Check that splits are large enough, and have enough solutions, for what a study does with them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from gavel.common.errors import InputError
 
@@ -36,4 +39,50 @@ def check_validation(questions: int, found: int) -> None:
             f"{max(0, found - questions)} to select judges on, fewer than the benchmark has; "
             + (f"ask for at most {found // 2}, or " if found > 1 else "")
             + f"raise data.validation to {2 * questions}"
+        )
+
+
+def check_solutions(solutions: int, labeled: int, batch_size: int, reasons: Mapping[str, Any] | None = None) -> None:
+    """Check that SFT has enough solutions to train on.
+
+    Args:
+        solutions: number of labelled questions with a solution, in program format one that converts.
+        labeled: number of labelled questions.
+        batch_size: the config's `sft.batch_size`.
+        reasons: why solutions do not convert, as in `splits.json`.
+
+    Raises:
+        InputError: there are none, or fewer than one batch.
+    """
+    if solutions >= batch_size:
+        return
+    unconverted = [
+        f"{one['count']} do not convert ({kind}): {one['first'][0]}" for kind, one in (reasons or {}).items()
+    ]
+    why = f" ({'; '.join(unconverted)})" if unconverted else ""
+    worked = "write `solution: {format: text}` for solutions without <<48/2=24>> calculations, " if unconverted else ""
+    advice = f"name the solutions' column in data.train.columns.solution, {worked}or leave SFT out (`sft: null`)"
+    if not solutions:
+        raise InputError(f"sft: none of {labeled} labelled questions has a solution to train on{why}; {advice}")
+    raise InputError(
+        f"sft.batch_size: is {batch_size}, but only {solutions} of {labeled} labelled questions have a solution to "
+        f"train on{why}; lower it to at most {solutions}, {advice}"
+    )
+
+
+def check_references(solutions: int, key: str, questions: str) -> None:
+    """Check that there are reference solutions to make pairs of a correct and an incorrect solution from.
+
+    Args:
+        solutions: number of questions with a solution, in program format one that converts.
+        key: the config section that needs them.
+        questions: which questions they are, such as `validation`.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not solutions:
+        raise InputError(
+            f"{key}: compares with reference solutions, but none of the {questions} questions has one; name the "
+            f"solutions' column in data.train.columns.solution, or leave out {key}"
         )

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_json, write_jsonl
-from gavel.data import sources
+from gavel.common.log import info
+from gavel.data import sources, tables
 from gavel.data.generator import perturbations, problems
 from gavel.data.generator.problems import Story
 from gavel.data.records import Record
@@ -24,7 +25,8 @@ def prepare(
     unlabeled: int | float,
     validation: int | float,
     seed: int,
-    require_program: bool,
+    solution_format: Literal["program", "text"],
+    reasoning: bool = False,
     output: str | Path,
     answer_type: str = answer_types.DEFAULT,
 ) -> dict[str, Any]:
@@ -36,13 +38,15 @@ def prepare(
     Args:
         train, tests, pretrain: sources as in the config (`reader`, `path` or `set`, ...).
         labeled, unlabeled, validation: counts, or fractions of the usable training problems.
-        require_program: labelled problems must have a solution that converts to a program.
+        solution_format: of the student's responses; `program` converts the labelled problems' solutions.
+        reasoning: programs have the solution's text as comments.
         output: folder for the files.
         answer_type: of all gold answers.
 
     Returns:
-        The contents of `splits.json`: rows per file, and what was removed and why. `notes.skip_bad` counts unreadable
-        rows per source, for sources that set `skip_bad`.
+        The contents of `splits.json`: rows per file, what was removed and why, which solutions SFT can train on and
+        why it cannot train on others. `notes.skip_bad` counts unreadable rows per source, for sources that set
+        `skip_bad`.
 
     Raises:
         InputError: a source cannot be read, or there are too few problems.
@@ -56,7 +60,8 @@ def prepare(
     test_rows = read_tests(tests, taken, skipped, answer_type)
     for rows in test_rows.values():
         taken |= {row["question"] for row in rows}
-    pool = read_source(train, "train", "data.train", frozenset(taken), skipped, answer_type)
+    numbers: dict[str, int] = {}
+    pool = read_source(train, "train", "data.train", frozenset(taken), skipped, answer_type, numbers)
     for name, source in tests.items():
         if source["reader"] == "gsm_plus":
             others = [row for other, rows in test_rows.items() if other != name for row in rows]
@@ -69,8 +74,10 @@ def prepare(
         unlabeled=unlabeled,
         validation=validation,
         seed=seed,
-        require_program=require_program,
+        solution_format=solution_format,
+        reasoning=reasoning,
     )
+    _explain(notes["solutions"], len(splits["labeled"]), train.get("path"), numbers)
     if skipped:
         notes["skip_bad"] = {name: rows.count for name, rows in skipped.items()}
     used = taken | {row["question"] for rows in splits.values() for row in rows}
@@ -97,23 +104,46 @@ def read_source(
     exclude: frozenset[str] = frozenset(),
     skipped: dict[str, SkippedRows] | None = None,
     answer_type: str = answer_types.DEFAULT,
+    numbers: dict[str, int] | None = None,
 ) -> Sequence[Record]:
     """Read the records of one source of the config; the generator does not make the questions in `exclude`.
 
-    With `skip_bad`, invalid rows are reported, skipped, and counted under `name` in `skipped`.
+    With `skip_bad`, invalid rows are reported, skipped, and counted under `name` in `skipped`. `numbers` is as in
+    `gavel.data.sources.load`.
     """
     if source["reader"] == "generator":
         return [row for _, row in generate_stories(source, name, exclude)]
-    keys = ("path", "name", "split", "revision", "limit")
+    keys = ("path", "name", "split", "revision", "limit", "columns")
     left_out = SkippedRows() if source.get("skip_bad") else None
     label = f"{label}.path"
-    arguments = {key: source[key] for key in keys}
-    records = sources.load(source["reader"], **arguments, label=label, skipped=left_out, answer_type=answer_type)
+    options = {key: source[key] for key in keys} | {"answer_type": answer_type}
+    records = sources.load(source["reader"], **options, label=label, skipped=left_out, numbers=numbers)
     if left_out:
         left_out.log_summary(source["path"])
         if skipped is not None:
             skipped[name] = left_out
     return records
+
+
+def _explain(solutions: dict[str, Any], labeled: int, path: str | None, numbers: Mapping[str, int]) -> None:
+    """Log how many labelled problems have a solution and why others do not convert; name the rows by their places.
+
+    Args:
+        solutions: `notes.solutions` of `gavel.data.splits.make_splits`.
+        labeled: number of labelled problems.
+        path: their data set; None if they were generated.
+        numbers: their row numbers by id, as `gavel.data.sources.load` gives them.
+    """
+    info(f"{solutions['labeled']} of {labeled} labelled questions have a solution that SFT can train on")
+    if not solutions["not_converted"]:
+        return
+    place = tables.places(path or "")
+    for kind, reason in solutions["not_converted"].items():
+        rows = [
+            f"{place(numbers[name]) if name in numbers else name}: {detail}" for name, detail in reason["first"].items()
+        ]
+        reason["first"] = rows
+        info(f"{reason['count']} solutions do not convert to a program ({kind}); the first: {'; '.join(rows)}")
 
 
 def generate_stories(source: dict[str, Any], name: str, exclude: frozenset[str]) -> list[tuple[Story, Record]]:

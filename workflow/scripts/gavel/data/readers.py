@@ -6,13 +6,14 @@ reader function and add it to `READERS`; the first paragraph of its docstring go
 of multiple-choice questions is also in `ANSWER_TYPES`, and its `question` shows the options.
 """
 
+import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
-from gavel.data.fields import FIELDS
 from gavel.data.records import Problem
 from gavel.solutions import answer_types, choice_answers
 from gavel.solutions.numbers import too_long_note
@@ -23,15 +24,31 @@ _WITH_UNIT = re.compile(r"([^();]*)\([^();]*\)")
 
 def _text(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
-    if not isinstance(value, str) or not value.strip():
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"'{field}' must be text, found {_shown(value)}")
+    if value is None or not value.strip():
         raise InputError(f"no text in '{field}'")
     return value.strip()
+
+
+def _name(row: dict[str, Any], field: str) -> str:
+    """A text or whole number that names something."""
+    value = row[field]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InputError(f"'{field}' must be text or a whole number, found {_shown(value)}")
+    return str(value).strip()
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {str(value)[:60]!r}"
 
 
 def _gold(value: object, answer_type: str = answer_types.DEFAULT) -> str:
     """Canonical text of a gold answer. Raises `InputError` if no response could ever equal it."""
     kind = answer_types.find(answer_type)
-    gold = None if value is None or isinstance(value, bool) else kind.canonical(value)
+    if value is None or value == "":
+        raise InputError(f"no answer; expected {kind.expected}")
+    gold = None if isinstance(value, bool) else kind.canonical(value)
     if gold is None:
         raise InputError(f"the answer {str(value)[:60]!r} is not {kind.expected}{too_long_note(value)}")
     return gold
@@ -202,22 +219,52 @@ def read_lm_eval(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -
     return {**problem, "solution": target.strip() if isinstance(target, str) and "####" in target else None}
 
 
-def read_own(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -> Problem:
-    """Gavel's own record layout: `question` and `answer`; the other fields are optional. With `data.answer_type:
-    choice`, a row may have `choices`, the texts of the options, which are added to the question.
+def read_rows(row: dict[str, Any], answer_type: str = answer_types.DEFAULT) -> Problem:
+    """Your own rows: `question` and `answer`, and optionally `solution`, `id` and `kind`; `columns` maps other names.
+    With `data.answer_type: choice`, a row may have `choices`, the options' texts, which are added to the question.
 
-    Files written by a study have the gold answer in `gold`; their `answer`, if any, is the model's. Their questions
-    show the options already, and they have no `choices`.
+    Rows without a solution are labelled questions for RL; SFT trains on those with one. A solution without a final
+    answer (`#### N` or a box) gets one from `answer`. Files written by a study have the gold answer in `gold`; their
+    `answer`, if any, is the model's. Their questions show the options already, and they have no `choices`.
     """
-    optional = {field: row[field] for field in FIELDS if field != "gold" and row.get(field) is not None}
-    for field, value in optional.items():
-        if not isinstance(value, str):
-            raise InputError(f"'{field}' is not text")
-    gold = _gold(row["gold"] if "gold" in row else row.get("answer"), answer_type)
-    problem: Problem = {"question": _text(row, "question"), "gold": gold}
-    if answer_type == "choice" and row.get("choices") is not None:
-        problem = _choice(problem["question"], _options(row["choices"], "choices"), gold)
-    return cast(Problem, optional | problem)
+    names = {
+        field: _name(row, field) for field in ("id", "source", "kind", "seed_id") if row.get(field) not in ("", None)
+    }
+    if "gold" in row:
+        gold = _gold(row["gold"], answer_type)
+    elif isinstance(answer := row.get("answer"), str) and "####" in answer:
+        raise InputError("'answer' has steps before its '#### N'; such rows need reader gsm8k")
+    else:
+        gold = _gold(answer, answer_type)
+    solution = _lines(_text(row, "solution")) if row.get("solution") not in ("", None) else None
+    if solution and "gold" not in row:
+        solution = _concluded(solution, gold, answer_type)
+    problem: Problem = {"question": _lines(_text(row, "question")), "gold": gold}
+    if answer_type == "choice" and row.get("choices") not in ("", None):
+        problem = _choice(problem["question"], _options(_list(row["choices"]), "choices"), gold)
+    return cast(Problem, names | problem | {"solution": solution})
+
+
+def _lines(text: str) -> str:
+    """A text with Python's line breaks, not Windows'."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _list(value: object) -> object:
+    """A list that a cell of a table has as JSON."""
+    with suppress(ValueError):
+        return json.loads(value) if isinstance(value, str) else value
+    return value
+
+
+def _concluded(solution: str, gold: str, answer_type: str) -> str:
+    """A solution that ends with its answer. Raises `InputError` if it ends with another one."""
+    kind = answer_types.find(answer_type)
+    _, mark, final = solution.rpartition("####")
+    if mark and kind.canonical(final.strip()) not in (gold, None):
+        raise InputError(f"the solution ends with '#### {final.strip()[:60]}', but the answer is {gold}")
+    stated = mark or "\\boxed" in solution or (kind.extract and kind.extract(solution) == gold)
+    return solution if stated else f"{solution}\n{kind.state(gold)}"
 
 
 READERS: dict[str, Callable[..., Problem]] = {
@@ -227,14 +274,16 @@ READERS: dict[str, Callable[..., Problem]] = {
     "mawps": read_mawps,
     "asdiv": read_asdiv,
     "lm_eval": read_lm_eval,
-    "jsonl": read_own,
+    "rows": read_rows,
     "aqua": read_aqua,
     "arc": read_arc,
     "mmlu": read_mmlu,
 }
+# Readers whose columns may have other names in a data set -> the names of those columns in their rows.
+COLUMNS = {"rows": ("question", "answer", "solution", "id", "kind", "choices"), "gsm8k": ("question", "answer")}
 # Layouts whose answers are not numbers -> their type, and layouts with answers of any type, whose readers get it.
 ANSWER_TYPES = {"aqua": "choice", "arc": "choice", "mmlu": "choice"}
-ANY_ANSWER_TYPE = ("lm_eval", "jsonl")
+ANY_ANSWER_TYPE = ("lm_eval", "rows")
 # Layouts with several rows per question -> a factory, called for each file, of functions that detect new questions.
 REPEAT_FILTERS: dict[str, Callable[[], Callable[[dict[str, Any]], bool]]] = {"lm_eval": lm_eval.RepeatFilter}
 

@@ -39,7 +39,7 @@ class LabeledRecord(Record):
     """A labelled training problem.
 
     Attributes:
-        program: the reference solution as a program, if solutions are programs.
+        program: the reference solution as a program, if solutions are programs and it converts.
     """
 
     program: NotRequired[str]

@@ -3,21 +3,20 @@
 Splits are made in `gavel.data.splits`; `gavel.data.readers` parses the rows of each data set.
 """
 
+import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
-from xml.etree import ElementTree
 
 from gavel.common.errors import InputError, first_line
-from gavel.common.files import json_texts, read_json, read_jsonl
+from gavel.data import tables
 from gavel.data.fields import FIELDS, fields_of
 from gavel.data.normalise import normalise
-from gavel.data.readers import READERS, REPEAT_FILTERS, read_row, readers_for
+from gavel.data.readers import COLUMNS, READERS, REPEAT_FILTERS, read_row, readers_for
 from gavel.data.records import LoadedRecord, Record
 from gavel.solutions import answer_types
 
@@ -44,7 +43,7 @@ class SkippedRows:
         print(f"gavel: {path}: {rows} skipped{f', {more} of them not shown' if more else ''}", file=sys.stderr)
 
 
-_FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".xml")
+MAX_NAMES = 12  # columns named in a message
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -56,23 +55,27 @@ def load(
     split: str | None = None,
     revision: str | None = None,
     limit: int | None = None,
+    columns: Mapping[str, str | None] | None = None,
     label: str,
     skipped: SkippedRows | None = None,
     answer_type: str = answer_types.DEFAULT,
+    numbers: dict[str, int] | None = None,
 ) -> list[LoadedRecord]:
     """Load a data set as records.
 
     Args:
         reader: a key of `READERS`.
-        path: a file (.jsonl, .json, .parquet, .xml), a folder (written by `save_to_disk`, or in the hub's layout),
-            or a data set's name on the hub.
+        path: a file (`gavel.data.tables.SUFFIXES`), a folder (written by `save_to_disk`, or in the hub's layout), or a
+            data set's name on the hub.
         name: the configuration on the hub, e.g. `main` of `openai/gsm8k`.
         split: split on the hub or in a folder; for a file it is only used in the ids.
         revision: commit, tag or branch on the hub.
         limit: keep only the first rows.
+        columns: what the reader calls a column -> its name in the data set; None, or no entry, for the same name.
         label: the config key that holds `path`, for messages.
         skipped: counts invalid rows, which are skipped; None raises an error at the first one.
         answer_type: of the gold answers, a key of `gavel.solutions.answer_types.MODULES`.
+        numbers: gets each record's row number, counted from 0, by its id.
 
     Returns:
         Records. Their ids are the rows' own or else `<reader>-<split>-<row>` (`gsm8k-train-00012`), or
@@ -80,8 +83,8 @@ def load(
         `seed_question`, for `link_seeds`.
 
     Raises:
-        InputError: the data set is missing or empty, or a row is invalid; names the key, or file and line. A file that
-            cannot be parsed raises even with `skipped`.
+        InputError: the data set is missing or empty, has no such column, or a row is invalid; names the key, or file
+            and line. A file that cannot be parsed raises even with `skipped`.
     """
     if reader not in READERS:
         raise InputError(f"{label}: unknown reader {reader!r}; choose one of {', '.join(READERS)}")
@@ -97,9 +100,13 @@ def load(
     prefix = f"{reader}-{split}" if split else re.sub(r"[^\w.]+", "-", Path(path).stem)
     new: Callable[[dict[str, Any]], bool] = REPEAT_FILTERS[reader]() if reader in REPEAT_FILTERS else lambda row: True
     records: list[LoadedRecord] = []
-    ids: dict[str, int] = {}
+    ids = {} if numbers is None else numbers
     place: Callable[[int], str] | None = None
-    for number, row in enumerate(islice(_rows(path, name, split, revision, label), limit)):
+    named = {field: column for field, column in (columns or {}).items() if column is not None}
+    rows: Iterable[dict[str, Any]] = islice(_rows(path, name, split, revision, label), limit)
+    if reader in COLUMNS:
+        rows = _renamed(list(rows), named, path, label.removesuffix(".path"))
+    for number, row in enumerate(rows):
         try:
             if not new(row):
                 continue
@@ -110,8 +117,8 @@ def load(
                     f"the id {record['id']!r} is also the id of row {ids[record['id']]}; ids must be unique"
                 )
         except InputError as error:
-            place = place or _places(path)
-            problem = f"{place(number)}: {error} ({label}, reader {reader})"
+            place = place or tables.places(path)
+            problem = f"{place(number)}: {error} ({', '.join([label, f'reader {reader}', *_shown(named)])})"
             if skipped is None:
                 raise InputError(f"{problem}; correct the row, or skip such rows with skip_bad") from None
             skipped.add(InputError(problem))
@@ -144,55 +151,55 @@ def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -
     return linked
 
 
+def _renamed(rows: list[dict[str, Any]], named: Mapping[str, str], path: str, section: str) -> list[dict[str, Any]]:
+    """The rows with their columns under the reader's names.
+
+    Args:
+        named: the reader's name of a column -> its name in the data set.
+        section: the config section with the key `columns`, for messages.
+
+    Raises:
+        InputError: no row has a column of that name, or none is the question's or the answer's.
+    """
+    present = list(dict.fromkeys(column for row in rows for column in row))
+    listed = ", ".join(map(repr, present[:MAX_NAMES])) + (", ..." if len(present) > MAX_NAMES else "")
+    for field, column in named.items():
+        if rows and column not in present:
+            near = difflib.get_close_matches(column, present, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? Its" if near else "its"
+            raise InputError(f"{section}.columns.{field}: {path} has no column {column!r}; {hint} columns: {listed}")
+    for field in ("question", "answer"):
+        if rows and field not in present and field not in named and not (field == "answer" and "gold" in present):
+            raise InputError(
+                f"{section}: {path} has no column {field!r}; name the one that holds it in {section}.columns, such as "
+                f"`columns: {{{field}: {present[-1] if present else field}}}`; its columns: {listed}"
+                + (" (columns must be separated by commas)" if _other_delimiter(present) else "")
+            )
+    hidden = {"gold"} if "answer" in named else set()  # of a study's own files; `answer` is the model's there
+    return [
+        {column: value for column, value in row.items() if column not in hidden}
+        | {field: row.get(column) for field, column in named.items()}
+        for row in rows
+    ]
+
+
+def _other_delimiter(columns: Sequence[str]) -> bool:
+    return len(columns) == 1 and any(delimiter in columns[0] for delimiter in ",;\t|")
+
+
+def _shown(named: Mapping[str, str]) -> list[str]:
+    """For messages: which columns the reader's fields are."""
+    return [f"{field} in column {column!r}" for field, column in named.items()]
+
+
 def _rows(path: str, name: str | None, split: str | None, revision: str | None, label: str) -> Iterator[dict[str, Any]]:
     local = Path(path)
     if local.is_file():
-        return _file_rows(local, label)
-    looks_local = local.suffix in _FILE_SUFFIXES or path[0] in "./~" or not _HUB_NAME.fullmatch(path)
+        return tables.read_rows(local, label)
+    looks_local = local.suffix in tables.SUFFIXES or path[0] in "./~" or not _HUB_NAME.fullmatch(path)
     if looks_local and not local.exists():
         raise InputError(f"{label}: {path} does not exist; check the path")
     return _dataset_rows(local, path, name, split, revision, label)
-
-
-def _file_rows(path: Path, label: str) -> Iterator[dict[str, Any]]:
-    if path.suffix == ".jsonl":
-        return read_jsonl(path)
-    if path.suffix == ".json":
-        rows = read_json(path)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(
-                f"{label}: {path} is not a JSON list of objects; if it has one object per line, rename it to .jsonl"
-            )
-        return iter(rows)
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        try:
-            return iter(pyarrow.parquet.read_table(path).to_pylist())
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"{label}: {path} cannot be read as Parquet ({first_line(error)})") from None
-    if path.suffix == ".xml":
-        return _xml_rows(path, label)
-    raise InputError(f"{label}: {path} has none of the known extensions {', '.join(_FILE_SUFFIXES)}; rename it")
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Rejects a document type: its entity declarations can expand a few lines to gigabytes."""
-
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        raise InputError("it declares a document type (<!DOCTYPE ...>); remove that line")
-
-
-def _xml_rows(path: Path, label: str) -> Iterator[dict[str, Any]]:
-    """Attributes and child texts of ASDiv's `Problem` elements, with names in lower case and `_` for `-`."""
-    try:
-        root = ElementTree.parse(path, ElementTree.XMLParser(target=_Builder())).getroot()
-    except (ElementTree.ParseError, ValueError, OSError, LookupError) as error:
-        reason = error if isinstance(error, InputError) else first_line(error)
-        raise InputError(f"{label}: {path} cannot be read as XML ({reason})") from None
-    for problem in root.iter("Problem"):
-        fields = problem.attrib | {part.tag: "".join(part.itertext()).strip() for part in problem}
-        yield {name.lower().replace("-", "_"): value for name, value in fields.items()}
 
 
 def _dataset_rows(
@@ -221,13 +228,3 @@ def _dataset_rows(
                 raise InputError(f"{label}: {problem}; set split to one of them")
             dataset = dataset[split]
         yield from dataset
-
-
-def _places(path: str) -> Callable[[int], str]:
-    """A function from a row's number, counted from 0, to its place: `file:line`, or path and row number."""
-    if Path(path).is_file() and path.endswith(".jsonl"):
-        lines: list[int] = []
-        with suppress(InputError):  # a later line may be invalid; the lines before it are enough
-            lines.extend(line for line, _ in json_texts(path))
-        return lambda number: f"{path}:{lines[number]}"
-    return lambda number: f"{path}: row {number}"

@@ -6,13 +6,15 @@ the others.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from gavel.common.errors import InputError
 from gavel.data.fields import fields_of
 from gavel.data.normalise import normalise
 from gavel.data.records import LabeledRecord, LoadedRecord, Record
-from gavel.solutions.programs import to_program
+from gavel.solutions.programs import NotConvertible, convert
+
+MAX_SHOWN = 3  # problems named for each reason why solutions do not convert
 
 
 def make_splits(
@@ -24,7 +26,8 @@ def make_splits(
     unlabeled: int | float,
     validation: int | float,
     seed: int,
-    require_program: bool,
+    solution_format: Literal["program", "text"],
+    reasoning: bool = False,
     label: str = "data",
 ) -> tuple[dict[str, list[Record]], dict[str, Any]]:
     """Split the training problems into disjoint labelled, unlabelled and validation sets.
@@ -33,9 +36,9 @@ def make_splits(
     `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` if it is not yet
     linked), or if it duplicates another question (the smallest id with a gold answer is kept). The rest are
     usable. In hash order, validation takes the first problems with a gold answer. Labelled takes the next
-    problems with a gold answer and, if `require_program`, a solution that converts. Unlabelled takes the
-    remaining ones from the end. So labelled sets are nested: a larger size includes the smaller. The size does not
-    change validation, nor unlabelled as long as both fit.
+    problems with a gold answer: first those with a solution, which SFT trains on (in program format, one that
+    converts), then those with an answer only. Unlabelled takes the remaining ones from the end. So a larger
+    labelled set contains a smaller one. Its size does not change validation, nor unlabelled as long as both fit.
 
     Args:
         train: records.
@@ -43,13 +46,15 @@ def make_splits(
         pretrain: records.
         labeled, unlabeled, validation: a count, or a fraction in (0, 1) of the usable problems.
         seed: seed of the order.
-        require_program: labelled problems need a program, which is stored under the key `program`.
+        solution_format: `program` stores the program of a labelled problem under the key `program`.
+        reasoning: programs have the solution's text as comments (`gavel.solutions.programs.convert`).
         label: the config section of the three sizes, for messages.
 
     Returns:
         ({"labeled", "unlabeled", "validation"} → records, notes). Unlabelled records have None for solution
-        and gold. In the notes, `train` = `usable` + the counts under `removed`; `skipped_for_labeled` counts
-        problems that were skipped for the labelled set and so may be among the unlabelled.
+        and gold. In the notes, `train` = `usable` + the counts under `removed`; `solutions` counts the labelled
+        and the validation problems with a solution, and of the problems considered for the labelled set those
+        `without` and, by reason, those `not_converted`, with the ids and details of the first ones.
 
     Raises:
         InputError: a size is neither a count nor a fraction, ids repeat, or there are too few problems.
@@ -63,27 +68,19 @@ def make_splits(
 
     validation_rows = [row for row in order if row["gold"] is not None][: sizes["validation"]]
     taken = {row["id"] for row in validation_rows}
-    labeled_rows: list[Record] = []
-    programs: dict[str, str] = {}  # labelled problems only: converting a million would take minutes
-    skipped = {"no_gold": 0, "no_program": 0}
-    for row in order:
-        if len(labeled_rows) == sizes["labeled"]:
+    considered = (row for row in order if row["gold"] is not None and row["id"] not in taken)
+    chosen = _Chosen([], [], {})
+    for row in considered:
+        if len(chosen.solved) == sizes["labeled"]:  # converting a million would take minutes
             break
-        if row["gold"] is None:
-            skipped["no_gold"] += 1
-        elif row["id"] in taken:
-            continue
-        elif require_program and (program := _program(row)) is None:
-            skipped["no_program"] += 1
-        else:
-            labeled_rows.append(row)
-            programs |= {row["id"]: cast(str, program)} if require_program else {}
-    taken |= {row["id"] for row in labeled_rows}
+        chosen.add(row, solution_format, reasoning)
+    spare = chosen.unsolved[: sizes["labeled"] - len(chosen.solved)]
+    labelled = [*chosen.solved, *map(fields_of, spare)]
+    taken |= {row["id"] for row in labelled}
     remaining = [row for row in order if row["id"] not in taken]
 
-    requirement = "an answer and a solution that converts to a program" if require_program else "an answer"
     _enough(validation_rows, sizes, "validation", "an answer", usable, label)
-    _enough(labeled_rows, sizes, "labeled", requirement, usable, label)
+    _enough(labelled, sizes, "labeled", "an answer", usable, label)
     if len(remaining) < sizes["unlabeled"]:
         raise InputError(
             f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
@@ -91,16 +88,24 @@ def make_splits(
             "training problems are usable; lower them or give more training problems"
         )
     splits: dict[str, list[Record]] = {
-        "labeled": [_labeled(row, programs.get(row["id"])) for row in labeled_rows],
+        "labeled": labelled,
         "unlabeled": [_unlabeled(row) for row in remaining[len(remaining) - sizes["unlabeled"] :]],
         "validation": [fields_of(row) for row in validation_rows],
     }
+    validated = _Chosen([], [], {})
+    for row in validation_rows:
+        validated.add(row, solution_format, reasoning)
     notes = {
         "train": len(train),
         "usable": len(usable),
         "removed": removed,
         "without_gold": sum(row["gold"] is None for row in usable),
-        "skipped_for_labeled": skipped,
+        "solutions": {
+            "labeled": len(chosen.solved),
+            "validation": len(validated.solved),
+            "without": sum(not row["solution"] for row in chosen.unsolved),
+            "not_converted": chosen.reasons,
+        },
         "sizes": sizes,
         "unused": len(remaining) - sizes["unlabeled"],
     }
@@ -167,15 +172,32 @@ def _rank(seed: int, identity: str) -> str:
     return hashlib.sha256(f"{seed}:{identity}".encode()).hexdigest()
 
 
-def _program(row: Record) -> str | None:
-    if row["solution"] is None or row["gold"] is None:
-        return None
-    return to_program(row["solution"], row["gold"], row["question"])
+class _Chosen(NamedTuple):
+    """Problems with a solution, problems with an answer only, and why solutions do not convert: reason -> `count`,
+    and `first`, the ids and details of the first ones."""
 
+    solved: list[Record]
+    unsolved: list[Record]
+    reasons: dict[str, dict[str, Any]]
 
-def _labeled(row: Record, program: str | None) -> Record:
-    kept = fields_of(row)
-    return kept if program is None else cast(LabeledRecord, {**kept, "program": program})
+    def add(self, row: Record, solution_format: str, reasoning: bool) -> None:
+        """Add a problem with a gold answer, in program format with its program."""
+        solution = row["solution"]
+        if not solution:
+            self.unsolved.append(row)
+        elif solution_format == "text":
+            self.solved.append(fields_of(row))
+        else:
+            try:
+                program = convert(solution, cast(str, row["gold"]), row["question"], reasoning)
+            except NotConvertible as problem:
+                self.unsolved.append(row)
+                reason = self.reasons.setdefault(problem.kind, {"count": 0, "first": {}})
+                reason["count"] += 1
+                if len(reason["first"]) < MAX_SHOWN:
+                    reason["first"][row["id"]] = problem.detail
+            else:
+                self.solved.append(cast(LabeledRecord, {**fields_of(row), "program": program}))
 
 
 def _unlabeled(row: Record) -> Record:

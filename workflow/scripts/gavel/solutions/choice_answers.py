@@ -353,7 +353,7 @@ def _blank(text: str) -> str:
 
 TYPE = AnswerType(
     description="the letter of one of the question's options, which the question's text shows (`choices` of a row of "
-    "the reader `jsonl`).",
+    "the reader `rows`).",
     noun="choice",
     expected="the letter of an option, such as B",
     formats=("text",),

@@ -53,7 +53,7 @@ def _blank(text: str) -> str:
 TYPE = AnswerType(
     description="a number, or `None` for a question that has no answer.",
     noun="number",
-    expected="a number, or the string None (unanswerable)",
+    expected="a number or the word None",
     formats=("program", "text"),
     canonical=canonical,
     extract=None,

@@ -24,11 +24,6 @@ def solution(study: dict[str, Any]) -> dict[str, Any]:
     return study["solution"] | {"answer_type": study["data"]["answer_type"]}
 
 
-def requires_programs(study: dict[str, Any]) -> bool:
-    """Whether labelled questions need a solution that converts to a program, because SFT trains on programs."""
-    return study["sft"] is not None and study["solution"]["format"] == "program"
-
-
 def judge(study: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of `gavel.judge.load.load` that the judge's scores depend on.
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.paths import is_gguf
+from gavel.data import tables
 from gavel.study import checks, config_files, params
 from gavel.study.schema.study import check_place, load
-
-DATA_SUFFIXES = {".json", ".jsonl", ".parquet", ".xml"}
 
 
 def read(name: str | Path, root: str | Path) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def find(name: str, root: str | Path, key: str) -> str:
         except OSError as error:
             raise InputError(f"{key}: {name[:80]} cannot be looked up ({error.strerror}); check the path") from None
     local = "/" in name and any((base / name.split("/")[0]).is_dir() for base in (Path(), Path(root)))
-    if local or name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in DATA_SUFFIXES:
+    if local or name[0] in "./~" or name.count("/") > 1 or Path(name).suffix in tables.SUFFIXES:
         places = dict.fromkeys([str(Path.cwd()), str(root)])
         raise InputError(f"{key}: no such file or folder: {name} (looked from {' and '.join(places)})")
     return name

@@ -1,6 +1,7 @@
-"""The supervised baseline: fine-tuning on the labelled questions with TRL's SFTTrainer, loss on completions only.
+"""The supervised baseline: fine-tuning on the labelled questions that have a solution, with TRL's SFTTrainer.
 
-Every RL run starts from it, so it is selected like every other model: by validation accuracy.
+The loss is on completions only. Every RL run starts from this baseline, so it is selected like every other model: by
+validation accuracy.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 from trl.data_utils import common_prefix_length
 
-from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
+from gavel.common.log import info
+from gavel.data.check_sizes import check_solutions
 from gavel.data.records import LabeledRecord, Record
 from gavel.jobs.launch import RunFolders
 from gavel.models.context import check_questions
@@ -61,20 +63,10 @@ class SFTSettings:
     lora: LoraSettings | None
 
 
-def solutions(rows: Sequence[LabeledRecord], solution_format: str, source: str) -> list[str]:
-    """The training target of each labelled row: its program, or its annotated text.
-
-    Raises:
-        InputError: a row has none.
-    """
-    targets = []
+def solutions(rows: Sequence[LabeledRecord], solution_format: str) -> list[str]:
+    """The training target of each labelled row: its program, or its solution; empty for a row that has none."""
     key = {"program": "program", "text": "solution"}[solution_format]
-    for number, row in enumerate(rows, start=1):
-        text = row.get("program") if key == "program" else row.get("solution")
-        if not text:
-            raise InputError(f"{source}:{number}: labelled row {row['id']} has no {key}; SFT needs one")
-        targets.append(text)
-    return targets
+    return [cast(str, row.get(key)) or "" for row in rows]
 
 
 def train(
@@ -95,7 +87,7 @@ def train(
 
     Args:
         student: its `model` is fine-tuned.
-        labeled, validation: JSONL files of records; labelled ones with solutions.
+        labeled, validation: JSONL files of records; labelled ones without a solution are left out.
         seed: of the order of examples.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
@@ -103,31 +95,34 @@ def train(
         What `run.json` holds.
 
     Raises:
-        InputError: a row has no solution, or does not fit the model's context.
+        InputError: fewer rows than a batch have a solution, or one does not fit the model's context.
     """
     rows = [cast(LabeledRecord, row) for row in read_jsonl(labeled)]
     validated = [cast(Record, row) for row in read_jsonl(validation)]
-    texts = solutions(rows, task.format, labeled)
+    texts = solutions(rows, task.format)
+    solved = [(row, text) for row, text in zip(rows, texts, strict=True) if text]
+    check_solutions(len(solved), len(rows), settings.batch_size)
     start = student.start
     fits = partial(check_questions, model=start, student=student, task=task)
     fits(rows, source=labeled, solutions=texts)
     fits(validated, source=validation)
     policy = Policy.load(start, student, task)
     distributed.check("sft", critic=False)
+    distributed.on_main(lambda: _log_examples([text for _, text in solved], len(rows), policy, task))
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
-    per_epoch = max(1, len(rows) // settings.batch_size)
+    per_epoch = len(solved) // settings.batch_size
     steps = per_epoch * settings.epochs
     monitor = Monitor(validated, task, seed=seed, limits=limits)
     every = per_epoch * settings.validate_every
     callback = RunCallback(
         state, policy.tokenizer, monitor, steps=steps, validate_every=every, save_every=every, mirror=mirror
     )
-    made = examples(rows, texts, task, policy.tokenizer)
+    made = examples(solved, task, policy.tokenizer)
     shown = show("SFT example", policy.tokenizer, *made[0].parts)
     dataset = Dataset.from_list([example.row for example in made])
     trainer = _trainer(policy, dataset, settings, steps, seed, state, callback)
     trl_config.resume(trainer, state)
-    summary = _summary(settings, seed, steps, len(rows)) | {"example": shown, "seconds": callback.seconds()}
+    summary = _summary(settings, seed, steps, len(solved)) | {"example": shown, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trainer.model, policy.tokenizer, Path(run.output), summary, mirror))
 
 
@@ -152,18 +147,30 @@ class Example(NamedTuple):
 
 
 def examples(
-    rows: Sequence[LabeledRecord], texts: Sequence[str], task: Task, tokenizer: PreTrainedTokenizerBase
+    solved: Sequence[tuple[LabeledRecord, str]], task: Task, tokenizer: PreTrainedTokenizerBase
 ) -> list[Example]:
     """The training examples, as TRL would tokenise texts, but without a second BOS after a chat template's.
 
     Args:
-        texts: the training target of each row.
+        solved: rows with their training targets.
     """
-    asked = task.prompts((row["question"] for row in rows), tokenizer)
+    asked = task.prompts((row["question"] for row, _ in solved), tokenizer)
     end = cast(str, tokenizer.eos_token)
     read = task.encode(asked, tokenizer)
-    full = task.encode([prompt + text + end for prompt, text in zip(asked, texts, strict=True)], tokenizer)
+    full = task.encode([prompt + text + end for prompt, (_, text) in zip(asked, solved, strict=True)], tokenizer)
     return [Example(ids, common_prefix_length(prompt, ids)) for prompt, ids in zip(read, full, strict=True)]
+
+
+def _log_examples(texts: Sequence[str], labeled: int, policy: Policy, task: Task) -> None:
+    """Log how many questions SFT trains on, and warn if responses as long as their solutions would be cut."""
+    info(f"training on {len(texts)} of {labeled} labelled questions, those with a solution")
+    lengths = [len(ids) + 1 for ids in policy.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    if cut := sum(length > task.max_new_tokens for length in lengths):
+        info(
+            f"solution.max_new_tokens is {task.max_new_tokens}, but {cut} of {len(texts)} solutions have more tokens, "
+            f"up to {max(lengths)}; sampled responses as long as these are cut",
+            console=True,
+        )
 
 
 def _trainer(

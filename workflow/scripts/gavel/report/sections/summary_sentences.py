@@ -54,7 +54,14 @@ def label_use(results: Results) -> list[str]:
     if first.run == "base":
         sentences.append("Every RL run starts from the base model, which was not trained on this study's labels.")
     elif sft:
-        sentences.append(f"SFT trained on {sft:,} labelled questions; every RL run starts from it.")
+        labeled = counts.get("labeled")
+        some = isinstance(labeled, int) and sft < labeled
+        which = (
+            f"{sft:,} of {labeled:,} labelled questions, those with a solution"
+            if some
+            else f"{sft:,} labelled questions"
+        )
+        sentences.append(f"SFT trained on {which}; every RL run starts from it.")
     used = []
     for lam in sorted({about["lambda"] for run, about in results.runs.items() if run != first.run}):
         counted = {

@@ -7,9 +7,11 @@ kept is not known in advance.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
+from gavel.data import tables
 from gavel.judge.kinds import is_comparative
 from gavel.judge_eval.probes import PROBES, PROBLEMS, PROBLEMS_IN_PAIRS
 from gavel.study import layout, params
@@ -127,7 +129,10 @@ def judge_benchmark(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]
 
 
 def sft(settings: dict[str, Any], sizes: dict[str, Any]) -> Work:
-    """Fine-tuning: full batches only, with greedy validation before, during and after training."""
+    """Fine-tuning: full batches only, with greedy validation before, during and after training.
+
+    An upper bound if not all labelled questions have a solution.
+    """
     per_epoch = max(1, sizes["labeled"] // settings["batch_size"])
     steps = per_epoch * settings["epochs"]
     validated = validations(steps, per_epoch * settings["validate_every"]) * sizes["validation"]
@@ -202,16 +207,15 @@ def questions(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows(source: dict[str, Any], key: str) -> int:
-    """Number of questions in a source; for a JSON Lines file, its lines. Raises `InputError` if it is unknown."""
+    """Number of questions in a source; for a local file, its rows. Raises `InputError` if it is unknown."""
     if source["reader"] == "generator":
         return source["size"]
     count = ROWS.get((source["path"], source["split"]))
-    if count is None and source["path"].endswith(".jsonl"):
-        with open(source["path"], "rb") as handle:
-            count = sum(1 for line in handle if line.strip())
+    if count is None and Path(source["path"]).is_file():
+        count = tables.count_rows(Path(source["path"]), f"{key}.path")
     if count is None:
         raise InputError(
-            f"{key}: the number of questions in {source['path']} is unknown before it is read; give a .jsonl file, or "
-            f"one of {', '.join(' '.join(name) for name in ROWS)}"
+            f"{key}: the number of questions in {source['path']} is unknown before it is read; give a file, or one of "
+            f" {', '.join(' '.join(name) for name in ROWS)}"
         )
     return min(count, source["limit"] or count)

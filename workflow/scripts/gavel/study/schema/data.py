@@ -5,12 +5,36 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gavel.common.redaction import reject_secrets_in_options
-from gavel.data.readers import READERS, reader_descriptions, readers_for
+from gavel.data.readers import COLUMNS, READERS, reader_descriptions, readers_for
 from gavel.solutions import answer_types
 from gavel.study.schema.base import Count, Section, TemplateArguments, check_template_arguments
 
-READ = ("path", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
+READ = ("path", "columns", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
 GENERATED = ("set", "size", "seed", "perturbs")  # keys of sources that are generated
+
+
+class Columns(Section):
+    """Names of the columns (keys of JSON objects) that the readers `rows` and `gsm8k` read; null stands for a column of
+    the key's own name."""
+
+    question: str | None = Field(None, description="Column with the question.")
+    answer: str | None = Field(
+        None, description="Column with the gold answer; for `gsm8k`, with the steps and the final `#### N`."
+    )
+    solution: str | None = Field(
+        None, description="`rows` only: column with the worked solution, which SFT trains on; rows may lack one."
+    )
+    id: str | None = Field(None, description="`rows` only: column with a distinct name for each row.")
+    kind: str | None = Field(None, description="`rows` only: column with the kind of question, for test sets.")
+
+    @model_validator(mode="after")
+    def check_distinct(self) -> Self:
+        named: dict[str, str] = {}
+        for key in type(self).model_fields:
+            column = getattr(self, key)
+            if column is not None and (other := named.setdefault(column, key)) != key:
+                raise ValueError(f"{other} and {key} name the same column, {column!r}; name two, or leave one out")
+        return self
 
 
 class Source(Section):
@@ -20,7 +44,16 @@ class Source(Section):
         description="How to read it. `generator` generates questions; the others read published layouts. "
         f"{reader_descriptions()}"
     )
-    path: str | None = Field(None, description="Local file or folder, or a hub data set's name (not for `generator`).")
+    path: str | None = Field(
+        None,
+        description="Local file (.jsonl, .json, .csv, .tsv, .parquet, or ASDiv's .xml) or folder, or a hub data set's "
+        "name (not for `generator`).",
+    )
+    columns: Columns | None = Field(
+        None,
+        description="Names of the columns in the data set, such as `{question: problem, answer: final, solution: "
+        "rationale}`; null stands for the reader's own names.",
+    )
     name: str | None = Field(None, description="Hub configuration, such as `main` for openai/gsm8k; not for a file.")
     split: str | None = Field(
         None,
@@ -43,6 +76,25 @@ class Source(Section):
     size: Count | None = Field(None, description="Generator only: number of questions.")
     seed: int = Field(0, description="Generator only: a different seed gives different questions.")
     perturbs: str | None = Field(None, description="Generator set `plus` only: name of the test set to perturb.")
+
+    @field_validator("reader", mode="before")
+    @classmethod
+    def check_reader(cls, value: Any) -> Any:
+        if value == "jsonl":
+            raise ValueError("'jsonl' is now 'rows', which reads JSON Lines, JSON, CSV and Parquet alike")
+        return value
+
+    @model_validator(mode="after")
+    def check_columns(self) -> Self:
+        if self.columns is None or self.reader == "generator":
+            return self
+        for key in type(self.columns).model_fields:
+            if getattr(self.columns, key) is not None and key not in COLUMNS.get(self.reader, ()):
+                readers = " or ".join(repr(name) for name, keys in COLUMNS.items() if key in keys)
+                raise ValueError(
+                    f"columns.{key}: reader {self.reader!r} would ignore it; leave it out, or use {readers}"
+                )
+        return self
 
     @model_validator(mode="after")
     def check_keys(self) -> Self:
