@@ -52,7 +52,7 @@ rule prepare_data:
             "solution_format": config["solution"]["format"],
             "reasoning": config["solution"]["reasoning"],
         },
-        models=LOCAL_MODELS,
+        models=LOCAL_MODELS,  # checked against the data
     script:
         "../scripts/prepare_data.py"
 

@@ -3,6 +3,7 @@
 A subcommand has a module of its own name: `compare` belongs to `score`.
 
 - `main`: the command and its list of subcommands
+- `check`: `gavel check`: what a study reads, asks and needs, before it runs
 - `score`: `gavel score`: accuracy of a file of responses
 - `compare`: `gavel score --compare`: a paired comparison of two files
 - `judge`: `gavel judge`: evaluate a judge on a file

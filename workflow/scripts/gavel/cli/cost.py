@@ -58,13 +58,13 @@ def page(configs: list[str], assumed: Assumptions) -> str:
     changed = [f"--{name}={value:g}" for name, value in asdict(assumed).items() if value != plain[name]]
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
-    studies = [(label, config) for name in configs for label, config in _studies(name).items()]
+    studies = [(label, config) for name in configs for label, config in studies_in(name).items()]
     parts += [_assumptions(assumed), *(_study(label, config, assumed) for label, config in studies)]
     return "\n\n".join(parts) + "\n"
 
 
-def _studies(name: str) -> dict[str, dict[str, Any]]:
-    """Title -> resolved config; for a sweep, one per variant, as if each ran alone."""
+def studies_in(name: str) -> dict[str, dict[str, Any]]:
+    """Title -> resolved config of a YAML file; for a sweep, one per variant, as if each ran alone."""
     raw = config_files.read(name)
     if not raw.get("sweep"):
         return {f"`{name}`": resolve.resolve(raw, ROOT)}

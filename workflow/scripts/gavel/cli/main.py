@@ -1,4 +1,4 @@
-"""The `gavel` command: score and compare files, evaluate judges, estimate costs. It does not train or run workflows.
+"""The `gavel` command: check studies, score files, evaluate judges, estimate costs. It does not train or run workflows.
 
 Each subcommand is one file in `gavel.cli`, with a function that registers its parser and one that runs it. `COMMANDS`
 lists the former.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from typing import Any, TextIO
 
+from gavel.cli.check import add_check
 from gavel.cli.cost import add_cost
 from gavel.cli.judge import add_judge
 from gavel.cli.report import add_report
@@ -22,7 +23,7 @@ from gavel.cli.track import add_track
 from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
-COMMANDS = (add_score, add_judge, add_report, add_cost, add_resources, add_track, add_ui)
+COMMANDS = (add_check, add_score, add_judge, add_report, add_cost, add_resources, add_track, add_ui)
 
 
 CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`

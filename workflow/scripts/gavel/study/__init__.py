@@ -9,6 +9,9 @@
 - `rules`: the table of rules: `RULES`
 - `params`: the parameters of each rule's jobs
 - `checks`: checks before the first job
+- `memory_check`: refuse what would not fit into memory
+- `check_data`: check the splits once they are written
+- `preview`: what a study reads, asks and needs, before it runs
 - `code_digest`: which rules a code change reruns
 - `cost`: cost estimates
 - `reference`: the reference of all config keys

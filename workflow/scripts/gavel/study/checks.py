@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gavel.common.errors import InputError
+from gavel.common.paths import is_gguf
 from gavel.common.requirements import require_package
 from gavel.data.hub import download
 from gavel.jobs import serving
@@ -41,13 +42,22 @@ def check_models(study: dict[str, Any]) -> None:
     """Check tokens and prompts of the models that already exist, or exist as GGUF files. Raises `InputError`."""
     settings = {"student": params.student(study), "judge": params.judge(study)}
     for which, section in settings.items():
-        section["model"] = start_model(study, which)
-    for which, source in layout.gguf(study).items():
-        path = Path(source.path, source.file or "")
-        if path.is_file() and not Path(settings[which]["model"]).exists() and find_spec("torch"):
-            gguf.check(path, f"{which}.model")
-            settings[which]["model"] = str(path)
+        found = readable_model(study, which)
+        if found and is_gguf(found) and find_spec("torch"):
+            gguf.check(Path(found), f"{which}.model")
+        section["model"] = found or start_model(study, which)
     check_tokenizers(**settings, solution=params.solution(study), served=bool(study["judge"]["server"]))
+
+
+def readable_model(study: dict[str, Any], which: str) -> str | None:
+    """Where a tokenizer can be read before the first job: the model's folder, or the GGUF file that it is made from.
+
+    None for a model that a rule makes or downloads, and for a hub name.
+    """
+    place = start_model(study, which)
+    if not Path(place).exists() and which in (sources := layout.gguf(study)):
+        place = str(Path(sources[which].path, sources[which].file or ""))
+    return place if Path(place).exists() else None
 
 
 def check_tokenizers(
