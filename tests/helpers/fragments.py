@@ -39,12 +39,14 @@ def fragments(text: str) -> Iterator[dict]:
 
 
 def whole(fragment: dict) -> dict:
-    """The default study with what a fragment takes for granted: GPUs, no critic, a judge that compares; without a
-    source that it replaces."""
+    """The default study with what a fragment takes for granted: GPUs, no critic, a judge that compares; without
+    sources that it replaces or whose answers are of another type."""
     raw = default() | {"study": "mine", "results_dir": "results/mine", "compute": {"gpus": 8}}
     raw["rl"] |= {"algorithms": ["grpo"]}
     if "best_of" in fragment.get("evaluation", {}):
         raw["judge"] |= {"kind": "pairwise"}
-    if "train" in fragment.get("data", {}):
+    if "answer_type" in fragment.get("data", {}):
+        raw["data"] = {}
+    elif "train" in fragment.get("data", {}):
         del raw["data"]["train"]
     return raw

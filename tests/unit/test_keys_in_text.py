@@ -10,7 +10,7 @@ from helpers.fragments import KEYS, check_fragments, fragments
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = re.compile(rf"(?<![\w./*@])(?:{'|'.join(KEYS)})(?:\.(?:\w+|<\w+>))+")  # a key, or a file
-FILES = (".csv", ".json", ".jsonl", ".yaml", ".zip")
+FILES = (".csv", ".json", ".jsonl", ".md", ".yaml", ".zip")
 
 
 def exists(path: str) -> bool:

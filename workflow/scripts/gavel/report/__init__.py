@@ -2,6 +2,7 @@
 
 - `page`: a study's page: `render`
 - `results`: read a results folder
+- `baseline`: what the pages call the baseline: SFT, or the base model
 - `sections`: the page's sections
 - `plots`: draw figures as SVG
 - `figure`: figures of a page and their captions

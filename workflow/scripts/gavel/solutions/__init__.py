@@ -2,12 +2,14 @@
 
 - `verifier`: `verify`: the only definition of *correct*
 - `answer_types`: the table of what answers can be
-- `number_answers`, `choice_answers`: its rows: numbers, and the letters of multiple choice
+- `number_answers`: a row of it: numbers
+- `choice_answers`: another: the letters of multiple choice
 - `_response`: what a response contains beside its solution
 - `_statements`: the answer that a piece of text states
 - `_latex`: the value of a formula
 - `numbers`: numbers in canonical form
 - `programs`: convert annotated solutions to programs
+- `_reasoning`: a program's comments and names, from the solution's text
 - `sandbox`: run programs that a model wrote
 - `answers`: the time limit of a batch of programs, and the answer of one that did not run
 - `mistakes`: corrupted solutions

@@ -1,6 +1,7 @@
 """Training: students, judges, and tiny models from scratch.
 
 - `sft`: the SFT baseline
+- `base`: the baseline of a study without SFT
 - `rl`: RL with the mixed reward
 - `judge`: judge training
 - `scratch`: tiny models from scratch

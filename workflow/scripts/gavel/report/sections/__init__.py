@@ -9,6 +9,7 @@
 - `judge_benchmark`: the judge benchmark
 - `judge_training`: the judge's training
 - `samples`: the sample browser
+- `prompts`: the first prompt of each kind
 - `data_and_cost`: data, algorithms and cost
 - `workflow`: the graph of rules
 """
