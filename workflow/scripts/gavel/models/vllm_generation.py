@@ -9,6 +9,7 @@ from gavel.common.seeding import prompt_seed
 from gavel.models.loading import Student
 from gavel.models.sampling import Sample, count_occurrences
 from gavel.models.task import Task
+from gavel.models.vllm_options import device_options
 
 if TYPE_CHECKING:
     import vllm
@@ -30,7 +31,7 @@ class VllmSettings:
 
 
 class VllmPolicy:
-    """A checkpoint in vLLM, on this machine's GPUs.
+    """A checkpoint in vLLM, on this machine's GPUs or, with vLLM's build for CPUs, on its CPU.
 
     Every occurrence of a prompt has its own seed, so samples do not depend on the other prompts. They differ from those
     of `gavel.models.sampling`.
@@ -56,6 +57,7 @@ class VllmPolicy:
             gpu_memory_utilization=settings.gpu_memory_utilization,
             tensor_parallel_size=settings.tensor_parallel_size,
             max_model_len=settings.max_model_length,
+            **device_options(),
         )
 
     def solve(

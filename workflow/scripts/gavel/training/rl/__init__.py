@@ -9,6 +9,7 @@
 - `packing`: several completions of a prompt as one row
 - `rollout`: the questions of each step, and their completions
 - `rollout_server`: how a job reaches vLLM for its rollouts
+- `vllm_rollouts`: the engine that TRL starts for them, and how far it is from the trainer
 - `validation_rules`: rules over validations: collapse, and no more progress
 - `validation_actions`: what a run does then: `ACTIONS`
 - `settings`: the config's section `rl`

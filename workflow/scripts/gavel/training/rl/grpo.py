@@ -12,7 +12,7 @@ sees it. Dropout is off, so that the ratio compares log-probabilities of the sam
 `gavel.training.rl.rewards`. Loss, logging and checkpoints are TRL's, and so are the numbers, up to rounding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             the loss. Needs rewards that are not divided by their spread.
         special_tokens: whether the tokenizer adds special tokens to a prompt when TRL tokenises it, which it does for
             vLLM; texts made with a chat template have them already.
+        correction: `(rollout, TRL's metrics) -> further metrics` of its importance-sampling correction.
     """
 
     beta: float
@@ -45,9 +46,10 @@ class PackedGRPOTrainer(GRPOTrainer):
         leave_one_out: bool = False,
         kl_in_reward: bool = False,
         special_tokens: bool = True,
+        correction: Callable[[dict[str, Any], Mapping[str, list[float]]], Mapping[str, float]] | None = None,
         **kwargs: Any,
     ):
-        self.leave_one_out, self.kl_in_reward = leave_one_out, kl_in_reward
+        self.leave_one_out, self.kl_in_reward, self.correction = leave_one_out, kl_in_reward, correction
         self.special_tokens = special_tokens
         self.packs = packable(model)
         if not self.packs:
@@ -69,6 +71,9 @@ class PackedGRPOTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.correction is not None:
+            for name, value in self.correction(output, self._metrics["train"]).items():
+                self._metrics["train"][name].append(value)
         if self.beta and self.kl_in_reward:
             output["kl_rewards"] = self._kl_rewards(output)
             rewarded = ~torch.isnan(self.local_rewards(len(inputs)))

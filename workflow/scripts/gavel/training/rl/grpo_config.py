@@ -114,4 +114,8 @@ def vllm_options(vllm: VllmSettings | None) -> dict[str, Any]:
         "vllm_tensor_parallel_size": vllm.tensor_parallel_size,
         "vllm_max_model_length": vllm.max_model_length,
         "vllm_enable_sleep_mode": vllm.sleep,
+        "vllm_importance_sampling_correction": vllm.importance_sampling_mode is not None,
+        "vllm_importance_sampling_mode": vllm.importance_sampling_mode or "sequence_mask",
+        "vllm_importance_sampling_clip_max": vllm.importance_sampling_clip_max,
+        "vllm_importance_sampling_clip_min": vllm.importance_sampling_clip_min,
     }

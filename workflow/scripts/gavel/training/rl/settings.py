@@ -37,6 +37,11 @@ class VllmSettings:
         tensor_parallel_size: GPUs per copy of the model, in mode `colocate`.
         max_model_length: maximum length of prompt plus completion, in tokens; None for the model's own.
         sleep: release vLLM's memory while the policy is updated.
+        dtype: of the engine's weights, in mode `colocate`; None for that in which training computes.
+        importance_sampling_mode: TRL's `vllm_importance_sampling_mode`; None for no correction.
+        importance_sampling_clip_max, importance_sampling_clip_min: limits of the ratio; None for none.
+        warn_logp_difference: mean difference of a rollout's log-probabilities, in nats per token, above which the
+            run warns.
     """
 
     serve: Literal["external", "job"]
@@ -50,6 +55,11 @@ class VllmSettings:
     tensor_parallel_size: int
     max_model_length: int | None
     sleep: bool
+    dtype: Literal["float32", "bfloat16", "float16"] | None
+    importance_sampling_mode: Literal["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"] | None
+    importance_sampling_clip_max: float | None
+    importance_sampling_clip_min: float | None
+    warn_logp_difference: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedRewar
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
 from gavel.training.rl.settings import RLSettings
 from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
+from gavel.training.rl.vllm_rollouts import CorrectionMonitor, engine_options
 from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is experimental; we pin TRL and test it
@@ -138,7 +139,8 @@ def train(
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
     example = show("rollout prompt", policy.tokenizer, *task.encode(asked[:1], policy.tokenizer))
-    trainer = _trainer(plan, state, policy, rows, asked, reward, callback)
+    with engine_options(settings.vllm, dtype=policy.model.dtype, bf16=settings.bf16, seed=grid_run.seed):
+        trainer = _trainer(plan, state, policy, rows, asked, reward, callback)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
     summary = _summary(plan, rows, ended) | {"example": example, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
@@ -259,6 +261,7 @@ def _trainer(
         peft_config=lora.adapters(settings.lora, "rl.lora"),
         kl_in_reward=settings.kl_placement == "reward",
         special_tokens=special_tokens,
+        correction=CorrectionMonitor.of(settings.vllm),
         **own,
     )
 

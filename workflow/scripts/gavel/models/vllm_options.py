@@ -1,0 +1,18 @@
+"""Options that vLLM's engine gets wherever it is started, for rollouts and for evaluation."""
+
+import os
+from typing import Any
+
+from gavel.models.loading import device
+
+
+def device_options() -> dict[str, Any]:
+    """Options of an engine that is about to start on this machine's device.
+
+    On a CPU, compiling would take minutes, and vLLM would reserve most of the machine's memory for its cache: it gets 1
+    GiB, unless `VLLM_CPU_KVCACHE_SPACE` (in GiB) is set.
+    """
+    on_cpu = device().type == "cpu"
+    if on_cpu:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    return {"enforce_eager": on_cpu}
