@@ -21,7 +21,9 @@ from gavel.report.sections import (
     workflow,
 )
 from gavel.report.sections.samples import QUOTAS, choose
+from gavel.report.sections.sampling_mismatch import mismatch_table, mismatch_warnings
 from gavel.study.layout import Layout
+from gavel.study.schema.training import Rl
 from helpers import fake_results
 from helpers.pages import Tags, cells
 
@@ -491,3 +493,55 @@ def test_a_margin_that_may_be_0_is_pointed_out(study, tmp_path, interval, report
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("(95 % interval -0.011 to 0.040) and not significantly different from 0" in text) == reported
     assert "margin within questions" in text
+
+
+SAMPLING = "sampling/sampling_logp_difference"
+
+
+@pytest.fixture
+def by_vllm(study):
+    """A study's results in which vLLM sampled the rollouts of two runs."""
+    root, config = study
+    results = load(root, config)
+    results.study["rl"]["vllm"] = {"warn_logp_difference": 0.05, "importance_sampling_mode": "sequence_mask"}
+    for run, far, masked in (("grpo-lambda0.5-seed0", 0.02, 0), ("grpo-lambda0-seed0", 0.2, 3)):
+        rows = results.training[run]
+        rows[f"{SAMPLING}/mean"], rows[f"{SAMPLING}/max"] = far, 2 * far
+        rows["sampling/masked"], rows["sampling/masked_fraction"] = masked, masked / 256
+    return results
+
+
+def test_how_far_vllm_is_from_the_trainer_stands_in_a_table_with_what_was_masked(by_vllm):
+    rows = {row[0].text: [(cell.text, cell.sub) for cell in row[1:]] for row in mismatch_table(by_vllm).rows}
+    assert set(rows) == {by_vllm.names[run] for run in ("grpo-lambda0.5-seed0", "grpo-lambda0-seed0")}
+    assert rows[by_vllm.names["grpo-lambda0-seed0"]] == [
+        ("0.2", ""), ("0.2", ""), ("0.4", ""), ("240", "1.2 %"), ("–", ""),
+    ]  # fmt: skip
+    assert rows[by_vllm.names["grpo-lambda0.5-seed0"]][3] == ("0", "0.0 %")
+
+
+def test_what_biases_the_comparison_of_runs_is_told(by_vllm):
+    far, masked = mismatch_warnings(by_vllm)
+    name = by_vllm.names["grpo-lambda0-seed0"]
+    assert far.startswith(f"In {name}, vLLM's log-probabilities differ from the trainer's by more than 0.05 nats")
+    assert f"masked completions, which then taught nothing: 240 in {name}." in masked
+    by_vllm.study["rl"]["vllm"] |= {"warn_logp_difference": 0.5, "importance_sampling_mode": "token_mask"}
+    assert [text.split(",")[0] for text in mismatch_warnings(by_vllm)] == ["The correction masked tokens"]
+
+
+def test_the_difference_is_drawn_for_the_runs_that_have_one(by_vllm, page):
+    titles = [title for title, _ in training.diagnostics_figure(by_vllm).panels]
+    assert {"vLLM against trainer, nats a token", "share masked by the correction"} <= set(titles)
+    assert "vLLM against" not in page
+
+
+def test_the_page_tells_of_vllm(by_vllm, tmp_path, study):
+    shutil.copytree(study[0], tmp_path / "results")
+    for run, rows in by_vllm.training.items():
+        rows.to_csv(tmp_path / "results" / "runs" / run / "training.csv", index=False)
+    vllm = Rl(algorithms=["grpo"], vllm={}).model_dump()["vllm"]
+    config = study[1] | {"rl": study[1]["rl"] | {"vllm": vllm}}
+    render(tmp_path / "results", config, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "<h3>vLLM against the trainer</h3>" in page
+    assert "which then taught nothing: 240 in" in page

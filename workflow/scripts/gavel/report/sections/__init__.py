@@ -3,6 +3,7 @@
 - `summary_sentences`: sentences computed from the results, such as the one at the top
 - `accuracy`: the test results
 - `training`: training curves and rewarded wrong responses
+- `sampling_mismatch`: how far vLLM's log-probabilities are from the trainer's
 - `votes`: answers chosen from several samples
 - `perturbation_kinds`: perturbed test sets, by kind of perturbation
 - `judge`: the judge's calibration and probes

@@ -27,6 +27,10 @@ LOGGED = {
     "clip_ratio/region_mean": "share of tokens clipped",
     "grad_norm": "gradient norm",
     "explained_variance": "explained variance of the critic",
+    "sampling/sampling_logp_difference/mean": "vLLM against trainer, nats a token",
+    "sampling/importance_sampling_ratio/mean": "mean importance-sampling ratio",
+    "sampling/masked_fraction": "share masked by the correction",
+    "sampling/truncated_fraction": "share truncated by the correction",
 }
 MONITORED = {
     "gap": "judge reward minus accuracy",
