@@ -1,4 +1,4 @@
-"""The calls to vLLM, on a stand-in for its two classes that samples with transformers: vLLM itself needs a GPU."""
+"""The calls to vLLM, on a stand-in for its two classes that samples with transformers; tests/system/vllm has vLLM."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Rollouts by vLLM's server: what reaches TRL's configuration and vLLM's command line. vLLM itself needs a GPU."""
+"""Rollouts by vLLM's server: what reaches TRL's configuration and vLLM's command line. The real one needs GPUs."""
 
 import json
 import sys
@@ -103,13 +103,19 @@ def test_without_vllm_transformers_samples(tmp_path):
 def test_how_rollouts_are_reached_reruns_nothing_and_what_is_sampled_does():
     same = [
         config(vllm)
-        for vllm in (JOB, EXTERNAL, EXTERNAL | {"timeout_s": 9}, JOB | {"gpus": [3], "startup_timeout_s": 60})
+        for vllm in (
+            JOB,
+            EXTERNAL,
+            EXTERNAL | {"timeout_s": 9, "warn_logp_difference": 0.2},
+            JOB | {"gpus": [3], "startup_timeout_s": 60},
+        )
     ]
     assert len({json.dumps(params.rl(resolved)) for resolved in same}) == 1
     for other in (
         config({}),
         config(None),
         config(EXTERNAL | {"max_model_length": 99}),
+        config(EXTERNAL | {"importance_sampling_mode": "token_mask"}),
         config(EXTERNAL, kl_coefficient=0.1),
     ):
         assert params.rl(other) != params.rl(same[0])

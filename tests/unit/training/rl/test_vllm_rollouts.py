@@ -1,5 +1,8 @@
 """What TRL's correction for vLLM does to a rollout, and the options of its engine, on a stand-in for the engine."""
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 from datasets import Dataset
@@ -11,7 +14,7 @@ from gavel.common.dataclass_config import from_section
 from gavel.models.sampling import sample
 from gavel.study import params
 from gavel.study.schema import training
-from gavel.training.rl import algorithms, grpo_config
+from gavel.training.rl import algorithms, grpo_config, vllm_rollouts
 from gavel.training.rl.algorithms import Passes
 from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.settings import RLSettings, VllmSettings
@@ -79,6 +82,21 @@ def test_the_engine_computes_as_training_does_with_random_numbers_of_its_run(mon
     assert [options.get("enforce_eager") for options in started] == [True, True, None]
     assert started[0]["seed"] == started[2]["seed"] == 1
     assert started[1]["seed"] not in (0, 1)
+
+
+def test_vllm_for_cpus_keeps_the_weights_that_trl_replaces(monkeypatch):
+    """It would multiply by a packed copy instead."""
+    layers = ModuleType("layers")
+    layers.dispatch_cpu_unquantized_gemm = packs = object()
+    monkeypatch.setitem(sys.modules, "vllm.model_executor.layers.utils", layers)
+    monkeypatch.setattr(vllm_rollouts, "vllm_is_for_cpus", lambda: True)
+    monkeypatch.setattr(vllm_generation, "LLM", None, raising=False)
+    with engine_options(vllm(), dtype=torch.float32, bf16=False, seed=0):
+        layer = torch.nn.Linear(2, 3, bias=False)
+        layers.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
+    assert layers.dispatch_cpu_unquantized_gemm is packs
+    layer.weight.data.fill_(2.0)
+    assert layer.cpu_linear(torch.ones(1, 2), layer.weight, None).tolist() == [[4.0, 4.0, 4.0]]
 
 
 def test_a_server_s_engine_is_not_ours(monkeypatch):

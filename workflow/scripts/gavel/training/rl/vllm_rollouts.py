@@ -8,12 +8,14 @@ are logged for each rollout.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
 from trl.generation import vllm_generation
 
 from gavel.common.log import info
+from gavel.common.requirements import vllm_is_for_cpus
 from gavel.models.vllm_options import device_options
 from gavel.training import distributed
 from gavel.training.rl.settings import VllmSettings
@@ -29,6 +31,7 @@ def engine_options(vllm: VllmSettings | None, *, dtype: torch.dtype, bf16: bool,
     """While the block runs, TRL's trainers start their engine with options that `GRPOConfig` lacks.
 
     Without them vLLM would hold a float32 policy in bfloat16, and sample every seed's run with the same random numbers.
+    On a CPU it would also pack the weights as it loads them, and drop the originals, which TRL replaces in every step.
 
     Args:
         vllm: without an engine in this process, the block changes nothing.
@@ -46,11 +49,23 @@ def engine_options(vllm: VllmSettings | None, *, dtype: torch.dtype, bf16: bool,
     def start(**given: Any) -> Any:
         return plain(**given | options | {"seed": given["seed"] + _RUN_SEEDS * seed})
 
-    vllm_generation.LLM = start
+    replaced: list[tuple[Any, str, Any]] = [(vllm_generation, "LLM", start)]
+    if vllm_is_for_cpus():
+        layers = import_module("vllm.model_executor.layers.utils")
+        replaced.append((layers, "dispatch_cpu_unquantized_gemm", _keep_weights))
+    own = [(module, name, getattr(module, name)) for module, name, _ in replaced]
+    for module, name, value in replaced:
+        setattr(module, name, value)
     try:
         yield
     finally:
-        vllm_generation.LLM = plain
+        for module, name, value in own:
+            setattr(module, name, value)
+
+
+def _keep_weights(layer: Any, remove_weight: bool) -> None:
+    """Have a layer of vLLM's multiply by its weights as they are at the time of the call."""
+    layer.cpu_linear = torch.nn.functional.linear
 
 
 class CorrectionMonitor:
@@ -105,11 +120,11 @@ class CorrectionMonitor:
         return (none if low is None else ratio == low) | (none if high is None else ratio == high)
 
     def _warn(self, difference: float) -> None:
-        if difference <= self.threshold or self._warned:
+        if difference <= self.threshold or self._warned or not distributed.is_main():
             return
         self._warned = True
         info(
             f"warning: the log-probabilities of vLLM and of the trainer differ by {difference:.3g} nats a token on "
             f"average, more than rl.vllm.warn_logp_difference ({self.threshold:g}); compare rl.vllm.dtype with rl.bf16",
-            console=distributed.is_main(),
+            console=True,
         )
