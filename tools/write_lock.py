@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = {
     "requirements.lock": ("lora", "slurm"),
     "requirements-dev.lock": ("dev",),
-    "requirements-servers.lock": ("servers",),
+    "requirements-servers.lock": ("servers", "deepspeed"),
 }
 
 
@@ -158,8 +158,8 @@ def main(options: list[str]) -> None:
     for place, (name, extras) in enumerate(LOCKS.items()):
         packages = closure(wanted(name), metadata) - done
         done |= packages
-        what = f"{'extra' if place else 'dependencies, and extras'} {', '.join(extras)}"
-        write(name, what, packages, metadata, list(LOCKS)[place - 1] if place else "")
+        what = ("" if place else "dependencies, and ") + ("extra " if len(extras) == 1 else "extras ")
+        write(name, what + ", ".join(extras), packages, metadata, list(LOCKS)[place - 1] if place else "")
     first = {package: pin for name in LOCKS for package, pin in pins(name).items()}
     for name, separate in SEPARATE.items():
         every, own = wanted(name), pins(name)

