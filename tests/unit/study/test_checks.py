@@ -181,7 +181,7 @@ def machine(monkeypatch):
         (
             "deepspeed",
             training(distributed="deepspeed", processes=2),
-            "^compute.distributed 'deepspeed' needs the package deepspeed, .* pip install deepspeed$",
+            r"^compute.distributed 'deepspeed' needs the package deepspeed, .* pip install -e '.\[deepspeed\]'$",
         ),
     ],
 )
@@ -199,8 +199,6 @@ def test_a_package_that_is_missing_is_named_with_the_key_that_asks_for_it(machin
         ({}, training(rl={"vllm": Vllm()}, gpus=1), "^rl.vllm needs a GPU, but none is visible"),
         ({}, training(evaluation={"vllm": {}}, gpus=1), "^evaluation.vllm needs a GPU, but none is visible"),
         ({}, training(gpus=1), "^compute.gpus is 1, but no GPU is visible on this machine; set it to 0"),
-        ({}, training(distributed="deepspeed", processes=2), "^compute.distributed 'deepspeed' needs a GPU"),
-        ({}, training(distributed="fsdp", processes=2), "^compute.distributed 'fsdp' needs a GPU"),
         ({"gpus": 2}, training(processes=4, gpus=4), "^compute.processes is 4, but this machine has 2 GPUs"),
         ({"gpus": 1, "bf16": False}, training(rl={"bf16": True}), "^rl.bf16: Tesla T4 does not support bfloat16"),
         ({"gpus": 1, "bf16": False}, training(sft={"bf16": True}), "^sft.bf16: Tesla T4"),
@@ -239,6 +237,7 @@ def test_vllm_for_gpus_needs_them_wherever_the_jobs_run(machine, section, vllm):
 def test_a_study_that_asks_for_nothing_special_needs_nothing(machine):
     machine()
     check_training(**training(), here=True)
-    check_training(**training(rl={"bf16": True}, processes=2), here=True)
+    for kind in ("ddp", "fsdp", "deepspeed"):
+        check_training(**training(rl={"bf16": True}, processes=2, distributed=kind), here=True)
     machine(gpus=2)
     check_training(**training(rl={"vllm": Vllm()}, processes=2, gpus=2, distributed="fsdp"), here=True)

@@ -303,7 +303,7 @@ def changed(path: str, value) -> dict:
         ("rl.micro_batch_size", 60, "mini-batches of micro-batches of 60; change rl.micro_batch_size"),
         ("compute", {"processes": 4, "gpus": 2}, "compute.processes is 4, but compute.gpus is 2"),
         ("compute", {"distributed": "fsdp"}, "compute.distributed 'fsdp' needs several processes"),
-        ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' needs GPUs, but compute.gpus is 0"),
+        ("compute", {"processes": 2, "distributed": "deepspeed"}, "'deepspeed' cannot train the critic of 'ppo'"),
         ("compute", {"processes": 2, "gpus": 2, "distributed": "fsdp"}, "cannot train the critic of 'ppo'; use ddp"),
         ("compute", {"processes": 2}, None),
         ("sft.lora", {"r": 8}, None),

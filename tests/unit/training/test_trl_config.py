@@ -1,6 +1,7 @@
-"""What every TRL configuration is given, whatever it trains."""
+"""What every TRL configuration is given, whatever it trains, and that a trainer shards what it was asked to shard."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from trl import DPOConfig, SFTConfig
@@ -9,6 +10,7 @@ from gavel.common.errors import InputError
 from gavel.study.schema.training import Sft
 from gavel.training import distributed, trl_config
 from gavel.training.sft import SFTSettings
+from gavel.training.state import RunState
 
 SECTION = Sft(
     learning_rate=1e-3, max_grad_norm=0.5, gradient_checkpointing=True, batch_size=12, micro_batch_size=4
@@ -32,3 +34,22 @@ def test_a_batch_that_does_not_divide_is_named_by_its_section(tmp_path, monkeypa
     monkeypatch.setattr(distributed, "processes", lambda: 5)
     with pytest.raises(InputError, match=r"sft\.batch_size is 12, which 5 processes"):
         trl_config.supervised(SFTConfig, SETTINGS, tmp_path, "sft")
+
+
+@pytest.mark.parametrize("kind", ["fsdp", "deepspeed"])
+def test_a_trainer_that_has_ignored_the_sharding_does_not_train(tmp_path, monkeypatch, kind):
+    """As accelerate does on CPUs, without a word."""
+    monkeypatch.setenv(f"ACCELERATE_USE_{kind.upper()}", "true")
+    trained = []
+    trainer = SimpleNamespace(
+        is_fsdp_enabled=False,
+        is_deepspeed_enabled=False,
+        accelerator=SimpleNamespace(distributed_type="MULTI_CPU"),
+        train=lambda resume_from_checkpoint: trained.append(resume_from_checkpoint),
+    )
+    state = RunState(tmp_path, "d")
+    with pytest.raises(RuntimeError, match=f"MULTI_CPU instead of {kind}"):
+        trl_config.resume(trainer, state)
+    setattr(trainer, f"is_{kind}_enabled", True)
+    trl_config.resume(trainer, state)
+    assert trained == [None]

@@ -2,6 +2,7 @@
 
 - `job`: threads, state folder, lock and MLflow run of a workflow job
 - `launch`: start a job's additional processes
+- `process_group`: connect the processes of a training job
 - `serving`: start a server for a job
 - `serving_process`: supervise that server
 - `threads`: a job's use of the CPU

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
@@ -29,7 +28,6 @@ from gavel.jobs.threads import use_threads
 from gavel.solutions.answers import budget, use_budget
 
 MARK = "@gavel "  # prefix of a line for the job
-COLLECTIVE_TIMEOUT = timedelta(hours=6)  # how long other ranks wait for rank 0 to validate
 
 
 @dataclass(frozen=True)
@@ -190,12 +188,10 @@ def run(path: str) -> int:
 
 
 def _join() -> int:
-    """Join the process group (NCCL with GPUs, else gloo); returns this process's rank."""
-    import torch
-    from accelerate import PartialState
+    """Join the ranks' process group; returns this process's rank."""
+    from gavel.jobs.process_group import join  # accelerate, which a job of one process does not need
 
-    state = PartialState(cpu=not torch.cuda.is_available(), timeout=COLLECTIVE_TIMEOUT)
-    return int(state.process_index)
+    return join()
 
 
 def _end_with_the_job() -> None:

@@ -186,7 +186,6 @@ def check_gpus(
     for key, required in (
         ("rl.vllm", rl["vllm"] and not on_cpu),
         ("evaluation.vllm", evaluation["vllm"] and not on_cpu),
-        (f"compute.distributed {compute['distributed']!r}", compute["distributed"] != "ddp"),
     ):
         if required and not count:
             raise InputError(f"{key} needs a GPU, but none is visible on this machine")

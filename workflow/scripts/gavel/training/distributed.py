@@ -5,7 +5,7 @@ its own part of a rollout. In a single process none of this has an effect. `gave
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from gavel.common.errors import InputError
+from gavel.jobs.process_group import sharding
 
 Result = TypeVar("Result")
 
@@ -83,9 +84,15 @@ def unsharded(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
             unit.set_reshard_after_forward(True, recurse=False)
 
 
-def unsharded_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The state dict with every sharded tensor gathered; every process must call this."""
-    return {name: gather_tensor(value) for name, value in model.state_dict().items()}
+def gather_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict with every sharded tensor gathered; every process must call this.
+
+    Args:
+        state: of `state_dict(keep_vars=True)`, whose tied weights are one tensor, not one view each. They remain one
+            tensor, so that they are saved once.
+    """
+    gathered = {id(value): gather_tensor(value.detach()) for value in state.values()}
+    return {name: gathered[id(value)] for name, value in state.items()}
 
 
 def gather_tensor(value: torch.Tensor) -> torch.Tensor:
@@ -96,19 +103,11 @@ def gather_tensor(value: torch.Tensor) -> torch.Tensor:
     return full.cpu() if is_main() else full[:0].cpu()
 
 
-def sharding() -> str | None:
-    """What shards this process's training state: `fsdp`, `deepspeed`, or None (one process, DDP)."""
-    for name in ("fsdp", "deepspeed"):
-        if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false").lower() == "true":
-            return name
-    return None
-
-
 def check(algorithm: str, critic: bool) -> None:
     """Reject settings that would fail silently.
 
     Raises:
-        InputError: a critic with shards, shards that cannot be gathered for sampling, or no GPU to shard over.
+        InputError: a critic with shards, or shards that cannot be gathered for sampling.
     """
     kind = sharding()
     if kind and critic:
@@ -122,8 +121,6 @@ def check(algorithm: str, critic: bool) -> None:
             "compute.distributed: zero_stage 3 in workflow/accelerate/deepspeed.yaml shards the policy, which the "
             "sampler cannot read; use stage 2, or fsdp"
         )
-    if kind and not torch.cuda.is_available():
-        raise InputError(f"compute.distributed: {kind} needs a GPU, but none was found on this machine")
 
 
 def _together() -> bool:

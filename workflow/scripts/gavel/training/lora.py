@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from gavel.common.requirements import require_package
-from gavel.training.distributed import gather_tensor
+from gavel.training.distributed import gather_state
 from gavel.training.settings import LoraSettings
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def merged_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     inner = base_model(model)
     layers: dict[str, Any] = {name: layer for name, layer in inner.named_modules() if isinstance(layer, LoraLayer)}
     state = {}
-    for name, value in inner.state_dict().items():
+    for name, value in inner.state_dict(keep_vars=True).items():
         if ".lora_" in name:
             continue
         layer = layers.get(name.removesuffix(".base_layer.weight"))
         if layer is not None:
             for adapter in layer.active_adapters:
                 value = value + layer.get_delta_weight(adapter).to(value.dtype)
-        state[name.replace(".base_layer.", ".")] = gather_tensor(value)
-    return state
+        state[name.replace(".base_layer.", ".")] = value
+    return gather_state(state)

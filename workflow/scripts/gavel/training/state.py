@@ -112,7 +112,10 @@ class RunState:
 
 def policy_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The policy's own weights: adapters merged, shards gathered, without the critic that training may have added."""
-    state = lora.merged_state(model) if lora.has_adapters(model) else distributed.unsharded_state(model)
+    if lora.has_adapters(model):
+        state = lora.merged_state(model)
+    else:
+        state = distributed.gather_state(model.state_dict(keep_vars=True))
     return {name: value for name, value in state.items() if not name.startswith("critic.")}
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from transformers import Trainer, TrainingArguments
 
 from gavel.common.log import info
+from gavel.jobs import process_group
 from gavel.models import loading
 from gavel.training import batches, distributed
 from gavel.training.batches import MicroBatches
@@ -28,6 +29,8 @@ def config(
         micro_batches: of one optimiser step.
         options: further options of this trainer.
     """
+    if process_group.keeps_group():
+        options["accelerator_config"] = {"use_configured_state": True}
     made = kind(
         output_dir=str(folder),
         per_device_train_batch_size=micro_batches.size,
@@ -65,7 +68,14 @@ def supervised(
 
 
 def resume(trainer: Trainer, run: RunState) -> None:
-    """Train, from the run's last checkpoint if it has one; every process must call this."""
+    """Train, from the run's last checkpoint if it has one; every process must call this.
+
+    Raises:
+        RuntimeError: the trainer would train full replicas instead of the shards that were asked for.
+    """
+    kind = process_group.sharding()
+    if kind and not {"fsdp": trainer.is_fsdp_enabled, "deepspeed": trainer.is_deepspeed_enabled}[kind]:
+        raise RuntimeError(f"accelerate has set up {trainer.accelerator.distributed_type} instead of {kind}")
     last = distributed.on_main(run.latest_checkpoint)
     if last is not None:
         info(f"resuming from {last.name}", console=True)

@@ -132,13 +132,15 @@ class Compute(Section):
         0, description="GPUs per RL job, including its servers'; other jobs request those that they use."
     )
     processes: Count = Field(
-        1, description="Processes per training job, one for each GPU to train on; they share its CPU threads."
+        1,
+        description="Processes per training job, one for each GPU to train on, or on the CPU without GPUs; they share "
+        "the job's CPU threads.",
     )
     distributed: Literal["ddp", "fsdp", "deepspeed"] = Field(
         "ddp",
         description="How several processes share the training: full replicas (`ddp`); policy, gradients and optimiser "
-        "sharded (`fsdp`); or only the last two sharded (`deepspeed`, ZeRO 2). The settings are in "
-        "workflow/accelerate.",
+        "sharded (`fsdp`); or only the last two sharded (`deepspeed`, ZeRO 2, which needs the extra `deepspeed`). All "
+        "of them also run without GPUs. The settings are in workflow/accelerate.",
     )
     mem_mb: Count = Field(
         3000,
@@ -319,8 +321,6 @@ class Config(Place):
                 raise ValueError(
                     f"compute.distributed {kind!r} needs several processes, but compute.processes is 1; raise it"
                 )
-            if not gpus:
-                raise ValueError(f"compute.distributed {kind!r} needs GPUs, but compute.gpus is 0; ddp needs none")
             for name in self.rl.algorithms:
                 if ALGORITHMS[name].critic:
                     raise ValueError(f"compute.distributed {kind!r} cannot train the critic of {name!r}; use ddp")

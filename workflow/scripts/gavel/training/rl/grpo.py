@@ -59,7 +59,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         super().__init__(*args, model=model, **kwargs)
         for network in (self.model, self.ref_model):  # now that the adapters are in the model
             if network is not None:
-                disable_dropout(network)
+                disable_dropout(self.accelerator.unwrap_model(network))
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         ids = self.processing_class(text=prompts, add_special_tokens=self.special_tokens)["input_ids"]

@@ -20,6 +20,7 @@ from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
 from gavel.common.paths import JUDGE_CACHE
 from gavel.data.records import Record
+from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
 from gavel.judge.verdict import Comparer, Judge
@@ -190,7 +191,7 @@ def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
         plan.task.format, settings.partial_credit, settings.center_judge, per_token, plan.task.answer_type
     )
     # DeepSpeed takes a step before a callback could prevent it.
-    skipped = 0 if distributed.sharding() == "deepspeed" else settings.max_skipped_steps
+    skipped = 0 if process_group.sharding() == "deepspeed" else settings.max_skipped_steps
     return MixedReward(schedule, judge, rules, MissingRewards(settings.max_missing_fraction, skipped), plan.updates)
 
 
