@@ -6,18 +6,20 @@ distance that the weights have moved; the tests allow 1e-4 and 1e-3.
 """
 
 import csv
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from gavel.common.files import write_jsonl
+from gavel.common.files import read_json, write_jsonl
 from gavel.common.paths import ROOT
 from gavel.jobs.launch import restore_dataclasses, train
 from gavel.models import loading
 from gavel.study.schema.training import Lora, Sft
 from gavel.training import lora
 from helpers.killed_job import train_and_kill
+from helpers.small import Project
 from helpers.small_run import small_job
 
 STUDENT, JUDGE = (str(ROOT / "resources" / "models" / name) for name in ("student", "judge"))
@@ -147,3 +149,16 @@ def distance(first: dict, second: dict) -> float:
     """Norm of the difference of two sets of weights."""
     assert first.keys() == second.keys()
     return sum((first[name] - second[name]).square().sum().item() for name in first) ** 0.5
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_study_without_gpus_asks_for_it_with_three_keys(tmp_path, engine):
+    project = Project(tmp_path)
+    few = {"algorithms": ["grpo"], "steps": 2, "validation": {"every": 2, "questions": 4}}
+    compute = {"processes": 2, "threads": 2, "distributed": engine}
+    project.configure(sft={"epochs": 1, "validate_every": 1}, rl=few, compute=compute)
+    run = f"{project.results}/runs/grpo-lambda0.5-seed0"
+    done = project.run(os.path.relpath(f"{run}/final", tmp_path), timeout=580)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read_json(f"{run}/run.json")["status"] == "finished"

