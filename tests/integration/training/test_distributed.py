@@ -62,7 +62,8 @@ def folders(tmp_path):
     return tmp_path / "one", tmp_path / "two"
 
 
-def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows, folders):
+def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows, folders, record_run):
+    record_run(algorithm="grpo", distributed="ddp", resume=True)
     one, two = folders
     small_run(one, tiny, rows, settings=SETTINGS)
     job = small_job(two, tiny, rows, settings=SETTINGS)
@@ -101,7 +102,8 @@ def test_what_one_process_refuses_ends_the_job_with_its_line(together):
     assert together[1] == "data.labeled: nothing there"
 
 
-def test_two_processes_train_a_critic_as_one_and_say_so_once(together, tiny, rows, tmp_path):
+def test_two_processes_train_a_critic_as_one_and_say_so_once(together, tiny, rows, tmp_path, record_run):
+    record_run(algorithm="ppo", distributed="ddp")
     folder, _, shown = together
     small_run(tmp_path, tiny, rows, **CRITIC)
     told = [line.split(":")[0] for line in shown]
@@ -150,7 +152,8 @@ def test_a_question_that_both_processes_have_gets_the_completions_that_one_would
     assert groups[0] != groups[2] != groups[3] != groups[0]
 
 
-def test_what_one_process_sees_both_act_upon(together):
+def test_what_one_process_sees_both_act_upon(together, record_run):
+    record_run(algorithm="grpo", distributed="ddp")
     folder = together[0]
     first, second = read_json(folder / "notes" / "sums.json")
     assert first == second

@@ -42,7 +42,8 @@ class Cutter:
             raise Cut
 
 
-def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
+def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path, record_run):
+    record_run(algorithm="grpo", lora=True)
     small_run(tmp_path, tiny, rows, settings=LORA | {"gradient_checkpointing": True, "kl_coefficient": 0.1})
     start, final = weights(tiny), weights(tmp_path / "out" / "final")
     assert final.keys() == start.keys()
@@ -56,7 +57,8 @@ def test_a_run_trains_adapters_and_leaves_a_plain_model(tiny, rows, tmp_path):
 
 
 @pytest.mark.parametrize(("algorithm", "trunk"), [("grpo", "own"), ("ppo", "own"), ("ppo", "shared")])
-def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm, trunk):
+def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm, trunk, record_run):
+    record_run(algorithm=algorithm, lora=True, resume=True)
     changes = {"algorithm": algorithm, "settings": LORA | {"ppo": Ppo(critic_warmup=1, trunk=trunk).model_dump()}}
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
@@ -87,7 +89,8 @@ def test_a_run_that_ended_early_is_not_trained_further(tiny, rows, tmp_path, mon
         assert same(final, weights(tmp_path / "out" / "best"))
 
 
-def test_the_baseline_trains_adapters_too(tiny, rows, tmp_path):
+def test_the_baseline_trains_adapters_too(tiny, rows, tmp_path, record_run):
+    record_run(algorithm="sft", lora=True)
     files = {}
     for name, part in (("labeled", rows[:8]), ("validation", rows[8:12])):
         files[name] = str(tmp_path / f"{name}.jsonl")

@@ -41,7 +41,8 @@ def curves(folder, name):
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo", "gspo"])
-def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm):
+def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm, record_run):
+    record_run(algorithm=algorithm, resume=True)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
         folder.mkdir()
@@ -59,8 +60,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm)
         assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}
 
 
-def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path):
+def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path, record_run):
     """Cut off after every epoch's checkpoint, the last one too."""
+    record_run(algorithm="sft", resume=True)
     records = [
         {"id": str(i), **{key: row[key] for key in ("question", "gold", "program")}} for i, row in enumerate(rows)
     ]

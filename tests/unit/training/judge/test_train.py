@@ -78,7 +78,8 @@ def run(tmp_path, tiny, pairs, method, reasons, **changed):
 
 @pytest.mark.parametrize("reasons", [False, True])
 @pytest.mark.parametrize("method", ["sft", "dpo", "grpo"])
-def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, method, reasons):
+def test_a_judge_learns_and_leaves_what_a_student_leaves(tmp_path, tiny, pairs, method, reasons, record_run):
+    record_run(algorithm={"grpo": "judge-rl"}.get(method, f"judge-{method}"))
     summary = run(tmp_path, tiny, pairs, method, reasons)
     out = tmp_path / "out"
     assert summary == json.loads((out / "run.json").read_text())
@@ -102,7 +103,8 @@ def test_imitation_learns_an_easy_preference(tmp_path, tiny, pairs):
 
 
 @pytest.mark.parametrize("method", ["sft", "grpo"])
-def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pairs, method, monkeypatch):
+def test_an_interrupted_judge_goes_on_as_if_it_had_not_been(tmp_path, tiny, pairs, method, monkeypatch, record_run):
+    record_run(algorithm={"grpo": "judge-rl"}.get(method, f"judge-{method}"), resume=True)
     from gavel.training.callback import RunCallback
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -123,7 +123,8 @@ def test_group_advantages_sum_to_zero(model, tokenizer, tmp_path):
 
 
 @pytest.mark.parametrize("kind", algorithms.ALGORITHMS)
-def test_every_algorithm_takes_a_step(model, tokenizer, tmp_path, kind):
+def test_every_algorithm_takes_a_step(model, tokenizer, tmp_path, kind, record_run):
+    record_run(algorithm=kind)
     made = trainer(kind, model, tokenizer, tmp_path)
     before = {name: p.detach().clone() for name, p in made.model.named_parameters() if "critic" not in name}
     made.train()

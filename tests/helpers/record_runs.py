@@ -1,0 +1,44 @@
+"""The fixture `record_run`: with `--record-runs`, a test that passes leaves what it has run in tests/records."""
+
+from importlib.metadata import version
+
+import pytest
+import torch
+
+import write_runs
+
+RUNS = pytest.StashKey[list]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record-runs", action="store_true", help="keep what `record_run` was told, in tests/records")
+
+
+@pytest.fixture
+def record_run(request):
+    """Call it with what the test runs: `record_run(engine="vllm-colocate", algorithm="grpo", lora=True)`.
+
+    It takes the fields of `write_runs.Run` by name, of which only `algorithm` has no default, and `versions`: those of
+    packages that run in another Python than the test, such as a server's.
+    """
+    runs = request.node.stash.setdefault(RUNS, [])
+
+    def note(*, algorithm, engine="transformers", distributed=None, lora=False, versions=(), **more):
+        packages = ["torch", "transformers", "trl", *["peft"] * lora]
+        packages += [name for name in ("deepspeed", "vllm") if name in (distributed, engine.partition("-")[0])]
+        found = {name: version(name) for name in packages if name not in dict(versions)}
+        defaults = {"processes": 2 if distributed else 1, "resume": False, "chat": False, "model": "tiny"}
+        defaults["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+        run = {"engine": engine, "algorithm": algorithm, "distributed": distributed, "lora": lora} | defaults | more
+        runs.append((write_runs.Run(**run), found | dict(versions)))
+
+    return note
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    runs = item.stash.get(RUNS, [])
+    if call.when == "call" and report.passed and runs and item.config.getoption("--record-runs"):
+        write_runs.record(item.nodeid.partition("@")[0], runs)
+    return report
