@@ -1,6 +1,6 @@
 """The fixture `record_run`: with `--record-runs`, a test that passes leaves what it has run in tests/records."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 import torch
@@ -8,6 +8,13 @@ import torch
 import write_runs
 
 RUNS = pytest.StashKey[list]()
+# Of an engine, or of a way to share the work.
+PACKAGES = {
+    "vllm-colocate": "vllm",
+    "vllm-server": "vllm",
+    "llama.cpp-server": "llama-cpp-python",
+    "deepspeed": "deepspeed",
+}
 
 
 def pytest_addoption(parser):
@@ -25,12 +32,18 @@ def record_run(request):
 
     def note(*, algorithm, engine="transformers", distributed=None, lora=False, versions=(), **more):
         packages = ["torch", "transformers", "trl", *["peft"] * lora]
-        packages += [name for name in ("deepspeed", "vllm") if name in (distributed, engine.partition("-")[0])]
-        found = {name: version(name) for name in packages if name not in dict(versions)}
+        packages += [PACKAGES[name] for name in (engine, distributed) if name in PACKAGES]
+        found = dict(versions)
+        try:
+            found = {name: found.get(name) or version(name) for name in packages} | found
+        except PackageNotFoundError as error:
+            raise ValueError(
+                f"record_run: {error.name} is not installed here; name its version in `versions`"
+            ) from None
         defaults = {"processes": 2 if distributed else 1, "resume": False, "chat": False, "model": "tiny"}
         defaults["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
         run = {"engine": engine, "algorithm": algorithm, "distributed": distributed, "lora": lora} | defaults | more
-        runs.append((write_runs.Run(**run), found | dict(versions)))
+        runs.append((write_runs.Run(**run), found))
 
     return note
 

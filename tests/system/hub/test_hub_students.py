@@ -59,7 +59,9 @@ def study(rows, tmp_path):
 
 
 @pytest.mark.parametrize("kind", list(CHANGES))
-def test_a_study_of_this_architecture_ends(study, kind):
+def test_a_study_of_this_architecture_ends(study, kind, record_run):
+    for algorithm in ("sft", "grpo", "ppo", "evaluation"):
+        record_run(algorithm=algorithm, model=f"tiny {kind}")
     project = study(kind, **(TOKENS if kind == "opt" else {}))
     done = project.run()
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

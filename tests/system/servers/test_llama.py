@@ -43,7 +43,8 @@ def settings(server, **options):
     return {"base_url": server.url, "concurrency": 4, "retries": 1, "timeout_s": 20.0, "top_logprobs": 20} | options
 
 
-def test_scores_are_those_of_the_same_model_in_this_process(server, weights):
+def test_scores_are_those_of_the_same_model_in_this_process(server, weights, record_run):
+    record_run(engine="llama.cpp-server", algorithm="judge")
     served = load.load(model="tiny", server=settings(server))
     verdicts = served.verdicts(QUESTIONS, SOLUTIONS)
     for question, solution, verdict in zip(QUESTIONS, SOLUTIONS, verdicts, strict=True):

@@ -6,6 +6,7 @@ import pytest
 
 import write_runs
 from gavel.common.paths import ROOT
+from helpers import record_runs
 
 pytest_plugins = ("pytester",)
 
@@ -71,6 +72,12 @@ def test_a_name_that_is_mistyped_is_refused(record_run, wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} '{wrong[name]}' is not one of"):
         record_run(**{"algorithm": "grpo"} | wrong)
+
+
+def test_the_version_of_an_engine_in_another_environment_is_asked_for(record_run, monkeypatch):
+    monkeypatch.setitem(record_runs.PACKAGES, "vllm-server", "not-installed-here")
+    with pytest.raises(ValueError, match="not-installed-here is not installed here; name its version in `versions`"):
+        record_run(engine="vllm-server", algorithm="judge")
 
 
 def test_equal_runs_are_one_row_with_the_latest_date():
