@@ -1,4 +1,4 @@
-"""A cell of the grid that fails: the others are reported at once, and the same command finishes the study."""
+"""A run of the grid that fails: the others are reported at once, and the same command finishes the study."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_the_others_are_reported_and_the_study_goes_on(tmp_path):
     assert f"open {page.relative_to(tmp_path)} for a report of the runs evaluated so far" in done.stderr
     text = page.read_text(encoding="utf-8")
     assert "PPO λ\u00a0=\u00a00.5 failed" in text
-    assert "The log of PPO λ\u00a0=\u00a00.5 ends: FileExistsError" in text
+    assert "Last line of the log of PPO λ\u00a0=\u00a00.5: FileExistsError" in text
     assert "GRPO λ\u00a0=\u00a00.5" in text
     assert not (project.results / "report.html").exists()
     blocked.unlink()
