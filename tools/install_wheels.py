@@ -19,7 +19,7 @@ def main(wheels: Path, environment: Path) -> None:
     if not (wheels / "requirements.txt").exists():
         raise SystemExit(f"{wheels}: no requirements.txt; collect the wheels with tools/collect_wheels.py")
     # Without pip, which not every Python can install into an environment; this one's installs there.
-    venv.create(environment, system_site_packages=True, with_pip=False)
+    venv.create(environment, system_site_packages=True, symlinks=True, with_pip=False)
     python = environment / "bin" / "python"
     folder = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
