@@ -21,6 +21,14 @@ def pytest_addoption(parser):
     parser.addoption("--record-runs", action="store_true", help="keep what `record_run` was told, in tests/records")
 
 
+def installed(name: str) -> str:
+    """The version of a package; vLLM's build for CPUs has a distribution of its own."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return version(f"{name}-cpu")
+
+
 @pytest.fixture
 def record_run(request):
     """Call it with what the test runs: `record_run(engine="vllm-colocate", algorithm="grpo", lora=True)`.
@@ -35,10 +43,10 @@ def record_run(request):
         packages += [PACKAGES[name] for name in (engine, distributed) if name in PACKAGES]
         found = dict(versions)
         try:
-            found = {name: found.get(name) or version(name) for name in packages} | found
+            found = {name: found.get(name) or installed(name) for name in packages} | found
         except PackageNotFoundError as error:
             raise ValueError(
-                f"record_run: {error.name} is not installed here; name its version in `versions`"
+                f"record_run: {error.name.removesuffix('-cpu')} is not installed here; name its version in `versions`"
             ) from None
         defaults = {"processes": 2 if distributed else 1, "resume": False, "chat": False, "model": "tiny"}
         defaults["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

@@ -55,7 +55,9 @@ def check_prompts(project: Project, baseline: str, page: str) -> None:
         assert title in page
 
 
-def test_a_chat_student_is_trained_and_evaluated(project):
+def test_a_chat_student_is_trained_and_evaluated(project, record_run):
+    for algorithm in ("grpo", "sft"):
+        record_run(algorithm=algorithm, chat=True, model="shipped")
     study = project(sft={"epochs": 1})
     page = finished(study)
     check_prompts(study, "sft", page)

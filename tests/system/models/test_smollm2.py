@@ -18,7 +18,9 @@ def gguf(tmp_path_factory):
 
 
 @pytest.mark.parametrize("baseline", ["sft", "base"])
-def test_one_command_leads_from_a_gguf_file_and_a_csv_file_to_the_report(gguf, tmp_path, baseline):
+def test_one_command_leads_from_a_gguf_file_and_a_csv_file_to_the_report(gguf, tmp_path, baseline, record_run):
+    for algorithm in ("grpo", "sft") if baseline == "sft" else ("grpo",):
+        record_run(algorithm=algorithm, lora=True, chat=True, model="SmolLM2-135M-Instruct")
     project = Project(tmp_path)
     study = smollm2.config(gguf, tmp_path) | ({"sft": None} if baseline == "base" else {})
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(study))

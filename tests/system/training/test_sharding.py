@@ -112,7 +112,9 @@ def assert_sharded(checkpoint: Path, engine: str) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", JOBS)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_killed_job_goes_on_to_what_one_process_trains(alone, rows, tmp_path, engine, name):
+def test_a_killed_job_goes_on_to_what_one_process_trains(alone, rows, tmp_path, engine, name, record_run):
+    algorithm = name.partition(" ")[0]
+    record_run(algorithm=algorithm, distributed=engine, lora="LoRA" in name, resume=True, model="shipped")
     module, step, make = JOBS[name]
     job = make(tmp_path, rows)
     train_and_kill(module, engine, job, step)

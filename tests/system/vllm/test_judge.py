@@ -9,7 +9,8 @@ from helpers.vllm_engine import JUDGE, SERVER, needs_vllm
 pytestmark = [needs_vllm, pytest.mark.timeout(1500)]
 
 
-def test_its_scores_are_those_of_the_same_model_in_this_process(rows, tmp_path, monkeypatch):
+def test_its_scores_are_those_of_the_same_model_in_this_process(rows, tmp_path, monkeypatch, record_run):
+    record_run(engine="vllm-server", algorithm="judge", model="shipped")
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     questions = [row["question"] for row in rows[:20] for _ in range(2)]
     solutions = [text for row in rows[:20] for text in (row["program"], "def solution():\n    return 7")]

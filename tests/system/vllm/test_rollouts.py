@@ -48,8 +48,9 @@ def numbers(rows: list[dict[str, str]], column: str) -> list[float]:
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8).model_dump()], ids=["all weights", "LoRA"])
-def test_vllm_samples_from_the_policy_that_is_trained(job, tmp_path, lora):
+def test_vllm_samples_from_the_policy_that_is_trained(job, tmp_path, lora, record_run):
     """After each step it gets the new weights: else the difference would grow, as the next test shows."""
+    record_run(engine="vllm-colocate", algorithm="grpo", lora=lora is not None, model="shipped")
     run(train, tmp_path, job(settings={"lora": lora}))
     rows = curve(tmp_path)
     assert len(rows) == 6
@@ -69,7 +70,8 @@ def test_a_policy_that_vllm_did_not_get_is_told(job, tmp_path, capfd):
     assert "more than rl.vllm.warn_logp_difference (0.05)" in capfd.readouterr().err
 
 
-def test_a_killed_run_resumes(job, tmp_path, capfd):
+def test_a_killed_run_resumes(job, tmp_path, capfd, record_run):
+    record_run(engine="vllm-colocate", algorithm="grpo", resume=True, model="shipped")
     with pytest.raises(RuntimeError, match="failed"):
         run(vllm_runs.train_until, tmp_path, job() | {"step": 4})
     run(train, tmp_path, job())

@@ -29,14 +29,16 @@ def finished(study: dict, folder, project: Project) -> str:
     return (folder / "results/mine/report.html").read_text()
 
 
-def test_rollouts_and_test_sets_are_sampled_in_the_same_process(gguf, tmp_path):
+def test_rollouts_and_test_sets_are_sampled_in_the_same_process(gguf, tmp_path, record_run):
+    record_run(engine="vllm-colocate", algorithm="grpo", lora=True, chat=True, model="SmolLM2-135M-Instruct")
     project, study = Project(tmp_path), smollm2.config(gguf, tmp_path)
     study["rl"]["vllm"] = {"max_model_length": 640}
     study["evaluation"]["vllm"] = {"max_model_length": 640}
     assert "<h3>vLLM against the trainer</h3>" in finished(study, tmp_path, project)
 
 
-def test_a_judge_that_vllm_serves_gives_the_rewards(gguf, tmp_path):
+def test_a_judge_that_vllm_serves_gives_the_rewards(gguf, tmp_path, record_run):
+    record_run(engine="vllm-server", algorithm="judge", chat=True, model="SmolLM2-135M-Instruct")
     project, study = Project(tmp_path), smollm2.config(gguf, tmp_path)
     convert(str(gguf), tmp_path / "judge", key="judge.model", dtype="float32")
     study["judge"]["model"] = str(tmp_path / "judge")

@@ -15,7 +15,9 @@ RUN = "grpo-lambda0.5-seed0"
 DIFFERENCE = "sampling/sampling_logp_difference/mean"
 
 
-def test_every_part_of_a_study_can_be_vllm_s(tmp_path):
+def test_every_part_of_a_study_can_be_vllm_s(tmp_path, record_run):
+    record_run(engine="vllm-colocate", algorithm="grpo", lora=True, model="shipped")
+    record_run(engine="vllm-server", algorithm="judge", model="shipped")
     project = Project(tmp_path)
     project.environment["VLLM_CPU_KVCACHE_SPACE"] = "1"
     project.configure(
