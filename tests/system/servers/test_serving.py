@@ -288,7 +288,7 @@ def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp
         single = load.load(model="m", **access)
         first = single.verdicts(["q"] * 9, [str(i) for i in range(9)])
         missing = [verdict.score is None for verdict in first]
-        assert missing[:3] == [False] * 3 and missing.count(True) >= 1
+        assert 0 < missing.count(True) < 9
         wait_until(lambda: "(1 of 1)" in capfd.readouterr().err)
         assert [verdict.score is None for verdict in single.verdicts(["q"] * 3, ["a", "b", "c"])] == [False] * 3
         os.kill(pid_of(access), signal.SIGKILL)

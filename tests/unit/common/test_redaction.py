@@ -270,7 +270,13 @@ def planted() -> dict:
                 "api_key_env": SECRET,
             },
         },
-        "rl": {"vllm": {"base_url": f"http://{SECRET}@host", "command": f"trl --api-key {SECRET}"}},
+        "rl": {
+            "vllm": {
+                "warn_logp_difference": 0.05,
+                "base_url": f"http://{SECRET}@host",
+                "command": f"trl --api-key {SECRET}",
+            }
+        },
         "tracking": {"uri": f"postgresql://me:{SECRET}@host/db?password={SECRET}&sslmode=require"},
     }
 

@@ -24,7 +24,7 @@ def prompt(tmp_path):
 
 def test_a_task_is_what_changes_a_solution_and_reads_its_prompt_once(prompt, tokenizer):
     solution = {"prompt": str(prompt), "format": "text", "max_new_tokens": 5, "batch_seconds": 60.0}
-    solution |= {"chat": False, "system": None, "chat_template_kwargs": {}}
+    solution |= {"chat": False, "system": None, "chat_template_kwargs": {}, "reasoning": False}
     task = Task.from_config(solution | {"answer_type": "choice"})
     assert task == Task(str(prompt), "text", 5, "choice")
     wanted = [f"Q: {question}\nA:" for question in QUESTIONS]

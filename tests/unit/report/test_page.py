@@ -51,7 +51,8 @@ def page(study):
     ],
 )
 def test_the_page_says_how_many_labelled_questions_sft_could_use(labels, sentence):
-    results = SimpleNamespace(splits={"counts": {"labeled": 200}}, runs={"sft": {"labels": labels, "lambda": None}})
+    runs = {"sft": {"labels": labels, "lambda": None}}
+    results = SimpleNamespace(splits={"counts": {"labeled": 200}}, runs=runs, baseline=BASELINES["sft"])
     assert summary_sentences.label_use(results) == [sentence]
 
 

@@ -263,7 +263,7 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
 
     path = tmp_path / "mine.yaml"
     path.write_text(DEFAULT + "rl: {}\n")
-    for read in (lambda: resolve.read(path, ROOT), lambda: cost._studies(str(path))):
+    for read in (lambda: resolve.read(path, ROOT), lambda: cost.studies_in(str(path))):
         with pytest.raises(InputError, match="mine.yaml:46: key 'rl' is given twice"):
             read()
     (tmp_path / "config.yaml").write_bytes(b"compute: {threads: 1}\ncaf\xe9: 1")
@@ -355,7 +355,7 @@ def test_a_finished_study_s_own_config_can_be_read_again(tmp_path):
     found = resolve.resolve(yaml.safe_load(DEFAULT), ROOT)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
     assert resolve.read(tmp_path / "config.yaml", ROOT) == found
-    assert list(cost._studies(str(tmp_path / "config.yaml")).values()) == [found]
+    assert list(cost.studies_in(str(tmp_path / "config.yaml")).values()) == [found]
 
 
 @pytest.mark.parametrize("variants", [3, [1, 2], "a"])

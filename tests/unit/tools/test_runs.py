@@ -10,6 +10,9 @@ from helpers import record_runs
 
 pytest_plugins = ("pytester",)
 
+FOLDER = "tests/unit"
+FILE = f"{FOLDER}/test_it"
+
 TESTS = """
     import pytest
 
@@ -45,7 +48,7 @@ def test_every_record_is_of_a_test_that_records():
 def records(pytester, monkeypatch):
     """Runs the tests above with options; gives the records that are then there."""
     monkeypatch.setattr(write_runs, "RECORDS", pytester.path / "records")
-    pytester.makepyfile(**{"tests/unit/test_it": TESTS})
+    pytester.makepyfile(**{FILE: TESTS})
 
     def run(*options):
         pytester.runpytest_inprocess("-p", "helpers.record_runs", "-p", "no:xdist", *options)
@@ -57,7 +60,7 @@ def records(pytester, monkeypatch):
 def test_a_test_that_passes_leaves_its_records_once(records):
     assert records() == []
     found = records("--record-runs")
-    assert {row["test"] for row in found} == {"tests/unit/test_it.py::test_passes"}
+    assert {row["test"] for row in found} == {f"{FILE}.py::test_passes"}
     assert [(row["algorithm"], row["lora"]) for row in found] == [("grpo", True), ("sft", False)]
     assert found[1]["versions"]["torch"] == "1.0"
     assert len(found[0]["commit"]) == 40 and re.fullmatch(r"\d{4}-\d\d-\d\d", found[0]["date"])
@@ -83,10 +86,10 @@ def test_the_version_of_an_engine_in_another_environment_is_asked_for(record_run
 def test_equal_runs_are_one_row_with_the_latest_date():
     run = {"engine": "transformers", "algorithm": "grpo", "distributed": None, "processes": 1, "lora": True}
     run |= {"resume": False, "chat": False, "model": "tiny", "device": "CPU"}
-    row = {"test": "tests/unit/test_it.py::test_a[1]", **run, "commit": "a" * 40, "changed": False}
+    row = {"test": f"{FILE}.py::test_a[1]", **run, "commit": "a" * 40, "changed": False}
     early = row | {"date": "2026-11-01", "versions": {"torch": "2.12.0"}}
-    late = row | {"test": "tests/unit/test_it.py::test_b", "date": "2026-11-02", "versions": {"torch": "2.13.0"}}
+    late = row | {"test": f"{FILE}.py::test_b", "date": "2026-11-02", "versions": {"torch": "2.13.0"}}
     text = write_runs.page([late, early])
     (line,) = (line for line in text.splitlines() if "`grpo`" in line)
-    assert "2026-11-02 | (1) | [test_b](../tests/unit/test_it.py)" in line
+    assert f"2026-11-02 | (1) | [test_b](../{FILE}.py)" in line
     assert "1. torch 2.13.0; commit aaaaaaaaaaaa" in text and "2.12" not in text

@@ -37,7 +37,7 @@ def test_examples_are_what_trl_makes_of_the_texts(tiny, rows):
     options = {"report_to": "none", "use_cpu": True, "bf16": False, "max_length": None}
     config = SFTConfig(output_dir="unused", completion_only_loss=True, **options)
     trainer = SFTTrainer(loading.load_model(tiny), config, train_dataset=data, processing_class=tokenizer)
-    made = Dataset.from_list([example.row for example in examples(rows, texts, task, tokenizer)])
+    made = Dataset.from_list([example.row for example in examples([*zip(rows, texts, strict=True)], task, tokenizer)])
     ours = SFTTrainer(loading.load_model(tiny), config, train_dataset=made, processing_class=tokenizer)
     for column in ("input_ids", "labels"):
         assert ours.train_dataset[column] == trainer.train_dataset[column]
@@ -47,7 +47,8 @@ def test_an_example_is_the_prompt_that_is_sampled_from_with_the_solution_and_the
     tokenizer = CHAT.load_tokenizer(Student(), folder)
     texts = [row["program"] for row in rows[:5]]
     asked = CHAT.prompts([row["question"] for row in rows[:5]], tokenizer)
-    for example, prompt, text in zip(examples(rows[:5], texts, CHAT, tokenizer), asked, texts, strict=True):
+    made = examples([*zip(rows[:5], texts, strict=True)], CHAT, tokenizer)
+    for example, prompt, text in zip(made, asked, texts, strict=True):
         read, written = example.parts
         assert [read] == CHAT.encode([prompt], tokenizer)
         assert tokenizer.decode(read).endswith(f"{START}assistant\n")

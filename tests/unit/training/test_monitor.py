@@ -56,7 +56,7 @@ def policy(monkeypatch):
     class Tokenizer:
         pad_token_id = 0
 
-        def __call__(self, texts):
+        def __call__(self, texts, add_special_tokens=True):
             return {"input_ids": [[1]] * len(texts)}
 
     return Tokenizer()

@@ -51,12 +51,12 @@ def test_only_rows_with_a_solution_are_trained_on_and_counted(job, capsys):
     assert "solution.max_new_tokens is 8, but 6 of 6 solutions have more tokens, up to " in log
 
 
-def test_a_completion_stands_after_its_own_question(rows):
+def test_a_completion_stands_after_its_own_question(rows, tokenizer):
     some = [(rows[4], "four"), (rows[2], "two")]
-    assert sft._examples(some, TASK)[:] == {
-        "prompt": TASK.prompts([rows[4]["question"], rows[2]["question"]]),
-        "completion": ["four", "two"],
-    }
+    asked = TASK.prompts([rows[4]["question"], rows[2]["question"]], tokenizer)
+    made = [tokenizer.decode(example.ids) for example in sft.examples(some, TASK, tokenizer)]
+    whole = [prompt + text + tokenizer.eos_token for prompt, (_, text) in zip(asked, some, strict=True)]
+    assert made == [tokenizer.decode(tokenizer(text)["input_ids"]) for text in whole]
 
 
 @pytest.mark.parametrize("form", ["program", "text"])
