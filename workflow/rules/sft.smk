@@ -79,6 +79,6 @@ else:
         params:
             code=code("validate_base.py"),
             student=STUDENT_TOKENS,
-            solution=without("solution", "batch_seconds"),
+            solution=without(SOLUTION, "batch_seconds"),
         script:
             "../scripts/validate_base.py"

@@ -104,7 +104,7 @@ def test_without_sft_every_rule_reads_the_student_itself(tmp_path):
         written[rule] |= set(outputs.split(", "))
     student = str(ROOT / "resources/models/student")
     rules = ("judge_policy", "train_rl", "generate", "validate_base", "benchmark_items", "selection_pairs")
-    assert all(student in read[rule] for rule in (*rules, "labelled_pairs", "contrasting_pairs"))
+    assert all(student in read[rule] for rule in (*rules, "labeled_pairs", "contrasting_pairs"))
     assert "train_sft" not in read
     assert not any("runs/sft" in name for names in (*read.values(), *written.values()) for name in names)
     assert written["validate_base"] == {f"results/runs/base/{name}" for name in ("monitor.csv", "run.json")}
@@ -286,6 +286,7 @@ RERUNS = {
         "solution_pairs",
         "train_rl",
         "train_sft",
+        "validate_base",
     },
     "solutions.choice_answers": set(),
     # Training.

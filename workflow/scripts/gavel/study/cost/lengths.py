@@ -73,7 +73,7 @@ def _measured(
     config: dict[str, Any], rows: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", assumed: Lengths, others: int
 ) -> Lengths:
     def count(texts: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(list(texts))["input_ids"]]
+        return [len(ids) for ids in tokenizer(list(texts))["input_ids"]] if texts else []
 
     task = Task.from_config(params.solution(config))
     asked = count(task.prompts([row["question"] for row in rows], tokenizer))
