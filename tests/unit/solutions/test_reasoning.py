@@ -176,7 +176,7 @@ def test_comments_are_no_steps_and_no_errors():
 
 
 def test_a_corrupted_program_tells_its_own_story():
-    made = corrupt_solution(PROGRAM, "72", "program", 30, random.Random(0))
+    made = corrupt_solution(PROGRAM, "72", "program", 30, random.Random(0), question="")
     assert len(made) > 4 and PROGRAM not in made
     for text in made:
         assert [line.partition(" ")[0] for line in text.split("\n")] == [
@@ -222,7 +222,7 @@ def test_amounts_in_comments_follow():
     text = (
         "def solution():\n    # 1,200 x $3.50 = $4,200.00\n    pay = 1200*3.5\n    result = pay+4200\n    return result"
     )
-    made = corrupt_solution(text, "8400", "program", 40, random.Random(0))
+    made = corrupt_solution(text, "8400", "program", 40, random.Random(0), question="")
     assert any("# 1200 + 3.5 = $1203.5\n    pay = 1200+3.5\n" in one for one in made)
 
 
