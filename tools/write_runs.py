@@ -34,7 +34,7 @@ DISTRIBUTED = ("ddp", "fsdp", "deepspeed")
 HEAD = """# What has been run
 
 Every row is from a test that ran it and passed; the tests write the records, and `make record-runs` writes this page
-from them. What is not in the table has not been run by a test. The results of the runs are not compared here.
+from them. What is not in the table has not been recorded. The results of the runs are not compared here.
 
 - *engine* samples: rollouts in RL, responses in evaluation; for `judge` it answers the judging prompts.
 - *processes* train together, with the config's `compute.distributed`.
