@@ -40,12 +40,13 @@ def add_check(commands: Commands) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """`gavel check`: print each part as soon as it is known, so that all of it stands above an error."""
-    for title, study in studies_in(options.config).items():
+    studies = studies_in(options.config)
+    for title, study in studies.items():
         print(f"# {title}, results in `{study['results_dir']}`\n")
         for part in parts(study, fetch=options.fetch, here=not options.cluster):
             print(part + "\n")
-    target = f"{study['results_dir']}/report.html" if len(studies_in(options.config)) == 1 else ""
-    command = ["snakemake", "--cores", "all", *([target] if target else []), "--configfile", options.config]
+    targets = [f"{study['results_dir']}/report.html" for study in studies.values()]
+    command = ["snakemake", "--cores", "all", *(targets if len(targets) == 1 else []), "--configfile", options.config]
     print(f"No problem found. Run it: {shlex.join(command)}")
 
 
