@@ -1,8 +1,8 @@
 """The process group of the ranks that train one policy: NCCL with GPUs, gloo on CPUs.
 
 accelerate and transformers shard over CPUs only if told so: with `use_cpu` they ignore FSDP and DeepSpeed without a
-word, and every rank trains a full replica. `join` therefore enters the group itself, and transformers is told to keep
-it (`keeps_group`).
+word, and every rank trains a full replica. `join` therefore enters the group in another way, and
+`gavel.training.trl_config` tells transformers to keep it.
 """
 
 import os
@@ -24,32 +24,28 @@ def sharding() -> str | None:
     return None
 
 
+def shards_on_cpus() -> bool:
+    """Whether ranks without GPUs shard their training state."""
+    return sharding() is not None and not torch.cuda.is_available()
+
+
 def join() -> int:
     """Join the process group; returns this process's rank."""
-    if torch.cuda.is_available():
-        return int(PartialState(timeout=TIMEOUT).process_index)
-    kind = sharding()
-    if kind is None:
-        return int(PartialState(cpu=True, timeout=TIMEOUT).process_index)
-    if kind == "deepspeed":
+    if not shards_on_cpus():
+        return int(PartialState(cpu=not torch.cuda.is_available(), timeout=TIMEOUT).process_index)
+    if sharding() == "deepspeed":
         from deepspeed import ops
 
         # Or DeepSpeed compiles an all-reduce of its own first: minutes, a compiler, and a lock that a kill leaves.
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
     state = PartialState(backend="gloo", timeout=TIMEOUT)
-    if kind == "fsdp":
+    if sharding() == "fsdp":
         # accelerate enables FSDP for a list of kinds of groups, in which CPUs are missing; the device stays the CPU.
         state.distributed_type = DistributedType.MULTI_GPU
     return int(state.process_index)
 
 
-def keeps_group() -> bool:
-    """Whether a trainer must use the group as it is, instead of making its own; the group is then ready for one.
-
-    A trainer changes the group's state for itself, so each one needs a new state (the connections stay).
-    """
-    if torch.cuda.is_available() or sharding() is None:
-        return False
+def rejoin() -> None:
+    """Enter the group again, for the next trainer: accelerate's state is one trainer's, the connections remain."""
     AcceleratorState._reset_state(reset_partial_state=True)
     join()
-    return True

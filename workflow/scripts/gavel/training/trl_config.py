@@ -29,7 +29,8 @@ def config(
         micro_batches: of one optimiser step.
         options: further options of this trainer.
     """
-    if process_group.keeps_group():
+    if process_group.shards_on_cpus():
+        process_group.rejoin()
         options["accelerator_config"] = {"use_configured_state": True}
     made = kind(
         output_dir=str(folder),
