@@ -1,9 +1,10 @@
 """A server that fails in the ways that real ones do; a process of its own, started as `small_server.py KEY=VALUE...`.
 
 `port`, and: `late` seconds until it answers; `status` to exit with at once; `taken` file of a count of starts that find
-their port taken; `requests` after which it dies; `child` file for the id of a process that it starts and leaves behind;
-`health=no` for one that names its models only; `hang=yes` for one that never listens; `deaf=yes` for one that ignores
-SIGTERM; `exclusive=yes` for one that shares no address; `gpus` file for what it sees of them.
+their port taken; `requests` after which it dies; `ready` file that it waits for before it answers, and removes as it
+dies; `child` file for the id of a process that it starts and leaves behind; `health=no` for one that names its models
+only; `hang=yes` for one that never listens; `deaf=yes` for one that ignores SIGTERM; `exclusive=yes` for one that
+shares no address; `gpus` file for what it sees of them.
 """
 
 import json
@@ -30,6 +31,8 @@ class Handler(BaseHTTPRequestHandler):
         asked += 1
         if asked > int(options.get("requests", 1e9)):
             print("out of memory", flush=True)
+            if "ready" in options:
+                Path(options["ready"]).unlink(missing_ok=True)
             os._exit(3)
         self.rfile.read(int(self.headers["Content-Length"]))
         choice = {"index": 0, "finish_reason": "length", "text": "", "logprobs": {"top_logprobs": [LISTED]}}
@@ -67,6 +70,8 @@ def main():
     if options.get("hang") == "yes":
         time.sleep(600)
     time.sleep(float(options.get("late", 0)))
+    while "ready" in options and not Path(options["ready"]).exists():
+        time.sleep(0.05)
     ThreadingHTTPServer.allow_reuse_address = options.get("exclusive") != "yes"
     ThreadingHTTPServer(("127.0.0.1", int(options["port"])), Handler).serve_forever()
 

@@ -284,12 +284,16 @@ def test_a_judge_is_asked_directly_where_there_is_a_proxy(tmp_path, monkeypatch)
 
 
 def test_what_a_dying_server_did_not_answer_is_missing_and_the_next_is_asked(tmp_path, capfd):
-    with judge_access(study(tmp_path, {"requests": 5, "late": 2}, restarts=1), tmp_path / "judge.log") as access:
+    ready = tmp_path / "ready"
+    ready.touch()
+    options = {"requests": 5, "ready": ready}
+    with judge_access(study(tmp_path, options, restarts=1), tmp_path / "judge.log") as access:
         single = load.load(model="m", **access)
         first = single.verdicts(["q"] * 9, [str(i) for i in range(9)])
         missing = [verdict.score is None for verdict in first]
         assert 0 < missing.count(True) < 9
         wait_until(lambda: "(1 of 1)" in capfd.readouterr().err)
+        ready.touch()
         assert [verdict.score is None for verdict in single.verdicts(["q"] * 3, ["a", "b", "c"])] == [False] * 3
         os.kill(pid_of(access), signal.SIGKILL)
         wait_until(lambda: "gone" in Path(access["server"]["status"]).read_text())
