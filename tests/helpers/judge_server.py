@@ -45,9 +45,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _send_as_it_is(self, raw):
-        """Bytes of a whole HTTP response, or of a body with status 200."""
+        """Bytes of a whole HTTP response, or of a body with status 200; both end the connection."""
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-        self.wfile.write(raw if raw.startswith(b"HTTP/") else head + raw)
+        whole = raw if raw.startswith(b"HTTP/") else head + raw
+        self.wfile.write(whole.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         self.close_connection = True
 
     def log_message(self, *arguments):

@@ -3,7 +3,7 @@
 import csv
 import json
 
-from helpers.small import STUDY, Project
+from helpers.small import STUDY, Project, generator
 
 COLUMNS = {"question": "problem", "answer": "final", "solution": "rationale"}
 
@@ -19,8 +19,10 @@ def write(path, solution):
 def test_rows_with_and_without_a_solution_reach_the_splits_and_none_with_one_stops_sft(tmp_path):
     project = Project(tmp_path)
     source = {"reader": "rows", "path": str(tmp_path / "mine.csv"), "columns": COLUMNS}
-    data = STUDY["data"] | {"train": source, "labeled": 40, "unlabeled": 10, "validation": 10}
-    project.configure(data=data, solution={"reasoning": True, "max_new_tokens": 120})
+    pretrain = generator("pretrain", 300, 0)
+    data = {"pretrain": pretrain, "train": source, "labeled": 40, "unlabeled": 10, "validation": 10}
+    scratch, solution = {"model": "scratch"}, {"reasoning": True, "max_new_tokens": 120}
+    project.configure(data=data, student=scratch, judge=scratch, solution=solution)
     write(tmp_path / "mine.csv", lambda n: f"Tom has {n} + {n} = <<{n}+{n}={2 * n}>>{2 * n} cats now." if n % 2 else "")
     done = project.run(f"{STUDY['results_dir']}/data/splits.json")
     assert done.returncode == 0, done.stdout + done.stderr

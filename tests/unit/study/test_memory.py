@@ -192,19 +192,21 @@ def test_a_study_that_does_not_fit_is_refused_in_one_line(ram):
 def test_a_hub_models_size_is_that_of_its_configuration(ram, monkeypatch, tmp_path):
     asked = []
 
-    def download(name, file, revision):
-        asked.append((name, file, revision))
-        if name != "owner/model":
+    def look(url):
+        asked.append(url)
+        if "/owner/model/" not in url:
             raise OSError("no network")
-        return str(ROOT / "resources/models/student/config.json")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", look)
+    shipped_config = str(ROOT / "resources/models/student/config.json")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file, revision: shipped_config)
     ram(300)
     study = shipped(student={"model": "owner/model", "revision": "v1"})
     with pytest.raises(InputError, match="^rl, ppo needs about"):
         memory_check.check_memory(study, here=True)
-    assert asked == [("owner/model", "config.json", "v1")]
+    assert len(asked) == 1 and asked[0].endswith("/owner/model/resolve/v1/config.json")
     memory_check.check_memory(shipped(student={"model": "owner/other"}), here=True)
+    assert len(asked) == 2  # once each, since nothing retries
 
 
 def test_the_warning_is_the_same_text(ram, capsys):

@@ -69,8 +69,6 @@ def check_memory(study: dict[str, Any], *, here: bool, attempts: int = 1) -> Non
 
 def _hub_sizes(study: dict[str, Any]) -> "dict[str, Size]":
     """The sizes of the models that are still on the hub: `student` or `judge` -> size."""
-    from huggingface_hub import hf_hub_download
-
     from gavel.study.cost.sizes import SIZES, of_config
 
     found = {}
@@ -80,11 +78,25 @@ def _hub_sizes(study: dict[str, Any]) -> "dict[str, Size]":
         if Path(layout.start_model(study, which)).exists():
             continue
         try:
-            config = hf_hub_download(wanted["name"], "config.json", revision=wanted["revision"])
-            found[which] = of_config(read_json(config))
+            found[which] = of_config(read_json(_hub_config(wanted["name"], wanted["revision"])))
         except Exception:  # the job that downloads the model says what is wrong with it
             continue
     return found
+
+
+def _hub_config(name: str, revision: str | None) -> str:
+    """A model's `config.json`, from the cache or the hub.
+
+    Raises:
+        Exception: the hub or the file cannot be reached. It is asked once, since `hf_hub_download` retries for 20 s.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, "config.json", revision=revision)
+    if isinstance(cached, str):
+        return cached
+    get_hf_file_metadata(hf_hub_url(name, "config.json", revision=revision))
+    return hf_hub_download(name, "config.json", revision=revision)
 
 
 def _problem(name: str, job: "Job", needed: float, memory: Memory) -> str:

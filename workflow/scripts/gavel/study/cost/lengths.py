@@ -1,7 +1,7 @@
 """How long a study's texts are, in tokens: measured on a sample of its questions if they are here, or assumed."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from gavel.data.records import Record
 from gavel.judge.kinds import KINDS
 from gavel.models import prompts
 from gavel.models.task import Task
-from gavel.solutions.programs import to_program
+from gavel.solutions.mistakes import references
 from gavel.study import layout, params
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ def lengths_of(config: dict[str, Any], *, prompt: float, judging: float, length:
 def _measured(
     config: dict[str, Any], rows: Sequence[Record], tokenizer: "PreTrainedTokenizerBase", assumed: Lengths, others: int
 ) -> Lengths:
-    def count(texts: Sequence[str]) -> list[int]:
+    def count(texts: Collection[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(list(texts))["input_ids"]] if texts else []
 
     task = Task.from_config(params.solution(config))
     asked = count(task.prompts([row["question"] for row in rows], tokenizer))
-    solutions = [text for row in rows if (text := _solution(row, config["solution"]))]
+    solutions = references(rows, task.format, task.reasoning).values()
     written = [min(each, assumed.max_new_tokens) for each in count(solutions)] or [assumed.response]
     response, longest = statistics.fmean(written), max(written) if solutions else assumed.longest_response
     templates = count([prompts.find(name).read_text(encoding="utf-8") for name in params.judge_prompts(config)])
@@ -104,10 +104,3 @@ def _tokenizer(config: dict[str, Any]) -> "PreTrainedTokenizerBase | None":
     from gavel.models.loading import plain_tokenizer  # takes seconds, which a study of hub models need not wait for
 
     return plain_tokenizer(place, "student.model")
-
-
-def _solution(row: Record, section: Mapping[str, Any]) -> str | None:
-    """What SFT trains on for a row; None if it has no solution."""
-    if section["format"] == "text" or not row["solution"] or row["gold"] is None:
-        return row["solution"]
-    return to_program(row["solution"], row["gold"], row["question"], section["reasoning"])
