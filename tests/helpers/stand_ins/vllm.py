@@ -35,6 +35,7 @@ class LLM:
         tensor_parallel_size,
         max_model_len,
         enforce_eager,
+        enable_chunked_prefill=None,
     ):
         assert trust_remote_code is False
         if LLM.started:

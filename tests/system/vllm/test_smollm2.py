@@ -44,6 +44,6 @@ def test_a_judge_that_vllm_serves_gives_the_rewards(gguf, tmp_path, record_run):
     study["judge"]["model"] = str(tmp_path / "judge")
     study["judge"]["server"] = {"serve": "job", "command": SERVER, "startup_timeout_s": 600}
     page = finished(study, tmp_path, project)
-    assert "vllm serve" in page
+    assert "vllm.entrypoints.openai.api_server" in page
     log = (tmp_path / "results/mine/logs/rl" / f"{RUN}.judge-server.log").read_text()
     assert "vllm" in log.lower()

@@ -57,7 +57,7 @@ class VllmPolicy:
             gpu_memory_utilization=settings.gpu_memory_utilization,
             tensor_parallel_size=settings.tensor_parallel_size,
             max_model_len=settings.max_model_length,
-            **device_options(),
+            **device_options(own_seeds=True),
         )
 
     def solve(

@@ -44,7 +44,7 @@ def engine_options(vllm: VllmSettings | None, *, dtype: torch.dtype, bf16: bool,
         return
     plain: Callable[..., Any] = vllm_generation.LLM
     computed = torch.bfloat16 if bf16 else dtype
-    options = device_options() | {"dtype": vllm.dtype or str(computed).removeprefix("torch.")}
+    options = device_options(own_seeds=False) | {"dtype": vllm.dtype or str(computed).removeprefix("torch.")}
 
     def start(**given: Any) -> Any:
         return plain(**given | options | {"seed": given["seed"] + _RUN_SEEDS * seed})
