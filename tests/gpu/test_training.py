@@ -4,6 +4,7 @@ import math
 import statistics
 
 import pytest
+from datasets import Dataset
 
 from gavel.common.dataclass_config import from_section
 from gavel.judge import load
@@ -70,10 +71,10 @@ def test_sft_takes_steps(policy, rows, tmp_path, note, record_run, request):
     batches = {"batch_size": sizes.sft_batch, "micro_batch_size": sizes.micro}
     section = Sft(**batches, learning_rate=1e-4, warmup=0, bf16=True)
     settings = from_section(SFTSettings, section.model_dump(exclude={"seed"}), "sft")
-    texts = [row["program"] for row in rows]
-    examples = sft._examples(rows, texts, TASK)
+    examples = sft.examples([(row, row["program"]) for row in rows], TASK, policy.tokenizer)
+    dataset = Dataset.from_list([example.row for example in examples])
     state = RunState(tmp_path / "state", "d")
-    trainer = sft._trainer(policy, examples, settings, sizes.sft_steps, 0, state, steps)
+    trainer = sft._trainer(policy, dataset, settings, sizes.sft_steps, 0, state, steps)
     spent, logs = trained(trainer, steps, note, f"SFT, {shape}")
     assert min(row["loss"] for row in logs[1:]) < logs[0]["loss"]
     tokens = logs[-1]["num_tokens"] / sizes.sft_steps
@@ -110,7 +111,7 @@ def test_rl_takes_steps(policy, algorithm, lora, rows, tmp_path, note, record_ru
     )
     settings = from_section(RLSettings, params.rl({"rl": section.model_dump(by_alias=True)}), "rl")
     plan = train.Plan(train.GridRun("x", algorithm, 0.5, 0), TASK, settings)
-    asked = question_order(
+    questions = question_order(
         rows[:20],
         [row | {"gold": None} for row in rows[20:]],
         lam=0.5,
@@ -119,9 +120,10 @@ def test_rl_takes_steps(policy, algorithm, lora, rows, tmp_path, note, record_ru
         labeled_fraction=0.5,
         seed=0,
     )
+    asked = TASK.prompts((row["question"] for row in questions), policy.tokenizer)
     judge = load.load(model=gpu.JUDGE, batch_tokens=16384)
     reward = train._reward(plan, train._schedule(plan), judge)
-    trainer = train._trainer(plan, RunState(tmp_path / "state", "d"), policy, asked, reward, steps)
+    trainer = train._trainer(plan, RunState(tmp_path / "state", "d"), policy, questions, asked, reward, steps)
     assert trainer.packs
     trainer.rollout_func = steps.timed(trainer.rollout_func)
     name = f"{algorithm.upper()}{' with LoRA' if lora else ''}, {shape}"
