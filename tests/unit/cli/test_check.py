@@ -1,13 +1,16 @@
 """`gavel check`: what a study reads, asks and needs, shown before it runs."""
 
 import csv
+import re
 
 import pytest
 import yaml
 
 from gavel.cli.main import main
+from gavel.common.paths import ROOT
 from gavel.study import memory_check, preview
 from gavel.study.memory_check import Memory
+from helpers import llama
 from helpers.chat_student import chat_student
 
 COLUMNS = {"question": "problem", "answer": "final", "solution": "rationale"}
@@ -75,7 +78,9 @@ def test_rows_prompts_labels_and_memory_are_shown_and_nothing_is_left(mine, tiny
     assert "The student reads:\n\n    Question: Tom has " in prompts
     assert "Is this answer right?" in prompts and "' Yes' is token " in prompts
     assert "- train_sft: 0." in section(page, "Memory") and "This machine has " in section(page, "Memory")
-    assert page.endswith("Run it: snakemake --cores all results/mine/report.html --configfile mine.yaml\n")
+    assert re.search(r"Run it: (\S*/)?snakemake --cores all results/mine/report.html --configfile mine.yaml\n$", page)
+    assert "Of 60 training questions, 55 are usable (removed: 5 in test own); the splits leave out 5 of them." in data
+    assert "million parameters, 2,048 tokens of context, end token " in section(page, "Models")
     assert {path.name for path in mine.iterdir()} == {"mine.csv", "mine.yaml"}
 
 
@@ -96,6 +101,32 @@ def test_a_judge_that_compares_reads_two_solutions(mine, tiny, capsys):
 def test_without_sft_no_row_has_a_target(mine, tiny, capsys):
     page = checked(capsys, config(tiny, sft=None))
     assert "def solution" not in section(page, "Data") and "- validate_base: " in section(page, "Memory")
+
+
+def test_the_shipped_judge_reads_questions_that_gavel_did_not_generate(mine, tiny, capsys):
+    shipped = str(ROOT / "resources/models/judge")
+    assert f"- judge: {shipped}, 1." in section(checked(capsys, config(tiny, judge={"model": shipped})), "Models")
+    raw = config(tiny, judge={"model": shipped})
+    raw["data"]["tests"]["made"] = {"reader": "generator", "set": "main", "size": 5, "seed": 0}
+    assert "judge.model: Gavel trained" in refused(capsys, raw)
+
+
+def test_solutions_that_responses_cannot_be_as_long_as_are_counted(mine, tiny, capsys):
+    page = checked(capsys, config(tiny, solution={"max_new_tokens": 4}))
+    assert "WARNING: 20 of the 20 solutions that SFT trains on are longer than solution.max_new_tokens (4), up" in page
+    assert "WARNING" not in checked(capsys, config(tiny))
+
+
+def test_a_gguf_students_context_is_read_from_its_file(mine, tiny, capsys):
+    llama.write(llama.model(), "student.gguf")
+    text = {"format": "text", "max_new_tokens": 100_000}
+    said = refused(capsys, config("student.gguf", judge={"model": tiny}, solution=text))
+    assert "solution.max_new_tokens: is 100000, but the context of 'student.gguf' is " in said
+
+
+def test_a_results_folder_that_cannot_be_made(mine, tiny, capsys):
+    raw = config(tiny, results_dir="/proc/gavel/x")
+    assert "results_dir: /proc/gavel/x cannot be written (" in refused(capsys, raw)
 
 
 def test_a_server_is_not_asked(mine, tiny, capsys):
@@ -142,7 +173,7 @@ def test_what_is_on_the_hub_is_named_and_checked_once_it_is_fetched(mine, tiny, 
         ({"judge": {"prompting": {"labels": [" Definitely", " No"]}}}, "judge.prompting.labels: ' Definitely'"),
         ({"solution": {"chat": True}}, "solution.chat: the student's tokenizer has no chat template"),
         ({"sft": {"batch_size": 21}}, "sft.batch_size: is 21, but only "),
-        ({"solution": {"max_new_tokens": 100_000}}, "does not fit the model"),
+        ({"solution": {"max_new_tokens": 100_000}}, "solution.max_new_tokens: is 100000, but the context of "),
     ],
 )
 def test_what_is_wrong_is_one_line(mine, tiny, capsys, changes, message):
@@ -162,4 +193,4 @@ def test_every_variant_of_a_sweep_is_checked(mine, tiny, capsys):
     page = checked(capsys, config(tiny) | {"sweep": {"variants": variants}})
     assert "variant `few`, results in " in page and "### labeled: 10 questions" in page
     assert "variant `many`, results in " in page
-    assert page.endswith("Run it: snakemake --cores all --configfile mine.yaml\n")
+    assert page.endswith("snakemake --cores all --configfile mine.yaml\n")

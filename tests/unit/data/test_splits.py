@@ -164,7 +164,7 @@ def test_programs_have_the_reasoning_if_asked():
     [
         ({"labeled": 38}, r"data\.labeled asks for 38 problems with an answer, but 37 of the 40"),
         ({"validation": 41}, r"data\.validation asks for 41 problems with an answer, but 40 of the 40"),
-        ({"unlabeled": 33}, r"data\.unlabeled .* 5 \+ 33 \+ 3 problems, but 40 of the 40"),
+        ({"unlabeled": 33}, r"data\.unlabeled .* 5 \+ 33 \+ 3 questions, but 40 of the 40"),
     ],
 )
 def test_too_few_problems_name_the_key_and_the_numbers(sizes, message):

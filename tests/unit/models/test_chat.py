@@ -35,7 +35,7 @@ def templated(tiny, tmp_path):
 
 def user(question: str) -> str:
     (text,) = Task("solve", "program", 8).prompts([question], None)
-    return f"{START}user\n{text}{END}\n{START}assistant\n"
+    return f"{START}user\n{text.rstrip()}{END}\n{START}assistant\n"
 
 
 def test_a_prompt_is_a_conversation_up_to_the_reply(folder):
@@ -129,7 +129,7 @@ IGNORES_SYSTEM = "{% for m in messages if m.role != 'system' %}{{ m.content }}{%
     [
         (None, {}, r"^solution.chat: the student's tokenizer has no chat template; "),
         (CHATML + "{{ raise_exception('broken') }}", {}, r"^solution.chat: .* cannot be filled in \(broken\); check"),
-        ("{% for %}", {}, r"^solution.chat: .* cannot be filled in \("),
+        ("{% for %}", {}, r"^solution.chat: .* is not a valid template \(line 1: "),
         ("{{ messages[9].content.x }}", {"system": None}, r"^solution.chat: .* cannot be filled in \("),
         (REFUSES_SYSTEM + CHATML, {}, r"^solution.system: .* does not accept a system message; leave it out"),
         (IGNORES_SYSTEM, {}, r"^solution.system: .* ignores the system message"),

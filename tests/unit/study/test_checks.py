@@ -133,6 +133,9 @@ def test_weights_from_another_pretrain_split_are_refused(tmp_path):
     pretrain.write_text('{"question": "other"}\n')
     with pytest.raises(InputError, match="student.model: .* was trained on another pretrain split"):
         check_origin(str(tmp_path), "student.model", pretrain)
+    pretrain.write_text("")
+    with pytest.raises(InputError, match=r"^student.model: Gavel trained .* on a pretrain split.*as data.pretrain, or"):
+        check_origin(str(tmp_path), "student.model", pretrain)
 
 
 def training(sft=(), rl=(), evaluation=(), **compute) -> dict:

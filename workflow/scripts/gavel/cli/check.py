@@ -2,6 +2,8 @@
 
 import argparse
 import shlex
+import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from gavel.study.cost.estimate import Assumptions
 from gavel.study.cost.lengths import lengths_of
 from gavel.study.cost.memory import jobs
 from gavel.study.preview import Row, Splits
+from gavel.study.results_folder import check_writable
 
 GIB = 2**30
 LATER = "not here yet: `gavel check --fetch` downloads it"
@@ -25,8 +28,8 @@ def add_check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="check a study's config, models and data in seconds, and show its prompts and rows",
-        description="Reads the config, models' tokenizers and data as the study will, without training. Exits with 2 "
-        "and one line if something is wrong. A judge's server is not contacted.",
+        description="Reads the config, models' tokenizers and data as the study will, without training. If something "
+        "is wrong, exits with 2, and the last line says what. A judge's server is not contacted.",
     )
     parser.add_argument("config", metavar="STUDY.yaml")
     parser.add_argument("--fetch", action="store_true", help="download what is on the hub, to check that too")
@@ -46,8 +49,17 @@ def check(options: argparse.Namespace) -> None:
         for part in parts(study, fetch=options.fetch, here=not options.cluster):
             print(part + "\n")
     targets = [f"{study['results_dir']}/report.html" for study in studies.values()]
-    command = ["snakemake", "--cores", "all", *(targets if len(targets) == 1 else []), "--configfile", options.config]
+    made = targets if len(targets) == 1 else []
+    command = [_program("snakemake"), "--cores", "all", *made, "--configfile", options.config]
     print(f"No problem found. Run it: {shlex.join(command)}")
+
+
+def _program(name: str) -> str:
+    """How to start a program that was installed with this one."""
+    if shutil.which(name):
+        return name
+    place = Path(sys.executable).parent / name
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def parts(study: dict[str, Any], *, fetch: bool, here: bool) -> Iterator[str]:
@@ -61,19 +73,21 @@ def parts(study: dict[str, Any], *, fetch: bool, here: bool) -> Iterator[str]:
     Raises:
         InputError: something is wrong.
     """
+    check_writable(study["results_dir"])
     yield _downloads(study, fetch)
     if fetch:
         study = preview.fetched(study)
     checks.check_models(study)
     training = {key: study[key] for key in ("sft", "rl", "compute", "evaluation")}
     checks.check_training(**training, here=here)
+    yield _models(study)
     found = None
     if missing := preview.missing_data(study):
         yield f"## Data\n\n{', '.join(missing)}: {LATER}."
     else:
         with tempfile.TemporaryDirectory(prefix="gavel-check-") as folder:
             found = preview.splits(study, Path(folder))
-        yield _data(found, bool(study["sft"]))
+        yield _data(found, study)
     yield _prompts(study, found)
     yield _memory(study, here)
     memory_check.check_memory(study, here=here)
@@ -93,14 +107,54 @@ def _downloads(study: dict[str, Any], fetch: bool) -> str:
     return "\n".join([f"## Downloads\n\n{when}:\n", *rows])
 
 
-def _data(splits: Splits, sft: bool) -> str:
-    lines = ["## Data"]
+def _models(study: dict[str, Any]) -> str:
+    lines = ["## Models\n"]
+    for which in ("student", "judge"):
+        named = study[which]["model"]
+        if (found := preview.model(study, which)) is None:
+            lines.append(f"- {which}: {named}, made, downloaded or served later")
+            continue
+        limit = "no limit of length" if found.context is None else f"{found.context:,} tokens of context"
+        lines.append(
+            f"- {which}: {named}, {_millions(found.parameters)} million parameters, {limit}, end token {found.end!r}, "
+            f"padding token {found.pad!r}"
+        )
+    return "\n".join(lines)
+
+
+def _millions(count: float) -> str:
+    return f"{count / 1e6:.1f}" if count < 1e7 else f"{count / 1e6:,.0f}"
+
+
+def _data(splits: Splits, study: dict[str, Any]) -> str:
+    sft, notes = bool(study["sft"]), splits.notes
+    removed = ", ".join(_leaves(notes["removed"]))
+    lines = [
+        f"## Data\n\nOf {notes['train']:,} training questions, {notes['usable']:,} are usable"
+        f"{f' (removed: {removed})' if removed else ''}; the splits leave out {notes['unused']:,} of them."
+    ]
+    limit = study["solution"]["max_new_tokens"]
+    if splits.too_long:
+        lines.append(
+            f"\nWARNING: {splits.too_long:,} of the {splits.solved:,} solutions that SFT trains on are longer than "
+            f"solution.max_new_tokens ({limit}), up to {splits.longest:,} tokens. Responses as long as these are cut."
+        )
     for name, rows in splits.rows.items():
         note = f", {splits.solved:,} with a solution that SFT trains on" if sft and name == "labeled" else ""
         lines += [f"\n### {name}: {splits.counts[name]:,} questions{note}", *map(_row, rows)]
-    for kind, reason in splits.not_converted.items():
+    for kind, reason in notes["solutions"]["not_converted"].items():
         lines.append(f"\n{reason['count']:,} solutions do not convert to programs ({kind}): {reason['first'][0]}")
     return "\n".join(lines)
+
+
+def _leaves(counts: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The counts of nested tables that are not 0, such as `3 in test main`."""
+    for key, value in counts.items():
+        name = f"{path} {key}".strip().replace("_", " ")
+        if isinstance(value, dict):
+            yield from _leaves(value, name)
+        elif value:
+            yield f"{value:,} {name}"
 
 
 def _row(row: Row) -> str:
@@ -119,7 +173,8 @@ def _prompts(study: dict[str, Any], splits: Splits | None) -> str:
     judging = preview.judging_prompt(study, question, solutions)
     if judging is None:
         return "\n".join([*lines, "\nThis kind of judge reads no prompt."])
-    lines += ["\nThe judge reads:\n", _text(judging.text, "judge")]
+    stands = " (`(solution)` stands for a response)" if "(solution)" in solutions else ""
+    lines += [f"\nThe judge reads{stands}:\n", _text(judging.text, "judge")]
     words = ", ".join(f"{label!r} is token {token}" for label, token in judging.labels.items())
     whose = "the judge's server has the tokenizer" if study["judge"]["server"] else "the judge is not here yet"
     return "\n".join([*lines, f"\nIts label words: {words or whose}."])

@@ -14,15 +14,24 @@ def check_origin(model: str, key: str, pretrain: str | Path) -> None:
 
     Weights trained on another pretrain split may have read this study's test questions.
 
+    Args:
+        pretrain: the study's split; an empty file if it has none.
+
     Raises:
-        InputError: the model was trained on another pretrain split.
+        InputError: the model was trained on another pretrain split, or the study has none.
     """
     origin = Path(model) / ORIGIN
     if not origin.is_file():
         return
     trained_on, expected = read_json(origin)["pretrain_sha256"], file_digest(pretrain)
-    if trained_on != expected:
+    if trained_on == expected:
+        return
+    if not Path(pretrain).stat().st_size:
         raise InputError(
-            f"{key}: {model} was trained on another pretrain split ({trained_on[:12]}) than the study's "
-            f"({expected[:12]}), so it may have read test questions; restore data.pretrain or set {key} to scratch"
+            f"{key}: Gavel trained {model} on a pretrain split, which may share questions with this study's test sets; "
+            "write that split as data.pretrain, or name another model"
         )
+    raise InputError(
+        f"{key}: {model} was trained on another pretrain split ({trained_on[:12]}) than the study's "
+        f"({expected[:12]}), so it may have read test questions; restore data.pretrain or set {key} to scratch"
+    )

@@ -57,7 +57,10 @@ def _gold(value: object, answer_type: str = answer_types.DEFAULT) -> str:
 def _options(value: object, field: str) -> list[str]:
     """The texts of a question's options. Raises `InputError` unless they are between 2 and 26 texts."""
     if not isinstance(value, list) or not all(isinstance(option, str) and option.strip() for option in value):
-        raise InputError(f"'{field}' must be a list of texts, found {str(value)[:60]}")
+        raise InputError(
+            f'\'{field}\' must be a list of texts, in a table\'s cell as JSON, such as ["74", "72"]; found '
+            f"{str(value)[:60]}"
+        )
     if not 2 <= len(value) <= len(choice_answers.LETTERS):
         raise InputError(f"'{field}' has {len(value)} options; a question needs 2 to {len(choice_answers.LETTERS)}")
     return value

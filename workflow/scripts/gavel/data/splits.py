@@ -84,8 +84,8 @@ def make_splits(
     if len(remaining) < sizes["unlabeled"]:
         raise InputError(
             f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
-            f"{sizes['unlabeled']} + {sizes['validation']} problems, but {len(usable)} of the {len(train)} "
-            "training problems are usable; lower them or give more training problems"
+            f"{sizes['unlabeled']} + {sizes['validation']} questions, but {len(usable)} of the {len(train)} "
+            "training questions are usable; lower them or give more training questions"
         )
     splits: dict[str, list[Record]] = {
         "labeled": labelled,

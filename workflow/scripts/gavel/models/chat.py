@@ -70,6 +70,11 @@ def render(
             chat_template=_NOW.sub(_fixed_date, tokenizer.get_chat_template()),
             **(template_kwargs or {}),
         )
+    except jinja2.TemplateSyntaxError as error:
+        raise InputError(
+            f"{side.section}.chat: the {side.model}'s chat template is not a valid template (line {error.lineno}: "
+            f"{error.message}); mend the tokenizer's template, use another model, or set {side.section}.chat to false"
+        ) from None
     except Exception as error:  # a template may fail in any way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise InputError(

@@ -13,10 +13,13 @@ from transformers import PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
+from gavel.common.paths import is_gguf
 from gavel.models import loading
+from gavel.models.gguf import read_header
 from gavel.models.task import Task
 
 BATCH_SIZE = 1000  # texts tokenised at once, to limit memory
+SHOWN = 60  # characters of a question in a message
 
 
 def check_questions(
@@ -34,7 +37,7 @@ def check_questions(
     Args:
         rows: records with `id` and `question`.
         source: their file, with one row per line.
-        model: model folder, whose config.json gives the context length; all models of a study's jobs are folders.
+        model: model folder, or a GGUF file before it is converted; gives the context length.
         student: how the model's tokenizer is loaded.
         task: its prompt is used, and its `max_new_tokens` are reserved for the response.
         solutions: for each row, the text trained on after the prompt, which must fit too.
@@ -44,7 +47,7 @@ def check_questions(
         InputError: a row does not fit; names the first one and the model. The prompt cannot be made
             (`gavel.models.task.Task.check`).
     """
-    context = _context(model)
+    context = context_length(model)
     maximum = min((length for length in (context, limit) if length is not None), default=None)
     if maximum is None:
         return
@@ -55,18 +58,24 @@ def check_questions(
     room = [task.max_new_tokens] * len(rows)
     if solutions:
         # The solution and an end token.
-        room = [max(task.max_new_tokens, length + 1) for length in _lengths(tokenizer, solutions, special=False)]
+        room = [max(task.max_new_tokens, length) for length in solution_lengths(tokenizer, solutions)]
     too_long = [i for i, (read, written) in enumerate(zip(lengths, room, strict=True)) if read + written > maximum]
     if not too_long:
         return
+    if task.max_new_tokens >= maximum:
+        raise InputError(
+            f"solution.max_new_tokens: is {task.max_new_tokens}, but {_limit_name(maximum, context)} of {model!r} is "
+            f"{maximum}, which the prompt must fit too; lower it"
+        )
     i = too_long[0]
     budget = "solution.max_new_tokens" if room[i] == task.max_new_tokens else "its solution"
-    limit_name = "the context" if maximum == context else "vLLM's max_model_length"
     raise InputError(
         f"{source}:{i + 1}: row {rows[i].get('id', i + 1)} does not fit the model {model!r}: its prompt has "
-        f"{lengths[i]} tokens, {budget} adds {room[i]} ({lengths[i] + room[i]} in all), but {limit_name} is {maximum}"
+        f"{lengths[i]} tokens, {budget} adds {room[i]} ({lengths[i] + room[i]} in all), but "
+        f"{_limit_name(maximum, context)} is {maximum}"
         f"{f' ({len(too_long) - 1} more rows do not fit)' if len(too_long) > 1 else ''}; remove the row, lower "
-        "solution.max_new_tokens, or use a model with a longer context"
+        "solution.max_new_tokens, or use a model with a longer context (the question begins "
+        f"{rows[i]['question'][:SHOWN]!r})"
     )
 
 
@@ -74,7 +83,7 @@ def check_texts(
     texts: Sequence[tuple[str, str]], *, source: str, model: str, tokenizer: PreTrainedTokenizerBase, room: int = 0
 ) -> None:
     """As `check_questions`, for (id, text) pairs that a judge is trained on, with `room` new tokens after each."""
-    maximum = _context(model)
+    maximum = context_length(model)
     if maximum is None:
         return
     for (name, _), length in zip(texts, _lengths(tokenizer, [text for _, text in texts]), strict=True):
@@ -87,16 +96,16 @@ def check_texts(
 
 
 def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> None:
-    """Run `check_questions` on a study's data files if its student's folder exists; one trained from scratch does not.
+    """Run `check_questions` on a study's data files if its student is there; one trained from scratch is not.
 
     Args:
         study: the resolved config.
-        model: the student's folder.
+        model: the student's folder, or the GGUF file that it is made from.
 
     Raises:
         InputError: a row does not fit, or the model cannot be loaded.
     """
-    if not Path(model).is_dir():
+    if not Path(model).exists():
         return
     vllm = study["evaluation"]["vllm"]
     student = loading.Student(**{key: study["student"][key] for key in ("pad_token", "eos_token")})
@@ -112,8 +121,21 @@ def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> N
         )
 
 
-def _context(model: str) -> int | None:
+def solution_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
+    """Tokens of the responses that SFT trains on, each with its end token."""
+    return [length + 1 for length in _lengths(tokenizer, texts, special=False)]
+
+
+def context_length(model: str) -> int | None:
+    """The longest text of a model folder or GGUF file, in tokens; None if it has no limit, or is not here."""
+    if is_gguf(model):
+        length = read_header(model, "student.model").value("context_length")
+        return None if length is None else int(length)
     return loading.context_of(model) if Path(model).is_dir() else None
+
+
+def _limit_name(maximum: int, context: int | None) -> str:
+    return "the context" if maximum == context else "vLLM's max_model_length"
 
 
 def _lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = True) -> list[int]:

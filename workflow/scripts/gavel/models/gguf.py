@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gavel.common.errors import InputError, first_line
+from gavel.common.errors import InputError
 from gavel.common.files import replace_folder
 from gavel.common.log import info
+
+MAGIC = b"GGUF"
+# What transformers reads from GGUF files besides causal language models.
+NOT_LANGUAGE_MODELS = {"general", "tokenizer", "t5", "umt5", "t5encoder"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,8 @@ def read_header(path: str | Path, key: str) -> Header:
         reader = GGUFReader(path)
     except OSError as error:
         raise InputError(f"{key}: {path} cannot be read ({error.strerror}); check the path") from None
-    except Exception as error:  # numpy's and the reader's own, by the place where the file ends
-        raise InputError(
-            f"{key}: {path} is not a complete GGUF file ({first_line(error)}); download or copy it again"
-        ) from None
+    except Exception:  # numpy's and the reader's own, by the place where the file ends
+        raise InputError(f"{key}: {path} is not {_missing_from(path)} GGUF file; download or copy it again") from None
     values = {
         name: len(field.data) if GGUFValueType.ARRAY in field.types else field.contents()
         for name, field in reader.fields.items()
@@ -74,16 +76,16 @@ def check(path: str | Path, key: str) -> Header:
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
     header = read_header(path, key)
-    known = {*GGUF_SUPPORTED_ARCHITECTURES, *GGUF_CONFIG_ARCHS} - {"general"}
+    known = {*GGUF_SUPPORTED_ARCHITECTURES, *GGUF_CONFIG_ARCHS} - NOT_LANGUAGE_MODELS
     if _spelled(header.architecture) not in map(_spelled, known):
         raise InputError(
             f"{key}: {path} has the architecture {header.architecture!r}, which transformers cannot read from a GGUF "
-            f"file (it reads {', '.join(sorted(known))}); name the original model instead"
+            f"file (it reads {', '.join(sorted(known))}); use the model's original folder or hub repository"
         )
     if not header.values.get("tokenizer.ggml.tokens"):
         raise InputError(
-            f"{key}: {path} has no tokenizer; name a GGUF file that was converted with its vocabulary, or the "
-            "original model"
+            f"{key}: {path} has no tokenizer; use a GGUF file that was converted with its vocabulary, or the model's "
+            "original folder or hub repository"
         )
     return header
 
@@ -117,6 +119,12 @@ def convert(path: str, folder: str | Path, *, key: str, dtype: str) -> None:
         f"{path}: {header.architecture}, {header.parameters / 1e6:,.0f} million parameters, {chat} chat template",
         console=True,
     )
+
+
+def _missing_from(path: str | Path) -> str:
+    """The article of a message: `a complete` for a file that begins as GGUF files do."""
+    with open(path, "rb") as file:
+        return "a complete" if file.read(len(MAGIC)) == MAGIC else "a"
 
 
 def _spelled(architecture: str) -> str:

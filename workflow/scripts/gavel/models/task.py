@@ -57,9 +57,11 @@ class Task:
         return not self.chat
 
     def messages(self, question: str) -> list[dict[str, str]]:
-        """The conversation up to the student's reply: the system message, if there is one, and the solving prompt."""
+        """The conversation up to the student's reply: the system message, if there is one, and the solving prompt,
+        without its last line breaks."""
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return [*system, {"role": "user", "content": prompts.fill(self.template, question=question)}]
+        asked = prompts.fill(self.template, question=question).rstrip("\n")
+        return [*system, {"role": "user", "content": asked}]
 
     def prompts(self, questions: Iterable[str], tokenizer: "PreTrainedTokenizerBase") -> list[str]:
         """The text that the student reads for each question; it is tokenised with `special_tokens`.

@@ -14,6 +14,7 @@ from gavel.study import layout
 
 def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
     """Write the pages of unfinished studies and print their paths; an error is printed and not raised."""
+    print("finished jobs are kept, and the same command continues the study", file=sys.stderr)
     for study in unfinished:
         try:
             page = write(study)
@@ -21,10 +22,7 @@ def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
             print(f"could not write a report of the runs evaluated so far: {first_line(error)}", file=sys.stderr)
             continue
         if page is not None:
-            print(
-                f"open {page} for a report of the runs evaluated so far; rerun the same command to continue",
-                file=sys.stderr,
-            )
+            print(f"open {page} for a report of the runs evaluated so far", file=sys.stderr)
 
 
 def write(study: dict[str, Any]) -> Path | None:

@@ -1,12 +1,14 @@
 """Check a study's splits, once they are written, against what the study does with them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from gavel.common.paths import ROOT
 from gavel.data.check_sizes import check_references, check_solutions, check_unlabeled, check_validation
 from gavel.data.pretrain_check import check_origin
 from gavel.models.context import check_files
-from gavel.study.layout import DataFiles, local_models, start_model
+from gavel.study.layout import DataFiles, local_models, readable_model
 
 
 def check_splits(study: dict[str, Any], summary: Mapping[str, Any], files: DataFiles) -> None:
@@ -33,7 +35,20 @@ def check_splits(study: dict[str, Any], summary: Mapping[str, Any], files: DataF
         check_unlabeled(taught["iterations"], taught["questions"], counts["unlabeled"])
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in local_models(study).items():
-        check_origin(model, f"{key}.model", files.pretrain)
+        if _generates(study["data"]) or not _is_shipped(model):
+            check_origin(model, f"{key}.model", files.pretrain)
     splits = [files.labeled, files.unlabeled, files.validation, files.perturbed]
     tests = [files.test(name) for name in study["data"]["tests"]]
-    check_files(study, splits + tests, start_model(study, "student"))
+    if student := readable_model(study, "student"):
+        check_files(study, splits + tests, student)
+
+
+def _is_shipped(model: str) -> bool:
+    """Whether a model came with Gavel; these have read nothing but generated questions."""
+    return Path(model).resolve().is_relative_to(ROOT / "resources" / "models")
+
+
+def _generates(data: Mapping[str, Any]) -> bool:
+    """Whether any of a study's questions are generated."""
+    sources = (data["pretrain"], data["train"], *data["tests"].values())
+    return any(source["reader"] == "generator" for source in sources if source)

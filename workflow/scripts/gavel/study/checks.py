@@ -15,6 +15,7 @@ from gavel.models import gguf, prompts
 from gavel.models.task import Task
 from gavel.study import layout, params
 from gavel.study.layout import Layout, start_model
+from gavel.study.results_folder import check_writable
 
 
 def check(study: dict[str, Any], here: bool) -> None:
@@ -22,6 +23,7 @@ def check(study: dict[str, Any], here: bool) -> None:
 
     `gavel.study.memory_check` has the check of memory, which also reads data.
     """
+    check_writable(study["results_dir"])
     check_models(study)
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
     for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
@@ -42,22 +44,11 @@ def check_models(study: dict[str, Any]) -> None:
     """Check tokens and prompts of the models that already exist, or exist as GGUF files. Raises `InputError`."""
     settings = {"student": params.student(study), "judge": params.judge(study)}
     for which, section in settings.items():
-        found = readable_model(study, which)
+        found = layout.readable_model(study, which)
         if found and is_gguf(found) and find_spec("torch"):
             gguf.check(Path(found), f"{which}.model")
         section["model"] = found or start_model(study, which)
     check_tokenizers(**settings, solution=params.solution(study), served=bool(study["judge"]["server"]))
-
-
-def readable_model(study: dict[str, Any], which: str) -> str | None:
-    """Where a tokenizer can be read before the first job: the model's folder, or the GGUF file that it is made from.
-
-    None for a model that a rule makes or downloads, and for a hub name.
-    """
-    place = start_model(study, which)
-    if not Path(place).exists() and which in (sources := layout.gguf(study)):
-        place = str(Path(sources[which].path, sources[which].file or ""))
-    return place if Path(place).exists() else None
 
 
 def check_tokenizers(

@@ -255,6 +255,17 @@ def start_model(study: dict[str, Any], which: str) -> str:
     return files.hub(which) if which in hub(study) else name
 
 
+def readable_model(study: dict[str, Any], which: str) -> str | None:
+    """Where a tokenizer can be read before the first job: the model's folder, or the GGUF file that it is made from.
+
+    None for a model that a rule makes or downloads, and for a hub name.
+    """
+    place = start_model(study, which)
+    if not Path(place).exists() and which in (sources := gguf(study)):
+        place = str(Path(sources[which].path, sources[which].file or ""))
+    return place if Path(place).exists() else None
+
+
 def model_or_hub_name(study: dict[str, Any], which: str, trained: bool = True) -> str:
     """Like `model` (`start_model` if not `trained`), but the hub name or GGUF file of a model that is not made yet."""
     place = (model if trained else start_model)(study, which)

@@ -13,7 +13,8 @@ from gavel.data.prepare import prepare
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import apply_template, label_tokens, phrasings, render
 from gavel.models.task import Task
-from gavel.study import checks, layout, params
+from gavel.study import layout, params
+from gavel.study.cost.sizes import size_of
 from gavel.study.layout import DataFiles
 
 if TYPE_CHECKING:
@@ -45,13 +46,18 @@ class Splits:
         counts: rows of each split.
         rows: the first `ROWS` of each.
         solved: labelled questions that SFT can train on.
-        not_converted: why solutions do not convert to programs, as in `splits.json`.
+        too_long: of these, those whose solution has more tokens than a response may have; 0 if the student's tokenizer
+            is not here.
+        longest: tokens of the longest solution.
+        notes: what became of the training questions, as in `splits.json`.
     """
 
     counts: dict[str, int]
     rows: dict[str, list[Row]]
     solved: int
-    not_converted: dict[str, Any]
+    too_long: int
+    longest: int
+    notes: dict[str, Any]
 
 
 def fetched(study: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +120,52 @@ def splits(study: dict[str, Any], folder: Path) -> Splits:
         ]
         for name, path in paths.items()
     }
-    notes = summary["notes"]["solutions"]
-    return Splits(summary["counts"], rows, notes["labeled"], notes["not_converted"])
+    solved = summary["notes"]["solutions"]["labeled"]
+    lengths = _solution_lengths(study, files.labeled, trained) if trained else []
+    too_long = sum(length > solution["max_new_tokens"] for length in lengths)
+    return Splits(summary["counts"], rows, solved, too_long, max(lengths, default=0), summary["notes"])
+
+
+def _solution_lengths(study: dict[str, Any], labeled: str, field: str) -> list[int]:
+    """Tokens of the solutions that SFT trains on; none if the student's tokenizer is not here."""
+    tokenizer = _tokenizer(study, "student")
+    if tokenizer is None:
+        return []
+    from gavel.models.context import solution_lengths  # takes seconds to import
+
+    return solution_lengths(tokenizer, [row[field] for row in read_jsonl(labeled) if row.get(field)])
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is here.
+
+    Attributes:
+        parameters: number of weights.
+        context: its longest text in tokens; None if it has no limit.
+        end, pad: its end and padding token.
+    """
+
+    parameters: float
+    context: int | None
+    end: str
+    pad: str
+
+
+def model(study: dict[str, Any], which: str) -> Model | None:
+    """What the student or the judge is; None if it is not here, or a server has it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    place = None if which == "judge" and study["judge"]["server"] else layout.readable_model(study, which)
+    tokenizer = _tokenizer(study, which) if place else None
+    if place is None or tokenizer is None:
+        return None
+    from gavel.models.context import context_length  # takes seconds to import
+
+    size = size_of(place, f"{which}.model")
+    return Model(size.parameters, context_length(place), str(tokenizer.eos_token), str(tokenizer.pad_token))
 
 
 @dataclass(frozen=True)
@@ -165,7 +215,7 @@ def judging_prompt(study: dict[str, Any], question: str, solutions: Sequence[str
 
 def _tokenizer(study: dict[str, Any], which: str) -> "PreTrainedTokenizerBase | None":
     """None for a model that a rule makes or downloads."""
-    place = checks.readable_model(study, which)
+    place = layout.readable_model(study, which)
     if place is None:
         return None
     from gavel.models.loading import Student, load_tokenizer  # takes seconds to import

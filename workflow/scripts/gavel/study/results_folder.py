@@ -1,6 +1,8 @@
 """A study's name and the folder of its results."""
 
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -77,6 +79,28 @@ class Place(Section):
         if problem:
             raise ValueError(f"results_dir: {self.results_dir} {problem}; name another folder, such as results/mine")
         return self
+
+
+def check_writable(folder: str) -> None:
+    """Check that a results folder can be made and written; a folder that is not there yet is removed again.
+
+    Raises:
+        InputError: it cannot.
+    """
+    path = Path(folder).absolute()
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"results_dir: {folder} cannot be written ({error.strerror}); name another folder, such as results/mine"
+        ) from None
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()
 
 
 def _default_folder_problem(path: Path, study: str) -> str | None:

@@ -21,7 +21,7 @@ from gavel.common.log import info
 from gavel.data.check_sizes import check_solutions
 from gavel.data.records import LabeledRecord, Record
 from gavel.jobs.launch import RunFolders
-from gavel.models.context import check_questions
+from gavel.models.context import check_questions, solution_lengths
 from gavel.models.limits import Limits
 from gavel.models.loading import Student
 from gavel.models.policy import Policy
@@ -164,7 +164,7 @@ def examples(
 def _log_examples(texts: Sequence[str], labeled: int, policy: Policy, task: Task) -> None:
     """Log how many questions SFT trains on, and warn if responses as long as their solutions would be cut."""
     info(f"training on {len(texts)} of {labeled} labelled questions, those with a solution")
-    lengths = [len(ids) + 1 for ids in policy.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    lengths = solution_lengths(policy.tokenizer, texts)
     if cut := sum(length > task.max_new_tokens for length in lengths):
         info(
             f"solution.max_new_tokens is {task.max_new_tokens}, but {cut} of {len(texts)} solutions have more tokens, "

@@ -26,6 +26,9 @@ class Columns(Section):
     )
     id: str | None = Field(None, description="`rows` only: column with a distinct name for each row.")
     kind: str | None = Field(None, description="`rows` only: column with the kind of question, for test sets.")
+    choices: str | None = Field(
+        None, description="`rows` only, with `data.answer_type: choice`: column with the list of options."
+    )
 
     @model_validator(mode="after")
     def check_distinct(self) -> Self:
