@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gavel.common.paths import ROOT
 
@@ -41,41 +42,13 @@ def write_questions(path: Path, rows: slice) -> None:
 
 
 def config(gguf: Path, folder: Path) -> dict:
-    """A few steps of SFT and GRPO, each of LoRA adapters; the test set has other questions of the same file."""
+    """`config/own-model.yaml` with fewer steps and shorter responses; the test set has other questions of the file."""
     write_questions(folder / "mine.csv", slice(0, 200))
     write_questions(folder / "mine-test.csv", slice(200, 212))
-    source = {"reader": "rows", "columns": COLUMNS}
-    adapters = {"r": 8, "alpha": 16}
-    return {
-        "study": "mine",
-        "results_dir": "results/mine",
-        "data": {
-            "train": source | {"path": "mine.csv"},
-            "labeled": 32,
-            "unlabeled": 100,
-            "validation": 16,
-            "tests": {"own": source | {"path": "mine-test.csv"}},
-        },
-        "student": {"model": str(gguf)},
-        "judge": {
-            "model": str(gguf),
-            "prompting": {"prompt": "judge-instruct", "chat": True, "labels": ["Yes", "No"]},
-            "calibration_samples": 2,
-        },
-        "solution": {"format": "text", "chat": True, "system": "Solve the problem.", "max_new_tokens": 128},
-        "sft": {"epochs": 1, "batch_size": 8, "micro_batch_size": 4, "learning_rate": 1.0e-4, "lora": adapters},
-        "rl": {
-            "algorithms": ["grpo"],
-            "lambda": [0.5],
-            "steps": 2,
-            "prompts_per_step": 4,
-            "num_generations": 4,
-            "learning_rate": 1.0e-5,
-            "warmup": 1,
-            "save_every": 1,
-            "validation": {"every": 1, "questions": 8},
-            "lora": adapters,
-        },
-        "evaluation": {"samples": 2, "ks": [1, 2]},
-        "primary": {"test_set": "own"},
-    }
+    study = yaml.safe_load((ROOT / "config/own-model.yaml").read_text())
+    study |= {"study": "mine", "results_dir": "results/mine"}
+    for section in ("student", "judge"):
+        study[section]["model"] = str(gguf)
+    study["solution"]["max_new_tokens"] = 128
+    study["rl"] |= {"steps": 2, "save_every": 1, "validation": {"every": 1, "questions": 8}}
+    return study

@@ -33,6 +33,7 @@ def test_one_command_leads_from_a_gguf_file_and_a_csv_file_to_the_report(gguf, t
     samples = list(read_jsonl(results / f"evaluation/{RUN}/own/samples.jsonl"))
     assert len({row["id"] for row in samples}) == 12
     shown = read_json(results / f"evaluation/{RUN}/prompt.json")["prompt"]
-    assert shown.startswith("<|im_start|>system\nSolve the problem.<|im_end|>\n<|im_start|>user\n")
+    assert shown.startswith("<|im_start|>system\nSolve the problem step by step. ")
+    assert shown.count("<|im_end|>\n<|im_start|>user\n") == 1
     page = (results / "report.html").read_text()
     assert "&lt;|im_start|&gt;" in page and "SmolLM2-135M-Instruct" in page

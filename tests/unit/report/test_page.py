@@ -113,6 +113,20 @@ def test_the_answer_follows_the_interval(study, low, high, verdict):
     assert summary_sentences.headline_sentence(results)[0] == verdict
 
 
+def test_runs_whose_responses_are_cut_are_named_with_the_limit(study, page):
+    results = load(*study)
+    of_main = results.metrics.metric == "finished"
+    results.metrics.loc[of_main, "value"] = 0.95
+    assert summary_sentences.cut_responses(results) == []
+    ours = of_main & (results.metrics.run == "sft") & (results.metrics.set == "plus")
+    results = load(*study)
+    results.metrics.loc[of_main, "value"] = 0.95
+    results.metrics.loc[ours, "value"] = 0.02
+    (sentence,) = summary_sentences.cut_responses(results)
+    assert "solution.max_new_tokens (64)" in sentence and "a test set's, SFT up to 98.0\u00a0%. If" in sentence
+    assert "Responses that reach solution.max_new_tokens" in page  # a part of the made responses has no answer
+
+
 def test_bold_needs_an_interval_above_zero(study):
     from gavel.report.sections.accuracy import main_results_table
 
@@ -334,7 +348,8 @@ def test_an_unfinished_study_has_a_report_of_its_evaluated_runs(study, tmp_path,
     root, config = study
     config = config | {"results_dir": str(tmp_path / "results")}
     unfinished.write_reports([config])
-    assert capsys.readouterr().err == ""  # nothing was evaluated yet
+    # Nothing was evaluated yet.
+    assert capsys.readouterr().err == "finished jobs are kept, and the same command continues the study\n"
     shutil.copytree(root, tmp_path / "results", ignore=shutil.ignore_patterns("*.csv", "report.html"))
     for part in ("runs/ppo-lambda1-seed0", "evaluation/ppo-lambda1-seed0", "runs/ppo-lambda0-seed0/run.json"):
         path = tmp_path / "results" / part

@@ -132,7 +132,7 @@ def _context(
         "question": study["question"] or "What does judge reward add to supervised fine-tuning?",
         "outcome": outcome,
         "answer": sentence,
-        "absent": summary_sentences.missing_parts(results),
+        "notices": summary_sentences.missing_parts(results) + summary_sentences.cut_responses(results),
         "seeds": seeds_sentence(results),
         "main_results": accuracy.main_results_table(results) if results.sets else None,
         "other_results": accuracy.main_results_table(results, other=True),

@@ -13,8 +13,10 @@ from gavel.study import layout
 
 
 def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
-    """Write the pages of unfinished studies and print their paths; an error is printed and not raised."""
-    print("finished jobs are kept, and the same command continues the study", file=sys.stderr)
+    """Write the pages of unfinished studies, and print their paths and how to continue.
+
+    An error is printed and not raised.
+    """
     for study in unfinished:
         try:
             page = write(study)
@@ -23,6 +25,7 @@ def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
             continue
         if page is not None:
             print(f"open {page} for a report of the runs evaluated so far", file=sys.stderr)
+    print("finished jobs are kept, and the same command continues the study", file=sys.stderr)
 
 
 def write(study: dict[str, Any]) -> Path | None:

@@ -5,6 +5,8 @@ from gavel.report.cells import difference_text, join_words, p_value, percent, se
 from gavel.report.results import Results
 from gavel.training.rl.validation_rules import judge_reflects_fall
 
+MANY_CUT = 0.1  # of a run's responses to a test set
+
 
 def headline_sentence(results: Results) -> tuple[str, str]:
     """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
@@ -43,6 +45,24 @@ def _baseline(results: Results) -> str:
 def _p(value: float) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"
+
+
+def cut_responses(results: Results) -> list[str]:
+    """A sentence on the runs that reach the limit on a response's length in more than `MANY_CUT` of a test set."""
+    cut = {run: max((_cut(results, run, name) for name in results.sets), default=0.0) for run in results.names}
+    if not (many := {run: share for run, share in cut.items() if share > MANY_CUT}):
+        return []
+    shares = [f"{results.names[run]} up to {percent(share)}\u00a0%" for run, share in many.items()]
+    return [
+        f"Responses that reach solution.max_new_tokens ({results.study['solution']['max_new_tokens']}) are cut there, "
+        f"mostly before their answer: of a test set's, {join_words(shares)}. If the policy has not collapsed, raise "
+        "the limit."
+    ]
+
+
+def _cut(results: Results, run: str, name: str) -> float:
+    row = results.metric(run, name, "finished")
+    return 0.0 if row is None else 1 - float(row.value)
 
 
 def label_use(results: Results) -> list[str]:
