@@ -106,6 +106,8 @@ def test_without_sft_no_row_has_a_target(mine, tiny, capsys):
 def test_the_shipped_judge_reads_questions_that_gavel_did_not_generate(mine, tiny, capsys):
     shipped = str(ROOT / "resources/models/judge")
     assert f"- judge: {shipped}, 1." in section(checked(capsys, config(tiny, judge={"model": shipped})), "Models")
+    models = section(checked(capsys, config(tiny, judge={"model": shipped}, solution={"format": "text"})), "Models")
+    assert "WARNING: the shipped judge has read programs only" in models
     raw = config(tiny, judge={"model": shipped})
     raw["data"]["tests"]["made"] = {"reader": "generator", "set": "main", "size": 5, "seed": 0}
     assert "judge.model: Gavel trained" in refused(capsys, raw)

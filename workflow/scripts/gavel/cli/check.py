@@ -13,6 +13,7 @@ from typing import Any
 from gavel.cli.commands import Commands
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
+from gavel.common.paths import is_shipped
 from gavel.study import checks, layout, memory_check, preview
 from gavel.study.cost.estimate import Assumptions
 from gavel.study.cost.lengths import lengths_of
@@ -119,6 +120,8 @@ def _models(study: dict[str, Any]) -> str:
             f"- {which}: {named}, {_millions(found.parameters)} million parameters, {limit}, end token {found.end!r}, "
             f"padding token {found.pad!r}"
         )
+    if study["solution"]["format"] == "text" and is_shipped(study["judge"]["model"]):
+        lines.append("\nWARNING: the shipped judge has read programs only; its scores of texts mean nothing.")
     return "\n".join(lines)
 
 

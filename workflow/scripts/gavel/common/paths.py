@@ -13,3 +13,8 @@ JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: the judge's answers s
 def is_gguf(path: str | Path) -> bool:
     """Whether a path names a model in llama.cpp's file format."""
     return str(path).endswith(".gguf")
+
+
+def is_shipped(model: str) -> bool:
+    """Whether a model came with Gavel; these have read nothing but generated questions and their programs."""
+    return Path(model).resolve().is_relative_to(ROOT / "resources" / "models")

@@ -1,10 +1,9 @@
 """Check a study's splits, once they are written, against what the study does with them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from gavel.common.paths import ROOT
+from gavel.common.paths import is_shipped
 from gavel.data.check_sizes import check_references, check_solutions, check_unlabeled, check_validation
 from gavel.data.pretrain_check import check_origin
 from gavel.models.context import check_files
@@ -35,17 +34,12 @@ def check_splits(study: dict[str, Any], summary: Mapping[str, Any], files: DataF
         check_unlabeled(taught["iterations"], taught["questions"], counts["unlabeled"])
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in local_models(study).items():
-        if _generates(study["data"]) or not _is_shipped(model):
+        if _generates(study["data"]) or not is_shipped(model):
             check_origin(model, f"{key}.model", files.pretrain)
     splits = [files.labeled, files.unlabeled, files.validation, files.perturbed]
     tests = [files.test(name) for name in study["data"]["tests"]]
     if student := readable_model(study, "student"):
         check_files(study, splits + tests, student)
-
-
-def _is_shipped(model: str) -> bool:
-    """Whether a model came with Gavel; these have read nothing but generated questions."""
-    return Path(model).resolve().is_relative_to(ROOT / "resources" / "models")
 
 
 def _generates(data: Mapping[str, Any]) -> bool:
