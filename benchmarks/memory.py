@@ -94,8 +94,12 @@ def one(spec: str) -> None:
     algorithm, case, model, questions = json.loads(spec)
     config = study(case, model, questions)
     with tempfile.TemporaryDirectory() as folder:
-        settings = layout.data(config)
-        prepare(**settings, require_program=True, output=layout.Layout(folder).data.folder)
+        prepare(
+            **layout.data(config),
+            solution_format=config["solution"]["format"],
+            reasoning=config["solution"]["reasoning"],
+            output=layout.Layout(folder).data.folder,
+        )
         print(measured(algorithm, config, folder))
 
 
