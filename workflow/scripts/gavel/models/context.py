@@ -13,9 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
-from gavel.common.paths import is_gguf
 from gavel.models import loading
-from gavel.models.gguf import read_header
 from gavel.models.task import Task
 
 BATCH_SIZE = 1000  # texts tokenised at once, to limit memory
@@ -31,23 +29,25 @@ def check_questions(
     task: Task,
     solutions: Sequence[str] = (),
     limit: int | None = None,
+    context: int | None = None,
 ) -> None:
     """Check that each prompt and its response fit the model's context.
 
     Args:
         rows: records with `id` and `question`.
         source: their file, with one row per line.
-        model: model folder, or a GGUF file before it is converted; gives the context length.
+        model: model folder, whose config.json gives the context length, or a GGUF file before it is converted.
         student: how the model's tokenizer is loaded.
         task: its prompt is used, and its `max_new_tokens` are reserved for the response.
         solutions: for each row, the text trained on after the prompt, which must fit too.
         limit: the inference engine's own limit, if lower (`max_model_length` of vLLM).
+        context: the context length that a GGUF file gives.
 
     Raises:
         InputError: a row does not fit; names the first one and the model. The prompt cannot be made
             (`gavel.models.task.Task.check`).
     """
-    context = context_length(model)
+    context = context or context_length(model)
     maximum = min((length for length in (context, limit) if length is not None), default=None)
     if maximum is None:
         return
@@ -95,12 +95,13 @@ def check_texts(
             )
 
 
-def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> None:
+def check_files(study: Mapping[str, Any], files: Iterable[str], model: str, context: int | None = None) -> None:
     """Run `check_questions` on a study's data files if its student is there; one trained from scratch is not.
 
     Args:
         study: the resolved config.
         model: the student's folder, or the GGUF file that it is made from.
+        context: the context length that a GGUF file gives.
 
     Raises:
         InputError: a row does not fit, or the model cannot be loaded.
@@ -118,6 +119,7 @@ def check_files(study: Mapping[str, Any], files: Iterable[str], model: str) -> N
             student=student,
             task=task,
             limit=vllm["max_model_length"] if vllm and Path(path).parent.name == "test" else None,
+            context=context,
         )
 
 
@@ -127,10 +129,7 @@ def solution_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -
 
 
 def context_length(model: str) -> int | None:
-    """The longest text of a model folder or GGUF file, in tokens; None if it has no limit, or is not here."""
-    if is_gguf(model):
-        length = read_header(model, "student.model").value("context_length")
-        return None if length is None else int(length)
+    """The longest text of a model folder, in tokens; None if it has no limit, or is not here."""
     return loading.context_of(model) if Path(model).is_dir() else None
 
 

@@ -10,13 +10,16 @@ from gavel.models.context import check_files
 from gavel.study.layout import DataFiles, local_models, readable_model
 
 
-def check_splits(study: dict[str, Any], summary: Mapping[str, Any], files: DataFiles) -> None:
+def check_splits(
+    study: dict[str, Any], summary: Mapping[str, Any], files: DataFiles, context: int | None = None
+) -> None:
     """Check that the splits have enough questions and solutions, and that every question fits the student's context.
 
     Args:
         study: the resolved config.
         summary: the contents of `splits.json`.
         files: where the splits are.
+        context: the context length of a student that is still a GGUF file.
 
     Raises:
         InputError: there are too few, a row does not fit, or a model was pretrained on another split.
@@ -39,7 +42,7 @@ def check_splits(study: dict[str, Any], summary: Mapping[str, Any], files: DataF
     splits = [files.labeled, files.unlabeled, files.validation, files.perturbed]
     tests = [files.test(name) for name in study["data"]["tests"]]
     if student := readable_model(study, "student"):
-        check_files(study, splits + tests, student)
+        check_files(study, splits + tests, student, context)
 
 
 def _generates(data: Mapping[str, Any]) -> bool:

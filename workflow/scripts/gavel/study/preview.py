@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gavel.common.files import read_jsonl
+from gavel.common.paths import is_gguf
 from gavel.data.hub import download
 from gavel.data.prepare import prepare
 from gavel.judge.kinds import KINDS
 from gavel.judge.prompting import apply_template, label_tokens, phrasings, render
+from gavel.models.gguf import read_header
 from gavel.models.task import Task
 from gavel.study import layout, params
 from gavel.study.cost.sizes import size_of
@@ -109,7 +111,8 @@ def splits(study: dict[str, Any], folder: Path) -> Splits:
         reasoning=solution["reasoning"],
         output=folder,
     )
-    check_splits(study, summary, files)
+    student = layout.readable_model(study, "student")
+    check_splits(study, summary, files, _context(student) if student and is_gguf(student) else None)
     paths = {"labeled": files.labeled, "unlabeled": files.unlabeled, "validation": files.validation}
     paths |= {f"test/{name}": files.test(name) for name in study["data"]["tests"]}
     trained = {"program": "program", "text": "solution"}[solution["format"]] if study["sft"] else ""
@@ -162,10 +165,18 @@ def model(study: dict[str, Any], which: str) -> Model | None:
     tokenizer = _tokenizer(study, which) if place else None
     if place is None or tokenizer is None:
         return None
+    size = size_of(place, f"{which}.model")
+    return Model(size.parameters, _context(place), str(tokenizer.eos_token), str(tokenizer.pad_token))
+
+
+def _context(place: str) -> int | None:
+    """The context length of a model folder or GGUF file; None if it has no limit."""
+    if is_gguf(place):
+        length = read_header(place, "student.model").value("context_length")
+        return None if length is None else int(length)
     from gavel.models.context import context_length  # takes seconds to import
 
-    size = size_of(place, f"{which}.model")
-    return Model(size.parameters, context_length(place), str(tokenizer.eos_token), str(tokenizer.pad_token))
+    return context_length(place)
 
 
 @dataclass(frozen=True)
