@@ -79,7 +79,7 @@ def test_rows_prompts_labels_and_memory_are_shown_and_nothing_is_left(mine, tiny
     assert "Is this answer right?" in prompts and "' Yes' is token " in prompts
     assert "- train_sft: 0." in section(page, "Memory") and "This machine has " in section(page, "Memory")
     assert re.search(r"Run it: (\S*/)?snakemake --cores all results/mine/report.html --configfile mine.yaml\n$", page)
-    assert "Of 60 training questions, 55 are usable (removed: 5 in test own); the splits leave out 5 of them." in data
+    assert "Of 60 training questions, 55 are usable (removed: in test, own: 5); the splits leave out 5 of them." in data
     assert "million parameters, 2,048 tokens of context, end token " in section(page, "Models")
     assert {path.name for path in mine.iterdir()} == {"mine.csv", "mine.yaml"}
 

@@ -130,8 +130,10 @@ def _millions(count: float) -> str:
 
 
 def _data(splits: Splits, study: dict[str, Any]) -> str:
+    from gavel.report.cells import flatten  # imports pandas, which other commands do not wait for
+
     sft, notes = bool(study["sft"]), splits.notes
-    removed = ", ".join(_leaves(notes["removed"]))
+    removed = "; ".join(leaf for leaf in flatten(notes["removed"]) if not leaf.endswith(": 0"))
     lines = [
         f"## Data\n\nOf {notes['train']:,} training questions, {notes['usable']:,} are usable"
         f"{f' (removed: {removed})' if removed else ''}; the splits leave out {notes['unused']:,} of them."
@@ -148,16 +150,6 @@ def _data(splits: Splits, study: dict[str, Any]) -> str:
     for kind, reason in notes["solutions"]["not_converted"].items():
         lines.append(f"\n{reason['count']:,} solutions do not convert to programs ({kind}): {reason['first'][0]}")
     return "\n".join(lines)
-
-
-def _leaves(counts: dict[str, Any], path: str = "") -> Iterator[str]:
-    """The counts of nested tables that are not 0, such as `3 in test main`."""
-    for key, value in counts.items():
-        name = f"{path} {key}".strip().replace("_", " ")
-        if isinstance(value, dict):
-            yield from _leaves(value, name)
-        elif value:
-            yield f"{value:,} {name}"
 
 
 def _row(row: Row) -> str:
