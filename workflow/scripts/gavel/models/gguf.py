@@ -53,7 +53,7 @@ def read_header(path: str | Path, key: str) -> Header:
     except OSError as error:
         raise InputError(f"{key}: {path} cannot be read ({error.strerror}); check the path") from None
     except Exception:  # numpy's and the reader's own, by the place where the file ends
-        raise InputError(f"{key}: {path} is not {_missing_from(path)} GGUF file; download or copy it again") from None
+        raise InputError(f"{key}: {path} is not {_article(path)} GGUF file; download or copy it again") from None
     values = {
         name: len(field.data) if GGUFValueType.ARRAY in field.types else field.contents()
         for name, field in reader.fields.items()
@@ -121,8 +121,8 @@ def convert(path: str, folder: str | Path, *, key: str, dtype: str) -> None:
     )
 
 
-def _missing_from(path: str | Path) -> str:
-    """The article of a message: `a complete` for a file that begins as GGUF files do."""
+def _article(path: str | Path) -> str:
+    """What a message says before `GGUF file`: `a complete` of a file that begins as GGUF files do, else `a`."""
     with open(path, "rb") as file:
         return "a complete" if file.read(len(MAGIC)) == MAGIC else "a"
 
