@@ -18,18 +18,20 @@ WITHOUT = {"bloom"}  # attends by code of its own
 PROMPTS = [[3, 4, 5, 6, 7], [8, 9], [10, 11, 12]]
 
 
+# Before each step: the rows that go on, by their number in the step before.
+KEPT = ([0, 0, 0, 0, 1, 1, 2, 2, 2], [1, 2, 2, 3, 4, 5, 8], [0, 1, 1, 2, 4, 5, 5, 6], [5, 6, 7])
+
+
 @torch.inference_mode()
-def logits(model, kind, n=4, length=8, dropped=((0, 5, 6), (1, 2, 3, 4), ())):
-    """Logits after each step, continuations dropped before each but the first; and the branches."""
+def logits(model, kind, length=8):
+    """Logits after each step, between which rows are dropped and branch; and the branches."""
     state, _ = extend(model, None, PROMPTS, 0)
-    alive, found = torch.arange(len(PROMPTS) * n), []
-    with open_branches(model, state, n, length) as branches:
+    found = []
+    with open_branches(model, state, length) as branches:
         assert isinstance(branches, kind)
-        for step, gone in enumerate([(), *dropped]):
-            going = torch.tensor([row not in gone for row in alive.tolist()])
-            alive = alive[going]
-            branches.keep(going)
-            found.append(branches.step((alive * 7 + step) % 60 + 3))
+        for step, rows in enumerate(KEPT):
+            branches.keep(torch.tensor(rows))
+            found.append(branches.step((torch.arange(len(rows)) * 7 + step) % 60 + 3))
     return torch.cat(found), branches
 
 
@@ -38,7 +40,7 @@ def test_logits_are_those_of_copied_caches(kind, attention, monkeypatch):
     model = build(kind, attention)
     found, branches = logits(model, Branches)
     assert model.config._attn_implementation == attention
-    assert len(branches.prompts.layers[0].keys) == 2, "the first prompt has no continuation left"
+    assert len(branches.prompts.layers[0].keys) == 2, "the first prompt has no row left"
     monkeypatch.setattr(_branches, "can_branch", lambda model: False)
     wanted, _ = logits(model, Copies)
     assert torch.allclose(found, wanted, atol=1e-4)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gavel.models import sampling
+from gavel.models import _branches, sampling
 from gavel.models.sampling import batches, count_occurrences, sample
 
 PROMPTS = ["Question: Ben has 4 keys.", "Question: Anna has 12 red apples and 3 blue apples. How many?", "Q"]
@@ -79,6 +79,23 @@ def test_a_completion_ends_at_the_end_token_and_says_so(model, tokenizer):
     assert group[0].ids == [tokenizer.eos_token_id]
     assert group[0].finished
     assert group[0].text == ""
+
+
+def test_the_greedy_response_comes_before_the_samples(model, tokenizer):
+    common = {"max_new_tokens": 8, "seed": 3}
+    greedy = sample(model, tokenizer, PROMPTS, **common)
+    sampled = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, **common)
+    both = sample(model, tokenizer, PROMPTS, n=4, temperature=1.0, greedy=True, **common)
+    assert texts(both) == [[*first, *others] for first, others in zip(texts(greedy), texts(sampled), strict=True)]
+
+
+def test_what_samples_share_is_computed_once(model, tokenizer, monkeypatch):
+    rows, step = [], _branches.Branches.step
+    monkeypatch.setattr(_branches.Branches, "step", lambda self, tokens: rows.append(len(tokens)) or step(self, tokens))
+    (group,) = sample(model, tokenizer, PROMPTS[:1], n=64, temperature=0.2, max_new_tokens=6, seed=3)
+    beginnings = [len({tuple(s.ids[:length]) for s in group if len(s.ids) > length}) for length in range(1, 6)]
+    assert 1 < beginnings[0] < 64, "the samples agree in part"
+    assert rows[-5:] == beginnings  # after those of the test whether the model can share
 
 
 def test_several_greedy_samples_are_refused(model, tokenizer):

@@ -47,8 +47,8 @@ def policy(monkeypatch):
         def __init__(self, model, tokenizer, limits):
             self.texts = model
 
-        def solve(self, questions, task, **options):
-            return [[Sample(ids=[1], text=text, finished=True, read=1)] for text in self.texts]
+        def solve(self, questions, task, greedy=False, **options):
+            return [[Sample(ids=[1], text=text, finished=True, read=1)] * (1 + greedy) for text in self.texts]
 
     monkeypatch.setattr(monitor, "Policy", Said)
     monkeypatch.setattr(monitor, "entropy_and_kl", lambda *arguments, **options: (1.0, None))

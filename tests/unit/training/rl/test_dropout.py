@@ -60,10 +60,10 @@ def test_the_first_ratio_is_one_against_the_sampler(opt, tokenizer, tmp_path, mo
     made.packs, made.rollout_func = packs, rollout.Rollout(0, 1, 64)
     stored, pick = [], sampling._pick
 
-    def picked(logits, temperature, uniforms):
+    def picked(logits, rows, temperature, uniforms):
         never_ending = logits.index_fill(1, torch.tensor(tokenizer.eos_token_id), float("-inf"))
-        token = pick(never_ending, temperature, uniforms)
-        stored.append(torch.log_softmax(logits, -1).gather(1, token.unsqueeze(1)).squeeze(1))
+        token = pick(never_ending, rows, temperature, uniforms)
+        stored.append(torch.log_softmax(logits, -1)[rows, token])
         return token
 
     monkeypatch.setattr(sampling, "_pick", picked)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import info
@@ -67,17 +68,15 @@ def generate(
     for questions, output in files:
         rows = list(read_jsonl(questions))
         asked = [row["question"] for row in rows]
-        greedy = policy.solve(asked, task, seed=seed)
-        sampled: list[list[Sample]] = [[] for _ in rows]
-        if n:
-            sampled = policy.solve(asked, task, n=n, temperature=temperature, seed=seed)
+        drawing: dict[str, Any] = {"n": n, "temperature": temperature, "greedy": True} if n else {}
+        responses = policy.solve(asked, task, **drawing, seed=seed)
         info(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} responses each")
         write_jsonl(
             output,
             (
                 _response(row["id"], number, completion, 0.0 if number == GREEDY else temperature)
-                for row, first, others in zip(rows, greedy, sampled, strict=True)
-                for number, completion in enumerate([*first, *others], start=GREEDY)
+                for row, group in zip(rows, responses, strict=True)
+                for number, completion in enumerate(group, start=GREEDY)
             ),
         )
 

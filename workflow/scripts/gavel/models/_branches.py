@@ -24,15 +24,16 @@ _tried: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
 
 
 class Copies:
-    """`n` adjacent continuations of each of `(P, L)` prompts, with copies of the prompts' cache; for all models."""
+    """Continuations of `(P, L)` prompts, each with a copy of its prompt's cache; for all models.
 
-    def __init__(self, model: PreTrainedModel, state: State, n: int):
-        self.model, self.cache = model, state.cache
-        self.cache.batch_repeat_interleave(n)
-        self.mask = state.mask.repeat_interleave(n, dim=0)
+    A continuation is a row. At first each prompt has one.
+    """
+
+    def __init__(self, model: PreTrainedModel, state: State):
+        self.model, self.cache, self.mask = model, state.cache, state.mask
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Append `(B,)` tokens to the remaining continuations and return the `(B, V)` logits after them."""
+        """Append `(B,)` tokens to the rows and return the `(B, V)` logits after them."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
         output = self.model(
             tokens.unsqueeze(1),
@@ -44,21 +45,28 @@ class Copies:
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
-    def keep(self, going: torch.Tensor) -> None:
-        """Keep the continuations for which `going`, `(B,)`, is True."""
-        self.mask = self.mask[going]
-        self.cache.batch_select_indices(going.nonzero().squeeze(1))
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows, `(B,)` ascending indices: a missing one is dropped, a repeated one branches."""
+        self.mask = self.mask[rows]
+        self.cache.batch_select_indices(rows)
 
 
 class Branches:
     """As `Copies`, with one copy of each prompt's keys and values, for models for which `can_branch` is True."""
 
-    def __init__(self, model: PreTrainedModel, state: State, n: int):
-        self.model, self.n = model, n
+    def __init__(self, model: PreTrainedModel, state: State):
+        self.model = model
         self.prompts, self.cache = state.cache, DynamicCache()
         self.hidden = state.mask.logical_not()[:, None, None, :]  # (P, 1, 1, L)
-        self.slots = torch.arange(len(state.mask) * n, device=state.mask.device)  # (B,): prompt * n + number
-        self.positions = state.mask.sum(-1, keepdim=True).repeat_interleave(n, dim=0)
+        self.positions = state.mask.sum(-1, keepdim=True)
+        self._arrange(torch.arange(len(state.mask), device=state.mask.device))
+
+    def _arrange(self, owners: torch.Tensor) -> None:
+        """Give each row, of prompt `owners` `(B,)`, a slot: prompt * (rows of the prompt that has most) + number."""
+        rows = torch.bincount(owners, minlength=len(self.hidden))
+        self.owners, self.n = owners, int(rows.max())
+        number = torch.arange(len(owners), device=owners.device) - (rows.cumsum(0) - rows)[owners]
+        self.slots = owners * self.n + number
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """As in `Copies`."""
@@ -73,18 +81,18 @@ class Branches:
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
-    def keep(self, going: torch.Tensor) -> None:
-        """As in `Copies`; prompts without remaining continuations are dropped too."""
-        self.cache.batch_select_indices(going.nonzero().squeeze(1))
-        self.slots, self.positions = self.slots[going], self.positions[going]
-        used, place = torch.unique(self.slots // self.n, return_inverse=True)
+    def keep(self, rows: torch.Tensor) -> None:
+        """As in `Copies`; prompts without remaining rows are dropped too."""
+        self.cache.batch_select_indices(rows)
+        self.positions = self.positions[rows]
+        used, owners = torch.unique(self.owners[rows], return_inverse=True)
         if len(used) < len(self.hidden):
             self.prompts.batch_select_indices(used)
             self.hidden = self.hidden[used]
-            self.slots = place * self.n + self.slots % self.n
+        self._arrange(owners)
 
     def by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
-        """Reshape `(B, K, G, W)` by continuation to `(P, K, n * G, W)` by prompt, with 0 for dropped continuations."""
+        """Reshape `(B, K, G, W)` by row to `(P, K, n * G, W)` by prompt, with 0 where a prompt has fewer rows."""
         _, heads, queries, width = rows.shape
         count = len(self.hidden)
         if len(rows) < count * self.n:
@@ -92,7 +100,7 @@ class Branches:
         rows = rows.view(count, self.n, heads, queries, width).transpose(1, 2)
         return rows.reshape(count, heads, self.n * queries, width)
 
-    def by_continuation(self, prompts: torch.Tensor) -> torch.Tensor:
+    def by_row(self, prompts: torch.Tensor) -> torch.Tensor:
         """The inverse of `by_prompt`."""
         count, heads, queries, width = prompts.shape
         rows = prompts.view(count, heads, self.n, queries // self.n, width).transpose(1, 2)
@@ -115,7 +123,7 @@ def attend(
     position_ids: torch.Tensor | None = None,
     use_cache: bool | None = None,
 ) -> tuple[torch.Tensor, None]:
-    """An attention function of transformers: `(B, H, 1, W)` queries, `(B, K, T, W)` keys and values of continuations.
+    """An attention function of transformers: `(B, H, 1, W)` queries, `(B, K, T, W)` keys and values of the rows.
 
     There is no `**kwargs`: other arguments that a model may pass (sinks, a bias) must fail, not be ignored.
     """
@@ -128,10 +136,10 @@ def attend(
     own = query @ key.transpose(2, 3)
     if softcap is not None:
         prompt_part, own = (softcap * torch.tanh(scores / softcap) for scores in (prompt_part, own))
-    prompt_part = branches.by_continuation(prompt_part.masked_fill(branches.hidden, -torch.inf))
+    prompt_part = branches.by_row(prompt_part.masked_fill(branches.hidden, -torch.inf))
     scores = torch.cat([prompt_part, own], dim=-1)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    prompt_part = branches.by_continuation(branches.by_prompt(weights[..., :length]) @ prompt.values)
+    prompt_part = branches.by_row(branches.by_prompt(weights[..., :length]) @ prompt.values)
     return (prompt_part + weights[..., length:] @ value).view(size, 1, heads, -1), None
 
 
@@ -139,14 +147,14 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def open_branches(model: PreTrainedModel, state: State, n: int, length: int) -> Iterator[Branches | Copies]:
-    """`n` continuations of each prompt, at most `length` tokens with the prompt; `state` must not be reused."""
+def open_branches(model: PreTrainedModel, state: State, length: int) -> Iterator[Branches | Copies]:
+    """Continuations of prompts, at most `length` tokens with the prompt; `state` must not be reused."""
     window = attention_window(model)
     if (window is not None and window < length) or not can_branch(model):
-        yield Copies(model, state, n)
+        yield Copies(model, state)
         return
     with _attention(model):
-        yield Branches(model, state, n)
+        yield Branches(model, state)
 
 
 def can_branch(model: PreTrainedModel) -> bool:
@@ -165,7 +173,8 @@ def _agrees(model: PreTrainedModel) -> bool:
     def logits(kind: type[Branches | Copies]) -> torch.Tensor:
         state, _ = extend(model, None, [[2, 3, 4], [5]], 0)
         with _attention(model) if kind is Branches else nullcontext():
-            branches = kind(model, state, 2)
+            branches = kind(model, state)
+            branches.keep(torch.tensor([0, 0, 1, 1], device=model.device))
             return torch.stack([branches.step(tokens) for tokens in steps]).float()
 
     steps = torch.tensor([[2, 3, 4, 5], [6, 7, 8, 9]], device=model.device)

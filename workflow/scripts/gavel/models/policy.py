@@ -36,16 +36,24 @@ class Policy:
         return cls(student.load_model(folder), task.load_tokenizer(student, folder), limits or {})
 
     def solve(
-        self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
+        self,
+        questions: Iterable[str],
+        task: Task,
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        greedy: bool = False,
+        seed: int = 0,
     ) -> list[list[Sample]]:
         """Sample `n` responses to each question, with `gavel.models.sampling.sample`.
 
         Args:
             temperature: 0 takes the most probable token (then `n` must be 1).
+            greedy: also give the greedy response, before the samples.
             seed: together with a prompt's text and occurrence, it determines all random numbers.
 
         Returns:
-            One list of `n` samples for each question, in the order of `questions`.
+            One list for each question, in the order of `questions`: the greedy response if asked for, and `n` samples.
 
         Raises:
             InputError: the task's prompt cannot be read, or its chat template fails.
@@ -57,6 +65,7 @@ class Policy:
             task.prompts(questions, self.tokenizer),
             n=n,
             temperature=temperature,
+            greedy=greedy,
             max_new_tokens=task.max_new_tokens,
             seed=seed,
             special_tokens=task.special_tokens,

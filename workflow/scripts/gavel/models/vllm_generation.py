@@ -61,9 +61,21 @@ class VllmPolicy:
         )
 
     def solve(
-        self, questions: Iterable[str], task: Task, *, n: int = 1, temperature: float = 0.0, seed: int = 0
+        self,
+        questions: Iterable[str],
+        task: Task,
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        greedy: bool = False,
+        seed: int = 0,
     ) -> list[list[Sample]]:
         """As `gavel.models.policy.Policy.solve`; vLLM makes its own batches."""
+        if greedy:
+            asked = list(questions)
+            first = self.solve(asked, task, seed=seed)
+            others = self.solve(asked, task, n=n, temperature=temperature, seed=seed)
+            return [[*one, *more] for one, more in zip(first, others, strict=True)]
         prompts = task.prompts(questions, self.tokenizer)
         encoded = task.encode(prompts, self.tokenizer)
         options = [

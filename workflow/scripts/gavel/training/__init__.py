@@ -8,6 +8,7 @@
 - `callback`: the callback that validates and saves, and a run's final outputs
 - `monitor`: validation of a policy during training
 - `state`: a run on disk: checkpoints, journals, best model
+- `log_probs`: log-probabilities without the logits of a whole batch
 - `distributed`: training in several processes
 - `batches`: split batches to fit memory
 - `trl_config`: the configuration that TRL's trainers share

@@ -5,7 +5,7 @@ Labels of validation questions are read here and never reach a reward.
 
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,7 +15,6 @@ from gavel.data.records import Record
 from gavel.judge.verdict import Judge
 from gavel.models.limits import Limits
 from gavel.models.policy import Policy
-from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
@@ -79,7 +78,9 @@ class Monitor:
         Both are sampled with the same random numbers, so a policy compared with itself gives equal responses, which
         tie.
         """
-        texts = [one.text for one in self._sampled(Policy(policy, tokenizer, self.limits))]
+        one = Policy(policy, tokenizer, self.limits)
+        groups = one.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
+        texts = [group[0].text for group in groups]
         _, right = verify(texts, self.gold, self.task.format, self.task.answer_type)
         self.opponents = Opponents(texts, right)
 
@@ -97,14 +98,15 @@ class Monitor:
             incorrect response to a correct one.
         """
         policy = Policy(model, tokenizer, self.limits)
-        greedy = policy.solve(self.questions, self.task, seed=self.seed)
-        _, verdicts = verify([group[0].text for group in greedy], self.gold, self.task.format, self.task.answer_type)
+        sampling: dict[str, Any] = {} if self.judge is None else {"temperature": self.temperature, "greedy": True}
+        responses = policy.solve(self.questions, self.task, **sampling, seed=self.seed)
+        _, verdicts = verify([group[0].text for group in responses], self.gold, self.task.format, self.task.answer_type)
         right = known_verdicts(verdicts)
         low, high = wilson(sum(right), len(right))
         found = {"greedy": sum(right) / len(right), "greedy_low": low, "greedy_high": high, "n": len(right)}
         if self.judge is None:
             return found
-        sampled = self._sampled(policy)
+        sampled = [group[1] for group in responses]
         texts = [s.text for s in sampled]
         answers, verdicts = verify(texts, self.gold, self.task.format, self.task.answer_type)
         before = self.judge.usage
@@ -128,11 +130,6 @@ class Monitor:
         if judged:
             found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
         return found
-
-    def _sampled(self, policy: Policy) -> list[Sample]:
-        """One response for each question at the training temperature."""
-        groups = policy.solve(self.questions, self.task, temperature=self.temperature, seed=self.seed)
-        return [group[0] for group in groups]
 
     def _judged(self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
         """The judge's columns, on verified responses; empty if it gave no answer."""

@@ -21,11 +21,16 @@ from trl import GRPOTrainer
 
 from gavel.common.log import info
 from gavel.models.loading import disable_dropout
+from gavel.training import lora
+from gavel.training.log_probs import has_plain_head, token_log_probs
 from gavel.training.rl.packing import PackedBatch, pack, packable
 
 
 class PackedGRPOTrainer(GRPOTrainer):
     """GRPOTrainer that packs groups if the model allows it, and is TRL's own if it does not.
+
+    On a CPU, log-probabilities come from `gavel.training.log_probs`, and completions share the tokens in which they
+    begin. Elsewhere they come from TRL's fused head, which takes one label per position.
 
     Args:
         leave_one_out: compare a reward with the mean of the group's others instead of the mean of all.
@@ -56,7 +61,10 @@ class PackedGRPOTrainer(GRPOTrainer):
             info(
                 f"{type(model).__name__}: completions cannot share a prompt's computation, so each is scored separately"
             )
+        own_head = self.packs and model.device.type == "cpu" and has_plain_head(model)
         super().__init__(*args, model=model, **kwargs)
+        # Several processes have to call the model through the wrapper that reduces their gradients.
+        self.own_head = own_head and self.accelerator.num_processes == 1
         for network in (self.model, self.ref_model):  # now that the adapters are in the model
             if network is not None:
                 disable_dropout(self.accelerator.unwrap_model(network))
@@ -147,17 +155,23 @@ class PackedGRPOTrainer(GRPOTrainer):
             rows = slice(start, start + size)
             packed = self.packed(input_ids[rows], attention_mask[rows], logits_to_keep)
             with self.accelerator.autocast():
-                output = model(
-                    input_ids=packed.ids,
-                    attention_mask=packed.mask(self.accelerator.unwrap_model(self.model)),
-                    position_ids=packed.positions,
-                    shift_labels=packed.labels,
-                    fused_lm_head=True,
-                )
-            logps.append(packed.unpack(output.log_probs))
-            if compute_entropy:
-                entropies.append(packed.unpack(output.entropy))
+                log_probs, entropy = self._packed_log_probs(model, packed)
+            logps.append(log_probs)
+            entropies.append(entropy)
         return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
+
+    def _packed_log_probs(self, model: torch.nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and entropies `(B, T)` of packed completions."""
+        plain = lora.base_model(self.accelerator.unwrap_model(model))
+        inputs = {"input_ids": packed.ids, "attention_mask": packed.mask(plain), "position_ids": packed.positions}
+        if not self.own_head:
+            output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
+            return packed.unpack(output.log_probs), packed.unpack(output.entropy)
+        hidden = plain.base_model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
+        asked, head = packed.predictions(), plain.get_output_embeddings()
+        found = token_log_probs(hidden.index_select(0, asked.places), head, asked.targets, self.temperature)
+        log_probs, entropies = (packed.spread(values.index_select(0, asked.entries)) for values in found)
+        return log_probs, entropies
 
     def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> PackedBatch:
         """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""
@@ -165,7 +179,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         split = tokens.shape[1] - completion_length
         prompts = [row[keep].tolist() for row, keep in zip(tokens[:, :split], inside[:, :split], strict=True)]
         completions = [row[keep].tolist() for row, keep in zip(tokens[:, split:], inside[:, split:], strict=True)]
-        return pack(prompts, completions, width=completion_length, device=tokens.device)
+        return pack(prompts, completions, tree=self.own_head, width=completion_length, device=tokens.device)
 
 
 def _regrouped(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:

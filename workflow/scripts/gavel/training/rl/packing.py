@@ -1,14 +1,20 @@
-"""Several completions of one prompt as one row, so that a forward pass computes the prompt once.
+"""Several completions of one prompt as one row, so that a forward pass computes what they share once.
 
-A row reads `prompt without its last token | last token, completion 1 | last token, completion 2 | ...`. Every
-continuation attends to the prompt and to itself and counts its positions from the prompt's end, so each of its tokens
-gets the hidden state that it would get alone. The last prompt token is repeated because it predicts a different first
-token for each completion; a completion's last token predicts nothing and is left out. Only the ends of rows are padded.
+A row is a prefix tree: the prompt, then the completions, which branch where their tokens first differ. Each token
+attends to its ancestors and counts its position along them, so it gets the hidden state that it would get alone. A
+completion's last token predicts nothing and is left out. The tokens are laid out depth first, so a token's descendants
+are the ones that follow it, up to its `end`. Only the ends of rows are padded.
+
+A head that takes one label per position cannot score such rows, because a position may predict several tokens. For it
+completions do not share tokens, and each has its own copy of the prompt's last token, which predicts the first:
+`prompt without its last token | last token, completion 1 | last token, completion 2 | ...`.
 """
 
 import inspect
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel
@@ -16,6 +22,20 @@ from transformers import PreTrainedModel
 from gavel.models.loading import attention_window, is_attention_only, logits_agree
 
 IGNORED = -100  # PyTorch's label for a position without loss
+
+
+class Predictions(NamedTuple):
+    """The different predictions of a batch, N of them: the same token at the same position is one.
+
+    Attributes:
+        places: `(N,)`, positions in the flattened rows.
+        targets: `(N,)`, the token that each predicts.
+        entries: `(M,)`, which of them each token of the completions is, in order.
+    """
+
+    places: torch.Tensor
+    targets: torch.Tensor
+    entries: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -26,17 +46,31 @@ class PackedBatch:
         ids: `(R, S)` token ids.
         positions: `(R, S)` positions that each completion would have alone.
         allowed: `(R, 1, S, S)`, whether a position (third axis) attends to another (fourth).
-        labels: `(R, S)`, each completion token at the position that predicts it, `IGNORED` elsewhere.
         places: `(B, T)`, the position in the flattened rows that predicts token t of completion b; 0 beyond its end.
+        targets: `(B, T)`, that token; 0 beyond its end.
         present: `(B, T)`, False beyond a completion's end.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
     allowed: torch.Tensor
-    labels: torch.Tensor
     places: torch.Tensor
+    targets: torch.Tensor
     present: torch.Tensor
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """`(R, S)`, each completion token at the position that predicts it, `IGNORED` elsewhere; not for trees."""
+        labels = torch.full_like(self.ids, IGNORED)
+        labels.view(-1)[self.places[self.present]] = self.targets[self.present]
+        return labels
+
+    def predictions(self) -> Predictions:
+        """The different predictions of the completions' tokens."""
+        places, targets = self.places[self.present], self.targets[self.present]
+        width = int(targets.max()) + 1 if len(targets) else 1
+        pairs, entries = torch.unique(places * width + targets, return_inverse=True)
+        return Predictions(pairs // width, pairs % width, entries)
 
     def mask(self, model: PreTrainedModel) -> torch.Tensor:
         """The mask in the form that this model's attention takes: boolean for SDPA, additive for eager."""
@@ -47,13 +81,68 @@ class PackedBatch:
 
     def unpack(self, values: torch.Tensor) -> torch.Tensor:
         """Take the completions' tokens from `(R, S)` values: `(B, T)`, 0 beyond their ends."""
-        return values.flatten()[self.places] * self.present
+        found = values.flatten().index_select(0, self.places.flatten())
+        return found.view(self.places.shape) * self.present
+
+    def spread(self, values: torch.Tensor) -> torch.Tensor:
+        """Values `(M,)` of the completions' tokens, in order, as `(B, T)`, 0 beyond their ends."""
+        return values.new_zeros(self.present.shape).masked_scatter(self.present, values)
+
+
+class _Row:
+    """The tokens of one prompt and its completions, in order.
+
+    Attributes:
+        ids, positions: of each token.
+        ends: where the tokens end that attend to it.
+        paths: of each completion, the tokens that predict its own.
+    """
+
+    def __init__(self, prompt: Sequence[int], completions: Sequence[Sequence[int]], tree: bool):
+        self.start = len(prompt) - 1
+        before = len(prompt) if tree else self.start
+        self.ids, self.positions, self.ends = list(prompt[:before]), list(range(before)), [0] * before
+        self.paths: list[list[int]] = [[] for _ in completions]
+        if tree:
+            self._branch([self.start], completions)
+        else:
+            for number, completion in enumerate(completions):
+                self.paths[number] = [self._add(prompt[-1], 0)] if completion else []
+                self.paths[number] += [self._add(token, depth) for depth, token in enumerate(completion[:-1], start=1)]
+                self._close(self.paths[number])
+        self._close(range(before))
+
+    def _branch(self, path: list[int], completions: Sequence[Sequence[int]]) -> None:
+        """Add completions after the root, the last token of the prompt; `path` leads to the last token added."""
+        previous: Sequence[int] = ()
+        for number in sorted(range(len(completions)), key=lambda i: list(completions[i])):  # depth first
+            completion = completions[number]
+            shared = len(os.path.commonprefix([list(previous), list(completion)]))  # noqa: RUF071 (not paths)
+            self._close(path[shared + 1 :])
+            del path[shared + 1 :]
+            path += [self._add(completion[depth - 1], depth) for depth in range(len(path), len(completion))]
+            self.paths[number] = path[: len(completion)]
+            previous = completion
+        self._close(path[1:])
+
+    def _add(self, token: int, depth: int) -> int:
+        """Add a token `depth` tokens after the last one of the prompt; returns its place."""
+        self.ids.append(token)
+        self.positions.append(self.start + depth)
+        self.ends.append(0)
+        return len(self.ids) - 1
+
+    def _close(self, places: Sequence[int]) -> None:
+        """No later token attends to these."""
+        for place in places:
+            self.ends[place] = len(self.ids)
 
 
 def pack(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     *,
+    tree: bool = True,
     width: int | None = None,
     pad: int = 0,
     device: torch.device | str = "cpu",
@@ -62,47 +151,36 @@ def pack(
 
     Args:
         prompts, completions: `(B,)` lists of token ids; a prompt has at least one.
+        tree: completions share the tokens in which they begin; False for a head that takes one label per position.
         width: T of the result; the longest completion unless given.
     """
-    groups: list[tuple[list[int], list[int]]] = []  # (prompt, rows that share it)
-    for row, prompt in enumerate(prompts):
-        if groups and groups[-1][0] == list(prompt):
-            groups[-1][1].append(row)
+    groups: list[tuple[Sequence[int], list[int]]] = []  # (prompt, completions that share it)
+    for number, prompt in enumerate(prompts):
+        if groups and list(groups[-1][0]) == list(prompt):
+            groups[-1][1].append(number)
         else:
-            groups.append((list(prompt), [row]))
-    size = max(len(prompt) - 1 + sum(len(completions[row]) for row in rows) for prompt, rows in groups)
-    size, width = max(size, 1), width or max(map(len, completions))
-    ids, positions, segments, labels = [], [], [], []
-    places = torch.zeros(len(completions), width, dtype=torch.long)
+            groups.append((prompt, [number]))
+    rows = [_Row(prompt, [completions[i] for i in numbers], tree) for prompt, numbers in groups]
+    size, width = max(1, *(len(row.ids) for row in rows)), width or max(map(len, completions))
+    places, targets = (torch.zeros(len(completions), width, dtype=torch.long) for _ in range(2))
     present = torch.zeros(len(completions), width, dtype=torch.bool)
-    for number, (prompt, rows) in enumerate(groups):
-        start = len(prompt) - 1
-        row_ids, row_positions = prompt[:start], list(range(start))
-        row_segments, row_labels = [0] * start, [IGNORED] * start
-        for segment, row in enumerate(rows, start=1):
-            completion = list(completions[row])
-            first, length = number * size + len(row_ids), len(completion)
-            places[row, :length] = torch.arange(first, first + length)
-            present[row, :length] = True
-            row_ids += [prompt[-1], *completion][:length]
-            row_positions += range(start, start + length)
-            row_segments += [segment] * length
-            row_labels += completion
-        rest = size - len(row_ids)
-        ids.append(row_ids + [pad] * rest)
-        positions.append(row_positions + [0] * rest)
-        segments.append(row_segments + [-1] * rest)
-        labels.append(row_labels + [IGNORED] * rest)
-    owners = torch.tensor(segments, device=device)
-    earlier = torch.ones(size, size, dtype=torch.bool, device=device).tril()
-    same = owners.unsqueeze(2) == owners.unsqueeze(1)
-    allowed = (same | (owners == 0).unsqueeze(1)) & earlier
+    for above, ((_, numbers), row) in enumerate(zip(groups, rows, strict=True)):
+        for number, path in zip(numbers, row.paths, strict=True):
+            places[number, : len(path)] = torch.tensor(path, dtype=torch.long) + above * size
+            targets[number, : len(path)] = torch.tensor(list(completions[number]), dtype=torch.long)
+            present[number, : len(path)] = True
+    padded = {
+        name: torch.tensor([getattr(row, name) + [filler] * (size - len(row.ids)) for row in rows], device=device)
+        for name, filler in (("ids", pad), ("positions", 0), ("ends", size))
+    }
+    at = torch.arange(size, device=device)
+    allowed = (at.unsqueeze(1) >= at) & (at.unsqueeze(1) < padded["ends"].unsqueeze(1))
     return PackedBatch(
-        torch.tensor(ids, device=device),
-        torch.tensor(positions, device=device),
+        padded["ids"],
+        padded["positions"],
         allowed.unsqueeze(1),
-        torch.tensor(labels, device=device),
         places.to(device),
+        targets.to(device),
         present.to(device),
     )
 
@@ -122,8 +200,8 @@ def packable(model: PreTrainedModel) -> bool:
         return False
     training = model.training
     model.eval()
-    prompt, completions = [2, 3, 4], [[5, 6], [7]]
-    packed = pack([prompt, prompt], completions, device=model.device)
+    prompt, completions = [2, 3, 4], [[5, 6, 8], [7, 3], [5, 9, 2]]
+    packed = pack([prompt] * len(completions), completions, device=model.device)
     together = model(packed.ids, attention_mask=packed.mask(model), position_ids=packed.positions, use_cache=False)
     flat = together.logits.flatten(0, 1).float()
     close = True

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
 from gavel.training.rl.grpo import PackedGRPOTrainer
+from gavel.training.rl.packing import PackedBatch
 from gavel.training.rl.settings import PPOSettings
 
 
@@ -108,7 +109,8 @@ class PPOTrainer(PackedGRPOTrainer):
 
     def __init__(self, *args: Any, model: PreTrainedModel, critic: PPOSettings, **kwargs: Any):
         self.ppo, self.shared = critic, critic.trunk == "shared"
-        self._hidden: torch.Tensor | None = None
+        self._hidden: torch.Tensor | None = None  # what a shared trunk has computed last
+        self._read: list[torch.Tensor] = []  # values that came with log-probabilities, from a shared trunk
         value = Critic(model, self.shared)
         super().__init__(*args, model=model, **kwargs)
         # A submodule of the policy, so that checkpoints and gradient clipping include it. It is added after LoRA, which
@@ -136,8 +138,26 @@ class PPOTrainer(PackedGRPOTrainer):
             self.critic.load_state_dict(load_file(saved))
 
     def _keep_hidden(self, trunk: nn.Module, inputs: Any, output: Any) -> None:
-        """Keep what the policy's trunk computed for the loss, for the critic."""
-        self._hidden = output.last_hidden_state if torch.is_grad_enabled() else None
+        """Keep what the policy's trunk computed, for the critic."""
+        self._hidden = output.last_hidden_state
+
+    def _packed_log_probs(self, model: nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        found = super()._packed_log_probs(model, packed)
+        if self.shared and model is not self.ref_model:
+            self._read.append(packed.unpack(self.critic(self._for_critic())))
+        return found
+
+    def _for_critic(self) -> torch.Tensor:
+        """What the shared trunk has computed; during warm-up only the critic's head learns from it."""
+        assert self._hidden is not None  # the trunk has just run
+        hidden, self._hidden = self._hidden, None
+        return hidden.detach() if self._warming else hidden
+
+    @property
+    def _warming(self) -> bool:
+        """Whether only the critic is trained on this rollout."""
+        updates = self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
+        return self.state.global_step // updates < self.ppo.critic_warmup
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """AdamW with the critic's own learning rate."""
@@ -152,6 +172,7 @@ class PPOTrainer(PackedGRPOTrainer):
         return self.optimizer
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._read = []
         output = super()._generate_and_score_completions(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
         first = self.accelerator.process_index * len(inputs)
@@ -159,13 +180,7 @@ class PPOTrainer(PackedGRPOTrainer):
         rewards = self.local_rewards(len(inputs))
         pools = torch.tensor([1 if row["labeled"] else 0 for row in inputs], device=device)
         pools = pools.masked_fill(torch.isnan(rewards), -1)  # missing: no advantage, and nothing for the critic to fit
-        size = self.args.per_device_train_batch_size
-        with torch.no_grad():
-            parts = [
-                self._values({name: output[name][start : start + size] for name in SEQUENCES})
-                for start in range(0, len(mask), size)
-            ]
-        values = torch.cat(parts) * mask
+        values = self._old_values(output) * mask
         by_token = terminal_rewards(rewards, mask) + output.pop("kl_rewards", 0.0)
         advantages, returns = gae(by_token, values, mask, self.ppo.gamma, self.ppo.gae_lambda)
         rewarded = mask * (pools >= 0).unsqueeze(1)
@@ -177,20 +192,29 @@ class PPOTrainer(PackedGRPOTrainer):
         rewarded_tokens = self.accelerator.reduce(rewarded.sum(), "sum").clamp(min=1)
         return output | {"values": values, "returns": returns, "rewarded": rewarded, "rewarded_tokens": rewarded_tokens}
 
+    def _old_values(self, output: Mapping[str, Any]) -> torch.Tensor:
+        """Values `(B, T)` of a rollout's tokens before any update on it."""
+        mask, size = output["completion_mask"], self.args.per_device_train_batch_size
+        starts = range(0, len(mask), size)
+        if self._read and "old_per_token_logps" in output:  # the first passes, before those of a reference
+            parts = self._read[: len(starts)]
+        else:
+            with torch.no_grad():
+                batches = ({name: output[name][start : start + size] for name in SEQUENCES} for start in starts)
+                parts = [self._values(batch) for batch in batches]
+        return torch.cat(parts)
+
     def _gathered(self, values: torch.Tensor) -> torch.Tensor:
         """The rows `(B, T)` of every process, in order, padded to the widest."""
         return self.accelerator.gather(self.accelerator.pad_across_processes(values, dim=1))
 
     def _compute_loss(self, model: nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
+        self._read = []
         policy_loss = super()._compute_loss(model, inputs)
-        rollout = self.state.global_step // (
-            self.num_iterations * self.args.steps_per_generation // self.args.gradient_accumulation_steps
-        )
-        warming = rollout < self.ppo.critic_warmup
-        hidden, self._hidden = self._hidden, None
-        if hidden is not None and warming:  # the trunk is the policy's: during warm-up only the head learns
-            hidden = hidden.detach()
-        values = self._values(inputs, hidden)
+        if self._read:
+            values = torch.cat(self._read)
+        else:
+            values = self._values(inputs, self._for_critic() if self.shared else None)
         old, returns, rewarded = inputs["values"], inputs["returns"], inputs["rewarded"]
         clipped = old + (values - old).clamp(-self.ppo.value_clip, self.ppo.value_clip)
         errors = torch.max((values - returns) ** 2, (clipped - returns) ** 2)
@@ -201,7 +225,7 @@ class PPOTrainer(PackedGRPOTrainer):
         value_loss = 0.5 * (errors * rewarded).sum() * steps * self.accelerator.num_processes / tokens
         self._metrics["train"]["value_loss"].append(self.accelerator.reduce(value_loss.detach(), "mean").item())
         value_loss = value_loss / self.current_gradient_accumulation_steps
-        return (0.0 if warming else 1.0) * policy_loss + self.ppo.value_coefficient * value_loss
+        return (0.0 if self._warming else 1.0) * policy_loss + self.ppo.value_coefficient * value_loss
 
     def _values(self, batch: Mapping[str, Any], hidden: torch.Tensor | None = None) -> torch.Tensor:
         """Values `(B, T)` of the states before each completion token; `hidden` if a trunk has read the batch."""

@@ -1,0 +1,106 @@
+"""Log-probabilities of chosen tokens from hidden states, without the logits of a whole batch.
+
+TRL's fused head does the same with Triton on a GPU. Elsewhere it scores every position, prompts included, in some
+twenty passes over the logits. The function here takes the positions that matter and computes their logits in tiles, in
+the forward pass and again in the backward pass.
+"""
+
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+from gavel.models.loading import logits_agree
+
+TILE = 2**20  # logits in memory at a time: 4 MB, about what a CPU core's cache holds
+
+
+@torch.no_grad()
+def has_plain_head(model: PreTrainedModel) -> bool:
+    """Whether the logits are the head's product with the trunk's hidden states (Gemma and Granite change them)."""
+    head, ids = model.get_output_embeddings(), torch.tensor([[2, 3, 4]], device=model.device)
+    if type(head) is not torch.nn.Linear:
+        return False
+    hidden = model.base_model(ids, use_cache=False).last_hidden_state
+    return logits_agree(model, head(hidden), model(ids, use_cache=False).logits)
+
+
+def token_log_probs(
+    hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of tokens, and the entropies of the distributions that they come from.
+
+    Args:
+        hidden: `(N, H)` hidden states of the positions that predict the tokens.
+        head: the language-model head, `V` logits wide.
+        targets: `(N,)` token ids.
+        temperature: divides the logits.
+
+    Returns:
+        log-probabilities and entropies in nats, both `(N,)` float32. Entropies have no gradient.
+    """
+    if torch.is_autocast_enabled(hidden.device.type):
+        hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
+    with torch.autocast(hidden.device.type, enabled=False):
+        return _TokenLogProbs.apply(hidden, head.weight, head.bias, targets, temperature)
+
+
+class _TokenLogProbs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        temperature: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        ctx.save_for_backward(hidden, weight, bias, targets)
+        ctx.temperature = temperature
+        chosen = hidden.new_empty(len(hidden), dtype=torch.float32)
+        entropy = torch.empty_like(chosen)
+        for rows in _tiles(len(hidden), len(weight)):
+            logs = torch.log_softmax(_logits(hidden[rows], weight, bias, temperature), -1)
+            chosen[rows] = logs.gather(1, targets[rows, None]).squeeze(1)
+            entropy[rows] = -torch.linalg.vecdot(logs.exp(), logs)
+        ctx.mark_non_differentiable(entropy)
+        return chosen, entropy
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, bias, targets = ctx.saved_tensors
+        for_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        for_bias = torch.zeros_like(bias, dtype=torch.float32) if ctx.needs_input_grad[2] else None
+        scaled = grad / ctx.temperature
+        for rows in _tiles(len(hidden), len(weight)):
+            # Of the log-probability of token t, with respect to the logits: one-hot(t) - softmax.
+            change = torch.softmax(_logits(hidden[rows], weight, bias, ctx.temperature), -1)
+            change.mul_(-scaled[rows, None])
+            change.scatter_add_(1, targets[rows, None], scaled[rows, None])
+            if for_bias is not None:
+                for_bias += change.sum(0)
+            change = change.to(hidden.dtype)
+            if for_hidden is not None:
+                for_hidden[rows] = change @ weight.to(hidden.dtype)
+            if for_weight is not None:
+                for_weight.addmm_(change.T.float(), hidden[rows].float())
+        return (
+            for_hidden,
+            None if for_weight is None else for_weight.to(weight.dtype),
+            None if for_bias is None else for_bias.to(bias.dtype),
+            None,
+            None,
+        )
+
+
+def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float) -> torch.Tensor:
+    """Float32 logits `(rows, V)`."""
+    logits = linear(hidden, weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype)).float()
+    return logits if temperature == 1.0 else logits.div_(temperature)
+
+
+def _tiles(rows: int, vocabulary: int) -> list[slice]:
+    size = max(1, TILE // vocabulary)
+    return [slice(start, start + size) for start in range(0, rows, size)]
