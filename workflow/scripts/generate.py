@@ -8,22 +8,26 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     from gavel.common.files import write_jsonl
-    from gavel.evaluation.generate import generate
+    from gavel.evaluation.generate import generate, is_copy, write_greedy
     from gavel.jobs.launch import run_in_subprocess
     from gavel.jobs.threads import use_threads
     from gavel.models.loading import Student
     from gavel.models.task import Task
 
     use_threads(snakemake.threads)
-    params, files = snakemake.params, snakemake.input
+    params, files, outputs_of = snakemake.params, snakemake.input, snakemake.output
     sampling, settings = params.sampling, snakemake.config["evaluation"]
     for model, outputs, n in (
-        (files.main, snakemake.output.samples, sampling["samples"]),
-        (files.alternate, snakemake.output.alternate, 0),
+        (files.main, outputs_of.samples, sampling["samples"]),
+        (files.alternate, outputs_of.alternate, 0),
     ):
         if not model:  # the run has one checkpoint
             for path in outputs:
                 write_jsonl(path, [])
+            continue
+        if outputs is outputs_of.alternate and is_copy(str(model), str(files.main)):  # the last one was the best
+            for path, done in zip(outputs, outputs_of.samples, strict=True):
+                write_greedy(done, path)
             continue
         arguments = dict(
             model=str(model),

@@ -1,5 +1,6 @@
 """Generate responses to the test questions; a separate step, so that a new verifier or judge does not regenerate."""
 
+import filecmp
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -79,6 +80,17 @@ def generate(
                 for number, completion in enumerate(group, start=GREEDY)
             ),
         )
+
+
+def is_copy(checkpoint: str, other: str) -> bool:
+    """Whether two checkpoint folders have the same files."""
+    names = [sorted(path.name for path in Path(folder).iterdir()) for folder in (checkpoint, other)]
+    return names[0] == names[1] and filecmp.cmpfiles(checkpoint, other, names[0], shallow=False)[0] == names[0]
+
+
+def write_greedy(responses: str, output: str) -> None:
+    """Write the greedy responses of a file that `generate` wrote, as it would have with `n` 0."""
+    write_jsonl(output, (row for row in read_jsonl(responses) if row["sample"] == GREEDY))
 
 
 def _response(question: str, number: int, response: Sample, temperature: float) -> Response:
