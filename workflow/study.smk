@@ -64,6 +64,12 @@ rule report:
     localrule: True
 
 
+onsuccess:
+    from gavel.report import console
+
+    console.print_results([config], since=STARTED)
+
+
 onerror:
     # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished

@@ -33,6 +33,12 @@ onstart:
     check_variants()
 
 
+onsuccess:
+    from gavel.report import console
+
+    console.print_results(VARIANTS.values(), since=STARTED)
+
+
 onerror:
     # A failed run prevents the report; print what the other runs achieved.
     from gavel.report import unfinished

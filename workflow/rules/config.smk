@@ -1,4 +1,5 @@
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -8,6 +9,8 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from gavel.study import config_files
 from gavel.common.errors import InputError
+
+STARTED = time.time()
 
 # Snakemake has read the files already, but does not report duplicate keys.
 try:

@@ -33,4 +33,3 @@ with script_log(snakemake.log[0], "report"):
             mirror.artifact(path, "figures" if path == files.figures else None)
     if lacking := unsent_message(snakemake.config):
         info(lacking, console=True)
-    info(f"open {files.html}", console=True)

@@ -10,5 +10,6 @@
 - `run_selection`: figures of studies with too many runs to draw each
 - `provenance`: versions, hardware, commit and digests
 - `comparison`: the page that compares several studies
+- `console`: a finished study's results on the console
 - `unfinished`: the page of a study that failed
 """
