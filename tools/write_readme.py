@@ -28,25 +28,26 @@ def table(path: Path) -> list[dict]:
 
 
 def result(results: Path) -> str:
-    """Main results: greedy accuracy on every test set, and the difference from SFT on the first one."""
+    """Main results: SFT's greedy accuracy on every test set, and the mean over seeds of each algorithm and λ."""
     greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
-    main = [row for row in greedy if row["checkpoint"] == ("best" if row["run"] == "sft" else "last")]
-    runs, sets = (list(dict.fromkeys(row[key] for row in main)) for key in ("run", "set"))
-    values = {(row["run"], row["set"]): row for row in main}
-    compared = {
-        (row["run"], row["set"]): row
-        for row in table(Path(Layout(results).comparisons))
-        if (row["checkpoint"], row["baseline"], row["metric"]) == ("last", "sft", "greedy")
-    }
-    sizes = {name: int(float(values[runs[0], name]["n"])) for name in sets}
-    head = ["run", *(f"`{name}` ({sizes[name]})" for name in sets), f"`{sets[0]}`: difference from SFT [95 %]"]
+    sft = {row["set"]: row for row in greedy if (row["run"], row["checkpoint"]) == ("sft", "best")}
+    means: dict[tuple[str, str], dict[str, dict]] = {}
+    for row in table(Path(Layout(results).seeds)):
+        if row["metric"] == "greedy":
+            means.setdefault((row["algorithm"], row["lambda"]), {})[row["set"]] = row
+    sets, primary = list(sft), yaml.safe_load(Path(Layout(results).config).read_text(encoding="utf-8"))["primary"]
+    first = sets[0]
+    head = ["run", *(f"`{name}` ({float(sft[name]['n']):,.0f})" for name in sets)]
+    head += [f"seeds on `{first}`", f"`{first}`: difference from SFT [95 %]"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for run in runs:
-        cells = [f"{float(values[run, name]['value']):.1%}" for name in sets]
-        row = compared.get((run, sets[0]))
-        mark = " (primary)" if row and row["primary"].lower() == "true" else ""
-        gain = f"{points(row['difference'])} [{points(row['low'])}, {points(row['high'])}]{mark}" if row else ""
-        lines.append("| " + " | ".join([f"`{run}`", *cells, gain]) + " |")
+    lines.append("| " + " | ".join(["SFT", *(f"{float(sft[name]['value']):.1%}" for name in sets), "", ""]) + " |")
+    for (algorithm, lam), rows in means.items():
+        row, is_primary = rows[first], (algorithm, float(lam)) == (primary["algorithm"], primary["lambda"])
+        bounds = f"[{points(row['difference_low'])}, {points(row['difference_high'])}]"
+        cells = [f"{algorithm.upper()}, λ = {lam}", *(f"{float(rows[name]['value']):.1%}" for name in sets)]
+        cells += [f"{100 * float(row['lowest']):.1f} to {float(row['highest']):.1%}"]
+        cells += [f"{points(row['difference'])} {bounds}{' (primary)' * is_primary}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,9 @@ RUNS = {
     "ppo-lambda1-seed0": {"algorithm": "ppo", "lambda": 1.0, "seed": 0},
 }
 TABLES = ("metrics", "comparisons", "seeds")
-PRIMARY = {"run": "grpo-lambda0.5-seed0", "set": "main", "metric": "greedy", "k": 1}
+PRIMARY = {
+    "run": "grpo-lambda0.5-seed0", "runs": ["grpo-lambda0.5-seed0"], "set": "main", "metric": "greedy", "k": 1
+}  # fmt: skip
 
 
 def row(name, sample, answer, gold="1", kind=None):
@@ -188,13 +190,13 @@ def test_a_bad_file_is_named(tmp_path):
         write_metrics([("sft", "best", "main", path)], RUNS, [1], PRIMARY, *(tmp_path / name for name in TABLES))
 
 
-def written(tmp_path, runs, rows, ks=(1,)):
+def written(tmp_path, runs, rows, ks=(1,), primary=PRIMARY):
     """The three tables of a study from rows of each (run, checkpoint, set)."""
     files = []
     for place, key in enumerate(rows):
         write_jsonl(tmp_path / f"{place}.jsonl", rows[key])
         files.append((*key, tmp_path / f"{place}.jsonl"))
-    write_metrics(files, runs, list(ks), PRIMARY, *(tmp_path / f"{name}.csv" for name in TABLES))
+    write_metrics(files, runs, list(ks), primary, *(tmp_path / f"{name}.csv" for name in TABLES))
     return [list(csv.DictReader(open(tmp_path / f"{name}.csv"))) for name in TABLES]
 
 
@@ -312,6 +314,34 @@ def test_runs_of_several_seeds_are_also_taken_together(tmp_path):
     assert float(seeds[0]["difference"]) == pytest.approx(sum(single) / 2 - base, abs=1e-5)
     assert (float(seeds[0]["lowest"]), float(seeds[0]["highest"])) == pytest.approx((min(single), max(single)))
     assert float(seeds[0]["low"]) < float(seeds[0]["value"]) < float(seeds[0]["high"])
+
+
+def test_a_primary_comparison_of_several_seeds_is_a_row_that_keeps_its_p(tmp_path):
+    runs = {"sft": RUNS["sft"]} | {
+        f"{algorithm}-lambda0.5-seed{seed}": {"algorithm": algorithm, "lambda": 0.5, "seed": seed}
+        for algorithm in ("grpo", "ppo")
+        for seed in range(3)
+    }
+    rows = {("sft", "best", "main"): random_rows(0, share=0.4)}
+    for place, run in enumerate(list(runs)[1:], start=1):
+        rows[run, "last", "main"] = random_rows(place, share=0.6)
+    members = [run for run in runs if run.startswith("grpo")]
+    primary = PRIMARY | {"run": "grpo-lambda0.5", "runs": members}
+    _, comparisons, seeds = written(tmp_path, runs, rows, ks=[1, 4], primary=primary)
+    (row,) = (r for r in comparisons if r["primary"] == "True")
+    mine, *others = sorted(seeds, key=lambda r: (r["algorithm"], r["metric"]) != ("grpo", "greedy"))
+    assert (row["run"], row["baseline"], row["checkpoint"], row["n"]) == ("grpo-lambda0.5", "sft", "last", mine["n"])
+    assert (row["difference"], row["low"], row["high"], row["p"]) == (
+        mine["difference"], mine["difference_low"], mine["difference_high"], mine["p"]
+    )  # fmt: skip
+    assert row["p_adjusted"] == row["p"] == mine["p_adjusted"]
+    adjusted = holm([float(r["p"]) for r in others])
+    assert [float(r["p_adjusted"]) for r in others] == pytest.approx(adjusted, rel=1e-4)
+    # Until all of its runs are there, there is no primary comparison.
+    del rows[members[2], "last", "main"]
+    _, comparisons, seeds = written(tmp_path, runs, rows, ks=[1, 4], primary=primary)
+    assert {r["primary"] for r in comparisons} == {"False"}
+    assert {r["seeds"] for r in seeds if r["algorithm"] == "grpo"} == {"2"}
 
 
 def test_without_sft_the_students_only_checkpoint_is_the_baseline(tmp_path):

@@ -184,7 +184,7 @@ def test_runs_are_compared_on_the_questions_that_ran_in_both(late, tmp_path):
         files.append((run, checkpoint, "main", tmp_path / run / "samples.jsonl"))
         runs.setdefault(run, {"algorithm": "grpo", "lambda": 1.0, "seed": int(run[-1]) if run != "sft" else 0})
     out = [tmp_path / name for name in ("metrics.csv", "comparisons.csv", "seeds.csv")]
-    primary = {"run": "rl0", "set": "main", "metric": "greedy"}
+    primary = {"run": "rl0", "runs": ["rl0"], "set": "main", "metric": "greedy", "k": 1}
     write_metrics(files, runs, [1, 3], primary, *out)
     metrics, comparisons, seeds = (path.read_text() for path in out)
     assert "rl0,last,grpo,1,0,main,not_run,1,0.25" in metrics

@@ -15,7 +15,7 @@ from typing import Any, cast
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_text
 from gavel.evaluation.question_values import Values, question_values
-from gavel.evaluation.records import RunColumns, ScoredSample
+from gavel.evaluation.records import Primary, RunColumns, ScoredSample
 from gavel.stats.intervals import (
     bootstrap_mean,
     crossed_bootstrap,
@@ -36,7 +36,7 @@ COMPARISON_COLUMNS = (
     "run checkpoint baseline set metric k difference low high p n p_adjusted primary gained lost mcnemar_p"
 ).split()
 SEED_COLUMNS = (
-    "algorithm lambda set metric k seeds value low high lowest highest difference difference_low difference_high p "
+    "algorithm lambda set metric k seeds n value low high lowest highest difference difference_low difference_high p "
     "p_adjusted"
 ).split()
 # Pairs of ways to choose among all samples of a run, compared at the largest k.
@@ -58,7 +58,7 @@ def write_metrics(
     files: Sequence[tuple[str, str, str, str | Path]],
     runs: Mapping[str, RunColumns],
     ks: Sequence[int],
-    primary: dict[str, Any],
+    primary: Primary,
     out_metrics: str | Path,
     out_comparisons: str | Path,
     out_seeds: str | Path,
@@ -76,8 +76,8 @@ def write_metrics(
         runs: run → `{"algorithm", "lambda", "seed"}`; λ is None for the baseline, from which RL starts: `sft`, or
             without SFT `base`.
         ks: the k of maj@k and pass@k.
-        primary: `{"run", "set", "metric", "k", "checkpoint"}` of the pre-specified comparison with the baseline; k and
-            checkpoint are optional (1 and last).
+        primary: the pre-specified comparison with the baseline. If it covers several seeds, it has a row of its own in
+            the comparisons, under its name, once all of its runs are there.
         out_metrics, out_comparisons: CSV files to write.
         out_seeds: CSV file for results over several seeds; only a header if there is one seed.
 
@@ -113,9 +113,12 @@ def write_metrics(
             comparisons.append(labels | {"metric": metric, "k": k} | compare(*pair, resamples))
         except InputError as error:
             raise InputError(f"{first[0]} and {second[0]} on {first[2]}: {error}") from None
-    wanted = {"k": 1, "checkpoint": "last"} | primary | {"baseline": baseline}
+    wanted = {key: primary[key] for key in ("run", "set", "metric", "k")}
+    wanted |= {"checkpoint": "last", "baseline": baseline}
+    seeds = across_seeds(values, runs, (baseline, main_checkpoint(baseline)), primary)
+    comparisons += [_pooled(row, wanted) for row in seeds if _is_primary(row, runs, primary)]
     for row in comparisons:
-        row["primary"] = all(row[key] == value for key, value in wanted.items() if key in row)
+        row["primary"] = all(row[key] == value for key, value in wanted.items())
     for counts in (True, False):  # main checkpoints and the others are separate families
         others = (row for row in comparisons if not row["primary"])
         family = [row for row in others if (row["checkpoint"] == main_checkpoint(row["run"])) == counts]
@@ -125,7 +128,7 @@ def write_metrics(
         row.setdefault("p_adjusted", row["p"])
     write_text(out_metrics, _csv(METRIC_COLUMNS, metrics))
     write_text(out_comparisons, _csv(COMPARISON_COLUMNS, comparisons))
-    write_text(out_seeds, _csv(SEED_COLUMNS, across_seeds(values, runs, (baseline, main_checkpoint(baseline)))))
+    write_text(out_seeds, _csv(SEED_COLUMNS, seeds))
 
 
 def main_checkpoint(run: str) -> str:
@@ -267,8 +270,25 @@ def drop_rates(
     return rows
 
 
+def _is_primary(row: Mapping[str, Any], runs: Mapping[str, RunColumns], primary: Primary) -> bool:
+    """Whether a row of `across_seeds` is the primary comparison, over all of its seeds."""
+    about = runs.get(primary["runs"][0])
+    if about is None or row["seeds"] < len(primary["runs"]) or primary["run"] in primary["runs"]:
+        return False
+    wanted = {"algorithm": about["algorithm"], "lambda": about["lambda"]}
+    wanted |= {"set": primary["set"], "metric": primary["metric"], "k": primary["k"]}
+    return all(row[key] == value for key, value in wanted.items())
+
+
+def _pooled(row: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `across_seeds` as a row of the comparisons."""
+    bounds = {"low": row["difference_low"], "high": row["difference_high"]}
+    counts = {"gained": None, "lost": None, "mcnemar_p": None}
+    return {**labels, "difference": row["difference"], **bounds, "p": row["p"], "n": row["n"], **counts}
+
+
 def across_seeds(
-    values: Mapping[File, Values], runs: Mapping[str, RunColumns], baseline: tuple[str, str]
+    values: Mapping[File, Values], runs: Mapping[str, RunColumns], baseline: tuple[str, str], primary: Primary
 ) -> list[dict[str, Any]]:
     """Mean accuracy over seeds, and its difference from the baseline, for each algorithm and λ with several seeds.
 
@@ -279,10 +299,12 @@ def across_seeds(
         values: (run, checkpoint, set) -> metric values per question.
         runs: run -> `{"algorithm", "lambda", "seed"}`.
         baseline: (run, checkpoint) that is subtracted.
+        primary: keeps its p if it is one of the rows.
 
     Returns:
         Rows with the keys `SEED_COLUMNS`, for greedy accuracy and maj at the largest k of the last checkpoints.
-        `lowest` and `highest` are accuracies of single seeds; `p_adjusted` is Holm-corrected over the rows.
+        `lowest` and `highest` are accuracies of single seeds; `p_adjusted` is Holm-corrected over the rows but the
+        primary one.
     """
     groups = defaultdict(list)
     for run, cell in runs.items():
@@ -305,9 +327,10 @@ def across_seeds(
                     continue
                 labels = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
                 rows.append(labels | _seed_row([table[measure] for table in tables], base, names))
-    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+    others = [row for row in rows if not _is_primary(row, runs, primary)]
+    for row, adjusted in zip(others, holm([row["p"] for row in others]), strict=True):
         row["p_adjusted"] = adjusted
-    return rows
+    return [{"p_adjusted": row["p"]} | row for row in rows]
 
 
 def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: list[str]) -> dict[str, Any]:
@@ -318,6 +341,7 @@ def _seed_row(tables: list[dict[str, float]], base: dict[str, float], names: lis
     difference, difference_low, difference_high, p = crossed_bootstrap(gains, resamples=SEED_RESAMPLES)
     return {
         "seeds": len(tables),
+        "n": len(names),
         "value": value,
         "low": low,
         "high": high,

@@ -53,3 +53,18 @@ class ScoredSample(Response, JudgeColumns):
     gold: str
     kind: str | None
     seed_id: str | None
+
+
+class Primary(TypedDict):
+    """The primary comparison with the baseline, named before any run: its run, test set and metric.
+
+    Attributes:
+        run: its name in the tables; of several seeds, a name without a seed.
+        runs: the runs of the grid that it covers, one for each seed.
+    """
+
+    run: str
+    runs: list[str]
+    set: str
+    metric: str
+    k: int | None

@@ -77,5 +77,9 @@ def seeds_sentence(results: Results) -> str:
     """A sentence on what the intervals leave out: the variance between training seeds."""
     number = len({about.get("seed") for run, about in results.runs.items() if run != results.baseline.run})
     if number > 1:
-        return f"{number} seeds: intervals are over questions; the spread of the seeds shows the seed variance."
+        start = " All seeds start from one SFT checkpoint, whose own variance is left out."
+        return (
+            f"{number} seeds: intervals of single runs are over questions; the spread of the seeds shows the seed "
+            f"variance.{start if results.baseline.run == 'sft' else ''}"
+        )
     return "One seed: intervals cover the sampling of questions, not seed variance."

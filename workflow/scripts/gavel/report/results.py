@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,12 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
 from gavel.common.redaction import redact, redact_config
 from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
+from gavel.evaluation.records import Primary, RunColumns
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.baseline import BASELINES, Baseline
 from gavel.report.plots.style import label
 from gavel.study import layout
-from gavel.study.layout import Layout, Primary, primary_comparison
+from gavel.study.layout import Layout, primary_comparison, run_name
 from gavel.study.layout import runs as runs_of
 from gavel.study.rules import RULES
 
@@ -57,7 +58,7 @@ class Results:
         usage: group of rules (`gavel.study.rules.Rule.group`) -> tokens.
         contests: run -> test set -> the round robins and knockouts between its samples, with their cost
             (`gavel.evaluation.best_of`).
-        names: run -> its label.
+        names: run -> its label; also of the primary comparison, if it covers several seeds.
     """
 
     files: Layout
@@ -84,6 +85,10 @@ class Results:
             run: label(run, about["algorithm"], about["lambda"], about.get("seed") if several else None)
             for run, about in self.runs.items()
         }
+        if self.is_pooled:
+            named = self.study["primary"]
+            kind = label("", named["algorithm"], named["lambda"])
+            self.names[self.primary["run"]] = f"{kind}, mean of {len(self.primary['runs'])} seeds"
 
     @property
     def sets(self) -> list[str]:
@@ -99,7 +104,19 @@ class Results:
     @property
     def primary(self) -> Primary:
         """The primary comparison with the baseline, named in the config."""
-        return primary_comparison(self.study["primary"], self.top_k)
+        return primary_comparison(self.study, self.top_k)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the primary comparison covers several seeds."""
+        return len(self.primary["runs"]) > 1
+
+    def is_primary(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of seeds.csv is the primary comparison."""
+        named, primary = self.study["primary"], self.primary
+        wanted = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seeds": len(primary["runs"])}
+        wanted |= {"set": primary["set"], "metric": primary["metric"], "k": primary["k"]}
+        return self.is_pooled and all(row[key] == value for key, value in wanted.items())
 
     @property
     def top_k(self) -> int | None:
@@ -126,7 +143,12 @@ class Results:
         return int(self.metrics[(self.metrics.set == name) & ~self.metrics.metric.str.contains("_kind:")].n.max())
 
     def metric(self, run: str, name: str, metric: str, k: int = 1, checkpoint: str | None = None) -> Any:
-        """One row of metrics.csv as a named tuple, or None; by default for the main checkpoint."""
+        """One row of metrics.csv as a named tuple, or None; by default for the main checkpoint.
+
+        For the name of a primary comparison of several seeds, a row of seeds.csv.
+        """
+        if self.is_pooled and run == self.primary["run"]:
+            return self._pooled_rows.get((name, metric, k))
         return self._metric_rows.get((run, checkpoint or main_checkpoint(run), name, metric, k))
 
     def comparison(self, run: str, baseline: str, name: str, metric: str, k: int = 1, checkpoint: str = "last") -> Any:
@@ -136,6 +158,12 @@ class Results:
     @cached_property
     def _metric_rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         return _by(self.metrics, "run", "checkpoint", "set", "metric", "k")
+
+    @cached_property
+    def _pooled_rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        named, rows = self.study["primary"], self.seeds
+        kind = (rows.algorithm == named["algorithm"]) & (rows["lambda"] == named["lambda"])
+        return _by(rows[kind & (rows.seeds == len(self.primary["runs"]))], "set", "metric", "k")
 
     @cached_property
     def _comparison_rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
@@ -181,10 +209,10 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
 
 def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     planned, named = runs_of(study), study["primary"]
-    # In a study's own config it is a run of the grid; in a changed one it is reported as missing.
-    planned.setdefault(
-        primary_comparison(named, None)["run"], {key: named[key] for key in ("algorithm", "lambda", "seed")}
-    )
+    # In a study's own config these are runs of the grid; in a changed one they are reported as missing.
+    for seed in study["rl"]["seeds"] if named["seed"] is None else [named["seed"]]:
+        missing: RunColumns = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seed": seed}
+        planned.setdefault(run_name(named["algorithm"], named["lambda"], seed), missing)
     runs = {run: {"run": run, **grid_run, "status": "missing"} for run, grid_run in planned.items()}
     for path in matching(files, files.runs("*").run_json):
         run = path.parent.name

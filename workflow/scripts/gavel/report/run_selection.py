@@ -8,7 +8,7 @@ import pandas as pd
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
-LIMIT = 24  # with more RL runs than this, figures do not draw every seed
+LIMIT = 12  # with more RL runs than this, figures do not draw every seed
 
 Kinds = dict[str, list[str]]  # label of a kind of run -> its runs
 

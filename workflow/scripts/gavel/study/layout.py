@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict
 
 from gavel.common.paths import is_gguf
-from gavel.evaluation.records import RunColumns
+from gavel.evaluation.records import Primary, RunColumns
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
 
@@ -350,8 +350,9 @@ def gguf(study: dict[str, Any]) -> dict[str, GgufSource]:
     return sources
 
 
-def run_name(algorithm: str, lam: float, seed: int) -> str:
-    return f"{algorithm}-lambda{lam:g}-seed{seed}"
+def run_name(algorithm: str, lam: float, seed: int | None) -> str:
+    """The name of a run of the grid; without a seed, that of its runs over all seeds."""
+    return f"{algorithm}-lambda{lam:g}" + ("" if seed is None else f"-seed{seed}")
 
 
 def grid(rl: Mapping[str, Any]) -> dict[str, RunColumns]:
@@ -430,20 +431,14 @@ def scored_files(study: dict[str, Any]) -> list[ScoredFile]:
     return found
 
 
-class Primary(TypedDict):
-    """The primary comparison with the baseline, named before any run: its run, test set and metric."""
-
-    run: str
-    set: str
-    metric: str
-    k: int | None
-
-
-def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
-    """The comparison named in a config's section `primary`; `votes` is the largest k of maj@k."""
-    run = run_name(named["algorithm"], named["lambda"], named["seed"])
+def primary_comparison(study: Mapping[str, Any], votes: int | None) -> Primary:
+    """The comparison named in a study's section `primary`; `votes` is the largest k of maj@k."""
+    named = study["primary"]
+    seeds = study["rl"]["seeds"] if named["seed"] is None else [named["seed"]]
+    seed = seeds[0] if len(seeds) == 1 else None
     return {
-        "run": run,
+        "run": run_name(named["algorithm"], named["lambda"], seed),
+        "runs": [run_name(named["algorithm"], named["lambda"], seed) for seed in seeds],
         "set": named["test_set"],
         "metric": named["metric"],
         "k": votes if named["metric"] == "maj" else 1,
@@ -452,4 +447,4 @@ def primary_comparison(named: Mapping[str, Any], votes: int | None) -> Primary:
 
 def primary(study: dict[str, Any]) -> Primary:
     """The study's primary comparison, for `gavel.evaluation.metrics.write_metrics`."""
-    return primary_comparison(study["primary"], max(study["evaluation"]["ks"], default=None))
+    return primary_comparison(study, max(study["evaluation"]["ks"], default=None))

@@ -21,7 +21,7 @@ from gavel.report.cells import (
     seconds,
     text,
 )
-from gavel.report.comparison.tables import greedy_correctness
+from gavel.report.comparison.tables import primary_correctness
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
@@ -39,9 +39,13 @@ PREPARING = (
 
 
 def judge_tokens(study: Results) -> float | None:
-    """The judge's tokens in the training of the primary run; None if the run used no judge or has no count."""
-    training = study.training.get(study.primary["run"], pd.DataFrame())
-    return (float(training.judge_tokens.sum()) or None) if "judge_tokens" in training else None
+    """The judge's tokens in the training of the primary run; None if the run used no judge or has no count.
+
+    With several seeds, the mean over their runs.
+    """
+    tables = [study.training.get(run, pd.DataFrame()) for run in study.primary["runs"]]
+    used = [float(table.judge_tokens.sum()) for table in tables if "judge_tokens" in table]
+    return sum(used) / len(used) or None if used else None
 
 
 def cost_figure(studies: Mapping[str, Results], names: list[str]) -> Figure:
@@ -71,9 +75,10 @@ def _panel(studies: Mapping[str, Results], name: str) -> tuple[str, pd.DataFrame
     """(SVG text, data) of one test set; None if no primary run with a judge was evaluated on it."""
     rows, bases = [], {}
     for label, study in studies.items():
-        row = study.metric(study.primary["run"], name, "greedy")
+        run = study.primary["run"]
+        row = study.metric(run, name, "greedy")
         if row is not None and judge_tokens(study) is not None:
-            about = {"label": label, "run": study.names[row.run], "set": name, "tokens": judge_tokens(study)}
+            about = {"label": label, "run": study.names[run], "set": name, "tokens": judge_tokens(study)}
             rows.append(about | {"accuracy": row.value, "low": row.low, "high": row.high})
             if (base := study.metric(study.baseline.run, name, "greedy")) is not None:
                 bases.setdefault((study.baseline.label, base.value, base.low, base.high), []).append(label)
@@ -124,8 +129,12 @@ def cost_sentence(studies: Mapping[str, Results]) -> str | None:
 
 def _difference(study: Results, best: Results):
     """The primary run of a study minus that of `best`, paired; None if their questions differ."""
-    own, other = (greedy_correctness(side, side.primary["run"], side.primary["set"]) for side in (study, best))
-    return SimpleNamespace(**compare(own, other)) if own and own.keys() == other.keys() else None
+    own, other = (primary_correctness(side) for side in (study, best))
+    if own.keys() != other.keys():
+        return None
+    ran = [question for question in own if None not in (own[question], other[question])]
+    both = ({question: side[question] for question in ran} for side in (own, other))
+    return SimpleNamespace(**compare(*both)) if ran else None
 
 
 def cost_table(studies: Mapping[str, Results]) -> Table:
@@ -133,7 +142,7 @@ def cost_table(studies: Mapping[str, Results]) -> Table:
     first = shared_baseline(study.baseline for study in studies.values())
     table = Table([("study", ""), ("judge", ""), ("trained", "in the study, before RL")], [])
     table.columns += [
-        ("accuracy", "of the primary run, greedy, in %"),
+        ("accuracy", "of the primary run, greedy, in %; of several seeds, the mean"),
         (f"Δ {first.label}", "in percentage points, paired"),
     ]
     table.columns += [("judge tokens", "read and written in the RL of the primary run"), ("RL time", "of that run")]
@@ -145,7 +154,8 @@ def cost_table(studies: Mapping[str, Results]) -> Table:
     for label, study in studies.items():
         run, name = study.primary["run"], study.primary["set"]
         gain = study.comparison(run, study.baseline.run, name, "greedy")
-        took = (study.runs.get(run) or {}).get("seconds")
+        times = [study.runs.get(one, {}).get("seconds") for one in study.primary["runs"]]
+        took = None if None in times else sum(times) / len(times)
         stages = judge_training.stages(study)
         accuracy, pair_tokens = _benchmark(study, stages)
         tokens, duration = judge_training.training_cost(stages)

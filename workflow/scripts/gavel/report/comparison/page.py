@@ -40,7 +40,7 @@ SHAPES: dict[str, type | UnionType] = {
     "judge.scratch.steps": NUMBER,
     "primary.algorithm": str,
     "primary.lambda": NUMBER,
-    "primary.seed": NUMBER,
+    "primary.seed": NUMBER | None,
     "primary.test_set": str,
     "primary.metric": str,
 }

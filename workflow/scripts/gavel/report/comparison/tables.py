@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
@@ -135,7 +135,7 @@ def counterpart(study: Results, run: str, first: Results) -> str | None:
     """The run of `first` that a run is compared with: of the same name, or else both primary runs. None without one."""
     if run in first.runs:
         return run
-    return first.primary["run"] if run == study.primary["run"] else None
+    return dict(zip(study.primary["runs"], first.primary["runs"], strict=False)).get(run)
 
 
 def greedy_correctness(study: Results, run: str, name: str) -> dict[tuple[str, str, str], float | None]:
@@ -159,6 +159,17 @@ def greedy_correctness(study: Results, run: str, name: str) -> dict[tuple[str, s
         if row["sample"] < 0:  # greedy
             correct[row["id"], row["question"], row["gold"]] = None if row["correct"] is None else float(row["correct"])
     return correct
+
+
+def primary_correctness(study: Results) -> dict[tuple[str, str, str], float | None]:
+    """`greedy_correctness` of the primary run on its test set; of several seeds, the mean over their runs."""
+    name = study.primary["set"]
+    each = [greedy_correctness(study, run, name) for run in study.primary["runs"]]
+    values = {question: [correct.get(question) for correct in each] for question in each[0]}
+    return {
+        question: None if None in found else sum(cast(list[float], found)) / len(found)
+        for question, found in values.items()
+    }
 
 
 def choices_table(studies: Mapping[str, Results], name: str) -> Table:

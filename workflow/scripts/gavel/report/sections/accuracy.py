@@ -85,7 +85,8 @@ def difference_figure(results: Results) -> Figure:
     for name in results.sets:
         own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
         if groups:
-            own = pd.concat([own[own.primary.astype(bool)], _over_seeds(results, name)])
+            single = own[own.primary.astype(bool) & own.run.isin(list(results.runs))]
+            own = pd.concat([single, _over_seeds(results, name)])
         if len(own):
             svg = difference_from_baseline(own, results.names | {k: k for k in groups}, first.name)
             figure.panels.append((name, svg))
@@ -98,8 +99,9 @@ def difference_figure(results: Results) -> Figure:
     if groups:
         count = sum(len(runs) for runs in groups.values())
         figure.caption += (
-            f" Except for the primary comparison, each row is the mean over the seeds of an algorithm and λ ({count} "
-            "runs in total), with its interval over seeds and questions; the CSV has every run."
+            f" {'Each' if results.is_pooled else 'Except for the primary comparison, each'} row is the mean over the "
+            f"seeds of an algorithm and λ ({count} runs in total), with its interval over seeds and questions; the CSV "
+            "has every run."
         )
     return figure
 
@@ -109,7 +111,8 @@ def _over_seeds(results: Results, name: str) -> pd.DataFrame:
     rows = results.seeds[(results.seeds.set == name) & (results.seeds.metric == "greedy")]
     labels = [label("", *row) for row in rows[["algorithm", "lambda"]].itertuples(index=False, name=None)]
     bounds = {"low": rows.difference_low, "high": rows.difference_high}
-    return rows.assign(run=labels, primary=False, **bounds)
+    primary = [results.is_primary(row) for row in rows.to_dict("records")]
+    return rows.assign(run=labels, primary=primary, **bounds)
 
 
 def vote_figure(results: Results) -> Figure:
@@ -268,13 +271,14 @@ def seeds_table(results: Results) -> Table:
         ("range", "lowest and highest seed, in %"),
         (f"Δ {results.baseline.label}", "in percentage points, seeds and questions resampled"),
     ]
-    table = Table([*columns, ("p, Holm", "corrected over the rows of this table")], [])
+    table = Table([*columns, ("p, Holm", "corrected over the rows of this table, except for the primary one")], [])
     for row in results.seeds.to_dict("records"):
         name = label("", row["algorithm"], row["lambda"])
-        own = SimpleNamespace(**row)
+        primary, own = results.is_primary(row), SimpleNamespace(**row)
         gain = SimpleNamespace(difference=own.difference, low=own.difference_low, high=own.difference_high)
         table.rows.append(
-            [text(name), text(own.set), text(own.metric if own.metric == "greedy" else f"{own.metric}@{own.k}")]
+            [text(name, "primary ★" * primary), text(own.set)]
+            + [text(own.metric if own.metric == "greedy" else f"{own.metric}@{own.k}")]
             + [
                 count(own.seeds),
                 estimate_cell(own),

@@ -2,6 +2,7 @@
 
 from gavel.report import run_selection
 from gavel.report.cells import difference_text, join_words, p_value, percent, seconds
+from gavel.report.plots.style import label
 from gavel.report.results import Results
 from gavel.training.rl.validation_rules import judge_reflects_fall
 
@@ -10,21 +11,27 @@ MANY_CUT = 0.1  # of a run's responses to a test set
 
 def headline_sentence(results: Results) -> tuple[str, str]:
     """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
-    run, name, metric, k = results.primary.values()
-    first = results.baseline
+    primary, first = results.primary, results.baseline
+    run, name, metric, k = primary["run"], primary["set"], primary["metric"], primary["k"]
     row = results.comparison(run, first.run, name, metric, k)
     own, base = results.metric(run, name, metric, k), results.metric(first.run, name, metric, k)
     if row is None or own is None or base is None:
-        state = (results.runs.get(run) or {}).get("status", "missing")
+        states = {results.runs.get(one, {}).get("status", "missing") for one in primary["runs"]}
+        one = "the run" if len(primary["runs"]) == 1 else "its runs"
         return "No answer", (
             f"The primary comparison, {results.names.get(run, run)} against {first.name} on {name}, is missing from "
-            f"the results (status of the run: {state})."
+            f"the results (status of {one}: {join_words(sorted(states))})."
         )
     measure = "greedy" if metric == "greedy" else f"{metric}@{k}"
+    subject, checkpoints = results.names[run], "final checkpoint"
+    if results.is_pooled:
+        about = results.study["primary"]
+        kind = label("", about["algorithm"], about["lambda"])
+        subject, checkpoints = f"On average over {len(primary['runs'])} seeds, {kind}", "final checkpoints"
     facts = (
-        f"{results.names[run]} answers {percent(own.value)} % of the {row.n:,} questions of the test set {name} "
-        f"correctly ({measure}, final checkpoint), {first.name} {percent(base.value)} %: a difference of "
-        f"{difference_text(row)}, p {_p(row.p)}."
+        f"{subject} answers {percent(own.value)} % of the {row.n:,} questions of the test set {name} correctly "
+        f"({measure}, {checkpoints}), {first.name} {percent(base.value)} %: a difference of {difference_text(row)}"
+        f"{', over seeds and questions' * results.is_pooled}, p {_p(row.p)}."
     )
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
@@ -49,7 +56,7 @@ def _p(value: float) -> str:
 
 def cut_responses(results: Results) -> list[str]:
     """A sentence on the runs that reach the limit on a response's length in more than `MANY_CUT` of a test set."""
-    cut = {run: max((_cut(results, run, name) for name in results.sets), default=0.0) for run in results.names}
+    cut = {run: max((_cut(results, run, name) for name in results.sets), default=0.0) for run in results.runs}
     if not (many := {run: share for run, share in cut.items() if share > MANY_CUT}):
         return []
     shares = [f"{results.names[run]} up to {percent(share)}\u00a0%" for run, share in many.items()]

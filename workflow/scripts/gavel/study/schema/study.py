@@ -92,7 +92,9 @@ class Primary(Section):
 
     algorithm: str = Field("grpo", description="One of `rl.algorithms`.")
     lambda_: Fraction = Field(0.5, alias="lambda", description="One of `rl.lambda`.")
-    seed: int = Field(0, description="One of `rl.seeds`.")
+    seed: int | None = Field(
+        None, description="One of `rl.seeds`; null takes all of them together, with seeds and questions resampled."
+    )
     test_set: str = Field(description="One of `data.tests`.")
     metric: Literal["greedy", "maj"] = Field("greedy", description="`greedy`, or `maj` at the largest k.")
 
@@ -214,11 +216,12 @@ class Config(Place):
     def check_consistency(self) -> Self:
         for key, options in (
             ("algorithm", self.rl.algorithms),
-            ("seed", self.rl.seeds),
+            ("seed", [*self.rl.seeds, None]),
             ("test_set", list(self.data.tests)),
         ):
             if getattr(self.primary, key) not in options:
-                raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {options}")
+                known = [option for option in options if option is not None]
+                raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {known}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
         if self.primary.metric == "maj" and not self.evaluation.ks:
