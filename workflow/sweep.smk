@@ -31,6 +31,7 @@ onstart:
     # Replaces the variants' own `onstart`: Snakemake keeps only the last one.
     record_owner(".")
     check_variants()
+    show_progress({f"{name}_": settings for name, settings in VARIANTS.items()})
 
 
 onsuccess:

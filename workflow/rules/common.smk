@@ -35,6 +35,7 @@ onstart:
         )
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    show_progress({"": config})
 
 
 def by_attempt(first):

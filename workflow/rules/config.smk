@@ -3,14 +3,26 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Relative to this file, not to `workflow.basedir`: another workflow may use this one as a module.
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from gavel.study import config_files
+from gavel.study import config_files, progress
 from gavel.common.errors import InputError
 
 STARTED = time.time()
+
+
+def show_progress(studies):
+    """Have each finished job's line say how much of the work is done; `studies` has each by its rules' prefix."""
+    jobs = [
+        progress.Job(job.jobid, job.rule.name, job.wildcards_dict.get("run"))
+        for job in workflow.dag.needrun_jobs()
+    ]
+    weights = progress.weights(jobs, studies)
+    logger.addFilter(progress.Progress(jobs, weights, show=logger.info))
+
 
 # Snakemake has read the files already, but does not report duplicate keys.
 try:

@@ -13,6 +13,7 @@
 - `check_data`: check the splits once they are written
 - `preview`: what a study reads, asks and needs, before it runs
 - `code_digest`: which rules a code change reruns
+- `progress`: how much of the work is done, and how long the rest will take
 - `cost`: cost estimates
 - `reference`: the reference of all config keys
 """
