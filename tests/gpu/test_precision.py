@@ -11,7 +11,7 @@ import torch
 from gavel.judge import load
 from gavel.models import prompts
 from gavel.models.prefixes import next_token_probabilities
-from gavel.training.rl.packing import pack, packable
+from gavel.training.packing import pack, packable
 from helpers import gpu
 from helpers.gradients import difference
 

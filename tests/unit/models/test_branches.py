@@ -11,7 +11,7 @@ from gavel.models import _branches
 from gavel.models._branches import NAME, Branches, Copies, can_branch, open_branches
 from gavel.models.loading import compute_dtype
 from gavel.models.prefixes import extend
-from gavel.training.rl.packing import packable
+from gavel.training.packing import packable
 from helpers.architectures import EVERY, build
 
 WITHOUT = {"bloom"}  # attends by code of its own

@@ -20,7 +20,8 @@ def test_values_and_gradients_are_those_of_log_softmax(bias, temperature, tile, 
     parameters = [hidden, *head.parameters()]
     wanted = logs[torch.arange(25), targets]
     gradients = torch.autograd.grad((wanted * weights).sum(), parameters)
-    found, entropy = token_log_probs(hidden, head, targets, temperature)
+    found, entropy, most_probable = token_log_probs(hidden, head, targets, temperature)
+    assert most_probable.tolist() == (logs.argmax(-1) == targets).tolist()
     assert torch.allclose(found, wanted, atol=1e-5)
     assert torch.allclose(entropy, -(logs.exp() * logs).sum(-1), atol=1e-5)
     assert not entropy.requires_grad
@@ -31,9 +32,9 @@ def test_values_and_gradients_are_those_of_log_softmax(bias, temperature, tile, 
 def test_autocast_computes_logits_in_its_dtype_and_the_rest_in_float32():
     torch.manual_seed(0)
     head, hidden, targets = torch.nn.Linear(8, 30), torch.randn(25, 8, requires_grad=True), torch.randint(30, (25,))
-    exact, _ = token_log_probs(hidden, head, targets)
+    exact, *_ = token_log_probs(hidden, head, targets)
     with torch.autocast("cpu", torch.bfloat16):
-        found, _ = token_log_probs(hidden, head, targets)
+        found, *_ = token_log_probs(hidden, head, targets)
     assert found.dtype == torch.float32
     assert 0 < (found - exact).abs().max() < 0.05
     found.sum().backward()

@@ -1,6 +1,7 @@
 """Training: students, judges, and tiny models from scratch.
 
 - `sft`: the SFT baseline
+- `sft_trainer`: TRL's SFTTrainer on packed rows
 - `base`: the baseline of a study without SFT
 - `rl`: RL with the mixed reward
 - `judge`: judge training
@@ -8,6 +9,7 @@
 - `callback`: the callback that validates and saves, and a run's final outputs
 - `monitor`: validation of a policy during training
 - `state`: a run on disk: checkpoints, journals, best model
+- `packing`: rows of completions without padding, which compute what they share once
 - `log_probs`: log-probabilities without the logits of a whole batch
 - `distributed`: training in several processes
 - `batches`: split batches to fit memory

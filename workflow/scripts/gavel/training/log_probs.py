@@ -5,7 +5,7 @@ twenty passes over the logits. The function here takes the positions that matter
 the forward pass and again in the backward pass.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import linear
@@ -14,6 +14,20 @@ from transformers import PreTrainedModel
 from gavel.models.loading import logits_agree
 
 TILE = 2**20  # logits in memory at a time: 4 MB, about what a CPU core's cache holds
+
+
+class TokenScores(NamedTuple):
+    """What a head says of chosen tokens, each `(N,)`.
+
+    Attributes:
+        log_probs: float32.
+        entropies: of the distributions that the tokens come from, in nats; float32, without a gradient.
+        most_probable: whether no token has a higher probability; without a gradient.
+    """
+
+    log_probs: torch.Tensor
+    entropies: torch.Tensor
+    most_probable: torch.Tensor
 
 
 @torch.no_grad()
@@ -28,22 +42,19 @@ def has_plain_head(model: PreTrainedModel) -> bool:
 
 def token_log_probs(
     hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor, temperature: float = 1.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of tokens, and the entropies of the distributions that they come from.
+) -> TokenScores:
+    """Score tokens with a language-model head.
 
     Args:
         hidden: `(N, H)` hidden states of the positions that predict the tokens.
         head: the language-model head, `V` logits wide.
         targets: `(N,)` token ids.
         temperature: divides the logits.
-
-    Returns:
-        log-probabilities and entropies in nats, both `(N,)` float32. Entropies have no gradient.
     """
     if torch.is_autocast_enabled(hidden.device.type):
         hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
     with torch.autocast(hidden.device.type, enabled=False):
-        return _TokenLogProbs.apply(hidden, head.weight, head.bias, targets, temperature)
+        return TokenScores(*_TokenLogProbs.apply(hidden, head.weight, head.bias, targets, temperature))
 
 
 class _TokenLogProbs(torch.autograd.Function):
@@ -55,20 +66,21 @@ class _TokenLogProbs(torch.autograd.Function):
         bias: torch.Tensor | None,
         targets: torch.Tensor,
         temperature: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.temperature = temperature
         chosen = hidden.new_empty(len(hidden), dtype=torch.float32)
-        entropy = torch.empty_like(chosen)
+        entropy, most_probable = torch.empty_like(chosen), torch.empty_like(chosen, dtype=torch.bool)
         for rows in _tiles(len(hidden), len(weight)):
             logs = torch.log_softmax(_logits(hidden[rows], weight, bias, temperature), -1)
             chosen[rows] = logs.gather(1, targets[rows, None]).squeeze(1)
+            most_probable[rows] = chosen[rows] >= logs.amax(-1)
             entropy[rows] = -torch.linalg.vecdot(logs.exp(), logs)
-        ctx.mark_non_differentiable(entropy)
-        return chosen, entropy
+        ctx.mark_non_differentiable(entropy, most_probable)
+        return chosen, entropy, most_probable
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, weight, bias, targets = ctx.saved_tensors
         for_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None

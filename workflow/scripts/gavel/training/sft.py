@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 from trl.data_utils import common_prefix_length
 
 from gavel.common.files import read_jsonl
@@ -31,6 +31,7 @@ from gavel.training.callback import RunCallback, finish_run
 from gavel.training.monitor import Monitor
 from gavel.training.records import RunSummary
 from gavel.training.settings import LoraSettings
+from gavel.training.sft_trainer import PackedSFTTrainer
 from gavel.training.state import RunState
 
 
@@ -181,7 +182,7 @@ def _trainer(
     seed: int,
     state: RunState,
     callback: RunCallback,
-) -> SFTTrainer:
+) -> PackedSFTTrainer:
     tokenizer = policy.tokenizer
     config = trl_config.supervised(
         SFTConfig,
@@ -197,7 +198,7 @@ def _trainer(
         pad_token=tokenizer.pad_token,
         seed=seed,
     )
-    return SFTTrainer(
+    return PackedSFTTrainer(
         model=policy.model,
         args=config,
         train_dataset=examples,

@@ -6,7 +6,6 @@
 - `grpo`: TRL's GRPOTrainer with packed groups
 - `ppo`: PPO: a critic on the same rollout
 - `grpo_config`: the settings as TRL's configuration
-- `packing`: several completions of a prompt as one row
 - `rollout`: the questions of each step, and their completions
 - `rollout_server`: how a job reaches vLLM for its rollouts
 - `vllm_rollouts`: the engine that TRL starts for them, and how far it is from the trainer

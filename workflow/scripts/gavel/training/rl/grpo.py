@@ -7,7 +7,7 @@ advantages.
 
 TRL scores every completion with its own copy of the prompt, padded to the longest of its batch. When completions are as
 short as programs are, three quarters of those tokens are repeated or padding. To avoid this, a rollout's groups stay
-together when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.rl.packing`) before the model
+together when TRL cuts it into micro-batches, and a micro-batch is packed (`gavel.training.packing`) before the model
 sees it. Dropout is off, so that the ratio compares log-probabilities of the same network. The rewards come from
 `gavel.training.rl.rewards`. Loss, logging and checkpoints are TRL's, and so are the numbers, up to rounding.
 """
@@ -23,7 +23,7 @@ from gavel.common.log import info
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
 from gavel.training.log_probs import has_plain_head, token_log_probs
-from gavel.training.rl.packing import PackedBatch, pack, packable
+from gavel.training.packing import PackedBatch, pack, packable
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -170,7 +170,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         hidden = plain.base_model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
         asked, head = packed.predictions(), plain.get_output_embeddings()
         found = token_log_probs(hidden.index_select(0, asked.places), head, asked.targets, self.temperature)
-        log_probs, entropies = (packed.spread(values.index_select(0, asked.entries)) for values in found)
+        log_probs, entropies = (packed.spread(values.index_select(0, asked.entries)) for values in found[:2])
         return log_probs, entropies
 
     def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> PackedBatch:

@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
+from gavel.training.packing import PackedBatch
 from gavel.training.rl.grpo import PackedGRPOTrainer
-from gavel.training.rl.packing import PackedBatch
 from gavel.training.rl.settings import PPOSettings
 
 

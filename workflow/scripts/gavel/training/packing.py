@@ -1,11 +1,12 @@
-"""Several completions of one prompt as one row, so that a forward pass computes what they share once.
+"""Rows of prompts with their completions, almost without padding; a forward pass computes what they share once.
 
-A row is a prefix tree: the prompt, then the completions, which branch where their tokens first differ. Each token
-attends to its ancestors and counts its position along them, so it gets the hidden state that it would get alone. A
-completion's last token predicts nothing and is left out. The tokens are laid out depth first, so a token's descendants
-are the ones that follow it, up to its `end`. Only the ends of rows are padded.
+The completions of a prompt are a prefix tree: the prompt, then the completions, which branch where their tokens first
+differ. Each token attends to its ancestors and counts its position along them, so it gets the hidden state that it
+would get alone. A completion's last token predicts nothing and is left out. The tokens are laid out depth first, so a
+token's descendants are the ones that follow it, up to its `end`. A row is as long as the longest tree, and shorter
+trees share rows; only the ends of rows are padded.
 
-A head that takes one label per position cannot score such rows, because a position may predict several tokens. For it
+A head that takes one label per position cannot score such trees, because a position may predict several tokens. For it
 completions do not share tokens, and each has its own copy of the prompt's last token, which predicts the first:
 `prompt without its last token | last token, completion 1 | last token, completion 2 | ...`.
 """
@@ -89,7 +90,7 @@ class PackedBatch:
         return values.new_zeros(self.present.shape).masked_scatter(self.present, values)
 
 
-class _Row:
+class _Tree:
     """The tokens of one prompt and its completions, in order.
 
     Attributes:
@@ -138,6 +139,21 @@ class _Row:
             self.ends[place] = len(self.ids)
 
 
+def _arrange(sizes: Sequence[int]) -> list[list[int]]:
+    """Indices of trees in rows no longer than the longest tree: each goes into the first row that has room for it."""
+    rows: list[list[int]] = []
+    free: list[int] = []
+    longest = max(sizes)
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        place = next((place for place, room in enumerate(free) if sizes[i] <= room), len(rows))
+        if place == len(rows):
+            rows.append([])
+            free.append(longest)
+        rows[place].append(i)
+        free[place] -= sizes[i]
+    return rows
+
+
 def pack(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
@@ -147,7 +163,7 @@ def pack(
     pad: int = 0,
     device: torch.device | str = "cpu",
 ) -> PackedBatch:
-    """Pack completions; adjacent ones with the same prompt share a row.
+    """Pack completions; adjacent ones with the same prompt share it.
 
     Args:
         prompts, completions: `(B,)` lists of token ids; a prompt has at least one.
@@ -160,29 +176,29 @@ def pack(
             groups[-1][1].append(number)
         else:
             groups.append((prompt, [number]))
-    rows = [_Row(prompt, [completions[i] for i in numbers], tree) for prompt, numbers in groups]
-    size, width = max(1, *(len(row.ids) for row in rows)), width or max(map(len, completions))
+    trees = [_Tree(prompt, [completions[i] for i in numbers], tree) for prompt, numbers in groups]
+    sizes = [len(one.ids) for one in trees]
+    rows, size = _arrange(sizes), max(1, *sizes)
+    shape, width = (len(rows), size), width or max(map(len, completions))
+    ids, positions, ends = torch.full(shape, pad), torch.zeros(shape, dtype=torch.long), torch.full(shape, size)
     places, targets = (torch.zeros(len(completions), width, dtype=torch.long) for _ in range(2))
     present = torch.zeros(len(completions), width, dtype=torch.bool)
-    for above, ((_, numbers), row) in enumerate(zip(groups, rows, strict=True)):
-        for number, path in zip(numbers, row.paths, strict=True):
-            places[number, : len(path)] = torch.tensor(path, dtype=torch.long) + above * size
-            targets[number, : len(path)] = torch.tensor(list(completions[number]), dtype=torch.long)
-            present[number, : len(path)] = True
-    padded = {
-        name: torch.tensor([getattr(row, name) + [filler] * (size - len(row.ids)) for row in rows], device=device)
-        for name, filler in (("ids", pad), ("positions", 0), ("ends", size))
-    }
-    at = torch.arange(size, device=device)
-    allowed = (at.unsqueeze(1) >= at) & (at.unsqueeze(1) < padded["ends"].unsqueeze(1))
-    return PackedBatch(
-        padded["ids"],
-        padded["positions"],
-        allowed.unsqueeze(1),
-        places.to(device),
-        targets.to(device),
-        present.to(device),
-    )
+    for row, members in enumerate(rows):
+        start = 0
+        for member in members:
+            one, there = trees[member], slice(start, start + sizes[member])
+            ids[row, there] = torch.tensor(one.ids, dtype=torch.long)
+            positions[row, there] = torch.tensor(one.positions, dtype=torch.long)
+            ends[row, there] = torch.tensor(one.ends, dtype=torch.long) + start
+            for number, path in zip(groups[member][1], one.paths, strict=True):
+                places[number, : len(path)] = torch.tensor(path, dtype=torch.long) + row * size + start
+                targets[number, : len(path)] = torch.tensor(list(completions[number]), dtype=torch.long)
+                present[number, : len(path)] = True
+            start += sizes[member]
+    at = torch.arange(size)
+    allowed = (at.unsqueeze(1) >= at) & (at.unsqueeze(1) < ends.unsqueeze(1))
+    tensors = (ids, positions, allowed.unsqueeze(1), places, targets, present)
+    return PackedBatch(*(tensor.to(device) for tensor in tensors))
 
 
 @torch.no_grad()

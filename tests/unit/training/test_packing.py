@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from gavel.training.rl.packing import IGNORED, pack, packable
+from gavel.training.packing import IGNORED, pack, packable
 from helpers.architectures import EVERY, build
 
 WINDOWED, WITHOUT_POSITIONS = {"gemma2", "mistral"}, {"bloom"}
@@ -86,14 +86,16 @@ PROMPTS = [[3, 4, 5], [3, 4, 5], [9], [3, 4, 5]]
 
 def test_a_prompt_stands_once_for_its_neighbours_only():
     packed = pack(PROMPTS, [[6], [7, 8], [6, 6], [7]], tree=False)
-    assert packed.ids.tolist() == [[3, 4, 5, 5, 7], [9, 6, 0, 0, 0], [3, 4, 5, 0, 0]]
-    assert packed.positions.tolist()[0] == [0, 1, 2, 2, 3]
-    assert packed.labels.tolist()[0] == [IGNORED, IGNORED, 6, 7, 8]
-    assert packed.places.tolist() == [[2, 0], [3, 4], [5, 6], [12, 0]]
+    # Two short ones fill the second row.
+    assert packed.ids.tolist() == [[3, 4, 5, 5, 7], [3, 4, 5, 9, 6]]
+    assert packed.positions.tolist() == [[0, 1, 2, 2, 3], [0, 1, 2, 0, 1]]
+    assert packed.labels.tolist() == [[IGNORED, IGNORED, 6, 7, 8], [IGNORED, IGNORED, 7, 6, 6]]
+    assert packed.places.tolist() == [[2, 0], [3, 4], [8, 9], [7, 0]]
     assert packed.present.tolist() == [[True, False], [True, True], [True, True], [True, False]]
     sees = packed.allowed[0, 0]
     assert sees[4].tolist() == [True, True, False, True, True]  # the prompt and its own completion
     assert not sees[2, 3]
+    assert packed.allowed[1, 0, 4].tolist() == [False, False, False, True, True]  # nothing of the row's other prompt
 
 
 def test_completions_share_the_tokens_in_which_they_begin():
