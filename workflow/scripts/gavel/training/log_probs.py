@@ -13,7 +13,9 @@ from transformers import PreTrainedModel
 
 from gavel.models.loading import logits_agree
 
-TILE = 2**20  # logits in memory at a time: 4 MB, about what a CPU core's cache holds
+# Logits in memory at a time: 4 MB, about what a CPU core's cache holds; but at least so many rows, because each tile
+# reads the whole head.
+TILE, MIN_ROWS = 2**20, 256
 
 
 class TokenScores(NamedTuple):
@@ -114,5 +116,5 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 
 def _tiles(rows: int, vocabulary: int) -> list[slice]:
-    size = max(1, TILE // vocabulary)
+    size = max(MIN_ROWS, TILE // vocabulary)
     return [slice(start, start + size) for start in range(0, rows, size)]
