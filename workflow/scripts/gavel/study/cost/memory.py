@@ -32,6 +32,9 @@ SCORES_FORWARD, SCORES_BACKWARD = 3, 4  # copies of the scores in the layer that
 # copies of the result, the forward pass in another thread's memory than the backward pass.
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 HEAD_FORWARD, HEAD_BACKWARD = 4, 8.25
+# The same of `gavel.training.log_probs`, which a single process uses on a CPU, with its logits in memory at a time.
+TILE, TILE_ROWS = 2**20, 256
+TILE_FORWARD, TILE_BACKWARD = 3, 3
 PICK_COPIES = 4  # of the next token's logits, to sample it
 # Validation responses whose entropy and divergence are measured, how many in one forward pass, and copies of the
 # log-probabilities of their tokens.
@@ -94,12 +97,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Machine:
-    """Bytes of a weight and of a computed value, where models run, and whether activations are recomputed."""
+    """Bytes of a weight and of a computed value, where models run, whether activations are recomputed, and whether one
+    process trains alone."""
 
     weight: int
     value: int
     gpu: bool
     checkpointing: bool = False
+    alone: bool = True
 
 
 def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | None = None) -> dict[str, Job]:
@@ -136,7 +141,8 @@ def _job(states: dict[str, float], phases: dict[str, dict[str, Part]], gpu: bool
 def _machine(config: dict[str, Any], section: str | None, gpu: bool) -> Machine:
     width = BYTES[config["student"]["dtype"]]
     settings = config[section] if section else {"bf16": False, "gradient_checkpointing": False}
-    return Machine(width, 2 if settings["bf16"] else width, gpu, settings["gradient_checkpointing"])
+    alone = config["compute"]["processes"] == 1
+    return Machine(width, 2 if settings["bf16"] else width, gpu, settings["gradient_checkpointing"], alone)
 
 
 def _sft(config: dict[str, Any], size: Size, lengths: Lengths, gpu: bool) -> Job:
@@ -144,8 +150,11 @@ def _sft(config: dict[str, Any], size: Size, lengths: Lengths, gpu: bool) -> Job
     each = max(1, section["batch_size"] // config["compute"]["processes"])
     rows = min(section["micro_batch_size"] or each, each)
     width = lengths.longest_prompt + lengths.longest_response + 1
+    filled = rows
+    if machine.alone:  # packed; a prompt has on average half of the longest one's tokens
+        filled = math.ceil(rows * (lengths.longest_prompt / 2 + lengths.response + 1) / width)
     phases = {
-        "optimiser step": _step(size, machine, rows, width, bool(section["lora"])),
+        "optimiser step": _step(size, machine, filled, width, bool(section["lora"])),
         "sampling": _validating(config, size, machine, lengths),
         "saving": _saving(size, machine),
     }
@@ -226,8 +235,13 @@ def _step(size: Size, machine: Machine, rows: float, width: float, lora: bool) -
     if machine.checkpointing:
         layers = size.layers * tokens * size.width * machine.value + layer
     block = max(tokens * size.inner * machine.value, scores)
-    logits = min(tokens, HEAD_TOKENS) * min(size.vocabulary, HEAD_COLUMNS) * machine.value
-    copies = 1 if machine.gpu else HEAD_BACKWARD + (HEAD_FORWARD if logits < RETURNED else 0)
+    if machine.alone and not machine.gpu:
+        forward, backward = TILE_FORWARD, float(TILE_BACKWARD)
+        logits = min(tokens, max(TILE_ROWS, TILE // size.vocabulary)) * size.vocabulary * 4
+    else:
+        forward, backward = HEAD_FORWARD, HEAD_BACKWARD
+        logits = min(tokens, HEAD_TOKENS) * min(size.vocabulary, HEAD_COLUMNS) * machine.value
+    copies = 1 if machine.gpu else backward + (forward if logits < RETURNED else 0)
     head = copies * logits + (0 if lora else size.vocabulary * size.width * 4)  # the gradient of the head's weights
     # A layer's backward pass comes after the head's.
     return {
