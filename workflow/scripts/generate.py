@@ -17,17 +17,13 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
     use_threads(snakemake.threads)
     params, files, outputs_of = snakemake.params, snakemake.input, snakemake.output
     sampling, settings = params.sampling, snakemake.config["evaluation"]
-    for model, outputs, n in (
-        (files.main, outputs_of.samples, sampling["samples"]),
-        (files.alternate, outputs_of.alternate, 0),
+    for model, outputs, n, other in (
+        (files.main, outputs_of.samples, sampling["samples"], None),
+        (files.alternate, outputs_of.alternate, 0, files.main),
     ):
-        if not model:  # the run has one checkpoint
-            for path in outputs:
-                write_jsonl(path, [])
-            continue
-        if outputs is outputs_of.alternate and is_copy(str(model), str(files.main)):  # the last one was the best
+        if not model or (other and is_copy(str(model), str(other))):  # one checkpoint, or the last was the best
             for path, done in zip(outputs, outputs_of.samples, strict=True):
-                write_greedy(done, path)
+                write_greedy(done, path) if model else write_jsonl(path, [])
             continue
         arguments = dict(
             model=str(model),
