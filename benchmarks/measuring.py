@@ -14,6 +14,16 @@ import torch
 from gavel.data.generator.problems import generate
 from gavel.models import prompts
 
+SMOLLM2 = {  # SmolLM2-135M's shape
+    "vocab_size": 49152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "tie_word_embeddings": True,
+}
+
 
 def medians(
     ways: dict[str, Callable[[], object]],

@@ -6,9 +6,10 @@ text, so that it costs nothing on either side. A step begins with the questions 
 trainer's first step in each turn is not counted. TRL gets the best that is found for it in batch size, attention and
 cache (one after the other), gradient checkpointing off. `bfloat16` is TRL's autocast over float32 weights.
 
-Peak memory is that of two steps in a process of its own, above what the loaded model takes. On a GPU a student shaped
-like Galactica's 125 million and a judge of 1.5 billion, random weights, show the shares of generation, judge and
-update instead.
+Peak memory is that of two steps in a process of its own, above what the loaded model takes. `--large` measures a
+student of SmolLM2-135M's shape with random weights instead, on 4 questions of about GSM8K's length with 8 completions
+each, which never end before the limit and so share nothing but their prompt. On a GPU a student shaped like Galactica's
+125 million and a judge of 1.5 billion, random weights, show the shares of generation, judge and update instead.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from collections.abc import Callable
 
 import torch
 from datasets import Dataset
-from measuring import in_own_process, machine, memory_of, solving_prompts
+from measuring import SMOLLM2, in_own_process, machine, memory_of, solving_prompts
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -42,6 +43,7 @@ from gavel.training.rl.settings import RLSettings
 
 QUESTIONS, COMPLETIONS, LENGTH = 32, 8, 48
 STEPS = 3  # of a turn
+LARGE = {"QUESTIONS": 4, "LENGTH": 133, "STEPS": 2}  # 133: the mean of GSM8K's solutions, in SmolLM2's tokens
 CHOICES = {"batch": (64, 128, 256, 32), "attention": ("sdpa", "eager"), "cache": (None, "static")}
 GALACTICA = {"vocab_size": 50000, "hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12}
 JUDGE = {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12}
@@ -168,15 +170,35 @@ def best_of_stock(path: str, data: Dataset, bf16: bool, folder: str) -> tuple[di
     return chosen, {key: seconds for key, (seconds, _) in tried.items()}
 
 
+def questions(path: str) -> Dataset:
+    """Prompts; for a large student two in one, about as long as GSM8K's."""
+    texts = solving_prompts(2 * STEPS * QUESTIONS)
+    small = "large" not in path
+    return Dataset.from_list(
+        [{"prompt": a if small else f"{a}\n{b}"} for a, b in zip(texts[::2], texts[1::2], strict=True)]
+    )
+
+
+def large_student(folder: str) -> str:
+    """Save a student of SmolLM2-135M's shape with random weights, and measure steps of its size from now on."""
+    globals().update(LARGE)
+    CHOICES.update(batch=(QUESTIONS * COMPLETIONS, 8), attention=("sdpa", "eager"), cache=(None, "static"))
+    torch.manual_seed(0)
+    path, tokenizer = f"{folder}/large", loading.load_tokenizer("resources/models/student")
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    loading.save(LlamaForCausalLM(LlamaConfig(**SMOLLM2, **ends)), tokenizer, path)
+    return path
+
+
 def made(kind: str, path: str, bf16: bool, folder: str, **option) -> tuple[GRPOTrainer, Parts]:
-    data = Dataset.from_list([{"prompt": text} for text in solving_prompts(STEPS * QUESTIONS)])
+    data = questions(path)
     if kind == "stock":
         return stock(path, data, bf16, folder, **option)
     return ours(loading.load_model(path), loading.load_tokenizer(path), data, our_config(bf16, folder))
 
 
-def compare(path: str, bf16: bool, rounds: int, folder: str) -> dict:
-    data = Dataset.from_list([{"prompt": text} for text in solving_prompts(STEPS * QUESTIONS)])
+def compare(path: str, bf16: bool, rounds: int, folder: str, large: bool = False) -> dict:
+    data = questions(path)
     option, tried = best_of_stock(path, data, bf16, folder)
     trainers = {"ours": made("ours", path, bf16, folder), "TRL": made("stock", path, bf16, folder, **option)}
     steps: dict[str, list] = {name: [] for name in trainers}
@@ -189,7 +211,7 @@ def compare(path: str, bf16: bool, rounds: int, folder: str) -> dict:
         "TRL's settings, seconds a step": tried,
         **{f"{name}, seconds": values for name, values in found.items()},
         "MiB above the model": {
-            name: in_own_process(__file__, "--peak", kind, path, int(bf16), json.dumps(chosen))
+            name: in_own_process(__file__, *["--large"] * large, "--peak", kind, path, int(bf16), json.dumps(chosen))
             for name, (kind, chosen) in kinds.items()
         },
         "ours over TRL": found["ours"]["step"] / found["TRL"]["step"],
@@ -233,17 +255,24 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="resources/models/student")
     parser.add_argument("--judge", default="resources/models/judge")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--large", action="store_true", help="a student of 135 million parameters, random weights")
     parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     use_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         if options.peak:
             kind, path, bf16, chosen = options.peak
+            path = large_student(folder) if options.large else path
             trainer, parts = made(kind, path, bool(int(bf16)), folder, **json.loads(chosen))
             print(memory_of(lambda: turn(trainer, parts)))
             sys.exit()
         print(machine())
         results = {}
+        if options.large:
+            found = compare(large_student(folder), False, options.rounds, folder, large=True)
+            show("4 questions x 8, 135 M parameters, float32", found)
+            print("goals: 0.4 of TRL's time, 0.6 of its memory")
+            sys.exit()
         for precision in ("float32", "bfloat16"):
             found = compare(options.model, precision == "bfloat16", options.rounds, folder)
             results |= show(f"32 questions x 8, {precision}", found)

@@ -15,7 +15,7 @@ import time
 
 import torch
 from datasets import Dataset
-from measuring import in_own_process, machine, memory_of
+from measuring import SMOLLM2, in_own_process, machine, memory_of
 from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -35,15 +35,6 @@ LENGTHS = [
     (102, 221), (74, 174),
 ]
 # fmt: on
-SMOLLM2 = {
-    "vocab_size": 49152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "tie_word_embeddings": True,
-}
 BATCH = 16
 TRAINERS = {"ours": PackedSFTTrainer, "TRL": SFTTrainer}
 
