@@ -119,6 +119,6 @@ def difference_hint(baseline: Baseline) -> str:
     return f"greedy accuracy minus {baseline.name}'s on the same questions, in percentage points"
 
 
-def difference_text(row: Any) -> str:
-    """+7.1 percentage points (95 % interval +4.6 to +9.6)."""
-    return f"{points(row.difference)} percentage points (95 % interval {interval(row)})"
+def difference_text(row: Any, over: str = "") -> str:
+    """+7.1 percentage points (95 % interval +4.6 to +9.6), and over what the interval is."""
+    return f"{points(row.difference)} percentage points (95 % interval{f' over {over}' * bool(over)} {interval(row)})"

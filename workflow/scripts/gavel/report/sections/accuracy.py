@@ -64,7 +64,7 @@ def lambda_figure(results: Results) -> Figure:
         + seeds_sentence(results)
         + (
             f" With more than {MAX_ERROR_BARS} seeds, individual runs are points without bars."
-            if run_selection.kinds_of_run(results)
+            if len({about.get("seed") for about in results.runs.values()} - {None}) > MAX_ERROR_BARS
             else ""
         )
     )

@@ -30,8 +30,8 @@ def headline_sentence(results: Results) -> tuple[str, str]:
         subject, checkpoints = f"On average over {len(primary['runs'])} seeds, {kind}", "final checkpoints"
     facts = (
         f"{subject} answers {percent(own.value)} % of the {row.n:,} questions of the test set {name} correctly "
-        f"({measure}, {checkpoints}), {first.name} {percent(base.value)} %: a difference of {difference_text(row)}"
-        f"{', over seeds and questions' * results.is_pooled}, p {_p(row.p)}."
+        f"({measure}, {checkpoints}), {first.name} {percent(base.value)} %: a difference of "
+        f"{difference_text(row, 'seeds and questions' if results.is_pooled else '')}, p {_p(row.p)}."
     )
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
