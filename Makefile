@@ -55,6 +55,8 @@ bench: install-dev
 	$(BIN)/python benchmarks/pairwise.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/rl.py
+	$(BIN)/python benchmarks/rl.py --large
+	$(BIN)/python benchmarks/sft.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/scale.py
