@@ -21,6 +21,7 @@ import torch
 from transformers import PreTrainedModel
 
 from gavel.models.loading import attention_window, is_attention_only, logits_agree
+from gavel.training.log_probs import TokenScores, token_log_probs
 
 IGNORED = -100  # PyTorch's label for a position without loss
 
@@ -199,6 +200,16 @@ def pack(
     allowed = (at.unsqueeze(1) >= at) & (at.unsqueeze(1) < ends.unsqueeze(1))
     tensors = (ids, positions, allowed.unsqueeze(1), places, targets, present)
     return PackedBatch(*(tensor.to(device) for tensor in tensors))
+
+
+def score(model: PreTrainedModel, packed: PackedBatch, temperature: float = 1.0) -> TokenScores:
+    """The scores `(M,)` of the completions' tokens, in order, by a model with a plain head."""
+    inputs = {"input_ids": packed.ids, "attention_mask": packed.mask(model), "position_ids": packed.positions}
+    hidden = model.base_model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
+    asked = packed.predictions()
+    read = hidden.index_select(0, asked.places)
+    scores = token_log_probs(read, model.get_output_embeddings(), asked.targets, temperature)
+    return TokenScores(*(values.index_select(0, asked.entries) for values in scores))
 
 
 @torch.no_grad()

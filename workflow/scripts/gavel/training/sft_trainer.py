@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from trl import SFTTrainer
 
 from gavel.training import distributed, lora
-from gavel.training.log_probs import TokenScores, has_plain_head, token_log_probs
-from gavel.training.packing import IGNORED, PackedBatch, pack, packable
+from gavel.training.log_probs import TokenScores, has_plain_head
+from gavel.training.packing import IGNORED, PackedBatch, pack, packable, score
 
 PARTS = [field.name for field in fields(PackedBatch)]
 
@@ -78,12 +78,9 @@ class PackedSFTTrainer(SFTTrainer):
     def _scores(self, model: torch.nn.Module, packed: PackedBatch) -> TokenScores:
         """Scores of the solutions' tokens, in order."""
         plain = lora.base_model(self.accelerator.unwrap_model(model))
+        if self.own_head:
+            return score(plain, packed)
         inputs = {"input_ids": packed.ids, "attention_mask": packed.mask(plain), "position_ids": packed.positions}
-        if not self.own_head:
-            output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
-            found = (output.log_probs, output.entropy, output.is_top1)
-            return TokenScores(*(packed.unpack(values)[packed.present] for values in found))
-        hidden = plain.base_model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
-        asked = packed.predictions()
-        scores = token_log_probs(hidden.index_select(0, asked.places), plain.get_output_embeddings(), asked.targets)
-        return TokenScores(*(values.index_select(0, asked.entries) for values in scores))
+        output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
+        found = (output.log_probs, output.entropy, output.is_top1)
+        return TokenScores(*(packed.unpack(values)[packed.present] for values in found))

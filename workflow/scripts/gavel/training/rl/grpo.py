@@ -22,8 +22,8 @@ from trl import GRPOTrainer
 from gavel.common.log import info
 from gavel.models.loading import disable_dropout
 from gavel.training import lora
-from gavel.training.log_probs import has_plain_head, token_log_probs
-from gavel.training.packing import PackedBatch, pack, packable
+from gavel.training.log_probs import has_plain_head
+from gavel.training.packing import PackedBatch, pack, packable, score
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -163,15 +163,12 @@ class PackedGRPOTrainer(GRPOTrainer):
     def _packed_log_probs(self, model: torch.nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and entropies `(B, T)` of packed completions."""
         plain = lora.base_model(self.accelerator.unwrap_model(model))
+        if self.own_head:
+            scores = score(plain, packed, self.temperature)
+            return packed.spread(scores.log_probs), packed.spread(scores.entropies)
         inputs = {"input_ids": packed.ids, "attention_mask": packed.mask(plain), "position_ids": packed.positions}
-        if not self.own_head:
-            output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
-            return packed.unpack(output.log_probs), packed.unpack(output.entropy)
-        hidden = plain.base_model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
-        asked, head = packed.predictions(), plain.get_output_embeddings()
-        found = token_log_probs(hidden.index_select(0, asked.places), head, asked.targets, self.temperature)
-        log_probs, entropies = (packed.spread(values.index_select(0, asked.entries)) for values in found[:2])
-        return log_probs, entropies
+        output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
+        return packed.unpack(output.log_probs), packed.unpack(output.entropy)
 
     def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> PackedBatch:
         """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""
