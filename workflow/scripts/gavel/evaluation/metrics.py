@@ -116,7 +116,7 @@ def write_metrics(
     wanted = {key: primary[key] for key in ("run", "set", "metric", "k")}
     wanted |= {"checkpoint": "last", "baseline": baseline}
     seeds = across_seeds(values, runs, (baseline, main_checkpoint(baseline)), primary)
-    comparisons += [_pooled(row, wanted) for row in seeds if _is_primary(row, runs, primary)]
+    comparisons += [_pooled(row, wanted) for row in seeds if is_primary(row, runs, primary)]
     for row in comparisons:
         row["primary"] = all(row[key] == value for key, value in wanted.items())
     for counts in (True, False):  # main checkpoints and the others are separate families
@@ -270,7 +270,7 @@ def drop_rates(
     return rows
 
 
-def _is_primary(row: Mapping[str, Any], runs: Mapping[str, RunColumns], primary: Primary) -> bool:
+def is_primary(row: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], primary: Primary) -> bool:
     """Whether a row of `across_seeds` is the primary comparison, over all of its seeds."""
     about = runs.get(primary["runs"][0])
     if about is None or row["seeds"] < len(primary["runs"]) or primary["run"] in primary["runs"]:
@@ -327,7 +327,7 @@ def across_seeds(
                     continue
                 labels = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
                 rows.append(labels | _seed_row([table[measure] for table in tables], base, names))
-    others = [row for row in rows if not _is_primary(row, runs, primary)]
+    others = [row for row in rows if not is_primary(row, runs, primary)]
     for row, adjusted in zip(others, holm([row["p"] for row in others]), strict=True):
         row["p_adjusted"] = adjusted
     return [{"p_adjusted": row["p"]} | row for row in rows]

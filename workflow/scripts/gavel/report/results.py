@@ -15,7 +15,7 @@ from pandas.api.types import is_numeric_dtype
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
 from gavel.common.redaction import redact, redact_config
-from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, main_checkpoint
+from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, is_primary, main_checkpoint
 from gavel.evaluation.records import Primary, RunColumns
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
 from gavel.report.baseline import BASELINES, Baseline
@@ -113,10 +113,7 @@ class Results:
 
     def is_primary(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of seeds.csv is the primary comparison."""
-        named, primary = self.study["primary"], self.primary
-        wanted = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seeds": len(primary["runs"])}
-        wanted |= {"set": primary["set"], "metric": primary["metric"], "k": primary["k"]}
-        return self.is_pooled and all(row[key] == value for key, value in wanted.items())
+        return is_primary(row, self.runs, self.primary)
 
     @property
     def top_k(self) -> int | None:

@@ -71,6 +71,7 @@ class _TokenLogProbs(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.temperature = temperature
+        weight, bias = _as(hidden, weight, bias)
         chosen = hidden.new_empty(len(hidden), dtype=torch.float32)
         entropy, most_probable = torch.empty_like(chosen), torch.empty_like(chosen, dtype=torch.bool)
         for rows in _tiles(len(hidden), len(weight)):
@@ -88,16 +89,17 @@ class _TokenLogProbs(torch.autograd.Function):
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         for_bias = torch.zeros_like(bias, dtype=torch.float32) if ctx.needs_input_grad[2] else None
         scaled = grad / ctx.temperature
+        head = _as(hidden, weight, bias)  # once, not for each tile
         for rows in _tiles(len(hidden), len(weight)):
             # Of the log-probability of token t, with respect to the logits: one-hot(t) - softmax.
-            change = torch.softmax(_logits(hidden[rows], weight, bias, ctx.temperature), -1)
+            change = torch.softmax(_logits(hidden[rows], *head, ctx.temperature), -1)
             change.mul_(-scaled[rows, None])
             change.scatter_add_(1, targets[rows, None], scaled[rows, None])
             if for_bias is not None:
                 for_bias += change.sum(0)
             change = change.to(hidden.dtype)
             if for_hidden is not None:
-                for_hidden[rows] = change @ weight.to(hidden.dtype)
+                for_hidden[rows] = change @ head[0]
             if for_weight is not None:
                 for_weight.addmm_(change.T.float(), hidden[rows].float())
         return (
@@ -109,9 +111,16 @@ class _TokenLogProbs(torch.autograd.Function):
         )
 
 
+def _as(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """A head's weight and bias in the dtype of the hidden states."""
+    return weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype)
+
+
 def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float) -> torch.Tensor:
     """Float32 logits `(rows, V)`."""
-    logits = linear(hidden, weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype)).float()
+    logits = linear(hidden, weight, bias).float()
     return logits if temperature == 1.0 else logits.div_(temperature)
 
 
