@@ -41,5 +41,6 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
         "start": tiny,
         "judge": {"model": tiny, "cache": "run"},
         "task": {"prompt": "solve", "format": "program", "max_new_tokens": 8},
+        "keep_rollouts": 1,
     }
     return common | changes | {"settings": settings}

@@ -39,6 +39,7 @@ rule prepare_data:
         perturbed=LAYOUT.data.perturbed,
         tests=[LAYOUT.data.test(name) for name in TESTS],
         summary=LAYOUT.data.splits,
+        withheld=LAYOUT.withheld,
     log:
         LAYOUT.log(RULES["prepare_data"]),
     benchmark:

@@ -19,6 +19,11 @@ rule train_rl:
         monitor=LAYOUT.runs("{run}").monitor,
         training=LAYOUT.runs("{run}").training,
         run=LAYOUT.runs("{run}").run_json,
+        rollouts=(
+            directory(LAYOUT.runs("{run}").rollouts)
+            if config["rl"]["keep_rollouts"]
+            else []
+        ),
     log:
         LAYOUT.log(RULES["train_rl"]),
     benchmark:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 with script_log(snakemake.log[0], "data"):
     folder = Path(snakemake.output.summary).parent
-    summary = prepare(**snakemake.params.settings, **snakemake.params.solution, output=folder)
+    withheld = snakemake.output.withheld
+    summary = prepare(**snakemake.params.settings, **snakemake.params.solution, output=folder, withheld=withheld)
     # Not params: another model or token limit must not rerun this job. Jobs that train or sample check their own rows.
     check_splits(snakemake.config, summary, DataFiles(str(folder)))
     sizes = ", ".join(f"{name} {count}" for name, count in summary["counts"].items())

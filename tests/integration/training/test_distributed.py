@@ -13,6 +13,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.common.journal import Journal
 from gavel.common.paths import ACCELERATE, ROOT
+from gavel.data.rollouts import read_rollouts
 from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders, restore_dataclasses, train
 from gavel.models import loading
@@ -42,6 +43,10 @@ def curve(folder, name="training"):
     return list(csv.DictReader((folder / "out" / f"{name}.csv").open()))
 
 
+def rollouts(folder):
+    return list(read_rollouts(folder / "out" / "rollouts"))
+
+
 def weights(folder):
     return loading.load_model(str(folder)).state_dict()
 
@@ -51,6 +56,12 @@ def assert_trained_alike(one, two, *more):
         assert [a[name] for name in SAME] == [b[name] for name in SAME]
         for name in (*CLOSE, *more):
             assert float(a[name]) == pytest.approx(float(b[name]), rel=1e-3, abs=1e-5), name
+    for a, b in zip(rollouts(one), rollouts(two), strict=True):
+        assert [(row["step"], row["group"], row["id"], row["response"]) for row in a] == [
+            (row["step"], row["group"], row["id"], row["response"]) for row in b
+        ]
+        for name in ("reward", "advantage", "logp"):
+            assert [row[name] for row in a] == pytest.approx([row[name] for row in b], rel=1e-3, abs=1e-4), name
     first, second = weights(one / "out" / "final"), weights(two / "out" / "final")
     assert max((first[name] - second[name]).abs().max() for name in first) < 1e-4
 

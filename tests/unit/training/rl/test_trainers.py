@@ -24,8 +24,8 @@ from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedRewar
 from gavel.training.rl.settings import RLSettings
 from helpers import gradients
 
-LABELED = [{"question": f"l{i}", "gold": str(i)} for i in range(5)]
-UNLABELED = [{"question": f"u{i}", "gold": None} for i in range(7)]
+LABELED = [{"id": f"l{i}", "question": f"l{i}", "gold": str(i)} for i in range(5)]
+UNLABELED = [{"id": f"u{i}", "question": f"u{i}", "gold": None} for i in range(7)]
 SECTION = training.Rl(steps=2, prompts_per_step=2, num_generations=4, warmup=0, generation_batch_size=64)
 SETTINGS = from_section(RLSettings, params.rl({"rl": SECTION.model_dump(by_alias=True)}), "rl")
 

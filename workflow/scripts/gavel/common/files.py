@@ -221,13 +221,21 @@ def open_atomically(path: str | Path, newline: str | None = None, make_folder: b
         with open(path if number is None else os.dup(number), "w", encoding="utf-8", newline=newline) as handle:
             yield handle
         return
+    with partial_file(path) as partial, open(partial, "w", encoding="utf-8", newline=newline) as handle:
+        yield handle
+
+
+@contextmanager
+def partial_file(path: str | Path) -> Iterator[Path]:
+    """Yield the path of a file to write, which replaces `path` if the block succeeds and is deleted if it fails.
+
+    If `path` is a link, its target is replaced. The folder must exist.
+    """
     path = Path(os.path.realpath(path))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(partial, "w", encoding="utf-8", newline=newline) as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield partial
+        _sync(partial)
         os.replace(partial, path)
         _sync(path.parent)
     finally:

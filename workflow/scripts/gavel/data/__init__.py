@@ -10,6 +10,7 @@
 - `lm_eval`: parse sample logs of lm-evaluation-harness
 - `splits`: split training problems by hashed ids
 - `check_sizes`: check that splits are large enough for training and the judge benchmark
+- `rollouts`: the completions of an RL run on disk
 - `normalise`: normalise questions for comparison
 - `audit`: the contamination audit
 - `pretrain_check`: check that a checkpoint was pretrained on the study's own split

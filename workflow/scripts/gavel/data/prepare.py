@@ -28,6 +28,7 @@ def prepare(
     solution_format: Literal["program", "text"],
     reasoning: bool = False,
     output: str | Path,
+    withheld: str | Path | None = None,
     answer_type: str = answer_types.DEFAULT,
 ) -> dict[str, Any]:
     """Write `pretrain`, `labeled`, `unlabeled`, `validation` and `test/<set>` as JSONL, and `splits.json`.
@@ -41,6 +42,8 @@ def prepare(
         solution_format: of the student's responses; `program` converts the labelled problems' solutions.
         reasoning: programs have the solution's text as comments.
         output: folder for the files.
+        withheld: file for the gold answers of unlabelled questions that have one: rows with `id` and `gold`. Analyses
+            of finished runs read it; no training may.
         answer_type: of all gold answers.
 
     Returns:
@@ -88,6 +91,10 @@ def prepare(
         **{f"test/{name}": rows for name, rows in test_rows.items()},
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
+    if withheld is not None:
+        hidden = {row["id"] for row in splits["unlabeled"]}
+        known = (row for row in pool if row["id"] in hidden and row["gold"] is not None)
+        write_jsonl(withheld, ({"id": row["id"], "gold": row["gold"]} for row in known))
     counts = {"pretrain": len(read)} | {name: len(rows) for name, rows in splits.items()}
     summary = {
         "counts": counts | {f"test/{name}": len(rows) for name, rows in test_rows.items()},

@@ -32,6 +32,7 @@ class Layout:
         self.seeds = f"{root}/seeds.csv"
         self.samples = f"{root}/samples.parquet"
         self.data = DataFiles(f"{root}/data")
+        self.withheld = f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions, which no training reads
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder
         self.benchmarks = f"{root}/benchmarks"  # folder
@@ -125,6 +126,7 @@ class RunFiles:
         self.monitor = f"{folder}/monitor.csv"
         self.training = f"{folder}/training.csv"
         self.run_json = f"{folder}/run.json"
+        self.rollouts = f"{folder}/rollouts"  # folder, of RL runs
 
 
 class EvaluationFiles:

@@ -42,7 +42,8 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
     """The settings of section `rl` that a run depends on; `gavel.training.rl.rollout_server` adds vLLM's address."""
-    settings = {key: value for key, value in study["rl"].items() if key not in ("algorithms", "lambda", "seeds")}
+    left_out = {"algorithms", "lambda", "seeds", "keep_rollouts"}
+    settings = {key: value for key, value in study["rl"].items() if key not in left_out}
     vllm = settings["vllm"]
     return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
 

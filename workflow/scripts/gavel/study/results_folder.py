@@ -20,7 +20,7 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tes
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
     "mlflow.db mlflow.db-journal mlflow.db.lock models report.html runs samples.parquet seeds.csv slurm state "
-    "unfinished"
+    "unfinished withheld"
 ).split()
 
 

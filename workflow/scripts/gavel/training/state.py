@@ -50,6 +50,10 @@ class RunState:
         return self.folder / "checkpoints"
 
     @property
+    def rollouts(self) -> Path:
+        return self.folder / "rollouts"
+
+    @property
     def best(self) -> Path:
         """Folder of the best model by the validations in the journal."""
         return self.folder / f"best-{self.best_step()}"

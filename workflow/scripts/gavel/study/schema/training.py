@@ -278,6 +278,11 @@ class Rl(Section):
         "newest complete checkpoint and its best model by validation: four times the size of the weights, eight while "
         "a checkpoint is being written.",
     )
+    keep_rollouts: Annotated[int, Field(ge=0)] = Field(
+        1,
+        description="Keep every Nth rollout on disk: all its responses with their rewards and log-probabilities, in "
+        "runs/<run>/rollouts; 0 keeps none. A change reruns nothing; it applies to what is trained afterwards.",
+    )
     vllm: Vllm | None = Field(None, description="Sample rollouts with vLLM; null samples with transformers.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
     gradient_checkpointing: bool = Field(False, description="Recompute activations: slower, but needs less memory.")

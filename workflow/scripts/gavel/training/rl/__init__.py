@@ -7,6 +7,7 @@
 - `ppo`: PPO: a critic on the same rollout
 - `grpo_config`: the settings as TRL's configuration
 - `rollout`: the questions of each step, and their completions
+- `rollout_recorder`: keeps the completions of every step
 - `rollout_server`: how a job reaches vLLM for its rollouts
 - `vllm_rollouts`: the engine that TRL starts for them, and how far it is from the trainer
 - `validation_rules`: rules over validations: collapse, and no more progress

@@ -24,6 +24,9 @@ from gavel.models.loading import disable_dropout
 from gavel.training import lora
 from gavel.training.log_probs import has_plain_head
 from gavel.training.packing import PackedBatch, pack, packable, score
+from gavel.training.rl.rollout_recorder import RolloutRecorder
+
+ROW = "rollout_row"  # a completion's place in its process's part of the rollout, which TRL shuffles
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -39,10 +42,12 @@ class PackedGRPOTrainer(GRPOTrainer):
         special_tokens: whether the tokenizer adds special tokens to a prompt when TRL tokenises it, which it does for
             vLLM; texts made with a chat template have them already.
         correction: `(rollout, TRL's metrics) -> further metrics` of its importance-sampling correction.
+        recorder: keeps the rollouts.
     """
 
     beta: float
     _buffered_inputs: list[dict[str, Any]]
+    _logps: torch.Tensor  # `(B, T)`: the log-probabilities that were computed last
 
     def __init__(
         self,
@@ -52,10 +57,11 @@ class PackedGRPOTrainer(GRPOTrainer):
         kl_in_reward: bool = False,
         special_tokens: bool = True,
         correction: Callable[[dict[str, Any], Mapping[str, list[float]]], Mapping[str, float]] | None = None,
+        recorder: RolloutRecorder | None = None,
         **kwargs: Any,
     ):
         self.leave_one_out, self.kl_in_reward, self.correction = leave_one_out, kl_in_reward, correction
-        self.special_tokens = special_tokens
+        self.special_tokens, self.recorder = special_tokens, recorder
         self.packs = packable(model)
         if not self.packs:
             info(
@@ -63,6 +69,8 @@ class PackedGRPOTrainer(GRPOTrainer):
             )
         own_head = self.packs and model.device.type == "cpu" and has_plain_head(model)
         super().__init__(*args, model=model, **kwargs)
+        if recorder is not None:
+            self.add_callback(recorder)
         # Several processes have to call the model through the wrapper that reduces their gradients.
         self.own_head = own_head and self.accelerator.num_processes == 1
         for network in (self.model, self.ref_model):  # now that the adapters are in the model
@@ -78,6 +86,14 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self._rewards
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output = self._rewarded_rollout(inputs)
+        if self.recorder is not None:
+            self.recorder.begin(output, self.state.global_step, self.eos_token_ids)
+            output[ROW] = torch.arange(len(inputs), device=output["completion_ids"].device)
+        return output
+
+    def _rewarded_rollout(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Sample and reward a rollout, and compute its advantages."""
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.correction is not None:
             for name, value in self.correction(output, self._metrics["train"]).items():
@@ -115,9 +131,13 @@ class PackedGRPOTrainer(GRPOTrainer):
     def _compute_loss(self, model: torch.nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
         beta, self.beta = self.beta, 0.0 if self.kl_in_reward else self.beta
         try:
-            return super()._compute_loss(model, inputs)
+            loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta
+        # Without them, this is the only update on the rollout, and the policy is still the one that sampled it.
+        if self.recorder is not None and inputs.get("old_per_token_logps") is None:
+            self.recorder.add_logps(inputs[ROW], self._logps, inputs["completion_mask"])
+        return loss
 
     def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> Mapping[str, Any]:
         before = self._buffered_inputs
@@ -139,7 +159,7 @@ class PackedGRPOTrainer(GRPOTrainer):
         **images: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         if not self.packs or compute_aux_loss or any(value is not None for value in images.values()):
-            return super()._get_per_token_logps_and_entropies(
+            found = super()._get_per_token_logps_and_entropies(
                 model,
                 input_ids,
                 attention_mask,
@@ -149,6 +169,8 @@ class PackedGRPOTrainer(GRPOTrainer):
                 compute_aux_loss,
                 **images,
             )
+            self._logps = found[0].detach()
+            return found
         logps, entropies = [], []
         size = batch_size or len(input_ids)
         for start in range(0, len(input_ids), size):
@@ -158,7 +180,9 @@ class PackedGRPOTrainer(GRPOTrainer):
                 log_probs, entropy = self._packed_log_probs(model, packed)
             logps.append(log_probs)
             entropies.append(entropy)
-        return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
+        joined = torch.cat(logps)
+        self._logps = joined.detach()
+        return joined, torch.cat(entropies) if compute_entropy else None, None
 
     def _packed_log_probs(self, model: torch.nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and entropies `(B, T)` of packed completions."""

@@ -171,9 +171,9 @@ class PPOTrainer(PackedGRPOTrainer):
             self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         return self.optimizer
 
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    def _rewarded_rollout(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._read = []
-        output = super()._generate_and_score_completions(inputs)
+        output = super()._rewarded_rollout(inputs)
         mask, device = output["completion_mask"], output["completion_ids"].device
         first = self.accelerator.process_index * len(inputs)
         own = slice(first, first + len(inputs))

@@ -172,6 +172,27 @@ class JudgeScores(NamedTuple):
     truncated: float = 0.0
 
 
+class RewardedRollout(NamedTuple):
+    """What `MixedReward` read and paid in its last call, `(N,)` each: one process's part of a rollout.
+
+    Attributes:
+        ids: of the questions; None where the data set has none.
+        completions: their texts.
+        token_ids: their tokens; empty if the caller did not pass them.
+        lam: lambda.
+        verifiable, judge: the parts of `rewards`; the judge's scores before they are centred.
+    """
+
+    ids: Sequence[str | None]
+    labeled: Sequence[bool]
+    completions: Sequence[str]
+    token_ids: Sequence[Sequence[int]]
+    lam: float
+    verifiable: Sequence[float | None]
+    judge: Sequence[float | None]
+    rewards: Sequence[float | None]
+
+
 class MixedReward:
     """The only reward function that a TRL trainer gets.
 
@@ -183,6 +204,9 @@ class MixedReward:
         judge: may be None only at lambda 1.
         missing: counts missing rewards.
         updates: optimiser steps on one rollout, to convert TRL's steps into rollouts.
+
+    Attributes:
+        last: the last call's rewards with their parts; None before the first one.
     """
 
     __name__ = "mixed"
@@ -199,6 +223,7 @@ class MixedReward:
             raise ValueError(f"lambda={schedule.lam} needs a judge")
         self.schedule, self.rules, self.missing, self.updates = schedule, rules, missing, updates
         self.judge = judge if schedule.lam < 1 else None
+        self.last: RewardedRollout | None = None
 
     def __call__(
         self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl: Any
@@ -216,6 +241,9 @@ class MixedReward:
         not_run = sum(uses and value is None for value, uses in zip(verifiable, uses_label, strict=True))
         if self.rules.per_token:
             rewards = penalize_length(rewards, trl["completion_ids"], self.rules.per_token)
+        labeled = trl.get("labeled", [one is not None for one in gold])
+        ids, token_ids = trl.get("id", [None] * len(rewards)), trl.get("completion_ids", ())
+        self.last = RewardedRollout(ids, labeled, completions, token_ids, lam, verifiable, scored.scores, rewards)
         self.missing.count(rewards, not_run)
         spent, cut = distributed.mean(scored.tokens) * distributed.processes(), distributed.mean(scored.truncated)
         if log := trl.get("log_metric"):
@@ -223,7 +251,6 @@ class MixedReward:
             if cut:
                 log("judge_truncated", cut)
             self._log_rollout(log, lam, not_run)
-            labeled = trl.get("labeled", [one is not None for one in gold])
             log_parts(log, labeled, judge=scored.scores, verifiable=verifiable, reward=rewards)
         return rewards
 

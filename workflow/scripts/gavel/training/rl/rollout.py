@@ -16,10 +16,12 @@ class PoolQuestion(TypedDict):
     """A question of a step, as a row of TRL's data set.
 
     Attributes:
+        id: of the question.
         gold: the gold answer; None for an unlabelled question, and for every question at lambda 0.
         labeled: whether it comes from the labelled pool.
     """
 
+    id: str
     question: str
     gold: str | None
     labeled: bool
@@ -55,7 +57,7 @@ def question_order(
         for name, stream, wanted in streams:
             for row in (next(stream) for _ in range(wanted)):
                 gold = row["gold"] if name == "labeled" and lam > 0 else None
-                rows.append({"question": row["question"], "gold": gold, "labeled": name == "labeled"})
+                rows.append(PoolQuestion(id=row["id"], question=row["question"], gold=gold, labeled=name == "labeled"))
     return rows
 
 

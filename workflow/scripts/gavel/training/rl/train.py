@@ -20,6 +20,7 @@ from gavel.common.files import read_jsonl
 from gavel.common.journal import Mirror
 from gavel.common.paths import JUDGE_CACHE
 from gavel.data.records import Record
+from gavel.data.rollouts import RolloutStore
 from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders
 from gavel.judge import load
@@ -40,6 +41,7 @@ from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
+from gavel.training.rl.rollout_recorder import RolloutRecorder
 from gavel.training.rl.settings import RLSettings
 from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
 from gavel.training.rl.vllm_rollouts import CorrectionMonitor, engine_options
@@ -106,6 +108,7 @@ def train(
     task: Task,
     judge: dict[str, Any],
     settings: RLSettings,
+    keep_rollouts: int = 0,
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
@@ -118,6 +121,7 @@ def train(
         start: folder of the baseline: the SFT checkpoint, or the student as it is.
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
+        keep_rollouts: keep every Nth rollout (`gavel.data.rollouts`); 0 keeps none.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -139,10 +143,13 @@ def train(
     handler = CollapseHandler(state, schedule, settings.validation)
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
+    store = RolloutStore(state.rollouts, keep_rollouts) if keep_rollouts else None
     example = show("rollout prompt", policy.tokenizer, *task.encode(asked[:1], policy.tokenizer))
     with engine_options(settings.vllm, dtype=policy.model.dtype, bf16=settings.bf16, seed=grid_run.seed):
-        trainer = _trainer(plan, state, policy, rows, asked, reward, callback)
+        trainer = _trainer(plan, state, policy, rows, asked, reward, callback, store)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
+    if store is not None and distributed.is_main():
+        store.merge(Path(run.output) / "rollouts")
     summary = _summary(plan, rows, ended) | {"example": example, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
 
@@ -240,6 +247,7 @@ def _trainer(
     asked: Sequence[str],
     reward: MixedReward,
     callback: RunCallback,
+    store: RolloutStore | None,
 ) -> PackedGRPOTrainer:
     """The trainer; `asked` has the prompt of each row."""
     settings, seed, special_tokens = plan.settings, plan.grid_run.seed, plan.task.special_tokens
@@ -263,6 +271,7 @@ def _trainer(
         kl_in_reward=settings.kl_placement == "reward",
         special_tokens=special_tokens,
         correction=CorrectionMonitor.of(settings.vllm),
+        recorder=RolloutRecorder(store, reward, plan.updates, settings.num_generations) if store else None,
         **own,
     )
 

@@ -1,0 +1,132 @@
+"""The completions of an RL run's rollouts on disk: one Parquet file per rollout while the run trains, then one in all.
+
+A row is a completion, in the order in which the rollout had them: the completions of a question are adjacent.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gavel.common.errors import InputError
+from gavel.common.files import partial_file, replace_folder
+
+FILE = "rollouts.parquet"  # in the folder of a finished run
+
+
+# Lambda at the rollout. A keyword cannot be a field of a class.
+_LambdaColumn = TypedDict("_LambdaColumn", {"lambda": float})
+
+
+class RolloutRow(_LambdaColumn):
+    """One completion of one rollout.
+
+    Attributes:
+        step: of the run, counted from 1.
+        group: place of its question in the rollout, counted from 0; a question can occur twice.
+        id: of the question.
+        labeled: whether the question comes from the labelled pool.
+        response: the completion.
+        tokens: its length, with the end token if it has one.
+        finished: whether it ends with the end token; otherwise it was truncated.
+        verifiable: verifiable reward; None without a label, at lambda 0, or if the program did not run.
+        judge: the judge's score before centring; None at lambda 1, or if the judge could not be asked.
+        reward: what was paid; None if a part that it needs is missing.
+        advantage: mean over its tokens (with GRPO and its relatives, all of them have the same); 0 if it taught nothing.
+        logp: log-probability of the completion under the policy that sampled it, at the sampling temperature, in nats,
+            summed over its tokens; None if truncated completions are masked and this one is.
+        skipped: whether the rollout's update was skipped because too many rewards were missing.
+    """
+
+    step: int
+    group: int
+    id: str | None
+    labeled: bool
+    response: str
+    tokens: int
+    finished: bool
+    verifiable: float | None
+    judge: float | None
+    reward: float | None
+    advantage: float
+    logp: float | None
+    skipped: bool
+
+
+SCHEMA = pa.schema(
+    [("step", pa.int32()), ("group", pa.int32()), ("id", pa.string()), ("labeled", pa.bool_()), ("response", pa.string())]
+    + [("tokens", pa.int32()), ("finished", pa.bool_())]
+    + [(name, pa.float64()) for name in ("lambda", "verifiable", "judge", "reward")]
+    + [("advantage", pa.float32()), ("logp", pa.float32()), ("skipped", pa.bool_())]
+)
+
+
+class RolloutStore:
+    """The rollouts of a run in training, in its state folder.
+
+    Args:
+        folder: has one file per rollout, `<step>.parquet`.
+        every: keep every Nth rollout, from the first one on.
+    """
+
+    def __init__(self, folder: str | Path, every: int = 1):
+        self.folder, self.every = Path(folder), every
+
+    def keeps(self, step: int) -> bool:
+        """Whether the rollout of a step, counted from 1, is to be kept."""
+        return (step - 1) % self.every == 0
+
+    def write(self, step: int, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Write a rollout, which is on disk when this returns; `columns` are those of `SCHEMA`, without `step`."""
+        count = len(columns["response"])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with partial_file(self.folder / f"{step}.parquet") as partial:
+            _write([pa.table({"step": [step] * count, **columns}, SCHEMA)], partial)
+
+    def truncate(self, after_step: int) -> None:
+        """Delete the rollouts of later steps, and what a kill left behind."""
+        for path in self.folder.glob(".*.partial"):
+            path.unlink()
+        for step, path in self._files().items():
+            if step > after_step:
+                path.unlink()
+
+    def merge(self, folder: str | Path) -> None:
+        """Write all rollouts to one file in a folder, which is replaced."""
+        folder = Path(folder)
+        partial = folder.with_name(f"{folder.name}.partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        files = self._files()
+        _write((pq.read_table(files[step], schema=SCHEMA) for step in sorted(files)), partial / FILE)
+        replace_folder(partial, folder)
+
+    def _files(self) -> dict[int, Path]:
+        return {int(path.stem): path for path in self.folder.glob("*.parquet") if re.fullmatch(r"\d+", path.stem)}
+
+
+def _write(tables: Iterable[pa.Table], path: Path) -> None:
+    """One row group per table, so that a reader needs the memory of one rollout."""
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def read_rollouts(folder: str | Path) -> Iterator[list[RolloutRow]]:
+    """Yield the rollouts that a finished run has kept, in order of step.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+    """
+    path = Path(folder) / FILE
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number).to_pylist()
+                if rows:
+                    yield rows
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read ({error}); a run keeps its rollouts with rl.keep_rollouts above 0") from None
+

@@ -1,0 +1,91 @@
+"""Keep what a run's rollouts were: every completion with its reward, advantage and log-probability."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from gavel.data.rollouts import RolloutStore
+from gavel.training import distributed
+from gavel.training.rl.rewards import MixedReward
+
+
+class RolloutRecorder(TrainerCallback):
+    """Collects a rollout from the reward and from the trainer, and stores it after the last update on it.
+
+    Each process collects its own part; the main one writes.
+
+    Args:
+        reward: of the trainer.
+        updates: optimiser steps on one rollout.
+        group_size: completions of each question.
+    """
+
+    def __init__(self, store: RolloutStore, reward: MixedReward, updates: int, group_size: int):
+        self.store, self.reward, self.updates, self.group_size = store, reward, updates, group_size
+        self._columns: dict[str, list[Any]] | None = None  # of this process's part of the rollout
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Drop what came after the checkpoint."""
+        if distributed.is_main():
+            self.store.truncate(state.global_step // self.updates)
+
+    def begin(self, output: Mapping[str, Any], global_step: int, ends: Collection[int]) -> None:
+        """Record a rollout that is rewarded but not trained on yet.
+
+        Args:
+            output: what the trainer's `_generate_and_score_completions` returns.
+            global_step: optimiser steps so far.
+            ends: the tokens with which a completion can end.
+        """
+        self._columns = None
+        if not self.store.keeps(global_step // self.updates + 1):
+            return
+        paid = self.reward.last
+        assert paid is not None  # the trainer has just called it
+        mask = output["completion_mask"]
+        self._columns = {
+            "id": list(paid.ids),
+            "labeled": list(paid.labeled),
+            "response": list(paid.completions),
+            "tokens": [len(ids) for ids in paid.token_ids],
+            "finished": [len(ids) > 0 and int(ids[-1]) in ends for ids in paid.token_ids],
+            "lambda": [paid.lam] * len(mask),
+            "verifiable": list(paid.verifiable),
+            "judge": list(paid.judge),
+            "reward": list(paid.rewards),
+            "advantage": _token_means(output["advantages"], mask),
+            "logp": [None] * len(mask),
+            "skipped": [self.reward.missing.skip] * len(mask),
+        }
+        if (old := output.get("old_per_token_logps")) is not None:
+            self.add_logps(torch.arange(len(mask)), old, mask)
+
+    def add_logps(self, rows: torch.Tensor, logps: torch.Tensor, mask: torch.Tensor) -> None:
+        """Record log-probabilities `(B, T)` of some rows `(B,)` of the rollout under the policy that sampled it."""
+        if self._columns is None:
+            return
+        sums = (logps.detach() * mask).sum(1).tolist()
+        for row, total, known in zip(rows.tolist(), sums, mask.any(1).tolist(), strict=True):
+            self._columns["logp"][row] = total if known else None
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        step, rest = divmod(state.global_step, self.updates)
+        if rest or not self.store.keeps(step):
+            return
+        parts = [part for part in distributed.all_gather(self._columns) if part is not None]
+        self._columns = None
+        if parts and distributed.is_main():
+            columns = {name: [value for part in parts for value in part[name]] for name in parts[0]}
+            groups = [row // self.group_size for row in range(len(columns["id"]))]
+            self.store.write(step, columns | {"group": groups})
+
+
+def _token_means(values: torch.Tensor, mask: torch.Tensor) -> list[float]:
+    """The mean of each completion's `(B, T)` values over its tokens, or its only value `(B,)`."""
+    if values.ndim == 1:
+        return values.tolist()
+    return ((values * mask).sum(1) / mask.sum(1).clamp(min=1)).tolist()
