@@ -20,7 +20,14 @@ SHORTEST, LONGEST = 3, 24
 
 
 class ScriptedRollout:
-    """A rollout of given tokens, `SHORTEST` to `LONGEST` of them, that depend on the question only."""
+    """A rollout of given tokens, `SHORTEST` to `LONGEST` of them, that depend on the question only.
+
+    Args:
+        end: the last token of every completion but each `cut`th one.
+    """
+
+    def __init__(self, end: int | None = None, cut: int = 2):
+        self.end, self.cut = end, cut
 
     def __call__(self, texts, trainer):
         tokenizer, counts, completions = trainer.processing_class, {}, []
@@ -28,7 +35,8 @@ class ScriptedRollout:
             counts[text] = number = counts.get(text, -1) + 1
             rng = random.Random(f"{text} {number}")
             length = rng.randint(SHORTEST, LONGEST)
-            completions.append([rng.randrange(4, len(tokenizer)) for _ in range(length)])
+            ids = [rng.randrange(4, len(tokenizer)) for _ in range(length)]
+            completions.append(ids if self.end is None or len(completions) % self.cut == 0 else [*ids[:-1], self.end])
         return {"prompt_ids": tokenizer(texts)["input_ids"], "completion_ids": completions, "logprobs": None}
 
 
@@ -60,7 +68,16 @@ def trainer(
     made = (PPOTrainer if about.critic else PackedGRPOTrainer)(
         model=model,
         reward_funcs=ScriptedReward(missing),
-        args=grpo_config.trainer_config(about, rl_settings, passes, LONGEST, 0, str(folder)),
+        args=grpo_config.trainer_config(
+            about,
+            rl_settings,
+            passes,
+            LONGEST,
+            0,
+            str(folder),
+            entropy_coef=rl_settings.entropy_coefficient,
+            mask_truncated_completions=rl_settings.mask_truncated,
+        ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         rollout_func=ScriptedRollout(),

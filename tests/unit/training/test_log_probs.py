@@ -20,14 +20,21 @@ def test_values_and_gradients_are_those_of_log_softmax(bias, temperature, tile, 
     logs = torch.log_softmax(head(hidden) / temperature, -1)
     parameters = [hidden, *head.parameters()]
     wanted = logs[torch.arange(25), targets]
-    gradients = torch.autograd.grad((wanted * weights).sum(), parameters)
+    wanted_entropy = -(logs.exp() * logs).sum(-1)
     found, entropy, most_probable = token_log_probs(hidden, head, targets, temperature)
     assert most_probable.tolist() == (logs.argmax(-1) == targets).tolist()
     assert torch.allclose(found, wanted, atol=1e-5)
-    assert torch.allclose(entropy, -(logs.exp() * logs).sum(-1), atol=1e-5)
-    assert not entropy.requires_grad
-    for ours, theirs in zip(torch.autograd.grad((found * weights).sum(), parameters), gradients, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-5)
+    assert torch.allclose(entropy, wanted_entropy, atol=1e-5)
+    for a, b in ((1, 0), (0, 1), (1, 0.3)):  # of log-probabilities only, of entropies only, of both
+
+        def loss(chosen, entropies, a=a, b=b):
+            parts = [(chosen * weights).sum() * a] * bool(a) + [(entropies * weights.flip(0)).sum() * b] * bool(b)
+            return sum(parts)
+
+        ours = torch.autograd.grad(loss(found, entropy), parameters, retain_graph=True)
+        theirs = torch.autograd.grad(loss(wanted, wanted_entropy), parameters, retain_graph=True)
+        for one, other in zip(ours, theirs, strict=True):
+            assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_autocast_computes_logits_in_its_dtype_and_the_rest_in_float32():

@@ -392,6 +392,56 @@ def test_the_gradient_does_not_depend_on_the_micro_batch_size(tiny, tokenizer, t
                 assert gradients.difference(own, whole, critic=True) < 1e-5
 
 
+@pytest.mark.parametrize("own_head", [True, False], ids=["own head", "TRL's head"])
+@pytest.mark.parametrize("kind", ["grpo", "ppo", "gspo"])
+def test_the_entropy_bonus_is_minus_the_gradient_of_the_mean_entropy(tiny, tokenizer, tmp_path, kind, own_head):
+    found = {}
+    for coefficient in (0.0, 0.5):
+        made = gradients.trainer(
+            kind, loading.load_model(tiny), tokenizer, tmp_path, entropy_coefficient=coefficient, ppo={"minibatches": 1}
+        )
+        made.own_head = own_head and made.own_head
+        found[coefficient] = gradients.gradients(made)[0]
+    output = made._buffered_inputs[0]
+    made.model.zero_grad()
+    made.packs = False  # as TRL computes it: each completion with its own prompt, and all logits
+    tokens = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
+    mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
+    width = output["completion_ids"].shape[1]
+    logs = made.model(tokens, attention_mask=mask).logits[:, -width - 1 : -1].log_softmax(-1)
+    inside = output["completion_mask"]
+    ((-(logs.exp() * logs).sum(-1) * inside).sum() / inside.sum()).backward()
+    wanted = {name: p.grad for name, p in made.model.named_parameters() if p.grad is not None}
+    bonus = {name: found[0.0][name] - found[0.5][name] for name in wanted}
+    assert gradients.difference({name: bonus[name] / 0.5 for name in wanted}, wanted, critic=False) < 1e-3
+
+
+@pytest.mark.parametrize("kind", algorithms.ALGORITHMS)
+@pytest.mark.parametrize("packs", [True, False])
+def test_truncated_completions_that_are_masked_teach_nothing(tiny, tokenizer, tmp_path, kind, packs):
+    """The gradient is the same whatever their advantages are; a rollout of nothing else has none."""
+    found = []
+    for change in (0.0, 5.0, None):
+        made = gradients.trainer(kind, loading.load_model(tiny), tokenizer, tmp_path, mask_truncated=True)
+        made.packs, made.own_head = packs, packs and made.own_head
+        cut = 2 if change is not None else 1
+        made.rollout_func = gradients.ScriptedRollout(tokenizer.eos_token_id, cut)
+        rewarded = made._rewarded_rollout
+
+        def changed(inputs, rewarded=rewarded, change=change or 0.0):
+            output = rewarded(inputs)
+            lost = output["completion_mask"].sum(1) == 0
+            advantages = output["advantages"]
+            output["advantages"] = torch.where(lost if advantages.ndim == 1 else lost[:, None], change, advantages)
+            return output
+
+        made._rewarded_rollout = changed
+        found.append(gradients.gradients(made)[0])
+    assert gradients.difference(found[1], found[0], critic=False) == 0
+    assert all(gradient.abs().max() > 0 for name, gradient in found[0].items() if "embed" in name)
+    assert all(gradient.abs().max() == 0 for gradient in found[2].values())
+
+
 SEAMS = (
     "_calculate_rewards _generate_and_score_completions _compute_loss _get_per_token_logps_and_entropies "
     "_prepare_inputs"

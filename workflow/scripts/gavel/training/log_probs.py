@@ -23,7 +23,7 @@ class TokenScores(NamedTuple):
 
     Attributes:
         log_probs: float32.
-        entropies: of the distributions that the tokens come from, in nats; float32, without a gradient.
+        entropies: of the distributions that the tokens come from, in nats; float32.
         most_probable: whether no token has a higher probability; without a gradient.
     """
 
@@ -79,22 +79,26 @@ class _TokenLogProbs(torch.autograd.Function):
             chosen[rows] = logs.gather(1, targets[rows, None]).squeeze(1)
             most_probable[rows] = chosen[rows] >= logs.amax(-1)
             entropy[rows] = -torch.linalg.vecdot(logs.exp(), logs)
-        ctx.mark_non_differentiable(entropy, most_probable)
+        ctx.mark_non_differentiable(most_probable)
+        ctx.set_materialize_grads(False)
         return chosen, entropy, most_probable
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(
+        ctx: Any, for_chosen: torch.Tensor | None, for_entropy: torch.Tensor | None, *_: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         hidden, weight, bias, targets = ctx.saved_tensors
         for_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         for_bias = torch.zeros_like(bias, dtype=torch.float32) if ctx.needs_input_grad[2] else None
-        scaled = grad / ctx.temperature
         head = _as(hidden, weight, bias)  # once, not for each tile
         for rows in _tiles(len(hidden), len(weight)):
-            # Of the log-probability of token t, with respect to the logits: one-hot(t) - softmax.
-            change = torch.softmax(_logits(hidden[rows], *head, ctx.temperature), -1)
-            change.mul_(-scaled[rows, None])
-            change.scatter_add_(1, targets[rows, None], scaled[rows, None])
+            change = _logits_gradient(
+                _logits(hidden[rows], *head, ctx.temperature),
+                targets[rows, None],
+                None if for_chosen is None else for_chosen[rows, None],
+                None if for_entropy is None else for_entropy[rows, None],
+            ).div_(ctx.temperature)
             if for_bias is not None:
                 for_bias += change.sum(0)
             change = change.to(hidden.dtype)
@@ -109,6 +113,25 @@ class _TokenLogProbs(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _logits_gradient(
+    logits: torch.Tensor, targets: torch.Tensor, for_chosen: torch.Tensor | None, for_entropy: torch.Tensor | None
+) -> torch.Tensor:
+    """The gradient `(rows, V)` with respect to logits, from those `(rows, 1)` of log-probabilities and entropies.
+
+    Of the log-probability of token t it is one-hot(t) - p, of the entropy H it is -p * (log p + H).
+    """
+    if for_entropy is None:
+        assert for_chosen is not None  # autograd calls backward with a gradient
+        change = torch.softmax(logits, -1).mul_(-for_chosen)
+    else:
+        logs = torch.log_softmax(logits, -1)
+        probabilities = logs.exp()
+        entropy = -torch.linalg.vecdot(probabilities, logs).unsqueeze(1)
+        weights = (logs + entropy).mul_(for_entropy)
+        change = probabilities.mul_(-(weights if for_chosen is None else weights.add_(for_chosen)))
+    return change if for_chosen is None else change.scatter_add_(1, targets, for_chosen)
 
 
 def _as(

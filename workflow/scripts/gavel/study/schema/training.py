@@ -253,6 +253,16 @@ class Rl(Section):
         description="Add the KL term to the `loss` (DeepSeekMath's GRPO) or to the `reward`, token by token (ReFT's "
         "PPO). `reward` does not work with dapo and gspo, which divide rewards by their standard deviation.",
     )
+    entropy_coefficient: float = Field(
+        0.0,
+        description="Weight of an entropy bonus in the loss (TRL's `entropy_coef`): the mean entropy per token, in "
+        "nats, is maximised; below 0 it is minimised.",
+    )
+    mask_truncated: bool = Field(
+        False,
+        description="Leave truncated responses out of the loss (TRL's `mask_truncated_completions`, from DAPO). Their "
+        "rewards still count in their group's mean.",
+    )
     center_judge: bool = Field(
         False,
         description="Subtract from the judge's score its mean over the question's responses. No effect on unlabelled "

@@ -47,6 +47,7 @@ def trainer_config(
     seed: int,
     folder: str,
     vllm: VllmSettings | None = None,
+    **options: Any,
 ) -> GRPOConfig:
     """TRL's configuration of one run, for this process among those that train together.
 
@@ -55,6 +56,7 @@ def trainer_config(
         max_new_tokens: maximum length of a completion, in tokens.
         folder: of the checkpoints.
         vllm: samples the rollouts; None leaves that to transformers.
+        options: further ones of TRL's.
 
     Raises:
         InputError: the questions of a step do not divide among the processes, or a process's completions into
@@ -92,6 +94,7 @@ def trainer_config(
         **vllm_options(vllm),
         logging_steps=updates,
         seed=seed,
+        **options,
     )
 
 

@@ -185,8 +185,10 @@ class PPOTrainer(PackedGRPOTrainer):
         advantages, returns = gae(by_token, values, mask, self.ppo.gamma, self.ppo.gae_lambda)
         rewarded = mask * (pools >= 0).unsqueeze(1)
         inside = self._gathered(rewarded).bool()
-        residual, spread = self._gathered(returns - values)[inside], self._gathered(returns)[inside].var()
-        self._metrics["train"]["explained_variance"].append((1 - residual.var() / spread.clamp(min=1e-8)).item())
+        residual, known = self._gathered(returns - values)[inside], self._gathered(returns)[inside]
+        if len(known) > 1:
+            explained = 1 - residual.var() / known.var().clamp(min=1e-8)
+            self._metrics["train"]["explained_variance"].append(explained.item())
         white = whiten(self._gathered(advantages), self._gathered(mask), self.accelerator.gather(pools))
         output["advantages"] = white[own, : mask.shape[1]]
         rewarded_tokens = self.accelerator.reduce(rewarded.sum(), "sum").clamp(min=1)

@@ -142,6 +142,8 @@ class RLSettings:
         temperature: of the rollouts.
         kl_coefficient: weight of the KL divergence from the policy at the start.
         kl_placement: whether that is part of the loss or of the reward.
+        entropy_coefficient: weight of the entropy bonus in the loss.
+        mask_truncated: leave truncated completions out of the loss.
         center_judge: subtract from the judge's score its mean over the question's completions.
         length_penalty: reward that a completion of maximum length loses.
         partial_credit: verifiable reward of a wrong answer.
@@ -167,6 +169,8 @@ class RLSettings:
     temperature: float
     kl_coefficient: float
     kl_placement: Literal["loss", "reward"]
+    entropy_coefficient: float
+    mask_truncated: bool
     center_judge: bool
     length_penalty: float
     partial_credit: float

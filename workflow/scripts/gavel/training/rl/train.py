@@ -253,7 +253,17 @@ def _trainer(
     settings, seed, special_tokens = plan.settings, plan.grid_run.seed, plan.task.special_tokens
     longest = plan.task.max_new_tokens
     folder = str(state.checkpoints)
-    config = trainer_config(plan.algorithm, settings, plan.passes, longest, seed, folder, settings.vllm)
+    config = trainer_config(
+        plan.algorithm,
+        settings,
+        plan.passes,
+        longest,
+        seed,
+        folder,
+        settings.vllm,
+        entropy_coef=settings.entropy_coefficient,
+        mask_truncated_completions=settings.mask_truncated,
+    )
     if settings.vllm and plan.task.chat:  # vLLM reads the end token from the checkpoint, which may have another one
         config.generation_kwargs = {"stop_token_ids": [policy.tokenizer.eos_token_id]}
     sampler = Rollout(seed, plan.updates, settings.generation_batch_size, special_tokens)
