@@ -121,6 +121,11 @@ def each_run(patterns):
     return [path for run in RUNS for path in expand(patterns, run=run)]
 
 
+def answers(*paths):
+    """Files with the gold answers that a simulated judge needs; no other judge reads one."""
+    return list(paths) if config["judge"]["simulated"] else []
+
+
 def without(section, *keys):
     """A section of the config without some keys, whose changes then cause no rerun."""
     return {key: value for key, value in section.items() if key not in keys}

@@ -43,6 +43,7 @@ rule score:
         alternate=kept(rules.generate.output.alternate),
         tests=rules.prepare_data.output.tests,
         judge=MODELS.get("judge", []),
+        answers=answers(*rules.prepare_data.output.tests),
         prompts=JUDGING_PROMPTS if config["evaluation"]["judge"] else [],
     output:
         samples=[files.samples for files in EVALUATIONS],

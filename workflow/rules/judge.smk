@@ -6,6 +6,9 @@ rule judge_policy:
         ],
         model=START,
         judge=MODELS.get("judge", []),
+        answers=answers(
+            rules.prepare_data.output.validation, rules.prepare_data.output.perturbed
+        ),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
         verdicts=LAYOUT.judge.verdicts,

@@ -46,8 +46,9 @@ rule benchmark_judge:
     input:
         pairs=rules.benchmark_items.output.pairs,
         judge=lambda wildcards: (
-            [] if config["judge"]["server"] else JUDGES[wildcards.judge]["model"]
+            JUDGES[wildcards.judge]["model"] if layout.judge_is_local(config) else []
         ),
+        answers=answers(rules.prepare_data.output.validation),
         prompts=JUDGING_PROMPTS,
     output:
         answers=LAYOUT.judge.benchmark.answers("{judge}"),

@@ -11,6 +11,12 @@ rule train_rl:
         unlabeled=rules.prepare_data.output.unlabeled,
         validation=rules.prepare_data.output.validation,
         judge=MODELS.get("judge", []),
+        answers=answers(
+            rules.prepare_data.output.labeled,
+            rules.prepare_data.output.unlabeled,
+            rules.prepare_data.output.withheld,
+            rules.prepare_data.output.validation,
+        ),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:
@@ -54,6 +60,7 @@ use rule judge_policy as judge_trained with:
         problems=[rules.prepare_data.output.validation],
         model=rules.train_rl.output.final,
         judge=MODELS.get("judge", []),
+        answers=answers(rules.prepare_data.output.validation),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
     output:
         verdicts=LAYOUT.judge.run_verdicts("{run}"),

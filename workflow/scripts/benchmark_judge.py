@@ -13,7 +13,7 @@ with script_log(snakemake.log[0], f"judge benchmark, {snakemake.wildcards.judge}
     from gavel.judge_eval.benchmark import ask, check, written_judgments
 
     use_threads(snakemake.threads)
-    with judge_access(snakemake.config, snakemake.log[0]) as access:
+    with judge_access(snakemake.config, snakemake.log[0], snakemake.input.answers) as access:
         # No cache: cached answers cost nothing, and the benchmark measures the judge's cost too.
         judge = load.load(**snakemake.params.judge | access | {"cache": "off"})
         items = list(read_jsonl(snakemake.input.pairs))

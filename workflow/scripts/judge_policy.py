@@ -18,7 +18,7 @@ with script_log(snakemake.log[0], f"judge_trained {run}" if run else "judge_poli
     use_threads(snakemake.threads)
     use_budget(snakemake.params.solution["batch_seconds"])
     params = snakemake.params
-    with judge_access(snakemake.config, snakemake.log[0]) as access:
+    with judge_access(snakemake.config, snakemake.log[0], snakemake.input.answers) as access:
         judge_policy(
             model=str(snakemake.input.model),
             student=Student(**params.student),

@@ -15,10 +15,10 @@ with script_log(snakemake.log[0], f"score {run}"):
     from gavel.judge import load
     from gavel.judge.access import judge_access
 
-    settings = snakemake.params.judge
+    settings, answers = snakemake.params.judge, snakemake.input.answers
     with (
         plain_job(snakemake, "evaluate", run) as mirror,
-        judge_access(snakemake.config, snakemake.log[0]) if settings else nullcontext() as access,
+        judge_access(snakemake.config, snakemake.log[0], answers) if settings else nullcontext() as access,
     ):
         judge = load.load(**settings | access) if settings else None
         metrics, written, comparisons = {}, 0, {}

@@ -19,7 +19,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
     config, log = snakemake.config, snakemake.log[0]
     with (
         training_job(snakemake, "rl", run, params.settings, params.grid_run) as job,
-        judge_access(config, log) as judge,
+        judge_access(config, log, snakemake.input.answers) as judge,
         rollout_access(config, str(snakemake.input.start), log) as vllm,
     ):
         train(

@@ -55,7 +55,9 @@ def test_grpos_advantages_are_the_rewards_without_their_groups_mean(tiny, rows, 
         for start in (0, 4):
             group = rollout[start : start + 4]
             mean = sum(row["reward"] for row in group) / 4
-            assert [row["advantage"] for row in group] == pytest.approx([row["reward"] - mean for row in group], abs=1e-6)
+            assert [row["advantage"] for row in group] == pytest.approx(
+                [row["reward"] - mean for row in group], abs=1e-6
+            )
 
 
 class Paid:

@@ -112,6 +112,9 @@ def _models(study: dict[str, Any]) -> str:
     lines = ["## Models\n"]
     for which in ("student", "judge"):
         named = study[which]["model"]
+        if named is None:
+            lines.append(f"- {which}: no model, {study[which]['kind']}")
+            continue
         if (found := preview.model(study, which)) is None:
             lines.append(f"- {which}: {named}, made, downloaded or served later")
             continue
@@ -120,7 +123,8 @@ def _models(study: dict[str, Any]) -> str:
             f"- {which}: {named}, {_millions(found.parameters)} million parameters, {limit}, end token {found.end!r}, "
             f"padding token {found.pad!r}"
         )
-    if study["solution"]["format"] == "text" and is_shipped(study["judge"]["model"]):
+    judge = study["judge"]["model"]
+    if study["solution"]["format"] == "text" and judge and is_shipped(judge):
         lines.append("\nWARNING: the shipped judge has read programs only; its scores of texts mean nothing.")
     return "\n".join(lines)
 

@@ -35,7 +35,7 @@ class RolloutRow(_LambdaColumn):
         verifiable: verifiable reward; None without a label, at lambda 0, or if the program did not run.
         judge: the judge's score before centring; None at lambda 1, or if the judge could not be asked.
         reward: what was paid; None if a part that it needs is missing.
-        advantage: mean over its tokens (with GRPO and its relatives, all of them have the same); 0 if it taught nothing.
+        advantage: mean over its tokens (with GRPO and its relatives all have the same); 0 if it taught nothing.
         logp: log-probability of the completion under the policy that sampled it, at the sampling temperature, in nats,
             summed over its tokens; None if truncated completions are masked and this one is.
         skipped: whether the rollout's update was skipped because too many rewards were missing.
@@ -56,11 +56,12 @@ class RolloutRow(_LambdaColumn):
     skipped: bool
 
 
+_INT, _TEXT, _FLAG = pa.int32(), pa.string(), pa.bool_()
 SCHEMA = pa.schema(
-    [("step", pa.int32()), ("group", pa.int32()), ("id", pa.string()), ("labeled", pa.bool_()), ("response", pa.string())]
-    + [("tokens", pa.int32()), ("finished", pa.bool_())]
-    + [(name, pa.float64()) for name in ("lambda", "verifiable", "judge", "reward")]
-    + [("advantage", pa.float32()), ("logp", pa.float32()), ("skipped", pa.bool_())]
+    [("step", _INT), ("group", _INT), ("id", _TEXT), ("labeled", _FLAG), ("response", _TEXT), ("tokens", _INT)]
+    + [("finished", _FLAG)]
+    + [(name, pa.float64()) for name in ("lambda", "verifiable", "judge", "reward")]  # as they were computed
+    + [("advantage", pa.float32()), ("logp", pa.float32()), ("skipped", _FLAG)]
 )
 
 
@@ -128,5 +129,6 @@ def read_rollouts(folder: str | Path) -> Iterator[list[RolloutRow]]:
                 if rows:
                     yield rows
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read ({error}); a run keeps its rollouts with rl.keep_rollouts above 0") from None
-
+        raise InputError(
+            f"{path}: cannot be read ({error}); a run keeps its rollouts with rl.keep_rollouts above 0"
+        ) from None

@@ -6,7 +6,7 @@ rerun.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ ACCESS_KEYS = "base_url api_key_env top_logprobs concurrency timeout_s retries".
 
 
 @contextmanager
-def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, Any]]:
+def judge_access(
+    study: dict[str, Any], log: str | Path, answers: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the keyword arguments of `gavel.judge.load.load` that `gavel.study.params.judge` leaves out.
 
     With `judge.server.serve: job` the judge's server runs as long as the block, one for all processes of the job.
@@ -27,12 +29,15 @@ def judge_access(study: dict[str, Any], log: str | Path) -> Iterator[dict[str, A
     Args:
         study: the resolved config.
         log: the job's log; the server's output goes to a separate file beside it.
+        answers: files with the gold answers of the questions that a simulated judge is asked about.
 
     Raises:
         InputError: the server could not be started, or was permanently down when the block failed.
     """
     judge, server = study["judge"], study["judge"]["server"]
     access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ACCESS_KEYS}}
+    if judge["simulated"]:
+        access["answers"] = [str(path) for path in answers or ()]
     if server:
         register_secrets(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
     if judge["cache"] == "study":

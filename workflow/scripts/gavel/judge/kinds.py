@@ -18,6 +18,7 @@ class Kind:
         prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first. A kind without
             judging prompts leaves these and `slots` empty.
         comparative: a score ranks a solution within its group; it says nothing about a single solution.
+        model: a language model judges.
     """
 
     scores: tuple[str, ...]
@@ -26,6 +27,7 @@ class Kind:
     reasoning_prompt: str = ""
     labels: tuple[str, ...] = ()
     comparative: bool = False
+    model: bool = True
 
     def defaults(self, reasons: bool) -> dict[str, Any]:
         """The defaults of `prompt`, `labels` and `score`; without judging prompts, of `score` alone."""
@@ -50,6 +52,7 @@ KINDS = {
         labels=(" A", " B"),
         comparative=True,
     ),
+    "simulated": Kind(scores=("probability",), model=False),
 }
 
 # Tasks of a judge trained from scratch -> the kind of judge, and whether it reasons first.

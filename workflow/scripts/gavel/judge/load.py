@@ -5,15 +5,22 @@ from typing import Any
 
 from gavel.common.errors import InputError
 from gavel.judge.kinds import KINDS
+from gavel.judge.simulated import simulate
 from gavel.judge.verdict import Judge
 
 # Kind -> the module whose `make_judge(**settings)` returns the judge; imported on use, because some need heavy
 # packages.
-MODULES = {"single-token": "gavel.judge.single_token", "pairwise": "gavel.judge.pairwise"}
+MODULES = {
+    "single-token": "gavel.judge.single_token",
+    "pairwise": "gavel.judge.pairwise",
+    "simulated": "gavel.judge.simulated",
+}
 
 
 def load(*, kind: str = "single-token", **settings: Any) -> Judge:
     """Make a judge from its kind and settings.
+
+    A judge with a model and `simulated` settings gives the mean of its own score and a simulated one.
 
     Raises:
         InputError: the kind does not exist, or its settings, model or label words are invalid.
@@ -24,5 +31,9 @@ def load(*, kind: str = "single-token", **settings: Any) -> Judge:
         settings["cache"] = None
     defaults = KINDS[kind].defaults(reasons=bool(settings.get("reasoning")))
     settings |= {key: value for key, value in defaults.items() if settings.get(key) is None}
-    judge: Judge = import_module(MODULES[kind]).make_judge(**settings)
-    return judge
+    make = import_module(MODULES[kind]).make_judge
+    if kind == "simulated" or "simulated" not in settings:
+        judge: Judge = make(**settings)
+        return judge
+    simulated, answers = settings.pop("simulated"), settings.pop("answers", ())
+    return simulate(answers=answers, **simulated, other=make(**settings))

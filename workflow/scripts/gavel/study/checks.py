@@ -48,7 +48,7 @@ def check_models(study: dict[str, Any]) -> None:
         if found and is_gguf(found) and find_spec("torch"):
             gguf.check(Path(found), f"{which}.model")
         section["model"] = found or start_model(study, which)
-    check_tokenizers(**settings, solution=params.solution(study), served=bool(study["judge"]["server"]))
+    check_tokenizers(**settings, solution=params.solution(study), served=not layout.judge_is_local(study))
 
 
 def check_tokenizers(
@@ -63,7 +63,7 @@ def check_tokenizers(
         judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
             `chat_template_kwargs`.
         solution: `prompt`; with a chat template also the other keys of the section.
-        served: the judge runs on a server, so its tokenizer is not available here.
+        served: the judge runs on a server, so its tokenizer is not available here, or has no model.
 
     Raises:
         InputError: a prompt lacks its slots, a tokenizer is missing or lacks tokens, a label is not one token, a chat

@@ -32,7 +32,9 @@ class Layout:
         self.seeds = f"{root}/seeds.csv"
         self.samples = f"{root}/samples.parquet"
         self.data = DataFiles(f"{root}/data")
-        self.withheld = f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions, which no training reads
+        self.withheld = (
+            f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions, which no training reads
+        )
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder
         self.benchmarks = f"{root}/benchmarks"  # folder
@@ -248,13 +250,18 @@ def model(study: dict[str, Any], which: str) -> str:
 
 
 def start_model(study: dict[str, Any], which: str) -> str:
-    """Like `model`, but the judge before its training."""
+    """Like `model`, but the judge before its training; empty for a judge without a model."""
     name, files = study[which]["model"], Layout(study["results_dir"])
     if name == "scratch":
         return Layout(study["shared"][which] or study["results_dir"]).model(which)
     if which in gguf(study):
         return files.converted(which)
-    return files.hub(which) if which in hub(study) else name
+    return files.hub(which) if which in hub(study) else name or ""
+
+
+def judge_is_local(study: dict[str, Any]) -> bool:
+    """Whether jobs load the judge's model themselves; it may run on a server, or have no model."""
+    return study["judge"]["model"] is not None and not study["judge"]["server"]
 
 
 def readable_model(study: dict[str, Any], which: str) -> str | None:
@@ -262,6 +269,8 @@ def readable_model(study: dict[str, Any], which: str) -> str | None:
 
     None for a model that a rule makes or downloads, and for a hub name.
     """
+    if study[which]["model"] is None:
+        return None
     place = start_model(study, which)
     if not Path(place).exists() and which in (sources := gguf(study)):
         place = str(Path(sources[which].path, sources[which].file or ""))
@@ -276,7 +285,7 @@ def model_or_hub_name(study: dict[str, Any], which: str, trained: bool = True) -
 
 def model_files(study: dict[str, Any]) -> dict[str, str]:
     """The model folders of student and judge that jobs wait for."""
-    local = ["student"] if study["judge"]["server"] else ["student", "judge"]
+    local = ["student", "judge"] if judge_is_local(study) else ["student"]
     return {which: model(study, which) for which in local}
 
 
@@ -324,8 +333,8 @@ def hub(study: dict[str, Any]) -> dict[str, HubDownload]:
     }
     for which in ("student", "judge"):
         section = study[which]
-        served = which == "judge" and section["server"]
-        if section["model"] != "scratch" and not served and not Path(section["model"]).exists():
+        here = which == "student" or judge_is_local(study)
+        if here and section["model"] != "scratch" and not Path(section["model"]).exists():
             downloads[which] = {"kind": "model", "name": section["model"], "revision": section["revision"]}
             if section["gguf_file"]:
                 downloads[which]["file"] = section["gguf_file"]
@@ -347,7 +356,7 @@ def gguf(study: dict[str, Any]) -> dict[str, GgufSource]:
         name, file = study[which]["model"], study[which]["gguf_file"]
         if which in fetched and file:
             sources[which] = GgufSource(files.hub(which), file)
-        elif is_gguf(name) and not (which == "judge" and study["judge"]["server"]):
+        elif name and is_gguf(name) and not (which == "judge" and study["judge"]["server"]):
             sources[which] = GgufSource(name, None)
     return sources
 

@@ -27,9 +27,11 @@ def solution(study: dict[str, Any]) -> dict[str, Any]:
 def judge(study: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of `gavel.judge.load.load` that the judge's scores depend on.
 
-    For a server, that includes only how many top tokens it lists; `gavel.judge.access` adds its address.
+    For a server, that includes only how many top tokens it lists; `gavel.judge.access` adds its address, and for a
+    simulated judge the files with gold answers.
     """
-    server = study["judge"]["server"]
+    server, simulated = study["judge"]["server"], study["judge"]["simulated"]
+    task = {"format": study["solution"]["format"], "answer_type": study["data"]["answer_type"]}
     return (
         {key: study["judge"][key] for key in JUDGE_KEYS}
         | study["judge"]["prompting"]
@@ -37,6 +39,7 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
             "model": model(study, "judge"),
             "server": server and {"top_logprobs": server["top_logprobs"]},
         }
+        | ({"simulated": simulated | task} if simulated else {})
     )
 
 

@@ -42,6 +42,8 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
             source["path"] = find(source["path"], root, f"config: data.{key}.path")
             _check_local_data(source, f"config: data.{key}")
     for key in ("student", "judge"):
+        if study[key]["model"] is None:
+            continue
         served = key == "judge" and study["judge"]["server"]  # then `model` is the server's name for the model
         if study[key]["model"] != "scratch" and not served:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")

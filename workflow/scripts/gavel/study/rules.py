@@ -40,7 +40,8 @@ def _policy_and_judge(study: dict[str, Any]) -> int:
 
 
 def _judge(study: dict[str, Any]) -> int:
-    return _all(study) if _own_server(study) else int(not study["judge"]["server"])
+    judge = study["judge"]
+    return _all(study) if _own_server(study) else int(judge["model"] is not None and not judge["server"])
 
 
 def _judge_if_asked(study: dict[str, Any]) -> int:

@@ -59,7 +59,7 @@ def lengths_of(config: dict[str, Any], *, prompt: float, judging: float, length:
         length: mean response, as a fraction of `solution.max_new_tokens`.
     """
     limit = float(config["solution"]["max_new_tokens"])
-    others = len(KINDS[config["judge"]["kind"]].slots) - 1  # responses in a judging prompt
+    others = max(1, len(KINDS[config["judge"]["kind"]].slots) - 1)  # responses in a judging prompt
     assumed = Lengths(2 * prompt, length * limit, limit, limit, judging + others * length * limit)
     try:
         rows = _sample(config)
@@ -82,7 +82,7 @@ def _measured(
     response, longest = statistics.fmean(written), max(written) if solutions else assumed.longest_response
     templates = count([prompts.find(name).read_text(encoding="utf-8") for name in params.judge_prompts(config)])
     questions = statistics.fmean(count([row["question"] for row in rows]))
-    judged = max(templates) + questions + others * response
+    judged = max(templates, default=0) + questions + others * response
     return Lengths(max(asked), response, longest, assumed.max_new_tokens, judged, len(rows))
 
 

@@ -125,7 +125,7 @@ def _numbers(path: Path) -> int:
 
 
 def sizes(config: dict[str, Any], known: Mapping[str, Size] | None = None) -> tuple[Size, Size | None]:
-    """The sizes of student and judge; None for a judge on a server, whose memory is not the study's.
+    """The sizes of student and judge; None for a judge without a model, or on a server (not the study's memory).
 
     Args:
         known: `student` or `judge` -> its size.
@@ -135,7 +135,7 @@ def sizes(config: dict[str, Any], known: Mapping[str, Size] | None = None) -> tu
     """
     known = known or {}
     student = known.get("student") or _size(config, "student")
-    return student, None if config["judge"]["server"] else known.get("judge") or _size(config, "judge")
+    return student, known.get("judge") or _size(config, "judge") if layout.judge_is_local(config) else None
 
 
 def _size(config: dict[str, Any], which: str) -> Size:
