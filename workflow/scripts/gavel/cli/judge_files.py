@@ -6,7 +6,7 @@ The rows are responses labelled correct or incorrect (`judge_file`), such respon
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -223,10 +223,13 @@ def first_row(rows: Iterable[Row], path: str) -> tuple[Row, Iterator[Row]]:
 
 
 @contextmanager
-def settings(name: str) -> Iterator[dict[str, Any]]:
+def settings(name: str, answers: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Keyword arguments of `gavel.judge.load.load` for a model's name or a study's YAML file.
 
     If the study's jobs start the judge's server, the server runs while the block does.
+
+    Args:
+        answers: files with gold answers, for a simulated judge.
     """
     if Path(name).suffix not in (".yaml", ".yml"):
         model = resolve.find(name, ROOT, "--judge").removeprefix("./")
@@ -241,6 +244,8 @@ def settings(name: str) -> Iterator[dict[str, Any]]:
             "study first (`snakemake judge` makes it), or name the model that training starts from: "
             f"{layout.start_model(resolved, 'judge')}"
         )
-    arguments = params.judge(resolved) | {"model": layout.model_or_hub_name(resolved, "judge")}
-    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log")) as access:
+    arguments = params.judge(resolved)
+    if resolved["judge"]["model"] is not None:
+        arguments["model"] = layout.model_or_hub_name(resolved, "judge")
+    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log"), answers) as access:
         yield arguments | access

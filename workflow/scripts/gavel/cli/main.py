@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from gavel.cli.check import add_check
 from gavel.cli.cost import add_cost
 from gavel.cli.judge import add_judge
+from gavel.cli.replay import add_replay
 from gavel.cli.report import add_report
 from gavel.cli.resources import add_resources
 from gavel.cli.score import add_score
@@ -23,7 +24,7 @@ from gavel.cli.track import add_track
 from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
-COMMANDS = (add_check, add_score, add_judge, add_report, add_cost, add_resources, add_track, add_ui)
+COMMANDS = (add_check, add_score, add_judge, add_replay, add_report, add_cost, add_resources, add_track, add_ui)
 
 
 CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`

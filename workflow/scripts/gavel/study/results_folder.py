@@ -19,7 +19,7 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tes
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
-    "mlflow.db mlflow.db-journal mlflow.db.lock models report.html runs samples.parquet seeds.csv slurm state "
+    "mlflow.db mlflow.db-journal mlflow.db.lock models replay report.html runs samples.parquet seeds.csv slurm state "
     "unfinished withheld"
 ).split()
 

@@ -3,5 +3,6 @@
 - `style`: colours, sizes, and the conversion to SVG
 - `results`: test results
 - `training`: training curves and diagnostics
+- `replay`: other rewards for the same completions
 - `judges`: calibration, accuracy, cost and training of judges
 """

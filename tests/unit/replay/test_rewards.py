@@ -1,0 +1,92 @@
+"""A replay pays what the run paid, if nothing changes; and what a run with the change would have paid."""
+
+import pytest
+
+from gavel.common.files import read_jsonl
+from gavel.data.rollouts import read_rollouts
+from gavel.judge.load import load
+from gavel.judge.verdict import Judge, Verdict
+from gavel.replay.rewards import Question, Reward, Truth, replay
+from gavel.training.rl.rewards import RewardRules, mix, verifiable_reward
+from helpers.small_run import small_run
+
+
+class Lengths(Judge):
+    """Scores a solution by its length."""
+
+    def verdicts(self, questions, solutions):
+        return [Verdict(min(1.0, len(text) / 50)) for text in solutions]
+
+
+def questions(folder, rows):
+    """The questions of a small run, those of unlabelled ones with their withheld answers."""
+    gold = {str(i): row["gold"] for i, row in enumerate(rows)}
+    found = (row for name in ("labeled", "unlabeled") for row in read_jsonl(folder / f"{name}.jsonl"))
+    return {row["id"]: Question(row["question"], gold[row["id"]]) for row in found}
+
+
+def replayed(folder, rows, run_lambda=0.5, rules=None, **reward):
+    known = questions(folder, rows)
+    truth = Truth(known, rules or RewardRules("program"))
+    return list(replay(read_rollouts(folder / "out" / "rollouts"), run_lambda, known, truth, Reward(**reward)))
+
+
+@pytest.mark.parametrize(
+    ("lam", "settings", "rules"),
+    [
+        (0.0, {}, {}),
+        (0.5, {"center_judge": True}, {"center_judge": True}),
+        (0.5, {"length_penalty": 0.4, "partial_credit": 0.3}, {"per_token": 0.4 / 8, "partial": 0.3}),
+        (0.5, {"lambda_schedule": {"start": 0.9, "steps": 4}}, {}),
+        (1.0, {}, {}),
+    ],
+    ids=str,
+)
+def test_its_own_judge_pays_what_was_paid_bit_for_bit(tiny, rows, tmp_path, lam, settings, rules):
+    small_run(tmp_path, tiny, rows, lam=lam, settings={"num_generations": 4} | settings)
+    judge = load(model=tiny, cache=str(tmp_path / "cache.db"))
+    for reward in ({}, {"judge": judge}):
+        found = replayed(tmp_path, rows, lam, RewardRules("program", **rules), **reward)
+        assert [rollout.step for rollout in found] == [1, 2, 3, 4, 5, 6]
+        for rollout in found:
+            assert rollout.replayed == rollout.paid
+            assert None not in rollout.paid
+
+
+def test_another_judge_another_lambda_and_another_verifier_are_mixed_by_the_same_rule(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows)
+    known = questions(tmp_path, rows)
+    kept = list(read_rollouts(tmp_path / "out" / "rollouts"))
+
+    def all_right(responses, golds):
+        assert len(responses) == len(golds) == 2  # of the labelled question only
+        return [True] * len(responses)
+
+    found = replayed(tmp_path, rows, judge=Lengths(), lam=0.25, verifier=all_right)
+    for rollout, part in zip(found, kept, strict=True):
+        for row, reward in zip(part, rollout.replayed, strict=True):
+            score = min(1.0, len(row["response"]) / 50)
+            assert reward == mix(verifiable_reward("x", True), score, 0.25, row["labeled"])
+            assert row["id"] in known
+
+
+def test_at_lambda_zero_no_verifier_is_asked_and_at_one_no_judge(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows, lam=0.0)
+
+    class Never(Judge):
+        def verdicts(self, questions, solutions):
+            raise AssertionError("asked")
+
+    for rollout in replayed(tmp_path, rows, run_lambda=0.0, verifier=lambda responses, golds: [None] * len(responses)):
+        assert rollout.replayed == rollout.paid
+    for rollout in replayed(tmp_path, rows, run_lambda=0.0, lam=1.0, judge=Never()):
+        assert rollout.replayed[2:] == rollout.paid[2:]  # unlabelled: the judge's kept scores
+
+
+def test_the_truth_is_known_for_unlabelled_questions_and_unknown_without_an_answer(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows)
+    assert all(None not in rollout.correct for rollout in replayed(tmp_path, rows))
+    known = {key: one._replace(gold=None) for key, one in questions(tmp_path, rows).items()}
+    truth = Truth(known, RewardRules("program"))
+    rollouts = read_rollouts(tmp_path / "out" / "rollouts")
+    assert all(set(r.correct) == {None} for r in replay(rollouts, 0.0, known, truth, Reward()))

@@ -1,0 +1,6 @@
+"""Replay of finished runs: what other rewards would have paid for the same completions.
+
+- `rewards`: the rewards of a run's rollouts under another judge, lambda or verifier
+- `steps`: two rewards of the same rollout compared: agreement, AUC, correlation of advantages
+- `study`: replay every run of a study
+"""

@@ -1,0 +1,145 @@
+"""Two rewards of the same rollout compared with each other and with the truth.
+
+Rewards are compared within groups, the completions of one question, because an algorithm whose baseline is the group's
+mean learns from nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from gavel.stats.auc import auc
+from gavel.stats.intervals import clustered_mean
+
+
+class StepRow(TypedDict):
+    """One rollout under the reward that was paid and under another one. A value that is undefined is None.
+
+    Attributes:
+        completions: number of completions; the other columns leave out those without a reward.
+        missing: fraction that the other reward lacks.
+        paid, replayed: mean rewards.
+        correct: fraction of the completions whose correctness is known that are correct.
+        agreement: of the pairs of a group's completions that the paid reward tells apart, the fraction that the other
+            one orders in the same way; ties count half.
+        correlation: of the advantages (a reward minus its group's mean), over completions.
+        auc_paid, auc_replayed: AUC within questions against the truth, mean over groups.
+    """
+
+    step: int
+    completions: int
+    missing: float
+    paid: float | None
+    replayed: float | None
+    correct: float | None
+    agreement: float | None
+    correlation: float | None
+    auc_paid: float | None
+    auc_replayed: float | None
+
+
+class Rollout(NamedTuple):
+    """A rollout's completions `(N,)` with two rewards and the truth; None where unknown.
+
+    Attributes:
+        questions: id of each completion's question.
+        groups: of each completion; those of a group are adjacent.
+    """
+
+    step: int
+    questions: Sequence[str]
+    groups: Sequence[int]
+    paid: Sequence[float | None]
+    replayed: Sequence[float | None]
+    correct: Sequence[bool | None]
+
+
+def step_row(rollout: Rollout) -> StepRow:
+    """Compare both rewards on one rollout."""
+    paid, replayed = (np.array(values, dtype=float) for values in (rollout.paid, rollout.replayed))
+    groups = np.asarray(rollout.groups)
+    known = [right for right in rollout.correct if right is not None]
+    return {
+        "step": rollout.step,
+        "completions": len(groups),
+        "missing": float(np.isnan(replayed).mean()),
+        "paid": _mean(paid),
+        "replayed": _mean(replayed),
+        "correct": sum(known) / len(known) if known else None,
+        "agreement": agreement(groups, paid, replayed),
+        "correlation": correlation(advantages(groups, paid), advantages(groups, replayed)),
+        "auc_paid": _mean(np.array([value for _, value in question_aucs(rollout, rollout.paid)])),
+        "auc_replayed": _mean(np.array([value for _, value in question_aucs(rollout, rollout.replayed)])),
+    }
+
+
+def agreement(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> float | None:
+    """Of the pairs within groups that `first` tells apart, the fraction that `second` orders alike; ties count half.
+
+    Pairs with a missing reward (NaN) are left out; None without pairs.
+    """
+    alike, pairs = 0.0, 0
+    for group in np.unique(groups):
+        inside = groups == group
+        a, b = first[inside], second[inside]
+        orders = [np.sign(values[:, None] - values[None, :])[np.triu_indices(len(a), 1)] for values in (a, b)]
+        told = np.isfinite(orders[0]) & np.isfinite(orders[1]) & (orders[0] != 0)
+        one, other = orders[0][told], orders[1][told]
+        alike += float((one == other).sum() + 0.5 * (other == 0).sum())
+        pairs += int(told.sum())
+    return alike / pairs if pairs else None
+
+
+def advantages(groups: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """Rewards `(N,)` minus the mean of their groups; NaN where missing."""
+    result = np.full(len(rewards), np.nan)
+    for group in np.unique(groups):
+        inside = (groups == group) & ~np.isnan(rewards)
+        if inside.any():
+            result[inside] = rewards[inside] - rewards[inside].mean()
+    return result
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Pearson's correlation where both are known; None if one of them does not vary."""
+    both = ~(np.isnan(first) | np.isnan(second))
+    a, b = first[both], second[both]
+    if len(a) < 2 or np.ptp(a) < 1e-12 or np.ptp(b) < 1e-12:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def question_aucs(rollout: Rollout, rewards: Sequence[float | None]) -> list[tuple[str, float]]:
+    """(question, AUC of a reward) of each group that has both correct and incorrect completions."""
+    members: dict[int, list[tuple[float, bool]]] = {}
+    questions = dict(zip(rollout.groups, rollout.questions, strict=True))
+    for group, reward, right in zip(rollout.groups, rewards, rollout.correct, strict=True):
+        if reward is not None and right is not None:
+            members.setdefault(group, []).append((reward, right))
+    found = ((group, auc(*zip(*rows, strict=True))) for group, rows in members.items())
+    return [(questions[group], value) for group, value in found if value is not None]
+
+
+def parting(rows: Sequence[StepRow], below: float, patience: int) -> int | None:
+    """The first of `patience` consecutive steps at which the advantages' correlation is below `below`, or undefined
+    because the other reward tells nothing apart; None if there is none."""
+    apart = 0
+    for place, row in enumerate(rows):
+        apart = apart + 1 if row["correlation"] is None or row["correlation"] < below else 0
+        if apart == patience:
+            return rows[place - patience + 1]["step"]
+    return None
+
+
+def mean_with_interval(groups: Sequence[str], values: Sequence[float]) -> tuple[float, float, float] | None:
+    """Mean of values in [0, 1] and its 95 % interval, resampled by group; None without values."""
+    if not values:
+        return None
+    low, high = clustered_mean(groups, values)
+    return sum(values) / len(values), low, high
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None

@@ -1,0 +1,157 @@
+"""Replay the runs of a finished study."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+from tqdm import tqdm
+
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl
+from gavel.data.rollouts import read_rollouts
+from gavel.replay.rewards import Question, Reward, Truth, replay
+from gavel.replay.steps import Rollout, StepRow, mean_with_interval, parting, question_aucs, step_row
+from gavel.study import config_files, layout
+from gavel.study.layout import Layout
+from gavel.study.schema.study import fill_defaults
+from gavel.training.rl.rewards import RewardRules
+
+
+class RunSummary(TypedDict):
+    """A run under both rewards, over all its replayed rollouts. Undefined values are None.
+
+    Attributes:
+        steps, completions: numbers that were replayed.
+        missing: fraction of the completions without a replayed reward.
+        largest_difference: between a completion's two rewards.
+        agreement, correlation: means over rollouts (`gavel.replay.steps.StepRow`).
+        auc_paid, auc_replayed: mean, low and high: AUC within questions against the truth, with a 95 % interval.
+        parted: the step at which the rewards part (`gavel.replay.steps.parting`).
+    """
+
+    run: str
+    steps: int
+    completions: int
+    missing: float
+    largest_difference: float | None
+    agreement: float | None
+    correlation: float | None
+    auc_paid: tuple[float, float, float] | None
+    auc_replayed: tuple[float, float, float] | None
+    parted: int | None
+
+
+class ReplayedRun(NamedTuple):
+    """A run's rollouts under both rewards."""
+
+    summary: RunSummary
+    rows: list[StepRow]
+
+
+class FinishedStudy:
+    """The rollouts of a finished study, with their questions.
+
+    Args:
+        results: the results folder.
+
+    Raises:
+        InputError: there is no finished study, or its config is malformed.
+    """
+
+    def __init__(self, results: str | Path):
+        self.files = Layout(str(results))
+        path = Path(self.files.config)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; name the results folder of a finished study")
+        try:
+            self.config = fill_defaults(config_files.read(path))
+        except InputError as error:
+            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+        self.questions = self._questions()
+
+    @property
+    def answers(self) -> list[str]:
+        """Files with the gold answers of training questions, for a simulated judge."""
+        data = self.files.data
+        return [data.labeled, data.unlabeled, self.files.withheld]
+
+    def runs(self) -> list[str]:
+        """The RL runs that have kept rollouts, in the order of the grid."""
+        return [run for run in layout.grid_runs(self.config) if Path(self.files.runs(run).rollouts).exists()]
+
+    def rules(self) -> RewardRules:
+        """How the parts of a reward were computed."""
+        rl, solution = self.config["rl"], self.config["solution"]
+        per_token = rl["length_penalty"] / solution["max_new_tokens"]
+        answer_type = self.config["data"]["answer_type"]
+        return RewardRules(solution["format"], rl["partial_credit"], rl["center_judge"], per_token, answer_type)
+
+    def _questions(self) -> dict[str, Question]:
+        data = self.files.data
+        withheld = {row["id"]: row["gold"] for row in read_jsonl(self.files.withheld)}
+        return {
+            row["id"]: Question(row["question"], row["gold"] if row["gold"] is not None else withheld.get(row["id"]))
+            for path in (data.labeled, data.unlabeled)
+            for row in read_jsonl(path)
+        }
+
+    def replay(
+        self, run: str, reward: Reward, truth: Truth, *, every: int = 1, below: float = 0.5, patience: int = 3
+    ) -> ReplayedRun:
+        """Replay one run.
+
+        Args:
+            every: replay every Nth of its kept rollouts.
+            below, patience: when rewards part (`gavel.replay.steps.parting`).
+
+        Raises:
+            InputError: its rollouts cannot be read, or name a question that the data files lack.
+        """
+        folder = self.files.runs(run).rollouts
+        kept = islice(read_rollouts(folder), 0, None, every)
+        checked = (self._checked(rows, folder) for rows in kept)
+        shown = tqdm(checked, desc=run, disable=None, unit=" steps", leave=False)
+        lam = layout.grid_runs(self.config)[run]["lam"]
+        rollouts = list(replay(shown, lam, self.questions, truth, reward))
+        rows = [step_row(rollout) for rollout in rollouts]
+        return ReplayedRun(_summary(run, rollouts, rows, below, patience), rows)
+
+    def _checked(self, rows: Any, folder: str) -> Any:
+        for row in rows:
+            if row["id"] not in self.questions:
+                raise InputError(f"{folder}: question {row['id']!r} is not in {self.files.data.folder}")
+        return rows
+
+
+def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], below: float, patience: int) -> RunSummary:
+    differences = [
+        abs(paid - other)
+        for rollout in rollouts
+        for paid, other in zip(rollout.paid, rollout.replayed, strict=True)
+        if paid is not None and other is not None
+    ]
+    completions = sum(row["completions"] for row in rows)
+    return {
+        "run": run,
+        "steps": len(rows),
+        "completions": completions,
+        "missing": sum(row["missing"] * row["completions"] for row in rows) / max(1, completions),
+        "largest_difference": max(differences, default=None),
+        "agreement": _mean([row["agreement"] for row in rows]),
+        "correlation": _mean([row["correlation"] for row in rows]),
+        "auc_paid": _auc(rollouts, "paid"),
+        "auc_replayed": _auc(rollouts, "replayed"),
+        "parted": parting(rows, below, patience),
+    }
+
+
+def _auc(rollouts: Sequence[Rollout], which: str) -> tuple[float, float, float] | None:
+    """Over all groups; questions are resampled."""
+    found = [pair for rollout in rollouts for pair in question_aucs(rollout, getattr(rollout, which))]
+    return mean_with_interval([question for question, _ in found], [value for _, value in found])
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
