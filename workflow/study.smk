@@ -8,6 +8,11 @@ include: "rules/rl.smk"
 include: "rules/evaluate.smk"
 
 
+if SFT_CONTROLS:
+
+    include: "rules/controls.smk"
+
+
 if layout.judge_stages(config):
 
     include: "rules/judge_training.smk"

@@ -1,3 +1,13 @@
+# With these a training job knows the gold answer of every question. Only a simulated judge and the bounds with all
+# answers get them.
+TRAINING_ANSWERS = [
+    rules.prepare_data.output.labeled,
+    rules.prepare_data.output.unlabeled,
+    rules.prepare_data.output.withheld,
+    rules.prepare_data.output.validation,
+]
+
+
 rule train_rl:
     input:
         verdicts=rules.judge_policy.output.verdicts,
@@ -11,11 +21,11 @@ rule train_rl:
         unlabeled=rules.prepare_data.output.unlabeled,
         validation=rules.prepare_data.output.validation,
         judge=MODELS.get("judge", []),
-        answers=answers(
-            rules.prepare_data.output.labeled,
-            rules.prepare_data.output.unlabeled,
-            rules.prepare_data.output.withheld,
-            rules.prepare_data.output.validation,
+        answers=lambda wildcards: (
+            TRAINING_ANSWERS
+            if config["judge"]["simulated"]
+            or RL_RUNS[wildcards.run].get("control") == "all-answers"
+            else []
         ),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
         launcher=LAUNCHER,
@@ -35,7 +45,7 @@ rule train_rl:
     benchmark:
         LAYOUT.benchmark(RULES["train_rl"])
     wildcard_constraints:
-        run="|".join(GRID_RUNS),
+        run="|".join(RL_RUNS),
     priority: 5  # training takes longest, so it comes before evaluations
     conda:
         "../../envs/gavel.yaml"
@@ -45,7 +55,7 @@ rule train_rl:
     params:
         code=code("train_rl.py"),
         compute=COMPUTE,
-        grid_run=lambda wildcards: GRID_RUNS[wildcards.run],
+        grid_run=lambda wildcards: RL_RUNS[wildcards.run],
         student=STUDENT_TOKENS,
         judge=JUDGE,
         settings=job_params.rl(config),

@@ -56,17 +56,18 @@ elif config["sft"]:
         script:
             "../scripts/train_sft.py"
 
-else:
 
-    # Without SFT the baseline is the student as it is: validated and evaluated, but neither trained nor copied.
+if "base" in RUNS:
+
+    # The student as it is: validated and evaluated, but neither trained nor copied. Without SFT it is the baseline.
     rule validate_base:
         input:
-            model=START,
+            model=CHECKPOINTS["base"].main,
             validation=rules.prepare_data.output.validation,
             prompts=SOLVING_PROMPT,
         output:
-            monitor=LAYOUT.runs(BASELINE).monitor,
-            run=LAYOUT.runs(BASELINE).run_json,
+            monitor=LAYOUT.runs("base").monitor,
+            run=LAYOUT.runs("base").run_json,
         log:
             LAYOUT.log(RULES["validate_base"]),
         benchmark:

@@ -33,6 +33,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
             start=str(snakemake.input.start),
             data={name: snakemake.input[name] for name in ("labeled", "unlabeled", "validation")},
             judge=params.judge | judge,
+            answers=list(snakemake.input.answers) if "control" in params.grid_run else [],
             keep_rollouts=config["rl"]["keep_rollouts"],
             settings=RLSettings.from_section(params.settings, vllm),
             limits=limits(config["evaluation"]),

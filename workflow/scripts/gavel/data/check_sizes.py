@@ -86,3 +86,21 @@ def check_references(solutions: int, key: str, questions: str) -> None:
             f"{key}: compares with reference solutions, but none of the {questions} questions has one; name the "
             f"solutions' column in data.train.columns.solution, or leave out {key}"
         )
+
+
+def check_withheld(key: str, known: int, unlabeled: int) -> None:
+    """Check that every unlabelled question has a gold answer, withheld from training.
+
+    Args:
+        key: of the config, which needs them.
+        known: number of unlabelled questions whose gold answer is known.
+        unlabeled: number of unlabelled questions.
+
+    Raises:
+        InputError: some have none.
+    """
+    if known < unlabeled:
+        raise InputError(
+            f"{key}: needs the gold answer of every unlabelled question, but {unlabeled - known:,} of {unlabeled:,} "
+            "have none; leave it out"
+        )

@@ -42,13 +42,14 @@ def prepare(
         solution_format: of the student's responses; `program` converts the labelled problems' solutions.
         reasoning: programs have the solution's text as comments.
         output: folder for the files.
-        withheld: file for the gold answers of unlabelled questions that have one: rows with `id` and `gold`. Analyses
-            of finished runs read it; no training may.
+        withheld: file for the gold answers of unlabelled questions that have one: rows with `id`, `gold` and the
+            `solution`. Only the simulated judge, the bounds with all answers and analyses of finished runs read it.
         answer_type: of all gold answers.
 
     Returns:
         The contents of `splits.json`: rows per file, what was removed and why, which solutions SFT can train on and
-        why it cannot train on others. `notes.skip_bad` counts unreadable rows per source, for sources that set
+        why it cannot train on others. `notes.withheld` counts the unlabelled questions whose gold answer is known, and
+        `notes.skip_bad` unreadable rows per source, for sources that set
         `skip_bad`.
 
     Raises:
@@ -91,10 +92,11 @@ def prepare(
         **{f"test/{name}": rows for name, rows in test_rows.items()},
     }.items():
         write_jsonl(output / f"{name}.jsonl", rows)
+    without = {row["id"] for row in splits["unlabeled"]}
+    hidden = [row for row in pool if row["id"] in without and row["gold"] is not None]
+    notes["withheld"] = len(hidden)
     if withheld is not None:
-        hidden = {row["id"] for row in splits["unlabeled"]}
-        known = (row for row in pool if row["id"] in hidden and row["gold"] is not None)
-        write_jsonl(withheld, ({"id": row["id"], "gold": row["gold"]} for row in known))
+        write_jsonl(withheld, ({key: row.get(key) for key in ("id", "gold", "solution")} for row in hidden))
     counts = {"pretrain": len(read)} | {name: len(rows) for name, rows in splits.items()}
     summary = {
         "counts": counts | {f"test/{name}": len(rows) for name, rows in test_rows.items()},

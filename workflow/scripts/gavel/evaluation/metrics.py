@@ -31,13 +31,13 @@ File = tuple[str, str, str]  # run, checkpoint and test set of a file of scored 
 ByQuestion = dict[str, float]
 Links = dict[str, dict[str, dict[str, str | None]]]  # test set -> `seed_id` or `kind` -> question id -> its value
 
-METRIC_COLUMNS = "run checkpoint algorithm lambda seed set metric k value low high n".split()
+METRIC_COLUMNS = "run checkpoint algorithm lambda seed control set metric k value low high n".split()
 COMPARISON_COLUMNS = (
     "run checkpoint baseline set metric k difference low high p n p_adjusted primary gained lost mcnemar_p"
 ).split()
 SEED_COLUMNS = (
-    "algorithm lambda set metric k seeds n value low high lowest highest difference difference_low difference_high p "
-    "p_adjusted"
+    "algorithm lambda control set metric k seeds n value low high lowest highest difference difference_low "
+    "difference_high p p_adjusted"
 ).split()
 # Pairs of ways to choose among all samples of a run, compared at the largest k.
 VOTE_COMPARISONS = (
@@ -73,8 +73,7 @@ def write_metrics(
 
     Args:
         files: (run, checkpoint, set, path) of each file of scored samples.
-        runs: run → `{"algorithm", "lambda", "seed"}`; λ is None for the baseline, from which RL starts: `sft`, or
-            without SFT `base`.
+        runs: run → its columns; the first is the baseline, from which RL starts: `sft`, or without SFT `base`.
         ks: the k of maj@k and pass@k.
         primary: the pre-specified comparison with the baseline. If it covers several seeds, it has a row of its own in
             the comparisons, under its name, once all of its runs are there.
@@ -84,7 +83,7 @@ def write_metrics(
     Raises:
         InputError: a file is unusable, or two files of a set cover different questions; names the file.
     """
-    baseline = next(run for run, about in runs.items() if about["lambda"] is None)
+    baseline = next(iter(runs))
     values: dict[File, Values] = {}
     links: Links = {}
     metrics = []
@@ -99,7 +98,7 @@ def write_metrics(
         about = {"seed_id": {row["id"]: row.get("seed_id") for row in rows}}
         links.setdefault(name, about | {"kind": {row["id"]: row.get("kind") for row in rows}})
     for (run, checkpoint, name), found in values.items():
-        labels = runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
+        labels = {"control": None} | runs[run] | {"run": run, "checkpoint": checkpoint, "set": name}
         metrics += [labels | row for row in _summaries(found) + _drop_rates(values, links, run, checkpoint, name)]
     comparisons: list[dict[str, Any]] = []
     pairs = list(_pairs(values, runs, baseline))
@@ -119,9 +118,11 @@ def write_metrics(
     comparisons += [_pooled(row, wanted) for row in seeds if is_primary(row, runs, primary)]
     for row in comparisons:
         row["primary"] = all(row[key] == value for key, value in wanted.items())
-    for counts in (True, False):  # main checkpoints and the others are separate families
-        others = (row for row in comparisons if not row["primary"])
-        family = [row for row in others if (row["checkpoint"] == main_checkpoint(row["run"])) == counts]
+    families = defaultdict(list)  # main checkpoints, other checkpoints, and controls are corrected separately
+    for row in (row for row in comparisons if not row["primary"]):
+        control = row["run"] in runs and is_control(runs[row["run"]])
+        families[row["checkpoint"] == main_checkpoint(row["run"]), control].append(row)
+    for family in families.values():
         for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_adjusted"] = adjusted
     for row in comparisons:
@@ -277,7 +278,12 @@ def is_primary(row: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], pr
         return False
     wanted = {"algorithm": about["algorithm"], "lambda": about["lambda"]}
     wanted |= {"set": primary["set"], "metric": primary["metric"], "k": primary["k"]}
-    return all(row[key] == value for key, value in wanted.items())
+    return not is_control(row) and all(row[key] == value for key, value in wanted.items())
+
+
+def is_control(row: Mapping[str, Any]) -> bool:
+    """Whether a run, or a row of a table, is a control's."""
+    return isinstance(row.get("control"), str)  # a missing value of a table is NaN
 
 
 def _pooled(row: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,28 +296,28 @@ def _pooled(row: Mapping[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]
 def across_seeds(
     values: Mapping[File, Values], runs: Mapping[str, RunColumns], baseline: tuple[str, str], primary: Primary
 ) -> list[dict[str, Any]]:
-    """Mean accuracy over seeds, and its difference from the baseline, for each algorithm and λ with several seeds.
+    """Mean accuracy over several seeds, and its difference from the baseline, for each algorithm and λ, or control.
 
     Intervals and p resample both seeds and questions (`gavel.stats.intervals.crossed_bootstrap`). The baseline is one
     checkpoint, from which all seeds start: its own training seed does not vary.
 
     Args:
         values: (run, checkpoint, set) -> metric values per question.
-        runs: run -> `{"algorithm", "lambda", "seed"}`.
+        runs: run -> its columns.
         baseline: (run, checkpoint) that is subtracted.
         primary: keeps its p if it is one of the rows.
 
     Returns:
         Rows with the keys `SEED_COLUMNS`, for greedy accuracy and maj at the largest k of the last checkpoints.
         `lowest` and `highest` are accuracies of single seeds; `p_adjusted` is Holm-corrected over the rows but the
-        primary one.
+        primary one, those of controls separately.
     """
     groups = defaultdict(list)
     for run, cell in runs.items():
         if run != baseline[0]:
-            groups[cell["algorithm"], cell["lambda"]].append(run)
+            groups[cell["algorithm"], cell["lambda"], cell.get("control")].append(run)
     rows: list[dict[str, Any]] = []
-    for (algorithm, lam), members in groups.items():
+    for (algorithm, lam, control), members in groups.items():
         for name in dict.fromkeys(name for _, _, name in values):
             tables = [values[run, "last", name] for run in members if (run, "last", name) in values]
             if len(tables) < 2:
@@ -325,11 +331,14 @@ def across_seeds(
                 names = [name_ for name_ in base if all(name_ in table[measure] for table in tables)]
                 if not names:
                     continue
-                labels = {"algorithm": algorithm, "lambda": lam, "set": name, "metric": measure[0], "k": measure[1]}
+                labels = {"algorithm": algorithm, "lambda": lam, "control": control}
+                labels |= {"set": name, "metric": measure[0], "k": measure[1]}
                 rows.append(labels | _seed_row([table[measure] for table in tables], base, names))
-    others = [row for row in rows if not is_primary(row, runs, primary)]
-    for row, adjusted in zip(others, holm([row["p"] for row in others]), strict=True):
-        row["p_adjusted"] = adjusted
+    for controls in (False, True):
+        family = [row for row in rows if is_control(row) == controls]
+        others = [row for row in family if not is_primary(row, runs, primary)]
+        for row, adjusted in zip(others, holm([row["p"] for row in others]), strict=True):
+            row["p_adjusted"] = adjusted
     return [{"p_adjusted": row["p"]} | row for row in rows]
 
 

@@ -2,8 +2,11 @@
 
 from typing import NotRequired, TypedDict
 
-# A run's place in the grid; None for the baseline. A keyword is among its fields, hence no class.
-RunColumns = TypedDict("RunColumns", {"algorithm": str, "lambda": float | None, "seed": int | None})
+# A run's place in the grid; lambda is None for the baseline and for controls. `control` is a control's name, None for
+# the others. A keyword is among the fields, hence no class.
+RunColumns = TypedDict(
+    "RunColumns", {"algorithm": str, "lambda": float | None, "seed": int | None, "control": str | None}
+)
 
 
 class Response(TypedDict):

@@ -1,7 +1,7 @@
-"""How the pages name a study's baseline: SFT, or without SFT the base model."""
+"""How the pages name a study's baseline (SFT, or without SFT the base model) and its controls."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 
 class Baseline(NamedTuple):
@@ -56,3 +56,23 @@ def shared_baseline(baselines: Iterable[Baseline]) -> Baseline:
     """The names for several studies: those of their baseline, or neutral ones if they have different ones."""
     found = set(baselines)
     return found.pop() if len(found) == 1 else _ANY
+
+
+# (algorithm, control) -> its name; any RL algorithm is "".
+CONTROLS = {
+    ("", "majority-vote"): "majority vote",
+    ("", "coin"): "coin",
+    ("", "format"): "format only",
+    ("", "all-answers"): "all answers",
+    ("sft", "judge-accepted"): "SFT on samples that the judge accepts",
+    ("sft", "majority-vote"): "SFT on majority-vote answers",
+    ("sft", "all-answers"): "SFT on all solutions",
+    ("base", "base"): "base model",
+}
+
+
+def control_label(about: Mapping[str, Any], seed: object = None) -> str:
+    """A control's name in tables and sentences, with its seed if one is given."""
+    algorithm, control = about["algorithm"], about["control"]
+    name = CONTROLS.get((algorithm, control)) or f"{algorithm.upper()}, {CONTROLS.get(('', control), control)}"
+    return name if seed is None or about.get("seed") is None else f"{name}, seed {seed}"

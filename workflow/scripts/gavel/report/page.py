@@ -28,6 +28,7 @@ from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.results import Results, load, plain_types
 from gavel.report.sections import (
     accuracy,
+    controls,
     data_and_cost,
     judge,
     judge_benchmark,
@@ -141,6 +142,7 @@ def _context(
         "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
+        "controls": controls.controls_table(results),
         "across_seeds": accuracy.seeds_table(results),
         "votes": votes.majority_table(results),
         "judged_votes": _filled(results, votes.judged_table),

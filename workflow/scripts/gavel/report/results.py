@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -15,10 +15,17 @@ from pandas.api.types import is_numeric_dtype
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
 from gavel.common.redaction import redact, redact_config
-from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, SEED_COLUMNS, is_primary, main_checkpoint
+from gavel.evaluation.metrics import (
+    COMPARISON_COLUMNS,
+    METRIC_COLUMNS,
+    SEED_COLUMNS,
+    is_control,
+    is_primary,
+    main_checkpoint,
+)
 from gavel.evaluation.records import Primary, RunColumns
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
-from gavel.report.baseline import BASELINES, Baseline
+from gavel.report.baseline import BASELINES, Baseline, control_label
 from gavel.report.plots.style import label
 from gavel.study import layout
 from gavel.study.layout import Layout, primary_comparison, run_name
@@ -36,7 +43,7 @@ class Tokens(NamedTuple):
 RERUN = "delete it and rerun the study"  # advice for a file that the study did not write in this form
 NUMBER = int | float
 # Columns of text, and columns that have a value in every row of the test results.
-TEXT_COLUMNS = set("algorithm run checkpoint set metric baseline primary judge by part items".split())
+TEXT_COLUMNS = set("algorithm control run checkpoint set metric baseline primary judge by part items".split())
 REQUIRED_COLUMNS = set("run checkpoint baseline set metric k n".split())
 # Columns of numbers in monitor.csv and training.csv.
 MONITOR_COLUMNS = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
@@ -45,8 +52,18 @@ RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER 
 
 
 @dataclass
+class ControlResults:
+    """The controls of a study: their runs, and their rows of the tables."""
+
+    runs: dict[str, dict[str, Any]]
+    metrics: pd.DataFrame
+    comparisons: pd.DataFrame
+    seeds: pd.DataFrame
+
+
+@dataclass
 class Results:
-    """The contents of a study's files.
+    """The contents of a study's files; tables and runs without those of `controls`.
 
     Attributes:
         runs: run -> its run.json, the baseline first, then in the grid's order. A run of the grid without a run.json
@@ -58,7 +75,7 @@ class Results:
         usage: group of rules (`gavel.study.rules.Rule.group`) -> tokens.
         contests: run -> test set -> the round robins and knockouts between its samples, with their cost
             (`gavel.evaluation.best_of`).
-        names: run -> its label; also of the primary comparison, if it covers several seeds.
+        names: run -> its label, controls included; also of the primary comparison, if it covers several seeds.
     """
 
     files: Layout
@@ -77,6 +94,7 @@ class Results:
     benchmarks: pd.DataFrame
     usage: dict[str, Tokens]
     contests: dict[str, dict[str, dict[str, dict[str, Any]]]]
+    controls: ControlResults
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self):
@@ -84,6 +102,10 @@ class Results:
         self.names = {
             run: label(run, about["algorithm"], about["lambda"], about.get("seed") if several else None)
             for run, about in self.runs.items()
+        }
+        self.names |= {
+            run: control_label(about, about.get("seed") if several else None)
+            for run, about in self.controls.runs.items()
         }
         if self.is_pooled:
             named = self.study["primary"]
@@ -180,13 +202,20 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
     """
     files, study = Layout(root), redact_config(study)
     made = Layout(tables or root)
-    runs = _runs(files, study)
+    found = _runs(files, study)
+    runs = {run: about for run, about in found.items() if not is_control(about)}
+    tables_of = {
+        "metrics": _table(made.metrics, METRIC_COLUMNS, REQUIRED_COLUMNS),
+        "comparisons": _table(made.comparisons, COMPARISON_COLUMNS, REQUIRED_COLUMNS),
+        "seeds": _table(made.seeds, SEED_COLUMNS),
+    }
+    controls = {run: about for run, about in found.items() if is_control(about)}
+    own = {name: _of_controls(table, controls) for name, table in tables_of.items()}
     return Results(
         files=files,
         study=study,
-        metrics=_table(made.metrics, METRIC_COLUMNS, REQUIRED_COLUMNS),
-        comparisons=_table(made.comparisons, COMPARISON_COLUMNS, REQUIRED_COLUMNS),
-        seeds=_table(made.seeds, SEED_COLUMNS),
+        **{name: table[~own[name]].reset_index(drop=True) for name, table in tables_of.items()},
+        controls=ControlResults(controls, **{name: table[own[name]] for name, table in tables_of.items()}),
         runs=runs,
         monitors=_tables({run: files.runs(run).monitor for run in runs}),
         training=_tables({run: files.runs(run).training for run in runs}),
@@ -204,11 +233,17 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
     )
 
 
+def _of_controls(table: pd.DataFrame, controls: Mapping[str, Any]) -> pd.Series:
+    """Which rows of a table are controls'."""
+    return table.control.notna() if "control" in table and "run" not in table else table.run.isin(list(controls))
+
+
 def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     planned, named = runs_of(study), study["primary"]
     # In a study's own config these are runs of the grid; in a changed one they are reported as missing.
     for seed in study["rl"]["seeds"] if named["seed"] is None else [named["seed"]]:
-        missing: RunColumns = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seed": seed}
+        columns = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seed": seed, "control": None}
+        missing = cast(RunColumns, columns)
         planned.setdefault(run_name(named["algorithm"], named["lambda"], seed), missing)
     runs = {run: {"run": run, **grid_run, "status": "missing"} for run, grid_run in planned.items()}
     for path in matching(files, files.runs("*").run_json):
@@ -219,11 +254,12 @@ def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if "status" not in found:
             raise InputError(f"{path}: no 'status'; {RERUN}")
         runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
-        if runs[run]["algorithm"] not in BASELINES and runs[run]["lambda"] is None:
+        if runs[run]["algorithm"] not in BASELINES and runs[run]["lambda"] is None and not is_control(runs[run]):
             raise InputError(f"{path}: no 'lambda', which an RL run needs; {RERUN}")
     for run, about in runs.items():
         rule = baseline_rule(run)
-        log = Path(files.log(RULES[rule]) if rule else files.log(RULES["train_rl"], run=run))
+        trained = "train_control" if is_control(about) and about["algorithm"] == "sft" else "train_rl"
+        log = Path(files.log(RULES[rule]) if rule else files.log(RULES[trained], run=run))
         if about["status"] == "missing" and log.exists():
             about |= {"status": "failed", "reason": last_line(log)}
     return runs

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gavel.common.paths import is_shipped
-from gavel.data.check_sizes import check_references, check_solutions, check_unlabeled, check_validation
+from gavel.data.check_sizes import check_references, check_solutions, check_unlabeled, check_validation, check_withheld
 from gavel.data.pretrain_check import check_origin
 from gavel.models.context import check_files
 from gavel.study.layout import DataFiles, local_models, readable_model
@@ -35,6 +35,9 @@ def check_splits(
         check_references(solutions["labeled"], "judge.rl", "labelled")
     if taught := judge["self_taught"]:
         check_unlabeled(taught["iterations"], taught["questions"], counts["unlabeled"])
+    if judge["simulated"] or "all-answers" in (*study["controls"]["rewards"], *study["controls"]["sft"]):
+        key = "judge.simulated" if judge["simulated"] else "controls: all-answers"
+        check_withheld(key, summary["notes"]["withheld"], counts["unlabeled"])
     check_validation((judge["benchmark"] or {"questions": 0})["questions"], counts["validation"])
     for key, model in local_models(study).items():
         if _generates(study["data"]) or not is_shipped(model):

@@ -129,6 +129,7 @@ class RunFiles:
         self.training = f"{folder}/training.csv"
         self.run_json = f"{folder}/run.json"
         self.rollouts = f"{folder}/rollouts"  # folder, of RL runs
+        self.examples = f"{folder}/examples.jsonl"  # of controls that SFT trains
 
 
 class EvaluationFiles:
@@ -369,7 +370,7 @@ def run_name(algorithm: str, lam: float, seed: int | None) -> str:
 def grid(rl: Mapping[str, Any]) -> dict[str, RunColumns]:
     """The runs of a config's section `rl`."""
     return {
-        run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed}
+        run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed, "control": None}
         for algorithm in rl["algorithms"]
         for lam in rl["lambda"]
         for seed in rl["seeds"]
@@ -382,10 +383,26 @@ def baseline(study: Mapping[str, Any]) -> str:
 
 
 def runs(study: dict[str, Any]) -> dict[str, RunColumns]:
-    """All runs of a study, the baseline first."""
+    """All runs of a study: the baseline first, then the grid, then the controls."""
     first = baseline(study)
-    about: RunColumns = {"algorithm": first, "lambda": None, "seed": None}
-    return {first: about} | grid(study["rl"])
+    about: RunColumns = {"algorithm": first, "lambda": None, "seed": None, "control": None}
+    return {first: about} | grid(study["rl"]) | controls(study)
+
+
+def controls(study: Mapping[str, Any]) -> dict[str, RunColumns]:
+    """The runs of section `controls`: RL with another reward, SFT on chosen samples, and the untrained student."""
+    section, rl = study["controls"], study["rl"]
+    algorithm = section["algorithm"] or rl["algorithms"][0]
+    seeds = rl["seeds"] if section["seeds"] is None else section["seeds"]
+    named = [(algorithm, control) for control in section["rewards"]] + [("sft", control) for control in section["sft"]]
+    found: dict[str, RunColumns] = {
+        f"{kind}-{control}-seed{seed}": {"algorithm": kind, "lambda": None, "seed": seed, "control": control}
+        for kind, control in named
+        for seed in seeds
+    }
+    if section["base"] and baseline(study) != "base":
+        found["base"] = {"algorithm": "base", "lambda": None, "seed": None, "control": "base"}
+    return found
 
 
 def grid_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -393,6 +410,27 @@ def grid_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         run: {"algorithm": run_settings["algorithm"], "lam": run_settings["lambda"], "seed": run_settings["seed"]}
         for run, run_settings in grid(study["rl"]).items()
+    }
+
+
+def rl_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The runs that RL trains: the grid's, and the controls with another reward, which have a `control`.
+
+    A control's lambda is 0: its reward takes the judge's place, and no other part of the reward counts.
+    """
+    return grid_runs(study) | {
+        run: {"algorithm": about["algorithm"], "lam": 0.0, "seed": about["seed"], "control": about["control"]}
+        for run, about in controls(study).items()
+        if about["control"] in study["controls"]["rewards"] and about["algorithm"] != "sft"
+    }
+
+
+def sft_controls(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The controls that SFT trains on chosen samples: run -> `control` and `seed`."""
+    return {
+        run: {"control": about["control"], "seed": about["seed"]}
+        for run, about in controls(study).items()
+        if about["algorithm"] == "sft"
     }
 
 
@@ -411,9 +449,13 @@ def checkpoints(study: dict[str, Any]) -> dict[str, Checkpoints]:
     student's own folder.
     """
     files, first = Layout(study["results_dir"]), baseline(study)
-    found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in grid_runs(study)}
+    trained = [*rl_runs(study), *sft_controls(study)]
+    found = {run: Checkpoints(files.runs(run).final, files.runs(run).best) for run in trained}
+    base = Checkpoints(model(study, "student"), None)
     if first == "base":
-        return {first: Checkpoints(model(study, "student"), None)} | found
+        return {first: base} | found
+    if study["controls"]["base"]:
+        found["base"] = base
     return {first: Checkpoints(files.runs(first).best, files.runs(first).final)} | found
 
 

@@ -51,6 +51,18 @@ def rl(study: dict[str, Any]) -> dict[str, Any]:
     return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
 
 
+def rollouts(study: dict[str, Any]) -> dict[str, Any]:
+    """The settings of section `rl` that determine a run's questions and samples at the start of training."""
+    names = ("steps", "prompts_per_step", "num_generations", "labeled_fraction", "temperature")
+    return {name: study["rl"][name] for name in names}
+
+
+def control_training(study: dict[str, Any]) -> dict[str, Any]:
+    """The settings of SFT controls: section `sft` with the controls' own passes, and a validation after each."""
+    settings = {key: value for key, value in (study["sft"] or {}).items() if key != "seed"}
+    return settings | {"epochs": study["controls"]["epochs"], "validate_every": 1}
+
+
 def scratch_prompts(study: dict[str, Any]) -> list[str]:
     """Names of the judging prompts that a judge made from scratch is trained on; none without such a judge."""
     scratch = study["judge"]["scratch"]

@@ -105,6 +105,8 @@ RULES = {
     "benchmark_judge": Rule("judge-benchmark/{judge}", "benchmark_judge/{judge}", use=_judge),
     "benchmark_table": Rule("judge-benchmark/table", light=True),
     "train_rl": Rule("rl/{run}", "rl/{run}", parallel=True, use=_all),
+    "control_examples": Rule("controls/{run}-examples", "control_examples/{run}", use=_policy_and_judge),
+    "train_control": Rule("controls/{run}", "controls/{run}", parallel=True, use=_processes),
     "generate": Rule("generate/{run}", "generate/{run}", use=_sampler),
     "score": Rule("score/{run}", "score/{run}", use=_judge_if_asked),
     "compute_metrics": Rule("metrics", "metrics", light=True),

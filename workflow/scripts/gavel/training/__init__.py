@@ -1,6 +1,7 @@
 """Training: students, judges, and tiny models from scratch.
 
 - `sft`: the SFT baseline
+- `control_examples`: the examples of SFT controls
 - `sft_trainer`: TRL's SFTTrainer on packed rows
 - `base`: the baseline of a study without SFT
 - `rl`: RL with the mixed reward

@@ -47,6 +47,7 @@ class RunSummary(Summary):
         completions: number of rewarded completions.
         algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for the baseline.
         ended: in RL only; None if the run took all of its steps.
+        control: of a control, its name (`gavel.judge.controls`, `gavel.training.control_examples`).
         example: the first SFT example, or the first rollout prompt, as the policy reads it; not for `base`.
     """
 
@@ -55,6 +56,7 @@ class RunSummary(Summary):
     completions: int
     algorithm_notes: dict[str, Any] | None
     ended: NotRequired[EarlyEnd | None]
+    control: NotRequired[str]
     example: NotRequired[RenderedPrompt]
 
 

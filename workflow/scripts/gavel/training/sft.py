@@ -5,7 +5,7 @@ validation accuracy.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -79,6 +79,8 @@ def train(
     run: RunFolders,
     settings: SFTSettings,
     seed: int,
+    name: str = "sft",
+    control: str | None = None,
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
@@ -90,6 +92,8 @@ def train(
         student: its `model` is fine-tuned.
         labeled, validation: JSONL files of records; labelled ones without a solution are left out.
         seed: of the order of examples.
+        name: of the run.
+        control: of a control, whose examples are not the labelled questions' solutions; its name.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -101,6 +105,8 @@ def train(
     rows = [cast(LabeledRecord, row) for row in read_jsonl(labeled)]
     validated = [cast(Record, row) for row in read_jsonl(validation)]
     texts = solutions(rows, task.format)
+    if control is not None:  # as many examples as there are; of the labelled questions, a full batch is required
+        settings = replace(settings, batch_size=max(1, min(settings.batch_size, sum(map(bool, texts)))))
     solved = [(row, text) for row, text in zip(rows, texts, strict=True) if text]
     check_solutions(len(solved), len(rows), settings.batch_size)
     start = student.start
@@ -123,7 +129,11 @@ def train(
     dataset = Dataset.from_list([example.row for example in made])
     trainer = _trainer(policy, dataset, settings, steps, seed, state, callback)
     trl_config.resume(trainer, state)
-    summary = _summary(settings, seed, steps, len(solved)) | {"example": shown, "seconds": callback.seconds()}
+    labels = len(solved) if control in (None, "all-answers") else 0
+    about = {"run": name, "labels": labels, "unlabeled": len(solved) - labels} | (
+        {"control": control} if control else {}
+    )
+    summary = _summary(settings, seed, steps) | about | {"example": shown, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trainer.model, policy.tokenizer, Path(run.output), summary, mirror))
 
 
@@ -208,15 +218,15 @@ def _trainer(
     )
 
 
-def _summary(settings: SFTSettings, seed: int, steps: int, labels: int) -> dict[str, Any]:
-    """What `run.json` holds, without the run's duration."""
+def _summary(settings: SFTSettings, seed: int, steps: int) -> dict[str, Any]:
+    """What `run.json` holds, without the run's name, examples and duration."""
     return {
-        "run": "sft",
+        "run": "",
         "algorithm": "sft",
         "lambda": None,
         "seed": seed,
         "steps": steps,
-        "labels": labels,
+        "labels": 0,
         "unlabeled": 0,
         "completions": 0,
         "settings": asdict(settings),

@@ -2,6 +2,7 @@
 
 - `summary_sentences`: sentences computed from the results, such as the one at the top
 - `accuracy`: the test results
+- `controls`: other rewards, other baselines and upper bounds
 - `training`: training curves and rewarded wrong responses
 - `sampling_mismatch`: how far vLLM's log-probabilities are from the trainer's
 - `votes`: answers chosen from several samples

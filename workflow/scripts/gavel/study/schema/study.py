@@ -22,7 +22,7 @@ from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.judge_training import JudgeSft
 from gavel.study.schema.models import Judge, Student
 from gavel.study.schema.renamed import old_keys, renamed
-from gavel.study.schema.training import Rl, Sft
+from gavel.study.schema.training import Controls, Rl, Sft
 from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
@@ -205,6 +205,7 @@ class Config(Place):
         "the baseline (run `base`).",
     )
     rl: Rl = Field(default_factory=Rl, description="The grid of RL runs.")
+    controls: Controls = Field(default_factory=Controls, description="Other rewards, other baselines, upper bounds.")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Test-time sampling.")
     primary: Primary = Field(description="The primary comparison, named in advance.")
     tracking: Tracking = Field(default_factory=Tracking, description="Tracking with MLflow.")
@@ -227,6 +228,7 @@ class Config(Place):
         if self.primary.metric == "maj" and not self.evaluation.ks:
             raise ValueError("primary.metric 'maj' uses the largest k, but evaluation.ks is empty; name at least one k")
         self.check_training()
+        self.check_controls()
         self.check_answer_type()
         if self.rl.validation.on_collapse == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError(
@@ -247,6 +249,22 @@ class Config(Place):
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain, its training data, is null")
         return self
+
+    def check_controls(self) -> None:
+        """Check that the controls have what they need."""
+        controls = self.controls
+        if controls.sft and self.sft is None:
+            raise ValueError("controls.sft: takes its settings from the section sft, which is null; leave it out")
+        if "judge-accepted" in controls.sft and KINDS[self.judge.kind].comparative:
+            raise ValueError(
+                f"controls.sft: a {self.judge.kind} judge accepts no single response; leave 'judge-accepted' out"
+            )
+        critic = controls.algorithm is not None and ALGORITHMS[controls.algorithm].critic
+        if controls.rewards and critic and (self.rl.vllm or self.compute.distributed != "ddp"):
+            raise ValueError(
+                f"controls.algorithm: {controls.algorithm!r} has a critic, which works neither with rl.vllm nor with "
+                "sharded training; name another algorithm"
+            )
 
     def check_sizes(self) -> None:
         """Check that the splits are large enough for the judge's training and benchmark.

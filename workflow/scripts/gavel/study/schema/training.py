@@ -352,3 +352,42 @@ class Rl(Section):
         if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):
             raise ValueError(f"{value} names something twice (run names show six digits of a lambda)")
         return value
+
+
+class Controls(Section):
+    """Runs beside the grid that tell what a judge's reward is worth: other rewards, other baselines, upper bounds. They
+    start from the baseline, with the grid's questions, steps and completions, and have no part in the primary
+    comparison."""
+
+    rewards: list[Literal["majority-vote", "coin", "format", "all-answers"]] = Field(
+        default_factory=list,
+        description="RL with another reward, each on all questions: `majority-vote` of the question's completions (no "
+        "judge, no label), a `coin`, `format` (any readable answer), `all-answers` (the verifier, with the withheld "
+        "answers of unlabelled questions: an upper bound).",
+    )
+    sft: list[Literal["judge-accepted", "majority-vote", "all-answers"]] = Field(
+        default_factory=list,
+        description="SFT from the baseline on its own samples of RL's questions: those that the judge accepts "
+        "(`judge-accepted`, rejection sampling) or that have the majority's answer (`majority-vote`); or on the "
+        "reference solutions of all of these questions (`all-answers`: an upper bound).",
+    )
+    base: bool = Field(False, description="Evaluate the student before any training, too.")
+    algorithm: str | None = Field(None, description="Algorithm of the RL controls; null takes the grid's first.")
+    seeds: list[int] | None = Field(None, min_length=1, description="Seeds of the controls; null takes `rl.seeds`.")
+    epochs: Count = Field(
+        1, description="Passes of SFT controls over their examples; other settings are those of `sft`."
+    )
+
+    @field_validator("algorithm")
+    @classmethod
+    def check_algorithm(cls, value: Any) -> Any:
+        if value is not None and value not in ALGORITHMS:
+            raise ValueError(f"{value!r} does not exist; choose from {', '.join(ALGORITHMS)}")
+        return value
+
+    @field_validator("rewards", "sft", "seeds")
+    @classmethod
+    def check_distinct(cls, value: Any) -> Any:
+        if value is not None and len(set(value)) != len(value):
+            raise ValueError(f"{value} names something twice")
+        return value

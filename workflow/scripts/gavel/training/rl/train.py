@@ -23,7 +23,7 @@ from gavel.data.records import Record
 from gavel.data.rollouts import RolloutStore
 from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders
-from gavel.judge import load
+from gavel.judge import controls, load
 from gavel.judge.verdict import Comparer, Judge
 from gavel.models.context import check_questions
 from gavel.models.limits import Limits
@@ -57,13 +57,15 @@ class GridRun:
     Attributes:
         name: of the run.
         algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
-        lam: lambda, the weight of the verifiable reward on labelled questions.
+        lam: lambda, the weight of the verifiable reward on labelled questions; 0 for a control.
+        control: a key of `gavel.judge.controls.CONTROLS`, which takes the judge's place in the reward; None for none.
     """
 
     name: str
     algorithm: str
     lam: float
     seed: int
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def train(
     judge: dict[str, Any],
     settings: RLSettings,
     keep_rollouts: int = 0,
+    answers: Sequence[str] = (),
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
@@ -121,6 +124,7 @@ def train(
         start: folder of the baseline: the SFT checkpoint, or the student as it is.
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
+        answers: for a control that needs them, files with the gold answers of training questions.
         keep_rollouts: keep every Nth rollout (`gavel.data.rollouts`); 0 keeps none.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
@@ -138,7 +142,7 @@ def train(
     loaded = _load_judge(judge, run)
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     schedule = _schedule(plan)
-    reward = _reward(plan, schedule, loaded)
+    reward = _reward(plan, schedule, _rewarding(plan, loaded, answers))
     monitor = _monitor(plan, data, policy, loaded, start, student)
     handler = CollapseHandler(state, schedule, settings.validation)
     callback = _callback(plan, state, policy, monitor, handler, mirror)
@@ -182,6 +186,16 @@ def _load_judge(settings: dict[str, Any], run: RunFolders) -> Judge:
     judge = load.load(**settings)
     distributed.barrier()  # until all have opened the judge's cache: after that, an old state may be moved away
     return judge
+
+
+def _rewarding(plan: Plan, judge: Judge, answers: Sequence[str]) -> Judge:
+    """What rewards the policy: the judge, unless the run is a control."""
+    if plan.grid_run.control is None:
+        return judge
+    task, partial = plan.task, plan.settings.partial_credit
+    return controls.load(
+        plan.grid_run.control, format=task.format, answer_type=task.answer_type, partial=partial, answers=answers
+    )
 
 
 def _schedule(plan: Plan) -> LambdaSchedule:
@@ -312,16 +326,22 @@ def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: EarlyEnd | None) -
     rows = rows[: steps * settings.prompts_per_step]
     used = {row["question"] for row in rows if row["labeled"]}
     epochs, minibatches = plan.passes
+    control = grid_run.control
+    unlabeled = {row["question"] for row in rows} - used
+    if control and controls.CONTROLS[control].answers:
+        labels, unlabeled = len(used) + len(unlabeled), set()
+    else:
+        labels = len(used) if grid_run.lam > 0 else 0
     return {
         "run": grid_run.name,
         "algorithm": grid_run.algorithm,
-        "lambda": grid_run.lam,
+        "lambda": None if control else grid_run.lam,
         "seed": grid_run.seed,
         "steps": steps,
         "ended": ended,
-        "labels": len(used) if grid_run.lam > 0 else 0,
-        "unlabeled": len({row["question"] for row in rows} - used),
+        "labels": labels,
+        "unlabeled": len(unlabeled),
         "completions": len(rows) * settings.num_generations,
         "settings": asdict(settings),
         "algorithm_notes": plan.algorithm.describe() | {"epochs": epochs, "minibatches": minibatches},
-    }
+    } | ({"control": control} if control else {})
