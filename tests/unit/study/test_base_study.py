@@ -29,7 +29,7 @@ def study():
 def test_the_students_own_folder_is_the_only_checkpoint(study):
     assert layout.baseline(study) == "base"
     assert next(iter(layout.runs(study))) == "base"
-    assert layout.runs(study)["base"] == {"algorithm": "base", "lambda": None, "seed": None}
+    assert layout.runs(study)["base"] == {"algorithm": "base", "lambda": None, "seed": None, "control": None}
     folders = layout.checkpoints(study)
     assert folders["base"] == Checkpoints(layout.model(study, "student"), None)
     assert "sft" not in folders
