@@ -94,12 +94,14 @@ LAUNCHER = (
 )
 
 
-OTHER_ANSWERS = modules_of_other_types(config["data"]["answer_type"])
+UNUSED = modules_of_other_types(config["data"]["answer_type"])
+if not config["judge"]["simulated"]:
+    UNUSED |= {"gavel.judge.simulated"}
 
 
 def code(script):
     """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
-    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused=OTHER_ANSWERS)
+    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused=UNUSED)
 
 
 def kept(patterns):

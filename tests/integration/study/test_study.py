@@ -7,9 +7,11 @@ import mlflow
 import pytest
 
 from gavel.data.records import LabeledRecord, Record
+from gavel.data.rollouts import RolloutRow, read_rollouts
 from gavel.evaluation.records import Response, ScoredSample
 from gavel.judge_eval.records import ProbeRow, VerdictRow
 from gavel.training.records import RunSummary
+from helpers.job_inputs import informed_jobs
 from helpers.typed_rows import assert_typed
 
 RUNS = ["sft", "grpo-lambda0.5-seed0", "ppo-lambda0.5-seed0"]
@@ -40,6 +42,19 @@ def test_the_unlabelled_file_holds_no_answers(finished):
     for row in rows(finished.results / "data/unlabeled.jsonl"):
         assert row.keys() == {"id", "source", "question", "solution", "gold", "kind", "seed_id"}
         assert row["gold"] is None and row["solution"] is None
+
+
+def test_no_training_job_reads_a_withheld_answer(finished):
+    rules = {"train_sft", "train_rl", "judge_policy", "judge_trained"}
+    assert informed_jobs(finished.folder, finished.results, rules) == set()
+
+
+def test_rollouts_are_kept_of_every_step(finished):
+    for run in RUNS[1:]:
+        rollouts = list(read_rollouts(finished.results / f"runs/{run}/rollouts"))
+        assert [rows[0]["step"] for rows in rollouts] == [1, 2, 3, 4]
+        assert {len(rows) for rows in rollouts} == {32}
+        assert_typed([row for rows in rollouts for row in rows], RolloutRow)
 
 
 ROWS = {

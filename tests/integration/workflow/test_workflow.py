@@ -230,11 +230,19 @@ def test_overrides_alone_build_on_the_default_study(tmp_path):
 def scripts_of(module: str, answer_type: str = "number") -> set[str]:
     """Workflow scripts whose code digest covers a library module, in a study with answers of a type."""
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
-    unused = modules_of_other_types(answer_type)
+    unused = modules_of_other_types(answer_type) | {"gavel.judge.simulated"}
     return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel", unused)}
 
 
-ASKS_THE_JUDGE = {"benchmark_judge", "judge_policy", "judgments", "score", "train_judge", "train_rl"}
+ASKS_THE_JUDGE = {
+    "benchmark_judge",
+    "control_examples",
+    "judge_policy",
+    "judgments",
+    "score",
+    "train_judge",
+    "train_rl",
+}
 # What an edit of a module reruns, by the names of the rules' scripts.
 RERUNS = {
     # Observers, and what is merely reported.
@@ -270,6 +278,8 @@ RERUNS = {
     "judge.pairwise": ASKS_THE_JUDGE,
     "judge.ratings": ASKS_THE_JUDGE,
     "judge.single_token": ASKS_THE_JUDGE,
+    "judge.simulated": set(),  # in a study without a simulated judge
+    "judge.controls": {"train_rl"},
     "judge_eval.benchmark": {"benchmark_judge"},
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
     "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
@@ -278,21 +288,24 @@ RERUNS = {
     "solutions.number_answers": {
         "calibrate_judge",
         "contrasting_pairs",
+        "control_examples",
         "judge_policy",
         "prepare_data",
         "score",
         "scratch_judge",
         "scratch_student",
         "solution_pairs",
+        "train_control",
         "train_rl",
         "train_sft",
         "validate_base",
     },
     "solutions.choice_answers": set(),
     # Training.
-    "training.batches": {"train_judge", "train_rl", "train_sft"},
-    "training.settings": {"train_judge", "train_rl", "train_sft"},
-    "training.trl_config": {"train_judge", "train_rl", "train_sft"},
+    "training.batches": {"train_control", "train_judge", "train_rl", "train_sft"},
+    "training.settings": {"train_control", "train_judge", "train_rl", "train_sft"},
+    "training.trl_config": {"train_control", "train_judge", "train_rl", "train_sft"},
+    "training.control_examples": {"control_examples"},
     "training.base": {"validate_base"},
     "training.judge.judgments": {"judgments", "train_judge"},
     "training.judge.self_taught_settings": {"contrasting_pairs", "judgments", "train_judge"},
@@ -308,7 +321,14 @@ RERUNS = {
     "report.baseline": {"report_html", "compare_variants"},
     "report.page": {"report_html", "compare_variants"},
     "report.plots.results": {"report_html", "compare_variants"},
-    "stats.voting": {"contrasting_pairs", "compute_metrics", "report_html", "compare_variants"},
+    "stats.voting": {
+        "contrasting_pairs",
+        "control_examples",
+        "compute_metrics",
+        "compare_variants",
+        "report_html",
+        "train_rl",
+    },
     # Checked before the first job, and where a fetched model is checked.
     "study.checks": {"fetch"},
     "models.gguf": {"convert_gguf", "fetch"},

@@ -6,8 +6,9 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
+from gavel.data.gold import read_gold
 from gavel.judge.load import load
-from gavel.judge.simulated import BIASES, read_gold
+from gavel.judge.simulated import BIASES
 from gavel.judge.verdict import Verdict
 from gavel.stats.intervals import wilson
 from gavel.study.schema.models import SimulatedBias

@@ -8,8 +8,8 @@ import torch
 
 from gavel.common.files import read_jsonl
 from gavel.data.rollouts import RolloutStore, read_rollouts
-from gavel.training.rl.rewards import MissingRewards, RewardedRollout, mix
-from gavel.training.rl.rollout_recorder import RolloutRecorder
+from gavel.training.rl.rewards import MissingRewards, mix
+from gavel.training.rl.rollout_recorder import RewardedRollout, RolloutRecorder
 from helpers import gradients
 from helpers.small_run import small_run
 

@@ -2,16 +2,17 @@
 
 A study compares its judge with them on the same questions, steps and completions: a judge that does not beat the vote
 of the policy's own completions is not worth its cost, and a coin shows what training does without any signal. To add
-one, write its class and an entry in `CONTROLS`.
+one, write its class, an entry in `JUDGES` and one in `gavel.judge.kinds.CONTROL_REWARDS`.
 """
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from gavel.common.errors import InputError
-from gavel.judge.simulated import read_gold
+from gavel.data.gold import read_gold
+from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.judge.verdict import Judge, Verdict
 from gavel.solutions.answers import NotRun
 from gavel.solutions.verifier import solutions_to_answers, verify
@@ -100,25 +101,11 @@ class AllAnswers(_Control):
         return found
 
 
-class Control(NamedTuple):
-    """A reward of the table below.
-
-    Attributes:
-        judge: pays it.
-        source: where it comes from.
-        answers: needs the gold answers of all training questions.
-    """
-
-    judge: type[_Control]
-    source: str
-    answers: bool = False
-
-
-CONTROLS = {
-    "majority-vote": Control(MajorityVote, "agreement with the majority of the question's completions (as in TTRL)"),
-    "coin": Control(Coin, "a fair coin for each completion: no signal"),
-    "format": Control(Format, "any readable answer: no signal about correctness"),
-    "all-answers": Control(AllAnswers, "the verifier with all gold answers, withheld ones too: an upper bound", True),
+JUDGES: dict[str, type[_Control]] = {
+    "majority-vote": MajorityVote,
+    "coin": Coin,
+    "format": Format,
+    "all-answers": AllAnswers,
 }
 
 
@@ -128,15 +115,15 @@ def load(
     """The control's judge.
 
     Args:
-        name: a key of `CONTROLS`.
+        name: a key of `gavel.judge.kinds.CONTROL_REWARDS`.
         partial: reward of a wrong answer.
         answers: files with gold answers (`gavel.judge.simulated.read_gold`), for a control that needs them.
 
     Raises:
         InputError: it needs gold answers, and there are no files with them.
     """
-    control = CONTROLS[name]
-    if control.answers and not answers:
+    needed = CONTROL_REWARDS[name].answers
+    if needed and not answers:
         raise InputError(f"controls.rewards: {name!r} needs files with gold answers")
-    gold = read_gold(answers) if control.answers else {}
-    return control.judge(Task(format, answer_type, partial, gold))
+    gold = read_gold(answers) if needed else {}
+    return JUDGES[name](Task(format, answer_type, partial, gold))

@@ -5,7 +5,7 @@ To add a kind, write `judge/<kind>.py`, one entry here and one line in `gavel.ju
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,26 @@ TASKS = {
     "reasoning": ("single-token", True),
     "pairwise": ("pairwise", False),
     "pairwise-reasoning": ("pairwise", True),
+}
+
+
+class ControlReward(NamedTuple):
+    """A reward that needs no judge.
+
+    Attributes:
+        source: what it pays.
+        answers: it knows the gold answers of all training questions.
+    """
+
+    source: str
+    answers: bool = False
+
+
+CONTROL_REWARDS = {
+    "majority-vote": ControlReward("agreement with the majority of the question's completions (as in TTRL)"),
+    "coin": ControlReward("a fair coin for each completion: no signal"),
+    "format": ControlReward("any readable answer: no signal about correctness"),
+    "all-answers": ControlReward("the verifier with all gold answers, withheld ones too: an upper bound", answers=True),
 }
 
 

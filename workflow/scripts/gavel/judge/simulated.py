@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gavel.common.errors import InputError
-from gavel.common.files import read_jsonl
+from gavel.data.gold import read_gold
 from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.solutions.verifier import verify
 
@@ -190,21 +190,6 @@ def simulate(
     return SimulatedJudge(
         gold, set_errors, own, format=format, answer_type=answer_type, other=other, weight=weight if other else 1.0
     )
-
-
-def read_gold(paths: Sequence[str]) -> dict[str, str]:
-    """Question -> gold answer, from data files and from files of withheld answers (rows with `id` and `gold` only)."""
-    by_id: dict[str, str] = {}
-    questions: dict[str, list[str]] = {}
-    gold: dict[str, str] = {}
-    for row in (row for path in paths for row in read_jsonl(path)):
-        if "question" not in row:
-            by_id[row["id"]] = row["gold"]
-        elif row["gold"] is not None:
-            gold[row["question"]] = row["gold"]
-        else:
-            questions.setdefault(row["id"], []).append(row["question"])
-    return gold | {text: answer for key, answer in by_id.items() for text in questions.get(key, ())}
 
 
 def make_judge(*, score: str, simulated: Mapping[str, Any], answers: Sequence[str] = (), **unused: Any) -> Judge:

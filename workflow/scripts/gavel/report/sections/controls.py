@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from gavel.judge.controls import CONTROLS as REWARDS
+from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.report.baseline import control_label
 from gavel.report.cells import MISSING, Cell, Table, count, difference_cell, estimate_cell, percent, text
 from gavel.report.plots.style import label
@@ -76,7 +76,7 @@ def _kinds(results: Results) -> list[dict[str, Any]]:
 def _source(algorithm: str, control: str) -> str:
     if algorithm == "base":
         return "the student before any training"
-    return SFT_SOURCES[control] if algorithm == "sft" else REWARDS[control].source
+    return SFT_SOURCES[control] if algorithm == "sft" else CONTROL_REWARDS[control].source
 
 
 def _kind(name: str, source: str, seeds: int, values: Mapping[str, Any], gains: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def headline_sentence(results: Results) -> tuple[str, str]:
     )
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
+    facts = " ".join([*use_of_withheld_answers(results), facts])
     if row.low > 0:
         return f"Above {_baseline(results)}", f"{facts} The interval lies above zero."
     if row.high < 0:
@@ -43,6 +44,18 @@ def headline_sentence(results: Results) -> tuple[str, str]:
         "No difference shown",
         f"{facts} The interval contains zero: the difference is not significant.",
     )
+
+
+def use_of_withheld_answers(results: Results) -> list[str]:
+    """Sentences on what knows the gold answers of unlabelled questions: a simulated judge, bounds with all answers."""
+    sentences, simulated, controls = [], results.study["judge"]["simulated"], results.study["controls"]
+    if simulated:
+        share = simulated["weight"]
+        what = "The judge is" if share == 1 else f"{percent(share)}\u00a0% of the judge's score is"
+        sentences.append(f"{what} simulated from the gold answers of all questions, unlabelled ones included.")
+    if "all-answers" in (*controls["rewards"], *controls["sft"]):
+        sentences.append("The bounds with all answers know the gold answers of unlabelled questions.")
+    return sentences
 
 
 def _baseline(results: Results) -> str:

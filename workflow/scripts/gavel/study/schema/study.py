@@ -393,7 +393,10 @@ def fill_defaults(study: dict[str, Any]) -> dict[str, Any]:
             f"was written by an earlier version: the key {first!r} is now {old[first]!r}"
             f"{f' (and {more} more)' if more else ''}; rerun the study with this version, or leave it out"
         )
-    return _completed(Config, study)
+    filled = _completed(Config, study)
+    if filled["judge"]["model"] is None and KINDS[filled["judge"]["kind"]].model:
+        raise InputError("'judge.model' is missing")
+    return filled
 
 
 def _completed(section: type[Section], values: dict[str, Any], *path: str) -> dict[str, Any]:

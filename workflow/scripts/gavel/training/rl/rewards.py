@@ -13,6 +13,7 @@ from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
+from gavel.training.rl.rollout_recorder import RewardedRollout
 
 Log = Callable[[str, float], object]  # TRL's function that logs a metric of the step
 
@@ -170,27 +171,6 @@ class JudgeScores(NamedTuple):
     scores: list[float | None]
     tokens: int = 0
     truncated: float = 0.0
-
-
-class RewardedRollout(NamedTuple):
-    """What `MixedReward` read and paid in its last call, `(N,)` each: one process's part of a rollout.
-
-    Attributes:
-        ids: of the questions; None where the data set has none.
-        completions: their texts.
-        token_ids: their tokens; empty if the caller did not pass them.
-        lam: lambda.
-        verifiable, judge: the parts of `rewards`; the judge's scores before they are centred.
-    """
-
-    ids: Sequence[str | None]
-    labeled: Sequence[bool]
-    completions: Sequence[str]
-    token_ids: Sequence[Sequence[int]]
-    lam: float
-    verifiable: Sequence[float | None]
-    judge: Sequence[float | None]
-    rewards: Sequence[float | None]
 
 
 class MixedReward:

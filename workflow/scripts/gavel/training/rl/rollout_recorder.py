@@ -1,14 +1,49 @@
 """Keep what a run's rollouts were: every completion with its reward, advantage and log-probability."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gavel.data.rollouts import RolloutStore
 from gavel.training import distributed
-from gavel.training.rl.rewards import MixedReward
+
+
+class RewardedRollout(NamedTuple):
+    """What a reward read and paid in its last call, `(N,)` each: one process's part of a rollout.
+
+    Attributes:
+        ids: of the questions; None where the data set has none.
+        completions: their texts.
+        token_ids: their tokens; empty if the caller did not pass them.
+        lam: lambda.
+        verifiable, judge: the parts of `rewards`; the judge's scores before they are centred.
+    """
+
+    ids: Sequence[str | None]
+    labeled: Sequence[bool]
+    completions: Sequence[str]
+    token_ids: Sequence[Sequence[int]]
+    lam: float
+    verifiable: Sequence[float | None]
+    judge: Sequence[float | None]
+    rewards: Sequence[float | None]
+
+
+class Missing(Protocol):
+    """Counts missing rewards; `skip`: the last rollout must not update the policy."""
+
+    skip: bool
+
+
+class RecordedReward(Protocol):
+    """A reward function whose rollouts can be recorded (`gavel.training.rl.rewards.MixedReward`)."""
+
+    last: RewardedRollout | None
+
+    @property
+    def missing(self) -> Missing: ...
 
 
 class RolloutRecorder(TrainerCallback):
@@ -22,7 +57,7 @@ class RolloutRecorder(TrainerCallback):
         group_size: completions of each question.
     """
 
-    def __init__(self, store: RolloutStore, reward: MixedReward, updates: int, group_size: int):
+    def __init__(self, store: RolloutStore, reward: RecordedReward, updates: int, group_size: int):
         self.store, self.reward, self.updates, self.group_size = store, reward, updates, group_size
         self._columns: dict[str, list[Any]] | None = None  # of this process's part of the rollout
 

@@ -24,6 +24,7 @@ from gavel.data.rollouts import RolloutStore
 from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders
 from gavel.judge import controls, load
+from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.judge.verdict import Comparer, Judge
 from gavel.models.context import check_questions
 from gavel.models.limits import Limits
@@ -58,7 +59,7 @@ class GridRun:
         name: of the run.
         algorithm: a key of `gavel.training.rl.algorithms.ALGORITHMS`.
         lam: lambda, the weight of the verifiable reward on labelled questions; 0 for a control.
-        control: a key of `gavel.judge.controls.CONTROLS`, which takes the judge's place in the reward; None for none.
+        control: a key of `gavel.judge.kinds.CONTROL_REWARDS`, which takes the judge's place in the reward, or None.
     """
 
     name: str
@@ -328,7 +329,7 @@ def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: EarlyEnd | None) -
     epochs, minibatches = plan.passes
     control = grid_run.control
     unlabeled = {row["question"] for row in rows} - used
-    if control and controls.CONTROLS[control].answers:
+    if control and CONTROL_REWARDS[control].answers:
         labels, unlabeled = len(used) + len(unlabeled), set()
     else:
         labels = len(used) if grid_run.lam > 0 else 0

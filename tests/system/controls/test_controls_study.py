@@ -1,0 +1,98 @@
+"""Studies with every control, and with a simulated judge: what they train on, and what their reports say."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from gavel.cli.main import main
+from gavel.data.rollouts import read_rollouts
+from helpers.job_inputs import informed_jobs
+from helpers.small import Project
+
+pytestmark = pytest.mark.timeout(1600)
+
+CONTROLS = {
+    "rewards": ["majority-vote", "coin", "format", "all-answers"],
+    "sft": ["judge-accepted", "majority-vote", "all-answers"],
+    "base": True,
+}
+RUNS = ["grpo-majority-vote", "grpo-coin", "grpo-format", "grpo-all-answers"]
+RUNS += ["sft-judge-accepted", "sft-majority-vote", "sft-all-answers"]
+TRAINING = {"train_sft", "train_rl", "judge_policy", "judge_trained"}
+
+
+@pytest.fixture(scope="module")
+def controlled(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("controls"))
+    project.configure(controls=CONTROLS, rl={"algorithms": ["grpo"]})
+    done = project.run(timeout=1500)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return project
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("simulated"))
+    judge = {"model": None, "kind": "simulated", "simulated": {"tpr": 0.9, "fpr": 0.2}}
+    project.configure(judge=judge, rl={"algorithms": ["grpo"]})
+    done = project.run(timeout=1500)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return project
+
+
+def test_every_control_is_trained_evaluated_and_shown(controlled):
+    for run in RUNS:
+        summary = json.loads((controlled.results / f"runs/{run}-seed0/run.json").read_text())
+        assert summary["status"] == "finished"
+        assert summary["lambda"] is None
+        assert summary["control"] in run
+    metrics = pd.read_csv(controlled.results / "metrics.csv")
+    assert {f"{run}-seed0" for run in RUNS} | {"base", "sft"} <= set(metrics.run)
+    assert set(metrics.control.dropna()) == {*CONTROLS["rewards"], *CONTROLS["sft"], "base"}
+    page = (controlled.results / "report.html").read_text()
+    assert 'id="controls"' in page
+    for name in ("GRPO, majority vote", "GRPO, coin", "SFT on samples that the judge accepts", "base model"):
+        assert name in page
+
+
+def test_only_the_bounds_read_a_withheld_answer(controlled):
+    rules = TRAINING | {"control_examples", "train_control"}
+    assert informed_jobs(controlled.folder, controlled.results, rules) == {
+        ("train_rl", "grpo-all-answers-seed0"),
+        ("control_examples", "sft-all-answers-seed0"),
+        ("train_control", "sft-all-answers-seed0"),
+    }
+
+
+def test_controls_pay_what_their_names_say(controlled):
+    for run in RUNS[:4]:
+        rewards = {
+            row["reward"]
+            for rows in read_rollouts(controlled.results / f"runs/{run}-seed0/rollouts")
+            for row in rows
+            if row["reward"] is not None
+        }
+        wanted = {0.0, 0.1, 1.0} if run.endswith("all-answers") else {0.0, 1.0}
+        assert rewards <= wanted | ({1 / 2, 1 / 3, 1 / 4} if run.endswith("vote") else set())
+        assert len(rewards) > 1
+
+
+def test_a_simulated_judge_gets_the_withheld_answers_and_the_report_says_so_first(simulated):
+    assert informed_jobs(simulated.folder, simulated.results, TRAINING) == {
+        ("train_rl", "grpo-lambda0.5-seed0"),
+    }
+    page = (simulated.results / "report.html").read_text()
+    answer = page.split('class="answer"')[1].split("</p>")[0]
+    assert "judge is simulated from the gold answers of all questions" in answer
+
+
+def test_replay_of_its_own_judge_gives_what_was_paid(simulated, controlled, monkeypatch, capsys):
+    for project in (simulated, controlled):
+        monkeypatch.chdir(project.folder)
+        config = "results/small/config.yaml"
+        assert main(["replay", "results/small", "--judge", config, "--exact", "--json"]) == 0
+        for run in json.loads(capsys.readouterr().out)["runs"]:
+            assert run["largest_difference"] == 0
+            assert run["agreement"] in (1, None)
+        assert (project.results / "replay/replay.svg").exists()
