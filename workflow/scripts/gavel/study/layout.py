@@ -425,6 +425,11 @@ def rl_runs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def algorithms(study: dict[str, Any]) -> list[str]:
+    """The algorithms of all RL runs, those of the grid first."""
+    return list(dict.fromkeys([*study["rl"]["algorithms"], *(run["algorithm"] for run in rl_runs(study).values())]))
+
+
 def sft_controls(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The controls that SFT trains on chosen samples: run -> `control` and `seed`."""
     return {

@@ -64,7 +64,7 @@ def _hours(
     for prefix, hours in estimated.items():
         if job.rule.startswith(prefix):
             rule = job.rule.removeprefix(prefix)
-            about = layout.grid(studies[prefix]["rl"]).get(job.run or "")
+            about = layout.runs(studies[prefix]).get(job.run or "")
             found = hours.get((rule, None)) or hours.get((rule, about["algorithm"] if about else None))
             if found:
                 return found

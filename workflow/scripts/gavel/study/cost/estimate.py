@@ -95,7 +95,7 @@ def _cost(
     asked: tuple[float, float],
     assumed: Assumptions,
 ) -> Cost:
-    section = config["sft" if item.rule == "train_sft" else "rl"]
+    section = config["sft" if item.rule in ("train_sft", "train_control") else "rl"]
     sequence = assumed.prompt + response
     written, trained = item.completions * response, item.examples * sequence
     read_by_judge, written_by_judge = (item.judged * tokens for tokens in asked)

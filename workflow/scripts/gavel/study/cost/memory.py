@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gavel.models.limits import MAX_BATCH_SIZE
+from gavel.study import layout
 from gavel.study.cost.lengths import Lengths
 from gavel.study.cost.sizes import Size, sizes
 from gavel.training.rl.algorithms import ALGORITHMS
@@ -123,7 +124,7 @@ def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | N
         found = {"train_sft": _sft(config, student, lengths, gpu)}
     else:
         found = {"validate_base": _validate_base(config, student, lengths, gpu)}
-    for algorithm in config["rl"]["algorithms"]:
+    for algorithm in layout.algorithms(config):
         critic = ALGORITHMS[algorithm].critic
         found[f"train_rl, {algorithm}"] = _rl(config, student, judge, lengths, gpu, critic)
     if not config["evaluation"]["vllm"]:  # vLLM takes the fraction of memory that the config gives it

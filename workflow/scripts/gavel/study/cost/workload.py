@@ -91,13 +91,14 @@ def work(config: dict[str, Any]) -> list[Work]:
         *(
             rl(
                 config["rl"],
-                [grid_run for grid_run in grid_runs.values() if grid_run["algorithm"] == name],
+                [run for run in layout.rl_runs(config).values() if run["algorithm"] == name],
                 sizes,
                 name,
                 comparative,
             )
-            for name in config["rl"]["algorithms"]
+            for name in layout.algorithms(config)
         ),
+        *sft_controls(config, sizes),
         Work(
             "judge_trained",
             len(grid_runs),
@@ -155,7 +156,7 @@ def rl(
     prompts = settings["steps"] * settings["prompts_per_step"]
     completions = prompts * settings["num_generations"]
     validated = validations(settings["steps"], validation["every"]) * min(validation["questions"], sizes["validation"])
-    judged_runs = sum(grid_run["lam"] < 1 for grid_run in grid_runs)
+    judged_runs = sum(run["lam"] < 1 and "control" not in run for run in grid_runs)
     forward_only = (epochs * minibatches > 1) + (settings["kl_coefficient"] > 0)
     own_trunk = kind.critic and settings["ppo"]["trunk"] == "own"
     sampled = 2 * validated + comparative * min(validation["questions"], sizes["validation"])
@@ -171,6 +172,23 @@ def rl(
         + len(grid_runs) * validated * (1 + comparative),
         algorithm=algorithm,
     )
+
+
+def sft_controls(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
+    """Samples for the SFT controls, and training on them: an upper bound, as if every sample were accepted."""
+    section, settings, runs = config["rl"], config["controls"], layout.sft_controls(config)
+    if not runs:
+        return []
+    asked = section["steps"] * section["prompts_per_step"]
+    sampled = {run: 0 if about["control"] == "all-answers" else asked for run, about in runs.items()}
+    written = sum(sampled.values()) * section["num_generations"]
+    judged = sum(asked * section["num_generations"] for about in runs.values() if about["control"] == "judge-accepted")
+    examples = sum(count * section["num_generations"] or asked for count in sampled.values()) * settings["epochs"]
+    validated = len(runs) * (1 + settings["epochs"]) * sizes["validation"]
+    return [
+        Work("control_examples", len(runs), sum(sampled.values()), written, judged=judged),
+        Work("train_control", len(runs), validated, validated, examples=examples),
+    ]
 
 
 def evaluation(config: dict[str, Any], tests: int, comparative: bool = False) -> list[Work]:
