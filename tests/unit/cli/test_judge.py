@@ -28,7 +28,9 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
     assert main(["judge", str(file), "--judge", tiny, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     within = "auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95"
-    assert list(found) == f"n accuracy accuracy_ci95 auc {within} ece off_label_mass solutions_per_second".split()
+    rates = "tpr tpr_ci95 fpr fpr_ci95 youden_j youden_j_ci95"
+    wanted = f"n accuracy accuracy_ci95 {rates} auc {within} ece off_label_mass solutions_per_second"
+    assert list(found) == wanted.split()
     lines = [json.loads(line) for line in file.open()]
     scores = scores_of(load.load(model=tiny), [r["question"] for r in lines], [r["response"] for r in lines])
     assert found["n"] == 20

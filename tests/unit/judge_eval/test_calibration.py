@@ -12,7 +12,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_json
 from gavel.common.paths import ROOT
 from gavel.judge.verdict import Verdict
-from gavel.judge_eval.calibration import agreement, breakdown, by_length, calibrate, judge_report, weakness
+from gavel.judge_eval.calibration import agreement, breakdown, by_length, calibrate, error_rates, judge_report, weakness
 from gavel.stats.auc import auc, auc_within
 
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -216,3 +216,22 @@ def test_the_gate_stops_a_judge_that_hardly_answers(gate, capfd):
     assert not gate(good, 0.95, 0.5)
     assert gate(good, None, 0.5)
     assert gate(good | {"off_label_mass": 0.8}, 0.7, None)
+
+
+def test_error_rates_are_counts_and_youdens_j_their_difference():
+    groups = ["a", "a", "b", "b", "c", "c", "d"]
+    accepted = [True, False, True, True, False, True, False]
+    correct = [True, True, True, False, False, False, False]
+    found = error_rates(groups, accepted, correct)
+    assert found["tpr"] == pytest.approx(2 / 3)
+    assert found["fpr"] == pytest.approx(2 / 4)
+    assert found["youden_j"] == pytest.approx(2 / 3 - 2 / 4)
+    for name in ("tpr", "fpr", "youden_j"):
+        low, high = found[f"{name}_ci95"]
+        assert low <= found[name] <= high
+
+
+def test_without_correct_responses_there_is_no_tpr_and_no_j():
+    found = error_rates(["a", "b"], [True, False], [False, False])
+    assert found["fpr"] == 0.5
+    assert (found["tpr"], found["youden_j"], found["youden_j_ci95"]) == (None, None, None)

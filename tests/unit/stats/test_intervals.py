@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gavel.stats.intervals import (
     bootstrap_mean,
+    clustered_difference,
     clustered_mean,
     crossed_bootstrap,
     holm,
@@ -198,3 +199,31 @@ def test_a_clustered_interval_agrees_with_scipys_bootstrap_of_groups():
 def test_groups_without_a_spread_between_them_have_no_certainty():
     assert clustered_mean(["a"] * 4, [1.0, 1.0, 1.0, 0.0]) == wilson(0.75, 1)
     assert clustered_mean(["a", "a", "b", "b"], [1.0, 0.0, 0.0, 1.0]) == wilson(1.0, 2)
+
+
+def test_a_clustered_difference_covers_the_true_one_and_resamples_groups():
+    """Two values of a group are one observation: doubling every row changes neither the value nor the interval much."""
+    rng = np.random.default_rng(0)
+    covered, trials = 0, 200
+    for trial in range(trials):
+        groups = np.repeat(np.arange(60), 4)
+        rate = np.repeat(rng.uniform(-0.2, 0.2, 60), 4)  # a group's values are correlated
+        first = rng.random(240) < 0.5
+        values = (rng.random(240) < np.where(first, 0.7, 0.4) + rate).astype(float)
+        _, low, high = clustered_difference(groups.tolist(), values.tolist(), first.tolist(), seed=trial)
+        covered += low <= 0.3 <= high
+    assert 0.9 <= covered / trials <= 0.99
+    once = clustered_difference(groups.tolist(), values.tolist(), first.tolist())
+    twice = clustered_difference(*(np.tile(part, 2).tolist() for part in (groups, values, first)))
+    assert once == pytest.approx(twice, abs=1e-9)
+
+
+def test_a_clustered_difference_without_spread_is_not_certain():
+    value, low, high = clustered_difference(list(range(8)), [1.0] * 4 + [0.0] * 4, [True] * 4 + [False] * 4)
+    assert value == 1
+    assert low < 0.8
+    assert high == 1
+
+
+def test_a_clustered_difference_needs_both_sides():
+    assert clustered_difference(["a", "b"], [1.0, 0.0], [True, True]) is None

@@ -30,8 +30,8 @@ from gavel.study import layout, params, resolve
 Row = TypeVar("Row")
 BATCH = 2048  # responses per batch: memory stays flat, and equal responses in a batch are judged once
 METRICS = (
-    "n accuracy accuracy_ci95 auc auc_within auc_within_ci95 auc_within_questions margin_within margin_within_ci95 ece "
-    "off_label_mass"
+    "n accuracy accuracy_ci95 tpr tpr_ci95 fpr fpr_ci95 youden_j youden_j_ci95 auc auc_within auc_within_ci95 "
+    "auc_within_questions margin_within margin_within_ci95 ece off_label_mass"
 ).split()
 # The parts of `gavel.judge_eval.benchmark_metrics.PARTS` that are reported here.
 PARTS = {"error": "subsets", "steps": "steps"}
@@ -46,12 +46,13 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         name: model folder, hub name, or a study's YAML file, for its judge.
 
     Returns:
-        `n`; `accuracy` at 0.5 and `accuracy_ci95`; `auc`; `auc_within` (None if undefined) and `auc_within_ci95`;
+        `n`; `accuracy` at 0.5 and `accuracy_ci95`; `tpr`, `fpr` and `youden_j` with their intervals
+        (`gavel.judge_eval.calibration.error_rates`); `auc`; `auc_within` (None if undefined) and `auc_within_ci95`;
         `auc_within_questions`, the number of questions with both correct and incorrect responses; `margin_within`, the
         mean probability of their correct responses minus that of their incorrect ones, and `margin_within_ci95`; `ece`;
         `off_label_mass`; `solutions_per_second`; `missing` if the judge gave no verdict on some rows; and `truncated`
-        if judging prompts were cut. For a pairwise judge, `accuracy`, `auc` and `ece` are None, and `opponents`,
-        `first_bias` and `flipped` are added (`gavel.judge_eval.calibration.position_bias`).
+        if judging prompts were cut. For a pairwise judge, `accuracy`, the rates, `auc` and `ece` are None, and
+        `opponents`, `first_bias` and `flipped` are added (`gavel.judge_eval.calibration.position_bias`).
 
     Raises:
         InputError: the file has no rows; the judge cannot be loaded or answers on no row; or the judge is pairwise and

@@ -12,12 +12,13 @@ from gavel.common.errors import InputError
 from gavel.judge.verdict import MAX_MISSING, ComparisonSummary, Verdict
 from gavel.judge_eval.records import VerdictRow, Verdicts
 from gavel.stats.auc import auc, auc_within, margins_within
-from gavel.stats.intervals import bootstrap_mean, clustered_mean, mean_interval
+from gavel.stats.intervals import bootstrap_mean, clustered_difference, clustered_mean, mean_interval
 
 MIN_QUESTIONS = 10  # minimum number of mixed-outcome questions for the gate
 BINS = 10  # of the reliability plot and the calibration error
 # Metrics that need the probability that a solution is correct.
-ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece")
+RATES = ("tpr", "tpr_ci95", "fpr", "fpr_ci95", "youden_j", "youden_j_ci95")
+ABSOLUTE = ("accuracy", "accuracy_ci95", "accuracy_best", "threshold_best", "auc", "ece", *RATES)
 
 
 def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: Sequence[bool]) -> dict[str, Any]:
@@ -33,13 +34,13 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
     and calibration error are None, its reliability is empty, and the AUC within questions is the metric that counts.
 
     Returns:
-        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`,
-        `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with `auc_within_ci95` over
-        `auc_within_questions`,
-        `margin_within` (mean probability of correct minus incorrect solutions of the same question) with
-        `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins), `off_label_mass`, `truncated`,
-        `phrasings` (None with a single one), `comparisons` (as `position_bias`, None for a pointwise judge),
-        `reliability` (one dict for each bin) and `histogram`. Intervals are over questions.
+        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`, `tpr` and `fpr`
+        (fractions of correct and of incorrect solutions above 0.5) and `youden_j` (their difference) with intervals
+        (`tpr_ci95` and so on), `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with
+        `auc_within_ci95` over `auc_within_questions`, `margin_within` (mean probability of correct minus incorrect
+        solutions of the same question) with `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins),
+        `off_label_mass`, `truncated`, `phrasings` (None with a single one), `comparisons` (as `position_bias`, None for
+        a pointwise judge), `reliability` (one dict for each bin) and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.
@@ -79,6 +80,7 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
         "mean_score": float(scores.mean()),
         "accuracy": float(hits.mean()),
         "accuracy_ci95": list(clustered_mean(questions, hits.astype(float).tolist())),
+        **error_rates(questions, (scores > 0.5).tolist(), right.tolist()),
         "accuracy_best": float(by_threshold.max()),
         "threshold_best": float(thresholds[by_threshold.argmax()]),
         "auc": auc(scores, right),
@@ -100,6 +102,25 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
         },
     }
     return found | dict.fromkeys(ABSOLUTE) | {"reliability": []} if found["comparisons"] else found
+
+
+def error_rates(groups: Sequence[Hashable], accepted: Sequence[bool], correct: Sequence[bool]) -> dict[str, Any]:
+    """The rates `RATES` at which a judge accepts correct and incorrect solutions; intervals are over questions.
+
+    Youden's J is the slope at which accepted solutions become correct ones: at 0 the judge's verdict says nothing about
+    correctness.
+    """
+    found: dict[str, Any] = dict.fromkeys(RATES)
+    for name, side in (("tpr", True), ("fpr", False)):
+        rows = [
+            (group, float(yes)) for group, yes, right in zip(groups, accepted, correct, strict=True) if right == side
+        ]
+        if rows:
+            own, values = zip(*rows, strict=True)
+            found |= {name: statistics.fmean(values), f"{name}_ci95": list(clustered_mean(own, values))}
+    if (j := clustered_difference(groups, [float(yes) for yes in accepted], correct)) is not None:
+        found |= {"youden_j": j.value, "youden_j_ci95": [j.low, j.high]}
+    return found
 
 
 def position_bias(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:

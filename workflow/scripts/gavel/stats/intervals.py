@@ -88,6 +88,40 @@ def clustered_mean(
     return Interval(float(low), float(high))
 
 
+def clustered_difference(
+    groups: Sequence[Hashable],
+    values: Sequence[float],
+    first: Sequence[bool],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate | None:
+    """The mean of the values on the first side minus that on the other, with a 95 % percentile bootstrap interval.
+
+    Groups are resampled, not values; a resample that lacks a side is left out. With rates that are all 0 or 1 on each
+    side the bootstrap has no spread; the interval is then Newcombe's, from both Wilson intervals of the numbers of
+    groups. None unless both sides have values.
+    """
+    sums: dict[Hashable, np.ndarray] = {}
+    for group, value, side in zip(groups, values, first, strict=True):
+        sums.setdefault(group, np.zeros(4))[[0, 1] if side else [2, 3]] += (value, 1)
+    table = np.array(list(sums.values())).reshape(-1, 4)
+    top, count, other_top, other_count = table.sum(0)
+    if not count or not other_count:
+        return None
+    means = top / count, other_top / other_count
+    drawn = _resampled_sums(table, resamples, seed)
+    drawn = drawn[(drawn[:, 1] > 0) & (drawn[:, 3] > 0)]
+    differences = drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3]
+    low, high = np.quantile(differences, [0.025, 0.975])
+    if high - low < 1e-12:
+        sizes = int(np.count_nonzero(table[:, 1])), int(np.count_nonzero(table[:, 3]))
+        (a, b), (c, d) = (wilson(mean * size, size) for mean, size in zip(means, sizes, strict=True))
+        value = means[0] - means[1]
+        low = value - sqrt((means[0] - a) ** 2 + (d - means[1]) ** 2)
+        high = value + sqrt((b - means[0]) ** 2 + (means[1] - c) ** 2)
+    return Estimate(float(means[0] - means[1]), float(low), float(high))
+
+
 def mean_interval(values: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Interval of the mean of per-question values in [0, 1]: Wilson's if all are 0 or 1, else the bootstrap's.
 

@@ -45,6 +45,15 @@ def calibration_figure(results: Results) -> Figure:
     return figure
 
 
+def _bounds(found: dict[str, Any], name: str) -> str:
+    interval = found.get(f"{name}_ci95")
+    return "95 % interval {:.3f} to {:.3f}; ".format(*interval) if interval else ""
+
+
+def _rate(found: dict[str, Any], name: str) -> str:
+    return "unknown" if found.get(name) is None else f"{found[name]:.3f}"
+
+
 def calibration_table(found: dict[str, Any]) -> Table:
     """The judge's metrics and their meaning; missing metrics are left out."""
     low, high = found.get("accuracy_ci95") or (math.nan, math.nan)
@@ -67,6 +76,11 @@ def calibration_table(found: dict[str, Any]) -> Table:
         "auc": (
             "AUC, all pairs",
             "the same over pairs across questions; separating easy from hard questions inflates it",
+        ),
+        "youden_j": (
+            "Youden's J",
+            f"{_bounds(found, 'youden_j')}fraction of correct solutions that it accepts (score above 0.5: "
+            f"{_rate(found, 'tpr')}) minus that of wrong ones ({_rate(found, 'fpr')}); at 0 its verdict says nothing",
         ),
         "accuracy": ("accuracy at 0.5", f"95 % interval {low:.3f}–{high:.3f}"),
         "accuracy_best": (
