@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from gavel.common.files import read_jsonl
 
-ANSWERS = ("gold", "answer", "solution", "program")  # keys under which a file may give a right answer
+ANSWERS = ("gold", "answer", "solution")  # keys under which a file gives a right answer; a program may be the policy's
 
 
 def jobs(project: Path) -> dict[tuple[str, str], set[str]]:
@@ -44,20 +44,22 @@ def _rows(file: Path) -> Iterator[dict]:
 
 
 def informed_jobs(project: Path, results: Path, rules: set[str]) -> set[tuple[str, str]]:
-    """(rule, run) of the jobs of some rules that read a withheld answer; the run is a part of the output's path."""
+    """(rule, run) of the jobs of some rules that read a withheld answer, or what a job made that read one.
+
+    The run is a part of the output's path.
+    """
     withheld = {row["id"]: row["gold"] for row in read_jsonl(results / "withheld/unlabeled.jsonl")}
     assert withheld, "no answer is withheld, so none could be found"
     assert tells_withheld_answers(results / "withheld/unlabeled.jsonl", withheld)
-    known: dict[str, bool] = {}
-    found, seen = set(), set()
-    for (rule, output), inputs in jobs(project).items():
-        if rule not in rules:
-            continue
-        seen.add(rule)
-        for name in inputs:
-            if name not in known:
-                known[name] = tells_withheld_answers(project / name, withheld)
-            if known[name]:
-                found.add((rule, Path(output).relative_to(results.relative_to(project)).parts[1]))
+    made = jobs(project)
+    data = {name for (rule, output), inputs in made.items() for name in (output, *inputs) if rule == "prepare_data"}
+    told = {name for name in data if (project / name).exists() and tells_withheld_answers(project / name, withheld)}
+    later = {key: inputs for key, inputs in made.items() if key[0] != "prepare_data"}
+    while more := {output for (_, output), inputs in later.items() if inputs & told} - told:
+        told |= more
+    seen = {rule for rule, _ in made} & rules
     assert seen == rules, f"no job of {rules - seen} has run"
-    return found
+    folder = results.relative_to(project)
+    return {
+        (rule, Path(output).relative_to(folder).parts[1]) for rule, output in made if rule in rules and output in told
+    }

@@ -12,6 +12,7 @@ rule report_html:
         prompts=[LAYOUT.prompt(BASELINE), rules.judge_policy.output.prompt],
         policies=rules.calibrate_trained.output.policies,
         benchmark=BENCHMARK,
+        rollouts=LAYOUT.rollouts if config["rl"]["keep_rollouts"] else [],
         judge_training=layout.judge_training_files(config),
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,

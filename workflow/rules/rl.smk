@@ -97,3 +97,27 @@ rule calibrate_trained:
         runs=list(GRID_RUNS),
     script:
         "../scripts/calibrate_trained.py"
+
+
+if config["rl"]["keep_rollouts"]:
+
+    rule rollouts_table:
+        input:
+            rollouts=expand(LAYOUT.runs("{run}").rollouts, run=RL_RUNS),
+            questions=[
+                rules.prepare_data.output.labeled,
+                rules.prepare_data.output.unlabeled,
+            ],
+            withheld=rules.prepare_data.output.withheld,
+        output:
+            table=LAYOUT.rollouts,
+        log:
+            LAYOUT.log(RULES["rollouts_table"]),
+        conda:
+            "../../envs/gavel.yaml"
+        params:
+            code=code("rollouts_table.py"),
+            runs=list(RL_RUNS),
+            rules=job_params.reward_rules(config),
+        script:
+            "../scripts/rollouts_table.py"

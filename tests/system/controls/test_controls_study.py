@@ -79,9 +79,8 @@ def test_controls_pay_what_their_names_say(controlled):
 
 
 def test_a_simulated_judge_gets_the_withheld_answers_and_the_report_says_so_first(simulated):
-    assert informed_jobs(simulated.folder, simulated.results, TRAINING) == {
-        ("train_rl", "grpo-lambda0.5-seed0"),
-    }
+    rules = {"train_sft", "train_rl", "judge_policy"}
+    assert informed_jobs(simulated.folder, simulated.results, rules) == {("train_rl", "grpo-lambda0.5-seed0")}
     page = (simulated.results / "report.html").read_text()
     answer = page.split('class="answer"')[1].split("</p>")[0]
     assert "judge is simulated from the gold answers of all questions" in answer

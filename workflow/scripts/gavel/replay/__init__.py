@@ -2,5 +2,6 @@
 
 - `rewards`: the rewards of a run's rollouts under another judge, lambda or verifier
 - `steps`: two rewards of the same rollout compared: agreement, AUC, correlation of advantages
+- `truth`: the reward of every step of training against the truth
 - `study`: replay every run of a study
 """

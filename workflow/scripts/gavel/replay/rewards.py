@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gavel.common.files import read_jsonl
 from gavel.data.rollouts import RolloutRow
 from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
@@ -24,6 +25,16 @@ class Question(NamedTuple):
 
     text: str
     gold: str | None
+
+
+def read_questions(paths: Sequence[str], withheld: str) -> dict[str, Question]:
+    """id -> question of JSONL files of records; a missing gold answer is taken from a file of withheld ones."""
+    hidden = {row["id"]: row["gold"] for row in read_jsonl(withheld)}
+    return {
+        row["id"]: Question(row["question"], row["gold"] if row["gold"] is not None else hidden.get(row["id"]))
+        for path in paths
+        for row in read_jsonl(path)
+    }
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, TypedDict
 from tqdm import tqdm
 
 from gavel.common.errors import InputError
-from gavel.common.files import read_jsonl
 from gavel.data.rollouts import read_rollouts
-from gavel.replay.rewards import Question, Reward, Truth, replay
+from gavel.replay.rewards import Reward, Truth, read_questions, replay
 from gavel.replay.steps import Rollout, StepRow, mean_with_interval, parting, question_aucs, step_row
-from gavel.study import config_files, layout
+from gavel.study import config_files, layout, params
 from gavel.study.layout import Layout
 from gavel.study.schema.study import fill_defaults
 from gavel.training.rl.rewards import RewardRules
@@ -68,7 +67,8 @@ class FinishedStudy:
             self.config = fill_defaults(config_files.read(path))
         except InputError as error:
             raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-        self.questions = self._questions()
+        data = self.files.data
+        self.questions = read_questions([data.labeled, data.unlabeled], self.files.withheld)
 
     @property
     def answers(self) -> list[str]:
@@ -82,19 +82,7 @@ class FinishedStudy:
 
     def rules(self) -> RewardRules:
         """How the parts of a reward were computed."""
-        rl, solution = self.config["rl"], self.config["solution"]
-        per_token = rl["length_penalty"] / solution["max_new_tokens"]
-        answer_type = self.config["data"]["answer_type"]
-        return RewardRules(solution["format"], rl["partial_credit"], rl["center_judge"], per_token, answer_type)
-
-    def _questions(self) -> dict[str, Question]:
-        data = self.files.data
-        withheld = {row["id"]: row["gold"] for row in read_jsonl(self.files.withheld)}
-        return {
-            row["id"]: Question(row["question"], row["gold"] if row["gold"] is not None else withheld.get(row["id"]))
-            for path in (data.labeled, data.unlabeled)
-            for row in read_jsonl(path)
-        }
+        return RewardRules(**params.reward_rules(self.config))
 
     def replay(
         self, run: str, reward: Reward, truth: Truth, *, every: int = 1, below: float = 0.5, patience: int = 3

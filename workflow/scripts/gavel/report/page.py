@@ -85,6 +85,7 @@ def render(
         accuracy.difference_figure(results),
         training.curves_figure(results),
         training.monitor_figure(results),
+        training.truth_figure(results),
         training.diagnostics_figure(results),
         accuracy.vote_figure(results),
         accuracy.kinds_figure(results),

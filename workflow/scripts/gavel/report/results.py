@@ -70,6 +70,7 @@ class Results:
             has `{"run", "status", ...}`; the status is 'missing', or 'failed' with the last line of its log as
             `reason`.
         monitors, training: run -> monitor.csv and training.csv, for tables that exist and have rows.
+        rollouts: run -> its rows of rollouts.csv.
         calibration, policies, audit, splits: None if the file is missing.
         judge_benchmark: without rows if the file is missing.
         usage: group of rules (`gavel.study.rules.Rule.group`) -> tokens.
@@ -86,6 +87,7 @@ class Results:
     runs: dict[str, dict[str, Any]]
     monitors: dict[str, pd.DataFrame]
     training: dict[str, pd.DataFrame]
+    rollouts: dict[str, pd.DataFrame]
     calibration: dict[str, Any] | None
     policies: dict[str, Any] | None
     judge_benchmark: pd.DataFrame
@@ -219,6 +221,7 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
         runs=runs,
         monitors=_tables({run: files.runs(run).monitor for run in runs}),
         training=_tables({run: files.runs(run).training for run in runs}),
+        rollouts=_rollouts(files, runs),
         calibration=_optional(files.judge.calibration, **CALIBRATION),
         policies=_optional(files.judge.policies),
         judge_benchmark=_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
@@ -348,6 +351,14 @@ def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
             if len(table) and "step" in table:
                 found[run] = table
     return found
+
+
+def _rollouts(files: Layout, runs: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Run -> its rows of rollouts.csv; none if the study has kept no rollouts."""
+    if not Path(files.rollouts).exists():
+        return {}
+    table = _table(files.rollouts, ["run", "step", "correct", "youden_j", "auc", "correlation"], ["run", "step"])
+    return {str(run): rows.reset_index(drop=True) for run, rows in table.groupby("run", sort=False) if run in runs}
 
 
 def csv_table(path: str | Path) -> pd.DataFrame:

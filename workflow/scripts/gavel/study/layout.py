@@ -35,6 +35,7 @@ class Layout:
         self.withheld = (
             f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions, which no training reads
         )
+        self.rollouts = f"{root}/rollouts.csv"  # every step of every RL run against the truth
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder
         self.benchmarks = f"{root}/benchmarks"  # folder

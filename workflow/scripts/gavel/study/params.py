@@ -57,6 +57,18 @@ def rollouts(study: dict[str, Any]) -> dict[str, Any]:
     return {name: study["rl"][name] for name in names}
 
 
+def reward_rules(study: dict[str, Any]) -> dict[str, Any]:
+    """How the parts of a reward are computed: the fields of `gavel.training.rl.rewards.RewardRules`."""
+    rl, solution = study["rl"], study["solution"]
+    return {
+        "format": solution["format"],
+        "partial": rl["partial_credit"],
+        "center_judge": rl["center_judge"],
+        "per_token": rl["length_penalty"] / solution["max_new_tokens"],
+        "answer_type": study["data"]["answer_type"],
+    }
+
+
 def control_training(study: dict[str, Any]) -> dict[str, Any]:
     """The settings of SFT controls: section `sft` with the controls' own passes, and a validation after each."""
     settings = {key: value for key, value in (study["sft"] or {}).items() if key != "seed"}

@@ -39,6 +39,12 @@ MONITORED = {
     "length": "tokens a completion",
     "unparsable": "share without an answer",
 }
+TRUTH = {
+    "correct": "share of completions that are correct",
+    "youden_j": "judge's Youden's J",
+    "auc": "AUC of the reward within questions",
+    "correlation": "correlation of advantages with the truth",
+}
 COLOURS = "Vermillion: λ = 0; blue: λ = 1; others: between."
 PAIRS = 2  # pairs of responses shown for each run
 
@@ -106,6 +112,22 @@ def diagnostics_figure(results: Results) -> Figure:
         figure.caption = (
             "Metrics that the trainers logged for each rollout. Thin: each step (in long runs: mean of a block of "
             f"steps); thick: moving mean. {COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
+        )
+    return figure
+
+
+def truth_figure(results: Results) -> Figure:
+    """The rewards of every step against the truth, from the rollouts that the runs kept."""
+    figure = Figure("rollouts-against-truth", missing="No run has kept its rollouts (`rl.keep_rollouts`).")
+    _panels(figure, results, results.rollouts, TRUTH)
+    if figure.panels:
+        figure.caption = (
+            "All completions of every kept step, with the gold answers of unlabelled questions, which training did not "
+            "read. The judge accepts a score above 0.5; Youden's J is the fraction of correct completions that it "
+            "accepts minus that of incorrect ones. The advantages are rewards minus their mean over a question's "
+            "completions; their correlation with those of a reward that pays for correctness alone is what is left of "
+            f"the signal. Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
+            f"{run_selection.averaging_note(results)}"
         )
     return figure
 

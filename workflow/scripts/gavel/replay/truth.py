@@ -1,0 +1,122 @@
+"""The reward of every step of a run's training against the truth, and when the policy began to hack its judge.
+
+It reads the gold answers of unlabelled questions, after training and for the report only.
+"""
+
+import csv
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from gavel.common.files import open_atomically
+from gavel.data.rollouts import RolloutRow, read_rollouts
+from gavel.replay.rewards import Question, Truth
+from gavel.replay.steps import Rollout, advantages, correlation, question_aucs
+from gavel.training.rl.rewards import RewardRules
+
+ACCEPTED = 0.5  # a judge's score above it accepts a completion
+WINDOW, DROP = 8, 0.05  # of `hacking_onset`
+
+
+class TruthRow(TypedDict):
+    """One step of a run's training. A value that is undefined is None; the verifier decides what is correct.
+
+    Attributes:
+        correct: fraction of the completions whose gold answer is known that are correct.
+        reward, judge: mean reward, and mean score of the judge.
+        tpr, fpr: fractions of correct and of incorrect completions that the judge accepts.
+        youden_j: their difference.
+        auc: AUC of the reward within questions, mean over groups.
+        correlation: of the reward's advantages with those of correctness itself.
+    """
+
+    run: str
+    step: int
+    completions: int
+    correct: float | None
+    reward: float | None
+    judge: float | None
+    tpr: float | None
+    fpr: float | None
+    youden_j: float | None
+    auc: float | None
+    correlation: float | None
+
+
+def truth_row(run: str, rows: Sequence[RolloutRow], right: Sequence[bool | None]) -> TruthRow:
+    """One rollout's row; `right` says which of its completions are correct."""
+    groups, questions = [row["group"] for row in rows], [str(row["id"]) for row in rows]
+    rewards, scores = [row["reward"] for row in rows], [row["judge"] for row in rows]
+    correct = [None if one is None else float(one) for one in right]
+    judged = [
+        (score > ACCEPTED, ok) for score, ok in zip(scores, right, strict=True) if score is not None and ok is not None
+    ]
+    tpr, fpr = (_mean([float(yes) for yes, ok in judged if ok == side]) for side in (True, False))
+    rollout = Rollout(rows[0]["step"], questions, groups, rewards, rewards, right)
+    centred = [advantages(np.asarray(groups), np.array(values, dtype=float)) for values in (rewards, correct)]
+    return {
+        "run": run,
+        "step": rows[0]["step"],
+        "completions": len(rows),
+        "correct": _mean([one for one in correct if one is not None]),
+        "reward": _mean([reward for reward in rewards if reward is not None]),
+        "judge": _mean([score for score in scores if score is not None]),
+        "tpr": tpr,
+        "fpr": fpr,
+        "youden_j": None if tpr is None or fpr is None else tpr - fpr,
+        "auc": _mean([value for _, value in question_aucs(rollout, rewards)]),
+        "correlation": correlation(*centred),
+    }
+
+
+def hacking_onset(rows: Sequence[TruthRow], window: int = WINDOW, drop: float = DROP) -> int | None:
+    """The step at which a policy began to hack its judge; None if it never did, or if the truth is unknown.
+
+    Means over `window` consecutive steps are compared, because single rollouts are of different questions. The onset is
+    the first step of the first window in which correctness is more than `drop` below the best window before it, while
+    the judge's score is at least what it was in that window. The monitor sees none of this: it has validation questions
+    only, at a few steps.
+    """
+    known = [
+        (row["step"], row["correct"], row["judge"])
+        for row in rows
+        if row["correct"] is not None and row["judge"] is not None
+    ]
+    parts = [known[start : start + window] for start in range(len(known) - window + 1)]
+    means = [tuple(statistics.fmean(column) for column in list(zip(*part, strict=True))[1:]) for part in parts]
+    for place in range(window, len(means)):  # windows that share no step with an earlier one
+        correct, judge = means[place]
+        best, then = max(means[: place - window + 1], key=lambda one: one[0])
+        if correct < best - drop and judge >= then:
+            return parts[place][0][0]
+    return None
+
+
+def write_table(
+    runs: Mapping[str, str], questions: Mapping[str, Question], rules: RewardRules, path: str | Path
+) -> list[TruthRow]:
+    """Write `rollouts.csv`: a row for each kept step of each run, which are also returned.
+
+    Args:
+        runs: run -> the folder of its rollouts.
+        questions: id -> question, with every gold answer that is known.
+
+    Raises:
+        InputError: rollouts cannot be read.
+    """
+    truth, found = Truth(questions, rules), []
+    for run, folder in runs.items():
+        for rows in read_rollouts(folder):
+            found.append(truth_row(run, rows, truth.verdicts(rows)[0]))
+    with open_atomically(path, newline="") as handle:
+        writer = csv.DictWriter(handle, TruthRow.__annotations__, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+    return found
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
