@@ -29,9 +29,10 @@ def add_report(commands: Commands) -> None:
     parser.add_argument("--question", default="How do these studies compare?", help="the page's title")
     parser.add_argument(
         "--axis",
-        choices=("variant", "labels", "judge_auc", "judge_tokens"),
+        choices=("variant", "labels", "judge_auc", "judge_j", "bias_strength", "judge_tokens"),
         default="variant",
-        help="plot accuracy against the studies by name, their number of labels, their judge's AUC, or its tokens",
+        help="plot accuracy against the studies by name, their number of labels, their judge's AUC or Youden's J, the "
+        "strength of a simulated judge's bias, or the judge's tokens",
     )
     parser.set_defaults(run=report)
 

@@ -10,6 +10,7 @@ from gavel.common.errors import first_line
 from gavel.report.cells import interval, percent, points
 from gavel.report.plots.style import label
 from gavel.report.results import Results, load
+from gavel.report.sections.controls import kinds
 from gavel.report.sections.summary_sentences import headline_sentence
 from gavel.study.layout import Layout
 
@@ -47,10 +48,10 @@ def summary(results: Results) -> str:
         for row in results.seeds.to_dict("records")
         if row["metric"] == "greedy"
     }
-    kinds = dict.fromkeys(
+    trained = dict.fromkeys(
         (about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != first.run
     )
-    for kind in kinds:
+    for kind in trained:
         if (*kind, sets[0]) in means:
             each = [means.get((*kind, name)) for name in sets]
             gain = f"{points(each[0]['difference'])} ({points(each[0]['difference_low'])} to "
@@ -63,6 +64,12 @@ def summary(results: Results) -> str:
                 gain = f"{points(row.difference)} ({interval(row)})" if row else about["status"]
                 cells = [_percent(results.metric(run, name, "greedy")) for name in sets]
                 rows.append([results.names[run], *cells, gain])
+    for one in kinds(results) if results.controls.runs else []:
+        if one.is_control:
+            gain = one.gains.get(sets[0])
+            shown = f"{points(gain.difference)} ({interval(gain)})" if gain else one.note
+            shown += f", {one.seeds} seeds" if gain and one.seeds > 1 else ""
+            rows.append([one.label, *(_percent(one.values.get(name)) for name in sets), shown])
     text = fill(f"{results.study['study']}: {outcome}. {sentence}", WIDTH)
     return f"{text}\n\n{_aligned(rows)}"
 

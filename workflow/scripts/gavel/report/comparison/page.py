@@ -14,6 +14,7 @@ from gavel.report import page
 from gavel.report.baseline import shared_baseline
 from gavel.report.cells import Table, difference_cell, estimate_cell, interval, join_words, points, text
 from gavel.report.comparison import judge_cost, tables
+from gavel.report.comparison.outcomes import outcomes
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.results import accuracy_against
@@ -73,6 +74,16 @@ AXES = {
         "judge's AUC within questions, on {baseline}",
         lambda study: (study.calibration or {}).get("auc_within"),
         " (AUC {:.2f})",
+    ),
+    "judge_j": Axis(
+        "judge's Youden's J, on {baseline}",
+        lambda study: (study.calibration or {}).get("youden_j"),
+        " (J {:+.2f})",
+    ),
+    "bias_strength": Axis(
+        "strength of the simulated judge's bias",
+        lambda study: ((study.study["judge"]["simulated"] or {}).get("bias") or {"strength": 0.0})["strength"],
+        " (strength {:.2f})",
     ),
     "judge_tokens": Axis(judge_cost.AXIS, judge_cost.judge_tokens, " ({:,.0f} judge tokens)"),
 }
@@ -257,17 +268,15 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     where, kept = axis_positions(studies, axis), []
     first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):
-        rows = []
-        for label, study in studies.items():
-            for run in study.runs:
-                row = study.metric(run, name, "greedy")
-                if row is not None and where[label] is not None:
-                    about = study.runs[run]
-                    rows.append(
-                        {"study": label, "x": where[label], "run": run, "set": name, "label": study.names[run]}
-                        | {"algorithm": about["algorithm"], "lambda": about["lambda"]}
-                        | {"value": row.value, "low": row.low, "high": row.high}
-                    )
+        rows = [
+            {"study": label, "x": where[label], "run": one.key, "set": name, "label": one.label}
+            | {"algorithm": one.algorithm, "lambda": one.lam}
+            | {"value": one.row.value, "low": one.row.low, "high": one.row.high}
+            for label, study in studies.items()
+            if where[label] is not None
+            for one in outcomes(study, name)
+            if one.row is not None
+        ]
         if rows:
             table = pd.DataFrame(rows)
             kept.append(table)
@@ -279,8 +288,8 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     figure.data = pd.concat(kept)
     unknown = [name for name, place in where.items() if place is None]
     figure.caption = (
-        "Greedy accuracy with 95 % Wilson intervals over questions. RL runs: final checkpoint; "
-        f"{first.label}: {first.checkpoint}. Points with the same x are drawn side by side. "
+        "Greedy accuracy with 95 % intervals over questions; of means of several seeds, over seeds and questions. RL "
+        f"runs: final checkpoint; {first.label}: {first.checkpoint}. Points with the same x are drawn side by side. "
         + (f"Not shown, because their x is unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
@@ -295,16 +304,21 @@ def main_results_table(studies: Mapping[str, Results], name: str, checkpoint: st
         checkpoint: the RL runs' checkpoint, `last` or `best` (by validation).
     """
     first = shared_baseline(study.baseline for study in studies.values())
-    runs = {run: study.names[run] for study in studies.values() for run in study.runs if run != study.baseline.run}
+    found = {
+        label: {one.key: one for one in outcomes(study, name, checkpoint) if one.key != study.baseline.run}
+        for label, study in studies.items()
+    }
+    labels = {key: one.label for ones in found.values() for key, one in ones.items()}
     columns = [("study", ""), (first.label, "greedy accuracy in %")]
-    for label in runs.values():
+    for label in labels.values():
         columns += [(label, "greedy accuracy in %"), (f"Δ {first.label}", "in percentage points, paired")]
     table = Table(columns, [])
     for label, study in studies.items():
         cells = [text(label), estimate_cell(study.metric(study.baseline.run, name, "greedy"))]
-        for run in runs:
-            gain = study.comparison(run, study.baseline.run, name, "greedy", 1, checkpoint)
-            row = study.metric(run, name, "greedy", 1, checkpoint) if run in study.runs else None
-            cells += [estimate_cell(row), difference_cell(gain, bold=gain is not None and gain.low > 0)]
+        for key in labels:
+            one = found[label].get(key)
+            gain = one.gain if one else None
+            cells += [estimate_cell(one.row if one else None)]
+            cells += [difference_cell(gain, bold=gain is not None and gain.low > 0)]
         table.rows.append(cells)
     return table

@@ -1,8 +1,11 @@
 """The controls: other rewards, other baselines and upper bounds beside the runs of the grid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
+
+import pandas as pd
 
 from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.report.baseline import control_label
@@ -15,6 +18,30 @@ SFT_SOURCES = {
     "majority-vote": "SFT's own samples of RL's questions that have the majority's answer",
     "all-answers": "the reference solutions of all of RL's questions: an upper bound",
 }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Runs that differ only in their seed.
+
+    Attributes:
+        source: what its reward or its examples are.
+        seeds: number of finished runs.
+        values, gains: test set -> greedy accuracy (`value`, `low`, `high`), and the difference from the baseline
+            (`difference`, `low`, `high`); None where there is none.
+        note: on runs that did not finish.
+        is_control: it is no run of the grid, and not the baseline.
+        is_bound: its difference is the gap that others close a part of.
+    """
+
+    label: str
+    source: str
+    seeds: int
+    values: Mapping[str, Any]
+    gains: Mapping[str, Any]
+    note: str = ""
+    is_control: bool = False
+    is_bound: bool = False
 
 
 def controls_table(results: Results) -> Table:
@@ -32,44 +59,35 @@ def controls_table(results: Results) -> Table:
     table = Table(columns, [], groups)
     if not results.controls.runs:
         return table
-    rows = _kinds(results)
-    bounds = {name: _bound(rows, name) for name in results.sets}
-    for kind in rows:
-        cells = [text(kind["label"], kind["note"]), text(kind["source"]), count(kind["seeds"])]
+    found = kinds(results)
+    bounds = {name: _bound(found, name) for name in results.sets}
+    for kind in found:
+        cells = [text(kind.label, kind.note), text(kind.source), count(kind.seeds)]
         for name in results.sets:
-            value, gain = kind["values"].get(name), kind["gains"].get(name)
-            cells += [estimate_cell(value), difference_cell(gain), _share(gain, bounds[name])]
+            gain = kind.gains.get(name)
+            cells += [estimate_cell(kind.values.get(name)), difference_cell(gain), _share(gain, bounds[name])]
         table.rows.append(cells)
     return table
 
 
-def _kinds(results: Results) -> list[dict[str, Any]]:
-    """What differs only in its seed is one kind: the baseline, those of the grid, and the controls."""
-    first, found = results.baseline, []
+def kinds(results: Results) -> list[Kind]:
+    """The baseline, the kinds of runs of the grid, and the controls."""
+    first = results.baseline
     values = {name: results.metric(first.run, name, "greedy") for name in results.sets}
-    found.append(_kind(first.label, "where all others start", 1, values, {}))
-    for algorithm, lam in dict.fromkeys(
-        (about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != first.run
-    ):
-        members = {
-            run: about
-            for run, about in results.runs.items()
-            if (about["algorithm"], about["lambda"]) == (algorithm, lam)
-        }
+    found = [Kind(first.label, "where all others start", 1, values, {})]
+    grid = {run: about for run, about in results.runs.items() if run != first.run}
+    for algorithm, lam in dict.fromkeys((about["algorithm"], about["lambda"]) for about in grid.values()):
+        members = [run for run, about in grid.items() if (about["algorithm"], about["lambda"]) == (algorithm, lam)]
         rows = results.seeds[(results.seeds.algorithm == algorithm) & (results.seeds["lambda"] == lam)]
-        found.append(_summary(results, label("", algorithm, lam), "judge and labels", members, rows))
-    names = dict.fromkeys((about["algorithm"], about["control"]) for about in results.controls.runs.values())
-    for algorithm, control in names:
+        found.append(_kind(results, label("", algorithm, lam), "judge and labels", members, rows))
+    controls, seeds = results.controls.runs, results.controls.seeds
+    for algorithm, control in dict.fromkeys((about["algorithm"], about["control"]) for about in controls.values()):
         about = {"algorithm": algorithm, "control": control}
-        members = {
-            run: one
-            for run, one in results.controls.runs.items()
-            if (one["algorithm"], one["control"]) == (algorithm, control)
-        }
-        table = results.controls.seeds
-        rows = table[(table.algorithm == algorithm) & (table.control == control)]
-        kind = _summary(results, control_label(about), _source(algorithm, control), members, rows)
-        found.append(kind | {"bound": algorithm not in ("sft", "base") and control == "all-answers"})
+        members = [run for run, one in controls.items() if about.items() <= one.items()]
+        rows = seeds[(seeds.algorithm == algorithm) & (seeds.control == control)]
+        kind = _kind(results, control_label(about), _source(algorithm, control), members, rows)
+        is_bound = control == "all-answers" and algorithm != "sft"
+        found.append(replace(kind, is_control=True, is_bound=is_bound))
     return found
 
 
@@ -79,71 +97,42 @@ def _source(algorithm: str, control: str) -> str:
     return SFT_SOURCES[control] if algorithm == "sft" else CONTROL_REWARDS[control].source
 
 
-def _kind(name: str, source: str, seeds: int, values: Mapping[str, Any], gains: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "label": name,
-        "note": "",
-        "source": source,
-        "seeds": seeds,
-        "values": values,
-        "gains": gains,
-        "bound": False,
-    }
-
-
-def _summary(
-    results: Results, name: str, source: str, members: Mapping[str, Mapping[str, Any]], seeds: Any
-) -> dict[str, Any]:
-    """One kind: its row of seeds.csv for each test set, or its only run."""
+def _kind(results: Results, name: str, source: str, members: Sequence[str], seeds: pd.DataFrame) -> Kind:
+    """One kind: its row of seeds.csv for each test set, or its only finished run."""
     pooled = {row.set: row for row in seeds[seeds.metric == "greedy"].itertuples()}
+    states = [(results.runs | results.controls.runs)[run]["status"] for run in members]
+    note = ", ".join(dict.fromkeys(state for state in states if state != "finished"))
     if pooled:
         gains = {
             key: SimpleNamespace(difference=row.difference, low=row.difference_low, high=row.difference_high)
             for key, row in pooled.items()
         }
-        return _kind(name, source, max(row.seeds for row in pooled.values()), pooled, gains)
-    values: dict[str, Any] = {}
-    gains = {}
-    for run in members:
-        for name_of_set in results.sets:
-            values.setdefault(name_of_set, _row(results.controls.metrics, results.metrics, run, name_of_set))
-            gains.setdefault(name_of_set, _gain(results, run, name_of_set))
-    failed = [one["status"] for one in members.values() if one["status"] != "finished"]
-    kind = _kind(name, source, len(members) - len(failed), values, gains)
-    return kind | {"note": ", ".join(dict.fromkeys(failed))}
+        return Kind(name, source, max(row.seeds for row in pooled.values()), pooled, gains, note)
+    tables = (results.controls, results)
+    wanted = {"checkpoint": "last", "metric": "greedy"}
+    values = {key: _first([table.metrics for table in tables], members, wanted | {"set": key}) for key in results.sets}
+    wanted |= {"baseline": results.baseline.run}
+    gains = {
+        key: _first([table.comparisons for table in tables], members, wanted | {"set": key}) for key in results.sets
+    }
+    return Kind(name, source, states.count("finished"), values, gains, note)
 
 
-def _row(controls: Any, grid: Any, run: str, name: str) -> Any:
-    for table in (controls, grid):
-        rows = table[
-            (table.run == run) & (table.checkpoint == "last") & (table.set == name) & (table.metric == "greedy")
-        ]
-        for row in rows.itertuples():
-            return row
+def _first(tables: Sequence[pd.DataFrame], runs: Sequence[str], wanted: Mapping[str, str]) -> Any:
+    """The first row of any of the runs with the wanted values, or None."""
+    for table in tables:
+        rows = table[table.run.isin(list(runs))]
+        for column, value in wanted.items():
+            rows = rows[rows[column] == value]
+        if len(rows):
+            return next(rows.itertuples())
     return None
 
 
-def _gain(results: Results, run: str, name: str) -> Any:
-    for table in (results.controls.comparisons, results.comparisons):
-        rows = table[
-            (table.run == run)
-            & (table.baseline == results.baseline.run)
-            & (table.checkpoint == "last")
-            & (table.set == name)
-            & (table.metric == "greedy")
-        ]
-        for row in rows.itertuples():
-            return row
-    return None
-
-
-def _bound(kinds: list[dict[str, Any]], name: str) -> float | None:
+def _bound(found: Sequence[Kind], name: str) -> float | None:
     """The upper bound's difference from the baseline; None unless its interval lies above zero."""
-    for kind in kinds:
-        gain = kind["gains"].get(name)
-        if kind["bound"] and gain is not None:
-            return float(gain.difference) if gain.low > 0 else None
-    return None
+    gains = [kind.gains.get(name) for kind in found if kind.is_bound]
+    return next((float(gain.difference) for gain in gains if gain is not None and gain.low > 0), None)
 
 
 def _share(gain: Any, bound: float | None) -> Cell:

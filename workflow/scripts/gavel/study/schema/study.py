@@ -170,11 +170,12 @@ class Shared(Section):
 class Sweep(Section):
     """The same study with some keys varied: a folder and a report per variant, and a report that compares them."""
 
-    axis: Literal["variant", "labels", "judge_auc", "judge_tokens"] = Field(
+    axis: Literal["variant", "labels", "judge_auc", "judge_j", "bias_strength", "judge_tokens"] = Field(
         "variant",
         description="What the comparison plots accuracy against: `variant`, the variants by name; `labels`, their "
-        "number of labelled questions; `judge_auc`, their judge's AUC within questions; or `judge_tokens`, the tokens "
-        "that their judge uses in training the primary run.",
+        "number of labelled questions; `judge_auc`, their judge's AUC within questions; `judge_j`, its Youden's J; "
+        "`bias_strength`, that of a simulated judge's bias; or `judge_tokens`, the tokens that their judge uses in "
+        "training the primary run.",
     )
     variants: dict[str, dict[Any, Any] | None] = Field(
         min_length=2, description="Name -> keys that differ from the config around the sweep."
