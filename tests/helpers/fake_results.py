@@ -68,6 +68,7 @@ def build(
     best_of=("score",),
     seed: int = 0,
     baseline: str = "sft",
+    controls: dict | None = None,
 ) -> dict:
     """Write a results folder, tables included.
 
@@ -77,6 +78,7 @@ def build(
         judge: False leaves out the judge's scores and its calibration.
         best_of: by what the judge picks the best of a question's samples, as in the config.
         baseline: `base` for a study without SFT.
+        controls: the config's section; `all-answers` gains most, `majority-vote` a little, others nothing.
 
     Returns:
         STUDY, a resolved config, with the grid of this call.
@@ -88,6 +90,9 @@ def build(
             for number in seeds:
                 about = {"algorithm": algorithm, "lambda": float(lam), "seed": number}
                 runs[f"{algorithm}-lambda{lam}-seed{number}"] = about
+    section = STUDY["controls"] | (controls or {})
+    rl = {"algorithms": list(algorithms), "seeds": list(seeds)}
+    runs |= layout.controls(STUDY | {"rl": STUDY["rl"] | rl, "controls": section})
     difficulty = {name: [rng.gauss(0, 0.55) for _ in range(size)] for name, size in sizes.items()}
     for run, about in runs.items():
         _run_files(root, run, about, run in failed, judge, rng)
@@ -118,7 +123,7 @@ def build(
     }
     ks = [k for k in STUDY["evaluation"]["ks"] if k <= samples]
     sampling = {"samples": samples, "ks": ks, "best_of": list(best_of)}
-    study = STUDY | {"rl": rl, "evaluation": STUDY["evaluation"] | sampling}
+    study = STUDY | {"controls": section, "rl": rl, "evaluation": STUDY["evaluation"] | sampling}
     study |= {"sft": None} if baseline == "base" else {}
     tables(root, study)
     return study
@@ -135,6 +140,8 @@ def tables(root: Path, study: dict) -> None:
 
 def _skill(about: dict, name: str) -> float:
     base = {"main": 0.55, "plus": 0.39, "svamp": 0.82}.get(name, 0.5)
+    if about.get("control"):
+        return base + {"all-answers": 0.25, "majority-vote": 0.05}.get(about["control"], 0.0)
     if about["lambda"] is None:
         return base
     effect = EFFECT.get(f"{about['lambda']:g}", (0.05, 0.1))[0]
@@ -200,12 +207,13 @@ def _contests(size: int, n: int, best_of) -> dict:
 
 
 def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng: random.Random) -> None:
-    folder, first = root / "runs" / run, about["lambda"] is None
+    folder, first = root / "runs" / run, about["lambda"] is None and about["algorithm"] in BASELINES
+    control = about.get("control")
     steps = 12 if first else 80
-    uses_judge = not first and about["lambda"] < 1
+    uses_judge = not first and (about["lambda"] or 0) < 1
     info = {
         "run": run,
-        **about,
+        **{key: value for key, value in about.items() if key != "control" or value},
         "steps": steps,
         "best_step": steps - 10 if not first else 9,
         "status": "failed" if failed else "finished",
@@ -232,7 +240,7 @@ def _run_files(root: Path, run: str, about: dict, failed: bool, judge: bool, rng
         return
     monitor, training = [], []
     final = _skill(about, "main")
-    gap = 0 if first else EFFECT.get(f"{about['lambda']:g}", (0, 0.1))[1]
+    gap = 0 if first or control else EFFECT.get(f"{about['lambda']:g}", (0, 0.1))[1]
     for step in range(0, steps + 1, 1 if first else 10):
         done = step / steps
         truth = (0.2 + 0.35 * done**0.5) if first else 0.55 + (final - 0.55) * done

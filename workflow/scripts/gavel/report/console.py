@@ -66,9 +66,9 @@ def summary(results: Results) -> str:
                 rows.append([results.names[run], *cells, gain])
     for one in kinds(results) if results.controls.runs else []:
         if one.is_control:
-            gain = one.gains.get(sets[0])
-            shown = f"{points(gain.difference)} ({interval(gain)})" if gain else one.note
-            shown += f", {one.seeds} seeds" if gain and one.seeds > 1 else ""
+            change = one.gains.get(sets[0])
+            shown = f"{points(change.difference)} ({interval(change)})" if change else one.note
+            shown += f", {one.seeds} seeds" if change and one.seeds > 1 else ""
             rows.append([one.label, *(_percent(one.values.get(name)) for name in sets), shown])
     text = fill(f"{results.study['study']}: {outcome}. {sentence}", WIDTH)
     return f"{text}\n\n{_aligned(rows)}"
