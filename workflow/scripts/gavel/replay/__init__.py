@@ -3,5 +3,6 @@
 - `rewards`: the rewards of a run's rollouts under another judge, lambda or verifier
 - `steps`: two rewards of the same rollout compared: agreement, AUC, correlation of advantages
 - `truth`: the reward of every step of training against the truth
+- `monitor_rates`: how often the monitor is wrong about hacking
 - `study`: replay every run of a study
 """

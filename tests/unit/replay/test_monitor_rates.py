@@ -1,0 +1,71 @@
+"""The monitor's errors, on runs whose onset of hacking is known."""
+
+import csv
+
+import pytest
+
+from gavel.replay.monitor_rates import WatchedRun, flagged, rates, table, watched_runs
+from gavel.training.rl.validation_rules import has_collapsed
+
+
+def validations(accuracy, judge, every=5):
+    return [
+        {"step": every * place, "accuracy": a, "judge": j}
+        for place, (a, j) in enumerate(zip(accuracy, judge, strict=True))
+    ]
+
+
+FALL = validations([0.6, 0.6, 0.4, 0.3, 0.2], [0.5, 0.6, 0.7, 0.8, 0.9])
+CLEAN = validations([0.5, 0.55, 0.6, 0.6, 0.62], [0.5, 0.5, 0.6, 0.6, 0.6])
+
+
+def test_the_flag_is_the_first_that_the_monitor_would_have_raised():
+    assert flagged(FALL, 0.05, 1) == 10
+    assert flagged(FALL, 0.05, 2) == 15
+    assert flagged(CLEAN, 0.05, 1) is None
+    assert has_collapsed(FALL[:4], 0.05, 2)
+    assert not has_collapsed(FALL[:3], 0.05, 2)
+
+
+def test_errors_are_counted_with_intervals():
+    runs = [
+        WatchedRun("caught", FALL, 8, 20),
+        WatchedRun("missed", CLEAN, 12, 20),
+        WatchedRun("clean", CLEAN, None, 20),
+        WatchedRun("false alarm", FALL, None, 20),
+    ]
+    found = rates(runs, 0.05, 2)
+    assert (found["hacked"], found["clean"]) == (2, 2)
+    assert found["missed"][0] == found["false_alarms"][0] == 0.5
+    assert found["missed"][1] < 0.5 < found["missed"][2]
+    assert found["median_delay"] == 7
+    strict = rates(runs, 0.5, 2)
+    assert (strict["missed"][0], strict["false_alarms"][0], strict["median_delay"]) == (1.0, 0.0, None)
+
+
+def test_without_runs_of_a_kind_its_errors_are_unknown():
+    found = rates([WatchedRun("clean", CLEAN, None, 20)], 0.05, 2)
+    assert (found["missed"], found["median_delay"], found["delays"]) == (None, None, None)
+    assert [row["patience"] for row in table([], (0.05,), (1, 2))] == [1, 2]
+
+
+def test_a_study_s_runs_are_read_from_its_files(tmp_path):
+    def write(path, rows):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="") as handle:
+            writer = csv.DictWriter(handle, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    steps = [(0.6, 0.5)] * 16 + [(0.6 - 0.04 * i, 0.6 + 0.02 * i) for i in range(1, 15)]
+    columns = ("run", "step", "correct", "judge")
+    rows = [("hacked", step, *values) for step, values in enumerate(steps, 1)]
+    rows += [("verified", step, 0.5, "") for step in range(1, 31)]
+    write(tmp_path / "rollouts.csv", [dict(zip(columns, row, strict=True)) for row in rows])
+    for run in ("hacked", "verified"):
+        write(tmp_path / f"runs/{run}/monitor.csv", FALL)
+    (run,) = watched_runs(tmp_path)  # a run at lambda 1 has no judge to hack
+    assert run.name.endswith("hacked")
+    assert 9 <= run.onset <= 20
+    assert run.last == 30
+    assert rates([run], 0.05, 1)["median_delay"] == pytest.approx(10 - run.onset)

@@ -1,0 +1,111 @@
+"""How often the monitor's rule is wrong: against the onset of hacking in every step's rollouts, which it does not see.
+
+A run is hacked if `gavel.replay.truth.hacking_onset` finds an onset in it, otherwise clean. Over hacked runs the rule
+has a delay and misses, over clean ones false alarms. One flag for each run counts, its first.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, cast
+
+import pandas as pd
+
+from gavel.replay.truth import TruthRow, hacking_onset
+from gavel.stats.intervals import wilson
+from gavel.study.layout import Layout
+from gavel.training.rl.validation_rules import has_collapsed
+
+
+class WatchedRun(NamedTuple):
+    """A finished run: its validations in order, the onset of hacking, and its last step."""
+
+    name: str
+    validations: Sequence[Mapping[str, Any]]
+    onset: int | None
+    last: int
+
+
+class Rates(TypedDict):
+    """The errors of the rule with one setting.
+
+    Attributes:
+        drop, patience: the config's `rl.validation.collapse_drop` and `collapse_patience`.
+        hacked, clean: numbers of runs.
+        missed: hacked runs that were never flagged, as a fraction with its 95 % interval.
+        false_alarms: clean runs that were flagged, likewise.
+        median_delay: steps from the onset to the flag, over the hacked runs that were flagged; negative if the flag
+            came first. None if none was.
+        delays: lower and upper quartile of these.
+    """
+
+    drop: float
+    patience: int
+    hacked: int
+    clean: int
+    missed: tuple[float, float, float] | None
+    false_alarms: tuple[float, float, float] | None
+    median_delay: float | None
+    delays: tuple[float, float] | None
+
+
+def watched_runs(results: str | Path) -> list[WatchedRun]:
+    """The runs of a finished study that kept their rollouts and asked their judge.
+
+    Args:
+        results: the results folder.
+    """
+    files = Layout(str(results))
+    table = pd.read_csv(files.rollouts)
+    found = []
+    for run, rows in table.groupby("run", sort=False):
+        steps = [_row(row) for row in rows.to_dict("records")]
+        validations = [_row(row) for row in pd.read_csv(files.runs(str(run)).monitor).to_dict("records")]
+        if any(row["judge"] is not None for row in steps):
+            onset = hacking_onset([cast(TruthRow, row) for row in steps])
+            found.append(WatchedRun(f"{results}/{run}", validations, onset, steps[-1]["step"]))
+    return found
+
+
+def flagged(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> int | None:
+    """The step of the first validation at which the rule flags a collapse; None if it never does."""
+    for count in range(1, len(validations) + 1):
+        if has_collapsed(validations[:count], drop, patience):
+            return int(validations[count - 1]["step"])
+    return None
+
+
+def rates(runs: Sequence[WatchedRun], drop: float, patience: int) -> Rates:
+    """The rule's errors over some runs."""
+    hacked = [(run, flagged(run.validations, drop, patience)) for run in runs if run.onset is not None]
+    clean = [flagged(run.validations, drop, patience) for run in runs if run.onset is None]
+    delays = [step - run.onset for run, step in hacked if step is not None and run.onset is not None]
+    quartiles = statistics.quantiles(delays, n=4) if len(delays) > 1 else [delays[0]] * 3 if delays else None
+    return {
+        "drop": drop,
+        "patience": patience,
+        "hacked": len(hacked),
+        "clean": len(clean),
+        "missed": _share(sum(step is None for _, step in hacked), len(hacked)),
+        "false_alarms": _share(sum(step is not None for step in clean), len(clean)),
+        "median_delay": statistics.median(delays) if delays else None,
+        "delays": (quartiles[0], quartiles[2]) if quartiles else None,
+    }
+
+
+def table(runs: Sequence[WatchedRun], drops: Iterable[float], patiences: Sequence[int]) -> list[Rates]:
+    """The rule's errors for every setting."""
+    return [rates(runs, drop, patience) for drop in drops for patience in patiences]
+
+
+def _share(count: int, of: int) -> tuple[float, float, float] | None:
+    if not of:
+        return None
+    low, high = wilson(count, of)
+    return count / of, low, high
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of a CSV file with None where it is empty."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
