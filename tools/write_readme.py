@@ -1,6 +1,7 @@
 """Write the result tables and figures of README.md and docs/*.md from finished studies; none is written by hand.
 
-README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, if it was run.
+README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, or of the study with
+controls there, if it was run.
 """
 
 import csv
@@ -14,7 +15,8 @@ from gavel.report.cells import Table
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
-from gavel.report.sections import judge_training
+from gavel.report.sections import controls, judge_training
+from gavel.report.sections.summary_sentences import headline_sentence
 from gavel.study import sweep
 from gavel.study.layout import Layout
 
@@ -48,10 +50,17 @@ def result(results: Path) -> str:
         cells += [f"{100 * float(row['lowest']):.1f} to {float(row['highest']):.1%}"]
         cells += [f"{points(row['difference'])} {bounds}{' (primary)' * is_primary}"]
         lines.append("| " + " | ".join(cells) + " |")
+    study = comparison_page.load_study(results)
+    for kind in controls.kinds(study):
+        if kind.is_control:
+            cells = [kind.label, *(f"{kind.values[name].value:.1%}" for name in sets)]
+            gain, few = kind.gains[first], "" if kind.seeds > 1 else "one seed"
+            cells += [few, f"{points(gain.difference)} [{points(gain.low)}, {points(gain.high)}]"]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def points(fraction: str) -> str:
+def points(fraction: str | float) -> str:
     return f"{100 * float(fraction):+.1f}"
 
 
@@ -76,6 +85,13 @@ def compared(page: str) -> str:
         if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
     return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"
+
+
+def controlled(folder: Path) -> str:
+    """A study's answer, and its table of controls and bounds."""
+    study = comparison_page.load_study(folder)
+    outcome, sentence = headline_sentence(study)
+    return f"{outcome}. {sentence}\n\n{markdown(controls.controls_table(study))}\n"
 
 
 def trained(page: str, variant: str, study: Results) -> list[str]:
@@ -114,5 +130,8 @@ if __name__ == "__main__":
             Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), ROOT / "docs" / "accuracy.svg"
         )
     for page in sorted((ROOT / "docs").glob("*.md")):
-        if Path(Layout(results).variant(page.stem).report).exists():
+        folder = Layout(results).variant(page.stem)
+        if Path(folder.config).exists():  # a study; a sweep's variants have one each
+            fill(page, controlled(Path(folder.root)))
+        elif Path(folder.report).exists():
             fill(page, compared(page.stem))

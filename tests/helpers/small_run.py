@@ -32,7 +32,7 @@ def small_job(folder: Path, tiny: str, rows: list[dict], output: str = "out", **
     settings = Rl(steps=6, prompts_per_step=2, num_generations=2, warmup=0, save_every=2, learning_rate=1e-3)
     settings = params.rl({"rl": settings.model_dump(by_alias=True)}) | changes.pop("settings", {})
     settings["validation"] = settings["validation"] | {"questions": 2, "every": 1} | changes.pop("validation", {})
-    grid_run = {key: changes.pop(key) for key in ("algorithm", "lam", "seed") if key in changes}
+    grid_run = {key: changes.pop(key) for key in ("algorithm", "lam", "seed", "control") if key in changes}
     common = {
         "grid_run": {"name": "x", "algorithm": "grpo", "lam": 0.5, "seed": 0} | grid_run,
         "run": {"output": str(folder / output), "state": str(folder / "state"), "digest": changes.pop("digest", "d")},

@@ -64,6 +64,28 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
         assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}
 
 
+@pytest.mark.parametrize("control", [None, "coin"], ids=["a simulated judge", "a coin"])
+def test_random_rewards_of_a_resumed_run_are_those_of_an_uninterrupted_one(tiny, rows, tmp_path, control):
+    simulated = {"tpr": 0.5, "fpr": 0.5, "errors": "each-time", "noise": 0.1, "seed": 0, "bias": None, "weight": 1.0}
+    answers = [str(tmp_path / f"{name}.jsonl") for name in ("one", "two")]
+    known = [{"id": str(i), "question": row["question"], "gold": row["gold"]} for i, row in enumerate(rows)]
+    write_jsonl(answers[0], known[:30])
+    write_jsonl(answers[1], known[30:])
+    task = {"format": "program", "answer_type": "number"}
+    judge = {"kind": "simulated", "simulated": simulated | task, "answers": answers}
+    settings = {"judge": judge, "lam": 0.0, "control": control}
+    kept = []
+    for folder, stops in ((tmp_path / "whole", ()), (tmp_path / "cut", (2, 4))):
+        folder.mkdir()
+        for step in stops:
+            with pytest.raises(Cut):
+                small_run(folder, tiny, rows, mirror=Cutter(step), **settings)
+        small_run(folder, tiny, rows, **settings)
+        kept.append([row["reward"] for rollout in read_rollouts(folder / "out" / "rollouts") for row in rollout])
+    assert kept[0] == kept[1]
+    assert len(set(kept[0])) > 1
+
+
 def test_resumed_fine_tuning_is_the_uninterrupted_one(tiny, rows, tmp_path, record_run):
     """Cut off after every epoch's checkpoint, the last one too."""
     record_run(algorithm="sft", resume=True)
