@@ -125,6 +125,7 @@ def test_jobs_ask_slurm_for_what_they_need(tmp_path):
     jobs = re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", done.stdout + done.stderr, re.M | re.S)
     asked = {rule: set(resources.split(", ")) for rule, resources in jobs}
     gpus = {"train_sft": 2, "train_rl": 3, "judge_policy": 1, "judge_trained": 1, "generate": 1, "score": 1}
+    gpus |= {"validate_base": 1}
     for rule, count in gpus.items():
         assert {"mem_mb=5000", "runtime=90", f"gpu={count}"} <= asked.pop(rule)
     assert {"prepare_data", "audit_data", "calibrate_judge", "compute_metrics", "report_html"} <= set(asked)
@@ -198,7 +199,7 @@ def test_files_that_say_something_else_than_they_seem_to_end_the_dry_run(tmp_pat
     assert "mine.yaml: `study` is missing, so the results would overwrite the default study's" in refused(
         tmp_path, nameless
     )
-    assert "mine.yaml:45: key 'rl' is given twice, first on line 29" in refused(tmp_path, mine + "rl: {steps: 3}\n")
+    assert "mine.yaml:48: key 'rl' is given twice, first on line 29" in refused(tmp_path, mine + "rl: {steps: 3}\n")
     twice = refused(tmp_path, mine, "--config", "rl={steps: 3, steps: 4}")
     assert "--config: key 'rl.steps' is given twice" in twice
     renamed = refused(tmp_path, mine, "--config", "rl={kl_in: reward}")
@@ -291,6 +292,7 @@ RERUNS = {
         "control_examples",
         "judge_policy",
         "prepare_data",
+        "rollouts_table",
         "score",
         "scratch_judge",
         "scratch_student",
@@ -312,7 +314,7 @@ RERUNS = {
     "training.judge.settings": {"train_judge"},
     "training.judge.unlabeled_pairs": {"contrasting_pairs"},
     "training.rl.ppo": {"train_rl"},
-    "training.rl.rewards": {"train_rl"},
+    "training.rl.rewards": {"rollouts_table", "train_rl"},
     "training.rl.settings": {"train_judge", "train_rl"},
     "training.rl.vllm_rollouts": {"train_rl"},
     # After training.
@@ -401,7 +403,7 @@ def test_a_prompt_is_an_input_of_the_rules_that_read_it(jobs):
         "judge_policy", "judge_trained", "score", "train_rl",
     }  # fmt: skip
     assert {rule for rule, files in jobs.items() if solving in files} == {
-        "generate", "judge_policy", "judge_trained", "train_rl", "train_sft",
+        "generate", "judge_policy", "judge_trained", "train_rl", "train_sft", "validate_base",
     }  # fmt: skip
     assert not any(name.endswith(".txt") for path in (SCRIPTS / "gavel").rglob("*") for name in [path.name])
 

@@ -34,7 +34,7 @@ def test_the_students_own_folder_is_the_only_checkpoint(study):
     assert folders["base"] == Checkpoints(layout.model(study, "student"), None)
     assert "sft" not in folders
     files = {(file.run, file.checkpoint) for file in layout.scored_files(study)}
-    grid = layout.grid_runs(study)
+    grid = layout.rl_runs(study)
     assert files == {("base", "last"), *((run, name) for run in grid for name in ("last", "best"))}
 
 
@@ -68,7 +68,7 @@ def test_its_cost_is_a_validation(study):
     assert "train_sft" not in found
     assert found["validate_base"].completions == workload.questions(study)["validation"]
     assert set(found) <= set(RULES)
-    tests, grid = workload.questions(study)["tests"], len(layout.grid_runs(study))
+    tests, grid = workload.questions(study)["tests"], len(layout.rl_runs(study))
     samples = study["evaluation"]["samples"]
     assert found["generate"].completions == tests * ((1 + grid) * samples + 1 + 2 * grid)
     assert found["benchmark_items"].completions == 50 * (4 + 1)

@@ -45,7 +45,7 @@ def test_shipped_studies_say_what_they_seem_to(path):
 @pytest.mark.parametrize(
     ("text", "line", "key"),
     [
-        (DEFAULT + "\nrl: {steps: 3}\n", 47, "rl"),
+        (DEFAULT + "\nrl: {steps: 3}\n", 50, "rl"),
         (changed("  steps: 60", "  steps: 60\n  steps: 61"), 35, "rl.steps"),
         (changed("  steps: 60", "  steps: 60\n  'steps': 61"), 35, "rl.steps"),
         (changed("  steps: 60", '  steps: 60\n  "st\\u0065ps": 61'), 35, "rl.steps"),
@@ -264,7 +264,7 @@ def test_commands_read_a_study_as_the_workflow_does(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(DEFAULT + "rl: {}\n")
     for read in (lambda: resolve.read(path, ROOT), lambda: cost.studies_in(str(path))):
-        with pytest.raises(InputError, match="mine.yaml:46: key 'rl' is given twice"):
+        with pytest.raises(InputError, match="mine.yaml:49: key 'rl' is given twice"):
             read()
     (tmp_path / "config.yaml").write_bytes(b"compute: {threads: 1}\ncaf\xe9: 1")
     with pytest.raises(InputError, match="config.yaml: not UTF-8 text"):

@@ -82,10 +82,10 @@ def work(config: dict[str, Any]) -> list[Work]:
     probed = min(PROBLEMS_IN_PAIRS if comparative else PROBLEMS, sizes["validation"])
     # One prompt per probe, where it applies.
     asked = prompts_for(sampled, judge, comparative) + prompts_for(probed, len(PROBES), comparative)
+    base = Work("validate_base", 1, sizes["validation"], sizes["validation"])
     return [
-        sft(config["sft"], sizes)
-        if config["sft"]
-        else Work("validate_base", 1, sizes["validation"], sizes["validation"]),
+        *([sft(config["sft"], sizes)] if config["sft"] else []),
+        *([base] if "base" in layout.runs(config) else []),
         *judge_benchmark(config, sizes),
         Work("judge_policy", 1, sampled, sampled * judge, judged=asked),
         *(
