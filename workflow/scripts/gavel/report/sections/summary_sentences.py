@@ -35,27 +35,31 @@ def headline_sentence(results: Results) -> tuple[str, str]:
     )
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
-    facts = " ".join([*use_of_withheld_answers(results), facts])
     if row.low > 0:
-        return f"Above {_baseline(results)}", f"{facts} The interval lies above zero."
-    if row.high < 0:
-        return f"Below {_baseline(results)}", f"{facts} The interval lies below zero: RL made the model worse."
-    return (
-        "No difference shown",
-        f"{facts} The interval contains zero: the difference is not significant.",
-    )
+        outcome, meaning = f"Above {_baseline(results)}", "The interval lies above zero."
+    elif row.high < 0:
+        outcome, meaning = f"Below {_baseline(results)}", "The interval lies below zero: RL made the model worse."
+    else:
+        outcome, meaning = "No difference shown", "The interval contains zero: the difference is not significant."
+    return outcome, " ".join([*_simulated(results), facts, meaning, *_bounds(results)])
 
 
-def use_of_withheld_answers(results: Results) -> list[str]:
-    """Sentences on what knows the gold answers of unlabelled questions: a simulated judge, bounds with all answers."""
-    sentences, simulated, controls = [], results.study["judge"]["simulated"], results.study["controls"]
-    if simulated:
-        share = simulated["weight"]
-        what = "The judge is" if share == 1 else f"{percent(share)}\u00a0% of the judge's score is"
-        sentences.append(f"{what} simulated from the gold answers of all questions, unlabelled ones included.")
-    if "all-answers" in (*controls["rewards"], *controls["sft"]):
-        sentences.append("The bounds with all answers know the gold answers of unlabelled questions.")
-    return sentences
+def _simulated(results: Results) -> list[str]:
+    """A sentence on a simulated judge, which knows the gold answers of unlabelled questions."""
+    simulated = results.study["judge"]["simulated"]
+    if not simulated:
+        return []
+    share = simulated["weight"]
+    what = "The judge is" if share == 1 else f"{percent(share)}\u00a0% of the judge's score is"
+    return [f"{what} simulated from the gold answers of all questions, unlabelled ones included."]
+
+
+def _bounds(results: Results) -> list[str]:
+    """A sentence on controls that know these answers."""
+    controls = results.study["controls"]
+    if "all-answers" not in (*controls["rewards"], *controls["sft"]):
+        return []
+    return ["The bounds with all answers know the gold answers of unlabelled questions."]
 
 
 def _baseline(results: Results) -> str:

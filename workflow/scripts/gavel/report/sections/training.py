@@ -40,10 +40,10 @@ MONITORED = {
     "unparsable": "share without an answer",
 }
 TRUTH = {
-    "correct": "share of completions that are correct",
-    "youden_j": "judge's Youden's J",
-    "auc": "AUC of the reward within questions",
-    "correlation": "correlation of advantages with the truth",
+    "correct": "share of correct completions",
+    "youden_j": "Youden's J of the judge",
+    "auc": "reward's AUC within questions",
+    "correlation": "correlation with the truth",
 }
 COLOURS = "Vermillion: λ = 0; blue: λ = 1; others: between."
 PAIRS = 2  # pairs of responses shown for each run
@@ -125,8 +125,8 @@ def truth_figure(results: Results) -> Figure:
             "All completions of every kept step, with the gold answers of unlabelled questions, which training did not "
             "read. The judge accepts a score above 0.5; Youden's J is the fraction of correct completions that it "
             "accepts minus that of incorrect ones. The advantages are rewards minus their mean over a question's "
-            "completions; their correlation with those of a reward that pays for correctness alone is what is left of "
-            f"the signal. Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
+            "completions; 'correlation with the truth' is theirs with those of a reward for correctness alone. "
+            f"Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
             f"{run_selection.averaging_note(results)}"
         )
     return figure
