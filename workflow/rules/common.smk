@@ -99,9 +99,9 @@ if not config["judge"]["simulated"]:
     UNUSED |= {"gavel.judge.simulated"}
 
 
-def code(script):
+def code(script, *unused):
     """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
-    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused=UNUSED)
+    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused={*UNUSED, *unused})
 
 
 def kept(patterns):

@@ -8,6 +8,12 @@ TRAINING_ANSWERS = [
 ]
 
 
+RL_CODE = {  # whether the run is a control -> its code
+    True: code("train_rl.py"),
+    False: code("train_rl.py", "gavel.judge.controls"),
+}
+
+
 rule train_rl:
     input:
         verdicts=rules.judge_policy.output.verdicts,
@@ -53,7 +59,7 @@ rule train_rl:
     resources:
         **asks_for("train_rl"),
     params:
-        code=code("train_rl.py"),
+        code=lambda wildcards: RL_CODE["control" in RL_RUNS[wildcards.run]],
         compute=COMPUTE,
         grid_run=lambda wildcards: RL_RUNS[wildcards.run],
         student=STUDENT_TOKENS,

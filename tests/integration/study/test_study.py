@@ -152,6 +152,7 @@ FROM_TRAINING = {
     "train_rl",
     "judge_trained",
     "calibrate_trained",
+    "rollouts_table",
     "generate",
     "score",
     "compute_metrics",

@@ -231,7 +231,7 @@ def test_overrides_alone_build_on_the_default_study(tmp_path):
 def scripts_of(module: str, answer_type: str = "number") -> set[str]:
     """Workflow scripts whose code digest covers a library module, in a study with answers of a type."""
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
-    unused = modules_of_other_types(answer_type) | {"gavel.judge.simulated"}
+    unused = modules_of_other_types(answer_type) | {"gavel.judge.controls", "gavel.judge.simulated"}
     return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel", unused)}
 
 
@@ -280,7 +280,7 @@ RERUNS = {
     "judge.ratings": ASKS_THE_JUDGE,
     "judge.single_token": ASKS_THE_JUDGE,
     "judge.simulated": set(),  # in a study without a simulated judge
-    "judge.controls": {"train_rl"},
+    "judge.controls": set(),  # in a run that is no control
     "judge_eval.benchmark": {"benchmark_judge"},
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
     "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
@@ -329,7 +329,6 @@ RERUNS = {
         "compute_metrics",
         "compare_variants",
         "report_html",
-        "train_rl",
     },
     # Checked before the first job, and where a fetched model is checked.
     "study.checks": {"fetch"},

@@ -81,7 +81,7 @@ def test_a_study_can_be_part_of_another_workflow(said):
     assert found["mine"] == found["summary"] == 1, "the module took the default target"
     assert "gavel_all" not in found
     assert {name: found[f"gavel_{name}"] for name in ("prepare_data", "train_sft", "train_rl", "generate")} == {
-        "prepare_data": 1, "train_sft": 1, "train_rl": 18, "generate": 19,
+        "prepare_data": 1, "train_sft": 1, "train_rl": 20, "generate": 22,
     }  # fmt: skip
     read = inputs(said)
     assert read["summary"] == {"results/report.html"}
