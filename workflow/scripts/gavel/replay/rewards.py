@@ -116,8 +116,8 @@ def _replayed(
 ) -> list[float | None]:
     texts, asked = [row["response"] for row in rows], [questions[str(row["id"])] for row in rows]
     uses_label = [row["labeled"] and run_lambda > 0 for row in rows]
-    if reward.verifier is not None:
-        labeled = [place for place, uses in enumerate(uses_label) if uses]
+    labeled = [place for place, uses in enumerate(uses_label) if uses]
+    if reward.verifier is not None and labeled:
         found = reward.verifier([texts[place] for place in labeled], [str(asked[place].gold) for place in labeled])
         right = list(right)
         for place, verdict in zip(labeled, found, strict=True):
