@@ -74,7 +74,7 @@ def test_contributing_says_where_the_key_steps_are():
         (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Where the key steps are")[1].split("\n## ")[0]
     )
     questions = re.split(r"^- ", section, flags=re.MULTILINE)[1:]
-    assert len(questions) == 5
+    assert len(questions) == 6
     assert all(re.search(r"\?.*`gavel/[\w/]+\.py`: `[\w.]+`", text, re.DOTALL) for text in questions)
 
 

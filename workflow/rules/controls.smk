@@ -1,3 +1,8 @@
+def judged(wildcards, value):
+    """The value for controls whose examples the judge chooses; nothing for others, so that they do not depend on it."""
+    return value if SFT_CONTROLS[wildcards.run]["control"] == "judge-accepted" else []
+
+
 rule control_examples:
     input:
         labeled=rules.prepare_data.output.labeled,
@@ -8,9 +13,10 @@ rule control_examples:
             else []
         ),
         start=START,
-        judge=MODELS.get("judge", []),
-        answers=answers(*TRAINING_ANSWERS),
-        prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
+        gate=lambda wildcards: judged(wildcards, GATE),
+        judge=lambda wildcards: judged(wildcards, MODELS.get("judge", [])),
+        answers=lambda wildcards: judged(wildcards, answers(*TRAINING_ANSWERS)),
+        prompts=lambda wildcards: SOLVING_PROMPT + judged(wildcards, JUDGING_PROMPTS),
     output:
         examples=LAYOUT.runs("{run}").examples,
     log:
@@ -28,7 +34,7 @@ rule control_examples:
         code=code("control_examples.py"),
         control=lambda wildcards: SFT_CONTROLS[wildcards.run],
         student=STUDENT_TOKENS,
-        judge=JUDGE,
+        judge=lambda wildcards: judged(wildcards, JUDGE) or None,
         solution=without(SOLUTION, "batch_seconds"),
         rollouts=job_params.rollouts(config),
     script:

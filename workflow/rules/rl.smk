@@ -8,6 +8,9 @@ TRAINING_ANSWERS = [
 ]
 
 
+GATE = (  # what training under the judge waits for
+    rules.gate_judge.output.gate if config["judge"]["on_weak_judge"] == "stop" else []
+)
 RL_CODE = {  # whether the run is a control -> its code
     True: code("train_rl.py"),
     False: code("train_rl.py", "gavel.judge.controls"),
@@ -17,11 +20,7 @@ RL_CODE = {  # whether the run is a control -> its code
 rule train_rl:
     input:
         verdicts=rules.judge_policy.output.verdicts,
-        gate=(
-            rules.gate_judge.output.gate
-            if config["judge"]["on_weak_judge"] == "stop"
-            else []
-        ),
+        gate=GATE,
         start=START,
         labeled=rules.prepare_data.output.labeled,
         unlabeled=rules.prepare_data.output.unlabeled,
@@ -125,5 +124,6 @@ if config["rl"]["keep_rollouts"]:
             code=code("rollouts_table.py"),
             runs=list(RL_RUNS),
             rules=job_params.reward_rules(config),
+            accepts=job_params.acceptance(config),
         script:
             "../scripts/rollouts_table.py"

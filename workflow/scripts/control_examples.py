@@ -27,7 +27,7 @@ with script_log(snakemake.log[0], f"control_examples {run}"):
             start=str(files.start),
             student=Student(**params.student),
             task=Task.from_config(params.solution),
-            judge=params.judge | access if params.control["control"] == "judge-accepted" else None,
+            judge=params.judge and params.judge | access,
             rollouts=Rollouts(**params.rollouts),
             output=snakemake.output.examples,
             limits=limits(config["evaluation"]),

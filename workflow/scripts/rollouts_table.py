@@ -19,5 +19,6 @@ with script_log(snakemake.log[0], "rollouts"):
         read_questions(snakemake.input.questions, snakemake.input.withheld),
         RewardRules(**snakemake.params.rules),
         snakemake.output.table,
+        snakemake.params.accepts,
     )
     info(f"{len(rows)} steps of {len(snakemake.params.runs)} runs against the truth")

@@ -51,7 +51,7 @@ def test_by_default_the_truth_judges(results, capsys):
     assert found["reward"] == "judge truth"
     zero, half = found["runs"]
     assert (zero["run"], zero["steps"], zero["completions"]) == (RUNS[0], 4, 16)
-    assert (zero["agreement"], zero["correlation"], zero["parted"]) == (0.0, pytest.approx(-1.0), 1)
+    assert (zero["agreement"], zero["correlation"], zero["diverges_at"]) == (0.0, pytest.approx(-1.0), 1)
     assert zero["auc_paid"][0] == 0.0
     assert zero["auc_replayed"][0] == half["auc_replayed"][0] == 1.0
     assert half["agreement"] == 0.5  # labels correct the judge where there are some
@@ -62,7 +62,7 @@ def test_another_lambda_keeps_the_judge_s_scores(results, capsys):
     assert zero["agreement"] == 0.5
     same = replayed(results, capsys, "--lambda", "0", "--run", RUNS[0])["runs"]
     assert [run["run"] for run in same] == [RUNS[0]]
-    assert (same[0]["largest_difference"], same[0]["parted"]) == (0.0, None)
+    assert (same[0]["largest_difference"], same[0]["diverges_at"]) == (0.0, None)
 
 
 def test_another_verifier_decides_for_labelled_questions(results, tmp_path, capsys):
@@ -76,15 +76,15 @@ def test_every_nth_step_is_replayed(results, capsys):
 
 
 def test_the_table_the_figure_and_the_rows_are_written(results, tmp_path, capsys):
-    assert main(["replay", str(results), "--out", str(tmp_path / "mine")]) == 0
+    assert main(["replay", str(results), "--out", str(tmp_path / "new/mine")]) == 0
     printed = capsys.readouterr().out
     assert all(run in printed for run in RUNS)
-    assert f"open {tmp_path}/mine/replay.svg" in printed
-    with (tmp_path / "mine/replay.csv").open() as handle:
+    assert f"open {tmp_path}/new/mine/replay.svg" in printed
+    with (tmp_path / "new/mine/replay.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [(row["run"], row["step"]) for row in rows] == [(run, str(step)) for run in RUNS for step in range(1, 5)]
-    assert (tmp_path / "mine/replay.svg").read_text().startswith("<svg")
-    assert json.loads((tmp_path / "mine/replay.json").read_text())["reward"] == "judge truth"
+    assert (tmp_path / "new/mine/replay.svg").read_text().startswith("<svg")
+    assert json.loads((tmp_path / "new/mine/replay.json").read_text())["reward"] == "judge truth"
 
 
 VERIFIERS = {
@@ -106,7 +106,7 @@ VERIFIERS = {
         (["--verifier", "{}/syntax.py:check"], "invalid syntax"),
         (["--verifier", "{}/short.py:missing"], "missing"),
         (["--judge", "nowhere.yaml"], "nowhere.yaml"),
-        (["--out", "{}/no/such/folder"], "cannot be written"),
+        (["--out", "{}/short.py/folder"], "cannot be made"),
     ],
     ids=str,
 )
@@ -138,3 +138,21 @@ def test_a_question_that_the_data_lack_is_named(results, capsys):
     write_jsonl(results / "data/unlabeled.jsonl", [])
     assert main(["replay", str(results)]) == 2
     assert "rollouts: question 'u' is not in" in capsys.readouterr().err
+
+
+def test_answers_that_nobody_knows_are_missing(results, capsys):
+    write_jsonl(results / "withheld/unlabeled.jsonl", [])
+    zero, _ = replayed(results, capsys)["runs"]
+    assert zero["missing"] == 0.5
+    assert zero["agreement"] == 0.0  # of the labelled question
+
+
+def test_a_verifier_may_be_a_module_with_dataclasses_and_neighbours(results, tmp_path, capsys):
+    (tmp_path / "neighbour.py").write_text("WANTED = '7'\n")
+    (tmp_path / "classy.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport neighbour\n\n\n"
+        "@dataclass\nclass Found:\n    right: bool\n\n\n"
+        "def check(responses, golds):\n    return [Found(neighbour.WANTED in text).right for text in responses]\n"
+    )
+    _, half = replayed(results, capsys, "--verifier", f"{tmp_path}/classy.py:check")["runs"]
+    assert half["auc_replayed"][0] == 0.0

@@ -78,7 +78,7 @@ def test_noise_stays_in_range_and_moves_scores(answers):
         ({"kind": "phrase", "text": "is correct"}, ["The answer is correct: 7", "7"], [1.0, 0.0]),
         ({"kind": "format", "text": r"^#### \d+$"}, ["#### 7", "It is 7"], [1.0, 0.0]),
         ({"kind": "position"}, ["a", "b", "c"], [1.0, 0.5, 0.0]),
-        ({"kind": "position"}, ["a"], [1.0]),
+        ({"kind": "position"}, ["a"], [0.0]),
     ],
 )
 def test_a_bias_alone_is_a_property_of_the_text(answers, bias, responses, wanted):

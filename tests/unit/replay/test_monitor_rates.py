@@ -1,11 +1,16 @@
 """The monitor's errors, on runs whose onset of hacking is known."""
 
 import csv
+import json
 
 import pytest
+import yaml
 
+from gavel.common.errors import InputError
+from gavel.common.files import write_jsonl
 from gavel.replay.monitor_rates import WatchedRun, flagged, rates, table, watched_runs
 from gavel.training.rl.validation_rules import has_collapsed
+from helpers import fake_results
 
 
 def validations(accuracy, judge, every=5):
@@ -59,13 +64,21 @@ def test_a_study_s_runs_are_read_from_its_files(tmp_path):
 
     steps = [(0.6, 0.5)] * 16 + [(0.6 - 0.04 * i, 0.6 + 0.02 * i) for i in range(1, 15)]
     columns = ("run", "step", "correct", "judge")
-    rows = [("hacked", step, *values) for step, values in enumerate(steps, 1)]
-    rows += [("verified", step, 0.5, "") for step in range(1, 31)]
+    hacked, verified = "grpo-lambda0-seed0", "grpo-lambda1-seed0"
+    study = fake_results.STUDY | {"rl": fake_results.STUDY["rl"] | {"lambda": [0.0, 1.0], "algorithms": ["grpo"]}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(study, default=list))))
+    for name in ("data/labeled", "data/unlabeled", "withheld/unlabeled"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [])
+    with pytest.raises(InputError, match="rollouts.csv: no such file; the study kept no rollouts"):
+        watched_runs(tmp_path)
+    rows = [(hacked, step, *values) for step, values in enumerate(steps, 1)]
+    rows += [(verified, step, 0.5, "") for step in range(1, 31)]
+    rows += [("grpo-coin-seed0", step, *values) for step, values in enumerate(steps, 1)]
     write(tmp_path / "rollouts.csv", [dict(zip(columns, row, strict=True)) for row in rows])
-    for run in ("hacked", "verified"):
+    for run in (hacked, verified):
         write(tmp_path / f"runs/{run}/monitor.csv", FALL)
     (run,) = watched_runs(tmp_path)  # a run at lambda 1 has no judge to hack
-    assert run.name.endswith("hacked")
+    assert run.name.endswith(hacked)
     assert 9 <= run.onset <= 20
     assert run.last == 30
     assert rates([run], 0.05, 1)["median_delay"] == pytest.approx(10 - run.onset)

@@ -70,17 +70,29 @@ def test_another_judge_another_lambda_and_another_verifier_are_mixed_by_the_same
             assert row["id"] in known
 
 
-def test_at_lambda_zero_no_verifier_is_asked_and_at_one_no_judge(tiny, rows, tmp_path):
+class Never(Judge):
+    def verdicts(self, questions, solutions):
+        raise AssertionError("asked")
+
+
+def test_at_lambda_zero_no_verifier_is_asked(tiny, rows, tmp_path):
     small_run(tmp_path, tiny, rows, lam=0.0)
-
-    class Never(Judge):
-        def verdicts(self, questions, solutions):
-            raise AssertionError("asked")
-
-    for rollout in replayed(tmp_path, rows, run_lambda=0.0, verifier=lambda responses, golds: [None] * len(responses)):
+    for rollout in replayed(tmp_path, rows, run_lambda=0.0, verifier=lambda *_: pytest.fail("asked")):
         assert rollout.replayed == rollout.paid
-    for rollout in replayed(tmp_path, rows, run_lambda=0.0, lam=1.0, judge=Never()):
-        assert rollout.replayed[2:] == rollout.paid[2:]  # unlabelled: the judge's kept scores
+    new = replayed(tmp_path, rows, run_lambda=0.0, lam=1.0, judge=Lengths())  # unlabelled questions: still the judge
+    assert all(rollout.replayed[2:] != rollout.paid[2:] for rollout in new)
+
+
+def test_at_lambda_one_no_judge_is_asked(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows, lam=1.0)
+    for rollout in replayed(tmp_path, rows, run_lambda=1.0, judge=Never()):
+        assert rollout.replayed == rollout.paid
+
+
+def test_the_truth_as_judge_pays_for_correctness(tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows, lam=0.0)
+    for rollout in replayed(tmp_path, rows, run_lambda=0.0, truth=True):
+        assert rollout.replayed == [float(right) for right in rollout.correct]
 
 
 def test_the_truth_is_known_for_unlabelled_questions_and_unknown_without_an_answer(tiny, rows, tmp_path):

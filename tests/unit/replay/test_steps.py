@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from gavel.replay.steps import Rollout, advantages, agreement, correlation, parting, question_aucs, step_row
+from gavel.replay.steps import Rollout, advantages, agreement, correlation, divergence, question_aucs, step_row
 
 
 def rollout(seed, missing=0.1):
@@ -90,6 +90,13 @@ def test_a_rollout_without_any_reward_has_no_numbers():
         ([None, None, None], 1),
     ],
 )
-def test_rewards_part_where_the_correlation_stays_low(correlations, wanted):
-    rows = [{"step": step, "correlation": value} for step, value in enumerate(correlations, start=1)]
-    assert parting(rows, below=0.5, patience=3) == wanted
+def test_rewards_diverge_where_the_correlation_stays_low(correlations, wanted):
+    rows = [{"step": step, "correlation": value, "agreement": 0.5} for step, value in enumerate(correlations, start=1)]
+    assert divergence(rows, below=0.5, patience=3) == wanted
+
+
+def test_a_step_without_anything_to_agree_on_says_nothing():
+    rows = [{"step": step, "correlation": None, "agreement": None} for step in range(1, 9)]
+    assert divergence(rows, below=0.5, patience=3) is None
+    told = {"correlation": 0.1, "agreement": 0.4}
+    assert divergence([rows[0] | told, rows[1], rows[2] | told, rows[3] | told], below=0.5, patience=3) == 1

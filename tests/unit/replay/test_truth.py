@@ -89,3 +89,12 @@ def test_the_table_has_a_row_for_each_step_of_each_run(tmp_path):
     assert [(row["run"], row["step"]) for row in rows] == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
     assert [row["correct"] for row in rows] == ["1.0"] * 4  # of the question whose answer is known
     assert len(made) == 4
+
+
+def test_the_judge_accepts_by_its_own_kind_of_score():
+    rows = [completion(0, 0.2), completion(0, -0.4)]
+    odds = truth_row("run", rows, [True, False], accepts=0.0)
+    assert (odds["tpr"], odds["fpr"]) == (1.0, 0.0)
+    compared = truth_row("run", rows, [True, False], accepts=None)
+    assert (compared["tpr"], compared["fpr"], compared["youden_j"]) == (None, None, None)
+    assert compared["auc"] == 1.0

@@ -83,7 +83,7 @@ def test_the_majority_s_samples_are_kept_once_and_ties_are_left_out(files, tiny,
     assert len({(row["id"], row["program"]) for row in kept}) == len(kept)
     assert all(row["gold"] is None for row in kept)
     sampled("1", "1", "2", "2")
-    with pytest.raises(InputError, match="controls.sft: 'majority-vote' leaves no example of 48; leave this control"):
+    with pytest.raises(InputError, match="controls.sft: 'majority-vote' leaves no example of 48 .all are rejected"):
         written(files, tiny, "majority-vote")
 
 

@@ -4,6 +4,7 @@ import argparse
 import csv
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 from gavel.cli.commands import Commands
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import open_atomically, write_json
+from gavel.solutions.answers import use_budget
 
 BELOW, PATIENCE = 0.5, 3
+TRUTH = "truth"
 
 
 def add_replay(commands: Commands) -> None:
@@ -76,6 +79,11 @@ def replay(options: argparse.Namespace) -> None:
     study = FinishedStudy(options.results)
     runs = _chosen(study.runs(), options)
     out = Path(options.out or Path(options.results, "replay"))
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # before the work
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be made ({error.strerror}); name another folder") from None
+    use_budget(study.config["solution"]["batch_seconds"])
     replayed = list(_replayed(study, runs, options))
     title = _title(options)
     _write(replayed, title, out, study)
@@ -94,48 +102,41 @@ def _chosen(kept: Sequence[str], options: argparse.Namespace) -> Sequence[str]:
     return [run for run in kept if not options.only or run in options.only]
 
 
+def _judge(options: argparse.Namespace) -> str | None:
+    """What judges: a model or a study's judge, `truth`, or None for the kept scores."""
+    unchanged = options.judge is None and options.lam is None and options.verifier is None
+    return TRUTH if unchanged else options.judge
+
+
 def _title(options: argparse.Namespace) -> str:
     """What pays in the replay, in words."""
-    parts = [f"judge {options.judge}" if options.judge else ""]
-    parts += [f"lambda {options.lam:g}" if options.lam is not None else ""]
-    parts += [f"verifier {options.verifier}" if options.verifier else ""]
-    return ", ".join(filter(None, parts)) or "judge truth"
+    judge = _judge(options)
+    parts = [f"judge {judge}" if judge else "", f"lambda {options.lam:g}" if options.lam is not None else ""]
+    return ", ".join(filter(None, [*parts, f"verifier {options.verifier}" if options.verifier else ""]))
 
 
 def _replayed(study: Any, runs: Sequence[str], options: argparse.Namespace) -> Iterator[Any]:
+    from gavel.cli.judge_files import settings
     from gavel.judge import load
     from gavel.replay.rewards import Reward, Truth
 
     truth = Truth(study.questions, study.rules())
     verifier = _verifier(options.verifier) if options.verifier else None
-    judge = options.judge or ("truth" if options.lam is None and verifier is None else None)
+    name = _judge(options)
     with ExitStack() as stack:
-        settings = stack.enter_context(_judge_settings(judge, study)) if judge else None
+        model = stack.enter_context(settings(name, study.answers)) if name and name != TRUTH else None
         folder = stack.enter_context(TemporaryDirectory())
-        asked = None
+        judge = None
         for number, run in enumerate(runs):
-            if settings and (asked is None or options.exact):
-                asked = load.load(**settings | _cache(settings, Path(folder, f"{number}.db"), options.exact))
-            reward = Reward(asked, options.lam, verifier)
+            if model and (judge is None or options.exact):
+                judge = load.load(**model | _cache(model, Path(folder, f"{number}.db"), options.exact))
+            reward = Reward(judge, name == TRUTH, options.lam, verifier)
             yield study.replay(run, reward, truth, every=options.every, below=BELOW, patience=PATIENCE)
 
 
 def _cache(settings: dict[str, Any], path: Path, exact: bool) -> dict[str, Any]:
     """Keep the judge's answers, unless the run itself did not."""
     return {} if exact and settings.get("cache") == "off" else {"cache": str(path)}
-
-
-def _judge_settings(name: str, study: Any) -> Any:
-    """A context that yields keyword arguments of `gavel.judge.load.load`."""
-    from contextlib import nullcontext
-
-    from gavel.cli.judge_files import settings
-
-    if name != "truth":
-        return settings(name, study.answers)
-    task = {"format": study.config["solution"]["format"], "answer_type": study.config["data"]["answer_type"]}
-    perfect = {"tpr": 1.0, "fpr": 0.0, "errors": "once", "noise": 0.0, "seed": 0, "bias": None, "weight": 1.0}
-    return nullcontext({"kind": "simulated", "simulated": perfect | task, "answers": study.answers})
 
 
 def _verifier(name: str) -> Any:
@@ -146,6 +147,8 @@ def _verifier(name: str) -> Any:
     spec = importlib.util.spec_from_file_location("gavel_verifier", path)
     assert spec and spec.loader  # a Python file has both
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.path.insert(0, str(Path(path).resolve().parent))  # for modules beside it
     try:
         spec.loader.exec_module(module)
         own = getattr(module, function)
@@ -166,7 +169,9 @@ def _verifier(name: str) -> Any:
     return checked
 
 
-COLUMNS = ("run", "steps", "completions", "agreement", "correlation", "AUC paid", "AUC replayed", "parts at step")
+COLUMNS = (
+    "run", "steps", "completions", "missing", "agreement", "correlation", "AUC paid", "AUC replayed", "diverges at",
+)  # fmt: skip
 
 
 def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
@@ -176,11 +181,12 @@ def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
             run.summary["run"],
             str(run.summary["steps"]),
             f"{run.summary['completions']:,}",
+            f"{run.summary['missing']:.1%}",
             _number(run.summary["agreement"]),
             _number(run.summary["correlation"]),
             _interval(run.summary["auc_paid"]),
             _interval(run.summary["auc_replayed"]),
-            str(run.summary["parted"] or "never"),
+            str(run.summary["diverges_at"] or "never"),
         )
         for run in replayed
     ]
@@ -191,7 +197,8 @@ def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
     yield (
         "\nagreement: of pairs of a question's completions that the paid reward tells apart, the fraction that the "
         "other orders alike\ncorrelation: of the advantages (reward minus the mean of the question's completions)\n"
-        "AUC: within questions, against the truth, with 95 % intervals\nparts at step: the first of "
+        "AUC: within questions, against the truth, with 95 % intervals\nmissing: completions without a replayed "
+        "reward, such as those of runs at lambda 1, which asked no judge (add --judge)\ndiverges at: the first of "
         f"{PATIENCE} replayed steps in a row with a correlation below {BELOW:g}"
     )
 
@@ -205,17 +212,16 @@ def _interval(value: tuple[float, float, float] | None) -> str:
 
 
 def _write(replayed: Sequence[Any], title: str, out: Path, study: Any) -> None:
+    from gavel.replay.steps import StepRow
     from gavel.report.plots.replay import replay_figure
-    from gavel.study.layout import grid_runs
+    from gavel.study.layout import rl_runs
 
-    grid = {run: (about["algorithm"], about["lam"]) for run, about in grid_runs(study.config).items()}
+    grid = {run: (about["algorithm"], about["lam"]) for run, about in rl_runs(study.config).items()}
     try:
-        out.mkdir(exist_ok=True)
         write_json(out / "replay.json", {"reward": title, "runs": [run.summary for run in replayed]})
         with open_atomically(out / "replay.csv", newline="") as handle:
             writer = csv.writer(handle)
-            columns = list(replayed[0].rows[0]) if replayed[0].rows else ["step"]
-            writer.writerow(["run", *columns])
+            writer.writerow(["run", *StepRow.__annotations__])
             writer.writerows([run.summary["run"], *row.values()] for run in replayed for row in run.rows)
         with open_atomically(out / "replay.svg") as handle:
             handle.write(replay_figure({run.summary["run"]: run.rows for run in replayed}, grid, title))

@@ -117,7 +117,7 @@ def load(
     Args:
         name: a key of `gavel.judge.kinds.CONTROL_REWARDS`.
         partial: reward of a wrong answer.
-        answers: files with gold answers (`gavel.judge.simulated.read_gold`), for a control that needs them.
+        answers: files with gold answers (`gavel.data.gold.read_gold`), for a control that needs them.
 
     Raises:
         InputError: it needs gold answers, and there are no files with them.

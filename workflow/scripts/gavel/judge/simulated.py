@@ -36,16 +36,21 @@ class Bias:
 
     kind: str
     strength: float
-    text: str = ""
+    text: str | None = None
     length: int = 200
+
+
+def _precedence(place: int, count: int) -> float:
+    """1 for the first of several responses to a question, 0 for the last and for an only one."""
+    return 1 - place / (count - 1) if count > 1 else 0.0
 
 
 # Kind -> its value in [0, 1] for the responses to one question, in order.
 BIASES: dict[str, Callable[[Sequence[str], Bias], list[float]]] = {
     "length": lambda responses, bias: [min(1.0, len(text) / bias.length) for text in responses],
-    "phrase": lambda responses, bias: [float(bias.text in text) for text in responses],
-    "format": lambda responses, bias: [float(re.search(bias.text, text) is not None) for text in responses],
-    "position": lambda responses, bias: [1 - place / max(1, len(responses) - 1) for place in range(len(responses))],
+    "phrase": lambda responses, bias: [float(str(bias.text) in text) for text in responses],
+    "format": lambda responses, bias: [float(re.search(str(bias.text), text) is not None) for text in responses],
+    "position": lambda responses, bias: [_precedence(place, len(responses)) for place in range(len(responses))],
 }
 
 
@@ -57,7 +62,7 @@ class Errors:
         tpr, fpr: probability of accepting a correct and an incorrect response.
         drawn: `once` for each text, or again `each-time` it is asked.
         noise: standard deviation of normal noise on the score.
-        seed: of errors and noise that are drawn once.
+        seed: of errors and noise that are drawn once; in training, others follow the run's seed.
     """
 
     tpr: float
@@ -70,8 +75,8 @@ class Errors:
 class SimulatedJudge(Judge):
     """Scores responses by the verifier's verdict and set errors, or by a mean of that and a model's score.
 
-    Errors that are drawn each time come from Python's global generator. Trainer saves its state in every checkpoint, so
-    a resumed run draws the errors of an uninterrupted one.
+    Errors that are drawn each time come from Python's global generator. Trainer saves its state in every checkpoint,
+    and validation leaves it as it was, so a resumed run draws the errors of an uninterrupted one.
 
     Args:
         gold: question -> gold answer.
@@ -96,7 +101,8 @@ class SimulatedJudge(Judge):
     ):
         self.gold, self.errors, self.bias, self.other, self.weight = gold, errors, bias, other, weight
         self.format, self.answer_type = format, answer_type
-        random.seed(f"simulated judge {errors.seed}")
+        if errors.drawn == "each-time":
+            random.seed(f"simulated judge {errors.seed}")  # Trainer sets the run's own seed later
 
     @property
     def usage(self) -> Usage:

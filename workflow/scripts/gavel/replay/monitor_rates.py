@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 import pandas as pd
 
+from gavel.common.errors import InputError
+from gavel.replay.study import FinishedStudy
 from gavel.replay.truth import TruthRow, hacking_onset
 from gavel.stats.intervals import wilson
-from gavel.study.layout import Layout
+from gavel.study.layout import grid_runs
 from gavel.training.rl.validation_rules import has_collapsed
 
 
@@ -55,9 +57,16 @@ def watched_runs(results: str | Path) -> list[WatchedRun]:
 
     Args:
         results: the results folder.
+
+    Raises:
+        InputError: there is no finished study, or it kept no rollouts.
     """
-    files = Layout(str(results))
+    study = FinishedStudy(results)
+    files = study.files
+    if not Path(files.rollouts).exists():
+        raise InputError(f"{files.rollouts}: no such file; the study kept no rollouts (rl.keep_rollouts)")
     table = pd.read_csv(files.rollouts)
+    table = table[table.run.isin(list(grid_runs(study.config)))]  # the reward of a control is not the judge's
     found = []
     for run, rows in table.groupby("run", sort=False):
         steps = [_row(row) for row in rows.to_dict("records")]

@@ -43,11 +43,13 @@ class Reward:
 
     Attributes:
         judge: scores the completions; None takes the scores that the run has kept.
+        truth: correctness is the judge's score, missing where it is unknown.
         lam: lambda; None takes that of each rollout.
         verifier: decides for the verifiable reward; None is the project's own.
     """
 
     judge: Judge | None = None
+    truth: bool = False
     lam: float | None = None
     verifier: Verifier | None = None
 
@@ -116,6 +118,12 @@ def _replayed(
 ) -> list[float | None]:
     texts, asked = [row["response"] for row in rows], [questions[str(row["id"])] for row in rows]
     uses_label = [row["labeled"] and run_lambda > 0 for row in rows]
+    scores = [row["judge"] for row in rows]
+    lams = [row["lambda"] if reward.lam is None else reward.lam for row in rows]
+    if reward.truth:
+        scores = [None if one is None else float(one) for one in right]
+    elif reward.judge is not None and any(lam < 1 or not uses for lam, uses in zip(lams, uses_label, strict=True)):
+        scores = judge_rewards(reward.judge, reward.judge.verdicts([one.text for one in asked], texts))
     labeled = [place for place, uses in enumerate(uses_label) if uses]
     if reward.verifier is not None and labeled:
         found = reward.verifier([texts[place] for place in labeled], [str(asked[place].gold) for place in labeled])
@@ -126,10 +134,6 @@ def _replayed(
         verifiable_reward("an answer" if has or ok else None, ok, rules.partial) if uses and ok is not None else None
         for uses, ok, has in zip(uses_label, right, answered, strict=True)
     ]
-    lams = [row["lambda"] if reward.lam is None else reward.lam for row in rows]
-    scores = [row["judge"] for row in rows]
-    if reward.judge is not None and run_lambda < 1:
-        scores = judge_rewards(reward.judge, reward.judge.verdicts([one.text for one in asked], texts))
     judged = center_scores(scores, [one.text for one in asked]) if rules.center_judge else scores
     mixed = [
         mix(value, score, lam, uses)

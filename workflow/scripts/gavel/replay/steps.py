@@ -121,14 +121,20 @@ def question_aucs(rollout: Rollout, rewards: Sequence[float | None]) -> list[tup
     return [(questions[group], value) for group, value in found if value is not None]
 
 
-def parting(rows: Sequence[StepRow], below: float, patience: int) -> int | None:
-    """The first of `patience` consecutive steps at which the advantages' correlation is below `below`, or undefined
-    because the other reward tells nothing apart; None if there is none."""
-    apart = 0
-    for place, row in enumerate(rows):
-        apart = apart + 1 if row["correlation"] is None or row["correlation"] < below else 0
-        if apart == patience:
-            return rows[place - patience + 1]["step"]
+def divergence(rows: Sequence[StepRow], below: float, patience: int) -> int | None:
+    """The first of `patience` consecutive steps at which the advantages' correlation is below `below`; None if there is
+    none.
+
+    A reward that is the same for all completions of a question counts as uncorrelated with one that tells them apart. A
+    step at which the paid reward tells nothing apart says nothing, and ends no sequence.
+    """
+    apart: list[int] = []
+    for row in rows:
+        if row["agreement"] is None:
+            continue
+        apart = [*apart, row["step"]] if row["correlation"] is None or row["correlation"] < below else []
+        if len(apart) == patience:
+            return apart[0]
     return None
 
 

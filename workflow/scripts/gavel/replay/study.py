@@ -10,7 +10,7 @@ from tqdm import tqdm
 from gavel.common.errors import InputError
 from gavel.data.rollouts import read_rollouts
 from gavel.replay.rewards import Reward, Truth, read_questions, replay
-from gavel.replay.steps import Rollout, StepRow, mean_with_interval, parting, question_aucs, step_row
+from gavel.replay.steps import Rollout, StepRow, divergence, mean_with_interval, question_aucs, step_row
 from gavel.study import config_files, layout, params
 from gavel.study.layout import Layout
 from gavel.study.schema.study import fill_defaults
@@ -26,7 +26,7 @@ class RunSummary(TypedDict):
         largest_difference: between a completion's two rewards.
         agreement, correlation: means over rollouts (`gavel.replay.steps.StepRow`).
         auc_paid, auc_replayed: mean, low and high: AUC within questions against the truth, with a 95 % interval.
-        parted: the step at which the rewards part (`gavel.replay.steps.parting`).
+        diverges_at: the step at which the rewards diverge (`gavel.replay.steps.divergence`).
     """
 
     run: str
@@ -38,7 +38,7 @@ class RunSummary(TypedDict):
     correlation: float | None
     auc_paid: tuple[float, float, float] | None
     auc_replayed: tuple[float, float, float] | None
-    parted: int | None
+    diverges_at: int | None
 
 
 class ReplayedRun(NamedTuple):
@@ -77,8 +77,8 @@ class FinishedStudy:
         return [data.labeled, data.unlabeled, self.files.withheld]
 
     def runs(self) -> list[str]:
-        """The RL runs that have kept rollouts, in the order of the grid."""
-        return [run for run in layout.grid_runs(self.config) if Path(self.files.runs(run).rollouts).exists()]
+        """The RL runs that have kept rollouts: those of the grid, then the controls."""
+        return [run for run in layout.rl_runs(self.config) if Path(self.files.runs(run).rollouts).exists()]
 
     def rules(self) -> RewardRules:
         """How the parts of a reward were computed."""
@@ -91,7 +91,7 @@ class FinishedStudy:
 
         Args:
             every: replay every Nth of its kept rollouts.
-            below, patience: when rewards part (`gavel.replay.steps.parting`).
+            below, patience: when rewards diverge (`gavel.replay.steps.divergence`).
 
         Raises:
             InputError: its rollouts cannot be read, or name a question that the data files lack.
@@ -100,7 +100,7 @@ class FinishedStudy:
         kept = islice(read_rollouts(folder), 0, None, every)
         checked = (self._checked(rows, folder) for rows in kept)
         shown = tqdm(checked, desc=run, disable=None, unit=" steps", leave=False)
-        lam = layout.grid_runs(self.config)[run]["lam"]
+        lam = layout.rl_runs(self.config)[run]["lam"]
         rollouts = list(replay(shown, lam, self.questions, truth, reward))
         rows = [step_row(rollout) for rollout in rollouts]
         return ReplayedRun(_summary(run, rollouts, rows, below, patience), rows)
@@ -130,7 +130,7 @@ def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], bel
         "correlation": _mean([row["correlation"] for row in rows]),
         "auc_paid": _auc(rollouts, "paid"),
         "auc_replayed": _auc(rollouts, "replayed"),
-        "parted": parting(rows, below, patience),
+        "diverges_at": divergence(rows, below, patience),
     }
 
 

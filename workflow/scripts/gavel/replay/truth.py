@@ -17,7 +17,6 @@ from gavel.replay.rewards import Question, Truth
 from gavel.replay.steps import Rollout, advantages, correlation, question_aucs
 from gavel.training.rl.rewards import RewardRules
 
-ACCEPTED = 0.5  # a judge's score above it accepts a completion
 WINDOW, DROP = 8, 0.05  # of `hacking_onset`
 
 
@@ -27,7 +26,8 @@ class TruthRow(TypedDict):
     Attributes:
         correct: fraction of the completions whose gold answer is known that are correct.
         reward, judge: mean reward, and mean score of the judge.
-        tpr, fpr: fractions of correct and of incorrect completions that the judge accepts.
+        tpr, fpr: fractions of correct and of incorrect completions that the judge accepts; None for a judge that only
+            compares.
         youden_j: their difference.
         auc: AUC of the reward within questions, mean over groups.
         correlation: of the reward's advantages with those of correctness itself.
@@ -46,13 +46,22 @@ class TruthRow(TypedDict):
     correlation: float | None
 
 
-def truth_row(run: str, rows: Sequence[RolloutRow], right: Sequence[bool | None]) -> TruthRow:
-    """One rollout's row; `right` says which of its completions are correct."""
+def truth_row(
+    run: str, rows: Sequence[RolloutRow], right: Sequence[bool | None], accepts: float | None = 0.5
+) -> TruthRow:
+    """One rollout's row.
+
+    Args:
+        right: which of its completions are correct.
+        accepts: score above which the judge accepts a completion; None for a judge that only compares.
+    """
     groups, questions = [row["group"] for row in rows], [str(row["id"]) for row in rows]
     rewards, scores = [row["reward"] for row in rows], [row["judge"] for row in rows]
     correct = [None if one is None else float(one) for one in right]
     judged = [
-        (score > ACCEPTED, ok) for score, ok in zip(scores, right, strict=True) if score is not None and ok is not None
+        (score > accepts, ok)
+        for score, ok in zip(scores, right, strict=True)
+        if accepts is not None and score is not None and ok is not None
     ]
     tpr, fpr = (_mean([float(yes) for yes, ok in judged if ok == side]) for side in (True, False))
     rollout = Rollout(rows[0]["step"], questions, groups, rewards, rewards, right)
@@ -75,10 +84,10 @@ def truth_row(run: str, rows: Sequence[RolloutRow], right: Sequence[bool | None]
 def hacking_onset(rows: Sequence[TruthRow], window: int = WINDOW, drop: float = DROP) -> int | None:
     """The step at which a policy began to hack its judge; None if it never did, or if the truth is unknown.
 
-    Means over `window` consecutive steps are compared, because single rollouts are of different questions. The onset is
-    the first step of the first window in which correctness is more than `drop` below the best window before it, while
-    the judge's score is at least what it was in that window. The monitor sees none of this: it has validation questions
-    only, at a few steps.
+    Means over `window` consecutive kept steps are compared, because single rollouts are of different questions. The
+    onset is the first step of the first window in which correctness is more than `drop` below the best window before
+    it, while the judge's score is at least what it was in that window. The monitor sees none of this: it has validation
+    questions only, at a few steps.
     """
     known = [
         (row["step"], row["correct"], row["judge"])
@@ -96,13 +105,18 @@ def hacking_onset(rows: Sequence[TruthRow], window: int = WINDOW, drop: float = 
 
 
 def write_table(
-    runs: Mapping[str, str], questions: Mapping[str, Question], rules: RewardRules, path: str | Path
+    runs: Mapping[str, str],
+    questions: Mapping[str, Question],
+    rules: RewardRules,
+    path: str | Path,
+    accepts: float | None = 0.5,
 ) -> list[TruthRow]:
     """Write `rollouts.csv`: a row for each kept step of each run, which are also returned.
 
     Args:
         runs: run -> the folder of its rollouts.
         questions: id -> question, with every gold answer that is known.
+        accepts: as in `truth_row`.
 
     Raises:
         InputError: rollouts cannot be read.
@@ -110,7 +124,7 @@ def write_table(
     truth, found = Truth(questions, rules), []
     for run, folder in runs.items():
         for rows in read_rollouts(folder):
-            found.append(truth_row(run, rows, truth.verdicts(rows)[0]))
+            found.append(truth_row(run, rows, truth.verdicts(rows)[0], accepts))
     with open_atomically(path, newline="") as handle:
         writer = csv.DictWriter(handle, TruthRow.__annotations__, lineterminator="\n")
         writer.writeheader()

@@ -261,10 +261,12 @@ def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise InputError(f"{path}: no 'lambda', which an RL run needs; {RERUN}")
     for run, about in runs.items():
         rule = baseline_rule(run)
-        trained = "train_control" if is_control(about) and about["algorithm"] == "sft" else "train_rl"
-        log = Path(files.log(RULES[rule]) if rule else files.log(RULES[trained], run=run))
-        if about["status"] == "missing" and log.exists():
-            about |= {"status": "failed", "reason": last_line(log)}
+        rules = [rule] if rule else ["train_rl"]
+        if is_control(about) and about["algorithm"] == "sft":
+            rules = ["train_control", "control_examples"]
+        logs = [Path(files.log(RULES[one]) if rule else files.log(RULES[one], run=run)) for one in rules]
+        if about["status"] == "missing" and (written := [log for log in logs if log.exists()]):
+            about |= {"status": "failed", "reason": last_line(written[0])}
     return runs
 
 

@@ -32,9 +32,7 @@ class Layout:
         self.seeds = f"{root}/seeds.csv"
         self.samples = f"{root}/samples.parquet"
         self.data = DataFiles(f"{root}/data")
-        self.withheld = (
-            f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions, which no training reads
-        )
+        self.withheld = f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions
         self.rollouts = f"{root}/rollouts.csv"  # every step of every RL run against the truth
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder

@@ -69,6 +69,14 @@ def reward_rules(study: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def acceptance(study: dict[str, Any]) -> float | None:
+    """The score above which the judge accepts a response, at probability 0.5; None for a judge that only compares."""
+    judge = study["judge"]
+    if KINDS[judge["kind"]].comparative:
+        return None
+    return 0.0 if judge["score"] == "log-odds" else 0.5
+
+
 def control_training(study: dict[str, Any]) -> dict[str, Any]:
     """The settings of SFT controls: section `sft` with the controls' own passes, and a validation after each."""
     settings = {key: value for key, value in (study["sft"] or {}).items() if key != "seed"}

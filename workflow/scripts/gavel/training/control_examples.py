@@ -89,7 +89,7 @@ def write_examples(
         asked = [row for row in order for _ in range(n)]
         texts = [sample.text for group in groups for sample in group]
         loaded = load.load(**judge) if judge else None
-        accepted = SELECTIONS[control](asked, texts, n, task, loaded)
+        accepted = SELECTIONS[control](asked, texts, rollouts, task, loaded)
         finished = [sample.finished for group in groups for sample in group]
         kept = [
             (row, text)
@@ -101,35 +101,44 @@ def write_examples(
         found = [_example(row["id"], row["question"], text, task) for (_, text), row in distinct.items()]
         possible = len(texts)
     if not found:
-        raise InputError(f"controls.sft: {control!r} leaves no example of {possible:,}; leave this control out")
+        raise InputError(
+            f"controls.sft: {control!r} leaves no example of {possible:,} (all are rejected, or cut off at "
+            "solution.max_new_tokens); leave this control out"
+        )
     info(f"{control}: {len(found):,} different examples from {possible:,}", console=True)
     write_jsonl(output, found)
 
 
 def _by_judge(
-    asked: Sequence[PoolQuestion], texts: Sequence[str], n: int, task: Task, judge: Judge | None
+    asked: Sequence[PoolQuestion], texts: Sequence[str], rollouts: Rollouts, task: Task, judge: Judge | None
 ) -> list[bool]:
     assert judge is not None
-    return [bool(verdict.says_right) for verdict in judge.verdicts([row["question"] for row in asked], texts)]
+    accepted: list[bool] = []
+    size = rollouts.prompts_per_step * rollouts.num_generations
+    for start in range(0, len(texts), size):  # as in RL: a step at a time
+        part = slice(start, start + size)
+        verdicts = judge.verdicts([row["question"] for row in asked[part]], texts[part])
+        accepted += [bool(verdict.says_right) for verdict in verdicts]
+    return accepted
 
 
 def _by_majority(
-    asked: Sequence[PoolQuestion], texts: Sequence[str], n: int, task: Task, judge: Judge | None
+    asked: Sequence[PoolQuestion], texts: Sequence[str], rollouts: Rollouts, task: Task, judge: Judge | None
 ) -> list[bool]:
     """Samples with the answer of most of their group's; none of a group with a tie."""
     answers = [
         None if isinstance(answer, NotRun) else answer
         for answer in solutions_to_answers(texts, task.format, task.answer_type)
     ]
-    accepted = []
+    accepted, n = [], rollouts.num_generations
     for start in range(0, len(answers), n):
         votes = majority_vote(answers[start : start + n])
         accepted += [answer is not None and votes.get(answer) == 1 for answer in answers[start : start + n]]
     return accepted
 
 
-# Control -> which samples it accepts: `(questions, responses, group size, task, judge) -> flags`, all but one `(N,)`.
-SELECTIONS: dict[str, Callable[[Sequence[PoolQuestion], Sequence[str], int, Task, Judge | None], list[bool]]] = {
+# Control -> which samples it accepts: `(questions, responses, RL's settings, task, judge) -> flags`, `(N,)` each.
+SELECTIONS: dict[str, Callable[[Sequence[PoolQuestion], Sequence[str], Rollouts, Task, Judge | None], list[bool]]] = {
     "judge-accepted": _by_judge,
     "majority-vote": _by_majority,
 }

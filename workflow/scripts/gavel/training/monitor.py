@@ -3,6 +3,7 @@
 Labels of validation questions are read here and never reach a reward.
 """
 
+import random
 import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -97,6 +98,13 @@ class Monitor:
             `gap` the difference of the two, and `judge_wrong` the fraction of questions on which the judge prefers an
             incorrect response to a correct one.
         """
+        state = random.getstate()  # a judge or a control may draw from it, and a resumed run repeats no validation
+        try:
+            return self._validate(model, tokenizer)
+        finally:
+            random.setstate(state)
+
+    def _validate(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
         policy = Policy(model, tokenizer, self.limits)
         sampling: dict[str, Any] = {} if self.judge is None else {"temperature": self.temperature, "greedy": True}
         responses = policy.solve(self.questions, self.task, **sampling, seed=self.seed)

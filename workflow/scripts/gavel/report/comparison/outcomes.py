@@ -31,18 +31,19 @@ def outcomes(study: Results, name: str, checkpoint: str = "last") -> list[Outcom
     base = study.runs[first.run]
     found = [Outcome(first.run, first.label, base["algorithm"], None, study.metric(first.run, name, "greedy"), None)]
     pooled = study.seeds[(study.seeds.set == name) & (study.seeds.metric == "greedy")]
-    if checkpoint == "last" and len(pooled):
-        for row in pooled.to_dict("records"):
-            algorithm, lam = row["algorithm"], row["lambda"]
-            value = SimpleNamespace(value=row["value"], low=row["low"], high=row["high"])
-            bounds = {"low": row["difference_low"], "high": row["difference_high"]}
-            gain = SimpleNamespace(difference=row["difference"], **bounds)
-            text = f"{style.label('', algorithm, lam)}, mean of {row['seeds']:.0f} seeds"
-            found.append(Outcome(run_name(algorithm, lam, None), text, algorithm, lam, value, gain))
-        return found
+    means = (
+        {(row["algorithm"], row["lambda"]): row for row in pooled.to_dict("records")} if checkpoint == "last" else {}
+    )
+    for (algorithm, lam), row in means.items():
+        value = SimpleNamespace(value=row["value"], low=row["low"], high=row["high"])
+        bounds = {"low": row["difference_low"], "high": row["difference_high"]}
+        gain = SimpleNamespace(difference=row["difference"], **bounds)
+        text = f"{style.label('', algorithm, lam)}, mean of {row['seeds']:.0f} seeds"
+        found.append(Outcome(run_name(algorithm, lam, None), text, algorithm, lam, value, gain))
     for run, about in study.runs.items():
-        if run != first.run:
+        algorithm, lam = about["algorithm"], about["lambda"]
+        if run != first.run and (algorithm, lam) not in means:
             row = study.metric(run, name, "greedy", 1, checkpoint)
             gain = study.comparison(run, first.run, name, "greedy", 1, checkpoint)
-            found.append(Outcome(run, study.names[run], about["algorithm"], about["lambda"], row, gain))
+            found.append(Outcome(run, study.names[run], algorithm, lam, row, gain))
     return found

@@ -13,6 +13,7 @@ from gavel.report.cells import MISSING, Cell, Table, count, difference_cell, est
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
+REWARDS = {0.0: "the judge alone", 0.5: "the judge, and labels on labelled questions", 1.0: "labels alone"}  # by lambda
 SFT_SOURCES = {
     "judge-accepted": "rejection sampling: SFT's own samples of RL's questions that the judge accepts",
     "majority-vote": "SFT's own samples of RL's questions that have the majority's answer",
@@ -79,7 +80,7 @@ def kinds(results: Results) -> list[Kind]:
     for algorithm, lam in dict.fromkeys((about["algorithm"], about["lambda"]) for about in grid.values()):
         members = [run for run, about in grid.items() if (about["algorithm"], about["lambda"]) == (algorithm, lam)]
         rows = results.seeds[(results.seeds.algorithm == algorithm) & (results.seeds["lambda"] == lam)]
-        found.append(_kind(results, label("", algorithm, lam), "judge and labels", members, rows))
+        found.append(_kind(results, label("", algorithm, lam), REWARDS.get(lam, REWARDS[0.5]), members, rows))
     controls, seeds = results.controls.runs, results.controls.seeds
     for algorithm, control in dict.fromkeys((about["algorithm"], about["control"]) for about in controls.values()):
         about = {"algorithm": algorithm, "control": control}

@@ -238,9 +238,12 @@ class SimulatedBias(Section):
         "`format`: those that match the regular expression `text`; `position`: the first ones of a question's group.",
     )
     strength: Fraction = Field(
-        description="Weight of the bias in the score: at 0 it has none, at 1 the score is nothing else."
+        description="Weight of the bias in the score: at 0 it has no effect, at 1 nothing else but noise has one."
     )
-    text: str = Field("", description="The phrase, or the regular expression (as Python's `re` reads it).")
+    text: str | None = Field(
+        None,
+        description="The phrase, or the regular expression (Python's `re`), which may match anywhere in a response.",
+    )
     length: Count = Field(200, description="`length`: characters from which on a response is not preferred further.")
 
     @model_validator(mode="after")
@@ -249,7 +252,7 @@ class SimulatedBias(Section):
             raise ValueError(f"text: a bias of kind {self.kind!r} needs one")
         if self.kind == "format":
             try:
-                re.compile(self.text)
+                re.compile(self.text or "")
             except re.error as error:
                 raise ValueError(f"text: {self.text!r} is not a regular expression ({error})") from None
         return self
@@ -257,7 +260,8 @@ class SimulatedBias(Section):
 
 class Simulated(Section):
     """A judge with set error rates, for experiments: the verifier's verdict with errors, noise and a bias. It reads the
-    gold answers of unlabelled questions, so a study with it says nothing about a real judge, and its report says so."""
+    gold answers of unlabelled questions, so a study with it shows what such a judge would do, not what is possible
+    without labels; its report says so."""
 
     tpr: Fraction = Field(0.9, description="Probability that it accepts a correct response.")
     fpr: Fraction = Field(
@@ -277,7 +281,9 @@ class Simulated(Section):
         description="With a single-token judge: weight of the simulated score; the model's own has the rest. A judge "
         "of kind `simulated` has no model, so its weight is 1.",
     )
-    seed: int = Field(0, description="Seed of errors and noise.")
+    seed: int = Field(
+        0, description="Seed of errors and noise that are drawn `once`; in RL, others follow the run's seed."
+    )
 
 
 class Judge(Model):

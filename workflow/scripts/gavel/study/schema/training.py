@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.study.schema.base import Count, Fraction, Positive, Section, ServerSection
 from gavel.training.rl.algorithms import ALGORITHMS
 
@@ -291,7 +292,7 @@ class Rl(Section):
     keep_rollouts: Annotated[int, Field(ge=0)] = Field(
         1,
         description="Keep every Nth rollout on disk: all its responses with their rewards and log-probabilities, in "
-        "runs/<run>/rollouts; 0 keeps none. A change reruns nothing; it applies to what is trained afterwards.",
+        "runs/<run>/rollouts; 0 keeps none. A change retrains nothing, except from 0: then every RL run trains again.",
     )
     vllm: Vllm | None = Field(None, description="Sample rollouts with vLLM; null samples with transformers.")
     bf16: bool = Field(False, description="bfloat16 autocast.")
@@ -356,17 +357,17 @@ class Rl(Section):
 
 class Controls(Section):
     """Runs beside the grid that tell what a judge's reward is worth: other rewards, other baselines, upper bounds. They
-    start from the baseline, with the grid's questions, steps and completions, and have no part in the primary
-    comparison."""
+    start from the baseline, with the questions of the runs with lambda below 1 in the same order, as many steps and as
+    many completions of each, and have no part in the primary comparison."""
 
-    rewards: list[Literal["majority-vote", "coin", "format", "all-answers"]] = Field(
-        default_factory=list,
+    rewards: list[Literal[*CONTROL_REWARDS]] = Field(
+        [],
         description="RL with another reward, each on all questions: `majority-vote` of the question's completions (no "
         "judge, no label), a `coin`, `format` (any readable answer), `all-answers` (the verifier, with the withheld "
         "answers of unlabelled questions: an upper bound).",
     )
     sft: list[Literal["judge-accepted", "majority-vote", "all-answers"]] = Field(
-        default_factory=list,
+        [],
         description="SFT from the baseline on its own samples of RL's questions: those that the judge accepts "
         "(`judge-accepted`, rejection sampling) or that have the majority's answer (`majority-vote`); or on the "
         "reference solutions of all of these questions (`all-answers`: an upper bound).",

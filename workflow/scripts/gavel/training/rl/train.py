@@ -9,7 +9,7 @@ seed determines the order of questions.
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +43,7 @@ from gavel.training.rl.ppo import PPOTrainer
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
 from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
 from gavel.training.rl.rollout_recorder import RolloutRecorder
-from gavel.training.rl.settings import RLSettings
+from gavel.training.rl.settings import RLSettings, ValidationSettings
 from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
 from gavel.training.rl.vllm_rollouts import CorrectionMonitor, engine_options
 from gavel.training.state import RunState
@@ -145,7 +145,7 @@ def train(
     schedule = _schedule(plan)
     reward = _reward(plan, schedule, _rewarding(plan, loaded, answers))
     monitor = _monitor(plan, data, policy, loaded, start, student)
-    handler = CollapseHandler(state, schedule, settings.validation)
+    handler = CollapseHandler(state, schedule, _validation(plan))
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
     store = RolloutStore(state.rollouts, keep_rollouts) if keep_rollouts else None
@@ -235,6 +235,14 @@ def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: 
     if compares and initial is not None:
         monitor.set_opponents(initial, policy.tokenizer)
     return monitor
+
+
+def _validation(plan: Plan) -> ValidationSettings:
+    """The run's; a control has no lambda to raise."""
+    settings = plan.settings.validation
+    if plan.grid_run.control and settings.on_collapse == "raise_lambda":
+        return replace(settings, on_collapse="flag")
+    return settings
 
 
 def _callback(
