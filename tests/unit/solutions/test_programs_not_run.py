@@ -187,7 +187,7 @@ def test_runs_are_compared_on_the_questions_that_ran_in_both(late, tmp_path):
     primary = {"run": "rl0", "runs": ["rl0"], "set": "main", "metric": "greedy", "k": 1}
     write_metrics(files, runs, [1, 3], primary, *out)
     metrics, comparisons, seeds = (path.read_text() for path in out)
-    assert "rl0,last,grpo,1,0,main,not_run,1,0.25" in metrics
+    assert "rl0,last,grpo,1,0,,main,not_run,1,0.25" in metrics
     found = [line.split(",") for line in comparisons.splitlines()]
     counts = {(row[0], row[4]): row[10] for row in found[1:] if row[2] == "sft"}
     assert counts["rl0", "greedy"] == "2" and counts["rl1", "greedy"] == "3" and counts["rl2", "greedy"] == "1"
