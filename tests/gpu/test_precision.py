@@ -29,8 +29,8 @@ def alone(model, asked, completions):
 
 
 def together(model, asked, completions):
-    """The same from packed rows."""
-    packed = pack(asked, completions, device=model.device)
+    """The same from packed rows, as TRL's head scores them."""
+    packed = pack(asked, completions, tree=False, device=model.device)
     output = model(packed.ids, attention_mask=packed.mask(model), position_ids=packed.positions, use_cache=False)
     logs = torch.log_softmax(output.logits.float(), -1)
     return packed.unpack(logs.gather(2, packed.labels.clamp(min=0).unsqueeze(2)).squeeze(2))

@@ -229,7 +229,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
     """It accepts connections and never answers: only one request waits for its time-out, however much is to be told."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     said, journal = [], Journal(tmp_path / "journal.jsonl")
-    options = {"digest": "a", "params": {"lr": 1}, "say": said.append}
+    options = {"digest": "a", "params": {"lr": 1}, "log": said.append}
     begun = time.monotonic()
     with job_run(tracked.config(tmp_path, server.uri, "frozen"), "rl", "x", **options) as mirror:
         for step in range(1, 301):

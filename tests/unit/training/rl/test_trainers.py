@@ -242,6 +242,16 @@ def test_packed_groups_train_with_every_option(model, tokenizer, tmp_path, kind,
     assert max(norms) > 0
 
 
+@pytest.mark.parametrize("kind", ["grpo", "ppo"])
+def test_a_reference_is_scored_with_trls_head_too(model, tokenizer, tmp_path, kind):
+    """As on a GPU or in several processes, where the own head is not used."""
+    made = trainer(kind, model, tokenizer, tmp_path, settings={"kl_coefficient": 0.1})
+    made.own_head = False
+    made.train()
+    assert made.packs
+    assert [entry["kl"] for entry in made.state.log_history if "kl" in entry]
+
+
 def with_moved_reference(kind, model, tokenizer, tmp_path, **ppo):
     """A trainer with the KL in the reward, whose reference is another policy than its own."""
     made = trainer(kind, model, tokenizer, tmp_path, settings={"kl_coefficient": 0.3, "kl_placement": "reward"}, **ppo)

@@ -179,20 +179,23 @@ class PackedGRPOTrainer(GRPOTrainer):
             with self.accelerator.autocast():
                 log_probs, entropy = self._packed_log_probs(model, packed)
             logps.append(log_probs)
-            entropies.append(entropy)
+            entropies += [] if entropy is None else [entropy]
         joined = torch.cat(logps)
         self._logps = joined.detach()
         return joined, torch.cat(entropies) if compute_entropy else None, None
 
-    def _packed_log_probs(self, model: torch.nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities and entropies `(B, T)` of packed completions."""
+    def _packed_log_probs(
+        self, model: torch.nn.Module, packed: PackedBatch
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities and entropies `(B, T)` of packed completions; TRL's head gives none of a reference."""
         plain = lora.base_model(self.accelerator.unwrap_model(model))
         if self.own_head:
             scores = score(plain, packed, self.temperature)
             return packed.spread(scores.log_probs), packed.spread(scores.entropies)
         inputs = {"input_ids": packed.ids, "attention_mask": packed.mask(plain), "position_ids": packed.positions}
         output = model(**inputs, shift_labels=packed.labels, fused_lm_head=True)
-        return packed.unpack(output.log_probs), packed.unpack(output.entropy)
+        entropy = None if output.entropy is None else packed.unpack(output.entropy)  # TRL's reference computes none
+        return packed.unpack(output.log_probs), entropy
 
     def packed(self, tokens: torch.Tensor, mask: torch.Tensor, completion_length: int) -> PackedBatch:
         """Pack `(B, P + T)` tokens whose last `completion_length` columns hold the completions."""

@@ -141,7 +141,7 @@ class PPOTrainer(PackedGRPOTrainer):
         """Keep what the policy's trunk computed, for the critic."""
         self._hidden = output.last_hidden_state
 
-    def _packed_log_probs(self, model: nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _packed_log_probs(self, model: nn.Module, packed: PackedBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
         found = super()._packed_log_probs(model, packed)
         if self.shared and model is not self.ref_model:
             self._read.append(packed.unpack(self.critic(self._for_critic())))
