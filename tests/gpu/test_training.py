@@ -7,6 +7,7 @@ import pytest
 from datasets import Dataset
 
 from gavel.common.dataclass_config import from_section
+from gavel.data.rollouts import RolloutStore
 from gavel.judge import load
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -123,11 +124,13 @@ def test_rl_takes_steps(policy, algorithm, lora, rows, tmp_path, note, record_ru
     asked = TASK.prompts((row["question"] for row in questions), policy.tokenizer)
     judge = load.load(model=gpu.JUDGE, batch_tokens=16384)
     reward = train._reward(plan, train._schedule(plan), judge)
-    trainer = train._trainer(plan, RunState(tmp_path / "state", "d"), policy, questions, asked, reward, steps)
+    store = RolloutStore(tmp_path / "rollouts")
+    trainer = train._trainer(plan, RunState(tmp_path / "state", "d"), policy, questions, asked, reward, steps, store)
     assert trainer.packs
     trainer.rollout_func = steps.timed(trainer.rollout_func)
     name = f"{algorithm.upper()}{' with LoRA' if lora else ''}, {shape}"
     _, logs = trained(trainer, steps, note, name, plan.updates)
+    assert len(list(store.folder.glob("*.parquet"))) == sizes.rl_steps
     assert all(row["missing"] == 0 for row in logs)
     # PPO takes two optimiser steps on a rollout; only the first of them has one to sample.
     sampling = statistics.median([part for part in steps.parts if part][1:])
