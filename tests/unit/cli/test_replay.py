@@ -31,11 +31,11 @@ def results(tmp_path):
         store = RolloutStore(root / "state" / run)
         for step in range(1, 5):
             judge, verifiable = [0.2, 0.8, 0.2, 0.8], [1.0, 0.1, None, None] if lam else [None] * 4
-            paid = [j if v is None else lam * v + (1 - lam) * j for v, j in zip(verifiable, judge, strict=True)]
+            original = [j if v is None else lam * v + (1 - lam) * j for v, j in zip(verifiable, judge, strict=True)]
             columns = {"id": ["l", "l", "u", "u"], "group": [0, 0, 1, 1], "labeled": [True, True, False, False]}
             columns |= {"response": [f"def solution():\n    return {n}" for n in (1, 7, 2, 7)]}
             columns |= {"tokens": [9] * 4, "finished": [True] * 4, "lambda": [lam] * 4, "skipped": [False] * 4}
-            columns |= {"verifiable": verifiable, "judge": judge, "reward": paid}
+            columns |= {"verifiable": verifiable, "judge": judge, "reward": original}
             store.write(step, columns | {"advantage": [0.0] * 4, "logp": [-1.0] * 4})
         store.merge(root / "runs" / run / "rollouts")
     return root
@@ -52,7 +52,7 @@ def test_by_default_the_truth_judges(results, capsys):
     zero, half = found["runs"]
     assert (zero["run"], zero["steps"], zero["completions"]) == (RUNS[0], 4, 16)
     assert (zero["agreement"], zero["correlation"], zero["diverges_at"]) == (0.0, pytest.approx(-1.0), 1)
-    assert zero["auc_paid"][0] == 0.0
+    assert zero["auc_original"][0] == 0.0
     assert zero["auc_replayed"][0] == half["auc_replayed"][0] == 1.0
     assert half["agreement"] == 0.5  # labels correct the judge where there are some
 

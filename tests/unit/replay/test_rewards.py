@@ -1,4 +1,4 @@
-"""A replay pays what the run paid, if nothing changes; and what a run with the change would have paid."""
+"""A replay gives the run's own rewards if nothing changes, and otherwise those of a run with the change."""
 
 import pytest
 
@@ -42,15 +42,15 @@ def replayed(folder, rows, run_lambda=0.5, rules=None, **reward):
     ],
     ids=str,
 )
-def test_its_own_judge_pays_what_was_paid_bit_for_bit(tiny, rows, tmp_path, lam, settings, rules):
+def test_its_own_judge_gives_the_original_rewards_bit_for_bit(tiny, rows, tmp_path, lam, settings, rules):
     small_run(tmp_path, tiny, rows, lam=lam, settings={"num_generations": 4} | settings)
     judge = load(model=tiny, cache=str(tmp_path / "cache.db"))
     for reward in ({}, {"judge": judge}):
         found = replayed(tmp_path, rows, lam, RewardRules("program", **rules), **reward)
         assert [rollout.step for rollout in found] == [1, 2, 3, 4, 5, 6]
         for rollout in found:
-            assert rollout.replayed == rollout.paid
-            assert None not in rollout.paid
+            assert rollout.replayed == rollout.original
+            assert None not in rollout.original
 
 
 def test_another_judge_another_lambda_and_another_verifier_are_mixed_by_the_same_rule(tiny, rows, tmp_path):
@@ -78,18 +78,18 @@ class Never(Judge):
 def test_at_lambda_zero_no_verifier_is_asked(tiny, rows, tmp_path):
     small_run(tmp_path, tiny, rows, lam=0.0)
     for rollout in replayed(tmp_path, rows, run_lambda=0.0, verifier=lambda *_: pytest.fail("asked")):
-        assert rollout.replayed == rollout.paid
+        assert rollout.replayed == rollout.original
     new = replayed(tmp_path, rows, run_lambda=0.0, lam=1.0, judge=Lengths())  # unlabelled questions: still the judge
-    assert all(rollout.replayed[2:] != rollout.paid[2:] for rollout in new)
+    assert all(rollout.replayed[2:] != rollout.original[2:] for rollout in new)
 
 
 def test_at_lambda_one_no_judge_is_asked(tiny, rows, tmp_path):
     small_run(tmp_path, tiny, rows, lam=1.0)
     for rollout in replayed(tmp_path, rows, run_lambda=1.0, judge=Never()):
-        assert rollout.replayed == rollout.paid
+        assert rollout.replayed == rollout.original
 
 
-def test_the_truth_as_judge_pays_for_correctness(tiny, rows, tmp_path):
+def test_the_truth_as_judge_rewards_correctness(tiny, rows, tmp_path):
     small_run(tmp_path, tiny, rows, lam=0.0)
     for rollout in replayed(tmp_path, rows, run_lambda=0.0, truth=True):
         assert rollout.replayed == [float(right) for right in rollout.correct]

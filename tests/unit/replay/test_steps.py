@@ -30,8 +30,8 @@ def by_hand(groups, first, second):
 @pytest.mark.parametrize("seed", range(20))
 def test_agreement_is_that_of_all_pairs(seed):
     one = rollout(seed)
-    found = agreement(np.array(one.groups), *(np.array(values, dtype=float) for values in (one.paid, one.replayed)))
-    assert found == pytest.approx(by_hand(one.groups, one.paid, one.replayed))
+    found = agreement(np.array(one.groups), *(np.array(values, dtype=float) for values in (one.original, one.replayed)))
+    assert found == pytest.approx(by_hand(one.groups, one.original, one.replayed))
 
 
 def test_a_reward_agrees_with_itself_and_not_with_its_opposite():
@@ -63,13 +63,13 @@ def test_aucs_are_those_of_groups_with_both_kinds(seed):
     for group in range(6):
         rows = [
             (reward, right)
-            for own, reward, right in zip(one.groups, one.paid, one.correct, strict=True)
+            for own, reward, right in zip(one.groups, one.original, one.correct, strict=True)
             if own == group and reward is not None and right is not None
         ]
         pairs = [(a > b) + 0.5 * (a == b) for a, ok in rows for b, other in rows if ok and not other]
         if pairs:
             wanted.append((f"q{group % 4}", pytest.approx(sum(pairs) / len(pairs))))
-    assert question_aucs(one, one.paid) == wanted
+    assert question_aucs(one, one.original) == wanted
 
 
 def test_a_rollout_without_any_reward_has_no_numbers():

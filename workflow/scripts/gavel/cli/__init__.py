@@ -11,7 +11,7 @@ A subcommand has a module of its own name: `compare` belongs to `score`.
 - `layouts`: the row layouts of both commands: `SCORE_LAYOUTS` and `JUDGE_LAYOUTS`
 - `rows`: read rows of JSON Lines with their location
 - `output_file`: output files that the user names
-- `replay`: `gavel replay`: what other rewards would have paid for a study's completions
+- `replay`: `gavel replay`: other rewards for a finished study's completions
 - `report`: `gavel report`: compare finished studies
 - `cost`: `gavel cost`: estimate GPU hours and memory from configs
 - `resources`: `gavel resources`: compare used and requested resources

@@ -1,4 +1,4 @@
-"""`gavel replay`: what another judge, lambda or verifier would have paid for a finished study's completions."""
+"""`gavel replay`: rewards of another judge, lambda or verifier for a finished study's completions."""
 
 import argparse
 import csv
@@ -23,7 +23,7 @@ TRUTH = "truth"
 def add_replay(commands: Commands) -> None:
     parser = commands.add_parser(
         "replay",
-        help="what another judge, lambda or verifier would have paid for a finished study's completions",
+        help="rewards of another judge, lambda or verifier for a finished study's completions",
         description="RESULTS is the results folder of a study that kept its rollouts (`rl.keep_rollouts`). Without "
         "--judge, --lambda and --verifier, the judge is the truth.",
     )
@@ -109,7 +109,7 @@ def _judge(options: argparse.Namespace) -> str | None:
 
 
 def _title(options: argparse.Namespace) -> str:
-    """What pays in the replay, in words."""
+    """The replayed reward in words."""
     judge = _judge(options)
     parts = [f"judge {judge}" if judge else "", f"lambda {options.lam:g}" if options.lam is not None else ""]
     return ", ".join(filter(None, [*parts, f"verifier {options.verifier}" if options.verifier else ""]))
@@ -170,7 +170,7 @@ def _verifier(name: str) -> Any:
 
 
 COLUMNS = (
-    "run", "steps", "completions", "missing", "agreement", "correlation", "AUC paid", "AUC replayed", "diverges at",
+    "run", "steps", "completions", "missing", "agreement", "correlation", "AUC original", "AUC replayed", "diverges at",
 )  # fmt: skip
 
 
@@ -184,18 +184,18 @@ def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
             f"{run.summary['missing']:.1%}",
             _number(run.summary["agreement"]),
             _number(run.summary["correlation"]),
-            _interval(run.summary["auc_paid"]),
+            _interval(run.summary["auc_original"]),
             _interval(run.summary["auc_replayed"]),
             str(run.summary["diverges_at"] or "never"),
         )
         for run in replayed
     ]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    yield f"paid: the rewards of the runs; replayed: {title}\n"
+    yield f"original: the rewards of the runs; replayed: {title}\n"
     for row in (COLUMNS, *rows):
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield (
-        "\nagreement: of pairs of a question's completions that the paid reward tells apart, the fraction that the "
+        "\nagreement: of pairs of a question's completions that the original reward tells apart, the fraction that the "
         "other orders alike\ncorrelation: of the advantages (reward minus the mean of the question's completions)\n"
         "AUC: within questions, against the truth, with 95 % intervals\nmissing: completions without a replayed "
         "reward, such as those of runs at lambda 1, which asked no judge (add --judge)\ndiverges at: the first of "

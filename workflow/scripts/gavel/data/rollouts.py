@@ -34,7 +34,7 @@ class RolloutRow(_LambdaColumn):
         finished: whether it ends with the end token; otherwise it was truncated.
         verifiable: verifiable reward; None without a label, at lambda 0, or if the program did not run.
         judge: the judge's score before centring; None at lambda 1, or if the judge could not be asked.
-        reward: what was paid; None if a part that it needs is missing.
+        reward: their mix; None if a part that it needs is missing.
         advantage: mean over its tokens (with GRPO and its relatives all have the same); 0 if its reward is missing. It
             has no effect if the update was skipped, or if truncated completions are masked and this one is.
         logp: log-probability of the completion under the policy that sampled it, at the sampling temperature, in nats,

@@ -68,7 +68,7 @@ class ControlReward(NamedTuple):
     """A reward that needs no judge.
 
     Attributes:
-        source: what it pays.
+        source: what it rewards.
         answers: it knows the gold answers of all training questions.
     """
 

@@ -1,4 +1,4 @@
-"""Replay of finished runs: what other rewards would have paid for the same completions.
+"""Replay of finished runs: other rewards for the same completions.
 
 - `rewards`: the rewards of a run's rollouts under another judge, lambda or verifier
 - `steps`: two rewards of the same rollout compared: agreement, AUC, correlation of advantages

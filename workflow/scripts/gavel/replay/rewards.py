@@ -39,7 +39,7 @@ def read_questions(paths: Sequence[str], withheld: str) -> dict[str, Question]:
 
 @dataclass(frozen=True)
 class Reward:
-    """What pays in a replay; None everywhere is the reward that the run paid.
+    """The reward of a replay; None everywhere is the run's own.
 
     Attributes:
         judge: scores the completions; None takes the scores that the run has kept.
@@ -85,7 +85,7 @@ def replay(
     truth: Truth,
     reward: Reward,
 ) -> Iterator[Rollout]:
-    """Yield each rollout with the reward that was paid and the replayed one.
+    """Yield each rollout with its original reward and the replayed one.
 
     The judge gets a rollout's completions together and in order, as in training, so that a pairwise judge compares the
     same ones.

@@ -14,28 +14,28 @@ from gavel.stats.intervals import clustered_mean
 
 
 class StepRow(TypedDict):
-    """One rollout under the reward that was paid and under another one. A value that is undefined is None.
+    """One rollout under its original reward and under another one. A value that is undefined is None.
 
     Attributes:
         completions: number of completions; the other columns leave out those without a reward.
         missing: fraction that the other reward lacks.
-        paid, replayed: mean rewards.
+        original, replayed: mean rewards.
         correct: fraction of the completions whose correctness is known that are correct.
-        agreement: of the pairs of a group's completions that the paid reward tells apart, the fraction that the other
-            one orders in the same way; ties count half.
+        agreement: of the pairs of a group's completions that the original reward tells apart, the fraction that the
+            other one orders in the same way; ties count half.
         correlation: of the advantages (a reward minus its group's mean), over completions.
-        auc_paid, auc_replayed: AUC within questions against the truth, mean over groups.
+        auc_original, auc_replayed: AUC within questions against the truth, mean over groups.
     """
 
     step: int
     completions: int
     missing: float
-    paid: float | None
+    original: float | None
     replayed: float | None
     correct: float | None
     agreement: float | None
     correlation: float | None
-    auc_paid: float | None
+    auc_original: float | None
     auc_replayed: float | None
 
 
@@ -50,26 +50,26 @@ class Rollout(NamedTuple):
     step: int
     questions: Sequence[str]
     groups: Sequence[int]
-    paid: Sequence[float | None]
+    original: Sequence[float | None]
     replayed: Sequence[float | None]
     correct: Sequence[bool | None]
 
 
 def step_row(rollout: Rollout) -> StepRow:
     """Compare both rewards on one rollout."""
-    paid, replayed = (np.array(values, dtype=float) for values in (rollout.paid, rollout.replayed))
+    original, replayed = (np.array(values, dtype=float) for values in (rollout.original, rollout.replayed))
     groups = np.asarray(rollout.groups)
     known = [right for right in rollout.correct if right is not None]
     return {
         "step": rollout.step,
         "completions": len(groups),
         "missing": float(np.isnan(replayed).mean()),
-        "paid": _mean(paid),
+        "original": _mean(original),
         "replayed": _mean(replayed),
         "correct": sum(known) / len(known) if known else None,
-        "agreement": agreement(groups, paid, replayed),
-        "correlation": correlation(advantages(groups, paid), advantages(groups, replayed)),
-        "auc_paid": _mean(np.array([value for _, value in question_aucs(rollout, rollout.paid)])),
+        "agreement": agreement(groups, original, replayed),
+        "correlation": correlation(advantages(groups, original), advantages(groups, replayed)),
+        "auc_original": _mean(np.array([value for _, value in question_aucs(rollout, rollout.original)])),
         "auc_replayed": _mean(np.array([value for _, value in question_aucs(rollout, rollout.replayed)])),
     }
 
@@ -126,7 +126,7 @@ def divergence(rows: Sequence[StepRow], below: float, patience: int) -> int | No
     none.
 
     A reward that is the same for all completions of a question counts as uncorrelated with one that tells them apart. A
-    step at which the paid reward tells nothing apart says nothing, and ends no sequence.
+    step at which the original reward tells nothing apart says nothing, and ends no sequence.
     """
     apart: list[int] = []
     for row in rows:

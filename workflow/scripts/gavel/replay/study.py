@@ -25,7 +25,7 @@ class RunSummary(TypedDict):
         missing: fraction of the completions without a replayed reward.
         largest_difference: between a completion's two rewards.
         agreement, correlation: means over rollouts (`gavel.replay.steps.StepRow`).
-        auc_paid, auc_replayed: mean, low and high: AUC within questions against the truth, with a 95 % interval.
+        auc_original, auc_replayed: mean, low and high: AUC within questions against the truth, with a 95 % interval.
         diverges_at: the step at which the rewards diverge (`gavel.replay.steps.divergence`).
     """
 
@@ -36,7 +36,7 @@ class RunSummary(TypedDict):
     largest_difference: float | None
     agreement: float | None
     correlation: float | None
-    auc_paid: tuple[float, float, float] | None
+    auc_original: tuple[float, float, float] | None
     auc_replayed: tuple[float, float, float] | None
     diverges_at: int | None
 
@@ -114,10 +114,10 @@ class FinishedStudy:
 
 def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], below: float, patience: int) -> RunSummary:
     differences = [
-        abs(paid - other)
+        abs(original - other)
         for rollout in rollouts
-        for paid, other in zip(rollout.paid, rollout.replayed, strict=True)
-        if paid is not None and other is not None
+        for original, other in zip(rollout.original, rollout.replayed, strict=True)
+        if original is not None and other is not None
     ]
     completions = sum(row["completions"] for row in rows)
     return {
@@ -128,7 +128,7 @@ def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], bel
         "largest_difference": max(differences, default=None),
         "agreement": _mean([row["agreement"] for row in rows]),
         "correlation": _mean([row["correlation"] for row in rows]),
-        "auc_paid": _auc(rollouts, "paid"),
+        "auc_original": _auc(rollouts, "original"),
         "auc_replayed": _auc(rollouts, "replayed"),
         "diverges_at": divergence(rows, below, patience),
     }

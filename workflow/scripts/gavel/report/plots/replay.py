@@ -9,7 +9,7 @@ from gavel.report.plots.style import as_svg, legend, legend_label, run_styles
 
 PANELS = {
     "correlation": "correlation of the advantages",
-    "auc_paid": "AUC within questions, reward paid",
+    "auc_original": "AUC within questions, original reward",
     "auc_replayed": "AUC within questions, replayed",
 }
 
@@ -21,7 +21,7 @@ def replay_figure(runs: Mapping[str, Sequence[StepRow]], grid: Mapping[str, tupl
     Args:
         runs: run -> its rows; undefined values leave gaps.
         grid: run -> its algorithm and lambda.
-        title: what pays in the replay.
+        title: the replayed reward in words.
     """
     figure = Figure(figsize=(12.0, 3.6), layout="constrained")
     axes = figure.subplots(1, len(PANELS))

@@ -11,7 +11,7 @@ from gavel.training import distributed
 
 
 class RewardedRollout(NamedTuple):
-    """What a reward read and paid in its last call, `(N,)` each: one process's part of a rollout.
+    """What a reward read and gave in its last call, `(N,)` each: one process's part of a rollout.
 
     Attributes:
         ids: of the questions; None where the data set has none.
@@ -79,19 +79,19 @@ class RolloutRecorder(TrainerCallback):
         self._columns = None
         if not self.store.keeps(global_step // self.updates + 1):
             return
-        paid = self.reward.last
-        assert paid is not None  # the trainer has just called it
+        rewarded = self.reward.last
+        assert rewarded is not None  # the trainer has just called it
         mask = output["completion_mask"]
         self._columns = {
-            "id": list(paid.ids),
-            "labeled": list(paid.labeled),
-            "response": list(paid.completions),
-            "tokens": [len(ids) for ids in paid.token_ids],
-            "finished": [len(ids) > 0 and int(ids[-1]) in ends for ids in paid.token_ids],
-            "lambda": [paid.lam] * len(mask),
-            "verifiable": list(paid.verifiable),
-            "judge": list(paid.judge),
-            "reward": list(paid.rewards),
+            "id": list(rewarded.ids),
+            "labeled": list(rewarded.labeled),
+            "response": list(rewarded.completions),
+            "tokens": [len(ids) for ids in rewarded.token_ids],
+            "finished": [len(ids) > 0 and int(ids[-1]) in ends for ids in rewarded.token_ids],
+            "lambda": [rewarded.lam] * len(mask),
+            "verifiable": list(rewarded.verifiable),
+            "judge": list(rewarded.judge),
+            "reward": list(rewarded.rewards),
             "advantage": _token_means(output["advantages"], mask),
             "logp": [None] * len(mask),
             "skipped": [self.reward.missing.skip] * len(mask),
