@@ -82,7 +82,7 @@ class SimulatedJudge(Judge):
         gold: question -> gold answer.
         format: of the responses, `program` or `text`.
         answer_type: of the gold answers.
-        other: a judge with scores in [0, 1], of which the score is the mean with weight `1 - weight`; None for none.
+        other: a judge with scores in [0, 1]; the score is then a weighted mean of both. None simulates alone.
         weight: of the simulated score.
     """
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from gavel.replay.steps import StepRow
-from gavel.report.plots.style import as_svg, legend, legend_label, run_styles
+from gavel.report.plots.style import GREY, as_svg, legend, legend_label, run_styles
 
 PANELS = {
     "correlation": "correlation of the advantages",
@@ -32,7 +32,7 @@ def replay_figure(runs: Mapping[str, Sequence[StepRow]], grid: Mapping[str, tupl
             values = [float("nan") if row[column] is None else row[column] for row in rows]  # type: ignore[literal-required]
             style = {key: styles[run][key] for key in ("color", "linestyle")}
             panel.plot(steps, values, linewidth=1.1, label=legend_label(run), **style)
-        panel.axhline(0 if column == "correlation" else 0.5, color="#8A8A8A", linewidth=0.8)
+        panel.axhline(0 if column == "correlation" else 0.5, color=GREY, linewidth=0.8)
         panel.set_xlabel("step")
         panel.set_ylabel(text)
         panel.set_ylim(-1 if column == "correlation" else 0, 1.02)
