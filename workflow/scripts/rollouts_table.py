@@ -6,8 +6,8 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with script_log(snakemake.log[0], "rollouts"):
+    from gavel.data.gold import read_questions
     from gavel.jobs.threads import use_threads
-    from gavel.replay.rewards import read_questions
     from gavel.replay.truth import write_table
     from gavel.solutions.answers import use_budget
     from gavel.training.rl.rewards import RewardRules
@@ -16,7 +16,7 @@ with script_log(snakemake.log[0], "rollouts"):
     use_budget(snakemake.config["solution"]["batch_seconds"])
     rows = write_table(
         dict(zip(snakemake.params.runs, map(str, snakemake.input.rollouts), strict=True)),
-        read_questions(snakemake.input.questions, snakemake.input.withheld),
+        read_questions([*snakemake.input.questions, snakemake.input.withheld]),
         RewardRules(**snakemake.params.rules),
         snakemake.output.table,
         snakemake.params.accepts,

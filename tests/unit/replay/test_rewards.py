@@ -3,10 +3,11 @@
 import pytest
 
 from gavel.common.files import read_jsonl
+from gavel.data.gold import Question
 from gavel.data.rollouts import read_rollouts
 from gavel.judge.load import load
 from gavel.judge.verdict import Judge, Verdict
-from gavel.replay.rewards import Question, Reward, Truth, replay
+from gavel.replay.rewards import Reward, Truth, replay
 from gavel.training.rl.rewards import RewardRules, mix, verifiable_reward
 from helpers.small_run import small_run
 

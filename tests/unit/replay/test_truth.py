@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutStore
-from gavel.replay.rewards import Question
 from gavel.replay.truth import TruthRow, hacking_onset, truth_row, write_table
 from gavel.training.rl.rewards import RewardRules
 from helpers.typed_rows import assert_typed

@@ -10,7 +10,7 @@
 - `lm_eval`: parse sample logs of lm-evaluation-harness
 - `splits`: split training problems by hashed ids
 - `check_sizes`: check that splits are large enough for training and the judge benchmark
-- `gold`: gold answers by question
+- `gold`: gold answers of all questions, withheld ones too
 - `rollouts`: the completions of an RL run on disk
 - `normalise`: normalise questions for comparison
 - `audit`: the contamination audit

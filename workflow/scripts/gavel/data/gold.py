@@ -1,20 +1,36 @@
-"""Gold answers by question, for a simulated judge and for the bounds with all answers."""
+"""Gold answers of all questions, also those withheld from training: for a simulated judge, the bounds with all answers,
+and what compares rollouts with the truth.
+"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gavel.common.files import read_jsonl
 
 
-def read_gold(paths: Sequence[str]) -> dict[str, str]:
-    """Question -> gold answer, from data files and from files of withheld answers (rows with `id` and `gold` only)."""
-    by_id: dict[str, str] = {}
-    questions: dict[str, list[str]] = {}
-    gold: dict[str, str] = {}
+class Question(NamedTuple):
+    """A training question.
+
+    Attributes:
+        gold: None if the answer is unknown to everyone.
+    """
+
+    text: str
+    gold: str | None
+
+
+def read_questions(paths: Sequence[str]) -> dict[str, Question]:
+    """id -> question, from data files and from files of withheld answers (rows with `id` and `gold` only)."""
+    found: dict[str, Question] = {}
+    withheld: dict[str, str] = {}
     for row in (row for path in paths for row in read_jsonl(path)):
-        if "question" not in row:
-            by_id[row["id"]] = row["gold"]
-        elif row["gold"] is not None:
-            gold[row["question"]] = row["gold"]
+        if "question" in row:
+            found[row["id"]] = Question(row["question"], row["gold"])
         else:
-            questions.setdefault(row["id"], []).append(row["question"])
-    return gold | {text: answer for key, answer in by_id.items() for text in questions.get(key, ())}
+            withheld[row["id"]] = row["gold"]
+    return {key: Question(text, withheld.get(key) if gold is None else gold) for key, (text, gold) in found.items()}
+
+
+def read_gold(paths: Sequence[str]) -> dict[str, str]:
+    """Question -> gold answer, where it is known, from the same files."""
+    return {text: gold for text, gold in read_questions(paths).values() if gold is not None}

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from gavel.common.files import read_jsonl
+from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutRow
 from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
@@ -14,27 +13,6 @@ from gavel.training.rl.rewards import RewardRules, center_scores, mix, penalize_
 
 # Responses and gold answers -> whether each response is correct; None where that could not be decided.
 Verifier = Callable[[Sequence[str], Sequence[str]], Sequence[bool | None]]
-
-
-class Question(NamedTuple):
-    """A training question.
-
-    Attributes:
-        gold: None if the answer is unknown to everyone.
-    """
-
-    text: str
-    gold: str | None
-
-
-def read_questions(paths: Sequence[str], withheld: str) -> dict[str, Question]:
-    """id -> question of JSONL files of records; a missing gold answer is taken from a file of withheld ones."""
-    hidden = {row["id"]: row["gold"] for row in read_jsonl(withheld)}
-    return {
-        row["id"]: Question(row["question"], row["gold"] if row["gold"] is not None else hidden.get(row["id"]))
-        for path in paths
-        for row in read_jsonl(path)
-    }
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import TypedDict
 import numpy as np
 
 from gavel.common.files import open_atomically
+from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutRow, read_rollouts
-from gavel.replay.rewards import Question, Truth
+from gavel.replay.rewards import Truth
 from gavel.replay.steps import Rollout, advantages, correlation, question_aucs
 from gavel.training.rl.rewards import RewardRules
 
