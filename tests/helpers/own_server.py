@@ -29,7 +29,7 @@ def study(folder, options=None, **server) -> dict:
         "retries": 0,
     }
     return {
-        "judge": {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked | server},
+        "judge": {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked | server, "simulated": None},
         "results_dir": str(folder),
     }
 
