@@ -17,7 +17,7 @@ STARTED = time.time()
 def show_progress(studies):
     """Have each finished job's line say how much of the work is done; `studies` has each by its rules' prefix."""
     jobs = [
-        progress.Job(job.jobid, job.rule.name, job.wildcards_dict.get("run"))
+        progress.Job(job.jobid, job.rule.name, " ".join(job.wildcards_dict.values()))
         for job in workflow.dag.needrun_jobs()
     ]
     weights = progress.weights(jobs, studies)

@@ -11,11 +11,11 @@ from gavel.study.progress import Job, Progress
 STUDY = resolve.resolve(config_files.read(str(ROOT / "config/config.yaml")), ROOT)
 
 JOBS = [
-    Job(1, "train_sft", None),
+    Job(1, "train_sft"),
     Job(2, "train_rl", "grpo-lambda0.5-seed0"),
     Job(3, "train_rl", "ppo-lambda0.5-seed0"),
-    Job(4, "compute_metrics", None),
-    Job(5, "all", None),
+    Job(4, "compute_metrics"),
+    Job(5, "all"),
 ]
 
 
@@ -26,7 +26,7 @@ def test_jobs_weigh_what_they_cost():
 
 
 def test_a_variants_jobs_are_found_by_the_prefix_of_their_rules():
-    variant = [Job(job.number, f"weak_{job.rule}", job.run) for job in JOBS]
+    variant = [Job(job.number, f"weak_{job.rule}", job.of) for job in JOBS]
     found = progress.weights(variant, {"strong_": STUDY, "weak_": STUDY})
     assert found == pytest.approx(progress.weights(JOBS, {"": STUDY}))
 

@@ -20,15 +20,15 @@ ROUTINE = ("Select jobs to execute", "Execute ")  # Snakemake's lines before eac
 
 
 class Job(NamedTuple):
-    """A job that Snakemake will run: its id, its rule and its run, if it has one."""
+    """A job that Snakemake will run: its id, its rule and its wildcards' values, such as a run, joined by spaces."""
 
     number: int
     rule: str
-    run: str | None
+    of: str = ""
 
     @property
     def label(self) -> str:
-        return f"{self.rule} {self.run}" if self.run else self.rule
+        return f"{self.rule} {self.of}".rstrip()
 
 
 def weights(jobs: Iterable[Job], studies: Mapping[str, dict[str, Any]]) -> dict[int, float]:
@@ -64,7 +64,7 @@ def _hours(
     for prefix, hours in estimated.items():
         if job.rule.startswith(prefix):
             rule = job.rule.removeprefix(prefix)
-            about = layout.runs(studies[prefix]).get(job.run or "")
+            about = layout.runs(studies[prefix]).get(job.of)
             found = hours.get((rule, None)) or hours.get((rule, about["algorithm"] if about else None))
             if found:
                 return found
