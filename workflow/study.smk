@@ -23,6 +23,11 @@ if config["judge"]["benchmark"]:
     include: "rules/judge_benchmark.smk"
 
 
+if REPLAY_JUDGES:
+
+    include: "rules/replay.smk"
+
+
 include: "rules/report.smk"
 
 

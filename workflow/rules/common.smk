@@ -12,10 +12,15 @@ from gavel.study import checks, layout, memory_check, resolve
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
+from gavel.study.named_judge import named_judge
 from gavel.study.rules import RULES
 
 try:
     config = resolve.resolve(config, ROOT)
+    REPLAY_JUDGES = {
+        name: named_judge(judge, ROOT, f"config: replay.judges.{name}")
+        for name, judge in config["replay"]["judges"].items()
+    }
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

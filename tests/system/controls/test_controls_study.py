@@ -4,11 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+import yaml
 
 from gavel.cli.main import main
 from gavel.data.rollouts import read_rollouts
 from helpers.job_inputs import informed_jobs
-from helpers.small import Project
+from helpers.small import STUDY, Project
 
 pytestmark = pytest.mark.timeout(1600)
 
@@ -19,13 +20,17 @@ CONTROLS = {
 }
 RUNS = ["grpo-majority-vote", "grpo-coin", "grpo-format", "grpo-all-answers"]
 RUNS += ["sft-judge-accepted", "sft-majority-vote", "sft-all-answers"]
+SIMULATED = {"kind": "simulated", "simulated": {"tpr": 0.9, "fpr": 0.2}}
 TRAINING = {"train_sft", "train_rl", "judge_policy", "judge_trained"}
 
 
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("controls"))
-    project.configure(controls=CONTROLS, rl={"algorithms": ["grpo"]})
+    replay = {"judges": {"two-bit": "resources/models/two-bit-judge", "simulated": "simulated.yaml"}, "every": 2}
+    own = STUDY | {"study": "simulated", "results_dir": "results/simulated", "judge": SIMULATED}
+    (project.folder / "simulated.yaml").write_text(yaml.safe_dump(own))
+    project.configure(controls=CONTROLS, rl={"algorithms": ["grpo"]}, replay=replay)
     done = project.run(timeout=1500)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project
@@ -34,8 +39,7 @@ def controlled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("simulated"))
-    judge = {"model": None, "kind": "simulated", "simulated": {"tpr": 0.9, "fpr": 0.2}}
-    project.configure(judge=judge, rl={"algorithms": ["grpo"]})
+    project.configure(judge={"model": None} | SIMULATED, rl={"algorithms": ["grpo"]})
     done = project.run(timeout=1500)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project
@@ -84,6 +88,19 @@ def test_a_simulated_judge_gets_the_withheld_answers_and_the_report_says_so_firs
     page = (simulated.results / "report.html").read_text()
     answer = page.split('class="answer"')[1].split("</p>")[0]
     assert "judge is simulated from the gold answers of all questions" in answer
+
+
+def test_other_judges_judge_the_completions_again_and_the_report_shows_it(controlled):
+    for judge in ("two-bit", "simulated"):
+        steps = pd.read_csv(controlled.results / f"replay/{judge}/replay.csv")
+        assert set(steps.run) == {"grpo-lambda0.5-seed0", *(f"{run}-seed0" for run in RUNS[:4])}
+        assert set(steps.step) == {1, 3}
+        assert (steps.missing == 0).all()
+    summary = json.loads((controlled.results / "replay/simulated/replay.json").read_text())
+    assert all(run["auc_replayed"][0] > 0.6 for run in summary["runs"])  # TPR 0.9 and FPR 0.2
+    page = (controlled.results / "report.html").read_text()
+    assert "What other judges would have rewarded" in page
+    assert "judged again by two-bit" in page
 
 
 def test_replay_of_its_own_judge_gives_what_was_paid(simulated, controlled, monkeypatch, capsys):

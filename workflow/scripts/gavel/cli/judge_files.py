@@ -25,7 +25,7 @@ from gavel.judge_eval.benchmark import COSTS, ask
 from gavel.judge_eval.benchmark_metrics import compute_metrics as pair_metrics
 from gavel.judge_eval.calibration import calibrate
 from gavel.judge_eval.records import PairAnswer
-from gavel.study import layout, params, resolve
+from gavel.study.named_judge import named_judge
 
 Row = TypeVar("Row")
 BATCH = 2048  # responses per batch: memory stays flat, and equal responses in a batch are judged once
@@ -232,21 +232,12 @@ def settings(name: str, answers: Sequence[str] | None = None) -> Iterator[dict[s
     Args:
         answers: files with gold answers, for a simulated judge.
     """
-    if Path(name).suffix not in (".yaml", ".yml"):
-        model = resolve.find(name, ROOT, "--judge").removeprefix("./")
+    named = named_judge(name, ROOT, "--judge")
+    if named.study is None:
+        model = named.settings["model"]
         if not Path(model).exists():
             model = str(download(model, kind="model", revision=None, key="--judge"))
         yield {"model": model}
         return
-    resolved = resolve.read(name, ROOT)
-    if layout.judge_stages(resolved) and not Path(layout.model(resolved, "judge")).exists():
-        raise InputError(
-            f"--judge: {name} trains its judge, but {layout.model(resolved, 'judge')} does not exist yet; run the "
-            "study first (`snakemake judge` makes it), or name the model that training starts from: "
-            f"{layout.start_model(resolved, 'judge')}"
-        )
-    arguments = params.judge(resolved)
-    if resolved["judge"]["model"] is not None:
-        arguments["model"] = layout.model_or_hub_name(resolved, "judge")
-    with TemporaryDirectory() as folder, judge_access(resolved, Path(folder, "log"), answers) as access:
-        yield arguments | access
+    with TemporaryDirectory() as folder, judge_access(named.study, Path(folder, "log"), answers) as access:
+        yield named.settings | access

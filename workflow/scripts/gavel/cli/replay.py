@@ -1,7 +1,6 @@
 """`gavel replay`: rewards of another judge, lambda or verifier for a finished study's completions."""
 
 import argparse
-import csv
 import importlib.util
 import json
 import sys
@@ -13,10 +12,9 @@ from typing import Any
 
 from gavel.cli.commands import Commands
 from gavel.common.errors import InputError, first_line
-from gavel.common.files import open_atomically, write_json
+from gavel.common.files import open_atomically
 from gavel.solutions.answers import use_budget
 
-BELOW, PATIENCE = 0.5, 3
 TRUTH = "truth"
 
 
@@ -74,9 +72,9 @@ def _count(text: str) -> int:
 
 def replay(options: argparse.Namespace) -> None:
     """`gavel replay`: replay the runs, write the table and the figure, and print a summary."""
-    from gavel.replay.study import FinishedStudy  # torch takes seconds; other commands should not wait
+    from gavel.replay.finished import read_study  # torch takes seconds; other commands should not wait
 
-    study = FinishedStudy(options.results)
+    study = read_study(options.results)
     runs = _chosen(study.runs(), options)
     out = Path(options.out or Path(options.results, "replay"))
     try:
@@ -131,7 +129,7 @@ def _replayed(study: Any, runs: Sequence[str], options: argparse.Namespace) -> I
             if model and (judge is None or options.exact):
                 judge = load.load(**model | _cache(model, Path(folder, f"{number}.db"), options.exact))
             reward = Reward(judge, name == TRUTH, options.lam, verifier)
-            yield study.replay(run, reward, truth, every=options.every, below=BELOW, patience=PATIENCE)
+            yield study.replay(run, reward, truth, every=options.every)
 
 
 def _cache(settings: dict[str, Any], path: Path, exact: bool) -> dict[str, Any]:
@@ -176,6 +174,8 @@ COLUMNS = (
 
 def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
     """A table with a line for each run, and what its columns mean."""
+    from gavel.replay.study import BELOW, PATIENCE
+
     rows = [
         (
             run.summary["run"],
@@ -212,17 +212,13 @@ def _interval(value: tuple[float, float, float] | None) -> str:
 
 
 def _write(replayed: Sequence[Any], title: str, out: Path, study: Any) -> None:
-    from gavel.replay.steps import StepRow
+    from gavel.replay.study import write_replay
     from gavel.report.plots.replay import replay_figure
-    from gavel.study.layout import rl_runs
+    from gavel.study.layout import ReplayFiles, rl_runs
 
     grid = {run: (about["algorithm"], about["lam"]) for run, about in rl_runs(study.config).items()}
     try:
-        write_json(out / "replay.json", {"reward": title, "runs": [run.summary for run in replayed]})
-        with open_atomically(out / "replay.csv", newline="") as handle:
-            writer = csv.writer(handle)
-            writer.writerow(["run", *StepRow.__annotations__])
-            writer.writerows([run.summary["run"], *row.values()] for run in replayed for row in run.rows)
+        write_replay(replayed, title, ReplayFiles(str(out)))
         with open_atomically(out / "replay.svg") as handle:
             handle.write(replay_figure({run.summary["run"]: run.rows for run in replayed}, grid, title))
     except OSError as error:

@@ -4,5 +4,6 @@
 - `steps`: two rewards of the same rollout compared: agreement, AUC, correlation of advantages
 - `truth`: the reward of every step of training against the truth
 - `monitor_rates`: how often the monitor is wrong about hacking
-- `study`: replay every run of a study
+- `study`: replay the runs of a study
+- `finished`: a finished study's rollouts
 """

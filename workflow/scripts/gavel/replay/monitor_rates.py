@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 import pandas as pd
 
 from gavel.common.errors import InputError
-from gavel.replay.study import FinishedStudy
+from gavel.replay.finished import read_study
 from gavel.replay.truth import TruthRow, hacking_onset
 from gavel.stats.intervals import wilson
 from gavel.study.layout import grid_runs
@@ -61,7 +61,7 @@ def watched_runs(results: str | Path) -> list[WatchedRun]:
     Raises:
         InputError: there is no finished study, or it kept no rollouts.
     """
-    study = FinishedStudy(results)
+    study = read_study(results)
     files = study.files
     if not Path(files.rollouts).exists():
         raise InputError(f"{files.rollouts}: no such file; the study kept no rollouts (rl.keep_rollouts)")

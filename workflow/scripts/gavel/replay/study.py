@@ -1,5 +1,6 @@
-"""Replay the runs of a finished study."""
+"""Replay a study's runs."""
 
+import csv
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Any, NamedTuple, TypedDict
 from tqdm import tqdm
 
 from gavel.common.errors import InputError
+from gavel.common.files import open_atomically, write_json
+from gavel.data.gold import read_questions
 from gavel.data.rollouts import read_rollouts
-from gavel.replay.rewards import Reward, Truth, read_questions, replay
+from gavel.replay.rewards import Reward, Truth, replay
 from gavel.replay.steps import Rollout, StepRow, divergence, mean_with_interval, question_aucs, step_row
-from gavel.study import config_files, layout, params
-from gavel.study.layout import Layout
-from gavel.study.schema.study import fill_defaults
+from gavel.study import layout, params
+from gavel.study.layout import Layout, ReplayFiles
 from gavel.training.rl.rewards import RewardRules
+
+BELOW, PATIENCE = 0.5, 3  # of `gavel.replay.steps.divergence`
 
 
 class RunSummary(TypedDict):
@@ -48,27 +52,17 @@ class ReplayedRun(NamedTuple):
     rows: list[StepRow]
 
 
-class FinishedStudy:
-    """The rollouts of a finished study, with their questions.
+class StudyRollouts:
+    """The rollouts that a study's runs have kept, with their questions.
 
     Args:
-        results: the results folder.
-
-    Raises:
-        InputError: there is no finished study, or its config is malformed.
+        config: the study's resolved config.
+        results: its results folder, if it was moved.
     """
 
-    def __init__(self, results: str | Path):
-        self.files = Layout(str(results))
-        path = Path(self.files.config)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; name the results folder of a finished study")
-        try:
-            self.config = fill_defaults(config_files.read(path))
-        except InputError as error:
-            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-        data = self.files.data
-        self.questions = read_questions([data.labeled, data.unlabeled], self.files.withheld)
+    def __init__(self, config: dict[str, Any], results: str | None = None):
+        self.config, self.files = config, Layout(results or config["results_dir"])
+        self.questions = read_questions(self.answers)
 
     @property
     def answers(self) -> list[str]:
@@ -85,7 +79,7 @@ class FinishedStudy:
         return RewardRules(**params.reward_rules(self.config))
 
     def replay(
-        self, run: str, reward: Reward, truth: Truth, *, every: int = 1, below: float = 0.5, patience: int = 3
+        self, run: str, reward: Reward, truth: Truth, *, every: int = 1, below: float = BELOW, patience: int = PATIENCE
     ) -> ReplayedRun:
         """Replay one run.
 
@@ -110,6 +104,19 @@ class FinishedStudy:
             if row["id"] not in self.questions:
                 raise InputError(f"{folder}: question {row['id']!r} is not in {self.files.data.folder}")
         return rows
+
+
+def write_replay(replayed: Sequence[ReplayedRun], title: str, files: ReplayFiles) -> None:
+    """Write the summaries as JSON, and a row for each replayed step as CSV.
+
+    Args:
+        title: the replayed reward in words.
+    """
+    write_json(files.summary, {"reward": title, "runs": [run.summary for run in replayed]})
+    with open_atomically(files.steps, newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["run", *StepRow.__annotations__])
+        writer.writerows([run.summary["run"], *row.values()] for run in replayed for row in run.rows)
 
 
 def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], below: float, patience: int) -> RunSummary:

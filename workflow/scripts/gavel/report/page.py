@@ -34,6 +34,7 @@ from gavel.report.sections import (
     judge_benchmark,
     judge_training,
     perturbation_kinds,
+    replays,
     sampling_mismatch,
     summary_sentences,
     training,
@@ -86,6 +87,7 @@ def render(
         training.curves_figure(results),
         training.monitor_figure(results),
         training.truth_figure(results),
+        *(replay_plots := replays.replay_figures(results)),
         training.diagnostics_figure(results),
         accuracy.vote_figure(results),
         accuracy.kinds_figure(results),
@@ -105,7 +107,7 @@ def render(
     if figures_dir is not None:
         for figure in figures:
             figure.data_file = relative_url(Path(figures_dir) / f"{figure.name}.csv", out)
-    context = {"figure": {figure.name: figure for figure in figures}} | _context(
+    context = {"figure": {figure.name: figure for figure in figures}, "replay_figures": replay_plots} | _context(
         results, stages, sources, mlflow or {}, out
     )
     write_page("page.html.j2", context, out)
@@ -144,6 +146,7 @@ def _context(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
         "controls": controls.controls_table(results),
+        "replays": replays.replays_table(results),
         "across_seeds": accuracy.seeds_table(results),
         "votes": votes.majority_table(results),
         "judged_votes": _filled(results, votes.judged_table),

@@ -8,6 +8,7 @@
 - `layout`: where a study's files are: `Layout`
 - `rules`: the table of rules: `RULES`
 - `params`: the parameters of each rule's jobs
+- `named_judge`: the judge that a command or the section `replay` names
 - `checks`: checks before the first job
 - `memory_check`: refuse what would not fit into memory
 - `check_data`: check the splits once they are written

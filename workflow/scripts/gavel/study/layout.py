@@ -63,6 +63,10 @@ class Layout:
         """The files of a policy's training; `run` is the baseline or a run of the grid."""
         return RunFiles(f"{self.root}/runs/{run}")
 
+    def replay(self, judge: str) -> "ReplayFiles":
+        """The replay of every RL run with another judge."""
+        return ReplayFiles(f"{self.root}/replay/{judge}")
+
     def evaluation(self, run: str, name: str) -> "EvaluationFiles":
         """A run's samples of the test set `name`."""
         return EvaluationFiles(f"{self.evaluations}/{run}/{name}")
@@ -129,6 +133,14 @@ class RunFiles:
         self.run_json = f"{folder}/run.json"
         self.rollouts = f"{folder}/rollouts"  # folder, of RL runs
         self.examples = f"{folder}/examples.jsonl"  # of controls that SFT trains
+
+
+class ReplayFiles:
+    """A replay's files, in `replay/<judge>`."""
+
+    def __init__(self, folder: str) -> None:
+        self.steps = f"{folder}/replay.csv"
+        self.summary = f"{folder}/replay.json"
 
 
 class EvaluationFiles:

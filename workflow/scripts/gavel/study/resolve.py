@@ -49,8 +49,21 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
         _find_gguf(study[key], f"config: {key}", bool(served))
         _check_revision(study[key], f"config: {key}.revision")
+    for name, judge in study["replay"]["judges"].items():
+        study["replay"]["judges"][name] = _find_judge(judge, root, f"config: replay.judges.{name}")
     checks.check_prompts(params.judge(study), study["solution"])
     return study
+
+
+def _find_judge(name: str, root: str | Path, key: str) -> str:
+    """A model folder, or a study's YAML file. Raises `InputError` if it does not exist, which a hub name never does."""
+    path = Path(find(name, root, key))
+    if path.is_dir() or (path.suffix in (".yaml", ".yml") and path.is_file()):
+        return str(path)
+    raise InputError(
+        f"{key}: {name} is neither a model folder nor a YAML file; for a model on the hub, download it first "
+        "(`hf download owner/name --local-dir folder`)"
+    )
 
 
 def _check_local_data(source: dict[str, Any], key: str) -> None:

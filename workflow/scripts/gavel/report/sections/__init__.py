@@ -4,6 +4,7 @@
 - `accuracy`: the test results
 - `controls`: other rewards, other baselines and upper bounds
 - `training`: training curves and rewarded wrong responses
+- `replays`: what other judges would have rewarded
 - `sampling_mismatch`: how far vLLM's log-probabilities are from the trainer's
 - `votes`: answers chosen from several samples
 - `perturbation_kinds`: perturbed test sets, by kind of perturbation

@@ -99,6 +99,7 @@ def work(config: dict[str, Any]) -> list[Work]:
             for name in layout.algorithms(config)
         ),
         *sft_controls(config, sizes),
+        *replays(config),
         Work(
             "judge_trained",
             len(grid_runs),
@@ -189,6 +190,16 @@ def sft_controls(config: dict[str, Any], sizes: dict[str, Any]) -> list[Work]:
         Work("control_examples", len(runs), sum(sampled.values()), written, judged=judged),
         Work("train_control", len(runs), validated, validated, examples=examples),
     ]
+
+
+def replays(config: dict[str, Any]) -> list[Work]:
+    """The completions of RL that other judges judge again, as if they were all different and each judge pointwise."""
+    section, rl = config["replay"], config["rl"]
+    if not section["judges"]:
+        return []
+    rollouts = -(-rl["steps"] // (rl["keep_rollouts"] * section["every"])) * len(layout.rl_runs(config))
+    judged = rollouts * rl["prompts_per_step"] * rl["num_generations"]
+    return [Work("replay_rollouts", len(section["judges"]), judged=len(section["judges"]) * judged)]
 
 
 def evaluation(config: dict[str, Any], tests: int, comparative: bool = False) -> list[Work]:

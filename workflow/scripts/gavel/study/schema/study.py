@@ -22,7 +22,7 @@ from gavel.study.schema.data import Data, Solution
 from gavel.study.schema.judge_training import JudgeSft
 from gavel.study.schema.models import Judge, Student
 from gavel.study.schema.renamed import old_keys, renamed
-from gavel.study.schema.training import Controls, Rl, Sft
+from gavel.study.schema.training import Controls, Replay, Rl, Sft
 from gavel.training import batches
 from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
@@ -207,6 +207,7 @@ class Config(Place):
     )
     rl: Rl = Field(default_factory=Rl, description="The grid of RL runs.")
     controls: Controls = Field(default_factory=Controls, description="Other rewards, other baselines, upper bounds.")
+    replay: Replay = Field(default_factory=Replay, description="Other judges on the completions of RL.")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Test-time sampling.")
     primary: Primary = Field(description="The primary comparison, named in advance.")
     tracking: Tracking = Field(default_factory=Tracking, description="Tracking with MLflow.")
@@ -230,6 +231,8 @@ class Config(Place):
             raise ValueError("primary.metric 'maj' uses the largest k, but evaluation.ks is empty; name at least one k")
         self.check_training()
         self.check_controls()
+        if self.replay.judges and not self.rl.keep_rollouts:
+            raise ValueError("replay.judges needs the completions of RL, but rl.keep_rollouts is 0; set it to 1")
         self.check_answer_type()
         if self.rl.validation.on_collapse == "raise_lambda" and 0 in self.rl.lambda_:
             raise ValueError(

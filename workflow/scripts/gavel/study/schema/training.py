@@ -1,5 +1,6 @@
 """How the student is trained: SFT, unless it is left out, then a grid of RL runs."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -352,6 +353,24 @@ class Rl(Section):
             raise ValueError("is an empty list, which leaves no run; name at least one")
         if len({f"{item:g}" if isinstance(item, float) else item for item in value}) != len(value):
             raise ValueError(f"{value} names something twice (run names show six digits of a lambda)")
+        return value
+
+
+class Replay(Section):
+    """Judges that judge the completions of every RL run again after training, as `gavel replay` does. They give no
+    reward; the report shows what they would have rewarded."""
+
+    judges: dict[str, str] = Field(
+        {}, description="Name -> model folder, or a study's YAML file for its judge (one that is already trained)."
+    )
+    every: Count = Field(1, description="Replay every Nth step that was kept (`rl.keep_rollouts`).")
+
+    @field_validator("judges")
+    @classmethod
+    def check_names(cls, value: Any) -> Any:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise ValueError(f"name {name!r}: expected only letters, digits, '_' and '-'")
         return value
 
 

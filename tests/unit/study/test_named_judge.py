@@ -1,0 +1,64 @@
+"""The judges of `gavel replay`, `gavel judge` and section `replay`: a model, or the judge of a study."""
+
+import pytest
+import yaml
+
+from gavel.common.errors import InputError
+from gavel.common.paths import ROOT
+from gavel.study import resolve
+from gavel.study.named_judge import named_judge
+
+SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def written(path, **changes):
+    path.write_text(yaml.safe_dump(SHIPPED | changes))
+    return str(path)
+
+
+def test_a_model_is_a_single_token_judge_with_the_shipped_prompt():
+    found = named_judge("resources/models/two-bit-judge", ROOT, "--judge")
+    assert found.study is None
+    assert found.settings["model"].endswith("resources/models/two-bit-judge")
+    assert found.prompts == ["judge"]
+
+
+def test_a_study_gives_its_judge_with_its_settings(tmp_path):
+    judge = SHIPPED["judge"] | {"score": "hard"}
+    found = named_judge(
+        written(tmp_path / "own.yaml", study="own", results_dir="results/own", judge=judge), ROOT, "--judge"
+    )
+    assert found.settings["score"] == "hard"
+    assert found.settings["model"] == found.study["judge"]["model"]
+    assert found.prompts == ["judge"]
+
+
+def test_a_judge_that_is_not_trained_yet_is_named(tmp_path):
+    judge = SHIPPED["judge"] | {"kind": "pairwise", "self_taught": {}}
+    path = written(tmp_path / "own.yaml", study="own", results_dir="results/own", judge=judge)
+    with pytest.raises(InputError, match=r"--judge: .*own.yaml trains its judge, but .* does not exist yet; run"):
+        named_judge(path, ROOT, "--judge")
+
+
+def test_the_section_takes_folders_and_studies_only(tmp_path):
+    def resolved(**section):
+        return resolve.resolve(SHIPPED | {"replay": {"judges": section}}, ROOT)["replay"]["judges"]
+
+    path = written(tmp_path / "own.yaml", study="own", results_dir="results/own")
+    folder = "resources/models/two-bit-judge"
+    assert resolved(a=path, b=folder) == {"a": path, "b": folder}
+    with pytest.raises(
+        InputError, match="replay.judges.a: owner/name is neither a model folder nor a YAML file; .* download it first"
+    ):
+        resolved(a="owner/name")
+    with pytest.raises(InputError, match="replay.judges.a: no such file or folder: ./nowhere"):
+        resolved(a="./nowhere")
+    with pytest.raises(InputError, match="name '../a': expected only letters"):
+        resolved(**{"../a": folder})
+
+
+def test_the_section_needs_kept_rollouts():
+    section = {"judges": {"a": "resources/models/two-bit-judge"}}
+    rl = SHIPPED["rl"] | {"keep_rollouts": 0}
+    with pytest.raises(InputError, match="replay.judges needs the completions of RL, but rl.keep_rollouts is 0"):
+        resolve.resolve(SHIPPED | {"replay": section, "rl": rl}, ROOT)

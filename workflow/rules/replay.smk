@@ -1,0 +1,48 @@
+def replay_judge(wildcards):
+    return REPLAY_JUDGES[wildcards.judge]
+
+
+def own_study(wildcards):
+    """What jobs need to reach the judge of another study; nothing for a model."""
+    study = replay_judge(wildcards).study
+    return study and {key: study[key] for key in ("judge", "results_dir")}
+
+
+def replay_model(wildcards):
+    model = replay_judge(wildcards).settings["model"]
+    return model if model and Path(model).is_dir() else []
+
+
+rule replay_rollouts:
+    input:
+        rollouts=[LAYOUT.runs(run).rollouts for run in RL_RUNS],
+        questions=[
+            rules.prepare_data.output.labeled,
+            rules.prepare_data.output.unlabeled,
+        ],
+        withheld=rules.prepare_data.output.withheld,
+        judge=replay_model,
+        prompts=lambda wildcards: prompt_files(*replay_judge(wildcards).prompts),
+    output:
+        steps=LAYOUT.replay("{judge}").steps,
+        summary=LAYOUT.replay("{judge}").summary,
+    log:
+        LAYOUT.log(RULES["replay_rollouts"]),
+    benchmark:
+        LAYOUT.benchmark(RULES["replay_rollouts"])
+    wildcard_constraints:
+        judge="|".join(REPLAY_JUDGES),
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("replay_rollouts"),
+    params:
+        code=code_digest(SCRIPTS / "replay_rollouts.py", SCRIPTS / "gavel"),
+        judge=lambda wildcards: replay_judge(wildcards).settings,
+        study=own_study,
+        runs=list(RL_RUNS),
+        rules=job_params.reward_rules(config),
+        every=config["replay"]["every"],
+    script:
+        "../scripts/replay_rollouts.py"
