@@ -52,6 +52,55 @@ use rule selection_pairs as labeled_pairs with:
         sampling=job_params.judge_pairs(config)["labeled"],
 
 
+rule selection_responses:
+    input:
+        problems=rules.prepare_data.output.validation,
+        student=MODELS["student"] if config["sft"] else [],
+        policy=START,
+        prompts=SOLVING_PROMPT,
+    output:
+        responses=LAYOUT.judge.selection_responses,
+    log:
+        LAYOUT.log(RULES["selection_responses"]),
+    benchmark:
+        LAYOUT.benchmark(RULES["selection_responses"])
+    conda:
+        "../../envs/gavel.yaml"
+    threads: THREADS
+    resources:
+        **asks_for("selection_responses"),
+    params:
+        code=code("checked_responses.py"),
+        student=STUDENT_TOKENS,
+        baseline=BASELINE,
+        temperature=config["rl"]["temperature"],
+        solution=SOLUTION,
+        sampling=job_params.verifier_responses(config).get("selection"),
+    script:
+        "../scripts/checked_responses.py"
+
+
+use rule selection_responses as labeled_responses with:
+    input:
+        problems=rules.prepare_data.output.labeled,
+        student=MODELS["student"] if config["sft"] else [],
+        policy=START,
+        prompts=SOLVING_PROMPT,
+    output:
+        responses=LAYOUT.judge.labeled_responses,
+    log:
+        LAYOUT.log(RULES["labeled_responses"]),
+    benchmark:
+        LAYOUT.benchmark(RULES["labeled_responses"])
+    params:
+        code=code("checked_responses.py"),
+        student=STUDENT_TOKENS,
+        baseline=BASELINE,
+        temperature=config["rl"]["temperature"],
+        solution=SOLUTION,
+        sampling=job_params.verifier_responses(config).get("labeled"),
+
+
 rule contrasting_pairs:
     input:
         unlabeled=rules.prepare_data.output.unlabeled,
@@ -113,7 +162,7 @@ rule train_judge:
     input:
         start=lambda wildcards: STAGES[wildcards.stage]["start"],
         data=lambda wildcards: STAGES[wildcards.stage]["data"],
-        selection=rules.selection_pairs.output.pairs,
+        selection=lambda wildcards: STAGES[wildcards.stage]["selection"],
         prompts=JUDGING_PROMPTS,
         launcher=LAUNCHER,
     output:

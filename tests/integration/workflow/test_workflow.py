@@ -285,10 +285,12 @@ RERUNS = {
     "judge_eval.benchmark": {"benchmark_judge"},
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
     "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
-    "judge_eval.pairs": {"solution_pairs"},
+    "judge_eval.pairs": {"checked_responses", "solution_pairs"},
+    "judge_eval.checked_responses": {"checked_responses"},
     # The type of the study's answers, and a type that it does not have.
     "solutions.number_answers": {
         "calibrate_judge",
+        "checked_responses",
         "contrasting_pairs",
         "control_examples",
         "judge_policy",
@@ -314,6 +316,7 @@ RERUNS = {
     "training.judge.judgments": {"judgments", "train_judge"},
     "training.judge.self_taught_settings": {"contrasting_pairs", "judgments", "train_judge"},
     "training.judge.settings": {"train_judge"},
+    "training.judge.verifier": {"train_judge"},
     "training.judge.unlabeled_pairs": {"contrasting_pairs"},
     "training.rl.ppo": {"train_rl"},
     "training.rl.rewards": {"replay_rollouts", "rollouts_table", "train_rl"},

@@ -1,4 +1,4 @@
-"""Pairs of solutions, in RewardBench's layout."""
+"""Solutions whose correctness is known: pairs in RewardBench's layout, and single ones."""
 
 from typing import TypedDict
 
@@ -16,3 +16,18 @@ class Pair(TypedDict):
     prompt: str
     chosen: str
     rejected: str
+
+
+class CheckedResponse(TypedDict):
+    """A policy's response to a question whose answer is known.
+
+    Attributes:
+        id: the question's.
+        correct: the verifier's verdict.
+    """
+
+    id: str
+    question: str
+    response: str
+    policy: str
+    correct: bool

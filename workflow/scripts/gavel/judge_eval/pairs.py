@@ -101,16 +101,8 @@ def make_items(
     """
     references = mistakes.references(rows, task.format, task.reasoning)
     kept = [row for row in rows if row["id"] in references]
-    questions = [row["question"] for row in kept]
-    solutions: dict[str, list[Solution]] = {row["id"]: [] for row in kept}
-    for source in sources:
-        policy = Policy.load(source.model, student, task, limits)
-        sampled = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
-        if source.greedy:
-            sampled[source.greedy] = policy.solve(questions, task)
-        for name, groups in sampled.items():
-            for row, group in zip(kept, groups, strict=True):
-                solutions[row["id"]] += [(name, response.text) for response in group]
+    sampling = {"samples": samples, "temperature": temperature, "seed": seed, "limits": limits}
+    solutions = sample_sources(kept, sources, student, task, **sampling)
     rng = random.Random(f"spoilt-{seed}")
     for row in kept:
         reference = references[row["id"]]
@@ -127,6 +119,31 @@ def make_items(
     items = pairs(kept, references, solutions, task.format, most, seed, task.answer_type)
     info(f"{len(items)} pairs from {len({item['prompt'] for item in items})} of {len(rows)} questions")
     write_jsonl(output, items)
+
+
+def sample_sources(
+    rows: Sequence[Record],
+    sources: Sequence[Source],
+    student: Student,
+    task: Task,
+    *,
+    samples: int,
+    temperature: float,
+    seed: int,
+    limits: Limits | None = None,
+) -> dict[str, list[Solution]]:
+    """Record id -> the responses of all sources to its question, with repetitions; arguments as for `make_items`."""
+    questions = [row["question"] for row in rows]
+    solutions: dict[str, list[Solution]] = {row["id"]: [] for row in rows}
+    for source in sources:
+        policy = Policy.load(source.model, student, task, limits)
+        sampled = {source.name: policy.solve(questions, task, n=samples, temperature=temperature, seed=seed)}
+        if source.greedy:
+            sampled[source.greedy] = policy.solve(questions, task)
+        for name, groups in sampled.items():
+            for row, group in zip(rows, groups, strict=True):
+                solutions[row["id"]] += [(name, response.text) for response in group]
+    return solutions
 
 
 def pairs(
@@ -161,7 +178,7 @@ def pairs(
     kept = [row for row in rows if row["id"] in references]
     rng = random.Random(f"benchmark-{seed}")
     right, wrong = {}, {}
-    for row, checked in zip(kept, _checked(kept, solutions, solution_format, answer_type), strict=True):
+    for row, checked in zip(kept, check_solutions(kept, solutions, solution_format, answer_type), strict=True):
         right[row["id"]] = [one for one in checked if one.correct]
         named = [
             (error_kind(one.text, references[row["id"]], one.answer, solution_format, answer_type), one)
@@ -203,7 +220,7 @@ def pairs(
     return items
 
 
-def _checked(
+def check_solutions(
     rows: Sequence[Record], solutions: Mapping[str, Sequence[Solution]], solution_format: str, answer_type: str
 ) -> list[list[CheckedSolution]]:
     """Each question's distinct solutions with the verifier's answers and verdicts."""

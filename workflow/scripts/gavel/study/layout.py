@@ -13,6 +13,7 @@ from gavel.common.paths import is_gguf
 from gavel.evaluation.records import Primary, RunColumns
 
 SELF_TAUGHT_STEPS = ("sft", "dpo")  # the stages of a self-taught judge's iteration, in order
+VERIFIER_SAMPLING = ("samples", "responses")  # keys of `judge.verifier` that the training itself does not need
 
 
 class Layout:
@@ -170,6 +171,8 @@ class JudgeFiles:
         self.benchmark = JudgeBenchmarkFiles(f"{folder}/benchmark")
         self.labeled_pairs = f"{folder}/training/labelled-pairs.jsonl"
         self.selection_pairs = f"{folder}/training/selection-pairs.jsonl"
+        self.labeled_responses = f"{folder}/training/labelled-responses.jsonl"
+        self.selection_responses = f"{folder}/training/selection-responses.jsonl"
 
     def run_verdicts(self, run: str) -> str:
         """Verdicts on samples from the final checkpoint of an RL run."""
@@ -210,11 +213,13 @@ class JudgeBenchmarkFiles:
 
 
 class JudgeStage(TypedDict):
-    """One stage of training the judge: from the model folder `start`, on the file `data`."""
+    """One stage of training the judge: from the model folder `start`, on the file `data`; its best step is selected on
+    the file `selection`."""
 
     method: str
     start: str
     data: str
+    selection: str
     settings: dict[str, Any]
 
 
@@ -224,14 +229,18 @@ def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
     Each starts from the previous stage's best checkpoint.
     """
     files, start = Layout(study["results_dir"]).judge, start_model(study, "judge")
-    taught, rl = study["judge"]["self_taught"], study["judge"]["rl"]
+    verifier, taught, rl = (study["judge"][key] for key in ("verifier", "self_taught", "rl"))
     stages: dict[str, JudgeStage] = {}
 
     def add(stage: str, method: str, data: str, settings: dict[str, Any]) -> None:
         nonlocal start
-        stages[stage] = {"method": method, "start": start, "data": data, "settings": settings}
+        selection = files.selection_responses if method == "verifier" else files.selection_pairs
+        stages[stage] = JudgeStage(method=method, start=start, data=data, selection=selection, settings=settings)
         start = files.training(stage).best
 
+    if verifier:
+        settings = {key: value for key, value in verifier.items() if key not in VERIFIER_SAMPLING}
+        add("verifier", "verifier", files.labeled_responses, {"steps": None} | settings)
     for number in range(1, (taught["iterations"] if taught else 0) + 1):
         for method in SELF_TAUGHT_STEPS:
             if taught[method]:

@@ -124,6 +124,23 @@ def judge_pairs(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: settings | {"questions": questions, "seed": defaults["seed"]} for name, settings in pairs.items()}
 
 
+def verifier_responses(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """How a verifier's responses are sampled: `labeled` to train on, `selection` to choose the best step by.
+
+    Returns:
+        Name -> `part` and `questions` (as in `judge_pairs`), `samples` per question and policy, `most` (the maximum
+        number of responses; None: all), `seed`.
+    """
+    verifier, benchmark = study["judge"]["verifier"], study["judge"]["benchmark"]
+    if not verifier:
+        return {}
+    common = {"seed": verifier["seed"], "questions": benchmark["questions"] if benchmark else 0}
+    return {
+        "labeled": common | {"part": "all", "samples": verifier["samples"], "most": verifier["responses"]},
+        "selection": common | {"part": "selection", "samples": study["judge"]["calibration_samples"], "most": None},
+    }
+
+
 def judges(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The judge before, between and after its training stages: name -> keyword arguments of `gavel.judge.load.load`.
 

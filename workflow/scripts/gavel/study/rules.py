@@ -98,6 +98,8 @@ RULES = {
     "calibrate_trained": Rule("policies", light=True),
     "selection_pairs": Rule("judge-training/selection-pairs", "selection_pairs", use=_one),
     "labeled_pairs": Rule("judge-training/labelled-pairs", "labelled_pairs", use=_one),
+    "labeled_responses": Rule("judge-training/labelled-responses", "labelled_responses", use=_one),
+    "selection_responses": Rule("judge-training/selection-responses", "selection_responses", use=_one),
     "contrasting_pairs": Rule("judge-training/pairs{iteration}", "contrasting_pairs/{iteration}", use=_one),
     "judgments": Rule("judge-training/judgments{iteration}", "judgments/{iteration}", use=_one),
     "train_judge": Rule("judge-training/{stage}", "train_judge/{stage}", parallel=True, use=_processes),

@@ -183,8 +183,9 @@ def _kind(study: Results) -> tuple[str, str]:
 def _training(study: Results) -> str:
     """How the study trains its judge."""
     judge = study.study["judge"]
-    taught, rl = judge["self_taught"], judge["rl"]
+    verifier, taught, rl = judge["verifier"], judge["self_taught"], judge["rl"]
     parts = [f"from scratch ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
+    parts += [f"verifier (at most {verifier['responses']:,} responses)"] if verifier else []
     parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []
     parts += [f"RL ({rl['steps']:,} steps)"] if rl else []
     return ", ".join(parts) or "no"

@@ -161,10 +161,11 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
 
 
 @as_svg
-def selection_curve(validations: pd.DataFrame) -> Figure:
+def selection_curve(validations: pd.DataFrame, verifier: bool = False) -> Figure:
     """Accuracy on selection pairs during a judge's training; every stage is drawn equally wide.
 
     Args:
+        verifier: it is the AUC within questions instead.
         validations: one per row, in order: stage, method, step, accuracy, low, high, kept (whether the next stage
             starts from this step).
     """
@@ -187,5 +188,7 @@ def selection_curve(validations: pd.DataFrame) -> Figure:
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8, **slanted)
     axes.grid(axis="x", visible=False)
     accuracy_axis(axes)
+    if verifier:
+        axes.set_ylabel("AUC within questions, %")
     legend(figure, axes, 4)
     return figure

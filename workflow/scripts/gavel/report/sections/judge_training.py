@@ -36,15 +36,10 @@ from gavel.study.layout import judge_stages
 from gavel.study.rules import RULES
 from gavel.training.judge.records import ContrastingPair, Judgment
 
-METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO"}
+METHODS = {"sft": "SFT", "dpo": "DPO", "grpo": "GRPO", "verifier": "SFT on verdicts"}
 NEGATIVES = {"changed-question": "another question's answer", "injected-error": "an injected error"}
-VALIDATION = (
-    "greedy",
-    "greedy_low",
-    "greedy_high",
-    "n",
-    "flipped",
-)  # columns of monitor.csv: accuracy on selection pairs
+# Columns of monitor.csv: accuracy on selection pairs, or a verifier's AUC within questions.
+VALIDATION = ("greedy", "greedy_low", "greedy_high", "n")
 
 
 @dataclass
@@ -75,18 +70,23 @@ class Stage:
         return self.run.get("best_step")
 
     @property
+    def is_verifier(self) -> bool:
+        """Whether it trains a single-token judge on responses with known verdicts, not a pairwise one on pairs."""
+        return self.method == "verifier"
+
+    @property
     def untrained(self) -> str | None:
         """Why the stage did not train the judge; None if it did."""
         return self.run.get("untrained")
 
     def validation(self, step: int | None) -> Any:
-        """Accuracy on selection pairs at a step: `value`, `low`, `high`, `n`, `flipped`; None without a validation."""
+        """Accuracy on selection pairs, or a verifier's AUC within selection questions: `value`, `low`, `high`, `n`, and
+        `flipped` of pairs; None if the step was not validated."""
         if self.validations.empty or step is None:
             return None
         for row in self.validations[self.validations.step == step].itertuples():
-            return SimpleNamespace(
-                value=row.greedy, low=row.greedy_low, high=row.greedy_high, n=row.n, flipped=row.flipped
-            )
+            bounds = {"low": row.greedy_low, "high": row.greedy_high}
+            return SimpleNamespace(value=row.greedy, **bounds, n=row.n, flipped=getattr(row, "flipped", None))
         return None
 
 
@@ -150,6 +150,12 @@ def summary(results: Results, found: list[Stage]) -> str:
     last = finished[-1].validation(finished[-1].best_step) if finished else None
     if first is None or last is None:
         return "It is unknown whether training improved the judge: no stage was validated on selection pairs."
+    if finished[0].is_verifier:
+        return (
+            f"On samples of {int(last.n):,} validation questions, the judge's AUC within questions is {_auc(first)} "
+            f"before its training and {_auc(last)} at the best step. That step was selected on the same samples, so "
+            "its AUC is inflated; the calibration of the judge has new ones."
+        )
     return (
         "There is no judge benchmark of the judge before and after its training. On "
         f"{int(last.n):,} selection pairs, it prefers the correct solution in {_shown(first)} before its training and "
@@ -168,6 +174,10 @@ def _outcome(row) -> str:
 
 def _shown(row) -> str:
     return f"{percent(row.value)}\u00a0% ({percent(row.low)}–{percent(row.high)})"
+
+
+def _auc(row) -> str:
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
 
 
 def gain_table(results: Results, found: list[Stage]) -> Table:
@@ -226,11 +236,16 @@ def progress_figure(results: Results, found: list[Stage]) -> Figure:
         )
     validations = _validations(found)
     if len(validations):
-        figure.panels.append(("Selection pairs", selection_curve(validations)))
-        parts.append(validations.rename(columns={"stage": "judge"}).assign(on="selection pairs"))
+        verifier = any(stage.is_verifier for stage in found)
+        what = "selection questions" if verifier else "selection pairs"
+        figure.panels.append((what.capitalize(), selection_curve(validations, verifier)))
+        parts.append(validations.rename(columns={"stage": "judge"}).assign(on=what))
         caption.append(
-            "Selection pairs: from other validation questions, for validation during training. Each stage starts from "
-            "the best step of the previous one (star); all stages are drawn equally wide."
+            "Selection questions: the judge's AUC within validation questions, from samples of the student and the "
+            "baseline. The star is the best step, which is kept."
+            if verifier
+            else "Selection pairs: from other validation questions, for validation during training. Each stage starts "
+            "from the best step of the previous one (star); all stages are drawn equally wide."
         )
     figure.data = pd.concat(parts) if parts else figure.data
     figure.caption = " ".join(caption)
@@ -257,10 +272,14 @@ def _validations(found: list[Stage]) -> pd.DataFrame:
 
 def stage_table(found: list[Stage]) -> Table:
     """Training data, steps, accuracy on selection pairs before and after, and cost; rows are stages."""
-    columns = [("stage", ""), ("method", ""), ("examples", "judgments, pairs of judgments, or judging prompts")]
+    columns = [
+        ("stage", ""),
+        ("method", ""),
+        ("examples", "judgments, pairs of judgments, judging prompts, or a verifier's responses"),
+    ]
     columns += [("steps", "of the optimiser"), ("best step", "on selection pairs; the one that is kept")]
-    columns += [("before", "correct solution preferred at step 0, in % of the selection pairs")]
-    columns += [("after", "the same at the best step"), ("pairs", "selection pairs")]
+    columns += [("before", "correct solution preferred at step 0, in % of the selection pairs; a verifier's AUC in %")]
+    columns += [("after", "the same at the best step"), ("pairs", "selection pairs; a verifier's selection questions")]
     columns += [("flips", "selection pairs whose winner flips with the order, at the best step, in %")]
     table = Table([*columns, ("tokens", "prompts and judgments trained on"), ("time", "of the training job")], [])
     for stage in found:
@@ -271,7 +290,9 @@ def stage_table(found: list[Stage]) -> Table:
         ]
         cells += [count(stage.run.get(key)) for key in ("examples", "steps", "best_step")]
         cells += [estimate_cell(before), estimate_cell(after), count((after or before) and (after or before).n)]
-        cells.append(MISSING if after is None else Cell(percent(after.flipped), sort=after.flipped))
+        cells.append(
+            MISSING if after is None or after.flipped is None else Cell(percent(after.flipped), sort=after.flipped)
+        )
         took = stage.run.get("seconds")
         table.rows.append([*cells, count(trained_tokens(stage.training)), Cell(seconds(took), sort=took or 0)])
     return table

@@ -132,10 +132,12 @@ def label_use(results: Results) -> list[str]:
 
 def _without_labels(results: Results) -> str:
     """What no label has touched at λ = 0."""
+    judge = results.study["judge"]
+    if judge["rl"] or judge["verifier"]:
+        also = " and through SFT" if results.baseline.run == "sft" else ""
+        return f"At λ = 0, the final checkpoint has used labels only through the training of its judge{also}."
     if results.baseline.run == "sft":
         return "At λ = 0, RL is label-free only for the final checkpoint."
-    if results.study["judge"]["rl"]:
-        return "At λ = 0, the final checkpoint has used labels only through the training of its judge."
     return "At λ = 0, no label of this study has been used for the final checkpoint."
 
 

@@ -37,6 +37,24 @@ class JudgeSft(JudgeStage):
     batch_size: Count = Field(32, description="Judgments per step.")
 
 
+class Verifier(JudgeSft):
+    """Fine-tune a single-token judge on the model's own responses to the labelled questions, right or wrong by their
+    answers (Cobbe et al. 2021): judge and student then use the same labels and nothing else."""
+
+    epochs: Count = Field(1, description="Passes over the responses.")
+    samples: Count = Field(
+        16, description="Samples of the student and of the baseline per labelled question; equal ones count once."
+    )
+    responses: Annotated[int, Field(ge=2)] = Field(
+        4000, description="Maximum number of responses to train on; as many right as wrong ones to each question."
+    )
+    validate_every: Count | None = Field(
+        None,
+        description="Validate on samples of validation questions, by the AUC within questions, and save a checkpoint "
+        "every N steps; the best one is kept. null does so ten times.",
+    )
+
+
 class JudgeDpo(JudgeSft):
     """DPO (Rafailov et al. 2023): judgments that preferred the better response are chosen, others rejected."""
 

@@ -16,7 +16,7 @@ from gavel.study.schema.base import (
     TemplateArguments,
     check_template_arguments,
 )
-from gavel.study.schema.judge_training import JudgeRl, SelfTaught
+from gavel.study.schema.judge_training import JudgeRl, SelfTaught, Verifier
 
 
 class Scratch(Section):
@@ -350,6 +350,10 @@ class Judge(Model):
         None, description="Evaluate the study's judges on pairs of responses to validation questions; null skips it."
     )
     scratch: JudgeScratch = Field(default_factory=JudgeScratch, description="Recipe for `model: scratch`.")
+    verifier: Verifier | None = Field(
+        None,
+        description="Fine-tune a single-token judge on samples of the labelled questions before RL; null skips it.",
+    )
     self_taught: SelfTaught | None = Field(
         None, description="Let a pairwise judge train itself on unlabelled questions before RL; null skips it."
     )
@@ -388,8 +392,12 @@ class Judge(Model):
             raise ValueError(
                 f"score: a {self.kind} judge has no score {self.score!r}; choose from {', '.join(kind.scores)}"
             )
-        for key in ("self_taught", "rl"):
-            if getattr(self, key) and not kind.comparative:
+        if self.verifier and self.kind != "single-token":
+            raise ValueError("verifier: trains only a single-token judge; write `kind: single-token`")
+        if self.verifier and self.reasoning:
+            raise ValueError("verifier: trains a judge without reasoning; leave one of them out")
+        for key in ("verifier", "self_taught", "rl"):
+            if key != "verifier" and getattr(self, key) and not kind.comparative:
                 raise ValueError(f"{key}: trains only a pairwise judge; write `kind: pairwise`")
             if getattr(self, key) and self.server:
                 raise ValueError(f"{key}: cannot train a judge that runs on a server; leave out `server`")

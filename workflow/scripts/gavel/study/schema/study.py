@@ -178,7 +178,9 @@ class Sweep(Section):
         "training the primary run.",
     )
     variants: dict[str, dict[Any, Any] | None] = Field(
-        min_length=2, description="Name -> keys that differ from the config around the sweep."
+        min_length=2,
+        description="Name -> keys that differ from the config around the sweep. Plotted against a quantity, variants "
+        "whose names share what follows the last `_` form a line of their own.",
     )
 
     @field_validator("variants")

@@ -184,7 +184,7 @@ class Validation(Section):
         "labels more weight (0.25 at a time, up to 0.9).",
     )
     collapse_drop: Fraction = Field(
-        0.05,
+        0.1,
         description="A collapse: true accuracy is more than this below its best so far, while the judge's mean score "
         "is no lower (pairwise judge: while its win rate against SFT has fallen less than half as far as the true win "
         "rate); or true accuracy is less than half of its best, whatever the judge's score.",
