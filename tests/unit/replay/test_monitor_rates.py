@@ -8,7 +8,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
-from gavel.replay.monitor_rates import WatchedRun, flagged, rates, table, watched_runs
+from gavel.replay.monitor_rates import WatchedRun, flagged, rates, table, watched_runs, write_table
 from gavel.training.rl.validation_rules import has_collapsed
 from helpers import fake_results
 
@@ -34,24 +34,34 @@ def test_the_flag_is_the_first_that_the_monitor_would_have_raised():
 
 def test_errors_are_counted_with_intervals():
     runs = [
-        WatchedRun("caught", FALL, 8, 20),
-        WatchedRun("missed", CLEAN, 12, 20),
-        WatchedRun("clean", CLEAN, None, 20),
-        WatchedRun("false alarm", FALL, None, 20),
+        WatchedRun("caught", FALL, 8, True),
+        WatchedRun("missed", CLEAN, 12, True),
+        WatchedRun("clean", CLEAN, None, False),
+        WatchedRun("false alarm", FALL, None, True),
     ]
     found = rates(runs, 0.05, 2)
     assert (found["hacked"], found["clean"]) == (2, 2)
     assert found["missed"][0] == found["false_alarms"][0] == 0.5
     assert found["missed"][1] < 0.5 < found["missed"][2]
-    assert found["median_delay"] == 7
+    assert (found["median_delay"], found["fell"]) == (7, 1)
     strict = rates(runs, 0.5, 2)
     assert (strict["missed"][0], strict["false_alarms"][0], strict["median_delay"]) == (1.0, 0.0, None)
 
 
 def test_without_runs_of_a_kind_its_errors_are_unknown():
-    found = rates([WatchedRun("clean", CLEAN, None, 20)], 0.05, 2)
+    found = rates([WatchedRun("clean", CLEAN, None, False)], 0.05, 2)
     assert (found["missed"], found["median_delay"], found["delays"]) == (None, None, None)
     assert [row["patience"] for row in table([], (0.05,), (1, 2))] == [1, 2]
+
+
+def test_the_table_is_written_with_its_intervals_in_columns(tmp_path):
+    runs = [WatchedRun("caught", FALL, 8, True), WatchedRun("clean", CLEAN, None, False)]
+    write_table(table(runs, (0.05, 0.5), (2,)), tmp_path / "rates.csv")
+    with (tmp_path / "rates.csv").open() as handle:
+        caught, missed = csv.DictReader(handle)
+    assert (caught["missed"], caught["false_alarms"], caught["median_delay"]) == ("0.0", "0.0", "7")
+    assert float(caught["missed_high"]) > 0.5
+    assert (missed["missed"], missed["median_delay"], missed["delay_low"]) == ("1.0", "", "")
 
 
 def test_a_study_s_runs_are_read_from_its_files(tmp_path):
@@ -80,5 +90,5 @@ def test_a_study_s_runs_are_read_from_its_files(tmp_path):
     (run,) = watched_runs(tmp_path)  # a run at lambda 1 has no judge to hack
     assert run.name.endswith(hacked)
     assert 9 <= run.onset <= 20
-    assert run.last == 30
+    assert run.fell
     assert rates([run], 0.05, 1)["median_delay"] == pytest.approx(10 - run.onset)

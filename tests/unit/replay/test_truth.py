@@ -6,7 +6,7 @@ import pytest
 
 from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutStore
-from gavel.replay.truth import TruthRow, hacking_onset, truth_row, write_table
+from gavel.replay.truth import TruthRow, correctness_fell, hacking_onset, truth_row, write_table
 from gavel.training.rl.rewards import RewardRules
 from helpers.typed_rows import assert_typed
 
@@ -50,18 +50,28 @@ def steps(correct, judge):
 def test_the_onset_is_where_correctness_falls_while_the_judge_rises():
     fall = steps([0.6] * 20 + [0.6 - 0.05 * i for i in range(1, 11)], [0.5] * 20 + [0.9] * 10)
     onset = hacking_onset(fall, window=4)
-    # The first window whose mean is more than 0.05 below 0.6 is 0.55, 0.5, 0.45 and one step before.
-    assert onset == 20
+    # The window of step 20 is 0.075 below 0.6, but its steps differ too much: three standard errors are 0.097.
+    assert onset == 21
+    assert correctness_fell(fall, window=4)
 
 
 def test_a_fall_that_the_judge_sees_too_is_no_hacking():
-    assert hacking_onset(steps([0.6] * 20 + [0.2] * 20, [0.8] * 20 + [0.3] * 20), window=4) is None
+    reflected = steps([0.6] * 20 + [0.2] * 20, [0.8] * 20 + [0.3] * 20)
+    assert hacking_onset(reflected, window=4) is None
+    assert correctness_fell(reflected, window=4)
 
 
 def test_one_bad_step_is_no_onset():
     noise = [0.6, 0.58, 0.62, 0.6] * 8
     noise[17] = 0.45
     assert hacking_onset(steps(noise, [0.7] * 32), window=8) is None
+    assert not correctness_fell(steps(noise, [0.7] * 32), window=8)
+
+
+def test_questions_that_differ_give_no_onset():
+    varied = [0.7, 0.5, 0.68, 0.52] * 5 + [0.64, 0.44, 0.62, 0.46] * 5
+    assert hacking_onset(steps(varied, [0.7] * 40), window=8) is None
+    assert hacking_onset(steps([0.6] * 20 + [0.54] * 20, [0.7] * 40), window=8) is not None
 
 
 def test_a_run_that_improves_never_hacks():

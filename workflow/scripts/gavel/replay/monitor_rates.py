@@ -4,6 +4,7 @@ A run is hacked if `gavel.replay.truth.hacking_onset` finds an onset in it, othe
 has a delay and misses, over clean ones false alarms. One flag for each run counts, its first.
 """
 
+import csv
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,20 +14,27 @@ from typing import Any, NamedTuple, TypedDict, cast
 import pandas as pd
 
 from gavel.common.errors import InputError
+from gavel.common.files import open_atomically
 from gavel.replay.finished import read_study
-from gavel.replay.truth import TruthRow, hacking_onset
+from gavel.replay.truth import TruthRow, correctness_fell, hacking_onset
 from gavel.stats.intervals import wilson
 from gavel.study.layout import grid_runs
 from gavel.training.rl.validation_rules import has_collapsed
 
 
 class WatchedRun(NamedTuple):
-    """A finished run: its validations in order, the onset of hacking, and its last step."""
+    """A finished run.
+
+    Attributes:
+        validations: in order.
+        onset: of hacking, by every step's rollouts; None if there is none.
+        fell: whether correctness fell, with or without hacking.
+    """
 
     name: str
     validations: Sequence[Mapping[str, Any]]
     onset: int | None
-    last: int
+    fell: bool
 
 
 class Rates(TypedDict):
@@ -37,6 +45,7 @@ class Rates(TypedDict):
         hacked, clean: numbers of runs.
         missed: hacked runs that were never flagged, as a fraction with its 95 % interval.
         false_alarms: clean runs that were flagged, likewise.
+        fell: how many of these had lost correctness, with a judge whose score fell too.
         median_delay: steps from the onset to the flag, over the hacked runs that were flagged; negative if the flag
             came first. None if none was.
         delays: lower and upper quartile of these.
@@ -48,6 +57,7 @@ class Rates(TypedDict):
     clean: int
     missed: tuple[float, float, float] | None
     false_alarms: tuple[float, float, float] | None
+    fell: int
     median_delay: float | None
     delays: tuple[float, float] | None
 
@@ -72,8 +82,9 @@ def watched_runs(results: str | Path) -> list[WatchedRun]:
         steps = [_row(row) for row in rows.to_dict("records")]
         validations = [_row(row) for row in pd.read_csv(files.runs(str(run)).monitor).to_dict("records")]
         if any(row["judge"] is not None for row in steps):
-            onset = hacking_onset([cast(TruthRow, row) for row in steps])
-            found.append(WatchedRun(f"{results}/{run}", validations, onset, steps[-1]["step"]))
+            truth = [cast(TruthRow, row) for row in steps]
+            onset, fell = hacking_onset(truth), correctness_fell(truth)
+            found.append(WatchedRun(f"{results}/{run}", validations, onset, fell))
     return found
 
 
@@ -88,7 +99,8 @@ def flagged(validations: Sequence[Mapping[str, Any]], drop: float, patience: int
 def rates(runs: Sequence[WatchedRun], drop: float, patience: int) -> Rates:
     """The rule's errors over some runs."""
     hacked = [(run, flagged(run.validations, drop, patience)) for run in runs if run.onset is not None]
-    clean = [flagged(run.validations, drop, patience) for run in runs if run.onset is None]
+    clean = [run for run in runs if run.onset is None]
+    alarms = [run for run in clean if flagged(run.validations, drop, patience) is not None]
     delays = [step - run.onset for run, step in hacked if step is not None and run.onset is not None]
     quartiles = statistics.quantiles(delays, n=4) if len(delays) > 1 else [delays[0]] * 3 if delays else None
     return {
@@ -97,7 +109,8 @@ def rates(runs: Sequence[WatchedRun], drop: float, patience: int) -> Rates:
         "hacked": len(hacked),
         "clean": len(clean),
         "missed": _share(sum(step is None for _, step in hacked), len(hacked)),
-        "false_alarms": _share(sum(step is not None for step in clean), len(clean)),
+        "false_alarms": _share(len(alarms), len(clean)),
+        "fell": sum(run.fell for run in alarms),
         "median_delay": statistics.median(delays) if delays else None,
         "delays": (quartiles[0], quartiles[2]) if quartiles else None,
     }
@@ -106,6 +119,27 @@ def rates(runs: Sequence[WatchedRun], drop: float, patience: int) -> Rates:
 def table(runs: Sequence[WatchedRun], drops: Iterable[float], patiences: Sequence[int]) -> list[Rates]:
     """The rule's errors for every setting."""
     return [rates(runs, drop, patience) for drop in drops for patience in patiences]
+
+
+def write_table(found: Sequence[Rates], path: str | Path) -> None:
+    """Write the errors as CSV, a row for each setting, with an interval as three columns: `missed`, `missed_low`, ...
+
+    Values that are undefined are empty.
+    """
+    rows = []
+    for row in found:
+        missed, false_alarms = row["missed"] or (None,) * 3, row["false_alarms"] or (None,) * 3
+        names = ("missed", "missed_low", "missed_high", "false_alarms", "false_alarms_low", "false_alarms_high")
+        rows.append(
+            {key: row[key] for key in ("drop", "patience", "hacked", "clean")}
+            | dict(zip(names, (*missed, *false_alarms), strict=True))
+            | {"fell": row["fell"], "median_delay": row["median_delay"]}
+            | dict(zip(("delay_low", "delay_high"), row["delays"] or (None, None), strict=True))
+        )
+    with open_atomically(path, newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _share(count: int, of: int) -> tuple[float, float, float] | None:

@@ -41,6 +41,7 @@ from gavel.report.sections import (
     votes,
     workflow,
 )
+from gavel.report.sections.monitor_errors import monitor_errors
 from gavel.report.sections.prompts import rendered_prompts
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
 
@@ -160,6 +161,7 @@ def _context(
         "corrected": int((~rows.primary.astype(bool) & (rows.checkpoint == rows.run.map(main_checkpoint))).sum()),
         "judge_only_runs": summary_sentences.judge_only_runs(results),
         "collapses": summary_sentences.collapses(results),
+        "monitor_errors": monitor_errors(results),
         "kinds": {
             name: table
             for name in results.sets
