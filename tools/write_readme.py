@@ -1,7 +1,7 @@
 """Write the result tables and figures of README.md and docs/*.md from finished studies; none is written by hand.
 
 README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, or of the study with
-controls there, if it was run.
+controls there, if it was run. docs/collapse.md and the report have the errors of the monitor's rule in `WATCHED`.
 """
 
 import csv
@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 from gavel.common.files import write_text
-from gavel.report.cells import Table
+from gavel.replay import monitor_rates
+from gavel.report.cells import Table, percent
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
@@ -19,14 +20,23 @@ from gavel.report.sections import controls, judge_training
 from gavel.report.sections.summary_sentences import headline_sentence
 from gavel.study import sweep
 from gavel.study.layout import Layout
+from gavel.study.schema.study import fill_defaults
 
 ROOT = Path(__file__).parents[1]
+# The sweeps over whose runs the monitor's errors are counted, and the settings of its rule.
+WATCHED = ("dial", "bias")
+DROPS, PATIENCES = (0.02, 0.05, 0.1, 0.15, 0.2), (1, 2, 3)
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
 
 
 def table(path: Path) -> list[dict]:
     with open(path, newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
+
+
+def load_study(folder: Path) -> Results:
+    """A finished study; its config may be from an earlier version."""
+    return comparison_page.load_study(folder, complete=fill_defaults)
 
 
 def result(results: Path) -> str:
@@ -50,7 +60,7 @@ def result(results: Path) -> str:
         cells += [f"{100 * float(row['lowest']):.1f} to {float(row['highest']):.1%}"]
         cells += [f"{points(row['difference'])} {bounds}{' (primary)' * is_primary}"]
         lines.append("| " + " | ".join(cells) + " |")
-    study = comparison_page.load_study(results)
+    study = load_study(results)
     for kind in controls.kinds(study):
         if kind.is_control:
             cells = [kind.label, *(f"{kind.values[name].value:.1%}" for name in sets)]
@@ -68,7 +78,7 @@ def compared(page: str) -> str:
     """A sweep's answer, figure and tables."""
     about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{page}.yaml").read_text(encoding="utf-8")), ROOT)
     folder = ROOT / about["results_dir"]
-    studies = {variant: comparison_page.load_study(folder / variant) for variant in about["variants"]}
+    studies = {variant: load_study(folder / variant) for variant in about["variants"]}
     first = comparison_page.test_sets(studies)[0]
     for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, ROOT / "docs" / f"{page}.svg")
@@ -80,8 +90,9 @@ def compared(page: str) -> str:
     for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`: greedy accuracy and paired difference from SFT in percentage points [95 % interval]:"]
         parts += [markdown(comparison_page.main_results_table(studies, name))]
-        parts += ["The same with each run's best checkpoint by validation:"]
-        parts += [markdown(comparison_page.main_results_table(studies, name, "best"))]
+        if max(len(study.study["rl"]["seeds"]) for study in studies.values()) == 1:  # else a column for every seed
+            parts += ["The same with each run's best checkpoint by validation:"]
+            parts += [markdown(comparison_page.main_results_table(studies, name, "best"))]
         if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
     return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"
@@ -89,7 +100,7 @@ def compared(page: str) -> str:
 
 def controlled(folder: Path) -> str:
     """A study's answer, and its table of controls and bounds."""
-    study = comparison_page.load_study(folder)
+    study = load_study(folder)
     outcome, sentence = headline_sentence(study)
     return f"{outcome}. {sentence}\n\n{markdown(controls.controls_table(study))}\n"
 
@@ -108,8 +119,44 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
     return [*parts, markdown(judge_training.stage_table(stages))]
 
 
+def monitor_errors(folders: list[Path]) -> str:
+    """The errors of the monitor's rule over the runs of several studies, which are also written for the report."""
+    runs = [run for folder in folders for run in monitor_rates.watched_runs(folder)]
+    found = monitor_rates.table(runs, DROPS, PATIENCES)
+    monitor_rates.write_table(found, ROOT / "workflow" / "scripts" / "gavel" / "report" / "monitor_rates.csv")
+    head = [
+        "`collapse_drop`",
+        "`collapse_patience`",
+        "false alarms, % [95 %]",
+        "(correctness fell)",
+        "missed, % [95 %]",
+    ]
+    lines = ["| " + " | ".join([*head, "median delay, steps (quartiles)"]) + " |", "|" + "---|" * 6]
+    for row in found:
+        delay = "–"
+        if row["median_delay"] is not None:
+            median, low, high = (f"{round(steps)}".replace("-", "−") for steps in (row["median_delay"], *row["delays"]))
+            delay = f"{median} ({low} to {high})"
+        cells = [f"{row['drop']:g}", str(row["patience"]), share(row["false_alarms"]), str(row["fell"])]
+        cells += [share(row["missed"]), delay]
+        lines.append("| " + " | ".join(cells) + " |")
+    counts = f"{found[0]['clean']} runs without reward hacking, {found[0]['hacked']} with it:"
+    return counts + "\n\n" + "\n".join(lines) + "\n"
+
+
+def share(estimate: tuple[float, float, float] | None) -> str:
+    if estimate is None:
+        return "–"
+    value, low, high = estimate
+    return f"{percent(value)} [{percent(low)}–{percent(high)}]"
+
+
 def markdown(table: Table) -> str:
-    lines = ["| " + " | ".join(title for title, _ in table.columns) + " |", "|" + "---|" * len(table.columns)]
+    titles = [title for title, _ in table.columns]
+    if table.groups:  # Markdown has one header row
+        names = [name.partition(" (")[0] for name, columns in table.groups for _ in range(columns)]
+        titles = [f"{name}: {title}" if name else title for name, title in zip(names, titles, strict=True)]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for row in table.rows:
         cells = [f"{cell.text} [{cell.sub}]" if cell.sub else cell.text for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
@@ -135,3 +182,7 @@ if __name__ == "__main__":
             fill(page, controlled(Path(folder.root)))
         elif Path(folder.report).exists():
             fill(page, compared(page.stem))
+    watched = [Path(Layout(results).variant(name).root) for name in WATCHED]
+    if all(Path(Layout(folder).report).exists() for folder in watched):
+        parts = [part for folder in watched for part in sorted(folder.iterdir()) if Path(Layout(part).config).exists()]
+        fill(ROOT / "docs" / "collapse.md", monitor_errors(parts))

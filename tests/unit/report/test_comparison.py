@@ -8,6 +8,7 @@ import re
 import shutil
 from types import NoneType, SimpleNamespace
 from typing import Annotated, Literal, get_args, get_origin
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -17,7 +18,9 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison
+from gavel.report.comparison.page import series
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
+from gavel.report.plots.results import accuracy_against
 from gavel.study.schema.base import Section, types_in
 from gavel.study.schema.study import Config, Sweep
 from helpers.devices import read_pipe
@@ -144,6 +147,24 @@ def test_a_primary_run_without_a_namesake_is_compared_with_the_primary_run(folde
     second.study = second.study | {"primary": second.study["primary"] | {"lambda": 0}}
     assert counterpart(second, "grpo-lambda0-seed0", first) == "grpo-lambda0.5-seed0"
     assert counterpart(second, "grpo-lambda1-seed0", first) == "grpo-lambda1-seed0"
+
+
+def test_studies_whose_names_share_a_suffix_form_a_line():
+    names = ["weak", "strong", "weak_noise", "strong_noise", "kl_loss"]
+    assert list(series(names).values()) == ["", "", "noise", "noise", ""]
+
+
+def test_a_run_in_several_series_is_drawn_once_for_each():
+    rows = [
+        {"study": f"{place}{name}", "x": place, "run": run, "series": name, "label": run, "algorithm": "grpo"}
+        for place in (0.1, 0.2, 0.9)
+        for name, run in (("", "grpo"), ("noise", "grpo"), ("own", "other"))
+    ]
+    table = pd.DataFrame(rows).assign(**{"lambda": 0.0, "value": 0.5, "low": 0.4, "high": 0.6})
+    svg = accuracy_against(table, "judge's J")
+    drawn = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+    assert {"grpo", "grpo (noise)", "other"} <= set(drawn)
+    assert not any(name in drawn for name in table.study)  # too many for the axis
 
 
 def test_accuracy_is_expressed_in_labels():

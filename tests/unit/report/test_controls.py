@@ -49,7 +49,7 @@ def test_the_gap_closed_is_a_share_of_the_bounds_gain(studies):
     bound, vote = (rows[name].gains["main"].difference for name in ("GRPO, all answers", "GRPO, majority vote"))
     table = {row[0].text: row for row in controls.controls_table(load(root, config)).rows}
     assert rows["GRPO, all answers"].is_bound
-    assert table["GRPO, all answers"][5].text == "100.0 %"
+    assert table["GRPO, all answers"][5].text == "100 %"
     assert table["GRPO, majority vote"][5].sort == pytest.approx(vote / bound)
 
 

@@ -174,7 +174,9 @@ def test_legends_and_axes_show_any_name(name):
     rows = pd.DataFrame({"label": [name, "b"], "tokens": [8e4, 9e6], "accuracy": 0.8, "low": 0.7, "high": 0.9})
     progress = pd.DataFrame({"judge": [name, "rl"], "accuracy": 0.5, "low": 0.4, "high": 0.6})
     stages = pd.DataFrame({"stage": ["a"], "method": [name], "step": 0, "accuracy": 0.8, "low": 0.7, "high": 0.9})
-    studies = pd.DataFrame({"study": [name, "b"], "x": [0.0, 1.0], "run": "r", "label": name, "algorithm": "grpo"})
+    studies = pd.DataFrame(
+        {"study": [name, "b"], "x": [0.0, 1.0], "run": "r", "label": name, "algorithm": "grpo", "series": ""}
+    )
     studies = studies.assign(**{"lambda": 0.5, "value": 0.5, "low": 0.4, "high": 0.6})
     for svg in (
         judges.accuracy_against_cost(rows, "tokens", [(name, 0.5, 0.4, 0.6)]),

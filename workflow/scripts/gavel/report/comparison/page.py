@@ -1,7 +1,7 @@
 """The page that compares several studies: their main results side by side, and against what they differ in."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -36,6 +36,7 @@ SHAPES: dict[str, type | UnionType] = {
     "rl.seeds": list,
     "judge.reasoning": dict | None,
     "judge.self_taught": dict | None,
+    "judge.verifier": dict | None,
     "judge.rl": dict | None,
     "judge.scratch": dict | None,
     "judge.scratch.steps": NUMBER,
@@ -244,20 +245,28 @@ def axis_positions(studies: Mapping[str, Results], axis: str) -> dict[str, float
 def headline_sentence(studies: Mapping[str, Results], axis: str) -> str:
     """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one."""
     kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
-    alike = len(set(kinds.values())) == 1
-    results, where = [], axis_positions(studies, axis)
+    results, where = dict[str, list[str]](), axis_positions(studies, axis)
     for name, study in studies.items():
         primary = study.primary
         row = study.comparison(primary["run"], study.baseline.run, primary["set"], primary["metric"], primary["k"])
-        place = AXES[axis].shown.format(where[name]) if where[name] is not None else ""
-        place += "" if alike else f" ({kinds[name]})"
-        results.append(f"{name}{place}: " + (f"{points(row.difference)} ({interval(row)})" if row else "no result"))
-    what = next(iter(kinds.values())) if alike else "The primary run of each study"
+        place = AXES[axis].shown.format(where[name]).replace("-", "−") if where[name] is not None else ""
+        found = f"{points(row.difference)} ({interval(row)})" if row else "no result"
+        results.setdefault(kinds[name], []).append(f"{name}{place}: {found}")
+    alike = len(results) == 1
+    what = next(iter(results)) if alike else "The primary run of each study"
+    shown = [f"{'' if alike else f'{kind}: '}{'; '.join(own)}." for kind, own in results.items()]
     first = shared_baseline(study.baseline for study in studies.values())
-    text = f"{what} minus {first.name}, in percentage points with paired 95 % intervals. {'; '.join(results)}."
+    text = f"{what} minus {first.name}, in percentage points with paired 95 % intervals. {' '.join(shown)}"
     before = judge_cost.cost_sentence(studies) if axis == "judge_tokens" else None
     after = tables.labels_sentence(studies) if axis == "labels" else None
     return " ".join(filter(None, (before, text, after)))
+
+
+def series(names: Iterable[str]) -> dict[str, str]:
+    """Study -> the line that it belongs to in a plot against a quantity: what follows the last `_` of its name, if
+    several studies have it; otherwise ''."""
+    suffixes = {name: name.rpartition("_")[2] if "_" in name else "" for name in names}
+    return {name: own if list(suffixes.values()).count(own) > 1 else "" for name, own in suffixes.items()}
 
 
 def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
@@ -265,11 +274,12 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     if axis == "judge_tokens":
         return judge_cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
-    where, kept = axis_positions(studies, axis), []
+    where, kept, lines = axis_positions(studies, axis), [], series(studies)
     first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):
         rows = [
             {"study": label, "x": where[label], "run": one.key, "set": name, "label": one.label}
+            | {"series": "" if one.gain is None else lines[label]}
             | {"algorithm": one.algorithm, "lambda": one.lam}
             | {"value": one.row.value, "low": one.row.low, "high": one.row.high}
             for label, study in studies.items()

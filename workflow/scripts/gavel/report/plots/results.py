@@ -26,6 +26,8 @@ from gavel.report.plots.style import (
 
 MAX_ERROR_BARS = 5  # seeds at one λ whose error bars fit side by side
 MAX_UPRIGHT_NAMES = 4  # more names than this are rotated
+SHORT_LABEL = 20  # characters: three fit beside each other
+MIN_TICK_GAP = 0.1  # of the axis; where studies are closer, the axis has round numbers instead of their places
 LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
 
 
@@ -183,32 +185,43 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     """Accuracy of each run on one test set, against the quantity in which the studies differ.
 
     Args:
-        rows: one per study and run: study, x, run, label, algorithm, lambda, value, low, high.
+        rows: one per study and run: study, x, run, series, label, algorithm, lambda, value, low, high. The same run in
+            several series is drawn as several lines.
         text: label of the x axis; empty if x only numbers the studies.
     """
     figure, axes = panel(width=5.2, height=3.4)
     once = rows.drop_duplicates("run")  # not by lambda, which the baseline lacks
-    runs = list(zip(once.run, once.algorithm, once["lambda"], strict=True))
-    styles = run_styles(runs)
+    styles = run_styles(list(zip(once.run, once.algorithm, once["lambda"], strict=True)))
     spots = rows.groupby("study", sort=False).x.first()
     logarithmic = bool(text) and spots.min() > 0 and spots.max() / spots.min() > LOG_AXIS_RATIO
     scale, back = (np.log, np.exp) if logarithmic else (lambda x: x, lambda x: x)
     width = np.ptp(scale(spots)) or 1.0
-    for place, (run, _, _) in enumerate(runs):
-        own = rows[rows.run == run].sort_values("x")
-        x = back(scale(own.x) + 0.012 * width * (place - (len(runs) - 1) / 2))
+    series_of = rows.groupby("run").series.unique()
+    lines = rows.groupby(["run", "series"], sort=False)
+    for place, ((run, series), own) in enumerate(lines):
+        own = own.sort_values("x")
+        x = back(scale(own.x) + 0.012 * width * (place - (len(lines) - 1) / 2))
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
-        style = styles[run] if text else styles[run] | {"linestyle": "none"}
-        axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(own.label.iloc[0]), elinewidth=1.2, **style)
+        style = styles[run] | ({} if text else {"linestyle": "none"})
+        label = own.label.iloc[0]
+        if series != series_of[run][0]:
+            style |= {"markerfacecolor": "white", "alpha": 0.8} | ({"linestyle": ":"} if text else {})
+            label += f" ({series})"
+        axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(label), elinewidth=1.2, **style)
     if logarithmic:
         axes.set_xscale("log")
-    ticks = [name if not text else f"{x:,.3g}\n{name}" for name, x in spots.items()]
-    slanted = {} if text or len(spots) <= MAX_UPRIGHT_NAMES else {"rotation": 35, "ha": "right"}
-    axes.set_xticks(list(spots), ticks, fontsize=8, **slanted)
+    places = spots.reset_index().groupby("x", sort=True).study.agg(list)
+    gaps = np.diff(scale(np.array(places.index, dtype=float))) / width
+    if not text:
+        slanted = {} if len(spots) <= MAX_UPRIGHT_NAMES else {"rotation": 35, "ha": "right"}
+        axes.set_xticks(list(spots), list(spots.index), fontsize=8, **slanted)
+    elif logarithmic or (gaps >= MIN_TICK_GAP).all():
+        ticks = [f"{x:,.3g}" + (f"\n{own[0]}" if len(own) == 1 else "") for x, own in places.items()]
+        axes.set_xticks(list(places.index), ticks, fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
-    legend(figure, axes, 3)
+    legend(figure, axes, 3 if rows.label.str.len().max() <= SHORT_LABEL else 2)
     return figure
 
 

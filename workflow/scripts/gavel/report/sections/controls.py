@@ -9,7 +9,7 @@ import pandas as pd
 
 from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.report.baseline import control_label
-from gavel.report.cells import MISSING, Cell, Table, count, difference_cell, estimate_cell, percent, text
+from gavel.report.cells import MISSING, Cell, Table, count, difference_cell, estimate_cell, text
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
@@ -139,4 +139,5 @@ def _bound(found: Sequence[Kind], name: str) -> float | None:
 def _share(gain: Any, bound: float | None) -> Cell:
     if gain is None or bound is None:
         return MISSING
-    return Cell(f"{percent(gain.difference / bound)} %".replace("-", "−"), sort=gain.difference / bound)
+    share = gain.difference / bound
+    return Cell(f"{100 * share:.0f} %".replace("-", "−"), sort=share)
