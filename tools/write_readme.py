@@ -1,7 +1,8 @@
 """Write the result tables and figures of README.md and docs/*.md from finished studies; none is written by hand.
 
 README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, or of the study with
-controls there, if it was run. docs/collapse.md and the report have the errors of the monitor's rule in `WATCHED`.
+controls there, if it was run. docs/collapse.md and the report have the errors of the monitor's rule over the sweeps in
+`WATCHED`; `gavel judge` has what the judges of the first of them did.
 """
 
 import csv
@@ -119,6 +120,23 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
     return [*parts, markdown(judge_training.stage_table(stages))]
 
 
+def judge_qualities(folder: Path) -> None:
+    """Write what judges of each quality did to GRPO at lambda 0, for `gavel judge`; their errors belong to the text."""
+    rows = []
+    for study in (load_study(path) for path in sorted(folder.iterdir()) if Path(Layout(path).config).exists()):
+        simulated, primary = study.study["judge"]["simulated"], study.primary
+        if simulated["errors"] != "once" or study.study["primary"]["algorithm"] != "grpo":
+            continue
+        row = study.comparison(primary["run"], study.baseline.run, primary["set"], primary["metric"], primary["k"])
+        found = study.calibration
+        rows.append((found["auc_within"], found["youden_j"], row.difference, row.low, row.high))
+    lines = [
+        "auc_within,youden_j,difference,low,high",
+        *(",".join(f"{value:.4f}" for value in row) for row in sorted(rows)),
+    ]
+    write_text(ROOT / "workflow" / "scripts" / "gavel" / "cli" / "simulated_judges.csv", "\n".join(lines) + "\n")
+
+
 def monitor_errors(folders: list[Path]) -> str:
     """The errors of the monitor's rule over the runs of several studies, which are also written for the report."""
     runs = [run for folder in folders for run in monitor_rates.watched_runs(folder)]
@@ -183,6 +201,8 @@ if __name__ == "__main__":
         elif Path(folder.report).exists():
             fill(page, compared(page.stem))
     watched = [Path(Layout(results).variant(name).root) for name in WATCHED]
+    if Path(Layout(watched[0]).report).exists():
+        judge_qualities(watched[0])
     if all(Path(Layout(folder).report).exists() for folder in watched):
         parts = [part for folder in watched for part in sorted(folder.iterdir()) if Path(Layout(part).config).exists()]
         fill(ROOT / "docs" / "collapse.md", monitor_errors(parts))

@@ -8,6 +8,7 @@ import yaml
 from gavel.cli.main import main
 from gavel.common.paths import ROOT
 from gavel.judge import load
+from gavel.judge.verdict import Judge, Verdict
 from gavel.stats.auc import auc
 from helpers.judge_scores import scores_of
 
@@ -120,3 +121,69 @@ def test_a_judge_that_answers_nothing_gives_one_line(file, tmp_path, capsys):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     assert main(["judge", str(file), "--judge", str(tmp_path / "study.yaml")]) == 2
     assert "the judge gave no answer on any solution" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    """Questions with a right and a wrong response each."""
+    path = tmp_path / "ranked.jsonl"
+    lines = [
+        {"question": f"What is {number} + 1?", "response": f"{number + right}", "correct": bool(right)}
+        for number in range(20)
+        for right in (1, 0)
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return path
+
+
+class Oracle(Judge):
+    """Is right with all but every fifth question, or always wrong."""
+
+    def __init__(self, wrong=False):
+        super().__init__()
+        self.wrong = wrong
+
+    def verdicts(self, questions, solutions):
+        pairs = zip(questions, solutions, strict=True)
+        return [Verdict(self._score(int(question.split()[2]), int(text)), 0.0) for question, text in pairs]
+
+    def _score(self, number, answer):
+        right = (answer == number + 1) != self.wrong
+        return 0.9 if right != (number % 5 == 0 and not self.wrong) else 0.2
+
+
+@pytest.mark.parametrize(
+    ("judge", "options", "status", "answer"),
+    [
+        (Oracle(), ("--min-auc", "0.5"), 0, "yes"),
+        (Oracle(), ("--min-auc", "0.9"), 4, "unclear"),
+        (Oracle(wrong=True), (), 3, "no"),
+    ],
+)
+def test_it_says_whether_the_judge_is_good_enough(ranked, tiny, capsys, monkeypatch, judge, options, status, answer):
+    monkeypatch.setattr(load, "load", lambda **settings: judge)
+    assert main(["judge", str(ranked), "--judge", tiny, "--exit-code", *options]) == status
+    shown = capsys.readouterr().out
+    assert f"Good enough to train on: {answer}. Its AUC within questions is" in shown
+    assert "Next: " in shown
+    assert "For orientation only: GRPO without labels changed the accuracy of a tiny student by " in shown
+    assert main(["judge", str(ranked), "--judge", tiny, *options]) == 0
+    capsys.readouterr()
+    main(["judge", str(ranked), "--judge", tiny, "--json", "--exit-code", *options])
+    assert json.loads(capsys.readouterr().out)["decision"]["answer"] == answer
+
+
+def test_the_minimum_is_the_studys(ranked, tiny, tmp_path, capsys, monkeypatch):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["judge"] = {"model": tiny, "prompting": {"labels": [" No", " Yes"]}, "min_within_auc": 0.45}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
+    monkeypatch.setattr(load, "load", lambda **settings: Oracle())
+    assert main(["judge", str(ranked), "--judge", str(tmp_path / "study.yaml")]) == 0
+    assert "at least 0.45" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["1.5", "much"])
+def test_a_minimum_that_is_no_fraction_is_refused(ranked, tiny, capsys, value):
+    with pytest.raises(SystemExit):
+        main(["judge", str(ranked), "--judge", tiny, "--min-auc", value])
+    assert "--min-auc" in capsys.readouterr().err

@@ -1,8 +1,10 @@
 """`gavel judge`: measure whether a judge is good enough to train on."""
 
 import argparse
+import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,14 @@ from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
+from gavel.common.paths import ROOT
 from gavel.data.sources import SkippedRows
+from gavel.judge_eval.decision import Decision, decide
+from gavel.study import resolve
 
+# Between the AUCs of simulated judges under which a tiny student did not gain (0.7) and gained (0.9): docs/dial.md.
+MIN_AUC, MAX_OFF_LABEL = 0.8, 0.5
+STATUS = {"yes": 0, "no": 3, "unclear": 4}
 PARTS = {"subsets": "subset", "models": "model"}
 
 
@@ -31,12 +39,32 @@ def add_judge(commands: Commands) -> None:
         help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), such as a study's judge benchmark; "
         "'gsm8k-model-solutions' reads OpenAI's published file and gives metrics for each of its models",
     )
+    parser.add_argument(
+        "--min-auc",
+        type=_fraction,
+        metavar="X",
+        help="answer whether the judge's AUC within questions is at least X; the default is the study's "
+        f"judge.min_within_auc, or {MIN_AUC:g}",
+    )
+    parser.add_argument(
+        "--exit-code", action="store_true", help="exit with 0 for yes, 3 for no and 4 for unclear (2: bad input)"
+    )
     add_options(parser)
     parser.set_defaults(run=judge)
 
 
-def judge(options: argparse.Namespace) -> None:
-    """`gavel judge`: let a judge score every response in a file, and print its metrics.
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def judge(options: argparse.Namespace) -> int:
+    """`gavel judge`: let a judge score every response in a file, print its metrics, and say whether it is good enough.
 
     The file is read once before judging, so that a bad row near the end does not waste the judge's work.
     """
@@ -54,10 +82,40 @@ def judge(options: argparse.Namespace) -> None:
         metrics |= {"note": layout.note}
     if skipped:
         metrics |= {"skipped": skipped.count}
+    decision = _decision(metrics, options)
     if options.json:
-        print(json.dumps(metrics))
+        asked = decision and (options.min_auc is not None or options.exit_code)  # else the keys are as they always were
+        print(json.dumps(metrics | ({"decision": decision._asdict()} if decision and asked else {})))
+    else:
+        print("\n".join(_lines(metrics)))
+        if decision:
+            print("\n" + "\n".join(_answer(decision, metrics)))
+    return STATUS[decision.answer if decision else "unclear"] if options.exit_code else 0
+
+
+def _decision(metrics: Mapping[str, Any], options: argparse.Namespace) -> Decision | None:
+    """The answer; None for a layout of pairs of single responses, which has no groups of responses."""
+    if "auc_within_questions" not in metrics:
+        return None
+    judge = resolve.read(options.judge, ROOT)["judge"] if Path(options.judge).suffix in (".yaml", ".yml") else {}
+    given = (options.min_auc, judge.get("min_within_auc"), MIN_AUC)
+    limit = judge.get("max_off_label", MAX_OFF_LABEL)
+    return decide(metrics, next(value for value in given if value is not None), limit)
+
+
+def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Good enough to train on: {decision.answer}. {decision.why[0].upper()}{decision.why[1:]}."
+    yield f"Next: {decision.advice}."
+    if (auc := metrics["auc_within"]) is None:
         return
-    print("\n".join(_lines(metrics)))
+    with files("gavel.cli").joinpath("simulated_judges.csv").open(encoding="utf-8") as handle:
+        near = min(csv.DictReader(handle), key=lambda row: abs(float(row["auc_within"]) - auc))
+    gain, low, high = (f"{100 * float(near[key]):+.1f}".replace("-", "−") for key in ("difference", "low", "high"))
+    yield (
+        "For orientation only: GRPO without labels changed the accuracy of a tiny student by "
+        f"{gain} points ({low} to {high}) under a simulated judge with an AUC within questions of "
+        f"{float(near['auc_within']):.2f}, Youden's J {float(near['youden_j']):.2f} (docs/dial.md)."
+    )
 
 
 def _lines(metrics: dict[str, Any]) -> Iterator[str]:
