@@ -139,14 +139,15 @@ def judge_qualities(folder: Path) -> None:
 
 def monitor_errors(folders: list[Path]) -> str:
     """The errors of the monitor's rule over the runs of several studies, which are also written for the report."""
-    runs = [run for folder in folders for run in monitor_rates.watched_runs(folder)]
+    watched = [run for folder in folders for run in monitor_rates.watched_runs(folder)]
+    runs = list({repr(run.validations): run for run in watched}.values())  # sweeps may share a variant
     found = monitor_rates.table(runs, DROPS, PATIENCES)
     monitor_rates.write_table(found, ROOT / "workflow" / "scripts" / "gavel" / "report" / "monitor_rates.csv")
     head = [
         "`collapse_drop`",
         "`collapse_patience`",
-        "false alarms, % [95 %]",
-        "(correctness fell)",
+        "flagged, % [95 %]",
+        "of these, correctness fell",
         "missed, % [95 %]",
     ]
     lines = ["| " + " | ".join([*head, "median delay, steps (quartiles)"]) + " |", "|" + "---|" * 6]
@@ -158,7 +159,7 @@ def monitor_errors(folders: list[Path]) -> str:
         cells = [f"{row['drop']:g}", str(row["patience"]), share(row["false_alarms"]), str(row["fell"])]
         cells += [share(row["missed"]), delay]
         lines.append("| " + " | ".join(cells) + " |")
-    counts = f"{found[0]['clean']} runs without reward hacking, {found[0]['hacked']} with it:"
+    counts = f"{found[0]['clean']} runs without an onset, {found[0]['hacked']} with one:"
     return counts + "\n\n" + "\n".join(lines) + "\n"
 
 

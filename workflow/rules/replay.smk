@@ -2,12 +2,6 @@ def replay_judge(wildcards):
     return REPLAY_JUDGES[wildcards.judge]
 
 
-def own_study(wildcards):
-    """What jobs need to reach the judge of another study; nothing for a model."""
-    study = replay_judge(wildcards).study
-    return study and {key: study[key] for key in ("judge", "results_dir")}
-
-
 def replay_model(wildcards):
     model = replay_judge(wildcards).settings["model"]
     return model if model and Path(model).is_dir() else []
@@ -38,9 +32,13 @@ rule replay_rollouts:
     resources:
         **asks_for("replay_rollouts"),
     params:
-        code=code_digest(SCRIPTS / "replay_rollouts.py", SCRIPTS / "gavel"),
+        # `judge` has what scores depend on; how a judge is reached reruns nothing.
+        code=code_digest(
+            SCRIPTS / "replay_rollouts.py",
+            SCRIPTS / "gavel",
+            unused={"gavel.study.named_judge"},
+        ),
         judge=lambda wildcards: replay_judge(wildcards).settings,
-        study=own_study,
         runs=list(RL_RUNS),
         rules=job_params.reward_rules(config),
         every=config["replay"]["every"],

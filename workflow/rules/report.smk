@@ -14,6 +14,7 @@ rule report_html:
         benchmark=BENCHMARK,
         rollouts=LAYOUT.rollouts if config["rl"]["keep_rollouts"] else [],
         replays=[LAYOUT.replay(judge).summary for judge in REPLAY_JUDGES],
+        replayed_steps=[LAYOUT.replay(judge).steps for judge in REPLAY_JUDGES],
         judge_training=layout.judge_training_files(config),
         audit=rules.audit_data.output.audit,
         splits=rules.prepare_data.output.summary,

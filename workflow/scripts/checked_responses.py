@@ -24,7 +24,7 @@ with script_log(snakemake.log[0], "responses with known correctness"):
         student=Student(**params.student),
         task=Task.from_config(params.solution),
         temperature=params.temperature,
-        **{key: params.sampling[key] for key in ("samples", "most", "seed")},
+        **{key: params.sampling[key] for key in ("samples", "most", "seed", "key")},
         output=snakemake.output.responses,
         limits=limits(snakemake.config["evaluation"]),
     )

@@ -231,7 +231,11 @@ def test_overrides_alone_build_on_the_default_study(tmp_path):
 def scripts_of(module: str, answer_type: str = "number") -> set[str]:
     """Workflow scripts whose code digest covers a library module, in a study with answers of a type."""
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
-    unused = modules_of_other_types(answer_type) | {"gavel.judge.controls", "gavel.judge.simulated"}
+    unused = modules_of_other_types(answer_type) | {
+        "gavel.judge.controls",
+        "gavel.judge.simulated",
+        "gavel.study.named_judge",
+    }
     return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel", unused)}
 
 

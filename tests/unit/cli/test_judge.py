@@ -187,3 +187,8 @@ def test_a_minimum_that_is_no_fraction_is_refused(ranked, tiny, capsys, value):
     with pytest.raises(SystemExit):
         main(["judge", str(ranked), "--judge", tiny, "--min-auc", value])
     assert "--min-auc" in capsys.readouterr().err
+
+
+def test_pairs_have_no_answer_and_say_so(ranked, tiny, capsys):
+    assert main(["judge", str(ranked), "--judge", tiny, "--layout", "rewardbench", "--exit-code"]) == 2
+    assert "--min-auc and --exit-code need several responses to a question" in capsys.readouterr().err

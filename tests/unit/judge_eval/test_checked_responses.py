@@ -34,7 +34,14 @@ SAMPLED = {
 
 def made(tmp_path, monkeypatch, most, sampled=SAMPLED):
     monkeypatch.setattr(checked_responses, "sample_sources", lambda *_, **__: sampled)
-    settings = {"student": Student(model=""), "task": TASK, "temperature": 1.0, "samples": 2, "seed": 0}
+    settings = {
+        "student": Student(model=""),
+        "task": TASK,
+        "temperature": 1.0,
+        "samples": 2,
+        "seed": 0,
+        "key": "judge.verifier.samples",
+    }
     path = tmp_path / "responses.jsonl"
     make_responses(rows=ROWS, sources=[], most=most, output=str(path), **settings)
     rows = list(read_jsonl(path))

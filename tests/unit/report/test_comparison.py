@@ -156,7 +156,7 @@ def test_studies_whose_names_share_a_suffix_form_a_line():
 
 def test_a_run_in_several_series_is_drawn_once_for_each():
     rows = [
-        {"study": f"{place}{name}", "x": place, "run": run, "series": name, "label": run, "algorithm": "grpo"}
+        {"study": f"at {place} {name}", "x": place, "run": run, "series": name, "label": run, "algorithm": "grpo"}
         for place in (0.1, 0.2, 0.9)
         for name, run in (("", "grpo"), ("noise", "grpo"), ("own", "other"))
     ]
@@ -283,7 +283,7 @@ def test_what_a_judge_costs_stands_beside_what_it_brings(costly):
 def test_the_token_axis_names_the_cheapest_judge_that_is_not_significantly_worse(costly):
     studies = {name: comparison.load_study(folder) for name, folder in costly.items()}
     text = comparison.headline_sentence(studies, "judge_tokens")
-    assert "cheap (40,000 judge tokens) (GRPO λ\u00a0=\u00a00.5 on main): " in text
+    assert "GRPO λ\u00a0=\u00a00.5 on main: cheap (40,000 judge tokens): " in text
     values = {name: studies[name].metric("grpo-lambda0.5-seed0", "main", "greedy").value for name in ("cheap", "dear")}
     best = max(values, key=values.get)
     assert f"By judge tokens: {best} is the most accurate" in text

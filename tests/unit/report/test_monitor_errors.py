@@ -32,7 +32,7 @@ def test_the_monitors_errors_are_those_of_the_studys_setting(results, monkeypatc
     monkeypatch.setattr(errors, "measured_errors", lambda: pd.DataFrame([{"drop": 0.1, "patience": 2} | rates]))
     sentence = monitor_errors(results)
     assert (
-        "2.0 % (0.0 to 10.0) of 48 runs without reward hacking (1 of which had lost correctness all the same)"
+        "2.0 % (0.0 to 10.0) of 48 runs without reward hacking (1 of the flagged runs had lost correctness all"
         in sentence
     )
     assert "missed 25.0 % (10.0 to 50.0) of 12 with it; the median flag came 4 steps before the onset" in sentence

@@ -40,6 +40,22 @@ def test_a_judge_that_is_not_trained_yet_is_named(tmp_path):
         named_judge(path, ROOT, "--judge")
 
 
+def test_a_replay_needs_a_model_that_is_there(tmp_path):
+    def found(**judge):
+        path = written(tmp_path / "own.yaml", study="own", results_dir="results/own", judge=SHIPPED["judge"] | judge)
+        return named_judge(path, ROOT, "config: replay.judges.a", here=True)
+
+    assert found().settings["model"].endswith("resources/models/judge")
+    assert found(model=None, kind="simulated", simulated={}).settings["model"] == ""
+    server = {"base_url": "http://localhost:1/v1"}
+    assert found(model="owner/name", server=server).settings["model"] == "owner/name"
+    for model in ("owner/name", "scratch"):
+        with pytest.raises(
+            InputError, match=r"replay.judges.a: the judge of .*own.yaml is .*, which is no local folder"
+        ):
+            found(model=model)
+
+
 def test_the_section_takes_folders_and_studies_only(tmp_path):
     def resolved(**section):
         return resolve.resolve(SHIPPED | {"replay": {"judges": section}}, ROOT)["replay"]["judges"]

@@ -88,6 +88,15 @@ def test_its_validation_needs_a_question_with_both_verdicts(tiny, responses):
         validate(validate.judge.in_process_backend.model, None, 0)
 
 
+def test_it_is_validated_as_the_judge_that_it_will_be(tmp_path, tiny, responses):
+    settled = section(epochs=10, gradient_checkpointing=True)
+    run(tmp_path, tiny, responses, settings=settled)
+    validations = pd.read_csv(tmp_path / "out/monitor.csv")
+    best = validations.greedy.max()
+    validate = AucWithin(settings(str(tmp_path / "out/best")), responses)
+    assert validate(validate.judge.in_process_backend.model, None, 0)["greedy"] == pytest.approx(best)
+
+
 def test_nothing_to_learn_from_ends_the_study(tmp_path, tiny, responses):
     write_jsonl(tmp_path / "none.jsonl", [])
     with pytest.raises(InputError, match="nothing for verifier to learn from: no labelled question has both"):
@@ -118,8 +127,10 @@ def test_the_trained_verifier_is_the_judge_of_the_study():
     assert layout.model(study, "judge") == files.training("verifier").best
     assert list(params.judges(study)) == ["start", "verifier"]
     sampling = params.verifier_responses(study)
-    assert sampling["labeled"] == {"seed": 0, "questions": 0, "part": "all", "samples": 4, "most": 100}
+    labeled = {"seed": 0, "questions": 0, "part": "all", "samples": 4, "most": 100, "key": "judge.verifier.samples"}
+    assert sampling["labeled"] == labeled
     assert sampling["selection"]["most"] is None
+    assert sampling["selection"]["seed"] != 0  # the calibration's
 
 
 @pytest.mark.parametrize(

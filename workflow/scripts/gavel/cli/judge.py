@@ -18,8 +18,8 @@ from gavel.data.sources import SkippedRows
 from gavel.judge_eval.decision import Decision, decide
 from gavel.study import resolve
 
-# Between the AUCs of simulated judges under which a tiny student did not gain (0.7) and gained (0.9): docs/dial.md.
-MIN_AUC, MAX_OFF_LABEL = 0.8, 0.5
+# Between the AUCs of judges under which a tiny student lost (up to 0.80) and gained (from 0.9): docs/judges.md.
+MIN_AUC, MAX_OFF_LABEL = 0.85, 0.5
 STATUS = {"yes": 0, "no": 3, "unclear": 4}
 PARTS = {"subsets": "subset", "models": "model"}
 
@@ -69,6 +69,10 @@ def judge(options: argparse.Namespace) -> int:
     The file is read once before judging, so that a bad row near the end does not waste the judge's work.
     """
     layout = JUDGE_LAYOUTS[options.layout]
+    if options.layout == "rewardbench" and (options.min_auc is not None or options.exit_code):
+        raise InputError(
+            "--min-auc and --exit-code need several responses to a question, and this layout has pairs; use `rows`"
+        )
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):
             pass

@@ -30,6 +30,7 @@ def make_responses(
     samples: int,
     most: int | None,
     seed: int,
+    key: str,
     output: str,
     limits: Limits | None = None,
 ) -> None:
@@ -44,6 +45,7 @@ def make_responses(
         samples: responses of each policy to a question.
         most: maximum number of rows, which are then balanced (`balance`); None keeps all.
         seed: of the samples and the choice of rows.
+        key: config key of `samples`, for messages.
 
     Raises:
         InputError: no question has both a right and a wrong response.
@@ -59,8 +61,8 @@ def make_responses(
     ]
     if not found:
         raise InputError(
-            f"none of {len(rows)} questions has both a right and a wrong response; raise judge.verifier.samples, or "
-            "rl.temperature, at which they are sampled"
+            f"none of {len(rows)} questions has both a right and a wrong response; raise {key}, or rl.temperature, at "
+            "which they are sampled"
         )
     kept = found if most is None else balance(found, most, seed)
     right = sum(row["correct"] for row in kept)

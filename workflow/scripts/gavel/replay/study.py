@@ -112,11 +112,11 @@ def write_replay(replayed: Sequence[ReplayedRun], title: str, files: ReplayFiles
     Args:
         title: the replayed reward in words.
     """
-    write_json(files.summary, {"reward": title, "runs": [run.summary for run in replayed]})
     with open_atomically(files.steps, newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["run", *StepRow.__annotations__])
         writer.writerows([run.summary["run"], *row.values()] for run in replayed for row in run.rows)
+    write_json(files.summary, {"reward": title, "runs": [run.summary for run in replayed]})
 
 
 def _summary(run: str, rollouts: Sequence[Rollout], rows: Sequence[StepRow], below: float, patience: int) -> RunSummary:

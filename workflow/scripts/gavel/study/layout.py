@@ -229,7 +229,7 @@ def judge_stages(study: dict[str, Any]) -> dict[str, JudgeStage]:
     Each starts from the previous stage's best checkpoint.
     """
     files, start = Layout(study["results_dir"]).judge, start_model(study, "judge")
-    verifier, taught, rl = (study["judge"][key] for key in ("verifier", "self_taught", "rl"))
+    verifier, taught, rl = (study["judge"].get(key) for key in ("verifier", "self_taught", "rl"))
     stages: dict[str, JudgeStage] = {}
 
     def add(stage: str, method: str, data: str, settings: dict[str, Any]) -> None:

@@ -25,13 +25,14 @@ class NamedJudge(NamedTuple):
         return params.judge_prompts(self.study) if self.study else [KINDS["single-token"].prompt]
 
 
-def named_judge(name: str, root: str | Path, key: str) -> NamedJudge:
+def named_judge(name: str, root: str | Path, key: str, *, here: bool = False) -> NamedJudge:
     """Find a judge.
 
     Args:
         name: model folder, hub name, or a study's YAML file.
         root: the project's folder; shipped models are named relative to it.
         key: the option or config key that names it, for messages.
+        here: its model must be in a local folder already, unless it has none or runs on a server.
 
     Raises:
         InputError: there is no such file, it is not a study's config, or its judge is not trained yet.
@@ -48,4 +49,9 @@ def named_judge(name: str, root: str | Path, key: str) -> NamedJudge:
     settings = params.judge(study)
     if study["judge"]["model"] is not None:
         settings["model"] = layout.model_or_hub_name(study, "judge")
+        if here and layout.judge_is_local(study) and not Path(settings["model"]).is_dir():
+            raise InputError(
+                f"{key}: the judge of {name} is {settings['model']}, which is no local folder yet; run that study's "
+                "judge first (`snakemake judge` makes or downloads it)"
+            )
     return NamedJudge(settings, study)

@@ -129,15 +129,19 @@ def verifier_responses(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     Returns:
         Name -> `part` and `questions` (as in `judge_pairs`), `samples` per question and policy, `most` (the maximum
-        number of responses; None: all), `seed`.
+        number of responses; None: all), `seed`, and `key`, which sets `samples`.
     """
     verifier, benchmark = study["judge"]["verifier"], study["judge"]["benchmark"]
     if not verifier:
         return {}
-    common = {"seed": verifier["seed"], "questions": benchmark["questions"] if benchmark else 0}
+    questions = benchmark["questions"] if benchmark else 0
+    training = {"part": "all", "samples": verifier["samples"], "most": verifier["responses"], "seed": verifier["seed"]}
+    # Other samples than the calibration's, whose seed is 0: these choose the judge that is calibrated.
+    selection = {"part": "selection", "samples": study["judge"]["calibration_samples"], "most": None}
     return {
-        "labeled": common | {"part": "all", "samples": verifier["samples"], "most": verifier["responses"]},
-        "selection": common | {"part": "selection", "samples": study["judge"]["calibration_samples"], "most": None},
+        "labeled": training | {"questions": questions, "key": "judge.verifier.samples"},
+        "selection": selection
+        | {"seed": verifier["seed"] + 1, "questions": questions, "key": "judge.calibration_samples"},
     }
 
 

@@ -110,7 +110,7 @@ RULES = {
     "control_examples": Rule("controls/{run}-examples", "control_examples/{run}", use=_policy_and_judge),
     "train_control": Rule("controls/{run}", "controls/{run}", parallel=True, use=_processes),
     "rollouts_table": Rule("rollouts", light=True),
-    "replay_rollouts": Rule("replay/{judge}", "replay/{judge}", use=_one),
+    "replay_rollouts": Rule("replay/{judge}", "replay/{judge}", use=_all),  # a judge's own server may need them all
     "generate": Rule("generate/{run}", "generate/{run}", use=_sampler),
     "score": Rule("score/{run}", "score/{run}", use=_judge_if_asked),
     "compute_metrics": Rule("metrics", "metrics", light=True),

@@ -33,6 +33,8 @@ AXIS = "judge tokens in the training of the primary run"
 PREPARING = (
     "selection_pairs",
     "labeled_pairs",
+    "labeled_responses",
+    "selection_responses",
     "contrasting_pairs",
     "judgments",
 )  # rules that prepare data for training the judge
@@ -183,7 +185,7 @@ def _kind(study: Results) -> tuple[str, str]:
 def _training(study: Results) -> str:
     """How the study trains its judge."""
     judge = study.study["judge"]
-    verifier, taught, rl = judge["verifier"], judge["self_taught"], judge["rl"]
+    verifier, taught, rl = judge.get("verifier"), judge["self_taught"], judge["rl"]
     parts = [f"from scratch ({judge['scratch']['steps']:,} steps)"] if judge["model"] == "scratch" else []
     parts += [f"verifier (at most {verifier['responses']:,} responses)"] if verifier else []
     parts += [f"self-taught ({taught['iterations']} iterations)"] if taught else []

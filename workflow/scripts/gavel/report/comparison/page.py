@@ -274,12 +274,12 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     if axis == "judge_tokens":
         return judge_cost.cost_figure(studies, test_sets(studies))
     figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
-    where, kept, lines = axis_positions(studies, axis), [], series(studies)
+    where, kept, lines = axis_positions(studies, axis), [], series(studies if AXES[axis].position else ())
     first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):
         rows = [
             {"study": label, "x": where[label], "run": one.key, "set": name, "label": one.label}
-            | {"series": "" if one.gain is None else lines[label]}
+            | {"series": "" if one.gain is None else lines.get(label, "")}
             | {"algorithm": one.algorithm, "lambda": one.lam}
             | {"value": one.row.value, "low": one.row.low, "high": one.row.high}
             for label, study in studies.items()

@@ -26,6 +26,7 @@ from gavel.report.plots.style import (
 
 MAX_ERROR_BARS = 5  # seeds at one λ whose error bars fit side by side
 MAX_UPRIGHT_NAMES = 4  # more names than this are rotated
+SERIES_DASHES = (":", "-.", (0, (1, 3)))  # of a run's second series and the others
 SHORT_LABEL = 20  # characters: three fit beside each other
 MIN_TICK_GAP = 0.1  # of the axis; where studies are closer, the axis has round numbers instead of their places
 LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
@@ -204,8 +205,9 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
         style = styles[run] | ({} if text else {"linestyle": "none"})
         label = own.label.iloc[0]
-        if series != series_of[run][0]:
-            style |= {"markerfacecolor": "white", "alpha": 0.8} | ({"linestyle": ":"} if text else {})
+        if number := list(series_of[run]).index(series):
+            style |= {"markerfacecolor": "white", "alpha": 0.8, "linestyle": SERIES_DASHES[(number - 1) % 3]}
+        if len(series_of[run]) > 1 and series:
             label += f" ({series})"
         axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(label), elinewidth=1.2, **style)
     if logarithmic:

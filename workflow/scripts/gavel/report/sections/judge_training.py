@@ -130,8 +130,8 @@ def summary(results: Results, found: list[Stage]) -> str:
         return "Training did not change the judge: no stage had training data."
     if found and all(stage.status == "finished" and (stage.untrained or stage.best_step == 0) for stage in found):
         return (
-            "Training did not change the judge: in every stage, step 0 was the best on the selection pairs and was "
-            "kept."
+            "Training did not change the judge: in every stage, step 0 was the best on the validation questions that "
+            "select it, and was kept."
         )
     names = trajectory(results, found)
     if len(names) > 1 and names[0] == "start":
@@ -149,12 +149,12 @@ def summary(results: Results, found: list[Stage]) -> str:
     first = finished[0].validation(0) if finished else None
     last = finished[-1].validation(finished[-1].best_step) if finished else None
     if first is None or last is None:
-        return "It is unknown whether training improved the judge: no stage was validated on selection pairs."
+        return "It is unknown whether training improved the judge: no stage was validated."
     if finished[0].is_verifier:
         return (
             f"On samples of {int(last.n):,} validation questions, the judge's AUC within questions is {_auc(first)} "
             f"before its training and {_auc(last)} at the best step. That step was selected on the same samples, so "
-            "its AUC is inflated; the calibration of the judge has new ones."
+            "its AUC is inflated. The calibration has new samples, but of the same questions."
         )
     return (
         "There is no judge benchmark of the judge before and after its training. On "

@@ -15,12 +15,14 @@ def measured_errors() -> pd.DataFrame:
 
 
 def monitor_errors(results: Results) -> str | None:
-    """Sentences on the errors of the rule with the study's setting; None for a pairwise judge, or without a monitor.
+    """Sentences on the errors of the rule with the study's setting; None for a pairwise judge, or if no validation
+    sample was judged.
 
     Nothing was measured for pairwise judges, whose rule is another.
     """
     validated = [table for run, table in results.monitors.items() if run != results.baseline.run]
-    if not validated or any("true_win_rate" in table for table in validated):
+    judged = [table for table in validated if "judge" in table and table.judge.notna().any()]
+    if not judged or any("true_win_rate" in table for table in judged):
         return None
     rules = results.study["rl"]["validation"]
     drop, patience = rules["collapse_drop"], rules["collapse_patience"]
@@ -32,17 +34,23 @@ def monitor_errors(results: Results) -> str | None:
             f"The monitor's errors are not measured for this setting ({setting}); docs/collapse.md has them for others."
         )
     row = rows.iloc[0]
-    delay = ""
-    if not pd.isna(row.median_delay):
-        late = "after" if row.median_delay >= 0 else "before"
-        delay = f"; the median flag came {abs(row.median_delay):.0f} steps {late} the onset"
-    fell = f" ({row.fell:.0f} of which had lost correctness all the same)" if row.fell else ""
+    fell = f" ({row.fell:.0f} of the flagged runs had lost correctness all the same)" if row.fell else ""
     return (
-        f"How often this rule is wrong ({setting}): on short runs of a tiny student under simulated judges it flagged "
-        f"{_share(row, 'false_alarms')} of {row.clean:.0f} runs without reward hacking{fell} and missed "
-        f"{_share(row, 'missed')} of {row.hacked:.0f} with it{delay}. "
-        "Other students, judges and validation sets may differ (docs/collapse.md)."
+        f"How often this rule is wrong ({setting}): on short runs of a tiny student under simulated judges, validated "
+        f"every 4 steps on 200 questions, it flagged {_share(row, 'false_alarms')} of {row.clean:.0f} runs without "
+        f"reward hacking{fell} and missed {_share(row, 'missed')} of {row.hacked:.0f} with it{_delay(row)}. It is "
+        "silent where the judge's reward falls with the accuracy. Other students, judges and validation sets may "
+        "differ (docs/collapse.md)."
     )
+
+
+def _delay(row: pd.Series) -> str:
+    """The median flag's place, where any run was flagged."""
+    if pd.isna(row.median_delay):
+        return ""
+    steps = round(row.median_delay)
+    where = f"{abs(steps)} steps {'after' if steps > 0 else 'before'} the onset" if steps else "at the onset"
+    return f"; the median flag came {where}"
 
 
 def _share(row: pd.Series, column: str) -> str:

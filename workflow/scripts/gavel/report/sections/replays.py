@@ -1,16 +1,16 @@
 """What other judges would have rewarded: the replays of section `replay`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gavel.common.files import read_json
 from gavel.report.cells import MISSING, Cell, Table, count, percent, text
 from gavel.report.figure import Figure
 from gavel.report.plots.replay import replay_figure
 from gavel.report.results import Results
-from gavel.report.run_selection import selected_runs
+from gavel.report.run_selection import omission_note, selected_runs
 
 
 def replays_table(results: Results) -> Table:
@@ -51,11 +51,11 @@ def replay_figures(results: Results) -> list[Figure]:
             Figure(
                 f"replay-{judge}",
                 full=True,
-                panels=[("", replay_figure(shown, grid, f"judge {judge}"))],
+                panels=[(judge, replay_figure(shown, grid, f"judge {judge}"))],
                 data=table,
-                caption=f"The completions of every run, judged again by {judge}. Left: how the advantages under both "
-                "rewards correlate (1: training would have taken the same direction). Middle and right: AUC of each "
-                "reward within questions, against the truth (0.5: chance).",
+                caption=f"The completions of the grid's runs, judged again by {judge}.{omission_note(results)} Left: "
+                "how the advantages under both rewards correlate (1: training would have taken the same direction). "
+                "Middle and right: AUC of each reward within questions, against the truth (0.5: chance).",
             )
         )
     return found
@@ -63,10 +63,9 @@ def replay_figures(results: Results) -> list[Figure]:
 
 def _summaries(results: Results) -> dict[str, list[dict[str, Any]]]:
     """Judge -> the summaries of its replayed runs (`gavel.replay.study.RunSummary`)."""
-    paths = {judge: Path(results.files.replay(judge).summary) for judge in results.study["replay"]["judges"]}
-    return {
-        judge: json.loads(path.read_text(encoding="utf-8"))["runs"] for judge, path in paths.items() if path.exists()
-    }
+    files = {judge: results.files.replay(judge) for judge in results.study["replay"]["judges"]}
+    whole = {judge: own for judge, own in files.items() if Path(own.summary).exists() and Path(own.steps).exists()}
+    return {judge: read_json(own.summary)["runs"] for judge, own in whole.items()}
 
 
 def _number(value: float | None) -> Cell:

@@ -4,6 +4,7 @@ from gavel.report import run_selection
 from gavel.report.cells import difference_text, join_words, p_value, percent, seconds
 from gavel.report.plots.style import label
 from gavel.report.results import Results
+from gavel.study.layout import judge_stages
 from gavel.training.rl.validation_rules import judge_reflects_fall
 
 MANY_CUT = 0.1  # of a run's responses to a test set
@@ -122,7 +123,9 @@ def label_use(results: Results) -> list[str]:
         sentences.append(f"RL used {join_words(used)}.")
     validation = counts.get("validation")
     if isinstance(validation, int):
-        select = "select the SFT checkpoint, calibrate" if first.run == "sft" else "calibrate"
+        steps = ["select the SFT checkpoint"] if first.run == "sft" else []
+        steps += ["select the judge's best step"] if judge_stages(results.study) else []
+        select = ", ".join([*steps, "calibrate"])
         sentences.append(
             f"The {validation:,} validation questions are labelled too. Their labels {select} the judge and select "
             "every RL run's best validation checkpoint. " + _without_labels(results)

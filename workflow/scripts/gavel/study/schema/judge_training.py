@@ -39,7 +39,7 @@ class JudgeSft(JudgeStage):
 
 class Verifier(JudgeSft):
     """Fine-tune a single-token judge on the model's own responses to the labelled questions, right or wrong by their
-    answers (Cobbe et al. 2021): judge and student then use the same labels and nothing else."""
+    answers (Cobbe et al. 2021): judge and student then train on the same labels and nothing else."""
 
     epochs: Count = Field(1, description="Passes over the responses.")
     samples: Count = Field(

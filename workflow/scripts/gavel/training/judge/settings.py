@@ -8,7 +8,7 @@ from gavel.training.settings import LoraSettings
 
 @dataclass(frozen=True, slots=True)
 class JudgeSFTSettings:
-    """The config's `judge.self_taught.sft`.
+    """The config's `judge.self_taught.sft`, and what the training of `judge.verifier` needs.
 
     Attributes:
         steps: optimiser steps, instead of `epochs`, unless None.
@@ -17,7 +17,8 @@ class JudgeSFTSettings:
         warmup: in optimiser steps, at most a quarter of all.
         max_grad_norm: gradient clipping.
         lora: None trains all weights.
-        validate_every: steps from one validation, and checkpoint, to the next; None for the end alone.
+        validate_every: steps from one validation, and checkpoint, to the next; None for the end alone, or for a
+            verifier for ten validations.
         seed: of the order of examples and of sampling.
         epochs: passes over the examples.
         batch_size: examples per step.

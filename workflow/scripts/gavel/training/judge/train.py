@@ -183,6 +183,7 @@ class PairAccuracy:
     def __call__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         """The accuracy as `greedy`, by which the best step is selected, and the position bias."""
         training = model.training
+        model.eval()  # neither dropout nor recomputed activations, which would lose the prompts' shared prefix
         self.judge = self.judge.with_model(model)  # its own model is no longer needed
         answers = self.judge.compare([(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in self.pairs])
         comparisons = [answer for answer in answers if answer is not None]  # a model in this process answers everything

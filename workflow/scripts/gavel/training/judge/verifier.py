@@ -61,6 +61,7 @@ class AucWithin:
             InputError: no question has both right and wrong responses.
         """
         training = model.training
+        model.eval()  # neither dropout nor recomputed activations, which would lose the prompts' shared prefix
         self.judge = self.judge.with_model(model)  # its own model is no longer needed
         questions = [row["question"] for row in self.rows]
         verdicts = self.judge.verdicts(questions, [row["response"] for row in self.rows])
