@@ -18,9 +18,7 @@ from gavel.study.rules import RULES
 try:
     config = resolve.resolve(config, ROOT)
     REPLAY_JUDGES = {
-        name: named_judge(
-            judge, ROOT, f"config: replay.judges.{name}", here=True
-        )
+        name: named_judge(judge, ROOT, f"config: replay.judges.{name}", here=True)
         for name, judge in config["replay"]["judges"].items()
     }
 except InputError as error:
