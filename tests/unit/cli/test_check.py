@@ -196,3 +196,12 @@ def test_every_variant_of_a_sweep_is_checked(mine, tiny, capsys):
     assert "variant `few`, results in " in page and "### labeled: 10 questions" in page
     assert "variant `many`, results in " in page
     assert page.endswith("snakemake --cores all --configfile mine.yaml\n")
+
+
+def test_variants_with_the_same_data_are_split_once(mine, tiny, capsys, monkeypatch):
+    made, prepare = [], preview.prepare
+    monkeypatch.setattr(preview, "prepare", lambda **wanted: made.append(wanted["labeled"]) or prepare(**wanted))
+    variants = {"one": {}, "slow": {"rl": {"steps": 9}}, "few": {"data": {"labeled": 10}}}
+    page = checked(capsys, config(tiny) | {"sweep": {"variants": variants}})
+    assert sorted(made) == [10, 20]
+    assert page.count("### labeled: 20 questions") == 2

@@ -45,10 +45,11 @@ def add_check(commands: Commands) -> None:
 def check(options: argparse.Namespace) -> None:
     """`gavel check`: print each part as soon as it is known, so that all of it stands above an error."""
     studies = studies_in(options.config)
-    for title, study in studies.items():
-        print(f"# {title}, results in `{study['results_dir']}`\n")
-        for part in parts(study, fetch=options.fetch, here=not options.cluster):
-            print(part + "\n")
+    with tempfile.TemporaryDirectory(prefix="gavel-check-") as folder:
+        for title, study in studies.items():
+            print(f"# {title}, results in `{study['results_dir']}`\n")
+            for part in parts(study, Path(folder), fetch=options.fetch, here=not options.cluster):
+                print(part + "\n")
     targets = [f"{study['results_dir']}/report.html" for study in studies.values()]
     made = targets if len(targets) == 1 else []
     command = [_program("snakemake"), "--cores", "all", *made, "--configfile", options.config]
@@ -63,11 +64,12 @@ def _program(name: str) -> str:
     return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
-def parts(study: dict[str, Any], *, fetch: bool, here: bool) -> Iterator[str]:
+def parts(study: dict[str, Any], folder: Path, *, fetch: bool, here: bool) -> Iterator[str]:
     """The sections of the page for one study.
 
     Args:
         study: the resolved config.
+        folder: for the splits, which studies with the same data share.
         fetch: download what is on the hub.
         here: the jobs run on this machine.
 
@@ -86,8 +88,7 @@ def parts(study: dict[str, Any], *, fetch: bool, here: bool) -> Iterator[str]:
     if missing := preview.missing_data(study):
         yield f"## Data\n\n{', '.join(missing)}: {LATER}."
     else:
-        with tempfile.TemporaryDirectory(prefix="gavel-check-") as folder:
-            found = preview.splits(study, Path(folder))
+        found = preview.splits(study, folder)
         yield _data(found, study)
     yield _prompts(study, found)
     yield _memory(study, here)

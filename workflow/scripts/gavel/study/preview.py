@@ -1,13 +1,15 @@
 """What a study reads, asks and needs, gathered in seconds and without training: for `gavel check`."""
 
 import copy
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gavel.common.files import read_jsonl
+from gavel.common.files import read_json, read_jsonl
 from gavel.common.paths import is_gguf
 from gavel.data.hub import download
 from gavel.data.prepare import prepare
@@ -92,11 +94,12 @@ def missing_data(study: dict[str, Any]) -> list[str]:
     return [what.replace("data/", "data.") for what in layout.hub(study) if what.startswith("data/")]
 
 
-def splits(study: dict[str, Any], folder: Path) -> Splits:
-    """Make the study's splits in a folder, as its data job does, and check them.
+def splits(study: dict[str, Any], root: Path) -> Splits:
+    """Make the study's splits, as its data job does, and check them.
 
     Args:
         study: the resolved config; its data are local.
+        root: for a folder of the splits, which studies with the same data share.
 
     Raises:
         InputError: a source cannot be read, or the splits do not suffice (`gavel.study.check_data.check_splits`).
@@ -104,13 +107,10 @@ def splits(study: dict[str, Any], folder: Path) -> Splits:
     from gavel.study.check_data import check_splits  # takes seconds to import
 
     solution = study["solution"]
+    wanted = layout.data(study) | {"solution_format": solution["format"], "reasoning": solution["reasoning"]}
+    folder = root / hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     files = DataFiles(str(folder))
-    summary = prepare(
-        **layout.data(study),
-        solution_format=solution["format"],
-        reasoning=solution["reasoning"],
-        output=folder,
-    )
+    summary = read_json(files.splits) if Path(files.splits).exists() else prepare(**wanted, output=folder)
     student = layout.readable_model(study, "student")
     check_splits(study, summary, files, _context(student) if student and is_gguf(student) else None)
     paths = {"labeled": files.labeled, "unlabeled": files.unlabeled, "validation": files.validation}
