@@ -211,7 +211,7 @@ def test_ten_kills_change_nothing(context, tiny, rows, undisturbed, tmp_path, re
     assert mlflow_curves(run) == mlflow_curves(whole)
     assert [step for step, _ in mlflow_curves(run)["reward"]] == list(range(1, SETTINGS["steps"] + 1))
     left = {path.name.split("-")[0] for path in run.state.iterdir()}
-    assert left == {"digest", "journal.jsonl", "monitor.jsonl", "checkpoints", "best", "judge", "lock"}
+    assert left == {"digest", "journal.jsonl", "monitor.jsonl", "checkpoints", "best", "judge", "lock", "rollouts"}
     assert len(list(run.state.glob("best-*"))) == len(list(run.state.glob("checkpoints/checkpoint-*"))) == 1
 
 
