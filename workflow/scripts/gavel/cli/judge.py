@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, fraction
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
@@ -41,7 +41,7 @@ def add_judge(commands: Commands) -> None:
     )
     parser.add_argument(
         "--min-auc",
-        type=_fraction,
+        type=fraction,
         metavar="X",
         help="answer whether the judge's AUC within questions is at least X; the default is the study's "
         f"judge.min_within_auc, or {MIN_AUC:g}",
@@ -51,16 +51,6 @@ def add_judge(commands: Commands) -> None:
     )
     add_options(parser)
     parser.set_defaults(run=judge)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def judge(options: argparse.Namespace) -> int:

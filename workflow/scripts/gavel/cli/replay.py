@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, fraction
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import open_atomically
 from gavel.solutions.answers import use_budget
@@ -31,7 +31,7 @@ def add_replay(commands: Commands) -> None:
         metavar="PATH_OR_CONFIG",
         help="model folder, hub name, study YAML, or `truth`; the default keeps scores",
     )
-    parser.add_argument("--lambda", dest="lam", type=_fraction, metavar="L", help="instead of each run's own")
+    parser.add_argument("--lambda", dest="lam", type=fraction, metavar="L", help="instead of each run's own")
     parser.add_argument(
         "--verifier",
         metavar="FILE.py:FUNCTION",
@@ -51,16 +51,6 @@ def add_replay(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=replay)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def _count(text: str) -> int:
