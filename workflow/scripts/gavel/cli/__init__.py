@@ -17,5 +17,5 @@ A subcommand has a module of its own name: `compare` belongs to `score`.
 - `resources`: `gavel resources`: compare used and requested resources
 - `track`: `gavel track`: send what MLflow lacks
 - `ui`: `gavel ui`: serve MLflow's pages
-- `commands`: the type of the object that subcommands register with
+- `commands`: what subcommands share: the object that they register with, types of options
 """

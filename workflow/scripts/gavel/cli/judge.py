@@ -84,7 +84,7 @@ def judge(options: argparse.Namespace) -> int:
         print("\n".join(_lines(metrics)))
         if decision:
             print("\n" + "\n".join(_answer(decision, metrics)))
-    return STATUS[decision.answer if decision else "unclear"] if options.exit_code else 0
+    return STATUS[decision.answer] if decision and options.exit_code else 0
 
 
 def _decision(metrics: Mapping[str, Any], options: argparse.Namespace) -> Decision | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from gavel.judge.verdict import MAX_MISSING
 from gavel.judge_eval.calibration import MIN_QUESTIONS
 
-WORST = 0.005  # distance of an AUC from the minimum below which the number of questions is not estimated
+MIN_DISTANCE = 0.005  # distance of an AUC from the minimum below which the number of questions is not estimated
 TRAIN = "train, and watch the monitor: a judge that is good on today's responses may be hacked by tomorrow's"
 REPLACE = "try a stronger judge, another prompt, reasoning, or a verifier trained on your labels (judge.verifier)"
 
@@ -66,4 +66,6 @@ def _needed(auc: float, interval: Sequence[float], questions: int, min_auc: floa
     """How many questions narrow the interval, whose width falls with their square root, to the distance from the
     minimum; None if that is too small to tell."""
     distance, half = abs(auc - min_auc), (interval[1] - interval[0]) / 2
-    return max(questions + 1, math.ceil(round(questions * (half / distance) ** 2, 6))) if distance > WORST else None
+    return (
+        max(questions + 1, math.ceil(round(questions * (half / distance) ** 2, 6))) if distance > MIN_DISTANCE else None
+    )
