@@ -20,12 +20,13 @@ from gavel.training.state import replace_policy
 from helpers import gradients
 
 
-def train(run: RunFolders, start: str, job: dict, critic: dict, mirror) -> None:
+def train(run: RunFolders, start: str, job: dict, critic: dict, filtered: dict, mirror) -> None:
     notes = Path(run.state)
     shards(notes, start)
     cuts(notes, start)
     repeated(notes, start)
-    rl_train.train(**restore_dataclasses(rl_train.train, critic))
+    for one in (critic, filtered):
+        rl_train.train(**restore_dataclasses(rl_train.train, one))
     decisions(notes, job)
     refuse()
 

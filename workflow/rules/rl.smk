@@ -33,6 +33,7 @@ rule train_rl:
             else []
         ),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
+        terms=[term["file"].rpartition(":")[0] for term in config["rl"]["reward_terms"]],
         launcher=LAUNCHER,
     output:
         best=directory(LAYOUT.runs("{run}").best),

@@ -91,21 +91,24 @@ def test_a_killed_job_of_two_processes_leaves_none_behind_and_goes_on(tiny, rows
 
 
 CRITIC = {"algorithm": "ppo", "settings": SETTINGS | {"steps": 4, "gradient_checkpointing": True}}
+FILTER = {"by": "spread", "min_spread": 0.0008, "redraws": 2}
+FILTERED = {"settings": SETTINGS | {"steps": 4, "group_filter": FILTER}}
 
 
 @pytest.fixture(scope="module")
 def together(tiny, rows, tmp_path_factory):
     """What `two_ranks` did, once for the tests below: its folder, the error that the job got and what it showed."""
     folder, shown = tmp_path_factory.mktemp("together"), []
-    for name in ("notes", "critic"):
+    for name in ("notes", "critic", "filtered"):
         (folder / name).mkdir()
     job = small_job(folder, tiny, rows, settings=SETTINGS, validation={"on_collapse": "raise_lambda"})
     critic = small_job(folder / "critic", tiny, rows, **CRITIC)
+    filtered = small_job(folder / "filtered", tiny, rows, **FILTERED)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
         patch.setattr(log, "print_to_console", shown.append)
         run = RunFolders(str(folder), str(folder / "notes"), "d")
-        train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job, critic=critic)
+        train("helpers.two_ranks", TWO, 2, run=run, start=tiny, job=job, critic=critic, filtered=filtered)
     return folder, str(error.value), shown
 
 
@@ -118,8 +121,18 @@ def test_two_processes_train_a_critic_as_one_and_say_so_once(together, tiny, row
     folder, _, shown = together
     small_run(tmp_path, tiny, rows, **CRITIC)
     told = [line.split(":")[0] for line in shown]
-    assert told[: told.index("step 0/6")] == [f"step {step}/4" for step in range(5)]  # the next job has six steps
+    # The next run, with a filter, has four steps too, and the one after it six.
+    assert told[: told.index("step 0/6")] == [f"step {step}/4" for step in range(5)] * 2
     assert_trained_alike(tmp_path, folder / "critic", "value_loss", "explained_variance")
+
+
+def test_two_processes_replace_the_questions_that_one_would(together, tiny, rows, tmp_path):
+    small_run(tmp_path, tiny, rows, **FILTERED)
+    one, two = curve(tmp_path), curve(together[0] / "filtered")
+    for name in ("groups_redrawn", "groups_left_out"):
+        assert [row[name] for row in one] == [row[name] for row in two]
+    assert any(float(row["groups_redrawn"]) for row in one)
+    assert_trained_alike(tmp_path, together[0] / "filtered")
 
 
 def test_a_sharded_policy_is_sampled_and_saved_whole(together, tiny, tokenizer):

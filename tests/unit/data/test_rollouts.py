@@ -11,18 +11,20 @@ def columns(*responses, **changes):
     count = len(responses)
     values = {"group": 0, "id": "q1", "labeled": True, "tokens": 3, "finished": True, "lambda": 0.5}
     values |= {"verifiable": 1.0, "judge": None, "reward": 0.1 + 0.2, "advantage": 0.25, "logp": -1.5, "skipped": False}
+    values["terms"] = []
     return {"response": list(responses)} | {name: [value] * count for name, value in (values | changes).items()}
 
 
 def test_a_rollout_is_read_as_it_was_written(tmp_path):
     store = RolloutStore(tmp_path / "state")
-    store.write(1, columns("return 1", "é\nreturn 2", judge=0.1 + 0.7))
+    store.write(1, columns("return 1", "é\nreturn 2", judge=0.1 + 0.7, terms=[0.1 + 0.2, None]))
     store.write(2, columns("return 3", id=None, logp=None))
     store.merge(tmp_path / "rollouts")
     first, second = read_rollouts(tmp_path / "rollouts")
     assert [row["response"] for row in first] == ["return 1", "é\nreturn 2"]
     assert first[0]["reward"] == 0.1 + 0.2  # not rounded to float32
     assert first[0]["judge"] == 0.1 + 0.7
+    assert (first[0]["terms"], second[0]["terms"]) == ([0.1 + 0.2, None], [])
     assert [row["step"] for row in first + second] == [1, 1, 2]
     assert (second[0]["id"], second[0]["logp"]) == (None, None)
     assert_typed([*first, *second], RolloutRow)

@@ -11,6 +11,15 @@ from gavel.replay.rewards import Reward, Truth, replay
 from gavel.training.rl.rewards import RewardRules, mix, verifiable_reward
 from helpers.small_run import small_run
 
+BREVITY = """
+def brevity(questions, completions, golds):
+    return [1 / (1 + len(text)) for text in completions]
+
+
+def right(questions, completions, golds):
+    return [gold is not None for gold in golds]
+"""
+
 
 class Lengths(Judge):
     """Scores a solution by its length."""
@@ -52,6 +61,22 @@ def test_its_own_judge_gives_the_original_rewards_bit_for_bit(tiny, rows, tmp_pa
         for rollout in found:
             assert rollout.replayed == rollout.original
             assert None not in rollout.original
+
+
+def test_terms_of_the_users_own_are_replayed_as_they_were(tiny, rows, tmp_path):
+    (tmp_path / "my.py").write_text(BREVITY)
+    terms = [{"file": f"{tmp_path}/my.py:brevity", "weight": 0.3}, {"file": f"{tmp_path}/my.py:right", "weight": -0.7}]
+    small_run(tmp_path, tiny, rows, settings={"reward_terms": terms})
+    (tmp_path / "my.py").unlink()
+    kept = list(read_rollouts(tmp_path / "out" / "rollouts"))
+    for rollout, part in zip(
+        replayed(tmp_path, rows, rules=RewardRules("program", weights=(0.3, -0.7))), kept, strict=True
+    ):
+        assert rollout.replayed == rollout.original
+        for row in part:
+            assert row["terms"] == [1 / (1 + len(row["response"])), float(row["labeled"])]
+            mixed = mix(row["verifiable"], row["judge"], 0.5, row["labeled"])
+            assert row["reward"] == pytest.approx(mixed + 0.3 * row["terms"][0] - 0.7 * row["terms"][1])
 
 
 def test_another_judge_another_lambda_and_another_verifier_are_mixed_by_the_same_rule(tiny, rows, tmp_path):

@@ -14,7 +14,7 @@ from helpers.typed_rows import assert_typed
 def completion(group, reward, judge=None, **changes):
     row = {"step": 3, "group": group, "id": f"q{group}", "labeled": False, "response": "x", "tokens": 2}
     row |= {"finished": True, "lambda": 0.0, "verifiable": None, "judge": reward if judge is None else judge}
-    return row | {"reward": reward, "advantage": 0.0, "logp": -1.0, "skipped": False} | changes
+    return row | {"reward": reward, "terms": [], "advantage": 0.0, "logp": -1.0, "skipped": False} | changes
 
 
 def test_a_rollout_is_counted():
@@ -24,6 +24,8 @@ def test_a_rollout_is_counted():
     assert_typed([found], TruthRow)
     assert (found["run"], found["step"], found["completions"]) == ("run", 3, 5)
     assert found["correct"] == 2 / 4
+    assert found["mixed"] == 1.0
+    assert truth_row("run", rows, [True, False, True, True, None])["mixed"] == 1 / 2
     assert found["reward"] == pytest.approx(0.64)
     assert (found["tpr"], found["fpr"], found["youden_j"]) == (1.0, 0.5, 0.5)
     assert found["auc"] == 1.0

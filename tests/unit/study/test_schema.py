@@ -505,11 +505,22 @@ def test_what_needs_numbers_is_refused_where_answers_are_letters(sections, messa
         ({"kl_placement": "reward"}, "kl_placement: 'reward' needs a `kl_coefficient` above 0"),
         ({"validation": {"every": 90, "on_collapse": "stop"}}, "validation.every 90 is more than steps 80"),
         ({"kl_coefficient": 0.1, "kl_placement": "reward", "algorithms": ["grpo", "dapo"]}, "does not work with dapo"),
+        ({"group_filter": {}, "algorithms": ["grpo", "ppo"]}, "group_filter: 'ppo' has a critic"),
+        ({"group_filter": {}, "algorithms": ["grpo"], "vllm": {}}, "group_filter: does not work with `vllm`"),
+        ({"group_filter": {"min_spread": 0.1}}, "min_spread: has no effect with `by: outcome`"),
+        ({"reward_terms": [{"file": "a.py", "weight": 1}]}, "does not name a function in a Python file"),
+        ({"reward_terms": [{"file": f"{name}.py:f", "weight": 1} for name in "ab"]}, "two functions are called f"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         training.Rl(**settings)
+
+
+def test_a_mistyped_key_in_a_list_is_named_with_its_place():
+    raw = default() | {"rl": {"reward_terms": [{"file": "a.py:b", "wieght": 1}]}}
+    with pytest.raises(InputError, match=r"'rl\.reward_terms\.0\.wieght'; did you mean 'rl\.reward_terms\.0\.weight'"):
+        config_study.load(raw)
 
 
 def test_lambda_keeps_its_name():

@@ -13,7 +13,9 @@ from gavel.study.schema import judge_training, models, training
 from gavel.study.schema.study import EvaluationVllm
 from gavel.training.judge.self_taught_settings import SelfTaughtSettings
 from gavel.training.judge.settings import JudgeDPOSettings, JudgeRLSettings, JudgeSFTSettings
+from gavel.training.rl.reward_terms import RewardTermSettings
 from gavel.training.rl.settings import (
+    GroupFilterSettings,
     JobVllmSettings,
     LambdaScheduleSettings,
     PPOSettings,
@@ -34,6 +36,8 @@ PAIRS = [
     (PPOSettings, training.Ppo, set()),
     (ValidationSettings, training.Validation, set()),
     (LambdaScheduleSettings, training.LambdaSchedule, set()),
+    (GroupFilterSettings, training.GroupFilter, set()),
+    (RewardTermSettings, training.RewardTerm, set()),
     (VllmSettings, training.Vllm, set()),
     (SelfTaughtSettings, judge_training.SelfTaught, {"sft", "dpo"}),
     (JudgeSFTSettings, judge_training.JudgeSft, set()),
@@ -44,7 +48,8 @@ PAIRS = [
     (EvaluationVllmSettings, EvaluationVllm, set()),
 ]
 FIRST = {JudgeSFTSettings: "steps", JudgeDPOSettings: "steps"}  # `layout.judge_stages` puts it there
-RL = params.rl({"rl": training.Rl(lora=training.Lora(target_modules=["q_proj"])).model_dump(by_alias=True)})
+NESTED = {"lora": {"target_modules": ["q_proj"]}, "reward_terms": [{"file": "a.py:b", "weight": 0.5}]}
+RL = params.rl({"rl": training.Rl.model_validate(NESTED).model_dump(by_alias=True)})
 
 
 def keys(section) -> list[str]:
@@ -70,7 +75,11 @@ def test_no_default_is_written_twice(kind):
 
 def parts(kind) -> set[type]:
     """The dataclasses in the fields of this one."""
-    hints = [part for hint in get_type_hints(kind).values() for part in (get_args(hint) or (hint,))]
+
+    def leaves(hint):
+        return [leaf for part in get_args(hint) for leaf in leaves(part)] if get_args(hint) else [hint]
+
+    hints = [part for hint in get_type_hints(kind).values() for part in leaves(hint)]
     return {part for part in hints if isinstance(part, type) and is_dataclass(part)}
 
 
@@ -83,6 +92,7 @@ def test_what_is_written_is_the_section():
     """Key by key and in order, nested sections too: `run.json` and a job's file repeat it."""
     settings = from_section(RLSettings, RL, "rl")
     assert settings.lora.target_modules == ("q_proj",)
+    assert settings.reward_terms == (RewardTermSettings("a.py:b", 0.5),)
     assert json.dumps(asdict(settings)) == json.dumps(RL)
     assert from_section(RLSettings, json.loads(json.dumps(asdict(settings))), "rl") == settings
     with pytest.raises(FrozenInstanceError):

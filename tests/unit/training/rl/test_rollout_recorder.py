@@ -68,9 +68,8 @@ class Paid:
 
     def __call__(self, completion_ids, **trl):
         rewards, count = self.reward(completion_ids), len(completion_ids)
-        self.last = RewardedRollout(
-            ["q"] * count, [True] * count, ["x"] * count, completion_ids, 0.5, [None] * count, rewards, rewards
-        )
+        parts = {"verifiable": [None] * count, "judge": rewards, "terms": [[]] * count, "rewards": rewards}
+        self.last = RewardedRollout(["q"] * count, [True] * count, ["x"] * count, completion_ids, 0.5, **parts)
         return rewards
 
 

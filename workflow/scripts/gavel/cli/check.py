@@ -81,6 +81,7 @@ def parts(study: dict[str, Any], folder: Path, *, fetch: bool, here: bool) -> It
     if fetch:
         study = preview.fetched(study)
     checks.check_models(study)
+    checks.check_reward_terms(study["rl"])
     training = {key: study[key] for key in ("sft", "rl", "compute", "evaluation")}
     checks.check_training(**training, here=here)
     yield _models(study)

@@ -44,8 +44,10 @@ def convert(hint: object, value: object, name: str) -> object:
         kinds = [option for option in options if isinstance(option, type) and is_dataclass(option)]
         if kinds:
             return from_section(min(kinds, key=lambda kind: len(_names(kind) ^ value.keys())), value, name)
-    if isinstance(value, list) and any(get_origin(option) is tuple for option in options):
-        return tuple(value)
+    arrays = [option for option in options if get_origin(option) is tuple]
+    if isinstance(value, list) and arrays:
+        kind = get_args(arrays[0])[0]  # of the first element, and of all others if they are alike
+        return tuple(convert(kind, element, f"{name}[{place}]") for place, element in enumerate(value))
     return value
 
 

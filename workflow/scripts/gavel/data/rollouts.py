@@ -34,9 +34,11 @@ class RolloutRow(_LambdaColumn):
         finished: whether it ends with the end token; otherwise it was truncated.
         verifiable: verifiable reward; None without a label, at lambda 0, or if the program did not run.
         judge: the judge's score before centring; None at lambda 1, or if the judge could not be asked.
+        terms: values of the user's own reward terms, in the order of `rl.reward_terms`; without such terms, none.
         reward: their mix; None if a part that it needs is missing.
-        advantage: mean over its tokens (with GRPO and its relatives all have the same); 0 if its reward is missing. It
-            has no effect if the update was skipped, or if truncated completions are masked and this one is.
+        advantage: mean over its tokens (with GRPO and its relatives all have the same); 0 if its reward is missing, or
+            if a group filter left its group out. It has no effect if the update was skipped, or if truncated
+            completions are masked and this one is.
         logp: log-probability of the completion under the policy that sampled it, at the sampling temperature, in nats,
             summed over its tokens; None if truncated completions are masked and this one is.
         skipped: whether the rollout's update was skipped because too many rewards were missing.
@@ -51,6 +53,7 @@ class RolloutRow(_LambdaColumn):
     finished: bool
     verifiable: float | None
     judge: float | None
+    terms: list[float | None]
     reward: float | None
     advantage: float
     logp: float | None
@@ -62,6 +65,7 @@ SCHEMA = pa.schema(
     [("step", _INT), ("group", _INT), ("id", _TEXT), ("labeled", _FLAG), ("response", _TEXT), ("tokens", _INT)]
     + [("finished", _FLAG)]
     + [(name, pa.float64()) for name in ("lambda", "verifiable", "judge", "reward")]  # as they were computed
+    + [("terms", pa.list_(pa.float64()))]
     + [("advantage", pa.float32()), ("logp", pa.float32()), ("skipped", _FLAG)]
 )
 

@@ -9,6 +9,7 @@ from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.replay.steps import Rollout
 from gavel.solutions.verifier import verify
+from gavel.training.rl.reward_terms import add_terms
 from gavel.training.rl.rewards import RewardRules, center_scores, mix, penalize_length, verifiable_reward
 
 # Responses and gold answers -> whether each response is correct; None where that could not be decided.
@@ -117,6 +118,6 @@ def _replayed(
         mix(value, score, lam, uses)
         for value, score, lam, uses in zip(verifiable, judged, lams, uses_label, strict=True)
     ]
-    if not rules.per_token:
-        return mixed
-    return penalize_length(mixed, [range(row["tokens"]) for row in rows], rules.per_token)
+    if rules.per_token:
+        mixed = penalize_length(mixed, [range(row["tokens"]) for row in rows], rules.per_token)
+    return add_terms(mixed, [row["terms"] for row in rows], rules.weights)

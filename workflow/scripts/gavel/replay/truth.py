@@ -29,6 +29,7 @@ class TruthRow(TypedDict):
 
     Attributes:
         correct: fraction of the completions whose gold answer is known that are correct.
+        mixed: fraction of the groups that have both correct and incorrect completions.
         reward, judge: mean reward, and mean score of the judge.
         tpr, fpr: fractions of correct and of incorrect completions that the judge accepts; None for a judge that only
             compares.
@@ -41,6 +42,7 @@ class TruthRow(TypedDict):
     step: int
     completions: int
     correct: float | None
+    mixed: float | None
     reward: float | None
     judge: float | None
     tpr: float | None
@@ -67,6 +69,10 @@ def truth_row(
         for score, ok in zip(scores, right, strict=True)
         if accepts is not None and score is not None and ok is not None
     ]
+    outcomes: dict[int, list[bool]] = {}
+    for group, ok in zip(groups, right, strict=True):
+        if ok is not None:
+            outcomes.setdefault(group, []).append(ok)
     tpr, fpr = (_mean([float(yes) for yes, ok in judged if ok == side]) for side in (True, False))
     rollout = Rollout(rows[0]["step"], questions, groups, rewards, rewards, right)
     centred = [advantages(np.asarray(groups), np.array(values, dtype=float)) for values in (rewards, correct)]
@@ -75,6 +81,7 @@ def truth_row(
         "step": rows[0]["step"],
         "completions": len(rows),
         "correct": _mean([one for one in correct if one is not None]),
+        "mixed": _mean([float(len(set(each)) > 1) for each in outcomes.values()]),
         "reward": _mean([reward for reward in rewards if reward is not None]),
         "judge": _mean([score for score in scores if score is not None]),
         "tpr": tpr,

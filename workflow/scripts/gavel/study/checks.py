@@ -16,6 +16,7 @@ from gavel.models.task import Task
 from gavel.study import layout, params
 from gavel.study.layout import Layout, start_model
 from gavel.study.results_folder import check_writable
+from gavel.training.rl.reward_terms import RewardTerm, RewardTermSettings
 
 
 def check(study: dict[str, Any], here: bool) -> None:
@@ -25,6 +26,7 @@ def check(study: dict[str, Any], here: bool) -> None:
     """
     check_writable(study["results_dir"])
     check_models(study)
+    check_reward_terms(study["rl"])
     check_training(**{key: study[key] for key in ("sft", "rl", "compute", "evaluation")}, here=here)
     for key, server in (("judge.server", study["judge"]["server"]), ("rl.vllm", study["rl"]["vllm"])):
         if here and server and server["serve"] == "job":
@@ -100,6 +102,12 @@ def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
     if not kind.prompt:
         return []
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
+
+
+def check_reward_terms(rl: dict[str, Any]) -> None:
+    """Run the files of the user's own reward terms. Raises `InputError` if one fails or lacks its function."""
+    for term in rl["reward_terms"]:
+        RewardTerm.load(RewardTermSettings(**term))
 
 
 def check_training(

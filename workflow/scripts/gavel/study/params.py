@@ -66,6 +66,7 @@ def reward_rules(study: dict[str, Any]) -> dict[str, Any]:
         "center_judge": rl["center_judge"],
         "per_token": rl["length_penalty"] / solution["max_new_tokens"],
         "answer_type": study["data"]["answer_type"],
+        "weights": tuple(term["weight"] for term in rl["reward_terms"]),
     }
 
 

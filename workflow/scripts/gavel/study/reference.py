@@ -33,8 +33,11 @@ def _sections(root: dict[str, Any]) -> dict[str, list[str]]:
 
     def visit(node: dict[str, Any], *path: str) -> None:
         for key, field in node["properties"].items():
-            named = field.get("additionalProperties")
-            entry, where = (named, (*path, key, "<name>")) if isinstance(named, dict) else (field, (*path, key))
+            entry, where = field, (*path, key)
+            if isinstance(named := field.get("additionalProperties"), dict):
+                entry, where = named, (*path, key, "<name>")
+            elif isinstance(listed := field.get("items"), dict):
+                entry, where = listed, (*path, f"{key}[]")
             section = definition(root, entry)
             if section is not entry:
                 name = next(name for name, found in root["$defs"].items() if found is section)

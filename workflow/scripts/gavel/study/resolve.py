@@ -51,8 +51,19 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
         _check_revision(study[key], f"config: {key}.revision")
     for name, judge in study["replay"]["judges"].items():
         study["replay"]["judges"][name] = _find_judge(judge, root, f"config: replay.judges.{name}")
+    for place, term in enumerate(study["rl"]["reward_terms"]):
+        term["file"] = _find_term(term["file"], root, f"config: rl.reward_terms[{place}].file")
     checks.check_prompts(params.judge(study), study["solution"])
     return study
+
+
+def _find_term(name: str, root: str | Path, key: str) -> str:
+    """A reward term's file and function. Raises `InputError` if there is no such file."""
+    file, _, function = name.rpartition(":")
+    for base in (Path(), Path(root)):
+        if (path := base / Path(file).expanduser()).is_file():
+            return f"{path}:{function}"
+    raise InputError(f"{key}: no such file: {file} (looked from {Path.cwd()} and {root})")
 
 
 def _find_judge(name: str, root: str | Path, key: str) -> str:

@@ -42,8 +42,8 @@ class RunSummary(Summary):
     """A run of SFT or RL, or the untrained baseline `base`.
 
     Attributes:
-        labels: number of labelled questions whose gold answers were used.
-        unlabeled: number of unlabelled questions.
+        labels: number of labelled questions whose gold answers were used; with a group filter, that could be.
+        unlabeled: number of unlabelled questions; likewise.
         completions: number of rewarded completions.
         algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for the baseline.
         ended: in RL only; None if the run took all of its steps.

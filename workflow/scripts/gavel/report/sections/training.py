@@ -21,9 +21,13 @@ LOGGED = {
     "judge_labeled": "judge reward, labelled",
     "judge_unlabeled": "judge reward, unlabelled",
     "verifiable_labeled": "verifiable reward",
+    "reward_group_std": "spread of a question's rewards",
+    "groups_redrawn": "questions replaced",
+    "groups_left_out": "share of groups left out",
     "entropy": "entropy, nats a token",
     "kl": "KL to {baseline}, nats a token",
     "completions/mean_length": "tokens a completion",
+    "completions/clipped_ratio": "share of truncated completions",
     "clip_ratio/region_mean": "share of tokens clipped",
     "grad_norm": "gradient norm",
     "explained_variance": "explained variance of the critic",
@@ -41,6 +45,7 @@ MONITORED = {
 }
 TRUTH = {
     "correct": "share of correct completions",
+    "mixed": "share of groups with correct and incorrect completions",
     "youden_j": "Youden's J of the judge",
     "auc": "reward's AUC within questions",
     "correlation": "correlation with the truth",
@@ -107,7 +112,12 @@ def curves_figure(results: Results) -> Figure:
 def diagnostics_figure(results: Results) -> Figure:
     """Reward, entropy, KL, length and gradient norm of all RL runs, as logged by the trainers."""
     figure = Figure("training-diagnostics", missing="No RL run has a training.csv.")
-    _panels(figure, results, results.training, LOGGED)
+    terms = {
+        f"term_{name}_{pool}": f"reward term {name}, {text}"
+        for name in (term["file"].rpartition(":")[2] for term in results.study["rl"]["reward_terms"])
+        for pool, text in (("labeled", "labelled"), ("unlabeled", "unlabelled"))
+    }
+    _panels(figure, results, results.training, LOGGED | terms)
     if figure.panels:
         figure.caption = (
             "Metrics that the trainers logged for each rollout. Thin: each step (in long runs: mean of a block of "

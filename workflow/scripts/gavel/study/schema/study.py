@@ -492,11 +492,13 @@ def _explain(problem: dict[str, Any]) -> str:
 
 
 def siblings(parts: list[str]) -> list[str]:
-    """The valid keys of the section at a path. Free names in the path, such as a test set's, stand for any entry."""
+    """The valid keys of the section at a path. Free names in the path, such as a test set's, and places in a list stand
+    for any entry."""
     root = schema()
     node = root
     for part in parts:
-        node = definition(root, node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+        entry = node.get("additionalProperties") or node.get("items") or {}
+        node = definition(root, node.get("properties", {}).get(part) or entry)
     return list(node.get("properties", {}))
 
 

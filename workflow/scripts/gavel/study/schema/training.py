@@ -212,6 +212,49 @@ class LambdaSchedule(Section):
     )
 
 
+class GroupFilter(Section):
+    """Replace the groups of a rollout that carry no signal by groups of other questions of the same pool (in DAPO:
+    dynamic sampling). A group is a question's responses. One that fails after the last redraw is left out of the
+    update. A rollout takes up to `redraws` + 1 times the sampling and judging."""
+
+    by: Literal["outcome", "spread"] = Field(
+        "outcome",
+        description="A group passes if it has both correct and incorrect responses (`outcome`): by the verifier where "
+        "lambda uses the label, elsewhere by whether the judge accepts them; without either, it passes. Or if its "
+        "rewards differ (`spread`). Shaped rewards (partial credit, a length penalty, a judge's probabilities) also "
+        "differ between responses that are all wrong, and such groups then train the policy on these differences.",
+    )
+    min_spread: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="`spread`: a group passes if the standard deviation of its rewards is above this."
+    )
+    redraws: Count = Field(3, description="How many times the failed groups of a rollout are replaced.")
+
+    @model_validator(mode="after")
+    def check_spread(self) -> Self:
+        if self.min_spread and self.by != "spread":
+            raise ValueError("min_spread: has no effect with `by: outcome`; leave it out, or write `by: spread`")
+        return self
+
+
+class RewardTerm(Section):
+    """A reward of your own: a Python function of lists of questions, completions and gold answers (None where a
+    completion's question is unlabelled, and everywhere at lambda 0) that returns a number for each completion, or None
+    where the reward is unknown, which leaves it missing."""
+
+    file: str = Field(
+        description="File and function, such as my_terms.py:brevity. The file runs in every training job; an edit of "
+        "it trains all RL runs again, an edit of what it imports does not.",
+    )
+    weight: float = Field(description="The function's values are multiplied by this and added to the reward.")
+
+    @field_validator("file")
+    @classmethod
+    def check_file(cls, value: Any) -> Any:
+        if not re.fullmatch(r".+\.py:[A-Za-z_]\w*", value):
+            raise ValueError(f"{value!r} does not name a function in a Python file, such as my_terms.py:brevity")
+        return value
+
+
 class Rl(Section):
     """Reinforcement learning: a grid of algorithms x lambda x seeds; all runs share the other settings."""
 
@@ -274,6 +317,14 @@ class Rl(Section):
         0.0, description="Reward deducted from a response of maximum length; from shorter ones, in proportion."
     )
     partial_credit: Fraction = Field(0.1, description="Verifiable reward of a wrong answer (ReFT: 0.1); 0 for none.")
+    reward_terms: list[RewardTerm] = Field(
+        [],
+        description="Rewards of your own, added to the mixed reward of every completion, labelled or not, in all RL "
+        "runs, and logged one by one.",
+    )
+    group_filter: GroupFilter | None = Field(
+        None, description="Replace groups of responses that carry no signal; null keeps all groups."
+    )
     max_missing_fraction: Fraction = Field(
         0.25, description="Skip the update if more than this fraction of a rollout's rewards is missing."
     )
@@ -305,6 +356,14 @@ class Rl(Section):
     )
     ppo: Ppo = Field(default_factory=Ppo, description="Settings of algorithms with a critic.")
     validation: Validation = Field(default_factory=Validation, description="Validation during training.")
+
+    @field_validator("reward_terms")
+    @classmethod
+    def check_terms(cls, value: Any) -> Any:
+        names = [term.file.rpartition(":")[2] for term in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two functions are called {twice[0]}, the name in logs and curves; rename one")
+        return value
 
     @field_validator("algorithms")
     @classmethod
@@ -342,6 +401,13 @@ class Rl(Section):
         critics = [name for name in self.algorithms if ALGORITHMS[name].critic]
         if critics and self.vllm:
             raise ValueError(f"vllm: {critics[0]!r} has a critic, which vLLM does not support; leave out one of them")
+        if self.group_filter and self.vllm:
+            raise ValueError("group_filter: does not work with `vllm`; leave out one of them")
+        if self.group_filter and critics:
+            raise ValueError(
+                f"group_filter: {critics[0]!r} has a critic, so it also learns from groups without spread; leave out "
+                "one of them"
+            )
         return self
 
     _without_dropout = field_validator("lora")(without_dropout)

@@ -3,6 +3,8 @@
 - `train`: `train` runs it
 - `algorithms`: the table of algorithms: `ALGORITHMS`
 - `rewards`: the reward, and its mix: `mix`
+- `reward_terms`: rewards of the user's own
+- `group_filter`: replaces groups that carry no signal
 - `grpo`: TRL's GRPOTrainer with packed groups
 - `ppo`: PPO: a critic on the same rollout
 - `grpo_config`: the settings as TRL's configuration

@@ -67,7 +67,7 @@ ALGORITHMS = {
     "dapo": Algorithm(
         "dapo", "group", "token", (0.2, 0.28),
         "Yu et al. 2025 (DAPO), as TRL's documentation gives it: loss averaged over tokens, upper clip 0.28",
-        "dynamic sampling (groups without spread are not sampled again) and the penalty for overlong completions",
+        "dynamic sampling unless rl.group_filter is set, and the penalty for overlong completions",
     ),
     "gspo": Algorithm(
         "grpo", "group", "sequence", (3e-4, 4e-4),

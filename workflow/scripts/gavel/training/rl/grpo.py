@@ -12,8 +12,8 @@ sees it. Dropout is off, so that the ratio compares log-probabilities of the sam
 `gavel.training.rl.rewards`. Loss, logging and checkpoints are TRL's, and so are the numbers, up to rounding.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from transformers import PreTrainedModel
@@ -27,6 +27,13 @@ from gavel.training.packing import PackedBatch, pack, packable, score
 from gavel.training.rl.rollout_recorder import RolloutRecorder
 
 ROW = "rollout_row"  # a completion's place in its process's part of the rollout, which TRL shuffles
+
+
+class QuestionFilter(Protocol):
+    """Decides what a rollout learns from (`gavel.training.rl.group_filter.FilteredRollout`)."""
+
+    def choose(self, rows: Sequence[dict[str, Any]], trainer: GRPOTrainer) -> list[dict[str, Any]]:
+        """The rows of the rollout, some of them replaced by those of other questions."""
 
 
 class PackedGRPOTrainer(GRPOTrainer):
@@ -43,6 +50,7 @@ class PackedGRPOTrainer(GRPOTrainer):
             vLLM; texts made with a chat template have them already.
         correction: `(rollout, TRL's metrics) -> further metrics` of its importance-sampling correction.
         recorder: keeps the rollouts.
+        group_filter: replaces questions whose completions carry no signal; it is also TRL's `rollout_func`.
     """
 
     beta: float
@@ -58,10 +66,11 @@ class PackedGRPOTrainer(GRPOTrainer):
         special_tokens: bool = True,
         correction: Callable[[dict[str, Any], Mapping[str, list[float]]], Mapping[str, float]] | None = None,
         recorder: RolloutRecorder | None = None,
+        group_filter: QuestionFilter | None = None,
         **kwargs: Any,
     ):
         self.leave_one_out, self.kl_in_reward, self.correction = leave_one_out, kl_in_reward, correction
-        self.special_tokens, self.recorder = special_tokens, recorder
+        self.special_tokens, self.recorder, self.group_filter = special_tokens, recorder, group_filter
         self.packs = packable(model)
         if not self.packs:
             info(
@@ -86,6 +95,8 @@ class PackedGRPOTrainer(GRPOTrainer):
         return self._rewards
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.group_filter is not None:
+            inputs = self.group_filter.choose(inputs, self)
         output = self._rewarded_rollout(inputs)
         if self.recorder is not None:
             self.recorder.begin(output, self.state.global_step, self.eos_token_ids)

@@ -1,8 +1,9 @@
 """Rewards: the verifiable reward, and its mix with the judge's. The only place where the two meet."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -13,6 +14,7 @@ from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
+from gavel.training.rl.reward_terms import RewardTerm, add_terms
 from gavel.training.rl.rollout_recorder import RewardedRollout
 
 Log = Callable[[str, float], object]  # TRL's function that logs a metric of the step
@@ -156,6 +158,7 @@ class RewardRules:
         center_judge: subtract from the judge's score its mean over the question's completions.
         per_token: length penalty for each token of a completion.
         answer_type: type of the gold answers (`gavel.solutions.answer_types`).
+        weights: of the user's own reward terms, which are added last.
     """
 
     format: Literal["program", "text"]
@@ -163,14 +166,64 @@ class RewardRules:
     center_judge: bool = False
     per_token: float = 0.0
     answer_type: str = "number"
+    weights: tuple[float, ...] = ()
 
 
-class JudgeScores(NamedTuple):
-    """The judge's scores of a rollout, the tokens they took, and the fraction of prompts that were truncated."""
+@dataclass(frozen=True)
+class RewardParts:
+    """The parts of the rewards of completions `(N,)`; None where there is none or it is missing.
 
-    scores: list[float | None]
-    tokens: int = 0
-    truncated: float = 0.0
+    Attributes:
+        correct: the verifier's verdicts on completions of labelled questions.
+        verifiable: verifiable rewards.
+        judge: the judge's scores, before they are centred.
+        accepted: whether the judge accepts them; None from a judge that only compares.
+        truncated: whether the judging prompt was cut.
+        terms: the values of the user's own terms, one list for each completion.
+        judge_tokens: that the judge read and wrote for all of them.
+    """
+
+    correct: list[bool | None]
+    verifiable: list[float | None]
+    judge: list[float | None]
+    accepted: list[bool | None]
+    truncated: list[bool]
+    terms: list[list[float | None]]
+    judge_tokens: int = 0
+
+    def split(self, count: int) -> "list[RewardParts]":
+        """The parts of `count` groups of the same size; the first one has all tokens."""
+        size = len(self.judge) // count
+        found = []
+        for first in range(0, len(self.judge), size):
+            columns = {name: values[first : first + size] for name, values in self._columns().items()}
+            found.append(RewardParts(**columns, judge_tokens=0 if first else self.judge_tokens))
+        return found
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, list)}
+
+
+def joined(groups: Sequence[RewardParts]) -> RewardParts:
+    """The parts of several groups as one."""
+    columns = [group._columns() for group in groups]
+    together = {name: [value for each in columns for value in each[name]] for name in columns[0]}
+    return RewardParts(**together, judge_tokens=sum(group.judge_tokens for group in groups))
+
+
+class FilteredParts(NamedTuple):
+    """A rollout that a group filter has rewarded already.
+
+    Attributes:
+        left_out: places of completions that must not update the policy.
+        judge_tokens: for all completions, those that were replaced too.
+        logged: metrics of the filter.
+    """
+
+    parts: RewardParts
+    left_out: Collection[int]
+    judge_tokens: int
+    logged: Mapping[str, float]
 
 
 class MixedReward:
@@ -184,6 +237,7 @@ class MixedReward:
         judge: may be None only at lambda 1.
         missing: counts missing rewards.
         updates: optimiser steps on one rollout, to convert TRL's steps into rollouts.
+        terms: the user's own; their weights are those of `rules`.
 
     Attributes:
         last: the last call's rewards with their parts; None before the first one.
@@ -198,62 +252,116 @@ class MixedReward:
         rules: RewardRules,
         missing: MissingRewards,
         updates: int = 1,
+        terms: Sequence[RewardTerm] = (),
     ):
         if judge is None and schedule.lam < 1:
             raise ValueError(f"lambda={schedule.lam} needs a judge")
         self.schedule, self.rules, self.missing, self.updates = schedule, rules, missing, updates
         self.judge = judge if schedule.lam < 1 else None
+        self.terms = tuple(terms)
         self.last: RewardedRollout | None = None
+        self._taken: FilteredParts | None = None
 
     def __call__(
         self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None], **trl: Any
     ) -> list[float | None]:
         """Rewards `(N,)` for completions of questions; `gold` is None where a question has no label."""
         state = trl.get("trainer_state")
-        lam = self.schedule.at(state.global_step // self.updates if state else 0)
-        verifiable = self._verifiable(completions, gold)
-        scored = self._judged(question, completions)
-        judged = center_scores(scored.scores, question) if self.rules.center_judge else scored.scores
-        # At lambda 0 no gold answer is read, so nothing is missing there.
-        uses_label = [one is not None and self.schedule.lam > 0 for one in gold]
-        parts = zip(verifiable, judged, uses_label, strict=True)
-        rewards = [mix(value, score, lam, uses) for value, score, uses in parts]
-        not_run = sum(uses and value is None for value, uses in zip(verifiable, uses_label, strict=True))
-        if self.rules.per_token:
-            rewards = penalize_length(rewards, trl["completion_ids"], self.rules.per_token)
+        lam = self.lam(state.global_step if state else 0)
+        token_ids = trl.get("completion_ids", ())
+        taken, self._taken = self._taken, None
+        parts = taken.parts if taken else self.parts(completions, question, gold)
+        rewards = self.mixed(parts, question, gold, token_ids, lam)
         labeled = trl.get("labeled", [one is not None for one in gold])
-        ids, token_ids = trl.get("id", [None] * len(rewards)), trl.get("completion_ids", ())
-        self.last = RewardedRollout(ids, labeled, completions, token_ids, lam, verifiable, scored.scores, rewards)
+        ids = trl.get("id", [None] * len(rewards))
+        self.last = RewardedRollout(
+            ids, labeled, completions, token_ids, lam, parts.verifiable, parts.judge, parts.terms, rewards
+        )
+        uses_label = self._uses_label(gold)
+        not_run = sum(uses and value is None for value, uses in zip(parts.verifiable, uses_label, strict=True))
         self.missing.count(rewards, not_run)
-        spent, cut = distributed.mean(scored.tokens) * distributed.processes(), distributed.mean(scored.truncated)
+        tokens = taken.judge_tokens if taken else parts.judge_tokens
+        spent = distributed.mean(tokens) * distributed.processes()
+        cut = distributed.mean(sum(parts.truncated) / len(rewards))
         if log := trl.get("log_metric"):
             log("judge_tokens", spent)
             if cut:
                 log("judge_truncated", cut)
             self._log_rollout(log, lam, not_run)
-            log_parts(log, labeled, judge=scored.scores, verifiable=verifiable, reward=rewards)
-        return rewards
+            log_parts(log, labeled, judge=parts.judge, verifiable=parts.verifiable, reward=rewards)
+            for place, term in enumerate(self.terms):
+                log_parts(log, labeled, **{f"term_{term.name}": [values[place] for values in parts.terms]})
+            if (spread := group_spread(rewards, question)) is not None:
+                log("reward_group_std", spread)
+            for name, value in (taken.logged if taken else {}).items():
+                log(name, value)
+        left_out = taken.left_out if taken else ()
+        return [None if place in left_out else reward for place, reward in enumerate(rewards)]
 
-    def _verifiable(self, completions: Sequence[str], gold: Sequence[str | None]) -> list[float | None]:
-        values: list[float | None] = [None] * len(completions)
-        if self.schedule.lam == 0:
-            return values
-        known = {i: one for i, one in enumerate(gold) if one is not None}
-        answers, correct = verify(
-            [completions[i] for i in known], list(known.values()), self.rules.format, self.rules.answer_type
-        )
-        for i, answer, right in zip(known, answers, correct, strict=True):
-            if right is not None:  # else the program did not run
-                values[i] = verifiable_reward(answer, right, self.rules.partial)
-        return values
+    def take(self, rollout: FilteredParts) -> None:
+        """Use these parts in the next call, whose completions they belong to."""
+        self._taken = rollout
 
-    def _judged(self, question: Sequence[str], completions: Sequence[str]) -> JudgeScores:
+    def lam(self, global_step: int) -> float:
+        """Lambda at one of the trainer's steps."""
+        return self.schedule.at(global_step // self.updates)
+
+    def parts(self, completions: Sequence[str], question: Sequence[str], gold: Sequence[str | None]) -> RewardParts:
+        """Verify and judge completions of whole groups, and compute the user's own terms.
+
+        Raises:
+            InputError: one of the terms failed.
+        """
+        correct, verifiable = self._verified(completions, gold)
+        values = [term(question, completions, gold) for term in self.terms]
+        terms = [list(each) for each in zip(*values, strict=True)] if values else [[] for _ in completions]
         if self.judge is None:
-            return JudgeScores([None] * len(completions))
+            nothing = [None] * len(completions)
+            return RewardParts(correct, verifiable, [*nothing], [*nothing], [False] * len(completions), terms)
         before = self.judge.usage
         verdicts = self.judge.verdicts(question, completions)
-        cut = sum(verdict.truncated for verdict in verdicts) / len(verdicts)
-        return JudgeScores(judge_rewards(self.judge, verdicts), self.judge.usage.since(before).tokens, cut)
+        scores = judge_rewards(self.judge, verdicts)
+        accepted = [None if verdict.score is None else verdict.says_right for verdict in verdicts]
+        truncated = [verdict.truncated for verdict in verdicts]
+        spent = self.judge.usage.since(before).tokens
+        return RewardParts(correct, verifiable, scores, accepted, truncated, terms, spent)
+
+    def mixed(
+        self,
+        parts: RewardParts,
+        question: Sequence[str],
+        gold: Sequence[str | None],
+        token_ids: Sequence[Sequence[int]],
+        lam: float,
+    ) -> list[float | None]:
+        """The rewards that are made of the parts; `token_ids` are those of the completions, for a length penalty."""
+        judged = center_scores(parts.judge, question) if self.rules.center_judge else parts.judge
+        each = zip(parts.verifiable, judged, self._uses_label(gold), strict=True)
+        rewards = [mix(value, score, lam, uses) for value, score, uses in each]
+        if self.rules.per_token:
+            rewards = penalize_length(rewards, token_ids, self.rules.per_token)
+        return add_terms(rewards, parts.terms, self.rules.weights)
+
+    def _uses_label(self, gold: Sequence[str | None]) -> list[bool]:
+        """At lambda 0 no gold answer is read, so nothing is missing there."""
+        return [one is not None and self.schedule.lam > 0 for one in gold]
+
+    def _verified(
+        self, completions: Sequence[str], gold: Sequence[str | None]
+    ) -> tuple[list[bool | None], list[float | None]]:
+        """The verifier's verdicts and the verifiable rewards."""
+        correct: list[bool | None] = [None] * len(completions)
+        values: list[float | None] = [None] * len(completions)
+        if self.schedule.lam == 0:
+            return correct, values
+        known = {i: one for i, one in enumerate(gold) if one is not None}
+        answers, verdicts = verify(
+            [completions[i] for i in known], list(known.values()), self.rules.format, self.rules.answer_type
+        )
+        for i, answer, right in zip(known, answers, verdicts, strict=True):
+            if right is not None:  # else the program did not run
+                correct[i], values[i] = right, verifiable_reward(answer, right, self.rules.partial)
+        return correct, values
 
     def _log_rollout(self, log: Log, lam: float, not_run: int) -> None:
         log("missing", self.missing.fraction)
@@ -274,6 +382,16 @@ def log_parts(log: Log, labeled: Sequence[bool], **parts: Sequence[float | None]
                 suffix = "labeled" if pool else "unlabeled"
                 log(f"{name}_{suffix}", statistics.fmean(part))
                 log(f"{name}_{suffix}_std", statistics.pstdev(part))
+
+
+def group_spread(rewards: Sequence[float | None], questions: Sequence[str]) -> float | None:
+    """The standard deviation of the rewards within a group, mean over groups; None if no group has two rewards."""
+    groups = [
+        [reward for _, reward in rows if reward is not None]
+        for _, rows in groupby(zip(questions, rewards, strict=True), key=lambda row: row[0])
+    ]
+    spreads = [statistics.pstdev(group) for group in groups if len(group) > 1]
+    return statistics.fmean(spreads) if spreads else None
 
 
 class SkipMissingRewards(TrainerCallback):

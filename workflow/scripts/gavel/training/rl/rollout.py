@@ -1,6 +1,6 @@
 """The questions of each step, and their completions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 from trl import GRPOTrainer
@@ -8,7 +8,7 @@ from trl import GRPOTrainer
 from gavel.common.errors import InputError
 from gavel.common.seeding import cycle_shuffled
 from gavel.data.records import Record
-from gavel.models.sampling import count_occurrences, sample
+from gavel.models.sampling import Sample, count_occurrences, sample
 from gavel.training import distributed
 
 
@@ -55,10 +55,14 @@ def question_order(
     rows: list[PoolQuestion] = []
     for _ in range(steps):
         for name, stream, wanted in streams:
-            for row in (next(stream) for _ in range(wanted)):
-                gold = row["gold"] if name == "labeled" and lam > 0 else None
-                rows.append(PoolQuestion(id=row["id"], question=row["question"], gold=gold, labeled=name == "labeled"))
+            rows += [pool_question(next(stream), name == "labeled", lam) for _ in range(wanted)]
     return rows
+
+
+def pool_question(record: Record, labeled: bool, lam: float) -> PoolQuestion:
+    """A record as a question of a run at this lambda."""
+    gold = record["gold"] if labeled and lam > 0 else None
+    return PoolQuestion(id=record["id"], question=record["question"], gold=gold, labeled=labeled)
 
 
 class Rollout:
@@ -73,32 +77,45 @@ class Rollout:
         self.seed, self.updates, self.batch_size, self.special_tokens = seed, updates, batch_size, special_tokens
 
     def __call__(self, texts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
-        n, tokenizer = trainer.num_generations, trainer.processing_class
+        n = trainer.num_generations
         if any(len(set(texts[i : i + n])) > 1 for i in range(0, len(texts), n)):
             raise RuntimeError(
                 f"a group of {n} completions is split between processes: rl.prompts_per_step must divide among them"
             )
-        step = trainer.state.global_step // self.updates
         asked = texts[::n]
         everyone = distributed.all_gather(asked)  # each process has the next part of the rollout's questions
-        before = (text for part in everyone[: distributed.rank()] for text in part)
+        before = [text for part in everyone[: distributed.rank()] for text in part]
+        return self.output(asked, self.sample(asked, trainer, before), trainer)
+
+    def step(self, trainer: GRPOTrainer) -> int:
+        """The rollout's number, counted from 0."""
+        return int(trainer.state.global_step) // self.updates
+
+    def sample(self, asked: Sequence[str], trainer: GRPOTrainer, before: Iterable[str] = ()) -> list[list[Sample]]:
+        """Sample a group for each prompt; every process must call this, even without prompts.
+
+        Args:
+            before: prompts that come before them in the rollout.
+        """
         with distributed.unsharded(trainer.accelerator.unwrap_model(trainer.model)) as policy:
-            groups = sample(
+            return sample(
                 policy,
-                tokenizer,
+                trainer.processing_class,
                 asked,
-                n=n,
+                n=trainer.num_generations,
                 temperature=trainer.args.temperature,
                 max_new_tokens=trainer.max_completion_length,
-                seed=self.seed * 1_000_003 + step,
+                seed=self.seed * 1_000_003 + self.step(trainer),
                 occurrences=count_occurrences(asked, before),
                 batch_size=self.batch_size,
                 special_tokens=self.special_tokens,
             )
-        read = tokenizer(asked, add_special_tokens=self.special_tokens)["input_ids"]
-        prompt_ids = [ids for ids in read for _ in range(n)]
+
+    def output(self, asked: Sequence[str], groups: Sequence[Sequence[Sample]], trainer: GRPOTrainer) -> dict[str, Any]:
+        """The groups of these prompts as TRL wants them."""
+        read = trainer.processing_class(list(asked), add_special_tokens=self.special_tokens)["input_ids"]
         return {
-            "prompt_ids": prompt_ids,
-            "completion_ids": [s.ids for group in groups for s in group],
+            "prompt_ids": [ids for ids, group in zip(read, groups, strict=True) for _ in group],
+            "completion_ids": [one.ids for group in groups for one in group],
             "logprobs": None,
         }

@@ -19,6 +19,7 @@ class RewardedRollout(NamedTuple):
         token_ids: their tokens; empty if the caller did not pass them.
         lam: lambda.
         verifiable, judge: the parts of `rewards`; the judge's scores before they are centred.
+        terms: the values of the user's own reward terms, one list for each completion.
     """
 
     ids: Sequence[str | None]
@@ -28,6 +29,7 @@ class RewardedRollout(NamedTuple):
     lam: float
     verifiable: Sequence[float | None]
     judge: Sequence[float | None]
+    terms: Sequence[Sequence[float | None]]
     rewards: Sequence[float | None]
 
 
@@ -91,6 +93,7 @@ class RolloutRecorder(TrainerCallback):
             "lambda": [rewarded.lam] * len(mask),
             "verifiable": list(rewarded.verifiable),
             "judge": list(rewarded.judge),
+            "terms": list(rewarded.terms),
             "reward": list(rewarded.rewards),
             "advantage": _token_means(output["advantages"], mask),
             "logp": [None] * len(mask),

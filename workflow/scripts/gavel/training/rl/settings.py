@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from gavel.common.dataclass_config import from_section
 from gavel.training.rl.algorithms import Passes
+from gavel.training.rl.reward_terms import RewardTermSettings
 from gavel.training.settings import LoraSettings
 
 
@@ -127,6 +128,21 @@ class ValidationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFilterSettings:
+    """The config's `rl.group_filter`.
+
+    Attributes:
+        by: correctness or the spread of rewards.
+        min_spread: standard deviation of a group's rewards; a group passes above it (`by: spread`).
+        redraws: how many times a group is replaced.
+    """
+
+    by: Literal["outcome", "spread"]
+    min_spread: float
+    redraws: int
+
+
+@dataclass(frozen=True, slots=True)
 class RLSettings:
     """The config's `rl`, without `algorithms`, `lambda` and `seeds`.
 
@@ -147,6 +163,8 @@ class RLSettings:
         center_judge: subtract from the judge's score its mean over the question's completions.
         length_penalty: reward that a completion of maximum length loses.
         partial_credit: verifiable reward of a wrong answer.
+        reward_terms: functions of the user's own that add to the reward.
+        group_filter: replaces groups that carry no signal; None keeps all.
         max_missing_fraction: of a rollout's rewards, above which the update is skipped.
         max_skipped_steps: in a row, above which the run fails.
         micro_batch_size: completions per forward and backward pass; None for a full mini-batch.
@@ -174,6 +192,8 @@ class RLSettings:
     center_judge: bool
     length_penalty: float
     partial_credit: float
+    reward_terms: tuple[RewardTermSettings, ...]
+    group_filter: GroupFilterSettings | None
     max_missing_fraction: float
     max_skipped_steps: int
     micro_batch_size: int | None

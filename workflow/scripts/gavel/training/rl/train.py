@@ -37,11 +37,13 @@ from gavel.training.monitor import Monitor
 from gavel.training.records import EarlyEnd, RunSummary
 from gavel.training.rl import algorithms
 from gavel.training.rl.algorithms import Algorithm, Passes
+from gavel.training.rl.group_filter import FilteredRollout
 from gavel.training.rl.grpo import PackedGRPOTrainer
 from gavel.training.rl.grpo_config import trainer_config
 from gavel.training.rl.ppo import PPOTrainer
+from gavel.training.rl.reward_terms import RewardTerm
 from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules, SkipMissingRewards
-from gavel.training.rl.rollout import PoolQuestion, Rollout, question_order
+from gavel.training.rl.rollout import PoolQuestion, Rollout, pool_question, question_order
 from gavel.training.rl.rollout_recorder import RolloutRecorder
 from gavel.training.rl.settings import RLSettings, ValidationSettings
 from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
@@ -151,11 +153,11 @@ def train(
     store = RolloutStore(state.rollouts, keep_rollouts) if keep_rollouts else None
     example = show("rollout prompt", policy.tokenizer, *task.encode(asked[:1], policy.tokenizer))
     with engine_options(settings.vllm, dtype=policy.model.dtype, bf16=settings.bf16, seed=grid_run.seed):
-        trainer = _trainer(plan, state, policy, rows, asked, reward, callback, store)
+        trainer = _trainer(plan, data, state, policy, rows, asked, reward, callback, store)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
     if store is not None and distributed.is_main():
         store.merge(Path(run.output) / "rollouts")
-    summary = _summary(plan, rows, ended) | {"example": example, "seconds": callback.seconds()}
+    summary = _summary(plan, data, rows, ended) | {"example": example, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
 
 
@@ -210,11 +212,19 @@ def _schedule(plan: Plan) -> LambdaSchedule:
 def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     settings, per_token = plan.settings, plan.settings.length_penalty / plan.task.max_new_tokens
     rules = RewardRules(
-        plan.task.format, settings.partial_credit, settings.center_judge, per_token, plan.task.answer_type
+        plan.task.format,
+        settings.partial_credit,
+        settings.center_judge,
+        per_token,
+        plan.task.answer_type,
+        tuple(term.weight for term in settings.reward_terms),
     )
+    terms = [RewardTerm.load(term) for term in settings.reward_terms]
     # DeepSpeed takes a step before a callback could prevent it.
     skipped = 0 if process_group.sharding() == "deepspeed" else settings.max_skipped_steps
-    return MixedReward(schedule, judge, rules, MissingRewards(settings.max_missing_fraction, skipped), plan.updates)
+    return MixedReward(
+        schedule, judge, rules, MissingRewards(settings.max_missing_fraction, skipped), plan.updates, terms
+    )
 
 
 def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
@@ -262,8 +272,22 @@ def _callback(
     )
 
 
+def _sampler(plan: Plan, data: SplitFiles, reward: MixedReward, policy: Policy) -> Rollout | FilteredRollout:
+    settings, grid_run, task = plan.settings, plan.grid_run, plan.task
+    rollout = Rollout(grid_run.seed, plan.updates, settings.generation_batch_size, task.special_tokens)
+    if settings.group_filter is None:
+        return rollout
+    pools = {}
+    for labeled, path in ((True, data.labeled), (False, data.unlabeled)):
+        rows = [pool_question(cast(Record, row), labeled, grid_run.lam) for row in read_jsonl(path)]
+        prompts = task.prompts((row["question"] for row in rows), policy.tokenizer)
+        pools[labeled] = [row | {"prompt": text} for row, text in zip(rows, prompts, strict=True)]
+    return FilteredRollout(rollout, reward, settings.group_filter, pools, grid_run.seed)
+
+
 def _trainer(
     plan: Plan,
+    data: SplitFiles,
     state: RunState,
     policy: Policy,
     rows: Sequence[PoolQuestion],
@@ -289,7 +313,7 @@ def _trainer(
     )
     if settings.vllm and plan.task.chat:  # vLLM reads the end token from the checkpoint, which may have another one
         config.generation_kwargs = {"stop_token_ids": [policy.tokenizer.eos_token_id]}
-    sampler = Rollout(seed, plan.updates, settings.generation_batch_size, special_tokens)
+    sampler = _sampler(plan, data, reward, policy)
     critic = plan.algorithm.critic
     own: dict[str, Any] = {"critic": settings.ppo} if critic else {"leave_one_out": plan.algorithm.leave_one_out}
     return (PPOTrainer if critic else PackedGRPOTrainer)(
@@ -300,6 +324,7 @@ def _trainer(
         processing_class=policy.tokenizer,
         callbacks=[callback, SkipMissingRewards(reward.missing)],
         rollout_func=None if config.use_vllm else sampler,
+        group_filter=sampler if isinstance(sampler, FilteredRollout) else None,
         peft_config=lora.adapters(settings.lora, "rl.lora"),
         kl_in_reward=settings.kl_placement == "reward",
         special_tokens=special_tokens,
@@ -328,15 +353,20 @@ def _fit(
     return trained, ended
 
 
-def _summary(plan: Plan, rows: Sequence[PoolQuestion], ended: EarlyEnd | None) -> dict[str, Any]:
+def _summary(plan: Plan, data: SplitFiles, rows: Sequence[PoolQuestion], ended: EarlyEnd | None) -> dict[str, Any]:
     """What `run.json` holds, without the run's duration."""
     grid_run, settings = plan.grid_run, plan.settings
     steps = ended["step"] if ended else settings.steps
     rows = rows[: steps * settings.prompts_per_step]
     used = {row["question"] for row in rows if row["labeled"]}
+    unlabeled = {row["question"] for row in rows} - used
+    if settings.group_filter:  # any other question of the pools may have been drawn
+        used, unlabeled = (
+            asked and {row["question"] for row in read_jsonl(path)}
+            for asked, path in ((used, data.labeled), (unlabeled, data.unlabeled))
+        )
     epochs, minibatches = plan.passes
     control = grid_run.control
-    unlabeled = {row["question"] for row in rows} - used
     if control and CONTROL_REWARDS[control].answers:
         labels, unlabeled = len(used) + len(unlabeled), set()
     else:
