@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gavel.common.files import write_json, write_jsonl
 from gavel.evaluation.metrics import write_metrics
-from gavel.judge_eval import probes
+from gavel.judge_eval import probes, signal
 from gavel.judge_eval.calibration import judge_report
 from gavel.report.baseline import BASELINES
 from gavel.study import layout
@@ -286,6 +286,7 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
             "correct": right,
             "kind": "critical thinking" if number >= 1000 else None,
             "tokens": rng.randint(10, 40),
+            "finished": True,
             "steps": rng.randint(1, 5),
         }
         verdict = {"judge": score, "probability": score, "phrasings": [score, score * 0.9], "says_right": score > 0.5}
@@ -293,6 +294,8 @@ def _calibration(root: Path, runs: Iterable[str], rng: random.Random) -> None:
     tricks = [item | {"probe": rng.choice(list(probes.PROBES))} for item in items]
     tricks += [item | {"probe": "claim", "correct": False, "judge": 0.9, "says_right": True} for item in items]
     found = judge_report(items) | {"probes": probes.summary(tricks), "too_weak": None}
+    plan = signal.Plan(group_size=8, groups=24, rewards=True, test_questions=400, seeds=1)
+    write_json(root / "judge" / "signal.json", signal.measure(items, plan, signal.Limits(0.05, 0.5, 0.25)))
     settings = {"samples": 4, "temperature": 0.7, "run": "sft"}
     write_json(root / "judge" / "calibration.json", found | {"judge": "weights/judge", "settings": settings})
     write_json(root / "judge" / "policies.json", {run: found for run in runs if run not in BASELINES})

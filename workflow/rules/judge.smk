@@ -55,19 +55,41 @@ rule calibrate_judge:
         "../scripts/calibrate_judge.py"
 
 
-rule gate_judge:
+rule measure_signal:
+    input:
+        verdicts=rules.judge_policy.output.verdicts,
+        splits=rules.prepare_data.output.summary,
+    output:
+        signal=LAYOUT.judge.signal,
+    log:
+        LAYOUT.log(RULES["measure_signal"]),
+    priority: 10  # as for calibrate_judge
+    conda:
+        "../../envs/gavel.yaml"
+    params:
+        code=code("measure_signal.py"),
+        plan=job_params.signal_plan(config),
+        limits=without(config["rl"]["signal"], "on_weak"),
+        test_set=config["primary"]["test_set"],
+    script:
+        "../scripts/measure_signal.py"
+
+
+rule gate_rl:
     input:
         calibration=rules.calibrate_judge.output.calibration,
+        signal=rules.measure_signal.output.signal,
     output:
         gate=LAYOUT.judge.gate,
     log:
-        LAYOUT.log(RULES["gate_judge"]),
+        LAYOUT.log(RULES["gate_rl"]),
     retries: 0  # a retry would give the same result
     conda:
         "../../envs/gavel.yaml"
     params:
-        code=code("gate_judge.py"),
+        code=code("gate_rl.py"),
+        stops=job_params.gates(config),
         min_within_auc=config["judge"]["min_within_auc"],
         max_off_label=config["judge"]["max_off_label"],
     script:
-        "../scripts/gate_judge.py"
+        "../scripts/gate_rl.py"

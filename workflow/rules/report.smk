@@ -8,6 +8,7 @@ rule report_html:
         trainings=[LAYOUT.runs(run).training for run in RUNS if run != "base"],
         runs=[LAYOUT.runs(run).run_json for run in RUNS],
         calibration=rules.calibrate_judge.output.calibration,
+        signal=rules.measure_signal.output.signal,
         verdicts=rules.judge_policy.output.verdicts,
         prompts=[LAYOUT.prompt(BASELINE), rules.judge_policy.output.prompt],
         policies=rules.calibrate_trained.output.policies,

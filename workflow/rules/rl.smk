@@ -8,9 +8,8 @@ TRAINING_ANSWERS = [
 ]
 
 
-GATE = (  # what training under the judge waits for
-    rules.gate_judge.output.gate if config["judge"]["on_weak_judge"] == "stop" else []
-)
+# What RL waits for. Once it has passed, a gate that is checked again trains nothing again.
+GATE = ancient(rules.gate_rl.output.gate) if job_params.gates(config) else []
 RL_CODE = {  # whether the run is a control -> its code
     True: code("train_rl.py"),
     False: code("train_rl.py", "gavel.judge.controls"),

@@ -286,9 +286,10 @@ RERUNS = {
     "judge.single_token": ASKS_THE_JUDGE,
     "judge.simulated": set(),  # in a study without a simulated judge
     "judge.controls": set(),  # in a run that is no control
+    "judge_eval.signal": {"measure_signal"},
     "judge_eval.benchmark": {"benchmark_judge"},
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
-    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_judge"},
+    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_rl"},
     "judge_eval.pairs": {"checked_responses", "solution_pairs"},
     "judge_eval.checked_responses": {"checked_responses"},
     # The type of the study's answers, and a type that it does not have.
@@ -468,7 +469,7 @@ def test_a_benchmark_file_leads_to_its_rule():
         assert rule_of_benchmark(re.sub(r"{\w+}", "some/thing", below)) == name
     assert rule_of_benchmark("metrics/sft") is None
     with pytest.raises(ValueError, match="no benchmark file"):
-        Layout("x").benchmark(RULES["gate_judge"])
+        Layout("x").benchmark(RULES["gate_rl"])
 
 
 def test_a_jobs_log_has_its_names():

@@ -35,7 +35,7 @@ def results(tmp_path):
             columns = {"id": ["l", "l", "u", "u"], "group": [0, 0, 1, 1], "labeled": [True, True, False, False]}
             columns |= {"response": [f"def solution():\n    return {n}" for n in (1, 7, 2, 7)]}
             columns |= {"tokens": [9] * 4, "finished": [True] * 4, "lambda": [lam] * 4, "skipped": [False] * 4}
-            columns |= {"verifiable": verifiable, "judge": judge, "reward": original}
+            columns |= {"verifiable": verifiable, "judge": judge, "reward": original, "terms": [[]] * 4}
             store.write(step, columns | {"advantage": [0.0] * 4, "logp": [-1.0] * 4})
         store.merge(root / "runs" / run / "rollouts")
     return root
@@ -99,7 +99,7 @@ VERIFIERS = {
     ("options", "message"),
     [
         (["--run", "ppo-lambda0-seed0"], "--run: 'ppo-lambda0-seed0' has kept no rollouts; choose from grpo-lambda0-"),
-        (["--verifier", "nowhere.py:check"], "expected FILE.py:FUNCTION, with a file that exists"),
+        (["--verifier", "nowhere.py:check"], "nowhere.py is no Python file; write its path and a function"),
         (["--verifier", "{}/short.py:check"], "expected 2 values, True, False or None"),
         (["--verifier", "{}/odd.py:check"], "expected 2 values, True, False or None"),
         (["--verifier", "{}/broken.py:check"], "division by zero"),

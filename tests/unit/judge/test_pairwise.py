@@ -138,7 +138,7 @@ def test_a_judge_that_compares_is_tried_on_the_probes_of_fewer_problems(kind, pr
     write_jsonl(
         tmp_path / "validation.jsonl", [row | {"solution": f"{row['gold']}\n#### {row['gold']}"} for row in rows]
     )
-    drawn = [[SimpleNamespace(text="#### 1", ids=[1])] for _ in rows]
+    drawn = [[SimpleNamespace(text="#### 1", ids=[1], finished=True)] for _ in rows]
     policy = SimpleNamespace(solve=lambda *_, **__: drawn)
     monkeypatch.setattr(verdicts, "Policy", SimpleNamespace(load=lambda *_: policy))
     monkeypatch.setattr(verdicts.load, "load", lambda **_: None)
@@ -216,7 +216,7 @@ def test_rows_written_and_read_again_say_the_same():
     rule.templates = ["{question}\n\n{first}\n\n{second}"]
     rule.backend.answers = lambda asked, groups: [LabelProbabilities(0.7, 0.2) for _ in asked]
     asked = [{"id": "1", "question": "1+1?", "response": text, "gold": "2", "kind": None} for text in texts]
-    rows = [row | {"tokens": 5, "steps": 1} for row in _judged(asked, rule, "program")]
+    rows = [row | {"tokens": 5, "finished": True, "steps": 1} for row in _judged(asked, rule, "program")]
     assert rows[0]["says_right"] is None
     assert_typed(rows, VerdictRow)
     found = judge_report(json.loads(json.dumps(rows)))

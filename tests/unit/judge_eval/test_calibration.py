@@ -165,7 +165,7 @@ def test_a_judge_may_say_something_else_than_its_labels(mass, most, least, weak)
 
 def test_the_figures_leave_perturbed_problems_out_but_for_their_kinds():
     row = {"judge": 0.9, "off_label_mass": 0.0, "truncated": False, "probability": 0.9, "phrasings": []}
-    row |= {"id": "a", "correct": True, "tokens": 5, "steps": 2, "kind": None}
+    row |= {"id": "a", "correct": True, "tokens": 5, "finished": True, "steps": 2, "kind": None}
     rows = [row, row | {"correct": False, "judge": 0.1, "probability": 0.1}]
     rows += [row | {"id": "b", "kind": "digit expansion", "correct": False}]
     found = judge_report(rows)
@@ -191,31 +191,42 @@ def test_intervals_are_over_questions():
 
 @pytest.fixture
 def gate(tmp_path):
-    """Runs the rule's script on a calibration; returns the log and what the gate says."""
+    """Runs the rule's script on a calibration and a signal; returns whether the gate has opened."""
 
-    def run(found: dict, least: float | None, most: float | None):
+    def run(found: dict, least: float | None = None, most: float | None = None, weak: str | None = None, stops=None):
         write_json(tmp_path / "calibration.json", found)
+        write_json(tmp_path / "signal.json", {"weak": weak})
         out, log = tmp_path / "gate.json", tmp_path / "logs" / "gate.log"
+        stops = ["judge.on_weak_judge", "rl.signal.on_weak"] if stops is None else stops
         workflow = SimpleNamespace(
             log=[str(log)],
-            params=SimpleNamespace(min_within_auc=least, max_off_label=most),
-            input=SimpleNamespace(calibration=str(tmp_path / "calibration.json")),
+            params=SimpleNamespace(stops=stops, min_within_auc=least, max_off_label=most),
+            input=SimpleNamespace(calibration=str(tmp_path / "calibration.json"), signal=str(tmp_path / "signal.json")),
             output=SimpleNamespace(gate=str(out)),
         )
+        out.unlink(missing_ok=True)
         with suppress(SystemExit):
-            runpy.run_path(str(SCRIPTS / "gate_judge.py"), init_globals={"snakemake": workflow})
+            runpy.run_path(str(SCRIPTS / "gate_rl.py"), init_globals={"snakemake": workflow})
         return out.exists()
 
     return run
 
 
+GOOD = {"off_label_mass": 0.01, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
+
+
 def test_the_gate_stops_a_judge_that_hardly_answers(gate, capfd):
-    good = {"off_label_mass": 0.01, "auc_within": 0.9, "auc_within_questions": 50, "n": 400, "missing": 0}
-    assert not gate(good | {"off_label_mass": 0.8}, None, 0.5)
+    assert not gate(GOOD | {"off_label_mass": 0.8}, None, 0.5)
     assert "80% of the judge's probability is on other tokens" in capfd.readouterr().err
-    assert not gate(good, 0.95, 0.5)
-    assert gate(good, None, 0.5)
-    assert gate(good | {"off_label_mass": 0.8}, 0.7, None)
+    assert not gate(GOOD, 0.95, 0.5)
+    assert gate(GOOD, None, 0.5)
+    assert gate(GOOD | {"off_label_mass": 0.8}, 0.7, None)
+
+
+def test_the_gate_stops_a_study_without_signal_and_only_where_the_config_says_so(gate, capfd):
+    assert not gate(GOOD, weak="nothing to learn")
+    assert "nothing to learn; RL is not run (rl.signal.on_weak: stop)" in capfd.readouterr().err
+    assert gate(GOOD, 0.95, weak="nothing to learn", stops=[])
 
 
 def test_error_rates_are_counts_and_youdens_j_their_difference():

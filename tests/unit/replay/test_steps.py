@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from gavel.replay.steps import Rollout, advantages, agreement, correlation, divergence, question_aucs, step_row
+from gavel.replay.steps import Rollout, agreement, divergence, question_aucs, step_row
+from gavel.stats.advantages import advantages, correlation
 
 
 def rollout(seed, missing=0.1):

@@ -1,9 +1,7 @@
 """`gavel replay`: rewards of another judge, lambda or verifier for a finished study's completions."""
 
 import argparse
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from gavel.cli.commands import Commands, fraction
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import open_atomically
+from gavel.common.own_functions import load_function
 from gavel.solutions.answers import use_budget
 
 TRUTH = "truth"
@@ -130,18 +129,7 @@ def _cache(settings: dict[str, Any], path: Path, exact: bool) -> dict[str, Any]:
 def _verifier(name: str) -> Any:
     """The function of a Python file, `FILE.py:FUNCTION`, whose results are checked."""
     path, _, function = name.rpartition(":")
-    if not path.endswith(".py") or not Path(path).is_file():
-        raise InputError(f"--verifier {name}: expected FILE.py:FUNCTION, with a file that exists")
-    spec = importlib.util.spec_from_file_location("gavel_verifier", path)
-    assert spec and spec.loader  # a Python file has both
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    sys.path.insert(0, str(Path(path).resolve().parent))  # for modules beside it
-    try:
-        spec.loader.exec_module(module)
-        own = getattr(module, function)
-    except Exception as error:
-        raise InputError(f"--verifier {name}: {first_line(error)}") from error
+    own = load_function(path, function, f"--verifier {name}")
 
     def checked(responses: Sequence[str], golds: Sequence[str]) -> list[bool | None]:
         try:

@@ -8,6 +8,7 @@
 - `digests`: digests of files, folders and jobs
 - `environment`: versions, hardware and the git commit
 - `seeding`: seeds that belong to an item
+- `own_functions`: functions of the user's own
 - `paths`: the project's folders
 - `nested`: nested settings under dotted names
 - `dataclass_config`: sections of the config as dataclasses

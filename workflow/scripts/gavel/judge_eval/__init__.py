@@ -2,6 +2,7 @@
 
 - `verdicts`: a judge's verdicts on a policy's responses, with correctness by the verifier
 - `calibration`: whether the judge is good enough to train on
+- `signal`: whether RL under the judge has anything to learn
 - `decision`: yes, no or unclear: `decide`
 - `probes`: adversarial probes: `PROBES`
 - `pairs`: pairs of a correct and an incorrect solution

@@ -44,10 +44,11 @@ class Candidate(TypedDict):
 
 
 class PolicyCandidate(Candidate):
-    """A policy's response: its question's `kind` of perturbation, its `tokens` and `steps`."""
+    """A policy's response; the other fields are those of `VerdictRow`."""
 
     kind: str | None
     tokens: int
+    finished: bool
     steps: int
 
 
@@ -64,6 +65,7 @@ class VerdictRow(Verdicts):
         id: the question's.
         kind: of perturbation, None for an unperturbed question.
         tokens: of the response.
+        finished: whether it was not truncated.
         steps: of the response.
     """
 
@@ -72,6 +74,7 @@ class VerdictRow(Verdicts):
     response: str
     kind: str | None
     tokens: int
+    finished: bool
     steps: int
 
 

@@ -60,7 +60,7 @@ def judge_policy(
     groups = policy.solve([row["question"] for row in rows], task, n=samples, temperature=temperature)
     asked: list[PolicyCandidate] = [
         {"id": row["id"], "question": row["question"], "response": s.text, "gold": row["gold"]}
-        | {"kind": row.get("kind"), "tokens": len(s.ids), "steps": steps(s.text, task.format)}
+        | {"kind": row.get("kind"), "tokens": len(s.ids), "finished": s.finished, "steps": steps(s.text, task.format)}
         for row, group in zip(rows, groups, strict=True)
         for s in group
     ]

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 
+from gavel.stats.advantages import advantages, correlation
 from gavel.stats.auc import auc
 from gavel.stats.intervals import clustered_mean
 
@@ -89,25 +90,6 @@ def agreement(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> floa
         alike += float((one == other).sum() + 0.5 * (other == 0).sum())
         pairs += int(told.sum())
     return alike / pairs if pairs else None
-
-
-def advantages(groups: np.ndarray, rewards: np.ndarray) -> np.ndarray:
-    """Rewards `(N,)` minus the mean of their groups; NaN where missing."""
-    result = np.full(len(rewards), np.nan)
-    for group in np.unique(groups):
-        inside = (groups == group) & ~np.isnan(rewards)
-        if inside.any():
-            result[inside] = rewards[inside] - rewards[inside].mean()
-    return result
-
-
-def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Pearson's correlation where both are known; None if one of them does not vary."""
-    both = ~(np.isnan(first) | np.isnan(second))
-    a, b = first[both], second[both]
-    if len(a) < 2 or np.ptp(a) < 1e-12 or np.ptp(b) < 1e-12:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def question_aucs(rollout: Rollout, rewards: Sequence[float | None]) -> list[tuple[str, float]]:

@@ -16,7 +16,8 @@ from gavel.common.files import open_atomically
 from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutRow, read_rollouts
 from gavel.replay.rewards import Truth
-from gavel.replay.steps import Rollout, advantages, correlation, question_aucs
+from gavel.replay.steps import Rollout, question_aucs
+from gavel.stats.advantages import advantages, correlation
 from gavel.training.rl.rewards import RewardRules
 
 # Of `hacking_onset`: steps, fraction of completions, and standard errors. Three, because the best of many windows is

@@ -44,6 +44,7 @@ from gavel.report.sections import (
 from gavel.report.sections.monitor_errors import monitor_errors
 from gavel.report.sections.prompts import rendered_prompts
 from gavel.report.sections.samples import QUOTAS, SURE, choose, write_all
+from gavel.report.sections.signal import signal_table
 
 SEED = 0  # chooses the samples and judgments on the page
 PROVENANCE = ("command", "commit", "generated", "hardware", "versions", "data", "hub", "padding")
@@ -170,6 +171,8 @@ def _context(
         "drops": _filled(results, perturbation_kinds.drop_table),
         "splits_by_answer": _filled(results, perturbation_kinds.answerable_table),
         "calibration": results.calibration,
+        "signal": signal_table(results),
+        "no_signal": (results.signal or {}).get("weak"),
         "judge": study["judge"]["model"],
         "judge_trained": stages[-1].name if stages else None,
         "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,

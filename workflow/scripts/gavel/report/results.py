@@ -48,6 +48,7 @@ REQUIRED_COLUMNS = set("run checkpoint baseline set metric k n".split())
 # Columns of numbers in monitor.csv and training.csv.
 MONITOR_COLUMNS = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
 CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
+SIGNAL = {"mixed": NUMBER, "effective_groups": NUMBER, "truncated": NUMBER, "correlation": NUMBER | None}
 RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
@@ -71,7 +72,7 @@ class Results:
             `reason`.
         monitors, training: run -> monitor.csv and training.csv, for tables that exist and have rows.
         rollouts: run -> its rows of rollouts.csv.
-        calibration, policies, audit, splits: None if the file is missing.
+        calibration, signal, policies, audit, splits: None if the file is missing.
         judge_benchmark: without rows if the file is missing.
         usage: group of rules (`gavel.study.rules.Rule.group`) -> tokens.
         contests: run -> test set -> the round robins and knockouts between its samples, with their cost
@@ -89,6 +90,7 @@ class Results:
     training: dict[str, pd.DataFrame]
     rollouts: dict[str, pd.DataFrame]
     calibration: dict[str, Any] | None
+    signal: dict[str, Any] | None
     policies: dict[str, Any] | None
     judge_benchmark: pd.DataFrame
     audit: dict[str, Any] | None
@@ -223,6 +225,7 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
         training=_tables({run: files.runs(run).training for run in runs}),
         rollouts=_rollouts(files, runs),
         calibration=_optional(files.judge.calibration, **CALIBRATION),
+        signal=_optional(files.judge.signal, **SIGNAL),
         policies=_optional(files.judge.policies),
         judge_benchmark=_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
         audit=_optional(files.data.audit),

@@ -83,7 +83,7 @@ def clustered_mean(
     means = {top / count for top, count in sums.values()}
     if max(means) - min(means) < 1e-12:
         return wilson(min(means) * len(sums), len(sums))
-    drawn = _resampled_sums(np.asarray(list(sums.values()), dtype=float), resamples, seed)
+    drawn = resampled_sums(np.asarray(list(sums.values()), dtype=float), resamples, seed)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
     return Interval(float(low), float(high))
 
@@ -109,7 +109,7 @@ def clustered_difference(
     if not count or not other_count:
         return None
     means = top / count, other_top / other_count
-    drawn = _resampled_sums(table, resamples, seed)
+    drawn = resampled_sums(table, resamples, seed)
     drawn = drawn[(drawn[:, 1] > 0) & (drawn[:, 3] > 0)]
     differences = drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3]
     low, high = np.quantile(differences, [0.025, 0.975])
@@ -168,7 +168,7 @@ def ratio_drop(
     if not table.size or not table[2].any():
         raise ValueError("the drop is undefined: no original has a value other than 0")
     count = table.shape[1]
-    sums = _resampled_sums(table.T, resamples, seed)
+    sums = resampled_sums(table.T, resamples, seed)
     sums = sums[sums[:, 2] > 0]  # a resample without any correct original has no ratio
     drawn = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / count)
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -231,7 +231,7 @@ def _two_sided(means: np.ndarray) -> float:
     return p
 
 
-def _resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+def resampled_sums(table: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Column sums of `resamples` resamples of the rows with replacement, shape (resamples, columns)."""
     size = len(table)
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=resamples)

@@ -165,6 +165,7 @@ class JudgeFiles:
         self.probes = f"{folder}/probes.jsonl"
         self.usage = f"{folder}/usage.json"  # for verdicts and probes
         self.calibration = f"{folder}/calibration.json"
+        self.signal = f"{folder}/signal.json"  # whether RL has anything to learn from
         self.gate = f"{folder}/gate.json"
         self.policies = f"{folder}/policies.json"  # calibration on every RL run's samples
         self.benchmark_csv = f"{folder}/benchmark.csv"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gavel.judge.kinds import KINDS, TASKS
-from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, start_model
+from gavel.study.layout import SELF_TAUGHT_STEPS, Layout, judge_stages, model, primary_comparison, start_model
 
 # What a judge's scores depend on, besides `prompting`. Its address and batch sizes are passed separately, so changing
 # them reruns nothing.
@@ -45,10 +45,30 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
     """The settings of section `rl` that a run depends on; `gavel.training.rl.rollout_server` adds vLLM's address."""
-    left_out = {"algorithms", "lambda", "seeds", "keep_rollouts"}
+    left_out = {"algorithms", "lambda", "seeds", "keep_rollouts", "signal"}
     settings = {key: value for key, value in study["rl"].items() if key not in left_out}
     vllm = settings["vllm"]
     return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}
+
+
+def gates(study: dict[str, Any]) -> list[str]:
+    """The keys that stop a study before RL, where it says so."""
+    values = {
+        "judge.on_weak_judge": study["judge"]["on_weak_judge"],
+        "rl.signal.on_weak": study["rl"]["signal"]["on_weak"],
+    }
+    return [key for key, value in values.items() if value == "stop"]
+
+
+def signal_plan(study: dict[str, Any]) -> dict[str, Any]:
+    """What the study plans, as far as its signal depends on it: fields of `gavel.judge_eval.signal.Plan`."""
+    rl = study["rl"]
+    return {
+        "group_size": rl["num_generations"],
+        "groups": rl["prompts_per_step"],
+        "rewards": min(rl["lambda"]) < 1,
+        "seeds": len(primary_comparison(study, None)["runs"]),
+    }
 
 
 def rollouts(study: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@
 - `votes`: answers chosen from several samples
 - `perturbation_kinds`: perturbed test sets, by kind of perturbation
 - `judge`: the judge's calibration and probes
+- `signal`: whether RL had anything to learn from
 - `judge_benchmark`: the judge benchmark
 - `judge_training`: the judge's training
 - `samples`: the sample browser

@@ -212,6 +212,29 @@ class LambdaSchedule(Section):
     )
 
 
+class SignalGate(Section):
+    """Whether RL has anything to learn from, before its first step: limits for the baseline's responses to validation
+    questions and the judge's scores of them, as the calibration samples them."""
+
+    min_mixed: Fraction | None = Field(
+        0.05,
+        description="Minimum fraction of groups with both correct and incorrect responses. In any other group, all "
+        "that a reward tells apart is equally correct. null sets no limit.",
+    )
+    max_truncated: Fraction | None = Field(
+        0.5, description="Maximum fraction of responses that are truncated; null sets no limit."
+    )
+    min_correlation: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        0.25,
+        description="Minimum correlation between the judge's advantages (a score minus its mean over the question's "
+        "responses) and those of a reward for correctness; checked if the judge rewards any run. In the toy world, no "
+        "judge below 0.25 made a student better (docs/dial.md). null sets no limit.",
+    )
+    on_weak: Literal["warn", "stop"] = Field(
+        "warn", description="Beyond a limit: `warn` in the log and the report, or `stop` before RL."
+    )
+
+
 class GroupFilter(Section):
     """Replace the groups of a rollout that carry no signal by groups of other questions of the same pool (in DAPO:
     dynamic sampling). A group is a question's responses. One that fails after the last redraw is left out of the
@@ -340,6 +363,9 @@ class Rl(Section):
         description="Save a checkpoint every N rollouts; a killed run loses at most this much work. A run keeps its "
         "newest complete checkpoint and its best model by validation: four times the size of the weights, eight while "
         "a checkpoint is being written.",
+    )
+    signal: SignalGate = Field(
+        default_factory=SignalGate, description="Limits below which RL has too little to learn from."
     )
     keep_rollouts: Annotated[int, Field(ge=0)] = Field(
         1,

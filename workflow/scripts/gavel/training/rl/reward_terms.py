@@ -1,16 +1,13 @@
 """Reward terms of the user's own: Python functions that the config's `rl.reward_terms` names as `file.py:function`."""
 
-import importlib.util
 import math
 import numbers
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from gavel.common.errors import InputError
+from gavel.common.errors import InputError, first_line
+from gavel.common.own_functions import failed_line, load_function
 
 # Questions, completions and gold answers, `(N,)` each -> a number for each completion, or None where it has none. The
 # gold answer is None for a completion of an unlabelled question, and for all at lambda 0.
@@ -58,23 +55,8 @@ class RewardTerm:
         Raises:
             InputError: the file is missing, fails, or has no such function.
         """
-        path, name = Path(settings.path), settings.name
-        spec = importlib.util.spec_from_file_location(f"gavel_reward_terms.{path.stem}", path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise InputError(
-                f"rl.reward_terms: {path} is no Python file; name a file and a function, my_terms.py:brevity"
-            )
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # dataclasses look their module up there
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise InputError(f"rl.reward_terms: {_line(error, path)}: {type(error).__name__}: {error}") from error
-        function = getattr(module, name, None)
-        if not callable(function):
-            there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-            raise InputError(f"rl.reward_terms: {path} has no function {name!r} (it has {', '.join(there) or 'none'})")
-        return cls(name, str(path), function)
+        path, name = settings.path, settings.name
+        return cls(name, path, load_function(path, name, "rl.reward_terms"))
 
     def __call__(
         self, questions: Sequence[str], completions: Sequence[str], golds: Sequence[str | None]
@@ -88,7 +70,7 @@ class RewardTerm:
             values = list(self.function(list(questions), list(completions), list(golds)))
         except Exception as error:
             raise InputError(
-                f"{_line(error, Path(self.path))}: the reward term {self.name!r} raised {type(error).__name__}: {error}"
+                f"{failed_line(error, self.path)}: the reward term {self.name!r} raised {first_line(error)}"
             ) from error
         if len(values) != len(completions):
             raise InputError(
@@ -112,14 +94,6 @@ class RewardTerm:
         """File and line of the function."""
         code = getattr(self.function, "__code__", None)
         return f"{self.path}:{code.co_firstlineno}" if code else self.path
-
-
-def _line(error: Exception, path: Path) -> str:
-    """The last line of the file that an error went through."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"{path}:{error.lineno}"
-    frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return f"{path}:{frames[-1]}" if frames else str(path)
 
 
 def add_terms(
