@@ -32,8 +32,8 @@ def load_function(path: str | Path, name: str, key: str) -> Callable[..., Any]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{key}: {failed_line(error, path)}: {first_line(error)}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if function is None or not callable(function):
         there = [value.__name__ for value in vars(module).values() if getattr(value, "__module__", "") == spec.name]
         raise InputError(f"{key}: {path} has no function {name!r} (it has {', '.join(there) or 'none'})")
     return function

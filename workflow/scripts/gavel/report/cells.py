@@ -1,7 +1,7 @@
 """Numbers formatted for readers, and tables made of them."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -28,14 +28,6 @@ class Table:
     rows: list[list[Cell]]
     groups: list[tuple[str, int]] = ()
     caption: str = ""
-
-
-class Estimate(NamedTuple):
-    """A fraction with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 MISSING = Cell("–", sort=float("-inf"))

@@ -9,11 +9,12 @@ import pandas as pd
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import WrittenJudgment
 from gavel.report.baseline import Baseline
-from gavel.report.cells import MISSING, Cell, Estimate, Table, count, estimate_cell, join_words, points, text
+from gavel.report.cells import MISSING, Cell, Table, count, estimate_cell, join_words, points, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import accuracy_against_cost
 from gavel.report.results import Results
 from gavel.report.sections.samples import ending, short
+from gavel.stats.intervals import Estimate
 
 TITLES = {
     "error": "By kind of error in the wrong solution",

@@ -14,7 +14,6 @@ from gavel.judge_eval.benchmark_metrics import gain
 from gavel.report.cells import (
     MISSING,
     Cell,
-    Estimate,
     Table,
     count,
     difference_cell,
@@ -31,7 +30,7 @@ from gavel.report.results import Results, csv_table, last_line
 from gavel.report.sections.data_and_cost import trained_tokens
 from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
-from gavel.stats.intervals import clustered_mean
+from gavel.stats.intervals import Estimate, clustered_mean
 from gavel.study.layout import judge_stages
 from gavel.study.rules import RULES
 from gavel.training.judge.records import ContrastingPair, Judgment

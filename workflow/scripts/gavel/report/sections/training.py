@@ -8,12 +8,12 @@ import pandas as pd
 from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import VerdictRow
 from gavel.report import run_selection
-from gavel.report.cells import Estimate, Table, count, estimate_cell, join_words, text
+from gavel.report.cells import Table, count, estimate_cell, join_words, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
 from gavel.report.plots.training import diagnostic, sft_curve, training_curve
 from gavel.report.results import Results
 from gavel.report.sections.samples import short
-from gavel.stats.intervals import clustered_mean
+from gavel.stats.intervals import Estimate, clustered_mean
 
 LOGGED = {
     "reward": "mean reward",
