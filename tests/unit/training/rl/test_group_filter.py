@@ -8,7 +8,8 @@ from gavel.data.rollouts import read_rollouts
 from gavel.judge.verdict import Judge, Usage, Verdict
 from gavel.models.sampling import Sample
 from gavel.training.rl.group_filter import FilteredRollout, has_signal
-from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardParts, RewardRules
+from gavel.training.rl.reward_parts import RewardParts
+from gavel.training.rl.rewards import LambdaSchedule, MissingRewards, MixedReward, RewardRules
 from gavel.training.rl.settings import GroupFilterSettings
 from helpers.small_run import small_run
 

@@ -3,6 +3,7 @@
 - `train`: `train` runs it
 - `algorithms`: the table of algorithms: `ALGORITHMS`
 - `rewards`: the reward, and its mix: `mix`
+- `reward_parts`: what rewards are made of
 - `reward_terms`: rewards of the user's own
 - `group_filter`: replaces groups that carry no signal
 - `grpo`: TRL's GRPOTrainer with packed groups

@@ -18,7 +18,8 @@ from trl import GRPOTrainer
 
 from gavel.models.sampling import Sample
 from gavel.training import distributed
-from gavel.training.rl.rewards import FilteredParts, MixedReward, RewardParts, joined
+from gavel.training.rl.reward_parts import FilteredParts, RewardParts
+from gavel.training.rl.rewards import MixedReward
 from gavel.training.rl.rollout import Rollout
 from gavel.training.rl.settings import GroupFilterSettings
 
@@ -106,7 +107,7 @@ class FilteredRollout:
         self._groups = groups
         self.reward.take(
             FilteredParts(
-                joined([group.parts for group in groups]),
+                RewardParts.join([group.parts for group in groups]),
                 frozenset(place * size + member for place in left_out for member in range(size)),
                 sum(parts.judge_tokens for parts in spent),
                 {"groups_redrawn": redrawn, "groups_left_out": distributed.mean(len(left_out) / len(groups))},

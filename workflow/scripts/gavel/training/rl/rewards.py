@@ -1,10 +1,10 @@
 """Rewards: the verifiable reward, and its mix with the judge's. The only place where the two meet."""
 
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -14,6 +14,7 @@ from gavel.judge.verdict import Judge
 from gavel.judge.verdict import rewards as judge_rewards
 from gavel.solutions.verifier import verify
 from gavel.training import distributed
+from gavel.training.rl.reward_parts import FilteredParts, RewardParts
 from gavel.training.rl.reward_terms import RewardTerm, add_terms
 from gavel.training.rl.rollout_recorder import RewardedRollout
 
@@ -167,63 +168,6 @@ class RewardRules:
     per_token: float = 0.0
     answer_type: str = "number"
     weights: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class RewardParts:
-    """The parts of the rewards of completions `(N,)`; None where there is none or it is missing.
-
-    Attributes:
-        correct: the verifier's verdicts on completions of labelled questions.
-        verifiable: verifiable rewards.
-        judge: the judge's scores, before they are centred.
-        accepted: whether the judge accepts them; None from a judge that only compares.
-        truncated: whether the judging prompt was cut.
-        terms: the values of the user's own terms, one list for each completion.
-        judge_tokens: that the judge read and wrote for all of them.
-    """
-
-    correct: list[bool | None]
-    verifiable: list[float | None]
-    judge: list[float | None]
-    accepted: list[bool | None]
-    truncated: list[bool]
-    terms: list[list[float | None]]
-    judge_tokens: int = 0
-
-    def split(self, count: int) -> "list[RewardParts]":
-        """The parts of `count` groups of the same size; the first one has all tokens."""
-        size = len(self.judge) // count
-        found = []
-        for first in range(0, len(self.judge), size):
-            columns = {name: values[first : first + size] for name, values in self._columns().items()}
-            found.append(RewardParts(**columns, judge_tokens=0 if first else self.judge_tokens))
-        return found
-
-    def _columns(self) -> dict[str, list[Any]]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, list)}
-
-
-def joined(groups: Sequence[RewardParts]) -> RewardParts:
-    """The parts of several groups as one."""
-    columns = [group._columns() for group in groups]
-    together = {name: [value for each in columns for value in each[name]] for name in columns[0]}
-    return RewardParts(**together, judge_tokens=sum(group.judge_tokens for group in groups))
-
-
-class FilteredParts(NamedTuple):
-    """A rollout that a group filter has rewarded already.
-
-    Attributes:
-        left_out: places of completions that must not update the policy.
-        judge_tokens: for all completions, those that were replaced too.
-        logged: metrics of the filter.
-    """
-
-    parts: RewardParts
-    left_out: Collection[int]
-    judge_tokens: int
-    logged: Mapping[str, float]
 
 
 class MixedReward:
