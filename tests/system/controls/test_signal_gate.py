@@ -30,6 +30,9 @@ def test_a_study_with_a_signal_goes_on(project):
     assert signal["weak"] is None
     assert signal["correlation_ci95"][0] > 0.25
     assert (project.results / "runs/grpo-lambda0.5-seed0/run.json").exists()
+    stricter = STOP | {"signal": STOP["signal"] | {"min_correlation": 0.3}}
+    project.configure(rl=stricter, judge=SURE)
+    assert project.planned("rl") == {"measure_signal", "gate_rl"}  # a gate that is checked again trains nothing
 
 
 def test_a_judge_that_is_a_coin_is_stopped(project):
