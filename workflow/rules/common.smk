@@ -12,7 +12,7 @@ from gavel.study import checks, layout, memory_check, resolve
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
-from gavel.study.named_judge import named_judge
+from gavel.study.named_judge import named_judge, watching_judges
 from gavel.study.rules import RULES
 
 try:
@@ -21,6 +21,7 @@ try:
         name: named_judge(judge, ROOT, f"config: replay.judges.{name}", here=True)
         for name, judge in config["replay"]["judges"].items()
     }
+    WATCHERS = watching_judges(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -33,6 +34,12 @@ onstart:
     record_owner(".")
     try:
         checks.check(config, here=workflow.local_exec)
+        for key, judges in (
+            ("replay.judges", REPLAY_JUDGES),
+            ("judge.watch", WATCHERS),
+        ):
+            for name, judge in judges.items():
+                checks.check_named_judge(judge.settings, f"config: {key}.{name}")
         memory_check.check_memory(
             config,
             here=workflow.local_exec,

@@ -2,11 +2,6 @@ def replay_judge(wildcards):
     return REPLAY_JUDGES[wildcards.judge]
 
 
-def replay_model(wildcards):
-    model = replay_judge(wildcards).settings["model"]
-    return model if model and Path(model).is_dir() else []
-
-
 rule replay_rollouts:
     input:
         rollouts=[LAYOUT.runs(run).rollouts for run in RL_RUNS],
@@ -15,7 +10,7 @@ rule replay_rollouts:
             rules.prepare_data.output.unlabeled,
         ],
         withheld=rules.prepare_data.output.withheld,
-        judge=replay_model,
+        judge=lambda wildcards: replay_judge(wildcards).folders,
         prompts=lambda wildcards: prompt_files(*replay_judge(wildcards).prompts),
     output:
         steps=LAYOUT.replay("{judge}").steps,

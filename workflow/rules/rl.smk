@@ -10,9 +10,20 @@ TRAINING_ANSWERS = [
 
 # What RL waits for. Once it has passed, a gate that is checked again trains nothing again.
 GATE = ancient(rules.gate_rl.output.gate) if job_params.gates(config) else []
+# What judges that watch depend on. Without any, none of it is a param, so that it retrains nothing.
+WATCHED = {name: judge.settings for name, judge in WATCHERS.items()}
+RL_UNUSED = {*UNUSED, "gavel.study.named_judge"}
+if not WATCHED:
+    RL_UNUSED |= {"gavel.training.rl.watchers"}
+if any("simulated" in settings for settings in WATCHED.values()):
+    RL_UNUSED -= {"gavel.judge.simulated"}
 RL_CODE = {  # whether the run is a control -> its code
-    True: code("train_rl.py"),
-    False: code("train_rl.py", "gavel.judge.controls"),
+    control: code_digest(
+        SCRIPTS / "train_rl.py",
+        SCRIPTS / "gavel",
+        unused=RL_UNUSED | (set() if control else {"gavel.judge.controls"}),
+    )
+    for control in (True, False)
 }
 
 
@@ -31,8 +42,19 @@ rule train_rl:
             or RL_RUNS[wildcards.run].get("control") == "all-answers"
             else []
         ),
-        prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
         terms=[term["file"].rpartition(":")[0] for term in config["rl"]["reward_terms"]],
+        watchers=[judge.folders for judge in WATCHERS.values()],
+        prompts=list(
+            dict.fromkeys(
+                SOLVING_PROMPT
+                + JUDGING_PROMPTS
+                + [
+                    file
+                    for judge in WATCHERS.values()
+                    for file in prompt_files(*judge.prompts)
+                ]
+            )
+        ),
         launcher=LAUNCHER,
     output:
         best=directory(LAYOUT.runs("{run}").best),
@@ -58,6 +80,7 @@ rule train_rl:
     resources:
         **asks_for("train_rl"),
     params:
+        **({"watch": WATCHED} if WATCHED else {}),
         code=lambda wildcards: RL_CODE["control" in RL_RUNS[wildcards.run]],
         compute=COMPUTE,
         grid_run=lambda wildcards: RL_RUNS[wildcards.run],

@@ -12,6 +12,7 @@ with script_log(snakemake.log[0], f"rl {run}"):
     from gavel.judge.access import judge_access
     from gavel.models.limits import limits
     from gavel.models.task import Task
+    from gavel.study.named_judge import watch_access
     from gavel.training.rl.rollout_server import rollout_access
     from gavel.training.rl.settings import RLSettings
 
@@ -34,6 +35,10 @@ with script_log(snakemake.log[0], f"rl {run}"):
             data={name: snakemake.input[name] for name in ("labeled", "unlabeled", "validation")},
             judge=params.judge | judge,
             answers=list(snakemake.input.answers) if "control" in params.grid_run else [],
+            watch={
+                name: settings | watch_access(config, name, str(snakemake.input.validation))
+                for name, settings in params.get("watch", {}).items()
+            },
             keep_rollouts=config["rl"]["keep_rollouts"],
             settings=RLSettings.from_section(params.settings, vllm),
             limits=limits(config["evaluation"]),

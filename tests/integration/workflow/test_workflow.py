@@ -235,6 +235,7 @@ def scripts_of(module: str, answer_type: str = "number") -> set[str]:
         "gavel.judge.controls",
         "gavel.judge.simulated",
         "gavel.study.named_judge",
+        "gavel.training.rl.watchers",
     }
     return {path.stem for path in scripts if f"gavel.{module}" in closure(path, SCRIPTS / "gavel", unused)}
 
@@ -327,6 +328,7 @@ RERUNS = {
     "training.rl.rewards": {"replay_rollouts", "rollouts_table", "train_rl"},
     "training.rl.settings": {"train_judge", "train_rl"},
     "training.rl.vllm_rollouts": {"train_rl"},
+    "training.rl.watchers": set(),  # in a study without judges that watch
     # After training.
     "replay.study": {"replay_rollouts"},
     "replay.truth": {"rollouts_table"},

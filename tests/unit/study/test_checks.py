@@ -17,7 +17,7 @@ from gavel.data.pretrain_check import ORIGIN, check_origin
 from gavel.judge.kinds import KINDS, Kind
 from gavel.study import checks, resolve
 from gavel.study.checks import check_tokenizers as check
-from gavel.study.checks import check_training
+from gavel.study.checks import check_named_judge, check_training
 from gavel.study.schema.study import Compute, Evaluation
 from gavel.study.schema.training import Lora, Rl, Sft, Vllm
 from helpers import llama
@@ -244,3 +244,16 @@ def test_a_study_that_asks_for_nothing_special_needs_nothing(machine):
         check_training(**training(rl={"bf16": True}, processes=2, distributed=kind), here=True)
     machine(gpus=2)
     check_training(**training(rl={"vllm": Vllm()}, processes=2, gpus=2, distributed="fsdp"), here=True)
+
+
+def test_another_judge_is_checked_before_the_first_job(tiny, tmp_path):
+    check_named_judge({"model": tiny, "labels": [" Yes", " No"]}, "judge.watch.a")
+    check_named_judge({"model": "", "kind": "simulated"}, "judge.watch.a")  # has no model
+    check_named_judge({"model": "owner/name", "server": {"top_logprobs": 5}}, "judge.watch.a")
+    with pytest.raises(InputError, match=r"judge.watch.a: .*' incorrect' is not one token"):
+        check_named_judge({"model": tiny, "labels": [" Yes", " incorrect"]}, "judge.watch.a")
+    with pytest.raises(InputError, match=r"judge.watch.a: .*no slot"):
+        check_named_judge({"model": tiny, "prompt": "pairwise"}, "judge.watch.a")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="judge.watch.a: model: "):
+        check_named_judge({"model": str(tmp_path / "empty")}, "judge.watch.a")

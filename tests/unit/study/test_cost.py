@@ -121,6 +121,15 @@ def test_a_judge_that_compares_by_hand():
     assert (found["benchmark_items"].completions, found["benchmark_judge"].judged) == (4 * 9, 2 * 4 * 4)
 
 
+def test_judges_that_watch_score_each_validation_response():
+    plain, watched = (
+        {item.label: item.judged for item in workload.work(study(judge=judge))}
+        for judge in ({}, {"watch": {"a": "resources/models/judge", "b": "resources/models/judge"}})
+    )
+    assert watched["train_rl, grpo"] - plain["train_rl, grpo"] == 2 * 2 * 32
+    assert {label for label in plain if plain[label] != watched[label]} == {"train_rl, grpo", "train_rl, ppo"}
+
+
 def test_a_judge_without_judging_prompts_reads_a_response_once(monkeypatch):
     plain, assumed = study(), estimate.Assumptions()
     monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))

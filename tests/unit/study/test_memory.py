@@ -53,6 +53,17 @@ def test_weights_and_states_by_hand():
     assert jobs(divergence, LENGTHS)["train_rl, grpo"].states["SFT policy"] == weights
 
 
+def test_judges_that_watch_are_in_the_memory_of_rl():
+    plain = jobs(shipped(), LENGTHS)["train_rl, grpo"]
+    folder = "resources/models/two-bit-judge"
+    watched = jobs(shipped(judge={"watch": {"a": folder, "b": folder}}), LENGTHS)
+    size = sizes(shipped(judge={"model": folder}))[1]
+    assert plain.states["watching judges"] == 0
+    assert watched["train_rl, grpo"].states["watching judges"] == 2 * 4 * size.parameters
+    assert {"watching, a", "watching, b"} < set(watched["train_rl, grpo"].phases)
+    assert watched["generate"] == jobs(shipped(), LENGTHS)["generate"]
+
+
 def test_keys_and_values_by_hand():
     found = jobs(hub(rl={"prompts_per_step": 3, "num_generations": 4, "validation": {"questions": 2}}), LENGTHS)
     # 12 completions of 20 tokens and 3 prompts of 50; keys and values of 12 layers, 768 numbers of 4 bytes.

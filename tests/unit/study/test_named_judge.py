@@ -6,7 +6,7 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import resolve
-from gavel.study.named_judge import named_judge
+from gavel.study.named_judge import named_judge, watch_access, watching_judges
 
 SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
@@ -78,3 +78,48 @@ def test_the_section_needs_kept_rollouts():
     rl = SHIPPED["rl"] | {"keep_rollouts": 0}
     with pytest.raises(InputError, match="replay.judges needs the completions of RL, but rl.keep_rollouts is 0"):
         resolve.resolve(SHIPPED | {"replay": section, "rl": rl}, ROOT)
+
+
+def watching(root=ROOT, **judges):
+    return watching_judges(resolve.resolve(SHIPPED | {"judge": SHIPPED["judge"] | {"watch": judges}}, root), root)
+
+
+def test_judges_that_watch_are_named_as_those_that_replay(tmp_path):
+    path = written(tmp_path / "own.yaml", study="own", results_dir="results/own")
+    found = watching(a=path, b="resources/models/two-bit-judge")
+    assert found["a"].settings["labels"] == [" Yes", " No"]
+    assert found["b"].settings == {"model": found["b"].folders[0]}
+    for name, why in {
+        "owner/name": "judge.watch.a: owner/name is neither a model folder nor a YAML file; .* download it first",
+        "./nowhere": "judge.watch.a: no such file or folder: ./nowhere",
+    }.items():
+        with pytest.raises(InputError, match=why):
+            watching(a=name)
+    with pytest.raises(InputError, match="judge.watch: name '../a': expected only letters"):
+        watching(**{"../a": path})
+
+
+def test_a_judge_that_watches_scores_single_responses_and_needs_no_server_of_the_job(tmp_path):
+    def named(**judge):
+        return watching(a=written(tmp_path / "own.yaml", study="own", results_dir="results/own", judge=judge))
+
+    pairwise = {"model": "resources/models/judges", "kind": "pairwise"}
+    with pytest.raises(InputError, match=r"judge.watch.a: the judge of .*own.yaml is pairwise, .* name a pointwise"):
+        named(**pairwise)
+    with pytest.raises(InputError, match=r"judge.watch.a: each job of .*own.yaml starts its judge's server"):
+        named(model="owner/name", server={"serve": "job"})
+    server = {"base_url": "http://localhost:1/v1", "concurrency": 3}
+    assert named(model="owner/name", server=server)["a"].folders == []
+
+
+def test_a_training_job_reaches_a_watching_judge_with_validation_answers_only(tmp_path):
+    def access(**judge):
+        path = written(tmp_path / "own.yaml", study="own", results_dir="results/own", judge=judge)
+        study = resolve.resolve(SHIPPED | {"judge": SHIPPED["judge"] | {"watch": {"a": path}}}, ROOT)
+        return watch_access(study, "a", "data/validation.jsonl")
+
+    assert access(kind="simulated", simulated={})["answers"] == ["data/validation.jsonl"]
+    server = {"base_url": "http://localhost:1/v1", "concurrency": 3}
+    reached = access(model="owner/name", server=server, batch_tokens=7)
+    assert (reached["server"]["base_url"], reached["server"]["concurrency"]) == ("http://localhost:1/v1", 3)
+    assert reached["batch_tokens"] == 7 and "answers" not in reached

@@ -18,11 +18,28 @@ from gavel.jobs.serving import serving
 ACCESS_KEYS = "base_url api_key_env top_logprobs concurrency timeout_s retries".split()  # what a server's clients need
 
 
+def client_access(study: dict[str, Any], answers: Sequence[str] | None = None) -> dict[str, Any]:
+    """The keyword arguments of `gavel.judge.load.load` that `gavel.study.params.judge` leaves out.
+
+    Args:
+        study, answers: as in `judge_access`; with `judge.server.serve: job` the address is still missing.
+    """
+    judge, server = study["judge"], study["judge"]["server"]
+    access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ACCESS_KEYS}}
+    if judge["simulated"]:
+        access["answers"] = [str(path) for path in answers or ()]
+    if server:
+        register_secrets(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
+    if judge["cache"] == "study":
+        access["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
+    return access
+
+
 @contextmanager
 def judge_access(
     study: dict[str, Any], log: str | Path, answers: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the keyword arguments of `gavel.judge.load.load` that `gavel.study.params.judge` leaves out.
+    """Yield `client_access`, with the address of the judge's server.
 
     With `judge.server.serve: job` the judge's server runs as long as the block, one for all processes of the job.
 
@@ -34,14 +51,7 @@ def judge_access(
     Raises:
         InputError: the server could not be started, or was permanently down when the block failed.
     """
-    judge, server = study["judge"], study["judge"]["server"]
-    access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ACCESS_KEYS}}
-    if judge["simulated"]:
-        access["answers"] = [str(path) for path in answers or ()]
-    if server:
-        register_secrets(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
-    if judge["cache"] == "study":
-        access["cache"] = f"{study['results_dir']}/state/{JUDGE_CACHE}"
+    access, server = client_access(study, answers), study["judge"]["server"]
     if not server or server["serve"] == "external":
         yield access
         return
@@ -49,7 +59,7 @@ def judge_access(
         "judge server",
         server["command"],
         key="judge.server",
-        model=judge["model"],
+        model=study["judge"]["model"],
         log=Path(log).with_suffix(".judge-server.log"),
         gpus=server["gpus"],
         startup_timeout_s=server["startup_timeout_s"],

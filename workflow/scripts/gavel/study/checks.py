@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gavel.common.errors import InputError
 from gavel.common.paths import is_gguf
@@ -17,6 +17,9 @@ from gavel.study import layout, params
 from gavel.study.layout import Layout, start_model
 from gavel.study.results_folder import check_writable
 from gavel.training.rl.reward_terms import RewardTerm, RewardTermSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def check(study: dict[str, Any], here: bool) -> None:
@@ -87,17 +90,55 @@ def check_tokenizers(
         if name == "student" and solution.get("chat"):
             Task.from_config(solution).check(tokenizer)
         if name == "judge":
-            for template in templates:
-                text = example(template, KINDS[judge["kind"]].slots)
-                if settings["chat"]:
-                    check_template(tokenizer, text, settings.get("chat_template_kwargs"))
-                prompt = apply_template(tokenizer, text, settings["chat"], settings.get("chat_template_kwargs"))
-                label_tokens(tokenizer, prompt, settings["labels"], special=not settings["chat"])
+            _check_labels(tokenizer, settings, templates)
+
+
+def _check_labels(tokenizer: "PreTrainedTokenizerBase", judge: dict[str, Any], templates: list[str]) -> None:
+    """Raises `InputError` if a label is not one token after a judging prompt, or the chat template does not work."""
+    chat, arguments = judge.get("chat", False), judge.get("chat_template_kwargs")
+    for template in templates:
+        text = example(template, KINDS[judge["kind"]].slots)
+        if chat:
+            check_template(tokenizer, text, arguments)
+        label_tokens(tokenizer, apply_template(tokenizer, text, chat, arguments), judge["labels"], special=not chat)
+
+
+def check_named_judge(settings: dict[str, Any], key: str) -> None:
+    """Check the model folder, prompts and labels of another judge; nothing of one without a model or on a server.
+
+    Args:
+        settings: keyword arguments of `gavel.judge.load.load`; missing ones have their defaults.
+        key: of the config, which names the judge.
+
+    Raises:
+        InputError: as `check_tokenizers`; the message begins with the key.
+    """
+    kind = settings.get("kind", "single-token")
+    given = {name: value for name, value in settings.items() if value is not None}
+    judge = {"kind": kind, "swap_labels": False, "reasoning": None}
+    judge |= KINDS[kind].defaults(bool(settings.get("reasoning"))) | given
+    if not judge["model"] or judge.get("server"):
+        return
+    try:
+        templates = judge_templates(judge)
+        from gavel.models import loading  # takes seconds, which a dry run should not wait for
+
+        tokens = {name: judge.get(name) for name in ("pad_token", "eos_token")}
+        _check_labels(loading.load_tokenizer(judge["model"], key="model", **tokens), judge, templates)
+    except ImportError:
+        return  # Snakemake runs in its own environment (--sdm conda); the jobs check again
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
 
 
 def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
     """The judging prompts as templates. Raises `InputError` if a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
+    return judge_templates(judge)
+
+
+def judge_templates(judge: dict[str, Any]) -> list[str]:
+    """A judge's prompts as templates; none for a kind without them. Raises `InputError` if one lacks its slots."""
     kind = KINDS[judge["kind"]]
     if not kind.prompt:
         return []

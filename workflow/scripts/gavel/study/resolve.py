@@ -49,10 +49,11 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
             study[key]["model"] = find(study[key]["model"], root, f"config: {key}.model")
         _find_gguf(study[key], f"config: {key}", bool(served))
         _check_revision(study[key], f"config: {key}.revision")
-    for name, judge in study["replay"]["judges"].items():
-        study["replay"]["judges"][name] = _find_judge(judge, root, f"config: replay.judges.{name}")
     for place, term in enumerate(study["rl"]["reward_terms"]):
         term["file"] = _find_term(term["file"], root, f"config: rl.reward_terms[{place}].file")
+    for key, judges in (("replay.judges", study["replay"]["judges"]), ("judge.watch", study["judge"]["watch"])):
+        for name, judge in judges.items():
+            judges[name] = _find_judge(judge, root, f"config: {key}.{name}")
     checks.check_prompts(params.judge(study), study["solution"])
     return study
 

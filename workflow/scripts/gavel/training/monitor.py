@@ -5,7 +5,7 @@ Labels of validation questions are read here and never reach a reward.
 
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
 from gavel.data.records import Record
-from gavel.judge.verdict import Judge
+from gavel.judge.verdict import Judge, Verdict
 from gavel.models.limits import Limits
 from gavel.models.policy import Policy
 from gavel.models.task import Task
@@ -22,6 +22,8 @@ from gavel.stats.intervals import wilson
 
 # Responses for entropy and KL: their thousands of tokens give precise means; all would make validation a third slower.
 MAX_ENTROPY_SAMPLES = 100
+# (questions, responses, whether the judge accepts each, None where unknown) -> further columns.
+Watch = Callable[[Sequence[str], Sequence[str], Sequence[bool | None]], dict[str, float]]
 
 
 def known_verdicts(verdicts: Sequence[bool | None]) -> list[bool]:
@@ -50,6 +52,7 @@ class Monitor:
         task: the policy's.
         judge: scores the sampled responses; None leaves out sampling and the judge's columns. A pairwise judge needs
             opponents (`set_opponents`).
+        watch: further judges of the sampled responses (`gavel.training.rl.watchers.Watchers`); only beside a judge.
         reference: the policy at the start of training; None leaves out the divergence from it.
         temperature: of the sampled responses.
         seed: of sampling, the same at every validation.
@@ -62,6 +65,7 @@ class Monitor:
         task: Task,
         *,
         judge: Judge | None = None,
+        watch: Watch | None = None,
         reference: PreTrainedModel | None = None,
         temperature: float = 1.0,
         seed: int = 0,
@@ -69,7 +73,7 @@ class Monitor:
     ):
         self.questions = [row["question"] for row in rows]
         self.gold = [cast(str, row["gold"]) for row in rows]  # only unlabelled rows have none
-        self.task, self.judge, self.reference, self.limits = task, judge, reference, limits or {}
+        self.task, self.judge, self.watch, self.reference, self.limits = task, judge, watch, reference, limits or {}
         self.temperature, self.seed = temperature, seed
         self.opponents: Opponents | None = None
 
@@ -96,7 +100,7 @@ class Monitor:
             With a pairwise judge, `judge` is the win rate: how often the judge prefers the response to the opponent's.
             `true_win_rate` is how often the response is correct and the opponent's is not (ties count half in both),
             `gap` the difference of the two, and `judge_wrong` the fraction of questions on which the judge prefers an
-            incorrect response to a correct one.
+            incorrect response to a correct one. `watch` adds its columns.
         """
         state = random.getstate()  # a judge or a control may draw from it, and a resumed run repeats no validation
         try:
@@ -118,7 +122,7 @@ class Monitor:
         texts = [s.text for s in sampled]
         answers, verdicts = verify(texts, self.gold, self.task.format, self.task.answer_type)
         before = self.judge.usage
-        judged = self._judged(self.judge, texts, verdicts)
+        judged, accepted = self._judged(self.judge, texts, verdicts)
         right = known_verdicts(verdicts)
         n = len(right)
         low, high = wilson(sum(right), n)
@@ -137,23 +141,20 @@ class Monitor:
             found["kl"] = kl
         if judged:
             found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
+        if self.watch is not None:
+            found |= self.watch(self.questions, texts, accepted)
         return found
 
-    def _judged(self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]) -> dict[str, float]:
-        """The judge's columns, on verified responses; empty if it gave no answer."""
+    def _judged(
+        self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]
+    ) -> tuple[dict[str, float], list[bool | None]]:
+        """The judge's columns, on verified responses (empty if it gave no answer), and which responses it accepts (None
+        where that is unknown)."""
         if self.opponents is not None:
-            return self._compared(judge, texts, right, self.opponents)
-        asked = [
-            (verdict.score, bool(verdict.says_right), ok)
-            for verdict, ok in zip(judge.verdicts(self.questions, texts), right, strict=True)
-            if verdict.score is not None and ok is not None
-        ]
-        if not asked:
-            return {}
-        return {
-            "judge": statistics.fmean(score for score, _, _ in asked),
-            "judge_wrong": statistics.fmean(says_right and not ok for _, says_right, ok in asked),
-        }
+            return self._compared(judge, texts, right, self.opponents), [None] * len(texts)
+        verdicts = judge.verdicts(self.questions, texts)
+        accepted = [None if verdict.score is None else verdict.says_right for verdict in verdicts]
+        return _scored(verdicts, right), accepted
 
     def _compared(
         self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None], opponents: Opponents
@@ -174,6 +175,21 @@ class Monitor:
             "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
             "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
         }
+
+
+def _scored(verdicts: Sequence[Verdict], right: Sequence[bool | None]) -> dict[str, float]:
+    """A pointwise judge's columns, on verified responses; empty if it gave no answer."""
+    asked = [
+        (verdict.score, bool(verdict.says_right), ok)
+        for verdict, ok in zip(verdicts, right, strict=True)
+        if verdict.score is not None and ok is not None
+    ]
+    if not asked:
+        return {}
+    return {
+        "judge": statistics.fmean(score for score, _, _ in asked),
+        "judge_wrong": statistics.fmean(says_right and not ok for _, says_right, ok in asked),
+    }
 
 
 @torch.inference_mode()

@@ -9,14 +9,14 @@ transformers' and TRL's code, and `benchmarks/memory.py` compares the estimates 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.study import layout
 from gavel.study.cost.lengths import Lengths
-from gavel.study.cost.sizes import Size, sizes
+from gavel.study.cost.sizes import Size, Watcher, sizes, watcher_sizes
 from gavel.training.rl.algorithms import ALGORITHMS
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
@@ -119,6 +119,7 @@ def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | N
         InputError: a model's size is unknown.
     """
     student, judge = sizes(config, known)
+    watchers = watcher_sizes(config)
     gpu = config["compute"]["gpus"] > 0
     if config["sft"]:
         found = {"train_sft": _sft(config, student, lengths, gpu)}
@@ -126,7 +127,7 @@ def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | N
         found = {"validate_base": _validate_base(config, student, lengths, gpu)}
     for algorithm in layout.algorithms(config):
         critic = ALGORITHMS[algorithm].critic
-        found[f"train_rl, {algorithm}"] = _rl(config, student, judge, lengths, gpu, critic)
+        found[f"train_rl, {algorithm}"] = _rl(config, student, judge, watchers, lengths, gpu, critic)
     if not config["evaluation"]["vllm"]:  # vLLM takes the fraction of memory that the config gives it
         found["generate"] = _generate(config, student, lengths, gpu)
     if judge and config["evaluation"]["judge"]:
@@ -175,7 +176,15 @@ def _validating(config: dict[str, Any], size: Size, machine: Machine, lengths: L
     return _sampling(size, machine, rows, 1, lengths, evaluation["batch_tokens"])
 
 
-def _rl(config: dict[str, Any], size: Size, judge: Size | None, lengths: Lengths, gpu: bool, critic: bool) -> Job:
+def _rl(
+    config: dict[str, Any],
+    size: Size,
+    judge: Size | None,
+    watchers: Sequence[Watcher],
+    lengths: Lengths,
+    gpu: bool,
+    critic: bool,
+) -> Job:
     section, evaluation, machine = config["rl"], config["evaluation"], _machine(config, "rl", gpu)
     group, own = section["num_generations"], critic and section["ppo"]["trunk"] == "own"
     weights = size.parameters * machine.weight
@@ -184,6 +193,7 @@ def _rl(config: dict[str, Any], size: Size, judge: Size | None, lengths: Lengths
         "critic": 4 * weights * own,  # with gradients and AdamW's states
         "SFT policy" if config["sft"] else "base model": references * weights,
         "judge": judge.parameters * BYTES[config["judge"]["dtype"]] if judge else 0.0,
+        "watching judges": sum(watcher.size.parameters * BYTES[watcher.dtype] for watcher in watchers),
     }
     completions = max(1, section["prompts_per_step"] // config["compute"]["processes"]) * group
     minibatch = max(1, completions // (section["ppo"]["minibatches"] if critic else 1))
@@ -206,6 +216,9 @@ def _rl(config: dict[str, Any], size: Size, judge: Size | None, lengths: Lengths
     if judge:
         asked = max(completions, validated) * lengths.judged
         phases["judging"] = _judging(config, judge, lengths, asked, gpu)
+    for watcher in watchers:  # asked after the judge, one after the other
+        own = config | {"judge": config["judge"] | {"dtype": watcher.dtype}}
+        phases[f"watching, {watcher.name}"] = _judging(own, watcher.size, lengths, validated * lengths.judged, gpu)
     return _job(states, phases, gpu)
 
 

@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import safe_open
 
 from gavel.common.errors import InputError
 from gavel.common.files import read_json
-from gavel.common.paths import is_gguf
+from gavel.common.paths import ROOT, is_gguf
 from gavel.models.gguf import Header, read_header
 from gavel.study import layout
+from gavel.study.named_judge import watching_judges
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,27 @@ def sizes(config: dict[str, Any], known: Mapping[str, Size] | None = None) -> tu
     known = known or {}
     student = known.get("student") or _size(config, "student")
     return student, known.get("judge") or _size(config, "judge") if layout.judge_is_local(config) else None
+
+
+class Watcher(NamedTuple):
+    """A judge of `judge.watch` that a training job loads: its size, and the data type of its weights."""
+
+    name: str
+    size: Size
+    dtype: str
+
+
+def watcher_sizes(config: dict[str, Any]) -> list[Watcher]:
+    """The judges of `judge.watch`, without those that have no model or run on a server.
+
+    Raises:
+        InputError: as `size_of`, or a judge is not there.
+    """
+    return [
+        Watcher(name, size_of(folder, f"judge.watch.{name}"), judge.settings.get("dtype", "float32"))
+        for name, judge in watching_judges(config, ROOT).items()
+        for folder in judge.folders
+    ]
 
 
 def _size(config: dict[str, Any], which: str) -> Size:

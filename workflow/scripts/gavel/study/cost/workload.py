@@ -95,6 +95,7 @@ def work(config: dict[str, Any]) -> list[Work]:
                 sizes,
                 name,
                 comparative,
+                len(config["judge"]["watch"]),
             )
             for name in layout.algorithms(config)
         ),
@@ -147,10 +148,12 @@ def rl(
     sizes: dict[str, Any],
     algorithm: str,
     comparative: bool = False,
+    watchers: int = 0,
 ) -> Work:
     """The grid's runs of one algorithm: rollouts, passes over them, and validations with two responses per question.
 
     The judge scores one of the two; a pairwise judge compares it with the baseline's response, which is sampled once.
+    The judges that watch score it too, as if they were as large as the judge.
     """
     kind, validation = ALGORITHMS[algorithm], settings["validation"]
     epochs, minibatches = kind.passes(Passes(settings["ppo"]["epochs"], settings["ppo"]["minibatches"]))
@@ -170,7 +173,7 @@ def rl(
         critic=len(grid_runs) * completions * epochs * own_trunk,
         read=len(grid_runs) * completions * forward_only,
         judged=judged_runs * prompts_for(prompts, settings["num_generations"], comparative)
-        + len(grid_runs) * validated * (1 + comparative),
+        + len(grid_runs) * validated * (1 + comparative + watchers),
         algorithm=algorithm,
     )
 

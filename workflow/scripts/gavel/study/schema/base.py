@@ -4,7 +4,7 @@ import re
 import shlex
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gavel.common.redaction import reject_secrets_in_command, reject_secrets_in_url
 
@@ -12,6 +12,17 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
+
+def check_judge_names(value: dict[str, str]) -> dict[str, str]:
+    """Raises `ValueError` unless the names of other judges can be those of files and of columns."""
+    for name in value:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ValueError(f"name {name!r}: expected only letters, digits, '_' and '-'")
+    return value
+
+
+# Other judges: name -> model folder, or a study's YAML file (`gavel.study.named_judge`).
+NamedJudges = Annotated[dict[str, str], AfterValidator(check_judge_names)]
 TemplateArguments = dict[str, bool | int | float | str]  # `chat_template_kwargs`
 # Arguments of `apply_chat_template` that Gavel sets itself.
 NOT_FOR_TEMPLATES = {

@@ -10,6 +10,7 @@ from gavel.judge.kinds import KINDS, TASKS, task_of
 from gavel.study.schema.base import (
     Count,
     Fraction,
+    NamedJudges,
     Positive,
     Section,
     ServerSection,
@@ -345,6 +346,13 @@ class Judge(Model):
     batch_tokens: Count = Field(16384, description="Tokens per forward pass; lower it if you run out of memory.")
     calibration_samples: Count = Field(
         8, description="Samples of the baseline (SFT) per validation question for the calibration."
+    )
+    watch: NamedJudges = Field(
+        {},
+        description="Judges that watch: name -> model folder, or a study's YAML file for its judge (one that is "
+        "already trained), as in `replay.judges`. They score the samples of `rl.validation` beside the judge and give "
+        "no reward. An alarm flags a run in which a watching judge's mean score falls while the judge's does not; it "
+        "needs no labels. Pointwise judges only.",
     )
     benchmark: Benchmark | None = Field(
         None, description="Evaluate the study's judges on pairs of responses to validation questions; null skips it."

@@ -1,12 +1,11 @@
 """How the student is trained: SFT, unless it is left out, then a grid of RL runs."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gavel.judge.kinds import CONTROL_REWARDS
-from gavel.study.schema.base import Count, Fraction, Positive, Section, ServerSection
+from gavel.study.schema.base import Count, Fraction, NamedJudges, Positive, Section, ServerSection
 from gavel.training.rl.algorithms import ALGORITHMS
 
 
@@ -452,18 +451,10 @@ class Replay(Section):
     """Judges that judge the completions of every RL run again after training, as `gavel replay` does. They give no
     reward; the report shows what they would have rewarded."""
 
-    judges: dict[str, str] = Field(
+    judges: NamedJudges = Field(
         {}, description="Name -> model folder, or a study's YAML file for its judge (one that is already trained)."
     )
     every: Count = Field(1, description="Replay every Nth step that was kept (`rl.keep_rollouts`).")
-
-    @field_validator("judges")
-    @classmethod
-    def check_names(cls, value: Any) -> Any:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-                raise ValueError(f"name {name!r}: expected only letters, digits, '_' and '-'")
-        return value
 
 
 class Controls(Section):

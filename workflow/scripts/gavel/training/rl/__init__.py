@@ -15,5 +15,6 @@
 - `vllm_rollouts`: the engine that TRL starts for them, and how far it is from the trainer
 - `validation_rules`: rules over validations: collapse, and no more progress
 - `validation_actions`: what a run does then: `ACTIONS`
+- `watchers`: judges that score the monitor's samples and never reward
 - `settings`: the config's section `rl`
 """

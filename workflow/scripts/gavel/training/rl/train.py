@@ -48,6 +48,7 @@ from gavel.training.rl.rollout_recorder import RolloutRecorder
 from gavel.training.rl.settings import RLSettings, ValidationSettings
 from gavel.training.rl.validation_actions import ROLLS_BACK, CollapseHandler
 from gavel.training.rl.vllm_rollouts import CorrectionMonitor, engine_options
+from gavel.training.rl.watchers import Watchers, load_watchers
 from gavel.training.state import RunState
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # `rollout_func` is experimental; we pin TRL and test it
@@ -115,6 +116,7 @@ def train(
     settings: RLSettings,
     keep_rollouts: int = 0,
     answers: Sequence[str] = (),
+    watch: dict[str, dict[str, Any]] | None = None,
     limits: Limits | None = None,
     mirror: Mirror | None = None,
 ) -> RunSummary:
@@ -128,6 +130,7 @@ def train(
         student: how its checkpoints are loaded.
         judge: keyword arguments of `gavel.judge.load.load`.
         answers: for a control that needs them, files with the gold answers of training questions.
+        watch: judges that watch: name -> keyword arguments of `gavel.judge.load.load`.
         keep_rollouts: keep every Nth rollout (`gavel.data.rollouts`); 0 keeps none.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
@@ -146,7 +149,8 @@ def train(
     state = distributed.on_main(lambda: RunState(run.state, run.digest))
     schedule = _schedule(plan)
     reward = _reward(plan, schedule, _rewarding(plan, loaded, answers))
-    monitor = _monitor(plan, data, policy, loaded, start, student)
+    watchers = load_watchers(watch or {}, str(Path(run.state) / JUDGE_CACHE))
+    monitor = _monitor(plan, data, policy, loaded, watchers, start, student)
     handler = CollapseHandler(state, schedule, _validation(plan))
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
@@ -227,7 +231,15 @@ def _reward(plan: Plan, schedule: LambdaSchedule, judge: Judge) -> MixedReward:
     )
 
 
-def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: str, student: Student) -> Monitor:
+def _monitor(
+    plan: Plan,
+    data: SplitFiles,
+    policy: Policy,
+    judge: Judge,
+    watchers: Watchers | None,
+    start: str,
+    student: Student,
+) -> Monitor:
     """The monitor; it gets the policy at the start of training if it needs a reference or opponents."""
     settings, compares = plan.settings.validation, isinstance(judge, Comparer)
     initial = None
@@ -237,6 +249,7 @@ def _monitor(plan: Plan, data: SplitFiles, policy: Policy, judge: Judge, start: 
         [cast(Record, row) for row in read_jsonl(data.validation)][: settings.questions],
         plan.task,
         judge=judge,
+        watch=watchers,
         reference=initial if settings.reference else None,
         temperature=plan.settings.temperature,
         seed=plan.grid_run.seed,

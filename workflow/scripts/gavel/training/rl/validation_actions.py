@@ -7,7 +7,7 @@ from gavel.common.log import info
 from gavel.training.records import EarlyEnd
 from gavel.training.rl.rewards import LambdaSchedule
 from gavel.training.rl.settings import ValidationSettings
-from gavel.training.rl.validation_rules import has_collapsed, has_stalled
+from gavel.training.rl.validation_rules import ALARM, has_collapsed, has_stalled, watch_alarms
 from gavel.training.state import RunState
 
 # `HIGHEST` is below 1, where the unlabelled questions of a mixed run would have no reward at all.
@@ -48,6 +48,7 @@ class CollapseHandler:
                 console=True,
             )
             notes |= ACTIONS[self.rules.on_collapse](self, step)
+        notes |= self.watch_alarms(validations, step)
         patience = self.rules.early_stopping_patience
         if patience and not notes.get("ended") and has_stalled(validations, patience):
             notes |= self.rollback(step) | {EARLY: 1.0}
@@ -55,8 +56,19 @@ class CollapseHandler:
 
     def has_collapsed(self, validations: list[dict[str, Any]]) -> bool:
         """Whether the validations since lambda was last raised show a collapse."""
-        start = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
-        return has_collapsed(validations[start:], self.rules.collapse_drop, self.rules.collapse_patience)
+        return has_collapsed(_since_raised(validations), self.rules.collapse_drop, self.rules.collapse_patience)
+
+    def watch_alarms(self, validations: list[dict[str, Any]], step: int) -> dict[str, float]:
+        """The alarms of the judges that watch, since lambda was last raised; they are logged, and change nothing."""
+        alarms = watch_alarms(_since_raised(validations), self.rules.collapse_drop, self.rules.collapse_patience)
+        before = validations[-2] if len(validations) > 1 else {}
+        for name in (alarm for alarm, on in alarms.items() if on and not before.get(alarm)):
+            info(
+                f"step {step}: alarm without labels: the mean score of the watching judge {name.removeprefix(ALARM)} "
+                "has fallen, and the judge's has not or little of it is left",
+                console=True,
+            )
+        return alarms
 
     def apply(self, noted: dict[str, Any]) -> None:
         """Act on a validation's entries."""
@@ -89,6 +101,12 @@ class CollapseHandler:
                 if row.get("ended"):
                     return {"step": row["step"], "action": EARLY if row.get(EARLY) else self.rules.on_collapse}
         return None
+
+
+def _since_raised(validations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The validations since lambda was last raised."""
+    start = max((i + 1 for i, row in enumerate(validations) if row.get("raised")), default=0)
+    return validations[start:]
 
 
 ACTIONS: dict[str, Callable[[CollapseHandler, int], dict[str, Any]]] = {

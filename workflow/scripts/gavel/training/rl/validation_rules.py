@@ -8,6 +8,9 @@ RUINED_FRACTION = 0.5  # fraction of the best accuracy: below it a policy has co
 # so they are on one scale, unlike a mean score and accuracy. Any fall at all would not do: a win rate rarely stays
 # exactly the same.
 REFLECTED_FRACTION = 0.5
+# A watching judge's columns in a validation are these with its name: its mean score, its agreement with the judge, and
+# whether its alarm is on.
+WATCH, AGREEMENT, ALARM = "watch_", "agreement_", "alarm_"
 
 
 def has_collapsed(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> bool:
@@ -42,6 +45,30 @@ def judge_reflects_fall(validation: Mapping[str, Any], best: Mapping[str, Any]) 
     if validation.get("true_win_rate") is None:
         return fell > 0
     return fell >= REFLECTED_FRACTION * (best["true_win_rate"] - validation["true_win_rate"])
+
+
+def watch_alarms(validations: Sequence[Mapping[str, Any]], drop: float, patience: int) -> dict[str, float]:
+    """The alarms of the judges that watch, by the rule of `has_collapsed` with a judge's mean score as the accuracy.
+
+    No label has a part in it: the judge's mean score is compared with the watching judge's.
+
+    Args:
+        validations, drop, patience: as in `has_collapsed`.
+
+    Returns:
+        `alarm_<name>`, 0 or 1, for each judge that scored the last validation's responses; empty if the judge itself
+        did not.
+    """
+    last = validations[-1]
+    if last.get("judge") is None:
+        return {}
+    names = [key.removeprefix(WATCH) for key, value in last.items() if key.startswith(WATCH) and value is not None]
+    return {ALARM + name: float(has_collapsed(watched(validations, name), drop, patience)) for name in names}
+
+
+def watched(validations: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The validations as a watching judge sees them, for `has_collapsed`: its mean score is the accuracy."""
+    return [{"accuracy": row.get(WATCH + name), "judge": row.get("judge")} for row in validations]
 
 
 def has_stalled(validations: Sequence[Mapping[str, Any]], patience: int) -> bool:
