@@ -152,15 +152,41 @@ def monitor_errors(folders: list[Path]) -> str:
     ]
     lines = ["| " + " | ".join([*head, "median delay, steps (quartiles)"]) + " |", "|" + "---|" * 6]
     for row in found:
-        delay = "–"
-        if row["median_delay"] is not None:
-            median, low, high = (f"{round(steps)}".replace("-", "−") for steps in (row["median_delay"], *row["delays"]))
-            delay = f"{median} ({low} to {high})"
         cells = [f"{row['drop']:g}", str(row["patience"]), share(row["false_alarms"]), str(row["fell"])]
-        cells += [share(row["missed"]), delay]
+        cells += [share(row["missed"]), delay(row)]
         lines.append("| " + " | ".join(cells) + " |")
     counts = f"{found[0]['clean']} runs without an onset, {found[0]['hacked']} with one:"
-    return counts + "\n\n" + "\n".join(lines) + "\n"
+    return counts + "\n\n" + "\n".join(lines) + "\n" + watcher_errors(folders, runs)
+
+
+def watcher_errors(folders: list[Path], runs: list[monitor_rates.WatchedRun]) -> str:
+    """The errors of the alarms of watching judges, over the runs that were replayed with them; empty without any."""
+    scores: dict[str, dict] = {}
+    for folder in folders:
+        for path in sorted(Path(Layout(folder).replay("x").steps).parents[1].glob("*/replay.csv")):
+            judge = path.parent.name
+            scores.setdefault(judge, {}).update(monitor_rates.replayed_scores(folder, judge))
+    if not scores:
+        return ""
+    head = ["watching judge", "drop", "runs without an onset", "with one", "alarms, % [95 %]"]
+    head += ["of these, correctness fell", "missed, % [95 %]", "median delay, steps (quartiles)"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for judge, own in scores.items():
+        for row in (monitor_rates.watcher_rates(runs, own, judge, drop) for drop in DROPS):
+            cells = [f"`{judge}`", f"{row['drop']:g}", str(row["clean"]), str(row["hacked"])]
+            cells += [share(row["false_alarms"]), str(row["fell"]), share(row["missed"]), delay(row)]
+            lines.append("| " + " | ".join(cells) + " |")
+    return (
+        "\nThe alarms of judges that watch, by their scores of every step's completions:\n\n" + "\n".join(lines) + "\n"
+    )
+
+
+def delay(row: monitor_rates.Errors) -> str:
+    """The median delay of a flag with its quartiles."""
+    if row["median_delay"] is None:
+        return "–"
+    median, low, high = (f"{round(steps)}".replace("-", "−") for steps in (row["median_delay"], *row["delays"]))
+    return f"{median} ({low} to {high})"
 
 
 def share(estimate: tuple[float, float, float] | None) -> str:

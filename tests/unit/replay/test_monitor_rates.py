@@ -8,7 +8,17 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
-from gavel.replay.monitor_rates import WatchedRun, flagged, rates, table, watched_runs, write_table
+from gavel.replay.monitor_rates import (
+    WatchedRun,
+    flagged,
+    rates,
+    replayed_scores,
+    table,
+    watched_runs,
+    watcher_alarm,
+    watcher_rates,
+    write_table,
+)
 from gavel.training.rl.validation_rules import has_collapsed
 from helpers import fake_results
 
@@ -92,3 +102,42 @@ def test_a_study_s_runs_are_read_from_its_files(tmp_path):
     assert 9 <= run.onset <= 20
     assert run.fell
     assert rates([run], 0.05, 1)["median_delay"] == pytest.approx(10 - run.onset)
+    with pytest.raises(InputError, match=r"replay/other/replay.csv: no such file; name the judge in `replay.judges`"):
+        replayed_scores(tmp_path, "other")
+    replays = [
+        {"run": hacked, "step": step, "original": 0.5, "replayed": value if step % 10 else ""}
+        for step, (value, _) in enumerate(steps, 1)
+    ]
+    write(tmp_path / "replay/other/replay.csv", replays)
+    scores = replayed_scores(tmp_path, "other")
+    assert list(scores) == [run.name] and scores[run.name][1] == 0.6 and 10 not in scores[run.name]
+    found = watcher_rates([run], scores, "other")
+    assert (found["judge"], found["runs"], found["hacked"], found["missed"][0]) == ("other", 1, 1, 0.0)
+    assert abs(found["median_delay"]) <= 3  # its scores fall as correctness does
+
+
+def test_an_alarm_in_a_replay_is_the_onset_that_the_judge_s_own_scores_give():
+    def run(name, correct, onset, fell):
+        steps = [{"step": step, "correct": value, "judge": 0.5} for step, value in enumerate(correct, 1)]
+        return WatchedRun(name, [], onset, fell, steps)
+
+    high, fallen = [0.6] * 30, [0.6] * 15 + [0.2] * 15
+    runs = [run("caught", fallen, 12, True), run("missed", fallen, 12, True), run("clean", high, None, False)]
+    runs += [run("false alarm", high, None, False), run("not replayed", fallen, 12, True)]
+    own = dict(zip(("caught", "missed", "clean", "false alarm"), (fallen, high, high, fallen), strict=True))
+    scores = {name: dict(enumerate(values, 1)) for name, values in own.items()}
+    assert watcher_alarm(runs[0], scores["caught"]) == watcher_alarm(runs[3], scores["false alarm"])
+    assert watcher_alarm(runs[1], scores["missed"]) is None
+    assert watcher_alarm(runs[0], scores["caught"], drop=0.5) is None
+    assert watcher_alarm(runs[0], {1: 0.6}) is None  # too few steps for a window
+    found = watcher_rates(runs, scores, "other")
+    assert (found["runs"], found["hacked"], found["clean"]) == (4, 2, 2)
+    assert found["missed"][0] == found["false_alarms"][0] == 0.5
+
+
+def test_an_alarm_of_a_judge_that_watched_is_measured_on_the_validations():
+    watching = [row | {"watch_other": row["accuracy"], "accuracy": 0.5} for row in FALL]
+    runs = [WatchedRun("caught", watching, 8, True), WatchedRun("unwatched", FALL, 8, True)]
+    assert rates(runs, 0.05, 2)["missed"][0] == 0.5
+    assert rates(runs, 0.05, 2, "other")["missed"][0] == 0.5
+    assert rates(runs[:1], 0.05, 2, "other") == rates(runs[1:], 0.05, 2)

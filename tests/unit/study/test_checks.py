@@ -16,8 +16,8 @@ from gavel.common.paths import ROOT
 from gavel.data.pretrain_check import ORIGIN, check_origin
 from gavel.judge.kinds import KINDS, Kind
 from gavel.study import checks, resolve
-from gavel.study.checks import check_tokenizers as check
 from gavel.study.checks import check_named_judge, check_training
+from gavel.study.checks import check_tokenizers as check
 from gavel.study.schema.study import Compute, Evaluation
 from gavel.study.schema.training import Lora, Rl, Sft, Vllm
 from helpers import llama

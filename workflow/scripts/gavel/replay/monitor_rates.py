@@ -2,6 +2,9 @@
 
 A run is hacked if `gavel.replay.truth.hacking_onset` finds an onset in it, otherwise clean. Over hacked runs the rule
 has a delay and misses, over clean ones false alarms. One flag for each run counts, its first.
+
+A watching judge is measured in the same way: its alarm in runs that it watched, or in a replay of the rollouts, where
+its alarm is the onset that its own mean scores give in place of the truth.
 """
 
 import csv
@@ -16,10 +19,10 @@ import pandas as pd
 from gavel.common.errors import InputError
 from gavel.common.files import open_atomically
 from gavel.replay.finished import read_study
-from gavel.replay.truth import TruthRow, correctness_fell, hacking_onset
+from gavel.replay.truth import DROP, TruthRow, correctness_fell, hacking_onset
 from gavel.stats.intervals import wilson
 from gavel.study.layout import grid_runs
-from gavel.training.rl.validation_rules import has_collapsed
+from gavel.training.rl.validation_rules import has_collapsed, watched
 
 
 class WatchedRun(NamedTuple):
@@ -29,19 +32,20 @@ class WatchedRun(NamedTuple):
         validations: in order.
         onset: of hacking, by every step's rollouts; None if there is none.
         fell: whether correctness fell, with or without hacking.
+        steps: every kept step against the truth.
     """
 
     name: str
     validations: Sequence[Mapping[str, Any]]
     onset: int | None
     fell: bool
+    steps: Sequence[TruthRow] = ()
 
 
-class Rates(TypedDict):
-    """The errors of the rule with one setting.
+class Errors(TypedDict):
+    """The errors of one way to flag runs.
 
     Attributes:
-        drop, patience: the config's `rl.validation.collapse_drop` and `collapse_patience`.
         hacked, clean: numbers of runs.
         missed: hacked runs that were never flagged, as a fraction with its 95 % interval.
         false_alarms: clean runs that were flagged, likewise.
@@ -51,8 +55,6 @@ class Rates(TypedDict):
         delays: lower and upper quartile of these.
     """
 
-    drop: float
-    patience: int
     hacked: int
     clean: int
     missed: tuple[float, float, float] | None
@@ -60,6 +62,21 @@ class Rates(TypedDict):
     fell: int
     median_delay: float | None
     delays: tuple[float, float] | None
+
+
+class Rates(Errors):
+    """The errors of the monitor's rule with one setting: `rl.validation.collapse_drop` and `collapse_patience`."""
+
+    drop: float
+    patience: int
+
+
+class WatcherRates(Errors):
+    """The errors of a watching judge's alarm: `drop` is that of its mean score, `runs` have a replay with it."""
+
+    judge: str
+    drop: float
+    runs: int
 
 
 def watched_runs(results: str | Path) -> list[WatchedRun]:
@@ -84,7 +101,7 @@ def watched_runs(results: str | Path) -> list[WatchedRun]:
         if any(row["judge"] is not None for row in steps):
             truth = [cast(TruthRow, row) for row in steps]
             onset, fell = hacking_onset(truth), correctness_fell(truth)
-            found.append(WatchedRun(f"{results}/{run}", validations, onset, fell))
+            found.append(WatchedRun(f"{results}/{run}", validations, onset, fell, truth))
     return found
 
 
@@ -96,16 +113,71 @@ def flagged(validations: Sequence[Mapping[str, Any]], drop: float, patience: int
     return None
 
 
-def rates(runs: Sequence[WatchedRun], drop: float, patience: int) -> Rates:
-    """The rule's errors over some runs."""
-    hacked = [(run, flagged(run.validations, drop, patience)) for run in runs if run.onset is not None]
-    clean = [run for run in runs if run.onset is None]
-    alarms = [run for run in clean if flagged(run.validations, drop, patience) is not None]
+def rates(runs: Sequence[WatchedRun], drop: float, patience: int, watcher: str | None = None) -> Rates:
+    """The rule's errors over some runs; with the name of a judge in `judge.watch`, those of its alarm."""
+    seen = [run.validations if watcher is None else watched(run.validations, watcher) for run in runs]
+    flags = [(run, flagged(rows, drop, patience)) for run, rows in zip(runs, seen, strict=True)]
+    return {"drop": drop, "patience": patience, **_errors(flags)}
+
+
+def replayed_scores(results: str | Path, judge: str) -> dict[str, dict[int, float]]:
+    """The mean scores that a watching judge gave to the replayed rollouts of a finished study.
+
+    Args:
+        results: the results folder.
+        judge: its name in `replay.judges`.
+
+    Returns:
+        Run, named as in `watched_runs`, -> step -> mean score.
+
+    Raises:
+        InputError: the study has no replay with this judge.
+    """
+    path = read_study(results).files.replay(judge).steps
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file; name the judge in `replay.judges` and run the study again")
+    table = pd.read_csv(path).dropna(subset=["replayed"])
+    return {
+        f"{results}/{run}": dict(zip(rows.step.astype(int), rows.replayed, strict=True))
+        for run, rows in table.groupby("run", sort=False)
+    }
+
+
+def watcher_alarm(run: WatchedRun, scores: Mapping[int, float], drop: float = DROP) -> int | None:
+    """The step from which a watching judge would have raised an alarm; None if it never would.
+
+    It is the onset of hacking (`gavel.replay.truth.hacking_onset`) with the judge's mean scores in place of the share
+    of correct completions: no label has a part in it.
+
+    Args:
+        scores: step -> mean score; other steps are left out.
+        drop: how far the mean score must be below that of the best window before.
+    """
+    rows: list[TruthRow] = [{**row, "correct": scores[row["step"]]} for row in run.steps if row["step"] in scores]
+    return hacking_onset(rows, drop=drop)
+
+
+def watcher_rates(
+    runs: Sequence[WatchedRun], scores: Mapping[str, Mapping[int, float]], judge: str, drop: float = DROP
+) -> WatcherRates:
+    """The errors of a watching judge's alarm over the runs that were replayed with it.
+
+    Args:
+        scores: run -> step -> mean score (`replayed_scores`).
+    """
+    replayed = [run for run in runs if run.name in scores]
+    errors = _errors([(run, watcher_alarm(run, scores[run.name], drop)) for run in replayed])
+    return {"judge": judge, "drop": drop, "runs": len(replayed), **errors}
+
+
+def _errors(flags: Sequence[tuple[WatchedRun, int | None]]) -> Errors:
+    """The errors over runs with the step of each run's first flag, None without one."""
+    hacked = [(run, step) for run, step in flags if run.onset is not None]
+    clean = [(run, step) for run, step in flags if run.onset is None]
+    alarms = [run for run, step in clean if step is not None]
     delays = [step - run.onset for run, step in hacked if step is not None and run.onset is not None]
     quartiles = statistics.quantiles(delays, n=4) if len(delays) > 1 else [delays[0]] * 3 if delays else None
     return {
-        "drop": drop,
-        "patience": patience,
         "hacked": len(hacked),
         "clean": len(clean),
         "missed": _share(sum(step is None for _, step in hacked), len(hacked)),

@@ -39,6 +39,7 @@ from gavel.report.sections import (
     summary_sentences,
     training,
     votes,
+    watchers,
     workflow,
 )
 from gavel.report.sections.monitor_errors import monitor_errors
@@ -163,6 +164,8 @@ def _context(
         "judge_only_runs": summary_sentences.judge_only_runs(results),
         "collapses": summary_sentences.collapses(results),
         "monitor_errors": monitor_errors(results),
+        "alarms": watchers.alarms_sentence(results),
+        "watchers": watchers.watchers_table(results),
         "kinds": {
             name: table
             for name in results.sets

@@ -157,8 +157,12 @@ class Results:
 
     def collapse(self, run: str) -> float | None:
         """The step at which the monitor first flagged a collapse of a run; None if it never did."""
+        return self.first_flag(run, "collapsed")
+
+    def first_flag(self, run: str, column: str) -> float | None:
+        """The step of a run's first validation with 1 in a column; None if there is none."""
         validations = self.monitors.get(run, pd.DataFrame())
-        called = validations.step[validations.collapsed == 1] if "collapsed" in validations else []
+        called = validations.step[validations[column] == 1] if column in validations else []
         return called.min() if len(called) else None
 
     def size(self, name: str) -> int:

@@ -2,10 +2,25 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gavel.report.plots.style import BLUE, GREY, VERMILLION, as_svg, legend, panel, run_styles
+from gavel.report.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    as_svg,
+    legend,
+    panel,
+    run_styles,
+)
+from gavel.training.rl.validation_rules import ALARM, WATCH
 
+WATCHING = (GREEN, PURPLE, ORANGE, SKY)  # colours of judges that watch
 POINTS = 200  # limit for a curve; a longer one is drawn as the means of this many blocks
 
 
@@ -15,7 +30,8 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
 
     Args:
         monitor: step and, where present, accuracy, accuracy_low, accuracy_high, judge, judge_wrong, true_win_rate (with
-            a pairwise judge), collapsed (its first 1 is marked).
+            a pairwise judge), collapsed (its first 1 is marked); for judges that watch, watch_<name>, and alarm_<name>
+            (its first 1 is marked).
         best_step: marked with a thin line.
     """
     figure, axes = panel(height=2.8)
@@ -34,6 +50,7 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
         if column in monitor and monitor[column].notna().any():
             known = monitor.dropna(subset=[column])
             axes.plot(known.step, known[column], markersize=3.5, label=text, **style)
+    _watching(axes, monitor)
     if best_step is not None:
         axes.axvline(best_step, color=GREY, linewidth=0.9, linestyle="--")
     if "collapsed" in monitor and (monitor.collapsed == 1).any():
@@ -44,6 +61,25 @@ def training_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figur
     axes.set_xlabel("step")
     legend(figure, axes, 3)
     return figure
+
+
+def watcher_names(monitor: pd.DataFrame) -> list[str]:
+    """The judges of `judge.watch` that scored samples of a run."""
+    known = [str(column) for column in monitor.columns[monitor.notna().any()]]
+    return [column.removeprefix(WATCH) for column in known if column.startswith(WATCH)]
+
+
+def _watching(axes: Axes, monitor: pd.DataFrame) -> None:
+    """The mean scores of the judges that watch, and their first alarms."""
+    for place, name in enumerate(watcher_names(monitor)):
+        column, color = WATCH + name, WATCHING[place % len(WATCHING)]
+        known = monitor.dropna(subset=[column])
+        axes.plot(known.step, known[column], markersize=3.5, label=f"watching: {name}", color=color, linestyle="-.")
+        alarm = ALARM + name
+        if alarm in monitor and (monitor[alarm] == 1).any():
+            first = monitor.step[monitor[alarm] == 1].min()
+            axes.axvline(first, color=color, linewidth=1.2, linestyle="-.")
+            axes.annotate("alarm", (first, 0), (3, 4), textcoords="offset points", color=color, fontsize=8)
 
 
 @as_svg

@@ -5,6 +5,7 @@
 - `controls`: other rewards, other baselines and upper bounds
 - `training`: training curves and rewarded wrong responses
 - `replays`: what other judges would have rewarded
+- `watchers`: judges that watch the runs, and their alarms
 - `monitor_errors`: how often the monitor's rule is wrong
 - `sampling_mismatch`: how far vLLM's log-probabilities are from the trainer's
 - `votes`: answers chosen from several samples

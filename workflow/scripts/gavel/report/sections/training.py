@@ -10,7 +10,7 @@ from gavel.judge_eval.records import VerdictRow
 from gavel.report import run_selection
 from gavel.report.cells import Table, count, estimate_cell, join_words, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
-from gavel.report.plots.training import diagnostic, sft_curve, training_curve
+from gavel.report.plots.training import diagnostic, sft_curve, training_curve, watcher_names
 from gavel.report.results import Results
 from gavel.report.sections.samples import short
 from gavel.stats.intervals import Estimate, clustered_mean
@@ -51,6 +51,7 @@ TRUTH = {
     "correlation": "correlation with the truth",
 }
 COLOURS = "Vermillion: λ = 0; blue: λ = 1; others: between."
+WATCHING = "Dash-dotted: the mean scores of the judges that watch; line marked ‘alarm’: their first alarm. "
 PAIRS = 2  # pairs of responses shown for each run
 
 
@@ -103,6 +104,7 @@ def curves_figure(results: Results) -> Figure:
         f"Samples for {join_words([f'{n:,}' for n in sorted(questions)])} validation questions during training, at "
         f"temperature {results.study['rl']['temperature']:g}. Blue: true accuracy with its 95 % interval; {lines}"
         "Dashed vertical line: the best validation step; line marked ‘collapse’: where the monitor flags a collapse. "
+        f"{WATCHING if any(watcher_names(table) for table in kept.values()) else ''}"
         f"{'At λ = 1 the judge still scores these samples but contributes no reward. ' if scored else ''}"
         f"Settings: {rl_settings(results)}. {seeds_sentence(results)}{run_selection.omission_note(results)}"
     )

@@ -68,7 +68,7 @@ def watch_alarms(validations: Sequence[Mapping[str, Any]], drop: float, patience
 
 def watched(validations: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, Any]]:
     """The validations as a watching judge sees them, for `has_collapsed`: its mean score is the accuracy."""
-    return [{"accuracy": row.get(WATCH + name), "judge": row.get("judge")} for row in validations]
+    return [{**row, "accuracy": row.get(WATCH + name), "true_win_rate": None} for row in validations]
 
 
 def has_stalled(validations: Sequence[Mapping[str, Any]], patience: int) -> bool:
