@@ -88,6 +88,11 @@ GGUF = layout.gguf(config)
 LOCAL_MODELS = layout.local_models(config)
 SOLVING_PROMPT = prompt_files(config["solution"]["prompt"])
 JUDGING_PROMPTS = prompt_files(*job_params.judge_prompts(config))
+REFERENCE_PROMPT = (
+    prompt_files(config["judge"]["reference_prompt"])[0]
+    if config["judge"]["reference_prompt"]
+    else []
+)
 THREADS = config["compute"]["threads"]
 RESOURCES = {key: by_attempt(config["compute"][key]) for key in ("mem_mb", "runtime")}
 

@@ -10,6 +10,7 @@ rule judge_policy:
             rules.prepare_data.output.validation, rules.prepare_data.output.perturbed
         ),
         prompts=SOLVING_PROMPT + JUDGING_PROMPTS,
+        reference=REFERENCE_PROMPT,
     output:
         verdicts=LAYOUT.judge.verdicts,
         probes=LAYOUT.judge.probes,

@@ -22,6 +22,8 @@ with script_log(snakemake.log[0], "calibrate_judge"):
     write_json(snakemake.output.calibration, calibration | further)
     with plain_job(snakemake, "judge", "calibration") as mirror:
         numbers = {f"judge/{k}": v for k, v in calibration.items() if isinstance(v, int | float)}
+        bound = calibration.get("reference", {})
+        numbers |= {f"judge/reference/{k}": v for k, v in bound.items() if isinstance(v, int | float)}
         mirror.mirror([{"step": 0, "metrics": numbers}])
         mirror.artifact(snakemake.output.calibration)
     if weak:
@@ -30,3 +32,5 @@ with script_log(snakemake.log[0], "calibrate_judge"):
         count = f"{truncated} of {calibration['n']} judging prompts"
         info(f"WARNING: {count} exceeded judge.max_tokens or the judge's context and were truncated", console=True)
     info(summary_line(calibration), console=True)
+    if bound:
+        info(f"with the gold answer in its prompt, an upper bound: {summary_line(bound)}", console=True)

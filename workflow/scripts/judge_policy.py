@@ -31,5 +31,6 @@ with script_log(snakemake.log[0], f"judge_trained {run}" if run else "judge_poli
             probes_output=snakemake.output.get("probes"),
             usage_output=snakemake.output.get("usage"),
             prompt_output=snakemake.output.get("prompt"),
+            reference_prompt=snakemake.input.get("reference") or None,
             limits=limits(snakemake.config["evaluation"]),
         )

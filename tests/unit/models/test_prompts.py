@@ -36,6 +36,6 @@ def test_a_prompt_that_cannot_be_read_is_one_line(tmp_path):
 def test_an_unknown_prompt_lists_the_shipped_ones():
     with pytest.raises(
         InputError,
-        match="choice, judge, judge-choice, judge-instruct, pairwise, .*, reasoning, reasoning-instruct, reft, solve",
+        match="choice, judge, judge-choice, judge-instruct, judge-reference, .*, reft, solve",
     ):
         prompts.load("nowhere")

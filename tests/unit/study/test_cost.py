@@ -130,6 +130,15 @@ def test_judges_that_watch_score_each_validation_response():
     assert {label for label in plain if plain[label] != watched[label]} == {"train_rl, grpo", "train_rl, ppo"}
 
 
+def test_the_calibration_asks_twice_with_a_reference_prompt():
+    plain, bound = (
+        {item.label: item.judged for item in workload.work(study(judge=judge))}
+        for judge in ({}, {"reference_prompt": "judge-reference"})
+    )
+    assert bound["judge_policy"] - plain["judge_policy"] == 20 * 3
+    assert {label for label in plain if plain[label] != bound[label]} == {"judge_policy"}
+
+
 def test_a_judge_without_judging_prompts_reads_a_response_once(monkeypatch):
     plain, assumed = study(), estimate.Assumptions()
     monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))

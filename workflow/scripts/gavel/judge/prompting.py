@@ -17,24 +17,32 @@ Prompt = str | tuple[str, str]
 
 
 REASONING = "{reasoning}"  # the slot of a judging prompt in which the model reasons
+REFERENCE = "reference"  # the slot for the gold answer, which only the calibration fills
 
 
 def phrasings(
-    prompt: str | Sequence[str], labels: Sequence[str], swap: bool, slots: Sequence[str], reasons: bool = False
+    prompt: str | Sequence[str],
+    labels: Sequence[str],
+    swap: bool,
+    slots: Sequence[str],
+    reasons: bool = False,
+    key: str = "judge.prompting.prompt",
 ) -> list[str]:
     """The judging prompts as templates, with `{labels}` filled in, in one or both orders.
 
     Args:
-        slots: required slots for this kind of judge (`gavel.judge.kinds.KINDS`).
+        slots: required slots for this kind of judge (`gavel.judge.kinds.KINDS`), with `REFERENCE` if the gold answer is
+            known.
         reasons: the judge reasons first, so the slot `{reasoning}` is required; otherwise it is not allowed.
+        key: of the config, which names the prompt, for messages.
 
     Raises:
         InputError: there is no prompt, a slot is missing, `swap` is set without a slot `{labels}`, or a prompt has the
-            slot `{reasoning}` for a judge that does not reason.
+            slot `{reasoning}` for a judge that does not reason, or `{reference}` for one that gives rewards.
     """
     names = [prompt] if isinstance(prompt, str) else list(prompt)
     if not names:
-        raise InputError("judge.prompting.prompt: an empty list; name at least one prompt")
+        raise InputError(f"{key}: an empty list; name at least one prompt")
     needed = (*slots, *(["labels"] if swap else []), *(["reasoning"] if reasons else []))
     words = [label.strip() for label in labels]
     orders = [words, words[::-1]] if swap else [words]
@@ -44,10 +52,13 @@ def phrasings(
             template = prompts.load(name, needed)
         except InputError as error:
             why = " (judge.prompting.swap_labels is true)" if swap else ""
-            raise InputError(f"judge.prompting.prompt: {error}{why}") from None
+            raise InputError(f"{key}: {error}{why}") from None
         if not reasons and REASONING in template:
+            raise InputError(f"{key}: {name!r} has a slot {REASONING}; set judge.reasoning, or choose another")
+        if REFERENCE not in slots and f"{{{REFERENCE}}}" in template:
             raise InputError(
-                f"judge.prompting.prompt: {name!r} has a slot {REASONING}; set judge.reasoning, or choose another"
+                f"{key}: {name!r} has a slot {{{REFERENCE}}} for the gold answer, which no reward may read; name it as "
+                "judge.reference_prompt, which the calibration asks with, or choose another"
             )
         templates += [template.replace("{labels}", " or ".join(order)) for order in orders]
     return templates

@@ -5,15 +5,16 @@ the judge answers in a single token whose probability is the reward. Prompt, lab
 choice.
 """
 
+import copy
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 from gavel.judge.backends.base import Backend, LabelProbabilities
 from gavel.judge.kinds import KINDS
 from gavel.judge.label_judge import LabelJudge, build_judge, check_choices
-from gavel.judge.prompting import Prompt, phrasings, render
+from gavel.judge.prompting import REFERENCE, Prompt, phrasings, render
 from gavel.judge.verdict import Verdict
 
 KIND = KINDS["single-token"]
@@ -59,10 +60,31 @@ class SingleTokenJudge(LabelJudge):
         self.score = SCORES[score]
         self.score_range = (-LOG_ODDS_LIMIT, LOG_ODDS_LIMIT) if score == "log-odds" else (0.0, 1.0)
         self.templates = phrasings(prompt, labels, swap_labels, KIND.slots, reasons)
+        self.swap_labels = swap_labels
+        self.references: Mapping[str, str] | None = None
+
+    def with_reference(self, prompt: str, references: Mapping[str, str]) -> Self:
+        """The same judge, which also reads the gold answer: an upper bound, for questions with a label.
+
+        Args:
+            prompt: as in `SingleTokenJudge`, with the slot `{reference}` too.
+            references: question -> gold answer, for all questions that it will be asked about.
+
+        Raises:
+            InputError: a prompt slot is missing.
+        """
+        judge, slots = copy.copy(self), (*KIND.slots, REFERENCE)
+        reasons, key = self.reasoner is not None, "judge.reference_prompt"
+        judge.templates = phrasings(prompt, self.labels, self.swap_labels, slots, reasons, key)
+        judge.references, judge.first_prompt = references, None
+        return judge
 
     def render(self, question: str, solution: str) -> list[Prompt]:
         """The filled-in judging prompt, one for each phrasing."""
-        return [render(template, question=question, solution=solution) for template in self.templates]
+        values = {"question": question, "solution": solution}
+        if self.references is not None:
+            values[REFERENCE] = self.references[question]
+        return [render(template, **values) for template in self.templates]
 
     def verdicts(
         self,

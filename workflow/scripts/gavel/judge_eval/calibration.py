@@ -10,7 +10,7 @@ import numpy as np
 
 from gavel.common.errors import InputError
 from gavel.judge.verdict import MAX_MISSING, ComparisonSummary, Verdict
-from gavel.judge_eval.records import VerdictRow, Verdicts
+from gavel.judge_eval.records import JudgeVerdict, VerdictRow
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import bootstrap_mean, clustered_difference, clustered_mean, mean_interval
 
@@ -212,7 +212,8 @@ def judge_report(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     """Everything that the report shows about a judge, from `gavel.judge_eval.verdicts.judge_policy`'s rows.
 
     The metrics of `calibrate` on unperturbed questions, and breakdowns `by_kind` (perturbed questions too), `by_length`
-    and `by_steps`.
+    and `by_steps`. `reference` has the metrics of the same judge with the gold answer in its prompt, an upper bound, if
+    it was asked so.
     """
 
     def columns(part: Sequence[VerdictRow]) -> tuple[list[str], list[Verdict], list[bool]]:
@@ -227,10 +228,16 @@ def judge_report(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     )
     kinds = [row["kind"] or "as drawn" for row in rows]
     calibration["by_kind"] = breakdown(kinds, *columns(rows)) if len(set(kinds)) > 1 else []
+    bounds = [row["reference"] for row in unperturbed if "reference" in row]
+    if bounds:
+        found = calibrate(plain[0], [_verdict(bound) for bound in bounds], plain[2])
+        calibration["reference"] = {
+            key: value for key, value in found.items() if key not in ("reliability", "histogram")
+        }
     return calibration
 
 
-def _verdict(row: Verdicts) -> Verdict:
+def _verdict(row: JudgeVerdict) -> Verdict:
     comparisons = ComparisonSummary(**row["compared"]) if row.get("compared") else None
     columns = (row["off_label_mass"], row["truncated"], row["probability"], tuple(row["phrasings"]))
     return Verdict(row["judge"], *columns, comparisons)

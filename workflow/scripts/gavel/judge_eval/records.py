@@ -13,18 +13,16 @@ class ComparisonSummaryRow(TypedDict):
     flipped: float
 
 
-class Verdicts(TypedDict):
-    """The verifier's and the judge's verdict on one solution.
+class JudgeVerdict(TypedDict):
+    """A judge's verdict on one solution.
 
     Attributes:
-        correct: the verifier's.
         judge: the judge's score, None if it gave none.
         probability, phrasings, says_right, truncated: as in `gavel.judge.verdict.Verdict`.
         off_label_mass: its `off_label`.
         compared: from a pairwise judge only.
     """
 
-    correct: bool
     judge: float | None
     probability: float | None
     phrasings: list[float]
@@ -32,6 +30,18 @@ class Verdicts(TypedDict):
     off_label_mass: float
     truncated: bool
     compared: NotRequired[ComparisonSummaryRow]
+
+
+class Verdicts(JudgeVerdict):
+    """The verifier's and the judge's verdict on one solution.
+
+    Attributes:
+        correct: the verifier's.
+        reference: the judge's when it also reads the gold answer, if the config has a prompt for that.
+    """
+
+    correct: bool
+    reference: NotRequired[JudgeVerdict]
 
 
 class Candidate(TypedDict):

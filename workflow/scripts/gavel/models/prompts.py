@@ -3,7 +3,8 @@
 A solving prompt has the slot `{question}`. A judging prompt has `{question}` and `{solution}`, or `{first}` and
 `{second}` for a pairwise judge, and may have `{labels}` ('Yes or No', in either order). The prompt of a judge that
 reasons first ends at the slot `{reasoning}`; the text after the slot leads to the label. With a chat template, that
-text is part of the model's reply.
+text is part of the model's reply. A prompt with the slot `{reference}`, for the gold answer, judges in the calibration
+only.
 Slots are replaced literally, so other braces (code, LaTeX) need no escaping.
 """
 

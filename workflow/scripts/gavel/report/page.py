@@ -179,6 +179,7 @@ def _context(
         "judge": study["judge"]["model"],
         "judge_trained": stages[-1].name if stages else None,
         "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,
+        "reference_table": judge.reference_table(results.calibration or {}),
         "judge_parts": judge.part_tables(results.calibration or {}),
         "judge_probes": judge.probe_table(results.calibration or {}),
         "judge_policies": judge.policy_table(results),

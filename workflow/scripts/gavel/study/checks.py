@@ -10,7 +10,7 @@ from gavel.common.requirements import require_package, vllm_is_for_cpus
 from gavel.data.hub import download
 from gavel.jobs import serving
 from gavel.judge.kinds import KINDS
-from gavel.judge.prompting import apply_template, check_template, example, label_tokens, phrasings
+from gavel.judge.prompting import REFERENCE, apply_template, check_template, example, label_tokens, phrasings
 from gavel.models import gguf, prompts
 from gavel.models.task import Task
 from gavel.study import layout, params
@@ -48,6 +48,7 @@ def _bring_served_judge(study: dict[str, Any]) -> None:
 def check_models(study: dict[str, Any]) -> None:
     """Check tokens and prompts of the models that already exist, or exist as GGUF files. Raises `InputError`."""
     settings = {"student": params.student(study), "judge": params.judge(study)}
+    settings["judge"]["reference_prompt"] = study["judge"]["reference_prompt"]
     for which, section in settings.items():
         found = layout.readable_model(study, which)
         if found and is_gguf(found) and find_spec("torch"):
@@ -66,7 +67,7 @@ def check_tokenizers(
     Args:
         student: `model`, `pad_token`, `eos_token`.
         judge: the same, with `kind`, `prompt`, `labels`, `swap_labels`, `reasoning`, `chat`,
-            `chat_template_kwargs`.
+            `chat_template_kwargs`, and perhaps `reference_prompt`.
         solution: `prompt`; with a chat template also the other keys of the section.
         served: the judge runs on a server, so its tokenizer is not available here, or has no model.
 
@@ -97,7 +98,7 @@ def _check_labels(tokenizer: "PreTrainedTokenizerBase", judge: dict[str, Any], t
     """Raises `InputError` if a label is not one token after a judging prompt, or the chat template does not work."""
     chat, arguments = judge.get("chat", False), judge.get("chat_template_kwargs")
     for template in templates:
-        text = example(template, KINDS[judge["kind"]].slots)
+        text = example(template, (*KINDS[judge["kind"]].slots, REFERENCE))
         if chat:
             check_template(tokenizer, text, arguments)
         label_tokens(tokenizer, apply_template(tokenizer, text, chat, arguments), judge["labels"], special=not chat)
@@ -134,7 +135,7 @@ def check_named_judge(settings: dict[str, Any], key: str) -> None:
 def check_prompts(judge: dict[str, Any], solution: dict[str, Any]) -> list[str]:
     """The judging prompts as templates. Raises `InputError` if a prompt is missing or lacks its slots."""
     prompts.load(solution["prompt"])
-    return judge_templates(judge)
+    return judge_templates(judge) + reference_templates(judge)
 
 
 def judge_templates(judge: dict[str, Any]) -> list[str]:
@@ -143,6 +144,15 @@ def judge_templates(judge: dict[str, Any]) -> list[str]:
     if not kind.prompt:
         return []
     return phrasings(judge["prompt"], judge["labels"], judge["swap_labels"], kind.slots, bool(judge.get("reasoning")))
+
+
+def reference_templates(judge: dict[str, Any]) -> list[str]:
+    """The prompt with the gold answer as templates; none without one. Raises `InputError` if it lacks its slots."""
+    if not judge.get("reference_prompt"):
+        return []
+    slots = (*KINDS[judge["kind"]].slots, REFERENCE)
+    arguments = (judge["labels"], judge["swap_labels"], slots, bool(judge.get("reasoning")), "judge.reference_prompt")
+    return phrasings(judge["reference_prompt"], *arguments)
 
 
 def check_reward_terms(rl: dict[str, Any]) -> None:

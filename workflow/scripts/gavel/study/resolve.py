@@ -54,7 +54,8 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
     for key, judges in (("replay.judges", study["replay"]["judges"]), ("judge.watch", study["judge"]["watch"])):
         for name, judge in judges.items():
             judges[name] = _find_judge(judge, root, f"config: {key}.{name}")
-    checks.check_prompts(params.judge(study), study["solution"])
+    reference = {"reference_prompt": study["judge"]["reference_prompt"]}
+    checks.check_prompts(params.judge(study) | reference, study["solution"])
     return study
 
 

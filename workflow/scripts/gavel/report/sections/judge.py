@@ -5,11 +5,20 @@ from typing import Any
 
 import pandas as pd
 
-from gavel.report.cells import Cell, Table, text
+from gavel.report.cells import MISSING, Cell, Table, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_histogram, judge_reliability
 from gavel.report.results import Results
 
+# Metrics that are also shown for the judge with the gold answer in its prompt.
+BOUNDED = {
+    "auc_within": "AUC within questions",
+    "margin_within": "margin within questions",
+    "auc": "AUC, all pairs",
+    "youden_j": "Youden's J",
+    "accuracy": "accuracy at 0.5",
+    "off_label_mass": "off-label mass",
+}
 REWARDED, SOMETIMES = 0.5, 0.1  # lowest fractions of accepted probes for "rewarded" and "sometimes"
 
 
@@ -124,6 +133,24 @@ def calibration_table(found: dict[str, Any]) -> Table:
             )
             table.rows.append([text(title), Cell(shown, sort=value), text(meaning)])
     return table
+
+
+def reference_table(found: dict[str, Any]) -> Table:
+    """The judge's metrics beside those of the same judge with the gold answer in its prompt; empty without these."""
+    columns = [("metric", ""), ("judge", "reads the question and the response")]
+    table = Table([*columns, ("with the gold answer", "the same judge and responses: an upper bound")], [])
+    bound = found.get("reference")
+    for key, title in BOUNDED.items() if bound else ():
+        if found.get(key) is not None or bound.get(key) is not None:
+            table.rows.append([text(title), _with_interval(found, key), _with_interval(bound, key)])
+    return table
+
+
+def _with_interval(found: dict[str, Any], key: str) -> Cell:
+    value, interval = found.get(key), found.get(f"{key}_ci95")
+    if value is None:
+        return MISSING
+    return Cell(f"{value:.3f}", "{:.3f} to {:.3f}".format(*interval) if interval else "", sort=value)
 
 
 def part_tables(found: dict[str, Any]) -> list[tuple[str, Table]]:

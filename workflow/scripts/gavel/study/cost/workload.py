@@ -82,6 +82,8 @@ def work(config: dict[str, Any]) -> list[Work]:
     probed = min(PROBLEMS_IN_PAIRS if comparative else PROBLEMS, sizes["validation"])
     # One prompt per probe, where it applies.
     asked = prompts_for(sampled, judge, comparative) + prompts_for(probed, len(PROBES), comparative)
+    if config["judge"]["reference_prompt"]:
+        asked += prompts_for(sampled, judge, comparative)
     base = Work("validate_base", 1, sizes["validation"], sizes["validation"])
     return [
         *([sft(config["sft"], sizes)] if config["sft"] else []),

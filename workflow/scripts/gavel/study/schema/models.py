@@ -327,6 +327,13 @@ class Judge(Model):
     min_within_auc: Fraction | None = Field(
         None, description="Minimum AUC within questions that the judge needs before RL; null sets no minimum."
     )
+    reference_prompt: str | None = Field(
+        None,
+        description="A judging prompt with the slot {reference} for the gold answer: a shipped name (judge-reference, "
+        "judge-reference-instruct) or a file. The calibration, on validation questions, asks the judge about the same "
+        "responses with it, too: an upper bound on what this judge could tell. It never gives a reward. Single-token "
+        "judges only; null does not ask.",
+    )
     max_off_label: Fraction | None = Field(
         0.5,
         description="Maximum mean probability, over the calibration, of tokens other than the two labels. Above 0.5 "
@@ -400,6 +407,9 @@ class Judge(Model):
             raise ValueError(
                 f"score: a {self.kind} judge has no score {self.score!r}; choose from {', '.join(kind.scores)}"
             )
+        if self.reference_prompt and (self.kind != "single-token" or self.simulated):
+            what = "a simulated judge" if self.simulated else f"a {self.kind} judge"
+            raise ValueError(f"reference_prompt: is not for {what}; leave it out")
         if self.verifier and self.kind != "single-token":
             raise ValueError("verifier: trains only a single-token judge; write `kind: single-token`")
         if self.verifier and self.reasoning:
