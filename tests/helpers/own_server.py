@@ -29,7 +29,14 @@ def study(folder, options=None, **server) -> dict:
         "retries": 0,
     }
     return {
-        "judge": {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked | server, "simulated": None},
+        "judge": {
+            "batch_tokens": 1,
+            "model": "m",
+            "cache": "off",
+            "server": asked | server,
+            "simulated": None,
+            "panel": None,
+        },
         "results_dir": str(folder),
     }
 

@@ -9,19 +9,17 @@ from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
 from gavel.solutions.answer_types import modules_of_other_types
 from gavel.study import checks, layout, memory_check, resolve
+from gavel.study import named_judge as judges
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
-from gavel.study.named_judge import named_judge, watching_judges
 from gavel.study.rules import RULES
 
 try:
     config = resolve.resolve(config, ROOT)
-    REPLAY_JUDGES = {
-        name: named_judge(judge, ROOT, f"config: replay.judges.{name}", here=True)
-        for name, judge in config["replay"]["judges"].items()
-    }
-    WATCHERS = watching_judges(config, ROOT)
+    REPLAY_JUDGES = judges.replaying_judges(config, ROOT)
+    WATCHERS = judges.watching_judges(config, ROOT)
+    JUDGE = judges.judge_settings(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -34,12 +32,7 @@ onstart:
     record_owner(".")
     try:
         checks.check(config, here=workflow.local_exec)
-        for key, judges in (
-            ("replay.judges", REPLAY_JUDGES),
-            ("judge.watch", WATCHERS),
-        ):
-            for name, judge in judges.items():
-                checks.check_named_judge(judge.settings, f"config: {key}.{name}")
+        judges.check_other_judges(config, ROOT)
         memory_check.check_memory(
             config,
             here=workflow.local_exec,
@@ -78,16 +71,18 @@ CHECKPOINTS = layout.checkpoints(config)
 START = CHECKPOINTS[BASELINE].main  # RL starts from it
 STUDENT = job_params.student(config)
 STUDENT_TOKENS = {key: value for key, value in STUDENT.items() if key != "model"}
-JUDGE = job_params.judge(config)
 SOLUTION = job_params.solution(config)
-JUDGES = job_params.judges(config)
+JUDGES = job_params.judges(config, JUDGE)
 BENCHMARK = LAYOUT.judge.benchmark_csv if config["judge"]["benchmark"] else []
 MODELS = layout.model_files(config)
+if "panel" in JUDGE:
+    MODELS["judge"] = judges.model_folders(JUDGE)
 HUB = layout.hub(config)
 GGUF = layout.gguf(config)
 LOCAL_MODELS = layout.local_models(config)
 SOLVING_PROMPT = prompt_files(config["solution"]["prompt"])
-JUDGING_PROMPTS = prompt_files(*job_params.judge_prompts(config))
+JUDGING_PROMPTS = prompt_files(*judges.prompts_of(JUDGE))
+KNOWS_ANSWERS = judges.reads_answers(JUDGE)  # the judge is simulated from them
 REFERENCE_PROMPT = (
     prompt_files(config["judge"]["reference_prompt"])[0]
     if config["judge"]["reference_prompt"]
@@ -111,9 +106,8 @@ LAUNCHER = (
 )
 
 
-UNUSED = modules_of_other_types(config["data"]["answer_type"])
-if not config["judge"]["simulated"]:
-    UNUSED |= {"gavel.judge.simulated"}
+TYPES_UNUSED = modules_of_other_types(config["data"]["answer_type"])
+UNUSED = TYPES_UNUSED | judges.unused_modules(JUDGE)
 
 
 def code(script, *unused):
@@ -144,7 +138,7 @@ def each_run(patterns):
 
 def answers(*paths):
     """Files with the gold answers that a simulated judge needs; no other judge reads one."""
-    return list(paths) if config["judge"]["simulated"] else []
+    return list(paths) if KNOWS_ANSWERS else []
 
 
 def without(section, *keys):

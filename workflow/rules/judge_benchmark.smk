@@ -46,7 +46,9 @@ rule benchmark_judge:
     input:
         pairs=rules.benchmark_items.output.pairs,
         judge=lambda wildcards: (
-            JUDGES[wildcards.judge]["model"] if layout.judge_is_local(config) else []
+            JUDGES[wildcards.judge]["model"]
+            if layout.judge_is_local(config)
+            else MODELS.get("judge", [])
         ),
         answers=answers(rules.prepare_data.output.validation),
         prompts=JUDGING_PROMPTS,

@@ -12,11 +12,10 @@ TRAINING_ANSWERS = [
 GATE = ancient(rules.gate_rl.output.gate) if job_params.gates(config) else []
 # What judges that watch depend on. Without any, none of it is a param, so that it retrains nothing.
 WATCHED = {name: judge.settings for name, judge in WATCHERS.items()}
-RL_UNUSED = {*UNUSED, "gavel.study.named_judge"}
+RL_UNUSED = {"gavel.study.named_judge"} | TYPES_UNUSED
+RL_UNUSED |= judges.unused_modules(JUDGE, *WATCHED.values())
 if not WATCHED:
     RL_UNUSED |= {"gavel.training.rl.watchers"}
-if any("simulated" in settings for settings in WATCHED.values()):
-    RL_UNUSED -= {"gavel.judge.simulated"}
 RL_CODE = {  # whether the run is a control -> its code
     control: code_digest(
         SCRIPTS / "train_rl.py",
@@ -38,8 +37,7 @@ rule train_rl:
         judge=MODELS.get("judge", []),
         answers=lambda wildcards: (
             TRAINING_ANSWERS
-            if config["judge"]["simulated"]
-            or RL_RUNS[wildcards.run].get("control") == "all-answers"
+            if KNOWS_ANSWERS or RL_RUNS[wildcards.run].get("control") == "all-answers"
             else []
         ),
         terms=[term["file"].rpartition(":")[0] for term in config["rl"]["reward_terms"]],

@@ -3,7 +3,7 @@ from snakemake.exceptions import WorkflowError
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
-from gavel.study import checks, memory_check, sweep
+from gavel.study import checks, memory_check, named_judge, sweep
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
@@ -21,6 +21,7 @@ def check_variants():
     for name, settings in VARIANTS.items():
         try:
             checks.check(settings, here=workflow.local_exec)
+            named_judge.check_other_judges(settings, ROOT)
             memory_check.check_memory(
                 settings,
                 here=workflow.local_exec,

@@ -65,7 +65,7 @@ def test_the_log_of_a_server_does_not_show_the_key_that_its_command_names(tmp_pa
         "restarts": 0,
     }
     asked |= {"api_key_env": "NONE", "top_logprobs": 20, "concurrency": 2, "timeout_s": 5.0, "retries": 0}
-    judge = {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked, "simulated": None}
+    judge = {"batch_tokens": 1, "model": "m", "cache": "off", "server": asked, "simulated": None, "panel": None}
     study = {"judge": judge, "results_dir": str(tmp_path)}
     with judge_access(study, tmp_path / "logs" / "job.log"):
         pass

@@ -233,6 +233,7 @@ def scripts_of(module: str, answer_type: str = "number") -> set[str]:
     scripts = [path for path in SCRIPTS.glob("*.py") if "snakemake.script" in path.read_text()]
     unused = modules_of_other_types(answer_type) | {
         "gavel.judge.controls",
+        "gavel.judge.panel",
         "gavel.judge.simulated",
         "gavel.study.named_judge",
         "gavel.training.rl.watchers",
@@ -286,6 +287,7 @@ RERUNS = {
     "judge.ratings": ASKS_THE_JUDGE,
     "judge.single_token": ASKS_THE_JUDGE,
     "judge.simulated": set(),  # in a study without a simulated judge
+    "judge.panel": set(),  # in a study without a panel
     "judge.controls": set(),  # in a run that is no control
     "judge_eval.signal": {"measure_signal"},
     "judge_eval.benchmark": {"benchmark_judge"},

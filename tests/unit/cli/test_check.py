@@ -190,6 +190,17 @@ def test_a_column_that_is_not_there_and_a_study_that_does_not_fit(mine, tiny, ca
     assert "needs about " in refused(capsys, config(tiny))
 
 
+def test_the_other_judges_of_a_study_are_checked_and_listed(mine, tiny, capsys):
+    members = {"a": tiny, "b": "resources/models/two-bit-judge"}
+    section = {"kind": "panel", "panel": {"judges": members}, "watch": {"w": tiny}}
+    page = checked(capsys, config(tiny) | {"judge": section, "replay": {"judges": {"r": tiny}}})
+    for key in ("judge.panel.judges.a", "judge.watch.w", "replay.judges.r"):
+        assert f"- {key}: {tiny}, single-token" in page
+    assert "- judge: no model, panel" in page and "reads the prompts of its members' own studies" in page
+    (mine / "empty").mkdir()
+    assert "config: judge.watch.w: model: " in refused(capsys, config(tiny, judge={"watch": {"w": "empty"}}))
+
+
 def test_every_variant_of_a_sweep_is_checked(mine, tiny, capsys):
     variants = {"few": {"data": {"labeled": 10}}, "many": {"data": {"labeled": 20}}}
     page = checked(capsys, config(tiny) | {"sweep": {"variants": variants}})

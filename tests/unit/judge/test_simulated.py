@@ -11,7 +11,7 @@ from gavel.judge.load import load
 from gavel.judge.simulated import BIASES
 from gavel.judge.verdict import Verdict
 from gavel.stats.intervals import wilson
-from gavel.study.schema.models import SimulatedBias
+from gavel.study.schema.judge_kinds import SimulatedBias
 
 SETTINGS = {"tpr": 0.8, "fpr": 0.3, "errors": "once", "noise": 0.0, "seed": 0, "bias": None, "weight": 1.0}
 TASK = {"format": "text", "answer_type": "number"}

@@ -139,6 +139,17 @@ def test_the_calibration_asks_twice_with_a_reference_prompt():
     assert {label for label in plain if plain[label] != bound[label]} == {"judge_policy"}
 
 
+def test_each_member_of_a_panel_reads_the_response():
+    folder, assumed = "resources/models/judge", estimate.Assumptions()
+    plain = study(judge={"model": folder})
+    panel = study(judge={"kind": "panel", "panel": {"judges": {"a": folder, "b": folder, "c": folder}}})
+    assert estimate.judging(panel, assumed, 10, False)[0] == 3 * estimate.judging(plain, assumed, 10, False)[0]
+    own, one = (
+        next(cost for cost in estimate.costs(config, assumed) if cost.work.rule == "score") for config in (panel, plain)
+    )
+    assert own.flops == pytest.approx(3 * one.flops)
+
+
 def test_a_judge_without_judging_prompts_reads_a_response_once(monkeypatch):
     plain, assumed = study(), estimate.Assumptions()
     monkeypatch.setitem(KINDS, "classifier", Kind(scores=("probability",)))

@@ -60,8 +60,17 @@ def test_judges_that_watch_are_in_the_memory_of_rl():
     size = sizes(shipped(judge={"model": folder}))[1]
     assert plain.states["watching judges"] == 0
     assert watched["train_rl, grpo"].states["watching judges"] == 2 * 4 * size.parameters
-    assert {"watching, a", "watching, b"} < set(watched["train_rl, grpo"].phases)
+    assert {"watching judges 0", "watching judges 1"} < set(watched["train_rl, grpo"].phases)
     assert watched["generate"] == jobs(shipped(), LENGTHS)["generate"]
+
+
+def test_the_members_of_a_panel_are_in_the_memory_of_rl_and_of_scoring():
+    folder = "resources/models/two-bit-judge"
+    panel = {"kind": "panel", "panel": {"judges": {"a": folder, "b": folder}}}
+    found, size = jobs(shipped(judge=panel), LENGTHS), sizes(shipped(judge={"model": folder}))[1]
+    assert found["train_rl, grpo"].states["judge"] == 0
+    assert found["train_rl, grpo"].states["panel"] == found["score"].states["panel"] == 2 * 4 * size.parameters
+    assert {"panel 0", "panel 1"} < set(found["train_rl, grpo"].phases)
 
 
 def test_keys_and_values_by_hand():

@@ -5,8 +5,17 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
-from gavel.study import resolve
-from gavel.study.named_judge import named_judge, watch_access, watching_judges
+from gavel.study import params, resolve
+from gavel.study.named_judge import (
+    judge_settings,
+    model_folders,
+    named_judge,
+    prompts_of,
+    reads_answers,
+    unused_modules,
+    watch_access,
+    watching_judges,
+)
 
 SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
@@ -123,3 +132,106 @@ def test_a_training_job_reaches_a_watching_judge_with_validation_answers_only(tm
     reached = access(model="owner/name", server=server, batch_tokens=7)
     assert (reached["server"]["base_url"], reached["server"]["concurrency"]) == ("http://localhost:1/v1", 3)
     assert reached["batch_tokens"] == 7 and "answers" not in reached
+
+
+def panel(tmp_path, combine="minimum", **members):
+    """The panel of a study as its jobs get it."""
+    section = {"kind": "panel", "panel": {"judges": members, "combine": combine}}
+    return judge_settings(resolve.resolve(SHIPPED | {"judge": section}, ROOT))
+
+
+def own(tmp_path, name="own", **judge):
+    return written(tmp_path / f"{name}.yaml", study=name, results_dir=f"results/{name}", judge=judge)
+
+
+MODEL = "resources/models/two-bit-judge"
+
+
+def test_the_members_of_a_panel_have_their_own_models_prompts_and_labels(tmp_path):
+    prompting = {"prompt": "judge-instruct", "labels": [" No", " Yes"]}
+    found = panel(tmp_path, a=MODEL, b=own(tmp_path, model="resources/models/judge", prompting=prompting))
+    assert (found["kind"], found["model"]) == ("panel", "")
+    assert (found["panel"]["combine"], found["panel"]["penalty"]) == ("minimum", 1.0)
+    assert list(found["panel"]["members"]) == ["a", "b"]
+    assert found["panel"]["members"]["b"]["labels"] == [" No", " Yes"]
+    assert [folder.rsplit("/", 1)[1] for folder in model_folders(found)] == ["two-bit-judge", "judge"]
+    assert prompts_of(found) == ["judge", "judge-instruct"]
+    assert not reads_answers(found)
+    assert unused_modules(found) == {"gavel.judge.simulated"}
+    assert "panel" not in params.judge(resolve.resolve(SHIPPED, ROOT))  # another judge's params stay as they were
+    assert unused_modules(params.judge(resolve.resolve(SHIPPED, ROOT))) == {
+        "gavel.judge.simulated",
+        "gavel.judge.panel",
+    }
+
+
+def test_a_simulated_member_verifies_as_the_study_of_the_panel_does(tmp_path):
+    simulated = {"kind": "simulated", "simulated": {"tpr": 0.9}}
+    text = SHIPPED | {"study": "own", "results_dir": "results/own", "solution": {"format": "text"}, "judge": simulated}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(text))
+    found = panel(tmp_path, a=MODEL, b=str(tmp_path / "own.yaml"))
+    assert found["panel"]["members"]["b"]["simulated"]["format"] == "program"
+    assert reads_answers(found) and unused_modules(found) == set()
+    assert watching(a=str(tmp_path / "own.yaml"))["a"].settings["simulated"]["format"] == "program"
+
+
+def test_a_panel_takes_pointwise_judges_that_the_jobs_can_load(tmp_path):
+    key = "judge.panel.judges.b"
+    server = {"base_url": "http://localhost:1/v1"}
+    for judge, why in (
+        ({"model": "resources/models/judges", "kind": "pairwise"}, "is pairwise"),
+        ({"model": "owner/name", "server": server}, "runs on a server, which a panel cannot ask; name a model folder"),
+        ({"model": "owner/name", "server": {"serve": "job"}}, "each job of"),
+        ({"model": "scratch"}, "is no local folder yet"),
+        ({"kind": "panel", "panel": {"judges": {"x": MODEL, "y": MODEL}}}, "is a panel, which cannot be part of one"),
+    ):
+        with pytest.raises(InputError, match=rf"{key}: .*{why}"):
+            panel(tmp_path, a=MODEL, b=own(tmp_path, **judge))
+    itself = tmp_path / "own.yaml"
+    with pytest.raises(InputError, match="is a panel, which cannot be part of one"):
+        panel(tmp_path, a=MODEL, b=own(tmp_path, kind="panel", panel={"judges": {"x": MODEL, "y": str(itself)}}))
+    with pytest.raises(InputError, match=f"{key}: owner/name is neither a model folder nor a YAML file"):
+        panel(tmp_path, a=MODEL, b="owner/name")
+
+
+def test_a_panel_watches_and_replays_as_other_judges_do(tmp_path):
+    path = own(tmp_path, kind="panel", panel={"judges": {"x": MODEL, "y": "resources/models/judge"}})
+    found = watching(a=path)["a"]
+    assert len(found.folders) == 2 and found.prompts == ["judge"]
+    assert len(named_judge(path, ROOT, "--judge").settings["panel"]["members"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ({"kind": "panel"}, "panel: is missing; name its judges"),
+        ({"kind": "panel", "panel": {"judges": {"a": MODEL}}}, "judge.panel.judges"),
+        (
+            {"panel": {"judges": {"a": MODEL, "b": MODEL}}},
+            "panel: is not for a single-token judge; write `kind: panel`",
+        ),
+        (
+            {"kind": "panel", "panel": {"judges": {"a": MODEL, "b": MODEL}, "penalty": 2}},
+            "penalty: has no effect with `combine: mean`",
+        ),
+        (
+            {"kind": "panel", "panel": {"judges": {"a": MODEL, "b": MODEL}}, "simulated": {}},
+            "simulated: is not for a panel",
+        ),
+        (
+            {"kind": "panel", "panel": {"judges": {"a": MODEL, "b": MODEL}}, "prompting": {"chat": True}},
+            "prompting.chat: a panel judge has no judging prompt",
+        ),
+        ({"kind": "panel", "panel": {"judges": {"a": MODEL, "b": MODEL}}, "verifier": {}}, "verifier: trains only"),
+    ],
+)
+def test_what_a_panel_cannot_have_is_said_in_one_line(judge, message):
+    with pytest.raises(InputError) as error:
+        resolve.resolve(SHIPPED | {"judge": {"model": "resources/models/judge"} | judge}, ROOT)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_config_of_a_finished_panel_study_can_be_read_again(tmp_path):
+    section = {"kind": "panel", "panel": {"judges": {"a": MODEL, "b": "resources/models/judge"}, "combine": "minimum"}}
+    resolved = resolve.resolve(SHIPPED | {"judge": section}, ROOT)
+    assert resolve.resolve(resolved, ROOT)["judge"] == resolved["judge"]

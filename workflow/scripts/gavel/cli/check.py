@@ -13,11 +13,12 @@ from typing import Any
 from gavel.cli.commands import Commands
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
-from gavel.common.paths import is_shipped
+from gavel.common.paths import ROOT, is_shipped
 from gavel.study import checks, layout, memory_check, preview
 from gavel.study.cost.estimate import Assumptions
 from gavel.study.cost.lengths import lengths_of
 from gavel.study.cost.memory import jobs
+from gavel.study.named_judge import check_other_judges, model_folders, other_judges
 from gavel.study.preview import Row, Splits
 from gavel.study.results_folder import check_writable
 
@@ -84,7 +85,8 @@ def parts(study: dict[str, Any], folder: Path, *, fetch: bool, here: bool) -> It
     checks.check_reward_terms(study["rl"])
     training = {key: study[key] for key in ("sft", "rl", "compute", "evaluation")}
     checks.check_training(**training, here=here)
-    yield _models(study)
+    check_other_judges(study, ROOT)
+    yield _models(study, other_judges(study, ROOT))
     found = None
     if missing := preview.missing_data(study):
         yield f"## Data\n\n{', '.join(missing)}: {LATER}."
@@ -110,7 +112,8 @@ def _downloads(study: dict[str, Any], fetch: bool) -> str:
     return "\n".join([f"## Downloads\n\n{when}:\n", *rows])
 
 
-def _models(study: dict[str, Any]) -> str:
+def _models(study: dict[str, Any], others: dict[str, dict[str, Any]]) -> str:
+    """Student and judge, and the other judges that the config names: key -> settings."""
     lines = ["## Models\n"]
     for which in ("student", "judge"):
         named = study[which]["model"]
@@ -125,6 +128,9 @@ def _models(study: dict[str, Any]) -> str:
             f"- {which}: {named}, {_millions(found.parameters)} million parameters, {limit}, end token {found.end!r}, "
             f"padding token {found.pad!r}"
         )
+    for key, settings in others.items():
+        kind = settings.get("kind", "single-token")
+        lines.append(f"- {key}: {', '.join(model_folders(settings)) or settings['model'] or 'no model'}, {kind}")
     judge = study["judge"]["model"]
     if study["solution"]["format"] == "text" and judge and is_shipped(judge):
         lines.append("\nWARNING: the shipped judge has read programs only; its scores of texts mean nothing.")
@@ -173,7 +179,8 @@ def _prompts(study: dict[str, Any], splits: Splits | None) -> str:
     lines.append(_text(preview.solving_prompt(study, asked).text, "student"))
     judging = preview.judging_prompt(study, question, solutions)
     if judging is None:
-        return "\n".join([*lines, "\nThis kind of judge reads no prompt."])
+        none = "reads no prompt" if not study["judge"]["panel"] else "reads the prompts of its members' own studies"
+        return "\n".join([*lines, f"\nThis kind of judge {none}."])
     stands = " (`(solution)` stands for a response)" if "(solution)" in solutions else ""
     lines += [f"\nThe judge reads{stands}:\n", _text(judging.text, "judge")]
     words = ", ".join(f"{label!r} is token {token}" for label, token in judging.labels.items())

@@ -13,7 +13,7 @@ from gavel.study import config_files, layout, resolve, sweep
 from gavel.study.cost.estimate import Assumptions, Cost, costs
 from gavel.study.cost.lengths import Lengths, lengths_of
 from gavel.study.cost.memory import jobs
-from gavel.study.cost.sizes import sizes
+from gavel.study.cost.sizes import panel_sizes, sizes
 
 HELP = {
     "prompt": "mean length of a solving prompt, in tokens",
@@ -102,6 +102,9 @@ def _study(name: str, config: dict[str, Any], assumed: Assumptions) -> str:
     models = [f"student `{config['student']['model']}` ({student.parameters / 1e6:,.0f} million parameters)"]
     if judge:
         models.append(f"judge `{config['judge']['model']}` ({judge.parameters / 1e6:,.0f} million)")
+    elif members := panel_sizes(config):
+        shown = ", ".join(f"{member.size.parameters / 1e6:,.0f}" for member in members)
+        models.append(f"a panel of judges ({shown} million); their reasoning is not counted")
     else:
         models.append("the judge's server is not counted")
     if layout.judge_stages(config):

@@ -10,6 +10,7 @@ orders (`pairwise.PairwiseJudge.compare`), and `tournaments.verdicts` turns comp
 - `kinds`: the table of kinds, for the config: `KINDS`
 - `verdict`: the interface: `Judge`, `Verdict`, `rewards`
 - `simulated`: a judge with set error rates
+- `panel`: several judges as one: `COMBINE`
 - `controls`: rewards that need no judge: `JUDGES`
 - `single_token`: the pointwise judge
 - `pairwise`: the pairwise judge

@@ -26,7 +26,7 @@ def client_access(study: dict[str, Any], answers: Sequence[str] | None = None) -
     """
     judge, server = study["judge"], study["judge"]["server"]
     access = {"batch_tokens": judge["batch_tokens"], "server": server and {key: server[key] for key in ACCESS_KEYS}}
-    if judge["simulated"]:
+    if judge["simulated"] or (judge["panel"] and answers):
         access["answers"] = [str(path) for path in answers or ()]
     if server:
         register_secrets(os.environ.get(server["api_key_env"]))  # this process logs other programs' output too
@@ -46,7 +46,8 @@ def judge_access(
     Args:
         study: the resolved config.
         log: the job's log; the server's output goes to a separate file beside it.
-        answers: files with the gold answers of the questions that a simulated judge is asked about.
+        answers: files with the gold answers of the questions that a simulated judge, or a panel with a simulated
+            member, is asked about.
 
     Raises:
         InputError: the server could not be started, or was permanently down when the block failed.

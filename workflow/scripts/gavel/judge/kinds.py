@@ -18,7 +18,7 @@ class Kind:
         prompt, reasoning_prompt, labels: defaults; `reasoning_prompt` is for a judge that reasons first. A kind without
             judging prompts leaves these and `slots` empty.
         comparative: a score ranks a solution within its group; it says nothing about a single solution.
-        model: a language model judges.
+        model: a language model judges, the config's `judge.model`; the members of a panel have their own.
     """
 
     scores: tuple[str, ...]
@@ -53,6 +53,7 @@ KINDS = {
         comparative=True,
     ),
     "simulated": Kind(scores=("probability",), model=False),
+    "panel": Kind(scores=("probability",), model=False),
 }
 
 # Tasks of a judge trained from scratch -> the kind of judge, and whether it reasons first.

@@ -1,5 +1,6 @@
 """Make a judge from its settings."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,16 @@ MODULES = {
     "single-token": "gavel.judge.single_token",
     "pairwise": "gavel.judge.pairwise",
     "simulated": "gavel.judge.simulated",
+    "panel": "gavel.judge.panel",
 }
+
+
+def load_named(key: str, settings: Mapping[str, Any]) -> Judge:
+    """One of several judges of a job, as `load`; error messages begin with the config's `key`."""
+    try:
+        return load(**settings)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
 
 
 def load(*, kind: str = "single-token", **settings: Any) -> Judge:

@@ -62,7 +62,7 @@ class Verdict:
         truncated: the prompt was too long and lost its beginning.
         probability: in [0, 1], that the solution is correct, whatever the score makes of it; None if the score is None.
             From a pairwise judge: that the solution is better than another of its group.
-        phrasings: the same for each phrasing of the judging prompt, if there are several.
+        phrasings: the same for each phrasing of the judging prompt, if there are several; of a panel, for each member.
         compared: from a pairwise judge only.
     """
 

@@ -176,7 +176,7 @@ def _context(
         "calibration": results.calibration,
         "signal": signal_table(results),
         "no_signal": (results.signal or {}).get("weak"),
-        "judge": study["judge"]["model"],
+        "judge": study["judge"]["model"] or ", ".join(map(str, judge.panel_members(study))),
         "judge_trained": stages[-1].name if stages else None,
         "calibration_table": judge.calibration_table(results.calibration) if results.calibration else None,
         "reference_table": judge.reference_table(results.calibration or {}),

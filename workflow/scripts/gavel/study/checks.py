@@ -105,7 +105,9 @@ def _check_labels(tokenizer: "PreTrainedTokenizerBase", judge: dict[str, Any], t
 
 
 def check_named_judge(settings: dict[str, Any], key: str) -> None:
-    """Check the model folder, prompts and labels of another judge; nothing of one without a model or on a server.
+    """Check the model folder, prompts and labels of another judge, or of each member of a panel.
+
+    One without a model or on a server is not checked.
 
     Args:
         settings: keyword arguments of `gavel.judge.load.load`; missing ones have their defaults.
@@ -114,6 +116,10 @@ def check_named_judge(settings: dict[str, Any], key: str) -> None:
     Raises:
         InputError: as `check_tokenizers`; the message begins with the key.
     """
+    if "panel" in settings:
+        for name, own in settings["panel"]["members"].items():
+            check_named_judge(own, f"{key}.{name}")
+        return
     kind = settings.get("kind", "single-token")
     given = {name: value for name, value in settings.items() if value is not None}
     judge = {"kind": kind, "swap_labels": False, "reasoning": None}

@@ -28,10 +28,9 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of `gavel.judge.load.load` that the judge's scores depend on.
 
     For a server, that includes only how many top tokens it lists; `gavel.judge.access` adds its address, and for a
-    simulated judge the files with gold answers.
+    simulated judge the files with gold answers. `gavel.study.named_judge.judge_settings` adds the members of a panel.
     """
     server, simulated = study["judge"]["server"], study["judge"]["simulated"]
-    task = {"format": study["solution"]["format"], "answer_type": study["data"]["answer_type"]}
     return (
         {key: study["judge"][key] for key in JUDGE_KEYS}
         | study["judge"]["prompting"]
@@ -39,8 +38,13 @@ def judge(study: dict[str, Any]) -> dict[str, Any]:
             "model": model(study, "judge"),
             "server": server and {"top_logprobs": server["top_logprobs"]},
         }
-        | ({"simulated": simulated | task} if simulated else {})
+        | ({"simulated": simulated | simulated_task(study)} if simulated else {})
     )
+
+
+def simulated_task(study: dict[str, Any]) -> dict[str, Any]:
+    """What a simulated judge knows of the responses."""
+    return {"format": study["solution"]["format"], "answer_type": study["data"]["answer_type"]}
 
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
@@ -111,12 +115,6 @@ def scratch_prompts(study: dict[str, Any]) -> list[str]:
     return [KINDS[kind].defaults(reasons)["prompt"] for kind, reasons in tasks]
 
 
-def judge_prompts(study: dict[str, Any]) -> list[str]:
-    """The judging prompts: names or files; none for a kind of judge without them."""
-    named = study["judge"]["prompting"]["prompt"]
-    return [named] if isinstance(named, str) else named or []
-
-
 def self_taught(study: dict[str, Any]) -> dict[str, Any] | None:
     """The settings that the pairs and judgments of a self-taught judge depend on."""
     section = study["judge"]["self_taught"]
@@ -166,13 +164,17 @@ def verifier_responses(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def judges(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def judges(study: dict[str, Any], settings: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """The judge before, between and after its training stages: name -> keyword arguments of `gavel.judge.load.load`.
+
+    Args:
+        settings: the judge's; None takes those of `judge`, which lack the members of a panel.
 
     The last judge provides the rewards. An untrained judge is named `pays`; otherwise the first is `start`, and the
     others are named after their training: `iteration1` and so on, `rl`.
     """
-    stages, settings, files = judge_stages(study), judge(study), Layout(study["results_dir"]).judge
+    stages, files = judge_stages(study), Layout(study["results_dir"]).judge
+    settings = judge(study) if settings is None else settings
     found = {"start" if stages else "pays": settings | {"model": start_model(study, "judge")}}
     for stage in stages:
         name = stage.partition("-")[0]

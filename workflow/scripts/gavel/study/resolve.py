@@ -51,7 +51,9 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
         _check_revision(study[key], f"config: {key}.revision")
     for place, term in enumerate(study["rl"]["reward_terms"]):
         term["file"] = _find_term(term["file"], root, f"config: rl.reward_terms[{place}].file")
-    for key, judges in (("replay.judges", study["replay"]["judges"]), ("judge.watch", study["judge"]["watch"])):
+    named = {"replay.judges": study["replay"]["judges"], "judge.watch": study["judge"]["watch"]}
+    named |= {"judge.panel.judges": (study["judge"]["panel"] or {"judges": {}})["judges"]}
+    for key, judges in named.items():
         for name, judge in judges.items():
             judges[name] = _find_judge(judge, root, f"config: {key}.{name}")
     reference = {"reference_prompt": study["judge"]["reference_prompt"]}

@@ -41,7 +41,8 @@ def _policy_and_judge(study: dict[str, Any]) -> int:
 
 def _judge(study: dict[str, Any]) -> int:
     judge = study["judge"]
-    return _all(study) if _own_server(study) else int(judge["model"] is not None and not judge["server"])
+    here = bool(judge["panel"]) or (judge["model"] is not None and not judge["server"])
+    return _all(study) if _own_server(study) else int(here)
 
 
 def _judge_if_asked(study: dict[str, Any]) -> int:

@@ -176,6 +176,8 @@ def cost_table(studies: Mapping[str, Results]) -> Table:
 def _kind(study: Results) -> tuple[str, str]:
     """The kind of judge, and whether it is direct or reasons first."""
     judge = study.study["judge"]
+    if judge["panel"]:
+        return judge["kind"], f"{len(judge['panel']['judges'])} judges, {judge['panel']['combine']}"
     if not judge["reasoning"]:
         return judge["kind"], "direct"
     votes = judge["reasoning"]["samples"]

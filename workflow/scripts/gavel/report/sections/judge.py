@@ -22,6 +22,11 @@ BOUNDED = {
 REWARDED, SOMETIMES = 0.5, 0.1  # lowest fractions of accepted probes for "rewarded" and "sometimes"
 
 
+def panel_members(study: dict[str, Any]) -> list[str]:
+    """The judges of a panel, as the config names them; none without a panel."""
+    return list((study["judge"].get("panel") or {"judges": {}})["judges"].values())
+
+
 def calibration_figure(results: Results) -> Figure:
     """The judge's reliability diagram and the histogram of its scores."""
     found = results.calibration
@@ -104,8 +109,9 @@ def calibration_table(found: dict[str, Any]) -> Table:
         ),
         "off_label_mass": ("off-label mass", "mean probability of all tokens other than the two verdict labels"),
         "same_side": (
-            "phrasings agree",
-            "fraction of solutions that all phrasings of the prompt score on the same side of 0.5",
+            "phrasings or judges agree",
+            "fraction of solutions that all phrasings of the prompt, or all judges of a panel, score on the same side "
+            "of 0.5",
         ),
         "opponents": (
             "compared with",

@@ -46,8 +46,15 @@ def headline_sentence(results: Results) -> tuple[str, str]:
 
 
 def _simulated(results: Results) -> list[str]:
-    """A sentence on a simulated judge, which knows the gold answers of unlabelled questions."""
+    """A sentence on a judge, or members of a panel, simulated from the gold answers of unlabelled questions."""
     simulated = results.study["judge"]["simulated"]
+    settings = (results.calibration or {}).get("settings") or {}
+    members = (settings.get("panel") or {"members": {}})["members"]
+    if known := [name for name, own in members.items() if "simulated" in own]:
+        who = f"{join_words(known)} {'is' if len(known) == 1 else 'are'}"
+        return [
+            f"Of the panel's judges, {who} simulated from the gold answers of all questions, unlabelled ones included."
+        ]
     if not simulated:
         return []
     share = simulated["weight"]

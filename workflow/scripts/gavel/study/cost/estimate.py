@@ -5,13 +5,14 @@ twice the cost): Kaplan et al. 2020, arXiv 2001.08361, section 2.1. The cost of 
 here, and there for contexts far below 12 times the model's width. Nothing in this module was measured.
 """
 
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from gavel.judge.kinds import KINDS
-from gavel.study import params
-from gavel.study.cost.sizes import Size, sizes
+from gavel.study.cost.sizes import Size, panel_sizes, sizes
 from gavel.study.cost.workload import Work, work
+from gavel.study.named_judge import judge_settings, parts, prompts_of
 from gavel.study.rules import RULES
 
 FORWARD, TRAINING = 2, 6  # operations per parameter and token
@@ -62,21 +63,24 @@ def costs(config: dict[str, Any], assumed: Assumptions, longest: bool = False) -
         longest: assume that every response has the maximum length, for an upper bound.
     """
     student, judge = sizes(config)
+    members = [member.size.parameters for member in panel_sizes(config)]
+    # Each token of a panel is read by one of its members.
+    parameters = judge.parameters if judge else statistics.fmean(members) if members else 0.0
     response = config["solution"]["max_new_tokens"] * (1 if longest else assumed.length)
     asked = judging(config, assumed, response, longest)
-    found = [_cost(item, config, student, judge, response, asked, assumed) for item in work(config)]
+    found = [_cost(item, config, student, parameters, response, asked, assumed) for item in work(config)]
     return [cost for cost in found if cost.flops]
 
 
 def judging(config: dict[str, Any], assumed: Assumptions, response: float, longest: bool) -> tuple[float, float]:
-    """Tokens that the judge reads and writes per judging prompt, summed over all phrasings.
+    """Tokens that the judge reads and writes per judging prompt, summed over all phrasings, and over a panel's members.
 
     A pairwise judge reads two responses. A chain-of-thought judge reads its prompt once to reason, and again before
     each verdict, together with its reasoning.
     """
     section = config["judge"]
-    prompts = max(1, len(params.judge_prompts(config)))  # a judge without judging prompts reads the response once too
-    phrasings = prompts * (2 if section["prompting"]["swap_labels"] else 1)
+    asked = (len(prompts_of(part)) * (2 if part.get("swap_labels") else 1) for part in parts(judge_settings(config)))
+    phrasings = max(1, sum(asked))  # a judge without judging prompts reads the response once, too
     responses = 2 if KINDS[section["kind"]].comparative else 1
     prompt, reasoning = assumed.judging + responses * response, section["reasoning"]
     if not reasoning:
@@ -90,7 +94,7 @@ def _cost(
     item: Work,
     config: dict[str, Any],
     student: Size,
-    judge: Size | None,
+    judge: float,
     response: float,
     asked: tuple[float, float],
     assumed: Assumptions,
@@ -99,7 +103,7 @@ def _cost(
     sequence = assumed.prompt + response
     written, trained = item.completions * response, item.examples * sequence
     read_by_judge, written_by_judge = (item.judged * tokens for tokens in asked)
-    judging_flops = FORWARD * judge.parameters if judge else 0  # per token
+    judging_flops = FORWARD * judge  # per token
     training_flops = TRAINING + RECOMPUTED * section["gradient_checkpointing"]  # per parameter and token
     flops = {
         "training": training_flops * student.parameters * (trained + item.critic * sequence),

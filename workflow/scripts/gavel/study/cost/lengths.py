@@ -14,6 +14,7 @@ from gavel.models import prompts
 from gavel.models.task import Task
 from gavel.solutions.mistakes import references
 from gavel.study import layout, params
+from gavel.study.named_judge import judge_settings, prompts_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,7 +81,7 @@ def _measured(
     solutions = references(rows, task.format, task.reasoning).values()
     written = [min(each, assumed.max_new_tokens) for each in count(solutions)] or [assumed.response]
     response, longest = statistics.fmean(written), max(written) if solutions else assumed.longest_response
-    templates = count([prompts.find(name).read_text(encoding="utf-8") for name in params.judge_prompts(config)])
+    templates = count([prompts.find(name).read_text(encoding="utf-8") for name in prompts_of(judge_settings(config))])
     questions = statistics.fmean(count([row["question"] for row in rows]))
     judged = max(templates, default=0) + questions + others * response
     return Lengths(max(asked), response, longest, assumed.max_new_tokens, judged, len(rows))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from gavel.models.limits import MAX_BATCH_SIZE
 from gavel.study import layout
 from gavel.study.cost.lengths import Lengths
-from gavel.study.cost.sizes import Size, Watcher, sizes, watcher_sizes
+from gavel.study.cost.sizes import OtherJudge, Size, panel_sizes, sizes, watcher_sizes
 from gavel.training.rl.algorithms import ALGORITHMS
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
@@ -119,7 +119,7 @@ def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | N
         InputError: a model's size is unknown.
     """
     student, judge = sizes(config, known)
-    watchers = watcher_sizes(config)
+    others = {"panel": panel_sizes(config), "watching judges": watcher_sizes(config)}
     gpu = config["compute"]["gpus"] > 0
     if config["sft"]:
         found = {"train_sft": _sft(config, student, lengths, gpu)}
@@ -127,12 +127,15 @@ def jobs(config: dict[str, Any], lengths: Lengths, known: Mapping[str, Size] | N
         found = {"validate_base": _validate_base(config, student, lengths, gpu)}
     for algorithm in layout.algorithms(config):
         critic = ALGORITHMS[algorithm].critic
-        found[f"train_rl, {algorithm}"] = _rl(config, student, judge, watchers, lengths, gpu, critic)
+        found[f"train_rl, {algorithm}"] = _rl(config, student, judge, others, lengths, gpu, critic)
     if not config["evaluation"]["vllm"]:  # vLLM takes the fraction of memory that the config gives it
         found["generate"] = _generate(config, student, lengths, gpu)
     if judge and config["evaluation"]["judge"]:
         states = {"judge": judge.parameters * BYTES[config["judge"]["dtype"]]}
         found["score"] = _job(states, {"judging": _judging(config, judge, lengths, math.inf, gpu)}, gpu)
+    if (members := others["panel"]) and config["evaluation"]["judge"]:
+        phases = _asking(config, "panel", members, lengths, math.inf, gpu)
+        found["score"] = _job({"panel": _weights(members)}, phases, gpu)
     return found
 
 
@@ -180,7 +183,7 @@ def _rl(
     config: dict[str, Any],
     size: Size,
     judge: Size | None,
-    watchers: Sequence[Watcher],
+    others: Mapping[str, Sequence[OtherJudge]],
     lengths: Lengths,
     gpu: bool,
     critic: bool,
@@ -193,8 +196,8 @@ def _rl(
         "critic": 4 * weights * own,  # with gradients and AdamW's states
         "SFT policy" if config["sft"] else "base model": references * weights,
         "judge": judge.parameters * BYTES[config["judge"]["dtype"]] if judge else 0.0,
-        "watching judges": sum(watcher.size.parameters * BYTES[watcher.dtype] for watcher in watchers),
     }
+    states |= {name: _weights(judges) for name, judges in others.items()}
     completions = max(1, section["prompts_per_step"] // config["compute"]["processes"]) * group
     minibatch = max(1, completions // (section["ppo"]["minibatches"] if critic else 1))
     micro = min(section["micro_batch_size"] or minibatch, minibatch)
@@ -216,10 +219,25 @@ def _rl(
     if judge:
         asked = max(completions, validated) * lengths.judged
         phases["judging"] = _judging(config, judge, lengths, asked, gpu)
-    for watcher in watchers:  # asked after the judge, one after the other
-        own = config | {"judge": config["judge"] | {"dtype": watcher.dtype}}
-        phases[f"watching, {watcher.name}"] = _judging(own, watcher.size, lengths, validated * lengths.judged, gpu)
+    # One after the other; only the panel gives rewards.
+    phases |= _asking(config, "panel", others["panel"], lengths, max(completions, validated), gpu)
+    phases |= _asking(config, "watching judges", others["watching judges"], lengths, validated, gpu)
     return _job(states, phases, gpu)
+
+
+def _weights(judges: Sequence[OtherJudge]) -> float:
+    return sum(judge.size.parameters * BYTES[judge.dtype] for judge in judges)
+
+
+def _asking(
+    config: dict[str, Any], name: str, judges: Sequence[OtherJudge], lengths: Lengths, responses: float, gpu: bool
+) -> dict[str, dict[str, Part]]:
+    """A phase for each of several judges, which are asked about so many responses."""
+    found = {}
+    for place, judge in enumerate(judges):
+        own = config | {"judge": config["judge"] | {"dtype": judge.dtype}}
+        found[f"{name} {place}"] = _judging(own, judge.size, lengths, responses * lengths.judged, gpu)
+    return found
 
 
 def _training_states(config: dict[str, Any], section: str, size: Size) -> dict[str, float]:

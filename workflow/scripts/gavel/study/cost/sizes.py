@@ -13,7 +13,7 @@ from gavel.common.files import read_json
 from gavel.common.paths import ROOT, is_gguf
 from gavel.models.gguf import Header, read_header
 from gavel.study import layout
-from gavel.study.named_judge import watching_judges
+from gavel.study.named_judge import judge_settings, parts, watching_judges
 
 
 @dataclass(frozen=True)
@@ -139,24 +139,34 @@ def sizes(config: dict[str, Any], known: Mapping[str, Size] | None = None) -> tu
     return student, known.get("judge") or _size(config, "judge") if layout.judge_is_local(config) else None
 
 
-class Watcher(NamedTuple):
-    """A judge of `judge.watch` that a training job loads: its size, and the data type of its weights."""
+class OtherJudge(NamedTuple):
+    """A judge besides `judge.model` that a job loads: its size, and the data type of its weights."""
 
-    name: str
     size: Size
     dtype: str
 
 
-def watcher_sizes(config: dict[str, Any]) -> list[Watcher]:
+def panel_sizes(config: dict[str, Any]) -> list[OtherJudge]:
+    """The members of a panel that have a model; none for another judge. Raises `InputError` as `size_of`."""
+    return _others(judge_settings(config), "judge.panel.judges") if config["judge"]["panel"] else []
+
+
+def watcher_sizes(config: dict[str, Any]) -> list[OtherJudge]:
     """The judges of `judge.watch`, without those that have no model or run on a server.
 
     Raises:
         InputError: as `size_of`, or a judge is not there.
     """
+    judges = watching_judges(config, ROOT)
+    return [one for judge in judges.values() for one in _others(judge.settings, "judge.watch")]
+
+
+def _others(settings: dict[str, Any], key: str) -> list[OtherJudge]:
+    """The models that a job loads for a judge with these settings."""
     return [
-        Watcher(name, size_of(folder, f"judge.watch.{name}"), judge.settings.get("dtype", "float32"))
-        for name, judge in watching_judges(config, ROOT).items()
-        for folder in judge.folders
+        OtherJudge(size_of(part["model"], key), part.get("dtype", "float32"))
+        for part in parts(settings)
+        if part["model"] and not part.get("server")
     ]
 
 

@@ -4,6 +4,7 @@
 - `base`: base classes and value types
 - `data`: data and splits, and how the student answers
 - `models`: student and judge
+- `judge_kinds`: simulated judges and panels
 - `judge_training`: self-taught and RL-trained judges
 - `training`: SFT, the RL grid and its validation
 - `renamed`: renamed keys: `RENAMED`

@@ -1,6 +1,5 @@
 """The two models: the student, which learns, and the judge, which rewards it."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +16,7 @@ from gavel.study.schema.base import (
     TemplateArguments,
     check_template_arguments,
 )
+from gavel.study.schema.judge_kinds import Panel, Simulated
 from gavel.study.schema.judge_training import JudgeRl, SelfTaught, Verifier
 
 
@@ -231,68 +231,13 @@ class Prompting(Section):
         return self
 
 
-class SimulatedBias(Section):
-    """What a simulated judge prefers besides correct responses."""
-
-    kind: Literal["length", "phrase", "format", "position"] = Field(
-        description="`length`: long responses; `phrase`: those that contain `text`, such as 'the answer is correct'; "
-        "`format`: those that match the regular expression `text`; `position`: the first ones of a question's group.",
-    )
-    strength: Fraction = Field(
-        description="Weight of the bias in the score: at 0 it has no effect, at 1 nothing else but noise has one."
-    )
-    text: str | None = Field(
-        None,
-        description="The phrase, or the regular expression (Python's `re`), which may match anywhere in a response.",
-    )
-    length: Count = Field(200, description="`length`: characters from which on a response is not preferred further.")
-
-    @model_validator(mode="after")
-    def check_text(self) -> Self:
-        if self.kind in ("phrase", "format") and not self.text:
-            raise ValueError(f"text: a bias of kind {self.kind!r} needs one")
-        if self.kind == "format":
-            try:
-                re.compile(self.text or "")
-            except re.error as error:
-                raise ValueError(f"text: {self.text!r} is not a regular expression ({error})") from None
-        return self
-
-
-class Simulated(Section):
-    """A judge with set error rates, for experiments: the verifier's verdict with errors, noise and a bias. It reads the
-    gold answers of unlabelled questions, so a study with it shows what such a judge would do, not what is possible
-    without labels; its report says so."""
-
-    tpr: Fraction = Field(0.9, description="Probability that it accepts a correct response.")
-    fpr: Fraction = Field(
-        0.1, description="Probability that it accepts an incorrect response; Youden's J is `tpr` - `fpr`."
-    )
-    errors: Literal["once", "each-time"] = Field(
-        "once",
-        description="`once`: a response gets the same verdict whenever it is judged, so that the policy can learn the "
-        "judge's errors; `each-time`: errors are drawn anew, which makes them noise.",
-    )
-    noise: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Standard deviation of normal noise on the score, which is then limited to [0, 1]."
-    )
-    bias: SimulatedBias | None = Field(None, description="A bias that has nothing to do with correctness.")
-    weight: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0,
-        description="With a single-token judge: weight of the simulated score; the model's own has the rest. A judge "
-        "of kind `simulated` has no model, so its weight is 1.",
-    )
-    seed: int = Field(
-        0, description="Seed of errors and noise that are drawn `once`; in RL, others follow the run's seed."
-    )
-
-
 class Judge(Model):
     """The model that scores responses for the reward."""
 
     model: str | None = Field(
         None,
-        description="As `student.model`. A judge of kind `simulated` has no model: this key has no effect on it.",
+        description="As `student.model`. A judge of kind `simulated` or `panel` has no model of its own: this key has "
+        "no effect on it.",
     )
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32",
@@ -316,6 +261,9 @@ class Judge(Model):
         None,
         description="Set error rates and biases, of a judge of kind `simulated`; with a single-token judge, scores "
         "are a mean of the model's and the simulated ones. null: none.",
+    )
+    panel: Panel | None = Field(
+        None, description="The members of a judge of kind `panel`, and how their scores are combined. null: none."
     )
     server: Server | None = Field(None, description="Use a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
@@ -394,7 +342,7 @@ class Judge(Model):
     @model_validator(mode="after")
     def check_kind_settings(self) -> Self:
         kind = KINDS[self.kind]
-        self._check_simulated(kind.model)
+        self._check_parts(kind.model)
         if not kind.prompt and (given := self.prompting.model_dump(exclude_defaults=True)):
             raise ValueError(f"prompting.{next(iter(given))}: a {self.kind} judge has no judging prompt; leave it out")
         if not kind.reasoning_prompt and self.reasoning:
@@ -439,11 +387,21 @@ class Judge(Model):
                 raise ValueError(f"scratch.tasks: {self.scratch.tasks} lack the task of this judge; add {task!r}")
         return self
 
-    def _check_simulated(self, has_model: bool) -> None:
+    def _check_parts(self, has_model: bool) -> None:
         if has_model and self.model is None:
             raise ValueError("model: is missing; name a hub model, a folder or a GGUF file, or write `scratch`")
+        if (self.panel is None) == (self.kind == "panel"):
+            raise ValueError(
+                "panel: is missing; name its judges"
+                if self.panel is None
+                else f"panel: is not for a {self.kind} judge; write `kind: panel`, or leave it out"
+            )
         if not has_model:
             self.model, self.gguf_file, self.revision, self.server = None, None, None, None
+        if self.panel:
+            if self.simulated:
+                raise ValueError("simulated: is not for a panel, but one of its judges may be simulated; leave it out")
+        elif not has_model:
             self.simulated = self.simulated or Simulated()
             if self.simulated.weight != 1:
                 raise ValueError(

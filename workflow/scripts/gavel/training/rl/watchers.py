@@ -8,7 +8,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gavel.common.errors import InputError
 from gavel.judge import load
 from gavel.judge.verdict import Judge, Verdict
 from gavel.training import distributed
@@ -71,11 +70,10 @@ def load_watchers(settings: Mapping[str, dict[str, Any]], cache: str) -> Watcher
     """
     if not settings or not distributed.is_main():
         return None
-    return Watchers({name: _load(name, own, cache) for name, own in settings.items()})
-
-
-def _load(name: str, settings: dict[str, Any], cache: str) -> Judge:
-    try:
-        return load.load(**settings | ({} if settings.get("cache") == "off" else {"cache": cache}))
-    except InputError as error:
-        raise InputError(f"judge.watch.{name}: {error}") from None
+    kept = {"cache": cache}
+    return Watchers(
+        {
+            name: load.load_named(f"judge.watch.{name}", own | ({} if own.get("cache") == "off" else kept))
+            for name, own in settings.items()
+        }
+    )
