@@ -1,4 +1,5 @@
-"""Studies with every control, and with a simulated judge: what they train on, and what their reports say."""
+"""Studies with every control, under a panel with judges that watch, and with a simulated judge: what they train on,
+and what their reports say."""
 
 import json
 
@@ -20,8 +21,17 @@ CONTROLS = {
 }
 RUNS = ["grpo-majority-vote", "grpo-coin", "grpo-format", "grpo-all-answers"]
 RUNS += ["sft-judge-accepted", "sft-majority-vote", "sft-all-answers"]
+PANEL = {
+    "judges": {"whole": "resources/models/judge", "several": "resources/models/judges"},
+    "combine": "minimum",
+}
+WATCH = {"whole": "resources/models/judge", "simulated": "simulated.yaml"}
 SIMULATED = {"kind": "simulated", "simulated": {"tpr": 0.9, "fpr": 0.2}}
 TRAINING = {"train_sft", "train_rl", "judge_policy", "judge_trained"}
+
+
+def judge(**section):
+    return {"kind": "panel", "model": None, "panel": PANEL} | section
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def controlled(tmp_path_factory):
     replay = {"judges": {"two-bit": "resources/models/two-bit-judge", "simulated": "simulated.yaml"}, "every": 2}
     own = STUDY | {"study": "simulated", "results_dir": "results/simulated", "judge": SIMULATED}
     (project.folder / "simulated.yaml").write_text(yaml.safe_dump(own))
-    project.configure(controls=CONTROLS, rl={"algorithms": ["grpo"]}, replay=replay)
+    project.configure(controls=CONTROLS, judge=judge(watch=WATCH), rl={"algorithms": ["grpo"]}, replay=replay)
     done = project.run(timeout=1500)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return project
@@ -113,3 +123,39 @@ def test_replay_of_its_own_judge_gives_what_was_paid(simulated, controlled, monk
             assert (run["largest_difference"] == 0) == by_judge
             assert not by_judge or run["agreement"] in (1, None)
         assert (project.results / "replay/replay.svg").exists()
+
+
+def test_the_panel_gives_the_reward_and_each_of_its_judges_is_kept(controlled):
+    rows = [json.loads(line) for line in (controlled.results / "judge/calibration.jsonl").read_text().splitlines()]
+    assert all(row["judge"] == min(row["phrasings"]) and len(row["phrasings"]) == 2 for row in rows)
+    calibration = json.loads((controlled.results / "judge/calibration.json").read_text())
+    assert list(calibration["settings"]["panel"]["members"]) == list(PANEL["judges"])
+    assert calibration["phrasings"]["phrasings"] == 2
+    usage = json.loads((controlled.results / "judge/usage.json").read_text())
+    assert usage["judge"] > 0
+    page = (controlled.results / "report.html").read_text()
+    assert "Judges of the panel" in page and "phrasings or judges agree" in page
+
+
+def test_judges_that_watch_score_the_samples_of_every_run_and_the_report_shows_them(controlled):
+    for run in ("grpo-lambda0.5-seed0", "grpo-coin-seed0"):
+        monitor = pd.read_csv(controlled.results / f"runs/{run}/monitor.csv")
+        for name in WATCH:
+            assert monitor[f"watch_{name}"].between(0, 1).all()
+            assert monitor[f"agreement_{name}"].between(0, 1).all()
+            assert set(monitor[f"alarm_{name}"]) <= {0, 1}
+        assert (monitor.judge <= monitor.watch_whole + 1e-6).all()  # a minimum over it and another one
+        assert (monitor.watcher_tokens >= 0).all()
+    page = (controlled.results / "report.html").read_text()
+    assert "Judges that watch" in page and "Alarms of the watching judges, which read no label" in page
+
+
+def test_only_rl_is_trained_again_for_other_judges_that_watch(controlled, simulated):
+    controlled.configure(controls=CONTROLS, judge=judge(), rl={"algorithms": ["grpo"]})
+    done = controlled.run("-n")
+    again = {line.split()[-1].rstrip(":") for line in done.stdout.splitlines() if line.startswith("rule ")}
+    assert done.returncode == 0 and "train_rl" in again
+    assert not again & {"train_sft", "judge_policy", "calibrate_judge"}
+    for path in (simulated.folder / ".snakemake/metadata").iterdir():  # without such judges there is no such param
+        record = json.loads(path.read_text())
+        assert record["rule"] != "train_rl" or not any("watch" in str(param) for param in record["params"])

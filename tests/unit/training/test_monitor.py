@@ -129,3 +129,20 @@ def test_a_run_under_a_judge_that_compares_begins_level_with_sft_and_may_act(tin
     assert begun["judge_tokens"] == 0  # equal samples are not asked about
     assert all("judge" in row and "kl" not in row for row in validations)
     assert validations[-1]["judge_tokens"] > 0
+
+
+def test_judges_that_watch_learn_which_responses_the_judge_accepts(policy):
+    seen = []
+
+    def watch(questions, responses, accepted):
+        seen.append((questions, responses, accepted))
+        return {"watch_other": 0.5}
+
+    responses = ["#### 0", "1", "#### 99999", ""]
+    found = Monitor(ROWS, Task("solve", "text", 4), judge=Longest(), watch=watch)(responses, policy, 0)
+    assert found["watch_other"] == 0.5
+    assert seen == [([row["question"] for row in ROWS], responses, [True, False, True, None])]
+    validate = Monitor(ROWS, Task("solve", "text", 4), judge=LongestOfTwo(), watch=watch)
+    validate.set_opponents(["#### 0"] * 4, policy)
+    assert validate(responses, policy, 0)["watch_other"] == 0.5
+    assert seen[1][2] == [None] * 4  # preferring a response to another is not accepting it

@@ -1,5 +1,6 @@
 """How the student is trained: SFT, unless it is left out, then a grid of RL runs."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator

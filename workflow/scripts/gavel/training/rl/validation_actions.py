@@ -65,7 +65,7 @@ class CollapseHandler:
         for name in (alarm for alarm, on in alarms.items() if on and not before.get(alarm)):
             info(
                 f"step {step}: alarm without labels: the mean score of the watching judge {name.removeprefix(ALARM)} "
-                "has fallen, and the judge's has not or little of it is left",
+                "has fallen and the judge's has not, or less than half of it is left",
                 console=True,
             )
         return alarms
