@@ -88,7 +88,7 @@ def test_figures_are_written_beside_their_data(study, page):
     found = {path.name for path in (study[0] / "figures").iterdir()}
     assert {"accuracy-against-lambda-main-greedy.svg", "accuracy-against-lambda.csv"} <= found
     rows = pd.read_csv(study[0] / "figures" / "difference-from-sft.csv")
-    assert set(rows.baseline) == {"sft"}
+    assert set(rows.set) == set(load(*study).sets)
 
 
 def test_the_numbers_of_the_headline_are_those_of_the_table(study, page):
@@ -101,9 +101,9 @@ def test_the_numbers_of_the_headline_are_those_of_the_table(study, page):
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.01, 0.1, "Above the SFT baseline"),
-        (-0.01, 0.1, "No difference shown"),
-        (-0.1, -0.01, "Below the SFT baseline"),
+        (0.01, 0.1, "Yes, above the SFT baseline"),
+        (-0.01, 0.1, "Unclear, no difference shown"),
+        (-0.1, -0.01, "No, below the SFT baseline"),
     ],
 )
 def test_the_answer_follows_the_interval(study, low, high, verdict):
@@ -394,7 +394,7 @@ def test_failed_runs_no_judge_and_one_set_are_pointed_out(tmp_path):
     render(tmp_path, config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert "GRPO λ = 0.5 and PPO λ = 0 failed" in text
-    assert "No answer" in text
+    assert "Unclear, no answer" in text
     assert "There is only one test set, main" in text
     assert "no judge calibration" in text
     assert "No test set has perturbation kinds" in text

@@ -24,16 +24,22 @@ def metrics(metric="greedy", k=1):
 MONITOR = pd.DataFrame({"step": [0, 5], "accuracy": [0.5, 0.4], "judge": [0.5, 0.9], "greedy": [0.5, 0.6]})
 COMPARISONS = pd.DataFrame(
     {
-        "run": ["a", "b"],
-        "difference": [0.1, -0.1],
-        "low": [0.05, -0.2],
-        "high": [0.15, 0.02],
-        "primary": [True, False],
+        "label": ["GRPO λ = 0.5", "coin", "PPO λ = 1"],
+        "set": "main",
+        "title": "main (10 questions)",
+        "algorithm": ["grpo", None, "ppo"],
+        "lambda": [0.5, None, 1.0],
+        "difference": [0.1, -0.5, -0.1],
+        "low": [0.05, -0.6, -0.2],
+        "high": [0.15, -0.4, 0.02],
+        "primary": [True, False, False],
+        "control": [False, True, False],
+        "bound": False,
     }
 )
 FIGURES = {
     "lambda": lambda: results.accuracy_against_lambda(metrics()),
-    "forest": lambda: results.difference_from_baseline(COMPARISONS, NAMES),
+    "forest": lambda: results.differences_from_baseline(COMPARISONS),
     "votes": lambda: results.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
     "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
     "training": lambda: training.training_curve(MONITOR, 5),

@@ -1,14 +1,17 @@
 """The provenance of a report: versions, hardware, commit, command, and digests of the data."""
 
 import datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gavel.common.digests import HUB_RECORD, file_digest
 from gavel.common.environment import git_commit, hardware, versions
+from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.data.generator.perturbations import UNSEEN
 from gavel.study import layout
+from gavel.study.cost.sizes import size_of
 from gavel.study.layout import Layout
 
 
@@ -35,8 +38,19 @@ def gather(study: dict[str, Any], page: str | Path) -> dict[str, Any]:
             "data": {path.stem: file_digest(path)[:16] for path in files},
             "hub": {what: f"{about['name']} @ {about['commit']}" for what, about in sorted(records.items())},
             "padding": _chosen_padding(study),
+            "parameters": _parameters(study),
         },
     }
+
+
+def _parameters(study: dict[str, Any]) -> dict[str, float]:
+    """`student` and `judge` -> number of parameters, where it can be told."""
+    found = {}
+    for which in ("student", "judge"):
+        with suppress(InputError, KeyError, OSError):
+            if place := layout.start_model(study, which):
+                found[which] = size_of(place, which).parameters
+    return found
 
 
 def _chosen_padding(study: dict[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from gavel.report.plots.style import (
     SKY,
     accuracy_axis,
     as_svg,
+    hint,
     legend,
     legend_label,
     panel,
@@ -76,34 +77,56 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
 
 
 @as_svg
-def difference_from_baseline(rows: pd.DataFrame, names: dict[str, str], baseline: str = "SFT") -> Figure:
-    """Forest plot of paired differences from the baseline on one test set.
+def differences_from_baseline(rows: pd.DataFrame, baseline: str = "SFT") -> Figure:
+    """Paired differences from the baseline: a row for each kind of run, a column for each test set, one axis.
+
+    The axis covers the grid and the upper bounds. A control beyond it is an arrow at the edge, with its value.
 
     Args:
-        rows: rows of comparisons.csv, one per run: run, difference, low, high, primary.
-        names: run → label.
+        rows: one for each kind of run and test set: label, set, title (of the column), algorithm, lambda (NaN for a
+            control), difference, low, high, primary, control, bound.
         baseline: its name in a sentence.
     """
-    figure, axes = panel(height=0.36 * len(rows) + 0.9)
-    axes.axvline(0, color=GREY, linewidth=1.2)
-    for place, row in enumerate(rows.itertuples()):
-        colour = BLUE if row.low > 0 else ORANGE if row.high < 0 else GREY
-        axes.errorbar(
-            100 * row.difference,
-            place,
-            xerr=[[max(0, 100 * (row.difference - row.low))], [max(0, 100 * (row.high - row.difference))]],
-            fmt="*" if row.primary else "o",
-            markersize=12 if row.primary else 6,
-            color=colour,
-        )
-    axes.set_yticks(
-        range(len(rows)),
-        [names[run] + (" ★" if main else "") for run, main in zip(rows.run, rows.primary, strict=True)],
-    )
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"difference from {baseline}, percentage points")
+    labels, sets = list(dict.fromkeys(rows.label)), list(dict.fromkeys(rows.set))
+    figure = Figure(figsize=(11.2, 0.34 * len(labels) + 1.15), layout="constrained")
+    columns = figure.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]
+    left, right = _range(rows[~rows.control.astype(bool) | rows.bound.astype(bool)])
+    once = rows[~rows.control.astype(bool)].drop_duplicates("label")
+    styles = run_styles(list(zip(once.label, once.algorithm, once["lambda"], strict=True)))
+    for axes, name in zip(columns, sets, strict=True):
+        own = rows[rows.set == name]
+        axes.axvline(0, color=GREY, linewidth=1.2)
+        for row in own.itertuples():
+            value, low, high = 100 * row.difference, 100 * row.low, 100 * row.high
+            style = styles.get(row.label, {"color": INK if row.bound else GREY, "marker": "D" if row.bound else "s"})
+            place, inside = labels.index(row.label), left <= value <= right
+            shape = "*" if row.primary else style["marker"] if inside else "<" if value < left else ">"
+            at = min(max(value, left), right)
+            spread = [[max(0.0, at - max(low, left))], [max(0.0, min(high, right) - at)]] if inside else None
+            drawn = axes.errorbar(
+                at, place, xerr=spread, fmt=shape, color=style["color"], markersize=12 if row.primary else 6
+            )
+            text = f"{row.label}, {name}: {value:+.1f} points ({low:+.1f} to {high:+.1f})".replace("-", "−")
+            hint(drawn[0], text)
+            if not inside:
+                side = {"ha": "left", "xytext": (8, -3)} if value < left else {"ha": "right", "xytext": (-8, -3)}
+                shown = f"{value:+.1f}".replace("-", "−")
+                axes.annotate(shown, (at, place), textcoords="offset points", color=style["color"], **side)
+        axes.set_title(own.title.iloc[0], fontsize=9, loc="left")
+        axes.grid(axis="y", visible=False)
+        axes.set_xlim(left, right)
+    starred = set(rows[rows.primary.astype(bool)].label)
+    columns[0].set_yticks(range(len(labels)), [name + " ★" * (name in starred) for name in labels])
+    columns[0].set_ylim(len(labels) - 0.4, -0.6)
+    figure.supxlabel(f"difference from {baseline}, percentage points", fontsize=9)
     return figure
+
+
+def _range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Limits in points that hold every interval, and 0, with a margin."""
+    low, high = 100 * min(rows.low.min(), 0.0), 100 * max(rows.high.max(), 0.0)
+    margin = 0.06 * max(high - low, 1.0)
+    return low - margin, high + margin
 
 
 @as_svg

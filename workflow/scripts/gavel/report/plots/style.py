@@ -7,6 +7,8 @@ from functools import wraps
 from typing import Any
 
 import matplotlib
+from markupsafe import escape
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -24,6 +26,14 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
     "#56B4E9",
 )
 GREY = "#8A8A8A"
+COLOUR_NAMES = {
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    VERMILLION: "vermillion",
+    PURPLE: "purple",
+    SKY: "sky blue",
+}
 # Stands for the colour of the surrounding page in text and axes, so that figures are readable on a dark page.
 INK = "#010203"
 RC = {
@@ -58,6 +68,7 @@ MARKERS = "osD^vP"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not allowed in XML, and so not in SVG
 _UNHIDDEN = "\u200b"  # put before a leading `_`: matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
+_HINT = re.compile(r'<g id="hint-((?:[0-9a-f]{2})+)">')
 
 
 def as_svg(draw: Callable[..., Figure]) -> Callable[..., str]:
@@ -78,10 +89,16 @@ def svg_text(draw: Callable[..., Figure], args: tuple[Any, ...], kwargs: dict[st
     text = out.getvalue()
     # A page cannot contain the XML prologue, and the metadata block is empty without date and creator.
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = _HINT.sub(lambda group: f"<g><title>{escape(bytes.fromhex(group[1]).decode())}</title>", text)
     # Fallback fonts that are as wide as the one that the layout was computed with.
     changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
     text = replace_in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
     return _CONTROL.sub("\ufffd", text).strip()
+
+
+def hint(artist: Artist, text: str) -> None:
+    """Have browsers show a text where the pointer is on an artist."""
+    artist.set_gid(f"hint-{text.encode().hex()}")
 
 
 def replace_in_tags(svg: str, change: Callable[[str], str]) -> str:

@@ -1,6 +1,7 @@
 """The sections of a study's page: they make tables, figures and sentences from a results folder.
 
 - `summary_sentences`: sentences computed from the results, such as the one at the top
+- `first_screen`: how the study was set up, and what it found
 - `accuracy`: the test results
 - `controls`: other rewards, other baselines and upper bounds
 - `training`: training curves and rewarded wrong responses

@@ -1,5 +1,6 @@
 """The test results: figures with their captions and data, then tables."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,11 +27,12 @@ from gavel.report.plots.results import (
     MAX_ERROR_BARS,
     accuracy_against_lambda,
     accuracy_per_kind,
-    difference_from_baseline,
+    differences_from_baseline,
     maj_curves,
 )
-from gavel.report.plots.style import label
+from gavel.report.plots.style import COLOUR_NAMES, label, lambda_colours
 from gavel.report.results import Results
+from gavel.report.sections import controls
 
 GREEDY = "accuracy of greedy decoding, in %"
 BARS = "Bars at the largest k: 95 % bootstrap intervals over questions."
@@ -72,47 +74,75 @@ def lambda_figure(results: Results) -> Figure:
 
 
 def difference_figure(results: Results) -> Figure:
-    """Differences from the baseline, a panel per test set."""
-    rows, first = results.comparisons, results.baseline
-    rows = rows[(rows.baseline == first.run) & (rows.metric == "greedy") & (rows.checkpoint == "last")]
+    """Differences from the baseline: every kind of run, control and bound on every test set."""
+    first, rows = results.baseline, _differences(results)
     figure = Figure(
         f"difference-from-{first.run}",
         data=rows,
+        full=True,
         missing=f"There is no comparison with {first.name}, because {first.name} or every RL run is missing.",
     )
-    order = {run: place for place, run in enumerate(results.runs)}
-    groups = run_selection.kinds_of_run(results)
-    for name in results.sets:
-        own = rows[rows.set == name].sort_values("run", key=lambda column: column.map(order))
-        if groups:
-            single = own[own.primary.astype(bool) & own.run.isin(list(results.runs))]
-            own = pd.concat([single, _over_seeds(results, name)])
-        if len(own):
-            svg = difference_from_baseline(own, results.names | {k: k for k in groups}, first.name)
-            figure.panels.append((name, svg))
+    if len(rows):
+        figure.panels.append(("Difference from " + first.name, differences_from_baseline(rows, first.name)))
+    few, several = rows[~rows.control.astype(bool)] if len(rows) else rows, rows.seeds.max() > 1 if len(rows) else False
+    hues = join_words([f"{name} λ = {lam:g}" for lam, name in _hues(few)])
     figure.caption = (
-        f"Greedy accuracy of each run minus {first.name}'s on the same questions, with paired 95 % bootstrap "
-        "intervals. Blue: interval above zero; orange: below zero; grey: contains zero. The intervals are not "
-        "corrected for multiple comparisons; the p-values below are. ★: the primary comparison, named in the config "
-        "before any run. " + seeds_sentence(results)
+        f"Greedy accuracy minus {first.name}'s on the same questions, with 95 % intervals"
+        + (" over seeds and questions where a row is a mean over seeds" if several else "")
+        + f". One axis for all test sets. Colour: {hues}; grey: controls; ◆: bounds with all answers. An arrow is a "
+        "value beyond the axis. ★: the primary comparison, named in the config before any run. The intervals are not "
+        "corrected for multiple comparisons; the p-values in the tables are. " + seeds_sentence(results)
     )
-    if groups:
-        count = sum(len(runs) for runs in groups.values())
-        figure.caption += (
-            f" {'Each' if results.is_pooled else 'Except for the primary comparison, each'} row is the mean over the "
-            f"seeds of an algorithm and λ ({count} runs in total), with its interval over seeds and questions; the CSV "
-            "has every run."
-        )
     return figure
 
 
-def _over_seeds(results: Results, name: str) -> pd.DataFrame:
-    """The greedy rows of seeds.csv for one test set, as rows of comparisons.csv."""
-    rows = results.seeds[(results.seeds.set == name) & (results.seeds.metric == "greedy")]
-    labels = [label("", *row) for row in rows[["algorithm", "lambda"]].itertuples(index=False, name=None)]
-    bounds = {"low": rows.difference_low, "high": rows.difference_high}
-    primary = [results.is_primary(row) for row in rows.to_dict("records")]
-    return rows.assign(run=labels, primary=primary, **bounds)
+def _hues(rows: pd.DataFrame) -> list[tuple[float, str]]:
+    """λ and the name of its colour."""
+    colours = lambda_colours(list(rows["lambda"])) if len(rows) else {}
+    return [(lam, COLOUR_NAMES[colours[lam]]) for lam in sorted(set(rows["lambda"]))] if len(rows) else []
+
+
+def _differences(results: Results) -> pd.DataFrame:
+    """A row for each kind of run and test set, and for a primary comparison of one seed among several."""
+    named, rows = results.study["primary"], []
+    greedy = named["metric"] == "greedy"
+    kinds = [kind for kind in controls.kinds(results) if kind.runs]
+    for kind in kinds:
+        for name in results.sets:
+            if (gain := kind.gains.get(name)) is not None:
+                star = greedy and name == named["test_set"] and _is_primary(results, kind)
+                rows.append(_difference(results, kind, name, gain) | {"primary": star})
+    run, row = results.primary["run"], None
+    alone = [kind for kind in kinds if run in kind.runs and not _is_primary(results, kind)]
+    if alone and greedy and not results.is_pooled:
+        row = results.comparison(run, results.baseline.run, named["test_set"], "greedy")
+    if row is not None:
+        one = replace(alone[0], label=results.names[run], seeds=1)
+        rows.insert(0, _difference(results, one, named["test_set"], row) | {"primary": True})
+    return pd.DataFrame(rows)
+
+
+def _is_primary(results: Results, kind: controls.Kind) -> bool:
+    """Whether a kind's finished runs are those of the primary comparison."""
+    finished = {run for run in kind.runs if results.runs.get(run, {}).get("status") == "finished"}
+    return set(results.primary["runs"]) == finished
+
+
+def _difference(results: Results, kind: controls.Kind, name: str, gain: Any) -> dict[str, Any]:
+    """One row of the figure, without `primary`."""
+    return {
+        "label": kind.label,
+        "set": name,
+        "title": f"{name} ({results.size(name):,} questions)",
+        "algorithm": kind.algorithm,
+        "lambda": kind.lam,
+        "seeds": kind.seeds,
+        "difference": gain.difference,
+        "low": gain.low,
+        "high": gain.high,
+        "control": kind.is_control,
+        "bound": kind.is_bound,
+    }
 
 
 def vote_figure(results: Results) -> Figure:

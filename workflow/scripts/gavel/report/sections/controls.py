@@ -27,6 +27,8 @@ class Kind:
 
     Attributes:
         source: what its reward or its examples are.
+        algorithm, lam: of a run of the grid; None for the baseline and for controls.
+        runs: its runs.
         seeds: number of finished runs.
         values, gains: test set -> greedy accuracy (`value`, `low`, `high`), and the difference from the baseline
             (`difference`, `low`, `high`); None where there is none.
@@ -41,6 +43,9 @@ class Kind:
     values: Mapping[str, Any]
     gains: Mapping[str, Any]
     note: str = ""
+    algorithm: str | None = None
+    lam: float | None = None
+    runs: Sequence[str] = ()
     is_control: bool = False
     is_bound: bool = False
 
@@ -80,7 +85,8 @@ def kinds(results: Results) -> list[Kind]:
     for algorithm, lam in dict.fromkeys((about["algorithm"], about["lambda"]) for about in grid.values()):
         members = [run for run, about in grid.items() if (about["algorithm"], about["lambda"]) == (algorithm, lam)]
         rows = results.seeds[(results.seeds.algorithm == algorithm) & (results.seeds["lambda"] == lam)]
-        found.append(_kind(results, label("", algorithm, lam), REWARDS.get(lam, REWARDS[0.5]), members, rows))
+        kind = _kind(results, label("", algorithm, lam), REWARDS.get(lam, REWARDS[0.5]), members, rows)
+        found.append(replace(kind, algorithm=algorithm, lam=lam))
     controls, seeds = results.controls.runs, results.controls.seeds
     for algorithm, control in dict.fromkeys((about["algorithm"], about["control"]) for about in controls.values()):
         about = {"algorithm": algorithm, "control": control}
@@ -108,7 +114,7 @@ def _kind(results: Results, name: str, source: str, members: Sequence[str], seed
             key: SimpleNamespace(difference=row.difference, low=row.difference_low, high=row.difference_high)
             for key, row in pooled.items()
         }
-        return Kind(name, source, max(row.seeds for row in pooled.values()), pooled, gains, note)
+        return Kind(name, source, max(row.seeds for row in pooled.values()), pooled, gains, note, runs=members)
     tables = (results.controls, results)
     wanted = {"checkpoint": "last", "metric": "greedy"}
     values = {key: _first([table.metrics for table in tables], members, wanted | {"set": key}) for key in results.sets}
@@ -116,7 +122,7 @@ def _kind(results: Results, name: str, source: str, members: Sequence[str], seed
     gains = {
         key: _first([table.comparisons for table in tables], members, wanted | {"set": key}) for key in results.sets
     }
-    return Kind(name, source, states.count("finished"), values, gains, note)
+    return Kind(name, source, states.count("finished"), values, gains, note, runs=members)
 
 
 def _first(tables: Sequence[pd.DataFrame], runs: Sequence[str], wanted: Mapping[str, str]) -> Any:

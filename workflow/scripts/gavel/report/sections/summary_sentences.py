@@ -8,10 +8,11 @@ from gavel.study.layout import judge_stages
 from gavel.training.rl.validation_rules import judge_reflects_fall
 
 MANY_CUT = 0.1  # of a run's responses to a test set
+MANY_RUNS = 4  # of which not every one is named
 
 
 def headline_sentence(results: Results) -> tuple[str, str]:
-    """(outcome, sentence) of the primary comparison: above zero, no difference shown, below zero, or no answer."""
+    """(outcome, sentence) of the primary comparison: yes (above zero), no (below zero), or unclear."""
     primary, first = results.primary, results.baseline
     run, name, metric, k = primary["run"], primary["set"], primary["metric"], primary["k"]
     row = results.comparison(run, first.run, name, metric, k)
@@ -19,7 +20,7 @@ def headline_sentence(results: Results) -> tuple[str, str]:
     if row is None or own is None or base is None:
         states = {results.runs.get(one, {}).get("status", "missing") for one in primary["runs"]}
         one = "the run" if len(primary["runs"]) == 1 else "its runs"
-        return "No answer", (
+        return "Unclear, no answer", (
             f"The primary comparison, {results.names.get(run, run)} against {first.name} on {name}, is missing from "
             f"the results (status of {one}: {join_words(sorted(states))})."
         )
@@ -37,11 +38,14 @@ def headline_sentence(results: Results) -> tuple[str, str]:
     # Keep a number and its sign on one line.
     facts = facts.replace(" %", "\u00a0%")
     if row.low > 0:
-        outcome, meaning = f"Above {_baseline(results)}", "The interval lies above zero."
+        outcome, meaning = f"Yes, above {_baseline(results)}", "The interval lies above zero."
     elif row.high < 0:
-        outcome, meaning = f"Below {_baseline(results)}", "The interval lies below zero: RL made the model worse."
+        outcome, meaning = f"No, below {_baseline(results)}", "The interval lies below zero: RL made the model worse."
     else:
-        outcome, meaning = "No difference shown", "The interval contains zero: the difference is not significant."
+        outcome, meaning = (
+            "Unclear, no difference shown",
+            "The interval contains zero: the difference is not significant.",
+        )
     return outcome, " ".join([*_simulated(results), facts, meaning, *_bounds(results)])
 
 
@@ -84,7 +88,12 @@ def cut_responses(results: Results) -> list[str]:
     cut = {run: max((_cut(results, run, name) for name in results.sets), default=0.0) for run in results.runs}
     if not (many := {run: share for run, share in cut.items() if share > MANY_CUT}):
         return []
-    shares = [f"{results.names[run]} up to {percent(share)}\u00a0%" for run, share in many.items()]
+    if len(many) > MANY_RUNS:
+        worst = max(many, key=lambda run: many[run])
+        shares = [f"{len(many)} of {len(cut)} runs more than {percent(MANY_CUT)}\u00a0%"]
+        shares += [f"{results.names[worst]} up to {percent(many[worst])}\u00a0%"]
+    else:
+        shares = [f"{results.names[run]} up to {percent(share)}\u00a0%" for run, share in many.items()]
     return [
         f"Responses that reach solution.max_new_tokens ({results.study['solution']['max_new_tokens']}) are cut there, "
         f"mostly before their answer: of a test set's, {join_words(shares)}. If the policy has not collapsed, raise "
