@@ -39,7 +39,7 @@ def test_it_opens_without_requests_and_errors_and_fits_its_width(opened, pages, 
 
 def test_a_heading_sorts_by_its_column(opened, pages):
     page, _, _ = opened(pages["study"])
-    table = page.locator("section[aria-labelledby=main-results] table")
+    table = page.locator("section[aria-labelledby=main-results] table").first
     column = "xpath=//tbody/tr/*[2]"
 
     def shown():

@@ -34,7 +34,7 @@ def test_rollouts_and_test_sets_are_sampled_in_the_same_process(gguf, tmp_path, 
     project, study = Project(tmp_path), smollm2.config(gguf, tmp_path)
     study["rl"]["vllm"] = {"max_model_length": 640}
     study["evaluation"]["vllm"] = {"max_model_length": 640}
-    assert "<h3>vLLM against the trainer</h3>" in finished(study, tmp_path, project)
+    assert "vLLM against the trainer</summary>" in finished(study, tmp_path, project)
 
 
 def test_a_judge_that_vllm_serves_gives_the_rewards(gguf, tmp_path, record_run):

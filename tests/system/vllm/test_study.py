@@ -48,4 +48,4 @@ def test_every_part_of_a_study_can_be_vllm_s(tmp_path, record_run):
     assert len(logged) == 1
 
     page = (project.results / "report.html").read_text()
-    assert "<h3>vLLM against the trainer</h3>" in page
+    assert "vLLM against the trainer</summary>" in page

@@ -40,7 +40,7 @@ COMPARISONS = pd.DataFrame(
 FIGURES = {
     "lambda": lambda: results.accuracy_against_lambda(metrics()),
     "forest": lambda: results.differences_from_baseline(COMPARISONS),
-    "votes": lambda: results.maj_curves(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
+    "votes": lambda: results.curves_over_k(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
     "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
     "training": lambda: training.training_curve(MONITOR, 5),
     "training without judge": lambda: training.training_curve(MONITOR[["step", "accuracy"]]),

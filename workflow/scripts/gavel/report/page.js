@@ -39,6 +39,16 @@
     });
   }
 
+  // A link into a folded part opens it.
+  const reveal = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
   addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("details")) folded.open = true;
   });
@@ -48,7 +58,7 @@
   const cards = [...document.querySelectorAll("#cards .card")];
   const selects = [...filters.querySelectorAll("select")];
   const more = document.getElementById("more");
-  const PAGE = 12;
+  const PAGE = 6;
   let most = PAGE;
   for (const select of selects) {
     for (const value of [...new Set(cards.map((card) => card.dataset[select.dataset.key]))].sort()) {

@@ -151,7 +151,8 @@ def _context(
         "mixed": accuracy.comparison_table(
             results, rows[rows.baseline.isin(verifiable) & (rows.run != rows.baseline)], matched=True
         ),
-        "controls": controls.controls_table(results),
+        "kinds_of_run": controls.controls_table(results),
+        "has_controls": bool(results.controls.runs),
         "replays": replays.replays_table(results),
         "across_seeds": accuracy.seeds_table(results),
         "votes": votes.majority_table(results),

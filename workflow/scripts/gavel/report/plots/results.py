@@ -1,4 +1,4 @@
-"""Plots of test results: accuracy against λ, differences from the baseline, maj@k, kinds, several studies."""
+"""Plots of test results: accuracy against λ, differences from the baseline, maj@k and pass@k, kinds, studies."""
 
 from collections.abc import Collection, Sequence
 
@@ -130,12 +130,13 @@ def _range(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 @as_svg
-def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
-    """maj@k against k on one test set, a line per run, with greedy accuracy at the left edge.
+def curves_over_k(rows: pd.DataFrame, names: dict[str, str], metric: str = "maj") -> Figure:
+    """maj@k or pass@k against k on one test set, a line per run, with greedy accuracy at the left edge.
 
     Args:
-        rows: rows of metrics.csv with metric greedy or maj: run, algorithm, lambda, metric, k, value, low, high.
+        rows: rows of metrics.csv, those of greedy decoding too: run, algorithm, lambda, metric, k, value, low, high.
         names: run → label.
+        metric: `maj` or `pass`.
     """
     runs = rows.drop_duplicates("run")
     figure, axes = panel(height=3.1 + 0.17 * ((len(runs) + 1) // 2))
@@ -143,7 +144,7 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
     top = rows.k.max()
     for place, run in enumerate(runs.run):
         own, style = rows[rows.run == run], styles[run]
-        votes = own[own.metric == "maj"].sort_values("k")
+        votes = own[own.metric == metric].sort_values("k")
         axes.plot(votes.k, 100 * votes.value, label=legend_label(names[run]), markevery=[-1], **style)
         last = votes[votes.k == top]
         shift = 1 + 0.04 * (place - (len(runs) - 1) / 2)
@@ -157,11 +158,11 @@ def maj_curves(rows: pd.DataFrame, names: dict[str, str]) -> Figure:
         )
         greedy = own[own.metric == "greedy"]
         axes.plot(0.5 * shift * np.ones(len(greedy)), 100 * greedy.value, style["marker"], color=style["color"])
-    ticks = sorted(set(rows[rows.metric == "maj"].k))
+    ticks = sorted(set(rows[rows.metric == metric].k))
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.5, *ticks], ["greedy", *map(str, ticks)])
     axes.minorticks_off()
-    axes.set_xlabel("k (number of votes)")
+    axes.set_xlabel("k (number of samples)")
     accuracy_axis(axes)
     legend(figure, axes, 2)
     return figure

@@ -27,8 +27,8 @@ from gavel.report.plots.results import (
     MAX_ERROR_BARS,
     accuracy_against_lambda,
     accuracy_per_kind,
+    curves_over_k,
     differences_from_baseline,
-    maj_curves,
 )
 from gavel.report.plots.style import COLOUR_NAMES, label, lambda_colours
 from gavel.report.results import Results
@@ -39,8 +39,9 @@ BARS = "Bars at the largest k: 95 % bootstrap intervals over questions."
 
 
 def lambda_figure(results: Results) -> Figure:
-    """Greedy and maj@k accuracy against λ on every test set."""
-    rows, k = results.main_metrics, results.top_k
+    """Greedy accuracy against λ on every test set."""
+    rows = results.main_metrics
+    rows = rows[rows.metric == "greedy"]
     figure = Figure(
         "accuracy-against-lambda",
         missing="No RL run has been evaluated, so there is no accuracy to plot against λ.",
@@ -48,20 +49,14 @@ def lambda_figure(results: Results) -> Figure:
     first = results.baseline
     if not set(rows.run) - {first.run}:
         return figure
-    measures = [("greedy", 1, "greedy")] + ([("maj", k, f"maj@{k}")] if k else [])
-    kept = []
-    for metric, number, title in measures:
-        for name in results.sets:
-            own = rows[(rows.metric == metric) & (rows.k == number) & (rows.set == name)]
-            if set(own.run) - {first.run}:
-                figure.panels.append((f"{name}, {title}", accuracy_against_lambda(own)))
-                kept.append(own)
-    figure.data = pd.concat(kept)
+    for name in results.sets:
+        own = rows[rows.set == name]
+        if set(own.run) - {first.run}:
+            figure.panels.append((f"{name}, greedy", accuracy_against_lambda(own)))
+    figure.data = rows
     figure.caption = (
-        f"Accuracy against λ on {_sizes(results)}. Greedy: one response per question. "
-        + (f"{_sampling(results)}; k = {k}. " if k else "")
-        + f"Bars, and the grey band for {first.name}: 95 % intervals over questions (Wilson for greedy, bootstrap "
-        + f"otherwise). Final checkpoint of every RL run ({rl_settings(results)}), "
+        f"Greedy accuracy against λ on {_sizes(results)}. Bars, and the grey band for {first.name}: 95 % Wilson "
+        f"intervals over questions. Final checkpoint of every RL run ({rl_settings(results)}), "
         + ("best validation checkpoint of SFT. " if first.run == "sft" else "the base model before any training. ")
         + seeds_sentence(results)
         + (
@@ -146,9 +141,9 @@ def _difference(results: Results, kind: controls.Kind, name: str, gain: Any) -> 
 
 
 def vote_figure(results: Results) -> Figure:
-    """maj@k curves of every run, a panel per test set."""
+    """maj@k and pass@k curves of every run, a panel of each per test set."""
     rows = results.main_metrics
-    rows = rows[rows.metric.isin(["greedy", "maj"])]
+    rows = rows[rows.metric.isin(["greedy", "maj", "pass"])]
     figure = Figure(
         "maj-at-k", data=rows, missing="Only greedy responses were generated, so there are no votes to show."
     )
@@ -157,13 +152,17 @@ def vote_figure(results: Results) -> Figure:
     groups = run_selection.kinds_of_run(results)
     if groups:
         rows = run_selection.mean_of_seeds(rows, groups)
-    for name in results.sets:
-        own = rows[rows.set == name]
-        if (own.metric == "maj").any():
-            figure.panels.append((name, maj_curves(own, results.names | {k: k for k in groups})))
+    for metric in ("maj", "pass"):
+        for name in results.sets:
+            own = rows[rows.set == name]
+            if (own.metric == metric).any():
+                svg = curves_over_k(own, results.names | {k: k for k in groups}, metric)
+                figure.panels.append((f"{name}, {metric}@k", svg))
     figure.caption = (
-        f"Accuracy of the majority vote of k samples against k, with greedy decoding at the left edge, on "
-        f"{_sizes(results)}. {_sampling(results)}; ties count by expectation, samples without an answer do not vote. "
+        f"maj@k: accuracy of the majority vote of k samples; pass@k: how often any of k samples is correct. Greedy "
+        f"decoding is at the left edge. On {_sizes(results)}. {_sampling(results)}; ties count by expectation, samples "
+        "without an answer do not vote. If RL raises maj@k but not pass@k, it chooses better among answers that the "
+        "policy could give before; if pass@k rises too, it also solves other questions. "
         + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds_sentence(results)}")
         + run_selection.averaging_note(results)
     )

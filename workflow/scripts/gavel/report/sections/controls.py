@@ -51,8 +51,11 @@ class Kind:
 
 
 def controls_table(results: Results) -> Table:
-    """Greedy accuracy of every control and of every kind of run of the grid, its difference from the baseline, and the
-    share of the gap to the upper bound that it closes; kinds with several seeds are their means."""
+    """Greedy accuracy of every kind of run of the grid and of every control, its difference from the baseline, and the
+    share of the gap to the upper bound that it closes; kinds with several seeds are their means.
+
+    Without rows if every kind is a single run and there is no control.
+    """
     columns = [("run", ""), ("reward or examples", ""), ("seeds", "")]
     groups = [("", 3)]
     for name in results.sets:
@@ -63,9 +66,9 @@ def controls_table(results: Results) -> Table:
         ]
         groups.append((f"{name} ({results.size(name):,} questions)", 3))
     table = Table(columns, [], groups)
-    if not results.controls.runs:
-        return table
     found = kinds(results)
+    if not results.controls.runs and all(kind.seeds < 2 for kind in found):
+        return table
     bounds = {name: _bound(found, name) for name in results.sets}
     for kind in found:
         cells = [text(kind.label, kind.note), text(kind.source), count(kind.seeds)]
