@@ -54,6 +54,25 @@ def test_a_heading_sorts_by_its_column(opened, pages):
     assert shown() == sorted(before)
 
 
+def test_a_table_is_copied_in_three_formats(opened, pages):
+    page, said, _ = opened(pages["study"], permissions=["clipboard-read", "clipboard-write"])
+    begins = {"Markdown": "| run |", "LaTeX": "\\begin{tabular}{l", "CSV": "run,"}
+    for name, first in begins.items():
+        page.locator(".copy").first.get_by_text(name, exact=True).click()
+        page.locator(".copy").first.get_by_text("copied").wait_for()
+        text = page.evaluate("navigator.clipboard.readText()")
+        assert text.startswith(first)
+        assert "SFT" in text and "main" in text.splitlines()[2 if name == "LaTeX" else 0]
+    assert said == []
+
+
+def test_a_link_into_a_folded_part_opens_it(opened, pages):
+    page, _, _ = opened(pages["study"])
+    assert not page.locator("#cost").evaluate("part => part.open")
+    page.locator("nav a[href='#cost']").click()
+    page.wait_for_function("document.getElementById('cost').open")
+
+
 def test_the_samples_are_filtered(opened, pages):
     page, _, _ = opened(pages["study"])
     cards = page.locator("#cards .card:visible")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from gavel.evaluation.metrics import SEED_RESAMPLES
 from gavel.report.baseline import Baseline
 
 
@@ -74,8 +75,17 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def p_cell(value: float | None) -> Cell:
-    return MISSING if value is None or pd.isna(value) else Cell(p_value(value), sort=float(value))
+def p_cell(value: float | None, at_most: bool = False) -> Cell:
+    """A p-value; `at_most`: it is an upper bound, because the bootstrap cannot tell smaller ones apart."""
+    if value is None or pd.isna(value):
+        return MISSING
+    shown = p_value(value)
+    return Cell(f"≤ {shown}" if at_most and not shown.startswith("<") else shown, sort=float(value))
+
+
+def at_floor(p: float) -> bool:
+    """Whether a bootstrap's p-value is the smallest that its resamples allow, so that the true one may be smaller."""
+    return p <= 2 / (SEED_RESAMPLES + 1) + 1e-12
 
 
 def seconds(value: float | None) -> str:

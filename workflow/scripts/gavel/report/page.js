@@ -39,6 +39,50 @@
     });
   }
 
+  const WRITERS = {
+    Markdown: (rows) => rows.map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+      .toSpliced(1, 0, `|${" --- |".repeat(rows[0].length)}`).join("\n"),
+    LaTeX: (rows) => {
+      const marks = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "λ": "$\\lambda$", "Δ": "$\\Delta$", "−": "$-$", "≤": "$\\leq$", "★": "$\\star$" };
+      const escaped = (cell) => cell.replace(/[\\~^λΔ−≤★]|[&%$#_{}]/g, (mark) => marks[mark] ?? `\\${mark}`);
+      const lines = rows.map((row) => `${row.map(escaped).join(" & ")} \\\\`);
+      return ["\\begin{tabular}{l" + "r".repeat(rows[0].length - 1) + "}", "\\hline", lines[0], "\\hline", ...lines.slice(1), "\\hline", "\\end{tabular}"].join("\n");
+    },
+    CSV: (rows) => rows.map((row) => row.map((cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",")).join("\n"),
+  };
+  const words = (cell) => {
+    const small = cell.querySelector("small");
+    const text = [...cell.childNodes].filter((node) => node !== small).map((node) => node.textContent).join("").replace(/\s+/g, " ").trim();
+    return small ? `${text} (${small.textContent.trim()})` : text;
+  };
+  const copied = async (text) => {
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = Object.assign(document.createElement("textarea"), { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  };
+  for (const table of document.querySelectorAll("table")) {
+    if (!table.tBodies[0].rows.length) continue;
+    const line = Object.assign(document.createElement("p"), { className: "copy" });
+    line.append("Copy as ");
+    for (const [name, write] of Object.entries(WRITERS)) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+      button.addEventListener("click", async () => {
+        const rows = [...table.querySelectorAll("thead tr:last-child, tbody tr")].map((row) => [...row.cells].map(words));
+        const groups = [...table.querySelectorAll(".groups th")].flatMap((group) => Array(group.colSpan).fill(words(group)));
+        rows[0] = rows[0].map((title, column) => (groups[column] ? `${groups[column]}: ${title}` : title));
+        await copied(write(rows));
+        button.textContent = "copied";
+        setTimeout(() => { button.textContent = name; }, 1500);
+      });
+      line.append(button);
+    }
+    table.closest(".scroll").after(line);
+  }
+
   // A link into a folded part opens it.
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -128,6 +128,12 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def request_timeout_s() -> float:
+    """How long a request may take, in seconds."""
+    _quieten()
+    return float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+
+
 def mlflow_errors() -> tuple[type[Exception], ...]:
     """The exceptions that MLflow raises; connection errors are OSErrors."""
     _quieten()

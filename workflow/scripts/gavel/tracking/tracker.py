@@ -9,13 +9,13 @@ from gavel.common.errors import first_line
 from gavel.common.journal import Journal
 from gavel.tracking.exporter import Exporter, Unavailable
 from gavel.tracking.job_record import JobRecord, record_lock
-from gavel.tracking.store import LOCK_TIMEOUT_S, mlflow_errors
+from gavel.tracking.store import LOCK_TIMEOUT_S, mlflow_errors, request_timeout_s
 
 # After a failure, nothing is sent for _PAUSE_S, or for _PAUSE_FACTOR times the failure's duration if that is longer. A
 # server that is down refuses immediately, one that hangs costs its time-out; training waits at most 5 % of its time.
 _PAUSE_S = 10.0
 _PAUSE_FACTOR = 20
-_QUICK_S = 1.0  # a failure that took less time is retried at the end
+_QUICK = 0.5  # of a request's time-out; a failure that took less is retried at the end, since the server is up or gone
 
 
 class Tracker:
@@ -64,7 +64,7 @@ class Tracker:
     def finish(self, status: str = "FINISHED") -> bool:
         """Set the final status (FINISHED, FAILED, KILLED); returns whether the run is fully sent."""
         self.record.end(status)
-        if self._cost_s < _QUICK_S:
+        if self._cost_s < _QUICK * request_timeout_s():
             self._retry_at = 0.0
         self.record.mark(sent=self._update())
         if not self.record.sent:
