@@ -58,8 +58,9 @@ def test_a_table_is_copied_in_three_formats(opened, pages):
     page, said, _ = opened(pages["study"], permissions=["clipboard-read", "clipboard-write"])
     begins = {"Markdown": "| run |", "LaTeX": "\\begin{tabular}{l", "CSV": "run,"}
     for name, first in begins.items():
-        page.locator(".copy").first.get_by_text(name, exact=True).click()
-        page.locator(".copy").first.get_by_text("copied").wait_for()
+        button = page.locator(".copy").first.locator("button").nth(list(begins).index(name))
+        button.click()
+        page.wait_for_function("button => button.textContent === 'copied'", arg=button.element_handle())
         text = page.evaluate("navigator.clipboard.readText()")
         assert text.startswith(first)
         assert "SFT" in text and "main" in text.splitlines()[2 if name == "LaTeX" else 0]
