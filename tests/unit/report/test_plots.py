@@ -44,7 +44,7 @@ FIGURES = {
     "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
     "training": lambda: training.training_curve(MONITOR, 5),
     "training without judge": lambda: training.training_curve(MONITOR[["step", "accuracy"]]),
-    "diagnostic": lambda: training.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge", "reward"),
+    "diagnostic": lambda: training.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge"),
     "sft": lambda: training.sft_curve(MONITOR, 5),
     "reliability": lambda: judges.judge_reliability(
         pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})

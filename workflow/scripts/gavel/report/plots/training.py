@@ -14,7 +14,9 @@ from gavel.report.plots.style import (
     SKY,
     VERMILLION,
     as_svg,
+    label,
     legend,
+    legend_label,
     panel,
     run_styles,
 )
@@ -83,27 +85,28 @@ def _watching(axes: Axes, monitor: pd.DataFrame) -> None:
 
 
 @as_svg
-def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str, text: str) -> Figure:
+def diagnostic(training: dict[str, pd.DataFrame], runs: list[tuple[str, str, float]], column: str) -> Figure:
     """One column of training.csv against the step, a line per run: thin as logged, thick as a moving mean.
 
     Args:
         training: run → rows with step and `column`, for runs that logged it.
         runs: (run, algorithm, λ) of all runs in drawing order; a run's style is the same in every panel.
         column: the column to draw; rows without a value are skipped.
-        text: label of the y axis.
     """
     figure, axes = panel(height=2.6)
-    styles = run_styles(runs)
-    for run in (run for run, _, _ in runs if run in training):
+    styles, named = run_styles(runs), set()
+    for run, algorithm, lam in (each for each in runs if each[0] in training):
         rows = training[run].dropna(subset=[column])[["step", column]]
         if len(rows) > POINTS:  # long runs would fill the page with megabytes of points that no screen can show
             rows = rows.groupby(np.arange(len(rows)) * POINTS // len(rows)).mean()
         smooth = rows[column].rolling(max(1, len(rows) // 12), min_periods=1).mean()
         style = {key: styles[run][key] for key in ("color", "linestyle")}
         axes.plot(rows.step, rows[column], alpha=0.2, linewidth=0.8, **style)
-        axes.plot(rows.step, smooth, **style)
+        kind = label("", algorithm, lam)  # seeds share a line style and an entry of the legend
+        axes.plot(rows.step, smooth, label=None if kind in named else legend_label(kind), **style)
+        named.add(kind)
     axes.set_xlabel("step")
-    axes.set_ylabel(text)
+    legend(figure, axes, 3)
     return figure
 
 

@@ -50,7 +50,6 @@ TRUTH = {
     "auc": "reward's AUC within questions",
     "correlation": "correlation with the truth",
 }
-COLOURS = "Vermillion: λ = 0; blue: λ = 1; others: between."
 WATCHING = "Dash-dotted: the mean scores of the judges that watch; line marked ‘alarm’: their first alarm. "
 PAIRS = 2  # pairs of responses shown for each run
 
@@ -123,7 +122,7 @@ def diagnostics_figure(results: Results) -> Figure:
     if figure.panels:
         figure.caption = (
             "Metrics that the trainers logged for each rollout. Thin: each step (in long runs: mean of a block of "
-            f"steps); thick: moving mean. {COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
+            f"steps); thick: moving mean.{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -138,8 +137,7 @@ def truth_figure(results: Results) -> Figure:
             "read. The judge accepts a score above 0.5; Youden's J is the fraction of correct completions that it "
             "accepts minus that of incorrect ones. The advantages are rewards minus their mean over a question's "
             "completions; 'correlation with the truth' is theirs with those of a reward for correctness alone. "
-            f"Thick: moving mean. {COLOURS} {_dashes(_grid(results))}"
-            f"{run_selection.averaging_note(results)}"
+            f"Thick: moving mean.{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -154,8 +152,7 @@ def monitor_figure(results: Results) -> Figure:
         figure.caption = (
             "Metrics of the same validation samples as above; KL and entropy use those for the first 100 questions. KL "
             f"is between the policy and {results.baseline.policy} that it started from, over the full vocabulary. "
-            "Thick: moving mean. "
-            f"{COLOURS} {_dashes(_grid(results))}{run_selection.averaging_note(results)}"
+            f"Thick: moving mean.{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -173,7 +170,7 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
         title = title.format(baseline=results.baseline.label)
         curves = {run: rows for run, rows in tables.items() if column in rows and rows[column].notna().any()}
         if curves:
-            figure.panels.append((title, diagnostic(curves, runs, column, title)))
+            figure.panels.append((title, diagnostic(curves, runs, column)))
 
 
 def _grid(results: Results) -> list[tuple[Any, ...]]:
@@ -181,13 +178,6 @@ def _grid(results: Results) -> list[tuple[Any, ...]]:
     return [
         (run, about["algorithm"], about["lambda"]) for run, about in results.runs.items() if run != results.baseline.run
     ]
-
-
-def _dashes(runs: list[tuple[Any, ...]]) -> str:
-    styles = ("solid", "dashed", "dotted", "dash-dotted")
-    algorithms = list(dict.fromkeys(algorithm for _, algorithm, _ in runs))
-    shown = [f"{styles[place % 4]} for {name.upper()}" for place, name in enumerate(algorithms)]
-    return f"Lines: {join_words(shown)}." if len(shown) > 1 else ""
 
 
 def hacked_pairs(results: Results) -> list[dict[str, Any]]:
