@@ -134,7 +134,7 @@ def judge_qualities(folder: Path) -> None:
         "auc_within,youden_j,difference,low,high",
         *(",".join(f"{value:.4f}" for value in row) for row in sorted(rows)),
     ]
-    write_text(ROOT / "workflow" / "scripts" / "gavel" / "cli" / "simulated_judges.csv", "\n".join(lines) + "\n")
+    write_text(ROOT / "workflow" / "scripts" / "gavel" / "judge_eval" / "simulated_judges.csv", "\n".join(lines) + "\n")
 
 
 def monitor_errors(folders: list[Path]) -> str:

@@ -1,10 +1,8 @@
 """`gavel judge`: measure whether a judge is good enough to train on."""
 
 import argparse
-import csv
 import json
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from gavel.common.files import json_object as parsed
 from gavel.common.paths import ROOT
 from gavel.data.sources import SkippedRows
 from gavel.judge_eval.decision import MIN_AUC, Decision, decide
+from gavel.judge_eval.measured_judges import nearest
 from gavel.study import resolve
 
 MAX_OFF_LABEL = 0.5
@@ -101,13 +100,12 @@ def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"Next: {decision.advice}."
     if (auc := metrics["auc_within"]) is None:
         return
-    with files("gavel.cli").joinpath("simulated_judges.csv").open(encoding="utf-8") as handle:
-        near = min(csv.DictReader(handle), key=lambda row: abs(float(row["auc_within"]) - auc))
-    gain, low, high = (f"{100 * float(near[key]):+.1f}".replace("-", "−") for key in ("difference", "low", "high"))
+    near = nearest(auc)
+    gain, low, high = (f"{100 * value:+.1f}".replace("-", "−") for value in (near.difference, near.low, near.high))
     yield (
         "For orientation only: GRPO without labels changed the accuracy of a tiny student by "
         f"{gain} points ({low} to {high}) under a simulated judge with an AUC within questions of "
-        f"{float(near['auc_within']):.2f}, Youden's J {float(near['youden_j']):.2f} (docs/dial.md)."
+        f"{near.auc_within:.2f}, Youden's J {near.youden_j:.2f} (docs/dial.md)."
     )
 
 

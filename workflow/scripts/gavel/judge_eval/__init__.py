@@ -4,6 +4,7 @@
 - `calibration`: whether the judge is good enough to train on
 - `signal`: whether RL under the judge has anything to learn
 - `decision`: yes, no or unclear: `decide`
+- `measured_judges`: what judges of several qualities did to a tiny student
 - `probes`: adversarial probes: `PROBES`
 - `pairs`: pairs of a correct and an incorrect solution
 - `checked_responses`: single solutions, right or wrong

@@ -96,6 +96,7 @@ def render(
         accuracy.vote_figure(results),
         accuracy.kinds_figure(results),
         judge.calibration_figure(results),
+        judge.reliability_figure(results),
         judge_benchmark.cost_figure(judge_benchmark.combine_tables({"": results.judge_benchmark}), results.baseline),
         judge_training.progress_figure(results, stages),
         *([training.sft_figure(results)] if results.baseline.run == "sft" else []),

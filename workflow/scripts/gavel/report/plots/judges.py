@@ -55,6 +55,49 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
 
 
 @as_svg
+def judge_roc(scores: Sequence[float], correct: Sequence[bool]) -> Figure:
+    """ROC curve of the judge's scores over all solutions, with its place at a threshold of 0.5."""
+    values, right = np.asarray(scores, dtype=float), np.asarray(correct, dtype=bool)
+    order = np.argsort(-values, kind="stable")
+    last = np.append(np.diff(values[order]) != 0, True)  # ties are one step
+    tpr, fpr = (np.append(0.0, (side[order].cumsum() / max(1, side.sum()))[last]) for side in (right, ~right))
+    figure, axes = panel()
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="chance")
+    axes.plot(fpr, tpr, color=BLUE, label="judge")
+    accepted = values > 0.5
+    place = ((accepted & ~right).sum() / max(1, (~right).sum()), (accepted & right).sum() / max(1, right.sum()))
+    axes.plot(*place, "o", color=VERMILLION, markersize=8, label="at 0.5")
+    axes.set_xlabel("wrong solutions accepted")
+    axes.set_ylabel("correct solutions accepted")
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    legend(figure, axes, 3)
+    return figure
+
+
+@as_svg
+def gain_under_judges(judges: pd.DataFrame, auc: float, low: float, high: float) -> Figure:
+    """What simulated judges did to a tiny student, with the place of this judge.
+
+    Args:
+        judges: auc_within, difference, low, high, one row per simulated judge.
+        auc, low, high: this judge's AUC within questions, with its interval.
+    """
+    figure, axes = panel()
+    axes.axhline(0, color=GREY, linewidth=1.2)
+    axes.axvspan(low, high, color=VERMILLION, alpha=0.2, linewidth=0)
+    axes.axvline(auc, color=VERMILLION, label="this judge")
+    spread = 100 * np.array([judges.difference - judges.low, judges.high - judges.difference]).clip(0)
+    axes.errorbar(
+        judges.auc_within, 100 * judges.difference, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="simulated"
+    )
+    axes.set_xlabel("AUC within questions")
+    axes.set_ylabel("gain, percentage points")
+    legend(figure, axes, 2)
+    return figure
+
+
+@as_svg
 def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> Figure:
     """Histogram of the judge's scores: correct solutions above the axis, wrong ones below."""
     figure, axes = panel()

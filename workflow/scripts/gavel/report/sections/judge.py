@@ -1,13 +1,17 @@
 """The judge: its calibration overall, in parts and on every policy, and adversarial probes."""
 
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
+from gavel.common.files import read_jsonl
+from gavel.judge_eval.measured_judges import measured_judges
+from gavel.judge_eval.records import VerdictRow
 from gavel.report.cells import MISSING, Cell, Table, text
 from gavel.report.figure import Figure
-from gavel.report.plots.judges import judge_histogram, judge_reliability
+from gavel.report.plots.judges import gain_under_judges, judge_histogram, judge_reliability, judge_roc
 from gavel.report.results import Results
 
 # Metrics that are also shown for the judge with the gold answer in its prompt.
@@ -28,35 +32,56 @@ def panel_members(study: dict[str, Any]) -> list[str]:
 
 
 def calibration_figure(results: Results) -> Figure:
-    """The judge's reliability diagram and the histogram of its scores."""
+    """The judge's scores of right and wrong solutions, its ROC curve, and what judges of its quality did elsewhere."""
     found = results.calibration
     figure = Figure("judge-calibration", missing="This study has no judge, or its calibration is missing.")
-    bins = pd.DataFrame((found or {}).get("reliability") or [])
+    if counts := (found or {}).get("histogram"):
+        svg = judge_histogram(counts["edges"], counts["right"], counts["wrong"])
+        figure.panels.append(("Scores of right and wrong solutions", svg))
+        bins = {"low": counts["edges"][:-1], "high": counts["edges"][1:]}
+        figure.data = pd.DataFrame(bins | {"right": counts["right"], "wrong": counts["wrong"]})
+    rows = [row for row in _verdicts(results) if row["kind"] is None and row["probability"] is not None]
+    if rows and not (found or {}).get("comparisons"):
+        svg = judge_roc([cast(float, row["probability"]) for row in rows], [row["correct"] for row in rows])
+        figure.panels.append(("ROC, all solutions", svg))
+    if found and found.get("auc_within") is not None and found.get("auc_within_ci95"):
+        svg = gain_under_judges(pd.DataFrame(measured_judges()), found["auc_within"], *found["auc_within_ci95"])
+        figure.panels.append(("Gain under simulated judges", svg))
+    if found:
+        figure.caption = (
+            f"{found.get('n', 0):,} solutions to {found.get('questions', 0):,} validation questions, sampled from "
+            f"{results.baseline.policy} before RL. Number of solutions by score; wrong ones are below the axis. "
+        )
+        if found.get("comparisons"):
+            figure.caption += (
+                "A pairwise judge's scores are relative to the other solutions of the question, so there is no ROC "
+                "curve. "
+            )
+        figure.caption += (
+            "Gain: what GRPO without labels gained under simulated judges of several qualities, in a study of "
+            "a tiny student (docs/dial.md); for orientation only."
+        )
+    return figure
+
+
+def reliability_figure(results: Results) -> Figure:
+    """The judge's reliability diagram; without panels for a pairwise judge."""
+    figure = Figure("judge-reliability")
+    bins = pd.DataFrame((results.calibration or {}).get("reliability") or [])
     if {"judge", "correct", "ci95"} <= set(bins):
         spread = bins.ci95.map(lambda pair: pair if isinstance(pair, list) else [None, None])
         bins = bins.assign(low95=[pair[0] for pair in spread], high95=[pair[1] for pair in spread]).drop(columns="ci95")
         bins = bins.astype(dict.fromkeys(("judge", "correct", "low95", "high95"), float))
         figure.panels.append(("Reliability", judge_reliability(bins)))
         figure.data = bins
-    counts = (found or {}).get("histogram")
-    if counts:
-        svg = judge_histogram(counts["edges"], counts["right"], counts["wrong"])
-        figure.panels.append(("Scores of right and wrong solutions", svg))
-        if len(figure.data) == len(counts["right"]):
-            figure.data = figure.data.assign(right=counts["right"], wrong=counts["wrong"])
-    if found:
-        figure.caption = (
-            f"{found.get('n', 0):,} solutions to {found.get('questions', 0):,} validation questions, sampled from "
-            f"{results.baseline.policy} before RL. "
-        )
-        figure.caption += (
-            "A pairwise judge's scores are relative to the other solutions of the question, so there is no reliability "
-            "diagram. Number of solutions by score; wrong ones are below the axis."
-            if found.get("comparisons")
-            else "Left: fraction correct against the judge's mean score, by bin, with 95 % intervals. Right: number of "
-            "solutions by score; wrong ones are below the axis."
-        )
+        figure.caption = "Fraction correct against the judge's mean score, by bin, with 95 % intervals."
     return figure
+
+
+def _verdicts(results: Results) -> list[VerdictRow]:
+    """The judge's verdicts on the baseline's samples; none if the file is missing."""
+    path = results.files.judge.verdicts
+    return [cast(VerdictRow, row) for row in read_jsonl(path)] if Path(path).exists() else []
 
 
 def _bounds(found: dict[str, Any], name: str) -> str:
