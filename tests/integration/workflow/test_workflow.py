@@ -292,7 +292,7 @@ RERUNS = {
     "judge_eval.signal": {"measure_signal"},
     "judge_eval.benchmark": {"benchmark_judge"},
     "judge_eval.benchmark_metrics": {"benchmark_table", "report_html", "compare_variants"},
-    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_rl"},
+    "judge_eval.calibration": {"calibrate_judge", "calibrate_trained", "gate_rl", "report_html", "compare_variants"},
     "judge_eval.pairs": {"checked_responses", "solution_pairs"},
     "judge_eval.checked_responses": {"checked_responses"},
     # The type of the study's answers, and a type that it does not have.
@@ -348,7 +348,7 @@ RERUNS = {
     },
     # Checked before the first job, and where a fetched model is checked.
     "study.checks": {"fetch"},
-    "models.gguf": {"convert_gguf", "fetch"},
+    "models.gguf": {"convert_gguf", "fetch", "report_html"},
 }
 
 
