@@ -213,9 +213,9 @@ def test_a_server_stopped_in_mid_run(cleaned, context, ask, tiny, rows, undistur
     ended(job)
     if back == "after the run":
         assert lacking(tmp_path) == [f"rl-{RUN}"]
-        assert main.main(["track", str(tmp_path)]) == 2, "the server is still down"
+        assert main.main(["sync", str(tmp_path)]) == 2, "the server is still down"
         server.start()
-        assert main.main(["track", str(tmp_path)]) == 0
+        assert main.main(["sync", str(tmp_path)]) == 0
     assert lacking(tmp_path) == []
     journals = [state / "journal.jsonl", state / "monitor.jsonl"]
     assert stored(ask, STUDY)[study] == told(*journals)
@@ -244,7 +244,7 @@ def test_a_frozen_server_is_asked_seldom_and_told_everything_later(server, ask, 
     assert len(said) == 1 and "continuing without it" in said[0]
     assert lacking(tmp_path) == ["rl-x"]
     server.thaw()
-    assert main.main(["track", str(tmp_path)]) == 0
+    assert main.main(["sync", str(tmp_path)]) == 0
     assert stored(ask, "frozen")["frozen/rl/x"] == told(journal.path)
     assert len(counts(ask, "frozen")) == 2
 
@@ -291,7 +291,7 @@ def test_a_server_with_passwords(database, tmp_path, monkeypatch):
             mirror.mirror([{"step": 1, "metrics": {"reward": 0.5}}])
         assert len(said) == 1 and lacking(results) == ["rl-x"]
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", secret)
-        assert main.main(["track", str(results)]) == 0 and lacking(results) == []
+        assert main.main(["sync", str(results)]) == 0 and lacking(results) == []
         (run,) = MlflowClient(server.uri).search_runs(
             [MlflowClient(server.uri).get_experiment_by_name("guarded").experiment_id], "tags.rule = 'rl'"
         )
@@ -345,14 +345,12 @@ class TestStudy:
         server.stop()
         done = project.run()
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        assert (
-            f"once it answers, run .venv/bin/gavel track {project.results.relative_to(project.folder)}" in done.stderr
-        )
+        assert f"once it answers, run .venv/bin/gavel sync {project.results.relative_to(project.folder)}" in done.stderr
         assert len(lacking(project.results)) == 8
         assert (project.results / "report.html").exists()
         server.start()
-        assert main.main(["track", str(project.results)]) == 0
+        assert main.main(["sync", str(project.results)]) == 0
         assert "8 runs sent" in capsys.readouterr().out
-        assert main.main(["track", str(project.results)]) == 0
+        assert main.main(["sync", str(project.results)]) == 0
         assert "MLflow has everything" in capsys.readouterr().out
         self.check(project, finished, server, ask)

@@ -76,7 +76,7 @@ def test_what_cannot_be_written_is_told_before_the_work_and_nothing_is_made(
     monkeypatch.setattr(command, "verify", lambda *arguments: pytest.fail("it has begun"))
     for arguments in (
         ["score", *asked, "--details", str(tmp_path / name)],
-        ["report", str(tmp_path), "--out", str(tmp_path / name)],
+        ["compare", str(tmp_path), "--out", str(tmp_path / name)],
     ):
         assert main.main(arguments) == 2
         error = capsys.readouterr().err
@@ -99,7 +99,7 @@ def test_an_error_of_another_pipe_is_not_taken_for_the_file_s(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["score", "report"])
+@pytest.mark.parametrize("command", ["score", "compare"])
 def test_help_says_where_a_file_may_be_written(command, capsys):
     with pytest.raises(SystemExit):
         main.main([command, "--help"])

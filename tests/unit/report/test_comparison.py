@@ -84,7 +84,7 @@ def test_every_axis_can_be_named_in_a_sweep_and_on_the_command_line(capsys):
 
     assert get_args(Sweep.model_fields["axis"].annotation) == tuple(comparison.AXES)
     with pytest.raises(SystemExit):
-        main(["report", "--help"])
+        main(["compare", "--help"])
     assert f"{{{','.join(comparison.AXES)}}}" in re.sub(r"\s+", "", capsys.readouterr().out)
 
 
@@ -92,17 +92,17 @@ def test_the_command_compares_folders_under_names_that_tell_them_apart(folders, 
     from gavel.cli.main import main
 
     out = tmp_path / "page.html"
-    assert main(["report", *map(str, folders.values()), "--out", str(out), "--axis", "judge_auc"]) == 0
+    assert main(["compare", *map(str, folders.values()), "--out", str(out), "--axis", "judge_auc"]) == 0
     assert {"first", "second"} <= set(Text(out.read_text()).cells)
-    assert main(["report", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
-    assert main(["report", str(folders["first"]), str(folders["first"])]) == 2
+    assert main(["compare", str(folders["first"]), str(tmp_path), "--out", str(out)]) == 2
+    assert main(["compare", str(folders["first"]), str(folders["first"])]) == 2
     assert "the same folder is given twice" in capsys.readouterr().err
 
 
 def test_a_page_goes_into_a_pipe_and_takes_the_place_of_what_a_link_leads_to(folders, tmp_path, capsys):
     from gavel.cli.main import main
 
-    asked = ["report", *map(str, folders.values()), "--out"]
+    asked = ["compare", *map(str, folders.values()), "--out"]
     os.mkfifo(tmp_path / "pipe")
     with read_pipe(tmp_path / "pipe") as found:
         assert main([*asked, str(tmp_path / "pipe")]) == 0
@@ -332,7 +332,7 @@ def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, cap
     from gavel.cli.main import main
 
     out = tmp_path / "page.html"
-    assert main(["report", *map(str, folders.values()), "--out", str(out)]) == 0
+    assert main(["compare", *map(str, folders.values()), "--out", str(out)]) == 0
     whole = out.read_text()
     shutil.copytree(folders["second"], tmp_path / "second")
     path = tmp_path / "second" / "config.yaml"
@@ -340,10 +340,10 @@ def test_the_command_takes_a_folder_of_an_earlier_version(folders, tmp_path, cap
     del config["solution"], config["tracking"], config["judge"]["reasoning"], config["judge"]["rl"]
     del config["rl"]["validation"], config["evaluation"]["best_of"]
     path.write_text(yaml.safe_dump(config))
-    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
+    assert main(["compare", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 0
     assert Text(out.read_text()).cells == Text(whole).cells
     path.write_text(yaml.safe_dump({key: value for key, value in config.items() if key != "primary"}))
-    assert main(["report", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 2
+    assert main(["compare", str(folders["first"]), str(tmp_path / "second"), "--out", str(out)]) == 2
     assert capsys.readouterr().err == f"gavel: {path}: 'primary' is missing\n"
 
 
@@ -368,11 +368,11 @@ def test_a_broken_study_is_named_in_one_line(folders, tmp_path, capsys, file, te
     shutil.copytree(folders["first"], tmp_path / "broken")
     path = tmp_path / "broken" / file
     path.unlink() if text is None else path.write_text(text)
-    assert main(["report", str(tmp_path / "broken"), "--out", str(tmp_path / "page.html")]) == 2
+    assert main(["compare", str(tmp_path / "broken"), "--out", str(tmp_path / "page.html")]) == 2
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
-    assert main(["report", str(folders["first"]), "--out", str(tmp_path)]) == 2
+    assert main(["compare", str(folders["first"]), "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
 
 
@@ -392,7 +392,7 @@ def damaged(folder, file: str, change):
 def told(folder, tmp_path, capsys, *others) -> tuple[int, str]:
     from gavel.cli.main import main
 
-    status = main(["report", str(folder), *map(str, others), "--out", str(tmp_path / "page.html")])
+    status = main(["compare", str(folder), *map(str, others), "--out", str(tmp_path / "page.html")])
     return status, capsys.readouterr().err
 
 

@@ -79,7 +79,7 @@ def compared(root):
     folders = [str(root / name) for name in FOLDERS]
     out = root / "out" / "comparison.html"
     out.parent.mkdir()
-    assert main.main(["report", *folders, "--out", str(out), "--question", HOSTILE, "--axis", "labels"]) == 0
+    assert main.main(["compare", *folders, "--out", str(out), "--question", HOSTILE, "--axis", "labels"]) == 0
     return out
 
 
@@ -197,7 +197,7 @@ def test_a_folder_whose_name_is_not_utf8_is_compared(tmp_path):
     config = {key: value for key, value in config.items() if key != "provenance"}
     (odd / "config.yaml").write_text(yaml.safe_dump(config))
     (odd / "report.html").touch()
-    assert main.main(["report", str(odd), "--out", str(tmp_path / "c.html"), "--question", "caf\udce9?"]) == 0
+    assert main.main(["compare", str(odd), "--out", str(tmp_path / "c.html"), "--question", "caf\udce9?"]) == 0
     page = Page((tmp_path / "c.html").read_text())
     assert "caf%E9/report.html" in page.links and "caf\ufffd?" in page.texts
 
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_read_is_one_line(study, tmp_path, capsys, name, c
     config = {key: value for key, value in config.items() if key != "provenance"}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / name).write_bytes(content)
-    status = main.main(["report", str(folder), "--out", str(tmp_path / "c.html")])
+    status = main.main(["compare", str(folder), "--out", str(tmp_path / "c.html")])
     error = capsys.readouterr().err
     assert (status == 2 and error.startswith(f"gavel: {folder / name}") and error.count("\n") == 1) or (
         status == 0 and name == "runs/sft/monitor.csv"  # a table without `step` is passed over
@@ -221,5 +221,5 @@ def test_a_page_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
     config = {key: value for key, value in config.items() if key != "provenance"}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "file").touch()
-    assert main.main(["report", str(folder), "--out", str(tmp_path / "file" / "c.html")]) == 2
+    assert main.main(["compare", str(folder), "--out", str(tmp_path / "file" / "c.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

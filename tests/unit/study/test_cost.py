@@ -226,14 +226,14 @@ def test_what_is_not_known_is_said(tmp_path, capsys):
         workload.questions(study(data={"tests": {"x": hub}}, primary={"test_set": "x"}))
     assert main.main(["cost", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
-    assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0"]) == 2
-    assert capsys.readouterr().err == "gavel: --writing 0: give a number above 0 and at most 1\n"
+    assert main.main(["cost", "config/gsm8k-125m.yaml", "--mfu-decode=0"]) == 2
+    assert capsys.readouterr().err == "gavel: --mfu-decode 0: give a number above 0 and at most 1\n"
 
 
 def test_the_page_names_its_command_and_its_assumptions(capsys):
-    assert main.main(["cost", "config/gsm8k-125m.yaml", "--writing=0.01"]) == 0
+    assert main.main(["cost", "config/gsm8k-125m.yaml", "--mfu-decode=0.01"]) == 0
     text = capsys.readouterr().out
-    assert "`gavel cost config/gsm8k-125m.yaml --writing=0.01`" in text
+    assert "`gavel cost config/gsm8k-125m.yaml --mfu-decode=0.01`" in text
     assert "decoding (a judge's reasoning too) 1%" in text
 
 

@@ -71,7 +71,7 @@ def test_an_old_key_of_a_variant_is_refused_with_the_variant_and_the_new_key(old
 def test_results_of_an_earlier_version_are_refused_with_both_names(old, tmp_path, capsys):
     study = schema.load(default())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(merge(study, at(old))))
-    assert main(["report", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 2
+    assert main(["compare", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 2
     error = capsys.readouterr().err
     old, new = (path.replace("*", TEST_SET) for path in (old, RENAMED[old]))
     assert error == (

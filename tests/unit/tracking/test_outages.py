@@ -205,15 +205,15 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
         for run in ("a", "b", "c"):
             with study.job_run(config, "rl", run, digest="a", params={}, log=str) as job:
                 job.mirror([{"step": 0, "metrics": {"x": 1.0}}])
-        assert main.main(["track", str(tmp_path)]) == 2
+        assert main.main(["sync", str(tmp_path)]) == 2
         assert f"{tmp_path}: MLflow at sqlite:" in (told := capsys.readouterr().err) and "down" in told
         study.send_unsent(config, said.append)
     assert "cannot be used for s/rl/a" in said.pop() and not said
     assert study.unsent_message(config) == (
-        f"MLflow: 3 runs are incomplete; once it answers, run .venv/bin/gavel track {tmp_path}"
+        f"MLflow: 3 runs are incomplete; once it answers, run .venv/bin/gavel sync {tmp_path}"
     )
     with record_lock(records / "rl-b.json"), record_lock(records / "rl-c.json"):
-        assert main.main(["track", str(tmp_path)]) == 0
+        assert main.main(["sync", str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out
         == f"{tmp_path}: 1 runs sent\n{tmp_path}: 2 runs are left to jobs that are still running\n"
@@ -221,18 +221,18 @@ def test_gavel_track_sends_what_mlflow_lacks_of_a_study(tmp_path, capsys, monkey
     with record_lock(records / "rl-c.json"):
         study.send_unsent(config, said.append)
     assert said == ["MLflow: rl-b is complete now"]
-    assert main.main(["track", str(tmp_path)]) == 0
+    assert main.main(["sync", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: 1 runs sent\n"
     assert study.unsent_message(config) is None
-    assert main.main(["track", str(tmp_path)]) == 0
+    assert main.main(["sync", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"
 
 
 def test_gavel_track_on_a_folder_without_anything_kept(tmp_path, capsys):
-    assert main.main(["track", str(tmp_path)]) == 2
+    assert main.main(["sync", str(tmp_path)]) == 2
     assert "not a results folder" in capsys.readouterr().err
     (tmp_path / "logs").mkdir()
-    assert main.main(["track", str(tmp_path)]) == 0
+    assert main.main(["sync", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path}: MLflow has everything\n"
-    assert main.main(["track", str(tmp_path / "missing")]) == 2
+    assert main.main(["sync", str(tmp_path / "missing")]) == 2
     assert "no such folder" in capsys.readouterr().err

@@ -1,21 +1,21 @@
 """The `gavel` command. No other package imports it.
 
-A subcommand has a module of its own name: `compare` belongs to `score`.
+A subcommand has a module of its own name.
 
 - `main`: the command and its list of subcommands
 - `check`: `gavel check`: what a study reads, asks and needs, before it runs
 - `score`: `gavel score`: accuracy of a file of responses
-- `compare`: `gavel score --compare`: a paired comparison of two files
+- `paired`: `gavel score --compare`: a paired comparison of two files
 - `judge`: `gavel judge`: evaluate a judge on a file
 - `judge_files`: ask a judge about the rows of a file
 - `layouts`: the row layouts of both commands: `SCORE_LAYOUTS` and `JUDGE_LAYOUTS`
 - `rows`: read rows of JSON Lines with their location
 - `output_file`: output files that the user names
 - `replay`: `gavel replay`: other rewards for a finished study's completions
-- `report`: `gavel report`: compare finished studies
+- `compare`: `gavel compare`: compare finished studies
 - `cost`: `gavel cost`: estimate GPU hours and memory from configs
 - `resources`: `gavel resources`: compare used and requested resources
-- `track`: `gavel track`: send what MLflow lacks
+- `sync`: `gavel sync`: send what MLflow lacks
 - `ui`: `gavel ui`: serve MLflow's pages
-- `commands`: what subcommands share: the object that they register with, types of options
+- `commands`: what subcommands share: registering, renamed commands and options, types of options
 """

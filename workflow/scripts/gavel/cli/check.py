@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, add_command
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT, is_shipped
@@ -27,13 +27,15 @@ LATER = "not here yet: `gavel check --fetch` downloads it"
 
 
 def add_check(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "check",
         help="check a study's config, models and data in seconds, and show its prompts and rows",
         description="Reads the config, models' tokenizers and data as the study will, without training. If something "
         "is wrong, exits with 2, and the last line says what. A judge's server is not contacted.",
+        examples=["check config/minimal.yaml", "check mine.yaml --fetch"],
     )
-    parser.add_argument("config", metavar="STUDY.yaml")
+    parser.add_argument("config", metavar="STUDY.yaml", help="a study's config, or a sweep's")
     parser.add_argument("--fetch", action="store_true", help="download what is on the hub, to check that too")
     parser.add_argument(
         "--cluster",

@@ -1,9 +1,65 @@
-"""What subcommands share: the type of the object that they register with, and types of options."""
+"""What subcommands share: how they are registered and renamed, and types of options."""
 
 import argparse
-from typing import TypeAlias
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+# Old name of a subcommand -> its name. The old one still works, is not listed, and says the new one on stderr.
+RENAMED = {"report": "compare", "track": "sync"}
+
+
+def add_command(
+    commands: Commands, name: str, *, help: str, description: str, examples: Sequence[str]
+) -> argparse.ArgumentParser:
+    """Register a subcommand.
+
+    Args:
+        help: its line in the list of commands.
+        description: what `gavel NAME --help` begins with.
+        examples: command lines that it ends with, without the leading `gavel`.
+    """
+    shown = "\n".join(["examples:", *(f"  gavel {example}" for example in examples)])
+    return commands.add_parser(name, help=help, description=description, epilog=shown, formatter_class=_Formatter)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps the description, but keeps the lines of the examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:\n") else super()._fill_text(text, width, indent)
+
+
+def current_name(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `gavel` with the subcommand's current name; a note on stderr if it was renamed."""
+    if not arguments or arguments[0] not in RENAMED:
+        return list(arguments)
+    old, new = arguments[0], RENAMED[arguments[0]]
+    print(f"gavel: `gavel {old}` is now `gavel {new}`; the old name still works", file=sys.stderr)
+    return [new, *arguments[1:]]
+
+
+def add_old_name(parser: argparse.ArgumentParser, old: str, new: str, **settings: Any) -> None:
+    """Accept the old name of an option without listing it, with a note on stderr.
+
+    Args:
+        settings: `dest` and `type`, as of the new option.
+    """
+    parser.add_argument(old, action=_Renamed, const=new, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)
+
+
+class _Renamed(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        print(f"{parser.prog}: {option_string} is now {self.const}; the old name still works", file=sys.stderr)
+        setattr(namespace, self.dest, values)
 
 
 def fraction(text: str) -> float:
@@ -14,4 +70,12 @@ def fraction(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number of 1 or more, as the type of an option. Raises `argparse.ArgumentTypeError` for anything else."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return value

@@ -4,9 +4,9 @@ import argparse
 import math
 import shlex
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NamedTuple
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, add_command, add_old_name
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
@@ -15,47 +15,101 @@ from gavel.study.cost.lengths import Lengths, lengths_of
 from gavel.study.cost.memory import jobs
 from gavel.study.cost.sizes import panel_sizes, sizes
 
-HELP = {
-    "prompt": "mean length of a solving prompt, in tokens",
-    "judging": "mean length of a judging prompt without the response, in tokens",
-    "length": "mean response length, as a fraction of solution.max_new_tokens",
-    "reasoning": "mean length of a judge's reasoning, as a fraction of judge.reasoning.max_new_tokens",
-    "peak": "a GPU's peak operations per second; an A100's data sheet gives 312e12 in dense bfloat16",
-    "training": "fraction of the peak that training reaches",
-    "reading": "fraction of the peak that prefill reaches, the judge's included",
-    "writing": "fraction of the peak that decoding reaches; less for small models and batches",
-    "vllm": "fraction of the peak that decoding with vLLM reaches",
+
+class Option(NamedTuple):
+    """An option for one of the assumptions: its name, its former name, and its help."""
+
+    name: str
+    former: str
+    help: str
+
+
+# By the names of the fields of `Assumptions`.
+OPTIONS = {
+    "prompt": Option("--prompt-tokens", "--prompt", "mean length of a solving prompt, in tokens"),
+    "judging": Option(
+        "--judge-prompt-tokens", "--judging", "mean length of a judging prompt without the response, in tokens"
+    ),
+    "length": Option(
+        "--completion-fraction", "--length", "mean response length, as a fraction of solution.max_new_tokens"
+    ),
+    "reasoning": Option(
+        "--reasoning-fraction",
+        "--reasoning",
+        "mean length of a judge's reasoning, as a fraction of judge.reasoning.max_new_tokens",
+    ),
+    "peak": Option("--peak-flops", "--peak", "a GPU's peak operations per second, dense, in bfloat16"),
+    "training": Option("--mfu-training", "--training", "fraction of the peak that training reaches"),
+    "reading": Option("--mfu-prefill", "--reading", "fraction of the peak that prefill reaches, the judge's included"),
+    "writing": Option(
+        "--mfu-decode", "--writing", "fraction of the peak that decoding reaches; less for small models and batches"
+    ),
+    "vllm": Option("--vllm-efficiency", "--vllm", "fraction of the peak that decoding with vLLM reaches"),
 }
+# Dense bfloat16, of the SXM cards' data sheets.
+GPUS = {"a100": 312e12, "h100": 989e12}
+UNBOUNDED = ("prompt", "judging", "peak")
 HEAD = "rule | jobs | completions | written | trained on | judged | operations | GPU hours | held | held, at most"
 
 
 def add_cost(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "cost",
         help="estimate a study's GPU cost from its config: tokens, operations, memory and hours",
         description="Prints tables in Markdown. Lengths and rates are assumptions, and are printed as such.",
+        examples=[
+            "cost config/minimal.yaml",
+            "cost mine.yaml --gpu h100 --mfu-decode 0.05",
+            "cost a.yaml b.yaml > cost.md",
+        ],
     )
-    parser.add_argument("configs", metavar="CONFIG.yaml", nargs="+")
+    parser.add_argument("configs", metavar="STUDY.yaml", nargs="+", help="a study's config, or a sweep's")
+    peak = parser.add_mutually_exclusive_group()
+    peak.add_argument(
+        "--gpu",
+        choices=tuple(GPUS),
+        help=f"peak of this GPU's data sheet: {', '.join(f'{gpu} {_shown(rate)}' for gpu, rate in GPUS.items())}",
+    )
+    defaults = asdict(Assumptions())
     for field in fields(Assumptions):
-        settings: dict[str, Any] = {"type": field.type, "default": field.default}
-        parser.add_argument(f"--{field.name}", metavar="X", help=f"{HELP[field.name]} (%(default)s)", **settings)
+        option = OPTIONS[field.name]
+        parent = peak if field.name == "peak" else parser
+        parent.add_argument(
+            option.name,
+            dest=field.name,
+            type=field.type,
+            default=defaults[field.name],
+            metavar="N" if field.type is int else "X",
+            help=f"{option.help} ({_shown(defaults[field.name])})",
+        )
+        add_old_name(parser, option.former, option.name, dest=field.name, type=field.type)
     parser.set_defaults(run=cost)
+
+
+def _shown(number: float) -> str:
+    """A number of tokens, a fraction, or a rate such as 312e12, as in data sheets."""
+    return f"{number / 1e12:g}e12" if number >= 1e12 else f"{number:g}"
 
 
 def cost(options: argparse.Namespace) -> None:
     """`gavel cost`: count and print."""
-    assumed = Assumptions(**{field.name: getattr(options, field.name) for field in fields(Assumptions)})
+    given = {field.name: getattr(options, field.name) for field in fields(Assumptions)}
+    assumed = Assumptions(**given | ({"peak": GPUS[options.gpu]} if options.gpu else {}))
     for name, value in asdict(assumed).items():
-        limit = math.inf if name in ("prompt", "judging", "peak") else 1
+        limit = math.inf if name in UNBOUNDED else 1
         if not 0 < value <= limit or value == math.inf:
-            raise InputError(f"--{name} {value:g}: give a number above 0" + (" and at most 1" if limit == 1 else ""))
+            most = " and at most 1" if limit == 1 else ""
+            raise InputError(f"{OPTIONS[name].name} {value:g}: give a number above 0{most}")
     print(page(options.configs, assumed), end="")
 
 
 def page(configs: list[str], assumed: Assumptions) -> str:
     """The complete page for some studies' YAML files."""
     plain = asdict(Assumptions())
-    changed = [f"--{name}={value:g}" for name, value in asdict(assumed).items() if value != plain[name]]
+    changed = [
+        f"{OPTIONS[name].name}={_shown(value)}" for name, value in asdict(assumed).items() if value != plain[name]
+    ]
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
     studies = [(label, config) for name in configs for label, config in studies_in(name).items()]

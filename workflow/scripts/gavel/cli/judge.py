@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands, fraction
+from gavel.cli.commands import Commands, add_command, fraction
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
@@ -23,12 +23,17 @@ PARTS = {"subsets": "subset", "models": "model"}
 
 
 def add_judge(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "judge",
         help="measure whether a judge is good enough to train on, on responses labelled correct or incorrect",
         description='Rows are {"question", "response": text, "correct": true or false}; a question may have many rows.',
+        examples=[
+            "judge solutions.jsonl --judge resources/models/judge",
+            "judge solutions.jsonl --judge mine.yaml --min-auc 0.9 --exit-code",
+        ],
     )
-    parser.add_argument("file", metavar="FILE.jsonl")
+    parser.add_argument("file", metavar="FILE.jsonl", help="the responses to judge, one row per line")
     parser.add_argument("--judge", required=True, metavar="PATH_OR_CONFIG", help="model folder, hub name or study YAML")
     parser.add_argument(
         "--layout",

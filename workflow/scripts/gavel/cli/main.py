@@ -1,4 +1,4 @@
-"""The `gavel` command: check studies, score files, evaluate judges, estimate costs. It does not train or run workflows.
+"""The `gavel` command: train small language models with an LLM judge's reward, and look at judges, files and results.
 
 Each subcommand is one file in `gavel.cli`, with a function that registers its parser and one that runs it. `COMMANDS`
 lists the former.
@@ -13,19 +13,20 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from typing import Any, TextIO
 
+from gavel import __version__
 from gavel.cli.check import add_check
+from gavel.cli.commands import current_name
+from gavel.cli.compare import add_compare
 from gavel.cli.cost import add_cost
 from gavel.cli.judge import add_judge
 from gavel.cli.replay import add_replay
-from gavel.cli.report import add_report
 from gavel.cli.resources import add_resources
 from gavel.cli.score import add_score
-from gavel.cli.track import add_track
+from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
-COMMANDS = (add_check, add_score, add_judge, add_replay, add_report, add_cost, add_resources, add_track, add_ui)
-
+COMMANDS = (add_check, add_score, add_judge, add_replay, add_compare, add_cost, add_resources, add_sync, add_ui)
 
 CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`
 
@@ -34,20 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0, or a subcommand's own; 2 with one line on stderr for bad input; 130 after Ctrl-C; 141,
-        silently, after a broken output pipe.
+        The exit status: 0, or a subcommand's own; 2 with one line on stderr for bad input, and 2 with the help if no
+        subcommand is given; 130 after Ctrl-C; 141, silently, after a broken output pipe.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(prog="gavel", description=__doc__.partition("\n")[0])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for register in COMMANDS:
-        register(commands)
+    parser = _parser()
     try:
         with redirect_stdout(_Output(sys.stdout)):
             try:
-                options = parser.parse_args(arguments)
+                options = parser.parse_args(current_name(sys.argv[1:] if arguments is None else arguments))
                 status = options.run(options)
             finally:
                 sys.stdout.flush()
@@ -60,6 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain("interrupted")
         return 128 + signal.SIGINT
     return status or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gavel",
+        description="Trains small language models with rewards from an LLM judge. A study is one YAML file.",
+        epilog="`gavel COMMAND --help` has examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"gavel {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for register in COMMANDS:
+        register(commands)
+
+    def show_help(options: argparse.Namespace) -> int:
+        parser.print_help()
+        return 2
+
+    parser.set_defaults(run=show_help)
+    return parser
 
 
 class _Closed(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gavel.cli.commands import Commands, fraction
+from gavel.cli.commands import Commands, add_command, count, fraction
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import open_atomically
 from gavel.common.own_functions import load_function
@@ -18,13 +18,18 @@ TRUTH = "truth"
 
 
 def add_replay(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "replay",
         help="rewards of another judge, lambda or verifier for a finished study's completions",
-        description="RESULTS is the results folder of a study that kept its rollouts (`rl.keep_rollouts`). Without "
-        "--judge, --lambda and --verifier, the judge is the truth.",
+        description="Without --judge, --lambda and --verifier, the judge is the truth.",
+        examples=["replay results", "replay results/mine --judge other.yaml", "replay results/mine --lambda 0"],
     )
-    parser.add_argument("results", metavar="RESULTS")
+    parser.add_argument(
+        "results",
+        metavar="RESULTS",
+        help="the results folder of a study that kept its rollouts (`rl.keep_rollouts`)",
+    )
     parser.add_argument(
         "--judge",
         metavar="PATH_OR_CONFIG",
@@ -38,7 +43,7 @@ def add_replay(commands: Commands) -> None:
         "returns a list of True, False or None",
     )
     parser.add_argument("--run", dest="only", action="append", metavar="RUN", help="only this run; may be repeated")
-    parser.add_argument("--every", type=_count, default=1, metavar="N", help="replay every Nth step that was kept")
+    parser.add_argument("--every", type=count, default=1, metavar="N", help="replay every Nth step that was kept")
     parser.add_argument(
         "--exact",
         action="store_true",
@@ -50,13 +55,6 @@ def add_replay(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=replay)
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return value
 
 
 def replay(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, add_command
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
@@ -34,13 +34,17 @@ class RuleUsage:
 
 
 def add_resources(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "resources",
         help="compare requested and used memory, time and cores of a finished study; suggest new requests",
         description="Reads Snakemake's benchmark files and config.yaml in the study's results folder.",
+        examples=["resources results/mine", "resources results/mine --margin 2"],
     )
     parser.add_argument("results", metavar="RESULTS", help="a study's results folder")
-    parser.add_argument("--margin", type=float, default=1.5, help="factor on the used resources (%(default)s)")
+    parser.add_argument(
+        "--margin", type=float, default=1.5, metavar="X", help="factor on the used resources (%(default)s)"
+    )
     parser.set_defaults(run=resources)
 
 

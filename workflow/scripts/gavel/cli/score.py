@@ -1,6 +1,6 @@
 """`gavel score`: accuracy, maj@k and pass@k of a file of responses, and a comparison with another system's file.
 
-`gavel.cli.layouts` defines the rows, `gavel.cli.compare` the comparison.
+`gavel.cli.layouts` defines the rows, `gavel.cli.paired` the comparison.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from gavel.cli import output_file
-from gavel.cli.commands import Commands
-from gavel.cli.compare import QuestionResult, Side, Tally, comparison, lines, question_result
+from gavel.cli.commands import Commands, add_command
 from gavel.cli.layouts import SCORE_LAYOUTS, Item, ReadRow
+from gavel.cli.paired import QuestionResult, Side, Tally, comparison, lines, question_result
 from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
@@ -119,12 +119,17 @@ class Summary:
 
 
 def add_score(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "score",
         help="accuracy, maj@k and pass@k of a JSON Lines file of responses",
         description='Rows are {"id"?, "question"?, "response": text or [text, ...], "answer": number or "None"}.',
+        examples=[
+            "score outputs.jsonl --format text",
+            "score outputs.jsonl --format text --compare others.jsonl --k 1,4,16",
+        ],
     )
-    parser.add_argument("file", metavar="FILE.jsonl")
+    parser.add_argument("file", metavar="FILE.jsonl", help="the responses and gold answers, one row per line")
     parser.add_argument("--format", required=True, choices=("text", "program"), help="format of the responses")
     parser.add_argument(
         "--answer-type",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, add_command
 from gavel.common.errors import InputError
 
 HOST = "127.0.0.1"
@@ -16,14 +16,18 @@ SHUTDOWN_TIMEOUT_S = 10.0  # time for the server to shut down by itself
 
 
 def add_ui(commands: Commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "ui",
         help="serve a study's MLflow store on this machine",
         description="Prints the address of the page that lists the study's training runs. Ctrl-C stops the server.",
+        examples=["ui", "ui --results results/mine --port 5001"],
     )
-    parser.add_argument("--results", default="results", type=Path, help="results folder of the study (%(default)s)")
-    parser.add_argument("--experiment", help="MLflow experiment (default: the newest in the store)")
-    parser.add_argument("--port", default=5000, type=int, help="port to listen on (%(default)s)")
+    parser.add_argument(
+        "--results", default="results", type=Path, metavar="RESULTS", help="the study's results folder (%(default)s)"
+    )
+    parser.add_argument("--experiment", metavar="NAME", help="MLflow experiment (default: the newest in the store)")
+    parser.add_argument("--port", default=5000, type=int, metavar="PORT", help="port to listen on (%(default)s)")
     parser.set_defaults(run=ui)
 
 

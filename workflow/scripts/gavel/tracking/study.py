@@ -79,7 +79,7 @@ def unsent_message(config: dict[str, Any]) -> str | None:
     """A line with the number of runs that are not fully sent and the command that sends them; None for none."""
     results = config["results_dir"]
     if count := count_unsent(records(results)):
-        return f"MLflow: {count} runs are incomplete; once it answers, run .venv/bin/gavel track {results}"
+        return f"MLflow: {count} runs are incomplete; once it answers, run .venv/bin/gavel sync {results}"
     return None
 
 

@@ -1,24 +1,26 @@
-"""`gavel track`: send what a study could not send to its MLflow server."""
+"""`gavel sync`: send what a study could not send to its MLflow server."""
 
 import argparse
 from pathlib import Path
 
-from gavel.cli.commands import Commands
+from gavel.cli.commands import Commands, add_command
 from gavel.common.errors import InputError
 
 
-def add_track(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "track",
+def add_sync(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "sync",
         help="send to MLflow what a study could not send while the server was down",
-        description="Each folder is a study's or a sweep's results folder. Data that MLflow already has is not resent.",
+        description="Data that MLflow already has is not resent, so this is safe to repeat.",
+        examples=["sync results/mine"],
     )
-    parser.add_argument("folders", metavar="RESULTS", nargs="+")
-    parser.set_defaults(run=track)
+    parser.add_argument("folders", metavar="RESULTS", nargs="+", help="a study's or a sweep's results folder")
+    parser.set_defaults(run=sync)
 
 
-def track(options: argparse.Namespace) -> None:
-    """`gavel track`: send what MLflow lacks from each folder; stops at the first run that the server does not take."""
+def sync(options: argparse.Namespace) -> None:
+    """`gavel sync`: send what MLflow lacks from each folder; stops at the first run that the server does not take."""
     from gavel.tracking.exporter import Unavailable, export_unsent  # takes seconds; other commands should not wait
     from gavel.tracking.job_record import count_unsent
     from gavel.tracking.study import records
