@@ -18,6 +18,7 @@ from gavel.cli.check import add_check
 from gavel.cli.commands import current_name
 from gavel.cli.compare import add_compare
 from gavel.cli.cost import add_cost
+from gavel.cli.explain import add_explain
 from gavel.cli.judge import add_judge
 from gavel.cli.replay import add_replay
 from gavel.cli.resources import add_resources
@@ -26,7 +27,18 @@ from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
-COMMANDS = (add_check, add_score, add_judge, add_replay, add_compare, add_cost, add_resources, add_sync, add_ui)
+COMMANDS = (
+    add_check,
+    add_explain,
+    add_score,
+    add_judge,
+    add_replay,
+    add_compare,
+    add_cost,
+    add_resources,
+    add_sync,
+    add_ui,
+)
 
 CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`
 

@@ -16,5 +16,6 @@
 - `code_digest`: which rules a code change reruns
 - `progress`: how much of the work is done, and how long the rest will take
 - `cost`: cost estimates
+- `key_info`: what the schema says of one config key
 - `reference`: the reference of all config keys
 """
