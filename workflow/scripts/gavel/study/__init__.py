@@ -5,6 +5,7 @@
 - `resolve`: fill in defaults and local paths
 - `results_folder`: a study's name and results folder
 - `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
+- `smoke`: a study made tiny, to see whether every part runs
 - `layout`: where a study's files are: `Layout`
 - `rules`: the table of rules: `RULES`
 - `params`: the parameters of each rule's jobs

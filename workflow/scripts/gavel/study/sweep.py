@@ -16,6 +16,7 @@ STAGE_SECTIONS = {
     "sft": ("data", "student", "solution", "sft", "compute"),
     "benchmark": ("data", "student", "solution", "sft", "compute", "rl.temperature", "judge.benchmark"),
 }
+OWN_KEYS = ("study", "results_dir", "sweep", "shared")  # that a variant cannot change
 
 
 def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def resolve(raw: dict[str, Any], root: str | Path) -> dict[str, Any]:
 
 
 def _variant(common: dict[str, Any], name: str, overlay: dict[str, Any]) -> dict[str, Any]:
-    for key in ("study", "results_dir", "sweep", "shared"):
+    for key in OWN_KEYS:
         if key in overlay:
             raise InputError(f"{key!r} cannot differ between variants")
     own = {"study": f"{common['study']}-{name}", "results_dir": f"{common['results_dir']}/{name}"}
