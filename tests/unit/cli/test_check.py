@@ -78,7 +78,7 @@ def test_rows_prompts_labels_and_memory_are_shown_and_nothing_is_left(mine, tiny
     assert "The student reads:\n\n    Question: Tom has " in prompts
     assert "Is this answer right?" in prompts and "' Yes' is token " in prompts
     assert "- train_sft: 0." in section(page, "Memory") and "This machine has " in section(page, "Memory")
-    assert re.search(r"Run it: (\S*/)?snakemake --cores all results/mine/report.html --configfile mine.yaml\n$", page)
+    assert re.search(r"Run it: (\S*/)?gavel run mine.yaml\n$", page)
     assert "Of 60 training questions, 55 are usable (removed: in test, own: 5); the splits leave out 5 of them." in data
     assert "million parameters, 2,048 tokens of context, end token " in section(page, "Models")
     assert {path.name for path in mine.iterdir()} == {"mine.csv", "mine.yaml"}
@@ -206,7 +206,7 @@ def test_every_variant_of_a_sweep_is_checked(mine, tiny, capsys):
     page = checked(capsys, config(tiny) | {"sweep": {"variants": variants}})
     assert "variant `few`, results in " in page and "### labeled: 10 questions" in page
     assert "variant `many`, results in " in page
-    assert page.endswith("snakemake --cores all --configfile mine.yaml\n")
+    assert page.endswith("gavel run mine.yaml\n")
 
 
 def test_variants_with_the_same_data_are_split_once(mine, tiny, capsys, monkeypatch):

@@ -4,6 +4,7 @@ A subcommand has a module of its own name.
 
 - `main`: the command and its list of subcommands
 - `check`: `gavel check`: what a study reads, asks and needs, before it runs
+- `run`: `gavel run`: run a study with Snakemake
 - `explain`: `gavel explain`: what a config key means
 - `score`: `gavel score`: accuracy of a file of responses
 - `paired`: `gavel score --compare`: a paired comparison of two files

@@ -2,15 +2,13 @@
 
 import argparse
 import shlex
-import shutil
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_command, program
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT, is_shipped
@@ -53,18 +51,7 @@ def check(options: argparse.Namespace) -> None:
             print(f"# {title}, results in `{study['results_dir']}`\n")
             for part in parts(study, Path(folder), fetch=options.fetch, here=not options.cluster):
                 print(part + "\n")
-    targets = [f"{study['results_dir']}/report.html" for study in studies.values()]
-    made = targets if len(targets) == 1 else []
-    command = [_program("snakemake"), "--cores", "all", *made, "--configfile", options.config]
-    print(f"No problem found. Run it: {shlex.join(command)}")
-
-
-def _program(name: str) -> str:
-    """How to start a program that was installed with this one."""
-    if shutil.which(name):
-        return name
-    place = Path(sys.executable).parent / name
-    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
+    print(f"No problem found. Run it: {shlex.join([program(), 'run', options.config])}")
 
 
 def parts(study: dict[str, Any], folder: Path, *, fetch: bool, here: bool) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """What subcommands share: how they are registered and renamed, and types of options."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -30,6 +32,14 @@ class _Formatter(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith("examples:\n") else super()._fill_text(text, width, indent)
+
+
+def program() -> str:
+    """How to start `gavel` from the working directory."""
+    if shutil.which("gavel"):
+        return "gavel"
+    place = Path(sys.executable).parent / "gavel"
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def current_name(arguments: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from gavel.cli.explain import add_explain
 from gavel.cli.judge import add_judge
 from gavel.cli.replay import add_replay
 from gavel.cli.resources import add_resources
+from gavel.cli.run import add_run
 from gavel.cli.score import add_score
 from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
@@ -29,6 +30,7 @@ from gavel.common.errors import InputError
 
 COMMANDS = (
     add_check,
+    add_run,
     add_explain,
     add_score,
     add_judge,
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with redirect_stdout(_Output(sys.stdout)):
             try:
-                options = parser.parse_args(current_name(sys.argv[1:] if arguments is None else arguments))
+                options = _parsed(parser, current_name(sys.argv[1:] if arguments is None else arguments))
                 status = options.run(options)
             finally:
                 sys.stdout.flush()
@@ -76,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gavel",
         description="Trains small language models with rewards from an LLM judge. A study is one YAML file.",
-        epilog="`gavel COMMAND --help` has examples.",
+        epilog="`gavel run STUDY.yaml` trains. `gavel COMMAND --help` has examples.",
     )
     parser.add_argument("--version", action="version", version=f"gavel {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
@@ -89,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
 
     parser.set_defaults(run=show_help)
     return parser
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options. `gavel run` may have targets after its options, which argparse alone refuses, and then `--` and
+    options of Snakemake."""
+    end = arguments.index("--") if arguments[:1] == ["run"] and "--" in arguments else len(arguments)
+    options, left = parser.parse_known_args(arguments[:end])
+    if left and (not hasattr(options, "targets") or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if hasattr(options, "targets"):
+        options.targets += left
+        options.snakemake = list(arguments[end + 1 :])
+    return options
 
 
 class _Closed(Exception):

@@ -1,0 +1,97 @@
+"""`gavel run`: run a study with Snakemake, from any working directory."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gavel.cli.commands import Commands, add_command
+from gavel.cli.cost import studies_in
+from gavel.common.errors import InputError
+from gavel.common.files import write_text
+from gavel.common.paths import ROOT
+from gavel.study import config_files
+from gavel.study.smoke import smoke
+
+SLURM = "profiles/slurm"  # below the working directory, or else the project's
+SMOKE_CONFIG = "smoke.yaml"  # in the smoke run's results folder
+
+
+def add_run(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "run",
+        help="train and evaluate: run a study, or continue it where it stopped",
+        description="Runs Snakemake, which runs every job whose results are missing or outdated, up to the report. "
+        "Paths in the config are relative to the working directory or the project's folder, results_dir to the "
+        "working directory. The exit status is Snakemake's; 2 if the config is invalid.",
+        examples=[
+            "run mine.yaml --smoke",
+            "run mine.yaml --cores 8",
+            "run mine.yaml --slurm judge -- --keep-going",
+        ],
+    )
+    parser.add_argument("config", metavar="STUDY.yaml", help="a study's config, or a sweep's")
+    parser.add_argument(
+        "targets",
+        metavar="TARGET",
+        nargs="*",
+        help="what to make instead of the report: a stage (data, sft, judge, rl, evaluate) or a file; after `--`, "
+        "options of Snakemake",
+    )
+    parser.add_argument("--slurm", action="store_true", help=f"submit the jobs to Slurm, with {SLURM}/config.yaml")
+    parser.add_argument("--cores", type=_cores, metavar="N", help="CPU cores to use on this machine (default: all)")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="run the study made tiny, in a results folder of its own, to see in a few minutes whether every part runs",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the jobs that would run")
+    parser.set_defaults(run=run, snakemake=[])
+
+
+def run(options: argparse.Namespace) -> None:
+    """`gavel run`: check the config, then become Snakemake, which so gets signals and gives its exit status itself."""
+    if options.slurm and options.cores:
+        raise InputError("--cores: has no effect with --slurm, where each job requests its own; leave it out")
+    studies_in(options.config)
+    config = _smoke_config(options.config) if options.smoke else options.config
+    command = snakemake_command(config, options)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)
+
+
+def snakemake_command(config: str, options: argparse.Namespace) -> list[str]:
+    """The command line. `--configfile` comes last, because it would take targets for further files."""
+    snakefile = ROOT / "Snakefile"
+    if not snakefile.exists():
+        raise InputError(f"{snakefile}: no such file; install Gavel from a clone of its repository (make install)")
+    where = ["--cores", options.cores or "all"]
+    if options.slurm:
+        where = ["--workflow-profile", str(Path(SLURM) if Path(SLURM).is_dir() else ROOT / SLURM)]
+    more = [*(["--dry-run"] if options.dry_run else []), *options.snakemake]
+    command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(snakefile)]
+    return [*command, *where, *more, "--configfile", config]
+
+
+def _smoke_config(name: str) -> str:
+    """Write the config of a study's smoke run into its results folder; returns the file's path."""
+    tiny: dict[str, Any] = smoke(config_files.read(name))
+    path = Path(tiny["results_dir"], SMOKE_CONFIG)
+    head = f"# Written by `gavel run {name} --smoke`: the study made tiny. Its results mean nothing.\n"
+    try:
+        write_text(path, head + yaml.safe_dump(tiny, sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check results_dir") from None
+    print(f"Smoke run of {name}: results in {path.parent}, which are no results of the study", file=sys.stderr)
+    return str(path)
+
+
+def _cores(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more, nor `all`")
+    return text
