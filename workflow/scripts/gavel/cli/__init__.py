@@ -3,6 +3,7 @@
 A subcommand has a module of its own name.
 
 - `main`: the command and its list of subcommands
+- `init`: `gavel init`: write a study to start from
 - `check`: `gavel check`: what a study reads, asks and needs, before it runs
 - `run`: `gavel run`: run a study with Snakemake
 - `explain`: `gavel explain`: what a config key means

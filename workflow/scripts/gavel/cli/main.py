@@ -19,6 +19,7 @@ from gavel.cli.commands import current_name
 from gavel.cli.compare import add_compare
 from gavel.cli.cost import add_cost
 from gavel.cli.explain import add_explain
+from gavel.cli.init import add_init
 from gavel.cli.judge import add_judge
 from gavel.cli.replay import add_replay
 from gavel.cli.resources import add_resources
@@ -29,6 +30,7 @@ from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
 
 COMMANDS = (
+    add_init,
     add_check,
     add_run,
     add_explain,
