@@ -25,6 +25,7 @@ from gavel.cli.replay import add_replay
 from gavel.cli.resources import add_resources
 from gavel.cli.run import add_run
 from gavel.cli.score import add_score
+from gavel.cli.status import add_status
 from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
 from gavel.common.errors import InputError
@@ -33,6 +34,7 @@ COMMANDS = (
     add_init,
     add_check,
     add_run,
+    add_status,
     add_explain,
     add_score,
     add_judge,

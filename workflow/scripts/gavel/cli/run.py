@@ -14,10 +14,9 @@ from gavel.common.errors import InputError
 from gavel.common.files import write_text
 from gavel.common.paths import ROOT
 from gavel.study import config_files
-from gavel.study.smoke import smoke
+from gavel.study.smoke import SMOKE_CONFIG, smoke
 
 SLURM = "profiles/slurm"  # below the working directory, or else the project's
-SMOKE_CONFIG = "smoke.yaml"  # in the smoke run's results folder
 
 
 def add_run(commands: Commands) -> None:

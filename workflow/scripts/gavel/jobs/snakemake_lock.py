@@ -67,6 +67,12 @@ def clear_stale_lock(workdir: str | Path = ".") -> str | None:
     return f"Removed the lock of a Snakemake run that died (process {', '.join(map(str, pids))})."
 
 
+def may_be_running(workdir: str | Path = ".") -> bool:
+    """Whether a Snakemake that noted its lock files in `workdir` still runs, here or perhaps on another machine."""
+    notes = Path(workdir) / ".snakemake" / _NOTES
+    return any(not _is_dead(owner) and owner["locks"] for _, owner in _read_notes(notes))
+
+
 def _lock_files(folder: Path) -> dict[str, Path]:
     """Snakemake's lock files, by a mark that differs from that of another run's file of the same name."""
     found = {}

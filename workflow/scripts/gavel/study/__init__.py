@@ -16,6 +16,7 @@
 - `preview`: what a study reads, asks and needs, before it runs
 - `code_digest`: which rules a code change reruns
 - `progress`: how much of the work is done, and how long the rest will take
+- `status`: how far a study is, from the files in its results folder
 - `cost`: cost estimates
 - `key_info`: what the schema says of one config key
 - `reference`: the reference of all config keys

@@ -17,6 +17,7 @@ from gavel.study.sweep import OWN_KEYS
 from gavel.training.rl.algorithms import ALGORITHMS, Passes
 
 SUFFIX = "-smoke"  # of the study's name and results folder
+SMOKE_CONFIG = "smoke.yaml"  # the config that `gavel run --smoke` writes into that folder
 TITLE = "Smoke run, not a result: "
 
 # Keys with a number -> the most that it is in a smoke run. Keys of sections that the study leaves out are passed over.
