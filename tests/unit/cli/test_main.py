@@ -36,6 +36,7 @@ def test_the_version_is_the_package_s(capsys):
 
 def test_the_help_lists_the_commands_and_no_old_name(capsys):
     text = shown(capsys, "--help")
+    assert "`gavel run STUDY.yaml` trains" in " ".join(text.split())
     listed = re.findall(r"^    (\w+)\s", text, re.MULTILINE)
     assert listed == subcommands()
     assert not set(listed) & set(commands.RENAMED) and set(commands.RENAMED.values()) <= set(listed)

@@ -46,6 +46,10 @@ COMMANDS = (
     add_ui,
 )
 
+EPILOG = (
+    "`gavel run STUDY.yaml` trains; `gavel init NAME` writes a study to start from. "
+    "`gavel COMMAND --help` has examples."
+)
 CLOSED = 128 + signal.SIGPIPE  # exit status of other tools after a broken pipe, for example into `head`
 
 
@@ -82,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gavel",
         description="Trains small language models with rewards from an LLM judge. A study is one YAML file.",
-        epilog="`gavel run STUDY.yaml` trains. `gavel COMMAND --help` has examples.",
+        epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"gavel {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
