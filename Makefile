@@ -66,7 +66,7 @@ bench-study: install-dev
 	$(BIN)/python benchmarks/study.py
 
 ui: install
-	$(BIN)/gavel ui --results $(RESULTS) --port $(PORT)
+	$(BIN)/gavel ui $(RESULTS) --port $(PORT)
 
 lint: install-dev
 	$(BIN)/ruff check .

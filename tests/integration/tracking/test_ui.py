@@ -32,12 +32,12 @@ def free_port() -> int:
 
 
 def test_ui_says_what_is_missing(tmp_path, made_store):
-    done = subprocess.run([*UI, "--results", tmp_path], capture_output=True, text=True, check=False)
+    done = subprocess.run([*UI, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "no such file yet" in done.stderr and done.stderr.count("\n") == 1
     results = Path(made_store[0].removeprefix("sqlite:///")).parent
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [*UI, "--results", results, "--port", port]
+        command = [*UI, results, "--port", port]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and f"port {port} is taken" in done.stderr
 
@@ -45,7 +45,7 @@ def test_ui_says_what_is_missing(tmp_path, made_store):
 @pytest.mark.timeout(120)
 def test_ui_serves_the_store_and_ends_on_ctrl_c(made_store):
     results, port = Path(made_store[0].removeprefix("sqlite:///")).parent, free_port()
-    command = [*UI, "--results", results, "--experiment", "gavel", "--port", str(port)]
+    command = [*UI, results, "--experiment", "gavel", "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert f"http://127.0.0.1:{port}/#/experiments/{made_store[1]}?" in server.stdout.readline()

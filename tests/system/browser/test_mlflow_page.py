@@ -19,7 +19,7 @@ def address(finished):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gavel.cli.main", "ui", "--results", finished.results, "--port", str(port)]
+    command = [sys.executable, "-m", "gavel.cli.main", "ui", finished.results, "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         found = re.search(r"http\S+", server.stdout.readline()).group()

@@ -77,3 +77,12 @@ def test_a_gpu_s_peak_comes_from_its_data_sheet(capsys):
     with pytest.raises(SystemExit):
         main.main(["cost", STUDY, "--gpu", "h100", "--peak-flops", "1e12"])
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_ui_still_takes_the_results_folder_as_an_option(capsys, tmp_path):
+    assert main.main(["ui", "--results", str(tmp_path)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "gavel ui: --results is now RESULTS without --results; the old name still works"
+    assert second.startswith(f"gavel: {tmp_path}/mlflow.db: no such file yet")
+    assert main.main(["ui", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"{second}\n"

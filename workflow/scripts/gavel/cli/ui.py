@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_command, add_old_name
 from gavel.common.errors import InputError
 
 HOST = "127.0.0.1"
@@ -21,11 +21,17 @@ def add_ui(commands: Commands) -> None:
         "ui",
         help="serve a study's MLflow store on this machine",
         description="Prints the address of the page that lists the study's training runs. Ctrl-C stops the server.",
-        examples=["ui", "ui --results results/mine --port 5001"],
+        examples=["ui", "ui results/mine --port 5001"],
     )
     parser.add_argument(
-        "--results", default="results", type=Path, metavar="RESULTS", help="the study's results folder (%(default)s)"
+        "results",
+        metavar="RESULTS",
+        nargs="?",
+        default="results",
+        type=Path,
+        help="a study's or a sweep's results folder (%(default)s)",
     )
+    add_old_name(parser, "--results", "RESULTS without --results", dest="former_results", type=Path)
     parser.add_argument("--experiment", metavar="NAME", help="MLflow experiment (default: the newest in the store)")
     parser.add_argument("--port", default=5000, type=int, metavar="PORT", help="port to listen on (%(default)s)")
     parser.set_defaults(run=ui)
@@ -35,7 +41,7 @@ def ui(options: argparse.Namespace) -> int:
     """`gavel ui`: serve the store until Ctrl-C. Returns the server's exit status, 0 after Ctrl-C."""
     from gavel.tracking.store import ui_address  # MLflow takes seconds; other commands should not wait
 
-    database = (options.results / "mlflow.db").resolve()
+    database = (getattr(options, "former_results", options.results) / "mlflow.db").resolve()
     if not database.is_file():
         raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
     if not _is_free(options.port):
