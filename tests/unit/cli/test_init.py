@@ -8,7 +8,7 @@ import pytest
 from gavel.cli import init
 from gavel.cli.main import main
 from gavel.common.files import read_jsonl
-from gavel.common.paths import ROOT, STUDY_TEMPLATE
+from gavel.common.paths import ROOT
 from gavel.study import config_files
 
 
@@ -94,6 +94,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(capsys):
 
 
 def test_the_template_names_what_is_replaced():
-    assert init.NAMED in (STUDY_TEMPLATE / "study.yaml").read_text()
-    for line in (STUDY_TEMPLATE / "data" / "train.jsonl").read_text().splitlines():
+    assert init.NAMED in (init.TEMPLATE / "study.yaml").read_text()
+    for line in (init.TEMPLATE / "data" / "train.jsonl").read_text().splitlines():
         json.loads(line)

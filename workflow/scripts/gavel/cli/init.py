@@ -10,9 +10,10 @@ import yaml
 from gavel.cli.commands import Commands, add_command, program
 from gavel.common.errors import InputError
 from gavel.common.files import write_text
-from gavel.common.paths import ROOT, STUDY_TEMPLATE
+from gavel.common.paths import ROOT
 from gavel.study.schema.study import check_place
 
+TEMPLATE = ROOT / "resources" / "study"
 NAMED = "study: my-study\n"  # the line of the template that gets the study's name
 SLURM = Path("profiles", "slurm", "config.yaml")  # copied, because clusters need their own lines in it
 
@@ -48,8 +49,8 @@ def init(options: argparse.Namespace) -> None:
 
 def files(name: str) -> dict[str, str]:
     """The files of a new study: path in its folder -> text."""
-    template = {path: path.read_text(encoding="utf-8") for path in sorted(STUDY_TEMPLATE.rglob("*")) if path.is_file()}
-    texts = {str(path.relative_to(STUDY_TEMPLATE)): text for path, text in template.items()}
+    template = {path: path.read_text(encoding="utf-8") for path in sorted(TEMPLATE.rglob("*")) if path.is_file()}
+    texts = {str(path.relative_to(TEMPLATE)): text for path, text in template.items()}
     plain = isinstance(yaml.safe_load(name), str)  # not 2026 or true, for example
     texts["study.yaml"] = texts["study.yaml"].replace(NAMED, f"study: {name if plain else json.dumps(name)}\n")
     texts[".gitignore"] = texts.pop("gitignore")

@@ -5,7 +5,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[4]
 SCRIPTS = ROOT / "workflow" / "scripts"  # the rules' scripts; this library is among them
 PROMPTS = ROOT / "resources" / "prompts"  # those that ship with Gavel
-STUDY_TEMPLATE = ROOT / "resources" / "study"  # what `gavel init` writes
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration per file
 
 JUDGE_CACHE = "judge-answers.sqlite"  # in a state folder: the judge's answers so far
