@@ -16,9 +16,13 @@ DEMO = str(ROOT / "config" / "demo.yaml")
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "gavel.cli.main", "run", DEMO, "--cores", "1", *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    options = {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, **options, start_new_session=True, preexec_fn=hear_interrupts)
+
+
+def hear_interrupts() -> None:
+    """Where the tests run in the background of a script, they and their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_from_another_folder_results_go_there(tmp_path):

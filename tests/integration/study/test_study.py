@@ -149,6 +149,7 @@ FROM_TRAINING = {
     "train_sft",
     "judge_policy",
     "calibrate_judge",
+    "measure_signal",
     "train_rl",
     "judge_trained",
     "calibrate_trained",

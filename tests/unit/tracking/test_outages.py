@@ -153,6 +153,7 @@ def test_what_a_killed_job_could_not_send_is_sent_and_the_job_goes_on(store, tmp
 
 def test_a_store_that_hangs_is_asked_less_often_than_one_that_refuses(store, tmp_path, monkeypatch):
     job, asked = child(store, tmp_path, log=str), []
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
 
     def fails(seconds):
         def log_batch(*arguments, **more):
