@@ -57,7 +57,7 @@ class Signal(TypedDict):
     Attributes:
         questions, samples: that the figures rest on.
         accuracy: fraction of correct responses.
-        group_size: completions that a group is reckoned with: those of a rollout, or fewer if fewer were sampled.
+        group_size: completions of a group: those of a rollout, or fewer if the calibration sampled fewer.
         mixed: probability that such a group has both correct and incorrect completions.
         effective_groups: expected number of them in a step.
         truncated: fraction of the responses that were cut at the limit of tokens.

@@ -8,7 +8,7 @@ from gavel.study.layout import judge_stages
 from gavel.training.rl.validation_rules import judge_reflects_fall
 
 MANY_CUT = 0.1  # of a run's responses to a test set
-MANY_RUNS = 4  # of which not every one is named
+MANY_RUNS = 4  # more than these are counted, not named
 
 
 def headline_sentence(results: Results) -> tuple[str, str]:
