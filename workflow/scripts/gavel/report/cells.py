@@ -75,17 +75,18 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def p_cell(value: float | None, at_most: bool = False) -> Cell:
-    """A p-value; `at_most`: it is an upper bound, because the bootstrap cannot tell smaller ones apart."""
+def p_cell(value: float | None, raw: float | None = None) -> Cell:
+    """A p-value.
+
+    Args:
+        raw: a bootstrap's p-value before correction. If it is the smallest that the resamples allow, the true one may
+            be smaller, and `value` is shown as an upper bound.
+    """
     if value is None or pd.isna(value):
         return MISSING
     shown = p_value(value)
-    return Cell(f"≤ {shown}" if at_most and not shown.startswith("<") else shown, sort=float(value))
-
-
-def at_floor(p: float) -> bool:
-    """Whether a bootstrap's p-value is the smallest that its resamples allow, so that the true one may be smaller."""
-    return p <= 2 / (SEED_RESAMPLES + 1) + 1e-12
+    at_floor = raw is not None and raw <= 2 / (SEED_RESAMPLES + 1) + 1e-12
+    return Cell(f"≤ {shown}" if at_floor and not shown.startswith("<") else shown, sort=float(value))
 
 
 def seconds(value: float | None) -> str:

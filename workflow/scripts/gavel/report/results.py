@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from gavel.common.errors import InputError, first_line
-from gavel.common.files import read_json
+from gavel.common.files import read_json, read_jsonl
 from gavel.common.redaction import redact, redact_config
 from gavel.evaluation.metrics import (
     COMPARISON_COLUMNS,
@@ -25,6 +25,7 @@ from gavel.evaluation.metrics import (
 )
 from gavel.evaluation.records import Primary, RunColumns
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
+from gavel.judge_eval.records import VerdictRow
 from gavel.report.baseline import BASELINES, Baseline, control_label
 from gavel.report.plots.style import label
 from gavel.study import layout
@@ -317,6 +318,12 @@ def read_object(path: Path, **kinds: type | UnionType) -> dict[str, Any]:
                 f"{path}: {key!r} is {type(found[key]).__name__}, which a study never writes here; {RERUN}"
             )
     return found
+
+
+def judged_rows(path: str) -> list[VerdictRow]:
+    """The judged responses of a file; none if it is missing or has no probabilities."""
+    rows = read_jsonl(path) if Path(path).exists() else ()
+    return [cast(VerdictRow, row) for row in rows if row.get("probability") is not None]
 
 
 def _optional(path: str, **kinds: type | UnionType) -> dict[str, Any] | None:

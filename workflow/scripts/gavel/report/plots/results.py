@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gavel.report.baseline import BASELINES
+from gavel.report.cells import interval, points
 from gavel.report.plots.style import (
     BLUE,
     GREEN,
@@ -106,11 +107,10 @@ def differences_from_baseline(rows: pd.DataFrame, baseline: str = "SFT") -> Figu
             drawn = axes.errorbar(
                 at, place, xerr=spread, fmt=shape, color=style["color"], markersize=12 if row.primary else 6
             )
-            text = f"{row.label}, {name}: {value:+.1f} points ({low:+.1f} to {high:+.1f})".replace("-", "−")
-            hint(drawn[0], text)
+            hint(drawn[0], f"{row.label}, {name}: {points(row.difference)} points ({interval(row)})")
             if not inside:
                 side = {"ha": "left", "xytext": (8, -3)} if value < left else {"ha": "right", "xytext": (-8, -3)}
-                shown = f"{value:+.1f}".replace("-", "−")
+                shown = points(row.difference)
                 axes.annotate(shown, (at, place), textcoords="offset points", color=style["color"], **side)
         axes.set_title(own.title.iloc[0], fontsize=9, loc="left")
         axes.grid(axis="y", visible=False)

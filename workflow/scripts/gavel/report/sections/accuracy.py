@@ -12,7 +12,6 @@ from gavel.report.cells import (
     MISSING,
     Cell,
     Table,
-    at_floor,
     count,
     difference_cell,
     difference_hint,
@@ -275,8 +274,8 @@ def comparison_table(results: Results, rows: pd.DataFrame, *, matched: bool = Fa
             text(results.names.get(row.run, row.run), measure + (", primary ★" if row.primary else "")),
             text(results.names.get(row.baseline, row.baseline)),
             difference_cell(row, bold=is_significant(row)),
-            p_cell(row.p, at_floor(row.p)),
-            p_cell(row.p_adjusted, at_floor(row.p)),
+            p_cell(row.p, row.p),
+            p_cell(row.p_adjusted, row.p),
             discordant,
         ]
         table.rows.append(cells + ([_budget(results, row.run, row.baseline)] if matched else []))
@@ -314,6 +313,6 @@ def seeds_table(results: Results) -> Table:
                 estimate_cell(own),
                 Cell(f"{percent(own.lowest)}–{percent(own.highest)}", sort=own.lowest),
             ]
-            + [difference_cell(gain, bold=own.p_adjusted < 0.05), p_cell(own.p_adjusted, at_floor(own.p))]
+            + [difference_cell(gain, bold=own.p_adjusted < 0.05), p_cell(own.p_adjusted, own.p)]
         )
     return table

@@ -1,18 +1,15 @@
 """The judge: its calibration overall, in parts and on every policy, and adversarial probes."""
 
 import math
-from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 
-from gavel.common.files import read_jsonl
 from gavel.judge_eval.measured_judges import measured_judges
-from gavel.judge_eval.records import VerdictRow
 from gavel.report.cells import MISSING, Cell, Table, text
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import gain_under_judges, judge_histogram, judge_reliability, judge_roc
-from gavel.report.results import Results
+from gavel.report.results import Results, judged_rows
 
 # Metrics that are also shown for the judge with the gold answer in its prompt.
 BOUNDED = {
@@ -40,7 +37,7 @@ def calibration_figure(results: Results) -> Figure:
         figure.panels.append(("Scores of right and wrong solutions", svg))
         bins = {"low": counts["edges"][:-1], "high": counts["edges"][1:]}
         figure.data = pd.DataFrame(bins | {"right": counts["right"], "wrong": counts["wrong"]})
-    rows = [row for row in _verdicts(results) if row["kind"] is None and row["probability"] is not None]
+    rows = [row for row in judged_rows(results.files.judge.verdicts) if row["kind"] is None]
     if rows and not (found or {}).get("comparisons"):
         svg = judge_roc([cast(float, row["probability"]) for row in rows], [row["correct"] for row in rows])
         figure.panels.append(("ROC, all solutions", svg))
@@ -76,12 +73,6 @@ def reliability_figure(results: Results) -> Figure:
         figure.data = bins
         figure.caption = "Fraction correct against the judge's mean score, by bin, with 95 % intervals."
     return figure
-
-
-def _verdicts(results: Results) -> list[VerdictRow]:
-    """The judge's verdicts on the baseline's samples; none if the file is missing."""
-    path = results.files.judge.verdicts
-    return [cast(VerdictRow, row) for row in read_jsonl(path)] if Path(path).exists() else []
 
 
 def _bounds(found: dict[str, Any], name: str) -> str:

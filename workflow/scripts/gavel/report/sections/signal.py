@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gavel.report.cells import Cell, Table, text
+from gavel.report.cells import Cell, Table, percent, text
 from gavel.report.results import Results
 
 
@@ -57,7 +57,7 @@ def signal_table(results: Results) -> Table | None:
 
 def _percent(found: dict[str, Any], name: str) -> str:
     low, high = found[f"{name}_ci95"]
-    return f"{100 * found[name]:.1f} [{100 * low:.1f}–{100 * high:.1f}]"
+    return f"{percent(found[name])} [{percent(low)}–{percent(high)}]"
 
 
 def _correlation(found: dict[str, Any]) -> str:

@@ -1,17 +1,15 @@
 """Training curves of SFT and the RL runs, and wrong responses that the judge accepts before and after RL."""
 
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
-from gavel.common.files import read_jsonl
 from gavel.judge_eval.records import VerdictRow
 from gavel.report import run_selection
 from gavel.report.cells import Table, count, estimate_cell, join_words, text
 from gavel.report.figure import Figure, rl_settings, seeds_sentence
 from gavel.report.plots.training import diagnostic, sft_curve, training_curve, watcher_names
-from gavel.report.results import Results
+from gavel.report.results import Results, judged_rows
 from gavel.report.sections.samples import short
 from gavel.stats.intervals import Estimate, clustered_mean
 
@@ -150,7 +148,8 @@ def monitor_figure(results: Results) -> Figure:
     _panels(figure, results, results.monitors, MONITORED | gap)
     if figure.panels:
         figure.caption = (
-            "Metrics of the same validation samples as above; KL and entropy use those for the first 100 questions. KL "
+            "Metrics of the validation samples of the training curves; KL and entropy use those for the first 100 "
+            "questions. KL "
             f"is between the policy and {results.baseline.policy} that it started from, over the full vocabulary. "
             f"Thick: moving mean.{run_selection.averaging_note(results)}"
         )
@@ -197,7 +196,7 @@ def hacked_pairs(results: Results) -> list[dict[str, Any]]:
     known = {(name, row["response"]) for name, rows in start.items() for row in rows}
     pairs = []
     for run in run_selection.selected_runs(results):
-        rows = _rows(results.files.judge.run_verdicts(run))
+        rows = judged_rows(results.files.judge.run_verdicts(run))
         hacked = [
             r for r in rows if _wrongly_accepted(r) and r["id"] in favourites and (r["id"], r["response"]) not in known
         ]
@@ -220,19 +219,13 @@ def wrongly_accepted_table(results: Results) -> Table:
     for run in results.runs:
         judge = results.files.judge
         path = judge.verdicts if run == results.baseline.run else judge.run_verdicts(run)
-        rows = [row for row in _rows(path) if row["kind"] is None and row["says_right"]]
+        rows = [row for row in judged_rows(path) if row["kind"] is None and row["says_right"]]
         if rows:
             wrong = [float(not row["correct"]) for row in rows]
             low, high = clustered_mean([row["id"] for row in rows], wrong)
             fraction = Estimate(sum(wrong) / len(wrong), low, high)
             table.rows.append([text(results.names[run]), count(len(rows)), estimate_cell(fraction)])
     return table
-
-
-def _rows(path: str) -> list[VerdictRow]:
-    """The judged responses of a file; none if it is missing or has no probabilities."""
-    rows = read_jsonl(path) if Path(path).exists() else ()
-    return [cast(VerdictRow, row) for row in rows if row.get("probability") is not None]
 
 
 def _wrongly_accepted(row: VerdictRow) -> bool:
@@ -242,7 +235,7 @@ def _wrongly_accepted(row: VerdictRow) -> bool:
 
 def _by_question(path: str) -> dict[str, list[VerdictRow]]:
     questions: dict[str, list[VerdictRow]] = {}
-    for row in _rows(path):
+    for row in judged_rows(path):
         if row["kind"] is None:
             questions.setdefault(row["id"], []).append(row)
     return questions

@@ -9,7 +9,6 @@ from gavel.report.cells import (
     MISSING,
     Cell,
     Table,
-    at_floor,
     difference_cell,
     estimate_cell,
     is_significant,
@@ -50,7 +49,7 @@ def majority_table(results: Results) -> Table:
         for name in sets:
             row = next(rows[(rows.run == run) & (rows.set == name)].itertuples(), None)
             cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
-            cells.append(p_cell(row and row.p_adjusted, bool(row) and at_floor(row.p)))
+            cells.append(p_cell(row and row.p_adjusted, row and row.p))
         table.rows.append(cells)
     return table
 
@@ -76,7 +75,7 @@ def judged_table(results: Results, name: str) -> Table:
             row = next(rows[(rows.run == run) & (rows.metric == f"{metric}-maj")].itertuples(), None)
             cells.append(estimate_cell(results.metric(run, name, metric, k)))
             cells.append(difference_cell(row, bold=bool(row) and is_significant(row)))
-            cells.append(p_cell(row and row.p_adjusted, bool(row) and at_floor(row.p)))
+            cells.append(p_cell(row and row.p_adjusted, row and row.p))
         table.rows.append(cells)
     return table
 

@@ -3,7 +3,7 @@
 A group is the completions of one question. If all of them are correct, or none is, a group-relative algorithm has
 nothing to learn from correctness. DAPO calls drawing other questions in their place dynamic sampling.
 
-`by: outcome` looks at correctness. `by: spread` looks at the rewards, and is a trap where these are shaped: partial
+`by: outcome` looks at correctness. `by: spread` looks at the rewards, which misleads if they are shaped: partial
 credit, a length penalty, a term of the user's own or a judge's probabilities give different rewards to completions that
 are all wrong. Such a group passes, and the policy learns from differences that have nothing to do with correctness.
 """

@@ -287,7 +287,7 @@ class MixedReward:
         return add_terms(rewards, parts.terms, self.rules.weights)
 
     def _uses_label(self, gold: Sequence[str | None]) -> list[bool]:
-        """At lambda 0 no gold answer is read, so nothing is missing there."""
+        """Whether each reward uses a label; at lambda 0 none does, and so none is missing."""
         return [one is not None and self.schedule.lam > 0 for one in gold]
 
     def _verified(
