@@ -10,35 +10,20 @@ import pytest
 import yaml
 
 from gavel.cli.main import main
-from gavel.common.files import write_json, write_text
+from gavel.common.files import write_text
 from gavel.common.journal import Journal
 from gavel.jobs import snakemake_lock
 from gavel.study import status
 from gavel.study.rules import RULES
 from gavel.study.schema.study import load
 from gavel.study.status import Job, Stage
+from helpers.half_way import RUN, at, log, write_half_way
 from helpers.small import STUDY
-
-GONE = 4_000_000_000  # no process has this id
-RUN = "grpo-lambda0.5-seed0"
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def log(name: str, *lines: str, process: int = GONE, label: str = "a job", age: float = 0) -> None:
-    """Write a job's log with one attempt; its last lines are `lines`."""
-    path = Path("results/small/logs", f"{name}.log")
-    began = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = path.read_text() if path.exists() else ""
-    write_text(path, text + "\n".join([f"{began} {label}: started, process {process}", *lines]) + "\n")
-    os.utime(path, (time.time() - age, time.time() - age))
-
-
-def at(text: str) -> str:
-    return f"2026-11-30 01:00:00 {text}"
 
 
 def the_job(name: str) -> Job:
@@ -100,6 +85,21 @@ def test_the_last_attempt_counts():
     assert the_job("sft").error == "third"
 
 
+def test_each_attempt_has_its_times():
+    path = Path("results/small/logs/sft.log")
+    lines = ["2026-11-30 01:00:00 sft: started, process 1", "2026-11-30 01:00:30 step 1", "no time here"]
+    lines += ["2026-11-30 09:00:00 sft: started, process 1", "2026-11-30 09:00:10 sft: done"]
+    write_text(path, "\n".join(lines) + "\n")
+    (first, second) = the_job("sft").attempts
+    assert first[1] - first[0] == 30 and second[1] - second[0] == 10 and second[0] - first[0] == 8 * 3600
+
+
+def test_a_running_attempt_lasts_until_now():
+    log("sft", process=os.getpid())
+    ((start, end),) = the_job("sft").attempts
+    assert time.time() - 60 < start <= end <= time.time()
+
+
 def test_a_process_of_this_machine_runs_if_it_is_the_job_s():
     log(f"rl/{RUN}", process=os.getpid())
     assert the_job(f"rl/{RUN}").state == "running"
@@ -124,18 +124,7 @@ def test_a_job_of_another_machine_runs_while_snakemake_does_and_it_writes(monkey
 
 @pytest.fixture
 def half_way():
-    """A study whose SFT has finished, one of whose RL runs trains, and another has failed."""
-    log("data", at("a job: done"))
-    log("sft", at("step 12/12: validation greedy 0.5"), at("a job: done"))
-    write_json(Path("results/small/runs/sft/run.json"), {"steps": 12})
-    write_text(Path("results/small/runs/sft/monitor.csv"), "step,greedy,accuracy\n0,0.1,\n12,0.5,\n")
-    log(f"rl/{RUN}", at("step 2/4: validation greedy 0.25"), process=os.getpid())
-    state = Path("results/small/state", RUN)
-    for step in (1, 2, 3):
-        Journal(state / "journal.jsonl").append(step, {"loss": 1.0})
-    Journal(state / "monitor.jsonl").append(2, {"validation/greedy": 0.25, "validation/judge": 0.125})
-    log("rl/ppo-lambda0.5-seed0", at("error: out of luck"))
-    Path("small.yaml").write_text(yaml.safe_dump(STUDY))
+    write_half_way()
 
 
 def test_a_study_s_page_has_stages_runs_and_problems(half_way, capsys):
@@ -160,13 +149,15 @@ ppo-lambda0.5-seed0   failed
 failed: train_rl ppo-lambda0.5-seed0: out of luck (log: results/small/logs/rl/ppo-lambda0.5-seed0.log)
 
 no report yet
+
+2 of 20 jobs done, 16% of the estimated work; about 10 s left
 """
     )
 
 
 def test_without_the_config_what_has_not_started_is_unknown(half_way, capsys):
     page = shown(capsys, "results/small")
-    assert "waiting" not in page and "evaluate" not in page
+    assert "waiting" not in page and "evaluate" not in page and "left" not in page
     assert f"{RUN}  running  3 of 4    step 2: greedy 25.0%, judge 0.125\n" in page
     assert shown(capsys, "results") == page
 

@@ -28,6 +28,7 @@ from gavel.cli.score import add_score
 from gavel.cli.status import add_status
 from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
+from gavel.cli.watch import add_watch
 from gavel.common.errors import InputError
 
 COMMANDS = (
@@ -35,6 +36,7 @@ COMMANDS = (
     add_check,
     add_run,
     add_status,
+    add_watch,
     add_explain,
     add_score,
     add_judge,

@@ -12,6 +12,7 @@ from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.study import config_files
 from gavel.study.layout import Layout
+from gavel.study.remaining import weights, work
 from gavel.study.schema.study import fill_defaults
 from gavel.study.smoke import SMOKE_CONFIG
 from gavel.study.status import Job, Run, Stage, Status, status
@@ -42,15 +43,22 @@ def add_status(commands: Commands) -> None:
 
 def show_status(options: argparse.Namespace) -> None:
     """`gavel status`: print a page for the study, or one for each variant of a sweep."""
-    found = [status(folder, study) for folder, study in _folders(options.study)]
+    studies = list(folders(options.study))
+    found = [status(folder, study) for folder, study in studies]
     if options.json:
         print(json.dumps([asdict(one) for one in found]))
-    else:
-        print("\n\n".join("\n".join(page(one)) for one in found))
+        return
+    print("\n\n".join("\n".join(page(one)) for one in found))
+    if known := {folder: study for folder, study in studies if study is not None}:
+        print(f"\n{work(weights(known), [one for one in found if one.folder in known])}")
 
 
-def _folders(name: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """The results folders that are meant, each with its resolved config if that is known."""
+def folders(name: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The results folders that the argument names, each with its resolved config if that is known.
+
+    Raises:
+        InputError: there is no such file or folder, or no study has run in the folder.
+    """
     path = Path(name)
     if path.is_file():
         yield from ((study["results_dir"], study) for study in studies_in(name).values())

@@ -83,6 +83,12 @@
     table.closest(".scroll").after(line);
   }
 
+  const stale = document.getElementById("stale");
+  if (stale) {
+    const { epoch, seconds } = stale.dataset;
+    stale.hidden = Date.now() / 1000 - epoch < 3 * seconds + 10;
+  }
+
   // A link into a folded part opens it.
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

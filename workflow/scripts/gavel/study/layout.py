@@ -26,6 +26,7 @@ class Layout:
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         self.root = root = os.fspath(results_dir)
         self.report = f"{root}/report.html"
+        self.live = f"{root}/live.html"  # of `gavel watch`
         self.figures = f"{root}/figures"  # folder
         self.config = f"{root}/config.yaml"  # as resolved
         self.metrics = f"{root}/metrics.csv"

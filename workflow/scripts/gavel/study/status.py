@@ -41,22 +41,30 @@ STAGES = {
     "report": ("report_html", "compare_variants"),
 }  # fmt: skip
 TRAINING = ("train_sft", "validate_base", "train_rl", "train_control")  # rules whose jobs are runs
+NAMES = {"train_sft": "sft", "validate_base": "base"}  # of the runs of rules without wildcards
 SERVER_LOGS = (".judge-server", ".rollout-server")  # beside a job's log
 FRESH_S = 600  # a job of another machine is taken to run if its log or journal has changed within these seconds
 STARTED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*): started, process (\d+)$", re.MULTILINE)
 STEP = re.compile(r" step \d+/(\d+): validation ")
-TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that has started at least once; `of` are its wildcards' values, such as a run. `error` is its last line."""
+    """A job that has started at least once.
+
+    Attributes:
+        of: its wildcards' values, such as a run.
+        error: its last line.
+        attempts: first and last time in each attempt's log, in seconds since the epoch; a running one lasts until now.
+    """
 
     rule: str
     of: str
     state: State
     log: str
     error: str | None = None
+    attempts: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Status:
-    """A study's results folder; `report` is its page if there is one, perhaps of an earlier config."""
+    """A study's results folder.
+
+    Attributes:
+        jobs: that have started.
+        problems: those of them that failed or stopped.
+        report: its page if there is one, perhaps of an earlier config.
+    """
 
     folder: str
     stages: list[Stage]
     runs: list[Run]
+    jobs: list[Job]
     problems: list[Job]
     report: str | None
 
@@ -111,6 +126,7 @@ def status(folder: str, study: Mapping[str, Any] | None = None) -> Status:
         folder=folder,
         stages=list(_stages(started, planned)),
         runs=list(_runs(folder, started, planned, dict(study) if study else None)),
+        jobs=[*started.values()],
         problems=[job for job in started.values() if job.state in ("failed", "stopped")],
         report=files.report if Path(files.report).exists() else None,
     )
@@ -183,25 +199,42 @@ def rule_of_log(name: str) -> tuple[str, str] | None:
 
 def _job(folder: Path, log: Path, rule: str, of: str) -> Job:
     text = log.read_text(encoding="utf-8", errors="replace")
+    state, error = _state(folder, log, of, text)
+    return Job(rule, of, state, str(log), error, tuple(_attempts(text, state == "running")))
+
+
+def _state(folder: Path, log: Path, of: str, text: str) -> tuple[State, str | None]:
+    """A job's state by its log, and its error."""
     attempts = list(STARTED.finditer(text))
     if not attempts:
-        return Job(rule, of, "stopped", str(log), "has not begun")
+        return "stopped", "has not begun"
     attempt = attempts[-1]
     label = attempt[2]
     lines = [line for line in text[attempt.end() :].splitlines() if line.strip()]
     said = [TIME.sub("", line) for line in lines if TIME.match(line)]
     last = lines[-1] if lines else ""
     if said and said[-1] == f"{label}: done":
-        return Job(rule, of, "done", str(log))
+        return "done", None
     if said and said[-1].startswith("error: "):
-        return Job(rule, of, "failed", str(log), said[-1].removeprefix("error: "))
+        return "failed", said[-1].removeprefix("error: ")
     if said and said[-1] == "interrupted":
-        return Job(rule, of, "stopped", str(log), "interrupted")
+        return "stopped", "interrupted"
     if any(line.startswith("Traceback (most recent call last)") for line in lines) and _is_error(last):
-        return Job(rule, of, "failed", str(log), last)
+        return "failed", last
     if _runs_here(int(attempt[3]), attempt[1]) or (may_be_running(".") and _is_fresh(folder, log, of)):
-        return Job(rule, of, "running", str(log))
-    return Job(rule, of, "stopped", str(log), "ended without a word: killed, or the machine stopped")
+        return "running", None
+    return "stopped", "ended without a word: killed, or the machine stopped"
+
+
+def _attempts(text: str, running: bool) -> Iterator[tuple[float, float]]:
+    starts = [match.start() for match in STARTED.finditer(text)]
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        times = [_seconds(found) for found in TIME.findall(text[start:end])]
+        yield times[0], time.time() if running and end is None else times[-1]
+
+
+def _seconds(shown: str) -> float:
+    return time.mktime(time.strptime(shown, "%Y-%m-%d %H:%M:%S"))
 
 
 def _is_error(line: str) -> bool:
@@ -215,7 +248,7 @@ def _runs_here(process: int, started: str) -> bool:
         begun = psutil.Process(process).create_time()
     except psutil.Error:
         return False
-    return begun <= time.mktime(time.strptime(started, "%Y-%m-%d %H:%M:%S")) + 1
+    return begun <= _seconds(started) + 1
 
 
 def _is_fresh(folder: Path, log: Path, run: str) -> bool:
@@ -243,13 +276,12 @@ def _runs(
     planned: Mapping[str, list[str]] | None,
     study: dict[str, Any] | None,
 ) -> Iterator[Run]:
-    names = {"train_sft": "sft", "validate_base": "base"}
     known = planned or {rule: [of for found, of in started if found == rule] for rule in TRAINING}
     for rule in TRAINING:
         for of in known[rule]:
             job = started.get((rule, of))
             steps = study["rl"]["steps"] if study and rule == "train_rl" else None
-            yield _run(folder, of or names[rule], job, steps)
+            yield _run(folder, of or NAMES[rule], job, steps)
 
 
 def _run(folder: str, name: str, job: Job | None, steps: int | None) -> Run:

@@ -116,7 +116,7 @@ def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
 
     Args:
         monitor: step, greedy and, where present, epoch, greedy_low, greedy_high.
-        best_step: the selected checkpoint, marked with a star.
+        best_step: the selected checkpoint, marked with a star; None while none is selected.
     """
     figure, axes = panel()
     x = "epoch" if "epoch" in monitor and monitor.epoch.notna().all() else "step"
@@ -131,7 +131,8 @@ def sft_curve(monitor: pd.DataFrame, best_step: int | None = None) -> Figure:
         )
     axes.plot(monitor[x], 100 * monitor.greedy, "o-", color=BLUE, label="validation accuracy", markersize=4)
     best = monitor[monitor.step == best_step]
-    axes.plot(best[x], 100 * best.greedy, "*", color=VERMILLION, markersize=13, label="selected checkpoint")
+    if not best.empty:
+        axes.plot(best[x], 100 * best.greedy, "*", color=VERMILLION, markersize=13, label="selected checkpoint")
     axes.set_xlabel(x)
     axes.set_ylabel("greedy accuracy, %")
     axes.set_ylim(bottom=0)
