@@ -13,7 +13,7 @@ import yaml
 
 from gavel.common.files import write_text
 from gavel.replay import monitor_rates
-from gavel.report.cells import Table, percent
+from gavel.report.cells import Cell, Table, percent
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison_page
 from gavel.report.results import Results
@@ -203,9 +203,15 @@ def markdown(table: Table) -> str:
         titles = [f"{name}: {title}" if name else title for name, title in zip(names, titles, strict=True)]
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for row in table.rows:
-        cells = [f"{cell.text} [{cell.sub}]" if cell.sub else cell.text for cell in row]
+        cells = [_markdown(cell) for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _markdown(cell: Cell) -> str:
+    if not cell.sub:
+        return cell.text
+    return f"{cell.text} [{cell.sub}]" if cell.number else f"{cell.text} ({cell.sub})"
 
 
 def fill(page: Path, text: str) -> None:

@@ -32,7 +32,7 @@ def page(base):
 
 
 def test_no_figure_caption_or_table_speaks_of_sft(page):
-    text = page.split("<h3>Workflow</h3>")[0]
+    text = page.split('id="provenance"')[0]
     assert "SFT" not in text
     assert "Δ base model" in text
     assert "Difference from the base model" in text

@@ -434,7 +434,7 @@ def test_only_greedy_solutions(tmp_path):
     render(tmp_path, config, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Only greedy responses were generated" in text
-    assert "maj@" not in text
+    assert "maj@" not in text.split('id="glossary"')[0]
 
 
 def test_sample_choice_is_seeded_bounded_and_starts_with_the_instructive(study):

@@ -42,9 +42,13 @@ FIGURES = {
     "forest": lambda: results.differences_from_baseline(COMPARISONS),
     "votes": lambda: results.curves_over_k(pd.concat([metrics(), metrics("maj", 1), metrics("maj", 4)]), NAMES),
     "kinds": lambda: results.accuracy_per_kind(metrics("greedy_kind:critical thinking"), NAMES, ["critical thinking"]),
-    "training": lambda: training.training_curve(MONITOR, 5),
-    "training without judge": lambda: training.training_curve(MONITOR[["step", "accuracy"]]),
+    "training": lambda: training.training_curve({"a": MONITOR}, best_step=5),
+    "training of two seeds": lambda: training.training_curve({"a": MONITOR, "b": MONITOR}, "#D55E00", (0.2, 0.8)),
+    "training without judge": lambda: training.training_curve({"a": MONITOR[["step", "accuracy"]]}),
     "diagnostic": lambda: training.diagnostic({"a": MONITOR}, [("a", "grpo", 0.5)], "judge"),
+    "diagnostic of two seeds": lambda: training.diagnostic(
+        {"a": MONITOR, "b": MONITOR}, [("a", "grpo", 0.5), ("b", "grpo", 0.5)], "judge"
+    ),
     "sft": lambda: training.sft_curve(MONITOR, 5),
     "reliability": lambda: judges.judge_reliability(
         pd.DataFrame({"judge": [0.2, None], "correct": [0.1, None], "low95": [0.0, None], "high95": [0.3, None]})

@@ -40,7 +40,7 @@ def test_the_star_marks_the_mean_once_and_only_on_its_test_set(results):
 
 
 def test_the_captions_say_that_sft_does_not_vary(results):
-    assert "All seeds start from one SFT checkpoint" in accuracy.lambda_figure(results).caption
+    assert "All seeds start from one SFT checkpoint" in accuracy.difference_figure(results).caption
 
 
 def test_a_missing_run_leaves_no_answer(results):

@@ -78,10 +78,10 @@ class ControlReward(NamedTuple):
 
 
 CONTROL_REWARDS = {
-    "majority-vote": ControlReward("agreement with the majority of the question's completions (as in TTRL)"),
-    "coin": ControlReward("a fair coin for each completion: no signal"),
-    "format": ControlReward("any readable answer: no signal about correctness"),
-    "all-answers": ControlReward("the verifier with all gold answers, withheld ones too: an upper bound", answers=True),
+    "majority-vote": ControlReward("majority answer of the group (TTRL)"),
+    "coin": ControlReward("a coin for each completion"),
+    "format": ControlReward("any readable answer"),
+    "all-answers": ControlReward("verifier with all answers: an upper bound", answers=True),
 }
 
 

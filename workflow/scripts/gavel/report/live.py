@@ -163,14 +163,13 @@ def _curves(studies: Sequence[Status], several: bool) -> Figure:
     ]
     for name, run, table in found[:CURVES]:
         sampled = "accuracy" in table and table.accuracy.notna().any()
-        draw = training_curve if sampled else sft_curve
-        figure.panels.append((f"{name} ({run.state})", draw(table)))
+        figure.panels.append((f"{name} ({run.state})", training_curve({name: table}) if sampled else sft_curve(table)))
     if found:
         figure.data = pd.concat([table.assign(run=name) for name, _, table in found])
     left = f" Shown: {CURVES} of {len(found)} runs, running ones first; the CSV has all." if len(found) > CURVES else ""
     figure.caption = (
-        "Samples for validation questions so far. RL: blue, true accuracy with its 95 % interval; vermillion, the "
-        f"judge's mean reward; dotted, the fraction that it accepts although wrong. SFT: greedy accuracy.{left}"
+        "Samples for validation questions so far. RL: solid, true accuracy with its 95 % interval; dashed, the judge's "
+        f"mean reward. SFT: greedy accuracy.{left}"
     )
     return figure
 

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const root = document.documentElement;
+  root.classList.add("scripted");
   // Some browsers deny storage to pages opened from disk; the theme then lasts until the page is closed.
   const remember = (value) => {
     try {
@@ -16,6 +17,38 @@
     root.dataset.theme = dark ? "light" : "dark";
     remember(root.dataset.theme);
   });
+
+  // On a phone, the links of the navigation are a menu.
+  const menu = document.getElementById("menu");
+  if (menu) {
+    const nav = menu.closest("nav");
+    const open = (yes) => {
+      nav.classList.toggle("open", yes);
+      menu.setAttribute("aria-expanded", String(yes));
+    };
+    menu.addEventListener("click", () => open(!nav.classList.contains("open")));
+    nav.querySelector(".links").addEventListener("click", () => open(false));
+    nav.addEventListener("keydown", (event) => { if (event.key === "Escape") { open(false); menu.focus(); } });
+  }
+
+  // One run in all figures: chosen from the list, or by a click on one of its marks.
+  const chooser = document.getElementById("highlight");
+  const marks = [...document.querySelectorAll("svg [data-run]")];
+  const kindOf = (mark) => mark.dataset.run.split(", ")[0];
+  const kinds = [...new Set(marks.map(kindOf))];
+  if (chooser && kinds.length > 1) {
+    chooser.append(...kinds.map((kind) => new Option(kind, kind)));
+    chooser.closest("label").hidden = false;
+    const rows = [...document.querySelectorAll("tbody tr")].map((row) => [row, row.cells[0]?.firstChild?.textContent.trim() ?? ""]);
+    const highlight = (kind) => {
+      chooser.value = kind;
+      root.classList.toggle("highlighting", kind !== "");
+      for (const mark of marks) mark.classList.toggle("on", kindOf(mark) === kind);
+      for (const [row, name] of rows) row.classList.toggle("on", kind !== "" && name.split(", ")[0] === kind);
+    };
+    chooser.addEventListener("change", () => highlight(chooser.value));
+    for (const mark of marks) mark.addEventListener("click", () => highlight(chooser.value === kindOf(mark) ? "" : kindOf(mark)));
+  }
 
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
@@ -108,7 +141,7 @@
   const cards = [...document.querySelectorAll("#cards .card")];
   const selects = [...filters.querySelectorAll("select")];
   const more = document.getElementById("more");
-  const PAGE = 6;
+  const PAGE = 3;
   let most = PAGE;
   for (const select of selects) {
     for (const value of [...new Set(cards.map((card) => card.dataset[select.dataset.key]))].sort()) {

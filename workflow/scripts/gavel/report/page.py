@@ -25,6 +25,7 @@ from gavel.evaluation.metrics import main_checkpoint
 from gavel.report import run_selection
 from gavel.report.cells import Table, flatten
 from gavel.report.figure import Figure, seeds_sentence
+from gavel.report.glossary import GLOSSARY
 from gavel.report.results import Results, load, plain_types
 from gavel.report.sections import (
     accuracy,
@@ -161,7 +162,7 @@ def _context(
         "best_of_n": _filled(results, votes.best_of_n_table),
         "contest_costs": votes.contest_cost_sentence(results),
         "hacked_pairs": training.hacked_pairs(results),
-        "left_out": run_selection.omission_note(results).replace("; the CSV has all", ""),
+        "left_out": run_selection.omission_note(results),
         "mismatch": sampling_mismatch.mismatch_table(results),
         "mismatch_warnings": sampling_mismatch.mismatch_warnings(results),
         "wrongly_accepted": training.wrongly_accepted_table(results),
@@ -196,6 +197,7 @@ def _context(
         "quotas": QUOTAS,
         "sure": SURE,
         "seed": SEED,
+        "glossary": GLOSSARY,
         "audit": results.audit,
         "audit_tables": data_and_cost.audit_tables(results.audit) if results.audit else [],
         "splits": results.splits,

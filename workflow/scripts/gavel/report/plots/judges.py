@@ -9,15 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from gavel.report.plots.style import (
-    BLUE,
-    GREEN,
+    DASHES,
     GREY,
     INK,
     MARKERS,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
     accuracy_axis,
     as_svg,
     legend,
@@ -25,7 +20,6 @@ from gavel.report.plots.style import (
     panel,
 )
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 AXIS_MARGIN = 2.0  # factor by which the axis extends beyond the largest and the smallest cost
 LABEL_OFFSET = 0.012  # shift between neighbouring judges, as a fraction of the axis
 FINE_TICKS_RATIO = 300.0  # an axis that spans a smaller ratio also has ticks at 2 and 5
@@ -45,7 +39,7 @@ def judge_reliability(bins: pd.DataFrame) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
     known = bins.dropna(subset=["judge", "correct"])
     spread = [(known.correct - known.low95).clip(lower=0), (known.high95 - known.correct).clip(lower=0)]
-    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="judge")
+    axes.errorbar(known.judge, known.correct, yerr=spread, fmt="o-", color=INK, elinewidth=1.2, label="judge")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("judge score (bin mean)")
@@ -63,10 +57,10 @@ def judge_roc(scores: Sequence[float], correct: Sequence[bool]) -> Figure:
     tpr, fpr = (np.append(0.0, (side[order].cumsum() / max(1, side.sum()))[last]) for side in (right, ~right))
     figure, axes = panel()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="chance")
-    axes.plot(fpr, tpr, color=BLUE, label="judge")
+    axes.plot(fpr, tpr, color=INK, label="judge")
     accepted = values > 0.5
     place = ((accepted & ~right).sum() / max(1, (~right).sum()), (accepted & right).sum() / max(1, right.sum()))
-    axes.plot(*place, "o", color=VERMILLION, markersize=8, label="at 0.5")
+    axes.plot(*place, "o", color=INK, markersize=8, label="at 0.5")
     axes.set_xlabel("wrong solutions accepted")
     axes.set_ylabel("correct solutions accepted")
     axes.set_xlim(-0.02, 1.02)
@@ -85,11 +79,11 @@ def gain_under_judges(judges: pd.DataFrame, auc: float, low: float, high: float)
     """
     figure, axes = panel()
     axes.axhline(0, color=GREY, linewidth=1.2)
-    axes.axvspan(low, high, color=VERMILLION, alpha=0.2, linewidth=0)
-    axes.axvline(auc, color=VERMILLION, label="this judge")
+    axes.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0)
+    axes.axvline(auc, color=INK, linestyle="--", label="this judge")
     spread = 100 * np.array([judges.difference - judges.low, judges.high - judges.difference]).clip(0)
     axes.errorbar(
-        judges.auc_within, 100 * judges.difference, yerr=spread, fmt="o-", color=BLUE, elinewidth=1.2, label="simulated"
+        judges.auc_within, 100 * judges.difference, yerr=spread, fmt="o-", color=INK, elinewidth=1.2, label="simulated"
     )
     axes.set_xlabel("AUC within questions")
     axes.set_ylabel("gain, percentage points")
@@ -102,13 +96,14 @@ def judge_histogram(edges: list[float], right: list[int], wrong: list[int]) -> F
     """Histogram of the judge's scores: correct solutions above the axis, wrong ones below."""
     figure, axes = panel()
     widths = [high - low for low, high in itertools.pairwise(edges)]
-    axes.bar(edges[:-1], right, widths, align="edge", color=GREEN, label="correct", linewidth=0)
+    axes.bar(edges[:-1], right, widths, align="edge", color=INK, alpha=0.8, label="correct", linewidth=0)
     axes.bar(
         edges[:-1],
         [-count for count in wrong],
         widths,
         align="edge",
-        color=VERMILLION,
+        color=GREY,
+        alpha=0.6,
         label="wrong",
         linewidth=0,
     )
@@ -152,8 +147,9 @@ def accuracy_against_cost(
             row.tokens * (right / left) ** (LABEL_OFFSET * (place - (len(rows) - 1) / 2)),
             100 * row.accuracy,
             yerr=spread,
-            fmt=MARKERS[place // len(COLOURS) % len(MARKERS)],
-            color=COLOURS[place % len(COLOURS)],
+            fmt=MARKERS[place % len(MARKERS)],
+            color=INK,
+            markerfacecolor=(INK, "none", GREY)[place // len(MARKERS) % 3],
             elinewidth=1.2,
             label=legend_label(row.label),
         )
@@ -191,11 +187,11 @@ def judge_progress(rows: pd.DataFrame) -> Figure:
         100 * rows.accuracy,
         yerr=spread,
         fmt="o-",
-        color=BLUE,
+        color=INK,
         elinewidth=1.2,
         label="judge benchmark",
     )
-    axes.set_xticks(range(len(rows)), list(rows.judge), fontsize=8)
+    axes.set_xticks(range(len(rows)), list(rows.judge))
     axes.set_xlim(-0.4, len(rows) - 0.6)
     axes.set_xlabel("judge (after each part of its training)")
     accuracy_axis(axes)
@@ -213,22 +209,26 @@ def selection_curve(validations: pd.DataFrame, verifier: bool = False) -> Figure
             starts from this step).
     """
     figure, axes = panel(width=5.2)
-    colours = dict(zip(dict.fromkeys(validations.method), COLOURS, strict=False))
+    methods = list(dict.fromkeys(validations.method))
+    styles = {
+        method: {"marker": MARKERS[place % len(MARKERS)], "linestyle": DASHES[place % len(DASHES)], "color": INK}
+        for place, method in enumerate(methods)
+    }
     axes.axhline(50, color=GREY, linewidth=1, linestyle="--", label="chance")
     ticks = {}
     for place, (stage, own) in enumerate(validations.groupby("stage", sort=False)):
-        colour, last = colours[own.method.iloc[0]], max(own.step.max(), 1)
+        style, last = styles[own.method.iloc[0]], max(own.step.max(), 1)
         x = place + own.step / last
         spread = 100 * np.array([own.accuracy - own.low, own.high - own.accuracy]).clip(0)
-        axes.errorbar(x, 100 * own.accuracy, yerr=spread, fmt="o-", color=colour, elinewidth=1, markersize=3.5)
-        axes.plot(x[own.kept], 100 * own.accuracy[own.kept], "*", color=colour, markersize=11)
+        axes.errorbar(x, 100 * own.accuracy, yerr=spread, elinewidth=1, markersize=3.5, **style)
+        axes.plot(x[own.kept], 100 * own.accuracy[own.kept], "*", color=INK, markersize=11)
         ticks[place + 0.5] = f"{stage}\n{last:,.0f} steps"
         if place:
             axes.axvline(place, color=GREY, linewidth=0.8)
-    for method, colour in colours.items():
-        axes.plot([], [], "o-", color=colour, markersize=3.5, label=legend_label(method))
+    for method, style in styles.items():
+        axes.plot([], [], markersize=3.5, label=legend_label(method), **style)
     slanted = {"rotation": 30, "ha": "right"} if len(ticks) > MAX_UPRIGHT_NAMES else {}
-    axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8, **slanted)
+    axes.set_xticks(list(ticks), list(ticks.values()), **slanted)
     axes.grid(axis="x", visible=False)
     accuracy_axis(axes)
     if verifier:

@@ -36,7 +36,7 @@ def replay_figure(runs: Mapping[str, Sequence[StepRow]], grid: Mapping[str, tupl
         panel.set_xlabel("step")
         panel.set_ylabel(text)
         panel.set_ylim(-1 if column == "correlation" else 0, 1.02)
-    axes[0].set_title(f"replayed: {title}", fontsize=9, loc="left")
+    axes[0].set_title(f"replayed: {title}", loc="left")
     if len(runs) <= 12:
         legend(figure, axes[0], 4)
     return figure

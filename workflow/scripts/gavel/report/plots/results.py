@@ -4,24 +4,23 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from gavel.report.baseline import BASELINES
-from gavel.report.cells import interval, points
+from gavel.report.cells import interval, percent, points
 from gavel.report.plots.style import (
-    BLUE,
-    GREEN,
+    DASHES,
     GREY,
     INK,
     MARKERS,
-    ORANGE,
-    PURPLE,
-    SKY,
     accuracy_axis,
     as_svg,
-    hint,
+    label,
+    lambda_colours,
     legend,
     legend_label,
+    mark,
     panel,
     run_styles,
 )
@@ -36,7 +35,7 @@ LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the a
 
 @as_svg
 def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
-    """One accuracy metric on one test set against λ: a line per algorithm, the baseline as a band.
+    """One accuracy metric on one test set against λ: a grey line per algorithm, the baseline as a band.
 
     Args:
         rows: rows of metrics.csv, one per run: algorithm, lambda, seed, value, low, high. Several seeds are drawn as
@@ -48,27 +47,31 @@ def accuracy_against_lambda(rows: pd.DataFrame) -> Figure:
         axes.axhspan(100 * row.low, 100 * row.high, color=GREY, alpha=0.22, linewidth=0)
         axes.axhline(100 * row.value, color=GREY, label=BASELINES[row.algorithm].label)
     grid_runs = rows[~rows.algorithm.isin(BASELINES)]
-    algorithms = list(dict.fromkeys(grid_runs.algorithm))
-    for place, (algorithm, colour) in enumerate(
-        zip(algorithms, _cycle((BLUE, ORANGE, GREEN, PURPLE, SKY)), strict=False)
-    ):
+    algorithms, colours = list(dict.fromkeys(grid_runs.algorithm)), lambda_colours(list(grid_runs["lambda"]))
+    for place, algorithm in enumerate(algorithms):
         own = grid_runs[grid_runs.algorithm == algorithm].sort_values(["lambda", "seed"])
         # Side by side, so that intervals at the same λ do not overlap.
         shift = 0.022 * (place - (len(algorithms) - 1) / 2)
         means = own.groupby("lambda").value.mean()
         most = own.groupby("lambda").size().max()
-        bars = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
-        axes.plot(means.index + shift, 100 * means, color=colour, label=legend_label(algorithm.upper()))
-        within = own.groupby("lambda").cumcount() - (own.groupby("lambda").seed.transform("size") - 1) / 2
-        axes.errorbar(
-            own["lambda"] + shift + min(0.012, 0.02 / most) * within,
-            100 * own.value,
-            yerr=bars if most <= MAX_ERROR_BARS else None,
-            alpha=1 if most <= MAX_ERROR_BARS else 0.5,
-            fmt=MARKERS[place % len(MARKERS)],
-            color=colour,
-            elinewidth=1.2,
-        )
+        marker, dash = MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]
+        line = {"color": GREY, "linestyle": dash, "marker": marker, "markevery": [], "linewidth": 1.2}
+        axes.plot(means.index + shift, 100 * means, label=legend_label(algorithm.upper()), **line)
+        for lam, group in own.groupby("lambda"):
+            within = np.arange(len(group)) - (len(group) - 1) / 2
+            bars = 100 * np.array([group.value - group.low, group.high - group.value]).clip(0)
+            drawn = axes.errorbar(
+                lam + shift + min(0.012, 0.02 / most) * within,
+                100 * group.value,
+                yerr=bars if most <= MAX_ERROR_BARS else None,
+                alpha=1 if most <= MAX_ERROR_BARS else 0.5,
+                fmt=marker,
+                color=colours[lam],
+                elinewidth=1.2,
+            )
+            kind = label("", algorithm, lam)
+            values = [f"{percent(row.value)} % ({percent(row.low)}–{percent(row.high)})" for row in group.itertuples()]
+            _mark_all(drawn, kind, f"{kind}: {', '.join(values)}")
     axes.set_xlabel("λ (0: judge only, 1: verifier only)")
     accuracy_axis(axes)
     axes.set_xlim(-0.07, 1.07)
@@ -107,18 +110,18 @@ def differences_from_baseline(rows: pd.DataFrame, baseline: str = "SFT") -> Figu
             drawn = axes.errorbar(
                 at, place, xerr=spread, fmt=shape, color=style["color"], markersize=12 if row.primary else 6
             )
-            hint(drawn[0], f"{row.label}, {name}: {points(row.difference)} points ({interval(row)})")
+            _mark_all(drawn, row.label, f"{row.label}, {name}: {points(row.difference)} points ({interval(row)})")
             if not inside:
                 side = {"ha": "left", "xytext": (8, -3)} if value < left else {"ha": "right", "xytext": (-8, -3)}
                 shown = points(row.difference)
                 axes.annotate(shown, (at, place), textcoords="offset points", color=style["color"], **side)
-        axes.set_title(own.title.iloc[0], fontsize=9, loc="left")
+        axes.set_title(own.title.iloc[0], loc="left")
         axes.grid(axis="y", visible=False)
         axes.set_xlim(left, right)
     starred = set(rows[rows.primary.astype(bool)].label)
     columns[0].set_yticks(range(len(labels)), [name + " ★" * (name in starred) for name in labels])
     columns[0].set_ylim(len(labels) - 0.4, -0.6)
-    figure.supxlabel(f"difference from {baseline}, percentage points", fontsize=9)
+    figure.supxlabel(f"difference from {baseline}, percentage points", fontsize=10)
     return figure
 
 
@@ -139,16 +142,18 @@ def curves_over_k(rows: pd.DataFrame, names: dict[str, str], metric: str = "maj"
         metric: `maj` or `pass`.
     """
     runs = rows.drop_duplicates("run")
-    figure, axes = panel(height=3.1 + 0.17 * ((len(runs) + 1) // 2))
+    figure, axes = panel(height=2.7 + 0.19 * ((len(runs) + 1) // 2))
     styles = run_styles([(row.run, row.algorithm, row[1]) for row in _plain(runs)])
     top = rows.k.max()
     for place, run in enumerate(runs.run):
         own, style = rows[rows.run == run], styles[run]
         votes = own[own.metric == metric].sort_values("k")
-        axes.plot(votes.k, 100 * votes.value, label=legend_label(names[run]), markevery=[-1], **style)
+        (line,) = axes.plot(votes.k, 100 * votes.value, label=legend_label(names[run]), markevery=[-1], **style)
+        values = ", ".join(f"{percent(row.value)} % at {row.k}" for row in votes.itertuples())
+        mark(line, names[run], f"{names[run]}, {metric}@k: {values}")
         last = votes[votes.k == top]
         shift = 1 + 0.04 * (place - (len(runs) - 1) / 2)
-        axes.errorbar(
+        drawn = axes.errorbar(
             last.k * shift,
             100 * last.value,
             yerr=100 * np.array([last.value - last.low, last.high - last.value]).clip(0),
@@ -156,8 +161,11 @@ def curves_over_k(rows: pd.DataFrame, names: dict[str, str], metric: str = "maj"
             color=style["color"],
             elinewidth=1,
         )
+        _mark_all(drawn, names[run])
         greedy = own[own.metric == "greedy"]
-        axes.plot(0.5 * shift * np.ones(len(greedy)), 100 * greedy.value, style["marker"], color=style["color"])
+        at = 0.5 * shift * np.ones(len(greedy))
+        (spot,) = axes.plot(at, 100 * greedy.value, style["marker"], color=style["color"])
+        mark(spot, names[run])
     ticks = sorted(set(rows[rows.metric == metric].k))
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.5, *ticks], ["greedy", *map(str, ticks)])
@@ -169,21 +177,27 @@ def curves_over_k(rows: pd.DataFrame, names: dict[str, str], metric: str = "maj"
 
 
 @as_svg
-def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collection[str] = ()) -> Figure:
+def accuracy_per_kind(
+    rows: pd.DataFrame,
+    names: dict[str, str],
+    unseen: Collection[str] = (),
+    grid: Sequence[tuple[str, str, float | None]] = (),
+) -> Figure:
     """Greedy accuracy per perturbation kind: a dot with its interval for each run.
 
     Args:
         rows: rows of metrics.csv with metric `greedy_kind:<kind>`: run, algorithm, lambda, metric, value, low, high.
         names: run → label.
         unseen: kinds to mark with a dagger.
+        grid: (run, algorithm, λ) of all runs of the study, which decide the styles; by default those of `rows`.
     """
     kinds = list(dict.fromkeys(rows.metric.str.partition(":")[2]))
     runs = rows.drop_duplicates("run")
-    styles = run_styles([(row.run, row.algorithm, row[1]) for row in _plain(runs)])
-    figure, axes = panel(width=6.2, height=len(kinds) * (0.18 + 0.09 * len(runs)) + 1.0)
+    styles = run_styles(grid or [(row.run, row.algorithm, row[1]) for row in _plain(runs)])
+    figure, axes = panel(width=6.2, height=len(kinds) * (0.14 + 0.075 * len(runs)) + 1.0)
     for place, run in enumerate(runs.run):
         own = rows[rows.run == run].set_index("metric").reindex([f"greedy_kind:{kind}" for kind in kinds])
-        axes.errorbar(
+        drawn = axes.errorbar(
             100 * own.value,
             np.arange(len(kinds)) + 0.7 * ((place + 0.5) / len(runs) - 0.5),
             xerr=100 * np.array([own.value - own.low, own.high - own.value]).clip(0),
@@ -194,6 +208,7 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
             capsize=0,
             label=legend_label(names[run]),
         )
+        _mark_all(drawn, names[run])
     axes.set_yticks(range(len(kinds)), [kind + (" †" if kind in unseen else "") for kind in kinds])
     axes.set_ylim(len(kinds) - 0.45, -0.55)
     for line in range(len(kinds) - 1):
@@ -201,7 +216,7 @@ def accuracy_per_kind(rows: pd.DataFrame, names: dict[str, str], unseen: Collect
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 100)
     axes.set_xlabel("greedy accuracy, %")
-    legend(figure, axes, 4)
+    legend(figure, axes, 2)
     return figure
 
 
@@ -228,22 +243,24 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         x = back(scale(own.x) + 0.012 * width * (place - (len(lines) - 1) / 2))
         spread = 100 * np.array([own.value - own.low, own.high - own.value]).clip(0)
         style = styles[run] | ({} if text else {"linestyle": "none"})
-        label = own.label.iloc[0]
+        name = own.label.iloc[0]
         if number := list(series_of[run]).index(series):
             style |= {"markerfacecolor": "white", "alpha": 0.8, "linestyle": SERIES_DASHES[(number - 1) % 3]}
         if len(series_of[run]) > 1 and series:
-            label += f" ({series})"
-        axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(label), elinewidth=1.2, **style)
+            name += f" ({series})"
+        drawn = axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(name), elinewidth=1.2, **style)
+        values = [f"{row.study} {percent(row.value)} %" for row in own.itertuples()]
+        _mark_all(drawn, own.label.iloc[0], f"{name}: {', '.join(values)}")
     if logarithmic:
         axes.set_xscale("log")
     places = spots.reset_index().groupby("x", sort=True).study.agg(list)
     gaps = np.diff(scale(np.array(places.index, dtype=float))) / width
     if not text:
         slanted = {} if len(spots) <= MAX_UPRIGHT_NAMES else {"rotation": 35, "ha": "right"}
-        axes.set_xticks(list(spots), list(spots.index), fontsize=8, **slanted)
+        axes.set_xticks(list(spots), list(spots.index), **slanted)
     elif logarithmic or (gaps >= MIN_TICK_GAP).all():
         ticks = [f"{x:,.3g}" + (f"\n{own[0]}" if len(own) == 1 else "") for x, own in places.items()]
-        axes.set_xticks(list(places.index), ticks, fontsize=8)
+        axes.set_xticks(list(places.index), ticks)
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
@@ -256,6 +273,10 @@ def _plain(runs: pd.DataFrame):
     return runs[["lambda", "run", "algorithm"]].itertuples()
 
 
-def _cycle(colours: Sequence[str]):
-    while True:
-        yield from colours
+def _mark_all(drawn: ErrorbarContainer, run: str, hint: str = "") -> None:
+    """Mark an error bar's points, with a hint, and its bars."""
+    spots, caps, bars = drawn.lines
+    if spots is not None:
+        mark(spots, run, hint)
+    for artist in (*caps, *bars):
+        mark(artist, run)

@@ -1,4 +1,8 @@
-"""The style of all figures: colours and sizes, and the conversion from a matplotlib figure to SVG text."""
+"""The style of all figures: colours and sizes, and the conversion from a matplotlib figure to SVG text.
+
+On all pages, a run's hue is its λ, and its line style and marker are its algorithm (`run_styles`). What is no run, such
+as a judge, is drawn in the text's colour or in grey.
+"""
 
 import io
 import re
@@ -46,11 +50,12 @@ RC = {
     "axes.spines.top": False,
     "errorbar.capsize": 2.5,
     "font.family": ["DejaVu Sans"],
-    "font.size": 9,
+    "font.size": 10,  # about 12 pixels where three panels are side by side
     "grid.color": GREY,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
+    "legend.fontsize": 10,
+    "axes.titlesize": 10,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "lines.markersize": 5.5,
@@ -68,7 +73,7 @@ MARKERS = "osD^vP"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not allowed in XML, and so not in SVG
 _UNHIDDEN = "\u200b"  # put before a leading `_`: matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
-_HINT = re.compile(r'<g id="hint-((?:[0-9a-f]{2})+)">')
+_MARK = re.compile(r'<g id="mark-([0-9a-f]*)-([0-9a-f]*)">')
 
 
 def as_svg(draw: Callable[..., Figure]) -> Callable[..., str]:
@@ -89,16 +94,26 @@ def svg_text(draw: Callable[..., Figure], args: tuple[Any, ...], kwargs: dict[st
     text = out.getvalue()
     # A page cannot contain the XML prologue, and the metadata block is empty without date and creator.
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = _HINT.sub(lambda group: f"<g><title>{escape(bytes.fromhex(group[1]).decode())}</title>", text)
+    text = _MARK.sub(_marked, text)
     # Fallback fonts that are as wide as the one that the layout was computed with.
     changes = {"'DejaVu Sans'": "'DejaVu Sans', Verdana, sans-serif", INK: "currentColor"}
     text = replace_in_tags(text, lambda tag: _replaced(tag, changes)).replace(f"{_UNHIDDEN}_", "_")
     return _CONTROL.sub("\ufffd", text).strip()
 
 
-def hint(artist: Artist, text: str) -> None:
-    """Have browsers show a text where the pointer is on an artist."""
-    artist.set_gid(f"hint-{text.encode().hex()}")
+def mark(artist: Artist, run: str = "", hint: str = "") -> None:
+    """Mark an artist of a figure on a page.
+
+    Args:
+        run: a run's or a kind of run's label. The page can highlight everything that has it.
+        hint: a text that browsers show where the pointer is on the artist.
+    """
+    artist.set_gid(f"mark-{run.encode().hex()}-{hint.encode().hex()}")
+
+
+def _marked(tag: re.Match[str]) -> str:
+    run, hint = (escape(bytes.fromhex(part).decode()) for part in tag.groups())
+    return (f'<g data-run="{run}">' if run else "<g>") + (f"<title>{hint}</title>" if hint else "")
 
 
 def replace_in_tags(svg: str, change: Callable[[str], str]) -> str:
@@ -117,7 +132,7 @@ def legend_label(text: str) -> str:
     return f"{_UNHIDDEN}{text}" if text.startswith("_") else text
 
 
-def panel(width: float = 4.2, height: float = 3.1) -> tuple[Figure, Axes]:
+def panel(width: float = 4.2, height: float = 2.7) -> tuple[Figure, Axes]:
     """A figure with one panel. Sizes are in inches; three of the default fit side by side on a page of 1,280 pixels."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()

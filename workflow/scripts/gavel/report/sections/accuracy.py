@@ -58,9 +58,8 @@ def lambda_figure(results: Results) -> Figure:
         f"Greedy accuracy against λ on {_sizes(results)}. Bars, and the grey band for {first.name}: 95 % Wilson "
         f"intervals over questions. Final checkpoint of every RL run ({rl_settings(results)}), "
         + ("best validation checkpoint of SFT. " if first.run == "sft" else "the base model before any training. ")
-        + seeds_sentence(results)
         + (
-            f" With more than {MAX_ERROR_BARS} seeds, individual runs are points without bars."
+            f"With more than {MAX_ERROR_BARS} seeds, individual runs are points without bars."
             if len({about.get("seed") for about in results.runs.values()} - {None}) > MAX_ERROR_BARS
             else ""
         )
@@ -149,22 +148,21 @@ def vote_figure(results: Results) -> Figure:
     )
     if not results.top_k:
         return figure
-    groups = run_selection.kinds_of_run(results)
+    groups = run_selection.kinds_of_run(results) if run_selection.has_seeds(results) else {}
     if groups:
         rows = run_selection.mean_of_seeds(rows, groups)
-    for metric in ("maj", "pass"):
-        for name in results.sets:
+    for name in results.sets:
+        for metric in ("maj", "pass"):
             own = rows[rows.set == name]
             if (own.metric == metric).any():
                 svg = curves_over_k(own, results.names | {k: k for k in groups}, metric)
                 figure.panels.append((f"{name}, {metric}@k", svg))
+        figure.shown = figure.shown or len(figure.panels)
     figure.caption = (
-        f"maj@k: accuracy of the majority vote of k samples; pass@k: how often any of k samples is correct. Greedy "
-        f"decoding is at the left edge. On {_sizes(results)}. {_sampling(results)}; ties count by expectation, samples "
-        "without an answer do not vote. If RL raises maj@k but not pass@k, it chooses better among answers that the "
-        "policy could give before; if pass@k rises too, it also solves other questions. "
-        + ("Bars at the largest k: lowest and highest seed." if groups else f"{BARS} {seeds_sentence(results)}")
-        + run_selection.averaging_note(results)
+        f"Greedy decoding is at the left edge. On {_sizes(results)}. {_sampling(results)}; ties count by expectation, "
+        "samples without an answer do not vote. "
+        + ("Bars at the largest k: lowest and highest seed." if groups else BARS)
+        + (" Lines are means over seeds." if groups else "")
     )
     return figure
 
@@ -177,6 +175,7 @@ def kinds_figure(results: Results) -> Figure:
     first = results.baseline.run
     grid_runs = [about for run, about in results.runs.items() if run != first]
     seed = min((about["seed"] for about in grid_runs if about["seed"] is not None), default=None)
+    grid = [(run, about["algorithm"], about["lambda"]) for run, about in results.runs.items()]
     for name in dict.fromkeys(rows.set):
         for algorithm in dict.fromkeys(about["algorithm"] for about in grid_runs) or [first]:
             runs = {
@@ -184,7 +183,7 @@ def kinds_figure(results: Results) -> Figure:
             }
             own = rows[(rows.set == name) & rows.run.isin(runs | {first})]
             if len(own):
-                svg = accuracy_per_kind(own, results.names, results.study.get("unseen_kinds") or ())
+                svg = accuracy_per_kind(own, results.names, results.study.get("unseen_kinds") or (), grid)
                 figure.panels.append((f"{name}, {algorithm.upper()}", svg))
     figure.data = rows
     unseen = results.study.get("unseen_kinds")

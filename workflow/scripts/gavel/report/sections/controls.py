@@ -13,11 +13,11 @@ from gavel.report.cells import MISSING, Cell, Table, count, difference_cell, est
 from gavel.report.plots.style import label
 from gavel.report.results import Results
 
-REWARDS = {0.0: "the judge alone", 0.5: "the judge, and labels on labelled questions", 1.0: "labels alone"}  # by lambda
+REWARDS = {0.0: "judge alone", 0.5: "judge and labels", 1.0: "labels alone"}  # by lambda
 SFT_SOURCES = {
-    "judge-accepted": "rejection sampling: SFT's own samples of RL's questions that the judge accepts",
-    "majority-vote": "SFT's own samples of RL's questions that have the majority's answer",
-    "all-answers": "the reference solutions of all of RL's questions: an upper bound",
+    "judge-accepted": "on samples that the judge accepts",
+    "majority-vote": "on samples with the majority's answer",
+    "all-answers": "on all reference solutions: an upper bound",
 }
 
 
@@ -56,25 +56,27 @@ def controls_table(results: Results) -> Table:
 
     Without rows if every kind is a single run and there is no control.
     """
-    columns = [("run", ""), ("reward or examples", ""), ("seeds", "")]
-    groups = [("", 3)]
-    for name in results.sets:
-        columns += [
-            ("greedy", "accuracy in %, with its 95 % interval"),
-            (f"Δ {results.baseline.label}", "in percentage points, with the paired 95 % interval"),
-            ("gap closed", "the difference as a share of that of RL with all answers"),
-        ]
-        groups.append((f"{name} ({results.size(name):,} questions)", 3))
-    table = Table(columns, [], groups)
     found = kinds(results)
     if not results.controls.runs and all(kind.seeds < 2 for kind in found):
-        return table
+        return Table([], [])
+    columns, groups = [("run", "with its reward or its examples"), ("seeds", "")], [("", 2)]
     bounds = {name: _bound(found, name) for name in results.sets}
+    for name in results.sets:
+        own = [
+            ("greedy", "accuracy in %, with its 95 % interval"),
+            (f"Δ {results.baseline.label}", "in percentage points, with the paired 95 % interval"),
+        ]
+        if bounds[name] is not None:
+            own.append(("gap closed", "the difference as a share of that of RL with all answers"))
+        columns += own
+        groups.append((f"{name} ({results.size(name):,} questions)", len(own)))
+    table = Table(columns, [], groups)
     for kind in found:
-        cells = [text(kind.label, kind.note), text(kind.source), count(kind.seeds)]
+        cells = [text(kind.label, "; ".join(filter(None, (kind.source, kind.note)))), count(kind.seeds)]
         for name in results.sets:
-            gain = kind.gains.get(name)
-            cells += [estimate_cell(kind.values.get(name)), difference_cell(gain), _share(gain, bounds[name])]
+            gain, bound = kind.gains.get(name), bounds[name]
+            cells += [estimate_cell(kind.values.get(name)), difference_cell(gain)]
+            cells += [] if bound is None else [_share(gain, bound)]
         table.rows.append(cells)
     return table
 
@@ -83,7 +85,7 @@ def kinds(results: Results) -> list[Kind]:
     """The baseline, the kinds of runs of the grid, and the controls."""
     first = results.baseline
     values = {name: results.metric(first.run, name, "greedy") for name in results.sets}
-    found = [Kind(first.label, "where all others start", 1, values, {})]
+    found = [Kind(first.label, "where RL starts", 1, values, {})]
     grid = {run: about for run, about in results.runs.items() if run != first.run}
     for algorithm, lam in dict.fromkeys((about["algorithm"], about["lambda"]) for about in grid.values()):
         members = [run for run, about in grid.items() if (about["algorithm"], about["lambda"]) == (algorithm, lam)]
@@ -103,7 +105,7 @@ def kinds(results: Results) -> list[Kind]:
 
 def _source(algorithm: str, control: str) -> str:
     if algorithm == "base":
-        return "the student before any training"
+        return "before any training"
     return SFT_SOURCES[control] if algorithm == "sft" else CONTROL_REWARDS[control].source
 
 
@@ -145,8 +147,8 @@ def _bound(found: Sequence[Kind], name: str) -> float | None:
     return next((float(gain.difference) for gain in gains if gain is not None and gain.low > 0), None)
 
 
-def _share(gain: Any, bound: float | None) -> Cell:
-    if gain is None or bound is None:
+def _share(gain: Any, bound: float) -> Cell:
+    if gain is None:
         return MISSING
     share = gain.difference / bound
     return Cell(f"{100 * share:.0f} %".replace("-", "−"), sort=share)

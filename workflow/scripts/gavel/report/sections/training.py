@@ -7,8 +7,9 @@ import pandas as pd
 from gavel.judge_eval.records import VerdictRow
 from gavel.report import run_selection
 from gavel.report.cells import Table, count, estimate_cell, join_words, text
-from gavel.report.figure import Figure, rl_settings, seeds_sentence
-from gavel.report.plots.training import diagnostic, sft_curve, training_curve, watcher_names
+from gavel.report.figure import Figure, rl_settings
+from gavel.report.plots.style import run_styles
+from gavel.report.plots.training import curve_limits, diagnostic, sft_curve, training_curve, watcher_names
 from gavel.report.results import Results, judged_rows
 from gavel.report.sections.samples import short
 from gavel.stats.intervals import Estimate, clustered_mean
@@ -35,6 +36,7 @@ LOGGED = {
     "sampling/truncated_fraction": "share truncated by the correction",
 }
 MONITORED = {
+    "judge_wrong": "share that the judge accepts though wrong",
     "gap": "judge reward minus accuracy",
     "kl": "KL to {baseline}, nats a token",
     "entropy": "entropy, nats a token",
@@ -48,7 +50,7 @@ TRUTH = {
     "auc": "reward's AUC within questions",
     "correlation": "correlation with the truth",
 }
-WATCHING = "Dash-dotted: the mean scores of the judges that watch; line marked ‘alarm’: their first alarm. "
+WATCHING = "Grey: the mean scores of the judges that watch; line marked ‘alarm’: their first alarm. "
 PAIRS = 2  # pairs of responses shown for each run
 
 
@@ -72,38 +74,39 @@ def sft_figure(results: Results) -> Figure:
 
 
 def curves_figure(results: Results) -> Figure:
-    """Judge reward and true accuracy, a panel per RL run."""
+    """Judge reward and true accuracy, a panel for each algorithm and λ, all on the same axis."""
     figure = Figure("training-curves", missing="No RL run has a monitor.csv, so there are no training curves.")
     first = results.baseline
     kept = {run: table for run, table in results.monitors.items() if run != first.run}
-    for run, table in ((run, kept[run]) for run in run_selection.selected_runs(results) if run in kept):
-        svg = training_curve(table, results.runs[run].get("best_step"))
-        figure.panels.append((results.names[run], svg))
     if not kept:
         return figure
+    styles = run_styles(_grid(results))
+    limits = curve_limits(kept.values())
+    for kind, runs in run_selection.kinds_of_run(results).items():
+        tables = {results.names[run]: kept[run] for run in runs if run in kept}
+        if tables:
+            best = results.runs[runs[0]].get("best_step") if len(tables) == 1 else None
+            figure.panels.append((kind, training_curve(tables, styles[runs[0]]["color"], limits, best)))
     figure.data = pd.concat([table.assign(run=run) for run, table in kept.items()])
     questions = {int(n) for table in kept.values() if "n" in table for n in table.n.dropna()}
     scored = any("judge" in table and table.judge.notna().any() for table in kept.values())
-    lines = "the judge scored none of them. "
-    if scored:
-        lines = (
-            "vermillion: the judge's mean reward; dotted: fraction that the judge accepts (score above 0.5) although "
-            "wrong. "
-        )
+    lines = "dashed: the judge's mean reward. " if scored else "the judge scored none of them. "
     if scored and any("true_win_rate" in table for table in kept.values()):
         lines = (
-            f"vermillion: how often the pairwise judge prefers the sample to {first.policy}'s sample for the same "
-            "question with the same random numbers (equal ones tie, so the win rate starts at 0.5); blue, dashed: the "
-            "true win rate, by the verifier; dotted: fraction in which the judge prefers a wrong sample to a correct "
-            f"one of {first.name}'s. "
+            f"dashed: how often the pairwise judge prefers the sample to {first.policy}'s sample for the same "
+            "question with the same random numbers (equal ones tie, so the win rate starts at 0.5); dotted: the true "
+            "win rate, by the verifier. "
         )
+    several = run_selection.has_seeds(results)
     figure.caption = (
         f"Samples for {join_words([f'{n:,}' for n in sorted(questions)])} validation questions during training, at "
-        f"temperature {results.study['rl']['temperature']:g}. Blue: true accuracy with its 95 % interval; {lines}"
-        "Dashed vertical line: the best validation step; line marked ‘collapse’: where the monitor flags a collapse. "
-        f"{WATCHING if any(watcher_names(table) for table in kept.values()) else ''}"
+        f"temperature {results.study['rl']['temperature']:g}; one axis for all panels. Solid: true accuracy"
+        f"{'' if several else ' with its 95 % interval'}; {lines}"
+        + ("Thin: seeds; thick: their mean. " if several else "Dashed vertical line: the best validation step. ")
+        + "Line marked ‘collapse’: where the monitor flags a collapse. "
+        f"{WATCHING if watcher_names(kept.values()) else ''}"
         f"{'At λ = 1 the judge still scores these samples but contributes no reward. ' if scored else ''}"
-        f"Settings: {rl_settings(results)}. {seeds_sentence(results)}{run_selection.omission_note(results)}"
+        f"Settings: {rl_settings(results)}."
     )
     return figure
 
@@ -118,9 +121,8 @@ def diagnostics_figure(results: Results) -> Figure:
     }
     _panels(figure, results, results.training, LOGGED | terms)
     if figure.panels:
-        figure.caption = (
-            "Metrics that the trainers logged for each rollout. Thin: each step (in long runs: mean of a block of "
-            f"steps); thick: moving mean.{run_selection.averaging_note(results)}"
+        figure.caption = "Metrics that the trainers logged for each rollout, as moving means. " + (
+            run_selection.averaging_note(results).lstrip() or "Thin: each step (long runs: mean of a block of steps)."
         )
     return figure
 
@@ -135,7 +137,7 @@ def truth_figure(results: Results) -> Figure:
             "read. The judge accepts a score above 0.5; Youden's J is the fraction of correct completions that it "
             "accepts minus that of incorrect ones. The advantages are rewards minus their mean over a question's "
             "completions; 'correlation with the truth' is theirs with those of a reward for correctness alone. "
-            f"Thick: moving mean.{run_selection.averaging_note(results)}"
+            f"Moving means.{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -151,7 +153,7 @@ def monitor_figure(results: Results) -> Figure:
             "Metrics of the validation samples of the training curves; KL and entropy use those for the first 100 "
             "questions. KL "
             f"is between the policy and {results.baseline.policy} that it started from, over the full vocabulary. "
-            f"Thick: moving mean.{run_selection.averaging_note(results)}"
+            f"Moving means.{run_selection.averaging_note(results)}"
         )
     return figure
 
@@ -161,10 +163,6 @@ def _panels(figure: Figure, results: Results, tables: dict[str, pd.DataFrame], c
     runs = [run for run in _grid(results) if run[0] in tables]
     tables = {run: tables[run] for run, _, _ in runs}
     figure.data = pd.concat([rows.assign(run=run) for run, rows in tables.items()]) if tables else figure.data
-    if groups := run_selection.kinds_of_run(results):
-        tables = run_selection.mean_by_step(tables, groups)
-        abouts = {name: results.runs[members[0]] for name, members in groups.items() if name in tables}
-        runs = [(name, about["algorithm"], about["lambda"]) for name, about in abouts.items()]
     for column, title in columns.items():
         title = title.format(baseline=results.baseline.label)
         curves = {run: rows for run, rows in tables.items() if column in rows and rows[column].notna().any()}

@@ -24,7 +24,7 @@ def watchers_table(results: Results) -> Table:
         [],
     )
     for run, monitor in results.monitors.items():
-        for name in watcher_names(monitor):
+        for name in watcher_names([monitor]):
             score, agreed = monitor[WATCH + name].dropna(), monitor.get(AGREEMENT + name, pd.Series(dtype=float))
             cells = [text(results.names[run]), text(name), _change(score), _number(score.max()), _change(agreed)]
             alarm, collapse = results.first_flag(run, ALARM + name), results.collapse(run)
@@ -37,7 +37,7 @@ def alarms_sentence(results: Results) -> str | None:
     steps = {
         (run, name): results.first_flag(run, ALARM + name)
         for run, monitor in results.monitors.items()
-        for name in watcher_names(monitor)
+        for name in watcher_names([monitor])
     }
     if not steps:
         return None
