@@ -96,6 +96,9 @@ def compared(page: str) -> str:
             parts += [markdown(comparison_page.main_results_table(studies, name, "best"))]
         if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
+    for variant, study in studies.items():
+        if study.controls.runs:
+            parts += [f"`{variant}` with its controls:", markdown(controls.controls_table(study))]
     return "\n\n".join([*parts, markdown(tables.overview_table(studies))]) + "\n"
 
 
@@ -211,7 +214,7 @@ def markdown(table: Table) -> str:
 def _markdown(cell: Cell) -> str:
     if not cell.sub:
         return cell.text
-    return f"{cell.text} [{cell.sub}]" if cell.number else f"{cell.text} ({cell.sub})"
+    return f"{cell.text} [{cell.sub}]" if cell.number else f"{cell.text}: {cell.sub}"
 
 
 def fill(page: Path, text: str) -> None:
