@@ -1,12 +1,16 @@
 """The report in a browser, opened from disk: no request, no error, and everything that can be clicked does its work."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 
 from gavel.report.comparison import page as comparison
 from gavel.report.page import render
 from helpers import fake_results
-from helpers.browsing import keep
+from helpers.browsing import SHOTS, keep
 
 WIDTHS = (1280, 400)
 
@@ -133,10 +137,88 @@ def test_a_printed_page_has_no_controls(opened, pages):
     assert len(page.pdf(format="A4")) > 50_000
 
 
+def pdf_pages(content: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", content))
+
+
+def test_the_summary_prints_on_two_pages(opened, pages, tmp_path):
+    page, said, _ = opened(pages["study"] + "?summary")
+    whole = pdf_pages(opened(pages["study"])[0].pdf(format="A4"))
+    summary = page.pdf(format="A4")
+    keep(page, "summary")
+    if SHOTS:
+        Path(SHOTS, "summary.pdf").write_bytes(summary)
+    assert pdf_pages(summary) == 2 < whole
+    page.emulate_media(media="print")
+    assert page.locator("#answer").is_visible() and page.locator("section[aria-labelledby=judge] > figure").is_visible()
+    assert not page.locator("section[aria-labelledby=samples]").is_visible()
+    assert said == []
+
+
+def test_one_run_is_highlighted_in_all_figures_and_tables(opened, pages):
+    page, said, _ = opened(pages["study"])
+    kind = "GRPO λ\u00a0=\u00a00.5"
+    assert kind in page.locator("#highlight option").all_inner_texts()
+    faint = "node => Number(getComputedStyle(node).opacity)"
+    page.locator("#highlight").select_option(kind)
+    figures = page.locator("figure", has=page.locator(f'svg [data-run="{kind}"]'))
+    assert figures.count() >= 4
+    for mark in page.locator("svg [data-run]").all():
+        own = mark.get_attribute("data-run").split(", ")[0] == kind
+        assert mark.evaluate(faint) == (1 if own else pytest.approx(0.12))
+    rows = page.locator("tr.on").all()
+    assert rows and all(row.locator("th").first.text_content().strip().startswith(kind) for row in rows)
+    page.locator(f'main > figure svg [data-run="{kind}"]').first.dispatch_event("click")
+    assert page.locator("#highlight").input_value() == "" and page.locator("tr.on").count() == 0
+    assert said == []
+
+
+def test_marks_tell_their_values(opened, pages):
+    page, _, _ = opened(pages["study"])
+    titles = page.locator("main > figure svg [data-run] > title").all_text_contents()
+    assert any(
+        re.fullmatch(r"GRPO λ\s=\s0.5, main: [+−][\d.]+ points \([+−][\d.]+ to [+−][\d.]+\)", title) for title in titles
+    )
+
+
+def test_a_phone_has_a_menu(opened, pages):
+    page, _, _ = opened(pages["study"], 400)
+    links = page.locator("nav .links a")
+    assert not links.first.is_visible()
+    page.locator("#menu").click()
+    assert page.locator("#menu").get_attribute("aria-expanded") == "true"
+    assert all(link.is_visible() for link in links.all())
+    page.locator("nav a[href='#judge']").click()
+    assert not links.first.is_visible()
+    page.wait_for_function("() => Math.abs(document.getElementById('judge').getBoundingClientRect().top) < 200")
+
+
+def test_terms_lead_to_their_meaning(opened, pages):
+    page, _, _ = opened(pages["study"])
+    terms = {term.get_attribute("href") for term in page.locator("a.term").all()}
+    assert len(terms) >= 8
+    assert all(page.locator(f"dt[id='{term[1:]}']").count() == 1 for term in terms)
+    page.locator("section[aria-labelledby=judge] .how summary").click()
+    page.locator("section[aria-labelledby=judge] a.term").first.click()
+    page.wait_for_function("() => document.getElementById('glossary').open")
+    assert page.locator("#term-auc").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", ["study", "comparison"])
+def test_axe_finds_nothing_serious(opened, pages, kind, width, scheme):
+    page, _, _ = opened(pages[kind], width, color_scheme=scheme)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = Axe().run(page).response["violations"]
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
 def test_the_real_small_study_opens(opened, finished):
     page, said, asked = opened((finished.results / "report.html").as_uri())
     assert said == []
     assert len([address for address in asked if not address.startswith("data:")]) == 1
     assert page.locator("h1").inner_text() == "Does every part run?"
-    assert page.locator("section[aria-labelledby=provenance] figure svg").count() == 1  # the graph of rules
+    assert page.locator("#provenance figure svg").count() == 1  # the graph of rules
     keep(page, "small-study", full_page=True)

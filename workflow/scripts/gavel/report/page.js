@@ -54,6 +54,7 @@
     const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
     const body = table.tBodies[0];
     heads.forEach((head, column) => {
+      if (!head.textContent.trim()) return;
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
@@ -132,8 +133,17 @@
   addEventListener("hashchange", reveal);
   reveal();
 
+  // Printing opens everything; the summary is what is unfolded of the first sections. `?summary` in the address is for
+  // `chromium --headless --print-to-pdf`.
+  root.classList.toggle("summary", location.search === "?summary");
   addEventListener("beforeprint", () => {
+    if (root.classList.contains("summary")) return;
     for (const folded of document.querySelectorAll("details")) folded.open = true;
+  });
+  document.getElementById("print-summary")?.addEventListener("click", () => {
+    root.classList.add("summary");
+    print();
+    root.classList.remove("summary");
   });
 
   const filters = document.getElementById("filters");
