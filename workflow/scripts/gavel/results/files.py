@@ -94,7 +94,8 @@ def read_runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]
         rules = [rule] if rule else ["train_rl"]
         if is_control(cast(RunColumns, summary)) and summary["algorithm"] == "sft":
             rules = ["train_control", "control_examples"]
-        logs = [Path(files.log(RULES[one]) if rule else files.log(RULES[one], run=run)) for one in rules]
+        of = {} if rule else {"run": run}
+        logs = [Path(files.log(RULES[one], **of)) for one in rules]  # type: ignore[arg-type]  # rules are frozen
         if summary["status"] == "missing" and (written := [log for log in logs if log.exists()]):
             summary |= {"status": "failed", "reason": last_line(written[0])}
     return runs
@@ -113,8 +114,11 @@ def last_line(log: Path) -> str:
 
 def first_flag(validations: pd.DataFrame, column: str) -> float | None:
     """The step of a run's first validation with 1 in a column; None if there is none."""
-    flagged = validations.step[validations[column] == 1] if column in validations else []
-    return flagged.min() if len(flagged) else None
+    if column not in validations:
+        return None
+    flagged = validations.loc[validations[column] == 1, "step"]
+    first: float | None = None if flagged.empty else flagged.min()
+    return first
 
 
 def matching(files: Layout, pattern: str) -> list[Path]:

@@ -76,7 +76,7 @@ class StudyResults:
             kind (str): `baseline`, `grid` or `control`
             algorithm (str): such as `grpo`; `sft`, or `base` for the student as it is
             lambda (float64): weight of the verifiable reward on labelled questions, from 0 to 1; missing unless `grid`
-            seed (Int64): seed of the run; missing for the baseline
+            seed (Int64): seed of the training; missing for `base`
             control (str): a control's name; missing for the others
             status (str): `finished`, `running`, `failed`, `stopped` (killed) or `waiting`
             reason (str): last line of the log of a run that failed
@@ -125,7 +125,12 @@ class StudyResults:
         rows = rows[(rows.set == wanted["set"]) & (rows.metric == wanted["metric"]) & (rows.k == wanted["k"])]
         rows = rows[rows.checkpoint == rows.run.map(main_checkpoint)]
         return {
-            row.run: {"accuracy": row.value, "accuracy_low": row.low, "accuracy_high": row.high, "questions": row.n}
+            str(row.run): {
+                "accuracy": row.value,
+                "accuracy_low": row.low,
+                "accuracy_high": row.high,
+                "questions": row.n,
+            }
             for row in rows.itertuples()
         }
 
@@ -142,7 +147,9 @@ class StudyResults:
         Columns:
             run (str): the run
             checkpoint (str): `last` or `best` (by validation); the main one is in `runs`
-            algorithm (str), lambda (float64), seed (Int64), control (str): as in `runs`
+            algorithm (str), lambda (float64): as in `runs`
+            seed (Int64): seed of the training; missing for the baseline
+            control (str): as in `runs`
             set (str): the test set
             metric (str): such as `greedy`, `maj`, `pass`, `best_of`, `tokens`, `pdr`, or `greedy_kind:<kind>`
             k (int64): number of samples for each question that the metric uses; 1 for `greedy`
