@@ -1,11 +1,16 @@
-"""Generate the config's JSON schema and reference, envs/gavel.yaml and docs/cost.md from their sources."""
+"""Generate the config's JSON schema and reference, envs/gavel.yaml, docs/cost.md and the columns in docs/results-api.md
+from their sources."""
 
+import inspect
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
 from gavel.cli.cost import page
 from gavel.common.files import write_text
+from gavel.results import JudgeResults, StudyResults
 from gavel.study.cost.estimate import Assumptions
 from gavel.study.reference import reference
 from gavel.study.schema import study
@@ -19,9 +24,56 @@ def schema_text() -> str:
 
 
 def readme_text(readme: str) -> str:
-    """The README with its reference part regenerated."""
-    head, rest = readme.split(BEGIN)
-    return head + BEGIN + "\n" + reference() + "\n" + END + rest.split(END)[1]
+    """config/README.md with its reference part regenerated."""
+    return _with_reference(readme, reference())
+
+
+def _with_reference(page: str, text: str) -> str:
+    head, rest = page.split(BEGIN)
+    return head + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1]
+
+
+class Column(NamedTuple):
+    """A column of a frame: its pandas dtype and what it means."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+FRAMES = {
+    "results": (StudyResults, ("runs", "metrics", "comparisons", "seeds", "samples", "rollouts")),
+    "results.judge": (JudgeResults, ("calibration", "reliability", "verdicts")),
+}
+
+
+def frame_columns(docstring: str) -> list[Column]:
+    """The columns that a docstring of `gavel.results` lists: `name, name (dtype), name (dtype): meaning` lines."""
+    found = []
+    for line in inspect.cleandoc(docstring).split("\nColumns:\n")[1].splitlines():
+        names, meaning = line.strip().split(": ", maxsplit=1)
+        for several, dtype in re.findall(r"([\w, ]+) \((\w+)\)", names):
+            found += [Column(name, dtype, meaning) for name in several.strip(", ").split(", ")]
+    return found
+
+
+def frames_text() -> str:
+    """A section for each frame of `gavel.results`, with a table of its columns."""
+    parts = []
+    for place, (owner, names) in FRAMES.items():
+        for name in names:
+            text = getattr(owner, name).__doc__
+            about = inspect.cleandoc(text).split("\nColumns:\n")[0].split("\nArgs:\n")[0].strip()
+            call = {"samples": "(run=None, set=None)", "rollouts": "(run)", "verdicts": "(run=None)"}.get(name, "")
+            rows = [f"| `{column.name}` | {column.dtype} | {column.meaning} |" for column in frame_columns(text)]
+            table = "\n".join(["| column | dtype | meaning |", "|---|---|---|", *rows])
+            parts.append(f"### `{place}.{name}{call}`\n\n{about}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def results_text(page: str) -> str:
+    """docs/results-api.md with its columns regenerated."""
+    return _with_reference(page, frames_text())
 
 
 def environment_text() -> str:
@@ -41,8 +93,9 @@ def cost_text() -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "config" / "README.md"
+    readme, results = ROOT / "config" / "README.md", ROOT / "docs" / "results-api.md"
     write_text(ROOT / "workflow" / "schemas" / "config.schema.yaml", schema_text())
     write_text(readme, readme_text(readme.read_text()))
     write_text(ROOT / "envs" / "gavel.yaml", environment_text())
     write_text(ROOT / "docs" / "cost.md", cost_text())
+    write_text(results, results_text(results.read_text()))

@@ -23,3 +23,9 @@ def test_the_command_line_starts_without_torch():
     """Importing it takes seconds, in which `gavel score | head` would show nothing."""
     code = "import sys, gavel.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_results_are_read_without_torch():
+    code = "import sys, gavel.results; print({'torch', 'transformers', 'matplotlib', 'snakemake'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

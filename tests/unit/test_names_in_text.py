@@ -20,6 +20,7 @@ TEXTS = [
         "docs/**/*.md",
         "config/*.md",
         "benchmarks/*",
+        "examples/*",
         "results/*.md",
         "workflow/**/*",
         "tests/**/*.py",

@@ -553,6 +553,8 @@ def test_generated_files_are_current():
     readme = (ROOT / "config/README.md").read_text()
     assert readme == write_reference.readme_text(readme), "run `make docs`"
     assert (ROOT / "docs/cost.md").read_text() == write_reference.cost_text(), "run `make docs`"
+    results = (ROOT / "docs/results-api.md").read_text()
+    assert results == write_reference.results_text(results), "run `make docs`"
     assert (ROOT / "envs/gavel.yaml").read_text() == write_reference.environment_text(), "run `make docs`"
 
 

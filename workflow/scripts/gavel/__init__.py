@@ -5,6 +5,8 @@ A package imports only from packages further down, as CONTRIBUTING.md shows.
 - `cli`: the `gavel` command
 - `report`: a study's page, and the page that compares several
 - `replay`: other rewards for a finished study's completions
+- `results`: a study's results as pandas frames
+- `trl`: judge and monitor for TRL scripts
 - `study`: from YAML to a workflow
 - `training`: SFT, RL, judge training and tiny models from scratch
 - `judge_eval`: how good a judge is

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,10 @@ from types import UnionType
 from typing import Any, NamedTuple, cast
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
-from gavel.common.errors import InputError, first_line
-from gavel.common.files import read_json, read_jsonl
-from gavel.common.redaction import redact, redact_config
+from gavel.common.errors import InputError
+from gavel.common.files import read_jsonl
+from gavel.common.redaction import redact_config
 from gavel.evaluation.metrics import (
     COMPARISON_COLUMNS,
     METRIC_COLUMNS,
@@ -23,14 +22,24 @@ from gavel.evaluation.metrics import (
     is_primary,
     main_checkpoint,
 )
-from gavel.evaluation.records import Primary, RunColumns
+from gavel.evaluation.records import Primary
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
 from gavel.judge_eval.records import VerdictRow
 from gavel.report.baseline import BASELINES, Baseline, control_label
 from gavel.report.plots.style import label
+from gavel.results.files import (
+    NUMBER,
+    REQUIRED_COLUMNS,
+    RERUN,
+    first_flag,
+    matching,
+    read_object,
+    read_runs,
+    read_table,
+    read_tables,
+)
 from gavel.study import layout
-from gavel.study.layout import Layout, primary_comparison, run_name
-from gavel.study.layout import runs as runs_of
+from gavel.study.layout import Layout, primary_comparison
 from gavel.study.rules import RULES
 
 
@@ -41,16 +50,8 @@ class Tokens(NamedTuple):
     judge: float | None = None
 
 
-RERUN = "delete it and rerun the study"  # advice for a file that the study did not write in this form
-NUMBER = int | float
-# Columns of text, and columns that have a value in every row of the test results.
-TEXT_COLUMNS = set("algorithm control run checkpoint set metric baseline primary judge by part items".split())
-REQUIRED_COLUMNS = set("run checkpoint baseline set metric k n".split())
-# Columns of numbers in monitor.csv and training.csv.
-MONITOR_COLUMNS = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
 CALIBRATION = {"auc_within": NUMBER | None, "auc_within_ci95": list | None, "accuracy": NUMBER | None}
 SIGNAL = {"mixed": NUMBER, "effective_groups": NUMBER, "truncated": NUMBER, "correlation": NUMBER | None}
-RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
 
 
 @dataclass
@@ -162,9 +163,7 @@ class Results:
 
     def first_flag(self, run: str, column: str) -> float | None:
         """The step of a run's first validation with 1 in a column; None if there is none."""
-        validations = self.monitors.get(run, pd.DataFrame())
-        called = validations.step[validations[column] == 1] if column in validations else []
-        return called.min() if len(called) else None
+        return first_flag(self.monitors.get(run, pd.DataFrame()), column)
 
     def size(self, name: str) -> int:
         """The number of questions in a test set."""
@@ -211,12 +210,12 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
     """
     files, study = Layout(root), redact_config(study)
     made = Layout(tables or root)
-    found = _runs(files, study)
+    found = read_runs(files, study)
     runs = {run: about for run, about in found.items() if not is_control(about)}
     tables_of = {
-        "metrics": _table(made.metrics, METRIC_COLUMNS, REQUIRED_COLUMNS),
-        "comparisons": _table(made.comparisons, COMPARISON_COLUMNS, REQUIRED_COLUMNS),
-        "seeds": _table(made.seeds, SEED_COLUMNS),
+        "metrics": read_table(made.metrics, METRIC_COLUMNS, REQUIRED_COLUMNS),
+        "comparisons": read_table(made.comparisons, COMPARISON_COLUMNS, REQUIRED_COLUMNS),
+        "seeds": read_table(made.seeds, SEED_COLUMNS),
     }
     controls = {run: about for run, about in found.items() if is_control(about)}
     own = {name: _of_controls(table, controls) for name, table in tables_of.items()}
@@ -226,13 +225,13 @@ def load(root: str | Path, study: dict[str, Any], tables: str | Path | None = No
         **{name: table[~own[name]].reset_index(drop=True) for name, table in tables_of.items()},
         controls=ControlResults(controls, **{name: table[own[name]] for name, table in tables_of.items()}),
         runs=runs,
-        monitors=_tables({run: files.runs(run).monitor for run in runs}),
-        training=_tables({run: files.runs(run).training for run in runs}),
+        monitors=read_tables({run: files.runs(run).monitor for run in runs}),
+        training=read_tables({run: files.runs(run).training for run in runs}),
         rollouts=_rollouts(files, runs),
         calibration=_optional(files.judge.calibration, **CALIBRATION),
         signal=_optional(files.judge.signal, **SIGNAL),
         policies=_optional(files.judge.policies),
-        judge_benchmark=_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
+        judge_benchmark=read_table(files.judge.benchmark_csv, list(BENCHMARK_COLUMNS)),
         audit=_optional(files.data.audit),
         splits=_optional(files.data.splits, counts=dict | None),
         benchmarks=_benchmarks(Path(files.benchmarks)),
@@ -249,46 +248,6 @@ def _of_controls(table: pd.DataFrame, controls: Mapping[str, Any]) -> pd.Series:
     return table.control.notna() if "control" in table and "run" not in table else table.run.isin(list(controls))
 
 
-def _runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    planned, named = runs_of(study), study["primary"]
-    # In a study's own config these are runs of the grid; in a changed one they are reported as missing.
-    for seed in study["rl"]["seeds"] if named["seed"] is None else [named["seed"]]:
-        columns = {"algorithm": named["algorithm"], "lambda": named["lambda"], "seed": seed, "control": None}
-        missing = cast(RunColumns, columns)
-        planned.setdefault(run_name(named["algorithm"], named["lambda"], seed), missing)
-    runs = {run: {"run": run, **grid_run, "status": "missing"} for run, grid_run in planned.items()}
-    for path in matching(files, files.runs("*").run_json):
-        run = path.parent.name
-        if run in BASELINES and run not in planned:
-            continue  # from before the config's `sft` was changed
-        found = read_object(path, **RUN)
-        if "status" not in found:
-            raise InputError(f"{path}: no 'status'; {RERUN}")
-        runs[run] = runs.get(run, {"algorithm": run, "lambda": 0.0, "seed": None}) | found
-        if runs[run]["algorithm"] not in BASELINES and runs[run]["lambda"] is None and not is_control(runs[run]):
-            raise InputError(f"{path}: no 'lambda', which an RL run needs; {RERUN}")
-    for run, about in runs.items():
-        rule = baseline_rule(run)
-        rules = [rule] if rule else ["train_rl"]
-        if is_control(about) and about["algorithm"] == "sft":
-            rules = ["train_control", "control_examples"]
-        logs = [Path(files.log(RULES[one]) if rule else files.log(RULES[one], run=run)) for one in rules]
-        if about["status"] == "missing" and (written := [log for log in logs if log.exists()]):
-            about |= {"status": "failed", "reason": last_line(written[0])}
-    return runs
-
-
-def baseline_rule(run: str) -> str | None:
-    """The rule that makes a baseline; None for a run of the grid."""
-    return {"sft": "train_sft", "base": "validate_base"}.get(run)
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log with secrets redacted, cut after 300 characters."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return redact(lines[-1])[:300] if lines else "its log is empty"
-
-
 def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple[Any, ...]]:
     """Values of some columns -> the first row with them, as a named tuple."""
     index: dict[tuple[Hashable, ...], tuple[Any, ...]] = {}
@@ -296,28 +255,6 @@ def _by(rows: pd.DataFrame, *columns: str) -> dict[tuple[Hashable, ...], tuple[A
     for row in rows.itertuples(index=False):
         index.setdefault(tuple(getattr(row, column) for column in columns), row)
     return index
-
-
-def matching(files: Layout, pattern: str) -> list[Path]:
-    """The existing files that match a path of `files` in which `*` stands for a name."""
-    return sorted(Path(files.root).glob(pattern.removeprefix(f"{files.root}/")))
-
-
-def read_object(path: Path, **kinds: type | UnionType) -> dict[str, Any]:
-    """Read a JSON object and check the types of some keys' values; the keys are optional.
-
-    Raises:
-        InputError: the file has no JSON object, or a value has another type.
-    """
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; {RERUN}")
-    for key, kind in kinds.items():
-        if key in found and not isinstance(found[key], kind):
-            raise InputError(
-                f"{path}: {key!r} is {type(found[key]).__name__}, which a study never writes here; {RERUN}"
-            )
-    return found
 
 
 def judged_rows(path: str) -> list[VerdictRow]:
@@ -330,59 +267,12 @@ def _optional(path: str, **kinds: type | UnionType) -> dict[str, Any] | None:
     return read_object(Path(path), **kinds) if Path(path).exists() else None
 
 
-def _table(path: str, columns: list[str], filled: Iterable[str] = ()) -> pd.DataFrame:
-    """A table of the workflow, without rows if the file is missing.
-
-    Raises:
-        InputError: a column or a value is missing, or a column of numbers has text.
-    """
-    if not Path(path).exists():
-        return pd.DataFrame(columns=columns)
-    try:
-        # 'None' and 'NA' are ordinary names here; only an empty field is a missing value.
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {RERUN}") from None
-    if lost := [name for name in columns if name not in table]:
-        raise InputError(f"{path}: no column {lost[0]!r}; {RERUN}")
-    if wrong := [name for name in columns if name not in TEXT_COLUMNS and not _numeric(table[name])]:
-        raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
-    if gaps := [name for name in columns if name in filled and table[name].isna().any()]:
-        raise InputError(f"{path}: a row has no {gaps[0]!r}, as if the file was cut off; {RERUN}")
-    return table
-
-
-def _numeric(column: pd.Series) -> bool:
-    return is_numeric_dtype(column) or column.isna().all()
-
-
-def _tables(paths: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """Run -> its table, for tables that exist and have rows. Raises `InputError` as `_table` does."""
-    found = {}
-    for run, path in paths.items():
-        if Path(path).exists() and Path(path).stat().st_size:
-            table = csv_table(path)
-            if wrong := [name for name in MONITOR_COLUMNS if name in table and not _numeric(table[name])]:
-                raise InputError(f"{path}: the column {wrong[0]!r} has values that are not numbers; {RERUN}")
-            if len(table) and "step" in table:
-                found[run] = table
-    return found
-
-
 def _rollouts(files: Layout, runs: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Run -> its rows of rollouts.csv; none if the study has kept no rollouts."""
     if not Path(files.rollouts).exists():
         return {}
-    table = _table(files.rollouts, ["run", "step", "correct", "youden_j", "auc", "correlation"], ["run", "step"])
+    table = read_table(files.rollouts, ["run", "step", "correct", "youden_j", "auc", "correlation"], ["run", "step"])
     return {str(run): rows.reset_index(drop=True) for run, rows in table.groupby("run", sort=False) if run in runs}
-
-
-def csv_table(path: str | Path) -> pd.DataFrame:
-    """A CSV file with any columns. Raises `InputError` if it is not a CSV table."""
-    try:
-        return pd.read_csv(path)
-    except ValueError as error:
-        raise InputError(f"{path}: not a CSV table ({first_line(error)}); {RERUN}") from None
 
 
 def _benchmarks(folder: Path) -> pd.DataFrame:

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gavel.common.errors import first_line
+from gavel.common.files import write_text
+from gavel.common.redaction import redact_config
 from gavel.evaluation.metrics import write_metrics
 from gavel.report.page import render
+from gavel.report.results import plain_types
 from gavel.study import layout
 
 
@@ -29,7 +34,7 @@ def write_reports(unfinished: Iterable[dict[str, Any]]) -> None:
 
 
 def write(study: dict[str, Any]) -> Path | None:
-    """Write `unfinished/report.html` and the tables behind it in the results folder.
+    """Write `unfinished/report.html`, the tables behind it and the config in the results folder.
 
     No output of the workflow is touched, so the same command resumes the study.
 
@@ -54,5 +59,6 @@ def write(study: dict[str, Any]) -> Path | None:
     )
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     facts = {"provenance": {"generated": f"{now}, before the study was finished"}}
+    write_text(made.config, yaml.safe_dump(plain_types(redact_config(study)), sort_keys=False, allow_unicode=True))
     render(study["results_dir"], study | facts, made.report, tables=made.root)
     return Path(made.report)

@@ -14,7 +14,7 @@ from gavel.study.layout import Layout
 from gavel.study.schema.base import Section
 
 # Folders of the project that cannot be a study's; neither can any that begins with a dot (.git, .venv).
-PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tests", "tools", "workflow")
+PROJECT = ("benchmarks", "config", "docs", "envs", "examples", "profiles", "resources", "tests", "tools", "workflow")
 # Names in `results` that belong to the default study and to jobs on Slurm; other studies' folders may be beside them. A
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (

@@ -18,8 +18,9 @@ from gavel.report.comparison.outcomes import outcomes
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
 from gavel.report.plots.results import accuracy_against
-from gavel.report.results import NUMBER, Results, load
+from gavel.report.results import Results, load
 from gavel.report.sections import judge_benchmark, judge_training
+from gavel.results.files import NUMBER
 from gavel.study import config_files
 from gavel.study.layout import Layout
 

@@ -23,8 +23,9 @@ from gavel.report.cells import (
     percent,
     text,
 )
-from gavel.report.results import RERUN, Results
+from gavel.report.results import Results
 from gavel.report.sections.votes import COLUMNS, best_of_size
+from gavel.results.files import RERUN
 from gavel.stats.intervals import holm
 
 # Config keys that do not affect results.

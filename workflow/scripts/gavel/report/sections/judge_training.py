@@ -26,10 +26,11 @@ from gavel.report.cells import (
 )
 from gavel.report.figure import Figure
 from gavel.report.plots.judges import judge_progress, selection_curve
-from gavel.report.results import Results, csv_table, last_line
+from gavel.report.results import Results
 from gavel.report.sections.data_and_cost import trained_tokens
 from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
+from gavel.results.files import csv_table, last_line
 from gavel.stats.intervals import Estimate, clustered_mean
 from gavel.study.layout import judge_stages
 from gavel.study.rules import RULES
