@@ -1,5 +1,5 @@
-"""A hub on loopback: as much of the Hugging Face hub's HTTP interface as its own library asks for when it downloads, and
-when it creates a repository and uploads a folder (with LFS, not with Xet)."""
+"""A hub on loopback: as much of the Hugging Face hub's HTTP interface as its own library asks for when it downloads,
+and when it creates a repository and uploads a folder (with LFS, not with Xet)."""
 
 import base64
 import hashlib
@@ -53,13 +53,13 @@ def _handler(root: Path, token: str, asked: list[str]):
         def do_POST(self):
             parts, body = unquote(urlsplit(self.path).path).strip("/").split("/"), self._body()
             asked.append("/".join(parts))
+            if parts[:2] == ["api", "validate-yaml"]:  # without a token
+                return self._validate(json.loads(body)["content"])
             if self.headers["Authorization"] != f"Bearer {token}":
                 return self._refuse(401, "InvalidToken", "Invalid username or password.")
             refused = root / REFUSE
             if refused.exists() and refused.read_text() in asked[-1]:
                 return self._refuse(500, "Internal", "Out of order.")
-            if parts[:2] == ["api", "validate-yaml"]:
-                return self._validate(json.loads(body)["content"])
             if parts[:3] == ["api", "repos", "create"]:
                 return self._create(json.loads(body))
             if parts[-1] == "batch":  # [datasets/]owner/name.git/info/lfs/objects/batch
@@ -103,14 +103,14 @@ def _handler(root: Path, token: str, asked: list[str]):
             owner, name, kind = wanted["organization"], wanted["name"], f"{wanted.get('type', 'model')}s"
             if owner != OWNER:
                 return self._refuse(403, "Forbidden", f"You don't have the rights to create a {kind[:-1]} there.")
-            folder = root.joinpath(kind, owner, name)
+            folder, prefix = root.joinpath(kind, owner, name), "" if kind == "models" else f"{kind}/"
+            address = f"http://{self.headers['Host']}/{prefix}{owner}/{name}"
             if folder.exists():
-                return self._refuse(409, "RepoAlreadyExists", "You already created this repository.")
+                return self._json({"error": "You already created this repository.", "url": address}, 409)
             folder.mkdir(parents=True)
             if wanted.get("visibility") == "private":
                 (folder / ".private").touch()
-            prefix = "" if kind == "models" else f"{kind}/"
-            self._json({"url": f"http://{self.headers['Host']}/{prefix}{owner}/{name}"})
+            self._json({"url": address})
 
         def _preupload(self, folder: Path, files: list[dict]):
             answers = []

@@ -170,7 +170,7 @@ def asks_judge(chosen: Chosen) -> bool:
     if chosen.about["algorithm"] == "sft":
         return False
     schedule = chosen.about["settings"].get("lambda_schedule") or {}
-    return min(chosen.about["lambda"], schedule.get("start", 1.0)) < 1
+    return bool(min(chosen.about["lambda"], schedule.get("start", 1.0)) < 1)
 
 
 def simulated_share(results: Results) -> float:

@@ -1,7 +1,7 @@
 """Upload a published run to the Hugging Face hub, or to the one that `HF_ENDPOINT` names."""
 
 from huggingface_hub import DatasetCard, HfApi, ModelCard, constants, errors, get_token
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in its list of exports
 
 from gavel import __version__
 from gavel.common.errors import InputError, first_line
@@ -69,7 +69,7 @@ def push(upload: Upload, *, private: bool, message: str) -> str:
                 f"--private: {address(upload)} is public already; make it private in its settings, or name another "
                 f"repository; nothing was uploaded, and {again}"
             )
-        CARDS.get(upload.kind, ModelCard).load(upload.folder / CARD).validate(upload.kind)
+        _validate_card(upload)
         return api.upload_folder(
             repo_id=upload.repo, repo_type=upload.kind, folder_path=upload.folder, commit_message=message
         ).commit_url
@@ -81,12 +81,21 @@ def push(upload: Upload, *, private: bool, message: str) -> str:
         ) from None
     except InputError:
         raise
-    except ValueError as error:
-        raise InputError(
-            f"{upload.folder / CARD}: the hub refuses its metadata ({first_line(error)}); {again}"
-        ) from None
-    except (errors.HTTPError, OSError, RuntimeError) as error:
+    except Exception as error:  # of the library, of httpx, of hf_xet, and of what reads an answer that is no JSON
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise InputError(
             f"{address(upload)}: the upload failed ({first_line(cause)}); check the network and HF_ENDPOINT; {again}"
+        ) from None
+
+
+def _validate_card(upload: Upload) -> None:
+    """Let the hub check a card's metadata before anything is uploaded. Raises `InputError` if they are not valid."""
+    path = upload.folder / CARD
+    try:
+        CARDS.get(upload.kind, ModelCard).load(path).validate(upload.kind)
+    except errors.HfHubHTTPError:
+        raise
+    except ValueError as error:
+        raise InputError(
+            f"{path}: its metadata are not valid ({first_line(error)}); correct them and give the command again"
         ) from None

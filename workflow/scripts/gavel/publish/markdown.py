@@ -56,7 +56,11 @@ def table(found: Table) -> Markdown:
     """A table of the report; a cell's second line follows in brackets, and tooltips are left out."""
     columns = [escape(title) for title, _ in found.columns]
     marks = ["---:" if cells and cells[0].number else "---" for cells in zip(*found.rows, strict=True)]
-    lines = [columns, marks or ["---"] * len(columns), *([_cell(cell) for cell in row] for row in found.rows)]
+    lines: list[list[Any]] = [
+        columns,
+        marks or ["---"] * len(columns),
+        *([_cell(cell) for cell in row] for row in found.rows),
+    ]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
@@ -93,8 +97,8 @@ def with_metadata(card: type[RepoCard], data: CardData, body: str) -> str:
         ValueError: it would not read the same metadata again.
     """
     content = f"---\n{data.to_yaml()}\n---\n\n{_without_home(redact(body))}"
-    if card(content).data.to_dict() != data.to_dict():
-        raise ValueError(f"the metadata of the card does not survive: {data.to_dict()}")
+    if card(content).data.to_yaml() != data.to_yaml():
+        raise ValueError(f"the metadata of the card does not survive:\n{data.to_yaml()}")
     return content
 
 

@@ -43,8 +43,10 @@ def base_model(chosen: Chosen, plan: Plan) -> str | None:
     """
     student = chosen.sources.get("student")
     trained_on = chosen.results.baseline.run
-    if plan.base or (student and (trained_on == "base" or not plan.adapters)):
-        return plan.base or student["name"]
+    if plan.base:
+        return plan.base
+    if student and (trained_on == "base" or not plan.adapters):
+        return student["name"]
     if not plan.adapters:
         return None
     below = "the student, which is not from the hub" if trained_on == "base" else "the SFT policy"

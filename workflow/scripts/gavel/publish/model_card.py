@@ -73,7 +73,7 @@ def _metadata(chosen: Chosen, plan: Plan) -> ModelCardData:
         tags=_tags(chosen),
         model_name=title(chosen, plan),
         eval_results=list(_results(chosen)),
-        **{key: known.get(key) for key in LICENSE},
+        **{key: known[key] for key in LICENSE if key in known},
     )
 
 
@@ -245,10 +245,10 @@ def _collapse(chosen: Chosen) -> str | None:
     if chosen.about["algorithm"] == "sft":
         return None
     found = monitor(chosen)
-    if "judge" not in found or not found.judge.notna().any():
+    if not {"judge", "collapsed"} <= set(found) or not found.judge.notna().any():
         return "The monitor could not detect a collapse: the judge scored none of the run's validation samples."
-    flagged = found.step[found.collapsed == 1] if "collapsed" in found else []
-    if not len(flagged):
+    flagged = found.step[found.collapsed == 1]
+    if flagged.empty:
         return "The monitor flagged no collapse of this run."
     return f"The monitor flagged a collapse of this run at step {flagged.min():.0f}."
 
@@ -289,7 +289,8 @@ def _place(chosen: Chosen) -> list[str]:
         ]
     if not results.is_pooled:
         return []
-    mean = results.comparison(primary["run"], results.baseline.run, primary["set"], primary["metric"], primary["k"])
+    named = primary["set"], primary["metric"], primary["k"] or 1
+    mean = results.comparison(primary["run"], results.baseline.run, *named)
     over = f": {points(mean.difference)} points ({interval(mean)})" if mean else ""
     return [
         f"This is one of {len(primary['runs'])} seeds. The study's answer is about their mean on "
