@@ -245,9 +245,9 @@ def _collapse(chosen: Chosen) -> str | None:
     if chosen.about["algorithm"] == "sft":
         return None
     found = monitor(chosen)
-    if not {"judge", "collapsed"} <= set(found) or not found.judge.notna().any():
+    if "judge" not in found or not found.judge.notna().any():
         return "The monitor could not detect a collapse: the judge scored none of the run's validation samples."
-    flagged = found.step[found.collapsed == 1]
+    flagged = found.step[found.get("collapsed", found.step * 0) == 1]
     if flagged.empty:
         return "The monitor flagged no collapse of this run."
     return f"The monitor flagged a collapse of this run at step {flagged.min():.0f}."
