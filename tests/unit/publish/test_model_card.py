@@ -179,12 +179,34 @@ def test_the_bound_with_all_answers_says_so_first(made, page):
     assert "upper bound: it was trained" not in page.text
 
 
-def test_a_simulated_judge_is_stated_where_it_rewarded_the_run(results):
+@pytest.mark.parametrize(("weight", "statement"), [(1.0, "The judge is"), (0.25, "25.0 % of the judge's score is")])
+def test_a_simulated_judge_is_stated_where_it_rewarded_the_run(results, weight, statement):
     config = yaml.safe_load((results / "config.yaml").read_text())
-    config["judge"] |= {"simulated": {"weight": 0.25, "tpr": 0.9, "fpr": 0.1}}
+    config["judge"] |= {"simulated": {"weight": weight, "tpr": 0.9, "fpr": 0.1}}
     (results / "config.yaml").write_text(yaml.safe_dump(config))
-    assert "simulated (25.0 % of its score) from the gold answers of all questions" in card(results).text
-    assert "The judge that rewarded this model is simulated" not in card(results, "sft").text
+    text = f"> **{statement} simulated from the gold answers of all questions, also of those that the study calls"
+    assert text in card(results).text
+    assert text not in card(results, "sft").text and text not in card(results, CONTROL).text
+
+
+def test_a_panels_simulated_judges_are_named(results):
+    path = results / "judge/calibration.json"
+    members = {"real": {}, "a": {"simulated": {}}, "b": {"simulated": {}}}
+    found = read_json(path)
+    write_json(path, found | {"settings": found["settings"] | {"panel": {"members": members}}})
+    assert "> **Of the panel's judges, a and b are simulated from the gold answers" in card(results).text
+
+
+@pytest.mark.parametrize(
+    ("action", "which", "selected"),
+    [("rollback", "the best checkpoint by validation", True), ("stop", "the checkpoint of the last step", False)],
+)
+def test_a_run_that_ended_early_says_what_is_published(results, action, which, selected):
+    path = results / "runs" / RUN / "run.json"
+    write_json(path, read_json(path) | {"ended": {"step": 7, "action": action}})
+    found = card(results)
+    assert f"These are the weights of {which}." in found.text and "at step 7: collapse" in found.text
+    assert ("no checkpoint was selected" in section(found, "Limitations")) == (not selected)
 
 
 def test_what_a_model_wrote_cannot_change_the_page(results):
@@ -197,6 +219,21 @@ def test_what_a_model_wrote_cannot_change_the_page(results):
     plain = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", found.text)
     assert hostile in found.text and "Fake" not in plain and "<script>" not in plain and "alert" not in plain
     assert plain.count("## Examples") == plain.count("</details>") == 1
+
+
+def test_controls_say_what_they_were_trained_on(tiny, tmp_path):
+    controls = {"rewards": ["majority-vote"], "sft": ["judge-accepted", "all-answers"], "seeds": [0]}
+    publishable(tmp_path / "r", tiny, build={"controls": controls, "judge": False})
+    for run, method in (
+        ("grpo-majority-vote-seed0", "then GRPO; the reward is agreement with the majority"),
+        ("sft-judge-accepted-seed0", "the examples are rejection sampling: SFT's own samples"),
+        ("sft-all-answers-seed0", "the examples are the reference solutions of all of RL's questions"),
+    ):
+        found = card(tmp_path / "r", run)
+        assert method in found.text and "the checkpoint of the last step" in found.text
+        assert ("llm-as-a-judge" in found.data.tags) == ("judge-accepted" in run)
+        assert ("This model is an upper bound" in found.text) == ("all-answers" in run)
+        assert "This run is not in the study's primary comparison" in found.text
 
 
 def test_a_study_without_a_judge_has_a_card(tiny, tmp_path):

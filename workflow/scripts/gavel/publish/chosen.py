@@ -11,6 +11,7 @@ from gavel.common.files import read_json
 from gavel.data import rollouts
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.judge.kinds import CONTROL_REWARDS
+from gavel.report.cells import join_words, percent
 from gavel.report.comparison.page import load_study
 from gavel.report.provenance import hub_records
 from gavel.report.results import Results, csv_table
@@ -163,6 +164,15 @@ def monitor(chosen: Chosen) -> pd.DataFrame:
     return csv_table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
+def is_selected(chosen: Chosen) -> bool:
+    """Whether validation has selected the checkpoint among the run's."""
+    if not (ended := chosen.about.get("ended")):
+        return chosen.run == "sft"
+    from gavel.training.rl.validation_actions import ROLLS_BACK  # torch takes seconds, and few runs end early
+
+    return ended["action"] in ROLLS_BACK
+
+
 def asks_judge(chosen: Chosen) -> bool:
     """Whether the judge's scores have trained the run."""
     if control := chosen.about.get("control"):
@@ -173,14 +183,16 @@ def asks_judge(chosen: Chosen) -> bool:
     return bool(min(chosen.about["lambda"], schedule.get("start", 1.0)) < 1)
 
 
-def simulated_share(results: Results) -> float:
-    """The share of the judge's score that is simulated from the gold answers of all questions; 1 for a panel with a
-    simulated member."""
-    judge = results.study["judge"]
-    panel = ((results.calibration or {}).get("settings") or {}).get("panel") or {"members": {}}
-    if any("simulated" in member for member in panel["members"].values()):
-        return 1.0
-    return float(judge["simulated"]["weight"]) if judge["simulated"] else 0.0
+def simulated_judge(results: Results) -> str | None:
+    """What of the judge is simulated from the gold answers of all questions: the beginning of a sentence, or None."""
+    settings = (results.calibration or {}).get("settings") or {}
+    members = (settings.get("panel") or {"members": {}})["members"]
+    if names := [name for name, own in members.items() if "simulated" in own]:
+        return f"Of the panel's judges, {join_words(names)} {'is' if len(names) == 1 else 'are'}"
+    section = results.study["judge"]["simulated"]
+    if not section:
+        return None
+    return "The judge is" if section["weight"] == 1 else f"{percent(section['weight'])} % of the judge's score is"
 
 
 def knows_all_answers(chosen: Chosen) -> bool:
@@ -191,7 +203,7 @@ def knows_all_answers(chosen: Chosen) -> bool:
 
 def rewards_tell_answers(chosen: Chosen) -> bool:
     """Whether the rewards of unlabelled completions were computed from their gold answers."""
-    return knows_all_answers(chosen) or (asks_judge(chosen) and simulated_share(chosen.results) > 0)
+    return knows_all_answers(chosen) or (asks_judge(chosen) and simulated_judge(chosen.results) is not None)
 
 
 def training_commit(chosen: Chosen) -> str | None:

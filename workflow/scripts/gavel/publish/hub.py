@@ -1,5 +1,6 @@
 """Upload a published run to the Hugging Face hub, or to the one that `HF_ENDPOINT` names."""
 
+import yaml
 from huggingface_hub import DatasetCard, HfApi, ModelCard, constants, errors, get_token
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in its list of exports
 
@@ -95,7 +96,7 @@ def _validate_card(upload: Upload) -> None:
         CARDS.get(upload.kind, ModelCard).load(path).validate(upload.kind)
     except errors.HfHubHTTPError:
         raise
-    except ValueError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(
             f"{path}: its metadata are not valid ({first_line(error)}); correct them and give the command again"
         ) from None

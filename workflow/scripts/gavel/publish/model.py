@@ -6,7 +6,7 @@ from pathlib import Path
 from gavel.common.errors import InputError
 from gavel.common.files import read_json, write_json
 from gavel.data.hub import MODEL_FILES
-from gavel.publish.chosen import Chosen, Plan
+from gavel.publish.chosen import Chosen, Plan, is_selected
 
 WEIGHTS = "*.safetensors"
 NOT_COPIED = "*.md"  # the published model gets a card of its own
@@ -67,14 +67,13 @@ def _write_adapters(chosen: Chosen, plan: Plan, folder: Path) -> None:
 
 def _adapters(chosen: Chosen) -> Path:
     """The checkpoint with the adapters of the run's last step."""
-    from gavel.training.rl.validation_actions import ROLLS_BACK  # torch takes seconds; only adapters need it
-    from gavel.training.state import COMPLETE
+    from gavel.training.state import COMPLETE  # torch takes seconds; only adapters need it
 
     run, about = chosen.run, chosen.about
     instead = "leave out --adapters for the merged model"
     if about["algorithm"] == "sft" or not about["settings"].get("lora"):
         raise InputError(f"{run}: only RL runs with rl.lora keep their adapters; {instead}")
-    if (ended := about.get("ended")) and ended["action"] in ROLLS_BACK:
+    if is_selected(chosen):
         raise InputError(f"{run}: its result is its best checkpoint, whose adapters are not kept; {instead}")
     state = Path(chosen.results.files.root, "state", run, "checkpoints")
     complete = [path.parent for path in state.glob(f"checkpoint-*/{COMPLETE}")]

@@ -14,11 +14,12 @@ from gavel.publish.chosen import (
     asks_judge,
     card_of,
     has_rollouts,
+    is_selected,
     knows_all_answers,
     monitor,
     read_prompt,
     scores,
-    simulated_share,
+    simulated_judge,
     source_of,
     title,
     training_commit,
@@ -170,7 +171,7 @@ def _what(chosen: Chosen) -> str:
         (kind,) = [kind for kind in kinds(chosen.results) if chosen.run in kind.runs]
         first = "supervised fine-tuning, then " if sft else ""
         method = f"{first}{about['algorithm'].upper()}; the reward is {kind.source}"
-    which = "the best checkpoint by validation" if chosen.is_baseline else "the checkpoint of the last step"
+    which = "the best checkpoint by validation" if is_selected(chosen) else "the checkpoint of the last step"
     return f"{chosen.name}: {start} after {method}. These are the weights of {which}."
 
 
@@ -182,11 +183,10 @@ def _statements(chosen: Chosen) -> list[str]:
             "This model is an upper bound: it was trained with the gold answers of all questions, also of those that "
             "the study calls unlabelled."
         )
-    if (share := simulated_share(chosen.results)) and asks_judge(chosen):
-        part = "" if share == 1 else f" ({percent(share)} % of its score)"
+    if asks_judge(chosen) and (what := simulated_judge(chosen.results)):
         found.append(
-            f"The judge that rewarded this model is simulated{part} from the gold answers of all questions, also of "
-            "those that the study calls unlabelled. No language model judges like this."
+            f"{what} simulated from the gold answers of all questions, also of those that the study calls unlabelled; "
+            "these scores rewarded this model."
         )
     return found
 
@@ -267,7 +267,7 @@ def _limits(chosen: Chosen) -> list[str]:
     """What the numbers do not show, as far as the study's files tell."""
     results = chosen.results
     found = [seeds_sentence(results), *_place(chosen)]
-    if not chosen.is_baseline and chosen.about["algorithm"] != "sft":
+    if not is_selected(chosen):
         found.append("The last step is published and evaluated; no checkpoint was selected.")
     if (collapse := _collapse(chosen)) and "at step" in collapse:
         found.append(collapse)
