@@ -1,6 +1,5 @@
 """The card of a model: its metadata as huggingface_hub reads them, and its numbers against the study's tables."""
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +7,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
+from markdown_it import MarkdownIt
 
 from gavel.common.errors import InputError
-from gavel.common.files import read_json, write_json, write_jsonl
+from gavel.common.files import read_json, read_jsonl, write_json, write_jsonl
 from gavel.publish.chosen import Plan, choose
 from gavel.publish.model_card import model_card
 from gavel.study.schema.study import fill_defaults
@@ -209,16 +209,16 @@ def test_a_run_that_ended_early_says_what_is_published(results, action, which, s
     assert ("no checkpoint was selected" in section(found, "Limitations")) == (not selected)
 
 
-def test_what_a_model_wrote_cannot_change_the_page(results):
+def test_what_a_model_wrote_cannot_change_the_page(results, page):
     hostile = "```\n</details>\n## Fake\n<script>alert(1)</script>\n---\nlicense: mit\n---\n| a | b |\n~~~~"
     path = results / "evaluation" / RUN / "main/samples.jsonl"
-    rows = [yaml.safe_load(line) for line in path.read_text().splitlines()]
-    write_jsonl(path, [row | {"response": hostile, "question": hostile} for row in rows])
-    found = card(results)
-    assert found.data.get("license") is None
-    plain = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", found.text)
-    assert hostile in found.text and "Fake" not in plain and "<script>" not in plain and "alert" not in plain
-    assert plain.count("## Examples") == plain.count("</details>") == 1
+    write_jsonl(path, [row | {"response": hostile, "question": hostile} for row in read_jsonl(path)])
+    found = card(results, repo="me/small-model")
+    assert hostile in found.text and found.data.to_dict() == page.data.to_dict()
+    html, usual = (MarkdownIt("gfm-like", {"linkify": False}).render(text) for text in (found.text, page.text))
+    for tag in ("h1", "h2", "table", "ul", "details", "a "):
+        assert html.count(f"<{tag}") == usual.count(f"<{tag}") > 0
+    assert "<script>" not in html and "&lt;script&gt;alert(1)" in html
 
 
 def test_controls_say_what_they_were_trained_on(tiny, tmp_path):
