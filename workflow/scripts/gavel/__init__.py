@@ -3,6 +3,7 @@
 A package imports only from packages further down, as CONTRIBUTING.md shows.
 
 - `cli`: the `gavel` command
+- `publish`: a finished run as folders for the Hugging Face hub, with cards
 - `report`: a study's page, and the page that compares several
 - `replay`: other rewards for a finished study's completions
 - `results`: a study's results as pandas frames

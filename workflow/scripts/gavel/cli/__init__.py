@@ -17,6 +17,7 @@ A subcommand has a module of its own name.
 - `output_file`: output files that the user names
 - `replay`: `gavel replay`: other rewards for a finished study's completions
 - `compare`: `gavel compare`: compare finished studies
+- `publish`: `gavel publish`: a finished run as a model and a data set for the hub
 - `cost`: `gavel cost`: estimate GPU hours and memory from configs
 - `resources`: `gavel resources`: compare used and requested resources
 - `sync`: `gavel sync`: send what MLflow lacks

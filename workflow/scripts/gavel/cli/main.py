@@ -21,6 +21,7 @@ from gavel.cli.cost import add_cost
 from gavel.cli.explain import add_explain
 from gavel.cli.init import add_init
 from gavel.cli.judge import add_judge
+from gavel.cli.publish import add_publish
 from gavel.cli.replay import add_replay
 from gavel.cli.resources import add_resources
 from gavel.cli.run import add_run
@@ -42,6 +43,7 @@ COMMANDS = (
     add_judge,
     add_replay,
     add_compare,
+    add_publish,
     add_cost,
     add_resources,
     add_sync,

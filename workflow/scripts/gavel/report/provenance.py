@@ -24,8 +24,7 @@ def gather(study: dict[str, Any], page: str | Path) -> dict[str, Any]:
         page: path of the report as on the command line.
     """
     results = Layout(study["results_dir"])
-    files, fetched = sorted(Path(results.data.folder).rglob("*.jsonl")), Path(results.hub(""))
-    records = {path.parent.relative_to(fetched).as_posix(): read_json(path) for path in fetched.rglob(HUB_RECORD)}
+    files, records = sorted(Path(results.data.folder).rglob("*.jsonl")), hub_records(results)
     generated = any(source["reader"] == "generator" for source in study["data"]["tests"].values())
     return {
         "unseen_kinds": sorted(UNSEEN) if generated else None,
@@ -41,6 +40,12 @@ def gather(study: dict[str, Any], page: str | Path) -> dict[str, Any]:
             "parameters": _parameters(study),
         },
     }
+
+
+def hub_records(files: Layout) -> dict[str, dict[str, Any]]:
+    """What the study has read from the hub: folder below `hub/` -> the record that `gavel.data.hub` wrote there."""
+    fetched = Path(files.hub(""))
+    return {path.parent.relative_to(fetched).as_posix(): read_json(path) for path in fetched.rglob(HUB_RECORD)}
 
 
 def _parameters(study: dict[str, Any]) -> dict[str, float]:

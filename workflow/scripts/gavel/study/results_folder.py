@@ -19,7 +19,7 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "examples", "profiles", "reso
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge live.html logs metrics.csv "
-    "mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models replay report.html rollouts.csv runs "
+    "mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published replay report.html rollouts.csv runs "
     "samples.parquet seeds.csv slurm state unfinished withheld"
 ).split()
 
