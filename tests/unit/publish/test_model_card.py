@@ -87,7 +87,7 @@ def test_the_judges_quality_is_the_calibrations(made, page):
 
 def test_the_card_says_what_was_trained_from_what(made, page):
     text = page.text
-    assert "weights/student after supervised fine-tuning, then GRPO; the reward is the judge, and labels on" in text
+    assert "weights/student after supervised fine-tuning, then GRPO; reward: judge and labels" in text
     assert f"trained at commit {COMMIT}" in text
     about = read_json(made / "runs" / RUN / "run.json")
     assert f"| Steps | {about['steps']} |" in text
@@ -225,9 +225,9 @@ def test_controls_say_what_they_were_trained_on(tiny, tmp_path):
     controls = {"rewards": ["majority-vote"], "sft": ["judge-accepted", "all-answers"], "seeds": [0]}
     publishable(tmp_path / "r", tiny, build={"controls": controls, "judge": False})
     for run, method in (
-        ("grpo-majority-vote-seed0", "then GRPO; the reward is agreement with the majority"),
-        ("sft-judge-accepted-seed0", "the examples are rejection sampling: SFT's own samples"),
-        ("sft-all-answers-seed0", "the examples are the reference solutions of all of RL's questions"),
+        ("grpo-majority-vote-seed0", "then GRPO; reward: majority answer of the group"),
+        ("sft-judge-accepted-seed0", "supervised fine-tuning on samples that the judge accepts"),
+        ("sft-all-answers-seed0", "supervised fine-tuning on all reference solutions"),
     ):
         found = card(tmp_path / "r", run)
         assert method in found.text and "the checkpoint of the last step" in found.text

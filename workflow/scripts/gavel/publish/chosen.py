@@ -14,7 +14,8 @@ from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.report.cells import join_words, percent
 from gavel.report.comparison.page import load_study
 from gavel.report.provenance import hub_records
-from gavel.report.results import Results, csv_table
+from gavel.report.results import Results
+from gavel.results.files import csv_table
 from gavel.study import layout
 from gavel.study.schema.study import fill_defaults
 from gavel.tracking.job_record import JobRecord
