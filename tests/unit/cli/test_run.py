@@ -113,3 +113,41 @@ def test_other_commands_take_no_further_words(capsys):
     with pytest.raises(SystemExit):
         main(["check", DEMO, "--cluster", "more"])
     assert "unrecognized arguments: more" in capsys.readouterr().err
+
+
+def test_changes_are_passed_on(command, tmp_path):
+    (tmp_path / "here.yaml").write_text("rl: {steps: 3, learning_rate: 1.0e-4}\n")
+    made = command(DEMO, "--with", "here.yaml", "--set", "rl.steps=2", "--set=rl.seeds=[0, 1]", "sft")
+    assert made[0] == "sft"
+    assert made[-5:] == ["--config", 'rl={"steps": 2, "seeds": [0, 1]}', "--configfile", DEMO, "here.yaml"]
+
+
+def test_a_smoke_run_has_the_changes(command, tmp_path):
+    (tmp_path / "here.yaml").write_text("study: elsewhere\n")
+    made = command(DEMO, "--smoke", "--with=here.yaml", "--set", "rl.learning_rate=0.5")
+    config = yaml.safe_load((tmp_path / made[-1]).read_text())
+    assert made[-2] == "--configfile" and config["rl"]["learning_rate"] == 0.5
+    assert config["study"].startswith("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("rl.steps", "--set rl.steps: expected KEY=VALUE"),
+        ("rl..steps=1", "--set rl..steps: expected KEY=VALUE"),
+        ("rl.steps={1", "--set rl.steps: the value is not valid YAML"),
+        ("rl.learnin_rate=1", "unknown key 'rl.learnin_rate'"),
+        ("rl.steps=010", "octal"),
+    ],
+)
+def test_a_wrong_change_is_one_line(capsys, command, setting, message):
+    assert message in refused(capsys, DEMO, "--set", setting)
+
+
+def test_a_key_is_changed_once(capsys, command):
+    line = refused(capsys, DEMO, "--set", "rl.steps=1", "--set", "rl={steps: 2}")
+    assert line == "--set: key 'rl.steps' is given twice; keep one of them"
+
+
+def test_a_missing_file_of_changes_is_one_line(capsys, command):
+    assert refused(capsys, DEMO, "--with", "none.yaml").startswith("none.yaml: cannot be read")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands, add_command, program
+from gavel.cli.commands import Commands, add_changes, add_command, changes, program
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT, is_shipped
@@ -34,6 +34,7 @@ def add_check(commands: Commands) -> None:
         examples=["check config/minimal.yaml", "check mine.yaml --fetch"],
     )
     parser.add_argument("config", metavar="STUDY.yaml", help="a study's config, or a sweep's")
+    add_changes(parser)
     parser.add_argument("--fetch", action="store_true", help="download what is on the hub, to check that too")
     parser.add_argument(
         "--cluster",
@@ -45,13 +46,14 @@ def add_check(commands: Commands) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """`gavel check`: print each part as soon as it is known, so that all of it stands above an error."""
-    studies = studies_in(options.config)
+    studies = studies_in(options.config, options.overlays, options.settings)
     with tempfile.TemporaryDirectory(prefix="gavel-check-") as folder:
         for title, study in studies.items():
             print(f"# {title}, results in `{study['results_dir']}`\n")
             for part in parts(study, Path(folder), fetch=options.fetch, here=not options.cluster):
                 print(part + "\n")
-    print(f"No problem found. Run it: {shlex.join([program(), 'run', options.config])}")
+    command = [program(), "run", options.config, *changes(options.overlays, options.settings)]
+    print(f"No problem found. Run it: {shlex.join(command)}")
 
 
 def parts(study: dict[str, Any], folder: Path, *, fetch: bool, here: bool) -> Iterator[str]:

@@ -34,6 +34,31 @@ class _Formatter(argparse.HelpFormatter):
         return text if text.startswith("examples:\n") else super()._fill_text(text, width, indent)
 
 
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Options that change a study's config, as `overlays` and `settings` (`gavel.study.config_files.read_changed`)."""
+    parser.add_argument(
+        "--with",
+        dest="overlays",
+        metavar="FILE.yaml",
+        action="append",
+        default=[],
+        help="a file with keys to change, such as the paths on this machine; may be repeated",
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a key, such as rl.steps=20; may be repeated",
+    )
+
+
+def changes(overlays: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """The same options on a command line."""
+    return [*(f"--with={overlay}" for overlay in overlays), *(f"--set={setting}" for setting in settings)]
+
+
 def program() -> str:
     """How to start `gavel` from the working directory."""
     if shutil.which("gavel"):

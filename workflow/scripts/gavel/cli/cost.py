@@ -3,10 +3,11 @@
 import argparse
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
-from gavel.cli.commands import Commands, add_command, add_old_name
+from gavel.cli.commands import Commands, add_changes, add_command, add_old_name, changes
 from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, layout, resolve, sweep
@@ -65,6 +66,7 @@ def add_cost(commands: Commands) -> None:
         ],
     )
     parser.add_argument("configs", metavar="STUDY.yaml", nargs="+", help="a study's config, or a sweep's")
+    add_changes(parser)
     peak = parser.add_mutually_exclusive_group()
     peak.add_argument(
         "--gpu",
@@ -101,25 +103,30 @@ def cost(options: argparse.Namespace) -> None:
         if not 0 < value <= limit or value == math.inf:
             most = " and at most 1" if limit == 1 else ""
             raise InputError(f"{OPTIONS[name].name} {value:g}: give a number above 0{most}")
-    print(page(options.configs, assumed), end="")
+    print(page(options.configs, assumed, options.overlays, options.settings), end="")
 
 
-def page(configs: list[str], assumed: Assumptions) -> str:
-    """The complete page for some studies' YAML files."""
+def page(configs: list[str], assumed: Assumptions, overlays: Sequence[str] = (), settings: Sequence[str] = ()) -> str:
+    """The complete page for some studies' YAML files, each with the same changes."""
     plain = asdict(Assumptions())
     changed = [
         f"{OPTIONS[name].name}={_shown(value)}" for name, value in asdict(assumed).items() if value != plain[name]
     ]
+    changed += changes(overlays, settings)
     command = shlex.join(["gavel", "cost", *configs, *changed])
     parts = [f"# What a study costs\n\nPrinted by `{command}` from the configs alone; nothing here was measured."]
-    studies = [(label, config) for name in configs for label, config in studies_in(name).items()]
+    studies = [(label, config) for name in configs for label, config in studies_in(name, overlays, settings).items()]
     parts += [_assumptions(assumed), *(_study(label, config, assumed) for label, config in studies)]
     return "\n\n".join(parts) + "\n"
 
 
-def studies_in(name: str) -> dict[str, dict[str, Any]]:
-    """Title -> resolved config of a YAML file; for a sweep, one per variant, as if each ran alone."""
-    raw = config_files.read(name)
+def studies_in(name: str, overlays: Sequence[str] = (), settings: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Title -> resolved config of a YAML file; for a sweep, one per variant, as if each ran alone.
+
+    Args:
+        overlays, settings: changes (`gavel.study.config_files.read_changed`).
+    """
+    raw = config_files.read_changed(name, overlays, settings)
     if not raw.get("sweep"):
         return {f"`{name}`": resolve.resolve(raw, ROOT)}
     return {f"`{name}`, variant `{key}`": study for key, study in sweep.resolve(raw, ROOT)["variants"].items()}

@@ -1,14 +1,16 @@
 """`gavel run`: run a study with Snakemake, from any working directory."""
 
 import argparse
+import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_changes, add_command, changes
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.common.files import write_text
@@ -29,7 +31,7 @@ def add_run(commands: Commands) -> None:
         "working directory. The exit status is Snakemake's; 2 if the config is invalid.",
         examples=[
             "run mine.yaml --smoke",
-            "run mine.yaml --cores 8",
+            "run mine.yaml --set rl.steps=20 --set student.model=models/mine",
             "run mine.yaml --slurm judge -- --keep-going",
         ],
     )
@@ -41,6 +43,7 @@ def add_run(commands: Commands) -> None:
         help="what to make instead of the report: a stage (data, sft, judge, rl, evaluate) or a file; after `--`, "
         "options of Snakemake",
     )
+    add_changes(parser)
     parser.add_argument("--slurm", action="store_true", help=f"submit the jobs to Slurm, with {SLURM}/config.yaml")
     parser.add_argument("--cores", type=_cores, metavar="N", help="CPU cores to use on this machine (default: all)")
     parser.add_argument(
@@ -56,15 +59,16 @@ def run(options: argparse.Namespace) -> None:
     """`gavel run`: check the config, then become Snakemake, which so gets signals and gives its exit status itself."""
     if options.slurm and options.cores:
         raise InputError("--cores: has no effect with --slurm, where each job requests its own; leave it out")
-    studies_in(options.config)
-    config = _smoke_config(options.config) if options.smoke else options.config
-    command = snakemake_command(config, options)
+    studies_in(options.config, options.overlays, options.settings)
+    if options.smoke:
+        options.config, options.overlays, options.settings = _smoke_config(options), [], []
+    command = snakemake_command(options)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)
 
 
-def snakemake_command(config: str, options: argparse.Namespace) -> list[str]:
+def snakemake_command(options: argparse.Namespace) -> list[str]:
     """The command line. `--configfile` comes last, because it would take targets for further files."""
     snakefile = ROOT / "Snakefile"
     if not snakefile.exists():
@@ -74,14 +78,18 @@ def snakemake_command(config: str, options: argparse.Namespace) -> list[str]:
         where = ["--workflow-profile", str(Path(SLURM) if Path(SLURM).is_dir() else ROOT / SLURM)]
     more = [*(["--dry-run"] if options.dry_run else []), *options.snakemake]
     command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(snakefile)]
-    return [*command, *where, *more, "--configfile", config]
+    changed = [f"{key}={json.dumps(value)}" for key, value in config_files.nested(options.settings).items()]
+    more += ["--config", *changed] if changed else []
+    return [*command, *where, *more, "--configfile", options.config, *options.overlays]
 
 
-def _smoke_config(name: str) -> str:
+def _smoke_config(options: argparse.Namespace) -> str:
     """Write the config of a study's smoke run into its results folder; returns the file's path."""
-    tiny: dict[str, Any] = smoke(config_files.read(name))
+    name, changed = options.config, changes(options.overlays, options.settings)
+    tiny: dict[str, Any] = smoke(config_files.read_changed(name, options.overlays, options.settings))
     path = Path(tiny["results_dir"], SMOKE_CONFIG)
-    head = f"# Written by `gavel run {name} --smoke`: the study made tiny. Its results mean nothing.\n"
+    command = shlex.join(["gavel", "run", name, *changed, "--smoke"])
+    head = f"# Written by `{command}`: the study made tiny. Its results mean nothing.\n"
     try:
         write_text(path, head + yaml.safe_dump(tiny, sort_keys=False, allow_unicode=True))
     except OSError as error:

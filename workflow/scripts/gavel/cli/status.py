@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_changes, add_command
 from gavel.cli.cost import studies_in
 from gavel.common.errors import InputError
 from gavel.study import config_files
@@ -37,13 +37,14 @@ def add_status(commands: Commands) -> None:
         default="results",
         help="a results folder, or the config, with which jobs that have not started are counted too (%(default)s)",
     )
+    add_changes(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=show_status)
 
 
 def show_status(options: argparse.Namespace) -> None:
     """`gavel status`: print a page for the study, or one for each variant of a sweep."""
-    studies = list(folders(options.study))
+    studies = list(folders(options.study, options.overlays, options.settings))
     found = [status(folder, study) for folder, study in studies]
     if options.json:
         print(json.dumps([asdict(one) for one in found]))
@@ -53,15 +54,20 @@ def show_status(options: argparse.Namespace) -> None:
         print(f"\n{work(weights(known), [one for one in found if one.folder in known])}")
 
 
-def folders(name: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def folders(
+    name: str, overlays: Sequence[str] = (), settings: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The results folders that the argument names, each with its resolved config if that is known.
+
+    Args:
+        overlays, settings: changes of a config (`gavel.study.config_files.read_changed`).
 
     Raises:
         InputError: there is no such file or folder, or no study has run in the folder.
     """
     path = Path(name)
     if path.is_file():
-        yield from ((study["results_dir"], study) for study in studies_in(name).values())
+        yield from ((study["results_dir"], study) for study in studies_in(name, overlays, settings).values())
         return
     if not path.is_dir():
         raise InputError(f"{name}: no such file or folder; name a study's results folder or its config")

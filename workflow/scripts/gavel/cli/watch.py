@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gavel.cli.commands import Commands, add_command, count
+from gavel.cli.commands import Commands, add_changes, add_command, count
 from gavel.cli.status import folders
 from gavel.study.layout import Layout
 from gavel.study.status import Status, status
@@ -30,6 +30,7 @@ def add_watch(commands: Commands) -> None:
         default="results",
         help="a results folder, or the config, with which the remaining time is estimated too (%(default)s)",
     )
+    add_changes(parser)
     parser.add_argument("--every", type=count, default=30, metavar="S", help="seconds between two pages (%(default)s)")
     parser.add_argument("--once", action="store_true", help="write the page once and end")
     parser.set_defaults(run=watch)
@@ -40,7 +41,7 @@ def watch(options: argparse.Namespace) -> None:
     from gavel.report.live import write_live  # matplotlib and pandas take seconds; other commands should not wait
     from gavel.study.remaining import weights
 
-    studies = list(folders(options.study))
+    studies = list(folders(options.study, options.overlays, options.settings))
     known = {folder: study for folder, study in studies if study is not None}
     parts = weights(known) if len(known) == len(studies) else {}
     title, out = _title(studies), Layout(_root(options.study, [folder for folder, _ in studies])).live

@@ -16,6 +16,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import NOT_UTF8, has_lone_surrogate
+from gavel.common.nested import merge
 from gavel.common.redaction import displayable_value
 
 DEFAULT = "config/config.yaml"  # the default study, relative to the working directory
@@ -51,6 +52,42 @@ def check_command_line(files: Sequence[str | Path], overrides: Iterable[str], co
         )
     if Path(DEFAULT).exists():
         read(DEFAULT)
+
+
+def read_changed(name: str | Path, overlays: Iterable[str | Path] = (), settings: Sequence[str] = ()) -> dict[str, Any]:
+    """A study's config with changes, as Snakemake merges them.
+
+    Args:
+        overlays: files with the keys that they change, such as the paths on one machine; later ones win.
+        settings: `key=value` entries with dotted keys, which win over all files.
+
+    Raises:
+        InputError: as `read` does, or an entry is malformed.
+    """
+    found = read(name)
+    for overlay in overlays:
+        found = merge(found, read(overlay))
+    return merge(found, nested(settings))
+
+
+def nested(settings: Sequence[str]) -> dict[str, Any]:
+    """`["rl.steps=8"]` as `{"rl": {"steps": 8}}`; values are YAML. Raises `InputError` if an entry is malformed."""
+    found: dict[str, Any] = {}
+    for entry in settings:
+        key, equals, text = entry.partition("=")
+        if not equals or not all(key.split(".")):
+            raise InputError(f"--set {key}: expected KEY=VALUE with a key as in the config, such as rl.steps=20")
+        try:
+            if (node := yaml.compose(text, Loader=yaml.SafeLoader)) is not None:
+                _Checker("--set").check(node, key)
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(f"--set {key}: the value is not valid YAML; put text in quotes") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        found = merge(found, value)
+    _check_overrides(settings, "--set")
+    return found
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -222,25 +259,25 @@ class _Checker:
         return f"{self.name}:{node.start_mark.line + 1}" if self.typed else self.name
 
 
-def _check_overrides(entries: Iterable[str]) -> None:
-    """Raises `InputError` if a key occurs twice among `--config` entries, or an entry's value is not valid."""
+def _check_overrides(entries: Iterable[str], option: str = "--config") -> None:
+    """Raises `InputError` if a key occurs twice among `key=value` entries, or an entry's value is not valid."""
     seen: list[str] = []
     for entry in entries:
         key, _, value = entry.partition("=")
         if has_lone_surrogate(entry):  # how Python represents command-line bytes that are not UTF-8
-            raise InputError(f"--config: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
+            raise InputError(f"{option}: {key.encode('ascii', 'replace').decode()}: not UTF-8 text; write it in UTF-8")
         try:
             node = yaml.compose(value, Loader=yaml.BaseLoader)
             if node is not None:
-                _Checker("--config", typed=False).check(node, key)
+                _Checker(option, typed=False).check(node, key)
             given = _leaves(node, key)
         except yaml.YAMLError:  # Snakemake takes the value as text
             given = [key]
         except RecursionError:
-            raise InputError(f"--config: {key}: nested too deeply; a study's config has only a few levels") from None
+            raise InputError(f"{option}: {key}: nested too deeply; a study's config has only a few levels") from None
         for path in given:
             if any(f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.") for other in seen):
-                raise InputError(f"--config: key {path!r} is given twice; keep one of them")
+                raise InputError(f"{option}: key {path!r} is given twice; keep one of them")
         seen += given
 
 
