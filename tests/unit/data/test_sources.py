@@ -295,6 +295,28 @@ def test_in_a_file_that_a_study_wrote_gold_is_right_and_answer_the_model_s(writt
         read("rows", written([record | {"gold": None, "answer": "7"}]))
 
 
+@pytest.fixture
+def kinds(written):
+    rows = [PLUS_ROW | {"question": f"What is {n}?", "perturbation_type": kind} for n in range(20) for kind in "ab"]
+    return written(rows)
+
+
+def test_rows_are_drawn_by_their_ids_and_keep_their_order(kinds):
+    whole, drawn = read("gsm_plus", kinds), read("gsm_plus", kinds, draw=5)
+    assert len(drawn) == 5 and drawn == read("gsm_plus", kinds, draw=5)
+    assert [row for row in whole if row in drawn] == drawn != whole[:5]
+    assert read("gsm_plus", kinds, draw=100) == whole
+    assert [row["id"] for row in read("gsm_plus", kinds, draw=4)] == [
+        row["id"] for row in drawn if row in read("gsm_plus", kinds, draw=4)
+    ]
+
+
+def test_so_many_of_each_kind_are_drawn(kinds):
+    drawn = read("gsm_plus", kinds, draw_per_kind=3)
+    assert sorted(row["kind"] for row in drawn) == ["a"] * 3 + ["b"] * 3
+    assert read("gsm_plus", kinds, draw_per_kind=50) == read("gsm_plus", kinds)
+
+
 def test_limit(written):
     path = written([GSM8K_ROW] * 5 + ["not read"])
     assert len(read("gsm8k", path, limit=3)) == 3

@@ -122,10 +122,10 @@ def read_source(
     """
     if source["reader"] == "generator":
         return [row for _, row in generate_stories(source, name, exclude)]
-    keys = ("path", "name", "split", "revision", "limit", "columns")
+    keys = ("path", "name", "split", "revision", "limit", "draw", "draw_per_kind", "columns")
     left_out = SkippedRows() if source.get("skip_bad") else None
     label = f"{label}.path"
-    options = {key: source[key] for key in keys} | {"answer_type": answer_type}
+    options = {key: source.get(key) for key in keys} | {"answer_type": answer_type}
     records = sources.load(source["reader"], **options, label=label, skipped=left_out, numbers=numbers)
     if left_out:
         left_out.log_summary(source["path"])

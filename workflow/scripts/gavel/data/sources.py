@@ -7,6 +7,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +56,8 @@ def load(
     split: str | None = None,
     revision: str | None = None,
     limit: int | None = None,
+    draw: int | None = None,
+    draw_per_kind: int | None = None,
     columns: Mapping[str, str | None] | None = None,
     label: str,
     skipped: SkippedRows | None = None,
@@ -71,6 +74,7 @@ def load(
         split: split on the hub or in a folder; for a file it is only used in the ids.
         revision: commit, tag or branch on the hub.
         limit: keep only the first rows.
+        draw, draw_per_kind: keep so many of the rows, or of each kind of question, drawn by their ids.
         columns: what the reader calls a column -> its name in the data set; None, or no entry, for the same name.
         label: the config key that holds `path`, for messages.
         skipped: counts invalid rows, which are skipped; None raises an error at the first one.
@@ -125,10 +129,27 @@ def load(
             continue
         ids[record["id"]] = number
         records.append(record)
+    records = _drawn(records, draw, draw_per_kind)
     if not records:
         suffix = f" that can be read ({skipped.count} were skipped)" if skipped and skipped.count else ""
         raise InputError(f"{label}: {path} has no rows{suffix}; give a data set with at least one")
     return records
+
+
+def _drawn(records: list[LoadedRecord], number: int | None, per_kind: int | None) -> list[LoadedRecord]:
+    """A part of the records, in their order; it depends on their ids only."""
+    most = number or per_kind
+    if most is None:
+        return records
+    kinds: dict[str | None, list[str]] = {}
+    for row in records:
+        kinds.setdefault(row["kind"] if per_kind else None, []).append(row["id"])
+    kept = {name for names in kinds.values() for name in sorted(names, key=_draw)[:most]}
+    return [row for row in records if row["id"] in kept]
+
+
+def _draw(name: str) -> bytes:
+    return blake2b(f"draw/{name}".encode(), digest_size=16).digest()
 
 
 def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -> list[Record]:

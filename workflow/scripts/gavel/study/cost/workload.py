@@ -29,6 +29,7 @@ ROWS = {
     ("deepmind/aqua_rat", "validation"): 254,
     ("deepmind/aqua_rat", "test"): 254,
 }
+KINDS = {"gsm_plus": 8}  # kinds of question that a reader knows
 
 
 @dataclass(frozen=True)
@@ -252,4 +253,5 @@ def rows(source: dict[str, Any], key: str) -> int:
             f"{key}: the number of questions in {source['path']} is unknown before it is read; give a file, or one of "
             f" {', '.join(' '.join(name) for name in ROWS)}"
         )
-    return min(count, source["limit"] or count)
+    drawn = source["draw"] or (source["draw_per_kind"] or count) * KINDS.get(source["reader"], 1)
+    return min(count, source["limit"] or count, drawn)

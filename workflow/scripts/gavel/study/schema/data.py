@@ -9,7 +9,17 @@ from gavel.data.readers import COLUMNS, READERS, reader_descriptions, readers_fo
 from gavel.solutions import answer_types
 from gavel.study.schema.base import Count, Section, TemplateArguments, check_template_arguments
 
-READ = ("path", "columns", "name", "split", "revision", "limit", "skip_bad")  # keys of sources that are read
+READ = (
+    "path",
+    "columns",
+    "name",
+    "split",
+    "revision",
+    "limit",
+    "draw",
+    "draw_per_kind",
+    "skip_bad",
+)  # keys of sources that are read
 GENERATED = ("set", "size", "seed", "perturbs")  # keys of sources that are generated
 
 
@@ -67,6 +77,10 @@ class Source(Section):
         None, description="Hub commit or tag; null downloads the newest. Not allowed for local files."
     )
     limit: Count | None = Field(None, description="Keep only the first N rows.")
+    draw: Count | None = Field(
+        None, description="Keep N of the rows, drawn by their ids alone: every study with these rows draws the same."
+    )
+    draw_per_kind: Count | None = Field(None, description="The same for each kind of question, such as of GSM-Plus.")
     skip_bad: bool = Field(
         False,
         description="Skip rows that the reader cannot read, and count them in `splits.json` and the report; otherwise "
@@ -97,6 +111,12 @@ class Source(Section):
                 raise ValueError(
                     f"columns.{key}: reader {self.reader!r} would ignore it; leave it out, or use {readers}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def check_draw(self) -> Self:
+        if self.draw and self.draw_per_kind:
+            raise ValueError("draw and draw_per_kind exclude each other; leave one out")
         return self
 
     @model_validator(mode="after")
