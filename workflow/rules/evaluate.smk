@@ -24,6 +24,7 @@ rule generate:
         code=code("generate.py"),
         student=STUDENT_TOKENS,
         solution=without(SOLUTION, "batch_seconds"),
+        tests=TESTS,
         # Batch limits are excluded because they do not change samples.
         sampling=without(
             config["evaluation"],

@@ -31,6 +31,7 @@ with script_log(snakemake.log[0], f"generate {snakemake.wildcards.run}"):
             task=Task.from_config(params.solution),
             files=list(zip(files.tests, outputs, strict=True)),
             n=n,
+            sampled=[sampling["sampled_questions"].get(name) for name in params.tests],
             temperature=sampling["temperature"],
             seed=sampling["seed"],
             limits={key: settings[key] for key in ("batch_size", "batch_tokens")},

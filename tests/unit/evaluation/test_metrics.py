@@ -6,7 +6,7 @@ import pytest
 
 from gavel.common.errors import InputError
 from gavel.common.files import write_jsonl
-from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, _summaries, compare, write_metrics
+from gavel.evaluation.metrics import COMPARISON_COLUMNS, METRIC_COLUMNS, _pairs, _summaries, compare, write_metrics
 from gavel.evaluation.question_values import question_values
 from gavel.stats.intervals import holm, wilson
 
@@ -98,7 +98,7 @@ def test_side_measures():
         ([row("q", -1, "1"), row("q", -1, "2")], "sample -1 is repeated"),
         (
             [row("q", 0, "1"), row("q", 1, "1"), row("r", 0, "1")],
-            "question r: 1 samples, but the first has 2",
+            "question r: 1 samples, but another has 2",
         ),
         ([row("q", -1, "1"), row("q", 0, "1"), row("r", 0, "1")], "question r"),
     ],
@@ -106,6 +106,24 @@ def test_side_measures():
 def test_unusable_samples_are_named(rows, words):
     with pytest.raises(InputError, match=words):
         question_values(rows, [1])
+
+
+def test_questions_without_samples_count_in_greedy_accuracy_alone():
+    rows = [row("q", -1, "1"), row("q", 0, "1"), row("q", 1, None), row("r", -1, "1"), row("s", -1, None)]
+    values = question_values(rows, [2])
+    assert set(values["greedy", 1]) == {"q", "r", "s"}
+    assert all(set(values[key]) == {"q"} for key in (("maj", 2), ("pass", 2), ("mean", 1), ("finished", 1)))
+    alone = question_values([row("r", -1, "1"), row("s", -1, None)], [2])
+    assert set(alone["finished", 1]) == {"r", "s"} and ("maj", 2) not in alone
+
+
+def test_votes_are_compared_with_greedy_decoding_on_the_sampled_questions():
+    rows = [row("q", -1, "1"), row("q", 0, "1"), row("r", -1, "2"), row("r", 0, "1"), row("s", -1, "1")]
+    values = {("sft", "best", "main"): question_values(rows, [1])}
+    runs = {"sft": {"algorithm": "sft", "lambda": None, "seed": None}}
+    found = {metric: pair for _, _, metric, _, pair in _pairs(values, runs, "sft")}
+    first, second = found["maj-greedy"]
+    assert set(first) == set(second) == {"q", "r"}
 
 
 def test_compare_counts_gained_and_lost_and_refuses_other_questions():

@@ -4,6 +4,7 @@
 - `records`: the rows of the data files
 - `fields`: the fields of a record, in their order on disk
 - `sources`: load data sets from files or the hub
+- `draw`: draw part of the questions by their ids
 - `tables`: the rows of local files
 - `readers`: one reader function per layout, published or your own: `READERS`
 - `hub`: download models and data sets

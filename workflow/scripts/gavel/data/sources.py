@@ -7,7 +7,6 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 from gavel.common.errors import InputError, first_line
 from gavel.data import tables
+from gavel.data.draw import drawn
 from gavel.data.fields import FIELDS, fields_of
 from gavel.data.normalise import normalise
 from gavel.data.readers import COLUMNS, READERS, REPEAT_FILTERS, read_row, readers_for
@@ -144,12 +144,8 @@ def _drawn(records: list[LoadedRecord], number: int | None, per_kind: int | None
     kinds: dict[str | None, list[str]] = {}
     for row in records:
         kinds.setdefault(row["kind"] if per_kind else None, []).append(row["id"])
-    kept = {name for names in kinds.values() for name in sorted(names, key=_draw)[:most]}
+    kept = set().union(*(drawn(names, most) for names in kinds.values()))
     return [row for row in records if row["id"] in kept]
-
-
-def _draw(name: str) -> bytes:
-    return blake2b(f"draw/{name}".encode(), digest_size=16).digest()
 
 
 def link_seeds(plus_records: Sequence[Record], main_records: Sequence[Record]) -> list[Record]:

@@ -2,12 +2,13 @@
 
 import filecmp
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 from gavel.common.files import read_jsonl, write_json, write_jsonl
 from gavel.common.log import info
+from gavel.data.draw import drawn
 from gavel.evaluation.records import Response
 from gavel.models.context import check_questions
 from gavel.models.limits import Limits
@@ -27,6 +28,7 @@ def generate(
     task: Task,
     files: Sequence[tuple[str, str]],
     n: int,
+    sampled: Sequence[int | None] = (),
     temperature: float,
     seed: int,
     limits: Limits | None = None,
@@ -43,6 +45,8 @@ def generate(
         student: how the checkpoint is loaded.
         files: (input, output) pairs; the input is a JSONL file of records, whose gold answers are not read.
         n: number of sampled responses; 0 writes the greedy one only.
+        sampled: for each file, how many of its questions get samples, drawn by their ids (`gavel.data.draw`); None for
+            all, by default for every file.
         limits: batch limits, `batch_size` and `batch_tokens` of `gavel.models.sampling.sample`.
         vllm: to sample with vLLM (`gavel.models.vllm_generation.VllmPolicy`), which makes its own batches.
         prompt_output: JSON file for the first prompt as the model reads it (`gavel.models.task.RenderedPrompt`).
@@ -66,18 +70,23 @@ def generate(
         first = [row["question"] for questions, _ in files for row in islice(read_jsonl(questions), 1)][:1]
         ids = task.encode(task.prompts(first, policy.tokenizer), policy.tokenizer)
         write_json(prompt_output, show("evaluation prompt", policy.tokenizer, *ids) if ids else {})
-    for questions, output in files:
+    for (questions, output), number in zip_longest(files, sampled):
         rows = list(read_jsonl(questions))
-        asked = [row["question"] for row in rows]
-        drawing: dict[str, Any] = {"n": n, "temperature": temperature, "greedy": True} if n else {}
-        responses = policy.solve(asked, task, **drawing, seed=seed)
-        info(f"{Path(questions).stem}: {len(rows)} questions, {1 + n} responses each")
+        chosen = {row["id"] for row in rows} if number is None else drawn((row["id"] for row in rows), number)
+        responses: dict[str, list[Sample]] = {}
+        for several in (True, False):
+            part = [row for row in rows if (n > 0 and row["id"] in chosen) == several]
+            drawing: dict[str, Any] = {"n": n, "temperature": temperature, "greedy": True} if several else {}
+            found = policy.solve([row["question"] for row in part], task, **drawing, seed=seed) if part else []
+            responses |= dict(zip((row["id"] for row in part), found, strict=True))
+        counted = f", {n} samples for {len(chosen)} of them" if n and chosen else ""
+        info(f"{Path(questions).stem}: {len(rows)} questions, a greedy response to each{counted}")
         write_jsonl(
             output,
             (
                 _response(row["id"], number, completion, 0.0 if number == GREEDY else temperature)
-                for row, group in zip(rows, responses, strict=True)
-                for number, completion in enumerate(group, start=GREEDY)
+                for row in rows
+                for number, completion in enumerate(responses[row["id"]], start=GREEDY)
             ),
         )
 

@@ -163,7 +163,9 @@ def _pairs(
                 run_values.get((metric, 1 if metric == "greedy" else top)) for metric in (first, second)
             )
             if chosen is not None and other_choice is not None:
-                yield key, key, f"{first}-{second}", top, (chosen, other_choice)
+                both = chosen.keys() & other_choice.keys()  # greedy responses may cover more questions than samples
+                sides = ({name: side[name] for name in side if name in both} for side in (chosen, other_choice))
+                yield key, key, f"{first}-{second}", top, (next(sides), next(sides))
 
 
 def _both_known(pair: tuple[ByQuestion, ByQuestion], files: tuple[Values, Values]) -> tuple[ByQuestion, ByQuestion]:

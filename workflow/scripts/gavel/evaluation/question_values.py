@@ -40,9 +40,9 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
 
     Returns:
         (metric, k) → question id → value in [0, 1]; `tokens` are tokens per sample. `mean`, `unparsable`,
-        `finished` and `tokens` are means over the sampled responses, or the greedy response if none was
-        sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's favourite)
-        need samples with scores; `best_of_elo` and `best_of_knockout` (at k = all samples) need samples with
+        `finished` and `tokens` are means over the sampled responses of the questions that have some, or the greedy
+        response if none was sampled. `weighted_maj` (votes weighted by the judge's score) and `best_of` (the judge's
+        favourite) need samples with scores; `best_of_elo` and `best_of_knockout` (at k = all samples) need samples with
         these columns. `greedy_kind:<kind>` has the greedy verdicts of one perturbation kind,
         `greedy_answerable` and `greedy_unanswerable` those of a set with both kinds of questions. `not_run`,
         present if any program did not run, is the fraction of a question's samples, including the greedy one,
@@ -50,7 +50,7 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
         value of a metric if fewer than k other samples remain.
 
     Raises:
-        InputError: there are no rows, a sample is repeated, or questions differ in their number of samples.
+        InputError: there are no rows, a sample is repeated, or questions with samples differ in their number.
     """
     greedy: dict[str, Item] = {}
     sampled: dict[str, dict[int, Item]] = {}
@@ -73,10 +73,10 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
         answerable[name] = row.get("gold") != UNANSWERABLE
     if not sampled:
         raise InputError("no samples; generate this set again")
-    n = len(next(iter(sampled.values())))
+    n = next((len(items) for items in sampled.values() if items), 0)
     for name, items in sampled.items():
-        if len(items) != n or (name in greedy) != bool(greedy):
-            raise InputError(f"question {name}: {len(items)} samples, but the first has {n}; generate this set again")
+        if (name in greedy) != bool(greedy) or len(items) not in ((n, 0) if greedy else (n,)):
+            raise InputError(f"question {name}: {len(items)} samples, but another has {n}; generate this set again")
 
     values: Values = {}
     if greedy:
@@ -84,6 +84,7 @@ def question_values(rows: Iterable[ScoredSample], ks: Sequence[int]) -> Values:
     # In order of sample number, so that the result does not depend on the order of the file.
     lists = {name: [items[number] for number in sorted(items)] for name, items in sampled.items()}
     every = {name: items + [greedy[name]] * (name in greedy) for name, items in lists.items()}
+    lists = {name: items for name, items in lists.items() if items}
     if not n:
         lists = {name: [item] for name, item in greedy.items()}
     known = {name: [item for item in items if item.correct is not None] for name, items in lists.items()}

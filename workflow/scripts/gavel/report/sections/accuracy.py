@@ -204,9 +204,10 @@ def _sizes(results: Results) -> str:
 def _sampling(results: Results) -> str:
     """A sentence on how maj@k is computed."""
     options = results.study["evaluation"]
+    parts = [f"{number:,} of {name}" for name, number in options["sampled_questions"].items() if number]
     return (
         f"maj@k: exact expectation over {options['samples']} samples per question at temperature "
-        f"{options['temperature']:g}"
+        f"{options['temperature']:g}{f' for {join_words(parts)}' if parts else ''}"
     )
 
 

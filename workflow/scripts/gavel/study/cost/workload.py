@@ -6,6 +6,7 @@ tests compare it with the files of finished studies. The training of a judge is 
 kept is not known in advance.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,14 +214,21 @@ def evaluation(config: dict[str, Any], tests: int, comparative: bool = False) ->
     settings, checkpoints = config["evaluation"], layout.checkpoints(config).values()
     samples, methods, runs = settings["samples"], settings["best_of"], len(checkpoints)
     greedy = runs + sum(folders.other is not None for folders in checkpoints)
-    generated = Work("generate", runs, (runs + greedy) * tests, tests * (runs * samples + greedy))
-    asked = runs * tests
-    judged = prompts_for(asked, samples + 1, comparative)
+    sampled = tests - sum(_unsampled(config))
+    generated = Work("generate", runs, runs * sampled + greedy * tests, runs * sampled * samples + greedy * tests)
+    asked = runs * sampled
+    judged = prompts_for(asked, samples + 1, comparative) + prompts_for(runs * (tests - sampled), 1, comparative)
     if methods == ["knockout"]:  # only samples are compared, without the greedy response
         judged = 2 * asked * (samples - 1)
     elif methods != ["score"]:  # a round robin includes the knockout's pairs
         judged = prompts_for(asked, samples, comparative)
     return [generated, Work("score", runs, judged=judged if settings["judge"] else 0)]
+
+
+def _unsampled(config: dict[str, Any]) -> Iterator[int]:
+    """For each test set that is sampled in part, the number of its questions that are not."""
+    for name, number in config["evaluation"]["sampled_questions"].items():
+        yield max(0, rows(config["data"]["tests"][name], f"data.tests.{name}") - number)
 
 
 def validations(steps: int, every: int) -> int:

@@ -47,6 +47,11 @@ class Evaluation(Section):
     """Test-time sampling, the same for every run."""
 
     samples: Count = Field(16, description="Sampled responses per test question, besides the greedy one.")
+    sampled_questions: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        {},
+        description="Test set -> number of its questions that are sampled, drawn by their ids alone; all others get "
+        "the greedy response only. A set that is not named is sampled in full.",
+    )
     temperature: Positive = Field(0.7, description="Sampling temperature (0.7 as for ReFT's voting).")
     ks: list[Count] = Field([1, 2, 4, 8, 16], description="Values of k for maj@k and pass@k, at most `samples`.")
     seed: int = Field(0, description="Sampling seed.")
@@ -229,6 +234,16 @@ class Config(Place):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {known}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        sampled = self.evaluation.sampled_questions
+        if unknown := [name for name in sampled if name not in self.data.tests]:
+            raise ValueError(
+                f"evaluation.sampled_questions names {unknown[0]!r}, which is no test set; choose from "
+                f"{', '.join(self.data.tests)}"
+            )
+        if self.primary.metric == "maj" and sampled.get(self.primary.test_set) == 0:
+            raise ValueError(
+                f"primary.metric 'maj' needs samples, but evaluation.sampled_questions.{self.primary.test_set} is 0"
+            )
         if self.primary.metric == "maj" and not self.evaluation.ks:
             raise ValueError("primary.metric 'maj' uses the largest k, but evaluation.ks is empty; name at least one k")
         self.check_training()
