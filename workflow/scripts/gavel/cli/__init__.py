@@ -10,6 +10,7 @@ A subcommand has a module of its own name.
 - `explain`: `gavel explain`: what a config key means
 - `score`: `gavel score`: accuracy of a file of responses
 - `paired`: `gavel score --compare`: a paired comparison of two files
+- `verifiers`: `gavel verifiers`: other verifiers' verdicts on the same responses
 - `judge`: `gavel judge`: evaluate a judge on a file
 - `judge_files`: ask a judge about the rows of a file
 - `layouts`: the row layouts of both commands: `SCORE_LAYOUTS` and `JUDGE_LAYOUTS`

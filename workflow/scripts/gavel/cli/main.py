@@ -28,6 +28,7 @@ from gavel.cli.score import add_score
 from gavel.cli.status import add_status
 from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
+from gavel.cli.verifiers import add_verifiers
 from gavel.common.errors import InputError
 
 COMMANDS = (
@@ -37,6 +38,7 @@ COMMANDS = (
     add_status,
     add_explain,
     add_score,
+    add_verifiers,
     add_judge,
     add_replay,
     add_compare,
