@@ -17,6 +17,9 @@ A subcommand has a module of its own name.
 - `rows`: read rows of JSON Lines with their location
 - `output_file`: output files that the user names
 - `replay`: `gavel replay`: other rewards for a finished study's completions
+- `export`: `gavel export`: a finished run's test samples in lm-evaluation-harness's files
+- `harness`: `gavel harness`: lm-evaluation-harness on a finished run's checkpoint
+- `finished_run`: what both commands read of a finished run
 - `compare`: `gavel compare`: compare finished studies
 - `cost`: `gavel cost`: estimate GPU hours and memory from configs
 - `resources`: `gavel resources`: compare used and requested resources

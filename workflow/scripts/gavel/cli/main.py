@@ -19,6 +19,8 @@ from gavel.cli.commands import current_name
 from gavel.cli.compare import add_compare
 from gavel.cli.cost import add_cost
 from gavel.cli.explain import add_explain
+from gavel.cli.export import add_export
+from gavel.cli.harness import add_harness
 from gavel.cli.init import add_init
 from gavel.cli.judge import add_judge
 from gavel.cli.replay import add_replay
@@ -41,6 +43,8 @@ COMMANDS = (
     add_verifiers,
     add_judge,
     add_replay,
+    add_export,
+    add_harness,
     add_compare,
     add_cost,
     add_resources,
