@@ -25,5 +25,5 @@ A subcommand has a module of its own name.
 - `resources`: `gavel resources`: compare used and requested resources
 - `sync`: `gavel sync`: send what MLflow lacks
 - `ui`: `gavel ui`: serve MLflow's pages
-- `commands`: what subcommands share: registering, renamed commands and options, types of options
+- `commands`: what subcommands share: registering, renamed commands and options, types of options, tables
 """

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_command, aligned
 from gavel.cli.finished_run import FinishedRun
 from gavel.common.errors import InputError
 from gavel.data.lm_eval_files import METRIC, AnsweredTask, write_results
@@ -56,10 +56,10 @@ def export(options: argparse.Namespace) -> None:
 
 def _lines(answered: Sequence[AnsweredTask]) -> Iterator[str]:
     """A table of each task's accuracy under each filter."""
-    width = max(len(each.task.name) for each in answered)
-    yield f"{'task':<{width}}  {'filter':<16}  {METRIC}"
+    rows = [("task", "filter", METRIC)]
     for each in answered:
         metrics = each.metrics()
         for name in each.readings:
             value = metrics.get(f"{METRIC},{name}")
-            yield f"{each.task.name:<{width}}  {name:<16}  {'none ran' if value is None else f'{value:.4f}'}"
+            rows.append((each.task.name, name, "none ran" if value is None else f"{value:.4f}"))
+    return aligned(rows)

@@ -13,7 +13,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gavel.cli.commands import Commands, add_command, count
+from gavel.cli.commands import Commands, add_command, aligned, count
 from gavel.cli.finished_run import FinishedRun, Question
 from gavel.common.errors import InputError
 from gavel.common.files import read_json, read_jsonl
@@ -38,6 +38,12 @@ def add_harness(commands: Commands) -> None:
     parser.add_argument("results", metavar="RESULTS", help="the results folder of a finished study")
     parser.add_argument("name", metavar="RUN", help="the run, such as sft or grpo-lambda0.5-seed0")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N questions of each test set")
+    parser.add_argument(
+        "--batch-size",
+        type=count,
+        metavar="N",
+        help="questions per batch (default: evaluation.batch_size of the study, at most 256)",
+    )
     parser.add_argument("--out", metavar="FOLDER", help="the output folder (default: RESULTS/lm_eval)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=harness)
@@ -83,7 +89,7 @@ def harness(options: argparse.Namespace) -> None:
         write_tasks(tasks, out / "tasks")
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror}); name another folder") from None
-    _run_lm_eval(_command(run, tasks, out, options.limit))
+    _run_lm_eval(_command(run, tasks, out, options))
     results = [
         _result(run, task, questions, out / folder_of(run.checkpoint))
         for task, questions in zip(tasks, asked.values(), strict=True)
@@ -98,16 +104,16 @@ def harness(options: argparse.Namespace) -> None:
         print(f"\nwhere they differ: gavel verifiers {result.samples} --format {run.format} --layout lm-eval")
 
 
-def _command(run: FinishedRun, tasks: Sequence[HarnessTask], out: Path, limit: int | None) -> list[str]:
+def _command(run: FinishedRun, tasks: Sequence[HarnessTask], out: Path, options: argparse.Namespace) -> list[str]:
     arguments = {
         "--model": "hf",
         "--model_args": json.dumps(run.model_args),  # as JSON, since a path may have a comma
         "--tasks": ",".join(task.name for task in tasks),
         "--include_path": str(out / "tasks"),
         "--output_path": str(out),
-        "--batch_size": str(limits(run.config["evaluation"])["batch_size"]),
+        "--batch_size": str(options.batch_size or limits(run.config["evaluation"])["batch_size"]),
     }
-    arguments |= {"--limit": str(limit)} if limit else {}
+    arguments |= {"--limit": str(options.limit)} if options.limit else {}
     return [
         sys.executable,
         "-m",
@@ -157,6 +163,4 @@ def _lines(results: Sequence[SetResult]) -> Iterator[str]:
         )
         for each in results
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return aligned([header, *rows])

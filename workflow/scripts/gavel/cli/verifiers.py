@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from gavel.cli import output_file
-from gavel.cli.commands import Commands, add_command
+from gavel.cli.commands import Commands, add_command, aligned
 from gavel.cli.layouts import SCORE_LAYOUTS, Item
 from gavel.cli.rows import add_options
 from gavel.cli.score import BATCH, batch_seconds, read_items, take
@@ -115,10 +115,8 @@ class Comparison:
             (name, f"{each.correct / self.responses:.2%}", *map(str, (each.no_answer, each.more, each.fewer)))
             for name, each in self.counts.items()
         ]
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         yield f"{self.responses} responses" + (f"; {self.missing} more did not run" if self.missing else "")
-        for row in (header, *rows):
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield from aligned([header, *rows])
         yield f"\nThe verdicts differ on {len(self.differing)} of {self.responses} responses."
         kinds: dict[tuple[bool, ...], list[Compared]] = {}
         for each in self.differing:
